@@ -1,0 +1,58 @@
+# The workflow, for a person and for CI alike. Needs git, make, python3 (>= 3.11) and python3-venv; nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+DEMO ?=
+TESTS ?=
+
+.PHONY: help setup demo run test quick lint format lock wheelhouse bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ok ## make the virtual environment (done by every target that needs it)
+
+$(VENV)/.ok: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "python3-venv is missing: apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -q --require-hashes $(if $(wildcard wheelhouse),--no-index --find-links wheelhouse) -r requirements.lock
+	$(PIP) install -q --no-deps --no-build-isolation --no-index -e .
+	@$(BIN)/python -m compileall -q mailer
+	@touch $@
+
+demo: setup ## the whole main job on sample articles: make demo DEMO="--once --out DIR"
+	$(BIN)/mailer demo $(DEMO)
+
+run: setup ## the service with ./config.toml
+	$(BIN)/mailer run
+
+test: setup ## every test, with coverage
+	$(BIN)/python -m pytest -q --cov --cov-report=term $(TESTS)
+
+quick: setup ## the fast tests only
+	$(BIN)/python -m pytest -q -m "not slow" $(TESTS)
+
+lint: setup ## ruff, mypy --strict and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
+
+lock: ## choose the newest allowed versions again (writes requirements.lock: versions and hashes, no URL)
+	$(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip --disable-pip-version-check install -q pip-tools
+	$(VENV)/lock/bin/pip-compile -q --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements.lock pyproject.toml
+	$(VENV)/lock/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -c requirements.lock -o requirements-run.lock pyproject.toml
+
+wheelhouse: setup ## fetch every wheel for an install without the network
+	$(PIP) download -q -d wheelhouse -r requirements.lock
+
+clean: ## remove what setup and tests made
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*

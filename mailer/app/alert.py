@@ -1,0 +1,12 @@
+"""Tells the newsroom that something needs a person. Now by a line in the log; it decides nothing."""
+
+import logging
+
+from mailer.app.context import App
+
+log = logging.getLogger("mailer.alert")
+
+
+def alert(app: App, what: str, fix: str = "") -> None:
+    """`what` went wrong, and how to mend it. Never holds an address or a token: it may be mailed one day."""
+    log.warning("ALERT %s %s", what, fix)

@@ -1,0 +1,80 @@
+"""A circuit breaker for each relay: one that fails is left alone for 30 s, 1, 2, 5 and then 10 minutes.
+
+Kept in memory: another process finds out for itself. Costs no delivery an attempt.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from mailer.app.context import Relay, Session
+from mailer.errors import RelayDown
+from mailer.model import Reply
+
+PAUSES_S = (30.0, 60.0, 120.0, 300.0, 600.0)
+
+
+@dataclass
+class _Circuit:
+    failures: int = 0
+    closed_at: float = 0.0  # monotonic time from which on the relay may be tried again
+    since: float | None = None  # when the trouble began
+    error: RelayDown | None = None
+
+
+@dataclass
+class Circuits:
+    """The relays' circuits, shared by all connections of a process."""
+
+    clock: Callable[[], float] = time.monotonic  # must not jump with the wall clock
+    _of: dict[str, _Circuit] = field(default_factory=dict)
+
+    async def connect(self, relays: Sequence[Relay]) -> tuple[str, Session]:
+        """A line to the first relay that takes us: its name and the session. RelayDown: none does."""
+        last: RelayDown | None = None
+        for relay in relays:
+            circuit = self._of.setdefault(relay.name, _Circuit())
+            if self.clock() < circuit.closed_at:
+                last = circuit.error or last
+                continue
+            try:
+                session = await relay.connect()
+            except RelayDown as error:
+                self._open(circuit, error)
+                last = error
+            else:
+                self._of[relay.name] = _Circuit()
+                return relay.name, session
+        raise last or RelayDown("No relay is configured.", "Add one as [[smtp]].")
+
+    def fault(self, relay: str, reply: Reply) -> None:
+        """The relay refused *us* in the middle of a session (MAIL 5xx)."""
+        error = RelayDown(
+            f"The relay {relay} refuses our sender at {reply.phase}: {reply.code} {reply.text}",
+            "Check [newsletter] from, and whether this relay may be used for it.",
+        )
+        self._open(self._of.setdefault(relay, _Circuit()), error)
+
+    def open(self, relay: str) -> bool:
+        """Whether the relay is left alone just now."""
+        circuit = self._of.get(relay)
+        return circuit is not None and self.clock() < circuit.closed_at
+
+    def wait_s(self) -> float:
+        """Seconds until some relay may be tried; 0: now."""
+        now = self.clock()
+        return max(0.0, min((circuit.closed_at - now for circuit in self._of.values()), default=0.0))
+
+    def down_s(self) -> float:
+        """Seconds for which no relay has taken anything; 0: one does."""
+        now = self.clock()
+        return min((now - c.since if c.since is not None else 0.0 for c in self._of.values()), default=0.0)
+
+    def _open(self, circuit: _Circuit, error: RelayDown) -> None:
+        now = self.clock()
+        if now < circuit.closed_at:
+            return  # the other connections fail together with the first: that is one failure, not ten
+        circuit.closed_at = now + PAUSES_S[min(circuit.failures, len(PAUSES_S) - 1)]
+        circuit.failures += 1
+        circuit.since = now if circuit.since is None else circuit.since
+        circuit.error = error

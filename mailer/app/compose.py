@@ -1,0 +1,233 @@
+"""From the article store to a draft, and from a draft to the frozen issue. Sends nothing.
+
+`draft` may be run as often as one likes until the issue is frozen; each run chooses anew from what is stored then.
+"""
+
+import hashlib
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from mailer import lifecycle, week
+from mailer.app.alert import alert
+from mailer.app.context import App, find, get, step
+from mailer.digest import build, window
+from mailer.errors import NotEnoughStories, WrongState
+from mailer.lifecycle import IssueEvent
+from mailer.mail import view
+from mailer.mail.render import Rendered
+from mailer.model import ChosenStory, DeliveryKind, DeliveryState, Digest, Issue, IssueState, Slot, Story
+from mailer.store import articles, deliveries, issues
+
+REDRAFT = timedelta(hours=1)  # until T the stories are chosen anew so often
+TOO_FEW = "too few stories"
+APPROVAL = "approval is required"
+OURS = (TOO_FEW, APPROVAL)  # reasons for holding that may pass by themselves
+
+
+def draft(app: App, slot: str | None = None, as_of: datetime | None = None) -> Issue:
+    """Chooses the stories of an issue: the one of `slot`; or the newest, if it is not final; or that of the next slot.
+
+    `as_of`: as if this were the time. The issue is a draft then, or held with the reason.
+    """
+    issue = _open(app, slot, as_of or app.now())
+    return choose(app, issue, as_of)
+
+
+def _open(app: App, key: str | None, now: datetime) -> Issue:
+    """The issue to draft; its row is made when there is none, and a cancelled one is opened again."""
+    newest = app.store.read(issues.newest)
+    if key is None and newest and newest.state not in lifecycle.FINAL:
+        return newest
+    slot = week.slot(key, app.settings.newsletter, app.settings.schedule) if key else _next(app, newest, now)
+    plan(app, slot, now)
+    issue = find(app, slot.key)
+    if issue.state is IssueState.CANCELLED:
+        reopen(app, issue)
+        issue = get(app, issue.id)
+    return issue
+
+
+def _next(app: App, newest: Issue | None, now: datetime) -> Slot:
+    """The first slot from now on that has no issue."""
+    newsletter, schedule = app.settings.newsletter, app.settings.schedule
+    slot = week.slot_of(now, newsletter, schedule)
+    while slot.at < now or (newest and slot.day <= newest.day):
+        slot = week.following(slot, newsletter, schedule)
+    return slot
+
+
+def plan(app: App, slot: Slot, now: datetime) -> bool:
+    """Makes the row of a slot; False: it was there. When the service was down at draft time, T moves so that editors
+    still get their `min_window`, but never past `max_late`."""
+    schedule = app.settings.schedule
+    send_at = max(slot.at, min(now + schedule.min_window, slot.at + schedule.max_late))
+    on_time = now <= slot.at - min(schedule.draft_before, schedule.min_window)
+    return app.store.write(lambda tx: issues.plan(tx, slot, slot.at if on_time else send_at, now))
+
+
+def choose(app: App, issue: Issue, as_of: datetime | None = None) -> Issue:
+    """Chooses the stories of an issue that is planned, a draft or held; the result is a draft, or held."""
+    if issue.state not in (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD):
+        raise WrongState(f"The issue {issue.slot} is {issue.state}: its stories can no longer be chosen.")
+    now = as_of or app.now()
+
+    def work(tx: Connection) -> None:
+        digest = _digest(app, tx, issue, now)
+        stories = tuple(_chosen(number, story) for number, story in enumerate(digest.stories, 1))
+        why = _hold_reason(app, issue, stories)
+        if issue.state is IssueState.HELD and not issue.reason.startswith(OURS):
+            why = issue.reason  # a person held it: only a person lets it go
+        event = IssueEvent.HOLD if why else IssueEvent.RELEASE if issue.state is IssueState.HELD else IssueEvent.DRAFT
+        done = issues.choose(
+            tx,
+            issue.id,
+            (issue.state,),  # not if somebody else moved it meanwhile
+            lifecycle.ARROWS[event][1],
+            stories=stories,
+            rejected=[_turned(turned.story, turned.reason) for turned in digest.rejected],
+            notes=list(digest.notes),
+            subject=view.subject(stories),
+            window_start=digest.window.start,
+            window_end=digest.window.end,
+            reason=why,
+            drafted_at=app.now(),
+        )
+        if done:
+            others = [number for story in stories for number, _, _ in story.also]
+            articles.reserve(tx, issue.id, [story.article_id for story in stories], others)
+
+    app.store.write(work)
+    chosen = get(app, issue.id)
+    if chosen.state is IssueState.HELD and issue.state is not IssueState.HELD:
+        alert(app, f"The issue {issue.slot} is held: {chosen.reason}", "See `mailer issue explain`.")
+    return chosen
+
+
+def _hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> str:
+    least = app.settings.digest.min_stories
+    if not stories or (len(stories) < least and not issue.released):
+        return f"{TOO_FEW}: {len(stories)} of at least {least}"
+    if app.settings.schedule.approval == "required" and not issue.approved:
+        return APPROVAL
+    return ""
+
+
+def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
+    span = window.window(end=min(now, issue.send_at), previous_end=issues.previous_end(tx, issue.day))
+    return build.build(
+        articles.in_window(tx, span),
+        span,
+        app.settings.digest,
+        app.settings.newsletter.sections,
+        used=articles.used(tx, besides=issue.id),
+    )
+
+
+def _chosen(position: int, story: Story) -> ChosenStory:
+    lead = story.lead
+    return ChosenStory(
+        position=position,
+        article_id=lead.id,
+        url=lead.url,
+        title=lead.title,
+        lead=lead.lead or _opening(lead.body),
+        section=story.section,
+        source=lead.source,
+        image_url=lead.image_url,
+        image_alt=lead.image_alt,
+        dated=lead.dated,
+        also=tuple((other.id, other.url, other.title) for other in story.also),
+        score=story.score,
+        parts=dict(story.parts),
+        pinned=story.pinned,
+    )
+
+
+def _opening(body: str) -> str:
+    """The first paragraph: what stands in for a lead that the source does not give."""
+    return next((line.strip() for line in body.splitlines() if line.strip()), "")[:600]
+
+
+def _turned(story: Story, reason: str) -> dict[str, object]:
+    return {"url": story.lead.url, "title": story.lead.title, "score": story.score, "reason": reason}
+
+
+def render(app: App, issue: Issue) -> Rendered:
+    """The issue's mail with its merge slots."""
+    values = view.issue_view(issue, app.settings.newsletter, archive_url=app.archive_url(issue.slot))
+    return app.renderer.mail(DeliveryKind.ISSUE, values)
+
+
+def content(app: App, issue: Issue) -> Rendered:
+    """What would go out: the frozen bytes, or for a draft what freezing would make now."""
+    if not issue.stories:
+        raise NotEnoughStories(
+            f"The issue {issue.slot} has no stories, so there is nothing to show.", "See `mailer issue explain`."
+        )
+    frozen = app.store.read(lambda tx: issues.full_variant(tx, issue.id))
+    if frozen:
+        return Rendered(frozen.subject, frozen.html, frozen.text)
+    number = issue.number or app.store.read(issues.next_number)
+    return render(app, replace(issue, number=number))
+
+
+def freeze(app: App, issue: Issue) -> Issue:
+    """T: the content becomes final, gets its number and is compiled. No edits after this.
+
+    WrongState: it is not a draft. A second process that comes at the same time changes nothing.
+    """
+    if not issue.stories:
+        raise NotEnoughStories(
+            f"The issue {issue.slot} has no stories; it cannot be sent.", "See `mailer issue explain`."
+        )
+
+    def work(tx: Connection) -> bool:
+        now = app.now()
+        number = issues.next_number(tx)
+        if not step(tx, issue.id, IssueEvent.FREEZE, number=number, frozen_at=now):
+            return False
+        final = issues.get(tx, issue.id)
+        if final is None:
+            return False
+        rendered = render(app, final)
+        whole = "\0".join((rendered.subject, rendered.html, rendered.text))
+        issues.add_variant(
+            tx,
+            DeliveryKind.ISSUE,
+            issue.id,
+            subject=rendered.subject,
+            html=rendered.html,
+            text=rendered.text,
+            sha256=hashlib.sha256(whole.encode()).hexdigest(),
+            now=now,
+        )
+        return True
+
+    if not app.store.write(work):
+        current = get(app, issue.id)
+        if current.frozen_at is None:
+            raise WrongState(f"The issue {issue.slot} is {current.state} and cannot be frozen.", _why(current))
+    return get(app, issue.id)
+
+
+def _why(issue: Issue) -> str:
+    return f"Reason: {issue.reason}. `mailer issue release` lets it go." if issue.state is IssueState.HELD else ""
+
+
+def reopen(app: App, issue: Issue) -> None:
+    """A cancelled issue is planned again, if nobody got it or may have got it."""
+
+    def work(tx: Connection) -> bool:
+        counts = deliveries.counts(tx, issue.id)
+        if counts[DeliveryState.ACCEPTED] or counts[DeliveryState.UNKNOWN] or counts[DeliveryState.SENDING]:
+            return False
+        deliveries.withdraw(tx, issue.id)
+        issues.drop_variants(tx, issue.id)
+        return step(
+            tx, issue.id, IssueEvent.REOPEN, reason="", approved=False, released=False, number=None, frozen_at=None
+        )
+
+    if not app.store.write(work):
+        raise WrongState(f"The issue {issue.slot} was cancelled after it had gone out to readers; it stays cancelled.")

@@ -1,0 +1,112 @@
+"""What every verb needs, made once by `wiring`. Holds no state of its own: that is in the store."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from mailer import address, lifecycle, week
+from mailer.errors import NoSuchIssue
+from mailer.lifecycle import IssueEvent
+from mailer.mail import mime
+from mailer.mail.render import Renderer
+from mailer.model import Issue, Outcome
+from mailer.settings import Settings
+from mailer.store import issues
+from mailer.store.database import Store
+from mailer.tokens import Keyring, Purpose, make
+
+LEASE = timedelta(seconds=60)
+
+
+class Session(Protocol):
+    """An open line to a relay."""
+
+    @property
+    def lost(self) -> bool: ...
+
+    async def send(self, sender: str, recipient: str, message: bytes) -> Outcome: ...
+
+    async def close(self) -> None: ...
+
+
+class Relay(Protocol):
+    """A server that takes our mails; `connect` raises RelayDown."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def connect(self) -> Session: ...
+
+
+@dataclass(frozen=True)
+class App:
+    settings: Settings
+    store: Store
+    keys: Keyring
+    renderer: Renderer
+    relays: tuple[Relay, ...]
+    now: Callable[[], datetime]
+    worker: str  # this process, in words: host and number
+    lease: timedelta = LEASE  # how long a claim holds when its process dies
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.settings.newsletter.timezone)
+
+    def url(self, path: str) -> str:
+        """The public address of one of our own pages."""
+        return self.settings.newsletter.base_url + path
+
+    def archive_url(self, slot: str) -> str:
+        return self.url(f"/archive/{slot}")
+
+    def unsubscribe_url(self, subscriber_id: int, issue_id: int) -> str:
+        return self.url("/unsubscribe/" + make(self.keys, Purpose.UNSUBSCRIBE, subscriber_id, issue_id))
+
+    @property
+    def sender(self) -> tuple[str, str]:
+        """Display name and address of the From field."""
+        name, written = mime.mailbox(self.settings.newsletter.from_)
+        return name or self.settings.newsletter.name, address.parse(written).written
+
+    @property
+    def domain(self) -> str:
+        """The sender's domain, in A-labels."""
+        return address.parse(self.sender[1]).domain
+
+
+def step(tx: Connection, issue_id: int, event: IssueEvent, **values: object) -> bool:
+    """Moves an issue along one arrow of `lifecycle`; False: it was not where the arrow begins."""
+    from_, to = lifecycle.ARROWS[event]
+    return issues.move(tx, issue_id, from_, to, **values)
+
+
+def find(app: App, slot: str | None) -> Issue:
+    """The issue of a slot, or the newest one. NoSuchIssue says what there is instead."""
+    if slot is not None:
+        slot = week.canonical(slot, app.settings.newsletter.calendar)
+    found = app.store.read(lambda tx: issues.find(tx, slot) if slot else issues.newest(tx))
+    if found:
+        return found
+    if slot is None:
+        raise NoSuchIssue("There is no issue yet.", "Make one with `mailer issue draft`.")
+    newest = app.store.read(issues.newest)
+    raise NoSuchIssue(
+        f"There is no issue {slot}.", f"The newest is {newest.slot}." if newest else "There is none at all yet."
+    )
+
+
+def get(app: App, issue_id: int) -> Issue:
+    found = app.store.read(lambda tx: issues.get(tx, issue_id))
+    if found is None:
+        raise NoSuchIssue(f"There is no issue with the number {issue_id}.")
+    return found
+
+
+def local_day(app: App, instant: datetime) -> date:
+    """The newsroom's calendar day of an instant; for dates that readers see."""
+    return instant.astimezone(app.zone).date()

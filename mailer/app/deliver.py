@@ -1,0 +1,188 @@
+"""Sending as a whole: from frozen to sent. Starts an issue, keeps senders at work until its end, and says how it ended.
+
+`deliver` is what `mailer issue send` does, `keep_sending` what the service does. One mail's way is in `send`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from mailer import lifecycle
+from mailer.app.alert import alert
+from mailer.app.circuit import Circuits
+from mailer.app.context import App, get, step
+from mailer.app.send import Sender
+from mailer.errors import RelayDown, StoreUnavailable, WrongState
+from mailer.lifecycle import IssueEvent
+from mailer.model import DeliveryState, Expiry, Issue, IssueState, IssueStatus
+from mailer.store import deliveries, issues
+
+log = logging.getLogger(__name__)
+SOON = timedelta(minutes=5)  # `--wait` waits for what is due within this
+_IDLE_S = 1.0  # how often the service looks for work
+_POLL_S = 0.25
+_ALERT_AFTER_S = 600.0  # an outage of all relays
+
+Progress = Callable[[IssueStatus], None]
+
+
+def start(app: App, issue: Issue) -> Issue:
+    """frozen → sending: whoever is to get the issue is written down, in one go. A second process changes nothing.
+
+    What is left of an older issue expires: two issues are never on their way at once.
+    """
+
+    def work(tx: Connection) -> None:
+        now = app.now()
+        variant = issues.full_variant(tx, issue.id)
+        if variant is None or not step(tx, issue.id, IssueEvent.START, started_at=now):
+            return
+        count = deliveries.freeze_recipients(tx, issue.id, issue.slot, issue.day, variant.id, now)
+        issues.set_recipients(tx, issue.id, count)
+        older = (IssueState.SENDING, IssueState.PAUSED)
+        for other in issues.listing(tx, states=older):
+            if other.id != issue.id and other.day < issue.day:
+                deliveries.end_waiting(tx, other.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
+                deliveries.end_batches(tx, other.id)
+
+    app.store.write(work, snapshot=True)
+    return get(app, issue.id)
+
+
+def finish(app: App) -> list[Issue]:
+    """sending → sent or partial, for every issue of which nothing is open any more."""
+    under_way = app.store.read(lambda tx: issues.listing(tx, states=(IssueState.SENDING, IssueState.PAUSED)))
+    return [get(app, issue.id) for issue in under_way if _finish(app, issue)]
+
+
+def _finish(app: App, issue: Issue) -> bool:
+    if app.store.read(lambda tx: deliveries.anything_open(tx, issue.id)):
+        return False
+
+    def work(tx: Connection) -> bool:
+        end = lifecycle.settled(deliveries.counts(tx, issue.id))
+        if end is None:
+            return False
+        if issue.state is IssueState.PAUSED:  # superseded while it was paused
+            step(tx, issue.id, IssueEvent.RESUME)
+        event = IssueEvent.FINISH_SENT if end is IssueState.SENT else IssueEvent.FINISH_PARTIAL
+        return step(tx, issue.id, event, finished_at=app.now())
+
+    return app.store.write(work)
+
+
+async def deliver(
+    app: App, issue: Issue, *, wait: bool, stop: asyncio.Event, progress: Progress | None = None
+) -> IssueStatus:
+    """Sends what is left of an issue. `wait`: until nothing is due within five minutes; otherwise what is put off is
+    left to the service. RelayDown: no relay takes mail; all stays queued."""
+    circuits = Circuits()
+    watching = asyncio.create_task(_watch(app, issue, progress)) if progress else None
+    try:
+        while not stop.is_set():
+            try:
+                await Sender(app, circuits, issue.id, stop).run()
+            except RelayDown:
+                if not wait or circuits.down_s() + circuits.wait_s() > SOON.total_seconds():
+                    raise
+                await _sleep(stop, circuits.wait_s())
+                continue
+            await asyncio.to_thread(finish, app)
+            due = await asyncio.to_thread(_next_step, app, issue, wait)
+            if due is None or due > app.now() + SOON:
+                break
+            await _sleep(stop, min(max((due - app.now()).total_seconds(), _POLL_S), 5.0))
+    finally:
+        if watching:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+    return await asyncio.to_thread(status, app, issue)
+
+
+def _next_step(app: App, issue: Issue, wait: bool) -> datetime | None:
+    """When something of the issue can be done again; None: never, or not by us."""
+    if get(app, issue.id).state is not IssueState.SENDING:
+        return None
+    # A batch that another process holds is waited for in any case: if that one died, its lease ends in a minute.
+    times = [app.store.read(lambda tx: deliveries.claimable_at(tx, issue.id))]
+    if wait:
+        times.append(app.store.read(lambda tx: deliveries.next_due(tx, issue.id)))
+    return min((time for time in times if time), default=None)
+
+
+async def _watch(app: App, issue: Issue, progress: Progress) -> None:
+    while True:
+        progress(await asyncio.to_thread(status, app, issue))
+        await asyncio.sleep(1)
+
+
+async def keep_sending(app: App, stop: asyncio.Event) -> None:
+    """The service's sender: at work whenever something is due, through outages of relays and of the database."""
+    circuits = Circuits()
+    alerted = False
+    while not stop.is_set():
+        pause = _IDLE_S
+        try:
+            await Sender(app, circuits, stop=stop).run()
+            await asyncio.to_thread(finish, app)
+            alerted = False
+        except RelayDown as error:
+            log.warning("%s", error)
+            pause = max(circuits.wait_s(), _IDLE_S)
+            if circuits.down_s() + pause > _ALERT_AFTER_S and not alerted:
+                alerted = True
+                alert(app, "No relay has taken a mail for ten minutes; all stays queued.", str(error))
+        except StoreUnavailable as error:
+            log.error("%s", error)
+            pause = 5.0
+        except Exception:
+            # A bug must not end the week's issue for everybody: it is logged whole, and the rest goes on.
+            log.exception("sending failed")
+            pause = 10.0
+        await _sleep(stop, pause)
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def status(app: App, issue: Issue) -> IssueStatus:
+    """The counts of an issue just now."""
+
+    def work(tx: Connection) -> IssueStatus:
+        current = issues.get(tx, issue.id) or issue
+        counts = deliveries.counts(tx, issue.id)
+        accepted = counts[DeliveryState.ACCEPTED]
+        rate = 0.0
+        if current.started_at:
+            seconds = ((current.finished_at or app.now()) - current.started_at).total_seconds()
+            rate = round(accepted / seconds, 1) if seconds > 0 else 0.0
+        return IssueStatus(
+            slot=current.slot,
+            state=current.state,
+            recipients=current.recipients,
+            counts=counts,
+            started_at=current.started_at,
+            finished_at=current.finished_at,
+            rate=rate,
+        )
+
+    return app.store.read(work)
+
+
+def failures(app: App, issue: Issue) -> list[dict[str, object]]:
+    """Who did not get it, and why."""
+    return app.store.read(lambda tx: deliveries.failed(tx, issue.id))
+
+
+def ready(app: App, issue: Issue) -> Issue:
+    """An issue that is frozen or under way; WrongState says what is in the way."""
+    if issue.state is IssueState.PAUSED:
+        raise WrongState(f"The issue {issue.slot} is paused.", "Use `mailer issue resume`.")
+    return start(app, issue) if issue.state is IssueState.FROZEN else issue

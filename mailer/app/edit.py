@@ -1,0 +1,87 @@
+"""What an editor or an admin does to an issue: hold, release, approve, pause, resume, cancel. Sends nothing."""
+
+from sqlalchemy import Connection
+
+from mailer.app.alert import alert
+from mailer.app.compose import APPROVAL, TOO_FEW
+from mailer.app.context import App, find, get, step
+from mailer.errors import NotEnoughStories, WrongState
+from mailer.lifecycle import ARROWS, IssueEvent
+from mailer.model import DeliveryState, Issue, IssueState, Skip
+from mailer.store import deliveries, issues
+
+
+def hold(app: App, slot: str | None, reason: str = "held by an editor") -> Issue:
+    """Keeps a draft back until it is released."""
+    issue = find(app, slot)
+    return _moved(app, issue, IssueEvent.HOLD, "held", reason=reason)
+
+
+def release(app: App, slot: str | None) -> Issue:
+    """Lets a held issue go out at T although there are few stories; never one without any."""
+    issue = find(app, slot)
+    if issue.state is IssueState.HELD and not issue.stories:
+        raise NotEnoughStories(
+            f"The issue {issue.slot} has no stories; it cannot be released.",
+            "Import articles, then run `mailer issue draft`.",
+        )
+    if issue.state is IssueState.HELD and issue.reason == APPROVAL:
+        raise WrongState(f"The issue {issue.slot} waits for approval.", "Use `mailer issue approve`.")
+    few = issue.reason.startswith(TOO_FEW)
+    return _moved(app, issue, IssueEvent.RELEASE, "released", reason="", **({"released": True} if few else {}))
+
+
+def approve(app: App, slot: str | None) -> Issue:
+    """An editor's yes. An issue that is held for other reasons stays held."""
+    issue = find(app, slot)
+    if issue.state is IssueState.HELD and issue.reason != APPROVAL:
+        raise WrongState(f"The issue {issue.slot} is held: {issue.reason}.", "Use `mailer issue release`.")
+    return _moved(app, issue, IssueEvent.RELEASE, "approved", reason="", approved=True)
+
+
+def pause(app: App, slot: str | None) -> Issue:
+    """Stops sending: nothing more begins; a mail on its way gets its answer."""
+    return _moved(app, find(app, slot), IssueEvent.PAUSE, "paused")
+
+
+def resume(app: App, slot: str | None) -> Issue:
+    return _moved(app, find(app, slot), IssueEvent.RESUME, "resumed")
+
+
+def cancel(app: App, slot: str | None, reason: str = "cancelled by an admin") -> Issue:
+    """Ends an issue for good; what is unsent becomes skipped(cancelled)."""
+    issue = find(app, slot)
+
+    def work(tx: Connection) -> bool:
+        if not step(tx, issue.id, IssueEvent.CANCEL, reason=reason, finished_at=app.now()):
+            return False
+        deliveries.end_waiting(tx, issue.id, DeliveryState.SKIPPED, Skip.CANCELLED, app.now())
+        deliveries.end_batches(tx, issue.id)
+        return True
+
+    if not app.store.write(work):
+        raise _refused(app, issue, IssueEvent.CANCEL, "cancelled")
+    return get(app, issue.id)
+
+
+def skip(app: App, issue: Issue, reason: str) -> bool:
+    """Ends an issue that is too late or has nothing to say, and tells the newsroom."""
+    done = app.store.write(lambda tx: step(tx, issue.id, IssueEvent.SKIP, reason=reason, finished_at=app.now()))
+    if done:
+        alert(app, f"The issue {issue.slot} was skipped: {reason}.", "Nobody was mailed.")
+    return done
+
+
+def listing(app: App, limit: int | None = None) -> list[Issue]:
+    return app.store.read(lambda tx: issues.listing(tx, limit=limit))
+
+
+def _moved(app: App, issue: Issue, event: IssueEvent, word: str, **values: object) -> Issue:
+    if not app.store.write(lambda tx: step(tx, issue.id, event, **values)):
+        raise _refused(app, issue, event, word)
+    return get(app, issue.id)
+
+
+def _refused(app: App, issue: Issue, event: IssueEvent, word: str) -> WrongState:
+    from_ = " or ".join(sorted(ARROWS[event][0]))
+    return WrongState(f"The issue {issue.slot} is {get(app, issue.id).state}: only one that is {from_} can be {word}.")

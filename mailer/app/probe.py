@@ -1,0 +1,87 @@
+"""Looking at an issue before readers do: the preview, and the test mail to people of the newsroom. Counts nothing."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection
+
+from mailer import address
+from mailer.app import compose
+from mailer.app.circuit import Circuits
+from mailer.app.context import App
+from mailer.app.message import build
+from mailer.app.send import Sender
+from mailer.mail import slots, view
+from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, Issue, Variant
+from mailer.store import deliveries, issues
+
+TEST_MARK = "آزمایشی: "
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    subject: str
+    html: str
+    text: str
+    eml: bytes
+
+
+def preview(app: App, issue: Issue) -> Preview:
+    """The issue's mail to an invented reader, whose own links are inert. Of a frozen issue: the frozen bytes."""
+    rendered = compose.content(app, issue)
+    variant = Variant(0, rendered.subject, rendered.html, rendered.text, "")
+    reader = Delivery(
+        id=0,
+        key=f"preview.{issue.slot}",
+        kind=DeliveryKind.TEST,
+        batch=Batch(0, 0),
+        address=app.sender[1],
+        name="",
+        subscriber_id=None,
+        issue_id=issue.id,
+        variant_id=0,
+        attempts=0,
+        losses=0,
+        first_reply_at=None,
+    )
+    values = {"greeting": view.greeting(""), "unsubscribe_url": app.url("/unsubscribe/test")}
+    return Preview(
+        rendered.subject,
+        slots.fill(rendered.html, values, "html"),
+        slots.fill(rendered.text, values, "text"),
+        build(app, reader, variant, app.now()),
+    )
+
+
+async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple[str, DeliveryState, str]]:
+    """One real mail to each address, through the ledger, under a Message-ID of its own. (address, state, reply)."""
+    addresses = [address.parse(email).written for email in dict.fromkeys(emails)]
+    rendered = await asyncio.to_thread(compose.content, app, issue)
+
+    def work(tx: Connection) -> dict[int, str]:
+        now = app.now()
+        variant = issues.add_variant(
+            tx,
+            DeliveryKind.TEST,
+            issue.id,
+            subject=TEST_MARK + rendered.subject,
+            html=rendered.html,
+            text=rendered.text,
+            sha256=hashlib.sha256(rendered.html.encode()).hexdigest(),
+            now=now,
+        )
+        return {
+            deliveries.owe(
+                tx, DeliveryKind.TEST, f"test.{issue.slot}.{variant}.{number}", to, variant, issue.id, now
+            ): to
+            for number, to in enumerate(addresses, 1)
+        }
+
+    owed = await asyncio.to_thread(app.store.write, work)
+    # No issue has the number 0: only mails that wait for no issue are sent here.
+    await Sender(app, Circuits(), issue_id=0).run()
+    states = await asyncio.to_thread(app.store.read, partial(deliveries.states_of, ids=list(owed)))
+    return [(to, states[number][0], states[number][2] or "") for number, to in owed.items()]

@@ -1,0 +1,130 @@
+"""Leaving: by a link in a mail, or by an admin; and the undo that takes it back at once. Renders no page.
+
+Whoever left is suppressed: neither the last look before a mail nor an import brings them back.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from mailer import address, tokens
+from mailer.app.context import App, find
+from mailer.errors import NoSuchSubscriber
+from mailer.model import Event, EventKind, Method, Subscriber, SubscriberStatus
+from mailer.store import subscribers
+from mailer.tokens import Claim, Purpose
+
+UNDO_FOR = timedelta(hours=1)
+_STAYING = (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE, SubscriberStatus.BOUNCED)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The result of leaving. `undo` is a token for the undo button; empty when there is nothing to undo."""
+
+    masked: str
+    undo: str
+
+
+def look(app: App, token: str) -> str:
+    """Whose link this is, masked; empty when the person is forgotten. Changes nothing. BadToken: not our link."""
+    claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
+    found = app.store.read(lambda tx: subscribers.get(tx, claim.subscriber_id))
+    return _masked(found)
+
+
+def leave(app: App, token: str, method: Method, *, agent: str = "", network: str = "") -> Left:
+    """The holder of the link leaves. Once this returns, no mail begins that had not begun; a second time is the same.
+
+    Works when the issue, or even the person, is known no more. BadToken: not our link.
+    """
+    claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
+
+    def work(tx: Connection) -> Subscriber | None:
+        found = subscribers.get(tx, claim.subscriber_id)
+        if found is not None:
+            _end(app, tx, found, claim, method, agent, network)
+        return subscribers.get(tx, claim.subscriber_id)
+
+    found = app.store.write(work)
+    can_undo = found is not None and found.status is SubscriberStatus.UNSUBSCRIBED
+    return Left(_masked(found), _undo_token(app, claim) if can_undo else "")
+
+
+def _end(
+    app: App, tx: Connection, found: Subscriber, claim: Claim, method: Method, agent: str = "", network: str = ""
+) -> bool:
+    """Ends the subscription if it runs, and suppresses the address in any case."""
+    now = app.now()
+    hash_ = subscribers.hash_of(tx, found.id)
+    if hash_:
+        subscribers.suppress(tx, hash_, EventKind.UNSUBSCRIBED, at=now, issue_id=claim.issue_id)
+    if not subscribers.move(tx, found.id, SubscriberStatus.UNSUBSCRIBED, from_=_STAYING):
+        return False
+    subscribers.record(
+        tx,
+        found.id,
+        EventKind.UNSUBSCRIBED,
+        at=now,
+        method=method,
+        issue_id=claim.issue_id,
+        agent=agent or None,
+        network=network or None,
+    )
+    return True
+
+
+def _undo_token(app: App, claim: Claim) -> str:
+    until = int((app.now() + UNDO_FOR).timestamp())
+    return tokens.make(app.keys, Purpose.UNDO, claim.subscriber_id, claim.issue_id, until)
+
+
+def undo(app: App, token: str) -> bool:
+    """Takes the leaving back, within the hour and only if nothing happened since. False: too late, or done already."""
+    claim = tokens.read(app.keys, Purpose.UNDO, token)
+    if app.now().timestamp() > claim.stamp:
+        return False
+
+    def work(tx: Connection) -> bool:
+        found = subscribers.get(tx, claim.subscriber_id)
+        if found is None or not found.address:
+            return False
+        if found.status is SubscriberStatus.ACTIVE:
+            return True
+        hash_ = subscribers.hash_of(tx, found.id)
+        barred = subscribers.suppressed(tx, hash_) if hash_ else None
+        if barred and barred[0] is not EventKind.UNSUBSCRIBED:
+            return False
+        from_ = (SubscriberStatus.UNSUBSCRIBED,)
+        if not subscribers.move(tx, found.id, SubscriberStatus.ACTIVE, from_=from_):
+            return False
+        if hash_:
+            subscribers.unsuppress(tx, hash_)
+        subscribers.record(tx, found.id, EventKind.RETURNED, at=app.now(), method=Method.PAGE, issue_id=claim.issue_id)
+        return True
+
+    return app.store.write(work)
+
+
+def by_admin(app: App, email: str) -> bool:
+    """An admin takes somebody off the list; False: they had left already."""
+    key = address.parse(email).key
+
+    def work(tx: Connection) -> bool:
+        found = subscribers.find(tx, key)
+        if found is None:
+            raise NoSuchSubscriber(f"{email} is not on the list.")
+        return _end(app, tx, found, Claim(found.id, 0, 0), Method.ADMIN)
+
+    return app.store.write(work)
+
+
+def leavings(app: App, *, since: datetime | None = None, slot: str | None = None) -> list[tuple[str, Event]]:
+    """Who left, oldest first: the address ('' when forgotten) and the event."""
+    key = find(app, slot).slot if slot else None
+    return app.store.read(lambda tx: list(subscribers.leavings(tx, since=since, slot=key)))
+
+
+def _masked(found: Subscriber | None) -> str:
+    return address.mask(found.address) if found and found.address else ""

@@ -1,0 +1,126 @@
+"""The door for admins and editors: words to verbs, values to text or JSON, errors to exit codes. Decides nothing.
+
+Commands are imported when they are called, so that `mailer --help` needs neither the database nor the network parts.
+"""
+
+import importlib
+import json
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from mailer.errors import AskError, ConfigError, MailerError, OutsideError, UsageError
+
+# 0 done · 1 bug · 2 usage or configuration · 3 cannot be granted · 4 an outside part failed · 5 done in part
+EXIT: Mapping[type[MailerError], int] = {ConfigError: 2, UsageError: 2, AskError: 3, OutsideError: 4}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and one line of help, and imports one only to run it."""
+
+    def __init__(self, *args: object, lazy: Mapping[str, tuple[str, str]], **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.lazy = lazy  # name → ("module:attribute", help)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.lazy)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self.lazy:
+            return None
+        module, _, attribute = self.lazy[name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in self.lazy.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "demo": ("mailer.cli.demo:demo", "The whole main job on sample articles, in a web inbox."),
+        "init": ("mailer.cli.setup:init", "Make a new deployment in a folder."),
+        "run": ("mailer.cli.service:run", "Run the service: clock, sender and pages."),
+        "health": ("mailer.cli.service:health", "Say whether the service is well (for containers)."),
+        "config": ("mailer.cli.setup:config", "Check or show the settings."),
+        "subscribers": ("mailer.cli.subscribers:subscribers", "Add, import, list, show, take off."),
+        "unsubscribes": ("mailer.cli.subscribers:unsubscribes", "Who left, when, how and why."),
+        "articles": ("mailer.cli.articles:articles", "Import, list, show."),
+        "issue": ("mailer.cli.issue:issue", "Draft, look at, test, send and stop the week's issue."),
+        "db": ("mailer.cli.setup:db", "Look after the database."),
+    },
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    envvar="MAILER_CONFIG",
+    default=Path("config.toml"),
+    show_default=True,
+    help="The settings (or the variable MAILER_CONFIG).",
+)
+@click.version_option(package_name="khabarnameh", message="mailer %(version)s")
+@click.pass_context
+def cli(ctx: click.Context, config_file: Path) -> None:
+    """The weekly newsletter of a right-to-left news site.
+
+    Once a week it gathers the top stories, makes a right-to-left digest and sends it to every subscriber.
+    """
+    ctx.obj = config_file
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs one command and returns its exit code; nothing but MailerError and bugs comes this far."""
+    as_json = "--json" in words
+    try:
+        result = cli.main(args=list(words), prog_name="mailer", standalone_mode=False)
+    except click.ClickException as error:
+        if as_json:
+            _say_json("usage", error.format_message(), "")
+        else:
+            error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("Stopped.", err=True)
+        return 5
+    except MailerError as error:
+        _say(error, as_json)
+        return exit_code(error)
+    except BrokenPipeError:
+        return 0  # `mailer … | head`
+    except Exception as error:
+        if as_json:
+            _say_json("bug", f"{type(error).__name__}: {error}", "Please report it with what stands on stderr.")
+        traceback.print_exc(file=sys.stderr)
+        click.echo(
+            "This is a bug in mailer. Nothing was changed by the failed step. Please report the lines above.", err=True
+        )
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def exit_code(error: MailerError) -> int:
+    return next(code for kind, code in EXIT.items() if isinstance(error, kind))
+
+
+def _say(error: MailerError, as_json: bool) -> None:
+    if as_json:
+        _say_json(_snake(type(error).__name__), error.message, error.fix)
+        return
+    lines = str(error).splitlines() or [type(error).__name__]
+    for line in lines:
+        click.echo(f"mailer: {line}", err=True)
+
+
+def _say_json(code: str, message: str, fix: str) -> None:
+    click.echo(json.dumps({"error": {"code": code, "message": message, "fix": fix}}, ensure_ascii=False))
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -1,0 +1,121 @@
+"""`mailer articles …`: what the newsroom published."""
+
+from pathlib import Path
+
+import click
+
+from mailer.app import collect
+from mailer.cli.door import instant, json_option, local, opened, show, stamp, table
+from mailer.errors import UnreadableInput
+from mailer.model import Article
+from mailer.sources import identity, read
+
+
+@click.group()
+def articles() -> None:
+    """Import, list, show."""
+
+
+@articles.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--url", default="", help="The address of the page whose text FILE holds.")
+@click.option("--published", default="", help="When that page was published (2026-11-23T10:00, or a Jalali date).")
+@click.option("--source", default="", help="The outlet's name, when FILE does not tell it.")
+@json_option
+@click.pass_obj
+def import_(path: Path, paths: tuple[Path, ...], url: str, published: str, source: str, as_json: bool) -> int:
+    """Store the articles of files: RSS, Atom or JSON Feed, JSONL, CSV, or the text of one page.
+
+    Importing the same file again changes nothing. A file that cannot be read does not stop the others.
+    """
+    total = {"added": 0, "updated": 0, "unchanged": 0}
+    failed: list[UnreadableInput] = []
+    notes: list[str] = []
+    with opened(path) as app:
+        for each in paths:
+            try:
+                found = read.read(each.name, _bytes(each), url=url, published=published, source=source, zone=app.zone)
+            except UnreadableInput as error:
+                failed.append(error)
+                click.echo(f"mailer: {error}", err=True)
+                continue
+            kept = collect.keep(app, [(article, *identity.identify(article)) for article in found.articles])
+            notes += [f"{each.name}: {note}" for note in found.notes]
+            total["added"] += kept.added
+            total["updated"] += kept.updated
+            total["unchanged"] += kept.unchanged
+    for note in notes:
+        click.echo(note, err=True)
+    if len(failed) == len(paths):
+        raise failed[-1] if len(failed) == 1 else UnreadableInput(f"None of the {len(failed)} files could be read.")
+    if as_json:
+        show({**total, "failed": [error.message for error in failed], "notes": notes})
+    else:
+        click.echo(", ".join(f"{count} {word}" for word, count in total.items()) + ".")
+    return 5 if failed else 0
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise UnreadableInput(f"{file}: there is no such file.") from None
+    except OSError as error:
+        raise UnreadableInput(f"{file}: cannot be read ({error.strerror}).") from error
+
+
+def _brief(article: Article) -> dict[str, object]:
+    return {
+        "id": article.id,
+        "url": article.url,
+        "title": article.title,
+        "category": article.category,
+        "source": article.source,
+        "dated": stamp(article.dated),
+        "dating": article.dating,
+        "views": article.views,
+    }
+
+
+@articles.command("list")
+@click.option("--since", help="Only those dated from this day on.")
+@click.option("--until", help="Only those dated before this day.")
+@click.option("--search", default="", help="A part of the title.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@json_option
+@click.pass_obj
+def list_(path: Path, since: str | None, until: str | None, search: str, limit: int, as_json: bool) -> None:
+    """Articles, the newest first."""
+    with opened(path) as app:
+        span = {"since": instant(since, app.zone, "--since"), "until": instant(until, app.zone, "--until")}
+        found = collect.listing(app, **span, search=search, limit=limit)
+        if as_json:
+            show([_brief(article) for article in found])
+            return
+        rows = [
+            (str(a.id), local(app, a.dated), a.category, "" if a.views is None else str(a.views), a.title)
+            for a in found
+        ]
+    table(("no.", "dated", "category", "views", "title"), rows)
+
+
+@articles.command("show")
+@click.argument("number", type=int)
+@json_option
+@click.pass_obj
+def show_(path: Path, number: int, as_json: bool) -> None:
+    """All that is stored of an article."""
+    with opened(path) as app:
+        article = collect.show(app, number)
+        if as_json:
+            rest = {name: getattr(article, name) for name in ("lead", "body", "image_url", "image_alt", "identity")}
+            counts = {"comments": article.comments, "shares": article.shares}
+            show({**_brief(article), **rest, **counts, "first_seen": stamp(article.first_seen)})
+            return
+        click.echo(f"{article.title}\n{article.url or '(no address: not eligible for an issue)'}")
+        click.echo(
+            f"{article.category or '(no category)'} · {article.source} · {local(app, article.dated)} ({article.dating})"
+        )
+        told = (("views", article.views), ("comments", article.comments), ("shares", article.shares))
+        click.echo(" · ".join(f"{word} {'unknown' if count is None else count}" for word, count in told))
+        click.echo(f"\n{article.lead}\n\n{article.body}")

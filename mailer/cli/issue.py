@@ -1,0 +1,286 @@
+"""`mailer issue …`: the week's issue, from the draft to the last reader."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from mailer.app import compose, deliver, edit, probe
+from mailer.app.context import App, find
+from mailer.cli import progress
+from mailer.cli.door import instant, json_option, local, opened, show, slot_argument, stamp, table
+from mailer.errors import WrongState
+from mailer.lifecycle import FINAL
+from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
+from mailer.signals import stop_on_signals
+
+
+@click.group()
+def issue() -> None:
+    """Draft, look at, test, send and stop the week's issue. Without SLOT, the newest issue is meant."""
+
+
+# --- shapes other tools rely on (product.md §5) ----------------------------------------------------------------------
+def _story(story: ChosenStory) -> dict[str, object]:
+    return {
+        "position": story.position,
+        "url": story.url,
+        "title": story.title,
+        "section": story.section,
+        "also": [{"url": url, "title": title} for _, url, title in story.also],
+        "score": story.score,
+        "parts": dict(story.parts),
+        "pinned": story.pinned,
+    }
+
+
+def _issue(found: Issue) -> dict[str, object]:
+    return {
+        "slot": found.slot,
+        "state": found.state,
+        "subject": found.subject,
+        "number": found.number,
+        "send_at": stamp(found.send_at),
+        "window": [stamp(found.window.start), stamp(found.window.end)] if found.window else None,
+        "reason": found.reason,
+        "notes": list(found.notes),
+        "stories": [_story(story) for story in found.stories],
+    }
+
+
+def _status(status: IssueStatus) -> dict[str, object]:
+    return {
+        "slot": status.slot,
+        "state": status.state,
+        "recipients": status.recipients,
+        **{str(state): status.counts[state] for state in DeliveryState},
+        "started_at": stamp(status.started_at),
+        "finished_at": stamp(status.finished_at),
+        "rate": status.rate,
+    }
+
+
+def _print_issue(app: App, found: Issue, *, why: bool = False) -> None:
+    number = f" (no. {found.number})" if found.number else ""
+    click.echo(f"{found.slot}{number}: {found.state}{f' – {found.reason}' if found.reason else ''}")
+    if found.state in (IssueState.DRAFT, IssueState.HELD, IssueState.PLANNED):
+        click.echo(f"goes out at {local(app, found.send_at)} {app.settings.newsletter.timezone}")
+    if found.window:
+        click.echo(f"articles from {local(app, found.window.start)} to {local(app, found.window.end)}")
+    if found.subject:
+        click.echo(f"subject: {found.subject}")
+    for note in found.notes:
+        click.echo(f"note: {note}")
+    for story in found.stories:
+        click.echo(f"{story.position:3}. {story.title}  [{story.section}]")
+        if why:
+            parts = ", ".join(f"{name} {value:+.3f}" for name, value in story.parts.items())
+            click.echo(f"     {story.score:.3f} = {parts}{' · pinned' if story.pinned else ''}")
+            for _, _, title in story.also:
+                click.echo(f"     also: {title}")
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+@issue.command()
+@slot_argument
+@click.option("--as-of", help="As if this were the time: choose from what was published until then.")
+@json_option
+@click.pass_obj
+def draft(path: Path, slot: str | None, as_of: str | None, as_json: bool) -> None:
+    """Choose the stories of an issue: of SLOT, of the newest issue that is not final, or of the next slot."""
+    with opened(path) as app:
+        found = compose.draft(app, slot, instant(as_of, app.zone, "--as-of"))
+        show(_issue(found)) if as_json else _print_issue(app, found)
+
+
+@issue.command("list")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@json_option
+@click.pass_obj
+def list_(path: Path, limit: int, as_json: bool) -> None:
+    """Issues, the latest slot first."""
+    with opened(path) as app:
+        found = edit.listing(app, limit)
+        if as_json:
+            show([{k: v for k, v in _issue(each).items() if k != "stories"} for each in found])
+            return
+        rows = [
+            (
+                each.slot,
+                str(each.number or "–"),
+                each.state,
+                local(app, each.send_at),
+                str(each.recipients),
+                each.subject,
+            )
+            for each in found
+        ]
+    table(("slot", "no.", "state", "goes out", "readers", "subject"), rows)
+
+
+@issue.command("show")
+@slot_argument
+@json_option
+@click.pass_obj
+def show_(path: Path, slot: str | None, as_json: bool) -> None:
+    """What is in an issue."""
+    with opened(path) as app:
+        found = find(app, slot)
+        show(_issue(found)) if as_json else _print_issue(app, found)
+
+
+@issue.command()
+@slot_argument
+@json_option
+@click.pass_obj
+def explain(path: Path, slot: str | None, as_json: bool) -> None:
+    """Why these stories and not others."""
+    with opened(path) as app:
+        found = find(app, slot)
+        if as_json:
+            show({**_issue(found), "rejected": [dict(turned) for turned in found.rejected]})
+            return
+        _print_issue(app, found, why=True)
+        if found.rejected:
+            click.echo("not chosen:")
+        for turned in found.rejected:
+            click.echo(f"     {turned['score']:.3f} {turned['title']} – {turned['reason']}")
+
+
+@issue.command()
+@slot_argument
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the HTML part to this file.")
+@click.option("--text", type=click.Path(path_type=Path, dir_okay=False), help="Write the text part to this file.")
+@click.option("--eml", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole mail to this file.")
+@click.option("--open", "open_", is_flag=True, help="Open the HTML part in a browser.")
+@json_option
+@click.pass_obj
+def preview(
+    path: Path, slot: str | None, html: Path | None, text: Path | None, eml: Path | None, open_: bool, as_json: bool
+) -> None:
+    """The very bytes that would go out, to an invented reader; without options, the text part."""
+    with opened(path) as app:
+        found = find(app, slot)
+        mail = probe.preview(app, found)
+    written = []
+    for file, content in ((html, mail.html.encode()), (text, mail.text.encode()), (eml, mail.eml)):
+        if file:
+            file.write_bytes(content)
+            written.append(str(file))
+    if open_:
+        target = html or Path(click.get_app_dir("khabarnameh")) / f"preview-{found.slot}.html"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(mail.html.encode())
+        click.launch(str(target))
+        written.append(str(target))
+    if as_json:
+        show({"slot": found.slot, "subject": mail.subject, "size": len(mail.eml), "files": written})
+    elif written:
+        click.echo("\n".join(dict.fromkeys(written)))
+    else:
+        click.echo(f"{mail.subject}\n\n{mail.text}")
+
+
+@issue.command()
+@slot_argument
+@click.option("--failed", is_flag=True, help="List who did not get it, and why.")
+@json_option
+@click.pass_obj
+def status(path: Path, slot: str | None, failed: bool, as_json: bool) -> None:
+    """How far the sending is."""
+    with opened(path) as app:
+        found = find(app, slot)
+        now = deliver.status(app, found)
+        failures = deliver.failures(app, found) if failed else []
+        if as_json:
+            show({**_status(now), **({"failed": failures} if failed else {})})
+            return
+        click.echo(progress.sentence(now))
+        for each in failures:
+            words = (each["email"], each["state"], each["reason"], each["reply"])
+            click.echo("  " + " · ".join(str(word) for word in words if word))
+
+
+# --- acting ----------------------------------------------------------------------------------------------------------
+def _acting(name: str, verb: object, help_: str) -> None:
+    @issue.command(name, help=help_)
+    @slot_argument
+    @json_option
+    @click.pass_obj
+    def act(path: Path, slot: str | None, as_json: bool) -> None:
+        with opened(path) as app:
+            found = verb(app, slot)  # type: ignore[operator]
+            show(_issue(found)) if as_json else click.echo(f"{found.slot} is {found.state}.")
+
+
+_acting("hold", edit.hold, "Keep a draft back until it is released.")
+_acting("release", edit.release, "Let a held issue go out at its time, although there are few stories.")
+_acting("approve", edit.approve, "Say yes to a draft (where approval is required).")
+_acting("pause", edit.pause, "Stop sending; what is on its way gets its answer.")
+_acting("resume", edit.resume, "Go on sending.")
+_acting("cancel", edit.cancel, "End an issue; what is unsent is never sent.")
+
+
+@issue.command()
+@click.argument("emails", nargs=-1, required=True)
+@click.option("--slot", help="Another issue than the newest.")
+@json_option
+@click.pass_obj
+def test(path: Path, emails: tuple[str, ...], slot: str | None, as_json: bool) -> int:
+    """Send one real mail of the issue to each of EMAILS: marked «آزمایشی», its own links inert, in no count."""
+    with opened(path) as app:
+        results = asyncio.run(probe.send_test(app, find(app, slot), emails))
+    if as_json:
+        show([{"email": email, "state": state, "reply": reply} for email, state, reply in results])
+    else:
+        for email, state, reply in results:
+            click.echo(f"{email}: {state}{f' ({reply})' if reply else ''}")
+    return 0 if all(state is DeliveryState.ACCEPTED for _, state, _ in results) else 5
+
+
+@issue.command()
+@slot_argument
+@click.option("--now", "at_once", is_flag=True, help="Do not wait for the slot's time.")
+@click.option("--wait", is_flag=True, help="Stay until nothing is due within five minutes.")
+@json_option
+@click.pass_obj
+def send(path: Path, slot: str | None, at_once: bool, wait: bool, as_json: bool) -> int:
+    """Release a draft for its time; with --now, send it, or what is left of it, at once.
+
+    Running it again after a crash finishes the work: nobody is missed and nobody gets it twice.
+    """
+    with opened(path) as app:
+        found = find(app, slot)
+        if found.state in FINAL:
+            result = deliver.status(app, found)
+            show(_status(result)) if as_json else click.echo(f"Nothing to do. {progress.sentence(result)}")
+            return 0
+        if not at_once and found.state in (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD):
+            released = found if found.state is IssueState.DRAFT else edit.release(app, found.slot)
+            if as_json:
+                show(_issue(released))
+            else:
+                click.echo(f"{released.slot} goes out at {local(app, released.send_at)}, by `mailer run`.")
+            return 0
+        return _send_now(app, found, wait=wait, as_json=as_json)
+
+
+def _send_now(app: App, found: Issue, *, wait: bool, as_json: bool) -> int:
+    if found.state is IssueState.PLANNED:
+        found = compose.choose(app, found)
+    if found.state is IssueState.HELD:
+        fix = "`mailer issue explain` says why; `mailer issue release` (or `approve`) lets it go."
+        raise WrongState(f"The issue {found.slot} is held: {found.reason}.", fix)
+    if found.state is IssueState.DRAFT:
+        found = compose.freeze(app, found)
+    found = deliver.ready(app, found)
+    result = asyncio.run(_deliver(app, found, wait=wait, as_json=as_json))
+    show(_status(result)) if as_json else click.echo(progress.sentence(result))
+    return 0 if result.state in FINAL and result.state is IssueState.SENT else 5
+
+
+async def _deliver(app: App, found: Issue, *, wait: bool, as_json: bool) -> IssueStatus:
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    with progress.shown(found) as tell:
+        return await deliver.deliver(app, found, wait=wait, stop=stop, progress=tell)

@@ -1,0 +1,43 @@
+"""How far a send is, for people (a bar with rate and time left, on a terminal) and machines (a JSON line a second)."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mailer.app.deliver import Progress
+from mailer.lifecycle import TERMINAL
+from mailer.model import DeliveryState, Issue, IssueStatus
+
+
+def sentence(status: IssueStatus) -> str:
+    """One line: the state and the counts that are not nought."""
+    counts = [f"{count} {state}" for state, count in status.counts.items() if count]
+    rate = f", {status.rate:g} mails a second" if status.rate else ""
+    return f"{status.slot} is {status.state}: {status.recipients} readers – {', '.join(counts) or 'none'}{rate}."
+
+
+def done(status: IssueStatus) -> int:
+    """Deliveries that are over, whatever way."""
+    return sum(status.counts[state] for state in TERMINAL)
+
+
+@contextmanager
+def shown(issue: Issue) -> Iterator[Progress]:
+    """Shows progress on stderr while the block runs."""
+    if not sys.stderr.isatty():
+        yield _line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(issue.slot), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:g}/s"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=issue.recipients or None, rate=0.0)
+        yield lambda status: bar.update(task, completed=done(status), total=status.recipients, rate=status.rate)
+
+
+def _line(status: IssueStatus) -> None:
+    counts = {str(state): status.counts[state] for state in DeliveryState if status.counts[state]}
+    said = {"slot": status.slot, "done": done(status), "recipients": status.recipients, **counts, "rate": status.rate}
+    print(json.dumps(said), file=sys.stderr, flush=True)  # noqa: T201 - progress belongs on stderr

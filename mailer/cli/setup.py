@@ -1,0 +1,115 @@
+"""`mailer init`, `mailer config …`, `mailer db …`: what an admin does before and beside the weekly work."""
+
+import os
+import secrets
+from pathlib import Path
+
+import click
+
+from mailer import config as settings_edge
+from mailer.cli.door import json_option, show
+from mailer.errors import WouldOverwrite
+from mailer.store import upgrade as tables
+from mailer.store.database import Store
+from mailer.tokens import new_key_file
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
+@json_option
+def init(folder: Path, as_json: bool) -> None:
+    """Make a new deployment in DIR (by default here): config.toml, secret.key and the database.
+
+    Other files there stay as they are. A secret.key that is there is kept: replacing it would break every link.
+    """
+    made = make_deployment(folder, settings_edge.reference())
+    if as_json:
+        show({"folder": str(folder.resolve()), "made": made})
+        return
+    for name in made:
+        click.echo(f"made {folder / name}")
+    click.echo(f"\nNext: set name, from and base_url in {folder / 'config.toml'} and the relay in [[smtp]], then\n")
+    click.echo("  mailer config check\n  mailer subscribers import FILE\n  mailer articles import FILE\n  mailer run")
+
+
+def make_deployment(folder: Path, text: str) -> list[str]:
+    """Writes what is missing and returns the names; WouldOverwrite when there is a config.toml already."""
+    config_file = folder / "config.toml"
+    if config_file.exists():
+        raise WouldOverwrite(f"{config_file} is there already.", "Name another folder, or remove that file first.")
+    folder.mkdir(parents=True, exist_ok=True)
+    made = ["config.toml"]
+    config_file.write_text(text, encoding="utf-8")
+    settings = settings_edge.load(config_file, {})
+    key_file = settings.path(settings.keys.file)
+    if not key_file.exists():
+        # Made with its right from the first byte on: nobody else can read it even for a moment.
+        with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(new_key_file(secrets.token_bytes))
+        made.append(str(settings.keys.file))
+    store = Store(settings_edge.database_url(settings))
+    try:
+        tables.ensure(store)
+    finally:
+        store.close()
+    if store.sqlite:
+        made.append(Path(str(store.url.database)).name)
+    return made
+
+
+@click.group()
+def config() -> None:
+    """Check or show the settings."""
+
+
+@config.command()
+@json_option
+@click.pass_obj
+def check(path: Path, as_json: bool) -> None:
+    """Every problem of the file and of MAILER_* at once."""
+    settings = settings_edge.load(path, os.environ)
+    settings_edge.keys(settings)
+    for smtp in settings.smtp:
+        settings_edge.password(smtp, settings, os.environ)
+    show({"ok": True}) if as_json else click.echo(f"{path}: no problem found.")
+
+
+@config.command("show")
+@json_option
+@click.pass_obj
+def show_(path: Path, as_json: bool) -> None:
+    """The settings in force, from the file and from MAILER_*; secrets are masked."""
+    shown = settings_edge.shown(settings_edge.load(path, os.environ))
+    if as_json:
+        show(shown)
+        return
+    for section, values in shown.items():
+        for part in values if isinstance(values, list) else [values]:
+            if not isinstance(part, dict):
+                click.echo(f"{section} = {part}")
+                continue
+            click.echo(f"[{section}]")
+            for name, value in part.items():
+                click.echo(f"  {name} = {value}")
+
+
+@click.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command()
+@json_option
+@click.pass_obj
+def upgrade(path: Path, as_json: bool) -> None:
+    """Bring the tables to the version of this program. Make a backup before."""
+    store = Store(settings_edge.database_url(settings_edge.load(path, os.environ)))
+    try:
+        before = tables.revision(store)
+        after = tables.upgrade(store)
+    finally:
+        store.close()
+    if as_json:
+        show({"before": before, "after": after})
+    else:
+        click.echo(f"The tables are of version {after}{' already' if before == after else ''}.")

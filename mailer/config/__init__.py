@@ -1,0 +1,173 @@
+"""The configuration edge: from a file, `MAILER_*` and secret files to `Settings`, and back to text.
+
+Every mistake is told at once, each with its line or variable. It reads and never writes: `init` writes the file, with
+the text of `reference()`. What a setting means is said in `settings`; secrets are read when they are needed.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mailer.config.environ import lay_over
+from mailer.config.fields import Place, spelled
+from mailer.config.lines import lines_of
+from mailer.config.problems import Problem, dotted, judged
+from mailer.config.reference import reference, reference_markdown
+from mailer.errors import ConfigError
+from mailer.settings import Settings, Smtp
+from mailer.tokens import Keyring
+
+__all__ = ["database_url", "keys", "load", "password", "reference", "reference_markdown", "shown"]
+
+_NO_PASSWORD = "a username is given but neither password_file nor password"  # noqa: S105 - a sentence, no password
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The settings of the file at `path` with every `MAILER_SECTION__KEY` of `environ` laid over them.
+
+    `folder` becomes the absolute folder of the file. Raises ConfigError with all problems, one line each, such as
+    `config.toml:12: smtp.0.tls: "startls" is not one of none, starttls, implicit (did you mean "starttls"?)`.
+    """
+    text = _text_of(path)
+    laid = lay_over(_parsed(path, text), environ)
+    result = judged(laid.data)
+    found = result if isinstance(result, list) else _without_password(result, environ)
+    if isinstance(result, Settings) and not found and not laid.problems:
+        return result.model_copy(update={"folder": path.absolute().parent})
+    lines = lines_of(text)
+    told = [(*_origin(path, problem.place, lines, laid.variables), problem) for problem in found]
+    told.sort(key=lambda item: item[0])
+    raise ConfigError(
+        [f"{origin}: {dotted(problem.place)}: {problem.words}" for _, origin, problem in told] + list(laid.problems)
+    )
+
+
+def password(smtp: Smtp, settings: Settings, environ: Mapping[str, str]) -> str | None:
+    """The password for a relay: `password_file`, else `$CREDENTIALS_DIRECTORY/smtp_password`, else `password`.
+
+    None when the relay asks for no login. One newline at the end of a file is not part of the password. Raises
+    ConfigError when there is none or its file cannot be read.
+    """
+    if smtp.username is None:
+        return None
+    credential = _credential(environ)
+    if smtp.password_file is not None:
+        return _secret_in(settings.path(smtp.password_file), "password_file")
+    if credential is not None:
+        return _secret_in(credential, "$CREDENTIALS_DIRECTORY/smtp_password")
+    if smtp.password is not None:
+        return smtp.password.get_secret_value()
+    raise ConfigError([f"{smtp.name}: {_NO_PASSWORD}"])
+
+
+def keys(settings: Settings) -> Keyring:
+    """The keys that sign the links. Raises ConfigError when the key file is missing, unreadable or not a key file."""
+    path = settings.path(settings.keys.file)
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            [f"{path}: there is no key file."],
+            "Run `mailer init`, or put the file back from your backup: without it no link in an old mail works.",
+        ) from None
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: is not a key file"]) from None
+    try:
+        return Keyring.parse(text)
+    except ConfigError as error:
+        raise ConfigError([f"{path}: {problem}" for problem in error.problems], error.fix) from None
+
+
+def database_url(settings: Settings) -> str:
+    """`database.url`, with the path of a SQLite file made absolute: it counts from the folder of the settings."""
+    url = settings.database.url
+    found = re.fullmatch(r"sqlite:///(?!:memory:|file:)([^?]+)(\?.*)?", url)
+    return f"sqlite:///{settings.path(Path(found[1]))}{found[2] or ''}" if found else url
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The effective settings as JSON can hold them, spelled as in the file, secrets as `***`."""
+    whole: dict[str, Any] = spelled(settings)
+    return whole
+
+
+def _without_password(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
+    # Not a matter of the settings alone: systemd may hand the password over beside them.
+    if _credential(environ) is not None:
+        return []
+    return [
+        Problem(("smtp", number), _NO_PASSWORD)
+        for number, smtp in enumerate(settings.smtp)
+        if smtp.username and not (smtp.password or smtp.password_file)
+    ]
+
+
+def _credential(environ: Mapping[str, str]) -> Path | None:
+    """The password that systemd hands over (LoadCredential=smtp_password:…), None when it does not."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder) / "smtp_password" if folder else None
+    return path if path and os.access(path, os.F_OK) else None
+
+
+def _secret_in(path: Path, source: str) -> str:
+    try:
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise ConfigError([f"{path} ({source}): cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path} ({source}): is not UTF-8"]) from None
+    secret = re.sub(r"\r?\n\Z", "", text)
+    if not secret:
+        raise ConfigError([f"{path} ({source}): is empty"])
+    return secret
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")  # Windows editors put a mark at the front
+    except FileNotFoundError:
+        raise ConfigError(
+            [f"There is no {path.name} in {path.absolute().parent}."], "Run `mailer init`, or give --config FILE."
+        ) from None
+    except IsADirectoryError:
+        raise ConfigError([f"{path}: is a folder."], f"Give the file: --config {path / 'config.toml'}") from None
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
+    except UnicodeDecodeError as error:
+        line = bytes(error.object).count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{path}:{line}: is not UTF-8; save the file as UTF-8"]) from None
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
+        found = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", str(error), re.DOTALL)
+        if not found:
+            raise ConfigError([f"{path}: not TOML: {error}"]) from None
+        twice = found[1].startswith(("Cannot overwrite", "Cannot declare", "Duplicate"))
+        hint = "; the same name is there twice" if twice else ""
+        line = found[2] or len(text.splitlines())
+        raise ConfigError([f"{path}:{line}: not TOML: {found[1]}{hint}"]) from None
+
+
+def _origin(
+    path: Path, place: Place, lines: Mapping[Place, int], variables: Mapping[Place, str]
+) -> tuple[tuple[int, str], str]:
+    """Where a place was written, the nearest that is known, and the key that puts such origins in order.
+
+    A variable wins over the file, as its value did.
+    """
+    for length in range(len(place), 0, -1):
+        part = place[:length]
+        if part in variables:
+            return (1, variables[part]), variables[part]
+        if part in lines:
+            return (0, f"{lines[part]:09}"), f"{path}:{lines[part]}"
+    below = next((name for inner, name in variables.items() if inner[: len(place)] == place), None)
+    return ((1, below), below) if below else ((0, ""), str(path))

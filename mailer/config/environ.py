@@ -1,0 +1,133 @@
+"""`MAILER_*` laid over what the file says.
+
+Decides which setting a variable names and how its text becomes a value. Whether the value is a good one is judged with
+the rest of the file, later; a variable that names no setting is reported here, because a slip in a name would
+otherwise be a setting that silently does nothing.
+"""
+
+import copy
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from mailer.config.fields import Place, is_secret, is_text, kind_of, leaves, quoted
+from mailer.config.problems import did_you_mean
+
+PREFIX = "MAILER_"
+RESERVED = f"{PREFIX}CONFIG"  # where the file is: the command line reads it
+
+# Kubernetes sets such names in every pod when a service of the cluster is called «mailer».
+_KUBERNETES = re.compile(r"MAILER_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_\d+_.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What the file says with the environment laid over it, and which variable stands behind which place."""
+
+    data: dict[str, Any]
+    variables: dict[Place, str]
+    problems: tuple[str, ...]
+
+
+def name_of(place: Place) -> str:
+    """The variable that overrides the setting at this place."""
+    return PREFIX + "__".join(str(part) for part in place).upper()
+
+
+def lay_over(data: Mapping[str, Any], environ: Mapping[str, str]) -> Overlay:
+    """The file's data, not changed itself, with every `MAILER_*` of `environ` in its place."""
+    laid = copy.deepcopy(dict(data))
+    known = {name_of(place): (place, field) for place, field in leaves()}
+    variables: dict[Place, str] = {}
+    problems: list[str] = []
+    for name in sorted(environ, key=_by_number):
+        if not name.startswith(PREFIX) or name == RESERVED:
+            continue
+        shape, number = _numbered(name)
+        if shape not in known:
+            problems.append(f"{name}: {_unknown(shape, number, list(known))}")
+            continue
+        place, field = known[shape]
+        place = tuple(number if part == 0 else part for part in place)
+        try:
+            _put(laid, place, _value(field, environ[name]))
+        except ValueError as why:
+            problems.append(f"{name}: {why}")
+        else:
+            variables[place] = name
+    return Overlay(laid, variables, tuple(problems))
+
+
+def _by_number(name: str) -> tuple[str, int]:
+    return _numbered(name)[0], _numbered(name)[1]
+
+
+def _numbered(name: str) -> tuple[str, int]:
+    """The name with 0 for the number of its entry, and that number: MAILER_SMTP__1__HOST → MAILER_SMTP__0__HOST, 1."""
+    found = re.search(r"__(0|[1-9]\d?)__", name)
+    return (name[: found.start(1)] + "0" + name[found.end(1) :], int(found[1])) if found else (name, 0)
+
+
+def _unknown(shape: str, number: int, known: list[str]) -> str:
+    if _KUBERNETES.fullmatch(shape):
+        return (
+            "is set by Kubernetes for a service called «mailer»; set enableServiceLinks: false, or rename the service"
+        )
+    inside = next((name for name in known if name.startswith(f"{shape}__")), None)
+    if inside:
+        return f"names a section; name one setting in it, such as {inside}"
+    outside = next((name for name in known if shape.startswith(f"{name}__")), None)
+    if outside:
+        return f"names a part of a setting; give the whole of it in TOML's syntax as {outside}"
+    numbered = [name.replace("__0__", f"__{number}__") for name in known]
+    return "there is no such setting" + did_you_mean(shape.replace("__0__", f"__{number}__"), numbered)
+
+
+def _value(field: FieldInfo, text: str) -> Any:
+    """The value of a variable: text as it is, numbers, lists and tables in TOML's syntax; empty unsets an option."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError("is not UTF-8") from None
+    if not text and field.default is None:
+        return None
+    if is_text(field):
+        return text
+    try:
+        value = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        value = {}
+    if list(value) == ["value"]:
+        return value["value"]
+    if kind_of(field) in (int, float, bool):
+        return text  # which is wrong, and is said with the field's own limits
+    shown = "" if is_secret(field) else f"{quoted(text)} "
+    raise ValueError(
+        f"""{shown}should be written as in TOML, such as ["…", "…"] for a list or {{"…" = "…"}} for a table"""
+    )
+
+
+def _put(data: dict[str, Any], place: Place, value: Any) -> None:
+    """Set one value. Where the file holds something else than a section there, nothing: that is reported anyway.
+
+    Raises ValueError when entries of a list are left out.
+    """
+    holder: Any = data
+    for part, following in pairwise(place):
+        if isinstance(part, int) and isinstance(holder, list):
+            if part == len(holder):
+                holder.append({})
+            holder = holder[part]
+        elif isinstance(part, str) and isinstance(holder, dict):
+            entries = holder.get(part, [])
+            if isinstance(following, int) and isinstance(entries, list) and following > len(entries):
+                raise ValueError(f"entry {following} comes after entry {following - 1}, and there is no such entry")
+            holder = holder.setdefault(part, [] if isinstance(following, int) else {})
+    if isinstance(holder, dict):
+        holder[place[-1]] = value

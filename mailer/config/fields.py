@@ -1,0 +1,181 @@
+"""What the settings look like from outside: their names in the file, their kinds, limits and spelling.
+
+Reads the classes of `settings` and nothing else; the reader of the file, the reader of the environment and the writer
+of the documentation all ask here, so that none of them keeps a list of settings of its own.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date, time, timedelta
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from mailer.settings import Section, Settings
+
+Place = tuple[str | int, ...]  # where a setting stands: ("smtp", 0, "tls")
+
+MASK = "***"
+_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
+
+
+def settings_of(section: type[Section]) -> dict[str, FieldInfo]:
+    """The settings of a section under the names that the file uses, in order."""
+    return {field.alias or name: field for name, field in section.model_fields.items() if not field.exclude}
+
+
+def kind_of(field: FieldInfo) -> Any:
+    """The type of a setting without «or nothing» and without its checks: `str`, `tuple[Smtp, ...]`, `Literal[…]`."""
+    return _bare(field.annotation)
+
+
+def _bare(kind: Any) -> Any:
+    if get_origin(kind) is Annotated:
+        return _bare(get_args(kind)[0])
+    if get_origin(kind) in (Union, UnionType):
+        return _bare(next(part for part in get_args(kind) if part is not NoneType))
+    return kind
+
+
+def section_in(field: FieldInfo) -> type[Section] | None:
+    """The section that stands in this place, itself or as the entries of a list; None for a plain setting."""
+    kind = kind_of(field)
+    if is_list(field):
+        kind = _bare(get_args(kind)[0])
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+def is_list(field: FieldInfo) -> bool:
+    return get_origin(kind_of(field)) is tuple
+
+
+def is_table(field: FieldInfo) -> bool:
+    """Whether the setting is a table with keys of the user's own."""
+    return get_origin(kind_of(field)) is dict
+
+
+def is_text(field: FieldInfo) -> bool:
+    """Whether the file writes this setting as text in quotation marks."""
+    kind = kind_of(field)
+    return kind in (str, Path, SecretStr, timedelta, time) or get_origin(kind) is Literal
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether the value must not be shown; `repr=False` marks what may hold a password among other things."""
+    return kind_of(field) is SecretStr or not field.repr
+
+
+def choices_of(field: FieldInfo) -> tuple[str, ...]:
+    kind = kind_of(field)
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def limits_of(field: FieldInfo) -> str:
+    """The choices or limits of a setting as a sentence; empty when there are none."""
+    choices = choices_of(field)
+    if choices:
+        return "One of " + ", ".join(toml(choice) for choice in choices) + "." if len(choices) > 1 else ""
+    least = next((toml(rule.ge) for rule in field.metadata if isinstance(rule, Ge)), "")
+    above = next((toml(rule.gt) for rule in field.metadata if isinstance(rule, Gt)), "")
+    most = next((toml(rule.le) for rule in field.metadata if isinstance(rule, Le)), "")
+    if least and most:
+        return f"From {least} to {most}."
+    parts = [f"more than {above}" if above else f"at least {least}" if least else "", f"at most {most}" if most else ""]
+    words = ", ".join(part for part in parts if part)
+    return f"{words[0].upper()}{words[1:]}." if words else ""
+
+
+def leaves(section: type[Section] = Settings, place: Place = ()) -> Iterator[tuple[Place, FieldInfo]]:
+    """Every setting with its place, in the order of the file; 0 stands for the number of an entry of a list."""
+    for name, field in settings_of(section).items():
+        inner = section_in(field)
+        if inner is None:
+            yield (*place, name), field
+        else:
+            yield from leaves(inner, (*place, name, 0) if is_list(field) else (*place, name))
+
+
+def field_at(place: Place) -> FieldInfo | None:
+    """The plain setting at a place, or the one that holds this place; None for sections and unknown places."""
+    shape = tuple(0 if isinstance(part, int) else part for part in place)
+    for known, field in leaves():
+        if shape[: len(known)] == known:
+            return field
+    return None
+
+
+def spelled(value: Any) -> Any:
+    """A value as the file would have it, made of JSON's types: "24h", "09:00", lists, tables; a secret as `***`."""
+    match value:
+        case SecretStr():
+            return MASK
+        case BaseModel():
+            return {
+                field.alias or name: spelled(getattr(value, name))
+                for name, field in type(value).model_fields.items()
+                if not field.exclude
+            }
+        case dict():
+            return {key: spelled(part) for key, part in value.items()}
+        case tuple() | list():
+            return [spelled(part) for part in value]
+        case timedelta():
+            return _duration(value)
+        case time():
+            return value.strftime("%H:%M")
+        case date():
+            return value.isoformat()
+        case Path():
+            return str(value)
+        case str():
+            return masked(value)
+        case _:
+            return value
+
+
+def masked(url: str) -> str:
+    """A database's address without its password, wherever the password stands; other text as it is."""
+    if "://" not in url:
+        return url
+    url = re.sub(r"(://[^:/@]*:).*@", rf"\1{MASK}@", url)
+    return re.sub(r"([?&](?:ssl)?password=)[^&]*", rf"\1{MASK}", url)
+
+
+def _duration(value: timedelta) -> str:
+    # Up to two days people think in hours: "48h", but "6d".
+    units = _UNITS if value > timedelta(days=2) else _UNITS[1:]
+    unit, length = next((pair for pair in units if value and not value % pair[1]), units[-1])
+    return f"{value // length}{unit}"
+
+
+def toml(value: Any) -> str:
+    """A value in the syntax of the file."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
+        case date():
+            return value.isoformat()
+        case tuple() | list():
+            return "[" + ", ".join(toml(part) for part in value) + "]"
+        case dict():
+            return "{" + ", ".join(f"{quoted(key)} = {toml(part)}" for key, part in value.items()) + "}"
+        case _:
+            return quoted(str(spelled(value)))
+
+
+def quoted(text: str) -> str:
+    """Text in quotation marks, in TOML and in messages; what a terminal might obey or a reader not see is escaped."""
+    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    letters = (
+        escapes[letter] if letter in escapes
+        else letter if letter.isprintable() or letter == "\u200c"  # the half-space belongs to Persian words
+        else f"\\U{ord(letter):08X}"
+        for letter in text
+    )  # fmt: skip
+    return '"' + "".join(letters) + '"'

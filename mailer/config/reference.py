@@ -1,0 +1,130 @@
+"""The commented `config.toml` and the table of the documentation, made from the classes of `settings`.
+
+Text only; `mailer init` writes it, and the copies kept in the repository are compared with it by a test.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from mailer.config.environ import name_of
+from mailer.config.fields import (
+    Place,
+    is_list,
+    is_secret,
+    is_table,
+    limits_of,
+    quoted,
+    section_in,
+    settings_of,
+    toml,
+)
+from mailer.settings import Section, Settings
+
+_WIDTH = 100
+
+_HEAD = """\
+Every setting there is, with its default. A line such as "# reply_to = …" is switched off; take the # away to use it.
+
+Relative paths, and the file of a SQLite database, count from the folder of this file.
+Any setting can be overridden from the environment as MAILER_SECTION__KEY, for example \
+MAILER_DATABASE__URL or MAILER_SMTP__0__HOST (0 is the first [[smtp]]). Text is written as it is, \
+everything else as in this file. A name that means no setting is an error; MAILER_CONFIG is reserved, \
+it says where this file is.
+
+`mailer config check` tells every mistake at once, `mailer config show` what is in force.
+"""
+
+_MARKDOWN_HEAD = """\
+# Settings
+
+Made from `mailer/settings.py`; a test keeps it so. The same as a file to edit: `config.toml`, which `mailer init`
+writes too.
+
+- Relative paths, and the file of a SQLite database, count from the folder of `config.toml`.
+- Durations are a number and a unit: `"90s"`, `"30m"`, `"24h"`, `"7d"`.
+- Any setting can be overridden from the environment by the name below it. Text is written as it is, everything else as
+  in the file: `MAILER_SCHEDULE__HOLIDAYS='["2027-03-21"]'`. An empty value unsets a setting whose default is nothing.
+  `0` is the number of the `[[smtp]]` entry, counted from 0. A `MAILER_*` name that means no setting is an error;
+  `MAILER_CONFIG` is reserved, it says where the file is.
+- The password of a relay comes from `password_file`, else from `smtp_password` in systemd's credentials directory, else
+  from `password`.
+- `mailer config check` tells every mistake of file and environment at once; `mailer config show` what is in force,
+  secrets masked.
+"""
+
+
+def reference() -> str:
+    """The text of a config.toml that says nothing but the defaults, every setting explained."""
+    known = settings_of(Settings)
+    lines = [*_comment(_HEAD)]
+    for name, field in known.items():
+        if section_in(field) is None:  # TOML wants what stands in no section first
+            lines += ["", *_setting(name, field)]
+    for name, field in known.items():
+        section = section_in(field)
+        if section:
+            lines += ["", "", *_comment(_meaning(section)), f"[[{name}]]" if is_list(field) else f"[{name}]"]
+            lines += _section(section, name)
+    return "\n".join(lines) + "\n"
+
+
+def reference_markdown() -> str:
+    """The same as tables for docs/settings.md."""
+    parts = [_MARKDOWN_HEAD]
+    plain = [_row((name,), field) for name, field in settings_of(Settings).items() if section_in(field) is None]
+    parts.append(_table("At the top, in no section", "", plain))
+    for name, field in settings_of(Settings).items():
+        section = section_in(field)
+        if section:
+            place = (name, 0) if is_list(field) else (name,)
+            rows = [_row((*place, key), inner) for key, inner in settings_of(section).items()]
+            parts.append(_table(f"`[[{name}]]`" if is_list(field) else f"`[{name}]`", _meaning(section), rows))
+    return "\n".join(parts)
+
+
+def _section(section: type[Section], name: str) -> Iterator[str]:
+    # A table ends its section, so that tables come last whatever their place in the class.
+    for key, field in sorted(settings_of(section).items(), key=lambda item: is_table(item[1])):
+        if is_table(field):
+            yield from ("", *_comment(field.description or ""), f"[{name}.{key}]")
+            yield from (f"# {quoted(word)} = {toml(value)}" for word, value in _example(field).items())
+        else:
+            yield from _setting(key, field)
+
+
+def _setting(name: str, field: FieldInfo) -> Iterator[str]:
+    yield from _comment(_explained(field))
+    yield f"# {name} = {toml(_example(field))}" if field.default is None else f"{name} = {toml(field.default)}"
+
+
+def _explained(field: FieldInfo) -> str:
+    return f"{field.description or ''} {limits_of(field)}".strip()
+
+
+def _example(field: FieldInfo) -> Any:
+    """What a setting without a default may look like."""
+    return field.examples[0] if field.examples else ""
+
+
+def _meaning(section: type[Section]) -> str:
+    return inspect.cleandoc(section.__doc__ or "")
+
+
+def _comment(text: str) -> list[str]:
+    return [f"# {line}".rstrip() for part in text.strip().split("\n") for line in textwrap.wrap(part, _WIDTH) or [""]]
+
+
+def _table(heading: str, meaning: str, rows: list[str]) -> str:
+    lines = [f"## {heading}", "", *([meaning, ""] if meaning else [])]
+    return "\n".join([*lines, "| setting | default | meaning |", "| --- | --- | --- |", *rows, ""])
+
+
+def _row(place: Place, field: FieldInfo) -> str:
+    default = "—" if field.default is None or is_table(field) or (is_secret(field) and not field.default) else ""
+    default = default or f"`{toml(field.default)}`"
+    cells = (f"`{place[-1]}`<br>`{name_of(place)}`", default, _explained(field))
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,132 @@
+"""A real SMTP server on loopback that keeps what it is given, in the order it came.
+
+For the demo (and good for tests): it takes every recipient, checks nothing and forwards nothing. It does not read the
+mails; `letter` does.
+"""
+
+import asyncio
+import re
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from weakref import WeakSet
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+MAX_BYTES = 10 * 1024 * 1024
+_HOST = "127.0.0.1"
+_UNSAFE = re.compile(r"[^A-Za-z0-9@._+-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail for one recipient, as it came over the line."""
+
+    number: int  # from 1, in order of arrival
+    sender: str  # of the envelope; empty for a report
+    recipient: str  # of the envelope
+    raw: bytes  # lines end with CRLF, dots are unstuffed
+    arrived: datetime  # UTC
+
+
+class Inbox:
+    """The server and its mails; may be used from any thread."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder`: where each mail is also written as <NN>-<recipient>.eml, before it is answered with 250."""
+        self._folder = folder
+        self._mails: list[Mail] = []
+        self._lock = threading.Lock()
+        self._port = 0
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._failure: OSError | None = None
+        self._sessions: WeakSet[SMTP] = WeakSet()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; 0 before `start`."""
+        return self._port
+
+    @property
+    def mails(self) -> list[Mail]:
+        """What has come so far, in order; a copy."""
+        with self._lock:
+            return list(self._mails)
+
+    def start(self) -> None:
+        """Listens on a free port of 127.0.0.1 from now on. Raises OSError when it cannot."""
+        if self._thread is not None:
+            raise RuntimeError("the inbox is open already")
+        if self._folder:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), name="inbox", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if self._failure:
+            self.stop()
+            raise self._failure
+
+    def stop(self) -> None:
+        """Closes the server and its lines; the mails stay. Harmless when it is not open."""
+        if self._thread is None:
+            return
+        if self._loop and self._stop and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._thread = None
+
+    async def _serve(self, ready: threading.Event) -> None:
+        # aiosmtpd's Controller cannot be given port 0, and a port that was free a moment ago may be taken now; the
+        # protocol itself can be served on any socket.
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            server = await self._loop.create_server(self._session, _HOST, 0)
+        except OSError as error:
+            self._failure = error
+            ready.set()
+            return
+        self._port = server.sockets[0].getsockname()[1]
+        ready.set()
+        await self._stop.wait()
+        server.close()
+        for session in list(self._sessions):
+            if session.transport:
+                session.transport.close()
+        await asyncio.sleep(0)  # lets the closed lines say so
+
+    def _session(self) -> SMTP:
+        # A name is given because aiosmtpd would ask the DNS for ours, which may not answer for long.
+        session = SMTP(self, data_size_limit=MAX_BYTES, enable_SMTPUTF8=True, hostname="localhost", loop=self._loop)
+        self._sessions.add(session)
+        return session
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Called by aiosmtpd after the final dot; returns the reply."""
+        try:
+            self._keep(envelope)
+        except OSError as error:
+            return f"452 4.3.1 The mail cannot be written: {error.strerror}"  # RFC 3463: system storage
+        return "250 2.0.0 Kept"
+
+    def _keep(self, envelope: Envelope) -> None:
+        raw = envelope.content if isinstance(envelope.content, bytes) else (envelope.content or "").encode()
+        now = datetime.now(UTC)
+        with self._lock:
+            first = len(self._mails) + 1
+            new = [
+                Mail(number, envelope.mail_from or "", recipient, raw, now)
+                for number, recipient in enumerate(envelope.rcpt_tos, first)
+            ]
+            if self._folder:
+                for mail in new:
+                    (self._folder / file_name(mail)).write_bytes(raw)
+            self._mails += new  # last, so that a mail we could not write is not there when it is sent again
+
+
+def file_name(mail: Mail) -> str:
+    """«01-reader@example.org.eml»; whatever could mean something to a file system becomes «_»."""
+    return f"{mail.number:02}-{_UNSAFE.sub('_', mail.recipient)[:100]}.eml"

@@ -1,0 +1,128 @@
+"""Reads a mail for showing: who, what, both parts, and the link for one-click unsubscribing.
+
+Never fails: of a mail that cannot be understood the source remains, marked as `broken`. It makes nothing safe; the
+pages escape what they show and lock the HTML part in. The standard library's parser is good enough for reading here;
+the product's own mails are written by its own encoder.
+"""
+
+import re
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from html.parser import HTMLParser
+
+from mailer.demo.inbox import Mail
+
+_ONE_CLICK = "list-unsubscribe=one-click"
+_WEB_ADDRESS = re.compile(r"<\s*(https?://[^>\s]+)\s*>", re.IGNORECASE)
+_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_SNIPPET = 160
+_VOID = frozenset(
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A mail as a person sees it. Every text can be written as UTF-8."""
+
+    sender: str = ""
+    recipient: str = ""
+    subject: str = ""
+    date: str = ""  # as the mail says it
+    snippet: str = ""  # the preheader, else the beginning of the text
+    html: str | None = None
+    text: str | None = None
+    source: str
+    one_click: str = ""  # https or http address to POST to (RFC 8058); empty when the mail does not offer it
+    broken: bool = False
+
+
+def read(mail: Mail) -> Letter:
+    """The mail's headers and parts."""
+    source = mail.raw.decode("utf-8", "replace")
+    try:
+        return _read(mail.raw, source)
+    except Exception:  # the parser is known to fail in many ways on hostile headers, and a reader still wants to look
+        return Letter(recipient=_sound(mail.recipient), sender=_sound(mail.sender), source=source, broken=True)
+
+
+def _read(raw: bytes, source: str) -> Letter:
+    message = message_from_bytes(raw, policy=default)
+    html, text = _part(message, "html"), _part(message, "plain")
+    return Letter(
+        sender=_header(message, "From"),
+        recipient=_header(message, "To"),
+        subject=_header(message, "Subject"),
+        date=_header(message, "Date"),
+        snippet=_snippet(html or "", text or ""),
+        html=html,
+        text=text,
+        source=source,
+        one_click=_one_click(message),
+        broken=html is None and text is None,
+    )
+
+
+def _header(message: EmailMessage, name: str) -> str:
+    return _sound(str(message[name] or ""))
+
+
+def _part(message: EmailMessage, kind: str) -> str | None:
+    part = message.get_body((kind,))
+    if part is None:
+        return None
+    content = part.get_payload(decode=True)
+    if not isinstance(content, bytes):
+        return None
+    try:
+        return _sound(content.decode(part.get_content_charset("utf-8"), "replace"))
+    except LookupError:  # a character set that nobody knows
+        return content.decode("utf-8", "replace")
+
+
+def _sound(text: str) -> str:
+    """Without lone surrogates, which the parser puts in place of raw bytes and which no answer can carry."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _one_click(message: EmailMessage) -> str:
+    # RFC 8058 section 3.1: both headers must be there, and the second has exactly this value.
+    if _header(message, "List-Unsubscribe-Post").strip().lower() != _ONE_CLICK:
+        return ""
+    found = _WEB_ADDRESS.search(_header(message, "List-Unsubscribe"))
+    return found[1] if found else ""
+
+
+def _snippet(html: str, text: str) -> str:
+    finder = _Preheader()
+    finder.feed(html)
+    words = " ".join(_MARKS.sub("", finder.text or text[: _SNIPPET * 4]).split())
+    return words if len(words) <= _SNIPPET else words[:_SNIPPET].rsplit(" ", 1)[0] + " …"
+
+
+class _Preheader(HTMLParser):
+    """The text of the first element that is hidden, which is where mails keep their preheader."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self._depth = 0
+        self._done = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if self._done or tag in _VOID:
+            return
+        hidden = "display:none" in (dict(attrs).get("style") or "").replace(" ", "").lower()
+        if self._depth or hidden:
+            self._depth += 1
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._depth and tag not in _VOID:
+            self._depth -= 1
+            self._done = self._depth == 0
+
+    def handle_data(self, data: str) -> None:
+        if self._depth:
+            self.text += data

@@ -1,0 +1,135 @@
+"""The demo's web inbox: the list of what arrived, and each mail as HTML, as text and as it came over the line.
+
+It works without scripts, changes nothing and is no part of the product: the one-click button posts to the address in
+the mail, as a mail program would. A mail's own HTML is shown in a locked frame.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from mailer.demo.inbox import Inbox, Mail, file_name
+from mailer.demo.letter import Letter, read
+from mailer.mail.bidi import isolate
+from mailer.mail.calendar import digits, long_date
+
+EXPECTED = 3  # mails of the demo; until they are here, the list looks again by itself
+_TEMPLATES = Path(__file__).parent / "templates"
+_TEHRAN = ZoneInfo("Asia/Tehran")
+# The mails link to the demo's own address; who opens the inbox by its other name shall see the pictures too.
+_US = "'self' http://127.0.0.1:* http://localhost:*"
+_PAGE_POLICY = (
+    f"default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action {_US}; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+# `sandbox` locks the mail in even when somebody opens the frame's address by itself.
+_SANDBOX = "allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
+_MAIL_POLICY = (
+    f"default-src 'none'; style-src 'unsafe-inline'; img-src {_US}; form-action 'none'; "
+    f"frame-ancestors 'self'; sandbox {_SANDBOX}"
+)
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+)
+_ENVIRONMENT.filters |= {"bidi": isolate, "digits": digits}
+_BASE = '<base target="_blank">'
+_PLACES = tuple(re.compile(rf"<{tag}\b[^>]*>", re.IGNORECASE) for tag in ("head", "html", "!doctype"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of the list."""
+
+    mail: Mail
+    letter: Letter
+    time: str
+
+
+def routes(inbox: Inbox) -> list[Route]:
+    """The pages of `inbox`, for an application that serves the product's pages as well."""
+    return [
+        Route("/", _home),
+        Route("/inbox", partial(_list, inbox)),
+        Route("/inbox/style.css", _style),
+        Route("/inbox/{number:int}", partial(_view, inbox, "html")),
+        Route("/inbox/{number:int}/text", partial(_view, inbox, "text")),
+        Route("/inbox/{number:int}/source", partial(_view, inbox, "source")),
+        Route("/inbox/{number:int}/html", partial(_frame, inbox)),
+        Route("/inbox/{number:int}/eml", partial(_download, inbox)),
+    ]
+
+
+def _home(_request: Request) -> Response:
+    return RedirectResponse("/inbox", 303)
+
+
+def _style(_request: Request) -> Response:
+    return FileResponse(_TEMPLATES / "inbox.css", media_type="text/css")
+
+
+def _list(inbox: Inbox, _request: Request) -> Response:
+    mails = inbox.mails
+    rows = [_row(mail) for mail in mails]
+    return _page("inbox.html", rows=rows, waiting=len(mails) < EXPECTED)
+
+
+def _view(inbox: Inbox, tab: str, request: Request) -> Response:
+    mail = _find(inbox, request)
+    if mail is None:
+        return _page("missing.html", 404)
+    row = _row(mail)
+    shown = "source" if row.letter.broken else "text" if tab == "html" and row.letter.html is None else tab
+    return _page("letter.html", row=row, tab=shown, sandbox=_SANDBOX)
+
+
+def _frame(inbox: Inbox, request: Request) -> Response:
+    mail = _find(inbox, request)
+    html = read(mail).html if mail else None
+    if html is None:
+        return _page("missing.html", 404)
+    return _answer(HTMLResponse(_opening_outside(html)), _MAIL_POLICY)
+
+
+def _download(inbox: Inbox, request: Request) -> Response:
+    mail = _find(inbox, request)
+    if mail is None:
+        return _page("missing.html", 404)
+    headers = {"Content-Disposition": f'attachment; filename="{file_name(mail)}"'}
+    return _answer(Response(mail.raw, media_type="message/rfc822", headers=headers), _PAGE_POLICY)
+
+
+def _find(inbox: Inbox, request: Request) -> Mail | None:
+    number = request.path_params["number"]
+    mails = inbox.mails
+    return mails[number - 1] if 1 <= number <= len(mails) else None
+
+
+def _row(mail: Mail) -> _Row:
+    moment = mail.arrived.astimezone(_TEHRAN)
+    return _Row(mail, read(mail), f"{long_date(moment.date())}، ساعت {digits(f'{moment:%H:%M:%S}')}")
+
+
+def _opening_outside(html: str) -> str:
+    """The mail's HTML with its links opening in a window of their own, not in the small frame."""
+    for place in _PLACES:
+        if found := place.search(html):
+            return html[: found.end()] + _BASE + html[found.end() :]
+    return _BASE + html
+
+
+def _page(template: str, status: int = 200, **values: object) -> Response:
+    return _answer(HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status), _PAGE_POLICY)
+
+
+def _answer(response: Response, policy: str) -> Response:
+    response.headers["Content-Security-Policy"] = policy
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "no-store"
+    return response

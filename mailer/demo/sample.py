@@ -1,0 +1,106 @@
+"""The demo's news: invented articles of the last seven days and the small site that their links lead to.
+
+People, firms and events are made up. It does not store or choose anything: the articles go the same way as a
+newsroom's own. Their texts are in `articles.jsonl`, one object a line, dated by `hours` before now.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mailer.mail.bidi import isolate
+from mailer.mail.calendar import digits, long_date
+from mailer.model import FoundArticle
+
+OUTLETS = {"panjereh.example": "پنجره", "roozgar.example": "روزگار", "shahrnegar.example": "شهرنگار"}
+_HERE = Path(__file__).parent
+_TEHRAN = ZoneInfo("Asia/Tehran")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    """One line of the file; `body` is its paragraphs, `image` the name of a picture without its ending or empty."""
+
+    slug: str
+    hours: float
+    source: str
+    category: str
+    title: str
+    lead: str
+    body: list[str]
+    tags: list[str]
+    views: int | None
+    image: str
+    image_alt: str
+
+
+@cache
+def _samples() -> tuple[_Sample, ...]:
+    lines = (_HERE / "articles.jsonl").read_text(encoding="utf-8").splitlines()
+    return tuple(_Sample(**json.loads(line)) for line in lines)
+
+
+def articles(now: datetime, base_url: str) -> tuple[FoundArticle, ...]:
+    """The articles as a source would tell them, all of the seven days before `now` (aware).
+
+    base_url: where the product's pages are, without a slash at its end; links and pictures are under its /media.
+    """
+    return tuple(
+        FoundArticle(
+            guid=f"demo-{sample.slug}",
+            title=sample.title,
+            source=sample.source,
+            url=f"{base_url}/media/news/{sample.slug}.html",
+            lead=sample.lead,
+            body="\n".join(sample.body),
+            category=sample.category,
+            tags=tuple(sample.tags),
+            image_url=f"{base_url}/media/images/{sample.image}.jpg" if sample.image else "",
+            image_alt=sample.image_alt,
+            published=now - timedelta(hours=sample.hours),
+            views=sample.views,
+        )
+        for sample in _samples()
+    )
+
+
+def write_site(folder: Path, base_url: str, now: datetime) -> None:
+    """Writes the page of every article to `folder`/news and the pictures to `folder`/images.
+
+    The product serves the folder under /media with a policy that allows neither scripts nor inline styles, so the
+    pages have a style sheet beside them. Their own links are relative and work wherever the folder is.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["bidi"] = isolate
+    template = environment.get_template("article.html")
+    news, images = folder / "news", folder / "images"
+    for each in (news, images):
+        each.mkdir(parents=True, exist_ok=True)
+    for sample in _samples():
+        moment = (now - timedelta(hours=sample.hours)).astimezone(_TEHRAN)
+        page = template.render(
+            article=sample,
+            outlet=OUTLETS[sample.source],
+            date=f"{long_date(moment.date())}، ساعت {digits(f'{moment:%H:%M}')}",
+            url=f"{base_url}/media/news/{sample.slug}.html",
+            more=_neighbours(sample),
+        )
+        (news / f"{sample.slug}.html").write_text(page, encoding="utf-8")
+    shutil.copyfile(_HERE / "templates" / "news.css", news / "news.css")
+    for picture in sorted((_HERE / "images").glob("*.jpg")):
+        shutil.copyfile(picture, images / picture.name)
+
+
+def _neighbours(sample: _Sample) -> list[_Sample]:
+    """Three others of the same section, so that a reader has somewhere to go."""
+    section = [other for other in _samples() if other.category == sample.category]
+    place = section.index(sample)
+    return [section[(place + step) % len(section)] for step in (1, 2, 3)]

@@ -1,0 +1,22 @@
+"""The public page of an issue, from the very HTML that was mailed.
+
+Cuts what belongs to one reader; renders nothing anew, so mail and archive cannot differ. Does not decide who may
+see it.
+"""
+
+import re
+
+from mailer.mail import slots, view
+
+_READER = re.compile(r"<!--reader-->.*?<!--/reader-->", re.DOTALL)
+
+
+def public(html: str) -> str:
+    """The frozen HTML without any reader's part: no slot, so no token, is left.
+
+    ValueError: a mark is unpaired, or a slot other than the greeting stands outside the marks.
+    """
+    cut = _READER.sub("", html)
+    if "<!--reader-->" in cut or "<!--/reader-->" in cut:
+        raise ValueError("a <!--reader--> mark of the template has no partner")
+    return slots.fill(cut, {"greeting": view.greeting("")}, "html")

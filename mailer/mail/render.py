@@ -1,0 +1,115 @@
+"""Templates to mails and pages, in a sandbox.
+
+Templates may be a newsroom's own, so they see plain values only, cannot call or change anything, and a mistake in one
+is told with its file and line. What the values mean is decided in `view`; slots pass through untouched.
+"""
+
+import re
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import css_inline
+from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from mailer.errors import UnreadableInput
+from mailer.mail import bidi
+from mailer.mail.calendar import digits
+from mailer.mail.text import clean
+from mailer.model import DeliveryKind
+
+Values = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One mail for many readers; `subject` is one line, all three may still hold slots."""
+
+    subject: str
+    html: str
+    text: str
+
+
+class Renderer:
+    """Renders templates by name: first from the newsroom's `folder`, then from the built-in ones."""
+
+    def __init__(self, folder: Path | None, builtin: Path) -> None:
+        loaders: list[BaseLoader] = [FileSystemLoader(each) for each in (folder, builtin) if each is not None]
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=ChoiceLoader(loaders),
+            autoescape=lambda name: name is not None and name.endswith(".html"),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.clear()
+        self._environment.filters |= {"bidi": bidi.isolate, "digits": digits}
+        # Only on the rendered result: an HTML parser hoists `{% for %}` out of tables. What a template marks
+        # data-css-inline="keep" (dark mode, small screens) stays a <style>.
+        self._inliner = css_inline.CSSInliner(
+            keep_style_tags=False, keep_link_tags=False, load_remote_stylesheets=False, minify_css=True
+        )
+
+    def mail(self, kind: DeliveryKind, values: Values) -> Rendered:
+        """The mail from `mail/<kind>.subject.txt`, `.html` and `.txt`. UnreadableInput: a template is wrong."""
+        subject = clean(self._render(f"mail/{kind}.subject.txt", values), keep="\x02\x03")
+        text = self._render(f"mail/{kind}.txt", values)
+        try:
+            html = self._inliner.inline(self.raw(kind, values))
+        except css_inline.InlineError as error:
+            raise UnreadableInput(f"mail/{kind}.html: its styles cannot be read: {error}.") from error
+        return Rendered(bidi.subject(subject), _squeeze(html), bidi.plain(_paragraphs(text)))
+
+    def raw(self, kind: DeliveryKind, values: Values) -> str:
+        """The HTML before its styles are inlined: inlining repairs broken markup silently, so checks look here."""
+        return self._render(f"mail/{kind}.html", values)
+
+    def page(self, name: str, values: Values) -> str:
+        """The page from `page/<name>.html`. UnreadableInput: the template is wrong."""
+        return _squeeze(self._render(f"page/{name}.html", values))
+
+    def stylesheet(self) -> str:
+        """The style of the pages, `page/page.css`, to be served as /static/page.css."""
+        return self._render("page/page.css", {})
+
+    def _render(self, name: str, values: Values) -> str:
+        _only_plain(values)
+        try:
+            return self._environment.get_template(name).render(values)
+        except TemplateNotFound as error:
+            raise UnreadableInput(f"There is no template {error.name}.") from error
+        except TemplateSyntaxError as error:
+            raise UnreadableInput(f"{error.filename or name}:{error.lineno}: {error.message}.") from error
+        except Exception as error:  # a newsroom's template can raise anything: a division by zero, a missing filter …
+            raise UnreadableInput(f"{_place(error, name)}: {error or type(error).__name__}.") from error
+
+
+def _place(error: Exception, name: str) -> str:
+    """File and line of the innermost template frame; Jinja writes templates into the traceback as if they were code."""
+    suffix = Path(name).suffix
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).suffix == suffix]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else name
+
+
+def _only_plain(value: object) -> None:
+    """A template must not reach objects of ours, nor text that claims to be escaped already."""
+    if isinstance(value, Mapping):
+        for each in value.values():
+            _only_plain(each)
+    elif type(value) in (list, tuple):
+        for each in value:  # type: ignore[attr-defined]
+            _only_plain(each)
+    elif type(value) not in (str, int, float, bool, type(None)):
+        raise TypeError(f"templates take plain values, not {type(value).__name__}")
+
+
+def _squeeze(html: str) -> str:
+    """Without indentation and empty lines. Minifiers would also drop Outlook's conditional comments."""
+    return re.sub(r"\n\s+", "\n", html).strip() + "\n"
+
+
+def _paragraphs(text: str) -> str:
+    """At most one empty line in a row, none at the ends."""
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip() + "\n"

@@ -1,0 +1,180 @@
+"""What a reader sees of an issue, as plain values for the templates.
+
+Every word that comes from outside is cleaned and cut to size here. Does not choose or order stories, and knows no
+markup.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TypedDict
+
+from mailer.mail import bidi, slots
+from mailer.mail.calendar import digits, long_date
+from mailer.mail.links import picture, web_address
+from mailer.mail.text import clean, first_words, shorten
+from mailer.model import ChosenStory, Issue
+from mailer.settings import Newsletter
+
+REST = "دیگر خبرها"  # the section of what has no section of its own
+
+SUBJECT_LETTERS = 45  # Gmail on a phone shows about forty
+SECTION_LETTERS = 40
+TITLE_LETTERS = 180
+LEAD_WORDS = 35
+BRIEF_WORDS = 24  # for leads of stories without a picture
+LEAD_LETTERS = 400  # for leads that are one endless «word»
+CARD_EVERY = 4  # of a section's stories, the first and every fourth may show their picture
+ALSO = 2  # further reports named under a story
+PREHEADER_LEAST, PREHEADER_BETTER, PREHEADER_MOST = 40, 90, 130
+WORDS_A_MINUTE = 180
+
+
+class AlsoView(TypedDict):
+    url: str
+    title: str
+
+
+class StoryView(TypedDict):
+    """`section`, `url` and `image` may be empty: no kicker, no link, no picture. `alt` never is."""
+
+    url: str
+    title: str
+    lead: str
+    section: str
+    image: str
+    alt: str
+    card: bool  # drawn with its picture at the side
+    also: list[AlsoView]
+
+
+class SectionView(TypedDict):
+    name: str
+    stories: list[StoryView]
+
+
+def greeting(name: str) -> str:
+    """The value of the `greeting` slot: «سلام» or «سلام نرگس عزیز»."""
+    name = shorten(clean(name), 60)
+    return f"سلام {name} عزیز" if name else "سلام"
+
+
+def subject(stories: Sequence[ChosenStory]) -> str:
+    """At most 45 letters with the first story's news; empty when there is no story.
+
+    A first clause that says something by itself is taken whole, otherwise the title is cut between words. RLM leads
+    it when it begins with Latin.
+    """
+    if not stories:
+        return ""
+    title = clean(min(stories, key=lambda story: story.position).title)
+    clause = re.split(r"\s*[؛;]", title)[0]
+    if len(title) >= SUBJECT_LETTERS and 20 <= len(clause) < SUBJECT_LETTERS:
+        return bidi.subject(clause)
+    return shorten(bidi.subject(title), SUBJECT_LETTERS)
+
+
+def page_view(newsletter: Newsletter) -> dict[str, object]:
+    """The values that every page and mail of a newsletter needs: brand, title, site_url and postal_address (may be
+    empty)."""
+    return {
+        "brand": clean(newsletter.name),
+        "title": clean(newsletter.title),
+        "site_url": web_address(newsletter.site_url or ""),
+        "postal_address": clean(newsletter.postal_address),
+    }
+
+
+def issue_view(issue: Issue, newsletter: Newsletter, *, archive_url: str) -> dict[str, object]:
+    """The values of `mail/issue.*`: of `page_view`, and subject, number, date, preheader, greeting, intro, hero
+    (StoryView or None), sections (SectionViews), archive_url, unsubscribe_url.
+
+    The slots `greeting` and `unsubscribe_url` are in it, everything else is final. `archive_url` is the public address
+    of this issue, our own.
+    """
+    stories = _in_order(issue)
+    hero = _story(stories[0], LEAD_WORDS) if stories else None
+    sections = _by_section(stories[1:], newsletter.sections.values())
+    shown = [*([hero] if hero else []), *(story for section in sections for story in section["stories"])]
+    return {
+        **page_view(newsletter),
+        "subject": clean(issue.subject) or clean(subject(stories)) or clean(newsletter.title),
+        "number": digits(issue.number) if issue.number is not None else "",
+        "date": long_date(issue.day, newsletter.calendar),
+        "preheader": preheader(issue, newsletter),
+        "greeting": slots.slot("greeting"),
+        "intro": clean(issue.intro) or _intro(shown),
+        "hero": hero,
+        "sections": sections,
+        "archive_url": archive_url,
+        "unsubscribe_url": slots.slot("unsubscribe_url"),
+    }
+
+
+def _in_order(issue: Issue) -> list[ChosenStory]:
+    return sorted(issue.stories, key=lambda story: story.position)
+
+
+def _story(story: ChosenStory, words: int, card: bool = False) -> StoryView:
+    title = shorten(clean(story.title), TITLE_LETTERS)
+    also = [AlsoView(url=web_address(url), title=shorten(clean(other), 90)) for _, url, other in story.also]
+    return StoryView(
+        url=web_address(story.url),
+        title=title,
+        lead=shorten(first_words(clean(story.lead), words), LEAD_LETTERS),
+        section=shorten(clean(story.section), SECTION_LETTERS) if story.section != REST else "",
+        image=picture(story.image_url),
+        # Never empty: Yahoo drops aria-hidden, and a linked picture without words is a link to nowhere.
+        alt=shorten(clean(story.image_alt), 120) or f"عکس خبر: {shorten(title, 100)}",
+        card=card,
+        also=[each for each in also if each["url"] and each["title"]][:ALSO],
+    )
+
+
+def _by_section(stories: Iterable[ChosenStory], order: Iterable[str]) -> list[SectionView]:
+    """The newsletter's sections in its order, then others as they come, the rest last; empty ones vanish."""
+    found: dict[str, list[StoryView]] = {clean(name): [] for name in order}
+    rest = found.pop(REST, [])
+    for story in stories:
+        name = clean(story.section)
+        room = rest if name in ("", REST) else found.setdefault(name, [])
+        card = len(room) % CARD_EVERY == 0 and picture(story.image_url) != ""
+        room.append(_story(story, LEAD_WORDS if card else BRIEF_WORDS, card))
+    return [
+        SectionView(name=shorten(name, SECTION_LETTERS), stories=room)
+        for name, room in [*found.items(), (REST, rest)]
+        if room
+    ]
+
+
+def _intro(stories: Sequence[StoryView]) -> str:
+    words = sum(len(f"{story['title']} {story['lead']}".split()) for story in stories)
+    minutes = max(1, round(words / WORDS_A_MINUTE))
+    return (
+        f"از میان خبرهای این هفته {digits(len(stories))} خبر مهم‌تر را برایتان برگزیده‌ایم؛ "
+        f"خواندنشان حدود {digits(minutes)} دقیقه زمان می‌برد."
+    )
+
+
+def preheader(issue: Issue, newsletter: Newsletter) -> str:
+    """The line that inboxes show behind the subject: 40–130 letters, of the second to fourth stories.
+
+    An editor's own words come first and stand alone when they are long enough. Never filled up with blanks: Apple
+    ignores them and readers hear them.
+    """
+    line = shorten(clean(issue.preheader), PREHEADER_MOST)
+    if len(line) >= PREHEADER_LEAST:
+        return line
+    titles = [clean(story.title) for story in _in_order(issue)]
+    day = long_date(issue.day, newsletter.calendar)
+    name = shorten(f"{clean(newsletter.title)} {clean(newsletter.name)}", 60)
+    closing = f"{name}، {day}: مهم‌ترین خبرهای هفته به انتخاب تحریریه"
+    for at, piece in enumerate([*filter(None, titles[1:]), closing], start=2):
+        if at > 4 and len(line) >= PREHEADER_BETTER:
+            break
+        longer = f"{line}؛ {piece}" if line else piece
+        if len(longer) <= PREHEADER_MOST:
+            line = longer
+        elif len(line) < PREHEADER_BETTER:  # room enough for words that say something
+            line = shorten(longer, PREHEADER_MOST)
+            break
+    return line

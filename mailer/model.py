@@ -1,0 +1,381 @@
+"""The nouns, in the order they flow: Article → Story → Digest → Issue → Message → Delivery → Outcome.
+
+Plain frozen data; standard library only. Each value is made whole at the edge where it enters and is not checked again.
+All instants are aware and in UTC. Read this page first.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+
+# --- Articles: what the newsroom published -------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundArticle:
+    """One item as a source tells it, before the store knows it. Empty text and None mean «the source does not say»."""
+
+    title: str
+    source: str  # the outlet's host or name, e.g. "tabnak.ir"
+    guid: str = ""  # the source's own permanent name for the item
+    url: str = ""  # as given; the store keeps it for the link, identity uses its canonical form
+    lead: str = ""  # plain text, no markup
+    body: str = ""  # plain text, paragraphs parted by newlines
+    category: str = ""  # raw, in the newsroom's words
+    tags: tuple[str, ...] = ()
+    author: str = ""
+    image_url: str = ""
+    image_alt: str = ""
+    published: datetime | None = None
+    published_raw: str = ""
+    views: int | None = None
+    comments: int | None = None
+    shares: int | None = None
+
+
+class Dating(StrEnum):
+    """Where an article's `dated` comes from."""
+
+    GIVEN = "given"  # the source's own date
+    CLAMPED = "clamped"  # the source's date lay more than two hours in the future: the time it was first seen
+    MISSING = "missing"  # the source gave none: the time it was first seen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Article:
+    """One item of the store."""
+
+    id: int
+    identity: str  # "guid:…" or "link:…"; never made from the title
+    title: str
+    source: str
+    url: str  # empty: stored, but not eligible for an issue
+    lead: str
+    body: str
+    category: str
+    image_url: str
+    image_alt: str
+    dated: datetime  # the instant it counts from
+    dating: Dating
+    first_seen: datetime
+    views: int | None
+    comments: int | None
+    shares: int | None
+    pinned: bool = False
+    banned: bool = False
+
+
+# --- Stories and digests: what was chosen, and why -------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The span of time whose articles count: start <= dated < end."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """One event: a lead article and the others about it. `parts` sums to `score`."""
+
+    lead: Article
+    also: tuple[Article, ...]
+    section: str
+    score: float
+    parts: Mapping[str, float]
+    pinned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """A story that was considered and not chosen, with the reason in words."""
+
+    story: Story
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """The stories chosen for a week, in order, and the best of those that were not."""
+
+    window: Window
+    stories: tuple[Story, ...]
+    rejected: tuple[Turned, ...]
+    considered: int  # eligible articles in the window
+    notes: tuple[str, ...] = ()  # warnings for the editor, e.g. «no view counts»
+
+
+# --- Issues ----------------------------------------------------------------------------------------------------------
+class IssueState(StrEnum):
+    """Where an issue is on its way; `lifecycle` holds the arrows between them."""
+
+    PLANNED = "planned"
+    DRAFT = "draft"
+    HELD = "held"
+    FROZEN = "frozen"
+    SENDING = "sending"
+    PAUSED = "paused"
+    SENT = "sent"
+    PARTIAL = "partial"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One week of the calendar and the instant at which its issue goes out."""
+
+    key: str  # "1405-W36"
+    day: date  # the local date of sending
+    at: datetime  # T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenStory:
+    """A story as an issue keeps it: only what a reader or an editor is shown, so that later changes of the store
+    change no issue."""
+
+    position: int
+    article_id: int
+    url: str
+    title: str
+    lead: str
+    section: str
+    source: str
+    image_url: str
+    image_alt: str
+    dated: datetime
+    also: tuple[tuple[int, str, str], ...]  # (article id, url, title)
+    score: float
+    parts: Mapping[str, float]
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """A digest on its way to the readers of one slot."""
+
+    id: int
+    slot: str
+    day: date
+    state: IssueState
+    number: int | None  # «شماره»: counts issues that were frozen; None before
+    send_at: datetime  # T, or later when the service was down at draft time
+    window: Window | None
+    subject: str
+    preheader: str
+    intro: str
+    stories: tuple[ChosenStory, ...]
+    rejected: tuple[Mapping[str, object], ...]
+    notes: tuple[str, ...]
+    reason: str  # why it is held, skipped or cancelled
+    approved: bool
+    released: bool  # an editor lets it go although there are few stories
+    drafted_at: datetime | None
+    frozen_at: datetime | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    recipients: int
+    content_hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A mail rendered once for many: parts that still hold merge slots (`mail.slots`), and the hash of all of it."""
+
+    id: int
+    subject: str
+    html: str
+    text: str
+    sha256: str
+
+
+# --- Subscribers -----------------------------------------------------------------------------------------------------
+class SubscriberStatus(StrEnum):
+    PENDING = "pending"
+    ACTIVE = "active"
+    UNSUBSCRIBED = "unsubscribed"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    SUPPRESSED = "suppressed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscriber:
+    id: int
+    address: str  # as it is written to; empty for a tombstone
+    name: str
+    status: SubscriberStatus
+    sections: tuple[str, ...]  # empty: all
+    source: str
+    created_at: datetime
+
+
+class EventKind(StrEnum):
+    """What can happen to a subscriber. Events are only ever added."""
+
+    ADDED = "added"
+    INVITED = "invited"
+    CONFIRMED = "confirmed"
+    CHANGED = "changed"
+    UNSUBSCRIBED = "unsubscribed"
+    RETURNED = "returned"  # the undo button
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    SUPPRESSED = "suppressed"
+    UNSUPPRESSED = "unsuppressed"
+    FORGOTTEN = "forgotten"
+
+
+class Method(StrEnum):
+    """By which way something happened to a subscriber."""
+
+    ONE_CLICK = "one_click"
+    PAGE = "page"
+    MAILTO = "mailto"
+    ADMIN = "admin"
+    IMPORT = "import"
+    COMPLAINT = "complaint"
+    BOUNCE = "bounce"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    at: datetime
+    kind: EventKind
+    method: Method | None
+    slot: str | None
+    reason: str | None
+
+
+# --- Deliveries ------------------------------------------------------------------------------------------------------
+class DeliveryKind(StrEnum):
+    """What a mail is. A new member needs three templates: mail/<kind>.subject.txt, .txt and .html."""
+
+    ISSUE = "issue"
+    CONFIRMATION = "confirmation"
+    TEST = "test"
+    NOTICE = "notice"
+
+
+class DeliveryState(StrEnum):
+    QUEUED = "queued"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    DEFERRED = "deferred"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+
+
+class Rejection(StrEnum):
+    """The class of a rejected delivery: whose fault a permanent refusal is."""
+
+    HARD = "hard"  # the address is dead
+    SOFT = "soft"  # the mailbox is full, disabled or the mail too big for it
+    BLOCK = "block"  # we are refused: spam, policy, authentication
+    OTHER = "other"
+
+
+class Skip(StrEnum):
+    UNSUBSCRIBED = "unsubscribed"
+    SUPPRESSED = "suppressed"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+
+
+class Expiry(StrEnum):
+    GAVE_UP = "gave_up"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A claim on up to 500 neighbouring deliveries: ours until the lease ends, provable by the fence."""
+
+    id: int
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The duty to get one message to one subscriber: a claimed row of the ledger with all that sending needs."""
+
+    id: int
+    key: str  # happens once: "issue.1405-W36.17"
+    kind: DeliveryKind
+    batch: Batch
+    address: str
+    name: str
+    subscriber_id: int | None
+    issue_id: int | None
+    variant_id: int
+    attempts: int
+    losses: int  # lines lost before the final dot, in a row
+    first_reply_at: datetime | None
+    unknowns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a relay said. `code` 0: it said nothing that can be read."""
+
+    phase: str  # CONNECT EHLO STARTTLS AUTH MAIL RCPT DATA dot
+    code: int
+    enhanced: str  # "5.1.1" (RFC 3463), empty when not given
+    text: str  # without control characters, at most 500 letters
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """2xx after the final dot."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Not now: worth another try later."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Never."""
+
+    why: Rejection
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The line was lost, or fell silent, after the final dot: the mail may have been taken or not."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """Nobody can have got it: the line was lost before the final dot, or the relay refuses our sender."""
+
+    reply: Reply
+    relay_fault: bool = False  # True: the relay refuses *us*; costs no attempt and stops the relay, not the mail
+
+
+Outcome = Accepted | Deferred | Rejected | Unknown | NotSent
+
+
+# --- Reports ---------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueStatus:
+    """The counts of one issue; they always add up to the recipients frozen."""
+
+    slot: str
+    state: IssueState
+    recipients: int
+    counts: Mapping[DeliveryState, int] = field(default_factory=dict)
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    rate: float = 0.0  # accepted mails a second since the start

@@ -1,0 +1,139 @@
+"""The background service: clock, sender and pages in one process, until told to stop. Any of them may run elsewhere.
+
+APScheduler only ticks; what is due stands in the database (`app.tick`). SIGTERM and SIGINT drain: nothing new begins, a
+mail on its way gets its answer or is recorded as unknown, and the process ends within ten seconds.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+import uvicorn
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from starlette.types import ASGIApp
+
+from mailer import web
+from mailer.app.context import App
+from mailer.app.deliver import keep_sending
+from mailer.app.tick import tick
+from mailer.errors import MailerError, OutsideError
+from mailer.settings import Web
+from mailer.signals import stop_on_signals
+
+log = logging.getLogger(__name__)
+PARTS = ("scheduler", "sender", "web")
+TICK_S = 30
+
+
+async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | None = None) -> None:
+    """Runs the parts until `stop` is set or a signal comes. OutsideError: the pages' port is taken."""
+    stop = stop or asyncio.Event()
+    stop_on_signals(stop)
+    pulse = web.Pulse()
+    tasks = []
+    scheduler = AsyncIOScheduler(timezone=UTC)
+    if "scheduler" in parts:
+        ticking = asyncio.Lock()
+
+        async def beat() -> None:
+            async with ticking:
+                await _beat(app, pulse)
+
+        scheduler.add_job(
+            beat, "interval", seconds=TICK_S, next_run_time=datetime.now(UTC), coalesce=True, misfire_grace_time=None
+        )
+        scheduler.start()
+        pulse.expected = True
+    if "sender" in parts:
+        tasks.append(asyncio.create_task(keep_sending(app, stop), name="sender"))
+    if "web" in parts:
+        pages = serve_pages(web.create(app, pulse), app.settings.web, stop)
+        tasks.append(asyncio.create_task(pages, name="web"))
+    log.info("mailer runs: %s", ", ".join(part for part in PARTS if part in parts))
+    try:
+        waiting = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        for task in done - {waiting}:
+            await task  # a part that ended by itself failed: its error is the service's
+        await asyncio.gather(*tasks)
+    finally:
+        stop.set()
+        if scheduler.running:
+            scheduler.shutdown(wait=False)
+        log.info("mailer stopped")
+
+
+async def _beat(app: App, pulse: web.Pulse) -> None:
+    try:
+        await asyncio.to_thread(tick, app)
+        pulse.beat()
+    except MailerError as error:
+        log.error("%s", error)
+    except Exception:
+        log.exception("the tick failed; the next one tries again")
+
+
+async def serve_pages(application: ASGIApp, settings: Web, stop: asyncio.Event) -> None:
+    """Serves pages until `stop` is set. OutsideError: the port is taken."""
+    config = uvicorn.Config(
+        application,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,  # an access log would hold live tokens
+        server_header=False,
+        proxy_headers=True,
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    stopping.cancel()
+    try:
+        await serving
+    except SystemExit as error:  # how uvicorn says that the port is taken
+        raise OutsideError(
+            f"The pages cannot listen on {settings.host}:{settings.port}.",
+            "Is another program there? Set [web] port, or MAILER_WEB__PORT.",
+        ) from error
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: the service decides how to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        yield
+
+
+class JsonLines(logging.Formatter):
+    """A line of JSON for each record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            said["exception"] = self.formatException(record.exc_info)
+        return json.dumps(said, ensure_ascii=False)
+
+
+def set_up_logging(level: str, form: str) -> None:
+    """Lines on stderr, for people or for machines."""
+    handler = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    handler.setFormatter(JsonLines() if form == "json" else text)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    for noisy in ("apscheduler", "uvicorn"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,338 @@
+"""Every setting, once: its type, its default, its limits and its meaning.
+
+`config.toml`, `mailer init` and the documentation are made from this file, and a test compares them. It reads nothing:
+`config` fills these from the file and from `MAILER_*`.
+"""
+
+import re
+from datetime import date, time, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, str):
+        found = re.fullmatch(r"(\d{1,6})\s*([smhd])", value.strip())
+        if not found:
+            raise ValueError('should be a number and a unit, such as "90s", "30m", "24h" or "7d"')
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError('should be text such as "24h", in quotation marks')
+
+
+def _clock(value: Any) -> Any:
+    if isinstance(value, str):
+        found = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", value.strip())
+        if not found:
+            raise ValueError('should be a time of day such as "09:00"')
+        return time(int(found[1]), int(found[2]))
+    if isinstance(value, time):
+        return value
+    raise ValueError('should be text such as "09:00", in quotation marks')
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value.strip()):
+        return value.strip()
+    if type(value) is date:
+        return value
+    raise ValueError("should be a date such as 2027-03-21")
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"no time zone is called {value!r}; names look like Asia/Tehran") from None
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+        raise ValueError("should be an address such as https://news.example.org, without ? or #")
+    return value.rstrip("/")
+
+
+def _mailbox(value: str) -> str:
+    if not re.fullmatch(r"(?:[^<>\x00-\x1f\x7f@]*<)?[^\s<>@,;:\"\\]+@[^\s<>@]+\.[^\s<>@.]+>?", value) or (
+        value.count("<") != value.count(">")
+    ):
+        raise ValueError('should be an address such as "news@example.org" or "ایران من <news@example.org>"')
+    return value
+
+
+def _list_id(value: str) -> str:
+    if len(value) > 200 or not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", value):
+        raise ValueError("should be a name such as weekly.news.example.org")
+    return value
+
+
+def _database_url(value: str) -> str:
+    if not re.fullmatch(r"(sqlite:///|postgresql(\+psycopg)?://)\S.*", value):
+        raise ValueError("should be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+ClockTime = Annotated[time, BeforeValidator(_clock)]
+Day = Annotated[date, BeforeValidator(_day)]
+Zone = Annotated[str, AfterValidator(_zone)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Share = Annotated[float, Field(gt=0, le=1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+class Section(BaseModel):
+    """What every section of the file keeps to: no unknown names, no change after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """`true` is not 1 and "25" is not 25: what pydantic would bend into shape is far more often a slip."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if kind is bool and type(value) is not bool:
+            raise ValueError("should be true or false")
+        if kind is int and type(value) is not int:
+            raise ValueError("should be a whole number")
+        if kind is float and type(value) not in (int, float):
+            raise ValueError("should be a number")
+        return value
+
+
+class Newsletter(Section):
+    """Who writes to the readers, and in which words and calendar."""
+
+    name: Line = Field("ایران من", min_length=1, description="The newsroom's name, as readers know it.")
+    title: Line = Field("خبرنامهٔ هفتگی", min_length=1, description="What the newsletter is called under that name.")
+    from_: Mailbox = Field(
+        "news@example.org",
+        alias="from",
+        description="The sender. An address, or a name and an address; without a name, the newsroom's is used.",
+    )
+    reply_to: Mailbox | None = Field(
+        None, examples=["editors@example.org"], description="Where a reader's answer goes, when not to the sender."
+    )
+    base_url: HttpUrl = Field(
+        "http://127.0.0.1:8080",
+        description="The public address of this service's pages; every link to us in a mail begins with it.",
+    )
+    site_url: HttpUrl | None = Field(
+        None, examples=["https://www.example.org"], description="The news site itself, for the footer of the mail."
+    )
+    list_id: Annotated[str, AfterValidator(_list_id)] | None = Field(
+        None,
+        examples=["weekly.news.example.org"],
+        description="The list's name for mail programs (RFC 2919); by default weekly.<sender's domain>.",
+    )
+    locale: Literal["fa"] = Field("fa", description="Language of mails and pages.")
+    calendar: Literal["jalali", "gregorian"] = Field(
+        "jalali", description="Calendar of dates and weeks: Jalali weeks begin on Saturday, the others are ISO weeks."
+    )
+    timezone: Zone = Field("Asia/Tehran", description="The clock of days, weeks and the sending time.")
+    postal_address: Line = Field("", description="The newsroom's address, printed in the footer; many laws ask for it.")
+    sections: dict[str, Line] = Field(
+        default_factory=dict,
+        examples=[{"سیاسی": "سیاست", "سیاست خارجی": "سیاست", "اقتصادی": "اقتصاد"}],
+        description="Raw category = section, in the order of the mail; a category not named here goes to «دیگر خبرها».",
+    )
+
+
+class Schedule(Section):
+    """When the week's issue is drafted and sent."""
+
+    day: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
+        "thursday", description="The day of sending."
+    )
+    time: ClockTime = Field(time(9, 0), description="The time of sending, T, on the clock of newsletter.timezone.")
+    draft_before: Duration = Field(
+        timedelta(hours=24),
+        ge=timedelta(minutes=5),
+        le=timedelta(days=6),
+        description="How long before T the draft is made; until T it is chosen anew every hour.",
+    )
+    max_late: Duration = Field(
+        timedelta(hours=24),
+        ge=timedelta(minutes=1),
+        le=timedelta(days=6),
+        description="After T + this, an issue that is not out is skipped.",
+    )
+    min_window: Duration = Field(
+        timedelta(hours=2),
+        ge=timedelta(0),
+        le=timedelta(hours=24),
+        description="What editors get at least, when the service was down at draft time.",
+    )
+    approval: Literal["none", "required"] = Field(
+        "none", description='"required": an issue that no editor approves is held, not sent.'
+    )
+    holidays: tuple[Day, ...] = Field(
+        (), description="Days without sending, as 2027-03-21; the issue goes out on the next other day of its week."
+    )
+
+
+class Digest(Section):
+    """How the week's top stories are chosen."""
+
+    stories: int = Field(12, ge=1, le=16, description="Stories in an issue, at most.")
+    min_stories: int = Field(5, ge=1, le=16, description="With fewer, the issue is held and nobody is mailed.")
+    max_section: Share = Field(0.34, description="The share of an issue that one section may have.")
+    max_source: Share = Field(
+        0.5, description="The share of an issue that one source may have, when there are several."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Digest":
+        if self.min_stories > self.stories:
+            raise ValueError("min_stories is larger than stories")
+        return self
+
+
+class Delivery(Section):
+    """How mails go out."""
+
+    connections: int = Field(10, ge=1, le=100, description="Connections to the relays in each sending process.")
+    on_unknown: Literal["resend", "hold"] = Field(
+        "resend",
+        description="A mail whose fate is not known after a crash or a lost line: sent once more, or never again.",
+    )
+    give_up_after: Duration = Field(
+        timedelta(hours=48),
+        ge=timedelta(hours=1),
+        le=timedelta(days=7),
+        description="A mail that is put off is given up this long after its first reply.",
+    )
+
+
+class Smtp(Section):
+    """A relay that takes our mails. Several: the next one is used when one is down."""
+
+    host: Line = Field("127.0.0.1", min_length=1, description="Name or address of the relay.")
+    port: Port = Field(25, description="Its port: 25, 587 (starttls) or 465 (implicit).")
+    tls: Literal["none", "starttls", "implicit"] = Field(
+        "none", description='How the line is made secret; "none" is refused off loopback unless allow_plain is set.'
+    )
+    allow_plain: bool = Field(False, description="Permit mails, and a password, in clear to a relay off loopback.")
+    ca_file: Path | None = Field(
+        None, examples=["relay-ca.pem"], description="Certificates to trust instead of the system's."
+    )
+    username: Line | None = Field(None, examples=["newsletter"], description="Name to log in with.")
+    password: SecretStr | None = Field(
+        None,
+        examples=["…"],
+        description="Password; better in password_file, or smtp_password in $CREDENTIALS_DIRECTORY (systemd).",
+    )
+    password_file: Path | None = Field(
+        None, examples=["smtp-password"], description="A file that holds the password and nothing else."
+    )
+    timeout: Duration = Field(
+        timedelta(seconds=60),
+        ge=timedelta(seconds=1),
+        le=timedelta(minutes=10),
+        description="How long to wait for a connection and for an answer.",
+    )
+
+    @property
+    def name(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @model_validator(mode="after")
+    def _safe(self) -> "Smtp":
+        loopback = self.host in ("localhost", "::1") or self.host.startswith("127.")
+        if self.tls == "none" and not loopback and not self.allow_plain:
+            raise ValueError(
+                f'tls = "none" would send every mail in clear to {self.host}; '
+                'set tls = "starttls" or "implicit" (or allow_plain = true, knowing what it means)'
+            )
+        if (self.password or self.password_file) and not self.username:
+            raise ValueError("a password is given but no username")
+        return self
+
+
+class Web(Section):
+    """The pages for readers."""
+
+    host: Line = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: Port = Field(8080, description="Port to listen on.")
+    trusted_proxies: tuple[Line, ...] = Field(
+        ("127.0.0.1", "::1"), description="Proxies whose X-Forwarded-For is believed. Never «*»."
+    )
+
+    @model_validator(mode="after")
+    def _no_star(self) -> "Web":
+        if "*" in self.trusted_proxies:
+            raise ValueError("trusted_proxies must not hold «*»: anybody could then forge a reader's address")
+        return self
+
+
+class Database(Section):
+    """Where everything is kept."""
+
+    url: Annotated[str, AfterValidator(_database_url)] = Field(
+        "sqlite:///subscribers.db",
+        repr=False,  # it may hold a password
+        description="sqlite:///FILE (counted from this file's folder) or postgresql://USER:PASSWORD@HOST/NAME.",
+    )
+
+
+class Keys(Section):
+    """The secrets that sign the links in mails."""
+
+    file: Path = Field(
+        Path("secret.key"), description="The key file made by `mailer init`. Losing it breaks every link."
+    )
+
+
+class Log(Section):
+    """What the service writes to stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is worth a line.")
+    format: Literal["text", "json"] = Field("text", description="Lines for people or for machines.")
+
+
+class Settings(Section):
+    """The whole file."""
+
+    newsletter: Newsletter = Field(default_factory=Newsletter)
+    schedule: Schedule = Field(default_factory=Schedule)
+    digest: Digest = Field(default_factory=Digest)
+    delivery: Delivery = Field(default_factory=Delivery)
+    smtp: tuple[Smtp, ...] = Field((Smtp(),), min_length=1)
+    web: Web = Field(default_factory=Web)
+    database: Database = Field(default_factory=Database)
+    keys: Keys = Field(default_factory=Keys)
+    log: Log = Field(default_factory=Log)
+    templates: Path | None = Field(
+        None,
+        examples=["templates"],
+        description="A folder with templates of your own; by default the built-in ones are used.",
+    )
+    folder: Path = Field(
+        Path(), exclude=True, description="The folder of the file itself; relative paths count from it."
+    )
+
+    def path(self, value: Path) -> Path:
+        """A path of the file, made absolute."""
+        return self.folder / value

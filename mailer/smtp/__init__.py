@@ -1,0 +1,5 @@
+"""The way out for mail: a relay (`relay`), a session with it (`session`), its line (`line`), what it says (`replies`).
+
+It hands over finished bytes and tells what the relay answered. It does not choose a relay, try again, keep a pace,
+write a ledger or make a mail.
+"""

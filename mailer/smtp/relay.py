@@ -1,0 +1,220 @@
+"""A relay of the settings, and how a session with it comes about: connect, EHLO, STARTTLS, AUTH.
+
+Every failure on that way is one `RelayDown` whose sentence says where, what the relay said and how to mend it. It does
+not try again, and it never goes on in clear when the settings ask for TLS.
+"""
+
+import asyncio
+import base64
+import re
+import socket
+import ssl
+from pathlib import Path
+from typing import NoReturn, cast
+
+import aiosmtplib
+
+from mailer.errors import RelayDown
+from mailer.settings import Smtp
+from mailer.smtp.line import Line
+from mailer.smtp.replies import cleaned
+from mailer.smtp.session import Session, Waits
+
+_CLOSED = "the relay closed the line"
+
+
+class Relay:
+    """One `[[smtp]]` of the settings. `password` and `ca_file` come resolved; `local_hostname` is what we call
+    ourselves in EHLO; `waits` overrides the times that follow from `setting.timeout`."""
+
+    def __init__(
+        self,
+        setting: Smtp,
+        *,
+        password: str,
+        ca_file: Path | None,
+        local_hostname: str,
+        waits: Waits | None = None,
+    ) -> None:
+        self._setting = setting
+        self._password = password
+        self._ca_file = ca_file
+        # RFC 5321 §4.1.4: who has no proper name gives an address in brackets; a name with other letters is no name.
+        self._local_hostname = local_hostname if re.fullmatch(r"[A-Za-z0-9.-]+", local_hostname) else "[127.0.0.1]"
+        self._waits = waits or Waits.of(setting.timeout.total_seconds())
+        self._context: ssl.SSLContext | None = None
+
+    @property
+    def name(self) -> str:
+        """`host:port`, as people know it."""
+        return self._setting.name
+
+    async def connect(self) -> Session:
+        """A session ready for mail. Raises `RelayDown`."""
+        context = await self._trust() if self._setting.tls != "none" else None
+        client = aiosmtplib.SMTP(
+            hostname=self._setting.host,
+            port=self._setting.port,
+            local_hostname=self._local_hostname,
+            timeout=self._waits.answer,
+            use_tls=self._setting.tls == "implicit",
+            # aiosmtplib's own choice (None) goes on in clear when STARTTLS is not offered; each step is ours instead.
+            start_tls=False,
+            tls_context=context,
+        )
+        try:
+            await self._open(client)
+            await self._ehlo(client)
+            if self._setting.tls == "starttls":
+                await self._secure(client)
+            if self._setting.username:
+                await self._log_in(client, self._setting.username)
+            transport = cast("asyncio.Transport | None", client.transport)
+            if transport is None or transport.is_closing():
+                self._fail("EHLO", _CLOSED, "Try again later.")
+            return Session(Line(transport), dict(client.esmtp_extensions), self._waits)
+        except BaseException:
+            client.close()
+            raise
+
+    # --- the steps
+    async def _trust(self) -> ssl.SSLContext:
+        """Made once: reading the system's certificates takes longer than a mail does."""
+        if self._context is None:
+            try:
+                self._context = await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
+            except (OSError, ssl.SSLError) as e:
+                self._fail(
+                    "TLS",
+                    f"the certificates in {self._ca_file} cannot be read ({e.strerror or e})",
+                    "Set ca_file in [[smtp]] to a readable PEM file.",
+                )
+        return self._context
+
+    async def _open(self, client: aiosmtplib.SMTP) -> None:
+        try:
+            await client.connect()
+        except aiosmtplib.SMTPResponseException as e:
+            self._fail(
+                "CONNECT", _said(e), "It takes no mail from this host just now; ask its administrator if it lasts."
+            )
+        except (aiosmtplib.SMTPException, OSError, ValueError) as e:
+            cause = e.__cause__ or e
+            if isinstance(cause, ssl.SSLError):
+                self._distrust(cause)
+            self._unreachable(e, cause)
+
+    async def _ehlo(self, client: aiosmtplib.SMTP) -> None:
+        try:
+            await client.ehlo()
+        except aiosmtplib.SMTPResponseException as e:
+            # No falling back to HELO: it offers neither TLS nor AUTH, and no relay of today needs it.
+            self._fail("EHLO", _said(e), f"Is {self._local_hostname} a name that the relay accepts?")
+        except (aiosmtplib.SMTPException, OSError) as e:
+            self._fail("EHLO", _why(e), "Check that an SMTP relay listens there.")
+
+    async def _secure(self, client: aiosmtplib.SMTP) -> None:
+        if not client.supports_extension("starttls"):
+            self._fail(
+                "STARTTLS",
+                "the relay does not offer it, so nothing was sent",
+                'Use a port that does (587), or tls = "implicit" with port 465.',
+            )
+        try:
+            await client.starttls()
+        except aiosmtplib.SMTPResponseException as e:
+            self._fail("STARTTLS", _said(e), "The relay offers TLS and refuses it; ask its administrator.")
+        except ssl.SSLError as e:
+            self._distrust(e)
+        except (aiosmtplib.SMTPException, OSError) as e:
+            self._fail("STARTTLS", _why(e), "The relay broke off while the line was being made secret.")
+        # What was offered in clear may be forged and is forgotten (RFC 3207 §4.2): ask again.
+        await self._ehlo(client)
+
+    async def _log_in(self, client: aiosmtplib.SMTP, username: str) -> None:
+        if not client.supported_auth_methods:
+            offered = ", ".join(method.upper() for method in client.server_auth_methods)
+            what = f"the relay offers only {cleaned(offered)}" if offered else "the relay does not offer it"
+            self._fail(
+                "AUTH",
+                f"{what}, so the password was not sent",
+                'PLAIN, LOGIN or CRAM-MD5 is needed; many relays offer them only with tls = "starttls" or "implicit".',
+            )
+        refused: aiosmtplib.SMTPResponseException | None = None
+        for method in sorted(client.supported_auth_methods, key=self._preference):
+            log_in = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}[method]
+            try:
+                await log_in(username, self._password)
+                return
+            except aiosmtplib.SMTPResponseException as e:
+                refused = e
+                # aiosmtplib's own login() goes on whatever was said, and three wrong passwords at once lock accounts.
+                # Only «not this way» is worth another try; a relay that keeps hashes says 535 to every CRAM-MD5.
+                if e.code // 100 == 4 or (e.code == 535 and method != "cram-md5"):
+                    break
+            except (aiosmtplib.SMTPException, OSError) as e:
+                if refused is None:
+                    self._fail("AUTH", _why(e), "Check username and password_file in [[smtp]].")
+                break
+        if refused is not None:
+            temporary = refused.code // 100 == 4
+            fix = "Try again later." if temporary else "Check username and password_file in [[smtp]]."
+            self._fail("AUTH", self._without_password(_said(refused)), fix)
+
+    def _without_password(self, text: str) -> str:
+        """Some relays repeat the line that they refuse, and ours held the password in a thin disguise (base64)."""
+        plain = f"\0{self._setting.username}\0{self._password}"
+        for secret in (plain, self._password):
+            text = text.replace(base64.b64encode(secret.encode()).decode(), "…")
+        return text
+
+    def _preference(self, method: str) -> int:
+        """Behind TLS, PLAIN is what every relay understands; in clear, CRAM-MD5 does not show the password."""
+        order = ("cram-md5", "plain", "login") if self._setting.tls == "none" else ("plain", "login", "cram-md5")
+        return order.index(method)
+
+    # --- what went wrong, in words
+    def _fail(self, phase: str, what: str, fix: str) -> NoReturn:
+        raise RelayDown(f"{self.name}: {phase} failed: {what}.", fix) from None
+
+    def _unreachable(self, error: BaseException, cause: BaseException) -> NoReturn:
+        if isinstance(cause, socket.gaierror):
+            self._fail("CONNECT", f"no host is known as {self._setting.host}", "Check host in [[smtp]] and the DNS.")
+        if isinstance(cause, ConnectionRefusedError):
+            self._fail("CONNECT", "connection refused", "Check host and port in [[smtp]], and that the relay runs.")
+        fix = "Check host and port in [[smtp]] and the firewall."
+        if isinstance(error, TimeoutError) and self._setting.tls != "implicit":
+            # A relay that waits for TLS says nothing in clear.
+            fix = f'{fix[:-1]}; a port that speaks TLS at once (465) needs tls = "implicit".'
+        self._fail("CONNECT", _why(error), fix)
+
+    def _distrust(self, error: ssl.SSLError) -> NoReturn:
+        self._context = None  # a mended ca_file counts from the next connection on
+        if not isinstance(error, ssl.SSLCertVerificationError):
+            fix = 'Port 587 usually wants tls = "starttls", port 465 tls = "implicit".'
+            self._fail("TLS", f"no secret line could be agreed on ({_reason(error)})", fix)
+        what = f"the relay's certificate is not trusted ({cleaned(error.verify_message)})"
+        if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+            fix = "Set host in [[smtp]] to the name that its certificate holds."
+        elif error.verify_code in (9, 10):  # not yet valid, expired
+            fix = "Have the relay's certificate renewed, and check the clock of this machine."
+        elif self._ca_file:
+            fix = f"ca_file ({self._ca_file}) must hold the certificate of the authority that signed it."
+        else:
+            fix = "Set ca_file in [[smtp]] to the certificate of the authority that signed it."
+        self._fail("TLS", what, fix)
+
+
+def _said(error: aiosmtplib.SMTPResponseException) -> str:
+    # aiosmtplib marks with -1 what was no SMTP answer at all.
+    return cleaned(f"the relay said «{error.code} {error.message}»" if error.code > 0 else error.message)
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, aiosmtplib.SMTPServerDisconnected):
+        return _CLOSED
+    return cleaned(str(error)).rstrip(".") or type(error).__name__
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return cleaned(error.reason or str(error)).replace("_", " ").lower()

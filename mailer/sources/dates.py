@@ -1,0 +1,185 @@
+"""A date as a newsroom writes it → an instant in UTC.
+
+Works on the raw words, because feed parsers take «۱۴۰۴/۱۱/۰۷» for the year 1404 of the Gregorian calendar. A year from
+1300 to 1500 is Jalali, whatever stands around it. The text is read as tokens (time, zone, date, day's name) and
+whatever is left over makes it nonsense: better no date than a wrong one. It does *not* know what time it is, so it
+neither clamps a date in the future nor fills in a missing one; the store does.
+"""
+
+import re
+import unicodedata
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+
+from persiantools.jdatetime import JalaliDate
+
+_JALALI_YEARS = range(1300, 1501)
+_GREGORIAN_YEARS = range(1900, 2201)
+
+_ENGLISH = "jan feb mar apr may jun jul aug sep oct nov dec"
+_ENGLISH_LONG = "january february march april may june july august september october november december"
+_GREGORIAN_IN_PERSIAN = "ژانویه فوریه مارس آوریل مه ژوئن ژوئیه اوت سپتامبر اکتبر نوامبر دسامبر"
+_GREGORIAN_IN_PERSIAN_TOO = "ژانویه فوریه مارچ اپریل می جون جولای آگوست سپتمبر اکتوبر نومبر دسمبر"
+_JALALI = "فروردین اردیبهشت خرداد تیر مرداد شهریور مهر آبان آذر دی بهمن اسفند"
+_JALALI_TOO = "فروردین اردیبهشت خرداد تیر امرداد شهریور مهر ابان آذر دی بهمن اسفند"
+_JALALI_IN_LATIN = "farvardin ordibehesht khordad tir mordad shahrivar mehr aban azar dey bahman esfand"
+_MONTHS = {
+    name: number
+    for names in (
+        _ENGLISH,
+        _ENGLISH_LONG,
+        _GREGORIAN_IN_PERSIAN,
+        _GREGORIAN_IN_PERSIAN_TOO,
+        _JALALI,
+        _JALALI_TOO,
+        _JALALI_IN_LATIN,
+    )
+    for number, name in enumerate(names.split(), 1)
+} | {"sept": 9}
+
+# Words that may stand around a date and say nothing we need: the day's name (RFC 5322 §3.3 makes it optional, and feeds
+# get it wrong), and what pages write before the time.
+_FILLER_WORDS = (
+    "mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday tues wednes thur thurs "
+    "شنبه یکشنبه دوشنبه سهشنبه چهارشنبه پنجشنبه پنحشنبه جمعه آدینه یک دو سه چهار پنج "
+    "ساعت مورخ تاریخ روز سال ماه در at on"
+)
+_FILLERS = frozenset(_FILLER_WORDS.split())
+
+# RFC 5322 §4.3 names the first ten; the others are seen in feeds.
+_ZONES = {
+    **dict.fromkeys(("ut", "utc", "gmt", "z"), 0.0),
+    **{"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7},
+    **{"bst": 1, "cet": 1, "cest": 2, "eet": 2, "eest": 3, "msk": 3, "irst": 3.5, "irdt": 4.5},
+}
+
+_LETTERS = str.maketrans({"ي": "ی", "ك": "ک", "\u200c": "", "،": " ", ",": " ", "|": " ", "؛": " "})
+_COMMENT = re.compile(r"\([^()]*\)")  # "+0330 (IRST)", RFC 5322 §3.2.2
+# A time of day, and directly after it, as RFC 5322 and ISO 8601 both have it, perhaps a half of the day and an offset:
+# 12:30, 08:38:00.25 +0430, 12:30 GMT+03:30, 9:05 ب.ظ. What follows must not be «-1404/11/07».
+_TIME = re.compile(
+    r"(?:(?<=\d)t|(?<![\d:]))(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.\d+)?)?(?![\d:])"
+    r"(?:\s*(?P<half>am\b|pm\b|ق\.?ظ\.?|ب\.?ظ\.?))?"
+    r"(?:\s*(?:utc|gmt)?(?P<sign>[+-])(?P<hours>\d{2}):?(?P<minutes>[0-5]\d)?(?![\d:/.-]))?"
+)
+_YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d)")
+_YEAR_LAST = re.compile(r"(?<!\d)(\d{1,2})([-/.])(\d{1,2})\2(1[345]\d\d)(?!\d)")
+_COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:t?(\d{2})(\d{2})(\d{2})?)?(z?)")
+_LONGEST = 200  # characters; more is no date
+
+
+def parse(raw: str, *, zone: tzinfo) -> datetime | None:
+    """The instant that `raw` names, aware and in UTC; None when it names none.
+
+    `zone`: the newsroom's, used when the text names no zone. A date without a time is its midnight there.
+    """
+    if len(raw) > _LONGEST:
+        return None
+    text = _ascii(raw)
+    clock, where = time(0), None
+    try:
+        if compact := _COMPACT.fullmatch(text):  # 20260127T103000Z, ISO 8601's basic format
+            day: date | None = _day(int(compact[1]), int(compact[2]), int(compact[3]))
+            hour, minute, second = (int(part or 0) for part in compact.group(4, 5, 6))
+            clock = time(hour, minute, second)
+            rest = compact[7]
+        else:
+            if found := _TIME.search(text):
+                clock, where = _clock(found), _offset(found)
+                text = _without(text, found)
+            day, rest = _day_in_numbers(text) or _day_in_words(text)
+        named, unknown = _zone_name(rest)
+        if day is None or unknown:
+            return None
+        return datetime.combine(day, clock, tzinfo=where or named or zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None  # «25:70», or the 32nd of a month
+
+
+def _ascii(raw: str) -> str:
+    """With ASCII digits, Persian letters, no marks and no non-joiner, lower case."""
+    text = "".join(
+        str(unicodedata.decimal(char)) if char.isdecimal() else char
+        for char in unicodedata.normalize("NFC", raw.translate(_LETTERS))
+        if unicodedata.category(char) not in ("Cf", "Mn")
+    )
+    return _COMMENT.sub(" ", text).replace("–", "-").replace("−", "-").strip().lower()
+
+
+def _without(text: str, found: re.Match[str]) -> str:
+    return f"{text[: found.start()]} {text[found.end() :]}"
+
+
+def _clock(found: re.Match[str]) -> time:
+    """Raises ValueError when there is no such time of day."""
+    hour, half = int(found["hour"]), found["half"]
+    if half:
+        if not 1 <= hour <= 12:
+            raise ValueError(hour)
+        hour = hour % 12 + (12 if half.startswith(("p", "ب")) else 0)
+    second = int(found["second"] or 0)
+    return time(hour, int(found["minute"]), 59 if second == 60 else second)  # 60 is a leap second
+
+
+def _offset(found: re.Match[str]) -> timezone | None:
+    """Raises ValueError when it is a day or more."""
+    if not found["sign"]:
+        return None
+    size = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"] or 0))
+    return timezone(size if found["sign"] == "+" else -size)
+
+
+def _zone_name(text: str) -> tuple[timezone | None, str]:
+    """The zone named in what is left of a text, and what is left then: "" when every word is understood."""
+    zone = None
+    unknown = []
+    for word in re.split(r"[\s\-/.:]+", text):
+        if word in _ZONES and zone is None:
+            zone = timezone(timedelta(hours=_ZONES[word]))
+        elif word and word not in _FILLERS:
+            unknown.append(word)
+    return zone, " ".join(unknown)
+
+
+def _day_in_numbers(text: str) -> tuple[date, str] | None:
+    """The day in 1404/11/07, 2026-01-27 or 07/11/1404 and the rest; None when there is none of these.
+
+    Day first is read only for Jalali years: in 03/04/2026 nobody can tell the day from the month.
+    """
+    if found := _YEAR_FIRST.search(text):
+        return _day(int(found[1]), int(found[3]), int(found[4])), _without(text, found)
+    if found := _YEAR_LAST.search(text):
+        return _day(int(found[4]), int(found[3]), int(found[1])), _without(text, found)
+    return None
+
+
+def _day_in_words(text: str) -> tuple[date | None, str]:
+    """The day in «۷ بهمن ۱۴۰۴», "21 Jul 2018", "July 21 2018" or "1404 بهمن 7", and the rest."""
+    numbers: list[str] = []
+    months: list[int] = []
+    rest: list[str] = []
+    for word in re.split(r"[\s\-/.]+", text):
+        ordinal = re.fullmatch(r"(\d{1,4})(?:st|nd|rd|th|ام|م)?", word)
+        if ordinal:
+            numbers.append(ordinal[1])
+        elif word in _MONTHS:
+            months.append(_MONTHS[word])
+        else:
+            rest.append(word)
+    if len(numbers) != 2 or len(months) != 1:
+        return None, text
+    # The year is the one of four digits; without any it is the second, of two digits (RFC 5322 §4.3).
+    first, second = numbers
+    day, year = (second, first) if len(first) == 4 else (first, second)
+    if len(day) > 2 or len(year) not in (2, 4):
+        return None, text
+    full = int(year) if len(year) == 4 else int(year) + (2000 if int(year) < 50 else 1900)
+    return _day(full, months[0], int(day)), " ".join(rest)
+
+
+def _day(year: int, month: int, day: int) -> date:
+    """The day, in the calendar that its year tells. Raises ValueError when that calendar has no such day."""
+    if year in _JALALI_YEARS:
+        return JalaliDate(year, month, day).to_gregorian()  # type: ignore[no-untyped-call]
+    if year in _GREGORIAN_YEARS:
+        return date(year, month, day)
+    raise ValueError(year)

@@ -1,0 +1,169 @@
+"""RSS and Atom → `Found`, with feedparser for the grammar and our own reading of dates, text and images.
+
+It does *not* fetch, and it does not use feedparser's dates (a Jalali year becomes the Middle Ages there) nor its
+clean-up of markup: a title is text here and passes through `plain`.
+"""
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import feedparser
+
+from mailer.errors import UnreadableInput
+from mailer.model import FoundArticle
+from mailer.sources import dates, identity, plain
+from mailer.sources.found import Found
+
+# What feedparser calls damage although everything can be read.
+_HARMLESS = (
+    feedparser.exceptions.CharacterEncodingOverride,
+    feedparser.exceptions.NonXMLContentType,
+    feedparser.exceptions.UndeclaredNamespace,
+)
+_IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)$", re.IGNORECASE)
+# feedparser takes a picture's description for the item's own; under another name it is kept as what it is.
+_MEDIA_DESCRIPTION = re.compile(rb"(</?)media:description(?=[\s/>])")
+_ITEM_BEGINS = re.compile(rb"<(?:item|entry)[\s>]")
+_ITEM_ENDS = re.compile(rb"</(?:item|entry)\s*>")
+_LONG_LEAD = 1000  # characters; a longer «description» is the whole article
+
+Entry = Mapping[str, Any]
+
+
+def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
+    """The items of a feed. A damaged feed gives what can be read and a note.
+
+    `name` is the file's, for messages; `source` overrides the host of the feed's link. Raises UnreadableInput when it
+    is no feed, or broken without a single item.
+    """
+    # A stream, never text or plain bytes: feedparser would take those for an address to fetch or a file to open.
+    stream = io.BytesIO(_MEDIA_DESCRIPTION.sub(rb"\1media:caption", content))
+    parsed = feedparser.parse(stream, sanitize_html=False, resolve_relative_uris=False)
+    damage = parsed.get("bozo_exception") if parsed.bozo else None
+    if isinstance(damage, _HARMLESS):
+        damage = None
+    if not parsed.entries:
+        return _nothing(name, parsed.version, damage)
+    home = plain.web_address(parsed.feed.get("link") or "")
+    outlet = plain.line(parsed.feed.get("title") or "")
+    entries = list(parsed.entries)
+    notes = []
+    if damage:
+        notes.append(f"{name}: the XML is damaged{_where(damage)}; what could be read was taken.")
+        if _last_item_is_cut_off(content):
+            entries.pop()
+            notes.append(f"{name}: item {len(entries) + 1}, the last, is cut off and was left out.")
+    articles = []
+    for number, entry in enumerate(entries, 1):
+        article = _article(entry, home, outlet, source, zone)
+        if article.title:
+            articles.append(article)
+        else:
+            notes.append(f"{name}: item {number} ({article.url or 'without a link'}) has no title and was left out.")
+    return Found(tuple(articles), tuple(notes))
+
+
+def _nothing(name: str, version: str, damage: Exception | None) -> Found:
+    if damage:
+        raise UnreadableInput(
+            f"{name}: this is broken XML{_where(damage)}, and no item can be read from it.",
+            "Save the feed again, whole, from its address.",
+        )
+    if not version:
+        raise UnreadableInput(f"{name}: this is XML, but neither RSS nor Atom.", "Save the feed itself.")
+    return Found((), (f"{name}: the feed has no items.",))
+
+
+def _where(damage: Exception) -> str:
+    line = getattr(damage, "getLineNumber", lambda: None)()
+    return f" near line {line}" if line else ""
+
+
+def _last_item_is_cut_off(content: bytes) -> bool:
+    """Whether the file ends inside an item, whose words would then be half words."""
+    begins = [found.start() for found in _ITEM_BEGINS.finditer(content)]
+    ends = [found.start() for found in _ITEM_ENDS.finditer(content)]
+    return bool(begins) and (not ends or begins[-1] > ends[-1])
+
+
+def _article(entry: Entry, home: str, outlet: str, source: str, zone: ZoneInfo) -> FoundArticle:
+    url = plain.web_address(entry.get("link") or "", home)
+    # Not get("updated"): feedparser would warn and put «published» in its place.
+    raw = plain.line(entry.get("published") or ("updated" in entry and entry["updated"]) or "")
+    lead, body = _words(entry, outlet)
+    terms = [term for tag in entry.get("tags") or () if (term := plain.line(tag.get("term") or tag.get("label") or ""))]
+    comments = str(entry.get("slash_comments") or "").strip()
+    image = _image(entry, url or home)
+    return FoundArticle(
+        title=plain.line(entry.get("title") or ""),
+        source=source or identity.host(home) or identity.host(url),
+        guid=plain.name(entry.get("id") or ""),
+        url=url,
+        lead=lead,
+        body=body,
+        category=terms[0] if terms else "",
+        tags=tuple(dict.fromkeys(terms[1:])),
+        author=_author(entry.get("author") or ""),
+        image_url=image,
+        image_alt=plain.line(entry.get("media_caption") or "") if image else "",
+        published=dates.parse(raw, zone=zone),
+        published_raw=raw,
+        comments=int(comments) if re.fullmatch(r"[0-9]{1,9}", comments) else None,
+    )
+
+
+def _words(entry: Entry, outlet: str) -> tuple[str, str]:
+    """Lead and body of an entry."""
+    body = ""
+    for content in entry.get("content") or ():
+        body = max(body, plain.paragraphs(content.get("value") or ""), key=len)
+    summary = entry.get("summary") or ""
+    lead = plain.lead(summary, outlet)
+    if len(lead) > _LONG_LEAD:
+        body = body or plain.paragraphs(summary)
+        lead = ""
+    if body and not lead:
+        lead = plain.opening(body, outlet)
+    return lead, body
+
+
+def _author(raw: str) -> str:
+    """The author's name; an e-mail address is not one (RSS wants it there, and it is nobody's business here)."""
+    words = [word for word in plain.line(raw).replace("(", " ").replace(")", " ").split() if "@" not in word]
+    return " ".join(words)
+
+
+def _image(entry: Entry, base: str) -> str:
+    """The widest picture of media:content, else a thumbnail, else an enclosure; "" when there is none."""
+    return next((url for raw in _pictures(entry) if (url := plain.web_address(raw, base))), "")
+
+
+def _pictures(entry: Entry) -> Iterator[str]:
+    media = [each for each in entry.get("media_content") or () if _is_picture(each, "url")]
+    for each in sorted(media, key=_width, reverse=True):
+        yield each["url"]
+    for each in entry.get("media_thumbnail") or ():
+        yield each.get("url") or ""
+    for each in entry.get("links") or ():
+        if each.get("rel") == "enclosure" and _is_picture(each, "href"):
+            yield each["href"]
+
+
+def _is_picture(media: Entry, where: str) -> bool:
+    """By its type or medium; by the file's name only where the feed says neither."""
+    address, kind = media.get(where) or "", media.get("type") or ""
+    if kind or media.get("medium"):
+        return bool(address) and (kind.startswith("image/") or (not kind and media.get("medium") == "image"))
+    try:
+        return bool(_IMAGE_FILE.search(urlsplit(address).path))
+    except ValueError:
+        return False
+
+
+def _width(media: Entry) -> int:
+    width = str(media.get("width") or "")
+    return int(width) if re.fullmatch(r"[0-9]{1,6}", width) else 0

@@ -1,0 +1,193 @@
+"""Records → `Found`: JSON Lines, one object a line, and CSV, with the same names of fields.
+
+Fields: title (the only one that must be there), id, source, url, lead, body, category, tags, author, image_url,
+image_alt, published or published_raw, views, comments, shares. Others are passed over, so that an export may hold more.
+A record that is wrong is left out with the number of its line; a missing count means «unknown», never 0. It does *not*
+guess what a field of another name may mean.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from mailer.errors import UnreadableInput
+from mailer.model import FoundArticle
+from mailer.sources import dates, identity, plain
+from mailer.sources.found import Found
+
+_DELIMITERS = ",;\t|"
+_LONGEST_CELL = 2_000_000  # characters; a quote that is never closed swallows no more than this
+_LARGEST_COUNT = 2_000_000_000  # fits every database's INTEGER
+_COUNTS = ("views", "comments", "shares")
+_TEXTS = (
+    *("id", "source", "url", "title", "lead", "body", "category", "author", "image_url", "image_alt"),
+    *("published", "published_raw"),
+)
+_ONE_A_LINE = 'Each line must be one JSON object, such as {"title": …, "url": …}.'
+
+Record = Mapping[str, Any]
+
+
+class _NotAnArticleError(Exception):
+    """A record cannot be an article; says why."""
+
+
+def read_jsonl(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
+    """The articles of a JSON Lines text.
+
+    Raises UnreadableInput, with the line's number, when the first line is not an object (it is another kind of file
+    then) or when no line is an article.
+    """
+    articles, notes = [], []
+    first = True
+    # Not splitlines(): U+2028 and U+0085 may stand raw inside a JSON string (RFC 8259 §7).
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            articles.append(_article(_object(line), source, zone))
+        except _NotAnArticleError as wrong:
+            if first and not line.lstrip().startswith("{"):
+                raise UnreadableInput(f"{name}, line {number}: {wrong}.", _ONE_A_LINE) from None
+            notes.append(f"line {number}: {wrong}")
+        first = False
+    if not articles:
+        raise UnreadableInput(f"{name}: no line of it is an article; {notes[0]}.", _ONE_A_LINE)
+    return Found(tuple(articles), tuple(f"{name}, {note}; it was left out." for note in notes))
+
+
+def is_csv(text: str) -> bool:
+    """Whether the first line names columns: «title» and another field that we know."""
+    columns = _columns(text)
+    return "title" in columns and len({*_TEXTS, *_COUNTS, "tags"} & set(columns)) > 1
+
+
+def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
+    """The articles of a CSV text with a header line; parted by comma, semicolon, tab or bar. Tags are parted by «|» or
+    «،». Raises UnreadableInput when it cannot be read to its end or holds no article."""
+    articles, notes = [], []
+    csv.field_size_limit(_LONGEST_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    columns = _columns(text)
+    next(reader)
+    try:
+        for row in reader:
+            if not any(cell.strip() for cell in row):
+                continue
+            try:
+                articles.append(_article(_record(columns, row), source, zone))
+            except _NotAnArticleError as wrong:
+                notes.append(f"line {reader.line_num}: {wrong}")
+    except csv.Error as error:
+        raise UnreadableInput(
+            f"{name}, line {reader.line_num}: this is not CSV ({error}).",
+            "Look for a quotation mark that is not closed.",
+        ) from None
+    if not articles:
+        why = notes[0] if notes else "there is none below the names of the columns"
+        raise UnreadableInput(f"{name}: no row of it is an article; {why}.", "Each row needs a title.")
+    return Found(tuple(articles), tuple(f"{name}, {note}; it was left out." for note in notes))
+
+
+def _object(line: str) -> Record:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        raise _NotAnArticleError("this is not JSON") from None
+    if not isinstance(value, dict):
+        raise _NotAnArticleError(f"this is JSON, but {_kind(value)}, not an object")
+    return value
+
+
+def _first_line(text: str) -> str:
+    return text.lstrip("\ufeff\r\n ").split("\n", 1)[0].rstrip("\r")
+
+
+def _delimiter(text: str) -> str:
+    return max(_DELIMITERS, key=_first_line(text).count)
+
+
+def _columns(text: str) -> list[str]:
+    cells = next(csv.reader([_first_line(text)[:10_000]], delimiter=_delimiter(text)), [])
+    return [cell.strip().lower() for cell in cells]
+
+
+def _record(columns: list[str], row: list[str]) -> Record:
+    """A row as a record: empty cells are missing fields, counts are numbers in any digits."""
+    if len(row) > len(columns):
+        raise _NotAnArticleError(f"{len(row)} cells for {len(columns)} columns")
+    record: dict[str, Any] = {column: cell for column, cell in zip(columns, row, strict=False) if cell.strip()}
+    for field in _COUNTS:
+        if field in record and re.fullmatch(r"\d{1,12}", grouped := re.sub(r"[\s,٬]", "", record[field])):
+            record[field] = int(grouped)
+    if "tags" in record:
+        record["tags"] = re.split(r"[|،]", record["tags"])
+    return record
+
+
+def _article(record: Record, source: str, zone: ZoneInfo) -> FoundArticle:
+    texts = {field: _text(record, field) for field in _TEXTS}
+    title = plain.line(texts["title"])
+    if not title:
+        raise _NotAnArticleError("it has no title")
+    url = plain.web_address(texts["url"])
+    body = plain.paragraphs(texts["body"])
+    written = plain.line(texts["published"])
+    raw = plain.line(texts["published_raw"]) or written
+    return FoundArticle(
+        title=title,
+        source=source or plain.line(texts["source"]) or identity.host(url),
+        guid=plain.name(texts["id"]),
+        url=url,
+        lead=plain.lead(texts["lead"]) or plain.opening(body),
+        body=body,
+        category=plain.line(texts["category"]),
+        tags=_tags(record),
+        author=plain.line(texts["author"]),
+        image_url=plain.web_address(texts["image_url"], url),
+        image_alt=plain.line(texts["image_alt"]),
+        published=dates.parse(written, zone=zone) or dates.parse(raw, zone=zone),
+        published_raw=raw,
+        **dict(zip(_COUNTS, (_count(record, field) for field in _COUNTS), strict=True)),
+    )
+
+
+def _text(record: Record, field: str) -> str:
+    value = record.get(field)
+    if value is None:
+        return ""
+    if field == "id" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise _NotAnArticleError(f"{field} is {_kind(value)}, not text")
+    return value
+
+
+def _tags(record: Record) -> tuple[str, ...]:
+    value = record.get("tags")
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+        raise _NotAnArticleError(f"tags is {_kind(value)}, not a list of texts")
+    return tuple(dict.fromkeys(tag for each in value if (tag := plain.line(each))))
+
+
+def _count(record: Record, field: str) -> int | None:
+    value = record.get(field)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST_COUNT:
+        raise _NotAnArticleError(f"{field} is {_kind(value)}, not a whole number from 0 to 2,000,000,000")
+    return value
+
+
+def _kind(value: object) -> str:
+    """What a JSON value is, in words, without its content: that may be long, or anything at all."""
+    if isinstance(value, bool):
+        return "true or false"
+    names = {str: "a text", int: "a number", float: "a number", list: "a list", dict: "an object", type(None): "null"}
+    return names.get(type(value), "something else")

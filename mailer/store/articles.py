@@ -1,0 +1,181 @@
+"""The article store: what the newsroom published, one row for one item. Chooses nothing.
+
+An item keeps its identity for good. A second sighting fills in and renews what it tells and empties nothing, so that
+importing the same file twice changes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
+
+from mailer.model import Article, Dating, FoundArticle, IssueState, Window
+from mailer.store.schema import articles, deliveries, issue_articles, issues
+
+FUTURE = timedelta(hours=2)  # a later date is a mistake of the source
+LATE = timedelta(days=14)  # an item first seen now counts for this long after its date
+_TEXTS = ("url", "lead", "body", "category", "author", "image_url", "image_alt", "published_raw")
+_COUNTS = ("views", "comments", "shares")
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+
+def merge(tx: Connection, found: Iterable[tuple[FoundArticle, str, str]], now: datetime) -> Merged:
+    """Stores articles, each with its identity and its canonical link ('' for none)."""
+    added = updated = unchanged = 0
+    for article, identity, link_key in found:
+        row = _known(tx, identity, link_key)
+        if row is None:
+            tx.execute(insert(articles).values(_fresh(article, identity, link_key, now)))
+            added += 1
+            continue
+        changes = _changes(row, article, now)
+        if changes:
+            tx.execute(update(articles).where(articles.c.id == row.id).values(updated_at=now, **changes))
+            updated += 1
+        else:
+            unchanged += 1
+    return Merged(added, updated, unchanged)
+
+
+def _known(tx: Connection, identity: str, link_key: str) -> Row[Any] | None:
+    row = tx.execute(select(articles).where(articles.c.identity == identity)).first()
+    if row is None and link_key:
+        # The same item may come once with a guid and once without; two different guids stay two items, because some
+        # feeds give every item the same link.
+        query = select(articles).where(articles.c.link_key == link_key).order_by(articles.c.id)
+        if identity.startswith("guid:"):
+            query = query.where(articles.c.guid == "")
+        row = tx.execute(query.limit(1)).first()
+    return row
+
+
+def _dated(published: datetime | None, seen: datetime) -> tuple[datetime, Dating]:
+    if published is None:
+        return seen, Dating.MISSING
+    if published > seen + FUTURE:
+        return seen, Dating.CLAMPED
+    return published, Dating.GIVEN
+
+
+def _fresh(article: FoundArticle, identity: str, link_key: str, now: datetime) -> dict[str, Any]:
+    dated, dating = _dated(article.published, now)
+    return {
+        "identity": identity,
+        "link_key": link_key,
+        "source": article.source,
+        "guid": article.guid,
+        "title": article.title,
+        "tags": list(article.tags),
+        "published_at": article.published,
+        "dated": dated,
+        "dating": dating,
+        "first_seen_at": now,
+        "updated_at": now,
+        **{name: getattr(article, name) for name in (*_TEXTS, *_COUNTS)},
+    }
+
+
+def _changes(row: Row[Any], article: FoundArticle, now: datetime) -> dict[str, Any]:
+    told: dict[str, Any] = {name: getattr(article, name) for name in (*_TEXTS, "title") if getattr(article, name)}
+    told |= {name: getattr(article, name) for name in _COUNTS if getattr(article, name) is not None}
+    if article.tags:
+        told["tags"] = list(article.tags)
+    if article.published and article.published != row.published_at:
+        dated, dating = _dated(article.published, row.first_seen_at)
+        told |= {"published_at": article.published, "dated": dated, "dating": dating}
+    if article.guid and not row.guid:
+        told["guid"] = article.guid
+    return {name: value for name, value in told.items() if getattr(row, name) != value}
+
+
+def _article(row: Row[Any]) -> Article:
+    return Article(
+        id=row.id,
+        identity=row.identity,
+        title=row.title,
+        source=row.source,
+        url=row.url,
+        lead=row.lead,
+        body=row.body,
+        category=row.category,
+        image_url=row.image_url,
+        image_alt=row.image_alt,
+        dated=row.dated,
+        dating=Dating(row.dating),
+        first_seen=row.first_seen_at,
+        views=row.views,
+        comments=row.comments,
+        shares=row.shares,
+        pinned=row.pinned,
+        banned=row.banned,
+    )
+
+
+def in_window(tx: Connection, window: Window, limit: int = 5000) -> list[Article]:
+    """What counts for a window: dated in it, or late (first seen in it and dated up to 14 days before its end)."""
+    late = (
+        (articles.c.first_seen_at >= window.start)
+        & (articles.c.first_seen_at < window.end)
+        & (articles.c.dated >= window.end - LATE)
+        & (articles.c.dated < window.start)
+    )
+    within = (articles.c.dated >= window.start) & (articles.c.dated < window.end)
+    query = select(articles).where(or_(within, late), ~articles.c.withdrawn)
+    # More than can be compared: the most read and, where nothing is counted, the newest.
+    query = query.order_by(func.coalesce(articles.c.views, 0).desc(), articles.c.dated.desc(), articles.c.id)
+    return [_article(row) for row in tx.execute(query.limit(limit))]
+
+
+def used(tx: Connection, *, besides: int) -> frozenset[int]:
+    """Articles that another issue than `besides` has sent or has reserved. An issue that ended and that nobody got
+    gives its articles back."""
+    accepted = (
+        select(deliveries.c.id).where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted").exists()
+    )
+    ended = issues.c.state.in_((IssueState.CANCELLED, IssueState.SKIPPED, IssueState.SENT, IssueState.PARTIAL))
+    query = (
+        select(issue_articles.c.article_id)
+        .select_from(issue_articles.join(issues, issue_articles.c.issue_id == issues.c.id))
+        .where(issues.c.id != besides, or_(~ended, accepted))
+    )
+    return frozenset(tx.execute(query).scalars())
+
+
+def reserve(tx: Connection, issue_id: int, leads: Sequence[int], others: Sequence[int]) -> None:
+    """Replaces what an issue has reserved."""
+    tx.execute(issue_articles.delete().where(issue_articles.c.issue_id == issue_id))
+    rows = [{"issue_id": issue_id, "article_id": a, "lead": True} for a in leads]
+    rows += [{"issue_id": issue_id, "article_id": a, "lead": False} for a in set(others) - set(leads)]
+    if rows:
+        tx.execute(insert(issue_articles), rows)
+
+
+def get(tx: Connection, article_id: int) -> Article | None:
+    row = tx.execute(select(articles).where(articles.c.id == article_id)).first()
+    return _article(row) if row else None
+
+
+def listing(
+    tx: Connection, *, since: datetime | None = None, until: datetime | None = None, search: str = "", limit: int = 50
+) -> list[Article]:
+    """Articles, the newest first."""
+    query = select(articles).order_by(articles.c.dated.desc(), articles.c.id.desc()).limit(limit)
+    if since:
+        query = query.where(articles.c.dated >= since)
+    if until:
+        query = query.where(articles.c.dated < until)
+    if search:
+        query = query.where(articles.c.title.contains(search, autoescape=True))
+    return [_article(row) for row in tx.execute(query)]
+
+
+def count(tx: Connection) -> int:
+    return tx.execute(select(func.count()).select_from(articles)).scalar_one()

@@ -1,0 +1,143 @@
+"""Opens the database and runs work in transactions. Knows no table.
+
+One thread of a process writes; every writing transaction takes the lock at its beginning, so two processes on one
+SQLite file wait for each other instead of failing. Reading goes on beside it. No transaction waits for the net.
+"""
+
+import re
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy.engine import URL, make_url
+
+from mailer.errors import StoreUnavailable
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+BUSY_MS = 5000  # how long a writer waits for another process's transaction
+
+
+class Store:
+    """A database of the given URL. `write` and `read` run a function in one transaction; both may be called from any
+    thread, and raise StoreUnavailable when the database fails us."""
+
+    def __init__(self, url: str) -> None:
+        self.url: URL = make_url(url)
+        self.sqlite = self.url.get_backend_name() == "sqlite"
+        self._writer = _engine(self.url, "BEGIN IMMEDIATE")
+        self._reader = _engine(self.url, "BEGIN") if self.sqlite else self._writer
+        self._thread = ThreadPoolExecutor(1, "store-writer")
+        self._ident = 0
+
+    def submit(self, work: Work[T], *, snapshot: bool = False) -> "Future[T]":
+        """Queue writing work. `snapshot`: all its statements see one state of the database (REPEATABLE READ)."""
+        return self._thread.submit(self._run, work, snapshot)
+
+    def write(self, work: Work[T], *, snapshot: bool = False) -> T:
+        if threading.get_ident() == self._ident:
+            raise RuntimeError("a transaction inside a transaction")
+        return self.submit(work, snapshot=snapshot).result()
+
+    def read(self, work: Work[T]) -> T:
+        with self._plain(self._reader), self._reader.begin() as tx:
+            return work(tx)
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._writer.dispose()
+        self._reader.dispose()
+
+    def _run(self, work: Work[T], snapshot: bool) -> T:
+        self._ident = threading.get_ident()
+        engine = self._writer
+        if snapshot and not self.sqlite:
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        with self._plain(engine), engine.begin() as tx:
+            return work(tx)
+
+    @contextmanager
+    def _plain(self, engine: Engine) -> Iterator[None]:
+        """Turns what the driver says into one sentence for a person."""
+        try:
+            yield
+        except (exc.OperationalError, exc.InternalError) as error:
+            raise unavailable(self.url, error) from error
+        except exc.DatabaseError as error:
+            # Everything else is a bug of ours, but for a file that is no database at all.
+            if "not a database" in str(error) or "malformed" in str(error):
+                raise unavailable(self.url, error) from error
+            raise
+
+
+def _engine(url: URL, begin: str) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True, pool_size=10)
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000})
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves: the module's own guesses break transactional DDL
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")  # an outcome lost in a power cut is a mail sent twice
+        cursor.execute("PRAGMA foreign_keys=ON")
+        if begin == "BEGIN":
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+_REASONS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"locked|busy",
+        "is locked by another program",
+        "End what holds it (a backup, an editor), then try again.",
+    ),
+    (r"readonly|read-only", "is read-only", "Give this user the right to write the file and its folder."),
+    (
+        r"disk is full|No space left",
+        "has no room: the disk is full",
+        "Free some space; nothing stored is lost.",
+    ),
+    (r"unable to open", "cannot be opened", "Check that its folder exists and may be written to."),
+    (r"not a database|malformed", "is damaged, or is no SQLite database", "Restore a backup, or name another file."),
+    (
+        r"Connection refused|could not connect|connection failed|connection to server",
+        "cannot be reached",
+        "Start it, or mend [database] url.",
+    ),
+)
+
+
+def unavailable(url: URL, error: Exception) -> StoreUnavailable:
+    """The error for a person: which database, what is wrong, how to mend it."""
+    where = (
+        (url.database or "in memory")
+        if url.get_backend_name() == "sqlite"
+        else url.render_as_string(hide_password=True)
+    )
+    said = str(getattr(error, "orig", error)).strip().splitlines()[0]
+    for pattern, what, fix in _REASONS:
+        if re.search(pattern, said, re.IGNORECASE):
+            return StoreUnavailable(f"The database {where} {what} ({said}).", fix)
+    return StoreUnavailable(f"The database {where} failed: {said}.")
+
+
+def exists(url: str) -> bool:
+    """Whether a SQLite file is there; a server's database counts as there."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+        return True
+    return Path(str(parsed.database)).exists()

@@ -1,0 +1,404 @@
+"""The ledger: one row for each mail that is owed, from the freezing of an issue to the last outcome.
+
+Who may touch a row is proved by its batch: a claim gives a lease and a fence, and every statement here that changes a
+claimed row names both, so that a process which lost its lease changes nothing any more. What a reply means is decided
+in `delivery`; here it is only written down.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    String,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from mailer.model import (
+    Batch,
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    Expiry,
+    IssueState,
+    Skip,
+    SubscriberStatus,
+)
+from mailer.store.schema import batches, deliveries, issues, subscribers, suppressions
+
+BATCH = 500  # deliveries a claim
+WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
+OPEN = (*WAITING, DeliveryState.SENDING)
+_PRIORITY = {DeliveryKind.CONFIRMATION: 0, DeliveryKind.TEST: 1, DeliveryKind.NOTICE: 1, DeliveryKind.ISSUE: 5}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is to be written about a delivery after its outcome."""
+
+    delivery: Delivery
+    values: Mapping[str, Any]  # columns of `deliveries`
+
+
+# --- making rows -----------------------------------------------------------------------------------------------------
+def _eligible(day: Any) -> ColumnElement[bool]:
+    """Active, not suppressed, not on a pause at the slot's date."""
+    barred = exists().where(suppressions.c.hash == subscribers.c.address_hash)
+    pausing = and_(subscribers.c.paused_until.is_not(None), subscribers.c.paused_until > day)
+    return and_(subscribers.c.status == SubscriberStatus.ACTIVE, ~barred, ~pausing)
+
+
+def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, variant_id: int, now: datetime) -> int:
+    """Owes the issue to everybody who is to get it. Needs a transaction that sees one state of the database: the two
+    statements must agree on who that is. Returns how many."""
+    ordinal = subscribers.c.id // BATCH  # neighbouring ids share a batch
+    eligible = _eligible(day)
+    tx.execute(
+        insert(batches).from_select(
+            ["issue_id", "ordinal", "priority", "due_at"],
+            select(literal(issue_id), ordinal, literal(_PRIORITY[DeliveryKind.ISSUE]), _at(now))
+            .where(eligible)
+            .distinct()
+            .order_by(ordinal),
+        )
+    )
+    columns = ["kind", "key", "issue_id", "subscriber_id", "variant_id", "batch_id", "state", "created_at"]
+    done = tx.execute(
+        insert(deliveries).from_select(
+            columns,
+            select(
+                literal(DeliveryKind.ISSUE.value),
+                literal(f"issue.{slot}.") + cast(subscribers.c.id, String),
+                literal(issue_id),
+                subscribers.c.id,
+                literal(variant_id),
+                batches.c.id,
+                literal(DeliveryState.QUEUED.value),
+                _at(now),
+            )
+            .select_from(subscribers.join(batches, and_(batches.c.issue_id == issue_id, batches.c.ordinal == ordinal)))
+            .where(eligible)
+            .order_by(subscribers.c.id),
+        )
+    )
+    return done.rowcount
+
+
+def _at(now: datetime) -> ColumnElement[datetime]:
+    return literal(now, batches.c.due_at.type)
+
+
+def owe(
+    tx: Connection, kind: DeliveryKind, key: str, recipient: str, variant_id: int, issue_id: int | None, now: datetime
+) -> int:
+    """Owes one mail to an address that is no subscriber (a test, a notice), in a batch of its own."""
+    batch_id = tx.execute(
+        insert(batches).values(ordinal=0, priority=_PRIORITY[kind], due_at=now).returning(batches.c.id)
+    ).scalar_one()
+    values = {
+        "kind": kind,
+        "key": key,
+        "recipient": recipient,
+        "variant_id": variant_id,
+        "issue_id": issue_id,
+        "batch_id": batch_id,
+        "state": DeliveryState.QUEUED,
+        "created_at": now,
+    }
+    return int(tx.execute(insert(deliveries).values(values).returning(deliveries.c.id)).scalar_one())
+
+
+# --- claiming --------------------------------------------------------------------------------------------------------
+def _free(now: datetime, lease: timedelta) -> ColumnElement[bool]:
+    # A lease that ends too far in the future was taken before the clock stepped back: it is no lease.
+    return or_(batches.c.lease_until.is_(None), batches.c.lease_until <= now, batches.c.lease_until > now + 2 * lease)
+
+
+def _sendable() -> ColumnElement[bool]:
+    running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.SENDING)
+    return or_(batches.c.issue_id.is_(None), running)
+
+
+def claim(tx: Connection, worker: str, now: datetime, lease: timedelta, issue_id: int | None = None) -> Batch | None:
+    """Takes a batch that is due and that nobody holds. `issue_id`: only of this issue or of none."""
+    query = (
+        select(batches.c.id)
+        .where(~batches.c.done, batches.c.due_at <= now, _free(now, lease), _sendable())
+        .order_by(batches.c.priority, batches.c.due_at, batches.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if issue_id is not None:
+        query = query.where(or_(batches.c.issue_id == issue_id, batches.c.issue_id.is_(None)))
+    row = tx.execute(
+        update(batches)
+        .where(batches.c.id == query.scalar_subquery())
+        .values(worker=worker, fence=batches.c.fence + 1, lease_until=now + lease)
+        .returning(batches.c.id, batches.c.fence)
+    ).first()
+    return Batch(row.id, row.fence) if row else None
+
+
+def renew(tx: Connection, held: Sequence[Batch], now: datetime, lease: timedelta) -> None:
+    for batch in held:
+        tx.execute(_mine(update(batches), batch).values(lease_until=now + lease))
+
+
+def release(tx: Connection, batch: Batch, due_at: datetime) -> None:
+    """Gives a claim back, with what is left of it; it may be claimed again from `due_at` on."""
+    tx.execute(_mine(update(batches), batch).values(worker=None, lease_until=None, due_at=due_at))
+
+
+def close(tx: Connection, batch: Batch) -> bool:
+    """Ends a batch in which nothing is left to do; False: something is."""
+    left = exists().where(deliveries.c.batch_id == batch.id, deliveries.c.state.in_(OPEN))
+    return tx.execute(_mine(update(batches), batch).where(~left).values(done=True, lease_until=None)).rowcount == 1
+
+
+def _mine(statement: Any, batch: Batch) -> Any:
+    return statement.where(batches.c.id == batch.id, batches.c.fence == batch.fence)
+
+
+def left_in_sending(tx: Connection, batch: Batch) -> list[tuple[int, int, int, datetime | None]]:
+    """Rows of a claimed batch that its last owner left between intent and outcome: (delivery id, attempts, unknowns,
+    first reply)."""
+    query = select(deliveries.c.id, deliveries.c.attempts, deliveries.c.unknowns, deliveries.c.first_reply_at).where(
+        deliveries.c.batch_id == batch.id, deliveries.c.state == DeliveryState.SENDING
+    )
+    return [(row.id, row.attempts, row.unknowns, row.first_reply_at) for row in tx.execute(query)]
+
+
+def settle_left(tx: Connection, delivery_id: int, values: Mapping[str, Any]) -> None:
+    statement = update(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.SENDING)
+    tx.execute(statement.values(**values))
+
+
+def queued(tx: Connection, batch: Batch) -> list[Delivery]:
+    """What is to be sent of a claimed batch, in the order of subscribers."""
+    query = (
+        select(
+            deliveries.c.id,
+            deliveries.c.key,
+            deliveries.c.kind,
+            deliveries.c.subscriber_id,
+            deliveries.c.issue_id,
+            deliveries.c.variant_id,
+            deliveries.c.attempts,
+            deliveries.c.losses,
+            deliveries.c.unknowns,
+            deliveries.c.first_reply_at,
+            func.coalesce(deliveries.c.recipient, subscribers.c.address, "").label("address"),
+            func.coalesce(subscribers.c.name, "").label("name"),
+        )
+        .select_from(deliveries.outerjoin(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
+        .where(deliveries.c.batch_id == batch.id, deliveries.c.state == DeliveryState.QUEUED)
+        .order_by(deliveries.c.id)
+    )
+    return [Delivery(**{**row._mapping, "kind": DeliveryKind(row.kind)}, batch=batch) for row in tx.execute(query)]
+
+
+# --- one mail --------------------------------------------------------------------------------------------------------
+_HELD = exists().where(
+    batches.c.id == bindparam("b_batch"),
+    batches.c.fence == bindparam("b_fence"),
+    batches.c.lease_until > bindparam("b_now"),
+)
+_RUNNING = exists().where(issues.c.id == deliveries.c.issue_id, issues.c.state == IssueState.SENDING)
+_WANTED = (
+    exists()
+    .where(subscribers.c.id == deliveries.c.subscriber_id, subscribers.c.status == SubscriberStatus.ACTIVE)
+    .where(~exists().where(suppressions.c.hash == subscribers.c.address_hash))
+)
+_INTEND = (
+    update(deliveries)
+    .where(
+        deliveries.c.id == bindparam("b_id"),
+        deliveries.c.state == DeliveryState.QUEUED,
+        _HELD,
+        # The last look: whoever left, or was suppressed, after the freeze gets nothing; nor does anybody when the
+        # issue was paused or cancelled. Tests and notices go to people of the newsroom, who are on no list.
+        or_(deliveries.c.kind != DeliveryKind.ISSUE, and_(_RUNNING, _WANTED)),
+    )
+    .values(state=DeliveryState.SENDING)
+)
+
+
+def intend(tx: Connection, delivery: Delivery, now: datetime) -> bool:
+    """Records, before the first word about a mail is said to a relay, that it may be on its way from now on.
+    False: it must not be sent; `hindrance` tells why."""
+    values = {
+        "b_id": delivery.id,
+        "b_batch": delivery.batch.id,
+        "b_fence": delivery.batch.fence,
+        "b_now": now,
+    }
+    return tx.execute(_INTEND, values).rowcount == 1
+
+
+def hindrance(tx: Connection, delivery: Delivery, now: datetime) -> Skip | None:
+    """Why a queued delivery must not be sent: its reader left or is suppressed. None: it is ours no longer, or its
+    issue does not run just now; then it stays as it is."""
+    held = tx.execute(
+        select(batches.c.id).where(
+            batches.c.id == delivery.batch.id, batches.c.fence == delivery.batch.fence, batches.c.lease_until > now
+        )
+    ).scalar()
+    state = tx.execute(select(deliveries.c.state).where(deliveries.c.id == delivery.id)).scalar()
+    if held is None or state != DeliveryState.QUEUED or delivery.subscriber_id is None:
+        return None
+    row = tx.execute(
+        select(
+            subscribers.c.status, exists().where(suppressions.c.hash == subscribers.c.address_hash).label("barred")
+        ).where(subscribers.c.id == delivery.subscriber_id)
+    ).first()
+    if row is not None and row.status == SubscriberStatus.UNSUBSCRIBED:
+        return Skip.UNSUBSCRIBED
+    if row is None or row.barred or row.status != SubscriberStatus.ACTIVE:
+        return Skip.SUPPRESSED
+    return None
+
+
+def mark(tx: Connection, marked: Mark, *, from_: DeliveryState = DeliveryState.SENDING) -> bool:
+    """Writes an outcome; False: the claim was lost meanwhile, and the row is another process's."""
+    batch = marked.delivery.batch
+    held = exists().where(batches.c.id == batch.id, batches.c.fence == batch.fence)
+    statement = update(deliveries).where(deliveries.c.id == marked.delivery.id, deliveries.c.state == from_, held)
+    return tx.execute(statement.values(**marked.values)).rowcount == 1
+
+
+# --- what is put off, and what ends ----------------------------------------------------------------------------------
+def requeue_due(tx: Connection, now: datetime) -> int:
+    """Gives deferred mails whose time has come a batch again, one for each issue."""
+    due = select(deliveries.c.id, deliveries.c.issue_id, deliveries.c.kind).where(
+        deliveries.c.state == DeliveryState.DEFERRED, deliveries.c.due_at <= now
+    )
+    due = due.order_by(deliveries.c.due_at).limit(BATCH).with_for_update(skip_locked=True)
+    groups: dict[tuple[int | None, DeliveryKind], list[int]] = {}
+    for row in tx.execute(due):
+        kind = DeliveryKind(row.kind)
+        groups.setdefault((row.issue_id if kind is DeliveryKind.ISSUE else None, kind), []).append(row.id)
+    for (issue_id, kind), ids in groups.items():
+        batch_id = tx.execute(
+            insert(batches)
+            .values(issue_id=issue_id, ordinal=-1, priority=_PRIORITY[kind], due_at=now)
+            .returning(batches.c.id)
+        ).scalar_one()
+        tx.execute(
+            update(deliveries)
+            .where(deliveries.c.id.in_(ids), deliveries.c.state == DeliveryState.DEFERRED)
+            .values(state=DeliveryState.QUEUED, batch_id=batch_id, due_at=None)
+        )
+    return sum(map(len, groups.values()))
+
+
+def _owed(issue_id: int) -> ColumnElement[bool]:
+    return and_(deliveries.c.issue_id == issue_id, deliveries.c.kind == DeliveryKind.ISSUE)
+
+
+def end_waiting(tx: Connection, issue_id: int, state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
+    """Ends what is queued or deferred of an issue. What is on its way gets its outcome all the same."""
+    statement = update(deliveries).where(_owed(issue_id), deliveries.c.state.in_(WAITING))
+    return tx.execute(statement.values(state=state, reason=reason, due_at=None, finished_at=now)).rowcount
+
+
+def withdraw(tx: Connection, issue_id: int) -> None:
+    """Takes back what was owed for an issue that nobody got, so that it may be owed anew."""
+    tx.execute(delete(deliveries).where(_owed(issue_id)))
+    tx.execute(delete(batches).where(batches.c.issue_id == issue_id))
+
+
+def end_batches(tx: Connection, issue_id: int) -> None:
+    """Ends the batches of an issue in which nothing waits and nothing is on its way."""
+    left = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state.in_(OPEN))
+    tx.execute(update(batches).where(batches.c.issue_id == issue_id, ~batches.c.done, ~left).values(done=True))
+
+
+def counts(tx: Connection, issue_id: int) -> dict[DeliveryState, int]:
+    """How many deliveries of an issue are in each state; all states are there."""
+    query = select(deliveries.c.state, func.count()).where(_owed(issue_id)).group_by(deliveries.c.state)
+    found = {row[0]: row[1] for row in tx.execute(query)}
+    return {state: found.get(state, 0) for state in DeliveryState}
+
+
+def anything_open(tx: Connection, issue_id: int) -> bool:
+    """Whether something of an issue is still to be done: asks the few open batches, not the million rows."""
+    batch = select(batches.c.id).where(batches.c.issue_id == issue_id, ~batches.c.done).limit(1)
+    put_off = select(deliveries.c.id).where(_owed(issue_id), deliveries.c.state == DeliveryState.DEFERRED).limit(1)
+    return tx.execute(batch).first() is not None or tx.execute(put_off).first() is not None
+
+
+def next_due(tx: Connection, issue_id: int | None) -> datetime | None:
+    """When the next deferred mail (of this issue, or of any) is tried again."""
+    query = select(func.min(deliveries.c.due_at)).where(deliveries.c.state == DeliveryState.DEFERRED)
+    if issue_id is not None:
+        query = query.where(deliveries.c.issue_id == issue_id)
+    return tx.execute(query).scalar()
+
+
+def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
+    """The earliest instant at which a batch of the issue (or any) is free: its due time or the end of its lease."""
+    free = func.max if tx.dialect.name == "sqlite" else func.greatest
+    instant = free(batches.c.due_at, func.coalesce(batches.c.lease_until, batches.c.due_at))
+    query = select(func.min(instant, type_=batches.c.due_at.type)).where(~batches.c.done, _sendable())
+    if issue_id is not None:
+        query = query.where(batches.c.issue_id == issue_id)
+    return tx.execute(query).scalar()
+
+
+def failed(tx: Connection, issue_id: int, limit: int = 1000) -> list[dict[str, Any]]:
+    """Who did not get an issue, and why: rejected, expired and unknown deliveries."""
+    states = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
+    query = (
+        select(
+            subscribers.c.address.label("email"),
+            deliveries.c.state,
+            deliveries.c.reason,
+            deliveries.c.code,
+            deliveries.c.enhanced,
+            deliveries.c.reply,
+        )
+        .select_from(deliveries.join(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
+        .where(_owed(issue_id), deliveries.c.state.in_(states))
+        .order_by(deliveries.c.id)
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def of_subscriber(tx: Connection, subscriber_id: int, limit: int = 100) -> list[dict[str, Any]]:
+    """The mails of one reader, the newest first."""
+    query = (
+        select(
+            issues.c.slot,
+            deliveries.c.kind,
+            deliveries.c.state,
+            deliveries.c.reason,
+            deliveries.c.finished_at,
+            deliveries.c.reply,
+        )
+        .select_from(deliveries.outerjoin(issues, deliveries.c.issue_id == issues.c.id))
+        .where(deliveries.c.subscriber_id == subscriber_id)
+        .order_by(deliveries.c.id.desc())
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def states_of(tx: Connection, ids: Iterable[int]) -> dict[int, tuple[DeliveryState, str | None, str | None]]:
+    """State, reason and reply of some deliveries."""
+    query = select(deliveries.c.id, deliveries.c.state, deliveries.c.reason, deliveries.c.reply)
+    rows = tx.execute(query.where(deliveries.c.id.in_(list(ids))))
+    return {row.id: (DeliveryState(row.state), row.reason, row.reply) for row in rows}

@@ -1,0 +1,169 @@
+"""Issues: one row for one slot, and the guarded statements that move it. What moves are allowed stands in `lifecycle`.
+
+Any process may take any step: a move is one UPDATE that names the states it may start from, and tells whether it won.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Slot, Variant, Window
+from mailer.store.schema import deliveries, issues, variants
+
+
+def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
+    """Makes the row of a slot; False: it is there already. This statement is why there is one issue a week."""
+    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
+    values = {"slot": slot.key, "day": slot.day, "state": IssueState.PLANNED, "send_at": send_at, "planned_at": now}
+    return tx.execute(make(issues).values(values).on_conflict_do_nothing(index_elements=["slot"])).rowcount == 1
+
+
+def move(tx: Connection, issue_id: int, from_: Iterable[IssueState], to: IssueState, **values: Any) -> bool:
+    """One step; False: the issue was not in one of the states `from_`."""
+    statement = (
+        update(issues).where(issues.c.id == issue_id, issues.c.state.in_(tuple(from_))).values(state=to, **values)
+    )
+    return tx.execute(statement).rowcount == 1
+
+
+def _issue(row: Row[Any]) -> Issue:
+    return Issue(
+        id=row.id,
+        slot=row.slot,
+        day=row.day,
+        state=IssueState(row.state),
+        number=row.number,
+        send_at=row.send_at,
+        window=Window(row.window_start, row.window_end) if row.window_end else None,
+        subject=row.subject,
+        preheader=row.preheader,
+        intro=row.intro,
+        stories=tuple(_story(value) for value in row.stories),
+        rejected=tuple(row.rejected),
+        notes=tuple(row.notes),
+        reason=row.reason,
+        approved=row.approved,
+        released=row.released,
+        drafted_at=row.drafted_at,
+        frozen_at=row.frozen_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        recipients=row.recipients,
+    )
+
+
+def _story(value: Mapping[str, Any]) -> ChosenStory:
+    also = tuple((int(number), str(url), str(title)) for number, url, title in value["also"])
+    return ChosenStory(**{**value, "dated": datetime.fromisoformat(value["dated"]), "also": also})
+
+
+def _stored(story: ChosenStory) -> dict[str, Any]:
+    return json.loads(json.dumps({**asdict(story), "dated": story.dated.isoformat()}))  # type: ignore[no-any-return]
+
+
+def get(tx: Connection, issue_id: int) -> Issue | None:
+    row = tx.execute(select(issues).where(issues.c.id == issue_id)).first()
+    return _issue(row) if row else None
+
+
+def find(tx: Connection, slot: str) -> Issue | None:
+    row = tx.execute(select(issues).where(issues.c.slot == slot)).first()
+    return _issue(row) if row else None
+
+
+def newest(tx: Connection) -> Issue | None:
+    """The issue of the latest slot."""
+    row = tx.execute(select(issues).order_by(issues.c.day.desc(), issues.c.id.desc()).limit(1)).first()
+    return _issue(row) if row else None
+
+
+def listing(tx: Connection, *, states: Iterable[IssueState] | None = None, limit: int | None = None) -> list[Issue]:
+    """Issues, the latest slot first."""
+    query = select(issues).order_by(issues.c.day.desc(), issues.c.id.desc()).limit(limit)
+    if states is not None:
+        query = query.where(issues.c.state.in_(tuple(states)))
+    return [_issue(row) for row in tx.execute(query)]
+
+
+def choose(
+    tx: Connection,
+    issue_id: int,
+    from_: Iterable[IssueState],
+    to: IssueState,
+    *,
+    stories: Iterable[ChosenStory],
+    **values: Any,
+) -> bool:
+    """Writes a choice of stories, if the issue is still in one of the states `from_`."""
+    return move(tx, issue_id, from_, to, stories=[_stored(story) for story in stories], **values)
+
+
+def previous_end(tx: Connection, day: date) -> datetime | None:
+    """The cut-off of the last issue before `day` of which somebody got a mail."""
+    accepted = (
+        select(deliveries.c.id).where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted").exists()
+    )
+    query = (
+        select(issues.c.window_end)
+        .where(issues.c.day < day, issues.c.window_end.is_not(None), accepted)
+        .order_by(issues.c.day.desc())
+        .limit(1)
+    )
+    return tx.execute(query).scalar()
+
+
+def set_recipients(tx: Connection, issue_id: int, count: int) -> None:
+    tx.execute(update(issues).where(issues.c.id == issue_id).values(recipients=count))
+
+
+def next_number(tx: Connection) -> int:
+    return int(tx.execute(select(func.coalesce(func.max(issues.c.number), 0) + 1)).scalar_one())
+
+
+# --- variants --------------------------------------------------------------------------------------------------------
+def add_variant(
+    tx: Connection,
+    kind: DeliveryKind,
+    issue_id: int | None,
+    *,
+    subject: str,
+    html: str,
+    text: str,
+    sha256: str,
+    now: datetime,
+) -> int:
+    values = {
+        "kind": kind,
+        "issue_id": issue_id,
+        "subject": subject,
+        "html": html,
+        "text": text,
+        "sha256": sha256,
+        "created_at": now,
+    }
+    return int(tx.execute(insert(variants).values(values).returning(variants.c.id)).scalar_one())
+
+
+def variant(tx: Connection, variant_id: int) -> Variant:
+    row = tx.execute(select(variants).where(variants.c.id == variant_id)).one()
+    return Variant(row.id, row.subject, row.html, row.text, row.sha256)
+
+
+def full_variant(tx: Connection, issue_id: int) -> Variant | None:
+    """The frozen issue with all its sections; None: it is not frozen."""
+    query = select(variants).where(
+        variants.c.issue_id == issue_id, variants.c.kind == DeliveryKind.ISSUE, variants.c.sections == "[]"
+    )
+    row = tx.execute(query.order_by(variants.c.id.desc()).limit(1)).first()
+    return Variant(row.id, row.subject, row.html, row.text, row.sha256) if row else None
+
+
+def drop_variants(tx: Connection, issue_id: int) -> None:
+    """Forgets what a reopened issue was frozen to. Its deliveries must be gone already."""
+    tx.execute(delete(variants).where(variants.c.issue_id == issue_id, variants.c.kind == DeliveryKind.ISSUE))

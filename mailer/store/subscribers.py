@@ -1,0 +1,219 @@
+"""Readers: who they are and whether they want mail. Decides nothing about who may come back: the verbs do.
+
+A subscriber is looked up by the normalised key of the address. `forget` leaves a row without an address, a tombstone,
+so that links in old mails still find something and an id is never given to somebody else.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from mailer.model import Event, EventKind, Method, Subscriber, SubscriberStatus
+from mailer.store.schema import events, issues, subscribers, suppressions
+
+_COLUMNS = (
+    subscribers.c.id,
+    subscribers.c.address,
+    subscribers.c.name,
+    subscribers.c.status,
+    subscribers.c.sections,
+    subscribers.c.source,
+    subscribers.c.created_at,
+)
+
+
+def _subscriber(row: Row[Any, Any, Any, Any, Any, Any, Any]) -> Subscriber:
+    return Subscriber(
+        id=row.id,
+        address=row.address or "",
+        name=row.name,
+        status=SubscriberStatus(row.status),
+        sections=tuple(json.loads(row.sections)),
+        source=row.source,
+        created_at=row.created_at,
+    )
+
+
+def sections_text(sections: Sequence[str]) -> str:
+    """The one spelling of a choice of sections, so that equal choices are equal text."""
+    return json.dumps(sorted(set(sections)), ensure_ascii=False)
+
+
+def find(tx: Connection, key: str) -> Subscriber | None:
+    row = tx.execute(select(*_COLUMNS).where(subscribers.c.address_key == key)).first()
+    return _subscriber(row) if row else None
+
+
+def get(tx: Connection, subscriber_id: int) -> Subscriber | None:
+    row = tx.execute(select(*_COLUMNS).where(subscribers.c.id == subscriber_id)).first()
+    return _subscriber(row) if row else None
+
+
+def hash_of(tx: Connection, subscriber_id: int) -> str | None:
+    """The keyed hash of somebody's address; still there when the address is forgotten."""
+    return tx.execute(select(subscribers.c.address_hash).where(subscribers.c.id == subscriber_id)).scalar()
+
+
+def add(
+    tx: Connection,
+    *,
+    address: str,
+    key: str,
+    hash_: str,
+    domain: str,
+    name: str,
+    sections: Sequence[str],
+    status: SubscriberStatus,
+    source: str,
+    now: datetime,
+    consent_at: datetime | None = None,
+) -> int:
+    values = {
+        "address": address,
+        "address_key": key,
+        "address_hash": hash_,
+        "domain": domain,
+        "name": name,
+        "sections": sections_text(sections),
+        "status": status,
+        "source": source,
+        "created_at": now,
+        "consent_at": consent_at,
+    }
+    return int(tx.execute(insert(subscribers).values(values).returning(subscribers.c.id)).scalar_one())
+
+
+def change(
+    tx: Connection, subscriber_id: int, *, name: str | None = None, sections: Sequence[str] | None = None
+) -> None:
+    values = {}
+    if name is not None:
+        values["name"] = name
+    if sections is not None:
+        values["sections"] = sections_text(sections)
+    if values:
+        tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(values))
+
+
+def move(tx: Connection, subscriber_id: int, to: SubscriberStatus, *, from_: Sequence[SubscriberStatus]) -> bool:
+    """Changes the status if it is one of `from_`; tells whether it was."""
+    found = tx.execute(
+        update(subscribers).where(subscribers.c.id == subscriber_id, subscribers.c.status.in_(from_)).values(status=to)
+    )
+    return found.rowcount == 1
+
+
+def listing(
+    tx: Connection, *, status: SubscriberStatus | None = None, search: str = "", limit: int | None = None
+) -> list[Subscriber]:
+    """Subscribers by id, the newest first. `search` is a part of the address or the name."""
+    query = select(*_COLUMNS).where(subscribers.c.address.is_not(None)).order_by(subscribers.c.id.desc())
+    if status:
+        query = query.where(subscribers.c.status == status)
+    if search:
+        query = query.where(
+            or_(
+                subscribers.c.address_key.contains(search.lower(), autoescape=True),
+                subscribers.c.name.contains(search, autoescape=True),
+            )
+        )
+    return [_subscriber(row) for row in tx.execute(query.limit(limit))]
+
+
+def counts(tx: Connection) -> dict[str, int]:
+    rows = tx.execute(select(subscribers.c.status, func.count()).group_by(subscribers.c.status))
+    return {row[0]: row[1] for row in rows}
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+def record(
+    tx: Connection,
+    subscriber_id: int,
+    kind: EventKind,
+    *,
+    at: datetime,
+    method: Method | None = None,
+    issue_id: int | None = None,
+    reason: str | None = None,
+    agent: str | None = None,
+    network: str | None = None,
+) -> None:
+    known = issue_id and tx.execute(select(issues.c.id).where(issues.c.id == issue_id)).scalar()
+    values = {
+        "at": at,
+        "subscriber_id": subscriber_id,
+        "kind": kind,
+        "method": method,
+        # A link works even when the issue's row is gone; only the attribution is lost then.
+        "issue_id": known or None,
+        "reason": reason,
+        "agent": agent,
+        "network": network,
+    }
+    tx.execute(insert(events).values(values))
+
+
+def history(tx: Connection, subscriber_id: int) -> list[Event]:
+    query = (
+        select(events.c.at, events.c.kind, events.c.method, issues.c.slot, events.c.reason)
+        .select_from(events.outerjoin(issues, events.c.issue_id == issues.c.id))
+        .where(events.c.subscriber_id == subscriber_id)
+        .order_by(events.c.id)
+    )
+    return [
+        Event(row.at, EventKind(row.kind), Method(row.method) if row.method else None, row.slot, row.reason)
+        for row in tx.execute(query)
+    ]
+
+
+def last_event(tx: Connection, subscriber_id: int, kinds: Sequence[EventKind]) -> Event | None:
+    found = [event for event in history(tx, subscriber_id) if event.kind in kinds]
+    return found[-1] if found else None
+
+
+def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None = None) -> Iterator[tuple[str, Event]]:
+    """Who left, oldest first: the address ('' when forgotten) and the event."""
+    query = (
+        select(subscribers.c.address, events.c.at, events.c.kind, events.c.method, issues.c.slot, events.c.reason)
+        .select_from(
+            events.join(subscribers, events.c.subscriber_id == subscribers.c.id).outerjoin(
+                issues, events.c.issue_id == issues.c.id
+            )
+        )
+        .where(events.c.kind == EventKind.UNSUBSCRIBED)
+        .order_by(events.c.id)
+    )
+    if since:
+        query = query.where(events.c.at >= since)
+    if slot:
+        query = query.where(issues.c.slot == slot)
+    for row in tx.execute(query):
+        yield row.address or "", Event(row.at, EventKind(row.kind), Method(row.method), row.slot, row.reason)
+
+
+# --- suppressions ----------------------------------------------------------------------------------------------------
+def suppress(tx: Connection, hash_: str, reason: EventKind, *, at: datetime, issue_id: int | None = None) -> None:
+    """The address of this hash must not be mailed any more. The first reason stands."""
+    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
+    known = issue_id and tx.execute(select(issues.c.id).where(issues.c.id == issue_id)).scalar()
+    values = {"hash": hash_, "reason": reason, "at": at, "issue_id": known or None}
+    tx.execute(make(suppressions).values(values).on_conflict_do_nothing())
+
+
+def unsuppress(tx: Connection, hash_: str) -> bool:
+    return tx.execute(delete(suppressions).where(suppressions.c.hash == hash_)).rowcount == 1
+
+
+def suppressed(tx: Connection, hash_: str) -> tuple[EventKind, datetime] | None:
+    """Why and since when the address of this hash is suppressed."""
+    row = tx.execute(select(suppressions.c.reason, suppressions.c.at).where(suppressions.c.hash == hash_)).first()
+    return (EventKind(row.reason), row.at) if row else None
+
+
+def paused_until(tx: Connection, subscriber_id: int) -> date | None:
+    return tx.execute(select(subscribers.c.paused_until).where(subscribers.c.id == subscriber_id)).scalar()

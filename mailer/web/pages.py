@@ -1,0 +1,161 @@
+"""The pages: leaving and its undo, public issues, health. A handler reads its request, calls one verb, renders."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from mailer.app import archive, unsubscribe
+from mailer.app.context import App
+from mailer.errors import MailerError
+from mailer.mail import view
+from mailer.model import Method
+from mailer.web.guard import ISSUE_CSP, Headers, agent_of, network_of, status_of
+
+log = logging.getLogger(__name__)
+_LARGEST_BODY = 64 * 1024
+_LATEST_TICK_S = 90.0
+
+
+@dataclass
+class Pulse:
+    """When the clock of this process last ticked. `expected` False: it has none, or another process does."""
+
+    expected: bool = False
+    _last: float | None = None
+
+    def beat(self) -> None:
+        self._last = time.monotonic()
+
+    @property
+    def well(self) -> bool:
+        return not self.expected or (self._last is not None and time.monotonic() - self._last < _LATEST_TICK_S)
+
+
+def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> ASGIApp:
+    """The ASGI application; `more` are routes of somebody who shows these pages beside their own (the demo)."""
+    pages = Pages(app, pulse or Pulse())
+    routes = [
+        *more,
+        Route("/", pages.home),
+        # With and without the slash: a one-click POST must never be answered by a redirect (RFC 8058 §3.1).
+        *(
+            Route(f"/unsubscribe/{{token}}{end}", handler, methods=[method])
+            for end in ("", "/")
+            for method, handler in (("GET", pages.ask), ("POST", pages.leave))
+        ),
+        Route("/unsubscribe/undo/{token}", pages.undo, methods=["POST"]),
+        Route("/archive", pages.archive),
+        Route("/archive/{slot}", pages.issue),
+        Route("/static/page.css", pages.stylesheet),
+        Mount("/media", StaticFiles(directory=app.settings.folder / "media", check_dir=False)),
+        Route("/healthz", pages.alive),
+        Route("/readyz", pages.ready),
+    ]
+    starlette = Starlette(
+        routes=routes,
+        exception_handlers={MailerError: pages.failed, 404: pages.missing, 405: pages.missing, Exception: pages.broken},
+    )
+    starlette.router.redirect_slashes = False
+    return Headers(starlette)  # around everything, so that the page of a bug carries them as well
+
+
+class Pages:
+    """The handlers. Each verb runs in a thread, so that the sender beside them never waits."""
+
+    def __init__(self, app: App, pulse: Pulse) -> None:
+        self.app = app
+        self.pulse = pulse
+
+    def _page(self, name: str, values: Mapping[str, object] | None = None, status: int = 200) -> HTMLResponse:
+        common = view.page_view(self.app.settings.newsletter)
+        return HTMLResponse(self.app.renderer.page(name, {**common, **(values or {})}), status)
+
+    async def home(self, request: Request) -> Response:
+        return self._page("home")
+
+    # --- leaving
+    async def ask(self, request: Request) -> Response:
+        """GET and HEAD: one button. Link scanners and prefetching come here, and change nothing."""
+        token = request.path_params["token"]
+        masked = await asyncio.to_thread(unsubscribe.look, self.app, token)
+        return self._page("unsubscribe", {"masked": masked, "action": f"/unsubscribe/{token}"})
+
+    async def leave(self, request: Request) -> Response:
+        """POST: a mail program's one click (RFC 8058) or the button of our page. Anything else changes nothing."""
+        method = await _method(request)
+        if method is None:
+            return await self.ask(request)
+        agent, network = agent_of(request), network_of(request)
+        token = request.path_params["token"]
+        left = await asyncio.to_thread(unsubscribe.leave, self.app, token, method, agent=agent, network=network)
+        undo = f"/unsubscribe/undo/{left.undo}" if left.undo else ""
+        return self._page("unsubscribed", {"undo_action": undo})
+
+    async def undo(self, request: Request) -> Response:
+        done = await asyncio.to_thread(unsubscribe.undo, self.app, request.path_params["token"])
+        return self._page("returned") if done else self._page("not-found", status=404)
+
+    # --- what anybody may see
+    async def archive(self, request: Request) -> Response:
+        return self._page("archive", {"issues": await asyncio.to_thread(archive.listing, self.app)})
+
+    async def issue(self, request: Request) -> Response:
+        html = await asyncio.to_thread(archive.page, self.app, request.path_params["slot"])
+        return HTMLResponse(html, headers={"content-security-policy": ISSUE_CSP, "cache-control": "max-age=300"})
+
+    async def stylesheet(self, request: Request) -> Response:
+        css = self.app.renderer.stylesheet()
+        return Response(css, media_type="text/css", headers={"cache-control": "max-age=3600"})
+
+    # --- health
+    async def alive(self, request: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def ready(self, request: Request) -> Response:
+        """The database answers within a second and the clock ticks."""
+        try:
+            asking = asyncio.to_thread(self.app.store.read, lambda tx: tx.execute(text("SELECT 1")).scalar())
+            await asyncio.wait_for(asking, 1)
+        except (MailerError, TimeoutError):
+            return PlainTextResponse("the database does not answer", 503)
+        return PlainTextResponse("ok") if self.pulse.well else PlainTextResponse("the clock does not tick", 503)
+
+    # --- errors
+    async def missing(self, request: Request, error: Exception) -> Response:
+        return self._page("not-found", status=404)
+
+    async def failed(self, request: Request, error: Exception) -> Response:
+        status = status_of(error) if isinstance(error, MailerError) else 500
+        if status == 404:
+            return self._page("not-found", status=404)
+        log.error("%s", error)
+        return self._page("error", status=status)
+
+    async def broken(self, request: Request, error: Exception) -> Response:
+        log.error("a page failed", exc_info=error)
+        return self._page("error", status=500)
+
+
+async def _method(request: Request) -> Method | None:
+    """By which way a POST asks to leave; None: it does not ask."""
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdigit() or int(declared) > _LARGEST_BODY:
+        return None
+    try:
+        form = await request.form(max_files=1, max_fields=20, max_part_size=_LARGEST_BODY)
+    except Exception:  # multipart that is none: whatever was meant, it was not to leave
+        return None
+    fields = {str(name).casefold(): str(value).strip().casefold() for name, value in form.items()}
+    if fields.get("list-unsubscribe") == "one-click":
+        return Method.ONE_CLICK
+    return Method.PAGE if "leave" in fields else None

@@ -1,0 +1,47 @@
+"""Settings → App: the only place that picks the real world's parts. Decides nothing else."""
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+from mailer import config
+from mailer.app.context import App
+from mailer.mail.render import Renderer
+from mailer.settings import Settings
+from mailer.smtp.relay import Relay
+from mailer.store import upgrade
+from mailer.store.database import Store
+
+
+def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datetime] | None = None) -> App:
+    """Opens the database (its tables are made on first use) and puts the parts together. Speaks to no relay yet."""
+    keys = config.keys(settings)
+    store = Store(config.database_url(settings))
+    upgrade.ensure(store)
+    relays = tuple(
+        Relay(
+            smtp,
+            password=config.password(smtp, settings, environ) or "",
+            ca_file=settings.path(smtp.ca_file) if smtp.ca_file else None,
+            local_hostname=platform.node(),  # not getfqdn(): that asks the DNS, which may not answer for long
+        )
+        for smtp in settings.smtp
+    )
+    return App(
+        settings=settings,
+        store=store,
+        keys=keys,
+        renderer=Renderer(settings.path(settings.templates) if settings.templates else None, templates_folder()),
+        relays=relays,
+        now=now or (lambda: datetime.now(UTC)),
+        worker=f"{platform.node()}:{os.getpid()}",
+    )
+
+
+def templates_folder() -> Path:
+    """The built-in templates: inside the installed package, or beside it in a checkout."""
+    inside = Path(str(files("mailer"))) / "templates"
+    return inside if inside.is_dir() else inside.parent.parent / "templates"

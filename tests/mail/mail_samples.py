@@ -1,0 +1,96 @@
+"""An invented issue for the tests of the mail room."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from mailer.mail import slots, view
+from mailer.mail.render import Rendered, Renderer
+from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState
+from mailer.settings import Newsletter
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+ARCHIVE = "https://news.example.org/archive/1405-W36"
+UNSUBSCRIBE = "https://news.example.org/unsubscribe/AbC-_123"
+NEWSLETTER = Newsletter(
+    sections={"siasi": "سیاست", "eghtesad": "اقتصاد", "fan": "فناوری"},
+    postal_address="شیراز، خیابان زند، پلاک ۱۲، کد پستی ۷۱۳۴۵-۶۷۸۹۰",
+    site_url="https://iran.example",
+)
+TITLES = (
+    ("فناوری", "شرکت Pars Robot نسل تازهٔ ربات‌های امدادگر را آزمایش کرد"),
+    ("سیاست", "شورای شهر شیراز با ساخت سه بوستان تازه موافقت کرد"),
+    ("اقتصاد", "صادرات زعفران در هفت‌ماههٔ امسال ۱۸٫۵ درصد بیشتر شد"),
+    ("دیگر خبرها", "رصدخانه‌ای در کویر به روی گردشگران باز می‌شود"),
+    ("ورزش", "پیروزی تیم ملی در دقیقهٔ ۹۰+۴؛ شادی در خیابان‌ها"),
+    ("اقتصاد", "بازار کتاب‌های دست‌دوم رونق گرفت"),
+    ("سیاست", "آیین‌نامهٔ تازهٔ انتخابات شوراها منتشر شد"),
+)
+LEAD = "گزارش‌ها نشان می‌دهد این کار از آغاز هفتهٔ آینده در چند استان شروع می‌شود و تا پایان سال ادامه دارد."
+
+
+def story(position: int = 1, **changes: object) -> ChosenStory:
+    section, title = TITLES[(position - 1) % len(TITLES)]
+    whole = ChosenStory(
+        position=position,
+        article_id=position,
+        url=f"https://iran.example/fa/news/{818300 + position}/خبر",
+        title=title,
+        lead=LEAD,
+        section=section,
+        source="iran.example",
+        image_url=f"https://cdn.example/{position}.jpg",
+        image_alt="",
+        dated=datetime(2026, 11, 20, 8, tzinfo=UTC),
+        also=(),
+        score=1.0,
+        parts={},
+        pinned=False,
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def issue(stories: tuple[ChosenStory, ...] | None = None, **changes: object) -> Issue:
+    whole = Issue(
+        id=1,
+        slot="1405-W36",
+        day=date(2026, 11, 23),
+        state=IssueState.DRAFT,
+        number=47,
+        send_at=datetime(2026, 11, 23, 5, 30, tzinfo=UTC),
+        window=None,
+        subject="",
+        preheader="",
+        intro="",
+        stories=tuple(story(n) for n in range(1, 13)) if stories is None else stories,
+        rejected=(),
+        notes=(),
+        reason="",
+        approved=False,
+        released=False,
+        drafted_at=None,
+        frozen_at=None,
+        started_at=None,
+        finished_at=None,
+        recipients=0,
+    )
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+def renderer(folder: Path | None = None) -> Renderer:
+    return Renderer(folder, TEMPLATES)
+
+
+def rendered(sample: Issue | None = None, newsletter: Newsletter = NEWSLETTER) -> Rendered:
+    """The issue mail with its slots."""
+    return renderer().mail(DeliveryKind.ISSUE, values(sample, newsletter))
+
+
+def values(sample: Issue | None = None, newsletter: Newsletter = NEWSLETTER) -> dict[str, object]:
+    return view.issue_view(sample or issue(), newsletter, archive_url=ARCHIVE)
+
+
+def merged(mail: Rendered, name: str = "نرگس") -> tuple[str, str]:
+    """HTML and text as one reader gets them."""
+    own = {"greeting": view.greeting(name), "unsubscribe_url": UNSUBSCRIBE}
+    return slots.fill(mail.html, own, "html"), slots.fill(mail.text, own, "text")

@@ -1,0 +1,33 @@
+import html5lib
+import mail_samples as samples
+import pytest
+
+from mailer.mail import archive, slots
+
+
+def test_the_archive_is_the_mail_without_its_reader() -> None:
+    html = samples.rendered().html
+    public = archive.public(html)
+    assert slots.names(public) == set()
+    assert "\x02" not in public
+    assert "unsubscribe" not in public
+    assert "لغو اشتراک" not in public
+    assert "سلام،" in public
+    for story in samples.issue().stories[:4]:
+        assert story.title in public
+    assert samples.NEWSLETTER.name in public
+    parser = html5lib.HTMLParser()
+    parser.parse(public)
+    assert parser.errors == []
+
+
+def test_words_that_look_like_the_marks_cut_nothing() -> None:
+    sample = samples.issue((samples.story(1, title="<!--reader-->"), samples.story(2)))
+    public = archive.public(samples.rendered(sample).html)
+    assert samples.TITLES[1][1] in public
+
+
+@pytest.mark.parametrize("broken", ["<!--reader--><p>", "<p><!--/reader-->", slots.slot("unsubscribe_url")])
+def test_a_template_that_would_leak_is_refused(broken: str) -> None:
+    with pytest.raises(ValueError, match=r"partner|unsubscribe_url"):
+        archive.public(f"<p>{slots.slot('greeting')}</p>{broken}")

@@ -1,0 +1,71 @@
+import html
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailer.mail import bidi, slots
+
+RLM, RLE, PDF, LRI, PDI = "\u200f", "\u202b", "\u202c", "\u2066", "\u2069"
+
+
+@pytest.mark.parametrize(
+    ("text", "wrapped"),
+    [
+        ("گل دقیقهٔ ۹۰+۴ در دربی", "۹۰+۴"),
+        ("زبان C++ را", "C++"),
+        ("دما -۵ درجه", "-۵"),
+        ("از ۱۴۰۵-۰۹-۰۲ به بعد", "۱۴۰۵-۰۹-۰۲"),
+        ("تلفن ۰۲۱-۸۸۸۸۱۲۳۴", "۰۲۱-۸۸۸۸۱۲۳۴"),
+        ("کد پستی ۱۲۳۴۵-۶۷۸۹۰", "۱۲۳۴۵-۶۷۸۹۰"),
+        ("شمارهٔ +98-21-5555", "+98-21-5555"),
+    ],
+)
+def test_runs_that_would_come_out_wrong_are_wrapped(text: str, wrapped: str) -> None:
+    assert bidi.isolate(text) == text.replace(wrapped, f'<span dir="ltr">{wrapped}</span>')
+    assert bidi.plain(text) == RLM + RLE + text.replace(wrapped, LRI + wrapped + PDI) + PDF
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "پرسپولیس ۲ – ۱ استقلال",
+        "۱۴۰۵/۰۹/۰۲",
+        "۲۳٫۵ درصد",
+        "کووید-۱۹",
+        "سال‌های ۱۴۰۳-۱۴۰۵",
+        "۵-۳ میلیون",
+        "MMLU-Pro",
+        "5G",
+    ],
+)
+def test_what_is_right_already_is_left_alone(text: str) -> None:
+    assert bidi.isolate(text) == text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=40))
+def test_wrapping_changes_no_text_and_lets_no_markup_in(text: str) -> None:
+    wrapped = str(bidi.isolate(text))
+    bare = wrapped.replace('<span dir="ltr">', "").replace("</span>", "")
+    assert not re.search("[<>\"']", bare)
+    assert html.unescape(bare) == html.unescape(str(html.escape(text)))
+
+
+def test_subjects_that_begin_with_latin_are_led_by_rlm() -> None:
+    assert bidi.subject("Gemini فارسی شد") == RLM + "Gemini فارسی شد"
+    assert bidi.subject("۲۰ خبر از Gemini") == "۲۰ خبر از Gemini"
+    assert bidi.subject("۱۴۰۵") == "۱۴۰۵"
+
+
+def test_text_lines_are_marked_and_addresses_left_alone() -> None:
+    greeting, url = slots.slot("greeting"), slots.slot("unsubscribe_url")
+    text = f"{greeting}،\n\nhttps://x.example/a\n{url}\nخبر"
+    assert bidi.plain(text).split("\n") == [
+        f"{RLM}{RLE}{greeting}،{PDF}",
+        "",
+        "https://x.example/a",
+        url,
+        f"{RLM}{RLE}خبر{PDF}",
+    ]

@@ -1,0 +1,132 @@
+from datetime import date
+
+import mail_samples as samples
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailer.mail import view
+from mailer.mail.bidi import first_strong
+from mailer.mail.headers import encode, sanitise
+from mailer.settings import Newsletter
+
+ANY = st.text(st.characters(), max_size=200)
+
+
+@pytest.mark.parametrize(
+    ("title", "subject"),
+    [
+        ("شورای شهر شیراز با سه بوستان موافقت کرد", "شورای شهر شیراز با سه بوستان موافقت کرد"),
+        (
+            "شورای شهر شیراز با ساخت سه بوستان تازه در شمال و جنوب شهر موافقت کرد",
+            "شورای شهر شیراز با ساخت سه بوستان تازه در…",
+        ),
+        ("شورای شهر با سه بوستان موافقت کرد؛ بودجهٔ آن دو برابر سال گذشته است", "شورای شهر با سه بوستان موافقت کرد"),
+        ("خوب؛ شورای شهر شیراز با ساخت سه بوستان تازه موافقت کرد", "خوب؛ شورای شهر شیراز با ساخت سه بوستان تازه…"),
+        ("Pars Robot ربات تازه‌ای آزمود", "\u200fPars Robot ربات تازه‌ای آزمود"),
+    ],
+)
+def test_the_subject_carries_the_first_news(title: str, subject: str) -> None:
+    assert view.subject([samples.story(2), samples.story(1, title=title)]) == subject
+
+
+@settings(max_examples=200, deadline=None)
+@given(ANY)
+def test_any_title_gives_a_short_subject_that_encodes(title: str) -> None:
+    subject = view.subject([samples.story(title=title)])
+    assert len(subject) <= view.SUBJECT_LETTERS
+    assert sanitise(subject) == subject
+    own = subject.removeprefix("\u200f")
+    match first_strong(own):
+        case "L":
+            assert subject != own
+        case "R" | "AL":
+            assert subject == own
+    encode("Subject", subject)
+
+
+def test_no_story_no_subject() -> None:
+    assert view.subject([]) == ""
+
+
+def test_greetings_read_well_with_and_without_a_name() -> None:
+    assert view.greeting("") == view.greeting(" \u202e\x02 ") == "سلام"
+    assert view.greeting("نرگس\r\n") == "سلام نرگس عزیز"
+    assert len(view.greeting("ن" * 500)) < 80
+
+
+def test_sections_keep_the_order_of_the_newsletter_and_the_rest_comes_last() -> None:
+    values = samples.values()
+    sections = values["sections"]
+    assert isinstance(sections, list)
+    assert [section["name"] for section in sections] == ["سیاست", "اقتصاد", "فناوری", "ورزش", "دیگر خبرها"]
+    hero = values["hero"]
+    assert isinstance(hero, dict)
+    titles = [hero["title"], *(story["title"] for section in sections for story in section["stories"])]
+    assert sorted(titles) == sorted(story.title for story in samples.issue().stories)
+    assert hero["title"] == samples.TITLES[0][1]
+
+
+def test_stories_are_cut_to_size_and_links_checked() -> None:
+    long = samples.story(
+        lead=" ".join(["واژه"] * 80),
+        url="javascript:alert(1)",
+        image_url="data:image/png;base64,AA",
+        also=(
+            (7, "javascript:x", "بد"),
+            (8, "https://iran.example/8", "خوب"),
+            (9, "https://iran.example/9", "ن" * 300),
+        ),
+    )
+    hero = samples.values(samples.issue((long,)))["hero"]
+    assert isinstance(hero, dict)
+    assert hero["lead"] == " ".join(["واژه"] * view.LEAD_WORDS) + "…"
+    assert hero["url"] == hero["image"] == ""
+    assert hero["alt"].startswith("عکس خبر: ")
+    assert [other["url"] for other in hero["also"]] == ["https://iran.example/8", "https://iran.example/9"]
+    assert len(hero["also"][1]["title"]) == 90
+
+
+def test_numbers_and_dates_are_persian() -> None:
+    values = samples.values()
+    assert values["number"] == "۴۷"
+    assert values["date"] == "دوشنبه ۲ آذر ۱۴۰۵"
+    assert "۱۲ خبر" in str(values["intro"])
+    assert samples.values(samples.issue(number=None))["number"] == ""
+    gregorian = samples.values(newsletter=Newsletter(calendar="gregorian"))
+    assert gregorian["date"] == "دوشنبه ۲۳ نوامبر ۲۰۲۶"
+
+
+def test_an_editors_words_are_kept() -> None:
+    words = "این هفته از بوستان‌های تازه، زعفران و رصدخانه‌ای در دل کویر می‌گوییم."
+    values = samples.values(samples.issue(intro="سلام دوباره", subject="هفتهٔ بوستان‌ها", preheader=words))
+    assert (values["intro"], values["subject"], values["preheader"]) == ("سلام دوباره", "هفتهٔ بوستان‌ها", words)
+
+
+def test_the_preheader_is_made_of_the_second_to_fourth_stories() -> None:
+    preheader = view.preheader(samples.issue(), samples.NEWSLETTER)
+    assert samples.TITLES[1][1] in preheader
+    assert samples.TITLES[2][1] in preheader
+    assert samples.TITLES[0][1] not in preheader
+    assert 90 <= len(preheader) <= 130
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(ANY, max_size=6), ANY, st.dates(date(1990, 1, 1), date(2100, 1, 1)))
+def test_any_preheader_has_its_length(titles: list[str], own: str, day: date) -> None:
+    stories = tuple(samples.story(n, title=title) for n, title in enumerate(titles, start=1))
+    preheader = view.preheader(samples.issue(stories, preheader=own, day=day), samples.NEWSLETTER)
+    assert view.PREHEADER_LEAST <= len(preheader) <= view.PREHEADER_MOST
+
+
+@settings(max_examples=100, deadline=None)
+@given(ANY, ANY, ANY)
+def test_no_value_holds_a_slot_that_is_not_ours(title: str, lead: str, name: str) -> None:
+    hostile = "\x02unsubscribe_url\x03"
+    stories = tuple(samples.story(n, title=hostile + title, lead=lead + hostile, section=hostile) for n in (1, 2))
+    newsletter = Newsletter(postal_address=samples.NEWSLETTER.postal_address)
+    values = samples.values(samples.issue(stories, intro=hostile, subject=hostile + name), newsletter)
+    own = {"greeting": values.pop("greeting"), "unsubscribe_url": values.pop("unsubscribe_url")}
+    assert own == {"greeting": "\x02greeting\x03", "unsubscribe_url": "\x02unsubscribe_url\x03"}
+    assert "\\x02" not in repr(values)
+    assert "\\x03" not in repr(values)

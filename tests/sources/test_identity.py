@@ -1,0 +1,128 @@
+"""One item is one item, whichever way it came; two items stay two."""
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailer.model import FoundArticle
+from mailer.sources.identity import canonical, host, identify
+
+
+def item(*, title: str = "باران در شمال", guid: str = "", url: str = "", lead: str = "") -> FoundArticle:
+    return FoundArticle(title=title, source="khabar.example", guid=guid, url=url, lead=lead)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://www.khabar.example/fa/news/818316/باران-در-شمال", "khabar.example/fa/news/818316"),
+        ("https://khabar.example/fa/news/818316", "khabar.example/fa/news/818316"),
+        ("HTTPS://KHABAR.example:443/fa/news/818316/", "khabar.example/fa/news/818316"),
+        ("https://khabar.example:8443/a", "khabar.example:8443/a"),
+        # a day or a month is not an item's number
+        ("https://khabar.example/13980418/باران", "khabar.example/13980418/" + quote("باران")),
+        ("https://khabar.example/20231005/rain", "khabar.example/20231005/rain"),
+        ("https://khabar.example/140207/rain", "khabar.example/140207/rain"),
+        ("https://khabar.example/202310/rain", "khabar.example/202310/rain"),
+        ("https://khabar.example/980418/rain", "khabar.example/980418/rain"),
+        ("https://khabar.example/2023/10/05/rain", "khabar.example/2023/10/05/rain"),
+        # … but a day and a serial is
+        ("https://khabar.example/news/13980418000619/باران", "khabar.example/news/13980418000619"),
+        ("https://khabar.example/20231005/818316/rain", "khabar.example/20231005/818316"),
+        ("https://khabar.example/news/1234/rain", "khabar.example/news/1234/rain"),
+        ("https://khabar.example/news/818316-rain/photo", "khabar.example/news/818316-rain/photo"),
+        # the first number is the section's
+        ("https://khabar.example/service/10002/818316/rain", "khabar.example/service/10002/818316"),
+        # tracking and fragments
+        ("https://khabar.example/a?utm_source=x&id=7&fbclid=y&b=2#top", "khabar.example/a?id=7&b=2"),
+        ("https://khabar.example/a?UTM_Medium=x&_se=1", "khabar.example/a"),
+        ("https://khabar.example/?p=123", "khabar.example?p=123"),
+        ("https://khabar.example/a%2Fb", "khabar.example/a%2Fb"),
+        ("https://خبر.example/a", "خبر".encode("idna").decode() + ".example/a"),
+        ("https://under_score.example/a", "under_score.example/a"),
+        ("javascript:alert(1)", ""),
+        ("mailto:a@b.example", ""),
+        ("/news/818316", ""),
+        ("https://khabar.example:port/", ""),
+        ("https://[::1/", ""),
+        ("", ""),
+    ],
+)
+def test_canonical_link(url: str, expected: str) -> None:
+    assert canonical(url) == expected
+
+
+@given(st.text(alphabet="ابپکی‌ -+&=?/%#۱a1", max_size=20), st.text(alphabet="ابkq ۲", max_size=8))
+@settings(max_examples=200, deadline=None)
+def test_encoded_or_raw_is_one_link(slug: str, value: str) -> None:
+    encoded = f"https://khabar.example/x/{quote(slug, safe='')}?q={quote(value, safe='')}"
+    lower = encoded.replace("%D8", "%d8").replace("%E2", "%e2")
+    assert canonical(encoded) == canonical(lower)
+    key = canonical(encoded)
+    assert canonical("http://www." + key) == key  # a canonical link is its own canonical link
+
+
+def test_raw_persian_is_the_encoded_one() -> None:
+    raw = "https://khabar.example/گزارش/باران-در\u200cشمال"
+    assert canonical(raw) == canonical(quote(raw, safe=":/")) != ""
+
+
+def test_the_guid_counts_before_the_link() -> None:
+    assert identify(item(guid="818316", url="https://www.khabar.example/a")) == (
+        "guid:khabar.example:818316",
+        "khabar.example/a",
+    )
+    assert identify(item(guid="818316"))[0] == "guid:khabar.example:818316"
+    moved = item(guid=" http://www.khabar.example/?p=12 ", url="https://khabar.example/other-slug")
+    assert identify(moved)[0] == "guid:khabar.example?p=12"
+    assert identify(item(guid="https://khabar.example/?p=12"))[0] == identify(moved)[0]
+
+
+def test_two_sites_may_count_alike() -> None:
+    here, there = item(guid="1", url="https://a.example/x"), item(guid="1", url="https://b.example/x")
+    assert identify(here)[0] != identify(there)[0]
+
+
+def test_versions_in_a_guids_fragment_are_one_item() -> None:
+    link = "https://khabar.example/articles/c1234?at_medium=RSS"
+    first, second = (item(guid=f"https://khabar.example/articles/c1234#{number}", url=link) for number in (0, 7))
+    assert (
+        identify(first)
+        == identify(second)
+        == ("guid:khabar.example/articles/c1234",) * 1 + ("khabar.example/articles/c1234",)
+    )
+
+
+def test_other_fragments_tell_items_apart() -> None:
+    one, two = (
+        item(guid=f"https://khabar.example/today.html#a0{n}", url=f"https://khabar.example/today.html#a0{n}")
+        for n in (1, 2)
+    )
+    assert identify(one)[0] != identify(two)[0]
+
+
+def test_the_title_alone_is_never_an_identity() -> None:
+    rubrics = [item(title="خبر", lead="باران بارید."), item(title="خبر", lead="برف بارید.")]
+    assert len({identify(each)[0] for each in rubrics}) == 2
+    assert identify(rubrics[0]) == identify(item(title="خبر", lead="باران  باريد"))
+    assert identify(rubrics[0])[0].startswith("text:")
+    assert identify(rubrics[0])[1] == ""
+
+
+def test_the_front_page_is_no_items_link() -> None:
+    one, two = item(url="https://khabar.example/", lead="الف"), item(url="https://khabar.example", lead="ب")
+    assert identify(one)[1] == ""
+    assert identify(one)[0] != identify(two)[0]
+
+
+def test_a_very_long_guid_stays_short() -> None:
+    identity, _ = identify(item(guid="x" * 100_000))
+    assert len(identity) < 400
+    assert identity != identify(item(guid="x" * 100_001))[0]
+
+
+def test_host() -> None:
+    assert host("http://WWW.Khabar.example:80/x") == "khabar.example"
+    assert host("khabar.example") == ""

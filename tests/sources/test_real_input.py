@@ -1,0 +1,99 @@
+"""Inputs that this project did not write. They are no part of it: KHABARNAMEH_DATA names their folder."""
+
+import os
+import tarfile
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from mailer.errors import UnreadableInput
+from mailer.sources.identity import identify
+from mailer.sources.read import Found, read
+
+TEHRAN = ZoneInfo("Asia/Tehran")
+
+
+@pytest.fixture(scope="module")
+def data() -> Path:
+    folder = os.environ.get("KHABARNAMEH_DATA")
+    if not folder:
+        pytest.skip("KHABARNAMEH_DATA is not set: the real inputs are not here")
+    return Path(folder)
+
+
+def of(path: Path) -> Found:
+    return read(path.name, path.read_bytes(), zone=TEHRAN)
+
+
+@pytest.mark.parametrize(
+    ("name", "articles", "distinct", "dated"),
+    [
+        ("feeds/persian/tabnak-2018-allnews.xml", 100, 100, 100),
+        ("feeds/urdu_UTF8.xml", 26, 26, 26),
+        ("feeds/persian/rss_reader-feed-title-test-a.xml", 1, 1, 1),
+        ("feeds/persian/rss_reader-feed-title-test-b.xml", 1, 1, 1),
+        ("feeds/persian/rss_reader-feed-title-test-c.xml", 1, 1, 1),
+        ("feeds/persian/rss_reader-fetcher-test-a.xml", 2, 2, 2),
+        ("feeds/persian/rss_reader-fetcher-test-b.xml", 2, 2, 2),
+        ("articles/tabnak-2023-views.jsonl.gz", 58, 58, 58),
+        # one site's feeds by section: an item that stood in several has one id
+        ("articles/hamshahri-rss-2020.jsonl.gz", 2203, 2100, 0),
+    ],
+)
+def test_every_item_is_read(data: Path, name: str, articles: int, distinct: int, dated: int) -> None:
+    found = of(data / name)
+    assert found.notes == ()
+    assert len(found.articles) == articles
+    assert len({identify(article)[0] for article in found.articles}) == distinct
+    assert sum(article.published is not None for article in found.articles) == dated
+
+
+def test_every_feed_of_the_folder_is_read(data: Path) -> None:
+    feeds = sorted((data / "feeds").rglob("*.xml"))
+    assert len(feeds) >= 7
+    for path in feeds:
+        assert of(path).articles, path.name
+
+
+def test_a_feed_with_line_breaks_in_its_links(data: Path) -> None:
+    articles = of(data / "feeds/persian/tabnak-2018-allnews.xml").articles
+    assert all(" " not in article.url and "\n" not in article.title + article.url for article in articles)
+    assert {article.source for article in articles} == {"tabnak.ir"}
+    assert all(identify(article)[0].removeprefix("link:tabnak.ir/fa/news/").isdigit() for article in articles)
+
+
+def test_views_are_kept(data: Path) -> None:
+    assert max(article.views or 0 for article in of(data / "articles/tabnak-2023-views.jsonl.gz").articles) == 92211
+
+
+def test_a_page_as_text_is_one_article(data: Path) -> None:
+    path = data / "seed-article.txt"
+    lines = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+    (article,) = of(path).articles
+    assert article.title == lines[2]
+    assert article.category == lines[0].split(" / ")[1]
+    assert article.lead == lines[3]
+    # Lead, its caption, then the body up to the heading of the other articles.
+    assert article.body.split("\n") == lines[5 : lines.index("خبرهای دیگر")]
+
+
+def test_a_saved_page_is_refused_with_a_way_out(data: Path) -> None:
+    with pytest.raises(UnreadableInput, match="an HTML page, not a feed"):
+        of(data / "feeds/persian/page-text.html")
+
+
+def test_other_parsers_own_suites_hold_no_surprise(data: Path) -> None:
+    taken = refused = 0
+    for archive in sorted((data / "feeds/suites").glob("*.tar.gz")):
+        with tarfile.open(archive) as suite:
+            for member in suite:
+                content = suite.extractfile(member)
+                if content is None or not member.name.endswith((".xml", ".rss", ".atom", ".rdf")):
+                    continue
+                try:
+                    taken += len(read(Path(member.name).name, content.read(), zone=TEHRAN).articles)
+                except UnreadableInput:
+                    refused += 1
+    assert taken > 700
+    assert refused < 30

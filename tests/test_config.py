@@ -1,0 +1,504 @@
+"""Reading the configuration: every mistake at once and in its place, secrets nowhere."""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailer import config
+from mailer.config.environ import lay_over
+from mailer.config.fields import MASK, is_text, leaves, quoted, spelled, toml
+from mailer.config.lines import lines_of
+from mailer.config.problems import dotted, judged
+from mailer.errors import ConfigError
+from mailer.settings import Settings, Smtp
+from mailer.tokens import new_key_file
+
+Load = Callable[..., Settings]
+
+SECRET = "سخن‌پنهان-s3cret"
+
+SEVEN_MISTAKES = """\
+# a file as people write it
+[smtp_relay]
+host = "mail.example.org"
+
+[[smtp]]
+host = "127.0.0.1"
+port = "twentyfive"
+tls = "startls"
+
+[schedule]
+weekday = "thursday"
+day = "wenesday"
+time = "25:00"
+
+[digest]
+stories = -3
+"""
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Writes the text as config.toml and loads it."""
+
+    def write_and_load(text: str | bytes, environ: Mapping[str, str] | None = None) -> Settings:
+        path = tmp_path / "config.toml"
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return config.load(path, environ or {})
+
+    return write_and_load
+
+
+def problems_of(load: Load, text: str | bytes, environ: Mapping[str, str] | None = None) -> list[str]:
+    """The lines of the error, with the temporary folder taken off."""
+    with pytest.raises(ConfigError) as caught:
+        load(text, environ)
+    return [re.sub(r"^\S*/(?=config\.toml)", "", problem) for problem in caught.value.problems]
+
+
+# --- the file -----------------------------------------------------------------------------------------------------
+def test_seven_mistakes_are_seven_lines(load: Load) -> None:
+    assert problems_of(load, SEVEN_MISTAKES) == [
+        "config.toml:2: smtp_relay: there is no such section; the sections are "
+        "newsletter, schedule, digest, delivery, smtp, web, database, keys, log",
+        'config.toml:7: smtp.0.port: "twentyfive" should be a whole number',
+        'config.toml:8: smtp.0.tls: "startls" is not one of none, starttls, implicit (did you mean "starttls"?)',
+        'config.toml:11: schedule.weekday: there is no such setting (did you mean "day"?)',
+        'config.toml:12: schedule.day: "wenesday" is not one of monday, tuesday, wednesday, thursday, friday, '
+        'saturday, sunday (did you mean "wednesday"?)',
+        'config.toml:13: schedule.time: "25:00" should be a time of day such as "09:00"',
+        "config.toml:16: digest.stories: -3 should be at least 1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[newsleter]\n", 'config.toml:1: newsleter: there is no such section (did you mean "newsletter"?)'),
+        ('tempaltes = "x"', 'config.toml:1: tempaltes: there is no such setting (did you mean "templates"?)'),
+        ('[web]\nbase_url = "x"',
+         "config.toml:2: web.base_url: there is no such setting here; it belongs to [newsletter]"),
+        ("[web]\nport = true", "config.toml:2: web.port: true should be a whole number"),
+        ("[web]\nport = 0", "config.toml:2: web.port: 0 should be at least 1"),
+        ("[web]\nhost = 5", "config.toml:2: web.host: 5 should be text, in quotation marks"),
+        ('[web]\nhost = "' + "x" * 301 + '"', "config.toml:2: web.host: is longer than 300 letters"),
+        ('[web]\nhost = ""', "config.toml:2: web.host: should not be empty"),
+        ('[web]\nhost = "a\\u0000b"',
+         'config.toml:2: web.host: "a\\U00000000b" should be one line without control characters'),
+        ('web = "x"', 'config.toml:1: web: should be a section: [web] and its settings below'),
+        ("smtp = []", "config.toml:1: smtp: at least one is needed: write [[smtp]]"),
+        ("smtp = [5]", "config.toml:1: smtp.0: should be a section: [[smtp]] and its settings below"),
+        ("[smtp]\nport = 25", "config.toml:1: smtp: should have two brackets on each side: [[smtp]]"),
+        ("[digest]\nmax_source = 0", "config.toml:2: digest.max_source: 0 should be more than 0"),
+        ("[digest]\nmax_source = 1.5", "config.toml:2: digest.max_source: 1.5 should be at most 1"),
+        ("[digest]\nstories = 3\n", "config.toml:1: digest: min_stories is larger than stories"),
+        ('[schedule]\nmax_late = "10s"', 'config.toml:2: schedule.max_late: "10s" should be at least 1 minute'),
+        ('[schedule]\nholidays = [\n  "norooz",\n]',
+         'config.toml:2: schedule.holidays.0: "norooz" should be a date such as 2027-03-21'),
+        ('[newsletter]\nsections = "x"',
+         'config.toml:2: newsletter.sections: "x" should be a table: [newsletter.sections] with'),
+        ('[newsletter.sections]\n"الف ب" = 5',
+         'config.toml:2: newsletter.sections."الف ب": 5 should be text, in quotation marks'),
+        ('folder = "/tmp"', "config.toml:1: folder: there is no such setting"),
+        ('[newsletter]\nfrom_ = "a@example.org"',
+         'config.toml:2: newsletter.from_: there is no such setting (did you mean "from"?)'),
+        ('[newsletter]\nlocale = "en"', 'config.toml:2: newsletter.locale: "en" is not one of fa'),
+        ('[[smtp]]\nusername = "me"',
+         "config.toml:1: smtp.0: a username is given but neither password_file nor password"),
+        ("[web]\nport = 1\nport = 2",
+         "config.toml:3: not TOML: Cannot overwrite a value; the same name is there twice"),
+        ("[web]\n[log]\n[web]", "config.toml:3: not TOML: Cannot declare ('web',) twice; the same name is there twice"),
+        ("[web]\nport = ", "config.toml:2: not TOML: Invalid value"),
+        ("[web", "config.toml:1: not TOML: Expected ']'"),
+        ("n = " + "9" * 5000, "config.toml: not TOML: Exceeds the limit"),
+        ("n = " + "[" * 100_000, "config.toml: not TOML: "),
+    ],
+)  # fmt: skip
+def test_one_mistake(load: Load, text: str, problem: str) -> None:
+    (told,) = problems_of(load, text)
+    assert told.startswith(problem)
+
+
+def test_the_second_relay_is_told_from_the_first(load: Load) -> None:
+    text = '[[smtp]]\nhost = "::1"\n\n[[smtp]]\nhost = "::1"\nprot = 25\n[[smtp]]\ntls = "tls"\n'
+    assert problems_of(load, text) == [
+        'config.toml:6: smtp.1.prot: there is no such setting (did you mean "port"?)',
+        'config.toml:8: smtp.2.tls: "tls" is not one of none, starttls, implicit',
+    ]
+
+
+def test_windows_files(load: Load) -> None:
+    text = '[newsletter]\nname = "روزنامهٔ ما"\n\n[web]\nport = 8081\n'
+    loaded = load("\ufeff".encode() + text.replace("\n", "\r\n").encode())
+    assert (loaded.newsletter.name, loaded.web.port) == ("روزنامهٔ ما", 8081)
+    (told,) = problems_of(load, b"\xef\xbb\xbf" + text.replace("8081", "0").replace("\n", "\r\n").encode())
+    assert told == "config.toml:5: web.port: 0 should be at least 1"
+
+
+def test_not_utf8(load: Load) -> None:
+    assert problems_of(load, '[newsletter]\nname = "خبر"\n'.encode("cp1256")) == [
+        "config.toml:2: is not UTF-8; save the file as UTF-8"
+    ]
+    assert problems_of(load, "[web]".encode("utf-16")) == ["config.toml:1: is not UTF-8; save the file as UTF-8"]
+
+
+def test_a_missing_file_says_where_it_looked_and_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(tmp_path / "config.toml", {})
+    assert str(caught.value) == f"There is no config.toml in {tmp_path}. Run `mailer init`, or give --config FILE."
+    assert caught.value.fix == "Run `mailer init`, or give --config FILE."
+
+
+def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape(f"--config {tmp_path}/config.toml")):
+        config.load(tmp_path, {})
+
+
+def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.symlink_to(path)  # works for root as well, whom permissions do not stop
+    with pytest.raises(ConfigError, match=r"config\.toml: cannot be read: "):
+        config.load(path, {})
+
+
+def test_an_empty_file_is_the_defaults_and_knows_its_folder(load: Load, tmp_path: Path) -> None:
+    assert load("") == Settings(folder=tmp_path)
+    assert load("").folder.is_absolute()
+
+
+def test_the_folder_is_absolute_when_the_file_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    assert config.load(Path("config.toml"), {}).folder == tmp_path
+
+
+# --- the environment ------------------------------------------------------------------------------------------------
+def test_variables_win_over_the_file(load: Load) -> None:
+    loaded = load(
+        '[web]\nport = 1\nhost = "::1"\n[[smtp]]\nhost = "127.0.0.2"\nport = 2525\n',
+        {
+            "MAILER_WEB__PORT": "8081",
+            "MAILER_SMTP__0__HOST": "127.0.0.3",
+            "MAILER_SMTP__1__HOST": "127.0.0.4",
+            "MAILER_SMTP__1__ALLOW_PLAIN": "true",
+            "MAILER_NEWSLETTER__FROM": "ایران من <news@example.org>",
+            "MAILER_NEWSLETTER__SECTIONS": '{"سیاسی" = "سیاست"}',
+            "MAILER_SCHEDULE__HOLIDAYS": '["2027-03-21", 2027-03-22]',
+            "MAILER_SCHEDULE__DRAFT_BEFORE": "30m",
+            "MAILER_DIGEST__MAX_SOURCE": "1",
+            "MAILER_TEMPLATES": "my templates",
+            "MAILER_CONFIG": "elsewhere.toml",
+            "MAILERS": "not ours",
+            "PATH": "/usr/bin",
+        },
+    )
+    assert (loaded.web.port, loaded.web.host) == (8081, "::1")
+    assert [(relay.host, relay.port, relay.allow_plain) for relay in loaded.smtp] == [
+        ("127.0.0.3", 2525, False),
+        ("127.0.0.4", 25, True),
+    ]
+    assert loaded.newsletter.from_ == "ایران من <news@example.org>"
+    assert loaded.newsletter.sections == {"سیاسی": "سیاست"}
+    assert loaded.schedule.holidays == (date(2027, 3, 21), date(2027, 3, 22))
+    assert loaded.schedule.draft_before == timedelta(minutes=30)
+    assert loaded.digest.max_source == 1
+    assert loaded.templates == Path("my templates")
+
+
+def test_a_number_stays_text_where_text_is_wanted(load: Load) -> None:
+    assert load("", {"MAILER_NEWSLETTER__NAME": "2027"}).newsletter.name == "2027"
+    assert load("", {"MAILER_NEWSLETTER__NAME": '"x"'}).newsletter.name == '"x"'
+
+
+def test_an_empty_variable_unsets_an_option_and_empties_a_text(load: Load) -> None:
+    text = '[newsletter]\nreply_to = "a@example.org"\npostal_address = "تهران"'
+    loaded = load(text, {"MAILER_NEWSLETTER__REPLY_TO": "", "MAILER_NEWSLETTER__POSTAL_ADDRESS": ""})
+    assert (loaded.newsletter.reply_to, loaded.newsletter.postal_address) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("MAILER_DATABASE_URL", "x", 'there is no such setting (did you mean "MAILER_DATABASE__URL"?)'),
+        ("MAILER_SMPT__0__PORT", "1", 'there is no such setting (did you mean "MAILER_SMTP__0__PORT"?)'),
+        ("MAILER_SMTP__3__PROT", "1", 'there is no such setting (did you mean "MAILER_SMTP__3__PORT"?)'),
+        ("MAILER_SMTP__PORT", "1", 'there is no such setting (did you mean "MAILER_SMTP__0__PORT"?)'),
+        ("MAILER_QQQ", "1", "there is no such setting"),
+        ("MAILER_", "1", "there is no such setting"),
+        ("MAILER_FOLDER", "/", "there is no such setting"),
+        ("MAILER_WEB", "{port=1}", "names a section; name one setting in it, such as MAILER_WEB__HOST"),
+        ("MAILER_NEWSLETTER__SECTIONS__A", "x", "names a part of a setting; give the whole of it"),
+        ("MAILER_SMTP__1__HOST", "127.0.0.1", "entry 1 comes after entry 0, and there is no such entry"),
+        ("MAILER_SCHEDULE__HOLIDAYS", "norooz", '"norooz" should be written as in TOML'),
+        ("MAILER_SCHEDULE__HOLIDAYS", '[]\n[web]\nport = 1', '"[]\\n[web]\\nport = 1" should be written as in TOML'),
+        ("MAILER_SCHEDULE__HOLIDAYS", "2027-03-21", "schedule.holidays: 2027-03-21 should be a list"),
+        ("MAILER_WEB__PORT", "abc", 'web.port: "abc" should be a whole number'),
+        ("MAILER_WEB__PORT", "1\nx = 2", 'web.port: "1\\nx = 2" should be a whole number'),
+        ("MAILER_WEB__PORT", "70000", "web.port: 70000 should be at most 65535"),
+        ("MAILER_SMTP__0__TLS", "startls", 'smtp.0.tls: "startls" is not one of none, starttls, implicit ('),
+        ("MAILER_SMTP__0__HOST", "relay.example.org", 'smtp.0: tls = "none" would send every mail in clear'),
+        ("MAILER_NEWSLETTER__NAME", os.fsdecode(b"\xff"), "is not UTF-8"),
+        ("MAILER_SERVICE_HOST", "10.0.0.1", "is set by Kubernetes for a service called «mailer»"),
+        ("MAILER_PORT_8080_TCP_ADDR", "10.0.0.1", "is set by Kubernetes for a service called «mailer»"),
+    ],
+)  # fmt: skip
+def test_a_wrong_variable_is_named(load: Load, name: str, value: str, problem: str) -> None:
+    (told,) = problems_of(load, "", {name: value})
+    assert told.startswith(f"{name}: {problem}")
+
+
+def test_mistakes_of_file_and_environment_are_told_together(load: Load) -> None:
+    told = problems_of(load, "[web]\nport = 0\n", {"MAILER_LOG__LEVEL": "loud", "MAILER_WEBB__PORT": "1"})
+    assert [line.split(": ")[0] for line in told] == ["config.toml:2", "MAILER_LOG__LEVEL", "MAILER_WEBB__PORT"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("web = 5", "config.toml:1: web: should be a section: [web] and its settings below"),
+        ("smtp = 5", "config.toml:1: smtp: should have two brackets on each side: [[smtp]]"),
+        ("[smtp]", "config.toml:1: smtp: should have two brackets on each side: [[smtp]]"),
+        ("smtp = [5]", "config.toml:1: smtp.0: should be a section: [[smtp]] and its settings below"),
+    ],
+)
+def test_a_variable_does_not_hide_that_the_file_is_wrong(load: Load, text: str, problem: str) -> None:
+    environ = {"MAILER_WEB__PORT": "8081", "MAILER_SMTP__0__PORT": "25"}
+    assert problems_of(load, text, environ) == [problem]
+
+
+NAMES = sorted({str(part) for place, _ in leaves() for part in place} | {"x", "الف ب", ""})
+TOML_VALUES = st.recursive(
+    st.sampled_from([True, -1, 25, 2.5, float("nan"), "", "x", "24h", "none", date.max]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=12,
+)
+VARIABLES = st.dictionaries(
+    st.sampled_from(["MAILER_" + "__".join(map(str, place)).upper() for place, _ in leaves()]),
+    st.sampled_from(["", "x", "1", "[]", "{}", "24h", "true", '"x"', "[[[["]),
+    max_size=4,
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), TOML_VALUES, max_size=4), VARIABLES)
+@settings(max_examples=200, deadline=None)
+def test_whatever_the_file_holds_it_is_settings_or_problems(data: dict[str, Any], environ: dict[str, str]) -> None:
+    before = repr(data)
+    laid = lay_over(data, environ)
+    result = judged(laid.data)
+    assert repr(data) == before
+    if isinstance(result, list):
+        assert result
+        assert all("\n" not in f"{dotted(problem.place)}{problem.words}" for problem in result)
+
+
+def test_the_tenth_relay_comes_after_the_second(load: Load) -> None:
+    loaded = load("", {f"MAILER_SMTP__{number}__PORT": str(1000 + number) for number in range(12)})
+    assert [relay.port for relay in loaded.smtp] == list(range(1000, 1012))
+
+
+def test_every_setting_has_a_variable_and_takes_its_default_from_it(load: Load, tmp_path: Path) -> None:
+    for place, field in leaves():
+        default = field.get_default(call_default_factory=True)
+        raw = "" if default is None else spelled(default) if is_text(field) else toml(default)
+        name = "MAILER_" + "__".join(str(part) for part in place).upper()
+        assert load("", {name: raw}) == Settings(folder=tmp_path), name
+
+
+# --- secrets --------------------------------------------------------------------------------------------------------
+def test_secrets_are_shown_nowhere(load: Load) -> None:
+    loaded = load(
+        f'[database]\nurl = "postgresql://u:{SECRET}@db.example.org/n?sslpassword={SECRET}&connect_timeout=5"\n'
+        f'[[smtp]]\nusername = "u"\npassword = "{SECRET}"\n'
+    )
+    shown = config.shown(loaded)
+    for text in (repr(loaded), str(loaded), json.dumps(shown, ensure_ascii=False), repr(loaded.database)):
+        assert SECRET not in text
+    assert shown["smtp"][0]["password"] == MASK
+    assert shown["database"]["url"] == "postgresql://u:***@db.example.org/n?sslpassword=***&connect_timeout=5"
+    assert config.database_url(loaded).count(SECRET) == 2  # what connects needs the real one
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[database]\nurl = "mysql://u:{SECRET}@h/d"',
+        f'[[smtp]]\npassword = ["{SECRET}"]',
+        f'[[smtp]]\npassword = "{SECRET}"',
+        f'[smtp]\npassword = "{SECRET}"',
+        f'[[smtp]]\npasword = "{SECRET}"',
+        f'[[smtp]]\nusername = "u"\npassword = "{SECRET}"\nport = 0',
+        f'[pasword]\nx = "{SECRET}"',
+        f'[database]\nurl = {{a = "{SECRET}"}}',
+    ],
+)
+def test_no_message_repeats_a_secret(load: Load, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(text, {"MAILER_SMTP__0__PASWORD": SECRET, "MAILER_SMTP__0__USERNAME__X": SECRET})
+    assert SECRET not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def relay(**values: object) -> Smtp:
+    return Smtp.model_validate({"username": "u", **values})
+
+
+def test_where_a_password_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "pw").write_bytes(b"of the file\n")
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    environ = {"CREDENTIALS_DIRECTORY": str(credentials)}
+    here = Settings(folder=tmp_path)
+    everything = relay(password_file="pw", password="of the setting")
+    assert config.password(relay(password="of the setting"), here, environ) == "of the setting"
+    (credentials / "smtp_password").write_bytes(b"of systemd\n")
+    assert config.password(everything, here, environ) == "of the file"
+    assert config.password(relay(password="of the setting"), here, environ) == "of systemd"
+    assert config.password(relay(), here, environ) == "of systemd"
+    assert config.password(Smtp(), here, environ) is None
+    with pytest.raises(ConfigError, match="neither password_file nor password"):
+        config.password(relay(), here, {})
+
+
+@pytest.mark.parametrize(
+    ("written", "password"),
+    [
+        (b"x\n", "x"),
+        (b"x\r\n", "x"),
+        (b"x\n\n", "x\n"),
+        (b" x ", " x "),
+        (b"x\r", "x\r"),
+        ("گذرواژه".encode(), "گذرواژه"),
+    ],
+)
+def test_one_newline_is_not_part_of_a_password(tmp_path: Path, written: bytes, password: str) -> None:
+    (tmp_path / "pw").write_bytes(written)
+    assert config.password(relay(password_file="pw"), Settings(folder=tmp_path), {}) == password
+
+
+@pytest.mark.parametrize(
+    ("written", "words"), [(None, "No such file"), (b"", "is empty"), (b"\n", "is empty"), (b"\xff", "UTF-8")]
+)
+def test_a_password_file_that_is_no_use(tmp_path: Path, written: bytes | None, words: str) -> None:
+    if written is not None:
+        (tmp_path / "pw").write_bytes(written)
+    with pytest.raises(ConfigError, match=rf"pw \(password_file\): .*{words}"):
+        config.password(relay(password_file="pw"), Settings(folder=tmp_path), {})
+
+
+def test_systemd_may_hold_the_password_that_the_file_does_not(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "smtp_password").write_text("x")
+    text = '[[smtp]]\nusername = "u"\n'
+    assert load(text, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).smtp[0].username == "u"
+    assert len(problems_of(load, text, {"CREDENTIALS_DIRECTORY": str(tmp_path / "other")})) == 1
+
+
+# --- keys and the database ------------------------------------------------------------------------------------------
+def test_a_missing_key_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"secret\.key: there is no key file\. Run `mailer init`"):
+        config.keys(Settings(folder=tmp_path))
+
+
+def test_keys_are_read_from_the_folder_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "k").write_text(new_key_file(os.urandom))
+    keys = config.keys(Settings.model_validate({"keys": {"file": "keys/k"}, "folder": tmp_path}))
+    assert keys.signing != keys.suppression
+    assert keys.signing.hex() in (tmp_path / "keys" / "k").read_text()
+    assert keys.signing.hex() not in repr(keys)
+
+
+@pytest.mark.parametrize("written", [b"", b"\xff\xfe", b"not a key\n"])
+def test_a_key_file_that_is_none(tmp_path: Path, written: bytes) -> None:
+    (tmp_path / "secret.key").write_bytes(written)
+    with pytest.raises(ConfigError, match=re.escape(str(tmp_path / "secret.key"))):
+        config.keys(Settings(folder=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("url", "absolute"),
+    [
+        ("sqlite:///subscribers.db", "sqlite:////srv/n/subscribers.db"),
+        ("sqlite:///data/s.db?timeout=5", "sqlite:////srv/n/data/s.db?timeout=5"),
+        ("sqlite:////var/s.db", "sqlite:////var/s.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("postgresql://u@h/n", "postgresql://u@h/n"),
+    ],
+)
+def test_a_database_file_counts_from_the_folder(url: str, absolute: str) -> None:
+    settings = Settings.model_validate({"database": {"url": url}, "folder": Path("/srv/n")})
+    assert config.database_url(settings) == absolute
+
+
+# --- what is shown --------------------------------------------------------------------------------------------------
+def test_what_is_shown_can_be_loaded_again(load: Load) -> None:
+    first = load(
+        '[schedule]\nholidays = [2027-03-21]\nmax_late = "90s"\ntime = "21:30"\n'
+        '[newsletter.sections]\n"سیاست‌خارجی" = "سیاست"\n[[smtp]]\nca_file = "a b.pem"\n[[smtp]]\nport = 26\n'
+    )
+    shown = config.shown(first)
+    assert json.loads(json.dumps(shown)) == shown
+    assert shown["schedule"]["max_late"] == "90s"
+    assert shown["newsletter"]["from"] == "news@example.org"
+    assert Settings.model_validate({**shown, "folder": first.folder}) == first
+
+
+@given(st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=900)))
+@settings(max_examples=100, deadline=None)
+def test_durations_come_back_as_they_were(value: timedelta) -> None:
+    whole = timedelta(seconds=value // timedelta(seconds=1))
+    number, unit = re.fullmatch(r"(\d+)([smhd])", spelled(whole)).groups()  # type: ignore[union-attr]
+    assert int(number) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit] == whole.total_seconds()
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_quoted_text_is_toml_and_harmless(text: str) -> None:
+    assert tomllib.loads(f"x = {quoted(text)}")["x"] == text
+    assert all(letter.isprintable() or letter == "\u200c" for letter in quoted(text))
+
+
+# --- lines ----------------------------------------------------------------------------------------------------------
+VALUES = [
+    "1", '"x"', "'''\n[web]\nport = 1\n'''", '"""\n[[smtp]]\nhost = "x" # no\n"""', '"[a]"', '"a \\" [b"', "'# no'",
+    '[\n  1, # [web]\n  "]",\n]', '{ a = "}", b = [1] }', "2027-03-21", '""""x\n"""""', "''''a\n'''''", '"" # [x]',
+]  # fmt: skip
+HEADERS = ["[web]", "[[smtp]]", "[ newsletter . sections ] # x", '["نام"]', "[[smtp.more]]"]
+
+
+@given(st.lists(st.sampled_from(VALUES), max_size=6), st.lists(st.sampled_from(HEADERS), max_size=5), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_each_key_is_found_in_its_line(values: list[str], headers: list[str], windows: bool) -> None:
+    text = ""
+    wanted: list[int] = []
+    for number, value in enumerate(values):
+        header = headers[number] if number < len(headers) else ""
+        text += f"# [no]\n  {header}\n"
+        wanted.append(text.count("\n") + 1)
+        text += f' k{number}."x y" = {value}\n'
+    lines = lines_of(text.replace("\n", "\r\n") if windows else text)
+    found = {str(place[-2]): line for place, line in lines.items() if place[-1] == "x y"}
+    assert found == {f"k{number}": line for number, line in enumerate(wanted)}
+
+
+def test_lists_of_sections_are_numbered() -> None:
+    lines = lines_of('a.b = 1\n[[s]]\nx = 1\n[s.t]\ny = 2\n[[s]]\nx = 3\n[[s.u]]\nz = 1\n[[s.u]]\nz = 2\n["q.r"]\n')
+    assert lines == {
+        ("a",): 1, ("a", "b"): 1, ("s",): 2, ("s", 0): 2, ("s", 0, "x"): 3, ("s", 0, "t"): 4, ("s", 0, "t", "y"): 5,
+        ("s", 1): 6, ("s", 1, "x"): 7, ("s", 1, "u"): 8, ("s", 1, "u", 0): 8, ("s", 1, "u", 0, "z"): 9,
+        ("s", 1, "u", 1): 10, ("s", 1, "u", 1, "z"): 11, ("q.r",): 12,
+    }  # fmt: skip
+
+
+def test_toml_spells_what_settings_hold() -> None:
+    assert [toml(value) for value in (True, 3, 0.34, 1.0, date(2027, 3, 21), ("a", "ب"), Path("x y"), {"a b": 1})] == [
+        "true", "3", "0.34", "1", "2027-03-21", '["a", "ب"]', '"x y"', '{"a b" = 1}',
+    ]  # fmt: skip
