@@ -115,13 +115,15 @@ def _hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> st
 
 
 def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
-    span = window.window(end=min(now, issue.send_at), previous_end=issues.previous_end(tx, issue.day))
+    previous_end = issues.previous_end(tx, issue.day)
+    span = window.window(end=min(now, issue.send_at), previous_end=previous_end)
     return build.build(
-        articles.in_window(tx, span),
+        articles.in_window(tx, span, window.earliest(span)),
         span,
         app.settings.digest,
         app.settings.newsletter.sections,
         used=articles.used(tx, besides=issue.id),
+        allow_late=previous_end is not None,  # before the first issue nobody has missed anything
     )
 
 

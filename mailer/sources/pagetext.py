@@ -74,6 +74,8 @@ _SENTENCE_END = re.compile(r"[.!?؟…:؛][\s\"'”»)\]]*$")
 _FULL_STOP = re.compile(r"[.…][\s\"'”»)\]]*$")
 _LONG = 25  # words; a caption or a headline has fewer
 _TOP = 80  # lines in which the breadcrumb and the title must stand: a menu may come first
+_MOST_PARTS = 20  # of a breadcrumb
+_MOST_LINES = 5000  # of a page
 _ABOUT_WORDS = 14  # a longer line is a sentence that begins with such a word
 
 _FIX = "The text must hold the title on a line of its own and at least one paragraph below it."
@@ -84,7 +86,7 @@ def read(name: str, text: str, *, zone: ZoneInfo) -> FoundArticle:
 
     Raises UnreadableInput when there is no title with a paragraph below it.
     """
-    lines = [line for each in text.split("\n") if (line := plain.visible(each))]
+    lines = [line for each in text.split("\n", _MOST_LINES)[:_MOST_LINES] if (line := plain.visible(each))]
     parts, after = _breadcrumb(lines)
     start = _title(lines, parts, after)
     if start is None:
@@ -109,7 +111,7 @@ def _breadcrumb(lines: Sequence[str]) -> tuple[list[str], int]:
     """The parts of the breadcrumb, the front page first, and the number of the line after it; ([], 0) without one."""
     for number, line in enumerate(lines[:_TOP]):
         parts = [part for part in _BREADCRUMB_PARTS.split(line) if part]
-        if not parts or normalise.key(parts[0]) not in _HOME:
+        if not 1 <= len(parts) <= _MOST_PARTS or normalise.key(parts[0]) not in _HOME:
             continue
         if len(parts) > 1:
             return parts, number + 1

@@ -67,9 +67,9 @@ def read(name: str, content: bytes, *, zone: ZoneInfo, url: str = "", published:
     UsageError when `url` or `published` is none, or is given for several items.
     """
     content = _unpacked(name, content)
-    if not content.strip(b" \t\r\n\x00\xef\xbb\xbf"):
-        raise UnreadableInput(f"{name}: the file is empty.", "Save it again; perhaps the download failed.")
     text = _text(name, content)
+    if not text.strip("\ufeff \t\r\n"):
+        raise UnreadableInput(f"{name}: the file is empty.", "Save it again; perhaps the download failed.")
     found = _read(name.lower().removesuffix(".gz"), name, content, text, source, zone)
     return _undated(name, _with_options(name, found, url, published, source, zone))
 

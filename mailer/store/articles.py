@@ -15,7 +15,6 @@ from mailer.model import Article, Dating, FoundArticle, IssueState, Window
 from mailer.store.schema import articles, deliveries, issue_articles, issues
 
 FUTURE = timedelta(hours=2)  # a later date is a mistake of the source
-LATE = timedelta(days=14)  # an item first seen now counts for this long after its date
 _TEXTS = ("url", "lead", "body", "category", "author", "image_url", "image_alt", "published_raw")
 _COUNTS = ("views", "comments", "shares")
 
@@ -119,18 +118,21 @@ def _article(row: Row[Any]) -> Article:
     )
 
 
-def in_window(tx: Connection, window: Window, limit: int = 5000) -> list[Article]:
-    """What counts for a window: dated in it, or late (first seen in it and dated up to 14 days before its end)."""
-    late = (
-        (articles.c.first_seen_at >= window.start)
-        & (articles.c.first_seen_at < window.end)
-        & (articles.c.dated >= window.end - LATE)
-        & (articles.c.dated < window.start)
-    )
-    within = (articles.c.dated >= window.start) & (articles.c.dated < window.end)
-    query = select(articles).where(or_(within, late), ~articles.c.withdrawn)
+def in_window(tx: Connection, window: Window, earliest: datetime, limit: int = 5000) -> list[Article]:
+    """What a choice has to look at: articles dated in the window; late ones, first seen in it and dated from `earliest`
+    on; pinned ones; and what earlier issues told since `earliest`, so that its repetition is recognised."""
+    dated = articles.c.dated
+    within = (dated >= window.start) & (dated < window.end)
+    between = (dated >= earliest) & (dated < window.start)
+    late = between & (articles.c.first_seen_at >= window.start) & (articles.c.first_seen_at < window.end)
+    told = between & articles.c.id.in_(select(issue_articles.c.article_id))
+    other = articles.alias()  # a query of its own, or the planner walks all that was ever dated
+    pinned = articles.c.id.in_(select(other.c.id).where(other.c.pinned)) & (dated < window.end)
+    query = select(articles).where(or_(within, late, told, pinned), ~articles.c.withdrawn)
     # More than can be compared: the most read and, where nothing is counted, the newest.
-    query = query.order_by(func.coalesce(articles.c.views, 0).desc(), articles.c.dated.desc(), articles.c.id)
+    query = query.order_by(
+        articles.c.pinned.desc(), func.coalesce(articles.c.views, 0).desc(), dated.desc(), articles.c.id
+    )
     return [_article(row) for row in tx.execute(query.limit(limit))]
 
 

@@ -63,6 +63,7 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+# SQLAlchemy writes a condition on a flag as «= 1» for SQLite; a partial index is used only when it says the same.
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -188,6 +189,7 @@ articles = Table(
     _one_of("dating", Dating),
     CheckConstraint("news_value IS NULL OR news_value BETWEEN -2 AND 2", name="news_value"),
     Index("ix_articles_dated", "dated", "id"),
+    Index("ix_articles_pinned", "dated", sqlite_where=text("pinned = 1"), postgresql_where=text("pinned")),
     sqlite_autoincrement=True,
 )
 
@@ -276,7 +278,7 @@ batches = Table(
         "priority",
         "due_at",
         "id",
-        sqlite_where=text("NOT done"),
+        sqlite_where=text("done = 0"),
         postgresql_where=text("NOT done"),
     ),
     Index("ix_batches_issue_id", "issue_id", "ordinal"),
@@ -322,6 +324,13 @@ deliveries = Table(  # the ledger
     Index("ix_deliveries_batch_id", "batch_id"),
     Index(
         "ix_deliveries_due_at",
+        "due_at",
+        sqlite_where=text("state = 'deferred'"),
+        postgresql_where=text("state = 'deferred'"),
+    ),
+    Index(  # or the end of an issue would be looked for among all its rows
+        "ix_deliveries_deferred",
+        "issue_id",
         "due_at",
         sqlite_where=text("state = 'deferred'"),
         postgresql_where=text("state = 'deferred'"),

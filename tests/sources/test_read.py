@@ -43,6 +43,8 @@ def _bomb() -> bytes:
     [
         (b"", "the file is empty"),
         (b" \r\n\xef\xbb\xbf", "the file is empty"),
+        (b"\xfe\xff", "the file is empty"),
+        (bytes(100), "this is not text"),
         (gzip.compress(b""), "the file is empty"),
         (gzip.compress(TWO)[:-12], "the gzip file is cut off"),
         (b"\x1f\x8b" + b"x" * 100, "the gzip file is damaged"),

@@ -49,6 +49,14 @@ def upgrade() -> None:
     op.create_index("ix_articles_dated", "articles", ["dated", "id"], unique=False)
     op.create_index(op.f("ix_articles_first_seen_at"), "articles", ["first_seen_at"], unique=False)
     op.create_index(op.f("ix_articles_link_key"), "articles", ["link_key"], unique=False)
+    op.create_index(
+        "ix_articles_pinned",
+        "articles",
+        ["dated"],
+        unique=False,
+        sqlite_where=sa.text("pinned = 1"),
+        postgresql_where=sa.text("pinned"),
+    )
     op.create_table(
         "issues",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -133,7 +141,7 @@ def upgrade() -> None:
         "batches",
         ["priority", "due_at", "id"],
         unique=False,
-        sqlite_where=sa.text("NOT done"),
+        sqlite_where=sa.text("done = 0"),
         postgresql_where=sa.text("NOT done"),
     )
     op.create_table(
@@ -258,6 +266,14 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_deliveries_batch_id", "deliveries", ["batch_id"], unique=False)
+    op.create_index(
+        "ix_deliveries_deferred",
+        "deliveries",
+        ["issue_id", "due_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'deferred'"),
+        postgresql_where=sa.text("state = 'deferred'"),
+    )
     op.create_index(
         "ix_deliveries_due_at",
         "deliveries",
