@@ -41,6 +41,25 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
     )
 
 
+def make_database(settings: Settings) -> str:
+    """Makes the tables of a new deployment; returns the database's name, without a password."""
+    store = Store(config.database_url(settings))
+    try:
+        upgrade.ensure(store)
+        return store.name
+    finally:
+        store.close()
+
+
+def upgrade_database(settings: Settings) -> tuple[str | None, str]:
+    """Brings the tables to the version of this program; the versions before (None: no tables) and after."""
+    store = Store(config.database_url(settings))
+    try:
+        return upgrade.revision(store), upgrade.upgrade(store)
+    finally:
+        store.close()
+
+
 def templates_folder() -> Path:
     """The built-in templates: inside the installed package, or beside it in a checkout."""
     inside = Path(str(files("mailer"))) / "templates"

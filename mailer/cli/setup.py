@@ -7,10 +7,9 @@ from pathlib import Path
 import click
 
 from mailer import config as settings_edge
+from mailer import wiring
 from mailer.cli.door import json_option, show
 from mailer.errors import WouldOverwrite
-from mailer.store import upgrade as tables
-from mailer.store.database import Store
 from mailer.tokens import new_key_file
 
 
@@ -47,14 +46,7 @@ def make_deployment(folder: Path, text: str) -> list[str]:
         with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
             out.write(new_key_file(secrets.token_bytes))
         made.append(str(settings.keys.file))
-    store = Store(settings_edge.database_url(settings))
-    try:
-        tables.ensure(store)
-    finally:
-        store.close()
-    if store.sqlite:
-        made.append(Path(str(store.url.database)).name)
-    return made
+    return [*made, wiring.make_database(settings)]
 
 
 @click.group()
@@ -103,12 +95,7 @@ def db() -> None:
 @click.pass_obj
 def upgrade(path: Path, as_json: bool) -> None:
     """Bring the tables to the version of this program. Make a backup before."""
-    store = Store(settings_edge.database_url(settings_edge.load(path, os.environ)))
-    try:
-        before = tables.revision(store)
-        after = tables.upgrade(store)
-    finally:
-        store.close()
+    before, after = wiring.upgrade_database(settings_edge.load(path, os.environ))
     if as_json:
         show({"before": before, "after": after})
     else:

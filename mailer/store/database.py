@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc
+from sqlalchemy import Connection, Engine, create_engine, event, exc, text
 from sqlalchemy.engine import URL, make_url
 
 from mailer.errors import StoreUnavailable
@@ -34,6 +34,15 @@ class Store:
         self._reader = _engine(self.url, "BEGIN") if self.sqlite else self._writer
         self._thread = ThreadPoolExecutor(1, "store-writer")
         self._ident = 0
+
+    @property
+    def name(self) -> str:
+        """The file or the server, for people: never with a password."""
+        return Path(str(self.url.database)).name if self.sqlite else self.url.render_as_string(hide_password=True)
+
+    def answers(self) -> bool:
+        """Whether the database can be asked just now; raises StoreUnavailable with the reason when it cannot."""
+        return self.read(lambda tx: tx.execute(text("SELECT 1")).scalar()) == 1
 
     def submit(self, work: Work[T], *, snapshot: bool = False) -> "Future[T]":
         """Queue writing work. `snapshot`: all its statements see one state of the database (REPEATABLE READ)."""

@@ -95,7 +95,9 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
             .select_from(subscribers.join(batches, and_(batches.c.issue_id == issue_id, batches.c.ordinal == ordinal)))
             .where(eligible)
             .order_by(subscribers.c.id),
-        )
+        ),
+        # Without it the count of an INSERT is lost with the cursor: psycopg closes it, and -1 is what remains.
+        execution_options={"preserve_rowcount": True},
     )
     return done.rowcount
 

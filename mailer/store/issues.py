@@ -21,7 +21,8 @@ def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
     """Makes the row of a slot; False: it is there already. This statement is why there is one issue a week."""
     make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
     values = {"slot": slot.key, "day": slot.day, "state": IssueState.PLANNED, "send_at": send_at, "planned_at": now}
-    return tx.execute(make(issues).values(values).on_conflict_do_nothing(index_elements=["slot"])).rowcount == 1
+    made = make(issues).values(values).on_conflict_do_nothing(index_elements=["slot"]).returning(issues.c.id)
+    return tx.execute(made).first() is not None  # not rowcount: PostgreSQL's driver has lost it by now
 
 
 def move(tx: Connection, issue_id: int, from_: Iterable[IssueState], to: IssueState, **values: Any) -> bool:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -124,8 +123,7 @@ class Pages:
     async def ready(self, request: Request) -> Response:
         """The database answers within a second and the clock ticks."""
         try:
-            asking = asyncio.to_thread(self.app.store.read, lambda tx: tx.execute(text("SELECT 1")).scalar())
-            await asyncio.wait_for(asking, 1)
+            await asyncio.wait_for(asyncio.to_thread(self.app.store.answers), 1)
         except (MailerError, TimeoutError):
             return PlainTextResponse("the database does not answer", 503)
         return PlainTextResponse("ok") if self.pulse.well else PlainTextResponse("the clock does not tick", 503)

@@ -1,0 +1,272 @@
+"""What tests are made of: a clock that can be turned, an App wired by hand, and builders for rows of the store.
+
+Every value is invented. A builder writes through the store's own rooms, so that what it makes could have come about.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+from mailer import lifecycle, week
+from mailer.address import parse
+from mailer.app.context import App
+from mailer.app.context import Relay as AnyRelay
+from mailer.lifecycle import IssueEvent
+from mailer.mail.render import Renderer
+from mailer.model import DeliveryKind, FoundArticle, Issue, IssueState, Slot, SubscriberStatus
+from mailer.settings import Delivery, Newsletter, Schedule, Settings, Smtp
+from mailer.smtp.relay import Relay
+from mailer.store import articles, deliveries, issues, subscribers
+from mailer.store.database import Store
+from mailer.store.schema import TABLES
+from mailer.tokens import Keyring, address_hash
+
+ROOT = Path(__file__).parents[1]
+TEMPLATES = ROOT / "templates"
+KEYS = Keyring(signing=b"s" * 32, verifying=(), suppression=b"u" * 32)
+NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)  # a Tuesday, two days before the slot below goes out
+SLOT = "1405-W36"
+
+# A test that asks for `store` or `app` runs on both databases; with this mark it runs on SQLite alone.
+only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+
+
+@dataclass
+class Clock:
+    """`clock()` tells the time; only `turn` and `set` move it."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def turn(self, **span: float) -> datetime:
+        """Forward (or back) by `timedelta(**span)`."""
+        self.now += timedelta(**span)
+        return self.now
+
+    def set(self, to: datetime) -> datetime:
+        self.now = to
+        return to
+
+
+# --- the app ---------------------------------------------------------------------------------------------------------
+def settings(folder: Path = Path(), **sections: Any) -> Settings:
+    """Settings for a newsroom that does not exist; `sections` replace whole sections."""
+    values: dict[str, Any] = {
+        "newsletter": Newsletter(
+            from_="ایران نمونه <news@iran.example>",
+            base_url="https://news.iran.example",
+            sections={"siasi": "سیاست", "eghtesad": "اقتصاد", "fan": "فناوری"},
+        ),
+        "folder": folder,
+        **sections,
+    }
+    return Settings(**values)
+
+
+def app(
+    store: Store,
+    folder: Path,
+    clock: Clock,
+    *,
+    relays: Sequence[AnyRelay] = (),
+    worker: str = "tests:1",
+    lease: timedelta = timedelta(seconds=60),
+    **sections: Any,
+) -> App:
+    """An App on a store that is open already; it speaks to the given relays only."""
+    sections.setdefault("delivery", Delivery(connections=3))
+    return App(
+        settings=settings(folder, **sections),
+        store=store,
+        keys=KEYS,
+        renderer=Renderer(None, TEMPLATES),
+        relays=tuple(relays),
+        now=clock,
+        worker=worker,
+        lease=lease,
+    )
+
+
+def relay(port: int, host: str = "127.0.0.1") -> Relay:
+    """A relay in clear on loopback."""
+    return Relay(Smtp(host=host, port=port), password="", ca_file=None, local_hostname="localhost")
+
+
+# --- subscribers -----------------------------------------------------------------------------------------------------
+def subscriber(
+    store: Store,
+    address: str = "narges@example.org",
+    *,
+    name: str = "نرگس",
+    sections: Sequence[str] = (),
+    status: SubscriberStatus = SubscriberStatus.ACTIVE,
+    now: datetime = NOW,
+) -> int:
+    """Somebody on the list; returns the id."""
+    return subscribers_of(store, [address], name=name, sections=sections, status=status, now=now)[0]
+
+
+def subscribers_of(
+    store: Store,
+    addresses: Iterable[str],
+    *,
+    name: str = "",
+    sections: Sequence[str] = (),
+    status: SubscriberStatus = SubscriberStatus.ACTIVE,
+    now: datetime = NOW,
+) -> list[int]:
+    """Many on the list, in one transaction; returns the ids in the same order."""
+    parsed = [parse(address) for address in addresses]
+    return store.write(
+        lambda tx: [
+            subscribers.add(
+                tx,
+                address=each.written,
+                key=each.key,
+                hash_=hash_of(each.key),
+                domain=each.domain,
+                name=name,
+                sections=sections,
+                status=status,
+                source="test",
+                now=now,
+            )
+            for each in parsed
+        ]
+    )
+
+
+def readers(store: Store, count: int, now: datetime = NOW) -> list[int]:
+    """`count` active subscribers: reader0001@example.org and so on."""
+    return subscribers_of(store, [f"reader{number:04}@example.org" for number in range(1, count + 1)], now=now)
+
+
+def hash_of(address: str) -> str:
+    """What suppressions are looked up by."""
+    return address_hash(KEYS, parse(address).key)
+
+
+# --- articles --------------------------------------------------------------------------------------------------------
+_SUBJECTS = (
+    "موزهٔ سفال نیشابور",
+    "خط تازهٔ متروی تبریز",
+    "جشنوارهٔ انار ساوه",
+    "رصدخانهٔ دماوند",
+    "لیگ دسته‌یک والیبال",
+    "بورس کالای کشاورزی",
+    "کتابخانهٔ سیار کرمان",
+    "نیروگاه خورشیدی یزد",
+    "پرواز مستقیم قشم",
+    "ارکستر سازهای محلی",
+    "تالاب انزلی",
+    "بیمارستان کودکان اهواز",
+    "المپیاد نجوم دانش‌آموزان",
+    "بازار فرش کاشان",
+)
+_EVENTS = (
+    "پس از بیست سال بازسازی دوباره گشوده شد",
+    "با استقبال هزاران نفر روبه‌رو گردید",
+    "به ظرفیت پیش‌بینی‌شده نزدیک می‌شود",
+    "برندهٔ جایزهٔ ملی شناخته شد",
+)
+_CATEGORIES = ("siasi", "eghtesad", "fan", "farhang")
+
+
+def article(number: int = 1, *, published: datetime | None = NOW - timedelta(days=1), **changes: Any) -> FoundArticle:
+    """An invented article; another `number` is another event."""
+    subject, event = _SUBJECTS[number % len(_SUBJECTS)], _EVENTS[number // len(_SUBJECTS) % len(_EVENTS)]
+    values: dict[str, Any] = {
+        "title": f"{subject} {event}",
+        "source": f"outlet{number % 3}.example",
+        "url": f"https://iran.example/news/{number}",
+        "lead": f"گزارش شمارهٔ {number} از {subject} که {event}.",
+        "category": _CATEGORIES[number % len(_CATEGORIES)],
+        "published": published,
+        "views": 1000 - number,
+        **changes,
+    }
+    return FoundArticle(**values)
+
+
+def keep(store: Store, *found: FoundArticle, now: datetime = NOW) -> articles.Merged:
+    """Stores articles, named by guid where they have one, else by their link."""
+    return store.write(lambda tx: articles.merge(tx, [named(each) for each in found], now))
+
+
+def named(found: FoundArticle) -> tuple[FoundArticle, str, str]:
+    return found, f"guid:{found.source}:{found.guid}" if found.guid else f"link:{found.url}", found.url
+
+
+def week_of_articles(store: Store, now: datetime = NOW, *, count: int = 14, first: int = 0) -> articles.Merged:
+    """`count` articles of the three days before `now`, each its own event. Another `first`: other articles."""
+    found = [
+        article(first + number, published=now - timedelta(hours=1 + 70 * number / max(count, 1)))
+        for number in range(count)
+    ]
+    return keep(store, *found, now=now)
+
+
+# --- issues ----------------------------------------------------------------------------------------------------------
+def slot(key: str = SLOT) -> Slot:
+    return week.slot(key, Newsletter(), Schedule())
+
+
+def issue(store: Store, key: str = SLOT, *, state: IssueState = IssueState.PLANNED, now: datetime = NOW) -> Issue:
+    """The issue of a slot, put into a state as it is: without stories, bytes or recipients."""
+    when = slot(key)
+
+    def work(tx: Connection) -> Issue:
+        issues.plan(tx, when, when.at, now)
+        made = issues.find(tx, key)
+        assert made is not None
+        issues.move(tx, made.id, tuple(IssueState), state)
+        return issues.get(tx, made.id) or made
+
+    return store.write(work)
+
+
+def under_way(store: Store, key: str = SLOT, *, now: datetime = NOW) -> Issue:
+    """An issue in `sending` whose recipients are frozen: everybody who is eligible now."""
+    frozen = issue(store, key, state=IssueState.FROZEN, now=now)
+
+    def work(tx: Connection) -> Issue:
+        variant = issues.add_variant(
+            tx,
+            DeliveryKind.ISSUE,
+            frozen.id,
+            subject="خبرها",
+            html="<p>خبرها</p>",
+            text="خبرها",
+            sha256="0" * 64,
+            now=now,
+        )
+        from_, to = lifecycle.ARROWS[IssueEvent.START]
+        issues.move(tx, frozen.id, from_, to, started_at=now)
+        count = deliveries.freeze_recipients(tx, frozen.id, frozen.slot, frozen.day, variant, now)
+        issues.set_recipients(tx, frozen.id, count)
+        return issues.get(tx, frozen.id) or frozen
+
+    return store.write(work, snapshot=True)
+
+
+# --- the database ----------------------------------------------------------------------------------------------------
+def wipe(store: Store) -> None:
+    """Empties every table; ids begin anew."""
+
+    def work(tx: Connection) -> None:
+        if store.sqlite:
+            for table in reversed(TABLES):
+                tx.execute(table.delete())
+            tx.execute(text("DELETE FROM sqlite_sequence"))
+        else:
+            names = ", ".join(table.name for table in TABLES)
+            tx.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+
+    store.write(work)

