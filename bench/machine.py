@@ -1,0 +1,88 @@
+"""The machine, and the C programs that we are measured against: Postfix's smtp-sink and smtp-source."""
+
+import contextlib
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Where the two programs are, and the environment they need."""
+
+    sink: str
+    source: str
+    environ: dict[str, str]
+
+
+def tools() -> Tools | None:
+    """From PATH, or from the folder that `bench/postfix-tools.sh` unpacked, named by POSTFIX_TOOLS."""
+    folder = os.environ.get("POSTFIX_TOOLS", "")
+    path = os.pathsep.join([f"{folder}/usr/sbin", os.environ.get("PATH", ""), "/usr/sbin"])
+    sink, source = shutil.which("smtp-sink", path=path), shutil.which("smtp-source", path=path)
+    if not sink or not source:
+        return None
+    libraries = {"LD_LIBRARY_PATH": f"{folder}/usr/lib/postfix"} if folder else {}
+    return Tools(sink, source, {**os.environ, **libraries})
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def sink(tool: Tools, *options: str) -> Iterator[int]:
+    """smtp-sink on a free port of loopback; ends with the block."""
+    port = free_port()
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
+    process = subprocess.Popen(
+        [tool.sink, *user, *options, f"127.0.0.1:{port}", "1000"],
+        env=tool.environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(port: int) -> None:
+    for _ in range(100):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise RuntimeError("smtp-sink does not listen")
+
+
+def source_rate(tool: Tools, port: int, *, connections: int, count: int, size: int) -> float:
+    """Messages a second of `smtp-source -d` (connections kept open), the C client."""
+    begun = time.perf_counter()
+    subprocess.run(
+        [tool.source, "-d", "-s", str(connections), "-m", str(count), "-l", str(size)]
+        + ["-f", "a@example.org", "-t", "b@example.org", f"127.0.0.1:{port}"],
+        check=True,
+        env=tool.environ,
+        stdout=subprocess.DEVNULL,
+    )
+    return count / (time.perf_counter() - begun)
+
+
+def described() -> str:
+    """One line about the machine."""
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                model = line.partition(":")[2].strip()
+                break
+    return f"{os.cpu_count()} × {model}, {platform.system()} {platform.release()}, Python {platform.python_version()}"
