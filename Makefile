@@ -29,10 +29,10 @@ run: setup ## the service with ./config.toml
 	$(BIN)/mailer run
 
 test: setup ## every test, with coverage
-	$(BIN)/python -m pytest -q --cov --cov-report=term $(TESTS)
+	$(BIN)/python -m pytest -q -n auto --cov --cov-report=term $(TESTS)
 
 quick: setup ## the fast tests only
-	$(BIN)/python -m pytest -q -m "not slow" $(TESTS)
+	$(BIN)/python -m pytest -q -n auto -m "not slow" $(TESTS)
 
 lint: setup ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .

@@ -6,8 +6,11 @@ mail on its way gets its answer or is recorded as unknown, and the process ends 
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
+import os
+import socket
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -56,11 +59,12 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
     log.info("mailer runs: %s", ", ".join(part for part in PARTS if part in parts))
     try:
         waiting = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
-        for task in done - {waiting}:
-            await task  # a part that ended by itself failed: its error is the service's
-        await asyncio.gather(*tasks)
+        # A part that ended by itself failed: its error is the service's, but the others drain first.
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, BaseException):
+                raise ended
     finally:
         stop.set()
         if scheduler.running:
@@ -80,10 +84,9 @@ async def _beat(app: App, pulse: web.Pulse) -> None:
 
 async def serve_pages(application: ASGIApp, settings: Web, stop: asyncio.Event) -> None:
     """Serves pages until `stop` is set. OutsideError: the port is taken."""
+    listening = _listening(settings)
     config = uvicorn.Config(
         application,
-        host=settings.host,
-        port=settings.port,
         log_config=None,
         access_log=False,  # an access log would hold live tokens
         server_header=False,
@@ -92,17 +95,25 @@ async def serve_pages(application: ASGIApp, settings: Web, stop: asyncio.Event) 
         timeout_graceful_shutdown=5,
     )
     server = _Server(config)
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve([listening]))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     stopping.cancel()
+    await serving
+
+
+def _listening(settings: Web) -> socket.socket:
+    """The pages' socket. Not uvicorn's: where a port is taken it ends the process, past everybody who would tidy up."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        await serving
-    except SystemExit as error:  # how uvicorn says that the port is taken
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
         raise OutsideError(
-            f"The pages cannot listen on {settings.host}:{settings.port}.",
-            "Is another program there? Set [web] port, or MAILER_WEB__PORT.",
+            f"The pages cannot listen on {settings.host}:{settings.port}"
+            + (": another program is there." if taken else f" ({os.strerror(error.errno) if error.errno else error})."),
+            "Set [web] port, or MAILER_WEB__PORT." if taken else "Set [web] host and port.",
         ) from error
 
 

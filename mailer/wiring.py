@@ -42,11 +42,12 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
 
 
 def make_database(settings: Settings) -> str:
-    """Makes the tables of a new deployment; returns the database's name, without a password."""
+    """Makes the tables of a new deployment; returns the database's name, without a password, or '' if it had them."""
     store = Store(config.database_url(settings))
     try:
+        fresh = upgrade.revision(store) is None
         upgrade.ensure(store)
-        return store.name
+        return store.name if fresh else ""
     finally:
         store.close()
 

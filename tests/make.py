@@ -32,8 +32,9 @@ KEYS = Keyring(signing=b"s" * 32, verifying=(), suppression=b"u" * 32)
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)  # a Tuesday, two days before the slot below goes out
 SLOT = "1405-W36"
 
-# A test that asks for `store` or `app` runs on both databases; with this mark it runs on SQLite alone.
+# A test that asks for `store` or `app` runs on both databases; with one of these marks, on one.
 only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+only_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 
 
 @dataclass
@@ -259,14 +260,16 @@ def under_way(store: Store, key: str = SLOT, *, now: datetime = NOW) -> Issue:
 # --- the database ----------------------------------------------------------------------------------------------------
 def wipe(store: Store) -> None:
     """Empties every table; ids begin anew."""
+    numbered = [table.name for table in TABLES if "id" in table.columns]
+    statements = [f"DELETE FROM {table.name}" for table in reversed(TABLES)]
+    if store.sqlite:
+        statements.append("DELETE FROM sqlite_sequence")
+    else:
+        # Six times faster than TRUNCATE, which makes new files for every table and index.
+        statements += [f"ALTER SEQUENCE {name}_id_seq RESTART" for name in numbered]
 
     def work(tx: Connection) -> None:
-        if store.sqlite:
-            for table in reversed(TABLES):
-                tx.execute(table.delete())
-            tx.execute(text("DELETE FROM sqlite_sequence"))
-        else:
-            names = ", ".join(table.name for table in TABLES)
-            tx.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+        for statement in statements:
+            tx.execute(text(statement))
 
     store.write(work)

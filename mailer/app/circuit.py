@@ -20,6 +20,8 @@ class _Circuit:
     closed_at: float = 0.0  # monotonic time from which on the relay may be tried again
     since: float | None = None  # when the trouble began
     error: RelayDown | None = None
+    refused: bool = False  # it takes our connections, but not our sender
+    lines: int = 0  # open just now
 
 
 @dataclass
@@ -30,7 +32,8 @@ class Circuits:
     _of: dict[str, _Circuit] = field(default_factory=dict)
 
     async def connect(self, relays: Sequence[Relay]) -> tuple[str, Session]:
-        """A line to the first relay that takes us: its name and the session. RelayDown: none does."""
+        """A line to the first relay that takes us: its name and the session, to be ended with `part`. RelayDown: none
+        does."""
         last: RelayDown | None = None
         for relay in relays:
             circuit = self._of.setdefault(relay.name, _Circuit())
@@ -40,20 +43,38 @@ class Circuits:
             try:
                 session = await relay.connect()
             except RelayDown as error:
-                self._open(circuit, error)
                 last = error
+                # A relay that we talk with on other lines is not down: it takes fewer of them than we would like.
+                if not circuit.lines:
+                    self._open(circuit, error)
             else:
-                self._of[relay.name] = _Circuit()
+                circuit.lines += 1
+                if not circuit.refused:
+                    circuit.closed_at = 0.0  # others may have failed while we got through
                 return relay.name, session
         raise last or RelayDown("No relay is configured.", "Add one as [[smtp]].")
 
-    def fault(self, relay: str, reply: Reply) -> None:
-        """The relay refused *us* in the middle of a session (MAIL 5xx)."""
+    async def part(self, relay: str, session: Session) -> None:
+        """Ends a line."""
+        self._of[relay].lines -= 1
+        await session.close()
+
+    def well(self, relay: str) -> None:
+        """The relay dealt with a mail: whatever was wrong with it is over. A connection alone does not prove that."""
+        circuit = self._of[relay]
+        circuit.failures, circuit.closed_at, circuit.since = 0, 0.0, None
+        circuit.error, circuit.refused = None, False
+
+    def fault(self, relay: str, reply: Reply) -> RelayDown | None:
+        """The relay refused *us* in the middle of a session (MAIL 5xx). None: that was known already."""
         error = RelayDown(
             f"The relay {relay} refuses our sender at {reply.phase}: {reply.code} {reply.text}",
             "Check [newsletter] from, and whether this relay may be used for it.",
         )
-        self._open(self._of.setdefault(relay, _Circuit()), error)
+        circuit = self._of.setdefault(relay, _Circuit())
+        known, circuit.refused = circuit.refused, True
+        self._open(circuit, error)
+        return None if known else error
 
     def open(self, relay: str) -> bool:
         """Whether the relay is left alone just now."""

@@ -88,7 +88,7 @@ async def deliver(
             except RelayDown:
                 if not wait or circuits.down_s() + circuits.wait_s() > SOON.total_seconds():
                     raise
-                await _sleep(stop, circuits.wait_s())
+                await _sleep(stop, max(circuits.wait_s(), _IDLE_S))
                 continue
             await asyncio.to_thread(finish, app)
             due = await asyncio.to_thread(_next_step, app, issue, wait)

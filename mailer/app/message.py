@@ -5,7 +5,7 @@ from datetime import datetime
 from mailer import tokens
 from mailer.app.context import App
 from mailer.mail import headers, mime, slots, view
-from mailer.model import Delivery, DeliveryKind, Variant
+from mailer.model import Batch, Delivery, DeliveryKind, Variant
 
 INERT = "/unsubscribe/test"  # where the links of a test mail lead: to a page that knows nobody
 
@@ -35,6 +35,26 @@ def build(app: App, delivery: Delivery, variant: Variant, now: datetime) -> byte
     html = slots.fill(variant.html, values, "html")
     text = slots.fill(variant.text, values, "text")
     return mime.build(headers.block(fields), text, html, boundary)
+
+
+def trial(app: App, variant: Variant, now: datetime) -> None:
+    """Makes the mail of a variant for an invented reader. Raises what is wrong with the variant, or with the settings,
+    before any reader's delivery has to pay for it."""
+    reader = Delivery(
+        id=0,
+        key="issue.trial.0",
+        kind=DeliveryKind.ISSUE,
+        batch=Batch(0, 0),
+        address=app.sender[1],
+        name="",
+        subscriber_id=1,
+        issue_id=1,
+        variant_id=variant.id,
+        attempts=0,
+        losses=0,
+        first_reply_at=None,
+    )
+    build(app, reader, variant, now)
 
 
 def list_id(app: App) -> str:

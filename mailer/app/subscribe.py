@@ -12,9 +12,11 @@ from mailer import address, tokens
 from mailer.address import Address
 from mailer.app.context import App, local_day
 from mailer.errors import BadAddress, LeftBefore, NoSuchSubscriber
+from mailer.mail.text import clean
 from mailer.model import Event, EventKind, Method, Subscriber, SubscriberStatus
 from mailer.store import deliveries, subscribers
 
+LONGEST_NAME = 200  # characters
 CHUNK = 500  # rows of an import in one transaction
 
 
@@ -67,6 +69,7 @@ def _place(
     consent_at: datetime | None,
 ) -> str:
     """Puts one address on the list: "added", "updated" or "unchanged". LeftBefore: it must not be."""
+    name = clean(name)[:LONGEST_NAME]  # it stands in mails and tables: no line end, no sign that turns the direction
     now = app.now()
     hash_ = tokens.address_hash(app.keys, parsed.key)
     found = subscribers.find(tx, parsed.key)

@@ -4,20 +4,22 @@ A tick looks at what the store says and at what time it is; it remembers nothing
 it does no harm when another process has just taken it, and a missed tick is made up for by the next one.
 """
 
+import contextlib
 import logging
 from datetime import datetime, timedelta
 from functools import partial
 
 from mailer import week
 from mailer.app import compose, deliver, edit
+from mailer.app.alert import alert
 from mailer.app.context import App, get
-from mailer.errors import MailerError, OutsideError
+from mailer.errors import OutsideError, WrongState
 from mailer.model import Issue, IssueState, Slot
 from mailer.store import issues
 
 log = logging.getLogger(__name__)
 GRACE = timedelta(minutes=10)  # for an issue whose time was moved to the very end of max_late
-_MISSED_WEEKS = 60  # how far back slots are looked for that nobody was there to plan
+_MISSED_WEEKS = 60  # slots that nobody was there to plan, in one tick
 
 
 def tick(app: App) -> None:
@@ -30,19 +32,30 @@ def tick(app: App) -> None:
             _advance(app, issue, now)
         except OutsideError:
             raise
-        except MailerError as error:
+        except WrongState as error:
+            log.info("issue %s: another process, or a person, was faster: %s", issue.slot, error)
+        except Exception as error:
             # A template that cannot be rendered, say: held, so that editors see it, and the other issues go on.
-            log.error("issue %s: %s", issue.slot, error)
-            if issue.state is not IssueState.HELD:
-                edit.hold(app, issue.slot, f"cannot be made: {error}")
+            log.exception("issue %s cannot be made", issue.slot)
+            with contextlib.suppress(WrongState):
+                _hold(app, issue, f"cannot be made: {error}")
     deliver.finish(app)
+
+
+def _hold(app: App, issue: Issue, reason: str) -> None:
+    if issue.state is not IssueState.HELD:
+        edit.hold(app, issue.slot, reason)
+        alert(app, f"The issue {issue.slot} is held: {reason}", "Mend it, then run `mailer issue release`.")
 
 
 def _plan(app: App, now: datetime) -> None:
     """Rows for the slots that are in their draft window or just past their time, and for those that were missed."""
     schedule = app.settings.schedule
     newest = app.store.read(issues.newest)
-    for slot in (*_missed(app, newest, now), *week.around(now, app.settings.newsletter, schedule)):
+    missed = _missed(app, newest, now)
+    # More than one tick can take: first those, so that none between them and this week is left out.
+    near = () if len(missed) == _MISSED_WEEKS else week.around(now, app.settings.newsletter, schedule)
+    for slot in (*missed, *near):
         # The first issue is for a slot still to come, never for a week before the newsletter was set up.
         late = schedule.max_late if newest else timedelta(0)
         wanted = now <= slot.at + late or (newest is not None and slot.day > newest.day)

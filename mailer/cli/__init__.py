@@ -35,6 +35,15 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:
+            # click looks for similar names among the commands it has loaded, and we have loaded none.
+            raise click.exceptions.NoSuchCommand(error.command_name, possibilities=self.lazy, ctx=ctx) from None
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self.lazy.items()])
@@ -82,7 +91,7 @@ def run(words: Sequence[str]) -> int:
         result = cli.main(args=list(words), prog_name="mailer", standalone_mode=False)
     except click.ClickException as error:
         if as_json:
-            _say_json("usage", error.format_message(), "")
+            _say_json("usage_error", error.format_message(), "")
         else:
             error.show()
         return error.exit_code
@@ -92,8 +101,12 @@ def run(words: Sequence[str]) -> int:
     except MailerError as error:
         _say(error, as_json)
         return exit_code(error)
-    except BrokenPipeError:
-        return 0  # `mailer … | head`
+    except SystemExit:
+        return 0  # `mailer … | head`: so click and rich say that nobody reads any more; commands of ours never exit
+    except OSError as error:
+        # A file or folder that a command was told to write; what we read and what we store have errors of their own.
+        _say(OutsideError(_what_failed(error)), as_json)
+        return EXIT[OutsideError]
     except Exception as error:
         if as_json:
             _say_json("bug", f"{type(error).__name__}: {error}", "Please report it with what stands on stderr.")
@@ -107,6 +120,11 @@ def run(words: Sequence[str]) -> int:
 
 def exit_code(error: MailerError) -> int:
     return next(code for kind, code in EXIT.items() if isinstance(error, kind))
+
+
+def _what_failed(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else "The output cannot be written: "
+    return f"{where}{error.strerror or error}."
 
 
 def _say(error: MailerError, as_json: bool) -> None:

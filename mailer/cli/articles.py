@@ -24,9 +24,10 @@ def articles() -> None:
 @json_option
 @click.pass_obj
 def import_(path: Path, paths: tuple[Path, ...], url: str, published: str, source: str, as_json: bool) -> int:
-    """Store the articles of files: RSS, Atom or JSON Feed, JSONL, CSV, or the text of one page.
+    """Store the articles that files hold.
 
-    Importing the same file again changes nothing. A file that cannot be read does not stop the others.
+    A file is RSS, Atom or JSON Feed, JSONL or CSV (each perhaps gzipped), or the text of one page. Importing the same
+    file again changes nothing. A file that cannot be read does not stop the others.
     """
     total = {"added": 0, "updated": 0, "unchanged": 0}
     failed: list[UnreadableInput] = []
@@ -37,17 +38,20 @@ def import_(path: Path, paths: tuple[Path, ...], url: str, published: str, sourc
                 found = read.read(each.name, _bytes(each), url=url, published=published, source=source, zone=app.zone)
             except UnreadableInput as error:
                 failed.append(error)
-                click.echo(f"mailer: {error}", err=True)
                 continue
             kept = collect.keep(app, [(article, *identity.identify(article)) for article in found.articles])
-            notes += [f"{each.name}: {note}" for note in found.notes]
+            notes += found.notes
             total["added"] += kept.added
             total["updated"] += kept.updated
             total["unchanged"] += kept.unchanged
     for note in notes:
         click.echo(note, err=True)
+    if len(paths) == len(failed) == 1:
+        raise failed[0]
+    for failure in failed:
+        click.echo(f"mailer: {failure}", err=True)
     if len(failed) == len(paths):
-        raise failed[-1] if len(failed) == 1 else UnreadableInput(f"None of the {len(failed)} files could be read.")
+        raise UnreadableInput(f"None of the {len(failed)} files could be read.")
     if as_json:
         show({**total, "failed": [error.message for error in failed], "notes": notes})
     else:

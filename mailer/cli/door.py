@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,7 +25,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def slot_argument(function: F) -> F:
     """An optional SLOT; without it the newest issue is meant."""
-    return click.argument("slot", required=False)(function)
+    return click.argument("slot", required=False, callback=_given)(function)
+
+
+def _given(_context: click.Context, _parameter: click.Parameter, slot: str | None) -> str | None:
+    if slot == "":  # `mailer issue send "$SLOT"` with nothing in it must not send the newest issue
+        raise click.BadParameter("it is empty.")
+    return slot
 
 
 @contextmanager
@@ -79,5 +86,6 @@ def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     grid = Table(*headings, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
-    console = Console(soft_wrap=not os.isatty(1), width=None if os.isatty(1) else 200)
+    people = sys.stdout.isatty()
+    console = Console(soft_wrap=not people, width=None if people else 200)
     console.print(grid)

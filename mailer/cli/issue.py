@@ -9,7 +9,7 @@ from mailer.app import compose, deliver, edit, probe
 from mailer.app.context import App, find
 from mailer.cli import progress
 from mailer.cli.door import instant, json_option, local, opened, show, slot_argument, stamp, table
-from mailer.errors import WrongState
+from mailer.errors import RelayDown, WrongState
 from mailer.lifecycle import FINAL
 from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
 from mailer.signals import stop_on_signals
@@ -87,7 +87,10 @@ def _print_issue(app: App, found: Issue, *, why: bool = False) -> None:
 @json_option
 @click.pass_obj
 def draft(path: Path, slot: str | None, as_of: str | None, as_json: bool) -> None:
-    """Choose the stories of an issue: of SLOT, of the newest issue that is not final, or of the next slot."""
+    """Choose the stories of an issue, anew if it has some.
+
+    Of SLOT; or of the newest issue, if it is not final; or of the next slot without an issue.
+    """
     with opened(path) as app:
         found = compose.draft(app, slot, instant(as_of, app.zone, "--as-of"))
         show(_issue(found)) if as_json else _print_issue(app, found)
@@ -158,7 +161,10 @@ def explain(path: Path, slot: str | None, as_json: bool) -> None:
 def preview(
     path: Path, slot: str | None, html: Path | None, text: Path | None, eml: Path | None, open_: bool, as_json: bool
 ) -> None:
-    """The very bytes that would go out, to an invented reader; without options, the text part."""
+    """The very bytes that would go out, to an invented reader.
+
+    Without options, subject and text part are shown.
+    """
     with opened(path) as app:
         found = find(app, slot)
         mail = probe.preview(app, found)
@@ -227,7 +233,10 @@ _acting("cancel", edit.cancel, "End an issue; what is unsent is never sent.")
 @json_option
 @click.pass_obj
 def test(path: Path, emails: tuple[str, ...], slot: str | None, as_json: bool) -> int:
-    """Send one real mail of the issue to each of EMAILS: marked «آزمایشی», its own links inert, in no count."""
+    """Send one real mail of the issue to each of EMAILS.
+
+    It is marked «آزمایشی», its own links are inert, and it is in no count.
+    """
     with opened(path) as app:
         results = asyncio.run(probe.send_test(app, find(app, slot), emails))
     if as_json:
@@ -274,12 +283,21 @@ def _send_now(app: App, found: Issue, *, wait: bool, as_json: bool) -> int:
     if found.state is IssueState.DRAFT:
         found = compose.freeze(app, found)
     found = deliver.ready(app, found)
-    result = asyncio.run(_deliver(app, found, wait=wait, as_json=as_json))
+    try:
+        result = asyncio.run(_deliver(app, found, wait=wait))
+    except RelayDown as error:
+        # What an admin asks first when the relay fails in the middle: is anybody lost?
+        left = deliver.status(app, found)
+        waiting = sum(left.counts.values()) - progress.done(left)
+        raise RelayDown(
+            f"{error.message} Nothing is lost: {waiting} of {left.recipients} mails wait in the ledger.",
+            f"{error.fix} Then run the command again, or `mailer run`.",
+        ) from error
     show(_status(result)) if as_json else click.echo(progress.sentence(result))
-    return 0 if result.state in FINAL and result.state is IssueState.SENT else 5
+    return 0 if result.state is IssueState.SENT else 5
 
 
-async def _deliver(app: App, found: Issue, *, wait: bool, as_json: bool) -> IssueStatus:
+async def _deliver(app: App, found: Issue, *, wait: bool) -> IssueStatus:
     stop = asyncio.Event()
     stop_on_signals(stop)
     with progress.shown(found) as tell:

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import click
+
 from mailer.app.deliver import Progress
 from mailer.lifecycle import TERMINAL
 from mailer.model import DeliveryState, Issue, IssueStatus
@@ -12,9 +14,15 @@ from mailer.model import DeliveryState, Issue, IssueStatus
 
 def sentence(status: IssueStatus) -> str:
     """One line: the state and the counts that are not nought."""
+    if not status.recipients:
+        return f"{status.slot} is {status.state}; nobody was mailed."
     counts = [f"{count} {state}" for state, count in status.counts.items() if count]
     rate = f", {status.rate:g} mails a second" if status.rate else ""
-    return f"{status.slot} is {status.state}: {status.recipients} readers – {', '.join(counts) or 'none'}{rate}."
+    return f"{status.slot} is {status.state}: {_readers(status.recipients)} – {', '.join(counts)}{rate}."
+
+
+def _readers(count: int) -> str:
+    return "1 reader" if count == 1 else f"{count} readers"
 
 
 def done(status: IssueStatus) -> int:
@@ -40,4 +48,4 @@ def shown(issue: Issue) -> Iterator[Progress]:
 def _line(status: IssueStatus) -> None:
     counts = {str(state): status.counts[state] for state in DeliveryState if status.counts[state]}
     said = {"slot": status.slot, "done": done(status), "recipients": status.recipients, **counts, "rate": status.rate}
-    print(json.dumps(said), file=sys.stderr, flush=True)  # noqa: T201 - progress belongs on stderr
+    click.echo(json.dumps(said), err=True)

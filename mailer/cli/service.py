@@ -46,5 +46,7 @@ def health(path: Path, as_json: bool) -> None:
     except urllib.error.HTTPError as error:
         raise OutsideError(f"The service is not well: {error.read().decode(errors='replace').strip()}") from error
     except OSError as error:
-        raise OutsideError(f"The service does not answer at {url} ({error}).", "Is `mailer run` running?") from error
+        why = error.reason if isinstance(error, urllib.error.URLError) else error
+        said = why.strerror if isinstance(why, OSError) and why.strerror else why
+        raise OutsideError(f"The service does not answer at {url} ({said}).", "Is `mailer run` running?") from error
     show({"status": said}) if as_json else click.echo(said)

@@ -1,7 +1,11 @@
 """`mailer init`, `mailer config …`, `mailer db …`: what an admin does before and beside the weekly work."""
 
+import json
 import os
+import re
 import secrets
+import shlex
+import shutil
 from pathlib import Path
 
 import click
@@ -9,36 +13,45 @@ import click
 from mailer import config as settings_edge
 from mailer import wiring
 from mailer.cli.door import json_option, show
-from mailer.errors import WouldOverwrite
 from mailer.tokens import new_key_file
+
+_WITHOUT_TEMPLATES = re.compile(r"^# templates =.*$", re.MULTILINE)
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
 @json_option
 def init(folder: Path, as_json: bool) -> None:
-    """Make a new deployment in DIR (by default here): config.toml, secret.key and the database.
+    """Make a new deployment in DIR (by default here): config.toml, secret.key, templates/ to edit and the database.
 
-    Other files there stay as they are. A secret.key that is there is kept: replacing it would break every link.
+    Whatever is there already is kept as it is; replacing secret.key would break every link in mails that went out.
     """
-    made = make_deployment(folder, settings_edge.reference())
+    made = make_deployment(folder, settings_edge.reference(), templates=True)
     if as_json:
         show({"folder": str(folder.resolve()), "made": made})
         return
     for name in made:
         click.echo(f"made {folder / name}")
+    if "config.toml" not in made:
+        click.echo(f"kept {folder / 'config.toml'}")
     click.echo(f"\nNext: set name, from and base_url in {folder / 'config.toml'} and the relay in [[smtp]], then\n")
+    if folder.resolve() != Path.cwd():
+        click.echo(f"  cd {shlex.quote(str(folder))}")
     click.echo("  mailer config check\n  mailer subscribers import FILE\n  mailer articles import FILE\n  mailer run")
 
 
-def make_deployment(folder: Path, text: str) -> list[str]:
-    """Writes what is missing and returns the names; WouldOverwrite when there is a config.toml already."""
+def make_deployment(folder: Path, text: str, *, templates: bool = False) -> list[str]:
+    """Writes what is missing and returns the names. `templates`: the built-in ones are copied, to be edited."""
     config_file = folder / "config.toml"
-    if config_file.exists():
-        raise WouldOverwrite(f"{config_file} is there already.", "Name another folder, or remove that file first.")
     folder.mkdir(parents=True, exist_ok=True)
-    made = ["config.toml"]
-    config_file.write_text(text, encoding="utf-8")
+    made = []
+    if templates and not (folder / "templates").exists():
+        shutil.copytree(wiring.templates_folder(), folder / "templates")
+        text = _WITHOUT_TEMPLATES.sub('templates = "templates"', text)
+        made.append("templates")
+    if not config_file.exists():
+        config_file.write_text(text, encoding="utf-8")
+        made.append("config.toml")
     settings = settings_edge.load(config_file, {})
     key_file = settings.path(settings.keys.file)
     if not key_file.exists():
@@ -46,7 +59,7 @@ def make_deployment(folder: Path, text: str) -> list[str]:
         with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
             out.write(new_key_file(secrets.token_bytes))
         made.append(str(settings.keys.file))
-    return [*made, wiring.make_database(settings)]
+    return [*made, *filter(None, [wiring.make_database(settings)])]
 
 
 @click.group()
@@ -78,11 +91,18 @@ def show_(path: Path, as_json: bool) -> None:
     for section, values in shown.items():
         for part in values if isinstance(values, list) else [values]:
             if not isinstance(part, dict):
-                click.echo(f"{section} = {part}")
+                click.echo(f"{section} = {_written(part)}")
                 continue
             click.echo(f"[{section}]")
             for name, value in part.items():
-                click.echo(f"  {name} = {value}")
+                click.echo(f"  {name} = {_written(value)}")
+
+
+def _written(value: object) -> str:
+    """A value as the file spells it, as nearly as a line can."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_written(name)} = {_written(each)}" for name, each in value.items()) + "}"
+    return "(not set)" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 @click.group()

@@ -54,7 +54,7 @@ def add(path: Path, email: str, name: str, sections: tuple[str, ...], as_json: b
 
 
 @subscribers.command("import")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path))
 @json_option
 @click.pass_obj
 def import_(path: Path, file: Path, as_json: bool) -> int:
@@ -114,7 +114,10 @@ def show_(path: Path, email: str, as_json: bool) -> None:
             deliveries = [{**mail, "finished_at": stamp(mail["finished_at"])} for mail in mails]
             show({**_brief(who), "events": [_event(event) for event in events], "deliveries": deliveries})
             return
-        click.echo(f"{who.address}  {who.name}\n{who.status} since {local(app, who.created_at)}, from {who.source}")
+        click.echo(
+            f"{who.address}  {who.name}".rstrip()
+            + f"\n{who.status} since {local(app, who.created_at)}, from {who.source}"
+        )
         for event in events:
             words = filter(None, (event.kind, event.method, event.slot, event.reason))
             click.echo(f"  {local(app, event.at)}  {' · '.join(words)}")

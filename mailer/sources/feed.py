@@ -64,6 +64,8 @@ def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
             articles.append(article)
         else:
             notes.append(f"{name}: item {number} ({article.url or 'without a link'}) has no title and was left out.")
+    if damage and not articles:
+        return _nothing(name, parsed.version, damage)
     return Found(tuple(articles), tuple(notes))
 
 

@@ -30,7 +30,7 @@ def merge(tx: Connection, found: Iterable[tuple[FoundArticle, str, str]], now: d
     """Stores articles, each with its identity and its canonical link ('' for none)."""
     added = updated = unchanged = 0
     for article, identity, link_key in found:
-        row = _known(tx, identity, link_key)
+        row = _known(tx, article.guid, identity, link_key)
         if row is None:
             tx.execute(insert(articles).values(_fresh(article, identity, link_key, now)))
             added += 1
@@ -44,14 +44,14 @@ def merge(tx: Connection, found: Iterable[tuple[FoundArticle, str, str]], now: d
     return Merged(added, updated, unchanged)
 
 
-def _known(tx: Connection, identity: str, link_key: str) -> Row[Any] | None:
+def _known(tx: Connection, guid: str, identity: str, link_key: str) -> Row[Any] | None:
     row = tx.execute(select(articles).where(articles.c.identity == identity)).first()
     if row is None and link_key:
         # The same item may come once with a guid and once without; two different guids stay two items, because some
         # feeds give every item the same link.
         query = select(articles).where(articles.c.link_key == link_key).order_by(articles.c.id)
         if identity.startswith("guid:"):
-            query = query.where(articles.c.guid == "")
+            query = query.where(articles.c.guid.in_(("", guid)))  # it may have got this guid after its identity
         row = tx.execute(query.limit(1)).first()
     return row
 

@@ -21,17 +21,21 @@ from mailer.errors import StoreUnavailable
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 BUSY_MS = 5000  # how long a writer waits for another process's transaction
+_TRIES = 5  # of a transaction that lost against another one
+_LOST = ("40001", "40P01")  # PostgreSQL: could not serialize, deadlock; nothing was done, and again it may work
 
 
 class Store:
     """A database of the given URL. `write` and `read` run a function in one transaction; both may be called from any
-    thread, and raise StoreUnavailable when the database fails us."""
+    thread, and raise StoreUnavailable when the database fails us. `busy_ms`: how long SQLite waits for a lock.
 
-    def __init__(self, url: str) -> None:
+    Writing work may be run again, when its transaction lost against another one and was undone."""
+
+    def __init__(self, url: str, *, busy_ms: int = BUSY_MS) -> None:
         self.url: URL = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
-        self._writer = _engine(self.url, "BEGIN IMMEDIATE")
-        self._reader = _engine(self.url, "BEGIN") if self.sqlite else self._writer
+        self._writer = _engine(self.url, "BEGIN IMMEDIATE", busy_ms)
+        self._reader = _engine(self.url, "BEGIN", busy_ms) if self.sqlite else self._writer
         self._thread = ThreadPoolExecutor(1, "store-writer")
         self._ident = 0
 
@@ -54,7 +58,7 @@ class Store:
         return self.submit(work, snapshot=snapshot).result()
 
     def read(self, work: Work[T]) -> T:
-        with self._plain(self._reader), self._reader.begin() as tx:
+        with plainly(self.url), self._reader.begin() as tx:
             return work(tx)
 
     def close(self) -> None:
@@ -67,33 +71,44 @@ class Store:
         engine = self._writer
         if snapshot and not self.sqlite:
             engine = engine.execution_options(isolation_level="REPEATABLE READ")
-        with self._plain(engine), engine.begin() as tx:
-            return work(tx)
-
-    @contextmanager
-    def _plain(self, engine: Engine) -> Iterator[None]:
-        """Turns what the driver says into one sentence for a person."""
-        try:
-            yield
-        except (exc.OperationalError, exc.InternalError) as error:
-            raise unavailable(self.url, error) from error
-        except exc.DatabaseError as error:
-            # Everything else is a bug of ours, but for a file that is no database at all.
-            if "not a database" in str(error) or "malformed" in str(error):
-                raise unavailable(self.url, error) from error
-            raise
+        with plainly(self.url):
+            for _ in range(_TRIES - 1):
+                try:
+                    with engine.begin() as tx:
+                        return work(tx)
+                except exc.OperationalError as error:
+                    if getattr(error.orig, "sqlstate", None) not in _LOST:
+                        raise
+            with engine.begin() as tx:
+                return work(tx)
 
 
-def _engine(url: URL, begin: str) -> Engine:
+@contextmanager
+def plainly(url: URL) -> Iterator[None]:
+    """Turns what the driver says into one sentence for a person."""
+    try:
+        yield
+    except (exc.OperationalError, exc.InternalError, exc.TimeoutError) as error:
+        raise unavailable(url, error) from error
+    except exc.DatabaseError as error:
+        # Everything else is a bug of ours, but for a file that is no database at all.
+        if "not a database" in str(error) or "malformed" in str(error):
+            raise unavailable(url, error) from error
+        raise
+
+
+def _engine(url: URL, begin: str, busy_ms: int) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, pool_size=10)
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000})
+        # A server that does not answer at all would be waited for for minutes.
+        patience = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
+        return create_engine(url, pool_pre_ping=True, pool_size=10, connect_args=patience)
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": busy_ms / 1000})
 
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves: the module's own guesses break transactional DDL
         cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        cursor.execute(f"PRAGMA busy_timeout={busy_ms}")
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")  # an outcome lost in a power cut is a mail sent twice
         cursor.execute("PRAGMA foreign_keys=ON")
@@ -123,7 +138,8 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
     (r"unable to open", "cannot be opened", "Check that its folder exists and may be written to."),
     (r"not a database|malformed", "is damaged, or is no SQLite database", "Restore a backup, or name another file."),
     (
-        r"Connection refused|could not connect|connection failed|connection to server",
+        r"Connection refused|could not connect|connection failed|connection to server|connection timeout"
+        r"|terminating connection|closed the connection|connection is lost|shutting down|starting up",
         "cannot be reached",
         "Start it, or mend [database] url.",
     ),

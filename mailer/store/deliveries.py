@@ -222,15 +222,18 @@ _HELD = exists().where(
     batches.c.lease_until > bindparam("b_now"),
 )
 _RUNNING = exists().where(issues.c.id == deliveries.c.issue_id, issues.c.state == IssueState.SENDING)
-_WANTED = (
-    exists()
+_WANTED = exists(
+    select(subscribers.c.id)
     .where(subscribers.c.id == deliveries.c.subscriber_id, subscribers.c.status == SubscriberStatus.ACTIVE)
     .where(~exists().where(suppressions.c.hash == subscribers.c.address_hash))
+    # Whoever leaves just now has to wait until the intent is committed: once they are answered, nothing begins.
+    .with_for_update(read=True, of=subscribers)
 )
 _INTEND = (
     update(deliveries)
     .where(
         deliveries.c.id == bindparam("b_id"),
+        deliveries.c.batch_id == bindparam("b_batch"),
         deliveries.c.state == DeliveryState.QUEUED,
         _HELD,
         # The last look: whoever left, or was suppressed, after the freeze gets nothing; nor does anybody when the
@@ -279,7 +282,9 @@ def hindrance(tx: Connection, delivery: Delivery, now: datetime) -> Skip | None:
 def mark(tx: Connection, marked: Mark, *, from_: DeliveryState = DeliveryState.SENDING) -> bool:
     """Writes an outcome; False: the claim was lost meanwhile, and the row is another process's."""
     batch = marked.delivery.batch
-    held = exists().where(batches.c.id == batch.id, batches.c.fence == batch.fence)
+    held = exists().where(
+        batches.c.id == deliveries.c.batch_id, batches.c.id == batch.id, batches.c.fence == batch.fence
+    )
     statement = update(deliveries).where(deliveries.c.id == marked.delivery.id, deliveries.c.state == from_, held)
     return tx.execute(statement.values(**marked.values)).rowcount == 1
 

@@ -314,10 +314,15 @@ deliveries = Table(  # the ledger
     _one_of("kind", DeliveryKind),
     _one_of("state", DeliveryState),
     CheckConstraint(
-        " OR ".join(f"(state = '{state}' AND reason IN ({_words(words)}))" for state, words in _REASONS.items())
+        # IS NOT NULL has to be said: a check that comes out as NULL is passed.
+        " OR ".join(
+            f"(state = '{state}' AND reason IS NOT NULL AND reason IN ({_words(words)}))"
+            for state, words in _REASONS.items()
+        )
         + f" OR (state NOT IN ({_words(_REASONS)}) AND reason IS NULL)",
         name="reason",
     ),
+    CheckConstraint("state NOT IN ('queued', 'sending') OR batch_id IS NOT NULL", name="batch_id"),  # or none finds it
     CheckConstraint("(state = 'deferred') = (due_at IS NOT NULL)", name="due_at"),
     CheckConstraint("(subscriber_id IS NULL) = (recipient IS NOT NULL)", name="recipient"),
     UniqueConstraint("issue_id", "subscriber_id"),

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, event, inspect, text
-from sqlalchemy.exc import OperationalError
 
 from mailer.errors import StoreOutdated
-from mailer.store.database import BUSY_MS, Store, unavailable
+from mailer.store.database import BUSY_MS, Store, plainly
 
 HEAD = "0001"  # the newest file in migrations/versions; a test compares
 _FOLDER = Path(__file__).parent / "migrations"
@@ -58,7 +57,7 @@ def upgrade(store: Store) -> str:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     try:
-        with engine.begin() as connection:
+        with plainly(store.url), engine.begin() as connection:
             if not store.sqlite:
                 # Two processes may start at once on an empty database: the second waits here, then finds all done.
                 connection.execute(text("SELECT pg_advisory_xact_lock(5150112)"))
@@ -70,8 +69,6 @@ def upgrade(store: Store) -> str:
                     raise StoreOutdated(
                         f"The upgrade would leave {len(broken)} rows without their parent; nothing was changed."
                     )
-    except OperationalError as error:
-        raise unavailable(store.url, error) from error
     finally:
         engine.dispose()
     return HEAD

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
@@ -56,16 +57,21 @@ def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> 
         Route("/archive", pages.archive),
         Route("/archive/{slot}", pages.issue),
         Route("/static/page.css", pages.stylesheet),
-        Mount("/media", StaticFiles(directory=app.settings.folder / "media", check_dir=False)),
+        Mount("/media", _Media(directory=app.settings.folder / "media", check_dir=False)),
         Route("/healthz", pages.alive),
         Route("/readyz", pages.ready),
     ]
     starlette = Starlette(
         routes=routes,
-        exception_handlers={MailerError: pages.failed, 404: pages.missing, 405: pages.missing, Exception: pages.broken},
+        exception_handlers={MailerError: pages.failed, HTTPException: pages.missing, Exception: pages.broken},
     )
     starlette.router.redirect_slashes = False
     return Headers(starlette)  # around everything, so that the page of a bug carries them as well
+
+
+class _Media(StaticFiles):
+    async def check_config(self) -> None:
+        """Nothing: a folder that is not there holds no picture, which is a 404 and no bug of ours."""
 
 
 class Pages:

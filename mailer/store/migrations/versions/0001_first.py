@@ -247,13 +247,16 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("(state = 'deferred') = (due_at IS NOT NULL)", name=op.f("ck_deliveries_due_at")),
         sa.CheckConstraint(
-            "(state = 'rejected' AND reason IN ('hard', 'soft', 'block', 'other')) OR (state = 'skipped' AND reason IN ('unsubscribed', 'suppressed', 'paused', 'cancelled')) OR (state = 'expired' AND reason IN ('gave_up', 'superseded')) OR (state NOT IN ('rejected', 'skipped', 'expired') AND reason IS NULL)",
+            "(state = 'rejected' AND reason IS NOT NULL AND reason IN ('hard', 'soft', 'block', 'other')) OR (state = 'skipped' AND reason IS NOT NULL AND reason IN ('unsubscribed', 'suppressed', 'paused', 'cancelled')) OR (state = 'expired' AND reason IS NOT NULL AND reason IN ('gave_up', 'superseded')) OR (state NOT IN ('rejected', 'skipped', 'expired') AND reason IS NULL)",
             name=op.f("ck_deliveries_reason"),
         ),
         sa.CheckConstraint("kind IN ('issue', 'confirmation', 'test', 'notice')", name=op.f("ck_deliveries_kind")),
         sa.CheckConstraint(
             "state IN ('queued', 'sending', 'accepted', 'deferred', 'rejected', 'unknown', 'skipped', 'expired')",
             name=op.f("ck_deliveries_state"),
+        ),
+        sa.CheckConstraint(
+            "state NOT IN ('queued', 'sending') OR batch_id IS NOT NULL", name=op.f("ck_deliveries_batch_id")
         ),
         sa.CheckConstraint("(subscriber_id IS NULL) = (recipient IS NOT NULL)", name=op.f("ck_deliveries_recipient")),
         sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("fk_deliveries_batch_id")),

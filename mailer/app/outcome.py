@@ -1,0 +1,122 @@
+"""What is written into the ledger when the fate of a mail is known: the row, its reader, and its issue's end.
+
+What a reply means is decided in `delivery`; this room hands nothing to a relay.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from mailer.delivery import Change
+from mailer.model import (
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    EventKind,
+    Expiry,
+    IssueState,
+    Method,
+    Skip,
+    SubscriberStatus,
+)
+from mailer.store import deliveries, issues, subscribers
+from mailer.store.deliveries import WAITING, Mark
+
+_STARTED = (IssueState.SENDING, IssueState.PAUSED, IssueState.SENT, IssueState.PARTIAL)
+
+
+def mark(job: Delivery, change: Change, relay: str, now: datetime) -> Mark:
+    """A change in the words of the ledger; the delivery in it carries the new counts, for the next try."""
+    after = replace(
+        job,
+        attempts=change.attempts,
+        losses=change.losses,
+        unknowns=change.unknowns,
+        first_reply_at=change.first_reply_at,
+    )
+    return Mark(after, {**columns(change, now), "relay": relay})
+
+
+def columns(change: Change, now: datetime) -> dict[str, object]:
+    """The columns of a row that a change sets."""
+    ended = change.state not in (DeliveryState.QUEUED, DeliveryState.DEFERRED, DeliveryState.SENDING)
+    values: dict[str, object] = {
+        "state": change.state,
+        "reason": change.reason,
+        "due_at": change.due_at,
+        "attempts": change.attempts,
+        "losses": change.losses,
+        "unknowns": change.unknowns,
+        "first_reply_at": change.first_reply_at,
+        "code": change.code,
+        "enhanced": change.enhanced,
+        "reply": change.reply_text,
+        "finished_at": now if ended else None,
+    }
+    if change.state is DeliveryState.DEFERRED:
+        values["batch_id"] = None  # it gets a new batch when it is due
+    return values
+
+
+def write(tx: Connection, marked: Mark, now: datetime) -> DeliveryState | None:
+    """Writes an outcome, and what it means for the reader. The state the delivery is in after it; None: the claim was
+    lost meanwhile, and nothing was written."""
+    job, values = marked.delivery, marked.values
+    end = over(tx, job.issue_id) if job.kind is DeliveryKind.ISSUE and values["state"] in WAITING else None
+    if end and job.unknowns:
+        # The reader may have this mail: it must not be counted among those that were never sent.
+        values = {**values, "state": DeliveryState.UNKNOWN, "due_at": None, "finished_at": now}
+    if not deliveries.mark(tx, Mark(job, values)):
+        return None
+    if values["state"] is DeliveryState.REJECTED:
+        _bounced(tx, job, values, now)
+    if end and job.issue_id is not None:
+        deliveries.end_waiting(tx, job.issue_id, *end, now)
+        return DeliveryState.UNKNOWN if job.unknowns else end[0]
+    return DeliveryState(str(values["state"]))
+
+
+def over(tx: Connection, issue_id: int | None) -> tuple[DeliveryState, Skip | Expiry] | None:
+    """How the deliveries of an issue end that was cancelled, or followed by a newer one, while mails of it were on
+    their way: those that come back must not wait for another try. None: it runs."""
+    issue = issues.get(tx, issue_id) if issue_id is not None else None
+    if issue is None:
+        return None
+    if issue.state is IssueState.CANCELLED:
+        return DeliveryState.SKIPPED, Skip.CANCELLED
+    newest = next(iter(issues.listing(tx, states=_STARTED, limit=1)), None)
+    if newest and newest.day > issue.day:
+        return DeliveryState.EXPIRED, Expiry.SUPERSEDED
+    return None
+
+
+def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool:
+    """Ends what a dead process left of an issue that is over; `jobs` are the queued mails of one batch of it."""
+    issue_id = jobs[0].issue_id
+    end = over(tx, issue_id) if jobs[0].kind is DeliveryKind.ISSUE else None
+    if end is None or issue_id is None:
+        return False
+    for job in jobs:
+        if job.unknowns:
+            unknown = {"state": DeliveryState.UNKNOWN, "finished_at": now}
+            deliveries.mark(tx, Mark(job, unknown), from_=DeliveryState.QUEUED)
+    deliveries.end_waiting(tx, issue_id, *end, now)
+    return True
+
+
+def _bounced(tx: Connection, job: Delivery, values: Mapping[str, object], now: datetime) -> None:
+    """A dead address is mailed no more; every other refusal costs the subscriber nothing."""
+    if values["reason"] != "hard" or job.subscriber_id is None:
+        return
+    if subscribers.move(tx, job.subscriber_id, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)):
+        subscribers.record(
+            tx,
+            job.subscriber_id,
+            EventKind.BOUNCED,
+            at=now,
+            method=Method.BOUNCE,
+            issue_id=job.issue_id,
+            reason=str(values["reply"] or "")[:200],
+        )

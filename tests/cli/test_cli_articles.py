@@ -1,0 +1,132 @@
+"""`mailer articles …`: bad files above all."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from admin import Deployment, articles_file, deployment
+
+RSS = (
+    '<?xml version="1.0"?><rss version="2.0"><channel><title>نمونه</title><link>https://iran.example/</link>'
+    "<item><title>خبر یک</title><link>https://iran.example/news/100001</link>"
+    "<pubDate>Mon, 23 Nov 2026 10:00:00 +0330</pubDate></item></channel></rss>"
+)
+PAGE = "<!doctype html><html><head><title>404</title></head><body>یافت نشد</body></html>"
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return deployment(tmp_path_factory.mktemp("articles"))
+
+
+def write(here: Deployment, content: str | bytes, name: str) -> str:
+    path = here.folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
+def test_import_list_show(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    file = str(articles_file(tmp_path, 4))
+    done = here.json("articles", "import", file)
+    assert done == {"added": 4, "updated": 0, "unchanged": 0, "failed": [], "notes": []}
+    before = here.json("articles", "list")
+    assert here.json("articles", "import", file)["unchanged"] == 4
+    assert here.json("articles", "list") == before
+    assert [each["title"][-1] for each in before] == ["0", "1", "2", "3"], "the newest first"
+    shown = here.json("articles", "show", str(before[0]["id"]))
+    assert shown["url"] == "https://iran.example/news/100001"
+    assert shown["identity"].startswith("link:")
+    text = here.call("articles", "show", str(before[0]["id"])).out
+    assert shown["title"] in text
+    assert len(here.json("articles", "list", "--limit", "1")) == 1
+    assert here.json("articles", "list", "--until", "2020-01-01") == []
+    assert here.call("articles", "list", "--since", "نه").code == 2
+    missing = here.call("articles", "show", "99", "--json")
+    assert (missing.code, missing.error["code"]) == (3, "no_such_article")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("empty.xml", b"", "empty"),
+        ("blank.xml", b" \n\r\n", "empty"),
+        ("page.xml", PAGE.encode(), "HTML page, not a feed"),
+        ("cut.xml", RSS[:150].encode(), "broken XML"),
+        ("words.xml", "این خوراک نیست".encode(), "not XML"),
+        ("broken.jsonl", b'{"title": "x"', "JSON"),
+        ("archive.zip", b"PK\x03\x04" + b"\0" * 50, "ZIP"),
+        ("cut.jsonl.gz", gzip.compress(b'{"title": "x"}' * 50)[:30], "gzip"),
+        ("binary.txt", b"\x00\x01\x02" * 50, "not text"),
+    ],
+)
+def test_a_bad_file(here: Deployment, name: str, content: bytes, said: str) -> None:
+    before = here.json("articles", "list")
+    file = write(here, content, name)
+    answer = here.call("articles", "import", file)
+    assert answer.code == 3, answer
+    assert said in answer.err
+    assert name in answer.err
+    assert answer.err.count("\n") == 1, "said once"
+    document = here.call("articles", "import", file, "--json")
+    assert (document.code, document.error["code"]) == (3, "unreadable_input")
+    assert here.json("articles", "list") == before
+
+
+def test_a_bad_file_does_not_stop_the_good_ones(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    good, bad = write(here, RSS, "good.xml"), write(here, PAGE, "bad.xml")
+    answer = here.call("articles", "import", bad, good, str(tmp_path / "none.xml"), "--json")
+    assert answer.code == 5
+    assert answer.json["added"] == 1
+    assert [sentence.split(":")[0] for sentence in answer.json["failed"]] == ["bad.xml", str(tmp_path / "none.xml")]
+    assert answer.err.count("bad.xml") == 1
+    all_bad = here.call("articles", "import", bad, str(tmp_path / "none.xml"))
+    assert all_bad.code == 3
+    assert all_bad.err.rstrip().endswith("None of the 2 files could be read.")
+
+
+def test_a_feed_that_is_cut_off_gives_what_was_whole(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    answer = here.call("articles", "import", write(here, RSS[:-40], "cut.xml"), "--json")
+    assert answer.code in (0, 3)
+    if answer.code == 0:
+        assert answer.json["added"] == 1
+        assert answer.json["notes"]
+        assert answer.err.count("cut.xml: cut.xml") == 0
+
+
+def test_a_feed_without_items_is_quiet(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    head, _, rest = RSS.partition("<item>")
+    answer = here.call("articles", "import", write(here, head + rest.partition("</item>")[2], "quiet.xml"), "--json")
+    assert (answer.code, answer.json["added"]) == (0, 0)
+
+
+def test_the_text_of_a_page_with_its_address(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    text = "سیاسی / مجلس\n\nگشایش کتابخانهٔ تازه در شیراز\n\n" + "این کتابخانه پس از سه سال ساخت گشوده شد. " * 8
+    file = write(here, text, "page.txt")
+    day = "2026-11-23T10:00"
+    done = here.json("articles", "import", file, "--url", "https://iran.example/news/200001", "--published", day)
+    assert done["added"] == 1
+    (article,) = here.json("articles", "list")
+    assert article["url"] == "https://iran.example/news/200001"
+    assert article["dated"] == "2026-11-23T06:30:00Z"
+    for wrong in (("--url", "ftp://x"), ("--published", "gestern")):
+        assert here.call("articles", "import", file, *wrong).code == 2
+
+
+TITLES = ("=?utf-8?b?eAp5?= خبر", "یک\r\nBcc: evil@example.org", "دو \u202e سه", "\x1b[31mچهار", "{{ 7*7 }}{% x %}")
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_a_title_cannot_do_anything(tmp_path: Path, title: str) -> None:
+    here = deployment(tmp_path)
+    line = json.dumps({"title": title, "url": "https://iran.example/news/300001"})
+    here.json("articles", "import", write(here, line, "one.jsonl"))
+    (article,) = here.json("articles", "list")
+    assert set(article["title"]) & set("\r\n\x1b\u202e") == set()
+    for words in (("list",), ("show", str(article["id"]))):
+        assert set(here.call("articles", *words).out) & set("\r\x1b\u202e") == set()

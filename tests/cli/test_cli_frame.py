@@ -1,0 +1,178 @@
+"""What all commands have in common: help, exit codes, one JSON document, and a start that costs little."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from admin import Deployment, articles_file, call, deployment, environ, program
+
+from mailer.cli import cli
+
+# Words that make a command's arguments complete, where it needs some.
+WORDS = {
+    "subscribers add": ("a@example.org",),
+    "subscribers import": ("nobody.csv",),
+    "subscribers show": ("a@example.org",),
+    "subscribers unsubscribe": ("a@example.org",),
+    "articles import": ("nothing.xml",),
+    "articles show": ("1",),
+    "issue test": ("a@example.org",),
+}
+NOT_ON_A_CONFIG = ("demo", "init")  # they make one
+
+
+def commands(group: click.Group = cli, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command below a group: its words and itself."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*before, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*before, name))
+
+
+ALL = list(commands())
+LEAVES = [(words, command) for words, command in ALL if not isinstance(command, click.Group)]
+WITH_JSON = [words for words, command in LEAVES if any("--json" in option.opts for option in command.params)]
+
+
+def test_every_command_of_the_contract_is_here() -> None:
+    there = {" ".join(words) for words, _ in LEAVES}
+    issue = "draft list show explain preview hold release approve pause resume cancel test send status"
+    wanted = {"demo", "init", "run", "health", "unsubscribes", "config check", "config show", "db upgrade"}
+    wanted |= {f"issue {name}" for name in issue.split()}
+    wanted |= {f"subscribers {name}" for name in ("add", "import", "list", "show", "unsubscribe")}
+    wanted |= {f"articles {name}" for name in ("import", "list", "show")}
+    assert wanted <= there
+
+
+@pytest.mark.parametrize("words", [words for words, _ in ALL], ids=" ".join)
+def test_every_command_has_help(words: tuple[str, ...]) -> None:
+    answer = call(*words, "--help")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith(f"Usage: mailer {' '.join(words)}")
+    assert call(*words, "-h").out == answer.out
+
+
+@pytest.mark.parametrize(("words", "command"), ALL, ids=lambda each: " ".join(each) if isinstance(each, tuple) else "")
+def test_every_option_says_what_it_does_and_every_line_of_help_is_whole(
+    words: tuple[str, ...], command: click.Command
+) -> None:
+    silent = [option.name for option in command.params if isinstance(option, click.Option) and not option.help]
+    assert set(silent) <= {"limit"}, words
+    if len(words) > 1:  # the first list has lines of its own
+        assert not command.get_short_help_str(limit=85).endswith("..."), "the line in the list of commands is cut off"
+
+
+def test_the_list_of_commands_says_what_their_own_help_says() -> None:
+    top = call("--help").out
+    for words, command in ALL:
+        if len(words) == 1:
+            assert words[0] in top
+            assert command.help
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(("isue",), "issue"), (("issue", "prewiew"), "preview"), (("subscriber", "add"), "subscribers")],
+)
+def test_did_you_mean(words: tuple[str, ...], meant: str) -> None:
+    answer = call(*words)
+    assert answer.code == 2
+    assert "Did you mean" in answer.err
+    assert f"'{meant}'" in answer.err
+    assert call(*words, "--json").error["code"] == "usage_error"
+
+
+def test_an_unknown_option_is_told_with_the_one_that_is_meant() -> None:
+    answer = call("issue", "send", "--nwo")
+    assert answer.code == 2
+    assert "--now" in answer.err
+
+
+def test_only_the_service_itself_has_no_json() -> None:
+    assert {" ".join(words) for words, _ in LEAVES} - {" ".join(words) for words in WITH_JSON} == {"run"}
+
+
+@pytest.mark.parametrize("words", WITH_JSON, ids=" ".join)
+def test_json_holds_for_errors_too(words: tuple[str, ...], tmp_path: Path) -> None:
+    if words[0] in NOT_ON_A_CONFIG:
+        (tmp_path / "config.toml").write_text("", "utf-8")
+        demo = words == ("demo",)
+        more = ("--once", "--out", str(tmp_path)) if demo else (str(tmp_path / "config.toml" / "deeper"),)
+        answer, code = call(*words, *more, "--json"), 3 if demo else 4
+    else:
+        missing = str(tmp_path / "config.toml")
+        answer, code = call("--config", missing, *words, *WORDS.get(" ".join(words), ()), "--json"), 2
+    assert answer.code == code
+    assert set(answer.error) == {"code", "message", "fix"}
+    assert answer.error["message"]
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("words", [words for words in WITH_JSON if words != ("demo",)], ids=" ".join)
+def test_words_that_nobody_knows_are_one_json_error(words: tuple[str, ...]) -> None:
+    answer = call(*words, "--no-such-option", "--json")
+    assert (answer.code, answer.error["code"]) == (2, "usage_error")
+
+
+@pytest.mark.slow
+def test_help_imports_no_heavy_part() -> None:
+    # -X importtime names every module as it is imported.
+    found = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "mailer", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environ(),
+    )
+    imported = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in found.stderr.splitlines() if "|" in line}
+    heavy = {"sqlalchemy", "alembic", "jinja2", "asyncio", "starlette", "uvicorn", "rich", "pydantic", "aiosmtplib"}
+    assert "click" in imported
+    assert imported & heavy == set()
+    assert "Commands:" in found.stdout
+
+
+@pytest.fixture(scope="module")
+def stocked(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """A deployment with more articles than a pipe holds."""
+    folder = tmp_path_factory.mktemp("stocked")
+    made = deployment(folder)
+    assert made.call("articles", "import", str(articles_file(folder, 600))).code == 0
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("--json",), ()])
+def test_a_reader_that_goes_away_is_no_error(stocked: Deployment, words: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "mailer", "--config", stocked.config, "articles", "list", "--limit", "600", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ()) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert (process.wait(20), process.stderr.read()) == (0, b"")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_output_that_cannot_be_written_is_told(stocked: Deployment) -> None:
+    with open(os.devnull.replace("null", "full"), "w") as full:  # noqa: PTH123 - a device
+        answer = stocked.program("articles", "list", capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert answer.returncode == 4
+    assert answer.stderr == "mailer: The output cannot be written: No space left on device.\n"
+
+
+@pytest.mark.slow
+def test_the_program_answers_as_the_process_does(stocked: Deployment) -> None:
+    found = stocked.program("articles", "list", "--json")
+    assert (found.returncode, found.stderr) == (0, "")
+    assert json.loads(found.stdout) == stocked.json("articles", "list")
+    assert program("--version").stdout.startswith("mailer ")
+    assert program("--config", "/nowhere/config.toml", "issue", "show").returncode == 2

@@ -1,0 +1,207 @@
+"""`mailer issue …`: the shapes other tools rely on, what is refused, and a relay that is not there."""
+
+import email
+import email.policy
+import json
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from admin import deployment, drafted
+
+from mailer.demo.inbox import Inbox
+from mailer.model import DeliveryState
+
+STATUS = ["slot", "state", "recipients", *map(str, DeliveryState)]
+ACTING = ("hold", "release", "approve", "pause", "resume", "cancel")
+
+
+def parsed(raw: bytes) -> EmailMessage:
+    found = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(found, EmailMessage)
+    return found
+
+
+def test_no_issue_yet(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    for verb in ("show", "explain", "preview", "send", "status", *ACTING):
+        answer = here.call("issue", verb, "--json")
+        assert (answer.code, answer.error["code"]) == (3, "no_such_issue")
+        assert answer.error["fix"] == "Make one with `mailer issue draft`."
+    assert here.call("issue", "test", "a@example.org").code == 3
+    assert here.json("issue", "list") == []
+
+
+def test_nothing_to_say_is_held_and_nobody_is_mailed(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    here.json("subscribers", "add", "a@example.org")
+    drafted_ = here.json("issue", "draft")
+    assert (drafted_["state"], drafted_["stories"]) == ("held", [])
+    assert "too few stories" in drafted_["reason"]
+    for words in (("send",), ("send", "--now"), ("release",), ("preview",), ("test", "b@example.org")):
+        answer = here.call("issue", *words)
+        assert answer.code == 3, words
+        assert answer.err.startswith("mailer: The issue ")
+        assert answer.err.count("\n") == 1
+    assert here.json("issue", "status")["recipients"] == 0
+    assert here.call("issue", "status").out.endswith("is held; nobody was mailed.\n")
+
+
+@pytest.mark.parametrize("slot", ["foo", "1405-W99", "", "../x", "1405-W"])
+def test_wrong_slots(tmp_path: Path, slot: str) -> None:
+    here = deployment(tmp_path)
+    for verb in ("show", "send", "draft"):
+        answer = here.call("issue", verb, slot, "--json")
+        assert answer.code in (2, 3)
+        assert "Traceback" not in answer.err
+
+
+def test_an_issue_that_is_not_there_names_the_newest(tmp_path: Path) -> None:
+    here = drafted(tmp_path)
+    newest = here.json("issue", "show")["slot"]
+    answer = here.call("issue", "show", "1400-W10")
+    assert answer.code == 3
+    assert f"The newest is {newest}." in answer.err
+
+
+def test_a_draft_in_every_view(tmp_path: Path) -> None:
+    here = drafted(tmp_path)
+    shown = here.json("issue", "show")
+    assert {"slot", "state", "subject", "stories"} <= set(shown)
+    for position, story in enumerate(shown["stories"], 1):
+        wanted = {"position", "url", "title", "section", "also", "score", "parts", "pinned"}
+        assert (set(story), story["position"]) == (wanted, position)
+        assert story["score"] == pytest.approx(sum(story["parts"].values()), abs=0.01)
+    explained = here.json("issue", "explain")
+    assert {key: explained[key] for key in shown} == shown
+    assert isinstance(explained["rejected"], list)
+    assert here.json("issue", "list")[0]["slot"] == shown["slot"]
+    status = here.json("issue", "status")
+    assert list(status) == [*STATUS, "started_at", "finished_at", "rate"]
+    assert (status["state"], status["recipients"], status["rate"]) == ("draft", 0, 0.0)
+    for verb in ("show", "explain", "list", "status"):
+        answer = here.call("issue", verb)
+        assert (answer.code, answer.err) == (0, "")
+        assert shown["slot"] in answer.out
+    # The same command again chooses the same issue anew.
+    assert here.json("issue", "draft")["slot"] == shown["slot"]
+
+
+def test_preview_writes_the_very_bytes(tmp_path: Path) -> None:
+    here = drafted(tmp_path)
+    html, text, eml = (tmp_path / name for name in ("p.html", "p.txt", "p.eml"))
+    done = here.json("issue", "preview", "--html", str(html), "--text", str(text), "--eml", str(eml))
+    assert done["files"] == [str(html), str(text), str(eml)]
+    mail = parsed(eml.read_bytes())
+    bodies = [mail.get_body((kind,)) for kind in ("html", "plain")]
+    assert [body and body.get_content().replace("\r\n", "\n").rstrip("\n") for body in bodies] == [
+        path.read_bytes().decode().replace("\r\n", "\n").rstrip("\n") for path in (html, text)
+    ]
+    assert here.call("issue", "preview").out.startswith(done["subject"])
+    nowhere = here.call("issue", "preview", "--html", str(tmp_path / "none" / "p.html"))
+    assert nowhere.code == 4
+    assert nowhere.err.endswith("No such file or directory.\n")
+
+
+def test_every_act_says_what_is_now_or_why_not(tmp_path: Path) -> None:
+    here = drafted(tmp_path)
+    assert here.json("issue", "hold")["state"] == "held"
+    refused = here.call("issue", "send", "--now")
+    assert refused.code == 3
+    assert "held by an editor" in refused.err
+    assert here.json("issue", "release")["state"] == "draft"
+    assert here.call("issue", "pause").code == here.call("issue", "resume").code == 3
+    assert here.json("issue", "approve")["state"] == "draft"
+    assert here.call("issue", "cancel").out.endswith("is cancelled.\n")
+    for verb in ACTING:
+        answer = here.call("issue", verb, "--json")
+        assert (answer.code, answer.error["code"]) == (3, "wrong_state")
+    done = here.call("issue", "send", "--now")
+    assert done.code == 0
+    assert done.out.startswith("Nothing to do.")
+
+
+def test_send_without_now_waits_for_its_time(tmp_path: Path) -> None:
+    here = drafted(tmp_path, readers=["a@example.org"])
+    here.json("issue", "hold")
+    answer = here.call("issue", "send")
+    assert answer.code == 0
+    assert "goes out at" in answer.out
+    assert here.json("issue", "show")["state"] == "draft"
+    assert here.json("issue", "status")["recipients"] == 0
+
+
+@pytest.mark.slow
+def test_a_relay_that_is_not_there_loses_nobody(tmp_path: Path, inbox: Inbox) -> None:
+    here = drafted(tmp_path, readers=["a@example.org", "b@example.org"])
+    answer = here.call("issue", "send", "--now")
+    assert answer.code == 4
+    assert "connection refused" in answer.err
+    assert "2 of 2 mails wait" in answer.err
+    status = here.json("issue", "status")
+    assert (status["state"], status["queued"], status["recipients"]) == ("sending", 2, 2)
+    document = here.call("issue", "send", "--now", "--json")
+    assert (document.code, document.error["code"]) == (4, "relay_down")
+    assert here.call("issue", "test", "c@example.org", "--json").code == 4
+    assert here.json("issue", "pause")["state"] == "paused"
+    assert "is paused" in here.call("issue", "send", "--now").err
+    assert here.json("issue", "resume")["state"] == "sending"
+    # The relay is mended: the same command finishes the work.
+    text = (tmp_path / "config.toml").read_text("utf-8").replace("port = 9\n", f"port = {inbox.port}\n")
+    (tmp_path / "config.toml").write_text(text, "utf-8")
+    finished = here.call("issue", "send", "--now", "--json")
+    done = finished.json
+    assert (done["state"], done["accepted"], done["recipients"]) == ("sent", 2, 2)
+    for line in finished.err.splitlines():  # how far it is, for machines
+        assert {"slot", "done", "recipients", "rate"} <= set(json.loads(line))
+    letters = {mail.recipient for mail in inbox.mails}
+    assert {"a@example.org", "b@example.org"} <= letters
+    assert here.call("issue", "send", "--now").out.startswith("Nothing to do.")
+    assert sum(mail.recipient == "a@example.org" for mail in inbox.mails) == 1
+    show = here.json("subscribers", "show", "a@example.org")
+    assert [(mail["kind"], mail["state"]) for mail in show["deliveries"]] == [("issue", "accepted")]
+
+
+def test_a_test_mail_is_marked_inert_and_in_no_count(tmp_path: Path, inbox: Inbox) -> None:
+    here = drafted(tmp_path, smtp=inbox.port, readers=["a@example.org"])
+    (done,) = here.json("issue", "test", "editor@example.org")
+    assert (done["email"], done["state"]) == ("editor@example.org", "accepted")
+    (mail,) = inbox.mails
+    found = parsed(mail.raw)
+    assert "آزمایشی" in found["Subject"]
+    assert found["List-Unsubscribe"] == "<http://127.0.0.1:8080/unsubscribe/test>"
+    assert here.json("issue", "show")["state"] == "draft"
+    assert here.json("issue", "status")["accepted"] == 0
+    assert here.call("issue", "test", "editor").code == 3
+
+
+TITLES = (
+    "=?utf-8?b?eAp5?= گشایش کتابخانه",
+    "برد تیم ملی\r\nBcc: evil@example.org",
+    "نرخ \u202eتازهٔ\u202c ارز",
+    "باران {{ 7*7 }} {% include 'x' %} در شمال",
+    "جشنوارهٔ \x1b[31mفیلم \x02unsubscribe_url\x03",
+    "قطار\u2028تندرو\x00 «آزاد»",
+)
+
+
+def test_titles_come_through_the_whole_chain_harmless(tmp_path: Path, inbox: Inbox) -> None:
+    here = drafted(tmp_path, smtp=inbox.port, titles=TITLES, readers=["a@example.org"])
+    here.json("subscribers", "add", "b@example.org", "--name", "=?utf-8?b?eAp5?=\r\nBcc: evil@example.org")
+    assert here.json("issue", "send", "--now")["accepted"] == 2
+    for mail in inbox.mails:
+        found = parsed(mail.raw)
+        assert found.defects == []
+        assert found["Bcc"] is None
+        assert found["To"] == mail.recipient
+        assert found["Subject"].lstrip("\u200f").startswith("=?utf-8?b?eAp5?= گشایش"), "told as it was written"
+        head = mail.raw.partition(b"\r\n\r\n")[0]
+        assert not [line for line in head.split(b"\r\n") if line.lower().startswith(b"bcc")]
+        for kind in ("html", "plain"):
+            body = found.get_body((kind,))
+            assert body is not None
+            content = body.get_content()
+            assert set(content) & set("\x00\x02\x03\x1b\u202e\u2028") == set()
+            assert "7*7" in content
+            assert "unsubscribe_url" in content, "the words of a title, not a slot"
+    assert {mail.recipient for mail in inbox.mails} == {"a@example.org", "b@example.org"}

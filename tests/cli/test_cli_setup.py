@@ -1,0 +1,182 @@
+"""`mailer init`, `config`, `db` and `health`, and what a deployment that is not whole says."""
+
+import shutil
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+from admin import Deployment, call, deployment, free_port
+from sqlalchemy import text
+
+from mailer.config import reference
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Deployment:
+    return deployment(tmp_path / "deployment")
+
+
+def test_init_makes_a_deployment_that_checks_out(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    answer = call("init", str(folder))
+    assert (answer.code, answer.err) == (0, "")
+    expected = reference().replace('# templates = "templates"', 'templates = "templates"')
+    assert (folder / "config.toml").read_text("utf-8") == expected != reference()
+    assert (folder / "templates" / "mail" / "issue.html").is_file()
+    assert stat.S_IMODE((folder / "secret.key").stat().st_mode) == 0o600
+    assert (folder / "subscribers.db").is_file()
+    assert f"cd {folder}" in answer.out
+    assert call("--config", str(folder / "config.toml"), "config", "check").code == 0
+
+
+def test_init_keeps_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", "utf-8")
+    first = call("init", str(tmp_path), "--json").json
+    assert first == {"folder": str(tmp_path), "made": ["templates", "config.toml", "secret.key", "subscribers.db"]}
+    (tmp_path / "config.toml").write_text('[newsletter]\nname = "روزنامه"\n', "utf-8")
+    page = tmp_path / "templates" / "page" / "home.html"
+    page.write_text("ours", "utf-8")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    again = call("init", str(tmp_path))
+    assert again.code == 0
+    assert "kept" in again.out
+    assert "made" not in again.out
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_init_where_nothing_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", "utf-8")
+    answer = call("init", str(tmp_path / "file" / "deeper"))
+    assert answer.code == 4
+    assert answer.err.startswith(f"mailer: {tmp_path / 'file'}")
+    assert "Traceback" not in answer.err
+
+
+def test_no_settings(tmp_path: Path) -> None:
+    answer = call("--config", str(tmp_path / "config.toml"), "issue", "show")
+    assert answer.code == 2
+    assert "There is no config.toml" in answer.err
+    assert "mailer init" in answer.err
+
+
+def test_every_problem_at_once(
+    here: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(here.config).write_text('[web]\nprot = 1\nport = "x"\n[schedule]\nday = "thurzday"\n', "utf-8")
+    monkeypatch.setenv("MAILER_SCHEDULE__TIM", "10:00")
+    monkeypatch.setenv("MAILER_WEB__HOST", "127.0.0.1")
+    answer = here.call("config", "check")
+    assert answer.code == 2
+    lines = answer.err.splitlines()
+    assert len(lines) == 4
+    assert "config.toml:2: web.prot: there is no such setting" in lines[0]
+    assert 'did you mean "port"' in lines[0]
+    assert "config.toml:3: web.port" in lines[1]
+    assert 'config.toml:5: schedule.day: "thurzday"' in lines[2]
+    assert 'MAILER_SCHEDULE__TIM: there is no such setting (did you mean "MAILER_SCHEDULE__TIME"?)' in lines[3]
+    assert here.call("config", "check", "--json").error["message"].count("\n") == 3
+
+
+def test_a_wrong_setting_stops_every_command_before_it_does_anything(here: Deployment) -> None:
+    before = (here.folder / "subscribers.db").read_bytes()
+    Path(here.config).write_text("[digest]\nstories = 0\n", "utf-8")
+    for words in (("subscribers", "add", "a@example.org"), ("issue", "draft"), ("db", "upgrade"), ("health",)):
+        assert here.call(*words).code == 2
+    assert (here.folder / "subscribers.db").read_bytes() == before
+
+
+def test_config_show_hides_what_is_secret(here: Deployment) -> None:
+    Path(here.config).write_text(
+        '[[smtp]]\nhost = "127.0.0.1"\nusername = "u"\npassword = "hunter2"\n'
+        '[database]\nurl = "postgresql://u:hunter2@db.example/x"\n',
+        "utf-8",
+    )
+    shown = here.call("config", "show")
+    assert shown.code == 0
+    assert "hunter2" not in shown.out
+    assert '  password = "***"' in shown.out
+    assert "  reply_to = (not set)" in shown.out
+    document = here.json("config", "show")
+    assert document["smtp"][0]["password"] == "***"
+    assert "hunter2" not in str(document)
+
+
+def test_a_variable_wins_over_the_file(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILER_DIGEST__STORIES", "7")
+    assert here.json("config", "show")["digest"]["stories"] == 7
+
+
+def test_the_config_can_be_named_by_a_variable(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILER_CONFIG", here.config)
+    assert call("subscribers", "list", "--json").json == []
+
+
+def test_no_key(here: Deployment) -> None:
+    (here.folder / "secret.key").unlink()
+    answer = here.call("subscribers", "list")
+    assert answer.code == 2
+    assert "there is no key file" in answer.err
+    assert "backup" in answer.err
+    assert not (here.folder / "secret.key").exists()
+
+
+def test_a_damaged_key_is_never_shown(here: Deployment) -> None:
+    key = here.folder / "secret.key"
+    secret = key.read_text("utf-8").split("sign ")[-1].split()[0]
+    key.write_text(f"sign {secret[:-2]}\n", "utf-8")
+    answer = here.call("subscribers", "list")
+    assert answer.code == 2
+    assert secret[:20] not in answer.err + answer.out
+
+
+def test_the_database_is_made_on_first_use(here: Deployment) -> None:
+    (here.folder / "subscribers.db").unlink()
+    assert here.json("subscribers", "list") == []
+    assert (here.folder / "subscribers.db").is_file()
+
+
+def test_upgrade(here: Deployment) -> None:
+    done = here.json("db", "upgrade")
+    assert done["before"] == done["after"] is not None
+    assert "already" in here.call("db", "upgrade").out
+
+
+def test_tables_of_another_version(here: Deployment) -> None:
+    with here.app() as app:
+        app.store.write(lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    answer = here.call("subscribers", "list")
+    assert answer.code == 4
+    assert "newer mailer" in answer.err
+
+
+def test_health_without_a_service(tmp_path: Path) -> None:
+    here = deployment(tmp_path, web=free_port())
+    answer = here.call("health")
+    assert answer.code == 4
+    assert "Connection refused" in answer.err
+    assert "urlopen" not in answer.err
+    assert here.call("health", "--json").error["code"] == "outside_error"
+
+
+def test_demo_over_a_deployment(here: Deployment) -> None:
+    before = {path.name: path.read_bytes() for path in here.folder.iterdir()}
+    answer = call("demo", "--once", "--out", str(here.folder))
+    assert answer.code == 3
+    assert "Name another folder with --out." in answer.err
+    assert {path.name: path.read_bytes() for path in here.folder.iterdir()} == before
+
+
+def test_demo_on_a_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = call("demo", "--once", "--port", str(port), "--out", str(tmp_path / "out"), "--json")
+    assert (answer.code, answer.error["code"]) == (4, "outside_error")
+    assert str(port) in answer.error["message"]
+    assert not (tmp_path / "out" / "config.toml").exists()
+
+
+def test_a_deployment_can_be_moved(here: Deployment, tmp_path: Path) -> None:
+    assert here.call("subscribers", "add", "a@example.org").code == 0
+    shutil.move(here.folder, tmp_path / "moved")
+    assert Deployment(tmp_path / "moved").json("subscribers", "list")[0]["email"] == "a@example.org"

@@ -1,0 +1,162 @@
+"""`mailer subscribers …` and `mailer unsubscribes`."""
+
+from pathlib import Path
+
+import pytest
+from admin import Deployment, deployment
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Deployment:
+    return deployment(tmp_path)
+
+
+def write(here: Deployment, content: str | bytes, name: str = "people.csv") -> str:
+    path = here.folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return str(path)
+
+
+def test_add_list_show(here: Deployment) -> None:
+    added = here.json("subscribers", "add", "Narges@Example.ORG", "--name", "نرگس", "--section", "سیاست")
+    assert added["added"] is True
+    assert (added["status"], added["name"], added["sections"]) == ("active", "نرگس", ["سیاست"])
+    assert here.json("subscribers", "add", "narges@example.org")["added"] is False
+    (only,) = here.json("subscribers", "list")
+    shown = here.json("subscribers", "show", "narges@example.org")
+    assert only["email"] == shown["email"] == added["email"]
+    assert {"email", "status", "created_at", "sections", "events"} <= set(shown)
+    (event,) = shown["events"]
+    assert set(event) == {"at", "kind", "method", "slot", "reason"}
+    assert (event["kind"], event["method"]) == ("added", "admin")
+    assert event["at"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    "address", ["narges", "a@b", "a b@example.org", "@example.org", "a@example.org\r\nBcc: b@c.de"]
+)
+def test_no_address(here: Deployment, address: str) -> None:
+    answer = here.call("subscribers", "add", address)
+    assert answer.code == 3
+    assert answer.err.startswith("mailer: ")
+    assert answer.err.count("\n") == 1
+    assert here.call("subscribers", "add", address, "--json").error["code"] == "bad_address"
+    assert here.json("subscribers", "list") == []
+
+
+def test_a_name_is_one_line_without_hidden_signs(here: Deployment) -> None:
+    added = here.json("subscribers", "add", "a@example.org", "--name", "\x1b[31mنر\u200cگس\r\nBcc: x\u202e" + "ا" * 300)
+    assert added["name"].startswith("[31mنر\u200cگس Bcc: xا")
+    assert len(added["name"]) == 200
+    assert "\x1b" not in here.call("subscribers", "list").out
+
+
+def test_who_left_is_not_put_back(here: Deployment) -> None:
+    here.json("subscribers", "add", "a@example.org")
+    assert here.json("subscribers", "unsubscribe", "a@example.org") == {"email": "a@example.org", "unsubscribed": True}
+    assert here.json("subscribers", "unsubscribe", "a@example.org")["unsubscribed"] is False
+    again = here.call("subscribers", "add", "A@example.org")
+    assert again.code == 3
+    assert "left on 20" in again.err
+    assert "confirming" in again.err
+    imported = here.call("subscribers", "import", write(here, "email\na@example.org\n"), "--json")
+    assert imported.json == {"added": 0, "updated": 0, "unchanged": 0, "refused": 0, "suppressed": 1}
+    assert here.json("subscribers", "show", "a@example.org")["status"] == "unsubscribed"
+    (left,) = here.json("unsubscribes")
+    assert set(left) == {"at", "email", "slot", "method", "reason"}
+    assert (left["email"], left["method"], left["slot"]) == ("a@example.org", "admin", None)
+    assert here.json("unsubscribes", "--since", "2050-01-01") == []
+    assert "1 left." in here.call("unsubscribes").out
+
+
+def test_nobody_of_that_name(here: Deployment) -> None:
+    for verb in ("show", "unsubscribe"):
+        answer = here.call("subscribers", verb, "nobody@example.org", "--json")
+        assert (answer.code, answer.error["code"]) == (3, "no_such_subscriber")
+    assert here.call("unsubscribes", "--since", "gestern").code == 2
+    assert here.call("unsubscribes", "--issue", "1405-W10").code == 3
+
+
+def test_import_reports_each_bad_row_and_takes_the_rest(here: Deployment) -> None:
+    rows = "ایمیل,نام\nnarges@example.org,نرگس\nnarges,نرگس\n,\narash@example.org,=?utf-8?b?eA==?=\na@b,x\n"
+    answer = here.call("subscribers", "import", write(here, rows), "--json")
+    assert answer.code == 5
+    assert answer.json == {"added": 2, "updated": 0, "unchanged": 0, "refused": 2, "suppressed": 0}
+    assert [line.split(":")[1] for line in answer.err.splitlines()] == ["3", "6"]
+    assert len(here.json("subscribers", "list")) == 2
+
+
+def test_import_twice_changes_nothing(here: Deployment) -> None:
+    file = write(here, "email\tname\na@example.org\tالف\nb@example.org\tب\n", "people.tsv")
+    assert here.json("subscribers", "import", file)["added"] == 2
+    before = here.json("subscribers", "list")
+    assert here.json("subscribers", "import", file) == {
+        "added": 0,
+        "updated": 0,
+        "unchanged": 2,
+        "refused": 0,
+        "suppressed": 0,
+    }
+    assert here.json("subscribers", "list") == before
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "email,name\na@example.org,نرگس\n".encode("utf-8-sig"),
+        "email;name\r\na@example.org;نرگس\r\n".encode("utf-16"),
+        "email,name\na@example.org,نرگس\n".encode("cp1256"),
+        '{"email": "a@example.org", "name": "نرگس", "sections": ["سیاست"]}\n'.encode(),
+        'name,email\n"نرگس",a@example.org'.encode(),
+    ],
+    ids=["mark", "utf-16", "windows-1256", "json lines", "no last newline"],
+)
+def test_files_as_newsrooms_have_them(here: Deployment, content: bytes) -> None:
+    assert here.json("subscribers", "import", write(here, content))["added"] == 1
+    assert here.json("subscribers", "list")[0]["name"] == "نرگس"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the file is empty"),
+        (b" \r\n\n", "the file is empty"),
+        (b"name,phone\na,b\n", "names no column «email»"),
+        (b"<html><body>email</body></html>", "names no column «email»"),
+        (b"\x00\x01\x02\xff\xfe", "names no column «email»"),
+        (b'{"email": "a@example.org"\n', "is no JSON"),
+        (b"[1, 2]\n", "names no column «email»"),
+    ],
+)
+def test_files_that_are_no_list(here: Deployment, content: bytes, said: str) -> None:
+    answer = here.call("subscribers", "import", write(here, content))
+    assert answer.code == 3
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+    assert here.json("subscribers", "list") == []
+
+
+@pytest.mark.parametrize("content", [b'email,name\na@example.org,"' + b"x" * 140_000, b'{"email": 1}\n{"email"'])
+def test_a_break_in_the_middle_keeps_what_came_before_whole(here: Deployment, content: bytes) -> None:
+    assert here.call("subscribers", "import", write(here, content)).code == 3
+    assert here.json("subscribers", "list") == []
+
+
+def test_a_missing_file_and_a_folder(here: Deployment) -> None:
+    for path in (here.folder / "nothing.csv", here.folder):
+        answer = here.call("subscribers", "import", str(path), "--json")
+        assert (answer.code, answer.error["code"]) == (3, "unreadable_input")
+
+
+def test_the_list_is_searched_and_cut(here: Deployment) -> None:
+    for number in range(5):
+        here.json("subscribers", "add", f"reader{number}@example.org", "--name", f"نام{number}")
+    assert len(here.json("subscribers", "list", "--limit", "2")) == 2
+    assert [each["email"] for each in here.json("subscribers", "list", "--search", "READER3")] == [
+        "reader3@example.org"
+    ]
+    assert [each["name"] for each in here.json("subscribers", "list", "--search", "نام4")] == ["نام4"]
+    assert here.json("subscribers", "list", "--search", "%") == []
+    assert here.json("subscribers", "list", "--status", "pending") == []
+    assert here.call("subscribers", "list").out.rstrip().endswith("5 active")
+    assert "nobody yet" not in here.call("subscribers", "list", "--status", "bounced").out

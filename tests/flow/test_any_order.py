@@ -1,0 +1,251 @@
+"""The state table and the counts hold in whatever order people, clocks and relays do things."""
+
+import asyncio
+import shutil
+import tempfile
+from collections import Counter
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import ledger
+import make
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlalchemy import Connection
+
+from mailer import lifecycle, tokens
+from mailer.app import compose, deliver, edit, unsubscribe
+from mailer.app.circuit import Circuits
+from mailer.app.context import find
+from mailer.app.send import Sender
+from mailer.app.tick import tick
+from mailer.errors import AskError, RelayDown
+from mailer.model import (
+    Accepted,
+    Deferred,
+    DeliveryState,
+    IssueState,
+    Method,
+    NotSent,
+    Outcome,
+    Rejected,
+    Rejection,
+    Reply,
+    Unknown,
+)
+from mailer.settings import Delivery, Digest
+from mailer.store import deliveries, subscribers
+from mailer.store.database import Store
+from mailer.tokens import Purpose
+
+READERS = 4
+MEMORY = Path("/dev/shm")  # here nothing is lost in a power cut that anybody would miss, and it is much faster
+SAID = Reply("RCPT", 450, "", "later")
+SILENT = Reply("dot", 0, "", "line lost")
+OUTCOMES: dict[str, Outcome] = {
+    "accepted": Accepted(Reply("dot", 250, "", "ok")),
+    "put off": Deferred(SAID),
+    "full": Rejected(Rejection.SOFT, Reply("RCPT", 552, "", "full")),
+    "dead": Rejected(Rejection.HARD, Reply("RCPT", 550, "5.1.1", "nobody")),
+    "lost before the dot": NotSent(SILENT),
+    "our sender refused": NotSent(Reply("MAIL", 550, "", "not you"), relay_fault=True),
+    "taken, but unknown": Unknown(SILENT),
+    "not taken, and unknown": Unknown(SILENT),
+}
+
+
+def reachable() -> dict[IssueState, set[IssueState]]:
+    """Where the arrows of the state table lead, in any number of steps."""
+    ways = {state: {state} for state in IssueState}
+    for _ in IssueState:
+        for sources, target in lifecycle.ARROWS.values():
+            for reached in ways.values():
+                if reached & sources:
+                    reached.add(target)
+    return ways
+
+
+REACHABLE = reachable()
+
+
+class Line:
+    """A relay and its session in one: says what the machine drew, in turn, and «accepted» after that."""
+
+    name = "drawn:25"
+    lost = False
+
+    def __init__(self, said: list[str], machine: "AnyOrder") -> None:
+        self.said, self.machine = said, machine
+
+    async def connect(self) -> "Line":
+        self.lost = False
+        return self
+
+    async def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
+        what = self.said.pop(0) if self.said else "accepted"
+        assert recipient not in self.machine.gone, "whoever left gets nothing more"
+        if what in ("accepted", "taken, but unknown"):
+            number = message.partition(b"Message-ID: ")[2].partition(b"\r\n")[0]
+            self.machine.taken[recipient, number] += 1
+        self.machine.doubtful += what == "taken, but unknown"
+        self.lost = OUTCOMES[what].reply.code == 0
+        return OUTCOMES[what]
+
+    async def close(self) -> None:
+        self.lost = True
+
+
+class AnyOrder(RuleBasedStateMachine):
+    template: Path
+
+    @initialize(begun=st.booleans())
+    def begin(self, begun: bool) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="any-order-", dir=MEMORY if MEMORY.is_dir() else None))
+        shutil.copyfile(self.template, self.folder / "subscribers.db")
+        self.clock = make.Clock()
+        self.store = Store(f"sqlite:///{self.folder / 'subscribers.db'}")
+        self.app = make.app(
+            self.store,
+            self.folder,
+            self.clock,
+            delivery=Delivery(connections=2),
+            digest=Digest(stories=3, min_stories=2),
+        )
+        self.readers = make.readers(self.store, READERS)
+        self.gone: set[str] = set()
+        self.taken: Counter[tuple[str, bytes]] = Counter()
+        self.doubtful = 0
+        self.before: dict[str, IssueState] = {}
+        self.articles = 0
+        if begun:
+            # From the beginning, few of the orders that are drawn come as far as the interesting part.
+            self.articles_come(3)
+            deliver.start(self.app, compose.freeze(self.app, compose.draft(self.app)))
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.store.close()
+            shutil.rmtree(self.folder)
+
+    # --- what people do
+    @rule(count=st.integers(1, 3))
+    def articles_come(self, count: int) -> None:
+        make.week_of_articles(self.store, self.clock(), count=count, first=self.articles)
+        self.articles += count
+
+    @rule()
+    def draft(self) -> None:
+        with suppress(AskError):
+            compose.draft(self.app)
+
+    @rule()
+    def draft_the_newest_again(self) -> None:
+        with suppress(AskError):
+            compose.draft(self.app, find(self.app, None).slot)
+
+    @rule(verb=st.sampled_from([edit.hold, edit.release, edit.approve, edit.pause, edit.resume, edit.resume]))
+    def edits(self, verb) -> None:  # type: ignore[no-untyped-def]
+        with suppress(AskError):
+            verb(self.app, None)
+
+    @rule()
+    def cancel(self) -> None:
+        with suppress(AskError):
+            edit.cancel(self.app, None)
+
+    @rule()
+    def freeze(self) -> None:
+        with suppress(AskError):
+            compose.freeze(self.app, find(self.app, None))
+
+    @rule()
+    def start(self) -> None:
+        with suppress(AskError):
+            deliver.start(self.app, find(self.app, None))
+
+    @rule(number=st.integers(0, READERS - 1), method=st.sampled_from([Method.ONE_CLICK, Method.PAGE]))
+    def leaves(self, number: int, method: Method) -> None:
+        token = tokens.make(make.KEYS, Purpose.UNSUBSCRIBE, self.readers[number], 0)
+        unsubscribe.leave(self.app, token, method)
+        self.gone.add(f"reader{number + 1:04}@example.org")
+
+    # --- what clocks and relays do
+    @rule(hours=st.sampled_from([0.02, 0.2, 1, 2, 12, 24, 24, 90, -1, -30]))
+    def time_passes(self, hours: float) -> None:
+        self.clock.turn(hours=hours)
+
+    @rule()
+    def it_ticks(self) -> None:
+        tick(self.app)
+
+    @rule(said=st.lists(st.sampled_from(sorted(OUTCOMES)), max_size=4))
+    def sends(self, said: list[str]) -> None:
+        self.app = make.app(
+            self.store,
+            self.folder,
+            self.clock,
+            relays=[Line(said, self)],
+            delivery=self.app.settings.delivery,
+            digest=self.app.settings.digest,
+        )
+        with suppress(RelayDown):
+            asyncio.run(Sender(self.app, Circuits()).run())
+
+    @rule()
+    def dies(self) -> None:
+        """A process is killed between intent and outcome of one mail."""
+
+        def work(tx: Connection) -> None:
+            batch = deliveries.claim(tx, "dead:1", self.clock(), timedelta(seconds=60))
+            if batch and (jobs := deliveries.queued(tx, batch)):
+                deliveries.intend(tx, jobs[0], self.clock())
+
+        self.store.write(work)
+
+    # --- what must hold
+    @invariant()
+    def only_arrows_of_the_table_were_taken(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        now = {issue.slot: issue.state for issue in edit.listing(self.app)}
+        for slot, state in self.before.items():
+            assert now[slot] in REACHABLE[state]
+        self.before = now
+
+    @invariant()
+    def counts_add_up(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        for issue in edit.listing(self.app):
+            status = deliver.status(self.app, issue)
+            if issue.started_at and issue.state is not IssueState.PLANNED:
+                owed = sum(status.counts.values())
+                assert owed in (status.recipients, 0), (issue.slot, status)
+            if issue.state in (IssueState.SENT, IssueState.PARTIAL):
+                assert not [
+                    state for state in status.counts if status.counts[state] and state not in lifecycle.TERMINAL
+                ]
+
+    @invariant()
+    def nobody_twice_but_for_what_was_unknown(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        assert sum(count - 1 for count in self.taken.values()) <= self.doubtful
+        assert max(self.taken.values(), default=0) <= 2
+        for row in ledger.rows(self.store):
+            if row["state"] is DeliveryState.ACCEPTED:
+                assert row["unknowns"] <= 1
+
+    @invariant()
+    def whoever_left_is_off_the_list(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        active = self.store.read(subscribers.counts).get("active", 0)
+        assert active <= READERS - len(self.gone)
+
+
+def test_any_order(sqlite_template: Path) -> None:
+    AnyOrder.template = sqlite_template
+    run_state_machine_as_test(AnyOrder, settings=settings(max_examples=20, stateful_step_count=40, deadline=None))

@@ -1,0 +1,98 @@
+"""`mailer run` as a program: it ticks at once, tells its health, drains on SIGTERM, and says when its port is taken."""
+
+import signal
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from admin import Deployment, articles_file, deployment, environ, free_port, until
+from sqlalchemy import text
+
+from mailer.demo.inbox import Inbox
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def here(tmp_path: Path, inbox: Inbox) -> Deployment:
+    made = deployment(tmp_path, smtp=inbox.port, web=free_port())
+    made.json("articles", "import", str(articles_file(tmp_path)))
+    for name in ("a", "b"):
+        made.json("subscribers", "add", f"{name}@example.org")
+    return made
+
+
+def base(here: Deployment) -> str:
+    return str(here.json("config", "show")["newsletter"]["base_url"])
+
+
+def healthy(here: Deployment, seconds: float = 20) -> bool:
+    """Whether it is well before the time is over: the pages answer a moment before the first tick is done."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if here.call("health", "--json").code == 0:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(here: Deployment, number: signal.Signals) -> None:
+    with here.running() as process:
+        until(base(here) + "/healthz", process)
+        assert healthy(here)
+        begun = time.monotonic()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+        assert time.monotonic() - begun < 10
+    assert (process.returncode, out) == (0, "")
+    assert "mailer runs: scheduler, sender, web" in err
+    assert "mailer stopped" in err
+    assert "Traceback" not in err
+    assert "@example.org" not in err, "no address in the log"
+    assert here.call("health").code == 4
+
+
+def test_a_taken_port_is_one_sentence(here: Deployment) -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as other:
+        port = other.getsockname()[1]
+        done = here.program("run", env=environ(MAILER_WEB__PORT=str(port)))
+    assert done.returncode == 4
+    assert f"mailer: The pages cannot listen on 127.0.0.1:{port}: another program is there." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_log_can_be_read_by_machines(here: Deployment) -> None:
+    with here.running("--only", "web", env=environ(MAILER_LOG__FORMAT="json")) as process:
+        until(base(here) + "/healthz", process)
+        process.terminate()
+        _, err = process.communicate(timeout=10)
+    lines = err.splitlines()
+    assert lines
+    assert all(line.startswith("{") and line.endswith("}") for line in lines)
+
+
+def test_an_unknown_part(here: Deployment) -> None:
+    answer = here.call("run", "--only", "web,sendr")
+    assert answer.code == 2
+    assert "'sendr' is no part of the service" in answer.err
+
+
+def test_what_is_frozen_goes_out_by_itself_and_once(here: Deployment, inbox: Inbox) -> None:
+    """The first tick of two processes at once takes up an issue whose time has come."""
+    slot = here.json("issue", "draft")["slot"]
+    # As if the hour had come while no process ran: no setting of the product turns the clock.
+    with here.app() as app:
+        now = datetime.now(UTC)
+        late = "UPDATE issues SET send_at = :at WHERE slot = :slot"
+        values = {"at": (now - timedelta(minutes=5)).strftime("%Y-%m-%d %H:%M:%S.%f"), "slot": slot}
+        app.store.write(lambda tx: tx.execute(text(late), values))
+    with here.running("--only", "scheduler,sender"), here.running("--only", "scheduler,sender"):
+        end = time.monotonic() + 30
+        while here.json("issue", "status")["state"] != "sent" and time.monotonic() < end:
+            time.sleep(0.2)
+    status = here.json("issue", "status")
+    assert (status["slot"], status["state"], status["accepted"]) == (slot, "sent", 2)
+    assert sorted(mail.recipient for mail in inbox.mails) == ["a@example.org", "b@example.org"]

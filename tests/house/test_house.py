@@ -1,0 +1,121 @@
+"""Rules of the house that no linter knows: what every error, every room and every kind of mail must have."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailer import errors
+from mailer.cli import exit_code
+from mailer.errors import MailerError
+from mailer.model import DeliveryKind
+from mailer.web.guard import status_of
+
+ROOT = Path(__file__).parents[2]
+ROOMS = sorted(path for path in (ROOT / "mailer").rglob("*.py"))
+EMPTY = ("store/migrations/__init__.py", "store/migrations/versions/__init__.py", "mailer/__init__.py")
+# Their imports cost much and are needed seldom: commands are run one at a time, migrations once.
+MAY_IMPORT_LATE = ("mailer/cli/", "mailer/store/upgrade.py")
+
+
+def kinds(of: type[MailerError] = MailerError) -> Iterator[type[MailerError]]:
+    """Every type of error below one, and itself."""
+    yield of
+    for kind in of.__subclasses__():
+        yield from kinds(kind)
+
+
+def leaves() -> list[type[MailerError]]:
+    return [kind for kind in kinds() if not kind.__subclasses__()]
+
+
+def made(kind: type[MailerError]) -> MailerError:
+    return errors.ConfigError(["it is wrong"]) if kind is errors.ConfigError else kind("it is wrong", "Mend it.")
+
+
+def test_the_tree_of_errors_is_the_one_in_errors() -> None:
+    there = {each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, MailerError)}
+    assert set(kinds()) == there
+
+
+@pytest.mark.parametrize("kind", leaves(), ids=lambda kind: kind.__name__)
+def test_every_error_has_an_exit_code(kind: type[MailerError]) -> None:
+    wanted = {errors.ConfigError: 2, errors.UsageError: 2, errors.AskError: 3, errors.OutsideError: 4}
+    family = next(each for each in kind.__mro__ if each in wanted)
+    assert exit_code(made(kind)) == wanted[family]
+
+
+@pytest.mark.parametrize("kind", leaves(), ids=lambda kind: kind.__name__)
+def test_every_error_has_a_status(kind: type[MailerError]) -> None:
+    status = status_of(made(kind))
+    assert 400 <= status < 600
+    assert (status == 503) == issubclass(kind, errors.OutsideError)
+
+
+@pytest.mark.parametrize("kind", leaves(), ids=lambda kind: kind.__name__)
+def test_every_error_is_a_sentence_with_a_way_out(kind: type[MailerError]) -> None:
+    assert str(made(kind)).startswith("it is wrong")
+    assert kind.__doc__
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_room_says_its_job(room: Path) -> None:
+    if not str(room).endswith(EMPTY):
+        assert ast.get_docstring(ast.parse(room.read_text("utf-8"))), "a room begins with what it is for"
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_stand_on_top(room: Path) -> None:
+    if str(room.relative_to(ROOT)).startswith(MAY_IMPORT_LATE):
+        return
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    inside = [
+        each.lineno
+        for function in ast.walk(ast.parse(room.read_text("utf-8")))
+        if isinstance(function, functions)
+        for each in ast.walk(function)
+        if isinstance(each, ast.Import | ast.ImportFrom)
+    ]
+    assert inside == []
+
+
+def test_rooms_and_functions_have_a_human_size() -> None:
+    long = {}
+    for room in ROOMS:
+        if "migrations" in room.parts:
+            continue
+        for node in ast.walk(ast.parse(room.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > 60:
+                    long[f"{room.name}:{node.name}"] = length
+        assert len(room.read_text("utf-8").splitlines()) <= 450, room
+    assert long == {}
+
+
+def test_no_room_is_called_after_nothing() -> None:
+    assert [room for room in ROOMS if re.search("util|helper|manager|common|misc", room.stem)] == []
+
+
+def test_every_kind_of_mail_in_use_has_its_three_templates() -> None:
+    text = "\n".join(room.read_text("utf-8") for room in ROOMS)
+    rendered = {kind for kind in DeliveryKind if f"renderer.mail(DeliveryKind.{kind.name}" in text}
+    assert DeliveryKind.ISSUE in rendered
+    for kind in rendered:
+        for ending in ("subject.txt", "txt", "html"):
+            assert (ROOT / "templates" / "mail" / f"{kind}.{ending}").is_file()
+
+
+def test_every_page_that_is_shown_has_a_template_and_none_is_left_over() -> None:
+    shown = set(re.findall(r'_page\(\s*"([a-z-]+)"', (ROOT / "mailer" / "web" / "pages.py").read_text("utf-8")))
+    there = {path.stem for path in (ROOT / "templates" / "page").glob("*.html")} - {"layout"}
+    assert shown == there
+
+
+def test_no_file_names_this_machine() -> None:
+    files = [*ROOMS, *(ROOT / "templates").rglob("*.*"), *(ROOT / "docs").rglob("*.md"), ROOT / "config.toml"]
+    for path in files:
+        found = re.search(r"/work/|/root/|/home/\w", path.read_text("utf-8"))
+        assert found is None, (path, found)

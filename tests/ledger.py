@@ -1,0 +1,35 @@
+"""Looking into the ledger as no part of the product does: every row, whole."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from mailer.model import DeliveryState
+from mailer.store.database import Store
+from mailer.store.schema import batches, deliveries, subscribers
+
+
+def rows(store: Store) -> list[dict[str, Any]]:
+    """All deliveries in the order they were owed, each with its reader's address as `email`."""
+    query = (
+        select(deliveries, subscribers.c.address.label("email"))
+        .select_from(deliveries.outerjoin(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
+        .order_by(deliveries.c.id)
+    )
+    found = store.read(lambda tx: [dict(row._mapping) for row in tx.execute(query)])
+    return [{**row, "state": DeliveryState(row["state"])} for row in found]
+
+
+def open_batches(store: Store) -> int:
+    return len(store.read(lambda tx: tx.execute(select(batches.c.id).where(~batches.c.done)).all()))
+
+
+def leases(store: Store) -> int:
+    """Batches that somebody holds."""
+    query = select(batches.c.id).where(~batches.c.done, batches.c.lease_until.is_not(None))
+    return len(store.read(lambda tx: tx.execute(query).all()))
+
+
+def fences(store: Store) -> list[int]:
+    """How often each batch was claimed."""
+    return store.read(lambda tx: list(tx.execute(select(batches.c.fence).order_by(batches.c.id)).scalars()))

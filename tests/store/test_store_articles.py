@@ -1,0 +1,278 @@
+"""The article store: an item is kept once, and told again it changes nothing."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import make
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from make import NOW, article, keep
+from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from mailer.model import Article, Dating, FoundArticle, IssueState, Window
+from mailer.store import articles
+from mailer.store.articles import Merged
+from mailer.store.database import Store
+from mailer.store.schema import articles as table
+from mailer.store.schema import deliveries
+
+DAY = timedelta(days=1)
+WEEK = Window(NOW - 7 * DAY, NOW)
+EARLIEST = NOW - 14 * DAY
+
+
+def only(store: Store) -> Article:
+    (found,) = store.read(lambda tx: articles.listing(tx))
+    return found
+
+
+def seen(store: Store, window: Window = WEEK, **how: Any) -> list[str]:
+    """The last part of each link in the window, in the store's order."""
+    found = store.read(lambda tx: articles.in_window(tx, window, EARLIEST, **how))
+    return [each.url.rpartition("/")[2] for each in found]
+
+
+# --- merge -----------------------------------------------------------------------------------------------------------
+found_articles = st.builds(
+    article,
+    st.integers(1, 4),
+    published=st.none() | st.datetimes(datetime(2026, 11, 1), datetime(2026, 12, 1)).map(lambda at: at.astimezone()),  # noqa: DTZ001
+    guid=st.sampled_from(["", "one", "two"]),
+    lead=st.sampled_from(["", "یک", "دو"]),
+    tags=st.sampled_from([(), ("آب",), ("آب", "برق")]),
+    views=st.none() | st.integers(0, 10**12),
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(found_articles, min_size=1, max_size=6, unique_by=lambda each: make.named(each)[1]))
+def test_the_same_file_twice_changes_nothing(store: Store, found: list[FoundArticle]) -> None:
+    make.wipe(store)
+    first = keep(store, *found)
+    before = store.read(lambda tx: tx.execute(select(table).order_by(table.c.id)).all())
+    assert first.added + first.updated + first.unchanged == len(found)
+
+    again = keep(store, *found, now=NOW + DAY)
+    rows = store.read(lambda tx: tx.execute(select(table).order_by(table.c.id)).all())
+    assert again.added == 0
+    if again.updated == 0:
+        assert rows == before
+    # One item may stand in a file with and without its guid; then the two tellings take turns, but no row is added.
+    assert len(rows) == len(before) == first.added
+    assert again.updated == 0 or len({each.url for each in found}) < len(found)
+
+
+def test_a_second_telling_fills_in_and_empties_nothing(store: Store) -> None:
+    keep(store, article(1, lead="", views=None, tags=("آب",)))
+    fuller = article(1, lead="خلاصه", views=0, image_alt="سد", category="", tags=())
+    assert keep(store, fuller, now=NOW + DAY) == Merged(updated=1)
+    assert keep(store, article(1, lead="", views=None, title="")) == Merged(unchanged=1)
+    found = only(store)
+    assert (found.lead, found.views, found.image_alt) == ("خلاصه", 0, "سد")
+    assert found.title == article(1).title
+    assert found.category == article(1).category
+    assert found.first_seen == NOW
+
+
+def test_one_item_with_and_without_its_guid_is_one(store: Store) -> None:
+    keep(store, article(1))
+    assert keep(store, article(1, guid="n-1")) == Merged(updated=1)  # and it has its guid from now on
+    assert keep(store, article(1)) == Merged(unchanged=1)
+    assert keep(store, article(1, guid="n-1")) == Merged(unchanged=1)
+    assert store.read(articles.count) == 1
+
+
+def test_two_guids_are_two_items_though_they_share_a_link(store: Store) -> None:
+    url = "https://iran.example/live"
+    assert keep(store, article(1, guid="n-1", url=url), article(2, guid="n-2", url=url)) == Merged(added=2)
+
+
+def test_items_without_any_link_are_not_taken_for_each_other(store: Store) -> None:
+    one, two = article(1, guid="n-1", url=""), article(2, guid="n-2", url="")
+    assert keep(store, one, two) == Merged(added=2)
+    assert store.read(articles.count) == 2
+
+
+# --- dates -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("published", "dated", "dating"),
+    [
+        (NOW - DAY, NOW - DAY, Dating.GIVEN),
+        (NOW + timedelta(hours=2), NOW + timedelta(hours=2), Dating.GIVEN),  # clocks differ
+        (NOW + timedelta(hours=2, seconds=1), NOW, Dating.CLAMPED),
+        (None, NOW, Dating.MISSING),
+    ],
+)
+def test_the_instant_an_article_counts_from(
+    store: Store, published: datetime | None, dated: datetime, dating: Dating
+) -> None:
+    keep(store, article(1, published=published))
+    assert keep(store, article(1, published=published), now=NOW + 3 * DAY) == Merged(unchanged=1)
+    found = only(store)
+    assert (found.dated, found.dating) == (dated, dating)
+
+
+def test_a_date_that_comes_later_counts(store: Store) -> None:
+    keep(store, article(1, published=None))
+    keep(store, article(1, published=NOW - DAY), now=NOW + DAY)
+    assert (only(store).dated, only(store).dating) == (NOW - DAY, Dating.GIVEN)
+    # Even a date in the future of the first sighting is measured against that sighting, not against today.
+    keep(store, article(1, published=NOW + 3 * DAY), now=NOW + 4 * DAY)
+    assert (only(store).dated, only(store).dating) == (NOW, Dating.CLAMPED)
+
+
+# --- the window ------------------------------------------------------------------------------------------------------
+def test_the_window_holds_its_first_instant_and_not_its_last(store: Store) -> None:
+    instants = {1: WEEK.start, 2: WEEK.end, 3: WEEK.end - timedelta(microseconds=1), 4: WEEK.start - timedelta(1)}
+    # All first seen long ago, so that none is late.
+    keep(store, *(article(number, published=at) for number, at in instants.items()), now=WEEK.start - 2 * DAY)
+    store.write(lambda tx: tx.execute(update(table).values(dated=table.c.published_at)))  # those were the future then
+    assert seen(store) == ["1", "3"]
+
+
+def test_what_is_seen_late_counts_for_fourteen_days(store: Store) -> None:
+    keep(store, article(1, published=EARLIEST), article(2, published=EARLIEST - timedelta(seconds=1)), now=NOW - DAY)
+    keep(store, article(3, published=NOW - 8 * DAY), now=NOW - 8 * DAY)  # it had its chance
+    assert seen(store) == ["1"]
+
+
+def test_what_was_withdrawn_is_not_there(store: Store) -> None:
+    keep(store, article(1), article(2))
+    store.write(lambda tx: tx.execute(update(table).where(table.c.id == 1).values(withdrawn=True)))
+    assert seen(store) == ["2"]
+
+
+def test_of_too_many_the_most_read_and_then_the_newest_are_kept(store: Store) -> None:
+    keep(
+        store,
+        article(1, views=None, published=NOW - DAY),
+        article(2, views=None, published=NOW - timedelta(hours=1)),
+        article(3, views=7, published=NOW - 6 * DAY),
+        article(4, views=9, published=NOW - 6 * DAY),
+    )
+    assert seen(store) == ["4", "3", "2", "1"]
+    assert seen(store, limit=3) == ["4", "3", "2"]
+
+
+def test_a_pinned_article_is_there_before_all_others_and_from_any_time(store: Store) -> None:
+    keep(store, article(1), now=NOW - 90 * DAY)
+    keep(store, article(2, views=10**6), article(3, published=NOW - 90 * DAY), now=NOW)
+    store.write(lambda tx: tx.execute(update(table).where(table.c.id == 3).values(pinned=True)))
+    assert seen(store)[0] == "3"
+    assert seen(store, limit=1) == ["3"]
+
+
+def test_choosing_needs_no_walk_through_the_whole_store(store: Store) -> None:
+    make.week_of_articles(store)
+
+    def plan(tx: Connection) -> str:
+        if not store.sqlite:  # with a few rows, walking them all is right: what is asked is whether it must
+            tx.execute(text("SET LOCAL enable_seqscan = off"))
+        statements: list[str] = []
+        articles.in_window(Spy(tx, statements), WEEK, EARLIEST)  # type: ignore[arg-type]
+        return "\n".join(statements)
+
+    said = store.write(plan)
+    if store.sqlite:
+        steps = [line for line in said.splitlines() if "articles" in line]
+        assert steps
+        assert [line for line in steps if line.startswith("SCAN articles") and "INDEX" not in line] == []
+        assert "ix_articles_dated" in said
+    else:
+        assert "Seq Scan on articles" not in said
+        assert "ix_articles_dated" in said
+
+
+class Spy:
+    """A connection that notes the plan of each query before it is run."""
+
+    def __init__(self, tx: Connection, plans: list[str]) -> None:
+        self._tx, self._plans = tx, plans
+
+    def execute(self, query: Any) -> Any:
+        explain = "EXPLAIN QUERY PLAN " if self._tx.dialect.name == "sqlite" else "EXPLAIN "
+        compiled = query.compile(self._tx)
+        processed = {
+            name: compiled._bind_processors.get(name, lambda value: value)(value)
+            for name, value in compiled.construct_params().items()
+        }
+        order = compiled.positiontup
+        values = tuple(processed[name] for name in order) if order is not None else processed
+        rows = self._tx.exec_driver_sql(explain + str(compiled), values)
+        self._plans += [str(row[-1]) for row in rows]
+        return self._tx.execute(query)
+
+
+# --- what was told already -------------------------------------------------------------------------------------------
+def test_an_issue_reserves_its_articles_and_gives_them_back_when_nobody_got_it(store: Store) -> None:
+    keep(store, *(article(number) for number in (1, 2, 3)))
+    issue = make.issue(store, state=IssueState.DRAFT)
+    store.write(lambda tx: articles.reserve(tx, issue.id, [1], [2, 1]))
+
+    def used(besides: int = 0) -> frozenset[int]:
+        return store.read(lambda tx: articles.used(tx, besides=besides))
+
+    assert used() == {1, 2}
+    assert used(besides=issue.id) == frozenset()
+    store.write(lambda tx: articles.reserve(tx, issue.id, [3], []))
+    assert used() == {3}
+    store.write(lambda tx: articles.reserve(tx, issue.id, [1], [2]))
+    kept = {state for state in IssueState if used_in(store, issue.id, state)}
+    assert kept == {
+        IssueState.PLANNED,
+        IssueState.DRAFT,
+        IssueState.HELD,
+        IssueState.FROZEN,
+        IssueState.SENDING,
+        IssueState.PAUSED,
+    }
+
+
+def used_in(store: Store, issue_id: int, state: IssueState) -> bool:
+    make.issue(store, state=state)
+    return bool(store.read(lambda tx: articles.used(tx, besides=0)))
+
+
+def test_one_accepted_mail_uses_its_articles_up(store: Store) -> None:
+    keep(store, article(1))
+    make.readers(store, 2)
+    issue = make.under_way(store)
+    store.write(lambda tx: articles.reserve(tx, issue.id, [1], []))
+    store.write(lambda tx: tx.execute(update(deliveries).where(deliveries.c.id == 1).values(state="accepted")))
+    for state in (IssueState.CANCELLED, IssueState.PARTIAL, IssueState.SENT):
+        assert used_in(store, issue.id, state), state
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+def test_the_list_is_newest_first_and_can_be_narrowed(store: Store) -> None:
+    for number in (1, 2, 3):
+        keep(store, article(number, title=f"خبر {number}٪_", published=NOW - number * DAY))
+
+    def found(**how: Any) -> list[int]:
+        return [each.id for each in store.read(lambda tx: articles.listing(tx, **how))]
+
+    assert found() == [1, 2, 3]
+    assert found(limit=2) == [1, 2]
+    assert found(since=NOW - 2 * DAY) == [1, 2]
+    assert found(until=NOW - 2 * DAY) == [3]
+    assert found(search="۲") == []
+    assert found(search="خبر 2") == [2]
+    assert found(search="_") == [1, 2, 3]
+    assert found(search="%") == []
+    assert store.read(lambda tx: articles.get(tx, 2)) is not None
+    assert store.read(lambda tx: articles.get(tx, 4711)) is None
+
+
+@pytest.mark.parametrize("wrong", [{"dating": "guessed"}, {"news_value": 3}, {"identity": "link:there"}])
+def test_rows_that_make_no_sense_are_refused(store: Store, wrong: dict[str, Any]) -> None:
+    values = {"identity": "link:there", "link_key": "", "source": "s", "title": "t", "dated": NOW, "dating": "given"}
+    values |= {"first_seen_at": NOW, "updated_at": NOW}
+
+    def work(tx: Connection) -> None:
+        tx.execute(insert(table).values(values))
+        tx.execute(insert(table).values({**values, "identity": "link:other", **wrong}))
+
+    with pytest.raises(IntegrityError):
+        store.write(work)

@@ -1,0 +1,230 @@
+"""Issues: one row for one slot, and only the arrows of `lifecycle` can be walked, by one walker each."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import make
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from make import NOW
+from sqlalchemy import insert, update
+from sqlalchemy.exc import IntegrityError
+
+from mailer import lifecycle
+from mailer.errors import WrongState
+from mailer.lifecycle import ARROWS, IssueEvent
+from mailer.model import ChosenStory, DeliveryKind, IssueState, Window
+from mailer.store import issues
+from mailer.store.database import Store
+from mailer.store.schema import deliveries
+from mailer.store.schema import issues as table
+
+STORY = ChosenStory(
+    position=1,
+    article_id=7,
+    url="https://iran.example/news/7",
+    title="جشنوارهٔ انار «ساوه»",
+    lead="",
+    section="فرهنگ",
+    source="outlet.example",
+    image_url="",
+    image_alt="",
+    dated=datetime(2026, 11, 23, 6, 30, 15, 250_000, tzinfo=UTC),
+    also=((8, "https://iran.example/news/8", "انار"),),
+    score=1.25,
+    parts={"views": 1.0, "fresh": 0.25},
+    pinned=False,
+)
+
+
+def test_one_issue_for_one_slot(store: Store) -> None:
+    slot = make.slot()
+    assert store.write(lambda tx: issues.plan(tx, slot, slot.at, NOW))
+    assert not store.write(lambda tx: issues.plan(tx, slot, slot.at + timedelta(hours=1), NOW))
+    found = store.read(lambda tx: issues.find(tx, slot.key))
+    assert found is not None
+    assert (found.slot, found.day, found.send_at, found.state) == (slot.key, slot.day, slot.at, IssueState.PLANNED)
+    assert (found.window, found.number, found.stories, found.recipients) == (None, None, (), 0)
+
+
+def test_of_eight_who_plan_a_slot_at_once_one_wins(store_url: str) -> None:
+    slot, start = make.slot(), threading.Barrier(8)
+
+    def plan(_: int) -> bool:
+        store = Store(store_url)
+        try:
+            start.wait()
+            return store.write(lambda tx: issues.plan(tx, slot, slot.at, NOW))
+        finally:
+            store.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(plan, range(8))) == [False] * 7 + [True]
+
+
+def test_of_four_who_walk_the_same_arrow_at_once_one_wins(store_url: str, store: Store) -> None:
+    issue = make.issue(store, state=IssueState.FROZEN)
+    start = threading.Barrier(4)
+    from_, to = ARROWS[IssueEvent.START]
+
+    def walk(snapshot: bool) -> bool:
+        own = Store(store_url)
+        try:
+            start.wait()
+            return own.write(lambda tx: issues.move(tx, issue.id, from_, to), snapshot=snapshot)
+        finally:
+            own.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        # Starting an issue uses a snapshot; PostgreSQL lets such a transaction fail when it comes second.
+        assert sorted(pool.map(walk, [True, True, True, False])) == [False] * 3 + [True]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(IssueEvent), min_size=1, max_size=12))
+def test_only_the_arrows_can_be_walked(store: Store, events: list[IssueEvent]) -> None:
+    issue = make.issue(store, state=IssueState.PLANNED)
+    state = IssueState.PLANNED
+    for event in events:
+        try:
+            expected: IssueState | None = lifecycle.step(state, event)
+        except WrongState:
+            expected = None
+        from_, to = ARROWS[event]
+        moved = store.write(lambda tx, from_=from_, to=to: issues.move(tx, issue.id, from_, to))  # type: ignore[misc]
+        assert moved is (expected is not None), (state, event)
+        state = expected or state
+        found = store.read(lambda tx: issues.get(tx, issue.id))
+        assert found is not None
+        assert found.state is state
+
+
+@pytest.mark.parametrize("event", IssueEvent)
+def test_each_arrow_from_each_state(store: Store, event: IssueEvent) -> None:
+    from_, to = ARROWS[event]
+    for state in IssueState:
+        issue = make.issue(store, state=state)
+        moved = store.write(lambda tx, number=issue.id: issues.move(tx, number, from_, to))  # type: ignore[misc]
+        assert moved is (state in from_), state
+        after = store.read(lambda tx: issues.find(tx, make.SLOT))
+        assert after is not None
+        assert after.state is (to if moved else state)
+
+
+def test_no_other_state_can_be_written(store: Store) -> None:
+    issue = make.issue(store)
+    with pytest.raises(IntegrityError):
+        store.write(lambda tx: tx.execute(update(table).where(table.c.id == issue.id).values(state="lost")))
+
+
+def test_a_choice_is_read_back_as_it_was_made(store: Store) -> None:
+    issue = make.issue(store)
+    window = Window(NOW - timedelta(days=7), NOW)
+    plain = (IssueState.PLANNED,)
+
+    def choose(**how: Any) -> bool:
+        return store.write(
+            lambda tx: issues.choose(
+                tx,
+                issue.id,
+                plain,
+                IssueState.DRAFT,
+                stories=[STORY],
+                rejected=[{"url": "u", "title": "t", "score": 0.5, "reason": "کم‌خوانده"}],
+                notes=["بدون شمار بازدید"],
+                window_start=window.start,
+                window_end=window.end,
+                **how,
+            )
+        )
+
+    assert choose(subject="انار و خبرهای دیگر", drafted_at=NOW)
+    assert not choose(subject="دیگر")  # it is a draft now
+    found = store.read(lambda tx: issues.get(tx, issue.id))
+    assert found is not None
+    assert found.stories == (STORY,)
+    assert found.rejected[0]["reason"] == "کم‌خوانده"
+    assert (found.notes, found.window, found.subject) == (("بدون شمار بازدید",), window, "انار و خبرهای دیگر")
+    assert found.drafted_at == NOW
+
+
+def test_the_newest_issue_is_that_of_the_latest_slot(store: Store) -> None:
+    assert store.read(issues.newest) is None
+    for key in ("1405-W37", "1405-W36", "1405-W35"):
+        make.issue(store, key)
+    newest = store.read(issues.newest)
+    assert newest is not None
+    assert newest.slot == "1405-W37"
+    listed = store.read(lambda tx: issues.listing(tx, states=(IssueState.PLANNED,), limit=2))
+    assert [issue.slot for issue in listed] == ["1405-W37", "1405-W36"]
+    assert store.read(lambda tx: issues.listing(tx, states=(IssueState.SENT,))) == []
+    assert store.read(lambda tx: issues.find(tx, "1405-W01")) is None
+
+
+def test_the_next_window_begins_where_somebody_was_last_told(store: Store) -> None:
+    make.readers(store, 1)
+    ends = {}
+    for number, key in enumerate(("1405-W34", "1405-W35", "1405-W36")):
+        issue = make.under_way(store, key)
+        ends[key] = NOW - timedelta(days=21 - 7 * number)
+        values = {"window_start": ends[key] - timedelta(days=7), "window_end": ends[key]}
+        store.write(lambda tx, i=issue, v=values: tx.execute(update(table).where(table.c.id == i.id).values(**v)))  # type: ignore[misc]
+
+    def previous(key: str) -> datetime | None:
+        return store.read(lambda tx: issues.previous_end(tx, make.slot(key).day))
+
+    assert previous("1405-W37") is None  # nobody has anything yet
+    store.write(lambda tx: tx.execute(update(deliveries).where(deliveries.c.id != 3).values(state="accepted")))
+    assert previous("1405-W37") == ends["1405-W35"]
+    assert previous("1405-W35") == ends["1405-W34"]
+    assert previous("1405-W34") is None
+
+
+def test_numbers_count_up_and_are_given_once(store: Store) -> None:
+    assert store.read(issues.next_number) == 1
+    first, second = make.issue(store, "1405-W35"), make.issue(store, "1405-W36")
+    store.write(lambda tx: issues.move(tx, first.id, tuple(IssueState), IssueState.FROZEN, number=46))
+    assert store.read(issues.next_number) == 47
+    with pytest.raises(IntegrityError):
+        store.write(lambda tx: issues.move(tx, second.id, tuple(IssueState), IssueState.FROZEN, number=46))
+
+
+def test_the_frozen_bytes_are_kept_and_forgotten_on_reopening(store: Store) -> None:
+    issue = make.issue(store)
+
+    def add(kind: DeliveryKind, subject: str) -> int:
+        return store.write(
+            lambda tx: issues.add_variant(
+                tx, kind, issue.id, subject=subject, html="<p>\r\n۱", text="۱", sha256="a" * 64, now=NOW
+            )
+        )
+
+    assert store.read(lambda tx: issues.full_variant(tx, issue.id)) is None
+    test, own = add(DeliveryKind.TEST, "آزمایشی"), add(DeliveryKind.ISSUE, "خبرها")
+    full = store.read(lambda tx: issues.full_variant(tx, issue.id))
+    assert full == store.read(lambda tx: issues.variant(tx, own))
+    assert full is not None
+    assert full == replace(full, id=own, subject="خبرها", html="<p>\r\n۱", text="۱", sha256="a" * 64)
+
+    store.write(lambda tx: issues.drop_variants(tx, issue.id))
+    assert store.read(lambda tx: issues.full_variant(tx, issue.id)) is None
+    assert store.read(lambda tx: issues.variant(tx, test)).subject == "آزمایشی"
+
+
+def test_bytes_that_are_owed_to_somebody_cannot_be_forgotten(store: Store) -> None:
+    make.readers(store, 1)
+    issue = make.under_way(store)
+    with pytest.raises(IntegrityError):
+        store.write(lambda tx: issues.drop_variants(tx, issue.id))
+
+
+@pytest.mark.parametrize("wrong", [{"slot": None}, {"day": None}, {"send_at": None}, {"planned_at": None}])
+def test_rows_that_make_no_sense_are_refused(store: Store, wrong: dict[str, Any]) -> None:
+    slot = make.slot()
+    values = {"slot": slot.key, "day": slot.day, "state": "planned", "send_at": slot.at, "planned_at": NOW, **wrong}
+    with pytest.raises(IntegrityError):
+        store.write(lambda tx: tx.execute(insert(table).values(values)))

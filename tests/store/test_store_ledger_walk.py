@@ -1,0 +1,212 @@
+"""The ledger under random use: senders that claim, send, die and wake up, readers that leave, a clock that steps.
+
+After every step the counts add up and each row has moved along an arrow of `lifecycle`; at the end everybody who stayed
+has the mail once, or it is known why not.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import make
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, insert, update
+
+from mailer.lifecycle import DELIVERY_ARROWS, TERMINAL
+from mailer.model import Batch, Delivery, DeliveryState, EventKind, Issue, IssueState, Skip, SubscriberStatus
+from mailer.store import deliveries, issues, subscribers
+from mailer.store.database import Store
+from mailer.store.deliveries import Mark
+from mailer.store.schema import batches
+from mailer.store.schema import deliveries as table
+
+LEASE = timedelta(seconds=60)
+READERS = 6
+D = DeliveryState
+
+STEPS = ("claim", "intend", "mark", "release", "close", "die", "requeue", "leave", "suppress", "pause", "clock")
+steps = st.lists(
+    st.tuples(st.sampled_from(STEPS), st.integers(0, 1), st.integers(0, READERS - 1)), min_size=5, max_size=40
+)
+ENDS: tuple[dict[str, Any], ...] = (
+    {"state": D.ACCEPTED},
+    {"state": D.UNKNOWN},
+    {"state": D.REJECTED, "reason": "soft"},
+    {"state": D.QUEUED},
+    {"state": D.DEFERRED, "batch_id": None},
+    {"state": D.EXPIRED, "reason": "gave_up"},
+)
+CLOCK = (1, 30, 61, 600, -45, -3600)  # seconds
+
+
+@dataclass
+class Sender:
+    """What one sending process has in its memory; to die is to forget it."""
+
+    batch: Batch | None = None
+    jobs: dict[int, Delivery] = field(default_factory=dict)
+    sending: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Walk:
+    store: Store
+    issue: Issue
+    readers: list[int]
+    now: datetime = make.NOW
+    gone: set[int] = field(default_factory=set)
+    states: dict[int, DeliveryState] = field(default_factory=dict)
+    accepted: list[int] = field(default_factory=list)
+    senders: tuple[Sender, Sender] = field(default_factory=lambda: (Sender(), Sender()))
+
+    def step(self, name: str, who: int, number: int) -> None:
+        sender = self.senders[who]
+        jobs = list(sender.jobs.values())
+        job = jobs[number % len(jobs)] if jobs else None
+        if name == "claim" and sender.batch is None:
+            self.claim(sender, f"sender {who}")
+        elif name == "intend" and job and job.id not in sender.sending:
+            self.intend(sender, job)
+        elif name == "mark" and sender.sending:
+            self.mark(sender, sorted(sender.sending)[number % len(sender.sending)], ENDS[number % len(ENDS)])
+        elif name in ("release", "close") and sender.batch and not sender.sending:
+            self.let_go(sender, sender.batch, name)
+        elif name == "die":
+            sender.batch, sender.jobs, sender.sending = None, {}, set()
+        elif name == "requeue":
+            self.store.write(lambda tx: deliveries.requeue_due(tx, self.now))
+        elif name in ("leave", "suppress"):
+            self.leave(self.readers[number], name)
+        elif name == "pause":
+            to = IssueState.PAUSED if who else IssueState.SENDING
+            both = (IssueState.SENDING, IssueState.PAUSED)
+            self.store.write(lambda tx: issues.move(tx, self.issue.id, both, to))
+        elif name == "clock":
+            self.now += timedelta(seconds=CLOCK[number % len(CLOCK)])
+
+    def claim(self, sender: Sender, name: str) -> None:
+        def work(tx: Connection) -> tuple[Batch, list[Delivery]] | None:
+            batch = deliveries.claim(tx, name, self.now, LEASE)
+            if batch is None:
+                return None
+            for number, _, unknowns, _ in deliveries.left_in_sending(tx, batch):
+                again = unknowns == 0
+                values = {"state": D.QUEUED if again else D.UNKNOWN, "unknowns": unknowns + 1}
+                deliveries.settle_left(tx, number, values)
+            return batch, deliveries.queued(tx, batch)
+
+        taken = self.store.write(work)
+        if taken:
+            sender.batch, sender.jobs = taken[0], {job.id: job for job in taken[1]}
+
+    def intend(self, sender: Sender, job: Delivery) -> None:
+        if self.store.write(lambda tx: deliveries.intend(tx, job, self.now)):
+            assert job.subscriber_id not in self.gone
+            sender.sending.add(job.id)
+            return
+        why = self.store.write(lambda tx: deliveries.hindrance(tx, job, self.now))
+        if why:
+            assert job.subscriber_id in self.gone
+            skipped = {"state": D.SKIPPED, "reason": why, "finished_at": self.now}
+            self.store.write(lambda tx: deliveries.mark(tx, Mark(job, skipped), from_=D.QUEUED))
+        del sender.jobs[job.id]
+
+    def mark(self, sender: Sender, number: int, end: dict[str, Any]) -> None:
+        job = sender.jobs[number]
+        values = {**end, "due_at": self.now + timedelta(minutes=5) if end["state"] is D.DEFERRED else None}
+        if self.store.write(lambda tx: deliveries.mark(tx, Mark(job, values))) and end["state"] is D.ACCEPTED:
+            self.accepted.append(number)
+        sender.sending.discard(number)
+        if end["state"] is not D.QUEUED:
+            del sender.jobs[number]
+
+    def let_go(self, sender: Sender, batch: Batch, how: str) -> None:
+        if how == "close":
+            self.store.write(lambda tx: deliveries.close(tx, batch))
+        else:
+            self.store.write(lambda tx: deliveries.release(tx, batch, self.now))
+        sender.batch, sender.jobs = None, {}
+
+    def leave(self, reader: int, how: str) -> None:
+        def work(tx: Connection) -> None:
+            if how == "leave":
+                to, from_ = SubscriberStatus.UNSUBSCRIBED, (SubscriberStatus.ACTIVE,)
+                subscribers.move(tx, reader, to, from_=from_)
+            else:
+                hash_ = subscribers.hash_of(tx, reader) or ""
+                subscribers.suppress(tx, hash_, EventKind.COMPLAINED, at=self.now)
+
+        self.store.write(work)
+        self.gone.add(reader)
+
+    def check(self) -> None:
+        def work(tx: Connection) -> tuple[dict[DeliveryState, int], dict[int, DeliveryState]]:
+            found = deliveries.states_of(tx, range(1, READERS + 1))
+            return deliveries.counts(tx, self.issue.id), {number: state for number, (state, _, _) in found.items()}
+
+        counts, states = self.store.read(work)
+        assert sum(counts.values()) == self.issue.recipients == READERS == len(states)
+        for number, state in states.items():
+            before = self.states.get(number, D.QUEUED)
+            # A take-over settles and a claim queues within one step, so a row may take two arrows in it.
+            reached = {before, *DELIVERY_ARROWS[before]}
+            assert state in reached or any(state in DELIVERY_ARROWS[each] for each in reached)
+            assert before not in TERMINAL or state is before
+        self.states = states
+
+    def finish(self) -> None:
+        """A healthy sender clears up, on a day when nothing else goes wrong."""
+        self.store.write(
+            lambda tx: issues.move(tx, self.issue.id, (IssueState.PAUSED,), IssueState.SENDING),
+        )
+        self.senders = (Sender(), Sender())
+        sender = self.senders[0]
+        for _ in range(60):
+            self.now += timedelta(days=1)
+            self.store.write(lambda tx: deliveries.requeue_due(tx, self.now))
+            self.claim(sender, "healthy")
+            if sender.batch is None:
+                break
+            for job in list(sender.jobs.values()):
+                self.intend(sender, job)
+                if job.id in sender.sending:
+                    self.mark(sender, job.id, {"state": D.ACCEPTED})
+            assert self.store.write(lambda tx: deliveries.close(tx, sender.batch or Batch(0, 0)))
+            sender.batch = None
+            self.check()
+
+
+def _parted(tx: Connection) -> None:
+    """Three batches of two."""
+    for part in range(1, 3):
+        made = tx.execute(
+            insert(batches).values(issue_id=1, ordinal=part, priority=5, due_at=make.NOW).returning(batches.c.id)
+        ).scalar_one()
+        tx.execute(update(table).where(table.c.id % 3 == part).values(batch_id=made))
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps)
+def test_whatever_happens_the_ledger_adds_up_and_nobody_is_missed(
+    store: Store, walked: list[tuple[str, int, int]]
+) -> None:
+    make.wipe(store)
+    readers = make.readers(store, READERS)
+    issue = make.under_way(store)
+    store.write(_parted)
+    walk = Walk(store, issue, readers)
+    for name, who, number in walked:
+        walk.step(name, who, number)
+        walk.check()
+    walk.finish()
+
+    assert {state for state in walk.states.values() if state not in TERMINAL} == set()
+    assert not store.read(lambda tx: deliveries.anything_open(tx, issue.id))
+    assert len(walk.accepted) == len(set(walk.accepted))
+    ended = store.read(lambda tx: deliveries.states_of(tx, range(1, READERS + 1)))
+    for number, (state, reason, _) in ended.items():
+        assert (number in walk.accepted) is (state is D.ACCEPTED)
+        if state is D.SKIPPED:
+            assert readers[number - 1] in walk.gone
+            assert reason in (Skip.UNSUBSCRIBED, Skip.SUPPRESSED)

@@ -1,0 +1,204 @@
+"""Subscribers, their events and suppressions: what the database itself makes sure of, whatever a verb believes."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import make
+import pytest
+from make import NOW
+from sqlalchemy import delete, insert, update
+from sqlalchemy.exc import IntegrityError
+
+from mailer.model import EventKind, IssueState, Method, SubscriberStatus
+from mailer.store import subscribers
+from mailer.store.database import Store
+from mailer.store.schema import events
+from mailer.store.schema import subscribers as table
+
+
+def row(**changes: Any) -> dict[str, Any]:
+    return {
+        "address": "sara@example.org",
+        "address_key": "sara@example.org",
+        "address_hash": "ab",
+        "domain": "example.org",
+        "status": "active",
+        "created_at": NOW,
+        **changes,
+    }
+
+
+def test_one_row_for_one_address_however_it_is_written(store: Store) -> None:
+    make.subscriber(store, "Narges@Example.ORG")
+    with pytest.raises(IntegrityError):
+        make.subscriber(store, "narges@EXAMPLE.org")
+    assert store.read(subscribers.counts) == {"active": 1}
+
+
+def test_a_subscriber_comes_back_as_it_was_put(store: Store) -> None:
+    number = make.subscriber(store, "Narges@example.org", name="نرگس", sections=("فناوری", "اقتصاد", "فناوری"))
+    found = store.read(lambda tx: subscribers.find(tx, "narges@example.org"))
+    assert found == store.read(lambda tx: subscribers.get(tx, number))
+    assert found is not None
+    assert (found.id, found.name, found.status) == (number, "نرگس", SubscriberStatus.ACTIVE)
+    assert found.sections == ("اقتصاد", "فناوری")  # sorted, each once
+    assert found.created_at == NOW
+    assert store.read(lambda tx: subscribers.find(tx, "nobody@example.org")) is None
+
+
+def test_an_id_is_never_given_to_somebody_else(store: Store) -> None:
+    first, last = make.readers(store, 2)
+    store.write(lambda tx: tx.execute(delete(table).where(table.c.id == last)))
+    assert make.subscriber(store) > last
+    store.write(lambda tx: tx.execute(delete(table)))
+    assert make.subscriber(store) > last + 1 > first
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"status": "happy"},
+        {"status": None},
+        {"address": None},  # a tombstone says when it was made
+        {"address": None, "address_key": None},
+        {"address": None, "forgotten_at": NOW},  # and holds no key of the address
+        {"address_key": None},
+        {"forgotten_at": NOW},  # who has an address is not forgotten
+        {"address_hash": None},  # what a tombstone is recognised by
+    ],
+)
+def test_rows_that_make_no_sense_are_refused(store: Store, wrong: dict[str, Any]) -> None:
+    with pytest.raises(IntegrityError):
+        store.write(lambda tx: tx.execute(insert(table).values(row(**wrong))))
+
+
+def test_tombstones_do_not_get_in_each_others_way(store: Store) -> None:
+    make.readers(store, 2)
+    gone = {"address": None, "address_key": None, "domain": None, "name": "", "forgotten_at": NOW}
+    store.write(lambda tx: tx.execute(update(table).values(**gone)))
+
+    assert store.read(lambda tx: subscribers.listing(tx)) == []
+    tombstone = store.read(lambda tx: subscribers.get(tx, 1))
+    assert tombstone is not None
+    assert tombstone.address == ""
+    assert store.read(lambda tx: subscribers.hash_of(tx, 1)) == make.hash_of("reader0001@example.org")
+    make.subscriber(store, "reader0001@example.org")  # the address itself is free again
+
+
+def test_a_move_happens_only_from_the_named_states(store: Store) -> None:
+    number = make.subscriber(store)
+    gone, active = SubscriberStatus.UNSUBSCRIBED, SubscriberStatus.ACTIVE
+    assert not store.write(lambda tx: subscribers.move(tx, number, gone, from_=(SubscriberStatus.PENDING,)))
+    assert store.write(lambda tx: subscribers.move(tx, number, gone, from_=(active,)))
+    assert not store.write(lambda tx: subscribers.move(tx, number, gone, from_=(active,)))
+    assert store.read(subscribers.counts) == {"unsubscribed": 1}
+
+
+def test_change_touches_only_what_is_told(store: Store) -> None:
+    number = make.subscriber(store, sections=("اقتصاد",))
+    store.write(lambda tx: subscribers.change(tx, number))
+    store.write(lambda tx: subscribers.change(tx, number, name="سارا"))
+    store.write(lambda tx: subscribers.change(tx, number, sections=()))
+    found = store.read(lambda tx: subscribers.get(tx, number))
+    assert found is not None
+    assert (found.name, found.sections) == ("سارا", ())
+
+
+def test_the_list_is_searched_and_cut(store: Store) -> None:
+    make.subscribers_of(store, ["ali@example.org", "a_b@example.net", "axb@example.net"])
+    make.subscriber(store, "mina@example.com", name="مینا ۱۰۰٪", status=SubscriberStatus.PENDING)
+
+    def found(**how: Any) -> list[str]:
+        return [each.address for each in store.read(lambda tx: subscribers.listing(tx, **how))]
+
+    assert found() == ["mina@example.com", "axb@example.net", "a_b@example.net", "ali@example.org"]
+    assert found(limit=1) == ["mina@example.com"]
+    assert found(status=SubscriberStatus.PENDING) == ["mina@example.com"]
+    assert found(search="ALI@") == ["ali@example.org"]
+    assert found(search="a_b") == ["a_b@example.net"]  # no wildcard
+    assert found(search="مینا") == ["mina@example.com"]
+    assert found(search="%") == []
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+def test_the_history_only_grows(store: Store) -> None:
+    number = make.subscriber(store)
+    issue = make.issue(store)
+
+    def record(kind: EventKind, hours: int, **more: Any) -> None:
+        at = NOW + timedelta(hours=hours)
+        store.write(lambda tx: subscribers.record(tx, number, kind, at=at, **more))
+
+    record(EventKind.ADDED, 0, method=Method.ADMIN)
+    record(EventKind.UNSUBSCRIBED, 2, method=Method.ONE_CLICK, issue_id=issue.id)
+    record(EventKind.RETURNED, 1, method=Method.PAGE)  # the clock stepped back: the order is that of happening
+
+    history = store.read(lambda tx: subscribers.history(tx, number))
+    assert [event.kind for event in history] == [EventKind.ADDED, EventKind.UNSUBSCRIBED, EventKind.RETURNED]
+    assert (history[1].method, history[1].slot) == (Method.ONE_CLICK, make.SLOT)
+    kinds = (EventKind.UNSUBSCRIBED, EventKind.ADDED)
+    assert store.read(lambda tx: subscribers.last_event(tx, number, kinds)) == history[1]
+    assert store.read(lambda tx: subscribers.last_event(tx, number, (EventKind.BOUNCED,))) is None
+
+
+def test_an_event_outlives_the_issue_it_names(store: Store) -> None:
+    number = make.subscriber(store)
+    unknown = 4711
+    store.write(
+        lambda tx: subscribers.record(
+            tx, number, EventKind.UNSUBSCRIBED, at=NOW, method=Method.ONE_CLICK, issue_id=unknown
+        )
+    )
+    assert [event.slot for event in store.read(lambda tx: subscribers.history(tx, number))] == [None]
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "danced"}, {"method": "carrier pigeon"}, {"subscriber_id": 4711}])
+def test_an_event_that_makes_no_sense_is_refused(store: Store, wrong: dict[str, Any]) -> None:
+    number = make.subscriber(store)
+    values = {"at": NOW, "subscriber_id": number, "kind": "added", "method": "admin", **wrong}
+    with pytest.raises(IntegrityError):
+        store.write(lambda tx: tx.execute(insert(events).values(values)))
+
+
+def test_who_left_oldest_first(store: Store) -> None:
+    first, second = make.readers(store, 2)
+    issue = make.issue(store, state=IssueState.SENT)
+
+    def leave(number: int, hours: int, issue_id: int | None) -> None:
+        at = NOW + timedelta(hours=hours)
+        store.write(
+            lambda tx: subscribers.record(
+                tx, number, EventKind.UNSUBSCRIBED, at=at, method=Method.PAGE, issue_id=issue_id
+            )
+        )
+
+    leave(second, 1, issue.id)
+    leave(first, 2, None)
+
+    def left(**how: Any) -> list[str]:
+        return [address for address, _ in store.read(lambda tx: list(subscribers.leavings(tx, **how)))]
+
+    assert left() == ["reader0002@example.org", "reader0001@example.org"]
+    assert left(since=NOW + timedelta(hours=2)) == ["reader0001@example.org"]
+    assert left(slot=make.SLOT) == ["reader0002@example.org"]
+
+
+# --- suppressions ----------------------------------------------------------------------------------------------------
+def test_the_first_reason_of_a_suppression_stands(store: Store) -> None:
+    def suppress(reason: EventKind, hours: int, issue_id: int | None = None) -> None:
+        at = NOW + timedelta(hours=hours)
+        store.write(lambda tx: subscribers.suppress(tx, "ab", reason, at=at, issue_id=issue_id))
+
+    suppress(EventKind.UNSUBSCRIBED, 0, issue_id=4711)  # an issue that is known no more
+    suppress(EventKind.COMPLAINED, 1)
+    assert store.read(lambda tx: subscribers.suppressed(tx, "ab")) == (EventKind.UNSUBSCRIBED, NOW)
+    assert store.write(lambda tx: subscribers.unsuppress(tx, "ab"))
+    assert not store.write(lambda tx: subscribers.unsuppress(tx, "ab"))
+    assert store.read(lambda tx: subscribers.suppressed(tx, "ab")) is None
+
+
+def test_a_pause_is_read_back(store: Store) -> None:
+    number = make.subscriber(store)
+    assert store.read(lambda tx: subscribers.paused_until(tx, number)) is None
+    store.write(lambda tx: tx.execute(update(table).values(paused_until=date(2026, 12, 3))))
+    assert store.read(lambda tx: subscribers.paused_until(tx, number)) == date(2026, 12, 3)
