@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -67,13 +68,13 @@ class App:
     def unsubscribe_url(self, subscriber_id: int, issue_id: int) -> str:
         return self.url("/unsubscribe/" + make(self.keys, Purpose.UNSUBSCRIBE, subscriber_id, issue_id))
 
-    @property
+    @cached_property  # asked for with every mail, and reading an address takes as long as making the mail
     def sender(self) -> tuple[str, str]:
         """Display name and address of the From field."""
         name, written = mime.mailbox(self.settings.newsletter.from_)
         return name or self.settings.newsletter.name, address.parse(written).written
 
-    @property
+    @cached_property
     def domain(self) -> str:
         """The sender's domain, in A-labels."""
         return address.parse(self.sender[1]).domain

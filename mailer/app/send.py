@@ -23,9 +23,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from mailer import delivery as rules
+from mailer.app import message
 from mailer.app.circuit import Circuits
 from mailer.app.context import App, Session
-from mailer.app.message import build
 from mailer.delivery import Change
 from mailer.errors import RelayDown
 from mailer.model import (
@@ -39,7 +39,6 @@ from mailer.model import (
     Reply,
     SubscriberStatus,
     Unknown,
-    Variant,
 )
 from mailer.store import deliveries, issues, subscribers
 from mailer.store.database import Work
@@ -71,7 +70,7 @@ class Sender:
 
     _jobs: deque[Delivery] = field(default_factory=deque)
     _claims: dict[int, _Claim] = field(default_factory=dict)
-    _variants: dict[int, Variant] = field(default_factory=dict)
+    _compiled: dict[int, message.Compiled] = field(default_factory=dict)
     _claiming: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
@@ -132,10 +131,10 @@ class Sender:
 
     async def _send(self, session: Session, relay: str, job: Delivery) -> Mark:
         """One mail on an open line. Whatever happens here, an outcome is written: even when we are stopped."""
-        message = build(self.app, job, await self._variant(job.variant_id), self.app.now())
+        content = (await self._compile(job)).message(job, self.app.now())
         outcome: Outcome
         try:
-            outcome = await session.send(self.app.sender[1], job.address, message)
+            outcome = await session.send(self.app.sender[1], job.address, content)
         except asyncio.CancelledError:
             # The time that SIGTERM leaves is over and the relay has not answered, so nobody knows.
             self.stop.set()
@@ -282,11 +281,12 @@ class Sender:
             if held:
                 await self._write(partial(deliveries.renew, held=held, now=self.app.now(), lease=self.app.lease))
 
-    async def _variant(self, variant_id: int) -> Variant:
-        if variant_id not in self._variants:
-            work = partial(issues.variant, variant_id=variant_id)
-            self._variants[variant_id] = await asyncio.to_thread(self.app.store.read, work)
-        return self._variants[variant_id]
+    async def _compile(self, job: Delivery) -> message.Compiled:
+        if job.variant_id not in self._compiled:
+            work = partial(issues.variant, variant_id=job.variant_id)
+            variant = await asyncio.to_thread(self.app.store.read, work)
+            self._compiled[job.variant_id] = await asyncio.to_thread(message.compile, self.app, variant, job.kind)
+        return self._compiled[job.variant_id]
 
     async def _write(self, work: Work[T]) -> T:
         # Shielded: a transaction that has begun is finished even when its connection is told to stop.
