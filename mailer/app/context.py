@@ -13,6 +13,7 @@ from mailer import address, lifecycle, week
 from mailer.errors import NoSuchIssue
 from mailer.lifecycle import IssueEvent
 from mailer.mail import mime
+from mailer.mail.dkim import Signer
 from mailer.mail.render import Renderer
 from mailer.model import Issue, Outcome
 from mailer.settings import Settings
@@ -53,6 +54,7 @@ class App:
     now: Callable[[], datetime]
     worker: str  # this process, in words: host and number
     lease: timedelta = LEASE  # how long a claim holds when its process dies
+    signer: Signer | None = None  # None: the relay signs
 
     @property
     def zone(self) -> ZoneInfo:

@@ -37,7 +37,8 @@ class Compiled:
         if self.subject:
             own["Subject"] = headers.encode("Subject", slots.fill(self.subject, values, "header"))
         head, body = self.template.head(own), self.template.body(values)
-        return b"".join([head, b"\r\n", *body])
+        signature = self.app.signer.sign(head, body, now) if self.app.signer else b""
+        return b"".join([signature, head, b"\r\n", *body])
 
 
 def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
