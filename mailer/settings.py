@@ -84,6 +84,18 @@ def _list_id(value: str) -> str:
     return value
 
 
+def _domain(value: str) -> str:
+    if len(value) > 200 or not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", value):
+        raise ValueError("should be a domain such as example.org, in small letters and ASCII (xn--…)")
+    return value
+
+
+def _selector(value: str) -> str:
+    if len(value) > 63 or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", value):
+        raise ValueError("should be a name of small letters, digits and hyphens")
+    return value
+
+
 def _database_url(value: str) -> str:
     if not re.fullmatch(r"(sqlite:///|postgresql(\+psycopg)?://)\S.*", value):
         raise ValueError("should be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
@@ -96,6 +108,7 @@ Day = Annotated[date, BeforeValidator(_day)]
 Zone = Annotated[str, AfterValidator(_zone)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Selector = Annotated[str, AfterValidator(_selector)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Share = Annotated[float, Field(gt=0, le=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -224,6 +237,36 @@ class Delivery(Section):
         le=timedelta(days=7),
         description="A mail that is put off is given up this long after its first reply.",
     )
+    dkim: Literal["relay", "self"] = Field(
+        "relay",
+        description='Who signs the mails: the relay, or we ourselves ("self") with the keys of [dkim].',
+    )
+
+
+class Dkim(Section):
+    """Keys that prove who sent a mail (RFC 6376). `mailer dkim keygen` makes them and their records."""
+
+    domain: Annotated[str, AfterValidator(_domain)] | None = Field(
+        None,
+        examples=["example.org"],
+        description="The domain that signs; by default the sender's. Receivers want it to be that one, or its parent.",
+    )
+    selector: Selector = Field(
+        "mailer", description="The key's name: its record stands at <selector>._domainkey.<domain>."
+    )
+    key_file: Path = Field(Path("dkim.key"), description="The RSA key.")
+    second_selector: Selector = Field("mailer-second", description="The name of the second key.")
+    second_key_file: Path | None = Field(
+        None,
+        examples=["dkim-ed25519.key"],
+        description="An Ed25519 key (RFC 8463) for a second signature beside the first, for those who know it.",
+    )
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Dkim":
+        if self.second_key_file is not None and self.second_selector == self.selector:
+            raise ValueError("selector and second_selector are the same, but each key has a record of its own")
+        return self
 
 
 class Smtp(Section):
@@ -319,6 +362,7 @@ class Settings(Section):
     schedule: Schedule = Field(default_factory=Schedule)
     digest: Digest = Field(default_factory=Digest)
     delivery: Delivery = Field(default_factory=Delivery)
+    dkim: Dkim = Field(default_factory=Dkim)
     smtp: tuple[Smtp, ...] = Field((Smtp(),), min_length=1)
     web: Web = Field(default_factory=Web)
     database: Database = Field(default_factory=Database)

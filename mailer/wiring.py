@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mailer import config
 from mailer.app.context import App
+from mailer.config import dkim
 from mailer.mail.render import Renderer
 from mailer.settings import Settings
 from mailer.smtp.relay import Relay
@@ -19,6 +20,7 @@ from mailer.store.database import Store
 def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datetime] | None = None) -> App:
     """Opens the database (its tables are made on first use) and puts the parts together. Speaks to no relay yet."""
     keys = config.keys(settings)
+    signer = dkim.signer(settings)
     store = Store(config.database_url(settings))
     upgrade.ensure(store)
     relays = tuple(
@@ -38,6 +40,7 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
         relays=relays,
         now=now or (lambda: datetime.now(UTC)),
         worker=f"{platform.node()}:{os.getpid()}",
+        signer=signer,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -12,6 +13,7 @@ from mailer import address, lifecycle, week
 from mailer.errors import NoSuchIssue
 from mailer.lifecycle import IssueEvent
 from mailer.mail import mime
+from mailer.mail.dkim import Signer
 from mailer.mail.render import Renderer
 from mailer.model import Issue, Outcome
 from mailer.settings import Settings
@@ -52,6 +54,7 @@ class App:
     now: Callable[[], datetime]
     worker: str  # this process, in words: host and number
     lease: timedelta = LEASE  # how long a claim holds when its process dies
+    signer: Signer | None = None  # None: the relay signs
 
     @property
     def zone(self) -> ZoneInfo:
@@ -67,13 +70,13 @@ class App:
     def unsubscribe_url(self, subscriber_id: int, issue_id: int) -> str:
         return self.url("/unsubscribe/" + make(self.keys, Purpose.UNSUBSCRIBE, subscriber_id, issue_id))
 
-    @property
+    @cached_property  # asked for with every mail, and reading an address takes as long as making the mail
     def sender(self) -> tuple[str, str]:
         """Display name and address of the From field."""
         name, written = mime.mailbox(self.settings.newsletter.from_)
         return name or self.settings.newsletter.name, address.parse(written).written
 
-    @property
+    @cached_property
     def domain(self) -> str:
         """The sender's domain, in A-labels."""
         return address.parse(self.sender[1]).domain

@@ -1,60 +1,73 @@
-"""One message: a variant, rendered once for many, becomes the bytes for one reader. Talks to nobody."""
+"""One message: a variant, compiled once for many, becomes the bytes for one reader. Talks to nobody."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from mailer import tokens
 from mailer.app.context import App
-from mailer.mail import headers, mime, slots, view
-from mailer.model import Batch, Delivery, DeliveryKind, Variant
+from mailer.mail import headers, merge, mime, slots, view
+from mailer.model import Delivery, DeliveryKind, Variant
 
 INERT = "/unsubscribe/test"  # where the links of a test mail lead: to a page that knows nobody
 
 
-def build(app: App, delivery: Delivery, variant: Variant, now: datetime) -> bytes:
-    """The whole mail, CRLF and 7-bit. The same delivery always has the same Message-ID (RFC 5322 §3.6.4), so that a
-    mail sent twice after a crash can be known as one."""
-    leave = _leave_url(app, delivery)
-    values = {"greeting": view.greeting(delivery.name), "unsubscribe_url": leave}
-    boundary = mime.boundary(delivery.key)
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A variant that only lacks its reader. Made by `compile`; several threads may use it at once."""
+
+    app: App
+    template: merge.Template
+    subject: str  # empty, unless a slot stands in it
+
+    def message(self, delivery: Delivery, now: datetime) -> bytes:
+        """The whole mail, signed when we sign: CRLF, 7-bit, ready to be written behind DATA. The same delivery always
+        has the same Message-ID (RFC 5322 §3.6.4), so that a mail sent twice after a crash can be known as one.
+
+        ValueError: it cannot be made for this reader, as when the address cannot stand in To.
+        """
+        leave = _leave_url(self.app, delivery)
+        values = _values(delivery.name, leave)
+        own = mime.reader_fields(
+            to=delivery.address,
+            date=now,
+            message_id=tokens.message_id(self.app.keys, delivery.key, self.app.domain),
+            unsubscribe_url=leave,
+            feedback_id=feedback_id(delivery),
+        )
+        if self.subject:
+            own["Subject"] = headers.encode("Subject", slots.fill(self.subject, values, "header"))
+        head, body = self.template.head(own), self.template.body(values)
+        signature = self.app.signer.sign(head, body, now) if self.app.signer else b""
+        return b"".join([signature, head, b"\r\n", *body])
+
+
+def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
+    """Compiles a variant for mails of that kind, and tries it on an invented reader. ValueError says what is wrong with
+    the variant, or with the settings, before any reader's delivery has to pay for it."""
+    leave = app.url(INERT)
+    values = _values("", leave)
+    boundary = mime.boundary(f"{kind}.{variant.sha256}")
     fields = mime.message_headers(
         sender=_mailbox(*app.sender),
-        to=delivery.address,
-        subject=variant.subject,
-        date=now,
-        message_id=tokens.message_id(app.keys, delivery.key, app.domain),
+        to=app.sender[1],
+        subject=slots.fill(variant.subject, values, "header"),
+        date=datetime.fromtimestamp(0, UTC),
+        message_id=tokens.message_id(app.keys, "trial", app.domain),
         reply_to=app.settings.newsletter.reply_to,
         list_id=list_id(app),
         list_name=app.settings.newsletter.title,
         unsubscribe_url=leave,
         archive_url=app.url("/archive"),
         help_url="",
-        feedback_id=feedback_id(app, delivery),
+        feedback_id="trial",
         language=app.settings.newsletter.locale,
         boundary=boundary,
     )
-    html = slots.fill(variant.html, values, "html")
-    text = slots.fill(variant.text, values, "text")
-    return mime.build(headers.block(fields), text, html, boundary)
-
-
-def trial(app: App, variant: Variant, now: datetime) -> None:
-    """Makes the mail of a variant for an invented reader. Raises what is wrong with the variant, or with the settings,
-    before any reader's delivery has to pay for it."""
-    reader = Delivery(
-        id=0,
-        key="issue.trial.0",
-        kind=DeliveryKind.ISSUE,
-        batch=Batch(0, 0),
-        address=app.sender[1],
-        name="",
-        subscriber_id=1,
-        issue_id=1,
-        variant_id=variant.id,
-        attempts=0,
-        losses=0,
-        first_reply_at=None,
-    )
-    build(app, reader, variant, now)
+    named = slots.names(variant.subject)
+    own = (*mime.READER_FIELDS, "Subject") if named else mime.READER_FIELDS
+    template = merge.compile(fields, own, variant.text, variant.html, boundary)
+    template.merge(dict(fields), values)
+    return Compiled(app, template, variant.subject if named else "")
 
 
 def list_id(app: App) -> str:
@@ -62,10 +75,15 @@ def list_id(app: App) -> str:
     return app.settings.newsletter.list_id or f"weekly.{app.domain}"
 
 
-def feedback_id(app: App, delivery: Delivery) -> str:
+def feedback_id(delivery: Delivery) -> str:
     """`issue:list:type:sender`, at most four parts and nothing of the reader, so that complaints can be counted."""
     issue = delivery.key.split(".")[1] if delivery.kind is DeliveryKind.ISSUE else delivery.kind.value
     return f"{issue}:weekly:{delivery.kind}:khabarnameh"
+
+
+def _values(name: str, leave: str) -> dict[str, str]:
+    """What the slots of a mail are filled with."""
+    return {"greeting": view.greeting(name), "unsubscribe_url": leave}
 
 
 def _leave_url(app: App, delivery: Delivery) -> str:

@@ -9,10 +9,9 @@ from functools import partial
 from sqlalchemy import Connection
 
 from mailer import address
-from mailer.app import compose
+from mailer.app import compose, message
 from mailer.app.circuit import Circuits
 from mailer.app.context import App
-from mailer.app.message import build
 from mailer.app.send import Sender
 from mailer.mail import slots, view
 from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, Issue, Variant
@@ -47,12 +46,12 @@ def preview(app: App, issue: Issue) -> Preview:
         losses=0,
         first_reply_at=None,
     )
-    values = {"greeting": view.greeting(""), "unsubscribe_url": app.url("/unsubscribe/test")}
+    values = {"greeting": view.greeting(""), "unsubscribe_url": app.url(message.INERT)}
     return Preview(
         rendered.subject,
         slots.fill(rendered.html, values, "html"),
         slots.fill(rendered.text, values, "text"),
-        build(app, reader, variant, app.now()),
+        message.compile(app, variant, DeliveryKind.TEST).message(reader, app.now()),
     )
 
 

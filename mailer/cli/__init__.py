@@ -57,6 +57,7 @@ class LazyGroup(click.Group):
         "run": ("mailer.cli.service:run", "Run the service: clock, sender and pages."),
         "health": ("mailer.cli.service:health", "Say whether the service is well (for containers)."),
         "config": ("mailer.cli.setup:config", "Check or show the settings."),
+        "dkim": ("mailer.cli.dkim:dkim", "Make the keys that sign the mails."),
         "subscribers": ("mailer.cli.subscribers:subscribers", "Add, import, list, show, take off."),
         "unsubscribes": ("mailer.cli.subscribers:unsubscribes", "Who left, when, how and why."),
         "articles": ("mailer.cli.articles:articles", "Import, list, show."),

@@ -13,6 +13,7 @@ import click
 from mailer import config as settings_edge
 from mailer import wiring
 from mailer.cli.door import json_option, show
+from mailer.config import dkim
 from mailer.tokens import new_key_file
 
 _WITHOUT_TEMPLATES = re.compile(r"^# templates =.*$", re.MULTILINE)
@@ -74,6 +75,7 @@ def check(path: Path, as_json: bool) -> None:
     """Every problem of the file and of MAILER_* at once."""
     settings = settings_edge.load(path, os.environ)
     settings_edge.keys(settings)
+    dkim.signer(settings)
     for smtp in settings.smtp:
         settings_edge.password(smtp, settings, os.environ)
     show({"ok": True}) if as_json else click.echo(f"{path}: no problem found.")

@@ -22,6 +22,8 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")  # a phrase that needs no quotes (RFC 5322 §3.2.3)
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
 _URL = re.compile(r"https?://[!#-+\--;=?-~]+")  # no blank, quote, comma or angle bracket: List-* fields are lists
+# Every CRLF must be followed by one blank and then something: a fold, never the end of the headers.
+_VALUE = re.compile(rb"[!-~](?:[ -~]++|\r\n (?=[!-~]))*+")
 _PRINTABLE = re.compile(r"[!-~]+(?: [!-~]+)*")
 
 
@@ -138,24 +140,24 @@ def date(when: datetime) -> bytes:
     return email.utils.format_datetime(when).encode("ascii")
 
 
+def field(name: str, value: bytes) -> bytes:
+    """One field as it is written, CRLF included. ValueError: the value could end its field, or the headers, early."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a header name: {name!r}")
+    if not _VALUE.fullmatch(value) or value.endswith(b" "):
+        raise ValueError(f"the value of {name} is empty, not 7-bit, or wrongly folded")
+    written = b"%s: %s\r\n" % (name.encode("ascii"), value)
+    if len(written) > _HARD and any(len(line) > _HARD for line in written.split(b"\r\n")):
+        raise ValueError(f"a line of {name} is longer than {_HARD} letters")
+    return written
+
+
 def block(fields: Sequence[tuple[str, bytes]]) -> bytes:
     """The fields, each ended by CRLF, without the empty line. Parsed back: ValueError when a reader's parser would not
     see exactly these fields with these values."""
-    for name, value in fields:
-        _check(name, value)
-    written = b"".join(b"%s: %s\r\n" % (name.encode("ascii"), value) for name, value in fields)
+    written = b"".join(field(name, value) for name, value in fields)
     parsed = BytesParser(policy=compat32).parsebytes(written + b"\r\n", headersonly=True)
     seen = [(name, str(value).encode("ascii", "surrogateescape")) for name, value in parsed.items()]
     if seen != list(fields) or parsed.defects or parsed.get_payload():
         raise ValueError("the headers do not parse back to what was written")
     return written
-
-
-def _check(name: str, value: bytes) -> None:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"not a header name: {name!r}")
-    # Every CRLF must be followed by one blank and then something: a fold, never the end of the headers.
-    if not re.fullmatch(rb"[!-~](?:[ -~]|\r\n (?=[!-~]))*", value) or value.endswith(b" "):
-        raise ValueError(f"the value of {name} is empty, not 7-bit, or wrongly folded")
-    if any(len(line) > _HARD for line in (name.encode() + b": " + value).split(b"\r\n")):
-        raise ValueError(f"a line of {name} is longer than {_HARD} letters")

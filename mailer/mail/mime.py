@@ -1,17 +1,18 @@
-"""A whole message: which headers an issue mail has, and the two parts as 7-bit bytes.
+"""Which headers a mail has, and the boundary between its parts.
 
-The bytes are final: nothing behind this re-encodes them, so that a signature made over them holds and no relay needs
-8BITMIME. Does not sign and does not render.
+How a field is written is `headers`' business, how the parts are `merge`'s.
 """
 
 import re
-from base64 import b64encode
 from datetime import datetime
 from hashlib import sha256
 
 from mailer.mail import headers
 
-_BOUNDARY = re.compile(r"=_[A-Za-z0-9]{8,60}")
+# The fields of which each reader has their own; all others are the same for a whole issue.
+READER_FIELDS = ("To", "Date", "Message-ID", "List-Unsubscribe", "Feedback-ID")
+
+_MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[A-Za-z0-9.-]+>")
 _MAILBOX = re.compile(r"(?:(?P<name>.*)<)?(?P<address>[^<>\s]+@[^<>\s]+?)>?")
 
 
@@ -50,20 +51,21 @@ def message_headers(
     `sender` and `reply_to` are mailboxes with A-label domains; `message_id` holds its angle brackets; an empty
     `archive_url`, `help_url` or `feedback_id` leaves its field out. ValueError: a value cannot stand in its field.
     """
-    if not re.fullmatch(r"<[!-;=?A-~]+@[A-Za-z0-9.-]+>", message_id):
-        raise ValueError(f"not a Message-ID: {message_id!r}")
+    own = reader_fields(
+        to=to, date=date, message_id=message_id, unsubscribe_url=unsubscribe_url, feedback_id=feedback_id
+    )
     fields = [
         ("From", headers.address(*mailbox(sender))),
-        ("To", headers.recipient(to)),  # the bare address: a name would be one more thing that can go wrong
+        ("To", own["To"]),
         ("Subject", headers.encode("Subject", subject)),
-        ("Date", headers.date(date)),
-        ("Message-ID", headers.raw("Message-ID", message_id)),
+        ("Date", own["Date"]),
+        ("Message-ID", own["Message-ID"]),
     ]
     if reply_to:
         fields.append(("Reply-To", headers.address(*mailbox(reply_to), name="Reply-To")))
     fields += [
         ("List-Id", headers.list_id(list_name, list_id)),  # RFC 2919
-        ("List-Unsubscribe", headers.url("List-Unsubscribe", unsubscribe_url)),  # RFC 2369 §3.2
+        ("List-Unsubscribe", own["List-Unsubscribe"]),  # RFC 2369 §3.2
         ("List-Unsubscribe-Post", b"List-Unsubscribe=One-Click"),  # RFC 8058 §3.1, exactly these letters
     ]
     if help_url:
@@ -71,8 +73,25 @@ def message_headers(
     if archive_url:
         fields.append(("List-Archive", headers.url("List-Archive", archive_url)))
     if feedback_id:
-        fields.append(("Feedback-ID", headers.raw("Feedback-ID", feedback_id)))
+        fields.append(("Feedback-ID", own["Feedback-ID"]))
     return [*fields, *content_headers(language, boundary)]
+
+
+def reader_fields(
+    *, to: str, date: datetime, message_id: str, unsubscribe_url: str, feedback_id: str
+) -> dict[str, bytes]:
+    """The values of READER_FIELDS for one reader. ValueError: a value cannot stand in its field."""
+    if not _MESSAGE_ID.fullmatch(message_id):
+        raise ValueError(f"not a Message-ID: {message_id!r}")
+    found = {
+        "To": headers.recipient(to),  # the bare address: a name would be one more thing that can go wrong
+        "Date": headers.date(date),
+        "Message-ID": headers.raw("Message-ID", message_id),
+        "List-Unsubscribe": headers.url("List-Unsubscribe", unsubscribe_url),
+    }
+    if feedback_id:
+        found["Feedback-ID"] = headers.raw("Feedback-ID", feedback_id)
+    return found
 
 
 def content_headers(language: str, boundary: str) -> list[tuple[str, bytes]]:
@@ -82,29 +101,3 @@ def content_headers(language: str, boundary: str) -> list[tuple[str, bytes]]:
         ("MIME-Version", b"1.0"),
         ("Content-Type", headers.raw("Content-Type", f'multipart/alternative; boundary="{boundary}"')),
     ]
-
-
-def build(header_block: bytes, text: str, html: str, boundary: str) -> bytes:
-    """The message: headers, empty line, text/plain and text/html in base64; CRLF, 7-bit, lines of at most 76.
-
-    The better alternative comes last (RFC 2046 §5.1.4). ValueError: the boundary is not one of ours, or is not the
-    one the headers name.
-    """
-    if not _BOUNDARY.fullmatch(boundary) or f'boundary="{boundary}"'.encode() not in header_block:
-        raise ValueError("the boundary is not the one of the headers")
-    mark = boundary.encode("ascii")
-    return b"".join(
-        [header_block, b"\r\n", _part(mark, b"plain", text), _part(mark, b"html", html), b"--%s--\r\n" % mark]
-    )
-
-
-def _part(mark: bytes, subtype: bytes, content: str) -> bytes:
-    # Line ends become CRLF before base64 (RFC 2045 §6.8), so that decoded text is the same everywhere.
-    canonical = content.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode()
-    encoded = b64encode(canonical)
-    lines = b"".join([encoded[at : at + 76] + b"\r\n" for at in range(0, len(encoded), 76)])
-    return b"--%s\r\nContent-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n%s" % (
-        mark,
-        subtype,
-        lines,
-    )

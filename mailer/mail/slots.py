@@ -47,7 +47,7 @@ def fill(raw: str, values: Mapping[str, str], kind: Kind) -> str:
         name = found[1]
         if name not in values:
             raise ValueError(f"no value for the slot {name!r}")
-        return _harmless(name, values[name], kind)
+        return harmless(name, values[name], kind)
 
     filled = _SLOT.sub(put, raw)
     if "\x02" in filled or "\x03" in filled:
@@ -55,10 +55,12 @@ def fill(raw: str, values: Mapping[str, str], kind: Kind) -> str:
     return filled
 
 
-def _harmless(name: str, value: str, kind: Kind) -> str:
-    if name.endswith("_url") and not _URL.fullmatch(value):
+def harmless(name: str, value: str, kind: Kind) -> str:
+    """A value as it stands in the slot `name` of such a text. ValueError: an `…_url` is not an http(s) address."""
+    if not name.endswith("_url"):
+        value = text.clean(value)  # one line: no value can begin a new header or a new paragraph
+    elif not _URL.fullmatch(value):
         raise ValueError(f"the slot {name!r} takes an http(s) address")
-    value = text.clean(value)  # one line: no value can begin a new header or a new paragraph
     match kind:
         case "html":
             return html.escape(value)

@@ -1,0 +1,58 @@
+"""The DKIM keys: which files the settings name, and the signer made of them. Makes no key and writes nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mailer import address
+from mailer.errors import ConfigError
+from mailer.mail import dkim, mime
+from mailer.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """Where a private key is or should be, and its name in the DNS."""
+
+    path: Path
+    selector: str
+    algorithm: Literal["rsa", "ed25519"]
+
+
+def domain(settings: Settings) -> str:
+    """The domain that signs, in ASCII form."""
+    return settings.dkim.domain or address.parse(mime.mailbox(settings.newsletter.from_)[1]).domain
+
+
+def key_files(settings: Settings) -> list[KeyFile]:
+    """RSA first: it is the one that every receiver knows."""
+    chosen = settings.dkim
+    found = [KeyFile(settings.path(chosen.key_file), chosen.selector, "rsa")]
+    if chosen.second_key_file is not None:
+        found.append(KeyFile(settings.path(chosen.second_key_file), chosen.second_selector, "ed25519"))
+    return found
+
+
+def read(file: KeyFile) -> dkim.Key:
+    """The key in a file. ConfigError when it is missing, unreadable, or not of the kind that the settings say."""
+    try:
+        key = dkim.Key(file.selector, dkim.private_key(file.path.read_bytes()))
+    except FileNotFoundError:
+        raise ConfigError(
+            [f"{file.path}: there is no DKIM key."],
+            'Run `mailer dkim keygen`, or set delivery.dkim = "relay" and let the relay sign.',
+        ) from None
+    except OSError as error:
+        raise ConfigError([f"{file.path}: cannot be read: {error.strerror}"]) from None
+    except ValueError as error:
+        raise ConfigError([f"{file.path}: is not a DKIM key: {error}"]) from None
+    if key.algorithm != file.algorithm:
+        raise ConfigError([f"{file.path}: holds a key of the kind {key.algorithm}, not {file.algorithm}"])
+    return key
+
+
+def signer(settings: Settings) -> dkim.Signer | None:
+    """What signs our mails; None when the relay does. ConfigError as in `read`."""
+    if settings.delivery.dkim == "relay":
+        return None
+    return dkim.Signer(domain(settings), [read(file) for file in key_files(settings)])

@@ -1,0 +1,121 @@
+"""The bytes for one reader, from a frozen variant: right, harmless, and the same whenever they are made again."""
+
+import email
+import email.policy
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.message import EmailMessage
+
+import make
+import pytest
+
+from mailer.app import message
+from mailer.app.context import App
+from mailer.mail import slots
+from mailer.model import Batch, Delivery, DeliveryKind, Variant
+from mailer.tokens import Purpose, read
+
+pytestmark = make.only_sqlite
+
+NOW = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
+HTML = f'<p>{slots.slot("greeting")}</p><a href="{slots.slot("unsubscribe_url")}">لغو</a>\n'
+TEXT = f"{slots.slot('greeting')}\n{slots.slot('unsubscribe_url')}\n"
+VARIANT = Variant(1, "شورای شهر موافقت کرد", HTML, TEXT, "ab" * 32)
+READER = Delivery(
+    id=17,
+    key="issue.1405-W36.17",
+    kind=DeliveryKind.ISSUE,
+    batch=Batch(1, 1),
+    address="narges@reader.example",
+    name="نرگس",
+    subscriber_id=17,
+    issue_id=3,
+    variant_id=1,
+    attempts=0,
+    losses=0,
+    first_reply_at=None,
+)
+
+
+def parse(mail: bytes) -> EmailMessage:
+    parsed = email.message_from_bytes(mail, policy=email.policy.default)
+    assert isinstance(parsed, EmailMessage)
+    assert not parsed.defects
+    return parsed
+
+
+def html_of(mail: bytes) -> str:
+    part = parse(mail).get_body(("html",))
+    assert part is not None
+    content = part.get_content()
+    assert isinstance(content, str)
+    return content
+
+
+def test_a_reader_gets_a_mail_of_their_own(app: App) -> None:
+    mail = message.compile(app, VARIANT, DeliveryKind.ISSUE).message(READER, NOW)
+    parsed = parse(mail)
+    assert (parsed["To"], parsed["Subject"]) == ("narges@reader.example", VARIANT.subject)
+    assert parsed["Date"].datetime == NOW
+    assert parsed["Feedback-ID"] == "1405-W36:weekly:issue:khabarnameh"
+    link = parsed["List-Unsubscribe"].removeprefix("<").removesuffix(">")
+    claim = read(app.keys, Purpose.UNSUBSCRIBE, link.rpartition("/")[2])
+    assert (claim.subscriber_id, claim.issue_id) == (17, 3)
+    assert "سلام نرگس عزیز" in html_of(mail)
+    assert f'href="{link}"' in html_of(mail)
+
+
+def test_two_readers_share_nothing_but_the_issue(app: App) -> None:
+    compiled = message.compile(app, VARIANT, DeliveryKind.ISSUE)
+    other = replace(READER, id=18, key="issue.1405-W36.18", address="ali@reader.example", name="", subscriber_id=18)
+    first, second = compiled.message(READER, NOW), compiled.message(other, NOW)
+    assert parse(first)["Message-ID"] != parse(second)["Message-ID"]
+    assert "narges" not in second.decode("ascii")
+    assert "نرگس" not in html_of(second)
+    assert compiled.message(READER, NOW) == first  # nothing of the other reader stayed behind
+
+
+def test_a_mail_made_again_has_the_same_id(app: App) -> None:
+    earlier = message.compile(app, VARIANT, DeliveryKind.ISSUE).message(READER, NOW)
+    later = message.compile(app, VARIANT, DeliveryKind.ISSUE).message(replace(READER, attempts=3), make.NOW)
+    assert parse(earlier)["Message-ID"] == parse(later)["Message-ID"]
+
+
+def test_a_test_mail_has_inert_links_and_names_no_issue(app: App) -> None:
+    reader = replace(READER, kind=DeliveryKind.TEST, key="test.1405-W36.5.1", subscriber_id=None)
+    parsed = parse(message.compile(app, VARIANT, DeliveryKind.TEST).message(reader, NOW))
+    assert parsed["List-Unsubscribe"] == f"<https://news.iran.example{message.INERT}>"
+    assert parsed["Feedback-ID"] == "test:weekly:test:khabarnameh"
+
+
+def test_a_subject_may_greet_its_reader(app: App) -> None:
+    variant = replace(VARIANT, subject=f"{slots.slot('greeting')}، خبرهای هفته")
+    compiled = message.compile(app, variant, DeliveryKind.ISSUE)
+    hostile = replace(READER, name="x\r\nBcc: a@b.example =?utf-8?b?DQpCY2M6?=")
+    parsed = parse(compiled.message(hostile, NOW))
+    assert parsed["Subject"] == "سلام x Bcc: a@b.example =?utf-8?b?DQpCY2M6?= عزیز، خبرهای هفته"
+    assert parsed["Bcc"] is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["a@b.example\r\nBcc: x@y.z", "a b@c.example", "a@b.example, x@y.z", "<a@b.example>", "", "no-at-sign"],
+)
+def test_an_address_that_cannot_stand_in_to_is_refused(app: App, address: str) -> None:
+    with pytest.raises(ValueError, match="To"):
+        message.compile(app, VARIANT, DeliveryKind.ISSUE).message(replace(READER, address=address), NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"html": slots.slot("password")}, "'password'"),
+        ({"text": "\x02half"}, "broken"),
+        ({"subject": slots.slot("name")}, "'name'"),
+    ],
+)
+def test_a_variant_that_asks_for_what_there_is_not_is_refused_at_once(
+    app: App, changes: dict[str, str], match: str
+) -> None:
+    with pytest.raises(ValueError, match=match):
+        message.compile(app, replace(VARIANT, **changes), DeliveryKind.ISSUE)  # type: ignore[arg-type]

@@ -1,0 +1,198 @@
+"""A merged mail is byte for byte what encoding everything anew for that reader gives, and reads as the slots filled."""
+
+import email
+import email.policy
+import re
+from base64 import encodebytes
+from collections.abc import Mapping
+from email.message import EmailMessage
+
+import html5lib
+import mail_samples as samples
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_mail_mime import BOUNDARY, issue_headers
+
+from mailer.mail import headers, merge, mime, slots, view
+from mailer.mail.render import Rendered
+
+GREETING, LEAVE = slots.slot("greeting"), slots.slot("unsubscribe_url")
+any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+links = st.text("abcXYZ019-_&'", max_size=90).map(lambda path: f"https://news.example.org/{path}")
+# Texts as templates could make them: words, ends of lines and of elements, and slots anywhere.
+pieces = st.one_of(
+    st.text("سلام abc<>.&\n", max_size=130),
+    st.sampled_from([GREETING, LEAVE, "</p>", "</H1>", "\r\n", "\r", "\n", f'<a href="{LEAVE}">']),
+)
+bodies = st.lists(pieces, max_size=14).map("".join)
+
+
+@pytest.fixture(scope="module")
+def mail() -> Rendered:
+    """The issue mail with its slots."""
+    return samples.rendered()
+
+
+def compiled(text: str, html: str) -> merge.Template:
+    return merge.compile(issue_headers(), mime.READER_FIELDS, text, html, BOUNDARY)
+
+
+def own_fields(**changes: object) -> dict[str, bytes]:
+    return {name: value for name, value in issue_headers(**changes) if name in mime.READER_FIELDS}
+
+
+def own_values(name: str, link: str = samples.UNSUBSCRIBE) -> dict[str, str]:
+    return {"greeting": view.greeting(name), "unsubscribe_url": link}
+
+
+def padded(content: str, values: Mapping[str, str], part: slots.Kind) -> bytes:
+    """The slow way: everything filled in from left to right, and blanks counted from the beginning of the part."""
+    raw = content.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+    filled, waits = b"", False
+    for piece in slots.split(raw):
+        if slots.names(piece):
+            filled, waits = filled + slots.fill(piece, values, part).encode(), True
+        elif waits and (place := re.search(r"</[A-Za-z][A-Za-z0-9]*(?=>)" if part == "html" else r"(?=\r\n)", piece)):
+            filled += piece[: place.end()].encode()
+            filled += b" " * (-len(filled) % 57) + piece[place.end() :].encode()
+            waits = False
+        else:
+            filled += piece.encode()
+    return filled
+
+
+def full(fields: list[tuple[str, bytes]], text: str, html: str, values: Mapping[str, str]) -> bytes:
+    """The whole mail for one reader, everything encoded anew, by other means than those under test."""
+    mail = headers.block(fields) + b"\r\n"
+    for subtype, raw in (("plain", padded(text, values, "text")), ("html", padded(html, values, "html"))):
+        mail += f"--{BOUNDARY}\r\nContent-Type: text/{subtype}; charset=utf-8\r\n".encode()
+        mail += b"Content-Transfer-Encoding: base64\r\n\r\n" + encodebytes(raw).replace(b"\n", b"\r\n")
+    return mail + f"--{BOUNDARY}--\r\n".encode()
+
+
+def parts(mail: bytes) -> tuple[str, str]:
+    """Text and HTML as a reader's program decodes them."""
+    parsed = email.message_from_bytes(mail, policy=email.policy.default)
+    assert isinstance(parsed, EmailMessage)
+    assert not parsed.defects
+    plain, rich = parsed.iter_parts()
+    assert (plain.get_content_type(), rich.get_content_type()) == ("text/plain", "text/html")
+    found = [part.get_payload(decode=True) for part in (plain, rich)]
+    assert isinstance(found[0], bytes)
+    assert isinstance(found[1], bytes)
+    return found[0].decode(), found[1].decode()
+
+
+@settings(max_examples=200, deadline=None)
+@given(bodies, bodies, any_text, links)
+def test_the_bytes_are_those_of_a_full_render(text: str, html: str, name: str, link: str) -> None:
+    values = own_values(name, link)
+    fields = issue_headers(unsubscribe_url=samples.UNSUBSCRIBE + "x", to="ali@reader.example")
+    merged = compiled(text, html).merge(dict(fields), values)
+    assert merged == full(fields, text, html, values)
+
+
+@settings(max_examples=60, deadline=None)
+@given(any_text, links)
+def test_a_real_issue_reads_as_its_slots_filled(mail: Rendered, name: str, link: str) -> None:
+    values = own_values(name, link)
+    text, html = parts(compiled(mail.text, mail.html).merge(own_fields(), values))
+    assert re.sub(r" *\r\n", "\n", text) == slots.fill(mail.text, values, "text")
+    assert re.sub(r"(</\w+) +>", r"\1>", html).replace("\r\n", "\n") == slots.fill(mail.html, values, "html")
+
+
+def test_the_blanks_change_nothing_that_is_drawn(mail: Rendered) -> None:
+    values = own_values("نرگس")
+    text, html = parts(compiled(mail.text, mail.html).merge(own_fields(), values))
+    plain = slots.fill(mail.html, values, "html")
+    assert html.replace("\r\n", "\n") != plain  # there are blanks
+    assert html5lib.serialize(html5lib.parse(html)) == html5lib.serialize(html5lib.parse(plain))
+    leave = next(line for line in text.split("\r\n") if samples.UNSUBSCRIBE in line)
+    assert leave.rstrip(" ") == samples.UNSUBSCRIBE  # still alone on its line
+
+
+def test_only_the_lines_with_a_slot_differ_between_readers(mail: Rendered) -> None:
+    template = compiled(mail.text, mail.html)
+    mails = [template.merge(own_fields(), own_values(name)).split(b"\r\n") for name in ("نرگس", "ن" * 60)]
+    assert len(template.needs) == 4
+    regions = sum(isinstance(piece, merge.Region) for piece in template.pieces)
+    assert regions == mail.html.count("\x02") + mail.text.count("\x02") == 4
+    constant = [set(lines) for lines in mails]
+    assert len(constant[0] & constant[1]) > 0.95 * len(constant[0])
+
+
+def test_no_slot_stays_unfilled() -> None:
+    template = compiled(GREETING, LEAVE)
+    with pytest.raises(ValueError, match="'unsubscribe_url'"):
+        template.merge(own_fields(), {"greeting": "سلام"})
+    with pytest.raises(ValueError, match=r"http\(s\)"):
+        template.merge(own_fields(), {"greeting": "سلام", "unsubscribe_url": "javascript:x"})
+    for broken in ("\x02half", "half\x03", f"\x02{GREETING}", "\x02BIG\x03"):
+        with pytest.raises(ValueError, match="broken"):
+            compiled("", broken)
+    with pytest.raises(ValueError, match="the field To"):
+        template.merge({}, own_values("نرگس"))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *(
+            b"a@b.example\r\nBcc: x@y.z",
+            b"a@b.example\r\n\r\n<b>",
+            b"a@b.example\n",
+            b"a\r\n b\r\n ",
+            b"a\rb",
+            b"a\x00",
+        ),
+        *(b"", b" a@b.example", b"a@b.example ", "الف".encode(), b"x" * 1000),
+    ],
+)
+def test_a_readers_field_cannot_begin_another(bad: bytes) -> None:
+    with pytest.raises(ValueError, match="To"):
+        compiled("", "").head(own_fields() | {"To": bad})
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.characters(), min_size=1, max_size=40))
+def test_whatever_name_there_is_the_fields_are_the_same(name: str) -> None:
+    mail = compiled(GREETING, f"<p>{GREETING}</p>").merge(own_fields(), own_values(name))
+    assert email.message_from_bytes(mail).keys() == [name for name, _ in issue_headers()]
+    assert b"\r\n." not in mail
+    assert mail.isascii()
+
+
+def test_an_address_beyond_ascii_keeps_the_mail_7_bit() -> None:
+    mail = compiled("", "").merge(own_fields(to="سارا@reader.example"), {})
+    assert mail.isascii()
+    parsed = email.message_from_bytes(mail, policy=email.policy.default)
+    assert parsed["To"].groups[0].display_name == "سارا@reader.example"  # RFC 6857: a group without members
+    assert not parsed["To"].addresses
+
+
+def test_fields_that_do_not_parse_back_are_refused() -> None:
+    for fields in (
+        [("Subject", b"a\r\nBcc: x"), *mime.content_headers("fa", BOUNDARY)],
+        [("Sub ject", b"a"), *mime.content_headers("fa", BOUNDARY)],
+    ):
+        with pytest.raises(ValueError, match="Sub"):
+            merge.compile(fields, (), "", "", BOUNDARY)
+    for other in (mime.boundary("other"), "short"):
+        with pytest.raises(ValueError, match="boundary"):
+            merge.compile(issue_headers(), (), "", "", other)
+
+
+def test_a_mail_of_another_kind_brings_its_own_fields() -> None:
+    fields = [
+        ("From", headers.address("ایران نمونه", "news@example.org")),
+        ("To", headers.recipient("a@b.example")),
+        ("Subject", headers.encode("Subject", "عضویت خود را تأیید کنید")),
+        ("Auto-Submitted", b"auto-generated"),
+        *mime.content_headers("fa", BOUNDARY),
+    ]
+    template = merge.compile(fields, ("To", "Subject"), "", f'<a href="{slots.slot("confirm_url")}">', BOUNDARY)
+    mail = template.merge({"To": b"c@d.example", "Subject": b"x"}, {"confirm_url": "https://x.example/?a=1&b=2"})
+    parsed = email.message_from_bytes(mail, policy=email.policy.default)
+    assert (parsed["To"], parsed["Subject"], parsed["Auto-Submitted"]) == ("c@d.example", "x", "auto-generated")
+    assert parts(mail)[1] == '<a href="https://x.example/?a=1&amp;b=2">'
