@@ -76,6 +76,8 @@ def cleaned(text: str) -> str:
     Control and invisible formatting characters go (they could turn the direction of what follows, or move a cursor);
     the joiners of Persian stay.
     """
+    if text.isascii() and text.isprintable():  # as nearly all are, and several come for each mail
+        return " ".join(text.split())[:LONGEST_TEXT].rstrip()
     kept = (letter if letter in _JOINERS or unicodedata.category(letter)[0] != "C" else " " for letter in text)
     return " ".join("".join(kept).split())[:LONGEST_TEXT].rstrip()
 
