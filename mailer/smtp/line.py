@@ -121,8 +121,6 @@ class Line(asyncio.Protocol):
         elif not self.left:
             # The end of the content is still here, so nobody has the whole mail, and the rest must never follow.
             self.drop("it answered before it had the whole mail")
-        elif self._owed:
-            self._watch(self._owed[0].seconds)
 
     def drop(self, why: str) -> None:
         """Give the line up at once; what is still in our buffer is never sent."""
@@ -186,6 +184,8 @@ class Line(asyncio.Protocol):
             self._take(answer)
         if self._reader.nonsense:
             self.drop(self._reader.nonsense)
+        elif self._owed:
+            self._watch(self._owed[0].seconds if self.left else self._block)
         if len(self._replies) >= self._wanted:
             self._wake()
 
