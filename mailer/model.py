@@ -367,6 +367,23 @@ class NotSent:
 Outcome = Accepted | Deferred | Rejected | Unknown | NotSent
 
 
+# --- Pace ------------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `count` mails in any `seconds`."""
+
+    count: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A rate and whose it is: "all", "relay:127.0.0.1:25", "lane:gmail". All processes count together under a name."""
+
+    name: str
+    rate: Rate
+
+
 # --- Reports ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueStatus:

@@ -23,6 +23,8 @@ from pydantic import (
     model_validator,
 )
 
+from mailer.model import Rate
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -96,6 +98,22 @@ def _selector(value: str) -> str:
     return value
 
 
+def rate_of(text: str) -> Rate:
+    """ "500/hour", "10/s", "2000 / 10m" as a `Rate`. ValueError: it is none."""
+    found = re.fullmatch(r"\s*(\d{1,7})\s*/\s*(\d{0,4})\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*", text)
+    if not found or not int(found[1]) or found[2].lstrip("0") != found[2]:
+        raise ValueError('should be a number and a time, such as "500/hour", "10/s" or "2000/10m"')
+    rate = Rate(int(found[1]), int(found[2] or 1) * timedelta(**{_UNITS[found[3][0]]: 1}).total_seconds())
+    if rate.count / rate.seconds > 10_000 or rate.seconds > 7 * 86_400:
+        raise ValueError("should be at most 10000 a second, and counted over a week at most")
+    return rate
+
+
+def _rate(value: str) -> str:
+    rate_of(value)
+    return value
+
+
 def _database_url(value: str) -> str:
     if not re.fullmatch(r"(sqlite:///|postgresql(\+psycopg)?://)\S.*", value):
         raise ValueError("should be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
@@ -109,6 +127,7 @@ Zone = Annotated[str, AfterValidator(_zone)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Selector = Annotated[str, AfterValidator(_selector)]
+RateText = Annotated[str, AfterValidator(_rate)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Share = Annotated[float, Field(gt=0, le=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -227,6 +246,17 @@ class Delivery(Section):
     """How mails go out."""
 
     connections: int = Field(10, ge=1, le=100, description="Connections to the relays in each sending process.")
+    rate: RateText | None = Field(
+        None,
+        examples=["10000/hour"],
+        description="The most mails in any second, minute, hour or day, over all relays and processes.",
+    )
+    lanes: dict[str, RateText] = Field(
+        default_factory=dict,
+        examples=[{"gmail": "2000/hour", "example.org": "10/m"}],
+        description="Lane = the most mails to it. A lane is a large provider with all its domains (gmail, outlook, "
+        "yahoo, apple, yandex, mailru, proton, gmx, zoho, chmail, mailfa), one domain, or «default»: all others.",
+    )
     on_unknown: Literal["resend", "hold"] = Field(
         "resend",
         description="A mail whose fate is not known after a crash or a lost line: sent once more, or never again.",
@@ -294,7 +324,19 @@ class Smtp(Section):
         timedelta(seconds=60),
         ge=timedelta(seconds=1),
         le=timedelta(minutes=10),
-        description="How long to wait for a connection and for an answer.",
+        description="How long to wait for a connection; answers to mails get the times of RFC 5321 in proportion.",
+    )
+    weight: int = Field(
+        1, ge=0, le=100, description="Its share of the connections; 0: used only when no other relay takes mail."
+    )
+    rate: RateText | None = Field(
+        None, examples=["500/hour"], description="The most mails it may be given in any such time."
+    )
+    max_messages: int = Field(500, ge=1, le=100_000, description="Mails over one connection; then a new one is made.")
+    overlap: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Announce the next mail together with the end of the last one, which saves a round trip; "
+        '"auto": where the relay\'s greeting says that it is Postfix or Exim.',
     )
 
     @property

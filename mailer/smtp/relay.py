@@ -17,10 +17,13 @@ import aiosmtplib
 from mailer.errors import RelayDown
 from mailer.settings import Smtp
 from mailer.smtp.line import Line
+from mailer.smtp.manners import Manners
 from mailer.smtp.replies import cleaned
 from mailer.smtp.session import Session, Waits
 
 _CLOSED = "the relay closed the line"
+# What says so in its greeting was tried with the next mail's commands behind the final dot, and answered each in turn.
+_OVERLAPS = re.compile(r"\bESMTP (Postfix|Exim)\b")
 
 
 class Relay:
@@ -43,11 +46,17 @@ class Relay:
         self._local_hostname = local_hostname if re.fullmatch(r"[A-Za-z0-9.-]+", local_hostname) else "[127.0.0.1]"
         self._waits = waits or Waits.of(setting.timeout.total_seconds())
         self._context: ssl.SSLContext | None = None
+        self._manners: Manners | None = None  # not known before the first session
 
     @property
     def name(self) -> str:
         """`host:port`, as people know it."""
         return self._setting.name
+
+    @property
+    def weight(self) -> int:
+        """Its share of the connections beside the other relays; 0: only when no other takes mail."""
+        return self._setting.weight
 
     async def connect(self) -> Session:
         """A session ready for mail. Raises `RelayDown`."""
@@ -63,7 +72,7 @@ class Relay:
             tls_context=context,
         )
         try:
-            await self._open(client)
+            greeting = await self._open(client)
             await self._ehlo(client)
             if self._setting.tls == "starttls":
                 await self._secure(client)
@@ -72,7 +81,9 @@ class Relay:
             transport = cast("asyncio.Transport | None", client.transport)
             if transport is None or transport.is_closing():
                 self._fail("EHLO", _CLOSED, "Try again later.")
-            return Session(Line(transport), dict(client.esmtp_extensions), self._waits)
+            self._meet(greeting)
+            extensions = dict(client.esmtp_extensions)
+            return Session(Line(transport), extensions, self._waits, self._manners, self._setting.max_messages)
         except BaseException:
             client.close()
             raise
@@ -91,9 +102,18 @@ class Relay:
                 )
         return self._context
 
-    async def _open(self, client: aiosmtplib.SMTP) -> None:
+    def _meet(self, greeting: str) -> None:
+        """The first greeting tells whether the relay is of a kind that is known to cope with overlapping. What it was
+        found not to cope with since stays as it is."""
+        if self._manners is None:
+            overlap = self._setting.overlap == "on" or (
+                self._setting.overlap == "auto" and bool(_OVERLAPS.search(greeting))
+            )
+            self._manners = Manners(self.name, overlap=overlap)
+
+    async def _open(self, client: aiosmtplib.SMTP) -> str:
         try:
-            await client.connect()
+            return (await client.connect()).message
         except aiosmtplib.SMTPResponseException as e:
             self._fail(
                 "CONNECT", _said(e), "It takes no mail from this host just now; ask its administrator if it lasts."

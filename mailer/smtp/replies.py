@@ -5,6 +5,7 @@ Pure: it reads no socket and judges nothing; what an answer means for a mail is 
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 from mailer.model import Reply
@@ -54,6 +55,8 @@ class Reader:
         if not found or (self._lines and found[1] != self._code):
             self.nonsense = f"it sent no SMTP answer but {line[:80]!r}"
             return None
+        if found[2] != b"-" and not self._lines:  # as nearly all are
+            return Answer(int(found[1]), (found[3] or b"").decode("utf-8", "replace"))
         self._code = found[1]
         self._lines.append(found[3] or b"")
         self._length += len(line)
@@ -76,10 +79,13 @@ def cleaned(text: str) -> str:
     Control and invisible formatting characters go (they could turn the direction of what follows, or move a cursor);
     the joiners of Persian stay.
     """
+    if text.isascii() and text.isprintable():  # as nearly all are, and several come for each mail
+        return " ".join(text.split())[:LONGEST_TEXT].rstrip()
     kept = (letter if letter in _JOINERS or unicodedata.category(letter)[0] != "C" else " " for letter in text)
     return " ".join("".join(kept).split())[:LONGEST_TEXT].rstrip()
 
 
+@lru_cache(128)  # a relay says the same thing to every MAIL, RCPT and DATA
 def reply(phase: str, code: int, text: str) -> Reply:
     """The `Reply` of an answer. An enhanced status (RFC 3463) counts only when it leads the text, as RFC 2034 §4 says,
     and when its class is that of the code: a relay that contradicts itself is taken by its code."""

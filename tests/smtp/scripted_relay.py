@@ -16,8 +16,8 @@ SILENCE = "(says nothing)"
 DEAF = "(says 354, reads no further, and then says) "
 STAY = " (and keeps the line)"
 
-QUICK = Waits(answer=0.2, dot=0.2)
-PATIENT = Waits(answer=5, dot=5)
+QUICK = Waits(answer=0.2, mail=0.2, rcpt=0.2, data=0.2, block=0.2, dot=0.2)
+PATIENT = Waits(answer=5, mail=5, rcpt=5, data=5, block=5, dot=5)
 
 DEFAULTS = {
     "EHLO": "250-relay.example.org\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES",

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scripted_relay import DEAF, DROP, HALF_CLOSE, PATIENT, QUICK, SILENCE, STAY, scripted_relay, session_with
 
 from mailer.model import Accepted, Deferred, NotSent, Outcome, Rejected, Rejection, Unknown
-from mailer.smtp.line import Line
-from mailer.smtp.session import Waits
+from mailer.smtp.line import Line, Step
+from mailer.smtp.session import Envelope, Waits
 
 SENDER = "news@example.org"
 READER = "sara@example.com"
@@ -190,9 +190,11 @@ async def test_a_few_bytes_held_back_are_proof_enough(size: int, left: bool) -> 
     with theirs:
         transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
         line = Line(transport)
+        line.hand_over([b"x" * size], Step("dot", 0.05), 0.05)
+        assert await line.answers(1) == []
         # Less than what a transport keeps by default before it speaks of it.
-        assert (await line.ask("dot", b"x" * size, 0.05)).code == 0
         assert line.left is left
+        assert line.silent
         await line.closed()
 
 
@@ -297,11 +299,22 @@ async def test_one_mail_at_a_time() -> None:
     async with scripted_relay({"dot": [SILENCE]}) as relay, session_with(relay, QUICK) as session:
         first = asyncio.create_task(session.send(SENDER, READER, MESSAGE))
         await asyncio.sleep(0.02)
-        with pytest.raises(RuntimeError, match="one question at a time"):
+        with pytest.raises(RuntimeError, match="one mail at a time"):
             await session.send(SENDER, READER, MESSAGE)
         await first
 
 
-def test_the_wait_for_the_dot_is_long() -> None:
-    assert Waits.of(60) == Waits(answer=60, dot=300)
-    assert Waits.of(1) == Waits(answer=1, dot=60)
+async def test_one_question_at_a_time() -> None:
+    async with scripted_relay({"RCPT": [SILENCE]}) as relay, session_with(relay, QUICK) as session:
+        session.begin(Envelope(SENDER, READER))
+        first = asyncio.create_task(session.ready())
+        await asyncio.sleep(0.02)
+        with pytest.raises(RuntimeError, match="one question at a time"):
+            await session.ready()
+        await first
+
+
+def test_the_waits_are_those_of_rfc_5321() -> None:
+    assert Waits.of(60) == Waits(answer=60, mail=300, rcpt=300, data=120, block=180, dot=600)
+    # After the dot, giving up early costs a mail sent twice.
+    assert Waits.of(1).dot == 60
