@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 # --- Articles: what the newsroom published -------------------------------------------------------------------------
@@ -315,6 +316,14 @@ class Delivery:
     losses: int  # lines lost before the final dot, in a row
     first_reply_at: datetime | None
     unknowns: int = 0
+
+
+class Envelope(NamedTuple):
+    """Who sends to whom: bare addresses (`a@b.example`). `size`: the message's bytes, where they are known."""
+
+    sender: str
+    recipient: str
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What every verb needs, made once by `wiring`. Holds no state of its own: that is in the store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -15,7 +15,7 @@ from mailer.lifecycle import IssueEvent
 from mailer.mail import mime
 from mailer.mail.dkim import Signer
 from mailer.mail.render import Renderer
-from mailer.model import Issue, Outcome
+from mailer.model import Envelope, Issue, Outcome
 from mailer.settings import Settings
 from mailer.store import issues
 from mailer.store.database import Store
@@ -30,7 +30,13 @@ class Session(Protocol):
     @property
     def lost(self) -> bool: ...
 
-    async def send(self, sender: str, recipient: str, message: bytes) -> Outcome: ...
+    def begin(self, envelope: Envelope) -> None: ...
+
+    async def ready(self) -> Outcome | None: ...
+
+    def content(self, segments: Sequence[bytes], follow: Envelope | None = None) -> None: ...
+
+    async def outcome(self) -> Outcome: ...
 
     async def close(self) -> None: ...
 

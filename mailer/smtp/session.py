@@ -9,10 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NamedTuple
 
 from mailer.delivery import classify
-from mailer.model import NotSent, Outcome, Rejected, Rejection, Reply, Unknown
+from mailer.model import Envelope, NotSent, Outcome, Rejected, Rejection, Reply, Unknown
 from mailer.smtp.line import Line, Step
 from mailer.smtp.manners import Manners
 from mailer.smtp.replies import silence
@@ -52,14 +51,6 @@ class Waits:
             block=3 * seconds,
             dot=max(60.0, 10 * seconds),
         )
-
-
-class Envelope(NamedTuple):
-    """Who sends to whom: bare addresses (`a@b.example`). `size`: the message's bytes, where they are known."""
-
-    sender: str
-    recipient: str
-    size: int = 0
 
 
 class _Stage(Enum):

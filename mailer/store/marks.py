@@ -7,23 +7,12 @@ as there: a claimed row changes only under its batch's fence, and an intent only
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, TextClause, bindparam, text
 
 from mailer.model import Delivery
+from mailer.store.deliveries import Mark
 from mailer.store.schema import Instant
-
-
-class Taken(NamedTuple):
-    """A mail that a relay accepted."""
-
-    delivery: Delivery
-    code: int
-    enhanced: str
-    reply: str
-    relay: str
-
 
 # The rows come as one JSON array: one bind, no limit on their number, the same on both databases.
 _ROWS = {
@@ -34,13 +23,13 @@ _CELL = {
     "sqlite": {"bigint": "json_extract(value, '$[{n}]') AS {name}", "text": "json_extract(value, '$[{n}]') AS {name}"},
     "postgresql": {"bigint": "CAST(value ->> {n} AS bigint) AS {name}", "text": "value ->> {n} AS {name}"},
 }
-# On PostgreSQL the batch's row is locked against a take-over until we commit: between the look and the commit another
-# process could otherwise claim it. SQLite has one writer, so nobody can.
+# On PostgreSQL the batch's row is locked against a take-over until we commit, and the reader's against leaving: between
+# the look and the commit another process could otherwise do either. SQLite has one writer, so nobody can.
 _LOCK = {"sqlite": "", "postgresql": " FOR SHARE"}
 
 _INTEND = """
 UPDATE deliveries SET state = 'sending' FROM {rows}
-WHERE deliveries.id = m.id AND deliveries.state = 'queued'
+WHERE deliveries.id = m.id AND deliveries.state = 'queued' AND deliveries.batch_id = m.batch
   AND EXISTS (SELECT 1 FROM batches WHERE batches.id = m.batch AND batches.fence = m.fence
               AND batches.lease_until > :now{lock})
   AND (deliveries.kind <> 'issue'
@@ -48,21 +37,22 @@ WHERE deliveries.id = m.id AND deliveries.state = 'queued'
            AND EXISTS (SELECT 1 FROM subscribers WHERE subscribers.id = deliveries.subscriber_id
                        AND subscribers.status = 'active'
                        AND NOT EXISTS (SELECT 1 FROM suppressions
-                                       WHERE suppressions.hash = subscribers.address_hash))))
+                                       WHERE suppressions.hash = subscribers.address_hash){lock})))
 RETURNING deliveries.id
 """
 
 _ACCEPT = """
-UPDATE deliveries SET state = 'accepted', attempts = m.attempts, losses = 0, code = m.code, enhanced = m.enhanced,
+UPDATE deliveries SET state = 'accepted', attempts = m.attempts, losses = 0, unknowns = m.unknowns,
+  code = m.code, enhanced = m.enhanced,
   reply = m.reply, relay = m.relay, finished_at = :now, first_reply_at = coalesce(deliveries.first_reply_at, :now)
 FROM {rows}
-WHERE deliveries.id = m.id AND deliveries.state = 'sending'
+WHERE deliveries.id = m.id AND deliveries.state = 'sending' AND deliveries.batch_id = m.batch
   AND EXISTS (SELECT 1 FROM batches WHERE batches.id = m.batch AND batches.fence = m.fence{lock})
 RETURNING deliveries.id
 """
 
 
-def _statement(dialect: str, template: str, columns: tuple[tuple[str, str], ...]) -> object:
+def _statement(dialect: str, template: str, columns: tuple[tuple[str, str], ...]) -> TextClause:
     cells = ", ".join(_CELL[dialect][kind].format(n=n, name=name) for n, (name, kind) in enumerate(columns))
     rows = _ROWS[dialect].format(cells)
     # A colon before a word would be a bind: ->> and casts hold none.
@@ -70,7 +60,14 @@ def _statement(dialect: str, template: str, columns: tuple[tuple[str, str], ...]
 
 
 _CLAIM = (("id", "bigint"), ("batch", "bigint"), ("fence", "bigint"))
-_REPLY = (("attempts", "bigint"), ("code", "bigint"), ("enhanced", "text"), ("reply", "text"), ("relay", "text"))
+_REPLY = (
+    ("attempts", "bigint"),
+    ("unknowns", "bigint"),
+    ("code", "bigint"),
+    ("enhanced", "text"),
+    ("reply", "text"),
+    ("relay", "text"),
+)
 _INTENDS = {dialect: _statement(dialect, _INTEND, _CLAIM) for dialect in _ROWS}
 _ACCEPTS = {dialect: _statement(dialect, _ACCEPT, (*_CLAIM, *_REPLY)) for dialect in _ROWS}
 
@@ -81,16 +78,17 @@ def intend(tx: Connection, jobs: Iterable[Delivery], now: datetime) -> set[int]:
     rows = [(job.id, job.batch.id, job.batch.fence) for job in jobs]
     if not rows:
         return set()
-    found = tx.execute(_INTENDS[tx.dialect.name], {"rows": json.dumps(rows), "now": now})  # type: ignore[call-overload]
+    found = tx.execute(_INTENDS[tx.dialect.name], {"rows": json.dumps(rows), "now": now})
     return {row[0] for row in found}
 
 
-def accept(tx: Connection, taken: Iterable[Taken], now: datetime) -> set[int]:
+def accept(tx: Connection, marked: Iterable[Mark], now: datetime) -> set[int]:
     """Writes that relays took these mails. Returns the ids that were still ours; the rest is another process's."""
     rows = [
-        (t.delivery.id, t.delivery.batch.id, t.delivery.batch.fence, t.delivery.attempts + 1, *t[1:]) for t in taken
+        (m.delivery.id, m.delivery.batch.id, m.delivery.batch.fence, *(m.values[name] for name, _ in _REPLY))
+        for m in marked
     ]
     if not rows:
         return set()
-    found = tx.execute(_ACCEPTS[tx.dialect.name], {"rows": json.dumps(rows), "now": now})  # type: ignore[call-overload]
+    found = tx.execute(_ACCEPTS[tx.dialect.name], {"rows": json.dumps(rows), "now": now})
     return {row[0] for row in found}
