@@ -22,7 +22,7 @@ from mailer.store import deliveries, issues
 
 log = logging.getLogger(__name__)
 SOON = timedelta(minutes=5)  # `--wait` waits for what is due within this
-_IDLE_S = 1.0  # how often the service looks for work
+_IDLE_S = 1.0  # how often we look for work when there is none just now
 _POLL_S = 0.25
 _ALERT_AFTER_S = 600.0  # an outage of all relays
 
@@ -94,7 +94,7 @@ async def deliver(
             due = await asyncio.to_thread(_next_step, app, issue, wait)
             if due is None or due > app.now() + SOON:
                 break
-            await _sleep(stop, min(max((due - app.now()).total_seconds(), _POLL_S), 5.0))
+            await _sleep(stop, min(max((due - app.now()).total_seconds(), _POLL_S), _IDLE_S))
     finally:
         if watching:
             watching.cancel()

@@ -45,7 +45,7 @@ def pause(app: App, slot: str | None) -> Issue:
 
 
 def resume(app: App, slot: str | None) -> Issue:
-    return _moved(app, find(app, slot), IssueEvent.RESUME, "resumed")
+    return _moved(app, find(app, slot), IssueEvent.RESUME, "resumed", reason="")
 
 
 def cancel(app: App, slot: str | None, reason: str = "cancelled by an admin") -> Issue:

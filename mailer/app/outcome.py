@@ -98,10 +98,6 @@ def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool
     end = over(tx, issue_id) if jobs[0].kind is DeliveryKind.ISSUE else None
     if end is None or issue_id is None:
         return False
-    for job in jobs:
-        if job.unknowns:
-            unknown = {"state": DeliveryState.UNKNOWN, "finished_at": now}
-            deliveries.mark(tx, Mark(job, unknown), from_=DeliveryState.QUEUED)
     deliveries.end_waiting(tx, issue_id, *end, now)
     return True
 

@@ -133,7 +133,10 @@ def _free(now: datetime, lease: timedelta) -> ColumnElement[bool]:
 
 
 def _sendable() -> ColumnElement[bool]:
-    running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.SENDING)
+    # A cancelled issue's batch is open only while a mail of it is on its way; if its sender died, somebody must write
+    # down that nobody knows.
+    states = (IssueState.SENDING, IssueState.CANCELLED)
+    running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state.in_(states))
     return or_(batches.c.issue_id.is_(None), running)
 
 
@@ -319,9 +322,12 @@ def _owed(issue_id: int) -> ColumnElement[bool]:
 
 
 def end_waiting(tx: Connection, issue_id: int, state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
-    """Ends what is queued or deferred of an issue. What is on its way gets its outcome all the same."""
+    """Ends what is queued or deferred of an issue. What is on its way gets its outcome all the same, and what waits to
+    be sent once more, because nobody knows whether it arrived, stays unknown: it must not count as never sent."""
     statement = update(deliveries).where(_owed(issue_id), deliveries.c.state.in_(WAITING))
-    return tx.execute(statement.values(state=state, reason=reason, due_at=None, finished_at=now)).rowcount
+    uncertain = statement.where(deliveries.c.unknowns > 0)
+    unknown = tx.execute(uncertain.values(state=DeliveryState.UNKNOWN, due_at=None, finished_at=now)).rowcount
+    return unknown + tx.execute(statement.values(state=state, reason=reason, due_at=None, finished_at=now)).rowcount
 
 
 def withdraw(tx: Connection, issue_id: int) -> None:
@@ -354,7 +360,7 @@ def next_due(tx: Connection, issue_id: int | None) -> datetime | None:
     """When the next deferred mail (of this issue, or of any) is tried again."""
     query = select(func.min(deliveries.c.due_at)).where(_IS_DEFERRED)
     if issue_id is not None:
-        query = query.where(deliveries.c.issue_id == issue_id)
+        query = query.where(_owed(issue_id))
     return tx.execute(query).scalar()
 
 

@@ -411,6 +411,27 @@ async def test_a_mail_on_its_way_when_its_issue_is_cancelled(
     assert ledger.open_batches(store) == 0
 
 
+async def test_a_cancelled_issue_whose_sender_died_is_settled(store: Store, tmp_path: Path, clock: Clock) -> None:
+    make.readers(store, 3)
+    issue = make.under_way(store)
+    app = make.app(store, tmp_path, clock, relays=[Fake()])
+
+    def die_in_the_middle(tx: Connection) -> None:
+        batch = deliveries.claim(tx, "elsewhere:1", clock(), app.lease)
+        assert batch is not None
+        assert deliveries.intend(tx, deliveries.queued(tx, batch)[0], clock())
+
+    store.write(die_in_the_middle)
+    edit.cancel(app, issue.slot)
+    assert state(app, issue) == {S.SENDING: 1, S.SKIPPED: 2}
+    clock.turn(minutes=2)
+    relay = Fake()
+    await send(make.app(store, tmp_path, clock, relays=[relay]), issue)
+    assert state(app, issue) == {S.UNKNOWN: 1, S.SKIPPED: 2}
+    assert relay.tried == []
+    assert ledger.open_batches(store) == 0
+
+
 async def test_what_comes_back_after_a_newer_issue_began_has_expired(
     store: Store, tmp_path: Path, clock: Clock
 ) -> None:
