@@ -150,8 +150,7 @@ class Claims:
             log.warning("delivery %d was left half sent: it is %s now", number, change.state)
             deliveries.settle_left(tx, number, outcome.columns(change, now))
         jobs = deliveries.queued(tx, batch)
-        if left and jobs and (end := outcome.over(tx, jobs[0].issue_id)) and jobs[0].issue_id:
-            deliveries.end_waiting(tx, jobs[0].issue_id, *end, now)
+        if left and jobs and outcome.end_if_over(tx, jobs, now):
             jobs = []
         return batch, jobs
 

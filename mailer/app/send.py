@@ -32,6 +32,7 @@ from mailer.model import (
     Accepted,
     Deferred,
     Delivery,
+    DeliveryKind,
     DeliveryState,
     Envelope,
     NotSent,
@@ -182,9 +183,7 @@ class Sender:
             refused = await session.ready()
             written = await asyncio.shield(writing)
             if not written.go:
-                if not written.ours:
-                    self._claims.drop(mail.job.batch)
-                await self._claims.settled(mail.job)
+                await self._passed_over(mail.job, written)
                 if refused is None:
                     await session.close()  # the relay waits for a content that must not come
                 return None, None, written
@@ -233,6 +232,9 @@ class Sender:
             try:
                 compiled = await asyncio.to_thread(message.compile, self.app, variant, job.kind)
             except Exception as error:
+                if job.kind is not DeliveryKind.ISSUE:
+                    await self._refuse(job, error)
+                    return None
                 # That would hit every reader alike, so none of them has to pay for it.
                 log.exception("the mails of an issue cannot be made")
                 await self._pause(job, f"its mails cannot be made: {error}")
@@ -242,14 +244,24 @@ class Sender:
             mail = _Mail(job, self._compiled[job.variant_id].message(job, self.app.now()))
             _safe(job.address)
         except ValueError as error:
-            mark = self._mark(job, self._unmakable(job, error), "")
-            written = await asyncio.shield(self._commit.write(None, job))
-            if written.go:
-                await self._told(mark, await asyncio.shield(self._commit.write(mark, None)))
-            else:
-                await self._claims.settled(job)
+            await self._refuse(job, error)
             return None
         return mail
+
+    async def _refuse(self, job: Delivery, error: Exception) -> None:
+        """A mail that cannot be made for its reader ends as rejected; nobody else waits for it."""
+        written = await asyncio.shield(self._commit.write(None, job))
+        if not written.go:
+            await self._passed_over(job, written)
+            return
+        mark = self._mark(job, self._unmakable(job, error), "")
+        await self._told(mark, await asyncio.shield(self._commit.write(mark, None)))
+
+    async def _passed_over(self, job: Delivery, written: Written) -> None:
+        """A mail that must not be sent: its reader left, or its batch is not ours any more."""
+        if not written.ours:
+            self._claims.drop(job.batch)
+        await self._claims.settled(job)
 
     def _unmakable(self, job: Delivery, error: Exception) -> Rejected:
         """The variant itself is sound, so it is this one reader's name or address: nobody else waits."""

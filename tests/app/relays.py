@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[1] / "smtp"))  # where the scripted relay lives
 
 from scripted_relay import QUICK
+from whole import Whole
 
 from mailer.errors import RelayDown
 from mailer.model import Accepted, Outcome, Reply
@@ -59,7 +60,7 @@ class Fake:
 
 
 @dataclass
-class FakeSession:
+class FakeSession(Whole):
     relay: Fake
     lost: bool = False
     closed: bool = False

@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Connection
+from whole import Whole
 
 from mailer import lifecycle, tokens
 from mailer.app import compose, deliver, edit, unsubscribe
@@ -70,7 +71,7 @@ def reachable() -> dict[IssueState, set[IssueState]]:
 REACHABLE = reachable()
 
 
-class Line:
+class Line(Whole):
     """A relay and its session in one: says what the machine drew, in turn, and «accepted» after that."""
 
     name = "drawn:25"

@@ -1,0 +1,31 @@
+"""A session for tests that decide about a mail as a whole: `send` says what becomes of it."""
+
+from collections.abc import Sequence
+
+from mailer.model import Envelope, Outcome
+
+
+class Whole:
+    """The steps that the sender walks, put together to one mail again."""
+
+    _envelope: Envelope
+    _content: bytes
+    _follow: Envelope | None
+
+    async def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
+        raise NotImplementedError
+
+    def begin(self, envelope: Envelope) -> None:
+        self._envelope = envelope
+
+    async def ready(self) -> Outcome | None:
+        return None
+
+    def content(self, segments: Sequence[bytes], follow: Envelope | None = None) -> None:
+        self._content, self._follow = b"".join(segments), follow
+
+    async def outcome(self) -> Outcome:
+        result = await self.send(self._envelope.sender, self._envelope.recipient, self._content)
+        if self._follow:
+            self._envelope = self._follow
+        return result
