@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email import message_from_bytes
 from functools import partial
 
 from sqlalchemy import Connection
@@ -13,7 +14,6 @@ from mailer.app import compose, message
 from mailer.app.circuit import Circuits
 from mailer.app.context import App
 from mailer.app.send import Sender
-from mailer.mail import slots, view
 from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, Issue, Variant
 from mailer.store import deliveries, issues
 
@@ -46,13 +46,11 @@ def preview(app: App, issue: Issue) -> Preview:
         losses=0,
         first_reply_at=None,
     )
-    values = {"greeting": view.greeting(""), "unsubscribe_url": app.url(message.INERT)}
-    return Preview(
-        rendered.subject,
-        slots.fill(rendered.html, values, "html"),
-        slots.fill(rendered.text, values, "text"),
-        message.compile(app, variant, DeliveryKind.TEST).message(reader, app.now()),
-    )
+    eml = message.compile(app, variant, DeliveryKind.TEST).message(reader, app.now())
+    # Read back from the mail, so that what is looked at is what goes out.
+    parts = [part.get_payload(decode=True) for part in message_from_bytes(eml).walk() if not part.is_multipart()]
+    text, html = (part.decode().replace("\r\n", "\n") for part in parts if isinstance(part, bytes))
+    return Preview(rendered.subject, html, text, eml)
 
 
 async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple[str, DeliveryState, str]]:

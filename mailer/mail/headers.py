@@ -140,16 +140,21 @@ def date(when: datetime) -> bytes:
     return email.utils.format_datetime(when).encode("ascii")
 
 
-def field(name: str, value: bytes) -> bytes:
-    """One field as it is written, CRLF included. ValueError: the value could end its field, or the headers, early."""
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"not a header name: {name!r}")
+def sound(name: str, value: bytes) -> bytes:
+    """The value as it is. ValueError: it could end its field, or the headers, early."""
     if not _VALUE.fullmatch(value) or value.endswith(b" "):
         raise ValueError(f"the value of {name} is empty, not 7-bit, or wrongly folded")
-    written = b"%s: %s\r\n" % (name.encode("ascii"), value)
-    if len(written) > _HARD and any(len(line) > _HARD for line in written.split(b"\r\n")):
+    first = len(name) + 2
+    if first + len(value) > _HARD and any(len(line) > _HARD for line in (b" " * first + value).split(b"\r\n")):
         raise ValueError(f"a line of {name} is longer than {_HARD} letters")
-    return written
+    return value
+
+
+def field(name: str, value: bytes) -> bytes:
+    """One field as it is written, CRLF included. ValueError: the name is none, or the value not `sound`."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a header name: {name!r}")
+    return b"%s: %s\r\n" % (name.encode("ascii"), sound(name, value))
 
 
 def block(fields: Sequence[tuple[str, bytes]]) -> bytes:

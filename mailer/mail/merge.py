@@ -9,7 +9,7 @@ Which fields a mail has is decided in `mime`, what makes a value harmless in `sl
 """
 
 import re
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -48,7 +48,7 @@ class Region:
 class Template:
     """A compiled mail. It holds nothing of any reader, and may be used by several threads at once."""
 
-    fields: tuple[bytes | str, ...]  # constant fields as they are written, and names of those a reader brings
+    fields: tuple[bytes | str, ...]  # constant bytes, and the names of fields whose value a reader brings, in turn
     pieces: tuple[bytes | Region, ...]
     needs: tuple[Slot, ...]  # what the numbers in regions stand for
 
@@ -59,7 +59,7 @@ class Template:
         """
         try:
             return b"".join(
-                [each if isinstance(each, bytes) else headers.field(each, fields[each]) for each in self.fields]
+                [each if isinstance(each, bytes) else headers.sound(each, fields[each]) for each in self.fields]
             )
         except KeyError as missing:
             raise ValueError(f"no value for the field {missing.args[0]}") from None
@@ -91,8 +91,19 @@ def compile(fields: Sequence[tuple[str, bytes]], own: Collection[str], text: str
     numbers: dict[Slot, int] = {}
     mark = b"--" + boundary.encode("ascii")
     pieces = [*_part(mark, "text", text, numbers), *_part(mark, "html", html, numbers), mark + b"--\r\n"]
-    head = [name if name in own else headers.field(name, value) for name, value in fields]
-    return Template(tuple(head), tuple(_joined(pieces)), tuple(numbers))
+    return Template(tuple(_head(fields, own)), tuple(_joined(pieces)), tuple(numbers))
+
+
+def _head(fields: Sequence[tuple[str, bytes]], own: Collection[str]) -> Iterator[bytes | str]:
+    constant = b""
+    for name, value in fields:
+        if name in own:
+            yield constant + name.encode("ascii") + b": "
+            yield name
+            constant = b"\r\n"
+        else:
+            constant += headers.field(name, value)
+    yield constant
 
 
 def _part(mark: bytes, part: Part, content: str, numbers: dict[Slot, int]) -> Iterator[bytes | Region]:
@@ -129,7 +140,7 @@ def _canonical(content: str) -> str:
 
 
 def _encoded(raw: bytes) -> bytes:
-    letters = b64encode(raw)
+    letters = b2a_base64(raw, newline=False)
     return b"".join([letters[at : at + 76] + b"\r\n" for at in range(0, len(letters), 76)])
 
 
