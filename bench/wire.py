@@ -1,6 +1,7 @@
 """What the wire costs: CPU and mails a second, ours and `smtp-source`, against Debian's `smtp-sink`, and against a
-relay whose every answer comes 20 ms late. Usage: python bench/wire.py [mails] [connections]; needs SMTP_SINK, SMTP_SOURCE.
+relay whose every answer comes 20 ms late. Usage: python bench/wire.py [mails] [connections].
 
+It needs SMTP_SINK and SMTP_SOURCE, which `bench/postfix-tools.sh` fetches.
 It measures `mailer.smtp` alone: no ledger, no rendering, no DKIM. The bytes are those of a mail of 50 kB.
 """
 

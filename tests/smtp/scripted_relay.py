@@ -33,7 +33,8 @@ DEFAULTS = {
 
 class ScriptedRelay:
     """`answers`: verb (or CONNECT, dot) → what it says the first time, the second time …; afterwards all goes well.
-    `by_mail`: the same for the first mail, the second, …, each verb once. An answer may hold several lines, or none; after one that begins with 421 the line is closed, unless it says `STAY`."""
+    `by_mail`: the same for the first mail, the second, …, each verb once. An answer may hold several lines, or none;
+    after one that begins with 421 the line is closed, unless it says `STAY`."""
 
     def __init__(
         self,
