@@ -7,6 +7,7 @@ by root, and Exim wants a user of its own, which it gets in a mount namespace.
 """
 
 import os
+import random
 import re
 import shutil
 import socket
@@ -66,9 +67,16 @@ check:
 
 
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """Not one of those that the system gives to outgoing lines: whoever asks such a port whether anybody listens can be
+    given it for the question, and then answers himself."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as free:
+            try:
+                free.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+from real_servers import free_port
 from scripted_relay import drive
 
 from mailer import delivery
@@ -36,9 +37,7 @@ pytestmark = pytest.mark.skipif(not SINK, reason="no smtp-sink (Debian's postfix
 
 @asynccontextmanager
 async def sink(*options: str) -> AsyncIterator[Relay]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     process = await asyncio.create_subprocess_exec(SINK, "-u", getpass.getuser(), *options, f"127.0.0.1:{port}", "10")
     relay = Relay(
         Smtp(host="127.0.0.1", port=port, overlap="on"),
