@@ -114,6 +114,13 @@ def _rate(value: str) -> str:
     return value
 
 
+def _lanes(value: dict[str, str]) -> dict[str, str]:
+    for lane in value:
+        if lane not in LANES and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", lane):
+            raise ValueError(f"{lane!r} is neither a lane ({', '.join(LANES)}) nor a domain in small ASCII letters")
+    return value
+
+
 def _database_url(value: str) -> str:
     if not re.fullmatch(r"(sqlite:///|postgresql(\+psycopg)?://)\S.*", value):
         raise ValueError("should be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
@@ -132,6 +139,21 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, p
 Share = Annotated[float, Field(gt=0, le=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
+# The lanes that have more than one domain; `lanes` knows these. «default» is for everybody else.
+LANES = (
+    "gmail",
+    "outlook",
+    "yahoo",
+    "apple",
+    "yandex",
+    "mailru",
+    "proton",
+    "gmx",
+    "zoho",
+    "chmail",
+    "mailfa",
+    "default",
+)
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -251,11 +273,17 @@ class Delivery(Section):
         examples=["10000/hour"],
         description="The most mails in any second, minute, hour or day, over all relays and processes.",
     )
-    lanes: dict[str, RateText] = Field(
+    lanes: Annotated[dict[str, RateText], AfterValidator(_lanes)] = Field(
         default_factory=dict,
         examples=[{"gmail": "2000/hour", "example.org": "10/m"}],
         description="Lane = the most mails to it. A lane is a large provider with all its domains (gmail, outlook, "
         "yahoo, apple, yandex, mailru, proton, gmx, zoho, chmail, mailfa), one domain, or «default»: all others.",
+    )
+    warm_up: tuple[Share, ...] = Field(
+        (),
+        examples=[[0.1, 0.25, 0.5]],
+        description="For a sender that nobody knows yet: the share of every rate that the first, second, … issue may "
+        "use. Counted by issues, not by days.",
     )
     on_unknown: Literal["resend", "hold"] = Field(
         "resend",

@@ -4,7 +4,7 @@ Kept in memory: another process finds out for itself. Costs no delivery an attem
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailer.app.context import Relay, Session
@@ -30,12 +30,14 @@ class Circuits:
 
     clock: Callable[[], float] = time.monotonic  # must not jump with the wall clock
     _of: dict[str, _Circuit] = field(default_factory=dict)
+    weights: Mapping[str, int] = field(default_factory=dict)  # of the relays by name; 1 where none is given
+    _credit: dict[str, float] = field(default_factory=dict)
 
     async def connect(self, relays: Sequence[Relay]) -> tuple[str, Session]:
         """A line to the first relay that takes us: its name and the session, to be ended with `part`. RelayDown: none
         does."""
         last: RelayDown | None = None
-        for relay in relays:
+        for relay in self._in_turn(relays):
             circuit = self._of.setdefault(relay.name, _Circuit())
             if self.clock() < circuit.closed_at:
                 last = circuit.error or last
@@ -90,6 +92,25 @@ class Circuits:
         """Seconds for which no relay has taken anything; 0: one does."""
         now = self.clock()
         return min((now - c.since if c.since is not None else 0.0 for c in self._of.values()), default=0.0)
+
+    def _in_turn(self, relays: Sequence[Relay]) -> list[Relay]:
+        """The relays in the order in which the next line is tried: of those that may be tried, each has its turn as
+        often as its weight says; one that weighs nothing comes only after all others.
+
+        Each of them gains its weight, and the one whose turn it is pays for all. So the turns are spread evenly, and a
+        relay that comes back after an outage has nothing to catch up.
+        """
+        able = [relay for relay in relays if self._weight(relay) and not self.open(relay.name)]
+        for relay in able:
+            self._credit[relay.name] = self._credit.get(relay.name, 0) + self._weight(relay)
+        order = sorted(able, key=lambda relay: -self._credit[relay.name])
+        if order:
+            self._credit[order[0].name] -= sum(map(self._weight, able))
+        others = [relay for relay in relays if relay not in order]
+        return order + sorted(others, key=lambda relay: not self._weight(relay))
+
+    def _weight(self, relay: Relay) -> int:
+        return self.weights.get(relay.name, 1)
 
     def _open(self, circuit: _Circuit, error: RelayDown) -> None:
         now = self.clock()

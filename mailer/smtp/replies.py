@@ -26,6 +26,21 @@ class Answer(NamedTuple):
     text: str
 
 
+class _Parsed(NamedTuple):
+    code: int
+    more: bool
+    answer: Answer
+
+
+@lru_cache(128)  # a relay says the same thing to every MAIL, RCPT and DATA
+def _parsed(line: bytes) -> _Parsed | None:
+    found = _LINE.fullmatch(line)
+    if not found:
+        return None
+    code = int(found[1])
+    return _Parsed(code, found[2] == b"-", Answer(code, (found[3] or b"").decode("utf-8", "replace")))
+
+
 class Reader:
     """Cuts the stream of a relay's bytes into answers, wherever the packets happen to end. `nonsense` says what came
     that is no SMTP answer; nothing after it is read, because nothing after it can be trusted."""
@@ -33,8 +48,8 @@ class Reader:
     def __init__(self) -> None:
         self.nonsense = ""
         self._rest = b""
-        self._code = b""
-        self._lines: list[bytes] = []
+        self._code = 0
+        self._lines: list[str] = []
         self._length = 0  # of the lines
 
     def feed(self, data: bytes) -> list[Answer]:
@@ -51,21 +66,21 @@ class Reader:
         return answers
 
     def _take(self, line: bytes) -> Answer | None:
-        found = _LINE.fullmatch(line)
-        if not found or (self._lines and found[1] != self._code):
+        found = _parsed(line)
+        if not found or (self._lines and found.code != self._code):
             self.nonsense = f"it sent no SMTP answer but {line[:80]!r}"
             return None
-        if found[2] != b"-" and not self._lines:  # as nearly all are
-            return Answer(int(found[1]), (found[3] or b"").decode("utf-8", "replace"))
-        self._code = found[1]
-        self._lines.append(found[3] or b"")
+        if not found.more and not self._lines:  # as nearly all are
+            return found.answer
+        self._code = found.code
+        self._lines.append(found.answer.text)
         self._length += len(line)
         self._limit()
-        if found[2] == b"-":
+        if found.more:
             return None
-        text = b"\n".join(self._lines).decode("utf-8", "replace")
+        text = "\n".join(self._lines)
         self._lines, self._length = [], 0
-        return Answer(int(self._code), text)
+        return Answer(self._code, text)
 
     def _limit(self) -> None:
         # Without it, a relay gone mad could fill our memory.
@@ -85,7 +100,7 @@ def cleaned(text: str) -> str:
     return " ".join("".join(kept).split())[:LONGEST_TEXT].rstrip()
 
 
-@lru_cache(128)  # a relay says the same thing to every MAIL, RCPT and DATA
+@lru_cache(128)
 def reply(phase: str, code: int, text: str) -> Reply:
     """The `Reply` of an answer. An enhanced status (RFC 3463) counts only when it leads the text, as RFC 2034 §4 says,
     and when its class is that of the code: a relay that contradicts itself is taken by its code."""

@@ -103,6 +103,11 @@ class Session:
         """True: as many mails went over it as should; a new session is the next mail's, and may be another relay's."""
         return self._most is not None and self.served >= self._most
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether an envelope that follows a content goes out together with its end."""
+        return self._offers_pipelining and self._manners.pipelining and self._manners.overlap
+
     async def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
         """Hand over one mail for one recipient; `message` arrives byte for byte.
 
@@ -239,7 +244,7 @@ class Session:
         self._overlapped = False
         if follow is not None:
             self._prepare(follow)
-            if self._offers_pipelining and self._manners.overlap and self._unfit is None:
+            if self.overlaps and self._unfit is None:
                 self._overlapped = True
                 tail = b"".join(self._commands), self._steps
         # RFC 2920 §3.1: DATA must end a group, but a content may lead one.

@@ -343,6 +343,13 @@ deliveries = Table(  # the ledger
     sqlite_autoincrement=True,
 )
 
+throttles = Table(  # how fast mails may go, for all processes together
+    "throttles",
+    metadata,
+    Column("name", Text, primary_key=True),  # "all", "relay:mail.example.org:587", "lane:gmail"
+    Column("free_at", Instant, nullable=False),  # from then on, nothing that went before counts any more
+)
+
 TABLES: tuple[Table, ...] = tuple(metadata.sorted_tables)
 
 

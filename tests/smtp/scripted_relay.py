@@ -3,12 +3,13 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+from mailer.model import Outcome
 from mailer.settings import Smtp
 from mailer.smtp.relay import Relay
-from mailer.smtp.session import Session, Waits
+from mailer.smtp.session import Envelope, Session, Waits
 
 DROP = "(drops the line)"
 HALF_CLOSE = "(says that it will say no more)"
@@ -32,10 +33,20 @@ DEFAULTS = {
 
 class ScriptedRelay:
     """`answers`: verb (or CONNECT, dot) → what it says the first time, the second time …; afterwards all goes well.
-    An answer may hold several lines; after one that begins with 421 the line is closed, unless it says `STAY`."""
+    `by_mail`: the same for the first mail, the second, …, each verb once. An answer may hold several lines, or none;
+    after one that begins with 421 the line is closed, unless it says `STAY`."""
 
-    def __init__(self, answers: Mapping[str, Sequence[str]], tls: ssl.SSLContext | None, *, starttls: bool) -> None:
+    def __init__(
+        self,
+        answers: Mapping[str, Sequence[str]],
+        tls: ssl.SSLContext | None,
+        *,
+        starttls: bool,
+        by_mail: Sequence[Mapping[str, str]] = (),
+    ) -> None:
         self.answers = {verb: list(said) for verb, said in answers.items()}
+        self.by_mail = list(by_mail)
+        self._this_mail: dict[str, str] = {}
         self.tls, self.starttls = tls, starttls
         self.port = 0
         self.lines: list[bytes] = []  # commands, over all connections
@@ -63,6 +74,8 @@ class ScriptedRelay:
         while line := (await reader.readline()).removesuffix(b"\r\n"):
             self.lines.append(line)
             verb = line.split(b" ")[0].decode()
+            if verb == "MAIL" and self.by_mail:
+                self._this_mail = dict(self.by_mail.pop(0))
             default = "220 go" if verb == "STARTTLS" and self.starttls else DEFAULTS.get(verb, "502 5.5.2 what?")
             said = await self._say(writer, verb, default)
             if not said:
@@ -82,7 +95,7 @@ class ScriptedRelay:
 
     async def _say(self, writer: asyncio.StreamWriter, verb: str, default: str) -> str:
         """What was said; empty when the conversation is over."""
-        said = self.answers[verb].pop(0) if self.answers.get(verb) else default
+        said = self.answers[verb].pop(0) if self.answers.get(verb) else self._this_mail.pop(verb, default)
         if said == DROP:
             return ""
         if said == HALF_CLOSE:
@@ -93,9 +106,9 @@ class ScriptedRelay:
             await asyncio.sleep(0.1)
             self._say_midway(writer, said.removeprefix(DEAF))
         elif said != SILENCE:
-            writer.write(said.removesuffix(STAY).encode() + b"\r\n")
+            writer.write(said.removesuffix(STAY).encode() + b"\r\n" if said else b"")
             await writer.drain()
-            return "" if said.startswith("421") and not said.endswith(STAY) else said
+            return "" if said.startswith("421") and not said.endswith(STAY) else said or "nothing"
         await asyncio.sleep(30)
         return ""
 
@@ -112,10 +125,14 @@ class ScriptedRelay:
 
 @asynccontextmanager
 async def scripted_relay(
-    answers: Mapping[str, Sequence[str]] | None = None, *, tls: ssl.SSLContext | None = None, starttls: bool = False
+    answers: Mapping[str, Sequence[str]] | None = None,
+    *,
+    tls: ssl.SSLContext | None = None,
+    starttls: bool = False,
+    by_mail: Sequence[Mapping[str, str]] = (),
 ) -> AsyncIterator[ScriptedRelay]:
     """A running `ScriptedRelay` on a port of its own; with `tls` and not `starttls`, TLS begins at once."""
-    scripted = ScriptedRelay(answers or {}, tls, starttls=starttls)
+    scripted = ScriptedRelay(answers or {}, tls, starttls=starttls, by_mail=by_mail)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     server = await asyncio.start_server(scripted.serve, sock=listener, ssl=None if starttls else tls)
@@ -144,3 +161,21 @@ async def session_with(scripted: ScriptedRelay, waits: Waits = PATIENT) -> Async
         yield session
     finally:
         await session.close()
+
+
+async def drive(
+    session: Session, recipients: Sequence[str], content: Callable[[int], Sequence[bytes]]
+) -> list[Outcome]:
+    """Mails to each recipient in turn, the next one announced with the content of each, as a sender does it."""
+    envelopes = [Envelope("news@example.org", recipient) for recipient in recipients]
+    outcomes: list[Outcome] = []
+    session.begin(envelopes[0])
+    for number, after in enumerate([*envelopes[1:], None]):
+        outcome = await session.ready()
+        if outcome is None:
+            session.content(content(number), after)
+            outcome = await session.outcome()
+        elif after:
+            session.begin(after)
+        outcomes.append(outcome)
+    return outcomes

@@ -1,0 +1,92 @@
+"""Pace: a mail waits here until it may go, by the rates of its relay, of its lane and of all mails.
+
+The counting is in the database (`store.throttles`), so that all processes share it and a restart forgets nothing. Where
+no rate is set, nothing is asked. It does not choose what goes next: a mail whose lane is full should make room for
+others, and `ask` tells for how long.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from mailer.model import Limit, Rate
+from mailer.settings import Settings, rate_of
+from mailer.store import throttles
+from mailer.store.database import Store
+
+_AT_ONCE = 20  # permits asked for together, at most; as a rule the burst is smaller
+
+
+@dataclass
+class _Held:
+    """Permits that are ours until then (monotonic time)."""
+
+    count: int = 0
+    until: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass
+class Pace:
+    """Shared by all connections of a process. `issue`: which issue of this newsroom is under way, from 1; while it is
+    warmed up only a share of every rate may be used."""
+
+    store: Store
+    settings: Settings
+    issue: int | None = None
+    clock: Callable[[], float] = time.monotonic
+    _held: dict[tuple[str, str], _Held] = field(default_factory=dict)
+    _limits: dict[tuple[str, str], tuple[Limit, ...]] = field(default_factory=dict)
+
+    def limits(self, relay: str, lane: str) -> tuple[Limit, ...]:
+        """What bounds a mail for this lane over this relay; empty: nothing does."""
+        if (relay, lane) not in self._limits:
+            rates: Mapping[str, str | None] = {
+                "all": self.settings.delivery.rate,
+                f"relay:{relay}": next((smtp.rate for smtp in self.settings.smtp if smtp.name == relay), None),
+                f"lane:{lane}": self.settings.delivery.lanes.get(lane),
+            }
+            share = warm_share(self.settings.delivery.warm_up, self.issue)
+            self._limits[relay, lane] = tuple(
+                Limit(name, _part(rate_of(text), share)) for name, text in rates.items() if text
+            )
+        return self._limits[relay, lane]
+
+    async def ask(self, relay: str, lane: str) -> float:
+        """0: one mail may go, now. Else in how many seconds to ask again. A permit that is not used at once is lost."""
+        limits = self.limits(relay, lane)
+        if not limits:
+            return 0.0
+        held = self._held.setdefault((relay, lane), _Held())
+        async with held.lock:
+            asked = self.clock()
+            if held.count and asked < held.until:
+                held.count -= 1
+                return 0.0
+            work = partial(throttles.reserve, limits=limits, count=_AT_ONCE)
+            granted, wait = await asyncio.shield(asyncio.wrap_future(self.store.submit(work)))
+            if not granted:
+                return wait
+            held.until = asked + min(throttles.grace(limit.rate).total_seconds() for limit in limits)
+            held.count = granted - 1
+            if self.clock() < held.until:
+                return 0.0
+            held.count = 0  # the database took so long that these came too late
+            return min(throttles.interval(limit.rate).total_seconds() for limit in limits)
+
+    async def wait(self, relay: str, lane: str) -> None:
+        """Until one mail may go."""
+        while seconds := await self.ask(relay, lane):  # noqa: ASYNC110 - other processes set no event of ours
+            await asyncio.sleep(seconds)
+
+
+def warm_share(shares: tuple[float, ...], issue: int | None) -> float:
+    """The share of every rate that an issue may use. Who was never heard of and sends at full speed is taken for
+    spam; a weekly newsletter grows by the issue, because by the day it would grow in leaps."""
+    return shares[issue - 1] if issue is not None and 1 <= issue <= len(shares) else 1.0
+
+
+def _part(rate: Rate, share: float) -> Rate:
+    return Rate(max(1, int(rate.count * share)), rate.seconds)

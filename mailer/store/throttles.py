@@ -1,0 +1,104 @@
+"""Pace: how many mails may go now, counted for all processes together, and over restarts, in one row for each name.
+
+The rule is GCRA: a row holds the instant from which on nothing counts any more; each mail moves it on by an interval,
+and it may lie only so far ahead as a small burst takes. The interval is chosen so that in no span of the rate's length,
+wherever it begins, more mails go than the rate says: not at the change of the hour, and not by burst and rate together.
+It does not wait, and knows neither relays nor lanes.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from mailer.model import Limit, Rate
+from mailer.store.schema import throttles
+
+_GRACE_MAX_S = 2.0
+_BURST_S = 0.05  # mails of so long a time may go together: a permit for each alone would be a transaction for each
+
+
+def grace(rate: Rate) -> timedelta:
+    """How long a permit is good for. Who comes later gives it up and asks again, or late mails and those in time would
+    go together."""
+    return timedelta(seconds=min(rate.seconds / 20, _GRACE_MAX_S))
+
+
+def burst(rate: Rate) -> int:
+    """How many mails may go at once."""
+    return max(1, min(int(rate.count / rate.seconds * _BURST_S), rate.count // 10))
+
+
+def interval(rate: Rate) -> timedelta:
+    """By how much one mail moves a row on.
+
+    A span of W seconds (the rate's own, and the grace by which its first mails may be late) then sees at most a burst
+    and one mail for each interval that begins after it: burst + (W / interval) - 1 = count.
+    """
+    span = rate.seconds + grace(rate).total_seconds()
+    return timedelta(microseconds=math.ceil(span * 1e6 / (rate.count - burst(rate) + 1)))
+
+
+def reserve(tx: Connection, limits: Sequence[Limit], count: int, now: datetime | None = None) -> tuple[int, float]:
+    """Permits for up to `count` mails under all the limits together: how many there are now, each good for the
+    shortest `grace`. When there are none, nothing is reserved under any of the limits, so that a slow lane takes
+    nothing from its relay, and the second value says in how many seconds to ask again.
+
+    `now`: by default the clock of the database, which is the same for processes on several machines.
+    """
+    if not limits:
+        return count, 0.0
+    free = _locked(tx, limits)
+    now = now or _clock(tx)
+    levels = {limit.name: _level(limit.rate, free[limit.name], now) for limit in limits}
+    granted = min(count, *(_room(limit.rate, levels[limit.name], now) for limit in limits))
+    for limit in limits:
+        level = levels[limit.name] + max(granted, 0) * interval(limit.rate)
+        if level != free[limit.name]:
+            tx.execute(update(throttles).where(throttles.c.name == limit.name).values(free_at=level))
+    if granted > 0:
+        return granted, 0.0
+    waits = ((levels[limit.name] + interval(limit.rate) - _horizon(limit.rate) - now) for limit in limits)
+    return 0, max(wait.total_seconds() for wait in waits)
+
+
+def _horizon(rate: Rate) -> timedelta:
+    return burst(rate) * interval(rate)
+
+
+def _level(rate: Rate, free_at: datetime, now: datetime) -> datetime:
+    """Never further ahead than a whole burst: it is when the clock was set back, or the rate is another one now, and
+    the stored instant would stop all mails for hours."""
+    return min(max(free_at, now), now + _horizon(rate))
+
+
+def _room(rate: Rate, level: datetime, now: datetime) -> int:
+    return int((now + _horizon(rate) - level) / interval(rate))
+
+
+def _locked(tx: Connection, limits: Sequence[Limit]) -> dict[str, datetime]:
+    """The rows, made where there are none, and held until the transaction ends. Always in the same order: two processes
+    that want the same two rows must not wait for each other."""
+    names = sorted({limit.name for limit in limits})
+    query = select(throttles.c.name, throttles.c.free_at).where(throttles.c.name.in_(names))
+    query = query.order_by(throttles.c.name).with_for_update()
+    found = {row.name: row.free_at for row in tx.execute(query)}
+    if len(found) < len(names):
+        make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
+        past = datetime(2000, 1, 1, tzinfo=UTC)
+        rows = [{"name": name, "free_at": past} for name in names if name not in found]
+        tx.execute(make(throttles).values(rows).on_conflict_do_nothing())
+        found = {row.name: row.free_at for row in tx.execute(query)}
+    return found
+
+
+def _clock(tx: Connection) -> datetime:
+    """After the rows are held: who waited for them must not count from before. On SQLite, whose processes share one
+    machine, its clock; the write lock is held since the transaction began."""
+    if tx.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    found: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
+    return found

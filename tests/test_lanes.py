@@ -1,0 +1,41 @@
+"""Which domains share a pace."""
+
+import re
+
+import pytest
+from pydantic import ValidationError
+
+from mailer import lanes
+from mailer.settings import LANES, Delivery
+
+
+def test_every_lane_of_the_settings_is_known() -> None:
+    assert {*lanes.DOMAINS, lanes.DEFAULT} == set(LANES)
+
+
+def test_no_domain_is_in_two_lanes() -> None:
+    domains = [domain for each in lanes.DOMAINS.values() for domain in each]
+    assert len(domains) == len(set(domains)) == len(lanes.table())
+    assert all(re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain) for domain in domains)
+
+
+def test_lanes() -> None:
+    known = lanes.table()
+    assert lanes.lane_of("gmail.com", known) == lanes.lane_of("googlemail.com", known) == "gmail"
+    assert lanes.lane_of("hotmail.com", known) == "outlook"
+    assert lanes.lane_of("notgmail.com", known) == lanes.lane_of("gmail.com.example", known) == "default"
+
+
+def test_a_domain_of_ones_own_is_a_lane_also_out_of_a_providers() -> None:
+    known = lanes.table(["paper.example", "aol.com", "gmail", "default"])
+    assert lanes.lane_of("paper.example", known) == "paper.example"
+    assert lanes.lane_of("aol.com", known) == "aol.com"
+    assert lanes.lane_of("yahoo.com", known) == "yahoo"
+    assert lanes.lane_of("gmail.com", known) == "gmail"
+    assert "default" not in known.values()
+
+
+@pytest.mark.parametrize("lane", ["gmial", "Example.org", "example", "مثال.ایران", "a b.example"])
+def test_a_lane_nobody_knows_is_refused(lane: str) -> None:
+    with pytest.raises(ValidationError, match="is neither a lane"):
+        Delivery(lanes={lane: "10/s"})
