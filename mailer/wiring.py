@@ -34,11 +34,17 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
         settings=settings,
         store=store,
         keys=keys,
-        renderer=Renderer(settings.path(settings.templates) if settings.templates else None, templates_folder()),
+        renderer=renderer(settings),
         relays=relays,
         now=now or (lambda: datetime.now(UTC)),
         worker=f"{platform.node()}:{os.getpid()}",
     )
+
+
+def renderer(settings: Settings) -> Renderer:
+    """The templates in force, in the newsletter's language and colours."""
+    own = settings.path(settings.templates) if settings.templates else None
+    return Renderer(own, templates_folder(), settings.newsletter.locale, settings.theme)
 
 
 def make_database(settings: Settings) -> str:

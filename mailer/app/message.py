@@ -14,7 +14,7 @@ def build(app: App, delivery: Delivery, variant: Variant, now: datetime) -> byte
     """The whole mail, CRLF and 7-bit. The same delivery always has the same Message-ID (RFC 5322 §3.6.4), so that a
     mail sent twice after a crash can be known as one."""
     leave = _leave_url(app, delivery)
-    values = {"greeting": view.greeting(delivery.name), "unsubscribe_url": leave}
+    values = {"greeting": view.greeting(delivery.name, app.renderer.locale), "unsubscribe_url": leave}
     boundary = mime.boundary(delivery.key)
     fields = mime.message_headers(
         sender=_mailbox(*app.sender),

@@ -47,7 +47,7 @@ def preview(app: App, issue: Issue) -> Preview:
         losses=0,
         first_reply_at=None,
     )
-    values = {"greeting": view.greeting(""), "unsubscribe_url": app.url("/unsubscribe/test")}
+    values = {"greeting": view.greeting("", app.renderer.locale), "unsubscribe_url": app.url("/unsubscribe/test")}
     return Preview(
         rendered.subject,
         slots.fill(rendered.html, values, "html"),

@@ -6,21 +6,26 @@ is told with its file and line. What the values mean is decided in `view`; slots
 
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import css_inline
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup, escape
 
 from mailer.errors import UnreadableInput
-from mailer.mail import bidi
-from mailer.mail.calendar import digits
+from mailer.mail import bidi, colour
+from mailer.mail.links import picture
+from mailer.mail.locales import Locale, locale
 from mailer.mail.text import clean
 from mailer.model import DeliveryKind
+from mailer.settings import Theme
 
 Values = Mapping[str, object]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,13 @@ class Rendered:
 
 
 class Renderer:
-    """Renders templates by name: first from the newsroom's `folder`, then from the built-in ones."""
+    """Renders templates by name: first from the newsroom's `folder`, then from the built-in ones.
 
-    def __init__(self, folder: Path | None, builtin: Path) -> None:
+    `language` is one of `locales.CODES`. What every template may use: the names `lang`, `dir`, `start` and `end`
+    (sides), `theme` (colours, logo, footer), the function `_`, the filters `bidi` and `digits`.
+    """
+
+    def __init__(self, folder: Path | None, builtin: Path, language: str = "fa", theme: Theme | None = None) -> None:
         loaders: list[BaseLoader] = [FileSystemLoader(each) for each in (folder, builtin) if each is not None]
         self._environment = ImmutableSandboxedEnvironment(
             loader=ChoiceLoader(loaders),
@@ -44,8 +53,17 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self.locale = self._language(language)
         self._environment.globals.clear()
-        self._environment.filters |= {"bidi": bidi.isolate, "digits": digits}
+        self._environment.globals |= {
+            "lang": self.locale.code,
+            "dir": self.locale.direction,
+            "start": self.locale.start,
+            "end": self.locale.end,
+            "theme": _themed(theme or Theme()),
+            "_": self.locale.say,
+        }
+        self._environment.filters |= {"bidi": self._isolated, "digits": self.locale.number}
         # Only on the rendered result: an HTML parser hoists `{% for %}` out of tables. What a template marks
         # data-css-inline="keep" (dark mode, small screens) stays a <style>.
         self._inliner = css_inline.CSSInliner(
@@ -60,7 +78,10 @@ class Renderer:
             html = self._inliner.inline(self.raw(kind, values))
         except css_inline.InlineError as error:
             raise UnreadableInput(f"mail/{kind}.html: its styles cannot be read: {error}.") from error
-        return Rendered(bidi.subject(subject), _squeeze(html), bidi.plain(_paragraphs(text)))
+        text = _paragraphs(text)
+        return Rendered(
+            bidi.subject(subject, self.locale), _squeeze(html), bidi.plain(text) if self.locale.rtl else text
+        )
 
     def raw(self, kind: DeliveryKind, values: Values) -> str:
         """The HTML before its styles are inlined: inlining repairs broken markup silently, so checks look here."""
@@ -74,16 +95,56 @@ class Renderer:
         """The style of the pages, `page/page.css`, to be served as /static/page.css."""
         return self._render("page/page.css", {})
 
+    def names(self) -> list[str]:
+        """Every template there is, the newsroom's own and the built-in ones."""
+        return self._environment.list_templates()
+
+    def check(self, name: str) -> None:
+        """UnreadableInput: the template's syntax is wrong."""
+        self._told(name, lambda: self._environment.get_template(name))
+
+    def _language(self, code: str) -> Locale:
+        if code == "fa":
+            return locale(code, "")
+        name = f"locale/{code}.po"
+        source = self._told(name, lambda: self._source(name))
+        try:
+            return locale(code, source)
+        except ValueError as error:
+            raise UnreadableInput(f"{name}: {error}.") from error
+
+    def _source(self, name: str) -> str:
+        assert self._environment.loader is not None  # noqa: S101 - given above
+        return self._environment.loader.get_source(self._environment, name)[0]
+
+    def _isolated(self, text: str) -> Markup:
+        """In a line that runs left to right nothing of this comes out wrong."""
+        return bidi.isolate(text) if self.locale.rtl else escape(text)
+
     def _render(self, name: str, values: Values) -> str:
         _only_plain(values)
+        return self._told(name, lambda: self._environment.get_template(name).render(values))
+
+    def _told(self, name: str, work: Callable[[], T]) -> T:
+        """What `work` gives; what goes wrong in it is told with the template's file and line."""
         try:
-            return self._environment.get_template(name).render(values)
+            return work()
         except TemplateNotFound as error:
             raise UnreadableInput(f"There is no template {error.name}.") from error
         except TemplateSyntaxError as error:
             raise UnreadableInput(f"{error.filename or name}:{error.lineno}: {error.message}.") from error
         except Exception as error:  # a newsroom's template can raise anything: a division by zero, a missing filter …
             raise UnreadableInput(f"{_place(error, name)}: {error or type(error).__name__}.") from error
+
+
+def _themed(theme: Theme) -> dict[str, object]:
+    """`theme` for the templates; a logo that mail programs cannot draw gives way to the name in letters."""
+    return {
+        **colour.palette(theme.accent),
+        "logo": picture(theme.logo or ""),
+        "logo_width": theme.logo_width,
+        "footer": clean(theme.footer),
+    }
 
 
 def _place(error: Exception, name: str) -> str:
