@@ -75,7 +75,7 @@ class Renderer:
         subject = clean(self._render(f"mail/{kind}.subject.txt", values), keep="\x02\x03")
         text = self._render(f"mail/{kind}.txt", values)
         try:
-            html = self._inliner.inline(self.raw(kind, values))
+            html = _attributes_escaped(self._inliner.inline(self.raw(kind, values)))
         except css_inline.InlineError as error:
             raise UnreadableInput(f"mail/{kind}.html: its styles cannot be read: {error}.") from error
         text = _paragraphs(text)
@@ -164,6 +164,21 @@ def _only_plain(value: object) -> None:
             _only_plain(each)
     elif type(value) not in (str, int, float, bool, type(None)):
         raise TypeError(f"templates take plain values, not {type(value).__name__}")
+
+
+_TAG = re.compile(r'<!--.*?-->|<[A-Za-z][^\s/>]*(?:\s+[^\s=>]+="[^"]*")*\s*/?>', re.DOTALL)
+
+
+def _attributes_escaped(html: str) -> str:
+    """The inliner leaves < and > in attributes as they are. Allowed, but a picture's words could then hold a comment's
+    beginning, and simpler readers than a browser, our own archive among them, would take it for one."""
+
+    def tag(found: re.Match[str]) -> str:
+        if found[0].startswith("<!--"):
+            return found[0]
+        return re.sub('"[^"]*"', lambda value: value[0].replace("<", "&lt;").replace(">", "&gt;"), found[0])
+
+    return _TAG.sub(tag, html)
 
 
 def _squeeze(html: str) -> str:
