@@ -1,6 +1,6 @@
 """Pictures of the mail for people to look at, made by `make screenshots`: light and dark at three widths.
 
-The mail is a normal week of the invented newsroom in `mailer.mail.specimen`; its pictures are the demo's. Needs Chromium.
+The mail is a normal week of the invented newsroom in `mailer.mail.specimen`, with the demo's pictures. Needs Chromium.
 """
 
 import io

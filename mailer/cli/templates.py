@@ -22,8 +22,8 @@ def templates() -> None:
 def eject(path: Path, as_json: bool) -> None:
     """Copy the built-in templates into the folder of the setting `templates` (by default "templates").
 
-    A file that is there already stays as it is. What you do not want to change you may delete again: the built-in one is
-    used in its place, and stays new.
+    A file that is there already stays as it is. What you do not want to change you may delete again: the built-in one
+    is used in its place, and stays new.
     """
     settings = config.load(path, os.environ)
     folder = settings.path(settings.templates or Path("templates"))

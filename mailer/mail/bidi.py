@@ -47,6 +47,13 @@ def isolate(text: str) -> Markup:
     return Markup("").join([*pieces, escape(text[at:])])
 
 
+def isolate_rtl(text: str) -> Markup:
+    """The same for a left-to-right mail: a text that begins with Persian or Arabic is one run of its own, or its full
+    stop would jump to the wrong end."""
+    right = first_strong(text) in ("R", "AL")
+    return Markup('<span dir="rtl">{}</span>').format(text) if right else escape(text)
+
+
 def subject(text: str, locale: Locale = FA) -> str:
     """Led by RLM when it begins with Latin, for viewers would lay the whole line out left to right."""
     return RLM + text if locale.rtl and first_strong(text) == "L" else text

@@ -39,7 +39,7 @@ _NOT_PERSIAN = re.compile("[\u0643\u064a\u0649\u0660-\u0669\u0640]")
 _LOST_ZWNJ = re.compile("[\u0621-\u06cc] +(?:ها|های)(?![\u0621-\u06cc])|(?<![\u0621-\u06cc\u200c])ن?می [\u0621-\u06cc]")
 _LATIN_RUN = re.compile(r"https?://\S+|[\w.+-]+@[\w.-]+|[0-9]*[A-Za-z][\w.+#-]*(?: [0-9.]+)?")
 _LATIN_NUMBER = re.compile(r"(?<![A-Za-z0-9/.:_-])[0-9]+(?![A-Za-z0-9])")
-_LEFTOVER = re.compile(r"\{\{|\}\}|\{%|%\}|\bNone\b|\bundefined\b|[\x02\x03]")
+_LEFTOVER = re.compile(r"\{\{|\}\}|\{%|%\}|(?<![A-Za-z])(?:None|undefined|null|NaN)(?![A-Za-z])|[\x02\x03]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +169,8 @@ def _styles(tree: Element, html: str) -> Iterator[Finding]:
             name = part.split(":")[0].strip().lower()
             if name not in PROPERTIES:
                 yield Finding("style", f"{name} is not drawn everywhere")
+            if name == "display" and not re.fullmatch(r"display:\s*(none|block|inline-block|inline)\s*", part.strip()):
+                yield Finding("style", f"{part.strip()} is not understood everywhere")
         if re.search(r"rgba?\(|hsla?\(|var\(|calc\(|url\(|!important", style):
             yield Finding("style", f"one such value costs Gmail the whole attribute: {style[:60]}")
 

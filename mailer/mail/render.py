@@ -14,7 +14,7 @@ from typing import TypeVar
 import css_inline
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from mailer.errors import UnreadableInput
 from mailer.mail import bidi, colour
@@ -118,8 +118,7 @@ class Renderer:
         return self._environment.loader.get_source(self._environment, name)[0]
 
     def _isolated(self, text: str) -> Markup:
-        """In a line that runs left to right nothing of this comes out wrong."""
-        return bidi.isolate(text) if self.locale.rtl else escape(text)
+        return bidi.isolate(text) if self.locale.rtl else bidi.isolate_rtl(text)
 
     def _render(self, name: str, values: Values) -> str:
         _only_plain(values)

@@ -77,6 +77,8 @@ _HOSTILE = (
     "javascript:alert(1)",
 )
 
+_ALSO = {1: "شهرهای سبز ایران؛ آنچه از آمار سرانهٔ بوستان‌ها می‌دانیم", 4: "راه ملی‌پوشان تا نیمه‌نهایی"}
+
 CASES = ("week", "short", "long", "bare", "latin", "hostile")
 
 
@@ -114,17 +116,13 @@ def _stories(count: int = 12) -> tuple[ChosenStory, ...]:
             image_url=f"https://cdn.irannemoone.example/{position}.jpg" if position in (1, 2, 3, 5, 6, 8) else "",
             image_alt="",
             dated=datetime(2026, 11, 20, 8, tzinfo=UTC),
-            also=((90 + position, f"{SITE}/news/{818400 + position}", _also(title)),) if position in (1, 4) else (),
+            also=((90 + position, f"{SITE}/news/{818400 + position}", _ALSO[position]),) if position in _ALSO else (),
             score=1.0 - position / 20,
             parts={},
             pinned=False,
         )
         for position, (section, title, lead) in enumerate(_WEEK[:count], start=1)
     )
-
-
-def _also(title: str) -> str:
-    return "آنچه دربارهٔ این خبر باید بدانید: " + title.split("؛")[0]
 
 
 def _long(story: ChosenStory) -> ChosenStory:

@@ -27,17 +27,19 @@ _PROBE = """([lang, direction, start]) => {
     if (!/[\\u0621-\\u06ccA-Za-z]/.test(text) || ['STYLE', 'TITLE'].includes(e.tagName)) continue
     if (c.display === 'none' || e.closest('[style*="display:none"],[style*="display: none"]')) continue
     texts++
-    const own = e.closest('[dir=ltr]') && e.tagName === 'SPAN'
+    const own = e.tagName === 'SPAN' && e.dir !== ''
     const near = e.closest('[lang]'), what = ' ' + e.tagName + ' «' + text.slice(0, 24) + '»'
     if (!near || near.lang !== lang) bad.push('lang' + what)
     if (!own && c.direction !== direction) bad.push('direction' + what)
-    if (![start, 'center', '-webkit-center', '-webkit-' + start].includes(c.textAlign)) bad.push('align ' + c.textAlign + what)
+    const sides = [start, 'center', '-webkit-center', '-webkit-' + start]
+    if (!sides.includes(c.textAlign)) bad.push('align ' + c.textAlign + what)
     if (parseFloat(c.fontSize) < 12) bad.push('small ' + c.fontSize + what)
     if (e.classList.contains('lead') && parseFloat(c.fontSize) < 16) bad.push('small lead' + what)
   }
   for (const image of document.images) {
     const box = image.getBoundingClientRect()
-    if (!(image.complete && image.naturalWidth) && (!image.alt || box.height < 12)) bad.push('no words for ' + image.src)
+    const lost = !(image.complete && image.naturalWidth)
+    if (lost && (!image.alt || box.height < 12)) bad.push('no words for ' + image.src)
   }
   const page = document.documentElement
   return {texts, bad, overflow: page.scrollWidth - page.clientWidth, height: page.scrollHeight}

@@ -5,12 +5,15 @@ from typing import Any
 
 import gates_browser
 import pytest
+from gates_fixtures import ROOT
 from gates_sanitisers import SANITISERS, gmail
 from playwright.sync_api import Browser
 
-from mailer.mail import specimen
+from mailer.mail import specimen, trial
 from mailer.mail.locales import CODES, locale
+from mailer.mail.render import Renderer
 from mailer.mail.trial import Trial
+from mailer.settings import Theme
 
 WIDTHS = (320, 375, 600)
 Try = Callable[..., Trial]
@@ -66,12 +69,6 @@ def test_every_other_language(browser: Browser, tried: Try, report: Report, code
 
 @pytest.mark.parametrize("accent", ["#ffcc00", "#c2185b", "#1d4ed8", "#ffffff", "#000000", "#7fff00"])
 def test_any_accent_colour_can_be_read(browser: Browser, report: Report, accent: str) -> None:
-    from conftest import ROOT  # type: ignore[attr-defined]
-
-    from mailer.mail import trial
-    from mailer.mail.render import Renderer
-    from mailer.settings import Theme
-
     html = trial.mail(Renderer(None, ROOT / "templates", "fa", Theme(accent=accent)), "short").html
     for scheme in ("light", "dark"):
         judged(report, f"accent {accent}, {scheme}", 375, gates_browser.look(browser, html, 375, scheme=scheme))
