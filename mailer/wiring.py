@@ -12,6 +12,7 @@ from mailer.app.context import App
 from mailer.mail.render import Renderer
 from mailer.settings import Settings
 from mailer.smtp.relay import Relay
+from mailer.sources import images
 from mailer.store import upgrade
 from mailer.store.database import Store
 
@@ -36,6 +37,7 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
         keys=keys,
         renderer=renderer(settings),
         relays=relays,
+        fetch_picture=images.fetch,
         now=now or (lambda: datetime.now(UTC)),
         worker=f"{platform.node()}:{os.getpid()}",
     )

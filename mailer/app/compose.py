@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from mailer import lifecycle, week
+from mailer.app import illustrate
 from mailer.app.alert import alert
 from mailer.app.context import App, find, get, step
 from mailer.digest import build, window
@@ -100,6 +101,7 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None) -> Issue:
 
     app.store.write(work)
     chosen = get(app, issue.id)
+    illustrate.prepare(app, chosen.stories)
     if chosen.state is IssueState.HELD and issue.state is not IssueState.HELD:
         alert(app, f"The issue {issue.slot} is held: {chosen.reason}", "See `mailer issue explain`.")
     return chosen
@@ -164,7 +166,7 @@ def render(app: App, tx: Connection, issue: Issue) -> Rendered:
 
     def mail(stories: tuple[ChosenStory, ...]) -> Rendered:
         values = view.issue_view(
-            replace(issue, stories=stories),
+            replace(issue, stories=illustrate.hosted(app, stories)),
             app.settings.newsletter,
             archive_url=app.archive_url(issue.slot),
             locale=app.renderer.locale,

@@ -51,6 +51,7 @@ class App:
     relays: tuple[Relay, ...]
     now: Callable[[], datetime]
     worker: str  # this process, in words: host and number
+    fetch_picture: Callable[[str], bytes] | None = None  # address → bytes; raises MailerError
     lease: timedelta = LEASE  # how long a claim holds when its process dies
 
     @property
