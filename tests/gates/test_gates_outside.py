@@ -1,15 +1,17 @@
 """What programs of others say: caniemail, SpamAssassin; and what a relay will carry: sizes and links."""
 
+import email
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import gates_outside
+import listunsub
 import pytest
+from gates_message import message
 
-from mailer.mail import headers, mime, specimen
+from mailer.mail import specimen
 from mailer.mail.size import HTML_BYTES, MAIL_BYTES, encoded
 from mailer.mail.trial import Trial
 
@@ -17,28 +19,6 @@ Try = Callable[..., Trial]
 Report = Callable[[str], None]
 HOSTS = {"www.irannemoone.example", "nl.irannemoone.example", "cdn.irannemoone.example"}
 FROZEN = Path(__file__).with_name("caniemail.json")
-
-
-def message(tried: Trial) -> bytes:
-    """The whole mail as a relay gets it."""
-    mark = mime.boundary("gates")
-    fields = mime.message_headers(
-        sender=specimen.NEWSLETTER.from_,
-        to="narges@example.org",
-        subject=tried.subject,
-        date=datetime(2026, 11, 26, 5, 30, tzinfo=UTC),
-        message_id="<gates.1405-W36@irannemoone.example>",
-        reply_to=None,
-        list_id="weekly.irannemoone.example",
-        list_name=specimen.NEWSLETTER.title,
-        unsubscribe_url=specimen.UNSUBSCRIBE_URL,
-        archive_url="https://nl.irannemoone.example/archive",
-        help_url="",
-        feedback_id="1405-W36:weekly:issue:khabarnameh",
-        language="fa",
-        boundary=mark,
-    )
-    return mime.build(headers.block(fields), tried.text, tried.html, mark)
 
 
 def test_no_feature_is_new_to_a_mail_program(tried: Try, report: Report) -> None:
@@ -87,3 +67,11 @@ def test_links_lead_to_the_newsroom_and_to_us_only(tried: Try, report: Report, c
         found = re.fullmatch(r"https://([a-z.]+)/[!-~]+|https://www\.irannemoone\.example", link)
         assert found, link
         assert found[1] in {*HOSTS, None}, link
+
+
+@pytest.mark.parametrize("case", specimen.CASES)
+def test_mail_programs_find_the_way_out(tried: Try, case: str) -> None:
+    whole = email.message_from_bytes(message(tried(case)))
+    fields = whole.get_all("List-Unsubscribe"), whole.get_all("List-Unsubscribe-Post")
+    assert listunsub.audit(*fields) == []
+    assert listunsub.audit(fields[0], None) != []

@@ -33,13 +33,19 @@ def opened(data: bytes) -> Image.Image:
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP"])
 @pytest.mark.parametrize("size", SIZES)
 def test_whatever_comes_becomes_a_small_jpeg(form: str, size: Size) -> None:
-    drawn = smaller(saved(noise(1200, 800), form), size)
+    drawn = smaller(saved(noise(600, 400), form), size)
     made = opened(drawn)
     width, weight = MOST[size]
     assert made.format == "JPEG"
     assert made.width <= width
-    assert abs(made.width / made.height - 1200 / 800) < 0.02
+    assert abs(made.width / made.height - 600 / 400) < 0.02
     assert len(drawn) <= weight
+
+
+def test_the_heaviest_photograph_is_made_to_fit() -> None:
+    drawn = smaller(saved(noise(1600, 1200), "JPEG", quality=95), "hero")
+    assert len(drawn) <= 120_000
+    assert 500 < opened(drawn).width <= 1088
 
 
 def test_nothing_but_the_picture_is_left() -> None:
