@@ -51,7 +51,7 @@ def isolate_rtl(text: str) -> Markup:
     """The same for a left-to-right mail: a text that begins with Persian or Arabic is one run of its own, or its full
     stop would jump to the wrong end."""
     right = first_strong(text) in ("R", "AL")
-    return Markup('<span dir="rtl">{}</span>').format(text) if right else escape(text)
+    return Markup('<span dir="rtl">{}</span>').format(isolate(text)) if right else escape(text)
 
 
 def subject(text: str, locale: Locale = FA) -> str:
