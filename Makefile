@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO ?=
 TESTS ?=
 
-.PHONY: help setup demo run test quick lint format lock wheelhouse bench clean
+.PHONY: help setup demo run test quick gates golden screenshots thunderbird lint format lock wheelhouse bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -29,10 +29,24 @@ run: setup ## the service with ./config.toml
 	$(BIN)/mailer run
 
 test: setup ## every test, with coverage
-	$(BIN)/python -m pytest -q -n auto --cov --cov-report=term $(TESTS)
+	$(BIN)/python -m pytest -q -n auto -m "not gates" --cov --cov-report=term $(TESTS)
 
 quick: setup ## the fast tests only
-	$(BIN)/python -m pytest -q -n auto -m "not slow" $(TESTS)
+	$(BIN)/python -m pytest -q -n auto -m "not slow and not gates" $(TESTS)
+
+gates: setup ## judge the mails in Chromium, with SpamAssassin and caniemail; what was found is in build/gates.txt
+	@rm -f build/gates.txt
+	$(BIN)/python -m pytest -q -m gates -rs tests/gates; status=$$?; cat build/gates.txt; exit $$status
+
+golden: setup ## make the mails of tests/golden anew; look at the difference before it is committed
+	$(BIN)/python tests/mail/golden_mails.py
+	@git --no-pager diff --stat -- tests/golden
+
+screenshots: setup ## pictures of the mails in docs/screens, to look at
+	$(BIN)/python docs/screenshots.py
+
+thunderbird: setup ## open a mail in Debian's Thunderbird: pictures in build/thunderbird, for a person to look at
+	PATH="$(CURDIR)/$(BIN):$$PATH" docs/thunderbird.sh
 
 lint: setup ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .

@@ -76,6 +76,10 @@ class OutsideError(MailerError):
     """The world outside failed us; trying again later may help."""
 
 
+class NotFetched(OutsideError):
+    """A picture could not be fetched, or lies where nothing is fetched from."""
+
+
 class RelayDown(OutsideError):
     """No mail can be handed over just now: no connection, no TLS, no login, or the relay refuses our sender."""
 

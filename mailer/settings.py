@@ -127,6 +127,12 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _colour(value: str) -> str:
+    if not re.fullmatch(r"#[0-9A-Fa-f]{6}", value):
+        raise ValueError('should be a colour such as "#0f5f4b"')
+    return value.lower()
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 ClockTime = Annotated[time, BeforeValidator(_clock)]
 Day = Annotated[date, BeforeValidator(_day)]
@@ -201,7 +207,7 @@ class Newsletter(Section):
         examples=["weekly.news.example.org"],
         description="The list's name for mail programs (RFC 2919); by default weekly.<sender's domain>.",
     )
-    locale: Literal["fa"] = Field("fa", description="Language of mails and pages.")
+    locale: Literal["fa", "ar", "en"] = Field("fa", description="Language of mails and pages.")
     calendar: Literal["jalali", "gregorian"] = Field(
         "jalali", description="Calendar of dates and weeks: Jalali weeks begin on Saturday, the others are ISO weeks."
     )
@@ -211,6 +217,26 @@ class Newsletter(Section):
         default_factory=dict,
         examples=[{"سیاسی": "سیاست", "سیاست خارجی": "سیاست", "اقتصادی": "اقتصاد"}],
         description="Raw category = section, in the order of the mail; a category not named here goes to «دیگر خبرها».",
+    )
+
+
+class Theme(Section):
+    """How mails and pages look."""
+
+    accent: Annotated[str, AfterValidator(_colour)] = Field(
+        "#0f5f4b", description="The newsroom's colour; it is made darker or lighter where it could not be read."
+    )
+    logo: HttpUrl | None = Field(
+        None,
+        examples=["https://www.example.org/logo.png"],
+        description="A JPEG, PNG or GIF in place of the name in letters, with a background of its own.",
+    )
+    logo_width: int = Field(160, ge=16, le=544, description="How wide the logo is shown, in pixels.")
+    footer: Line = Field("", description="A line of the newsroom's own at the end of every mail.")
+    images: Literal["link", "host"] = Field(
+        "link",
+        description='"host": pictures of stories are fetched, made small and served from our own /media; '
+        '"link": left where they are.',
     )
 
 
@@ -256,6 +282,8 @@ class Digest(Section):
     max_source: Share = Field(
         0.5, description="The share of an issue that one source may have, when there are several."
     )
+
+    most_read: int = Field(0, ge=0, le=10, description="Titles in the list of the most read; 0: no list.")
 
     @model_validator(mode="after")
     def _fits(self) -> "Digest":
@@ -429,6 +457,7 @@ class Settings(Section):
     """The whole file."""
 
     newsletter: Newsletter = Field(default_factory=Newsletter)
+    theme: Theme = Field(default_factory=Theme)
     schedule: Schedule = Field(default_factory=Schedule)
     digest: Digest = Field(default_factory=Digest)
     delivery: Delivery = Field(default_factory=Delivery)

@@ -13,6 +13,7 @@ from mailer.config import dkim
 from mailer.mail.render import Renderer
 from mailer.settings import Settings
 from mailer.smtp.relay import Relay
+from mailer.sources import images
 from mailer.store import upgrade
 from mailer.store.database import Store
 
@@ -36,12 +37,19 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
         settings=settings,
         store=store,
         keys=keys,
-        renderer=Renderer(settings.path(settings.templates) if settings.templates else None, templates_folder()),
+        renderer=renderer(settings),
         relays=relays,
+        fetch_picture=images.fetch,
         now=now or (lambda: datetime.now(UTC)),
         worker=f"{platform.node()}:{os.getpid()}",
         signer=signer,
     )
+
+
+def renderer(settings: Settings) -> Renderer:
+    """The templates in force, in the newsletter's language and colours."""
+    own = settings.path(settings.templates) if settings.templates else None
+    return Renderer(own, templates_folder(), settings.newsletter.locale, settings.theme)
 
 
 def make_database(settings: Settings) -> str:

@@ -16,7 +16,7 @@ def page(app: App, slot: str) -> str:
     frozen = app.store.read(lambda tx: issues.full_variant(tx, issue.id))
     if issue.state not in PUBLIC or frozen is None:
         raise NoSuchIssue(f"The issue {slot} is not public.")
-    return public.public(frozen.html)
+    return public.public(frozen.html, app.renderer.locale)
 
 
 def listing(app: App) -> list[dict[str, str]]:
@@ -29,6 +29,6 @@ def _line(app: App, issue: Issue) -> dict[str, str]:
     return {
         "url": app.archive_url(issue.slot),
         "subject": issue.subject,
-        "number": calendar.digits(issue.number) if issue.number else "",
-        "date": calendar.long_date(issue.day, app.settings.newsletter.calendar),
+        "number": app.renderer.locale.number(issue.number) if issue.number else "",
+        "date": calendar.long_date(issue.day, app.settings.newsletter.calendar, app.renderer.locale),
     }

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from mailer import lifecycle, week
+from mailer.app import illustrate
 from mailer.app.alert import alert
 from mailer.app.context import App, find, get, step
 from mailer.digest import build, window
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.lifecycle import IssueEvent
-from mailer.mail import view
+from mailer.mail import size, view
 from mailer.mail.render import Rendered
 from mailer.model import ChosenStory, DeliveryKind, DeliveryState, Digest, Issue, IssueState, Slot, Story
 from mailer.store import articles, deliveries, issues
@@ -88,7 +89,7 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None) -> Issue:
             stories=stories,
             rejected=[_turned(turned.story, turned.reason) for turned in digest.rejected],
             notes=list(digest.notes),
-            subject=view.subject(stories),
+            subject=view.subject(stories, app.renderer.locale),
             window_start=digest.window.start,
             window_end=digest.window.end,
             reason=why,
@@ -100,6 +101,7 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None) -> Issue:
 
     app.store.write(work)
     chosen = get(app, issue.id)
+    illustrate.prepare(app, chosen.stories)
     if chosen.state is IssueState.HELD and issue.state is not IssueState.HELD:
         alert(app, f"The issue {issue.slot} is held: {chosen.reason}", "See `mailer issue explain`.")
     return chosen
@@ -156,10 +158,23 @@ def _turned(story: Story, reason: str) -> dict[str, object]:
     return {"url": story.lead.url, "title": story.lead.title, "score": story.score, "reason": reason}
 
 
-def render(app: App, issue: Issue) -> Rendered:
-    """The issue's mail with its merge slots."""
-    values = view.issue_view(issue, app.settings.newsletter, archive_url=app.archive_url(issue.slot))
-    return app.renderer.mail(DeliveryKind.ISSUE, values)
+def render(app: App, tx: Connection, issue: Issue) -> Rendered:
+    """The issue's mail with its merge slots, trimmed to the size that mail programs show whole."""
+    wanted = app.settings.digest.most_read
+    shown = {article for story in issue.stories for article in (story.article_id, *(each[0] for each in story.also))}
+    most_read = articles.most_read(tx, issue.window, shown, wanted) if issue.window and wanted else []
+
+    def mail(stories: tuple[ChosenStory, ...]) -> Rendered:
+        values = view.issue_view(
+            replace(issue, stories=illustrate.hosted(app, stories)),
+            app.settings.newsletter,
+            archive_url=app.archive_url(issue.slot),
+            locale=app.renderer.locale,
+            most_read=most_read,
+        )
+        return app.renderer.mail(DeliveryKind.ISSUE, values)
+
+    return size.fitted(issue.stories, mail)
 
 
 def content(app: App, issue: Issue) -> Rendered:
@@ -172,7 +187,7 @@ def content(app: App, issue: Issue) -> Rendered:
     if frozen:
         return Rendered(frozen.subject, frozen.html, frozen.text)
     number = issue.number or app.store.read(issues.next_number)
-    return render(app, replace(issue, number=number))
+    return app.store.read(lambda tx: render(app, tx, replace(issue, number=number)))
 
 
 def freeze(app: App, issue: Issue) -> Issue:
@@ -193,7 +208,7 @@ def freeze(app: App, issue: Issue) -> Issue:
         final = issues.get(tx, issue.id)
         if final is None:
             return False
-        rendered = render(app, final)
+        rendered = render(app, tx, final)
         whole = "\0".join((rendered.subject, rendered.html, rendered.text))
         issues.add_variant(
             tx,

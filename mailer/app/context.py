@@ -59,6 +59,7 @@ class App:
     relays: tuple[Relay, ...]
     now: Callable[[], datetime]
     worker: str  # this process, in words: host and number
+    fetch_picture: Callable[[str], bytes] | None = None  # address → bytes; raises MailerError
     lease: timedelta = LEASE  # how long a claim holds when its process dies
     signer: Signer | None = None  # None: the relay signs
 

@@ -26,7 +26,7 @@ class Compiled:
         ValueError: it cannot be made for this reader, as when the address cannot stand in To.
         """
         leave = _leave_url(self.app, delivery)
-        values = _values(delivery.name, leave)
+        values = _values(self.app, delivery.name, leave)
         own = mime.reader_fields(
             to=delivery.address,
             date=now,
@@ -45,7 +45,7 @@ def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
     """Compiles a variant for mails of that kind, and tries it on an invented reader. ValueError says what is wrong with
     the variant, or with the settings, before any reader's delivery has to pay for it."""
     leave = app.url(INERT)
-    values = _values("", leave)
+    values = _values(app, "", leave)
     boundary = mime.boundary(f"{kind}.{variant.sha256}")
     fields = mime.message_headers(
         sender=_mailbox(*app.sender),
@@ -81,9 +81,9 @@ def feedback_id(delivery: Delivery) -> str:
     return f"{issue}:weekly:{delivery.kind}:khabarnameh"
 
 
-def _values(name: str, leave: str) -> dict[str, str]:
+def _values(app: App, name: str, leave: str) -> dict[str, str]:
     """What the slots of a mail are filled with."""
-    return {"greeting": view.greeting(name), "unsubscribe_url": leave}
+    return {"greeting": view.greeting(name, app.renderer.locale), "unsubscribe_url": leave}
 
 
 def _leave_url(app: App, delivery: Delivery) -> str:

@@ -62,6 +62,7 @@ class LazyGroup(click.Group):
         "unsubscribes": ("mailer.cli.subscribers:unsubscribes", "Who left, when, how and why."),
         "articles": ("mailer.cli.articles:articles", "Import, list, show."),
         "issue": ("mailer.cli.issue:issue", "Draft, look at, test, send and stop the week's issue."),
+        "templates": ("mailer.cli.templates:templates", "Copy the built-in templates to edit; check them."),
         "db": ("mailer.cli.setup:db", "Look after the database."),
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

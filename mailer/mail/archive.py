@@ -7,11 +7,12 @@ see it.
 import re
 
 from mailer.mail import slots, view
+from mailer.mail.locales import FA, Locale
 
 _READER = re.compile(r"<!--reader-->.*?<!--/reader-->", re.DOTALL)
 
 
-def public(html: str) -> str:
+def public(html: str, locale: Locale = FA) -> str:
     """The frozen HTML without any reader's part: no slot, so no token, is left.
 
     ValueError: a mark is unpaired, or a slot other than the greeting stands outside the marks.
@@ -19,4 +20,4 @@ def public(html: str) -> str:
     cut = _READER.sub("", html)
     if "<!--reader-->" in cut or "<!--/reader-->" in cut:
         raise ValueError("a <!--reader--> mark of the template has no partner")
-    return slots.fill(cut, {"greeting": view.greeting("")}, "html")
+    return slots.fill(cut, {"greeting": view.greeting("", locale)}, "html")

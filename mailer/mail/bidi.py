@@ -11,17 +11,18 @@ import unicodedata
 from markupsafe import Markup, escape
 
 from mailer.mail import slots
+from mailer.mail.locales import FA, Locale
 from mailer.mail.text import RLM
 
 _RLE, _PDF, _LRI, _PDI = "\u202b", "\u202c", "\u2066", "\u2069"
-_D = "0-9۰-۹"
+_D = "0-9۰-۹٠-٩"
 _LEFT_TO_RIGHT = re.compile(
     rf"[A-Za-z][A-Za-z0-9._-]*[+#]+(?![A-Za-z0-9])"  # C++, C#
     rf"|(?<![{_D}\w])\+?[{_D}]+\+[{_D}]+(?![{_D}])"  # ۹۰+۴
     rf"|(?<![{_D}\w+])\+[{_D}]{{2,}}(?:-[{_D}]+)*"  # +98-21…
     rf"|(?<![{_D}\w٫.-])[-−][{_D}]+(?:[.٫][{_D}]+)?(?![-{_D}])"  # −۵
     rf"|(?<![-{_D}])[{_D}]{{4}}-[{_D}]{{2}}-[{_D}]{{2}}(?![-{_D}])"  # ۱۴۰۵-۰۹-۰۲
-    rf"|(?<![-{_D}])[0۰][{_D}]{{1,4}}[-–][{_D}]{{4,8}}(?![-{_D}])"  # ۰۲۱-۸۸۸۸
+    rf"|(?<![-{_D}])[0۰٠][{_D}]{{1,4}}[-–][{_D}]{{4,8}}(?![-{_D}])"  # ۰۲۱-۸۸۸۸
     rf"|(?<![-{_D}])[{_D}]{{5}}[-–][{_D}]{{4,5}}(?![-{_D}])"  # postal code ۱۲۳۴۵-۶۷۸۹۰
 )
 _PERSIAN = re.compile("[\u0621-\u06d3]")
@@ -46,9 +47,16 @@ def isolate(text: str) -> Markup:
     return Markup("").join([*pieces, escape(text[at:])])
 
 
-def subject(text: str) -> str:
+def isolate_rtl(text: str) -> Markup:
+    """The same for a left-to-right mail: a text that begins with Persian or Arabic is one run of its own, or its full
+    stop would jump to the wrong end."""
+    right = first_strong(text) in ("R", "AL")
+    return Markup('<span dir="rtl">{}</span>').format(isolate(text)) if right else escape(text)
+
+
+def subject(text: str, locale: Locale = FA) -> str:
     """Led by RLM when it begins with Latin, for viewers would lay the whole line out left to right."""
-    return RLM + text if first_strong(text) == "L" else text
+    return RLM + text if locale.rtl and first_strong(text) == "L" else text
 
 
 def plain(text: str) -> str:

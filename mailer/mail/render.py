@@ -6,21 +6,26 @@ is told with its file and line. What the values mean is decided in `view`; slots
 
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import css_inline
 from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
 from mailer.errors import UnreadableInput
-from mailer.mail import bidi
-from mailer.mail.calendar import digits
+from mailer.mail import bidi, colour
+from mailer.mail.links import picture
+from mailer.mail.locales import Locale, locale
 from mailer.mail.text import clean
 from mailer.model import DeliveryKind
+from mailer.settings import Theme
 
 Values = Mapping[str, object]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +38,13 @@ class Rendered:
 
 
 class Renderer:
-    """Renders templates by name: first from the newsroom's `folder`, then from the built-in ones."""
+    """Renders templates by name: first from the newsroom's `folder`, then from the built-in ones.
 
-    def __init__(self, folder: Path | None, builtin: Path) -> None:
+    `language` is one of `locales.CODES`. What every template may use: the names `lang`, `dir`, `start` and `end`
+    (sides), `theme` (colours, logo, footer), the function `_`, the filters `bidi` and `digits`.
+    """
+
+    def __init__(self, folder: Path | None, builtin: Path, language: str = "fa", theme: Theme | None = None) -> None:
         loaders: list[BaseLoader] = [FileSystemLoader(each) for each in (folder, builtin) if each is not None]
         self._environment = ImmutableSandboxedEnvironment(
             loader=ChoiceLoader(loaders),
@@ -44,8 +53,17 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self.locale = self._language(language)
         self._environment.globals.clear()
-        self._environment.filters |= {"bidi": bidi.isolate, "digits": digits}
+        self._environment.globals |= {
+            "lang": self.locale.code,
+            "dir": self.locale.direction,
+            "start": self.locale.start,
+            "end": self.locale.end,
+            "theme": _themed(theme or Theme()),
+            "_": self.locale.say,
+        }
+        self._environment.filters |= {"bidi": self._isolated, "digits": self.locale.number}
         # Only on the rendered result: an HTML parser hoists `{% for %}` out of tables. What a template marks
         # data-css-inline="keep" (dark mode, small screens) stays a <style>.
         self._inliner = css_inline.CSSInliner(
@@ -57,10 +75,13 @@ class Renderer:
         subject = clean(self._render(f"mail/{kind}.subject.txt", values), keep="\x02\x03")
         text = self._render(f"mail/{kind}.txt", values)
         try:
-            html = self._inliner.inline(self.raw(kind, values))
+            html = _attributes_escaped(self._inliner.inline(self.raw(kind, values)))
         except css_inline.InlineError as error:
             raise UnreadableInput(f"mail/{kind}.html: its styles cannot be read: {error}.") from error
-        return Rendered(bidi.subject(subject), _squeeze(html), bidi.plain(_paragraphs(text)))
+        text = _paragraphs(text)
+        return Rendered(
+            bidi.subject(subject, self.locale), _squeeze(html), bidi.plain(text) if self.locale.rtl else text
+        )
 
     def raw(self, kind: DeliveryKind, values: Values) -> str:
         """The HTML before its styles are inlined: inlining repairs broken markup silently, so checks look here."""
@@ -74,16 +95,55 @@ class Renderer:
         """The style of the pages, `page/page.css`, to be served as /static/page.css."""
         return self._render("page/page.css", {})
 
+    def names(self) -> list[str]:
+        """Every template there is, the newsroom's own and the built-in ones."""
+        return self._environment.list_templates()
+
+    def check(self, name: str) -> None:
+        """UnreadableInput: the template's syntax is wrong."""
+        self._told(name, lambda: self._environment.get_template(name))
+
+    def _language(self, code: str) -> Locale:
+        if code == "fa":
+            return locale(code, "")
+        name = f"locale/{code}.po"
+        source = self._told(name, lambda: self._source(name))
+        try:
+            return locale(code, source)
+        except ValueError as error:
+            raise UnreadableInput(f"{name}: {error}.") from error
+
+    def _source(self, name: str) -> str:
+        assert self._environment.loader is not None  # noqa: S101 - given above
+        return self._environment.loader.get_source(self._environment, name)[0]
+
+    def _isolated(self, text: str) -> Markup:
+        return bidi.isolate(text) if self.locale.rtl else bidi.isolate_rtl(text)
+
     def _render(self, name: str, values: Values) -> str:
         _only_plain(values)
+        return self._told(name, lambda: self._environment.get_template(name).render(values))
+
+    def _told(self, name: str, work: Callable[[], T]) -> T:
+        """What `work` gives; what goes wrong in it is told with the template's file and line."""
         try:
-            return self._environment.get_template(name).render(values)
+            return work()
         except TemplateNotFound as error:
             raise UnreadableInput(f"There is no template {error.name}.") from error
         except TemplateSyntaxError as error:
             raise UnreadableInput(f"{error.filename or name}:{error.lineno}: {error.message}.") from error
         except Exception as error:  # a newsroom's template can raise anything: a division by zero, a missing filter …
             raise UnreadableInput(f"{_place(error, name)}: {error or type(error).__name__}.") from error
+
+
+def _themed(theme: Theme) -> dict[str, object]:
+    """`theme` for the templates; a logo that mail programs cannot draw gives way to the name in letters."""
+    return {
+        **colour.palette(theme.accent),
+        "logo": picture(theme.logo or ""),
+        "logo_width": theme.logo_width,
+        "footer": clean(theme.footer),
+    }
 
 
 def _place(error: Exception, name: str) -> str:
@@ -103,6 +163,21 @@ def _only_plain(value: object) -> None:
             _only_plain(each)
     elif type(value) not in (str, int, float, bool, type(None)):
         raise TypeError(f"templates take plain values, not {type(value).__name__}")
+
+
+_TAG = re.compile(r'<!--.*?-->|<[A-Za-z][^\s/>]*(?:\s+[^\s=>]+="[^"]*")*\s*/?>', re.DOTALL)
+
+
+def _attributes_escaped(html: str) -> str:
+    """The inliner leaves < and > in attributes as they are. Allowed, but a picture's words could then hold a comment's
+    beginning, and simpler readers than a browser, our own archive among them, would take it for one."""
+
+    def tag(found: re.Match[str]) -> str:
+        if found[0].startswith("<!--"):
+            return found[0]
+        return re.sub('"[^"]*"', lambda value: value[0].replace("<", "&lt;").replace(">", "&gt;"), found[0])
+
+    return _TAG.sub(tag, html)
 
 
 def _squeeze(html: str) -> str:

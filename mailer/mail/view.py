@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import TypedDict
 
 from mailer.mail import bidi, slots
-from mailer.mail.calendar import digits, long_date
+from mailer.mail.calendar import long_date
 from mailer.mail.links import picture, web_address
+from mailer.mail.locales import FA, Locale
 from mailer.mail.text import clean, first_words, shorten
 from mailer.model import ChosenStory, Issue
 from mailer.settings import Newsletter
@@ -47,18 +48,24 @@ class StoryView(TypedDict):
     also: list[AlsoView]
 
 
+class RankedView(TypedDict):
+    rank: str  # «۱»
+    url: str
+    title: str
+
+
 class SectionView(TypedDict):
     name: str
     stories: list[StoryView]
 
 
-def greeting(name: str) -> str:
+def greeting(name: str, locale: Locale = FA) -> str:
     """The value of the `greeting` slot: «سلام» or «سلام نرگس عزیز»."""
     name = shorten(clean(name), 60)
-    return f"سلام {name} عزیز" if name else "سلام"
+    return locale.say("سلام {name} عزیز", name=name) if name else locale.say("سلام")
 
 
-def subject(stories: Sequence[ChosenStory]) -> str:
+def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
     """At most 45 letters with the first story's news; empty when there is no story.
 
     A first clause that says something by itself is taken whole, otherwise the title is cut between words. RLM leads
@@ -69,8 +76,8 @@ def subject(stories: Sequence[ChosenStory]) -> str:
     title = clean(min(stories, key=lambda story: story.position).title)
     clause = re.split(r"\s*[؛;]", title)[0]
     if len(title) >= SUBJECT_LETTERS and 20 <= len(clause) < SUBJECT_LETTERS:
-        return bidi.subject(clause)
-    return shorten(bidi.subject(title), SUBJECT_LETTERS)
+        return bidi.subject(clause, locale)
+    return shorten(bidi.subject(title, locale), SUBJECT_LETTERS)
 
 
 def page_view(newsletter: Newsletter) -> dict[str, object]:
@@ -84,29 +91,42 @@ def page_view(newsletter: Newsletter) -> dict[str, object]:
     }
 
 
-def issue_view(issue: Issue, newsletter: Newsletter, *, archive_url: str) -> dict[str, object]:
-    """The values of `mail/issue.*`: of `page_view`, and subject, number, date, preheader, greeting, intro, hero
-    (StoryView or None), sections (SectionViews), archive_url, unsubscribe_url.
+def issue_view(
+    issue: Issue,
+    newsletter: Newsletter,
+    *,
+    archive_url: str,
+    locale: Locale = FA,
+    most_read: Iterable[tuple[str, str]] = (),
+    preferences: bool = False,
+) -> dict[str, object]:
+    """The values of `mail/issue.*`: of `page_view`, and subject, number, date, preheader, greeting, comma, intro,
+    reading, hero (StoryView or None), sections (SectionViews), most_read (RankedViews), archive_url, unsubscribe_url,
+    preferences_url (may be empty).
 
-    The slots `greeting` and `unsubscribe_url` are in it, everything else is final. `archive_url` is the public address
-    of this issue, our own.
+    The slots `greeting` and `unsubscribe_url` are in it, with `preferences` also `preferences_url`; everything else is
+    final. `archive_url` is the public address of this issue, our own; `most_read` are addresses and titles.
     """
     stories = _in_order(issue)
-    hero = _story(stories[0], LEAD_WORDS) if stories else None
-    sections = _by_section(stories[1:], newsletter.sections.values())
+    hero = _story(stories[0], LEAD_WORDS, locale) if stories else None
+    sections = _by_section(stories[1:], newsletter.sections.values(), locale)
     shown = [*([hero] if hero else []), *(story for section in sections for story in section["stories"])]
     return {
         **page_view(newsletter),
-        "subject": clean(issue.subject) or clean(subject(stories)) or clean(newsletter.title),
-        "number": digits(issue.number) if issue.number is not None else "",
-        "date": long_date(issue.day, newsletter.calendar),
-        "preheader": preheader(issue, newsletter),
+        "subject": clean(issue.subject) or clean(subject(stories, locale)) or clean(newsletter.title),
+        "number": locale.number(issue.number) if issue.number is not None else "",
+        "date": long_date(issue.day, newsletter.calendar, locale),
+        "preheader": preheader(issue, newsletter, locale),
         "greeting": slots.slot("greeting"),
-        "intro": clean(issue.intro) or _intro(shown),
+        "comma": locale.comma,
+        "intro": clean(issue.intro) or _intro(len(shown), locale),
+        "reading": _reading(shown, clean(issue.intro), locale),
         "hero": hero,
         "sections": sections,
+        "most_read": _ranked(most_read, locale),
         "archive_url": archive_url,
         "unsubscribe_url": slots.slot("unsubscribe_url"),
+        "preferences_url": slots.slot("preferences_url") if preferences else "",
     }
 
 
@@ -114,7 +134,7 @@ def _in_order(issue: Issue) -> list[ChosenStory]:
     return sorted(issue.stories, key=lambda story: story.position)
 
 
-def _story(story: ChosenStory, words: int, card: bool = False) -> StoryView:
+def _story(story: ChosenStory, words: int, locale: Locale, card: bool = False) -> StoryView:
     title = shorten(clean(story.title), TITLE_LETTERS)
     also = [AlsoView(url=web_address(url), title=shorten(clean(other), 90)) for _, url, other in story.also]
     return StoryView(
@@ -124,13 +144,13 @@ def _story(story: ChosenStory, words: int, card: bool = False) -> StoryView:
         section=shorten(clean(story.section), SECTION_LETTERS) if story.section != REST else "",
         image=picture(story.image_url),
         # Never empty: Yahoo drops aria-hidden, and a linked picture without words is a link to nowhere.
-        alt=shorten(clean(story.image_alt), 120) or f"عکس خبر: {shorten(title, 100)}",
+        alt=shorten(clean(story.image_alt), 120) or locale.say("عکس خبر: {title}", title=shorten(title, 100)),
         card=card,
         also=[each for each in also if each["url"] and each["title"]][:ALSO],
     )
 
 
-def _by_section(stories: Iterable[ChosenStory], order: Iterable[str]) -> list[SectionView]:
+def _by_section(stories: Iterable[ChosenStory], order: Iterable[str], locale: Locale) -> list[SectionView]:
     """The newsletter's sections in its order, then others as they come, the rest last; empty ones vanish."""
     found: dict[str, list[StoryView]] = {clean(name): [] for name in order}
     rest = found.pop(REST, [])
@@ -138,24 +158,32 @@ def _by_section(stories: Iterable[ChosenStory], order: Iterable[str]) -> list[Se
         name = clean(story.section)
         room = rest if name in ("", REST) else found.setdefault(name, [])
         card = len(room) % CARD_EVERY == 0 and picture(story.image_url) != ""
-        room.append(_story(story, LEAD_WORDS if card else BRIEF_WORDS, card))
+        room.append(_story(story, LEAD_WORDS if card else BRIEF_WORDS, locale, card))
     return [
         SectionView(name=shorten(name, SECTION_LETTERS), stories=room)
-        for name, room in [*found.items(), (REST, rest)]
+        for name, room in [*found.items(), (locale.say(REST), rest)]
         if room
     ]
 
 
-def _intro(stories: Sequence[StoryView]) -> str:
-    words = sum(len(f"{story['title']} {story['lead']}".split()) for story in stories)
+def _ranked(found: Iterable[tuple[str, str]], locale: Locale) -> list[RankedView]:
+    """Titles only; one without an address that may stand in a mail is left out, for it would lead nowhere."""
+    checked = [(web_address(url), shorten(clean(title), TITLE_LETTERS)) for url, title in found]
+    kept = [(url, title) for url, title in checked if url and title]
+    return [RankedView(rank=locale.number(at), url=url, title=title) for at, (url, title) in enumerate(kept, start=1)]
+
+
+def _intro(stories: int, locale: Locale) -> str:
+    return locale.say("از میان خبرهای این هفته {count} خبر مهم‌تر را برایتان برگزیده‌ایم.", count=locale.number(stories))
+
+
+def _reading(stories: Sequence[StoryView], intro: str, locale: Locale) -> str:
+    words = sum(len(f"{story['title']} {story['lead']}".split()) for story in stories) + len(intro.split())
     minutes = max(1, round(words / WORDS_A_MINUTE))
-    return (
-        f"از میان خبرهای این هفته {digits(len(stories))} خبر مهم‌تر را برایتان برگزیده‌ایم؛ "
-        f"خواندنشان حدود {digits(minutes)} دقیقه زمان می‌برد."
-    )
+    return locale.say("زمان خواندن: حدود {minutes} دقیقه.", minutes=locale.number(minutes))
 
 
-def preheader(issue: Issue, newsletter: Newsletter) -> str:
+def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
     """The line that inboxes show behind the subject: 40–130 letters, of the second to fourth stories.
 
     An editor's own words come first and stand alone when they are long enough. Never filled up with blanks: Apple
@@ -165,13 +193,13 @@ def preheader(issue: Issue, newsletter: Newsletter) -> str:
     if len(line) >= PREHEADER_LEAST:
         return line
     titles = [clean(story.title) for story in _in_order(issue)]
-    day = long_date(issue.day, newsletter.calendar)
+    day = long_date(issue.day, newsletter.calendar, locale)
     name = shorten(f"{clean(newsletter.title)} {clean(newsletter.name)}", 60)
-    closing = f"{name}، {day}: مهم‌ترین خبرهای هفته به انتخاب تحریریه"
+    closing = locale.say("{name}، {day}: مهم‌ترین خبرهای هفته به انتخاب تحریریه", name=name, day=day)
     for at, piece in enumerate([*filter(None, titles[1:]), closing], start=2):
         if at > 4 and len(line) >= PREHEADER_BETTER:
             break
-        longer = f"{line}؛ {piece}" if line else piece
+        longer = f"{line}{locale.semicolon} {piece}" if line else piece
         if len(longer) <= PREHEADER_MOST:
             line = longer
         elif len(line) < PREHEADER_BETTER:  # room enough for words that say something

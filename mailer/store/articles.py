@@ -4,7 +4,7 @@ An item keeps its identity for good. A second sighting fills in and renews what 
 importing the same file twice changes nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -134,6 +134,18 @@ def in_window(tx: Connection, window: Window, earliest: datetime, limit: int = 5
         articles.c.pinned.desc(), func.coalesce(articles.c.views, 0).desc(), dated.desc(), articles.c.id
     )
     return [_article(row) for row in tx.execute(query.limit(limit))]
+
+
+def most_read(tx: Connection, window: Window, besides: Collection[int], limit: int) -> list[tuple[str, str]]:
+    """Address and title of what readers opened most in the window, without the articles `besides`; empty when the
+    source counts no views."""
+    query = (
+        select(articles.c.url, articles.c.title)
+        .where(articles.c.dated >= window.start, articles.c.dated < window.end, ~articles.c.withdrawn)
+        .where(~articles.c.banned, articles.c.url != "", articles.c.views > 0, articles.c.id.not_in(besides))
+        .order_by(articles.c.views.desc(), articles.c.id)
+    )
+    return [(row.url, row.title) for row in tx.execute(query.limit(limit))]
 
 
 def used(tx: Connection, *, besides: int) -> frozenset[int]:

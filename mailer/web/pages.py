@@ -5,13 +5,15 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import ASGIApp
 
 from mailer.app import archive, unsubscribe
@@ -24,6 +26,20 @@ from mailer.web.guard import ISSUE_CSP, Headers, agent_of, network_of, status_of
 log = logging.getLogger(__name__)
 _LARGEST_BODY = 64 * 1024
 _LATEST_TICK_S = 90.0
+
+
+class Media(StaticFiles):
+    """Pictures and other files of the deployment. A story's picture is named after its address and never changes, so
+    that mail programs and their proxies may keep it."""
+
+    async def check_config(self) -> None:
+        """Nothing: a folder that is not there holds no picture, which is a 404 and no bug of ours."""
+
+    def file_response(self, full_path: PathLike, *args: Any, **more: Any) -> Response:
+        answer = super().file_response(full_path, *args, **more)
+        if Path(full_path).parent.name == "pictures":
+            answer.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return answer
 
 
 @dataclass
@@ -57,7 +73,7 @@ def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> 
         Route("/archive", pages.archive),
         Route("/archive/{slot}", pages.issue),
         Route("/static/page.css", pages.stylesheet),
-        Mount("/media", _Media(directory=app.settings.folder / "media", check_dir=False)),
+        Mount("/media", Media(directory=app.settings.folder / "media", check_dir=False)),
         Route("/healthz", pages.alive),
         Route("/readyz", pages.ready),
     ]
@@ -67,11 +83,6 @@ def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> 
     )
     starlette.router.redirect_slashes = False
     return Headers(starlette)  # around everything, so that the page of a bug carries them as well
-
-
-class _Media(StaticFiles):
-    async def check_config(self) -> None:
-        """Nothing: a folder that is not there holds no picture, which is a 404 and no bug of ours."""
 
 
 class Pages:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from make import NOW, Clock
+from whole import Whole
 
 from mailer import delivery
 from mailer.app.circuit import Circuits
@@ -15,7 +16,7 @@ from mailer.model import Accepted, Deferred, DeliveryState, NotSent, Outcome, Re
 from mailer.settings import Delivery
 
 
-class FakeSession:
+class FakeSession(Whole):
     lost = False
 
     async def send(self, sender: str, recipient: str, message: bytes) -> Outcome:

@@ -22,8 +22,9 @@ def test_the_archive_is_the_mail_without_its_reader() -> None:
 
 
 def test_words_that_look_like_the_marks_cut_nothing() -> None:
-    sample = samples.issue((samples.story(1, title="<!--reader-->"), samples.story(2)))
-    public = archive.public(samples.rendered(sample).html)
+    marked = samples.story(1, title="<!--reader-->", image_alt='<!--reader--> "<!--/reader-->"', lead="<!--reader-->")
+    public = archive.public(samples.rendered(samples.issue((marked, samples.story(2)))).html)
+    assert public.count("&lt;!--reader--&gt;") >= 3
     assert samples.TITLES[1][1] in public
 
 

@@ -69,3 +69,13 @@ def test_text_lines_are_marked_and_addresses_left_alone() -> None:
         url,
         f"{RLM}{RLE}خبر{PDF}",
     ]
+
+
+def test_in_a_left_to_right_mail_persian_is_a_run_of_its_own() -> None:
+    assert bidi.isolate_rtl("زبان C++ را.") == '<span dir="rtl">زبان <span dir="ltr">C++</span> را.</span>'
+    assert bidi.isolate_rtl("Goal in minute 90+4 <b>") == "Goal in minute 90+4 &lt;b&gt;"
+
+
+def test_arabic_digits_are_wrapped_as_persian_ones() -> None:
+    assert bidi.isolate("في الدقيقة ٩٠+٤") == 'في الدقيقة <span dir="ltr">٩٠+٤</span>'
+    assert bidi.isolate("٢٣٫٥ و ١٢٬٠٠٠ و ١٤٠٥/٠٩/٠٢") == "٢٣٫٥ و ١٢٬٠٠٠ و ١٤٠٥/٠٩/٠٢"

@@ -1,8 +1,8 @@
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
-from mailer.mail.calendar import digits, long_date
+from mailer.mail.calendar import JALALI, digits, long_date
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,21 @@ from mailer.mail.calendar import digits, long_date
 def test_dates_in_words(day: date, jalali: str, gregorian: str) -> None:
     assert long_date(day) == jalali
     assert long_date(day, "gregorian") == gregorian
+
+
+def test_every_day_of_a_generation_is_the_next_day_of_the_calendar() -> None:
+    """Counted day by day: months of 31 and 30, and the 33-year rule of leap years, which holds until 1502."""
+    year, month, number = 1400, 1, 1
+    for passed in range(365 * 20):
+        written = long_date(date(2021, 3, 21) + timedelta(days=passed)).split(" ", 1)[1]
+        assert written == f"{digits(number)} {JALALI[month - 1]} {digits(year)}"
+        leap = year % 33 in (1, 5, 9, 13, 17, 22, 26, 30)
+        length = 31 if month <= 6 else 30 if month < 12 or leap else 29
+        number += 1
+        if number > length:
+            month, number = month + 1, 1
+        if month > 12:
+            year, month = year + 1, 1
 
 
 def test_digits_are_persian_wherever_they_came_from() -> None:

@@ -1,0 +1,16 @@
+"""Writes the specimen week as a mail, to be opened by a mail program: python docs/specimen-mail.py FILE.eml"""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "gates"))
+
+from gates_message import message  # noqa: E402
+
+from mailer.mail import specimen, trial  # noqa: E402
+from mailer.mail.render import Renderer  # noqa: E402
+
+if __name__ == "__main__":
+    week = trial.mail(Renderer(None, ROOT / "templates", "fa", specimen.THEME), "week")
+    Path(sys.argv[1]).write_bytes(message(week))

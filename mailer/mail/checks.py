@@ -1,0 +1,229 @@
+"""The rules that every mail keeps to, as checks that need no browser: `templates check` and the gates run them.
+
+What 99.9 % of HTML mails get wrong is here: direction and language, roles, words for pictures, styles that a program
+drops. How a mail looks after a sanitiser or in the dark is not judged here; that takes a browser (`make gates`).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from urllib.parse import urlsplit
+
+from mailer.mail import markup
+from mailer.mail.locales import FA, Locale
+from mailer.mail.markup import Element
+from mailer.mail.size import HTML_BYTES, MAIL_BYTES, encoded
+
+STYLE_BYTES = 8192  # Gmail keeps little more of all <style> together
+PREHEADER = range(40, 131)
+
+# What nearly every mail program draws (caniemail), so that nothing else gets in unnoticed.
+PROPERTIES = {
+    *("background-color", "color", "font-family", "font-size", "font-weight", "line-height", "text-align"),
+    *("text-decoration", "direction", "display", "word-break", "vertical-align", "overflow", "border-collapse"),
+    *("padding", "padding-top", "padding-bottom", "padding-left", "padding-right", "margin", "margin-top"),
+    *("margin-bottom", "width", "max-width", "height", "max-height", "border", "border-top", "border-radius"),
+    *("mso-hide", "mso-line-height-rule", "mso-table-lspace", "mso-table-rspace"),
+    *("color-scheme", "supported-color-schemes", "-webkit-text-size-adjust", "-ms-text-size-adjust"),
+}
+_FORBIDDEN = (
+    *("script", "iframe", "form", "object", "embed", "link", "video", "audio", "svg", "picture", "base", "input"),
+    *("bdi", "th", "section", "main", "nav"),
+)
+_VAGUE = {"اینجا", "اینجا کلیک کنید", "ادامه", "بیشتر", "هنا", "المزيد", "here", "click here", "more", "read more"}
+_ARABIC_SCRIPT = re.compile("[\u0621-\u06d3]")
+_BIDI = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u00ad]")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
+_NOT_PERSIAN = re.compile("[\u0643\u064a\u0649\u0660-\u0669\u0640]")
+_LOST_ZWNJ = re.compile("[\u0621-\u06cc] +(?:ها|های)(?![\u0621-\u06cc])|(?<![\u0621-\u06cc\u200c])ن?می [\u0621-\u06cc]")
+_LATIN_RUN = re.compile(r"https?://\S+|[\w.+-]+@[\w.-]+|[0-9]*[A-Za-z][\w.+#-]*(?: [0-9.]+)?")
+_LATIN_NUMBER = re.compile(r"(?<![A-Za-z0-9/.:_-])[0-9]+(?![A-Za-z0-9])")
+_LEFTOVER = re.compile(r"\{\{|\}\}|\{%|%\}|(?<![A-Za-z])(?:None|undefined|null|NaN)(?![A-Za-z])|[\x02\x03]")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong: the rule's name, and where."""
+
+    rule: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.what}"
+
+
+def mail(html: str, text: str, *, raw: str = "", locale: Locale = FA, own_words: bool = True) -> list[Finding]:
+    """Everything wrong with a mail as one reader gets it.
+
+    `raw` is the HTML before its styles were inlined, which repairs broken markup silently. `own_words` False: the words
+    are a hostile guest's, so their spelling is not ours to judge.
+    """
+    tree, problems = markup.read(html)
+    _, before = markup.read(raw)
+    _, in_word = markup.read(markup.as_word_sees_it(html))
+    found = [Finding("nesting", each) for each in dict.fromkeys([*before, *problems, *in_word])]
+    body = tree.first("body") or Element("body", {})
+    wrapper = next(iter(body.children()), Element("div", {}))
+    found += [
+        *_direction(tree, body, wrapper, locale),
+        *_tables(tree, html, locale),
+        *_pictures(tree),
+        *_headings(tree),
+    ]
+    found += [*_links(tree, html, text), *_preheader(wrapper), *_styles(tree, html), *_tags(tree), *_sizes(html, text)]
+    found += [*_characters(tree, html, text), *_text_part(text, locale)]
+    if own_words:
+        words = " ".join(f"{tree.text()} {' '.join(_spoken(tree))}".split())
+        found += [*_leftovers(html, text, words), *_spelling(words, text, locale)]
+    return list(dict.fromkeys(found))
+
+
+def _direction(tree: Element, body: Element, wrapper: Element, locale: Locale) -> Iterator[Finding]:
+    """Each of the three is lost in some mail program, so all three say it."""
+    for name, element in (("html", tree.first("html") or tree), ("body", body), ("the wrapper", wrapper)):
+        if (element.get("lang"), element.get("dir")) != (locale.code, locale.direction):
+            yield Finding("direction", f"{name} lacks lang={locale.code} dir={locale.direction}")
+    style = wrapper.get("style").replace(" ", "")
+    if f"direction:{locale.direction}" not in style or f"text-align:{locale.start}" not in style:
+        yield Finding("direction", "the wrapper's style says neither direction nor alignment")
+    if wrapper.get("role") != "article" or not wrapper.get("aria-label").strip():
+        yield Finding("article", "the wrapper lacks role=article or its aria-label")
+
+
+def _tables(tree: Element, html: str, locale: Locale) -> Iterator[Finding]:
+    hidden = re.findall(r"<!--\[if mso\]>(<table[^>]*>)", html)
+    for table in [*tree.all("table"), *(each for tag in hidden for each in markup.read(tag)[0].all("table"))]:
+        if table.get("role") != "presentation":
+            yield Finding("table", "a layout table is not role=presentation")
+        if table.get("dir") != locale.direction:
+            yield Finding("table", f"a table lacks dir={locale.direction}, which orders its cells")
+        if [table.get(name) for name in ("border", "cellpadding", "cellspacing")] != ["0", "0", "0"]:
+            yield Finding("table", "a table has gaps: border, cellpadding, cellspacing must be 0")
+
+
+def _pictures(tree: Element) -> Iterator[Finding]:
+    for picture in tree.all("img"):
+        source = picture.get("src")
+        if not picture.get("alt").strip():
+            yield Finding("picture", f"no words in place of {source}")
+        if not re.fullmatch(r"[1-9][0-9]{0,2}", picture.get("width")):
+            yield Finding("picture", f"no width for {source}: Outlook draws it at its full size")
+        if urlsplit(source).scheme not in ("https", "http"):
+            yield Finding("picture", f"no web address: {source}")
+        if re.search(r"\.(svg|webp|avif)$", urlsplit(source).path, re.IGNORECASE):
+            yield Finding("picture", f"Outlook cannot draw {source}")
+
+
+def _headings(tree: Element) -> Iterator[Finding]:
+    levels = [int(each.tag[1]) for each in tree.all("h1", "h2", "h3", "h4", "h5", "h6")]
+    if levels.count(1) != 1 or levels[:1] != [1]:
+        yield Finding("heading", "there must be one h1, before all others")
+    if any(after > before + 1 for before, after in pairwise(levels)):
+        yield Finding("heading", f"a level is left out: {levels}")
+
+
+def _links(tree: Element, html: str, text: str) -> Iterator[Finding]:
+    for link in tree.all("a"):
+        address, words = link.get("href"), link.text().strip()
+        parts = urlsplit(address)
+        if parts.scheme not in ("https", "http", "mailto") or not re.fullmatch(r"[!-~]+", address):
+            yield Finding("link", f"not an address that works everywhere: {address[:60]}")
+        elif parts.scheme != "mailto" and not parts.hostname:
+            yield Finding("link", f"leads nowhere: {address}")
+        if link.get("dir"):
+            yield Finding("link", f"«{words}» has dir, which Outlook draws wrong")
+        if words.casefold().strip(" .…›»") in _VAGUE:
+            yield Finding("link", f"«{words}» does not say where it leads")
+        if not words and not any(picture.get("alt").strip() for picture in link.all("img")):
+            yield Finding("link", f"no words: {address}")
+    in_html = {link.get("href") for link in tree.all("a")}
+    missing = {line for line in text.split("\n") if re.fullmatch(r"https?://\S+", line)} - in_html
+    for address in sorted(missing):
+        yield Finding("parts", f"only in the text part: {address}")
+    for address in sorted(in_html - set(text.split("\n"))):
+        yield Finding("parts", f"not alone on a line of the text part: {address}")
+
+
+def _preheader(wrapper: Element) -> Iterator[Finding]:
+    first = next(iter(wrapper.children()), Element("div", {}))
+    style = first.get("style").replace(" ", "")
+    if "display:none" not in style or "mso-hide:all" not in style:
+        yield Finding("preheader", "the first element must be it, hidden with display:none and mso-hide:all")
+    if "color:" in style:
+        yield Finding("preheader", "it has a colour, which spam filters take for a trick")
+    if len(first.text().strip()) not in PREHEADER:
+        yield Finding("preheader", f"{len(first.text().strip())} letters; {PREHEADER[0]} to {PREHEADER[-1]} are shown")
+
+
+def _styles(tree: Element, html: str) -> Iterator[Finding]:
+    kept = re.findall(r"<style[^>]*>(.*?)</style>", html, re.DOTALL)
+    size = sum(len(style.encode()) for style in kept)
+    if size > STYLE_BYTES:
+        yield Finding("style", f"<style> has {size} bytes, more than Gmail keeps")
+    if not any("prefers-color-scheme" in style for style in kept):
+        yield Finding("style", "no colours for the dark")
+    for element in tree.all():
+        style = element.get("style")
+        for part in filter(str.strip, style.split(";")):
+            name = part.split(":")[0].strip().lower()
+            if name not in PROPERTIES:
+                yield Finding("style", f"{name} is not drawn everywhere")
+            if name == "display" and not re.fullmatch(r"display:\s*(none|block|inline-block|inline)\s*", part.strip()):
+                yield Finding("style", f"{part.strip()} is not understood everywhere")
+        if re.search(r"rgba?\(|hsla?\(|var\(|calc\(|url\(|!important", style):
+            yield Finding("style", f"one such value costs Gmail the whole attribute: {style[:60]}")
+
+
+def _tags(tree: Element) -> Iterator[Finding]:
+    for element in tree.all():
+        if element.tag in _FORBIDDEN:
+            yield Finding("tag", f"<{element.tag}> is dropped or refused by mail programs")
+        if any(name.startswith("on") for name in element.attributes):
+            yield Finding("tag", f"<{element.tag}> has an event handler")
+
+
+def _sizes(html: str, text: str) -> Iterator[Finding]:
+    if encoded(html) > HTML_BYTES:
+        yield Finding("size", f"the HTML has {encoded(html)} bytes encoded; Gmail cuts it")
+    if encoded(html) + encoded(text) > MAIL_BYTES:
+        yield Finding("size", f"the mail has {encoded(html) + encoded(text)} bytes encoded")
+
+
+def _characters(tree: Element, html: str, text: str) -> Iterator[Finding]:
+    if found := _BIDI.search(html):
+        yield Finding("characters", f"U+{ord(found[0]):04X} in the HTML; direction is written with dir")
+    if found := _CONTROL.search(html + text):
+        yield Finding("characters", f"U+{ord(found[0]):04X}: controls make Gmail cut a mail")
+
+
+def _text_part(text: str, locale: Locale) -> Iterator[Finding]:
+    for line in text.split("\n"):
+        if locale.rtl and _ARABIC_SCRIPT.search(line) and not re.fullmatch("\u200f\u202b.*\u202c", line):
+            yield Finding("text", f"a line without its marks of direction: {line[:40]}")
+        if "://" in line and not re.fullmatch(r"https?://[!-~]+", line):
+            yield Finding("text", f"an address is not alone on its line: {line[:60]}")
+
+
+def _spoken(tree: Element) -> list[str]:
+    """Words in attributes: programs that read aloud say them."""
+    return [element.get(name) for element in tree.all() for name in ("alt", "title", "aria-label") if element.get(name)]
+
+
+def _leftovers(html: str, text: str, words: str) -> Iterator[Finding]:
+    if found := _LEFTOVER.search(words + text):
+        yield Finding("leftover", f"a template's or program's word: {found[0]!r}")
+    if "\\u{" in html:
+        yield Finding("leftover", "an escaped letter stands in the HTML")
+
+
+def _spelling(words: str, text: str, locale: Locale) -> Iterator[Finding]:
+    if locale.code != "fa":
+        return
+    for name, said in (("HTML", words), ("text part", text)):
+        if found := _NOT_PERSIAN.search(said):
+            yield Finding("spelling", f"U+{ord(found[0]):04X} in the {name} is no Persian letter or digit")
+        if found := _LOST_ZWNJ.search(said):
+            yield Finding("spelling", f"a half-space is lost in the {name}: «{found[0]}»")
+        if found := _LATIN_NUMBER.search(_LATIN_RUN.sub(" ", said)):
+            yield Finding("spelling", f"Latin digits in the {name}: {found[0]}")

@@ -1,0 +1,82 @@
+"""One accent colour becomes a palette that can be read, by day and by night.
+
+A newsroom's colour is made darker or lighter only as far as the contrast of WCAG 2.2 §1.4.3 demands, and keeps its
+hue, so it stays recognisable. Knows nothing of templates.
+"""
+
+import colorsys
+from typing import TypedDict
+
+TEXT = 4.5  # the least contrast of text (level AA)
+BETTER = 7.0  # of text on large coloured areas, which Gmail's own dark mode will recolour (level AAA)
+_WHITE, _CARD, _PAGE = "#fffdf8", "#fffefb", "#f1efe9"
+_DARK_CARD, _DARK_PAGE = "#1a201f", "#111615"
+
+
+class Palette(TypedDict):
+    """`mast` is the coloured area, `on_mast` quiet text on it, `link` coloured text, `line` a rule."""
+
+    mast: str
+    on_mast: str
+    link: str
+    line: str
+    dark_mast: str
+    dark_on_mast: str
+    dark_link: str
+    dark_line: str
+
+
+def contrast(one: str, other: str) -> float:
+    """Between 1 and 21, of two colours written #rrggbb (WCAG 2.2, «contrast ratio»)."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def mix(one: str, other: str, share: float) -> str:
+    """`share` of `other` in `one`, 0 to 1."""
+    pairs = zip(_channels(one), _channels(other), strict=True)
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
+
+
+def readable(colour: str, *grounds: str, least: float = TEXT) -> str:
+    """The colour, bent as little as possible until it stands out from every ground; the grounds are all light or all
+    dark."""
+    hue, light, saturation = colorsys.rgb_to_hls(*(channel / 255 for channel in _channels(colour)))
+    end = 0.0 if _luminance(grounds[0]) > 0.18 else 1.0
+    for step in range(101):
+        bent = _written(hue, light + (end - light) * step / 100, saturation)
+        if all(contrast(bent, ground) >= least for ground in grounds):
+            return bent
+    return _written(hue, end, saturation)
+
+
+def _written(hue: float, light: float, saturation: float) -> str:
+    # A bright colour as strong as a dark one would glow in the dark.
+    calm = min(saturation, 0.55) if light > 0.6 else saturation
+    return "#" + "".join(f"{round(part * 255):02x}" for part in colorsys.hls_to_rgb(hue, light, calm))
+
+
+def palette(accent: str) -> Palette:
+    """All the colours that come from the accent, which is written #rrggbb."""
+    mast = readable(accent, _WHITE, least=BETTER)
+    dark_mast = readable(mix(mast, "#000000", 0.2), _WHITE, least=BETTER)
+    return Palette(
+        mast=mast,
+        on_mast=readable(mix(mast, "#ffffff", 0.84), mast),
+        link=readable(accent, _CARD, _PAGE),
+        line=mast,
+        dark_mast=dark_mast,
+        dark_on_mast=readable(mix(dark_mast, "#ffffff", 0.8), dark_mast),
+        dark_link=readable(accent, _DARK_CARD, _DARK_PAGE, least=BETTER),
+        dark_line=readable(accent, _DARK_CARD, least=3.0),  # a sign, not text (§1.4.11)
+    )
+
+
+def _channels(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def _luminance(colour: str) -> float:
+    parts = (channel / 255 for channel in _channels(colour))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

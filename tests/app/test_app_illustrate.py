@@ -1,0 +1,89 @@
+"""Pictures of our own: fetched once while drafting, and never waited for."""
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import make
+from make import Clock, only_sqlite
+from PIL import Image
+
+from mailer.app import compose
+from mailer.app.context import App
+from mailer.errors import NotFetched
+from mailer.settings import Digest, Theme
+from mailer.store import articles
+from mailer.store.database import Store
+
+
+def picture() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (640, 360), (15, 95, 75)).save(out, "PNG")
+    return out.getvalue()
+
+
+def app_with(store: Store, folder: Path, clock: Clock, fetch: Callable[[str], bytes], **theme: str) -> App:
+    made = make.app(store, folder, clock, theme=Theme(**theme), digest=Digest(most_read=3))
+    found = [make.named(replace(make.article(n), image_url=f"https://cdn.example/{n}.webp")) for n in range(14)]
+    store.write(lambda tx: articles.merge(tx, found, make.NOW))
+    return replace(made, fetch_picture=fetch)
+
+
+@only_sqlite
+def test_pictures_are_fetched_once_and_served_by_us(store: Store, tmp_path: Path, clock: Clock) -> None:
+    asked: list[str] = []
+
+    def fetch(url: str) -> bytes:
+        asked.append(url)
+        return picture()
+
+    app = app_with(store, tmp_path, clock, fetch, images="host")
+    issue = compose.draft(app)
+    compose.choose(app, issue)
+    assert sorted(asked) == sorted({story.image_url for story in issue.stories})
+    html = compose.content(app, issue).html
+    shown = re.findall(r'<img [^>]*src="([^"]*)"', html)
+    assert shown
+    assert "cdn.example" not in html
+    for number, address in enumerate(shown):
+        name = address.removeprefix("https://news.iran.example/media/pictures/")
+        file = tmp_path / "media" / "pictures" / name
+        assert Image.open(io.BytesIO(file.read_bytes())).format == "JPEG"
+        assert name.endswith("-hero.jpg" if number == 0 else "-thumb.jpg")
+
+
+@only_sqlite
+def test_a_picture_that_cannot_be_had_leaves_a_card_of_text(store: Store, tmp_path: Path, clock: Clock) -> None:
+    def fetch(url: str) -> bytes:
+        if url.endswith("1.webp"):
+            raise NotFetched("gone")
+        return b"<html>"
+
+    app = app_with(store, tmp_path, clock, fetch, images="host")
+    issue = compose.draft(app)
+    html = compose.content(app, issue).html
+    assert "<img" not in html
+    assert all(story.title in html for story in issue.stories[:3])
+
+
+@only_sqlite
+def test_linked_pictures_are_left_where_they_are(store: Store, tmp_path: Path, clock: Clock) -> None:
+    def fetch(url: str) -> bytes:
+        raise AssertionError(url)
+
+    app = app_with(store, tmp_path, clock, fetch)
+    compose.content(app, compose.draft(app))
+    assert not (tmp_path / "media").exists()
+
+
+@only_sqlite
+def test_the_most_read_are_those_the_issue_does_not_tell(store: Store, tmp_path: Path, clock: Clock) -> None:
+    app = app_with(store, tmp_path, clock, lambda url: picture())
+    issue = compose.draft(app)
+    text = compose.content(app, issue).text
+    listed = re.findall(r"([۱-۹])\. (.*?)\u202c?\n", text.split("پربازدیدترین‌های هفته")[1])
+    told = {story.title for story in issue.stories}
+    assert [rank for rank, _ in listed] == ["۱", "۲"]  # fourteen articles, twelve stories
+    assert not told & {title for _, title in listed}

@@ -1,0 +1,141 @@
+"""Debian's Chromium for the gates: a mail is drawn without any network and looked at as a program can look.
+
+A person's eye is not replaced: `make screenshots` makes pictures to look at.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+from mailer.mail.locales import FA, Locale
+
+PICTURES = sorted((Path(__file__).parents[2] / "mailer" / "demo" / "images").glob("*.jpg"))
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+# Every text with letters of its language: where does it run, where does it stand, how large is it?
+_PROBE = """([lang, direction, start]) => {
+  const bad = [], seen = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT); let texts = 0
+  while (seen.nextNode()) {
+    const text = seen.currentNode.data.trim(), e = seen.currentNode.parentElement, c = getComputedStyle(e)
+    if (!/[\\u0621-\\u06ccA-Za-z]/.test(text) || ['STYLE', 'TITLE'].includes(e.tagName)) continue
+    if (c.display === 'none' || e.closest('[style*="display:none"],[style*="display: none"]')) continue
+    texts++
+    const own = e.tagName === 'SPAN' && e.dir !== ''
+    const near = e.closest('[lang]'), what = ' ' + e.tagName + ' «' + text.slice(0, 24) + '»'
+    if (!near || near.lang !== lang) bad.push('lang' + what)
+    if (!own && c.direction !== direction) bad.push('direction' + what)
+    const sides = [start, 'center', '-webkit-center', '-webkit-' + start]
+    if (!sides.includes(c.textAlign)) bad.push('align ' + c.textAlign + what)
+    if (parseFloat(c.fontSize) < 12) bad.push('small ' + c.fontSize + what)
+    if (e.classList.contains('lead') && parseFloat(c.fontSize) < 16) bad.push('small lead' + what)
+  }
+  for (const image of document.images) {
+    const box = image.getBoundingClientRect()
+    const lost = !(image.complete && image.naturalWidth)
+    if (lost && (!image.alt || box.height < 12)) bad.push('no words for ' + image.src)
+  }
+  const page = document.documentElement
+  return {texts, bad, overflow: page.scrollWidth - page.clientWidth, height: page.scrollHeight}
+}"""
+_AXE = """(rules) => axe.run(document, {runOnly: rules, resultTypes: ['violations', 'incomplete'],
+  rules: {region: {enabled: false}, 'landmark-one-main': {enabled: false}}})"""  # Gmail strips landmarks
+
+
+class NoBrowser(Exception):
+    """There is no Chromium on this machine."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen: texts in the wrong place, pixels past the edge, and what axe-core says."""
+
+    texts: int
+    bad: list[str]
+    overflow: int
+    height: int
+    violations: list[str]
+    incomplete: list[str]
+
+    @property
+    def faults(self) -> list[str]:
+        return [*self.bad, *([f"overflow {self.overflow}px"] if self.overflow > 0 else []), *self.violations]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not found:
+        raise NoBrowser("no Chromium here: apt install chromium, or set CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def drawn(
+    browser: Browser,
+    html: str,
+    width: int,
+    *,
+    scheme: Literal["light", "dark"] = "light",
+    forced: bool = False,
+    images: bool = True,
+    scale: float = 1,
+) -> Iterator[Page]:
+    """The mail in a window of that width. `forced`: the program inverts colours by itself, as Gmail's does."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, device_scale_factor=scale
+    )
+    page = context.new_page()
+    try:
+        page.route("**/*", lambda route: _answer(route, images))
+        if forced:
+            session = context.new_cdp_session(page)
+            session.send("Emulation.setAutoDarkModeOverride", {"enabled": True})
+        page.set_content(html, wait_until="load")
+        yield page
+    finally:
+        context.close()
+
+
+def _answer(route: Route, images: bool) -> None:
+    """Pictures come from the demo's; nothing else, and nothing from the network."""
+    if images and route.request.resource_type == "image":
+        number = sum(map(ord, route.request.url)) % len(PICTURES)
+        route.fulfill(body=PICTURES[number].read_bytes(), content_type="image/jpeg")
+    else:
+        route.abort()
+
+
+def look(browser: Browser, html: str, width: int, *, locale: Locale = FA, axe: bool = True, **how: Any) -> Look:
+    with drawn(browser, html, width, **how) as page:
+        seen = page.evaluate(_PROBE, [locale.code, locale.direction, locale.start])
+        said: dict[str, Any] = {"violations": [], "incomplete": []}
+        if axe:
+            page.evaluate(_axe())
+            said = page.evaluate(_AXE, _RULES)
+    return Look(
+        seen["texts"],
+        seen["bad"],
+        seen["overflow"],
+        seen["height"],
+        [_told(rule) for rule in said["violations"]],
+        [_told(rule) for rule in said["incomplete"]],
+    )
+
+
+def _told(rule: dict[str, Any]) -> str:
+    return f"axe {rule['id']} ×{len(rule['nodes'])}: {rule['nodes'][0]['html'][:110]}"
+
+
+@cache
+def _axe() -> str:
+    return (resources.files("axe_playwright_python") / "axe.min.js").read_text("utf-8")

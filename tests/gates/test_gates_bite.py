@@ -1,0 +1,96 @@
+"""The gates are no decoration: each of these faults, seeded one at a time into a good mail, is found by one of them."""
+
+import re
+from collections.abc import Callable, Mapping
+
+import gates_browser
+from playwright.sync_api import Browser
+
+from mailer.mail import checks
+from mailer.mail.trial import Trial
+
+Fault = Callable[[str], str]
+
+
+def put(old: str, new: str, times: int = 1) -> Fault:
+    return lambda html: html.replace(old, new, times)
+
+
+def sub(pattern: str, new: str) -> Fault:
+    return lambda html: re.sub(pattern, new, html, count=1, flags=re.DOTALL)
+
+
+FAULTS: Mapping[str, Fault] = {
+    "html without lang": put('<html lang="fa"', "<html"),
+    "body without dir": sub(r'(<body[^>]*) dir="rtl"', r"\1"),
+    "wrapper without lang": sub(r'(<div[^>]*aria-label="[^"]*"[^>]*) lang="fa"', r"\1"),
+    "wrapper without dir": sub(r'(<div[^>]*aria-label="[^"]*"[^>]*) dir="rtl"', r"\1"),
+    "wrapper without direction in its style": put("direction:rtl;", ""),
+    "wrapper without a label": sub(r' aria-label="[^"]*"', ""),
+    "table without role": sub(r'<table role="presentation"', "<table"),
+    "table without dir": sub(r'(<table role="presentation") dir="rtl"', r"\1"),
+    "table with gaps": put('cellpadding="0"', 'cellpadding="4"'),
+    "Word's table without role": put('<!--[if mso]><table role="presentation"', "<!--[if mso]><table"),
+    "Word's table is not closed": put("<!--[if mso]></td></tr></table><![endif]-->", ""),
+    "picture without alt": sub(r'(<img [^>]*?) alt="[^"]*"', r"\1"),
+    "linked picture with empty alt": sub(r'(<img [^>]*? alt=)"[^"]*"', r'\1""'),
+    "picture without width": sub(r'(<img [^>]*?) width="\d+"', r"\1"),
+    "webp picture": put(".jpg", ".webp"),
+    "heading left out": lambda html: re.sub(r"(</?)h2", r"\1h3", html),
+    "two h1": sub(r"<h2([^>]*)>(.*?)</h2>", r"<h1\1>\2</h1>"),
+    "relative link": put('href="https://www.irannemoone.example/news/818301', 'href="/news/818301'),
+    "script link": sub(r'href="https://www[^"]*"', 'href="javascript:alert(1)"'),
+    "dir on a link": put("<a ", '<a dir="rtl" '),
+    "vague link": put("خواندن گزارش کامل", "اینجا"),
+    "link without words": sub(r'(<a class="press"[^>]*>)[^<]*', r"\1"),
+    "Arabic yeh": put("ی", "ي"),
+    "half-spaces lost": put("\u200c", " ", 99),
+    "Latin digits": put("شمارهٔ ۴۷", "شمارهٔ 47"),
+    "RLO in the text": put("شورای", "\u202eشورای"),
+    "C1 control": put("شورای", "\x85شورای"),
+    "template leftover": put("</h1>", "{{ brand }}</h1>"),
+    "None": put("</h1>", "None</h1>"),
+    "preheader shown": put("display:none;", ""),
+    "preheader coloured": put("mso-hide:all", "mso-hide:all;color:#fffefb"),
+    "preheader too short": sub(r'(<div class="pre"[^>]*>)[^<]*', r"\1خبر"),
+    "no way to leave": lambda html: re.sub(r"<a [^>]*unsubscribe[^>]*>[^<]*</a>", "", html),
+    "flex": put("text-align:right", "display:flex;text-align:right"),
+    "modern rgb()": put("color:#15211e", "color:rgb(0 0 0 / .8)"),
+    "logical margin": put("padding-left:16px", "padding-inline-end:16px"),
+    "unclosed paragraph": sub(r"</p>", ""),
+    "text in a table": sub(r'(<table [^>]*class="wrap"[^>]*>)', r"\1 سلام"),
+    "two ids": put("<p ", '<p id="x" ', 2),
+    "oversize": put("</h1>", "</h1><p>" + "خبر " * 12_000 + "</p>"),
+    "too much style": put("<style", "<style>" + ".a{color:#000}" * 600 + "</style><style"),
+    "no colours for the dark": sub(r"@media \(prefers-color-scheme:dark\)\{.*?\n\}", ""),
+    "script": put("</h1>", "</h1><script>1</script>"),
+    "event handler": put("<p ", '<p onclick="x()" '),
+    "left alignment": put("text-align:right", "text-align:left", 9),
+    "ten pixel text": put("font-size:13px", "font-size:10px", 9),
+    "small leads": put("font-size:16px;line-height:29px", "font-size:14px;line-height:29px", 99),
+    "fixed 700 pixels": put("max-width:600px", "width:700px"),
+    "low contrast": put("color:#414b47", "color:#b8b8b8", 99),
+    "low contrast in the dark": put(".intro,.lead{color:#d0d8d4!important}", ".intro,.lead{color:#414b47!important}"),
+    "dark colours forgotten": put(".intro,.lead{color:#d0d8d4!important}", ""),
+}
+
+
+def test_every_seeded_fault_is_found(
+    browser: Browser, tried: Callable[..., Trial], report: Callable[[str], None]
+) -> None:
+    good = tried()
+    missed = []
+    assert len(FAULTS) >= 33
+    for name, fault in FAULTS.items():
+        html = fault(good.html)
+        assert html != good.html, f"«{name}» changes nothing"
+        found = sorted({finding.rule for finding in checks.mail(html, good.text, raw=html)})
+        by = "checks"
+        if not found:  # a browser is asked only where words and rules do not tell
+            by = "browser"
+            for scheme in ("light", "dark"):
+                found += gates_browser.look(browser, html, 375, scheme=scheme).faults
+        report(f"{'MISSED' if not found else 'found '} {name:38} by {by}: {', '.join(found)[:90]}")
+        missed += [] if found else [name]
+    report(f"seeded {len(FAULTS)}, missed {len(missed)}")
+    assert not missed

@@ -1,0 +1,77 @@
+"""What programs of others say: caniemail, SpamAssassin; and what a relay will carry: sizes and links."""
+
+import email
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import gates_outside
+import listunsub
+import pytest
+from gates_message import message
+
+from mailer.mail import specimen
+from mailer.mail.size import HTML_BYTES, MAIL_BYTES, encoded
+from mailer.mail.trial import Trial
+
+Try = Callable[..., Trial]
+Report = Callable[[str], None]
+HOSTS = {"www.irannemoone.example", "nl.irannemoone.example", "cdn.irannemoone.example"}
+FROZEN = Path(__file__).with_name("caniemail.json")
+
+
+def test_no_feature_is_new_to_a_mail_program(tried: Try, report: Report) -> None:
+    """Every feature that some program lacks is in the frozen list of those that may be missing without harm."""
+    found = gates_outside.caniemail(tried().html)
+    harmless = json.loads(FROZEN.read_text("utf-8"))
+    report(f"caniemail: {len(found)} features unknown to some program, {len(harmless)} in the frozen list")
+    assert set(found) <= set(harmless), sorted(set(found) - set(harmless))
+
+
+def test_caniemail_notices_what_is_new(tried: Try) -> None:
+    html = tried().html.replace("text-align:right", "display:grid;text-align:right", 1)
+    harmless = json.loads(FROZEN.read_text("utf-8"))
+    assert set(gates_outside.caniemail(html)) - set(harmless)
+
+
+@pytest.mark.parametrize("case", ["week", "latin", "long"])
+def test_no_spam_filter_minds(tried: Try, report: Report, case: str) -> None:
+    points, rules = gates_outside.spam_points(message(tried(case)))
+    report(f"SpamAssassin -L, {case}: {points} points ({rules})")
+    assert points <= 0.5, rules
+
+
+def test_spamassassin_notices_a_bad_mail(tried: Try) -> None:
+    bare = re.sub(rb"(?:Date|Message-ID): [^\r]*\r\n", b"", message(tried("short")))
+    assert gates_outside.spam_points(bare)[0] > 0.5
+
+
+@pytest.mark.parametrize("case", specimen.CASES)
+def test_sizes(tried: Try, report: Report, case: str) -> None:
+    mail = tried(case)
+    style = sum(len(each.encode()) for each in re.findall(r"<style[^>]*>(.*?)</style>", mail.html, re.DOTALL))
+    whole = len(message(mail))
+    report(f"size, {case:8}: html {encoded(mail.html)}, text {encoded(mail.text)}, mail {whole}, style {style} bytes")
+    assert encoded(mail.html) <= HTML_BYTES
+    assert whole <= MAIL_BYTES
+    assert style <= 8192
+
+
+@pytest.mark.parametrize("case", specimen.CASES)
+def test_links_lead_to_the_newsroom_and_to_us_only(tried: Try, report: Report, case: str) -> None:
+    mail = tried(case)
+    links = set(re.findall(r'(?:href|src)="([^"]*)"', mail.html)) | set(re.findall(r"^https?://\S+$", mail.text, re.M))
+    report(f"links, {case}: {len(links)}")
+    for link in links:
+        found = re.fullmatch(r"https://([a-z.]+)/[!-~]+|https://www\.irannemoone\.example", link)
+        assert found, link
+        assert found[1] in {*HOSTS, None}, link
+
+
+@pytest.mark.parametrize("case", specimen.CASES)
+def test_mail_programs_find_the_way_out(tried: Try, case: str) -> None:
+    whole = email.message_from_bytes(message(tried(case)))
+    fields = whole.get_all("List-Unsubscribe"), whole.get_all("List-Unsubscribe-Post")
+    assert listunsub.audit(*fields) == []
+    assert listunsub.audit(fields[0], None) != []

@@ -1,0 +1,116 @@
+"""The checks find nothing wrong with our own mails, and every one of these faults."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import mail_samples as samples
+import pytest
+
+from mailer.mail import checks, specimen, trial
+from mailer.mail.locales import CODES
+from mailer.mail.markup import as_word_sees_it, read
+from mailer.mail.render import Renderer
+
+RENDERER = Renderer(None, samples.TEMPLATES, "fa", specimen.THEME)
+WEEK = trial.mail(RENDERER, "week")
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_our_own_templates_keep_every_rule(code: str) -> None:
+    assert trial.findings(Renderer(None, samples.TEMPLATES, code, specimen.THEME)) == {}
+
+
+def test_a_mail_without_a_theme_keeps_them_too() -> None:
+    assert trial.findings(samples.renderer()) == {}
+
+
+@pytest.mark.parametrize(
+    ("markup", "told"),
+    [
+        ("<p><table></table></p>", "<table> stands in <p>"),
+        ("<table>سلام<tr></tr></table>", "stands directly in <table>"),
+        ("<tr><td></td></tr>", "<tr> stands in <>"),
+        ("<div><p></div>", "</div> closes <p>"),
+        ("<div>", "<div> is never closed"),
+        ("<a><b><a></a></b></a>", "a link stands in a link"),
+        ('<p id="x"></p><p id="x"></p>', "two elements have the id x"),
+        ('<p class="a" class="b"></p>', "has an attribute twice"),
+        ("<p/>", "closes nothing"),
+    ],
+)
+def test_what_a_parser_would_repair_is_told(markup: str, told: str) -> None:
+    _, problems = read(markup)
+    assert any(told in problem for problem in problems), problems
+
+
+def test_the_tree_reads_as_it_was_written() -> None:
+    tree, problems = read('<div lang="fa">یک<p title="&lt;a&gt;">دو</p>سه<style>p{}</style></div>')
+    assert problems == []
+    assert tree.text() == "یکدوسه"
+    paragraph = tree.first("p")
+    assert paragraph is not None
+    assert paragraph.get("title") == "<a>"
+
+
+def test_words_conditionals_are_carried_out() -> None:
+    assert as_word_sees_it("<!--[if mso]><p><![endif]-->x<!--[if !mso]><!-->y<!--<![endif]-->") == "<p>x"
+
+
+Fault = Callable[[str], str]
+
+
+def replaced(old: str, new: str, times: int = 1) -> Fault:
+    return lambda html: html.replace(old, new, times)
+
+
+@pytest.mark.parametrize(
+    ("rule", "fault"),
+    [
+        ("text", lambda text: text.replace("\u200f\u202b", "", 1)),
+        ("text", replaced("\nhttps://www", " https://www")),
+        ("parts", replaced("https://www.irannemoone.example/news/818301", "https://elsewhere.example/1")),
+        ("spelling", replaced("ی", "ي")),
+        ("spelling", replaced("۴۷", "47")),
+        ("spelling", replaced("\u200c", " ", 40)),
+        ("leftover", replaced("ایران نمونه", "None")),
+        ("characters", replaced("ایران", "ایر\x80ان")),
+        ("size", lambda text: text + "x" * 90_000),
+    ],
+)
+def test_faults_of_the_text_part_are_found(rule: str, fault: Fault) -> None:
+    assert fault(WEEK.text) != WEEK.text
+    found = checks.mail(WEEK.html, fault(WEEK.text), raw=WEEK.raw)
+    assert rule in {finding.rule for finding in found}, found
+
+
+def test_a_fault_that_inlining_repairs_is_found_in_the_raw_markup() -> None:
+    raw = re.sub("</h2>", "", WEEK.raw, count=1)
+    assert {finding.rule for finding in checks.mail(WEEK.html, WEEK.text, raw=raw)} == {"nesting"}
+
+
+def test_templates_with_faults_are_told_by_case(tmp_path: Path) -> None:
+    (tmp_path / "mail").mkdir()
+    layout = (samples.TEMPLATES / "mail" / "layout.html").read_text("utf-8")
+    (tmp_path / "mail" / "layout.html").write_text(layout.replace('<div class="pre">', '<div class="shown">'), "utf-8")
+    found = trial.findings(Renderer(tmp_path, samples.TEMPLATES))
+    assert set(found) == set(specimen.CASES)
+    assert {finding.rule for each in found.values() for finding in each} == {"preheader"}
+
+
+def test_broken_templates_are_told_by_name(tmp_path: Path) -> None:
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / "issue.txt").write_text("\n{% for %}", "utf-8")
+    (found,) = trial.findings(Renderer(tmp_path, samples.TEMPLATES)).items()
+    assert found[0] == "mail/issue.txt"
+    assert "issue.txt:2" in str(found[1][0])
+
+
+@pytest.mark.parametrize(("add", "told"), [("{{ nonsense }}", "undefined"), ("{{ unsubscribe_url }}\x02bad", "broken")])
+def test_values_nobody_gives_are_told(tmp_path: Path, add: str, told: str) -> None:
+    (tmp_path / "mail").mkdir()
+    text = (samples.TEMPLATES / "mail" / "issue.txt").read_text("utf-8")
+    (tmp_path / "mail" / "issue.txt").write_text(text + add, "utf-8")
+    found = trial.findings(Renderer(tmp_path, samples.TEMPLATES))
+    assert all(told in str(each[0]) for each in found.values())
+    assert set(found) == set(specimen.CASES)

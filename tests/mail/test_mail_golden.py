@@ -1,0 +1,21 @@
+"""Every mail is what a person has looked at. Changed on purpose? `make golden`, look at the difference, commit it."""
+
+from pathlib import Path
+
+import golden_mails
+import pytest
+
+from mailer.mail import specimen
+from mailer.mail.locales import CODES
+
+
+@pytest.mark.parametrize("folder", golden_mails.FOLDERS, ids=lambda folder: folder.name)
+def test_the_mail_is_the_one_that_was_looked_at(folder: Path) -> None:
+    for name, content in golden_mails.made(folder).items():
+        same = (folder / name).read_text("utf-8") == content
+        assert same, f"{folder.name}/{name} has changed: run `make golden` and look at the difference"
+
+
+def test_every_case_and_every_language_has_its_folder() -> None:
+    names = {folder.name for folder in golden_mails.FOLDERS}
+    assert names >= {*specimen.CASES, *(f"week-{code}" for code in CODES if code != "fa")}

@@ -1,0 +1,122 @@
+import contextlib
+import io
+import random
+import struct
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
+
+from mailer.errors import UnreadableInput
+from mailer.mail.pictures import SIZES, Size, smaller
+
+MOST: dict[Size, tuple[int, int]] = {"hero": (1088, 120_000), "thumb": (240, 30_000)}
+
+
+def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    """The worst there is to compress."""
+    return Image.frombytes(mode, (width, height), random.Random(1).randbytes(width * height * len(mode)))
+
+
+def saved(picture: Image.Image, form: str, **how: object) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, form, **how)
+    return out.getvalue()
+
+
+def opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP"])
+@pytest.mark.parametrize("size", SIZES)
+def test_whatever_comes_becomes_a_small_jpeg(form: str, size: Size) -> None:
+    drawn = smaller(saved(noise(600, 400), form), size)
+    made = opened(drawn)
+    width, weight = MOST[size]
+    assert made.format == "JPEG"
+    assert made.width <= width
+    assert abs(made.width / made.height - 600 / 400) < 0.02
+    assert len(drawn) <= weight
+
+
+def test_the_heaviest_photograph_is_made_to_fit() -> None:
+    drawn = smaller(saved(noise(1600, 1200), "JPEG", quality=95), "hero")
+    assert len(drawn) <= 120_000
+    assert 500 < opened(drawn).width <= 1088
+
+
+def test_nothing_but_the_picture_is_left() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "secret place"
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Comment", "secret words")
+    for data in (
+        saved(noise(300, 200), "JPEG", exif=exif, comment=b"secret words"),
+        saved(noise(300, 200), "PNG", pnginfo=info) + b"secret tail",
+    ):
+        assert b"secret" in data
+        assert b"secret" not in smaller(data, "thumb")
+
+
+def test_what_was_taken_sideways_stands_upright() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    made = opened(smaller(saved(noise(400, 200), "JPEG", exif=exif), "hero"))
+    assert (made.width, made.height) == (200, 400)
+
+
+def test_what_can_be_seen_through_lies_on_the_card() -> None:
+    clear = Image.new("RGBA", (200, 200), (0, 0, 0, 0))
+    pixel = opened(smaller(saved(clear, "PNG"), "hero")).convert("RGB").getpixel((100, 100))
+    assert isinstance(pixel, tuple)
+    assert min(pixel) > 245
+
+
+def test_small_ones_are_not_blown_up_and_towers_are_cut() -> None:
+    assert opened(smaller(saved(noise(120, 110), "PNG"), "hero")).size == (120, 110)
+    tower = opened(smaller(saved(noise(200, 3000), "JPEG"), "hero"))
+    assert tower.height <= 2 * tower.width
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that says it unfolds to many."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 4096)) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"<html>404</html>",
+        b"<svg xmlns='http://www.w3.org/2000/svg' width='500' height='500'/>",
+        saved(noise(300, 200), "BMP"),
+        saved(noise(300, 200), "JPEG")[:3000],
+        saved(noise(300, 200), "PNG")[:3000],
+        saved(noise(1, 1), "GIF"),
+        bomb(30_000, 30_000),
+        bomb(8_000, 8_000),
+        bomb(2**31 - 1, 2**31 - 1),
+    ],
+    ids=["empty", "page", "svg", "bmp", "half a jpeg", "half a png", "pixel", "bomb", "small bomb", "huge bomb"],
+)
+def test_what_is_no_picture_of_a_story_is_refused(data: bytes) -> None:
+    with pytest.raises(UnreadableInput):
+        smaller(data, "thumb")
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=60), st.integers(0, 2000))
+def test_broken_bytes_are_refused_or_drawn(junk: bytes, at: int) -> None:
+    whole = saved(noise(110, 110), "PNG")
+    with contextlib.suppress(UnreadableInput):
+        assert opened(smaller(whole[:at] + junk + whole[at + len(junk) :], "thumb")).format == "JPEG"

@@ -1,0 +1,20 @@
+from datetime import timedelta
+
+import make
+
+from mailer.model import Window
+from mailer.store import articles
+from mailer.store.database import Store
+
+WEEK = Window(make.NOW - timedelta(days=7), make.NOW)
+
+
+def test_the_most_read_of_the_window_without_what_is_told(store: Store) -> None:
+    early = make.article(9, published=make.NOW - timedelta(days=9), views=10**6)
+    uncounted = make.article(8, views=None)
+    unlinked = make.article(7, views=10**6, url="", guid="x")
+    make.keep(store, *(make.article(n, views=100 + n) for n in range(1, 6)), early, uncounted, unlinked)
+    told = store.read(lambda tx: [each.id for each in articles.listing(tx) if each.title == make.article(4).title])
+    found = store.read(lambda tx: articles.most_read(tx, WEEK, told, 3))
+    assert found == [(make.article(n).url, make.article(n).title) for n in (5, 3, 2)]
+    assert store.read(lambda tx: articles.most_read(tx, WEEK, [], 0)) == []
