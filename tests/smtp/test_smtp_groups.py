@@ -13,8 +13,9 @@ from scripted_relay import DEAF, DROP, PATIENT, QUICK, SILENCE, STAY, drive, scr
 
 from mailer.model import Accepted, Deferred, NotSent, Outcome, Rejected, Rejection, Unknown
 from mailer.settings import Smtp
+from mailer.smtp.commands import Envelope
 from mailer.smtp.relay import Relay
-from mailer.smtp.session import Envelope, Session, Waits
+from mailer.smtp.session import Session, Waits
 
 CONTENT = (b"Message-ID: <1@example.org>\r\n\r\n", b"..\r\nx\r\n")
 SARA, REZA = "sara@example.com", "reza@example.com"

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scripted_relay import DEAF, DROP, HALF_CLOSE, PATIENT, QUICK, SILENCE, STAY, scripted_relay, session_with
 
 from mailer.model import Accepted, Deferred, NotSent, Outcome, Rejected, Rejection, Unknown
+from mailer.smtp.commands import Envelope
 from mailer.smtp.line import Line, Step
-from mailer.smtp.session import Envelope, Waits
+from mailer.smtp.session import Waits
 
 SENDER = "news@example.org"
 READER = "sara@example.com"
