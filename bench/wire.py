@@ -21,8 +21,9 @@ from typing import Literal
 
 from mailer.model import Accepted
 from mailer.settings import Smtp
+from mailer.model import Envelope
 from mailer.smtp.relay import Relay
-from mailer.smtp.session import Envelope, Session
+from mailer.smtp.session import Session
 
 MAILS = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 CONNECTIONS = int(sys.argv[2]) if len(sys.argv) > 2 else 10

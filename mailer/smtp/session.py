@@ -12,12 +12,11 @@ from enum import Enum, auto
 
 from mailer.delivery import classify
 from mailer.model import Envelope, NotSent, Outcome, Rejected, Rejection, Reply, Unknown
+from mailer.smtp.commands import on_the_wire, path, size_limit
 from mailer.smtp.line import Line, Step
 from mailer.smtp.manners import Manners
 from mailer.smtp.replies import silence
 
-# A blank or an angle bracket would end the path of MAIL or RCPT, CR or LF the command itself.
-_UNSAFE = re.compile(r"[\s<>\x00-\x1f\x7f-\x9f]")
 # What a relay says that did not expect the commands of a group together (Postfix: «Improper use of SMTP command
 # pipelining», Exim: «SMTP synchronization error»).
 _CONFUSED = re.compile(r"pipelin|synchroni[sz]ation|bad sequence", re.IGNORECASE)
@@ -80,7 +79,7 @@ class Session:
         self._line = line
         self._offers_pipelining = "pipelining" in extensions
         self._speaks_utf8 = "smtputf8" in extensions
-        self._limit = _size_limit(extensions)
+        self._limit = size_limit(extensions)
         self._waits = waits
         self._manners = manners or Manners("")
         self._most = most
@@ -115,7 +114,7 @@ class Session:
         anything else is a ValueError, raised before a byte is written. When this is cancelled the session is lost, and
         the mail may have been taken.
         """
-        content = _on_the_wire(message)
+        content = on_the_wire(message)
         self.begin(Envelope(sender, recipient, len(message)))
         refused = await self.ready()
         if refused is not None:
@@ -132,8 +131,8 @@ class Session:
 
     def _prepare(self, envelope: Envelope) -> None:
         ascii_only = (envelope.sender + envelope.recipient).isascii()
-        mail = b"MAIL FROM:" + _path(envelope.sender) + (b"\r\n" if ascii_only else b" SMTPUTF8\r\n")  # RFC 6531 §3.4
-        self._commands = (mail, b"RCPT TO:" + _path(envelope.recipient) + b"\r\n", b"DATA\r\n")
+        mail = b"MAIL FROM:" + path(envelope.sender) + (b"\r\n" if ascii_only else b" SMTPUTF8\r\n")  # RFC 6531 §3.4
+        self._commands = (mail, b"RCPT TO:" + path(envelope.recipient) + b"\r\n", b"DATA\r\n")
         # The size is not told in MAIL: a refusal there is of our sender, and at the dot it is of this mail.
         self._unfit = None
         if not ascii_only and not self._speaks_utf8:
@@ -303,28 +302,3 @@ class Session:
 def _is(reply: Reply, kind: int) -> bool:
     # RFC 5321 §4.2.1: a client goes by the first digit.
     return reply.code // 100 == kind
-
-
-def _path(address: str) -> bytes:
-    # The address stays out of the message: it would end up in a log.
-    if not address or _UNSAFE.search(address):
-        raise ValueError("an address for SMTP must not be empty or hold blanks, control characters or angle brackets")
-    return b"<" + address.encode() + b">"
-
-
-def _on_the_wire(message: bytes) -> bytes:
-    """The content as it is written after DATA, without the final dot: leading dots doubled (RFC 5321 §4.5.2)."""
-    lines = message.count(b"\r\n")
-    # A bare CR or LF is where relays disagree on what ends a mail: somebody's text could smuggle a second one in.
-    if not message.endswith(b"\r\n") or message.count(b"\r") != lines or message.count(b"\n") != lines:
-        raise ValueError("every line of a message must end in CRLF, the last one too, without a CR or LF elsewhere")
-    if not message.isascii():
-        raise ValueError("a message must be 7-bit: the relay may not offer 8BITMIME")
-    stuffed = message.replace(b"\r\n.", b"\r\n..")
-    return b"." + stuffed if stuffed.startswith(b".") else stuffed
-
-
-def _size_limit(extensions: Mapping[str, str]) -> int:
-    """Bytes the relay takes; 0 when it names none (RFC 1870 §4 gives «SIZE» and «SIZE 0» that meaning)."""
-    limit = extensions.get("size", "").strip()
-    return int(limit) if re.fullmatch(r"[0-9]{1,20}", limit) else 0

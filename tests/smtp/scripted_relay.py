@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 
 from mailer.model import Outcome
 from mailer.settings import Smtp
+from mailer.model import Envelope
 from mailer.smtp.relay import Relay
-from mailer.smtp.session import Envelope, Session, Waits
+from mailer.smtp.session import Session, Waits
 
 DROP = "(drops the line)"
 HALF_CLOSE = "(says that it will say no more)"
