@@ -133,11 +133,12 @@ def _free(now: datetime, lease: timedelta) -> ColumnElement[bool]:
 
 
 def _sendable() -> ColumnElement[bool]:
-    # A cancelled issue's batch is open only while a mail of it is on its way; if its sender died, somebody must write
-    # down that nobody knows.
-    states = (IssueState.SENDING, IssueState.CANCELLED)
-    running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state.in_(states))
-    return or_(batches.c.issue_id.is_(None), running)
+    running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.SENDING)
+    # A mail of a cancelled issue may still be on its way; if its sender died, somebody must write down that nobody
+    # knows.
+    cancelled = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.CANCELLED)
+    half_sent = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state == DeliveryState.SENDING)
+    return or_(batches.c.issue_id.is_(None), running, and_(cancelled, half_sent))
 
 
 def claim(tx: Connection, worker: str, now: datetime, lease: timedelta, issue_id: int | None = None) -> Batch | None:

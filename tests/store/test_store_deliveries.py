@@ -590,7 +590,7 @@ def test_the_questions_asked_for_each_mail_need_no_walk(store: Store) -> None:
         for statement in (
             "SELECT id FROM batches WHERE %s AND due_at <= '2026-11-24' ORDER BY priority, due_at, id LIMIT 1",
             "SELECT id FROM deliveries WHERE state = 'deferred' AND due_at <= '2026-11-24' ORDER BY due_at LIMIT 1",
-            "SELECT id FROM deliveries WHERE batch_id = 1 AND state = 'queued' ORDER BY id",
+            "SELECT id FROM deliveries WHERE batch_id = 1 AND state = 'queued'",
         ):
             explain = "EXPLAIN QUERY PLAN " if store.sqlite else "EXPLAIN "
             rows = tx.exec_driver_sql(explain + statement.replace("%s", "done = 0" if store.sqlite else "NOT done"))
