@@ -74,12 +74,17 @@ def _finish(app: App, issue: Issue) -> bool:
     return app.store.write(work)
 
 
+def weights(app: App) -> dict[str, int]:
+    """How the connections are shared among the relays."""
+    return {smtp.name: smtp.weight for smtp in app.settings.smtp}
+
+
 async def deliver(
     app: App, issue: Issue, *, wait: bool, stop: asyncio.Event, progress: Progress | None = None
 ) -> IssueStatus:
     """Sends what is left of an issue. `wait`: until nothing is due within five minutes; otherwise what is put off is
     left to the service. RelayDown: no relay takes mail; all stays queued."""
-    circuits = Circuits()
+    circuits = Circuits(weights=weights(app))
     watching = asyncio.create_task(_watch(app, issue, progress)) if progress else None
     try:
         while not stop.is_set():
@@ -121,7 +126,7 @@ async def _watch(app: App, issue: Issue, progress: Progress) -> None:
 
 async def keep_sending(app: App, stop: asyncio.Event) -> None:
     """The service's sender: at work whenever something is due, through outages of relays and of the database."""
-    circuits = Circuits()
+    circuits = Circuits(weights=weights(app))
     alerted = False
     while not stop.is_set():
         pause = _IDLE_S
