@@ -31,6 +31,9 @@ class FoundArticle:
     views: int | None = None
     comments: int | None = None
     shares: int | None = None
+    front_page: bool = False
+    news_value: int | None = None  # the editor's, -2 … +2
+    closed: bool = False  # members only, or paid for
 
 
 class Dating(StrEnum):
@@ -63,6 +66,11 @@ class Article:
     shares: int | None
     pinned: bool = False
     banned: bool = False
+    front_page: bool = False
+    prominence: float | None = None  # hours on the front page, each divided by log2(position + 1); None: not watched
+    news_value: int | None = None  # the editor's, -2 … +2
+    closed: bool = False  # members only, or paid for
+    tags: tuple[str, ...] = ()
 
 
 # --- Stories and digests: what was chosen, and why -------------------------------------------------------------------
@@ -84,6 +92,7 @@ class Story:
     score: float
     parts: Mapping[str, float]
     pinned: bool = False
+    update: bool = False  # an earlier issue told its event; it moved on
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +158,7 @@ class ChosenStory:
     score: float
     parts: Mapping[str, float]
     pinned: bool
+    update: bool = False  # an earlier issue told its event; it moved on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from mailer import lifecycle, week
 from mailer.app.alert import alert
 from mailer.app.context import App, find, get, step
-from mailer.digest import build, window
+from mailer.digest import build, growth, window
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.lifecycle import IssueEvent
 from mailer.mail import view
@@ -21,6 +21,7 @@ from mailer.model import ChosenStory, DeliveryKind, DeliveryState, Digest, Issue
 from mailer.store import articles, deliveries, issues
 
 REDRAFT = timedelta(hours=1)  # until T the stories are chosen anew so often
+_LEARNT_FROM = timedelta(days=42)  # how far back snapshots of views teach how fast articles are read
 TOO_FEW = "too few stories"
 APPROVAL = "approval is required"
 OURS = (TOO_FEW, APPROVAL)  # reasons for holding that may pass by themselves
@@ -123,6 +124,9 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
         app.settings.digest,
         app.settings.newsletter.sections,
         used=articles.used(tx, besides=issue.id),
+        led=articles.used(tx, besides=issue.id, leads_only=True),
+        zone=app.zone,
+        growth=growth.learn(articles.histories(tx, since=span.start - _LEARNT_FROM)),
         allow_late=previous_end is not None,  # before the first issue nobody has missed anything
     )
 
@@ -144,6 +148,7 @@ def _chosen(position: int, story: Story) -> ChosenStory:
         score=story.score,
         parts=dict(story.parts),
         pinned=story.pinned,
+        update=story.update,
     )
 
 

@@ -17,6 +17,8 @@ from mailer.settings import Newsletter
 
 REST = "دیگر خبرها"  # the section of what has no section of its own
 
+UPDATE = "به‌روزرسانی: "  # before the title of a story that an earlier issue told and that moved on
+
 SUBJECT_LETTERS = 45  # Gmail on a phone shows about forty
 SECTION_LETTERS = 40
 TITLE_LETTERS = 180
@@ -115,7 +117,7 @@ def _in_order(issue: Issue) -> list[ChosenStory]:
 
 
 def _story(story: ChosenStory, words: int, card: bool = False) -> StoryView:
-    title = shorten(clean(story.title), TITLE_LETTERS)
+    title = shorten((UPDATE if story.update else "") + clean(story.title), TITLE_LETTERS)
     also = [AlsoView(url=web_address(url), title=shorten(clean(other), 90)) for _, url, other in story.also]
     return StoryView(
         url=web_address(story.url),
