@@ -186,6 +186,7 @@ class Issue:
     started_at: datetime | None
     finished_at: datetime | None
     recipients: int
+    edits: Mapping[str, object] = field(default_factory=dict)  # as `digest.edits` writes them
     content_hash: str = ""
 
 

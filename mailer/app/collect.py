@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from mailer.app.context import App
 from mailer.errors import NoSuchArticle
 from mailer.model import Article, FoundArticle
 from mailer.store import articles
+
+_OPPOSITE = {"pinned": "banned", "banned": "pinned"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,20 @@ def listing(
     app: App, *, since: datetime | None = None, until: datetime | None = None, search: str = "", limit: int = 50
 ) -> list[Article]:
     return app.store.read(lambda tx: articles.listing(tx, since=since, until=until, search=search, limit=limit))
+
+
+def mark(app: App, numbers: Sequence[int], flag: str, value: bool) -> list[Article]:
+    """Sets `pinned` or `banned` of articles, of all of them or of none. A pin takes a ban away, and the other way."""
+
+    def work(tx: Connection) -> list[Article]:
+        found = [articles.get(tx, number) for number in numbers]
+        for number, article in zip(numbers, found, strict=True):
+            if article is None:
+                raise NoSuchArticle(f"There is no article {number}.", "`mailer articles list` shows the numbers.")
+        articles.mark(tx, numbers, {flag: value} | ({_OPPOSITE[flag]: False} if value else {}))
+        return [article for number in numbers if (article := articles.get(tx, number))]
+
+    return app.store.write(work)
 
 
 def show(app: App, article_id: int) -> Article:

@@ -13,6 +13,7 @@ from mailer import lifecycle, week
 from mailer.app.alert import alert
 from mailer.app.context import App, find, get, step
 from mailer.digest import build, growth, window
+from mailer.digest.edits import Edits
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.lifecycle import IssueEvent
 from mailer.mail import view
@@ -75,8 +76,10 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None) -> Issue:
     now = as_of or app.now()
 
     def work(tx: Connection) -> None:
-        digest = _digest(app, tx, issue, now)
-        stories = tuple(_chosen(number, story) for number, story in enumerate(digest.stories, 1))
+        current = issues.get(tx, issue.id) or issue  # an editor may have been at work since
+        edits = Edits.read(current.edits)
+        digest = _digest(app, tx, issue, now, edits)
+        stories = edits.applied([_chosen(number, story) for number, story in enumerate(digest.stories, 1)])
         why = _hold_reason(app, issue, stories)
         if issue.state is IssueState.HELD and not issue.reason.startswith(OURS):
             why = issue.reason  # a person held it: only a person lets it go
@@ -89,7 +92,8 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None) -> Issue:
             stories=stories,
             rejected=[_turned(turned.story, turned.reason) for turned in digest.rejected],
             notes=list(digest.notes),
-            subject=view.subject(stories),
+            subject=edits.subject or view.subject(stories),
+            intro=edits.intro,
             window_start=digest.window.start,
             window_end=digest.window.end,
             reason=why,
@@ -115,7 +119,7 @@ def _hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> st
     return ""
 
 
-def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
+def _digest(app: App, tx: Connection, issue: Issue, now: datetime, edits: Edits) -> Digest:
     previous_end = issues.previous_end(tx, issue.day)
     span = window.window(end=min(now, issue.send_at), previous_end=previous_end)
     return build.build(
@@ -128,6 +132,8 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
         zone=app.zone,
         growth=growth.learn(articles.histories(tx, since=span.start - _LEARNT_FROM)),
         allow_late=previous_end is not None,  # before the first issue nobody has missed anything
+        kept=edits.kept,
+        dropped=edits.dropped,
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mailer.app import collect
+from mailer.cli import marks
 from mailer.cli.door import instant, json_option, local, opened, show, stamp, table
 from mailer.errors import UnreadableInput
 from mailer.model import Article
@@ -13,7 +14,7 @@ from mailer.sources import identity, read
 
 @click.group()
 def articles() -> None:
-    """Import, list, show."""
+    """Import, list, show, pin and ban."""
 
 
 @articles.command("import")
@@ -119,3 +120,6 @@ def show_(path: Path, number: int, as_json: bool) -> None:
         told = (("views", article.views), ("comments", article.comments), ("shares", article.shares))
         click.echo(" · ".join(f"{word} {'unknown' if count is None else count}" for word, count in told))
         click.echo(f"\n{article.lead}\n\n{article.body}")
+
+
+marks.add_to(articles)

@@ -90,18 +90,19 @@ def group(
 
 def _rubrics(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[str]:
     """Titles that stand over different articles: short ones that occur twice, and any whose leads all differ."""
-    leads: defaultdict[str, list[set[str]]] = defaultdict(list)
+    heard: defaultdict[str, list[Article]] = defaultdict(list)
     for article in pool:
-        leads[titles[article.id]].append(set(key(article.lead or article.body[:_MANY]).split()))
+        heard[titles[article.id]].append(article)
     return frozenset(
         title
-        for title, heard in leads.items()
-        if len(heard) > 1 and (len(title.split()) < _TELLING or (len(heard) >= _RUBRIC and _all_differ(heard)))
+        for title, over in heard.items()
+        if len(over) > 1 and (len(title.split()) < _TELLING or (len(over) >= _RUBRIC and _all_differ(over)))
     )
 
 
-def _all_differ(leads: Sequence[set[str]]) -> bool:
+def _all_differ(articles: Sequence[Article]) -> bool:
     """Whether no lead shares a fifth of its words with the one before it. A lead that says nothing may be the same."""
+    leads = [set(key(article.lead or article.body[:_MANY]).split()) for article in articles]
     return all(one and other and len(one & other) * 5 < len(one | other) for one, other in pairwise(leads))
 
 

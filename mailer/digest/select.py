@@ -34,10 +34,12 @@ def select(
     zone: tzinfo,
     *,
     balance_sections: bool,
+    kept: frozenset[int] = frozenset(),
 ) -> Selection:
     """Chooses at most `rules.stories`, greedily from those given (best first).
 
     Pinned stories come first, count in the quotas and are not refused, even when there are more of them than stories.
+    Nor are those whose leads are `kept`, but they stand where their scores put them.
     When the quotas leave places empty, those in the way are dropped, sections before sources before days, and a note
     says so.
     No title is told twice, unless it is a rubric: `titles` holds the key of each article's title by article id.
@@ -47,6 +49,9 @@ def select(
         if story.pinned and not table.told(story):
             table.take(story)
     pins = len(table.chosen)
+    for story in ranked:
+        if story.lead.id in kept and not story.pinned and not table.told(story) and pins < rules.stories:
+            table.take(story)
     table.fill(ranked)
     while len(table.chosen) < rules.stories and (quota := table.in_the_way(ranked)):
         table.drop(quota)

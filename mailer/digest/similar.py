@@ -9,6 +9,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from mailer.digest.normalise import key
@@ -41,7 +42,9 @@ def words(article: Article, *, with_title: bool = True) -> str:
 
 def vectors(texts: Sequence[str]) -> list[Vector]:
     """One vector of length 1 for each text (a key); empty when nothing in it tells it from others."""
-    grams = [Counter(run for word in text.split() for run in _runs(word)) for text in texts]
+    split = [text.split() for text in texts]
+    of = {word: _runs(word) for word in set(chain.from_iterable(split))}  # most words come many times
+    grams = [Counter(chain.from_iterable(map(of.__getitem__, each))) for each in split]
     spread: Counter[str] = Counter()
     for each in grams:
         spread.update(each.keys())

@@ -4,7 +4,7 @@ An item keeps its identity for good. A second sighting fills in and renews what 
 importing the same file twice changes nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -175,6 +175,11 @@ def reserve(tx: Connection, issue_id: int, leads: Sequence[int], others: Sequenc
     rows += [{"issue_id": issue_id, "article_id": a, "lead": False, "first": False} for a in set(others) - set(leads)]
     if rows:
         tx.execute(insert(issue_articles), rows)
+
+
+def mark(tx: Connection, numbers: Sequence[int], values: Mapping[str, bool]) -> None:
+    """Sets flags of articles."""
+    tx.execute(update(articles).where(articles.c.id.in_(numbers)).values(**values))
 
 
 def snapshot(tx: Connection, now: datetime) -> int:
