@@ -153,8 +153,11 @@ class _Patterns:
         end = 0
         while end < min(len(one), len(other)) and one[-1 - end] == other[-1 - end]:
             end += 1
-        first, second = one[: len(one) - end], other[: len(other) - end]
-        return end >= _TELLING and bool(first) and bool(second) and runs(first).isdisjoint(runs(second))
+        if end < _TELLING or end in (len(one), len(other)):
+            return False
+        first, second = runs(one[: len(one) - end]), runs(other[: len(other) - end])
+        # «کتابخانه» and «رصدخانه» share a run; two names of one thing share most of theirs.
+        return len(first & second) * 3 < min(len(first), len(second))
 
 
 def _near(one: Article, other: Article) -> bool:
