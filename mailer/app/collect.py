@@ -1,15 +1,31 @@
-"""Articles into the store: what a file holds is read, named and merged. Fetches nothing and chooses nothing."""
+"""Articles into the store: from files that are handed in, and from the sources that are asked every hour.
 
-from collections.abc import Sequence
+What was gathered is named and merged here. Chooses nothing, and fetches nothing itself: `sources` does.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from random import random
 
 from sqlalchemy import Connection
 
-from mailer.app.context import App
-from mailer.errors import NoSuchArticle
+from mailer.app.alert import alert
+from mailer.app.context import App, Source
+from mailer.errors import MailerError, NoSuchArticle
 from mailer.model import Article, FoundArticle
-from mailer.store import articles
+from mailer.store import articles, feeds
+
+log = logging.getLogger(__name__)
+_LONGEST_WAIT = timedelta(hours=24)  # for a source that fails again and again
+_ALARMING = 3  # failures in a row
+_LONGEST_LOOK = 2.0  # hours: what was on the front page while nobody looked is not known
+_LOOK_S = 60
+Named = tuple[FoundArticle, str, str]  # an article, its identity and its canonical link
 
 _OPPOSITE = {"pinned": "banned", "banned": "pinned"}
 
@@ -66,3 +82,80 @@ def show(app: App, article_id: int) -> Article:
     if found is None:
         raise NoSuchArticle(f"There is no article {article_id}.", "`mailer articles list` shows the numbers.")
     return found
+
+
+# --- sources that are asked again and again ---------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What became of one source. `problem`: one line, empty when all went well."""
+
+    source: str
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    problem: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def collect(app: App, *, at_once: bool = True, jitter: Callable[[], float] = random) -> list[Asked]:
+    """Asks every source that is due, or all of them `at_once`, and notes how often articles were read.
+
+    One that fails spoils no other: it is asked again later and later, and what it gave before stays. `jitter` gives
+    numbers from 0 to 1, so that a thousand newsrooms do not ask at the same minute.
+    """
+    asked = [found for source in app.sources if (found := _ask(app, source, at_once, jitter))]
+    app.store.write(lambda tx: articles.snapshot(tx, app.now()))
+    return asked
+
+
+def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -> Asked | None:
+    now = app.now()
+    state = app.store.write(lambda tx: feeds.claim(tx, source.name, now, at_once=at_once))
+    if state is None:
+        return None
+    every = app.settings.articles.every * (0.9 + 0.2 * jitter())
+    try:
+        gathered = source.gather(state.etag, state.modified)
+        kept = keep(app, gathered.found, gathered.notes)
+    except MailerError as error:
+        failures = state.failures + 1
+        wait = min(every * 2 ** min(failures - 1, 8), _LONGEST_WAIT)
+        problem = error.message
+        app.store.write(
+            lambda tx: feeds.went_wrong(
+                tx, source.name, problem=problem, failures=failures, now=now, next_at=now + wait
+            )
+        )
+        log.warning("%s", error)
+        if failures == _ALARMING:
+            alert(app, f"The source {source.name} failed {failures} times in a row: {problem}", "Is its address right?")
+        return Asked(source.name, problem=problem)
+    shares = _shares(source, gathered.found, state.fetched_at, now)
+
+    def done(tx: Connection) -> None:
+        feeds.add_prominence(tx, shares)
+        feeds.went_well(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=now + every)
+
+    app.store.write(done)
+    return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=gathered.notes)
+
+
+def _shares(source: Source, found: Sequence[Named], last: datetime | None, now: datetime) -> dict[str, float]:
+    """What the places on a front page were worth since it was last seen: hours, the first place weighing most."""
+    if not source.front_page:
+        return {}
+    hours = min((now - last).total_seconds() / 3600, _LONGEST_LOOK) if last else 1.0
+    return {identity: max(hours, 0.0) / math.log2(place + 1) for place, (_, identity, _) in enumerate(found, 1)}
+
+
+async def keep_collecting(app: App, stop: asyncio.Event) -> None:
+    """Asks what is due, every minute until `stop` is set."""
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(collect, app, at_once=False)
+        except MailerError as error:
+            log.error("%s", error)
+        except Exception:
+            log.exception("collecting failed; the next minute tries again")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _LOOK_S)
