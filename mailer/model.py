@@ -34,6 +34,9 @@ class FoundArticle:
     front_page: bool = False
     news_value: int | None = None  # the editor's, -2 … +2
     closed: bool = False  # members only, or paid for
+    title_given: str = ""  # the source's own words, where our spelling of them differs
+    lead_given: str = ""
+    alt_given: str = ""
 
 
 class Dating(StrEnum):

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import random
 
@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from mailer.app.alert import alert
 from mailer.app.context import App, Source
+from mailer.digest.spelling import mend
 from mailer.errors import MailerError, NoSuchArticle
 from mailer.model import Article, FoundArticle
 from mailer.store import articles, feeds
@@ -48,9 +49,26 @@ def keep(app: App, found: Sequence[tuple[FoundArticle, str, str]], notes: Sequen
         # file finds nothing to change.
         known = newest.get(each[1])
         if known is None or not _older(each[0], known[0]):
-            newest[each[1]] = each
+            newest[each[1]] = (_spelled(app, each[0]), each[1], each[2])
     merged = app.store.write(lambda tx: articles.merge(tx, newest.values(), app.now()))
     return Collected(merged.added, merged.updated, merged.unchanged, tuple(notes))
+
+
+def _spelled(app: App, article: FoundArticle) -> FoundArticle:
+    """The article with its half-spaces put back, its own words kept beside ours; identity was made from its own."""
+    if not app.settings.articles.spelling or app.settings.newsletter.locale != "fa":
+        return article
+    left = app.settings.articles.spelling_exceptions
+    title, lead, alt = (mend(text, left) for text in (article.title, article.lead, article.image_alt))
+    return replace(
+        article,
+        title=title,
+        lead=lead,
+        image_alt=alt,
+        title_given="" if title == article.title else article.title,
+        lead_given="" if lead == article.lead else article.lead,
+        alt_given="" if alt == article.image_alt else article.image_alt,
+    )
 
 
 def _older(one: FoundArticle, other: FoundArticle) -> bool:

@@ -22,6 +22,7 @@ FUTURE = timedelta(hours=2)  # a later date is a mistake of the source
 _TEXTS = ("url", "lead", "body", "category", "author", "image_url", "image_alt", "published_raw")
 _COUNTS = ("views", "comments", "shares")
 _FLAGS = ("front_page", "closed")
+_GIVEN = ("title_given", "lead_given", "alt_given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def _fresh(article: FoundArticle, identity: str, link_key: str, now: datetime) -
         "first_seen_at": now,
         "updated_at": now,
         "news_value": article.news_value,
+        **{name: getattr(article, name) or None for name in _GIVEN},
         **{name: getattr(article, name) for name in (*_TEXTS, *_COUNTS, *_FLAGS)},
     }
 
@@ -92,6 +94,7 @@ def _changes(row: Row[Any], article: FoundArticle, now: datetime) -> dict[str, A
     told: dict[str, Any] = {name: getattr(article, name) for name in (*_TEXTS, "title") if getattr(article, name)}
     told |= {name: getattr(article, name) for name in _COUNTS if getattr(article, name) is not None}
     told |= {name: True for name in _FLAGS if getattr(article, name)}
+    told |= {name: getattr(article, name) for name in _GIVEN if getattr(article, name)}
     if article.news_value is not None:
         told["news_value"] = article.news_value
     if article.tags:
