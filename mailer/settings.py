@@ -294,6 +294,15 @@ class Digest(Section):
         return self
 
 
+class Editors(Section):
+    """The people who may look at a draft before it goes out."""
+
+    notify: tuple[Mailbox, ...] = Field(
+        (),
+        description="Who is told by mail that a draft is there or is held, with a link that approves or holds it.",
+    )
+
+
 class Delivery(Section):
     """How mails go out."""
 
@@ -403,6 +412,7 @@ class Settings(Section):
     schedule: Schedule = Field(default_factory=Schedule)
     articles: Articles = Field(default_factory=Articles)
     digest: Digest = Field(default_factory=Digest)
+    editors: Editors = Field(default_factory=Editors)
     delivery: Delivery = Field(default_factory=Delivery)
     smtp: tuple[Smtp, ...] = Field((Smtp(),), min_length=1)
     web: Web = Field(default_factory=Web)

@@ -5,6 +5,8 @@ approved issue is not chosen anew: what was said yes to stays, but for what the 
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -17,6 +19,7 @@ from mailer.model import ChosenStory, Issue, IssueState
 from mailer.store import articles, issues
 
 _OPEN = (IssueState.DRAFT, IssueState.HELD)
+_LOOKS = 4  # pages looked at beside each other
 _LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600  # letters
 
 
@@ -52,6 +55,25 @@ def intro(app: App, slot: str | None, words: str) -> Issue:
     """Writes the words that stand before the first story."""
     written = _words("intro", words, _LONGEST_INTRO)
     return _edit(app, find(app, slot), lambda edits: Edits.read({**edits.written(), "intro": written}))
+
+
+def check_links(app: App, issue: Issue) -> Issue:
+    """Before T: leaves out the stories whose pages are gone, with a note; the next best come in. Once for an issue."""
+    if Edits.read(issue.edits).checked:
+        return issue
+    with ThreadPoolExecutor(_LOOKS) as pool:
+        answers = pool.map(app.gone, [story.url for story in issue.stories])
+        gone = [story for story, is_gone in zip(issue.stories, answers, strict=True) if is_gone]
+
+    def change(edits: Edits) -> Edits:
+        for story in gone:
+            edits = edits.without(story, "its page is gone")
+        return replace(edits, checked=True)
+
+    if gone:
+        return _edit(app, issue, change)
+    app.store.write(lambda tx: issues.edit(tx, issue.id, lambda old: change(Edits.read(old)).written(), _OPEN))
+    return get(app, issue.id)
 
 
 def _edit(app: App, issue: Issue, change: Callable[[Edits], Edits]) -> Issue:

@@ -20,6 +20,7 @@ class Edits:
     titles: Mapping[int, str] = field(default_factory=dict)
     subject: str = ""
     intro: str = ""
+    checked: bool = False  # whether the stories' pages were looked at
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "Edits":
@@ -30,6 +31,7 @@ class Edits:
             titles={int(number): str(title) for number, title in stored.get("titles", {}).items()},
             subject=str(stored.get("subject", "")),
             intro=str(stored.get("intro", "")),
+            checked=bool(stored.get("checked", False)),
         )
 
     def written(self) -> dict[str, Any]:
@@ -40,6 +42,7 @@ class Edits:
             "titles": {str(number): title for number, title in self.titles.items()},
             "subject": self.subject,
             "intro": self.intro,
+            "checked": self.checked,
         }
 
     @property

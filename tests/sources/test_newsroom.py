@@ -28,7 +28,7 @@ def source(tmp_path: Path) -> Make:
         with sqlite3.connect(tmp_path / "news.db") as connection:
             connection.executescript(script)
         connection.close()
-        settings = ArticleDatabase(url=SecretStr(url), **more)  # type: ignore[arg-type]
+        settings = ArticleDatabase(url=SecretStr(url), **more)
         return DatabaseSource(settings, url, ZONE, now=lambda: NOW)
 
     return make
