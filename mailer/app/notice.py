@@ -67,7 +67,7 @@ def values(app: App, issue: Issue) -> dict[str, object]:
         "approved": issue.approved,
         "send_at": f"{day}{locale.comma} {locale.number(f'{local:%H:%M}')}",
         "subject": clean(issue.subject),
-        "preheader": "",
+        "preheader": view.preheader(issue, newsletter, locale),
         "stories": [
             {"title": clean(story.title), "section": clean(story.section), "url": web_address(story.url)}
             for story in issue.stories

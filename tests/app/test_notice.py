@@ -2,19 +2,27 @@
 
 import re
 from dataclasses import replace
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
 
 import make
 import pytest
 from make import Clock, only_sqlite
+from relays import Fake, FakeSession
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from mailer import web
+from mailer import web, wiring
 from mailer.app import compose, editor, notice, tick
+from mailer.app.circuit import Circuits
 from mailer.app.context import App, find, get
+from mailer.app.send import Sender
 from mailer.errors import BadToken
-from mailer.model import IssueState
+from mailer.mail import checks
+from mailer.model import IssueState, Outcome
 from mailer.settings import Editors, Schedule
+from mailer.store.database import Store
 from mailer.store.schema import deliveries
 from mailer.tokens import Purpose
 from mailer.tokens import make as make_token
@@ -42,6 +50,51 @@ def test_editors_are_told_once(app: App, clock: Clock) -> None:
     clock.turn(hours=2)
     tick.tick(app)
     assert len(owed(app)) == 2
+
+
+class Kept(Fake):
+    """A relay that keeps the mails themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mails: list[EmailMessage] = []
+
+    async def connect(self) -> "KeptSession":
+        await super().connect()
+        return KeptSession(self)
+
+
+class KeptSession(FakeSession):
+    async def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
+        assert isinstance(self.relay, Kept)
+        self.relay.mails.append(message_from_bytes(message, policy=policy.default))
+        return await super().send(sender, recipient, message)
+
+
+@pytest.mark.parametrize(("code", "word"), [("fa", "نگه داشتن"), ("en", "Approve or hold"), ("ar", "الإيقاف")])
+async def test_the_notice_goes_out_in_the_newsletters_language(
+    store: Store, tmp_path: Path, clock: Clock, code: str, word: str
+) -> None:
+    relay = Kept()
+    app = make.app(store, tmp_path, clock, relays=[relay])
+    newsletter = app.settings.newsletter.model_copy(update={"locale": code})
+    update = {"editors": Editors(notify=("dabir@iran.example",)), "newsletter": newsletter}
+    settings = app.settings.model_copy(update=update)
+    app = replace(app, settings=settings, renderer=wiring.renderer(settings))
+    make.week_of_articles(store, clock())
+    make.keep(store, make.article(90, title="\x02greeting\x03 <b>خبر</b> {brand}", views=10**6))
+    issue = compose.draft(app)
+    notice.tell(app, issue)
+    await Sender(app, Circuits()).run()
+    assert [to for to, _ in relay.taken] == ["dabir@iran.example"]
+    text, html = (part.get_content() for part in relay.mails[0].walk() if not part.is_multipart())
+    assert word in text
+    assert word in html
+    assert f'<html lang="{code}"' in html
+    assert notice.link(app, issue) in text
+    assert "<b>" not in html
+    lines = text.replace("\r\n", "\n")
+    assert checks.mail(html, lines, raw=html, locale=app.renderer.locale, own_words=False) == []
 
 
 def test_the_notice_tells_what_is_in_the_draft(app: App) -> None:
