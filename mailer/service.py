@@ -20,6 +20,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from starlette.types import ASGIApp
 
 from mailer import web
+from mailer.app.collect import keep_collecting
 from mailer.app.context import App
 from mailer.app.deliver import keep_sending
 from mailer.app.tick import tick
@@ -28,7 +29,7 @@ from mailer.settings import Web
 from mailer.signals import stop_on_signals
 
 log = logging.getLogger(__name__)
-PARTS = ("scheduler", "sender", "web")
+PARTS = ("scheduler", "collector", "sender", "web")
 TICK_S = 30
 
 
@@ -51,6 +52,8 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
         )
         scheduler.start()
         pulse.expected = True
+    if "collector" in parts:
+        tasks.append(asyncio.create_task(keep_collecting(app, stop), name="collector"))
     if "sender" in parts:
         tasks.append(asyncio.create_task(keep_sending(app, stop), name="sender"))
     if "web" in parts:

@@ -13,7 +13,8 @@ from mailer import lifecycle, week
 from mailer.app import illustrate
 from mailer.app.alert import alert
 from mailer.app.context import App, find, get, step
-from mailer.digest import build, window
+from mailer.digest import build, growth, window
+from mailer.digest.edits import Edits
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.lifecycle import IssueEvent
 from mailer.mail import size, view
@@ -22,6 +23,8 @@ from mailer.model import ChosenStory, DeliveryKind, DeliveryState, Digest, Issue
 from mailer.store import articles, deliveries, issues
 
 REDRAFT = timedelta(hours=1)  # until T the stories are chosen anew so often
+_LEARNT_FROM = timedelta(days=42)  # how far back snapshots of views teach how fast articles are read
+_UNFIT = 50  # so many of the most read may be paid for or for members
 TOO_FEW = "too few stories"
 APPROVAL = "approval is required"
 OURS = (TOO_FEW, APPROVAL)  # reasons for holding that may pass by themselves
@@ -75,8 +78,10 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None) -> Issue:
     now = as_of or app.now()
 
     def work(tx: Connection) -> None:
-        digest = _digest(app, tx, issue, now)
-        stories = tuple(_chosen(number, story) for number, story in enumerate(digest.stories, 1))
+        current = issues.get(tx, issue.id) or issue  # an editor may have been at work since
+        edits = Edits.read(current.edits)
+        digest = _digest(app, tx, issue, now, edits)
+        stories = edits.applied([_chosen(number, story) for number, story in enumerate(digest.stories, 1)])
         why = _hold_reason(app, issue, stories)
         if issue.state is IssueState.HELD and not issue.reason.startswith(OURS):
             why = issue.reason  # a person held it: only a person lets it go
@@ -89,7 +94,8 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None) -> Issue:
             stories=stories,
             rejected=[_turned(turned.story, turned.reason) for turned in digest.rejected],
             notes=list(digest.notes),
-            subject=view.subject(stories, app.renderer.locale),
+            subject=edits.subject or view.subject(stories, app.renderer.locale),
+            intro=edits.intro,
             window_start=digest.window.start,
             window_end=digest.window.end,
             reason=why,
@@ -116,7 +122,7 @@ def _hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> st
     return ""
 
 
-def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
+def _digest(app: App, tx: Connection, issue: Issue, now: datetime, edits: Edits) -> Digest:
     previous_end = issues.previous_end(tx, issue.day)
     span = window.window(end=min(now, issue.send_at), previous_end=previous_end)
     return build.build(
@@ -125,7 +131,12 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
         app.settings.digest,
         app.settings.newsletter.sections,
         used=articles.used(tx, besides=issue.id),
+        led=articles.used(tx, besides=issue.id, leads_only=True),
+        zone=app.zone,
+        growth=growth.learn(articles.histories(tx, since=span.start - _LEARNT_FROM)),
         allow_late=previous_end is not None,  # before the first issue nobody has missed anything
+        kept=edits.kept,
+        dropped=edits.dropped,
     )
 
 
@@ -146,6 +157,7 @@ def _chosen(position: int, story: Story) -> ChosenStory:
         score=story.score,
         parts=dict(story.parts),
         pinned=story.pinned,
+        update=story.update,
     )
 
 
@@ -161,8 +173,7 @@ def _turned(story: Story, reason: str) -> dict[str, object]:
 def render(app: App, tx: Connection, issue: Issue) -> Rendered:
     """The issue's mail with its merge slots, trimmed to the size that mail programs show whole."""
     wanted = app.settings.digest.most_read
-    shown = {article for story in issue.stories for article in (story.article_id, *(each[0] for each in story.also))}
-    most_read = articles.most_read(tx, issue.window, shown, wanted) if issue.window and wanted else []
+    most_read = _most_read(app, tx, issue, wanted) if wanted else []
 
     def mail(stories: tuple[ChosenStory, ...]) -> Rendered:
         values = view.issue_view(
@@ -175,6 +186,16 @@ def render(app: App, tx: Connection, issue: Issue) -> Rendered:
         return app.renderer.mail(DeliveryKind.ISSUE, values)
 
     return size.fitted(issue.stories, mail)
+
+
+def _most_read(app: App, tx: Connection, issue: Issue, wanted: int) -> list[tuple[str, str]]:
+    """Address and title of what readers opened most, but for what the issue tells, what an editor took out of it and
+    what may stand in none."""
+    told = {article for story in issue.stories for article in (story.article_id, *(each[0] for each in story.also))}
+    left_out = {*told, *Edits.read(issue.edits).dropped}
+    found = articles.most_read(tx, issue.window, left_out, wanted + _UNFIT) if issue.window else []
+    fit = [article for article in found if build.fit(article, app.settings.digest)]
+    return [(article.url, article.title) for article in fit[:wanted]]
 
 
 def content(app: App, issue: Issue) -> Rendered:

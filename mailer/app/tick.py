@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from mailer import week
-from mailer.app import compose, deliver, edit
+from mailer.app import compose, deliver, edit, notice, window
 from mailer.app.alert import alert
 from mailer.app.context import App, get
 from mailer.errors import OutsideError, WrongState
@@ -18,6 +18,7 @@ from mailer.model import Issue, IssueState, Slot
 from mailer.store import issues
 
 log = logging.getLogger(__name__)
+LOOK = timedelta(minutes=15)  # before T the stories' pages are looked at
 GRACE = timedelta(minutes=10)  # for an issue whose time was moved to the very end of max_late
 _MISSED_WEEKS = 60  # slots that nobody was there to plan, in one tick
 
@@ -88,6 +89,9 @@ def _advance(app: App, issue: Issue, now: datetime) -> None:
         return
     if _to_be_chosen(issue, now):
         issue = compose.choose(app, issue)
+        notice.tell(app, issue)
+    if now >= issue.send_at - LOOK and issue.state in (IssueState.DRAFT, IssueState.HELD):
+        issue = window.check_links(app, issue)
     if now < issue.send_at:
         return
     if not issue.stories:

@@ -1,10 +1,12 @@
 """`mailer articles …`: what the newsroom published."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from mailer.app import collect
+from mailer.cli import marks
 from mailer.cli.door import instant, json_option, local, opened, show, stamp, table
 from mailer.errors import UnreadableInput
 from mailer.model import Article
@@ -13,7 +15,30 @@ from mailer.sources import identity, read
 
 @click.group()
 def articles() -> None:
-    """Import, list, show."""
+    """Import, list, show, pin and ban."""
+
+
+@articles.command("collect")
+@json_option
+@click.pass_obj
+def collect_(path: Path, as_json: bool) -> int:
+    """Ask every feed, site and database of [articles] now, whether or not it is due.
+
+    One that fails spoils no other: exit code 5 when some failed, 4 when all did.
+    """
+    with opened(path) as app:
+        asked = collect.collect(app)
+    if as_json:
+        show([asdict(each) for each in asked])
+    for each in asked if not as_json else ():
+        done = f"{each.added} added, {each.updated} updated, {each.unchanged} unchanged"
+        click.echo(f"{each.source}: {each.problem or done}")
+        for note in each.notes:
+            click.echo(note, err=True)
+    if not asked and not as_json:
+        click.echo("No sources are configured: see [[articles.feeds]] and [articles.database].")
+    failed = sum(bool(each.problem) for each in asked)
+    return 0 if not failed else 4 if failed == len(asked) else 5
 
 
 @articles.command("import")
@@ -123,3 +148,6 @@ def show_(path: Path, number: int, as_json: bool) -> None:
         told = (("views", article.views), ("comments", article.comments), ("shares", article.shares))
         click.echo(" · ".join(f"{word} {'unknown' if count is None else count}" for word, count in told))
         click.echo(f"\n{article.lead}\n\n{article.body}")
+
+
+marks.add_to(articles)

@@ -7,7 +7,7 @@ import click
 
 from mailer.app import compose, deliver, edit, probe
 from mailer.app.context import App, find
-from mailer.cli import progress
+from mailer.cli import progress, window
 from mailer.cli.door import instant, json_option, local, opened, show, slot_argument, stamp, table
 from mailer.errors import RelayDown, WrongState
 from mailer.lifecycle import FINAL
@@ -205,6 +205,14 @@ def status(path: Path, slot: str | None, failed: bool, as_json: bool) -> None:
         for each in failures:
             words = (each["email"], each["state"], each["reason"], each["reply"])
             click.echo("  " + " · ".join(str(word) for word in words if word))
+
+
+# --- the editor's window ---------------------------------------------------------------------------------------------
+def _edited(app: App, found: Issue, as_json: bool) -> None:
+    show(_issue(found)) if as_json else _print_issue(app, found)
+
+
+window.add_to(issue, _edited)
 
 
 # --- acting ----------------------------------------------------------------------------------------------------------

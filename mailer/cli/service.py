@@ -12,7 +12,7 @@ from mailer.errors import OutsideError, UsageError
 
 
 @click.command()
-@click.option("--only", default="", help="Only these parts, with commas: scheduler, sender, web.")
+@click.option("--only", default="", help="Only these parts, with commas: scheduler, collector, sender, web.")
 @click.pass_obj
 def run(path: Path, only: str) -> None:
     """Run the service until SIGTERM: the clock that drafts and sends, the sender, the pages."""

@@ -13,7 +13,7 @@ from mailer.mail.calendar import long_date
 from mailer.mail.links import picture, web_address
 from mailer.mail.locales import FA, Locale
 from mailer.mail.text import clean, first_words, shorten
-from mailer.model import ChosenStory, Issue
+from mailer.model import ChosenStory, Issue, IssueState
 from mailer.settings import Newsletter
 
 REST = "دیگر خبرها"  # the section of what has no section of its own
@@ -80,6 +80,12 @@ def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
     return shorten(bidi.subject(title, locale), SUBJECT_LETTERS)
 
 
+def standing(state: IssueState, locale: Locale = FA) -> str:
+    """How an issue stands, in words for its editors."""
+    words = {IssueState.DRAFT: locale.say("پیش‌نویس آماده است"), IssueState.HELD: locale.say("نگه داشته شده است")}
+    return words.get(state, str(state))
+
+
 def page_view(newsletter: Newsletter) -> dict[str, object]:
     """The values that every page and mail of a newsletter needs: brand, title, site_url and postal_address (may be
     empty)."""
@@ -135,7 +141,10 @@ def _in_order(issue: Issue) -> list[ChosenStory]:
 
 
 def _story(story: ChosenStory, words: int, locale: Locale, card: bool = False) -> StoryView:
-    title = shorten(clean(story.title), TITLE_LETTERS)
+    title = clean(story.title)
+    if story.update:  # an earlier issue told it; it moved on
+        title = locale.say("به‌روزرسانی: {title}", title=title)
+    title = shorten(title, TITLE_LETTERS)
     also = [AlsoView(url=web_address(url), title=shorten(clean(other), 90)) for _, url, other in story.also]
     return StoryView(
         url=web_address(story.url),

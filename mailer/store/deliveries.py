@@ -126,6 +126,11 @@ def owe(
     return int(tx.execute(insert(deliveries).values(values).returning(deliveries.c.id)).scalar_one())
 
 
+def owed(tx: Connection, key: str) -> bool:
+    """Whether the mail of that key was owed already, whatever became of it."""
+    return tx.execute(select(deliveries.c.id).where(deliveries.c.key == key)).first() is not None
+
+
 # --- claiming --------------------------------------------------------------------------------------------------------
 def _free(now: datetime, lease: timedelta) -> ColumnElement[bool]:
     # A lease that ends too far in the future was taken before the clock stepped back: it is no lease.

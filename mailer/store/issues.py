@@ -4,7 +4,7 @@ Any process may take any step: a move is one UPDATE that names the states it may
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
@@ -56,6 +56,7 @@ def _issue(row: Row[Any]) -> Issue:
         started_at=row.started_at,
         finished_at=row.finished_at,
         recipients=row.recipients,
+        edits=row.edits,
     )
 
 
@@ -103,6 +104,21 @@ def choose(
 ) -> bool:
     """Writes a choice of stories, if the issue is still in one of the states `from_`."""
     return move(tx, issue_id, from_, to, stories=[_stored(story) for story in stories], **values)
+
+
+def edit(
+    tx: Connection,
+    issue_id: int,
+    change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    states: Iterable[IssueState],
+) -> bool:
+    """Replaces what an editor changed by `change` of what it was; False: the issue is not in one of `states`."""
+    query = select(issues.c.edits).where(issues.c.id == issue_id, issues.c.state.in_(tuple(states)))
+    row = tx.execute(query.with_for_update() if tx.dialect.name != "sqlite" else query).first()
+    if row is None:
+        return False
+    tx.execute(update(issues).where(issues.c.id == issue_id).values(edits=dict(change(row.edits))))
+    return True
 
 
 def previous_end(tx: Connection, day: date) -> datetime | None:

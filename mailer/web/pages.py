@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import ASGIApp
 
-from mailer.app import archive, unsubscribe
+from mailer.app import archive, editor, unsubscribe
 from mailer.app.context import App
 from mailer.errors import MailerError
 from mailer.mail import view
@@ -70,6 +70,7 @@ def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> 
             for method, handler in (("GET", pages.ask), ("POST", pages.leave))
         ),
         Route("/unsubscribe/undo/{token}", pages.undo, methods=["POST"]),
+        Route("/editor/{token}", pages.editor, methods=["GET", "POST"]),
         Route("/archive", pages.archive),
         Route("/archive/{slot}", pages.issue),
         Route("/static/page.css", pages.stylesheet),
@@ -121,6 +122,15 @@ class Pages:
         done = await asyncio.to_thread(unsubscribe.undo, self.app, request.path_params["token"])
         return self._page("returned") if done else self._page("not-found", status=404)
 
+    # --- editors
+    async def editor(self, request: Request) -> Response:
+        """GET and HEAD: the draft and its buttons. POST: one of them."""
+        token, action = request.path_params["token"], ""
+        if request.method == "POST":
+            fields = await _fields(request)
+            action = fields.get("action", "")
+        return self._page("editor", await asyncio.to_thread(editor.act, self.app, token, action))
+
     # --- what anybody may see
     async def archive(self, request: Request) -> Response:
         return self._page("archive", {"issues": await asyncio.to_thread(archive.listing, self.app)})
@@ -161,16 +171,21 @@ class Pages:
         return self._page("error", status=500)
 
 
-async def _method(request: Request) -> Method | None:
-    """By which way a POST asks to leave; None: it does not ask."""
+async def _fields(request: Request) -> dict[str, str]:
+    """The fields of a POST, case-folded; none when it is too big or no form."""
     declared = request.headers.get("content-length", "0")
     if not declared.isdigit() or int(declared) > _LARGEST_BODY:
-        return None
+        return {}
     try:
         form = await request.form(max_files=1, max_fields=20, max_part_size=_LARGEST_BODY)
-    except Exception:  # multipart that is none: whatever was meant, it was not to leave
-        return None
-    fields = {str(name).casefold(): str(value).strip().casefold() for name, value in form.items()}
+    except Exception:  # multipart that is none: whatever was meant, it was nothing that we do
+        return {}
+    return {str(name).casefold(): str(value).strip().casefold() for name, value in form.items()}
+
+
+async def _method(request: Request) -> Method | None:
+    """By which way a POST asks to leave; None: it does not ask."""
+    fields = await _fields(request)
     if fields.get("list-unsubscribe") == "one-click":
         return Method.ONE_CLICK
     return Method.PAGE if "leave" in fields else None
