@@ -28,6 +28,16 @@ _UNFIT = 50  # so many of the most read may be paid for or for members
 TOO_FEW = "too few stories"
 APPROVAL = "approval is required"
 OURS = (TOO_FEW, APPROVAL)  # reasons for holding that may pass by themselves
+_AFRESH = {  # what an issue that is opened again forgets
+    "reason": "",
+    "approved": False,
+    "released": False,
+    "number": None,
+    "recipients": 0,
+    "frozen_at": None,
+    "started_at": None,
+    "finished_at": None,
+}
 
 
 def draft(app: App, slot: str | None = None, as_of: datetime | None = None) -> Issue:
@@ -36,7 +46,7 @@ def draft(app: App, slot: str | None = None, as_of: datetime | None = None) -> I
     `as_of`: as if this were the time. The issue is a draft then, or held with the reason.
     """
     issue = _open(app, slot, as_of or app.now())
-    return choose(app, issue, as_of)
+    return choose(app, issue, as_of, by_hand=True)
 
 
 def _open(app: App, key: str | None, now: datetime) -> Issue:
@@ -68,18 +78,26 @@ def plan(app: App, slot: Slot, now: datetime) -> bool:
     schedule = app.settings.schedule
     send_at = max(slot.at, min(now + schedule.min_window, slot.at + schedule.max_late))
     on_time = now <= slot.at - min(schedule.draft_before, schedule.min_window)
-    return app.store.write(lambda tx: issues.plan(tx, slot, slot.at if on_time else send_at, now))
+    # Planned now, whatever `now` a draft «as of» some other time has: see `tick`.
+    return app.store.write(lambda tx: issues.plan(tx, slot, slot.at if on_time else send_at, app.now()))
 
 
-def choose(app: App, issue: Issue, as_of: datetime | None = None) -> Issue:
-    """Chooses the stories of an issue that is planned, a draft or held; the result is a draft, or held."""
-    if issue.state not in (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD):
-        raise WrongState(f"The issue {issue.slot} is {issue.state}: its stories can no longer be chosen.")
-    now = as_of or app.now()
+def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bool = False) -> Issue:
+    """Chooses the stories of an issue that is planned, a draft or held; the result is a draft, or held.
 
-    def work(tx: Connection) -> None:
-        current = issues.get(tx, issue.id) or issue  # an editor may have been at work since
-        edits = Edits.read(current.edits)
+    What an editor approved is chosen anew only `by_hand`, and then it has to be approved anew.
+    """
+    now, known = as_of or app.now(), issue
+
+    def work(tx: Connection) -> IssueState:
+        # What was read before this transaction may be history: a person may have held it, or approved it.
+        issue = issues.get(tx, known.id) or known
+        if issue.state not in (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD):
+            raise WrongState(f"The issue {issue.slot} is {issue.state}: its stories can no longer be chosen.")
+        if issue.approved and not by_hand:
+            return issue.state
+        issue = replace(issue, approved=False)
+        edits = Edits.read(issue.edits)
         digest = _digest(app, tx, issue, now, edits)
         stories = edits.applied([_chosen(number, story) for number, story in enumerate(digest.stories, 1)])
         why = _hold_reason(app, issue, stories)
@@ -99,16 +117,18 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None) -> Issue:
             window_start=digest.window.start,
             window_end=digest.window.end,
             reason=why,
+            approved=False,
             drafted_at=app.now(),
         )
         if done:
             others = [number for story in stories for number, _, _ in story.also]
             articles.reserve(tx, issue.id, [story.article_id for story in stories], others)
+        return issue.state
 
-    app.store.write(work)
+    before = app.store.write(work)
     chosen = get(app, issue.id)
     illustrate.prepare(app, chosen.stories)
-    if chosen.state is IssueState.HELD and issue.state is not IssueState.HELD:
+    if chosen.state is IssueState.HELD and before is not IssueState.HELD:
         alert(app, f"The issue {issue.slot} is held: {chosen.reason}", "See `mailer issue explain`.")
     return chosen
 
@@ -117,9 +137,12 @@ def _hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> st
     least = app.settings.digest.min_stories
     if not stories or (len(stories) < least and not issue.released):
         return f"{TOO_FEW}: {len(stories)} of at least {least}"
-    if app.settings.schedule.approval == "required" and not issue.approved:
-        return APPROVAL
-    return ""
+    return APPROVAL if unapproved(app, issue) else ""
+
+
+def unapproved(app: App, issue: Issue) -> bool:
+    """Whether an editor's yes is required and missing."""
+    return app.settings.schedule.approval == "required" and not issue.approved
 
 
 def _digest(app: App, tx: Connection, issue: Issue, now: datetime, edits: Edits) -> Digest:
@@ -214,7 +237,8 @@ def content(app: App, issue: Issue) -> Rendered:
 def freeze(app: App, issue: Issue) -> Issue:
     """T: the content becomes final, gets its number and is compiled. No edits after this.
 
-    WrongState: it is not a draft. A second process that comes at the same time changes nothing.
+    WrongState: it is not a draft, or approval is required and missing. A second process that comes at the same
+    time changes nothing.
     """
     if not issue.stories:
         raise NotEnoughStories(
@@ -223,6 +247,9 @@ def freeze(app: App, issue: Issue) -> Issue:
 
     def work(tx: Connection) -> bool:
         now = app.now()
+        current = issues.get(tx, issue.id)
+        if current and current.state is IssueState.DRAFT and unapproved(app, current):
+            raise WrongState(f"The issue {issue.slot} waits for approval.", "Use `mailer issue approve`.")
         number = issues.next_number(tx)
         if not step(tx, issue.id, IssueEvent.FREEZE, number=number, frozen_at=now):
             return False
@@ -263,9 +290,7 @@ def reopen(app: App, issue: Issue) -> None:
             return False
         deliveries.withdraw(tx, issue.id)
         issues.drop_variants(tx, issue.id)
-        return step(
-            tx, issue.id, IssueEvent.REOPEN, reason="", approved=False, released=False, number=None, frozen_at=None
-        )
+        return step(tx, issue.id, IssueEvent.REOPEN, **_AFRESH)
 
     if not app.store.write(work):
         raise WrongState(f"The issue {issue.slot} was cancelled after it had gone out to readers; it stays cancelled.")

@@ -32,23 +32,31 @@ Progress = Callable[[IssueStatus], None]
 def start(app: App, issue: Issue) -> Issue:
     """frozen → sending: whoever is to get the issue is written down, in one go. A second process changes nothing.
 
-    What is left of an older issue expires: two issues are never on their way at once.
+    What is left of an older issue expires, and an older one that is frozen and has not begun never will.
     """
 
-    def work(tx: Connection) -> None:
+    def work(tx: Connection) -> list[str]:
         now = app.now()
         variant = issues.full_variant(tx, issue.id)
         if variant is None or not step(tx, issue.id, IssueEvent.START, started_at=now):
-            return
+            return []
         count = deliveries.freeze_recipients(tx, issue.id, issue.slot, issue.day, variant.id, now)
         issues.set_recipients(tx, issue.id, count)
-        older = (IssueState.SENDING, IssueState.PAUSED)
-        for other in issues.listing(tx, states=older):
-            if other.id != issue.id and other.day < issue.day:
-                deliveries.end_waiting(tx, other.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
-                deliveries.end_batches(tx, other.id)
+        cancelled = []
+        for other in issues.listing(tx, states=(IssueState.FROZEN, IssueState.SENDING, IssueState.PAUSED)):
+            if other.day >= issue.day:
+                continue
+            if other.state is IssueState.FROZEN:
+                reason = f"superseded: the issue {issue.slot} began before it"
+                if step(tx, other.id, IssueEvent.CANCEL, reason=reason, finished_at=now, number=None):
+                    cancelled.append(other.slot)
+                continue
+            deliveries.end_waiting(tx, other.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
+            deliveries.end_batches(tx, other.id)
+        return cancelled
 
-    app.store.write(work, snapshot=True)
+    for slot in app.store.write(work, snapshot=True):
+        alert(app, f"The issue {slot} was cancelled: the issue {issue.slot} began before it.", "Nobody was mailed.")
     return get(app, issue.id)
 
 

@@ -3,6 +3,7 @@
 Whoever left is suppressed: neither the last look before a mail nor an import brings them back.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -41,15 +42,15 @@ def leave(app: App, token: str, method: Method, *, agent: str = "", network: str
     """
     claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
 
-    def work(tx: Connection) -> Subscriber | None:
+    def work(tx: Connection) -> Left:
         found = subscribers.get(tx, claim.subscriber_id)
-        if found is not None:
-            _end(app, tx, found, claim, method, agent, network)
-        return subscribers.get(tx, claim.subscriber_id)
+        if found is None:
+            return Left("", "")
+        # Only what this very call did can be undone: not what an admin, or an earlier click, has done.
+        left = _end(app, tx, found, claim, method, agent, network)
+        return Left(_masked(found), _undo_token(app, tx, claim) if left and found.address else "")
 
-    found = app.store.write(work)
-    can_undo = found is not None and found.status is SubscriberStatus.UNSUBSCRIBED
-    return Left(_masked(found), _undo_token(app, claim) if can_undo else "")
+    return app.store.write(work)
 
 
 def _end(
@@ -75,23 +76,40 @@ def _end(
     return True
 
 
-def _undo_token(app: App, claim: Claim) -> str:
-    until = int((app.now() + UNDO_FOR).timestamp())
-    return tokens.make(app.keys, Purpose.UNDO, claim.subscriber_id, claim.issue_id, until)
+def _undo_token(app: App, tx: Connection, claim: Claim) -> str:
+    """For the leaving that was just recorded. Its stamp says which of the reader's events that is, counted from 1."""
+    number = len(subscribers.history(tx, claim.subscriber_id))
+    return tokens.make(app.keys, Purpose.UNDO, claim.subscriber_id, claim.issue_id, number)
+
+
+def _undone(found: Subscriber, past: Sequence[Event], number: int) -> bool:
+    """Whether the leaving was taken back already, and nothing happened since."""
+    back = len(past) == number + 1 and past[-1].kind is EventKind.RETURNED
+    return back and found.status is SubscriberStatus.ACTIVE
+
+
+def _may_undo(app: App, past: Sequence[Event], number: int) -> bool:
+    """Whether the event with this number is a leaving by a link, the last thing that happened, and not long ago."""
+    if not past or len(past) != number:
+        return False
+    last = past[-1]
+    by_link = last.kind is EventKind.UNSUBSCRIBED and last.method in (Method.ONE_CLICK, Method.PAGE)
+    return by_link and app.now() <= last.at + UNDO_FOR
 
 
 def undo(app: App, token: str) -> bool:
     """Takes the leaving back, within the hour and only if nothing happened since. False: too late, or done already."""
     claim = tokens.read(app.keys, Purpose.UNDO, token)
-    if app.now().timestamp() > claim.stamp:
-        return False
 
     def work(tx: Connection) -> bool:
         found = subscribers.get(tx, claim.subscriber_id)
         if found is None or not found.address:
             return False
-        if found.status is SubscriberStatus.ACTIVE:
+        past = subscribers.history(tx, found.id)
+        if _undone(found, past, claim.stamp):
             return True
+        if not _may_undo(app, past, claim.stamp):
+            return False
         hash_ = subscribers.hash_of(tx, found.id)
         barred = subscribers.suppressed(tx, hash_) if hash_ else None
         if barred and barred[0] is not EventKind.UNSUBSCRIBED:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from mailer.model import Article, Dating, FoundArticle, IssueState, Window
+from mailer.model import Article, Dating, DeliveryKind, FoundArticle, IssueState, Window
 from mailer.store.schema import articles, deliveries, issue_articles, issues, view_snapshots
 
 MEMORY = timedelta(days=28)  # four issues: what they told is recognised when it comes again
@@ -170,7 +170,10 @@ def used(tx: Connection, *, besides: int, leads_only: bool = False) -> frozenset
     """Articles that another issue than `besides` has sent or has reserved. An issue that ended and that nobody got
     gives its articles back. `leads_only`: those that an issue began with."""
     accepted = (
-        select(deliveries.c.id).where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted").exists()
+        select(deliveries.c.id)
+        .where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted")
+        .where(deliveries.c.kind == DeliveryKind.ISSUE)  # a test mail reaches no reader
+        .exists()
     )
     ended = issues.c.state.in_((IssueState.CANCELLED, IssueState.SKIPPED, IssueState.SENT, IssueState.PARTIAL))
     query = (

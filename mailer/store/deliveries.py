@@ -139,11 +139,13 @@ def _free(now: datetime, lease: timedelta) -> ColumnElement[bool]:
 
 def _sendable() -> ColumnElement[bool]:
     running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.SENDING)
-    # A mail of a cancelled issue may still be on its way; if its sender died, somebody must write down that nobody
-    # knows.
-    cancelled = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.CANCELLED)
+    # A mail of a cancelled or paused issue may still be on its way; if its sender died, somebody must write down that
+    # nobody knows. `intend` lets nothing of such an issue go.
+    halted = exists().where(
+        issues.c.id == batches.c.issue_id, issues.c.state.in_((IssueState.CANCELLED, IssueState.PAUSED))
+    )
     half_sent = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state == DeliveryState.SENDING)
-    return or_(batches.c.issue_id.is_(None), running, and_(cancelled, half_sent))
+    return or_(batches.c.issue_id.is_(None), running, and_(halted, half_sent))
 
 
 def claim(tx: Connection, worker: str, now: datetime, lease: timedelta, issue_id: int | None = None) -> Batch | None:
@@ -330,7 +332,20 @@ def _owed(issue_id: int) -> ColumnElement[bool]:
 def end_waiting(tx: Connection, issue_id: int, state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
     """Ends what is queued or deferred of an issue. What is on its way gets its outcome all the same, and what waits to
     be sent once more, because nobody knows whether it arrived, stays unknown: it must not count as never sent."""
-    statement = update(deliveries).where(_owed(issue_id), deliveries.c.state.in_(WAITING))
+    return _end(tx, _owed(issue_id), state, reason, now)
+
+
+def drop(tx: Connection, ids: Iterable[int], now: datetime) -> None:
+    """Ends what is queued or deferred of these deliveries, and their batches: they are not to go out later."""
+    these = deliveries.c.id.in_(list(ids))
+    _end(tx, these, DeliveryState.SKIPPED, Skip.CANCELLED, now)
+    own = batches.c.id.in_(select(deliveries.c.batch_id).where(these))
+    left = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state.in_(OPEN))
+    tx.execute(update(batches).where(own, ~batches.c.done, ~left).values(done=True))
+
+
+def _end(tx: Connection, which: ColumnElement[bool], state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
+    statement = update(deliveries).where(which, deliveries.c.state.in_(WAITING))
     uncertain = statement.where(deliveries.c.unknowns > 0)
     unknown = tx.execute(uncertain.values(state=DeliveryState.UNKNOWN, due_at=None, finished_at=now)).rowcount
     return unknown + tx.execute(statement.values(state=state, reason=reason, due_at=None, finished_at=now)).rowcount

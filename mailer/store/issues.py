@@ -16,6 +16,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Slot, Variant, Window
 from mailer.store.schema import deliveries, issues, variants
 
+_STARTED = (IssueState.SENDING, IssueState.PAUSED, IssueState.SENT, IssueState.PARTIAL)
+
 
 def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
     """Makes the row of a slot; False: it is there already. This statement is why there is one issue a week."""
@@ -124,7 +126,10 @@ def edit(
 def previous_end(tx: Connection, day: date) -> datetime | None:
     """The cut-off of the last issue before `day` of which somebody got a mail."""
     accepted = (
-        select(deliveries.c.id).where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted").exists()
+        select(deliveries.c.id)
+        .where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted")
+        .where(deliveries.c.kind == DeliveryKind.ISSUE)  # a test mail reaches no reader
+        .exists()
     )
     query = (
         select(issues.c.window_end)
@@ -135,12 +140,29 @@ def previous_end(tx: Connection, day: date) -> datetime | None:
     return tx.execute(query).scalar()
 
 
+def superseded(tx: Connection, issue: Issue) -> bool:
+    """Whether an issue of a later slot began after this one did. An older issue may be sent after a newer one."""
+    newer = select(issues.c.id).where(issues.c.day > issue.day, issues.c.started_at >= issue.started_at)
+    return tx.execute(newer.where(issues.c.state.in_(_STARTED)).limit(1)).first() is not None
+
+
+def began(tx: Connection) -> datetime | None:
+    """When the first of all issues was planned: before that there was no newsletter."""
+    return tx.execute(select(func.min(issues.c.planned_at, type_=issues.c.planned_at.type))).scalar()
+
+
 def set_recipients(tx: Connection, issue_id: int, count: int) -> None:
     tx.execute(update(issues).where(issues.c.id == issue_id).values(recipients=count))
 
 
 def next_number(tx: Connection) -> int:
+    """The number of the issue that is frozen next. One that was cancelled before anybody got it has none."""
     return int(tx.execute(select(func.coalesce(func.max(issues.c.number), 0) + 1)).scalar_one())
+
+
+def give_number_back(tx: Connection, issue_id: int) -> None:
+    """Only of an issue that nobody got: readers count the others."""
+    tx.execute(update(issues).where(issues.c.id == issue_id).values(number=None))
 
 
 # --- variants --------------------------------------------------------------------------------------------------------

@@ -182,6 +182,31 @@ def test_the_undo_of_one_is_no_key_for_anything_else(app: App, client: TestClien
     assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
 
 
+def test_an_old_undo_does_not_bring_back_whom_an_admin_took_off(app: App, client: TestClient, who: int) -> None:
+    undo = undo_of(client.post(link(app, who), data=ONE_CLICK).text)
+    assert client.post(f"/unsubscribe/undo/{undo}").status_code == 200
+    unsubscribe.by_admin(app, EMAIL)
+    assert client.post(f"/unsubscribe/undo/{undo}").status_code == 404
+    assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
+
+
+def test_a_click_after_an_admin_took_somebody_off_has_no_undo(app: App, client: TestClient, who: int) -> None:
+    unsubscribe.by_admin(app, EMAIL)
+    assert undo_of(client.post(link(app, who), data=ONE_CLICK).text) == ""
+    assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
+
+
+def test_each_undo_is_for_one_leaving(app: App, client: TestClient, who: int) -> None:
+    first, second = (undo_of(client.post(link(app, who), data=ONE_CLICK).text) for _ in range(2))
+    assert second == "", "the second click did nothing"
+    assert client.post(f"/unsubscribe/undo/{first}").status_code == 200
+    again = undo_of(client.post(link(app, who), data=ONE_CLICK).text)
+    assert client.post(f"/unsubscribe/undo/{first}").status_code == 404
+    assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
+    assert client.post(f"/unsubscribe/undo/{again}").status_code == 200
+    assert status(app, who) is SubscriberStatus.ACTIVE
+
+
 def test_undo_does_not_lift_another_bar(app: App, client: TestClient, who: int) -> None:
     app.store.write(
         lambda tx: subscribers.suppress(tx, make.hash_of(EMAIL), EventKind.COMPLAINED, at=app.now(), issue_id=None)
