@@ -5,6 +5,7 @@ It decides what is worth telling and says why; whether it is enough for an issue
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import quote, urlsplit
 
 from mailer.digest.group import group
 from mailer.digest.normalise import key
@@ -16,6 +17,9 @@ from mailer.settings import Digest as Rules
 
 OTHER_NEWS = "دیگر خبرها"
 _SHOWN = 10  # rejected stories worth an editor's look
+_LONGEST_LINK = 1500  # letters, encoded; what is longer has no place in a mail
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+_WRITTEN = "/%:@!$&()*+,;=~?-._#[]"  # letters of an address that are not encoded
 _TOLD = "already in an earlier issue"
 
 
@@ -80,9 +84,23 @@ def _barred(article: Article, title_key: str, used: frozenset[int]) -> str:
         return "no address"
     if not article.url.lower().startswith(("http://", "https://")):
         return "its address is not a web page"
+    if not _can_be_linked(article.url):
+        return "no reader can be sent to its address"
     if len(title_key.split()) < 2:
         return "its title is too short"
     return ""
+
+
+def _can_be_linked(url: str) -> bool:
+    """Whether the mail will write this link. What it refuses (a user name, a host that is none, too many letters) would
+    be a story without a link."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    whole = not host.isascii() or ":" in host or bool(_HOST.fullmatch(host))
+    return whole and bool(host) and "@" not in parts.netloc and len(quote(url, safe=_WRITTEN)) <= _LONGEST_LINK
 
 
 def _stories(

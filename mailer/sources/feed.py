@@ -29,6 +29,8 @@ _IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)$", re.IGNORECASE)
 _MEDIA_DESCRIPTION = re.compile(rb"(</?)media:description(?=[\s/>])")
 _ITEM_BEGINS = re.compile(rb"<(?:item|entry)[\s>]")
 _ITEM_ENDS = re.compile(rb"</(?:item|entry)\s*>")
+# feedparser leaves some of them out, and expands others: those that do not begin a line.
+_DOCTYPE, _ENTITY = re.compile(rb"<!DOCTYPE\b", re.IGNORECASE), re.compile(rb"<!ENTITY\b", re.IGNORECASE)
 _LONG_LEAD = 1000  # characters; a longer «description» is the whole article
 
 Entry = Mapping[str, Any]
@@ -38,8 +40,13 @@ def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
     """The items of a feed. A damaged feed gives what can be read and a note.
 
     `name` is the file's, for messages; `source` overrides the host of the feed's link. Raises UnreadableInput when it
-    is no feed, or broken without a single item.
+    is no feed, defines entities, or is broken without a single item.
     """
+    if _defines_entities(content):
+        raise UnreadableInput(
+            f"{name}: this XML defines entities of its own, by which a small file becomes a huge one.",
+            "No feed needs them: ask who makes it for one without <!ENTITY.",
+        )
     # A stream, never text or plain bytes: feedparser would take those for an address to fetch or a file to open.
     stream = io.BytesIO(_MEDIA_DESCRIPTION.sub(rb"\1media:caption", content))
     parsed = feedparser.parse(stream, sanitize_html=False, resolve_relative_uris=False)
@@ -67,6 +74,12 @@ def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
     if damage and not articles:
         return _nothing(name, parsed.version, damage)
     return Found(tuple(articles), tuple(notes))
+
+
+def _defines_entities(content: bytes) -> bool:
+    letters = content.replace(b"\0", b"")  # UTF-16 and UTF-32 are the same letters between zeros
+    begins = _DOCTYPE.search(letters)
+    return bool(begins and _ENTITY.search(letters, begins.end()))
 
 
 def _nothing(name: str, version: str, damage: Exception | None) -> Found:
