@@ -7,6 +7,7 @@ clean-up of markup: a title is text here and passes through `plain`.
 import io
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -29,6 +30,7 @@ _IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)$", re.IGNORECASE)
 _MEDIA_DESCRIPTION = re.compile(rb"(</?)media:description(?=[\s/>])")
 _ITEM_BEGINS = re.compile(rb"<(?:item|entry)[\s>]")
 _ITEM_ENDS = re.compile(rb"</(?:item|entry)\s*>")
+_DECLARED = re.compile(rb"""\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 # feedparser leaves some of them out, and expands others: those that do not begin a line.
 _DOCTYPE, _ENTITY = re.compile(rb"<!DOCTYPE\b", re.IGNORECASE), re.compile(rb"<!ENTITY\b", re.IGNORECASE)
 _LONG_LEAD = 1000  # characters; a longer «description» is the whole article
@@ -78,8 +80,12 @@ def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
 
 def _defines_entities(content: bytes) -> bool:
     letters = content.replace(b"\0", b"")  # UTF-16 and UTF-32 are the same letters between zeros
-    begins = _DOCTYPE.search(letters)
-    return bool(begins and _ENTITY.search(letters, begins.end()))
+    readings = [letters]
+    if declared := _DECLARED.match(content):
+        # In UTF-7 and its like, «<!» may be written with other letters; feedparser believes the declaration.
+        with suppress(LookupError, ValueError):
+            readings.append(content.decode(declared[1].decode("ascii"), errors="replace").encode("utf-8", "replace"))
+    return any((begins := _DOCTYPE.search(each)) and _ENTITY.search(each, begins.end()) for each in readings)
 
 
 def _nothing(name: str, version: str, damage: Exception | None) -> Found:

@@ -177,6 +177,14 @@ def test_entities_of_its_own_are_refused(dtd: str, encoding: str) -> None:
     assert refused.value.fix
 
 
+def test_entities_in_another_spelling_are_refused() -> None:
+    content = b"<?xml version='1.0' encoding='utf-7'?>+ADwAIQ-DOCTYPE x [+ADwAIQ-ENTITY a 'ha'>]>" + rss(
+        "<title>x &a;</title>"
+    )
+    with pytest.raises(UnreadableInput, match="entities of its own"):
+        of(content)
+
+
 def test_an_old_doctype_and_an_item_about_entities_are_no_harm() -> None:
     doctype = b'<!DOCTYPE rss PUBLIC "-//Netscape Communications//DTD RSS 0.91//EN" "http://x.example/rss.dtd">'
     assert len(of(doctype + rss("<title>باران</title>")).articles) == 1
