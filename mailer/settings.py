@@ -127,9 +127,22 @@ def _lanes(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+_SERVER = re.compile(
+    r"postgresql(\+psycopg)?://([^:@/?#]*(:[^@]*)?@)?([^@/?#:\s\[\]]*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
+    r"(/[^@?]*)?(\?[^@]*)?"
+)
+
+
 def _database_url(value: str) -> str:
     if not re.fullmatch(r"(sqlite:///|postgresql(\+psycopg)?://)\S.*", value):
         raise ValueError("should be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    if value.startswith("postgresql"):
+        # SQLAlchemy takes what stands between two @ for the host, and then shows a part of the password in every error.
+        found = _SERVER.fullmatch(value)
+        if not found or (found["port"] and not 0 < int(found["port"]) <= 65535):
+            raise ValueError(
+                "should be postgresql://USER:PASSWORD@HOST:PORT/NAME, PORT a number; @ in the password is written %40"
+            )
     return value
 
 

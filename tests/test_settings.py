@@ -49,6 +49,7 @@ def test_what_is_switched_off_works_when_it_is_switched_on(tmp_path: Path) -> No
     text = re.sub(r"^# (?=([a-z_]+|\"[^\"]+\") = |\[\[)", "", config.reference(), flags=re.MULTILINE)
     path = tmp_path / "config.toml"
     path.write_text(text, "utf-8")
+    (tmp_path / "templates").mkdir()
     settings = config.load(path, {})
     assert settings.newsletter.reply_to == "editors@example.org"
     assert settings.smtp[0].password_file == Path("smtp-password")

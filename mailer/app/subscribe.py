@@ -44,16 +44,17 @@ class Imported:
     refusals: list[tuple[int, str, str]] = field(default_factory=list)  # line, address, reason
 
 
-def add(app: App, email: str, *, name: str = "", sections: Sequence[str] = ()) -> tuple[Subscriber, bool]:
-    """Somebody is active at once; True: newly. LeftBefore: they left, and the message says when and the way back."""
+def add(app: App, email: str, *, name: str = "", sections: Sequence[str] = ()) -> tuple[Subscriber, str]:
+    """Somebody is active at once: "added", "updated" (a new name, say) or "unchanged". LeftBefore: they left, and the
+    message says when and the way back."""
     parsed = address.parse(email)
 
-    def work(tx: Connection) -> tuple[Subscriber, bool]:
-        fresh = _place(app, tx, parsed, name, tuple(sections), Method.ADMIN, "admin", None)
+    def work(tx: Connection) -> tuple[Subscriber, str]:
+        outcome = _place(app, tx, parsed, name, tuple(sections), Method.ADMIN, "admin", None)
         found = subscribers.find(tx, parsed.key)
         if found is None:
             raise NoSuchSubscriber(f"{parsed.written} could not be stored.")
-        return found, fresh == "added"
+        return found, outcome
 
     return app.store.write(work)
 

@@ -7,7 +7,7 @@ import click
 
 from mailer.app import collect
 from mailer.cli import marks
-from mailer.cli.door import instant, json_option, local, opened, show, stamp, table
+from mailer.cli.door import NUMBER, TEXT, instant, json_option, local, opened, show, stamp, table
 from mailer.errors import UnreadableInput
 from mailer.model import Article
 from mailer.sources import identity, read
@@ -43,9 +43,11 @@ def collect_(path: Path, as_json: bool) -> int:
 
 @articles.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--url", default="", help="The address of the page whose text FILE holds.")
-@click.option("--published", default="", help="When that page was published (2026-11-23T10:00, or a Jalali date).")
-@click.option("--source", default="", help="The outlet's name, when FILE does not tell it.")
+@click.option("--url", type=TEXT, default="", help="The address of the page whose text FILE holds.")
+@click.option(
+    "--published", type=TEXT, default="", help="When that page was published (2026-11-23T10:00, or a Jalali date)."
+)
+@click.option("--source", type=TEXT, default="", help="The outlet's name, when FILE does not tell it.")
 @json_option
 @click.pass_obj
 def import_(path: Path, paths: tuple[Path, ...], url: str, published: str, source: str, as_json: bool) -> int:
@@ -107,10 +109,10 @@ def _brief(article: Article) -> dict[str, object]:
 
 
 @articles.command("list")
-@click.option("--since", help="Only those dated from this day on.")
-@click.option("--until", help="Only those dated before this day.")
-@click.option("--search", default="", help="A part of the title.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--since", type=TEXT, help="Only those dated from this day on.")
+@click.option("--until", type=TEXT, help="Only those dated before this day.")
+@click.option("--search", type=TEXT, default="", help="A part of the title.")
+@click.option("--limit", type=NUMBER, default=50, show_default=True)
 @json_option
 @click.pass_obj
 def list_(path: Path, since: str | None, until: str | None, search: str, limit: int, as_json: bool) -> None:
@@ -129,7 +131,7 @@ def list_(path: Path, since: str | None, until: str | None, search: str, limit: 
 
 
 @articles.command("show")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @json_option
 @click.pass_obj
 def show_(path: Path, number: int, as_json: bool) -> None:

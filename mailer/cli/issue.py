@@ -97,7 +97,7 @@ def draft(path: Path, slot: str | None, as_of: str | None, as_json: bool) -> Non
 
 
 @issue.command("list")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True)
 @json_option
 @click.pass_obj
 def list_(path: Path, limit: int, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from mailer.app import subscribe, unsubscribe
-from mailer.cli.door import instant, json_option, local, opened, show, stamp, table
+from mailer.cli.door import NUMBER, TEXT, given, instant, json_option, local, opened, show, stamp, table
 from mailer.model import Event, Subscriber, SubscriberStatus
 from mailer.sources import people
 
@@ -37,20 +37,27 @@ def _event(event: Event) -> dict[str, object]:
     }
 
 
+_PLACED = {
+    "added": "is on the list now",
+    "updated": "is on the list already; what is known of them is updated",
+    "unchanged": "is on the list already",
+}
+
+
 @subscribers.command()
 @click.argument("email")
-@click.option("--name", default="", help="The reader's name.")
-@click.option("--section", "sections", multiple=True, help="Only this section; may be repeated.")
+@click.option("--name", type=TEXT, default="", help="The reader's name.")
+@click.option("--section", "sections", type=TEXT, multiple=True, help="Only this section; may be repeated.")
 @json_option
 @click.pass_obj
 def add(path: Path, email: str, name: str, sections: tuple[str, ...], as_json: bool) -> None:
     """Put EMAIL on the list, active at once. Who left before is not put back."""
     with opened(path) as app:
-        who, fresh = subscribe.add(app, email, name=name, sections=sections)
+        who, outcome = subscribe.add(app, email, name=name, sections=sections)
     if as_json:
-        show({**_brief(who), "added": fresh})
+        show({**_brief(who), "added": outcome == "added", "updated": outcome == "updated"})
     else:
-        click.echo(f"{who.address} {'is on the list now' if fresh else 'is on the list already'}.")
+        click.echo(f"{who.address} {_PLACED[outcome]}.")
 
 
 @subscribers.command("import")
@@ -84,8 +91,8 @@ def _rows(file: Path, zone: object) -> Iterator[subscribe.NewSubscriber]:
 
 @subscribers.command("list")
 @click.option("--status", type=click.Choice([str(status) for status in SubscriberStatus]), help="Only these.")
-@click.option("--search", default="", help="A part of the address or of the name.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--search", type=TEXT, default="", help="A part of the address or of the name.")
+@click.option("--limit", type=NUMBER, default=50, show_default=True)
 @json_option
 @click.pass_obj
 def list_(path: Path, status: str | None, search: str, limit: int, as_json: bool) -> None:
@@ -141,8 +148,8 @@ def unsubscribe_(path: Path, email: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--since", help="Only from this day on.")
-@click.option("--issue", "slot", help="Only by links in this issue.")
+@click.option("--since", type=TEXT, help="Only from this day on.")
+@click.option("--issue", "slot", type=TEXT, callback=given, help="Only by links in this issue.")
 @json_option
 @click.pass_obj
 def unsubscribes(path: Path, since: str | None, slot: str | None, as_json: bool) -> None:

@@ -6,6 +6,7 @@ It decides what is worth telling and says why; whether it is enough for an issue
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, timedelta, tzinfo
+from urllib.parse import quote, urlsplit
 
 from mailer.digest.group import Event, Events, group
 from mailer.digest.growth import CAUTIOUS, Growth
@@ -18,6 +19,9 @@ from mailer.settings import Digest as Rules
 
 OTHER_NEWS = "دیگر خبرها"
 _SHOWN = 10  # rejected stories worth an editor's look
+_LONGEST_LINK = 1500  # letters, encoded; what is longer has no place in a mail
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+_WRITTEN = "/%:@!$&()*+,;=~?-._#[]"  # letters of an address that are not encoded
 _TOLD = "already in an earlier issue"
 _COMPARED = 1000  # articles worth comparing: measured on 5,000, eleven of twelve choices are those of comparing all
 _MOVED_ON = timedelta(hours=12)  # after the newest article that was told
@@ -113,6 +117,8 @@ def _barred(article: Article, title_key: str, labels: str, used: frozenset[int],
         return "no address"
     if not article.url.lower().startswith(("http://", "https://")):
         return "its address is not a web page"
+    if not _can_be_linked(article.url):
+        return "no reader can be sent to its address"
     if article.closed:
         return "not free to read"
     if word := next((word for word in bans if f" {word} " in f" {labels} "), ""):
@@ -120,6 +126,18 @@ def _barred(article: Article, title_key: str, labels: str, used: frozenset[int],
     if len(title_key.split()) < 2 and not article.lead:
         return "its title is too short"
     return ""
+
+
+def _can_be_linked(url: str) -> bool:
+    """Whether the mail will write this link. What it refuses (a user name, a host that is none, too many letters) would
+    be a story without a link."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    whole = not host.isascii() or ":" in host or bool(_HOST.fullmatch(host))
+    return whole and bool(host) and "@" not in parts.netloc and len(quote(url, safe=_WRITTEN)) <= _LONGEST_LINK
 
 
 class _Stories:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mailer.digest.build import OTHER_NEWS, build
 from mailer.digest.normalise import key
 from mailer.digest.window import window
+from mailer.mail.links import web_address
 from mailer.model import Article, Dating, Digest
 from mailer.settings import Digest as Rules
 
@@ -362,3 +363,30 @@ def test_without_sections_nothing_is_balanced_and_a_note_says_so() -> None:
 def test_an_empty_week_is_an_empty_digest() -> None:
     digest = make()
     assert (digest.stories, digest.rejected, digest.considered, digest.notes) == ((), (), 0, ())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:pw@shahr.example/1",
+        "https://shahr..example/1",
+        "https:///1",
+        "https://shahr.example:port/1",
+        "https://shahr.example/" + "x" * 1500,
+        "https://shahr.example/" + "خ" * 300,
+    ],
+)
+def test_an_address_that_the_mail_would_not_write_is_never_chosen(url: str) -> None:
+    assert web_address(url) == ""
+    digest = make(article(1, url=url), article(2), rules=Rules(stories=2, min_stories=1))
+    assert chosen(digest) == [2]
+    assert why_not(digest) == {1: "no reader can be sent to its address"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://[::1]:8080/1", "https://خبر.example/نگاه?x=1#y", "HTTP://Shahr_1.example./%41", "http://127.0.0.1/1"],
+)
+def test_an_address_that_the_mail_writes_can_be_chosen(url: str) -> None:
+    assert web_address(url)
+    assert chosen(make(article(1, url=url), rules=Rules(stories=2, min_stories=1))) == [1]
