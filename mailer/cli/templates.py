@@ -20,7 +20,7 @@ def templates() -> None:
 @json_option
 @click.pass_obj
 def eject(path: Path, as_json: bool) -> None:
-    """Copy the built-in templates, to be edited, into the folder of the setting `templates`.
+    """Copy the built-in templates into the folder of the setting `templates` (by default "templates").
 
     A file that is there already stays as it is. What you do not want to change you may delete again: the built-in one
     is used in its place, and stays new.
@@ -48,7 +48,7 @@ def eject(path: Path, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def check(path: Path, as_json: bool) -> int:
-    """Try the templates in force on invented issues: a normal week and hard ones.
+    """Try the templates in force on invented issues: a normal week, few, long and hostile stories, no pictures.
 
     Every rule that needs no browser is checked: direction, roles, words for pictures, styles, links, sizes, spelling.
     """
