@@ -73,7 +73,8 @@ def group(
     """
     pool = sorted(articles, key=lambda article: (article.dated, article.id))
     rubrics = _rubrics(pool, titles)
-    keyed = vectors([words(article, with_title=titles[article.id] not in rubrics) for article in pool])
+    empty = _empty_leads(pool, titles)
+    keyed = vectors([words(it, with_title=titles[it.id] not in rubrics, with_lead=it.id not in empty) for it in pool])
     patterns = _Patterns([titles[article.id] for article in pool])
     alike = {place: value for place, value in pairs(keyed, _AVERAGE).items() if not patterns.part(*place)}
     links = {place: value for place, value in alike.items() if _near(pool[place[0]], pool[place[1]])}
@@ -104,6 +105,29 @@ def _all_differ(articles: Sequence[Article]) -> bool:
     """Whether no lead shares a fifth of its words with the one before it. A lead that says nothing may be the same."""
     leads = [set(key(article.lead or article.body[:_MANY]).split()) for article in articles]
     return all(one and other and len(one & other) * 5 < len(one | other) for one, other in pairwise(leads))
+
+
+def _empty_leads(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[int]:
+    """Articles whose lead one source puts over several that have nothing else in common: the site's own description,
+    or «read more at …». Compared, it would make one event of them all."""
+    heard: defaultdict[tuple[str, str], list[Article]] = defaultdict(list)
+    for article in pool:
+        told = key((article.lead or article.body)[:_MANY]).split()
+        frame = " ".join("#" if word.isdecimal() else word for word in told)
+        if frame:
+            heard[article.source, frame].append(article)
+    return frozenset(
+        article.id
+        for over in heard.values()
+        if len(over) >= _RUBRIC and all(_unlike(titles[one.id], titles[other.id]) for one, other in pairwise(over))
+        for article in over
+    )
+
+
+def _unlike(one: str, other: str) -> bool:
+    """Whether two keys share less than a fifth of their words."""
+    some, more = set(one.split()), set(other.split())
+    return len(some & more) * 5 < len(some | more)
 
 
 def _same(pool: Sequence[Article], titles: Mapping[int, str], rubrics: frozenset[str]) -> Pairs:

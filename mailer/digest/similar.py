@@ -30,13 +30,15 @@ _KIND = re.compile(
 )
 
 
-def words(article: Article, *, with_title: bool = True) -> str:
+def words(article: Article, *, with_title: bool = True, with_lead: bool = True) -> str:
     """What is compared of an article, as a key: the title twice and the beginning of the lead.
 
-    `with_title` is False for a rubric («خبر», «نگاه هفته»), whose title says nothing about what it tells.
+    `with_title` is False for a rubric («خبر», «نگاه هفته»), whose title says nothing about what it tells;
+    `with_lead` when the source gives every article the same.
     """
     title = f"{article.title} " * 2 if with_title else ""
-    text = _HASHTAG.sub(" ", title + (article.lead or article.body)[:_LEAD])
+    lead = (article.lead or article.body)[:_LEAD] if with_lead else ""
+    text = _HASHTAG.sub(" ", title + lead)
     return key(_KIND.sub(" ", text))
 
 

@@ -4,12 +4,11 @@ from datetime import timedelta
 
 import make
 import pytest
-from click.testing import CliRunner
+from admin import call
 from make import Clock, only_sqlite
 
 from mailer.app import backtest, edit
 from mailer.app.context import App
-from mailer.cli.backtest import backtest as command
 from mailer.settings import Digest
 
 
@@ -41,4 +40,4 @@ def test_the_same_settings_choose_the_same(app: App, clock: Clock) -> None:
 
 
 def test_the_command_explains_itself() -> None:
-    assert "captured" in CliRunner().invoke(command, ["--help"]).output
+    assert "captured" in call("backtest", "--help").out

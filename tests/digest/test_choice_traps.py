@@ -86,6 +86,15 @@ def others(first: int = 200) -> list[Article]:
     return [article(first + n, title, END - (n + 1) * DAY, lead=lead) for n, (title, lead) in enumerate(OTHERS)]
 
 
+def test_a_lead_that_stands_over_everything_makes_no_event() -> None:
+    lead = "پایگاه خبری نمونه، تازه‌ترین خبرهای ایران و جهان را برای خوانندگان خود گزارش می‌کند؛ شمارهٔ {}"
+    same = [article(n, title, END - (n + 1) * HOUR, lead=lead.format(n)) for n, (title, _) in enumerate(OTHERS)]
+    assert sizes(grouped(*same)) == [1] * len(OTHERS)
+    # Copies of an agency's words, by several outlets, are one event under whatever titles.
+    copies = [replace(it, source=f"outlet{it.id}.example") for it in same]
+    assert sizes(grouped(*copies)) == [len(OTHERS)]
+
+
 # --- one event, one card ---------------------------------------------------------------------------------------------
 def test_six_paraphrases_of_one_event_give_one_card() -> None:
     digest = make(*paraphrases(), *others())
