@@ -68,8 +68,10 @@ def source_rate(tool: Tools, port: int, *, connections: int, count: int, size: i
     """Messages a second of `smtp-source -d` (connections kept open), the C client."""
     begun = time.perf_counter()
     subprocess.run(
-        [tool.source, "-d", "-s", str(connections), "-m", str(count), "-l", str(size)]
-        + ["-f", "a@example.org", "-t", "b@example.org", f"127.0.0.1:{port}"],
+        [
+            *(tool.source, "-d", "-s", str(connections), "-m", str(count), "-l", str(size)),
+            *("-f", "a@example.org", "-t", "b@example.org", f"127.0.0.1:{port}"),
+        ],
         check=True,
         env=tool.environ,
         stdout=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ def page(app: App, slot: str) -> str:
     frozen = app.store.read(lambda tx: issues.full_variant(tx, issue.id))
     if issue.state not in PUBLIC or frozen is None:
         raise NoSuchIssue(f"The issue {slot} is not public.")
-    return public.public(frozen.html, app.renderer.locale)
+    return public.public(frozen.html, app.renderer.locale, app.settings.newsletter.base_url)
 
 
 def listing(app: App) -> list[dict[str, str]]:

@@ -58,11 +58,14 @@ class Claims:
         return self._jobs.popleft() if self._jobs else None
 
     async def next(self) -> Delivery | None:
-        """The next mail, claimed if need be. None: nothing can be claimed now."""
+        """The next mail, claimed if need be. None: nothing can be claimed now. That is found out once in a run, or each
+        connection of an idle process would write every second."""
         while True:
             if self._jobs:
                 return self._jobs.popleft()
             if self._fetching is None:
+                if self._dry:
+                    return None
                 self._fetching = asyncio.create_task(self._fetch())
             if not await asyncio.shield(self._fetching) and not self._jobs:
                 return None

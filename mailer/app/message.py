@@ -58,7 +58,7 @@ def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
         list_name=app.settings.newsletter.title,
         unsubscribe_url=leave,
         archive_url=app.url("/archive"),
-        help_url="",
+        help_url=app.url("/"),
         feedback_id="trial",
         language=app.settings.newsletter.locale,
         boundary=boundary,

@@ -14,13 +14,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import PathLike, StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive
 
+from mailer import tokens
 from mailer.app import archive, editor, unsubscribe
 from mailer.app.context import App
 from mailer.errors import MailerError
 from mailer.mail import view
 from mailer.model import Method
+from mailer.tokens import Purpose
 from mailer.web.guard import ISSUE_CSP, Headers, agent_of, network_of, status_of
 
 log = logging.getLogger(__name__)
@@ -109,11 +111,12 @@ class Pages:
 
     async def leave(self, request: Request) -> Response:
         """POST: a mail program's one click (RFC 8058) or the button of our page. Anything else changes nothing."""
+        token = request.path_params["token"]
+        tokens.read(self.app.keys, Purpose.UNSUBSCRIBE, token)  # before a stranger can make us read a body
         method = await _method(request)
         if method is None:
             return await self.ask(request)
         agent, network = agent_of(request), network_of(request)
-        token = request.path_params["token"]
         left = await asyncio.to_thread(unsubscribe.leave, self.app, token, method, agent=agent, network=network)
         undo = f"/unsubscribe/undo/{left.undo}" if left.undo else ""
         return self._page("unsubscribed", {"undo_action": undo})
@@ -177,8 +180,10 @@ async def _fields(request: Request) -> dict[str, str]:
     if not declared.isdigit() or int(declared) > _LARGEST_BODY:
         return {}
     try:
-        form = await request.form(max_files=1, max_fields=20, max_part_size=_LARGEST_BODY)
-    except Exception:  # multipart that is none: whatever was meant, it was nothing that we do
+        # No file: one would be written to the disk, and no form of ours sends one.
+        bounded = Request(request.scope, _bounded(request.receive))
+        form = await bounded.form(max_files=0, max_fields=20, max_part_size=_LARGEST_BODY)
+    except Exception:  # multipart that is none, or endless: whatever was meant, it was nothing that we do
         return {}
     return {str(name).casefold(): str(value).strip().casefold() for name, value in form.items()}
 
@@ -189,3 +194,18 @@ async def _method(request: Request) -> Method | None:
     if fields.get("list-unsubscribe") == "one-click":
         return Method.ONE_CLICK
     return Method.PAGE if "leave" in fields else None
+
+
+def _bounded(receive: Receive) -> Receive:
+    """The body, counted as it comes: a chunked one declares no length. ValueError: it is longer than any of ours."""
+    room = _LARGEST_BODY
+
+    async def counted() -> Message:
+        nonlocal room
+        message = await receive()
+        room -= len(message.get("body", b""))
+        if room < 0:
+            raise ValueError("the body is too long")
+        return message
+
+    return counted

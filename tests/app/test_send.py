@@ -19,6 +19,7 @@ from sqlalchemy import Connection, update
 
 from mailer.app import deliver, edit
 from mailer.app.circuit import Circuits
+from mailer.app.claims import Claims
 from mailer.app.context import App
 from mailer.app.send import Sender
 from mailer.errors import RelayDown, StoreUnavailable
@@ -746,3 +747,18 @@ async def test_the_log_holds_no_address(
         app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=ONE)
         await send(app, issue)
     assert not [record.getMessage() for record in caplog.records if "@example.org" in record.getMessage()]
+
+
+@make.only_sqlite
+async def test_connections_without_work_ask_the_ledger_once_in_a_run(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    app = make.app(store, tmp_path, clock)
+    claims = Claims(app, None)
+    assert await claims.next() is None
+    make.readers(store, 1)
+    deliver.start(app, frozen(store, make.SLOT))
+    assert await claims.next() is None, "the next run finds it"
+    fresh = Claims(app, None)
+    assert await fresh.next() is not None
+    await fresh.give_back()

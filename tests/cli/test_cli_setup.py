@@ -184,6 +184,12 @@ def test_health_without_a_service(tmp_path: Path) -> None:
     assert here.call("health", "--json").error["code"] == "outside_error"
 
 
+def test_health_of_a_part_without_pages_is_the_databases(here: Deployment) -> None:
+    assert here.json("health", "--store") == {"status": "ok"}
+    (here.folder / "subscribers.db").write_bytes(b"no database at all, but long enough to be looked at" * 50)
+    assert here.call("health", "--store").code == 4
+
+
 def test_demo_over_a_deployment(here: Deployment) -> None:
     before = {path.name: path.read_bytes() for path in here.folder.iterdir()}
     answer = call("demo", "--once", "--out", str(here.folder))
