@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO ?=
 TESTS ?=
 
-.PHONY: help setup demo run test quick gates golden screenshots thunderbird lint format lock wheelhouse bench clean
+.PHONY: help setup demo run test slow gates golden screenshots thunderbird lint format lock wheelhouse bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -28,11 +28,11 @@ demo: setup ## the whole main job on sample articles: make demo DEMO="--once --o
 run: setup ## the service with ./config.toml
 	$(BIN)/mailer run
 
-test: setup ## every test, with coverage
-	$(BIN)/python -m pytest -q -n auto -m "not gates" --cov --cov-report=term $(TESTS)
+test: setup ## the tests, with coverage, in under three minutes
+	$(BIN)/python -m pytest -q -n auto -m "not slow and not gates" --cov --cov-report=term $(TESTS)
 
-quick: setup ## the fast tests only
-	$(BIN)/python -m pytest -q -n auto -m "not slow and not gates" $(TESTS)
+slow: setup ## crashes, weeks of fake clock, several processes, whole inputs: minutes
+	$(BIN)/python -m pytest -q -n auto -m "slow and not gates" $(TESTS)
 
 gates: setup ## judge the mails in Chromium, with SpamAssassin and caniemail; what was found is in build/gates.txt
 	@rm -f build/gates.txt
