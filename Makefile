@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO ?=
+BENCH ?=
 TESTS ?=
 
 .PHONY: help setup demo run test slow gates golden screenshots thunderbird lint format lock wheelhouse bench clean
@@ -47,6 +48,9 @@ screenshots: setup ## pictures of the mails in docs/screens, to look at
 
 thunderbird: setup ## open a mail in Debian's Thunderbird: pictures in build/thunderbird, for a person to look at
 	PATH="$(CURDIR)/$(BIN):$$PATH" docs/thunderbird.sh
+
+bench: setup ## how fast, beside a C client and two libraries: writes docs/performance.md (BENCH="--count 5000")
+	eval "$$(bench/postfix-tools.sh $(VENV)/postfix)" && $(BIN)/python -m bench $(BENCH)
 
 lint: setup ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .
