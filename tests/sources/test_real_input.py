@@ -137,6 +137,7 @@ def test_gofeeds_inputs_hold_as_many_items_as_gofeed_says(data: Path) -> None:
             found = read(name, content, zone=TEHRAN)
             assert len(found.articles) + sum("no title" in note for note in found.notes) == items, name
         except UnreadableInput as error:
-            assert items == 0 or "broken XML" in str(error), name  # damaged, and no item of it has a title
+            if items and "broken XML" not in str(error):  # damaged, and no item of it has a title
+                raise
         compared += 1
     assert compared > 500
