@@ -276,9 +276,11 @@ def send(path: Path, slot: str | None, at_once: bool, wait: bool, as_json: bool)
             released = found if found.state is IssueState.DRAFT else edit.release(app, found.slot)
             if as_json:
                 show(_issue(released))
+            elif released.state is IssueState.HELD:
+                click.echo(f"{released.slot} is still held: {released.reason}.")
             else:
                 click.echo(f"{released.slot} goes out at {local(app, released.send_at)}, by `mailer run`.")
-            return 0
+            return 5 if released.state is IssueState.HELD else 0
         return _send_now(app, found, wait=wait, as_json=as_json)
 
 
