@@ -26,7 +26,7 @@ from mailer.app import message, outcome
 from mailer.app.alert import alert
 from mailer.app.circuit import Circuits
 from mailer.app.claims import Claims
-from mailer.app.commit import GroupCommit, Written
+from mailer.app.commit import Done, GroupCommit, Written
 from mailer.app.context import App, Session, step
 from mailer.app.pace import Pace
 from mailer.errors import RelayDown
@@ -46,7 +46,7 @@ from mailer.model import (
     Unknown,
 )
 from mailer.store import issues
-from mailer.store.deliveries import Mark
+from mailer.store.marks import Taken
 
 log = logging.getLogger(__name__)
 _UNSAFE = re.compile(r"[\s<>\x00-\x1f\x7f-\x9f]")
@@ -186,7 +186,7 @@ class Sender:
         """Mails one after the other, for as long as there is one at hand and the line is good. Whatever happens, the
         outcome of the last one is written: even when we are stopped."""
         mail: _Mail | None = first
-        mark: Mark | None = None
+        mark: Done | None = None
         session.begin(self._envelope(first))
         while mail is not None:
             result, follow, written = await self._one(session, relay, mail, mark)
@@ -198,10 +198,10 @@ class Sender:
                 follow = None
             mail = follow
         if mark:
-            await self._told(mark, await asyncio.shield(self._commit.write(mark, None)))
+            await self._told(mark, await self._commit.write(mark, None).written())
 
     async def _one(
-        self, session: Session, relay: str, mail: _Mail, last: Mark | None
+        self, session: Session, relay: str, mail: _Mail, last: Done | None
     ) -> tuple[Outcome | None, _Mail | None, Written | None]:
         """The mail that was begun: what became of it (None: it was not to be sent), the one begun behind it, and what
         became of the outcome of the `last` one."""
@@ -210,7 +210,7 @@ class Sender:
         follow: _Mail | None = None
         try:
             refused = await session.ready()
-            written = await asyncio.shield(writing)
+            written = await writing.written()
             if not written.go:
                 await self._passed_over(mail.job, written)
                 if refused is None:
@@ -220,7 +220,7 @@ class Sender:
                 return refused, None, written
         except asyncio.CancelledError:
             self.stop.set()
-            written = written or await asyncio.shield(writing)
+            written = written or await writing.written()
             return NotSent(Reply("DATA", 0, "", "stopped before the content")), None, written
         try:
             follow = None if session.spent else self._follow(relay)
@@ -283,12 +283,12 @@ class Sender:
 
     async def _refuse(self, job: Delivery, error: Exception) -> None:
         """A mail that cannot be made for its reader ends as rejected; nobody else waits for it."""
-        written = await asyncio.shield(self._commit.write(None, job))
+        written = await self._commit.write(None, job).written()
         if not written.go:
             await self._passed_over(job, written)
             return
         mark = self._mark(job, self._unmakable(job, error), "")
-        await self._told(mark, await asyncio.shield(self._commit.write(mark, None)))
+        await self._told(mark, await self._commit.write(mark, None).written())
 
     async def _passed_over(self, job: Delivery, written: Written) -> None:
         """A mail that must not be sent: its reader left, or its batch is not ours any more."""
@@ -313,7 +313,11 @@ class Sender:
         await self._claims.settled(job)
 
     # --- what became of it
-    def _mark(self, job: Delivery, result: Outcome, relay: str) -> Mark:
+    def _mark(self, job: Delivery, result: Outcome, relay: str) -> Done:
+        if isinstance(result, Accepted):
+            self.accepted += 1
+            self.circuits.well(relay)
+            return Taken(job, result.reply, relay)
         now = self.app.now()
         change = rules.after(
             attempts=job.attempts,
@@ -325,15 +329,13 @@ class Sender:
             rules=self.app.settings.delivery,
             jitter=random.random() * 0.1,  # noqa: S311 - spreads retries, hides nothing
         )
-        if change.state is DeliveryState.ACCEPTED:
-            self.accepted += 1
-        if relay and isinstance(result, Accepted | Deferred | Rejected) and result.reply.code:
+        if relay and isinstance(result, Deferred | Rejected) and result.reply.code:
             self.circuits.well(relay)
         if isinstance(result, NotSent) and result.relay_fault and (error := self.circuits.fault(relay, result.reply)):
             alert(self.app, error.message, error.fix)
         return outcome.mark(job, change, relay, now)
 
-    async def _told(self, mark: Mark | None, written: Written) -> None:
+    async def _told(self, mark: Done | None, written: Written) -> None:
         """After an outcome was written: a mail that is queued again is tried again, and a batch may be at its end."""
         if mark is None:
             return
