@@ -186,4 +186,3 @@ class GroupCommit:
         values = {"state": DeliveryState.SKIPPED, "reason": why, "finished_at": now}
         deliveries.mark(tx, Mark(replace(job), values), from_=DeliveryState.QUEUED)
         return False, True
-
