@@ -1,6 +1,6 @@
 """Group commit: what all connections have to write at one moment goes into one transaction. Decides nothing.
 
-The disk is asked once for many mails: the writer waits half a millisecond for what others have to write, and while a
+The disk is asked once for many mails: the writer waits a millisecond for what others have to write, and while a
 transaction runs, the next group gathers. What is written, and under which rules, is in `store.marks` and `outcome`.
 """
 
@@ -24,7 +24,7 @@ from mailer.store.deliveries import Mark
 from mailer.store.marks import Taken
 
 log = logging.getLogger(__name__)
-LINGER_S = {"sqlite": 0.0005, "postgresql": 0.001}  # more starves ten connections, none costs a third more CPU
+LINGER_S = 0.001  # more starves ten connections, none costs a third more CPU
 _AGAIN_S = 0.5  # between two attempts while the database fails us
 
 Done = Mark | Taken  # what became of a mail
@@ -70,7 +70,6 @@ class GroupCommit:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._linger = LINGER_S["sqlite" if app.store.sqlite else "postgresql"]
         self._waiting: deque[Entry] = deque()
         self._busy = False  # a group is under way
         self._again: asyncio.Task[None] | None = None
@@ -95,7 +94,7 @@ class GroupCommit:
             loop.call_soon_threadsafe(self._settle, group, writing)
 
         work = partial(self._gathered, group)
-        self._app.store.submit(work, linger=self._linger).add_done_callback(ended)
+        self._app.store.submit(work, linger=LINGER_S).add_done_callback(ended)
 
     def _gathered(self, group: list[Entry], tx: Connection) -> list[Written]:
         """In the writer's thread, and perhaps a second time for the same group: what waits by now goes with it."""
