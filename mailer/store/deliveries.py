@@ -38,7 +38,7 @@ from mailer.model import (
     Skip,
     SubscriberStatus,
 )
-from mailer.store.schema import batches, deliveries, issues, subscribers, suppressions
+from mailer.store.schema import batches, deliveries, issues, subscribers, suppressions, variants
 
 BATCH = 500  # deliveries a claim
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
@@ -79,6 +79,11 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
         )
     )
     columns = ["kind", "key", "issue_id", "subscriber_id", "variant_id", "batch_id", "state", "created_at"]
+    of_choice = select(variants.c.id).where(
+        variants.c.issue_id == issue_id,
+        variants.c.kind == literal_column("'issue'"),
+        variants.c.sections == subscribers.c.sections,
+    )
     done = tx.execute(
         insert(deliveries).from_select(
             columns,
@@ -87,7 +92,7 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
                 literal(f"issue.{slot}.") + cast(subscribers.c.id, String),
                 literal(issue_id),
                 subscribers.c.id,
-                literal(variant_id),
+                func.coalesce(of_choice.scalar_subquery(), variant_id),  # no choice, or too little left: the full one
                 batches.c.id,
                 literal(DeliveryState.QUEUED.value),
                 _at(now),
@@ -124,6 +129,20 @@ def owe(
         "created_at": now,
     }
     return int(tx.execute(insert(deliveries).values(values).returning(deliveries.c.id)).scalar_one())
+
+
+def owe_readers(
+    tx: Connection, kind: DeliveryKind, keys: Mapping[str, int], variant_id: int, now: datetime
+) -> None:
+    """Owes one mail that belongs to no issue to each reader of `keys` (key → subscriber id), in one batch."""
+    if not keys:
+        return
+    batch_id = tx.execute(
+        insert(batches).values(ordinal=0, priority=_PRIORITY[kind], due_at=now).returning(batches.c.id)
+    ).scalar_one()
+    common = {"kind": kind, "variant_id": variant_id, "batch_id": batch_id, "state": DeliveryState.QUEUED}
+    rows = [{**common, "key": key, "subscriber_id": reader, "created_at": now} for key, reader in keys.items()]
+    tx.execute(insert(deliveries), rows)
 
 
 # --- claiming --------------------------------------------------------------------------------------------------------
@@ -227,6 +246,10 @@ _WANTED = (
     .where(subscribers.c.id == deliveries.c.subscriber_id, subscribers.c.status == SubscriberStatus.ACTIVE)
     .where(~exists().where(suppressions.c.hash == subscribers.c.address_hash))
 )
+# Somebody who left may ask to come back: that they are suppressed does not keep the question from them.
+_ASKED = exists().where(
+    subscribers.c.id == deliveries.c.subscriber_id, subscribers.c.status == SubscriberStatus.PENDING
+)
 _INTEND = (
     update(deliveries)
     .where(
@@ -271,6 +294,8 @@ def hindrance(tx: Connection, delivery: Delivery, now: datetime) -> Skip | None:
     ).first()
     if row is not None and row.status == SubscriberStatus.UNSUBSCRIBED:
         return Skip.UNSUBSCRIBED
+    if delivery.kind is DeliveryKind.CONFIRMATION:
+        return None if row is not None and row.status == SubscriberStatus.PENDING else Skip.SUPPRESSED
     if row is None or row.barred or row.status != SubscriberStatus.ACTIVE:
         return Skip.SUPPRESSED
     return None
