@@ -52,6 +52,7 @@ class App:
     now: Callable[[], datetime]
     worker: str  # this process, in words: host and number
     lease: timedelta = LEASE  # how long a claim holds when its process dies
+    takes_mail: Callable[[str], bool | None] = lambda _domain: None  # whether a domain does; None: not known
 
     @property
     def zone(self) -> ZoneInfo:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from mailer import tokens
+from mailer.app import confirmation
 from mailer.app.context import App
 from mailer.mail import headers, mime, slots, view
 from mailer.model import Delivery, DeliveryKind, Variant
@@ -13,6 +14,8 @@ INERT = "/unsubscribe/test"  # where the links of a test mail lead: to a page th
 def build(app: App, delivery: Delivery, variant: Variant, now: datetime) -> bytes:
     """The whole mail, CRLF and 7-bit. The same delivery always has the same Message-ID (RFC 5322 §3.6.4), so that a
     mail sent twice after a crash can be known as one."""
+    if delivery.kind is DeliveryKind.CONFIRMATION:
+        return confirmation.build(app, delivery, variant, now)
     leave = _leave_url(app, delivery)
     values = {"greeting": view.greeting(delivery.name), "unsubscribe_url": leave}
     boundary = mime.boundary(delivery.key)

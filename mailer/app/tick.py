@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from mailer import week
-from mailer.app import compose, deliver, edit
+from mailer.app import compose, deliver, edit, joining
 from mailer.app.context import App, get
 from mailer.errors import MailerError, OutsideError
 from mailer.model import Issue, IssueState, Slot
@@ -36,6 +36,8 @@ def tick(app: App) -> None:
             if issue.state is not IssueState.HELD:
                 edit.hold(app, issue.slot, f"cannot be made: {error}")
     deliver.finish(app)
+    joining.settle(app)  # what the pages took and did not come to decide
+    joining.tidy(app)
 
 
 def _plan(app: App, now: datetime) -> None:

@@ -131,9 +131,7 @@ def owe(
     return int(tx.execute(insert(deliveries).values(values).returning(deliveries.c.id)).scalar_one())
 
 
-def owe_readers(
-    tx: Connection, kind: DeliveryKind, keys: Mapping[str, int], variant_id: int, now: datetime
-) -> None:
+def owe_readers(tx: Connection, kind: DeliveryKind, keys: Mapping[str, int], variant_id: int, now: datetime) -> None:
     """Owes one mail that belongs to no issue to each reader of `keys` (key → subscriber id), in one batch."""
     if not keys:
         return

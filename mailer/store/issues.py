@@ -170,7 +170,7 @@ def variant_of(tx: Connection, kind: DeliveryKind, sha256: str) -> int | None:
     return tx.execute(query).scalar()
 
 
-# --- what is cut from the archive --------------------------------------------------------------------------------------
+# --- what is cut from the archive --------------------------------------------------------------------------------
 REDACTED = "redacted"  # in the place of a choice; no subscriber's choice is spelled like this
 
 

@@ -177,9 +177,7 @@ signups = Table(  # wishes to join, as the form took them; what limits are count
     CheckConstraint("(outcome IS NULL) = (address IS NOT NULL)", name="address"),
     Index("ix_signups_hash", "hash", "at"),
     Index("ix_signups_network", "network", "at"),
-    Index(
-        "ix_signups_open", "id", sqlite_where=text("outcome IS NULL"), postgresql_where=text("outcome IS NULL")
-    ),
+    Index("ix_signups_open", "id", sqlite_where=text("outcome IS NULL"), postgresql_where=text("outcome IS NULL")),
     sqlite_autoincrement=True,
 )
 

@@ -245,6 +245,18 @@ def bury(tx: Connection, subscriber_id: int, now: datetime) -> None:
     tx.execute(update(deliveries).where(deliveries.c.subscriber_id == subscriber_id).values(reply=None))
 
 
+def before_suppression(tx: Connection, subscriber_id: int) -> SubscriberStatus:
+    """The status somebody had when an admin suppressed them last."""
+    query = (
+        select(events.c.details)
+        .where(events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.SUPPRESSED)
+        .order_by(events.c.id.desc())
+        .limit(1)
+    )
+    details = tx.execute(query).scalar() or {}
+    return SubscriberStatus(details.get("before", SubscriberStatus.UNSUBSCRIBED))
+
+
 def choices(tx: Connection, limit: int) -> list[tuple[str, ...]]:
     """The choices of sections that active readers have made, the most common first; «all» is none of them."""
     query = (

@@ -18,6 +18,7 @@ from mailer.errors import (
     NoSuchIssue,
     NoSuchSubscriber,
     OutsideError,
+    TooMany,
     UsageError,
 )
 
@@ -30,6 +31,7 @@ STATUS: Mapping[type[MailerError], int] = {
     NoSuchSubscriber: 404,
     NoSuchArticle: 404,
     BadAddress: 422,
+    TooMany: 429,
     UsageError: 404,  # a slot in an address that is no slot
     AskError: 409,
     OutsideError: 503,
