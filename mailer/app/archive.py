@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from mailer.app.context import App, find
 from mailer.errors import NoSuchIssue
 from mailer.mail import archive as public
-from mailer.mail import calendar, opengraph, view
+from mailer.mail import calendar, choice, opengraph, view
 from mailer.mail.links import picture
 from mailer.mail.opengraph import Told
 from mailer.model import Issue, IssueState, Variant
@@ -87,7 +87,7 @@ def _shown(tx: Connection, issue: Issue) -> tuple[Variant, Issue] | None:
     if issue.state not in PUBLIC or variant is None:
         return None
     out = issues.redacted(tx, issue.id)
-    return variant, view.only(issue, [story for story in issue.stories if story.position not in out])
+    return variant, choice.only(issue, [story for story in issue.stories if story.position not in out])
 
 
 def _told(app: App, issue: Issue, variant: Variant) -> Told:

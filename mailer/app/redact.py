@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from mailer.app import compose
 from mailer.app.archive import PUBLIC
 from mailer.app.context import App, find
-from mailer.app.variants import without
 from mailer.errors import NoSuchArticle, WrongState
+from mailer.mail import choice
 from mailer.model import DeliveryKind, Issue
 from mailer.store import issues
 
@@ -32,7 +32,7 @@ def redact(app: App, slot: str | None, position: int) -> Issue:
     stories = [story for story in issue.stories if story.position not in out]
     if not stories:
         raise WrongState(f"{position} is the last story that is left of the issue {issue.slot}.")
-    rendered = compose.render(app, without(issue, stories))
+    rendered = compose.render(app, choice.only(issue, stories))
     whole = "\0".join((rendered.subject, rendered.html, rendered.text))
 
     def work(tx: Connection) -> None:

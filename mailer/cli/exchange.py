@@ -119,4 +119,4 @@ def export(path: Path, file: Path | None, status: str | None, as_json: bool) -> 
             ]
             show(shown)
         else:
-            people.write(rows, click.get_text_stream("stdout", encoding="utf-8"))
+            people.write(rows, sys.stdout)
