@@ -3,7 +3,7 @@
 Every value is invented. A builder writes through the store's own rooms, so that what it makes could have come about.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,6 +78,7 @@ def app(
     relays: Sequence[AnyRelay] = (),
     worker: str = "tests:1",
     lease: timedelta = timedelta(seconds=60),
+    takes_mail: Callable[[str], bool | None] = lambda _domain: None,
     **sections: Any,
 ) -> App:
     """An App on a store that is open already; it speaks to the given relays only."""
@@ -91,6 +92,7 @@ def app(
         now=clock,
         worker=worker,
         lease=lease,
+        takes_mail=takes_mail,
     )
 
 

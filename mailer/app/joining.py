@@ -65,28 +65,32 @@ def check(app: App, typed: str) -> tuple[Address, str | None]:
 
 def wish(app: App, found: Address, *, network: str = "", agent: str = "") -> None:
     """Takes the wish to join. TooMany: from this network, or in all; that has nothing to do with the address."""
-    limits = app.settings.readers
+    # A flood is turned away by reading alone; it must not keep the sending from writing.
+    if app.store.read(lambda tx: _full(app, tx, network)):
+        raise TooMany("Too many sign-ups just now.", "Try again in an hour.")
 
-    def work(tx: Connection) -> int:
+    def work(tx: Connection) -> bool:
+        if _full(app, tx, network):
+            return False
         now = app.now()
-        recent = signups.count(tx, now - timedelta(minutes=1))
-        if recent >= limits.per_minute:
-            return recent
-        if network and signups.count(tx, now - timedelta(hours=1), network=network) >= limits.per_network:
-            return -1
         hash_ = tokens.address_hash(app.keys, found.key)
         shown = words(app)
         signups.add(tx, at=now, hash_=hash_, address=found.written, network=network, agent=agent, words=shown)
-        if recent + 1 == limits.per_minute:
-            alert(
-                app,
-                f"{limits.per_minute} sign-ups within a minute: no more are taken.",
-                "Somebody may misuse the form.",
-            )
-        return 0
+        most = app.settings.readers.per_minute
+        if signups.count(tx, now - timedelta(minutes=1)) == most:
+            alert(app, f"{most} sign-ups within a minute: no more are taken.", "Somebody may misuse the form.")
+        return True
 
-    if app.store.write(work):
+    if not app.store.write(work):
         raise TooMany("Too many sign-ups just now.", "Try again in an hour.")
+
+
+def _full(app: App, tx: Connection, network: str) -> bool:
+    """Whether a limit is reached that has nothing to do with the address."""
+    now, limits = app.now(), app.settings.readers
+    if signups.count(tx, now - timedelta(minutes=1)) >= limits.per_minute:
+        return True
+    return bool(network) and signups.count(tx, now - timedelta(hours=1), network=network) >= limits.per_network
 
 
 # --- behind the form -------------------------------------------------------------------------------------------------

@@ -256,7 +256,11 @@ _INTEND = (
         _HELD,
         # The last look: whoever left, or was suppressed, after the freeze gets nothing; nor does anybody when the
         # issue was paused or cancelled. Tests and notices go to people of the newsroom, who are on no list.
-        or_(deliveries.c.kind != DeliveryKind.ISSUE, and_(_RUNNING, _WANTED)),
+        or_(
+            deliveries.c.kind.in_((DeliveryKind.TEST, DeliveryKind.NOTICE)),
+            and_(deliveries.c.kind == DeliveryKind.CONFIRMATION, _ASKED),
+            and_(deliveries.c.kind == DeliveryKind.ISSUE, _RUNNING, _WANTED),
+        ),
     )
     .values(state=DeliveryState.SENDING)
 )
