@@ -79,6 +79,7 @@ def app(
     worker: str = "tests:1",
     lease: timedelta = timedelta(seconds=60),
     takes_mail: Callable[[str], bool | None] = lambda _domain: None,
+    keys: Keyring = KEYS,
     **sections: Any,
 ) -> App:
     """An App on a store that is open already; it speaks to the given relays only."""
@@ -86,7 +87,7 @@ def app(
     return App(
         settings=settings(folder, **sections),
         store=store,
-        keys=KEYS,
+        keys=keys,
         renderer=Renderer(None, TEMPLATES),
         relays=tuple(relays),
         now=clock,
@@ -256,6 +257,12 @@ def under_way(store: Store, key: str = SLOT, *, now: datetime = NOW) -> Issue:
         return issues.get(tx, frozen.id) or frozen
 
     return store.write(work, snapshot=True)
+
+
+def recipients(tx: Connection, key: str | None = None) -> int:
+    """How many are owed the newest issue, or that of a slot."""
+    found = issues.find(tx, key) if key else issues.newest(tx)
+    return found.recipients if found else 0
 
 
 # --- the database ----------------------------------------------------------------------------------------------------
