@@ -73,7 +73,7 @@ def report(app: App, issue: Issue) -> Report:
         gone = [each for each in reports.leavings(tx, issue.id) if each[0] is EventKind.UNSUBSCRIBED]
         joined = 0
         if issue.started_at:
-            joined = reports.joined(tx, issue.started_at, reports.started_after(tx, issue.started_at) or app.now())
+            joined = reports.joined(tx, issue.started_at, reports.started_after(tx, issue.started_at))
         return Report(
             slot=issue.slot,
             state=issue.state,

@@ -43,12 +43,15 @@ def counted(tx: Connection, issue_id: int, kind: EventKind) -> int:
     return int(tx.execute(query).scalar_one())
 
 
-def joined(tx: Connection, start: datetime, end: datetime) -> int:
-    """How many came between two instants: added by the newsroom or confirmed by themselves, each counted once."""
+def joined(tx: Connection, start: datetime, end: datetime | None) -> int:
+    """How many came between two instants, or since the first: added by the newsroom or confirmed by themselves, each
+    counted once."""
     kinds = (EventKind.ADDED, EventKind.CONFIRMED)
     query = select(func.count(func.distinct(events.c.subscriber_id))).where(
-        events.c.at >= start, events.c.at < end, events.c.kind.in_(kinds)
+        events.c.at >= start, events.c.kind.in_(kinds)
     )
+    if end is not None:
+        query = query.where(events.c.at < end)
     return int(tx.execute(query).scalar_one())
 
 

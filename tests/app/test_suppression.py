@@ -55,6 +55,7 @@ def test_left_forgotten_imported_added_and_still_nothing_is_sent(sending_app: Ap
     new = app.store.read(lambda tx: subscribers.find(tx, EMAIL))
     assert new is not None
     assert new.id != old
+    asyncio.run(Sender(app, Circuits()).run())  # the question
     joining.confirm(app, confirmation.url(app, new.id, int(clock().timestamp())).rpartition("/")[2])
     make.under_way(app.store, "1405-W37")
     asyncio.run(Sender(app, Circuits()).run())
