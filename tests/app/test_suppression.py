@@ -31,8 +31,8 @@ def status(app: App, email: str = EMAIL) -> SubscriberStatus:
     return subscribe.show(app, email)[0].status
 
 
-def import_one(app: App, email: str = EMAIL, how: How | None = None, **row: str) -> importing.Imported:
-    return importing.import_rows(app, [NewSubscriber(2, email, **row)], how)
+def import_one(app: App, email: str = EMAIL) -> importing.Imported:
+    return importing.import_rows(app, [NewSubscriber(2, email)])
 
 
 def test_left_forgotten_imported_added_and_still_nothing_is_sent(sending_app: App, inbox: Inbox, clock: Clock) -> None:

@@ -19,6 +19,7 @@ from mailer.demo.inbox import Inbox
 from mailer.errors import NoSuchArticle, NoSuchIssue, WrongState
 from mailer.mail import choice
 from mailer.model import Issue, IssueState, Method
+from mailer.store import issues
 from mailer.tokens import Purpose
 
 ATOM = "{http://www.w3.org/2005/Atom}"
@@ -64,7 +65,7 @@ def test_readers_get_the_sections_they_chose(sending_app: App, inbox: Inbox, clo
     assert subjects["two@example.org"] == subjects["same@example.org"]
     lead = next(story for story in issue.stories if story.section in ("سیاست", "اقتصاد"))
     assert subjects["two@example.org"].split()[:3] == lead.title.split()[:3]
-    assert app.store.read(lambda tx: len(variants.issues.made_for(tx, issue.id))) == 2
+    assert app.store.read(lambda tx: len(issues.made_for(tx, issue.id))) == 2
 
 
 def test_variants_are_made_once(app: App, clock: Clock) -> None:
