@@ -92,7 +92,10 @@ def show_(path: Path, email: str, as_json: bool) -> None:
             deliveries = [{**mail, "finished_at": stamp(mail["finished_at"])} for mail in mails]
             show({**_brief(who), "events": [_event(event) for event in events], "deliveries": deliveries})
             return
-        click.echo(f"{who.address}  {who.name}\n{who.status} since {local(app, who.created_at)}, from {who.source}")
+        click.echo(
+            f"{who.address}  {who.name}".rstrip()
+            + f"\n{who.status} since {local(app, who.created_at)}, from {who.source}"
+        )
         for event in events:
             words = filter(None, (event.kind, event.method, event.slot, event.reason))
             click.echo(f"  {local(app, event.at)}  {' · '.join(words)}")
@@ -149,7 +152,7 @@ def unsuppress(path: Path, email: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def forget(path: Path, email: str, yes: bool, as_json: bool) -> None:
-    """Erase the person behind EMAIL; a keyed hash stays, so that the address is never mailed."""
+    """Erase the person behind EMAIL. A keyed hash stays, so that the address is never mailed."""
     if not yes and not as_json and sys.stdin.isatty():
         click.confirm(f"Everything known of {email} is erased, for good. Go on?", abort=True)
     with opened(path) as app:
