@@ -65,6 +65,9 @@ lock: ## choose the newest allowed versions again (writes requirements.lock: ver
 	$(VENV)/lock/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -c requirements.lock -o requirements-run.lock pyproject.toml
 
+bench: setup ## measure (minutes): the figures about subscribers
+	$(BIN)/python bench/readers.py
+
 wheelhouse: setup ## fetch every wheel for an install without the network
 	$(PIP) download -q -d wheelhouse -r requirements.lock
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from mailer import config
 from mailer.app.context import App
 from mailer.config import dkim
+from mailer.domains import Domains
 from mailer.mail.render import Renderer
 from mailer.settings import Settings
 from mailer.smtp.relay import Relay
@@ -43,6 +44,7 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
         now=now or (lambda: datetime.now(UTC)),
         worker=f"{platform.node()}:{os.getpid()}",
         signer=signer,
+        takes_mail=Domains().takes_mail if settings.readers.ask_dns else lambda _domain: None,
     )
 
 

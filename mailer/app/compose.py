@@ -158,10 +158,14 @@ def _turned(story: Story, reason: str) -> dict[str, object]:
     return {"url": story.lead.url, "title": story.lead.title, "score": story.score, "reason": reason}
 
 
-def render(app: App, tx: Connection, issue: Issue) -> Rendered:
-    """The issue's mail with its merge slots, trimmed to the size that mail programs show whole."""
+def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) -> Rendered:
+    """The issue's mail with its merge slots, trimmed to the size that mail programs show whole.
+
+    `full`: what `issue` has only some stories of. Those it lacks do not come back among the most read.
+    """
     wanted = app.settings.digest.most_read
-    shown = {article for story in issue.stories for article in (story.article_id, *(each[0] for each in story.also))}
+    all_ = (full or issue).stories
+    shown = {article for story in all_ for article in (story.article_id, *(each[0] for each in story.also))}
     most_read = articles.most_read(tx, issue.window, shown, wanted) if issue.window and wanted else []
 
     def mail(stories: tuple[ChosenStory, ...]) -> Rendered:
@@ -171,6 +175,7 @@ def render(app: App, tx: Connection, issue: Issue) -> Rendered:
             archive_url=app.archive_url(issue.slot),
             locale=app.renderer.locale,
             most_read=most_read,
+            preferences=True,
         )
         return app.renderer.mail(DeliveryKind.ISSUE, values)
 

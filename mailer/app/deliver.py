@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from mailer import lifecycle
+from mailer.app import variants
 from mailer.app.alert import alert
 from mailer.app.circuit import Circuits
 from mailer.app.context import App, get, step
@@ -34,6 +35,8 @@ def start(app: App, issue: Issue) -> Issue:
 
     What is left of an older issue expires: two issues are never on their way at once.
     """
+
+    variants.make(app, issue)
 
     def work(tx: Connection) -> None:
         now = app.now()

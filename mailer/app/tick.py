@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from mailer import week
-from mailer.app import compose, deliver, edit
+from mailer.app import compose, deliver, edit, joining
 from mailer.app.alert import alert
 from mailer.app.context import App, get
 from mailer.errors import OutsideError, WrongState
@@ -40,6 +40,8 @@ def tick(app: App) -> None:
             with contextlib.suppress(WrongState):
                 _hold(app, issue, f"cannot be made: {error}")
     deliver.finish(app)
+    joining.settle(app)  # what the pages took and did not come to decide
+    joining.tidy(app)
 
 
 def _hold(app: App, issue: Issue, reason: str) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from mailer import address, tokens
 from mailer.app.context import App, find
 from mailer.errors import NoSuchSubscriber
+from mailer.mail.text import clean, shorten
 from mailer.model import Event, EventKind, Method, Subscriber, SubscriberStatus
 from mailer.store import subscribers
 from mailer.tokens import Claim, Purpose
@@ -21,17 +22,28 @@ _STAYING = (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE, SubscriberStatus.
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The result of leaving. `undo` is a token for the undo button; empty when there is nothing to undo."""
+    """The result of leaving. `undo` is a token for the undo button, `why` one for saying why; empty when there is
+    nothing to undo or nobody to ask."""
 
     masked: str
     undo: str
+    why: str
 
 
-def look(app: App, token: str) -> str:
-    """Whose link this is, masked; empty when the person is forgotten. Changes nothing. BadToken: not our link."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Whose link it is: masked, and a token for their preferences; both empty when there is nothing to choose."""
+
+    masked: str
+    preferences: str
+
+
+def look(app: App, token: str) -> Look:
+    """Whose link this is. Changes nothing. BadToken: not our link."""
     claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
     found = app.store.read(lambda tx: subscribers.get(tx, claim.subscriber_id))
-    return _masked(found)
+    stays = found is not None and found.status is SubscriberStatus.ACTIVE
+    return Look(_masked(found), tokens.make(app.keys, Purpose.PREFERENCES, claim.subscriber_id) if stays else "")
 
 
 def leave(app: App, token: str, method: Method, *, agent: str = "", network: str = "") -> Left:
@@ -48,8 +60,9 @@ def leave(app: App, token: str, method: Method, *, agent: str = "", network: str
         return subscribers.get(tx, claim.subscriber_id)
 
     found = app.store.write(work)
-    can_undo = found is not None and found.status is SubscriberStatus.UNSUBSCRIBED
-    return Left(_masked(found), _undo_token(app, claim) if can_undo else "")
+    if found is None or not found.address or found.status is not SubscriberStatus.UNSUBSCRIBED:
+        return Left(_masked(found), "", "")
+    return Left(_masked(found), _for_an_hour(app, Purpose.UNDO, claim), _for_an_hour(app, Purpose.REASON, claim))
 
 
 def _end(
@@ -60,6 +73,10 @@ def _end(
     hash_ = subscribers.hash_of(tx, found.id)
     if hash_:
         subscribers.suppress(tx, hash_, EventKind.UNSUBSCRIBED, at=now, issue_id=claim.issue_id)
+        again = subscribers.living(tx, hash_) if not found.address else None
+        if again is not None:
+            # A link from before the person was forgotten; they have joined again since, and mean the list as it is.
+            found = again
     if not subscribers.move(tx, found.id, SubscriberStatus.UNSUBSCRIBED, from_=_STAYING):
         return False
     subscribers.record(
@@ -75,9 +92,24 @@ def _end(
     return True
 
 
-def _undo_token(app: App, claim: Claim) -> str:
+def _for_an_hour(app: App, purpose: Purpose, claim: Claim) -> str:
     until = int((app.now() + UNDO_FOR).timestamp())
-    return tokens.make(app.keys, Purpose.UNDO, claim.subscriber_id, claim.issue_id, until)
+    return tokens.make(app.keys, purpose, claim.subscriber_id, claim.issue_id, until)
+
+
+REASONS = ("too_often", "not_relevant", "never_joined", "elsewhere", "other")
+
+
+def explain(app: App, token: str, reason: str, text: str = "") -> bool:
+    """Why somebody left, if they like to say so within the hour: one of REASONS, and words. False: too late, or not
+    one of them. BadToken: not our link."""
+    claim = tokens.read(app.keys, Purpose.REASON, token)
+    if reason not in REASONS or app.now().timestamp() > claim.stamp:
+        return False
+    said = shorten(clean(text), 500)
+    since = app.now() - UNDO_FOR
+    whole = f"{reason}: {said}" if said else reason
+    return app.store.write(lambda tx: subscribers.explain(tx, claim.subscriber_id, whole, since=since))
 
 
 def undo(app: App, token: str) -> bool:

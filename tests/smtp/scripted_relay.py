@@ -6,9 +6,8 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from mailer.model import Outcome
+from mailer.model import Envelope, Outcome
 from mailer.settings import Smtp
-from mailer.model import Envelope
 from mailer.smtp.relay import Relay
 from mailer.smtp.session import Session, Waits
 

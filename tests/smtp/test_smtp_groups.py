@@ -13,7 +13,6 @@ from scripted_relay import DEAF, DROP, PATIENT, QUICK, SILENCE, STAY, drive, scr
 
 from mailer.model import Accepted, Deferred, Envelope, NotSent, Outcome, Rejected, Rejection, Unknown
 from mailer.settings import Smtp
-from mailer.model import Envelope
 from mailer.smtp.relay import Relay
 from mailer.smtp.session import Session, Waits
 
