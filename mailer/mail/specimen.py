@@ -15,7 +15,8 @@ ARCHIVE_URL = "https://nl.irannemoone.example/archive/1405-W36"
 UNSUBSCRIBE_URL = "https://nl.irannemoone.example/unsubscribe/AbC-_123"
 PREFERENCES_URL = "https://nl.irannemoone.example/preferences/AbC-_123"
 EDITOR_URL = "https://nl.irannemoone.example/editor/AbC-_123"
-READER = {"greeting": "سلام نرگس عزیز", "unsubscribe_url": UNSUBSCRIBE_URL, "preferences_url": PREFERENCES_URL}
+READER_NAME = "نرگس"
+READER = {"unsubscribe_url": UNSUBSCRIBE_URL, "preferences_url": PREFERENCES_URL}
 
 NEWSLETTER = Newsletter(
     name="ایران نمونه",

@@ -31,12 +31,13 @@ def mail(renderer: Renderer, case: str) -> Trial:
     else:
         kind = DeliveryKind.ISSUE  # a test mail is the issue itself, but for its subject
         rendered, values = _issue(renderer, case)
+    own = {**specimen.READER, "greeting": view.greeting(specimen.READER_NAME, renderer.locale)}
     subject = letters.trial_subject(rendered.subject, renderer.locale) if case == "test" else rendered.subject
     return Trial(
         subject,
-        slots.fill(rendered.html, specimen.READER, "html"),
-        slots.fill(rendered.text, specimen.READER, "text"),
-        slots.fill(renderer.raw(kind, values), specimen.READER, "html"),
+        slots.fill(rendered.html, own, "html"),
+        slots.fill(rendered.text, own, "text"),
+        slots.fill(renderer.raw(kind, values), own, "html"),
     )
 
 

@@ -60,6 +60,21 @@ def test_every_other_case_at_its_narrowest(browser: Browser, tried: Try, report:
     judged(report, f"{case}, gmail without style", 320, gates_browser.look(browser, html, 320, axe=case != "hostile"))
 
 
+@pytest.mark.parametrize("letter", specimen.LETTERS)
+def test_mails_that_are_no_issue(browser: Browser, tried: Try, report: Report, letter: str) -> None:
+    """Light, dark, darkened by force, without pictures and after every sanitiser; each at another of the widths."""
+    html = tried(letter).html
+    looks: list[tuple[str, str, int, dict[str, Any]]] = [
+        ("light", html, 320, {}),
+        ("dark", html, 375, {"scheme": "dark"}),
+        ("forced dark", gmail(html), 375, {"forced": True}),
+        ("images off", html, 600, {"images": False}),
+        *((name, sanitise(html), 600 if name == "word" else 320, {}) for name, sanitise in SANITISERS.items()),
+    ]
+    for name, shown, width, how in looks:
+        judged(report, f"{letter}, {name}", width, gates_browser.look(browser, shown, width, **how))
+
+
 @pytest.mark.parametrize("code", CODES[1:])
 def test_every_other_language(browser: Browser, tried: Try, report: Report, code: str) -> None:
     html = SANITISERS["gmail without style"](tried("week", code).html)
