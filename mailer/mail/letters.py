@@ -1,13 +1,13 @@
 """What a reader sees of the mails that are no issue, as plain values for the templates.
 
-The notice to editors and the mark of a test mail. Every word that comes from outside is cleaned here; whether and to
-whom such a mail goes is decided in `app`.
+The notice to editors, the question whether somebody joins, the mark of a test mail. Every word that comes from outside
+is cleaned here; whether and to whom such a mail goes is decided in `app`.
 """
 
 import re
 from datetime import tzinfo
 
-from mailer.mail import bidi, view
+from mailer.mail import bidi, slots, view
 from mailer.mail.calendar import long_date
 from mailer.mail.links import web_address
 from mailer.mail.locales import FA, Locale
@@ -61,6 +61,18 @@ def notice(
         ],
         "notes": [in_words(note, locale) for note in issue.notes],
         "editor_url": editor_url,
+    }
+
+
+def confirmation(newsletter: Newsletter, days: int, locale: Locale = FA) -> dict[str, object]:
+    """The values of `mail/confirmation.*`: of `page_view`, and subject, preheader, days and the slot `confirm_url`.
+    `days`: how long the link works. Nothing that a stranger could have typed is among them."""
+    return {
+        **view.page_view(newsletter),
+        "subject": locale.say("تأیید عضویت در خبرنامهٔ «{name}»", name=clean(newsletter.name)),
+        "preheader": locale.say("تا تأیید نکنید عضو نمی‌شوید و هیچ خبرنامه‌ای برایتان فرستاده نمی‌شود."),
+        "days": locale.number(days),
+        "confirm_url": slots.slot("confirm_url"),
     }
 
 

@@ -14,9 +14,10 @@ SITE = "https://www.irannemoone.example"
 ARCHIVE_URL = "https://nl.irannemoone.example/archive/1405-W36"
 UNSUBSCRIBE_URL = "https://nl.irannemoone.example/unsubscribe/AbC-_123"
 PREFERENCES_URL = "https://nl.irannemoone.example/preferences/AbC-_123"
+CONFIRM_URL = "https://nl.irannemoone.example/confirm/AbC-_123"
 EDITOR_URL = "https://nl.irannemoone.example/editor/AbC-_123"
 READER_NAME = "نرگس"
-READER = {"unsubscribe_url": UNSUBSCRIBE_URL, "preferences_url": PREFERENCES_URL}
+READER = {"unsubscribe_url": UNSUBSCRIBE_URL, "preferences_url": PREFERENCES_URL, "confirm_url": CONFIRM_URL}
 
 NEWSLETTER = Newsletter(
     name="ایران نمونه",
@@ -82,8 +83,14 @@ _HOSTILE = (
 _ALSO = {1: "شهرهای سبز ایران؛ آنچه از آمار سرانهٔ بوستان‌ها می‌دانیم", 4: "راه ملی‌پوشان تا نیمه‌نهایی"}
 
 CASES = ("week", "short", "long", "bare", "latin", "hostile")
-# The mails that are no issue, and their kind: a test mail, the notice of a draft and of an issue that is held.
-LETTERS = {"test": DeliveryKind.TEST, "notice": DeliveryKind.NOTICE, "held": DeliveryKind.NOTICE}
+# The mails that are no issue, and their kind: a test mail, the notice of a draft and of an issue that is held, and the
+# question whether somebody joins.
+LETTERS = {
+    "test": DeliveryKind.TEST,
+    "notice": DeliveryKind.NOTICE,
+    "held": DeliveryKind.NOTICE,
+    "confirmation": DeliveryKind.CONFIRMATION,
+}
 
 
 # The link that a mail of each kind must have in both parts.
@@ -91,6 +98,7 @@ PURPOSE = {
     DeliveryKind.ISSUE: UNSUBSCRIBE_URL,
     DeliveryKind.TEST: UNSUBSCRIBE_URL,
     DeliveryKind.NOTICE: EDITOR_URL,
+    DeliveryKind.CONFIRMATION: CONFIRM_URL,
 }
 
 

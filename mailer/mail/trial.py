@@ -25,8 +25,8 @@ class Trial:
 def mail(renderer: Renderer, case: str) -> Trial:
     """One of the specimen's CASES or LETTERS through these templates. UnreadableInput: one of them is wrong."""
     kind = specimen.LETTERS.get(case, DeliveryKind.ISSUE)
-    if kind is DeliveryKind.NOTICE:
-        values = _notice(renderer, case)
+    if kind in (DeliveryKind.NOTICE, DeliveryKind.CONFIRMATION):
+        values = _notice(renderer, case) if kind is DeliveryKind.NOTICE else _confirmation(renderer)
         rendered = renderer.mail(kind, values)
     else:
         kind = DeliveryKind.ISSUE  # a test mail is the issue itself, but for its subject
@@ -66,6 +66,10 @@ def _notice(renderer: Renderer, case: str) -> dict[str, object]:
     zone = ZoneInfo(newsletter.timezone)
     issue = specimen.issue(case)
     return letters.notice(issue, newsletter, editor_url=specimen.EDITOR_URL, zone=zone, locale=renderer.locale)
+
+
+def _confirmation(renderer: Renderer) -> dict[str, object]:
+    return letters.confirmation(specimen.NEWSLETTER, 7, renderer.locale)
 
 
 def findings(renderer: Renderer) -> dict[str, list[Finding]]:
