@@ -6,13 +6,13 @@ is decided in `joining`.
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from mailer import tokens
 from mailer.app.context import App
-from mailer.mail import headers, letters, mime
+from mailer.mail import letters
 from mailer.model import DeliveryKind
 from mailer.store import deliveries, issues
 from mailer.tokens import Purpose
@@ -56,31 +56,3 @@ def url_of(app: App, key: str) -> str:
     """The link in the mail of this key, as `owe` makes keys. ValueError: it is none."""
     _, reader, stamp = key.split(".")
     return url(app, int(reader), int(stamp))
-
-
-def fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
-    """The fields, in order, with those of an invented reader. It is no mail of the list: no List-Unsubscribe, as there
-    is nothing yet to leave."""
-    own = mime.reader_fields(
-        to=app.sender[1],
-        date=datetime.fromtimestamp(0, UTC),
-        message_id=tokens.message_id(app.keys, "trial", app.domain),
-        unsubscribe_url=app.url(INERT),
-        feedback_id="trial",
-    )
-    found = [
-        ("From", headers.address(*app.sender)),
-        ("To", own["To"]),
-        ("Subject", headers.encode("Subject", subject)),
-        ("Date", own["Date"]),
-        ("Message-ID", own["Message-ID"]),
-    ]
-    if app.settings.newsletter.reply_to:
-        reply_to = mime.mailbox(app.settings.newsletter.reply_to)
-        found.append(("Reply-To", headers.address(*reply_to, name="Reply-To")))
-    return [
-        *found,
-        ("Auto-Submitted", b"auto-generated"),  # RFC 3834 §5: no vacation note shall answer it
-        ("Feedback-ID", own["Feedback-ID"]),
-        *mime.content_headers(app.settings.newsletter.locale, boundary),
-    ]

@@ -20,7 +20,8 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from mailer import web
-from mailer.app import compose, deliver, notice, probe
+from mailer.address import parse
+from mailer.app import compose, deliver, joining, notice, probe
 from mailer.app.circuit import Circuits
 from mailer.app.context import App
 from mailer.app.send import Sender
@@ -35,7 +36,7 @@ pytestmark = make.only_sqlite
 
 BASE = "https://news.iran.example"
 SITE = "https://www.iran.example"
-READER, EDITOR = "narges@example.org", "dabir@iran.example"
+READER, EDITOR, JOINING = "narges@example.org", "dabir@iran.example", "arash@example.org"
 
 
 def picture(url: str) -> bytes:
@@ -64,9 +65,11 @@ def here(store: Store, tmp_path: Path, clock: Clock, inbox: Inbox) -> App:
 
 
 def send_everything(app: App) -> None:
-    """A mail of every kind: the notice, a test mail, the issue."""
+    """A mail of every kind: the notice, the question to somebody who joins, a test mail, the issue."""
     drafted = compose.draft(app)
     notice.tell(app, drafted)
+    joining.wish(app, parse(JOINING))
+    joining.settle(app)
 
     async def send() -> None:
         await Sender(app, Circuits()).run()
@@ -86,6 +89,12 @@ def named(mail: EmailMessage) -> set[str]:
     return set(re.findall(r"https?://[^\s\"'<>]+", whole))
 
 
+def read(raw: bytes) -> EmailMessage:
+    mail = email.message_from_bytes(raw, policy=email.policy.default)
+    assert isinstance(mail, EmailMessage)
+    return mail
+
+
 def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
     return store.read(lambda tx: {table.name: [tuple(row) for row in tx.execute(select(table))] for table in TABLES})
 
@@ -93,13 +102,19 @@ def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
 def test_every_link_is_known_and_ours_answer_without_changing_anything(here: App, inbox: Inbox) -> None:
     send_everything(here)
     stories = {web_address(make.article(n).url) for n in range(16)}
-    mails = [email.message_from_bytes(each.raw, policy=email.policy.default) for each in inbox.mails]
-    assert [mail["To"] for mail in mails] == [EDITOR, EDITOR, READER]
-    told, tried, issue = (mail for mail in mails if isinstance(mail, EmailMessage))
+    mails = [read(each.raw) for each in inbox.mails]
+    by_word = {"آماده است": EDITOR, "تأیید عضویت": JOINING, "آزمایشی": EDITOR}
+    (told,), (asked,), (tried,) = (
+        [mail for mail in mails if word in mail["Subject"] and mail["To"] == to] for word, to in by_word.items()
+    )
+    (issue,) = (mail for mail in mails if mail["To"] == READER)
+    # Only what comes every week can be left.
+    assert ["List-Unsubscribe" in mail for mail in (told, asked, tried, issue)] == [False, False, True, True]
     ours: set[str] = set()
-    for mail in (told, tried, issue):
+    assert named(asked) == {SITE, *(link for link in named(asked) if link.startswith(f"{BASE}/confirm/"))}
+    for mail in (told, asked, tried, issue):
         links = named(mail)
-        assert links & stories
+        assert links & stories or mail is asked
         assert links - stories - {SITE} == {link for link in links if link.startswith(BASE + "/")}
         ours |= links - stories - {SITE}
     # The links of a test mail are inert: they know nobody, and say so.
@@ -114,7 +129,7 @@ def test_every_link_is_known_and_ours_answer_without_changing_anything(here: App
                 assert answer.status_code == (404 if link in inert else 200), link
                 assert "set-cookie" not in answer.headers
             kinds.add(link.removeprefix(BASE).split("/")[1])
-    assert kinds >= {"", "archive", "editor", "media", "unsubscribe"}
+    assert kinds == {"", "archive", "confirm", "editor", "media", "preferences", "unsubscribe"}
     assert everything(here.store) == before
 
 
