@@ -7,6 +7,7 @@ import gates_browser
 import pytest
 from gates_fixtures import ROOT
 from gates_sanitisers import SANITISERS, gmail
+from PIL import Image
 from playwright.sync_api import Browser
 
 from mailer.mail import specimen, trial
@@ -33,6 +34,17 @@ def test_as_it_was_written(browser: Browser, tried: Try, report: Report, scheme:
     seen = gates_browser.look(browser, tried().html, width, scheme=scheme)
     judged(report, f"as written, {scheme}", width, seen)
     assert not seen.incomplete
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_it_looks_as_it_did_when_a_person_looked(browser: Browser, tried: Try, report: Report, width: int) -> None:
+    """Pixels differ from one machine's letters to another's; the height tells whether something moved. Changed on
+    purpose? `make screenshots`, and look at them."""
+    with Image.open(ROOT / "docs" / "screens" / f"mail-{width}-light.png") as kept:
+        height = kept.height
+    seen = gates_browser.look(browser, tried().html, width, axe=False)
+    report(f"height at {width} px: {seen.height}, when it was looked at {height}")
+    assert abs(seen.height - height) <= height / 10
 
 
 @pytest.mark.parametrize("width", WIDTHS)
