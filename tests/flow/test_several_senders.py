@@ -1,0 +1,116 @@
+"""Several senders on one database, of which one dies, or only sleeps: the others take over within its lease, and the
+fence keeps a sleeper from going on where it was."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import deployment
+import ledger
+import make
+import pytest
+from deployment import Deployment, chance, drafted, taken, until
+from verdict import judge
+
+from mailer.app import compose, deliver
+from mailer.app.context import find
+
+READERS, CONNECTIONS = 1700, 4  # four batches
+LEASE_S = 3.0
+LEASE = ("--lease", str(LEASE_S))
+PROCESSES = (2, 3, 4) if "KHABARNAMEH_KILLS" in os.environ else (3,)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Path:
+    return tmp_path / "taken.txt"
+
+
+@pytest.fixture
+def port(record: Path) -> Iterator[int]:
+    with deployment.recorder(record) as listening:
+        yield listening
+
+
+def begun(folder: Path, url: str, port: int) -> Deployment:
+    """An issue whose recipients are frozen."""
+    made = drafted(folder, url, port, READERS, connections=CONNECTIONS)
+    with made.app() as app:
+        deliver.start(app, compose.freeze(app, find(app, None)))
+    return made
+
+
+@contextmanager
+def senders(made: Deployment, *words: tuple[str, ...]) -> "Iterator[list[subprocess.Popen[str]]]":
+    """A process for each of `words`, its own arguments; none is left behind, not even a stopped one."""
+    processes = [made.start("send", *LEASE, *each) for each in words]
+    try:
+        yield processes
+    finally:
+        for each in processes:
+            each.kill()
+            each.communicate()
+
+
+def at_work(made: Deployment, process: "subprocess.Popen[str]") -> bool:
+    """Whether it holds a batch just now."""
+    with made.app() as app:
+        return f":{process.pid}" in "".join(ledger.workers(app.store))
+
+
+@pytest.mark.parametrize("processes", PROCESSES)
+def test_one_of_several_is_killed(store_url: str, tmp_path: Path, port: int, record: Path, processes: int) -> None:
+    made, rng = begun(tmp_path, store_url, port), chance()
+    with senders(made, *[()] * processes) as running:
+        victim, *others = running
+        until(lambda: at_work(made, victim), victim)
+        wanted = taken(record) + rng.randint(10, 200)
+        until(lambda: taken(record) >= wanted, victim)
+        deployment.end(victim, signal.SIGKILL)
+        killed = time.monotonic()
+        assert [deployment.finished(each)[0] for each in others] == [0] * len(others)
+    with made.app() as app:
+        assert max(ledger.fences(app.store)) > 1, "what the dead one held was claimed anew"
+        last = max(row["finished_at"] for row in ledger.rows(app.store))
+    assert time.monotonic() - killed < LEASE_S + 20, "nobody waited for longer than the lease, and the rest of the work"
+    assert last is not None
+    assert judge(made, record, READERS, doubles=CONNECTIONS) == 0
+
+
+def test_one_that_sleeps_past_its_lease_does_not_go_on(store_url: str, tmp_path: Path, port: int, record: Path) -> None:
+    made, rng = begun(tmp_path, store_url, port), chance()
+    with senders(made, (), ()) as (sleeper, other):
+        until(lambda: at_work(made, sleeper), sleeper)
+        wanted = taken(record) + rng.randint(10, 200)
+        until(lambda: taken(record) >= wanted, sleeper)
+        sleeper.send_signal(signal.SIGSTOP)
+        assert deployment.finished(other)[0] == 0, "the other one does all the rest"
+        before = taken(record)
+        assert before >= READERS
+        sleeper.send_signal(signal.SIGCONT)
+        assert deployment.finished(sleeper)[0] == 0
+    assert taken(record) - before <= CONNECTIONS, "only what had been announced already can still go out"
+    assert judge(made, record, READERS, doubles=CONNECTIONS) == 0
+
+
+@make.only_postgresql
+def test_one_that_sleeps_in_a_transaction_keeps_its_locks_for_a_while_only(
+    store_url: str, tmp_path: Path, port: int, record: Path
+) -> None:
+    # The server ends such a transaction after a minute (here: two seconds), or nobody could claim that batch for as
+    # long as the process sleeps, and no reader in it could leave.
+    made = begun(tmp_path, f"{store_url}&options=-c%20idle_in_transaction_session_timeout%3D2000", port)
+    with senders(made, ("--stop-in-transaction", "9"), ()) as (sleeper, other):
+        assert deployment.finished(other)[0] == 0, "the other one does all the rest"
+        assert sleeper.poll() is None
+        assert "cannot be reached" not in made.log
+        sleeper.send_signal(signal.SIGCONT)
+        deployment.finished(sleeper)  # by itself, well or with the error: for its time the database was away
+    assert "cannot be reached" in made.log
+    assert judge(made, record, READERS, doubles=CONNECTIONS) == 0
