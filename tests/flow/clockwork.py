@@ -8,7 +8,8 @@
 `--lease S`       claims hold so many seconds.
 `--die-before SQL`, `--die-within SQL`  at the first statement that begins so, it kills itself: before it, or, on
                   SQLite, while it runs. `--after N`: so many such statements pass first.
-`--stop-in-transaction N`  it stops itself (SIGSTOP) after its Nth UPDATE of deliveries, before it commits that.
+`--stop-in-transaction N`  it stops itself (SIGSTOP) after its Nth UPDATE of deliveries, before it commits that; or,
+`--stop-between N`        before it begins the transaction after that.
 SIGUSR1 sets its clock back by an hour.
 """
 
@@ -96,16 +97,26 @@ def at_statement(words: str, after: int, *, within: bool = False) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def in_transaction(after: int) -> None:
-    """This process stops itself between its writing and the commit."""
+def stop(after: int, *, within: bool) -> None:
+    """This process stops itself: between its writing and the commit, or between two of its writing transactions."""
     written = 0
+
+    def now() -> None:
+        # Said to this thread: another one would let it run on until the signal has gone round.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     @event.listens_for(Engine, "after_cursor_execute")
     def _count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         nonlocal written
-        if statement.lstrip().startswith("UPDATE deliveries") and (written := written + 1) == after:
-            # Said to this thread: another one would let it run on until the signal has gone round.
-            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+        if statement.lstrip().startswith("UPDATE deliveries") and (written := written + 1) == after and within:
+            now()
+
+    @event.listens_for(Engine, "begin")
+    def _between(_connection: Any) -> None:
+        nonlocal written
+        if written >= after and not within and threading.current_thread().name.startswith("store-writer"):
+            written = -1_000_000
+            now()
 
 
 def arguments() -> argparse.Namespace:
@@ -115,6 +126,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lease", type=float, default=60)
     parser.add_argument("--after", type=int, default=0)
     parser.add_argument("--stop-in-transaction", type=int)
+    parser.add_argument("--stop-between", type=int)
     for name in ("--die-before", "--die-within"):
         parser.add_argument(name)
     return parser.parse_args()
@@ -133,7 +145,9 @@ def main(given: argparse.Namespace) -> None:
     if given.die_within:
         at_statement(given.die_within, given.after, within=True)
     if given.stop_in_transaction:
-        in_transaction(given.stop_in_transaction)
+        stop(given.stop_in_transaction, within=True)
+    if given.stop_between:
+        stop(given.stop_between, within=False)
     now = (lambda: time[0]) if given.what == "weeks" else (lambda: datetime.now(UTC) - back[0])
     app = wire(config.load(given.config, {}), os.environ, now)
     app = replace(app, lease=timedelta(seconds=given.lease))
