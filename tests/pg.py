@@ -25,10 +25,9 @@ from sqlalchemy.engine import URL, make_url
 _DEBIAN = Path("/usr/lib/postgresql")
 _START_S = 30.0
 _STOP_S = 20.0
-_PLAIN = ("max_connections=100", "listen_addresses=")
-# What is lost in a power cut matters to nobody here.
-FAST = (*_PLAIN, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
-SAFE = _PLAIN  # what was committed outlives the server
+_ALWAYS = ("max_connections=100", "listen_addresses=")
+# What is lost in a power cut matters to nobody here, except where speed is measured or a server is stopped.
+_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 # PostgreSQL's words for its shutdowns: open sessions are ended, or nothing is tidied up at all.
 _STOP = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
@@ -73,12 +72,14 @@ class Cluster:
 
 
 @contextmanager
-def cluster(settings: Sequence[str] = FAST, *, own: bool = False) -> Iterator[Cluster]:
-    """A server for as long as the block runs; with `own`, not one that was there. NoPostgres: why there is none."""
+def cluster(*, durable: bool = False, own: bool = False) -> Iterator[Cluster]:
+    """A server for as long as the block runs; NoPostgres says why there is none. `durable`: what it commits is on disk,
+    as on a server that is used. `own`: not one that was there, so that it may be stopped."""
     given = os.environ.get("MAILER_TEST_PG")
     if given and not own:
         yield Cluster(make_url(given))
         return
+    settings = _ALWAYS if durable else (*_ALWAYS, *_FAST)
     binaries = _binaries()
     # Not under pytest's own folder: a socket's path may have 107 letters, and another user must be able to reach it.
     folder = Path(tempfile.mkdtemp(prefix="mailer-pg-"))

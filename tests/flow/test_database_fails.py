@@ -73,7 +73,7 @@ def clear(log: str) -> bool:
 def own_cluster() -> Iterator[pg.Cluster]:
     """A server that this test may stop. What it committed is on disk: here that is what is tried."""
     try:
-        with pg.cluster(pg.SAFE, own=True) as running:
+        with pg.cluster(durable=True, own=True) as running:
             yield running
     except pg.NoPostgres as reason:
         pytest.skip(str(reason))
