@@ -99,7 +99,7 @@ class Fetcher:
         """The bytes of a picture that somebody else named: by https only. FetchFailed says why not."""
         found = self._brought(url, {"accept": "image/*"}, False, ("https",), min(_PICTURE, self._whole))
         if found.kind and not found.kind.startswith(("image/", "application/octet-stream")):
-            raise FetchFailed(f"{_shown(url)}: no picture but {found.kind[:40]}.")
+            raise FetchFailed(f"{shown(url)}: no picture but {found.kind[:40]}.")
         return found.content
 
     def gone(self, url: str) -> bool:
@@ -127,8 +127,8 @@ class Fetcher:
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, ImportError, ValueError, TimeoutError) as error:
             late = time.monotonic() >= until
             why = f"not here after {whole:.0f} seconds" if late else _words(error)
-            raise FetchFailed(f"{_shown(url)}: {why}.") from error
-        raise FetchFailed(f"{_shown(url)}: redirected more than {_REDIRECTS} times.")
+            raise FetchFailed(f"{shown(url)}: {why}.") from error
+        raise FetchFailed(f"{shown(url)}: redirected more than {_REDIRECTS} times.")
 
     def _once(
         self, url: str, headers: dict[str, str], trusted: bool, schemes: tuple[str, ...], until: float
@@ -136,16 +136,14 @@ class Fetcher:
         """What the page holds, or where it has moved to."""
         parts = urlsplit(url)
         if parts.scheme not in schemes or not parts.hostname or (not trusted and "@" in parts.netloc):
-            raise FetchFailed(f"{_shown(url)}: not a web address that is asked ({' or '.join(schemes)}).")
+            raise FetchFailed(f"{shown(url)}: not a web address that is asked ({' or '.join(schemes)}).")
         proxy = _proxy(parts.scheme, parts.hostname)
         checked = [] if trusted else self._checked(url, parts.hostname, behind_proxy=bool(proxy))
         with self._answer(proxy, url, checked, headers, until) as answer:
             if answer.status_code in _MOVED and "location" in answer.headers:
                 return urljoin(url, answer.headers["location"])
             if answer.status_code not in (200, 304):
-                raise FetchFailed(
-                    f"{_shown(url)}: the server answered {answer.status_code}.", status=answer.status_code
-                )
+                raise FetchFailed(f"{shown(url)}: the server answered {answer.status_code}.", status=answer.status_code)
             same = answer.status_code == 304
             return Fetched(
                 url=url,
@@ -209,16 +207,16 @@ class Fetcher:
         except (OSError, UnicodeError) as error:
             if behind_proxy:
                 return []
-            raise FetchFailed(f"{_shown(url)}: its name is not known.") from error
+            raise FetchFailed(f"{shown(url)}: its name is not known.") from error
         if not found or not all(self._may(ipaddress.ip_address(each.partition("%")[0])) for each in found):
-            raise FetchFailed(f"{_shown(url)}: leads to a private address, where no server may send us.")
+            raise FetchFailed(f"{shown(url)}: leads to a private address, where no server may send us.")
         return [] if behind_proxy else found
 
     def _content(self, url: str, answer: httpx.Response, until: float) -> bytes:
         """The decoded bytes. Decoded here, in bounded steps: a small gzip body may stand for gigabytes."""
         encoding = answer.headers.get("content-encoding", "identity").lower()
         if encoding not in ("gzip", "x-gzip", "identity", ""):
-            raise FetchFailed(f"{_shown(url)}: sent as «{encoding[:20]}», which was not asked for.")
+            raise FetchFailed(f"{shown(url)}: sent as «{encoding[:20]}», which was not asked for.")
         unpacker = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
         parts: list[bytes] = []
         size = 0
@@ -226,11 +224,11 @@ class Fetcher:
             try:
                 part = unpacker.decompress(raw, self._largest + 1 - size) if unpacker else raw
             except zlib.error:
-                raise FetchFailed(f"{_shown(url)}: its gzip encoding is damaged.") from None
+                raise FetchFailed(f"{shown(url)}: its gzip encoding is damaged.") from None
             parts.append(part)
             size += len(part)
             if size > self._largest:
-                raise FetchFailed(f"{_shown(url)}: holds more than {self._largest // 1_000_000} MB.")
+                raise FetchFailed(f"{shown(url)}: holds more than {self._largest // 1_000_000} MB.")
         if time.monotonic() >= until:  # the line was ended; without a length told, half a page looks whole
             raise TimeoutError
         return b"".join(parts)
@@ -272,7 +270,7 @@ def _proxy(scheme: str, host: str) -> str:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _shown(url: str) -> str:
+def shown(url: str) -> str:
     """Without a password, and short enough for a line."""
     try:
         parts = urlsplit(url)

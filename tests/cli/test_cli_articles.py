@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from admin import Deployment, articles_file, deployment
+from web_server import web_server
 
 RSS = (
     '<?xml version="1.0"?><rss version="2.0"><channel><title>نمونه</title><link>https://iran.example/</link>'
@@ -52,7 +53,7 @@ def test_import_list_show(tmp_path: Path) -> None:
     [
         ("empty.xml", b"", "empty"),
         ("blank.xml", b" \n\r\n", "empty"),
-        ("page.xml", PAGE.encode(), "HTML page, not a feed"),
+        ("page.xml", PAGE.encode(), "no article is recognised in this HTML page"),
         ("cut.xml", RSS[:150].encode(), "broken XML"),
         ("words.xml", "این خوراک نیست".encode(), "not XML"),
         ("broken.jsonl", b'{"title": "x"', "JSON"),
@@ -84,7 +85,7 @@ def test_a_bad_file_does_not_stop_the_good_ones(tmp_path: Path) -> None:
     assert answer.err.count("bad.xml") == 1
     all_bad = here.call("articles", "import", bad, str(tmp_path / "none.xml"))
     assert all_bad.code == 3
-    assert all_bad.err.rstrip().endswith("None of the 2 files could be read.")
+    assert all_bad.err.rstrip().endswith("None of the 2 could be read.")
 
 
 def test_a_feed_that_is_cut_off_gives_what_was_whole(tmp_path: Path) -> None:
@@ -116,6 +117,33 @@ def test_the_text_of_a_page_with_its_address(tmp_path: Path) -> None:
     assert article["dated"] == "2026-11-23T06:30:00Z"
     for wrong in (("--url", "ftp://x"), ("--published", "gestern")):
         assert here.call("articles", "import", file, *wrong).code == 2
+
+
+def test_addresses_are_fetched(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    page = (
+        '<!doctype html><title>گشایش پل تازهٔ شهر</title><link rel="canonical" href="/news/7"><h1>گشایش پل تازهٔ شهر</h1>'
+        "<p>پل تازهٔ شهر پس از سه سال ساخت، دیروز با حضور شهروندان گشوده شد.</p>"
+    )
+    with web_server() as server:
+        server.pages["/news/7?ref=x"] = (200, {"content-type": "text/html"}, page.encode())
+        server.pages["/rss"] = (200, {}, RSS.encode())
+        server.pages["/start"] = (200, {}, PAGE.encode())
+        answer = here.call(
+            "articles", "import", *map(server.url, ("/news/7?ref=x", "/rss", "/start", "/gone")), "--json"
+        )
+        assert (answer.code, answer.json["added"]) == (5, 2)
+        assert [each.split(": ", 1)[1] for each in answer.json["failed"]] == [
+            "no article is recognised in this HTML page.",
+            "the server answered 404.",
+        ]
+        found = {article["title"]: article["url"] for article in here.json("articles", "list")}
+        assert found == {"گشایش پل تازهٔ شهر": server.url("/news/7"), "خبر یک": "https://iran.example/news/100001"}
+        assert here.json("articles", "import", server.url("/news/7?ref=x"))["unchanged"] == 1
+        alone = here.call("articles", "import", server.url("/gone"), "--json")
+        assert (alone.code, alone.error["code"]) == (4, "fetch_failed")
+        both = here.call("articles", "import", server.url("/gone"), server.url("/away"))
+        assert (both.code, both.err.splitlines()[-1]) == (4, "mailer: None of the 2 could be read.")
 
 
 TITLES = ("=?utf-8?b?eAp5?= خبر", "یک\r\nBcc: evil@example.org", "دو \u202e سه", "\x1b[31mچهار", "{{ 7*7 }}{% x %}")

@@ -3,6 +3,7 @@
 import json
 import os
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -79,7 +80,23 @@ def test_a_page_as_text_is_one_article(data: Path) -> None:
     assert article.body.split("\n") == lines[5 : lines.index("خبرهای دیگر")]
 
 
-def test_a_saved_page_is_refused_with_a_way_out(data: Path) -> None:
+def test_a_saved_page_is_one_article(data: Path) -> None:
+    path = data / "feeds/persian/page-text.html"
+    (article,) = read(path.name, path.read_bytes(), zone=TEHRAN, page_at="").articles
+    assert article.title.startswith("درخواست سپنتا نیکنام")
+    assert article.title.endswith("خبرسازی کند؟"), "without the outlet's name"
+    assert identify(article)[0] == "link:tabnak.ir/fa/news/818242"
+    assert article.published == datetime(2018, 7, 20, 19, 50, tzinfo=UTC), "۱۳۹۷/۰۴/۳۰ - ۰۰:۲۰, in summer time"
+    # The page's description is cut off at a quotation mark in it; its paragraph is whole.
+    assert article.lead.endswith("رصد‌خانه امروز تابناک را تشکیل می‌دهند.")
+    body = article.body.split("\n")
+    assert body[0].startswith("تحولات در گذر است")
+    assert body[-1].endswith("گفته بود پرونده مختومه شد.")
+    assert len(article.body) > 5000
+    assert "کد خبر" not in article.body
+
+
+def test_the_feed_of_a_site_is_never_a_page(data: Path) -> None:
     with pytest.raises(UnreadableInput, match="an HTML page, not a feed"):
         of(data / "feeds/persian/page-text.html")
 
