@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import maria
@@ -19,6 +20,7 @@ from sqlalchemy.engine import Connection
 
 from mailer.errors import SourceUnavailable
 from mailer.settings import ArticleDatabase
+from mailer.sources import plain
 from mailer.sources.newsroom import DatabaseSource
 from mailer.sources.wordpress_tables import posts
 
@@ -29,6 +31,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
+    pytest.importorskip("pymysql", reason="the extra mysql is not installed")
     try:
         with maria.server() as url:
             yield url
@@ -66,8 +69,8 @@ def source(url: str, now: datetime = NOW, **more: object) -> DatabaseSource:
 
 # --- WordPress, as `wp-admin/includes/schema.php` makes it -----------------------------------------------------------
 SCHEMA = """
-CREATE TABLE wp_posts (ID bigint(20) unsigned NOT NULL auto_increment, post_author bigint(20) unsigned NOT NULL default 0,
-  post_date datetime NOT NULL default '0000-00-00 00:00:00', post_date_gmt datetime NOT NULL
+CREATE TABLE wp_posts (ID bigint(20) unsigned NOT NULL auto_increment, post_author bigint(20) unsigned NOT NULL
+  default 0, post_date datetime NOT NULL default '0000-00-00 00:00:00', post_date_gmt datetime NOT NULL
   default '0000-00-00 00:00:00', post_content longtext NOT NULL, post_title text NOT NULL, post_excerpt text NOT NULL,
   post_status varchar(20) NOT NULL default 'publish', post_password varchar(255) NOT NULL default '',
   post_name varchar(200) NOT NULL default '', post_type varchar(20) NOT NULL default 'post', guid varchar(255) NOT NULL
@@ -80,8 +83,8 @@ CREATE TABLE wp_terms (term_id bigint(20) unsigned NOT NULL auto_increment PRIMA
   slug varchar(200) NOT NULL default '');
 CREATE TABLE wp_term_taxonomy (term_taxonomy_id bigint(20) unsigned NOT NULL auto_increment PRIMARY KEY,
   term_id bigint(20) unsigned NOT NULL, taxonomy varchar(32) NOT NULL, UNIQUE KEY (term_id, taxonomy));
-CREATE TABLE wp_term_relationships (object_id bigint(20) unsigned NOT NULL, term_taxonomy_id bigint(20) unsigned NOT NULL,
-  term_order int(11) NOT NULL default 0, PRIMARY KEY (object_id, term_taxonomy_id));
+CREATE TABLE wp_term_relationships (object_id bigint(20) unsigned NOT NULL, term_taxonomy_id bigint(20) unsigned
+  NOT NULL, term_order int(11) NOT NULL default 0, PRIMARY KEY (object_id, term_taxonomy_id));
 INSERT INTO wp_posts (ID, post_title, post_excerpt, post_content, post_date, post_status, post_type, post_password,
     comment_count, guid) VALUES
   (5, 'نوشتهٔ نخست 🎉', '', '<!-- wp:paragraph --><p>متن بلندی که از آن چکیده‌ای برای نامه ساخته می‌شود.</p>',
@@ -111,8 +114,8 @@ COUNTERS = {
         42,
     ),
     "WP Statistics": (
-        "CREATE TABLE wp_statistics_pages (page_id bigint(20) NOT NULL AUTO_INCREMENT PRIMARY KEY, uri varchar(190) NOT "
-        "NULL, type varchar(180) NOT NULL, date date NOT NULL, count int(11) NOT NULL, id int(11) NOT NULL, "
+        "CREATE TABLE wp_statistics_pages (page_id bigint(20) NOT NULL AUTO_INCREMENT PRIMARY KEY, uri varchar(190) "
+        "NOT NULL, type varchar(180) NOT NULL, date date NOT NULL, count int(11) NOT NULL, id int(11) NOT NULL, "
         "UNIQUE KEY date_2 (date, uri), KEY id (id));\n"
         "INSERT INTO wp_statistics_pages (uri, type, date, count, id) VALUES ('/a', 'post', '2026-11-22', 40, 5), "
         "('/a', 'post', '2026-11-23', 3, 5), ('/c', 'category', '2026-11-23', 99, 5)",
@@ -182,14 +185,18 @@ def newsroom(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("empty_postgresql_url" if request.param == "postgresql" else "mariadb"))
 
 
+def lines(path: Path) -> list[dict[str, Any]]:
+    with gzip.open(path, "rt") as file:
+        return [json.loads(line) for line in file]
+
+
 def test_a_real_article_store_comes_through_the_column_map(newsroom: str) -> None:
     """Asriran's: articles and sections many to many, comments in a table of their own."""
     folder = os.environ.get("KHABARNAMEH_DATA")
     if not folder:
         pytest.skip("KHABARNAMEH_DATA is not set: the real tables are not here")
     rows, remarks = (
-        [json.loads(line) for line in gzip.open(Path(folder) / "articles" / f"{name}.jsonl.gz", "rt")]
-        for name in ("asriran-2006-2015", "asriran-comments")
+        lines(Path(folder) / "articles" / f"asriran-{name}.jsonl.gz") for name in ("2006-2015", "comments")
     )
     written = Counter(remark["url"] for remark in remarks)
 
@@ -218,13 +225,15 @@ def test_a_real_article_store_comes_through_the_column_map(newsroom: str) -> Non
     store.check()
     found = {article.guid.removeprefix("told:"): article for article, _, _ in store.gather("", "").found}
     store.close()
-    recent = {row["id"]: row for row in rows if row.get("published", "") >= "2015-09-16"}
+    # SQLite has no dates but texts, which may be of any calendar: all rows come.
+    since = "" if newsroom.startswith("sqlite") else "2015-09-16"
+    recent = {row["id"]: row for row in rows if row.get("published", "") >= since}
     assert len(recent) > 150
     assert set(found) == set(recent)
     for number, row in recent.items():
         article = found[number]
-        assert (article.title, article.category) == (" ".join(row["title"].split()), row.get("category", ""))
+        assert (article.title, article.category) == (plain.line(row["title"]), row.get("category", ""))
         assert article.comments == written[row["url"]]
-        assert article.published is not None
-        assert article.published.astimezone(ZONE).date().isoformat() == row["published"]
+        day = article.published.astimezone(ZONE).date().isoformat() if article.published else None
+        assert day == row.get("published")
     assert max(article.comments or 0 for article in found.values()) > 20
