@@ -1,4 +1,5 @@
-"""`make bench`: how fast mails go out on this machine, beside the C client and two libraries; into docs/performance.md.
+"""`make bench`: how fast mails go out on this machine, beside the C client and two libraries, and how well and how fast
+stories are chosen; into docs/performance.md.
 
 Ratios travel, absolute rates do not. `--count` recipients for each row.
 """
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import delivery, machine
+from bench import choice, delivery, machine
 from bench.delivery import Row
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -46,6 +47,10 @@ def main() -> int:
         line = f"| {row.name} | {row.connections} | {row.rate:,.0f} | {row.share:.2f} | {row.cpu_ms:.2f} |"
         print(line, flush=True)
         page += line + "\n"
+    page += "\n"
+    for line in choice.section():
+        print(line, end="", flush=True)
+        page += line
     PAGE.write_text(page, encoding="utf-8")
     return 0
 
