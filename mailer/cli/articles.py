@@ -118,6 +118,8 @@ def _brief(article: Article) -> dict[str, object]:
         "dated": stamp(article.dated),
         "dating": article.dating,
         "views": article.views,
+        "pinned": article.pinned,
+        "banned": article.banned,
     }
 
 
@@ -137,10 +139,17 @@ def list_(path: Path, since: str | None, until: str | None, search: str, limit: 
             show([_brief(article) for article in found])
             return
         rows = [
-            (str(a.id), local(app, a.dated), a.category, "" if a.views is None else str(a.views), a.title)
+            (
+                str(a.id),
+                local(app, a.dated),
+                a.category,
+                "" if a.views is None else str(a.views),
+                "pinned" if a.pinned else "banned" if a.banned else "",
+                a.title,
+            )
             for a in found
         ]
-    table(("no.", "dated", "category", "views", "title"), rows)
+    table(("no.", "dated", "category", "views", "mark", "title"), rows)
 
 
 @articles.command("show")

@@ -43,6 +43,7 @@ def _issue(found: Issue) -> dict[str, object]:
         "send_at": stamp(found.send_at),
         "window": [stamp(found.window.start), stamp(found.window.end)] if found.window else None,
         "reason": found.reason,
+        "approved": found.approved,
         "notes": list(found.notes),
         "stories": [_story(story) for story in found.stories],
     }
@@ -62,7 +63,8 @@ def _status(status: IssueStatus) -> dict[str, object]:
 
 def _print_issue(app: App, found: Issue, *, why: bool = False) -> None:
     number = f" (no. {found.number})" if found.number else ""
-    click.echo(f"{found.slot}{number}: {found.state}{f' – {found.reason}' if found.reason else ''}")
+    state = f"{found.state}{', approved' if found.approved else ''}"
+    click.echo(f"{found.slot}{number}: {state}{f' – {found.reason}' if found.reason else ''}")
     if found.state in (IssueState.DRAFT, IssueState.HELD, IssueState.PLANNED):
         click.echo(f"goes out at {local(app, found.send_at)} {app.settings.newsletter.timezone}")
     if found.window:
