@@ -7,7 +7,7 @@ import click
 
 from mailer.app import compose, deliver, edit, probe
 from mailer.app.context import App, find
-from mailer.cli import progress, window
+from mailer.cli import aftermath, progress, window
 from mailer.cli.door import instant, json_option, local, opened, show, slot_argument, stamp, table
 from mailer.errors import RelayDown, WrongState
 from mailer.lifecycle import FINAL
@@ -18,6 +18,10 @@ from mailer.signals import stop_on_signals
 @click.group()
 def issue() -> None:
     """Draft, look at, test, send and stop the week's issue. Without SLOT, the newest issue is meant."""
+
+
+issue.add_command(aftermath.report)
+issue.add_command(aftermath.redact)
 
 
 # --- shapes other tools rely on (product.md §5) ----------------------------------------------------------------------
