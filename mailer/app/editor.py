@@ -1,9 +1,10 @@
 """The editor's page: what the link in a notice may do. Looking changes nothing; approving and holding do."""
 
 from mailer import tokens
-from mailer.app import edit, notice
+from mailer.app import compose, edit, notice
 from mailer.app.compose import APPROVAL
 from mailer.app.context import App, get
+from mailer.mail import archive
 from mailer.model import Issue, IssueState
 from mailer.tokens import Purpose
 
@@ -22,6 +23,12 @@ def act(app: App, token: str, action: str) -> dict[str, object]:
     if action in _ACTIONS:
         issue = _ACTIONS[action](app, issue.slot)
     return _seen(app, issue)
+
+
+def preview(app: App, token: str) -> str:
+    """The mail's HTML as it would go out, without any reader's part. BadToken; NotEnoughStories: there is none yet."""
+    issue = get(app, tokens.read(app.keys, Purpose.EDITOR, token).issue_id)
+    return archive.public(compose.content(app, issue).html, app.renderer.locale)
 
 
 def _seen(app: App, issue: Issue) -> dict[str, object]:

@@ -76,4 +76,5 @@ def values(app: App, issue: Issue) -> dict[str, object]:
         ],
         "notes": [clean(note) for note in issue.notes],
         "editor_url": link(app, issue),
+        "preview_url": f"{link(app, issue)}/preview" if issue.stories else "",
     }

@@ -65,10 +65,13 @@ def _status(status: IssueStatus) -> dict[str, object]:
     }
 
 
+def _standing(found: Issue) -> str:
+    return f"{found.state}, approved" if found.approved else str(found.state)
+
+
 def _print_issue(app: App, found: Issue, *, why: bool = False) -> None:
     number = f" (no. {found.number})" if found.number else ""
-    state = f"{found.state}{', approved' if found.approved else ''}"
-    click.echo(f"{found.slot}{number}: {state}{f' – {found.reason}' if found.reason else ''}")
+    click.echo(f"{found.slot}{number}: {_standing(found)}{f' – {found.reason}' if found.reason else ''}")
     if found.state in (IssueState.DRAFT, IssueState.HELD, IssueState.PLANNED):
         click.echo(f"goes out at {local(app, found.send_at)} {app.settings.newsletter.timezone}")
     if found.window:
@@ -230,7 +233,7 @@ def _acting(name: str, verb: object, help_: str) -> None:
     def act(path: Path, slot: str | None, as_json: bool) -> None:
         with opened(path) as app:
             found = verb(app, slot)  # type: ignore[operator]
-            show(_issue(found)) if as_json else click.echo(f"{found.slot} is {found.state}.")
+            show(_issue(found)) if as_json else click.echo(f"{found.slot} is {_standing(found)}.")
 
 
 _acting("hold", edit.hold, "Keep a draft back until it is released.")

@@ -39,3 +39,4 @@ def _add(group: click.Group, name: str, flag: str, value: bool) -> None:
             return
         for it in found:
             click.echo(f"{it.id} «{it.title}»: {'' if value else 'no longer '}{flag}")
+        click.echo("It counts from the next choice on: within the hour, or at once by `mailer issue draft`.", err=True)

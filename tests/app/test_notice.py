@@ -115,6 +115,13 @@ def test_looking_changes_nothing_and_a_post_acts(app: App) -> None:
         assert "script" not in page.text
         assert issue.stories[0].title in re.sub(r"<[^>]+>", "", page.text)
         client.head(path)
+        preview = client.get(path + "/preview")
+        assert f"{path}/preview" in page.text
+        assert issue.stories[0].url in preview.text
+        assert "unsubscribe" not in preview.text, "nothing of any reader"
+        assert "sandbox" in preview.headers["content-security-policy"]
+        assert "no-store" in preview.headers["cache-control"]
+        assert client.get("/editor/none/preview").status_code == 404
         assert client.post(path, data={"action": "everything"}).status_code == 200
         assert get(app, issue.id).state is IssueState.DRAFT
         client.post(path, data={"action": "hold"})

@@ -263,7 +263,7 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
 def test_hold_release_and_approve_say_what_they_did(tmp_path: Path) -> None:
     here = drafted(tmp_path)
     slot = here.json("issue", "show")["slot"]
-    for verb, state in (("hold", "held"), ("release", "draft"), ("approve", "draft")):
+    for verb, state in (("hold", "held"), ("release", "draft"), ("approve", "draft, approved")):
         assert here.call("issue", verb).out == f"{slot} is {state}.\n"
     assert here.call("issue", "show").out.splitlines()[0] == f"{slot}: draft, approved"
 
