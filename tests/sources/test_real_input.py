@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mailer.errors import UnreadableInput
+from mailer.model import FoundArticle
 from mailer.sources.identity import identify
 from mailer.sources.read import Found, read
 
@@ -174,7 +175,7 @@ def test_the_front_pages_of_the_suite_are_read_or_refused(data: Path) -> None:
     files = _unpacked(data / "feeds/suites/netnewswire-rsparser-tests.tar.gz")
     pages = {name: content for name, content in files.items() if name.endswith(".html")}
     assert len(pages) >= 6
-    taken = []
+    taken: list[FoundArticle] = []
     for name, content in pages.items():
         with contextlib.suppress(UnreadableInput):
             taken += read(name, content, zone=TEHRAN, page_at="").articles
