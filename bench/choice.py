@@ -27,6 +27,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 import choice_data as data
 import pg
+import spelling_data
 
 ARTICLES = 1_000_000
 _END = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
@@ -75,6 +76,7 @@ def rows(count: int = ARTICLES) -> Iterator[Row]:
         yield from _pairs(Path(folder))
         for name, spelling in data.SPELLINGS.items():
             yield Row(f"copies recognised: {name}", f"{data.recognised(Path(folder), spelling):.1%}", "≥ 98 %")
+        yield from _spelling(Path(folder))
     else:
         yield Row("weeks, pairs and copies of real data", "not measured: KHABARNAMEH_DATA is not set")
     with tempfile.TemporaryDirectory() as place:
@@ -122,6 +124,14 @@ def _pairs(folder: Path) -> Iterator[Row]:
     for label, (name, asked) in _KINDS.items():
         together, every = found[label]
         yield Row(f"labelled pairs put together, {name}", f"{together} of {every} ({together / every:.0%})", asked)
+
+
+def _spelling(folder: Path) -> Iterator[Row]:
+    sentences = spelling_data.sentences(folder)
+    harmed, found = spelling_data.harmed(sentences), spelling_data.stripped(sentences)
+    yield Row(f"half-spaces: words harmed in {len(sentences):,} well written sentences", str(len(harmed)), "0")
+    yield Row("half-spaces taken out: given back", f"{found.repaired / found.words:.1%} of {found.words:,}")
+    yield Row("half-spaces taken out: put where none was", f"{found.wrongly / found.words:.3%}", "≤ 0.1 %")
 
 
 def _speed(name: str, url: str, count: int) -> Row:
