@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
+from bench.page import Options, table
 from mailer.digest import build, window
 from mailer.settings import Digest
 from mailer.store import articles, upgrade
@@ -56,17 +57,6 @@ class Row(NamedTuple):
     found: str
     asked: str = ""
 
-    def line(self) -> str:
-        return f"| {self.what} | {self.found} | {self.asked} |"
-
-
-HEAD = """\
-## Choosing the stories
-
-| what | found | must (aim) |
-| --- | --- | --- |
-"""
-
 
 def rows(count: int = ARTICLES) -> Iterator[Row]:
     """All that is measured of the choice; `count` articles in the store."""
@@ -88,11 +78,9 @@ def rows(count: int = ARTICLES) -> Iterator[Row]:
         yield Row("a week chosen, PostgreSQL", f"not measured: {reason}")
 
 
-def section(count: int = ARTICLES) -> Iterator[str]:
-    """The rows as lines of a page, each as soon as it is known."""
-    yield HEAD
-    for row in rows(count):
-        yield row.line() + "\n"
+def section(_: Options) -> str:
+    """The section of the page."""
+    return table(("what", "found", "must (aim)"), rows())
 
 
 def _weeks(folder: Path) -> Iterator[Row]:
@@ -165,8 +153,8 @@ def _speed(name: str, url: str, count: int) -> Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--articles", type=int, default=ARTICLES, help="articles in the store")
-    for line in section(parser.parse_args().articles):
-        print(line, end="", flush=True)
+    for row in rows(parser.parse_args().articles):
+        print(" · ".join(filter(None, row)), flush=True)
 
 
 if __name__ == "__main__":

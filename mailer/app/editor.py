@@ -35,6 +35,7 @@ def _seen(app: App, issue: Issue) -> dict[str, object]:
     held, waits = issue.state is IssueState.HELD, issue.reason == APPROVAL
     return {
         **notice.values(app, issue),
+        "preview_url": f"{notice.link(app, issue)}/preview" if issue.stories else "",
         "open": issue.state in _OPEN,
         "may_approve": issue.state in _OPEN and not issue.approved and (not held or waits),
         "may_hold": issue.state is IssueState.DRAFT,

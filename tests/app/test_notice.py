@@ -152,7 +152,8 @@ def test_stories_whose_pages_are_gone_are_left_out_before_t(app: App, clock: Clo
     assert len(after.stories) == len(issue.stories)
     note = f"left out, for its page is gone: «{issue.stories[2].title}»"
     assert note in after.notes
-    assert note in notice.values(app, after)["notes"]  # type: ignore[operator]
+    words = f"صفحهٔ این خبر دیگر نیست، و کنار گذاشته شد: «{issue.stories[2].title}»"
+    assert words in notice.values(app, after)["notes"]  # type: ignore[operator]
     window.drop(app, None, 1)
     assert note in get(app, issue.id).notes, "it survives every other choice"
 
@@ -189,7 +190,7 @@ def test_editors_read_of_stories_that_are_there(app: App, clock: Clock) -> None:
     assert dead.title not in {story.title for story in issue.stories}
     query = select(variants.c.text).where(variants.c.kind == "notice")
     told = app.store.read(lambda tx: tx.execute(query).scalars().one())
-    assert "its page is gone" in told
+    assert "صفحهٔ این خبر دیگر نیست" in told
 
 
 def test_a_draft_by_hand_tells_nobody_before_the_draft_is_due(app: App, clock: Clock) -> None:
