@@ -66,7 +66,7 @@ def _status(status: IssueStatus) -> dict[str, object]:
 
 
 def _standing(found: Issue) -> str:
-    return f"{found.state}, approved" if found.approved else str(found.state)
+    return f"{found.state}, approved" if found.approved and found.state is IssueState.DRAFT else str(found.state)
 
 
 def _print_issue(app: App, found: Issue, *, why: bool = False) -> None:
