@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mailer.app import compose, deliver, edit, probe
+from mailer.app import retry as again
 from mailer.app.context import App, find
 from mailer.cli import progress, window
 from mailer.cli.door import instant, json_option, local, opened, show, slot_argument, stamp, table
@@ -233,6 +234,36 @@ _acting("approve", edit.approve, "Say yes to a draft (where approval is required
 _acting("pause", edit.pause, "Stop sending; what is on its way gets its answer.")
 _acting("resume", edit.resume, "Go on sending.")
 _acting("cancel", edit.cancel, "End an issue; what is unsent is never sent.")
+
+
+@issue.command()
+@slot_argument
+@click.option("--unknown", is_flag=True, help="Also those of whom nobody knows: some of them may get it twice.")
+@json_option
+@click.pass_obj
+def retry(path: Path, slot: str | None, unknown: bool, as_json: bool) -> None:
+    """Queue once more what failed and may go better now, of an issue that is over.
+
+    That is: mailboxes that were full, other refusals, and what was given up; never dead addresses, those whose
+    provider refuses us, and whoever left. The mail keeps its Message-ID.
+    """
+    with opened(path) as app:
+        done = again.retry(app, slot, unknown=unknown)
+        if as_json:
+            show({**_status(deliver.status(app, done.issue)), "retried": done.queued, "left": done.left})
+            return
+    left = ", ".join(f"{count} {what}" for what, count in done.left.items())
+    if done.queued:
+        click.echo(
+            f"{done.issue.slot}: {done.queued} {'mail is' if done.queued == 1 else 'mails are'} queued again. "
+            "`mailer run` sends them, or `mailer issue send --now --wait`."
+        )
+    else:
+        click.echo(f"{done.issue.slot} is {done.issue.state}: there is nothing to retry.")
+    if left:
+        click.echo(f"Not sent again: {left}; `mailer issue status --failed` says who and why.")
+    if done.left.get("unknown"):
+        click.echo("Those that are unknown may have arrived; `--unknown` sends them once more.")
 
 
 @issue.command()

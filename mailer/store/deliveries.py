@@ -45,7 +45,7 @@ WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
 OPEN = (*WAITING, DeliveryState.SENDING)
 # Written out, not bound: a prepared statement with a parameter here could not use the partial indexes.
 _IS_DEFERRED = deliveries.c.state == literal_column("'deferred'")
-_PRIORITY = {DeliveryKind.CONFIRMATION: 0, DeliveryKind.TEST: 1, DeliveryKind.NOTICE: 1, DeliveryKind.ISSUE: 5}
+PRIORITY = {DeliveryKind.CONFIRMATION: 0, DeliveryKind.TEST: 1, DeliveryKind.NOTICE: 1, DeliveryKind.ISSUE: 5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
     tx.execute(
         insert(batches).from_select(
             ["issue_id", "ordinal", "priority", "due_at"],
-            select(literal(issue_id), ordinal, literal(_PRIORITY[DeliveryKind.ISSUE]), _at(now))
+            select(literal(issue_id), ordinal, literal(PRIORITY[DeliveryKind.ISSUE]), _at(now))
             .where(eligible)
             .distinct()
             .order_by(ordinal),
@@ -111,7 +111,7 @@ def owe(
 ) -> int:
     """Owes one mail to an address that is no subscriber (a test, a notice), in a batch of its own."""
     batch_id = tx.execute(
-        insert(batches).values(ordinal=0, priority=_PRIORITY[kind], due_at=now).returning(batches.c.id)
+        insert(batches).values(ordinal=0, priority=PRIORITY[kind], due_at=now).returning(batches.c.id)
     ).scalar_one()
     values = {
         "kind": kind,
@@ -314,7 +314,7 @@ def requeue_due(tx: Connection, now: datetime) -> int:
     for (issue_id, kind), ids in groups.items():
         batch_id = tx.execute(
             insert(batches)
-            .values(issue_id=issue_id, ordinal=-1, priority=_PRIORITY[kind], due_at=now)
+            .values(issue_id=issue_id, ordinal=-1, priority=PRIORITY[kind], due_at=now)
             .returning(batches.c.id)
         ).scalar_one()
         tx.execute(
