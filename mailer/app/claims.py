@@ -15,7 +15,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from mailer import delivery as rules
-from mailer.app import outcome
+from mailer.app import breaker, outcome
 from mailer.app.context import App
 from mailer.errors import StoreUnavailable
 from mailer.model import Batch, Delivery
@@ -94,9 +94,18 @@ class Claims:
         if claim is None:
             return
         claim.left -= 1
+        await self._end_if_done(job.batch, claim)
+
+    async def _end_if_done(self, batch: Batch, claim: _Claim) -> None:
         if claim.left <= 0:
-            del self._held[job.batch]
-            await self._write(partial(self._end, batch=job.batch))
+            del self._held[batch]
+            await self._write(partial(self._end, batch=batch))
+
+    async def let_go(self, unwanted: Callable[[Delivery], bool]) -> None:
+        """Gives back the batches with unwanted mails; whoever claims them next sets those aside."""
+        for batch in {job.batch for job in self._jobs if unwanted(job)}:
+            self.drop(batch)
+            await self._end_if_done(batch, self._held[batch])
 
     def drop(self, batch: Batch) -> None:
         """Lets go of the rest of a batch: it is not ours any more, or its issue does not run."""
@@ -165,7 +174,7 @@ class Claims:
         jobs = deliveries.queued(tx, batch)
         if left and jobs and outcome.end_if_over(tx, jobs, now):
             jobs = []
-        return batch, jobs
+        return batch, breaker.set_aside(self._app, tx, jobs, now)
 
     def _end(self, tx: Connection, batch: Batch) -> None:
         if not deliveries.close(tx, batch):

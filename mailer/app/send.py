@@ -21,9 +21,9 @@ from functools import partial
 from typing import Any
 
 from mailer import delivery as rules
-from mailer import lanes
 from mailer.app import message, outcome
 from mailer.app.alert import alert
+from mailer.app.breaker import Breaker
 from mailer.app.circuit import Circuits
 from mailer.app.claims import Claims
 from mailer.app.commit import GroupCommit, Written
@@ -77,9 +77,10 @@ class Sender:
 
     def __post_init__(self) -> None:
         self._pace = Pace(self.app.store, self.app.settings)
-        self._lanes = lanes.table(self.app.settings.delivery.lanes)
         self._full: dict[str, float] = {}  # lanes that are full, and until when (the loop's time)
         self._claims = Claims(self.app, self.issue_id)
+        self._breaker = Breaker(self.app, self._claims.let_go)
+        self._lane = self._breaker.lane
         self._commit = GroupCommit(self.app)
 
     async def run(self) -> None:
@@ -87,16 +88,16 @@ class Sender:
         if self.app.settings.delivery.warm_up:
             newest = await asyncio.to_thread(self.app.store.read, issues.newest)
             self._pace.issue = newest.number if newest else None
-        renewing = asyncio.create_task(self._claims.renew())
+        beside = [asyncio.create_task(self._claims.renew()), asyncio.create_task(self._breaker.watch())]
         count = self.app.settings.delivery.connections
         workers = [asyncio.create_task(self._work()) for _ in range(count)]
         try:
             await self._finish(workers)
         finally:
-            renewing.cancel()
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(renewing, *workers, return_exceptions=True)
+            for task in (*beside, *workers):
+                task.cancel()
+            await asyncio.gather(*beside, *workers, return_exceptions=True)
+            await self._breaker.settle()
             unsent = self._claims.unsent
             await self._claims.give_back()
         failures = [error for worker in workers if not worker.cancelled() and (error := worker.exception())]
@@ -178,9 +179,6 @@ class Sender:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.stop.wait(), min(max(soonest, 0.01), 1.0))
         return False
-
-    def _lane(self, job: Delivery) -> str:
-        return lanes.lane_of(job.address.rpartition("@")[2], self._lanes)
 
     async def _stream(self, session: Session, relay: str, first: _Mail) -> None:
         """Mails one after the other, for as long as there is one at hand and the line is good. Whatever happens, the
@@ -327,6 +325,7 @@ class Sender:
         )
         if change.state is DeliveryState.ACCEPTED:
             self.accepted += 1
+        self._breaker.heard(job, result)
         if relay and isinstance(result, Accepted | Deferred | Rejected) and result.reply.code:
             self.circuits.well(relay)
         if isinstance(result, NotSent) and result.relay_fault and (error := self.circuits.fault(relay, result.reply)):

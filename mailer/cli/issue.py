@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from mailer.app import compose, deliver, edit, probe
+from mailer.app import breaker, compose, deliver, edit, probe
 from mailer.app import retry as again
 from mailer.app.context import App, find
 from mailer.cli import progress, window
@@ -59,6 +59,25 @@ def _status(status: IssueStatus) -> dict[str, object]:
         "finished_at": stamp(status.finished_at),
         "rate": status.rate,
     }
+
+
+def _lanes(app: App, found: Issue) -> dict[str, object]:
+    """Only when there are any: the shape of the status is fixed."""
+    paused = [
+        {"lane": lane.lane, "until": stamp(lane.until), "waiting": waiting, "reply": lane.reply}
+        for lane, waiting in breaker.paused(app, found)
+    ]
+    return {"paused_lanes": paused} if paused and found.state not in FINAL else {}
+
+
+def _tell_of_lanes(app: App, found: Issue) -> None:
+    if found.state in FINAL:
+        return
+    for lane, waiting in breaker.paused(app, found):
+        click.echo(
+            f"The lane {lane.lane} is paused until {local(app, lane.until)}, {waiting} mails wait: {lane.reply} "
+            "(`mailer issue resume` goes on at once)"
+        )
 
 
 def _print_issue(app: App, found: Issue, *, why: bool = False) -> None:
@@ -200,9 +219,10 @@ def status(path: Path, slot: str | None, failed: bool, as_json: bool) -> None:
         now = deliver.status(app, found)
         failures = deliver.failures(app, found) if failed else []
         if as_json:
-            show({**_status(now), **({"failed": failures} if failed else {})})
+            show({**_status(now), **_lanes(app, found), **({"failed": failures} if failed else {})})
             return
         click.echo(progress.sentence(now))
+        _tell_of_lanes(app, found)
         for each in failures:
             words = (each["email"], each["state"], each["reason"], each["reply"])
             click.echo("  " + " · ".join(str(word) for word in words if word))
@@ -334,7 +354,11 @@ def _send_now(app: App, found: Issue, *, wait: bool, as_json: bool) -> int:
             f"{error.message} Nothing is lost: {waiting} of {left.recipients} mails wait in the ledger.",
             f"{error.fix} Then run the command again, or `mailer run`.",
         ) from error
-    show(_status(result)) if as_json else click.echo(progress.sentence(result))
+    if as_json:
+        show({**_status(result), **_lanes(app, found)})
+    else:
+        click.echo(progress.sentence(result))
+        _tell_of_lanes(app, found)
     return 0 if result.state is IssueState.SENT else 5
 
 

@@ -38,7 +38,7 @@ from mailer.model import (
     Skip,
     SubscriberStatus,
 )
-from mailer.store.schema import batches, deliveries, issues, subscribers, suppressions
+from mailer.store.schema import batches, deliveries, issues, lanes, subscribers, suppressions
 
 BATCH = 500  # deliveries a claim
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
@@ -137,6 +137,15 @@ def _free(now: datetime, lease: timedelta) -> ColumnElement[bool]:
     return or_(batches.c.lease_until.is_(None), batches.c.lease_until <= now, batches.c.lease_until > now + 2 * lease)
 
 
+def _half_sent() -> ColumnElement[bool]:
+    return exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state == DeliveryState.SENDING)
+
+
+def _lane_open(now: datetime) -> ColumnElement[bool]:
+    paused = exists().where(lanes.c.lane == batches.c.lane, lanes.c.paused_until > now)
+    return or_(batches.c.lane.is_(None), ~paused, _half_sent())
+
+
 def _sendable() -> ColumnElement[bool]:
     running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.SENDING)
     # A mail of a cancelled or paused issue may still be on its way; if its sender died, somebody must write down that
@@ -144,15 +153,14 @@ def _sendable() -> ColumnElement[bool]:
     halted = exists().where(
         issues.c.id == batches.c.issue_id, issues.c.state.in_((IssueState.CANCELLED, IssueState.PAUSED))
     )
-    half_sent = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state == DeliveryState.SENDING)
-    return or_(batches.c.issue_id.is_(None), running, and_(halted, half_sent))
+    return or_(batches.c.issue_id.is_(None), running, and_(halted, _half_sent()))
 
 
 def claim(tx: Connection, worker: str, now: datetime, lease: timedelta, issue_id: int | None = None) -> Batch | None:
     """Takes a batch that is due and that nobody holds. `issue_id`: only of this issue or of none."""
     query = (
         select(batches.c.id)
-        .where(~batches.c.done, batches.c.due_at <= now, _free(now, lease), _sendable())
+        .where(~batches.c.done, batches.c.due_at <= now, _free(now, lease), _sendable(), _lane_open(now))
         .order_by(batches.c.priority, batches.c.due_at, batches.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -386,9 +394,15 @@ def next_due(tx: Connection, issue_id: int | None) -> datetime | None:
 
 
 def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
-    """The earliest instant at which a batch of the issue (or any) is free: its due time or the end of its lease."""
+    """The earliest instant at which a batch of the issue (or any) is free: its due time, the end of its lease, or the
+    end of its lane's pause."""
     free = func.max if tx.dialect.name == "sqlite" else func.greatest
-    instant = free(batches.c.due_at, func.coalesce(batches.c.lease_until, batches.c.due_at))
+    pause = select(lanes.c.paused_until).where(lanes.c.lane == batches.c.lane).scalar_subquery()
+    instant = free(
+        batches.c.due_at,
+        func.coalesce(batches.c.lease_until, batches.c.due_at),
+        func.coalesce(pause, batches.c.due_at),
+    )
     query = select(func.min(instant, type_=batches.c.due_at.type)).where(~batches.c.done, _sendable())
     if issue_id is not None:
         query = query.where(batches.c.issue_id == issue_id)

@@ -107,7 +107,7 @@ class Walk:
             self.retry(unknown=bool(who))
 
     def retry(self, *, unknown: bool) -> None:
-        """When the issue is over. Nobody whose address is dead or blocked, who left or has the mail, is queued again."""
+        """When the issue is over. Nobody is queued again who left, has it, or whose address is dead or blocked."""
         if self.store.read(lambda tx: deliveries.anything_open(tx, self.issue.id)):
             return
         before = {row["id"]: row for row in ledger.rows(self.store)}
