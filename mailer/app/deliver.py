@@ -132,9 +132,9 @@ async def _watch(app: App, issue: Issue, progress: Progress) -> None:
         await asyncio.sleep(1)
 
 
-async def keep_sending(app: App, stop: asyncio.Event) -> None:
+async def keep_sending(app: App, stop: asyncio.Event, circuits: Circuits | None = None) -> None:
     """The service's sender: at work whenever something is due, through outages of relays and of the database."""
-    circuits = Circuits(weights=weights(app))
+    circuits = circuits or Circuits(weights=weights(app))
     alerted = False
     while not stop.is_set():
         pause = _IDLE_S
