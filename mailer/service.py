@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 from mailer import web
 from mailer.app.circuit import Circuits
 from mailer.app.collect import keep_collecting
-from mailer.app.context import App
+from mailer.app.context import REDIRECTED, App
 from mailer.app.deliver import keep_sending, weights
 from mailer.app.metrics import Vitals
 from mailer.app.tick import tick
@@ -48,6 +48,8 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
     stop = stop or asyncio.Event()
     stop_on_signals(stop)
     _warn_of_plain_links(app)
+    if app.redirect:
+        log.warning("this is a staging deployment: %s", REDIRECTED)
     pulse = web.Pulse()
     circuits = Circuits(weights=weights(app))
     tasks = []

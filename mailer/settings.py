@@ -432,13 +432,20 @@ class Delivery(Section):
     redirect_all_to: Mailbox | None = Field(
         None,
         examples=["staging@example.org"],
-        description="For a staging deployment: every mail goes to this address instead of its reader's, who is named in "
-        "To; the links of its reader are dead, so that nobody leaves by a try.",
+        description="For a staging deployment: every mail goes to this address instead of its reader's, who is named "
+        "in To. In the issue's mails the link to leave leads nowhere, so that nobody leaves by a try.",
     )
     dkim: Literal["relay", "self"] = Field(
         "relay",
         description='Who signs the mails: the relay, or we ourselves ("self") with the keys of [dkim].',
     )
+
+    @field_validator("redirect_all_to")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        if value is not None and not value.rpartition("@")[0].rpartition("<")[2].isascii():
+            raise ValueError("should be an address whose part before the @ is in ASCII")
+        return value
 
 
 class Dkim(Section):

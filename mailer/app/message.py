@@ -28,7 +28,8 @@ class Compiled:
         leave = _leave_url(self.app, delivery)
         values = _values(self.app, delivery.name, leave)
         own = mime.reader_fields(
-            to=delivery.address,
+            to=self.app.redirect or delivery.address,
+            meant_for=delivery.address if self.app.redirect else "",
             date=now,
             message_id=tokens.message_id(self.app.keys, delivery.key, self.app.domain),
             unsubscribe_url=leave,
@@ -87,7 +88,8 @@ def _values(app: App, name: str, leave: str) -> dict[str, str]:
 
 
 def _leave_url(app: App, delivery: Delivery) -> str:
-    if delivery.subscriber_id is None:
+    # Staging is often a copy of the real list, with its keys: whoever tries a link there must not end somebody's mail.
+    if delivery.subscriber_id is None or app.redirect:
         return app.url(INERT)
     return app.unsubscribe_url(delivery.subscriber_id, delivery.issue_id or 0)
 

@@ -32,8 +32,6 @@ from mailer.app.pace import Pace
 from mailer.errors import RelayDown
 from mailer.lifecycle import IssueEvent
 from mailer.model import (
-    Accepted,
-    Deferred,
     Delivery,
     DeliveryKind,
     DeliveryState,
@@ -252,7 +250,7 @@ class Sender:
         return None
 
     def _envelope(self, mail: _Mail) -> Envelope:
-        return Envelope(self.app.sender[1], mail.job.address, len(mail.content))
+        return Envelope(self.app.sender[1], self.app.redirect or mail.job.address, len(mail.content))
 
     # --- making it
     async def _make(self, job: Delivery) -> _Mail | None:
@@ -326,8 +324,8 @@ class Sender:
         if change.state is DeliveryState.ACCEPTED:
             self.accepted += 1
         self._breaker.heard(job, result)
-        if relay and isinstance(result, Accepted | Deferred | Rejected) and result.reply.code:
-            self.circuits.well(relay)
+        if relay:
+            self.circuits.heard(relay, result)
         if isinstance(result, NotSent) and result.relay_fault and (error := self.circuits.fault(relay, result.reply)):
             alert(self.app, error.message, error.fix)
         return outcome.mark(job, change, relay, now)

@@ -7,7 +7,7 @@ import click
 
 from mailer.app import breaker, compose, deliver, edit, probe
 from mailer.app import retry as again
-from mailer.app.context import App, find
+from mailer.app.context import REDIRECTED, App, find
 from mailer.cli import progress, window
 from mailer.cli.door import instant, json_option, local, opened, show, slot_argument, stamp, table
 from mailer.errors import RelayDown, WrongState
@@ -297,6 +297,7 @@ def test(path: Path, emails: tuple[str, ...], slot: str | None, as_json: bool) -
     It is marked «آزمایشی», its own links are inert, and it is in no count.
     """
     with opened(path) as app:
+        _warn_of_staging(app, as_json)
         results = asyncio.run(probe.send_test(app, find(app, slot), emails))
     if as_json:
         show([{"email": email, "state": state, "reply": reply} for email, state, reply in results])
@@ -335,7 +336,13 @@ def send(path: Path, slot: str | None, at_once: bool, wait: bool, as_json: bool)
         return _send_now(app, found, wait=wait, as_json=as_json)
 
 
+def _warn_of_staging(app: App, as_json: bool) -> None:
+    if app.redirect and not as_json:
+        click.echo(f"Staging: {REDIRECTED}", err=True)
+
+
 def _send_now(app: App, found: Issue, *, wait: bool, as_json: bool) -> int:
+    _warn_of_staging(app, as_json)
     if found.state is IssueState.PLANNED:
         found = compose.choose(app, found)
     if found.state is IssueState.HELD:
