@@ -5,7 +5,9 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 SOON = timedelta(minutes=5)  # `--wait` waits for what is due within this
 _IDLE_S = 1.0  # how often we look for work when there is none just now
 _POLL_S = 0.25
+_RATE_OVER_S = 10
 _ALERT_AFTER_S = 600.0  # an outage of all relays
 
 Progress = Callable[[IssueStatus], None]
@@ -127,8 +130,15 @@ def _next_step(app: App, issue: Issue, wait: bool) -> datetime | None:
 
 
 async def _watch(app: App, issue: Issue, progress: Progress) -> None:
+    """Tells every second how far it is. The rate is that of the last seconds: since the start says nothing of now."""
+    clock = asyncio.get_running_loop().time
+    seen: deque[tuple[float, int]] = deque(maxlen=_RATE_OVER_S)
     while True:
-        progress(await asyncio.to_thread(status, app, issue))
+        now = await asyncio.to_thread(status, app, issue)
+        seen.append((clock(), now.counts[DeliveryState.ACCEPTED]))
+        (first, before), (last, accepted) = seen[0], seen[-1]
+        rate = round((accepted - before) / (last - first), 1) if last > first else 0.0
+        progress(replace(now, rate=rate))
         await asyncio.sleep(1)
 
 

@@ -35,6 +35,7 @@ from mailer.model import (
     DeliveryState,
     Expiry,
     IssueState,
+    Rejection,
     Skip,
     SubscriberStatus,
 )
@@ -446,6 +447,18 @@ def of_subscriber(tx: Connection, subscriber_id: int, limit: int = 100) -> list[
         .limit(limit)
     )
     return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def soft_before(tx: Connection, delivery: Delivery) -> bool:
+    """Whether the issue before this one was refused by the same reader's mailbox for a while, too."""
+    query = (
+        select(deliveries.c.reason)
+        .where(deliveries.c.subscriber_id == delivery.subscriber_id, deliveries.c.id < delivery.id)
+        .where(deliveries.c.kind == DeliveryKind.ISSUE)
+        .order_by(deliveries.c.id.desc())
+        .limit(1)
+    )
+    return tx.execute(query).scalar() == Rejection.SOFT
 
 
 def states_of(tx: Connection, ids: Iterable[int]) -> dict[int, tuple[DeliveryState, str | None, str | None]]:

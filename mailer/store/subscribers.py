@@ -100,6 +100,12 @@ def change(
         tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(values))
 
 
+def count_soft(tx: Connection, subscriber_id: int, *, in_a_row: bool) -> None:
+    """One more mail that the mailbox would not take for a while; `in_a_row`: the one before was refused, too."""
+    before = subscribers.c.soft_bounces if in_a_row else 0
+    tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(soft_bounces=before + 1))
+
+
 def move(tx: Connection, subscriber_id: int, to: SubscriberStatus, *, from_: Sequence[SubscriberStatus]) -> bool:
     """Changes the status if it is one of `from_`; tells whether it was."""
     found = tx.execute(
