@@ -60,6 +60,10 @@ class LeftBefore(AskError):
     """This person left; only a fresh double opt-in by the person brings them back."""
 
 
+class TooMany(AskError):
+    """A limit against misuse is reached; later it may be granted."""
+
+
 class NotEnoughStories(AskError):
     """There is nothing to say: an issue without stories is never sent."""
 

@@ -559,6 +559,33 @@ class Web(Section):
         return self
 
 
+class Readers(Section):
+    """How readers join, and what is kept of how they came and left."""
+
+    confirm_within: Duration = Field(
+        timedelta(days=7),
+        ge=timedelta(hours=1),
+        le=timedelta(days=30),
+        description="How long the link in a confirmation mail works.",
+    )
+    per_network: int = Field(
+        5, ge=1, le=10_000, description="Sign-ups an hour from one network (/24, or /48 of IPv6), at most."
+    )
+    per_minute: int = Field(
+        60, ge=1, le=100_000, description="Sign-ups a minute in all, at most; a flood of them is an attack on others."
+    )
+    ask_dns: bool = Field(
+        True, description="Refuse sign-ups whose domain says that it takes no mail. No answer counts as yes."
+    )
+    keep_network: Duration = Field(
+        timedelta(days=30),
+        ge=timedelta(hours=1),
+        le=timedelta(days=366),
+        description="How long the truncated network address of who joined or left is kept.",
+    )
+    archive_index: bool = Field(True, description="Let search engines list the pages of past issues.")
+
+
 class Database(Section):
     """Where everything is kept."""
 
@@ -597,6 +624,7 @@ class Settings(Section):
     dkim: Dkim = Field(default_factory=Dkim)
     smtp: tuple[Smtp, ...] = Field((Smtp(),), min_length=1)
     web: Web = Field(default_factory=Web)
+    readers: Readers = Field(default_factory=Readers)
     database: Database = Field(default_factory=Database)
     keys: Keys = Field(default_factory=Keys)
     log: Log = Field(default_factory=Log)

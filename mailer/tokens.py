@@ -22,6 +22,8 @@ class Purpose(StrEnum):
     PREFERENCES = "preferences"
     CONFIRM = "confirm"
     UNDO = "undo"
+    REASON = "reason"  # to say why one left, for an hour
+    FORM = "form"  # when the sign-up form was handed out
     EDITOR = "editor"
     BOUNCE = "bounce"
     MESSAGE = "message"

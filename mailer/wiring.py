@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from mailer import config
 from mailer.app.context import App, Source
 from mailer.config import dkim
+from mailer.domains import Domains
 from mailer.errors import SourceUnavailable
 from mailer.mail.render import Renderer
 from mailer.settings import Settings
@@ -53,6 +54,7 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
         now=now or (lambda: datetime.now(UTC)),
         worker=f"{platform.node()}:{os.getpid()}",
         signer=signer,
+        takes_mail=Domains().takes_mail if settings.readers.ask_dns else lambda _domain: None,
     )
 
 

@@ -3,7 +3,7 @@
 Every value is invented. A builder writes through the store's own rooms, so that what it makes could have come about.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,6 +79,8 @@ def app(
     relays: Sequence[AnyRelay] = (),
     worker: str = "tests:1",
     lease: timedelta = timedelta(seconds=60),
+    takes_mail: Callable[[str], bool | None] = lambda _domain: None,
+    keys: Keyring = KEYS,
     **sections: Any,
 ) -> App:
     """An App on a store that is open already; it speaks to the given relays only."""
@@ -86,12 +88,13 @@ def app(
     return App(
         settings=settings(folder, **sections),
         store=store,
-        keys=KEYS,
+        keys=keys,
         renderer=Renderer(None, TEMPLATES),
         relays=tuple(relays),
         now=clock,
         worker=worker,
         lease=lease,
+        takes_mail=takes_mail,
     )
 
 
@@ -255,6 +258,12 @@ def under_way(store: Store, key: str = SLOT, *, now: datetime = NOW) -> Issue:
         return issues.get(tx, frozen.id) or frozen
 
     return store.write(work, snapshot=True)
+
+
+def recipients(tx: Connection, key: str | None = None) -> int:
+    """How many are owed the newest issue, or that of a slot."""
+    found = issues.find(tx, key) if key else issues.newest(tx)
+    return found.recipients if found else 0
 
 
 # --- the database ----------------------------------------------------------------------------------------------------

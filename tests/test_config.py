@@ -69,7 +69,8 @@ def problems_of(load: Load, text: str | bytes, environ: Mapping[str, str] | None
 def test_seven_mistakes_are_seven_lines(load: Load) -> None:
     assert problems_of(load, SEVEN_MISTAKES) == [
         "config.toml:2: smtp_relay: there is no such section; the sections are "
-        "newsletter, theme, schedule, articles, digest, editors, delivery, dkim, smtp, web, database, keys, log",
+        "newsletter, theme, schedule, articles, digest, editors, delivery, dkim, smtp, web, readers, database, keys, "
+        "log",
         'config.toml:7: smtp.0.port: "twentyfive" should be a whole number',
         'config.toml:8: smtp.0.tls: "startls" is not one of none, starttls, implicit (did you mean "starttls"?)',
         'config.toml:11: schedule.weekday: there is no such setting (did you mean "day"?)',

@@ -37,6 +37,7 @@ _AFRESH = {  # what an issue that is opened again forgets
     "frozen_at": None,
     "started_at": None,
     "finished_at": None,
+    "redacted": [],
 }
 
 
@@ -193,10 +194,13 @@ def _turned(story: Story, reason: str) -> dict[str, object]:
     return {"url": story.lead.url, "title": story.lead.title, "score": story.score, "reason": reason}
 
 
-def render(app: App, tx: Connection, issue: Issue) -> Rendered:
-    """The issue's mail with its merge slots, trimmed to the size that mail programs show whole."""
+def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) -> Rendered:
+    """The issue's mail with its merge slots, trimmed to the size that mail programs show whole.
+
+    `full`: what `issue` has only some stories of. Those it lacks do not come back among the most read.
+    """
     wanted = app.settings.digest.most_read
-    most_read = _most_read(app, tx, issue, wanted) if wanted else []
+    most_read = _most_read(app, tx, full or issue, wanted) if wanted else []
 
     def mail(stories: tuple[ChosenStory, ...]) -> Rendered:
         values = view.issue_view(
@@ -205,6 +209,7 @@ def render(app: App, tx: Connection, issue: Issue) -> Rendered:
             archive_url=app.archive_url(issue.slot),
             locale=app.renderer.locale,
             most_read=most_read,
+            preferences=True,
         )
         return app.renderer.mail(DeliveryKind.ISSUE, values)
 

@@ -100,6 +100,7 @@ class App:
     gone: Callable[[str], bool] = _nothing_is_gone  # whether a page that we link to is there no more
     lease: timedelta = LEASE  # how long a claim holds when its process dies
     signer: Signer | None = None  # None: the relay signs
+    takes_mail: Callable[[str], bool | None] = lambda _domain: None  # whether a domain does; None: not known
 
     @property
     def zone(self) -> ZoneInfo:
@@ -114,6 +115,9 @@ class App:
 
     def unsubscribe_url(self, subscriber_id: int, issue_id: int) -> str:
         return self.url("/unsubscribe/" + make(self.keys, Purpose.UNSUBSCRIBE, subscriber_id, issue_id))
+
+    def preferences_url(self, subscriber_id: int) -> str:
+        return self.url("/preferences/" + make(self.keys, Purpose.PREFERENCES, subscriber_id))
 
     @cached_property  # asked for with every mail, and reading an address takes as long as making the mail
     def sender(self) -> tuple[str, str]:

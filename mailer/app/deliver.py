@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from mailer import lifecycle
+from mailer.app import variants
 from mailer.app.alert import alert
 from mailer.app.circuit import Circuits
 from mailer.app.context import App, get, step
@@ -20,7 +21,7 @@ from mailer.app.send import Sender
 from mailer.errors import RelayDown, StoreUnavailable, WrongState
 from mailer.lifecycle import IssueEvent
 from mailer.model import DeliveryState, Expiry, Issue, IssueState, IssueStatus
-from mailer.store import deliveries, issues
+from mailer.store import deliveries, issues, reports
 
 log = logging.getLogger(__name__)
 SOON = timedelta(minutes=5)  # `--wait` waits for what is due within this
@@ -37,6 +38,8 @@ def start(app: App, issue: Issue) -> Issue:
 
     What is left of an older issue expires, and an older one that is frozen and has not begun never will.
     """
+
+    variants.make(app, issue)
 
     def work(tx: Connection) -> list[str]:
         now = app.now()
@@ -201,7 +204,7 @@ def status(app: App, issue: Issue) -> IssueStatus:
 
 def failures(app: App, issue: Issue) -> list[dict[str, object]]:
     """Who did not get it, and why."""
-    return app.store.read(lambda tx: deliveries.failed(tx, issue.id))
+    return app.store.read(lambda tx: reports.failed(tx, issue.id))
 
 
 def ready(app: App, issue: Issue) -> Issue:

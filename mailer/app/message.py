@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mailer import tokens
+from mailer.app import confirmation
 from mailer.app.context import App
 from mailer.mail import headers, merge, mime, slots, view
 from mailer.model import Delivery, DeliveryKind, Variant
 
 INERT = "/unsubscribe/test"  # where the links of a test mail lead: to a page that knows nobody
+INERT_PREFERENCES = "/preferences/test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Compiled:
         ValueError: it cannot be made for this reader, as when the address cannot stand in To.
         """
         leave = _leave_url(self.app, delivery)
-        values = _values(self.app, delivery.name, leave)
+        values = _values(self.app, delivery, leave)
         own = mime.reader_fields(
             to=self.app.redirect or delivery.address,
             meant_for=delivery.address if self.app.redirect else "",
@@ -45,30 +47,37 @@ class Compiled:
 def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
     """Compiles a variant for mails of that kind, and tries it on an invented reader. ValueError says what is wrong with
     the variant, or with the settings, before any reader's delivery has to pay for it."""
-    leave = app.url(INERT)
-    values = _values(app, "", leave)
+    values = _trial_values(app, kind)
     boundary = mime.boundary(f"{kind}.{variant.sha256}")
-    fields = mime.message_headers(
+    if kind is DeliveryKind.CONFIRMATION:
+        fields = confirmation.fields(app, slots.fill(variant.subject, values, "header"), boundary)
+    else:
+        fields = _fields(app, slots.fill(variant.subject, values, "header"), boundary)
+    named = slots.names(variant.subject)
+    own = (*mime.READER_FIELDS, "Subject") if named else mime.READER_FIELDS
+    template = merge.compile(fields, own, variant.text, variant.html, boundary)
+    template.merge(dict(fields), values)
+    return Compiled(app, template, variant.subject if named else "")
+
+
+def _fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
+    """The fields of a mail of the list, as they are for an invented reader."""
+    return mime.message_headers(
         sender=_mailbox(*app.sender),
         to=app.sender[1],
-        subject=slots.fill(variant.subject, values, "header"),
+        subject=subject,
         date=datetime.fromtimestamp(0, UTC),
         message_id=tokens.message_id(app.keys, "trial", app.domain),
         reply_to=app.settings.newsletter.reply_to,
         list_id=list_id(app),
         list_name=app.settings.newsletter.title,
-        unsubscribe_url=leave,
+        unsubscribe_url=app.url(INERT),
         archive_url=app.url("/archive"),
         help_url=app.url("/"),
         feedback_id="trial",
         language=app.settings.newsletter.locale,
         boundary=boundary,
     )
-    named = slots.names(variant.subject)
-    own = (*mime.READER_FIELDS, "Subject") if named else mime.READER_FIELDS
-    template = merge.compile(fields, own, variant.text, variant.html, boundary)
-    template.merge(dict(fields), values)
-    return Compiled(app, template, variant.subject if named else "")
 
 
 def list_id(app: App) -> str:
@@ -82,9 +91,26 @@ def feedback_id(delivery: Delivery) -> str:
     return f"{issue}:weekly:{delivery.kind}:khabarnameh"
 
 
-def _values(app: App, name: str, leave: str) -> dict[str, str]:
-    """What the slots of a mail are filled with."""
-    return {"greeting": view.greeting(name, app.renderer.locale), "unsubscribe_url": leave}
+def _values(app: App, delivery: Delivery, leave: str) -> dict[str, str]:
+    """What the slots of a reader's mail are filled with."""
+    if delivery.kind is DeliveryKind.CONFIRMATION:
+        return {"confirm_url": confirmation.url_of(app, delivery.key)}
+    reader = None if app.redirect else delivery.subscriber_id
+    return {
+        "greeting": view.greeting(delivery.name, app.renderer.locale),
+        "unsubscribe_url": leave,
+        "preferences_url": app.url(INERT_PREFERENCES) if reader is None else app.preferences_url(reader),
+    }
+
+
+def _trial_values(app: App, kind: DeliveryKind) -> dict[str, str]:
+    if kind is DeliveryKind.CONFIRMATION:
+        return {"confirm_url": app.url(confirmation.INERT)}
+    return {
+        "greeting": view.greeting("", app.renderer.locale),
+        "unsubscribe_url": app.url(INERT),
+        "preferences_url": app.url(INERT_PREFERENCES),
+    }
 
 
 def _leave_url(app: App, delivery: Delivery) -> str:

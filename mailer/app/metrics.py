@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
+from mailer.app import report
 from mailer.app.circuit import Circuits
 from mailer.app.context import App
 from mailer.errors import StoreUnavailable
@@ -28,6 +29,8 @@ class Figures:
     oldest: datetime | None = None  # since when the first queued mail is owed
     lanes_paused: tuple[str, ...] = ()
     sources: Mapping[str, int] = field(default_factory=dict)  # failures in a row
+    subscribers: Mapping[str, int] = field(default_factory=dict)  # by status
+    left_in_a_week: Mapping[str, int] = field(default_factory=dict)  # by method
 
 
 @dataclass
@@ -46,7 +49,12 @@ class Vitals:
         begun = self.clock()
         if self._kept is None or begun >= self._good_until:
             try:
-                self._kept = self.app.store.read(self._look)
+                readers = report.figures(self.app)
+                self._kept = replace(
+                    self.app.store.read(self._look),
+                    subscribers=readers["subscribers"],
+                    left_in_a_week=readers["left_in_a_week"],
+                )
             except StoreUnavailable:
                 return None
             now = self.clock()

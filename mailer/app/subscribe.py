@@ -1,107 +1,112 @@
-"""Subscribers by an admin's hand: add, import, list, show. Who left is never brought back here: only the person can."""
+"""Subscribers by an admin's hand: add, list, show. Who left is never brought back here: only the person can."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection
 
 from mailer import address, tokens
 from mailer.address import Address
+from mailer.app import confirmation
 from mailer.app.context import App, local_day
-from mailer.errors import BadAddress, LeftBefore, NoSuchSubscriber
+from mailer.errors import LeftBefore, NoSuchSubscriber
 from mailer.mail.text import clean
 from mailer.model import Event, EventKind, Method, Subscriber, SubscriberStatus
-from mailer.store import deliveries, subscribers
+from mailer.store import reports, subscribers
 
 LONGEST_NAME = 200  # characters
-CHUNK = 500  # rows of an import in one transaction
 
 
-@dataclass(frozen=True, slots=True)
-class NewSubscriber:
-    """One row of an import, as the file tells it. `line` is where it stood."""
-
-    line: int
-    email: str
-    name: str = ""
-    sections: tuple[str, ...] = ()
-    consent_at: datetime | None = None
-    source: str = ""
-
-
-@dataclass(slots=True)
-class Imported:
-    """What became of the rows; `refusals` says which line and why."""
-
-    added: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    refused: int = 0
-    suppressed: int = 0
-    refusals: list[tuple[int, str, str]] = field(default_factory=list)  # line, address, reason
-
-
-def add(app: App, email: str, *, name: str = "", sections: Sequence[str] = ()) -> tuple[Subscriber, str]:
-    """Somebody is active at once: "added", "updated" (a new name, say) or "unchanged". LeftBefore: they left, and the
-    message says when and the way back."""
+def add(
+    app: App, email: str, *, name: str = "", sections: Sequence[str] = (), invite: bool = False
+) -> tuple[Subscriber, str]:
+    """Somebody is active at once, or with `invite` asked by a mail first: "added", "updated" (a new name, say) or
+    "unchanged". LeftBefore: they left, and the message says when and the way back."""
     parsed = address.parse(email)
+    name = tidy_name(name)
 
     def work(tx: Connection) -> tuple[Subscriber, str]:
-        outcome = _place(app, tx, parsed, name, tuple(sections), Method.ADMIN, "admin", None)
+        now = app.now()
+        hash_ = tokens.address_hash(app.keys, parsed.key)
         found = subscribers.find(tx, parsed.key)
+        _refuse_who_left(app, tx, parsed, hash_, found)
+        outcome = "added"
         if found is None:
+            _new(app, tx, parsed, hash_, name, sections, now, invite=invite)
+        else:
+            outcome = "updated" if _change(tx, found, name, sections, now, confirmed=not invite) else "unchanged"
+        after = subscribers.find(tx, parsed.key)
+        if after is None:
             raise NoSuchSubscriber(f"{parsed.written} could not be stored.")
-        return found, outcome
+        return after, outcome
 
     return app.store.write(work)
 
 
-def _place(
+def tidy_name(name: str) -> str:
+    """A name as it may stand in mails and tables: no line end, no sign that turns the direction."""
+    return clean(name)[:LONGEST_NAME]
+
+
+def _new(
     app: App,
     tx: Connection,
     parsed: Address,
+    hash_: str,
     name: str,
-    sections: tuple[str, ...],
-    method: Method,
-    source: str,
-    consent_at: datetime | None,
-) -> str:
-    """Puts one address on the list: "added", "updated" or "unchanged". LeftBefore: it must not be."""
-    name = clean(name)[:LONGEST_NAME]  # it stands in mails and tables: no line end, no sign that turns the direction
-    now = app.now()
-    hash_ = tokens.address_hash(app.keys, parsed.key)
-    found = subscribers.find(tx, parsed.key)
-    _refuse_who_left(app, tx, parsed, hash_, found)
-    if found is None:
-        new = subscribers.add(
-            tx,
-            address=parsed.written,
-            key=parsed.key,
-            hash_=hash_,
-            domain=parsed.domain,
-            name=name,
-            sections=sections,
-            status=SubscriberStatus.ACTIVE,
-            source=source,
-            now=now,
-            consent_at=consent_at,
-        )
-        subscribers.record(tx, new, EventKind.ADDED, at=now, method=method)
-        return "added"
+    sections: Sequence[str],
+    now: datetime,
+    *,
+    invite: bool,
+) -> None:
+    new = subscribers.add(
+        tx,
+        address=parsed.written,
+        key=parsed.key,
+        hash_=hash_,
+        domain=parsed.domain,
+        name=name,
+        sections=sections,
+        status=SubscriberStatus.PENDING if invite else SubscriberStatus.ACTIVE,
+        source="admin",
+        now=now,
+    )
+    subscribers.record(tx, new, EventKind.INVITED if invite else EventKind.ADDED, at=now, method=Method.ADMIN)
+    if invite:
+        confirmation.owe(app, tx, [new], now)
+
+
+def _change(
+    tx: Connection, found: Subscriber, name: str, sections: Sequence[str], now: datetime, *, confirmed: bool
+) -> bool:
+    """Somebody who is there already gets another name or other sections, and is no longer waited for; False: all that
+    was so already."""
+    pending = (SubscriberStatus.PENDING,)
+    changed = confirmed and subscribers.move(tx, found.id, SubscriberStatus.ACTIVE, from_=pending)
+    if changed:
+        subscribers.record(tx, found.id, EventKind.CONFIRMED, at=now, method=Method.ADMIN)
     changed_name = name if name and name != found.name else None
     changed_sections = sections if sections and tuple(sorted(set(sections))) != found.sections else None
-    if found.status is SubscriberStatus.PENDING and method is Method.ADMIN:
-        subscribers.move(tx, found.id, SubscriberStatus.ACTIVE, from_=(SubscriberStatus.PENDING,))
-        subscribers.record(tx, found.id, EventKind.CONFIRMED, at=now, method=method)
-    elif changed_name is None and changed_sections is None:
-        return "unchanged"
-    subscribers.change(tx, found.id, name=changed_name, sections=changed_sections)
     if changed_name is not None or changed_sections is not None:
-        subscribers.record(tx, found.id, EventKind.CHANGED, at=now, method=method)
-    return "updated"
+        subscribers.change(tx, found.id, name=changed_name, sections=changed_sections)
+        subscribers.record(tx, found.id, EventKind.CHANGED, at=now, method=Method.ADMIN)
+        changed = True
+    return changed
+
+
+def _refuse_who_left(app: App, tx: Connection, parsed: Address, hash_: str, found: Subscriber | None) -> None:
+    barred = subscribers.suppressed(tx, hash_)
+    what = why_not(found.status if found else None, barred[0] if barred else None)
+    if not what:
+        return
+    kinds = (EventKind.UNSUBSCRIBED, EventKind.COMPLAINED, EventKind.SUPPRESSED, EventKind.BOUNCED)
+    event = subscribers.last_event(tx, found.id, kinds) if found else None
+    when = event.at if event else (barred[1] if barred else None)
+    raise LeftBefore(
+        f"{parsed.written} {what}{since(app, when)}.",
+        "Only the person can come back, by signing up and confirming; nobody else can do it for them.",
+    )
 
 
 _ENDED = {
@@ -112,65 +117,17 @@ _ENDED = {
 }
 
 
-def _refuse_who_left(app: App, tx: Connection, parsed: Address, hash_: str, found: Subscriber | None) -> None:
-    barred = subscribers.suppressed(tx, hash_)
-    if found is not None and found.status in _ENDED:
-        what = _ENDED[found.status]
-        kinds = (EventKind.UNSUBSCRIBED, EventKind.COMPLAINED, EventKind.SUPPRESSED, EventKind.BOUNCED)
-        event = subscribers.last_event(tx, found.id, kinds)
-        when = event.at if event else (barred[1] if barred else None)
-    elif barred is not None:
-        what, when = "left" if barred[0] is EventKind.UNSUBSCRIBED else "must not be mailed", barred[1]
-    else:
-        return
-    since = f" on {local_day(app, when).isoformat()}" if when else ""
-    raise LeftBefore(
-        f"{parsed.written} {what}{since}.",
-        "Only the person can come back, by signing up and confirming; nobody else can do it for them.",
-    )
+def why_not(status: SubscriberStatus | None, barred: EventKind | None) -> str:
+    """Why nobody but the person can put them on the list, in words; empty when nothing speaks against it."""
+    if status in _ENDED:
+        return _ENDED[status]
+    if barred is None:
+        return ""
+    return "left" if barred in (EventKind.UNSUBSCRIBED, EventKind.FORGOTTEN) else "must not be mailed"
 
 
-def import_rows(app: App, rows: Iterable[NewSubscriber], *, default_source: str = "import") -> Imported:
-    """Puts many on the list, in transactions of 500. A bad row is refused with its line and never stops the rest."""
-    report = Imported()
-    for chunk in _chunks(rows):
-
-        def work(tx: Connection, chunk: list[NewSubscriber] = chunk) -> Imported:
-            part = Imported()
-            for row in chunk:
-                _import_row(app, tx, row, default_source, part)
-            return part
-
-        part = app.store.write(work)
-        report.added += part.added
-        report.updated += part.updated
-        report.unchanged += part.unchanged
-        report.refused += part.refused
-        report.suppressed += part.suppressed
-        report.refusals += part.refusals
-    return report
-
-
-def _import_row(app: App, tx: Connection, row: NewSubscriber, default_source: str, part: Imported) -> None:
-    try:
-        parsed = address.parse(row.email)
-        outcome = _place(
-            app, tx, parsed, row.name, row.sections, Method.IMPORT, row.source or default_source, row.consent_at
-        )
-    except LeftBefore as error:
-        part.suppressed += 1
-        part.refusals.append((row.line, row.email, error.message))
-    except BadAddress as error:
-        part.refused += 1
-        part.refusals.append((row.line, row.email, error.message))
-    else:
-        setattr(part, outcome, getattr(part, outcome) + 1)
-
-
-def _chunks(rows: Iterable[NewSubscriber]) -> Iterator[list[NewSubscriber]]:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk
+def since(app: App, when: datetime | None) -> str:
+    return f" on {local_day(app, when).isoformat()}" if when else ""
 
 
 def listing(
@@ -191,6 +148,6 @@ def show(app: App, email: str) -> tuple[Subscriber, list[Event], list[dict[str, 
         found = subscribers.find(tx, key)
         if found is None:
             raise NoSuchSubscriber(f"{email} is not on the list.", "`mailer subscribers list --search …` may find it.")
-        return found, subscribers.history(tx, found.id), deliveries.of_subscriber(tx, found.id)
+        return found, subscribers.history(tx, found.id), reports.of_subscriber(tx, found.id)
 
     return app.store.read(work)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from mailer import week
-from mailer.app import compose, deliver, edit, notice, window
+from mailer.app import compose, deliver, edit, joining, notice, window
 from mailer.app.alert import alert
 from mailer.app.context import App, get, step
 from mailer.errors import OutsideError, StoreUnavailable, WrongState
@@ -54,6 +54,8 @@ def tick(app: App) -> None:
             _hold(app, issue, f"cannot be made: {error}", "Mend it, then run `mailer issue release`.")
     _tell(app, too_late)
     deliver.finish(app)
+    joining.settle(app)  # what the pages took and did not come to decide
+    joining.tidy(app)
 
 
 def _hold(app: App, issue: Issue, reason: str, fix: str) -> None:

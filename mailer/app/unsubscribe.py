@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from mailer import address, tokens
 from mailer.app.context import App, find
 from mailer.errors import NoSuchSubscriber
+from mailer.mail.text import clean, shorten
 from mailer.model import Event, EventKind, Method, Subscriber, SubscriberStatus
 from mailer.store import subscribers
 from mailer.tokens import Claim, Purpose
@@ -22,17 +23,28 @@ _STAYING = (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE, SubscriberStatus.
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The result of leaving. `undo` is a token for the undo button; empty when there is nothing to undo."""
+    """The result of leaving. `undo` is a token for the undo button, `why` one for saying why; empty when there is
+    nothing to undo or nobody to ask."""
 
     masked: str
     undo: str
+    why: str
 
 
-def look(app: App, token: str) -> str:
-    """Whose link this is, masked; empty when the person is forgotten. Changes nothing. BadToken: not our link."""
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Whose link it is: masked, and a token for their preferences; both empty when there is nothing to choose."""
+
+    masked: str
+    preferences: str
+
+
+def look(app: App, token: str) -> Look:
+    """Whose link this is. Changes nothing. BadToken: not our link."""
     claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
     found = app.store.read(lambda tx: subscribers.get(tx, claim.subscriber_id))
-    return _masked(found)
+    stays = found is not None and found.status is SubscriberStatus.ACTIVE
+    return Look(_masked(found), tokens.make(app.keys, Purpose.PREFERENCES, claim.subscriber_id) if stays else "")
 
 
 def leave(app: App, token: str, method: Method, *, agent: str = "", network: str = "") -> Left:
@@ -45,10 +57,15 @@ def leave(app: App, token: str, method: Method, *, agent: str = "", network: str
     def work(tx: Connection) -> Left:
         found = subscribers.get(tx, claim.subscriber_id)
         if found is None:
-            return Left("", "")
-        # Only what this very call did can be undone: not what an admin, or an earlier click, has done.
+            return Left("", "", "")
         left = _end(app, tx, found, claim, method, agent, network)
-        return Left(_masked(found), _undo_token(app, tx, claim) if left and found.address else "")
+        gone = bool(found.address) and (left or found.status is SubscriberStatus.UNSUBSCRIBED)
+        # Only what this very call did can be undone: not what an admin, or an earlier click, has done. And only to
+        # what was before: who had not confirmed, or whose address was dead, is not active by pressing a button.
+        undo = gone and left and found.status is SubscriberStatus.ACTIVE
+        return Left(
+            _masked(found), _undo_token(app, tx, claim) if undo else "", _reason_token(app, claim) if gone else ""
+        )
 
     return app.store.write(work)
 
@@ -61,6 +78,10 @@ def _end(
     hash_ = subscribers.hash_of(tx, found.id)
     if hash_:
         subscribers.suppress(tx, hash_, EventKind.UNSUBSCRIBED, at=now, issue_id=claim.issue_id)
+        again = subscribers.living(tx, hash_) if not found.address else None
+        if again is not None:
+            # A link from before the person was forgotten; they have joined again since, and mean the list as it is.
+            found = again
     if not subscribers.move(tx, found.id, SubscriberStatus.UNSUBSCRIBED, from_=_STAYING):
         return False
     subscribers.record(
@@ -95,6 +116,26 @@ def _may_undo(app: App, past: Sequence[Event], number: int) -> bool:
     last = past[-1]
     by_link = last.kind is EventKind.UNSUBSCRIBED and last.method in (Method.ONE_CLICK, Method.PAGE)
     return by_link and app.now() <= last.at + UNDO_FOR
+
+
+def _reason_token(app: App, claim: Claim) -> str:
+    until = int((app.now() + UNDO_FOR).timestamp())
+    return tokens.make(app.keys, Purpose.REASON, claim.subscriber_id, claim.issue_id, until)
+
+
+REASONS = ("too_often", "not_relevant", "never_joined", "elsewhere", "other")
+
+
+def explain(app: App, token: str, reason: str, text: str = "") -> bool:
+    """Why somebody left, if they like to say so within the hour: one of REASONS, and words. False: too late, or not
+    one of them. BadToken: not our link."""
+    claim = tokens.read(app.keys, Purpose.REASON, token)
+    if reason not in REASONS or app.now().timestamp() > claim.stamp:
+        return False
+    said = shorten(clean(text), 500)
+    since = app.now() - UNDO_FOR
+    whole = f"{reason}: {said}" if said else reason
+    return app.store.write(lambda tx: subscribers.explain(tx, claim.subscriber_id, whole, since=since))
 
 
 def undo(app: App, token: str) -> bool:

@@ -8,7 +8,7 @@ import click
 from mailer.app import breaker, compose, deliver, edit, probe
 from mailer.app import retry as again
 from mailer.app.context import REDIRECTED, App, find
-from mailer.cli import progress, window
+from mailer.cli import aftermath, progress, window
 from mailer.cli.door import instant, json_option, local, opened, show, slot_argument, stamp, table
 from mailer.errors import RelayDown, WrongState
 from mailer.lifecycle import FINAL
@@ -19,6 +19,10 @@ from mailer.signals import stop_on_signals
 @click.group()
 def issue() -> None:
     """Draft, look at, test, send and stop the week's issue. Without SLOT, the newest issue is meant."""
+
+
+issue.add_command(aftermath.report)
+issue.add_command(aftermath.redact)
 
 
 # --- shapes other tools rely on (product.md §5) ----------------------------------------------------------------------

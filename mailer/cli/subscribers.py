@@ -1,19 +1,23 @@
 """`mailer subscribers …` and `mailer unsubscribes`: who gets the newsletter, and who left."""
 
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 
 import click
 
-from mailer.app import subscribe, unsubscribe
+from mailer.app import report, subscribe, suppression, unsubscribe
+from mailer.cli import exchange
 from mailer.cli.door import NUMBER, TEXT, given, instant, json_option, local, opened, show, stamp, table
 from mailer.model import Event, Subscriber, SubscriberStatus
-from mailer.sources import people
 
 
 @click.group()
 def subscribers() -> None:
-    """Add, import, list, show, take off."""
+    """Add, import, export, list, show, take off, suppress, forget."""
+
+
+subscribers.add_command(exchange.import_)
+subscribers.add_command(exchange.export)
 
 
 def _brief(who: Subscriber) -> dict[str, object]:
@@ -48,45 +52,19 @@ _PLACED = {
 @click.argument("email")
 @click.option("--name", type=TEXT, default="", help="The reader's name.")
 @click.option("--section", "sections", type=TEXT, multiple=True, help="Only this section; may be repeated.")
+@click.option("--invite", is_flag=True, help="Ask by a mail first; without an answer they get nothing.")
 @json_option
 @click.pass_obj
-def add(path: Path, email: str, name: str, sections: tuple[str, ...], as_json: bool) -> None:
+def add(path: Path, email: str, name: str, sections: tuple[str, ...], invite: bool, as_json: bool) -> None:
     """Put EMAIL on the list, active at once. Who left before is not put back."""
     with opened(path) as app:
-        who, outcome = subscribe.add(app, email, name=name, sections=sections)
+        who, outcome = subscribe.add(app, email, name=name, sections=sections, invite=invite)
     if as_json:
         show({**_brief(who), "added": outcome == "added", "updated": outcome == "updated"})
+    elif outcome == "added" and invite:
+        click.echo(f"{who.address} is asked by a mail, which `mailer run` sends.")
     else:
         click.echo(f"{who.address} {_PLACED[outcome]}.")
-
-
-@subscribers.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@json_option
-@click.pass_obj
-def import_(path: Path, file: Path, as_json: bool) -> int:
-    """Put everybody in FILE on the list (CSV, TSV or JSONL with a column «email»). A bad row stops nothing."""
-    with opened(path) as app:
-        report = subscribe.import_rows(app, _rows(file, app.zone), default_source=file.name)
-    for line, email, reason in report.refusals:
-        click.echo(f"{file.name}:{line}: {email!r}: {reason}", err=True)
-    counts = {
-        "added": report.added,
-        "updated": report.updated,
-        "unchanged": report.unchanged,
-        "refused": report.refused,
-        "suppressed": report.suppressed,
-    }
-    if as_json:
-        show(counts)
-    else:
-        click.echo(", ".join(f"{count} {word}" for word, count in counts.items()) + ".")
-    return 5 if report.refused else 0
-
-
-def _rows(file: Path, zone: object) -> Iterator[subscribe.NewSubscriber]:
-    for row in people.read(file):
-        yield subscribe.NewSubscriber(row.line, row.email, row.name, row.sections, row.consent_at, row.source)
 
 
 @subscribers.command("list")
@@ -147,6 +125,53 @@ def unsubscribe_(path: Path, email: str, as_json: bool) -> None:
         click.echo(f"{email} {'is off the list now' if done else 'was off the list already'}.")
 
 
+@subscribers.command()
+@click.argument("email")
+@json_option
+@click.pass_obj
+def suppress(path: Path, email: str, as_json: bool) -> None:
+    """Never mail EMAIL again, known or not, whatever is imported."""
+    with opened(path) as app:
+        done = suppression.suppress(app, email)
+    if as_json:
+        show({"email": email, "suppressed": done})
+    else:
+        click.echo(f"{email} {'is' if done else 'was'} suppressed{'' if done else ' already'}.")
+
+
+@subscribers.command()
+@click.argument("email")
+@json_option
+@click.pass_obj
+def unsuppress(path: Path, email: str, as_json: bool) -> None:
+    """Lift what `suppress` did. Who left or complained by themselves is not brought back by it."""
+    with opened(path) as app:
+        status = suppression.unsuppress(app, email)
+    if as_json:
+        show({"email": email, "status": status})
+    else:
+        click.echo(f"{email} is not suppressed any more{f': {status}' if status else ''}.")
+
+
+@subscribers.command()
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@click.pass_obj
+def forget(path: Path, email: str, yes: bool, as_json: bool) -> None:
+    """Erase the person behind EMAIL. A keyed hash stays, so that the address is never mailed."""
+    if not yes and not as_json and sys.stdin.isatty():
+        click.confirm(f"Everything known of {email} is erased, for good. Go on?", abort=True)
+    with opened(path) as app:
+        done = suppression.forget(app, email)
+    if as_json:
+        show({"email": email, "forgotten": done})
+    elif done:
+        click.echo(f"{email} is forgotten and will not be mailed.")
+    else:
+        click.echo(f"{email} was not on the list; it will not be mailed.")
+
+
 @click.command()
 @click.option("--since", type=TEXT, help="Only from this day on.")
 @click.option("--issue", "slot", type=TEXT, callback=given, help="Only by links in this issue.")
@@ -168,5 +193,10 @@ def unsubscribes(path: Path, since: str | None, slot: str | None, as_json: bool)
             (local(app, e.at), email or "(forgotten)", e.slot or "–", e.method or "–", e.reason or "")
             for email, e in found
         ]
+        rates = report.rates(app) if slot is None else []
     table(("when", "address", "issue", "how", "why"), rows)
     click.echo(f"\n{len(found)} left.")
+    if rates:
+        click.echo()
+        lines = [(each.slot, f"{each.sent:,}", f"{each.left:,}", f"{each.rate:.2%}") for each in rates]
+        table(("issue", "sent", "left by it", "rate"), lines)

@@ -141,7 +141,7 @@ def _in_order(issue: Issue) -> list[ChosenStory]:
     return sorted(issue.stories, key=lambda story: story.position)
 
 
-def _picture(story: ChosenStory, newsletter: Newsletter) -> str:
+def picture_of(story: ChosenStory, newsletter: Newsletter) -> str:
     """The address of a story's picture; empty when it has none, or none of the newsroom (promise 10)."""
     base = urlsplit(newsletter.base_url)
     # In clear only where nobody else sees it: the demo, and trying things out.
@@ -161,7 +161,7 @@ def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Local
         title=title,
         lead=shorten(first_words(clean(story.lead), words), LEAD_LETTERS),
         section=shorten(clean(story.section), SECTION_LETTERS) if story.section != REST else "",
-        image=_picture(story, newsletter),
+        image=picture_of(story, newsletter),
         # Never empty: Yahoo drops aria-hidden, and a linked picture without words is a link to nowhere.
         alt=shorten(clean(story.image_alt), 120) or locale.say("عکس خبر: {title}", title=shorten(title, 100)),
         card=card,
@@ -176,7 +176,7 @@ def _by_section(stories: Iterable[ChosenStory], newsletter: Newsletter, locale: 
     for story in stories:
         name = clean(story.section)
         room = rest if name in ("", REST) else found.setdefault(name, [])
-        card = len(room) % CARD_EVERY == 0 and _picture(story, newsletter) != ""
+        card = len(room) % CARD_EVERY == 0 and picture_of(story, newsletter) != ""
         room.append(_story(story, LEAD_WORDS if card else BRIEF_WORDS, newsletter, locale, card))
     return [
         SectionView(name=shorten(name, SECTION_LETTERS), stories=room)

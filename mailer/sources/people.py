@@ -1,12 +1,16 @@
-"""A list of subscribers from a file: CSV, TSV or JSON Lines, read line by line. Judges no address; the verb does."""
+"""A list of subscribers from a file, CSV, TSV or JSON Lines, read line by line; and one written so that this reads it.
+
+Judges no address; the verb does. A row that cannot be read is a Person with a `problem`, and stops nothing.
+"""
 
 import csv
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mailer.errors import UnreadableInput
 from mailer.sources import dates
@@ -15,17 +19,23 @@ from mailer.sources import dates
 _COLUMNS = {
     "email": ("email", "e-mail", "mail", "address", "email address", "ایمیل", "رایانامه", "پست الکترونیکی", "نشانی"),
     "name": ("name", "full name", "نام", "نام و نام خانوادگی"),
-    "sections": ("sections", "section", "بخش", "بخش‌ها", "بخشها"),
+    "sections": ("sections", "section", "بخش", "بخشها"),
+    "status": ("status", "state", "وضعیت"),
     "consent_at": ("consent date", "consent_at", "consent", "subscribed_at", "created_at", "تاریخ عضویت"),
     "source": ("source", "منبع"),
 }
 _NAMES = {spelling: column for column, spellings in _COLUMNS.items() for spelling in spellings}
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_LONGEST = 256 * 1024  # letters of a line: a file that is none of ours must not fill the memory
+_FORMULA = re.compile(r"[=+\-@\t\r]")  # what a spreadsheet program would run
+_INSTANT = re.compile(r"(?:19|20)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)")
+_ADDRESS = re.compile(r"\ufeff?\s*[^\s@]+@[^\s@]+\.[^\s@]+\s*")
+_SPELLING = str.maketrans({"ي": "ی", "ك": "ک", "\u200c": None, "\ufeff": None})
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One row, as the file tells it."""
+    """One row, as the file tells it; `problem` says why it could not be read."""
 
     line: int
     email: str
@@ -33,6 +43,8 @@ class Person:
     sections: tuple[str, ...] = ()
     consent_at: datetime | None = None
     source: str = ""
+    status: str = ""
+    problem: str = ""
 
 
 def read(file: Path) -> Iterator[Person]:
@@ -42,12 +54,10 @@ def read(file: Path) -> Iterator[Person]:
             head = raw.read(64 * 1024)
         if not head.strip():
             raise UnreadableInput(f"{file}: the file is empty.", "It should have a heading line with a column «email».")
-        with file.open(encoding=_encoding(file, head), newline="") as lines:
-            yield from (
-                _json_lines(file, lines)
-                if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{")
-                else _table(file, lines)
-            )
+        encoding = _encoding(file, head)
+        with file.open(encoding=encoding, newline="") as lines:
+            begins = head.decode(encoding, "replace").lstrip("\ufeff \r\n\t")
+            yield from _json_lines(lines) if begins.startswith("{") else _table(file, lines)
     except UnicodeDecodeError as error:
         raise UnreadableInput(f"{file}: is neither UTF-8 nor Windows-1256 text ({error.reason}).") from error
     except OSError as error:
@@ -58,46 +68,76 @@ def _encoding(file: Path, head: bytes) -> str:
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name
+    for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        high = head[
+            first:400:2
+        ]  # of Latin 0, of Persian 6, of ZWNJ 0x20; no other text is like that in every second byte
+        if len(high) > 3 and sum(each in (0, 6, 0x20) for each in high) > 0.9 * len(high):
+            return name
     # The whole file must be UTF-8, not only its beginning: old exports have Persian names far down.
     try:
         with file.open(encoding="utf-8") as lines:
-            for _ in lines:
+            while lines.read(1024 * 1024):
                 pass
     except UnicodeDecodeError:
         return "cp1256"
     return "utf-8"
 
 
+def _lines(lines: IO[str]) -> Iterator[str]:
+    """The lines, a too long one cut short: what is cut cannot be an address list."""
+    while line := lines.readline(_LONGEST):
+        yield line
+        while line and len(line) == _LONGEST and not line.endswith("\n"):
+            line = lines.readline(_LONGEST)
+
+
 def _table(file: Path, lines: IO[str]) -> Iterator[Person]:
-    heading = lines.readline()
+    heading = lines.readline(_LONGEST)
     lines.seek(0)
-    delimiter = max(",;\t،", key=heading.count)
-    rows = csv.reader(lines, delimiter=delimiter)
-    names = [_NAMES.get(cell.strip().strip("\ufeff").casefold(), "") for cell in next(rows, [])]
-    if "email" not in names:
-        raise UnreadableInput(
-            f"{file}: the first line names no column «email» (it is: {heading.strip()[:80]!r}).",
-            "Put a heading line on top, for example: email,name",
-        )
+    delimiter = max(",;\t،؛", key=heading.count)
+    rows = csv.reader(_lines(lines), delimiter=delimiter)
     try:
-        for cells in rows:
-            if any(cell.strip() for cell in cells):
-                values = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if name}
-                yield _person(rows.line_num, values)
-    except csv.Error as error:
-        raise UnreadableInput(f"{file}:{rows.line_num}: {error}.", "Is a quotation mark left open?") from error
+        first = next(rows, [])
+    except csv.Error:
+        first = []
+    names = [_NAMES.get(cell.translate(_SPELLING).strip().casefold(), "") for cell in first]
+    if "email" not in names:
+        at = next(
+            (i for i, cell in enumerate(first) if re.fullmatch(r"\ufeff?\s*[^\s@]+@[^\s@]+\.[^\s@]+\s*", cell)), None
+        )
+        if at is None:
+            raise UnreadableInput(
+                f"{file}: the first line names no column «email» (it is: {heading.strip()[:80]!r}).",
+                "Put a heading line on top, for example: email,name",
+            )
+        names = [""] * at + ["email"]  # a bare list of addresses
+        yield _person(1, {"email": first[at].strip("\ufeff \t")})
+    while True:
+        try:
+            cells = next(rows, None)
+        except csv.Error as error:
+            yield Person(rows.line_num, "", problem=f"the row cannot be read: {error}; is a quotation mark left open?")
+            continue
+        if cells is None:
+            return
+        values = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if name}
+        if any(cell and not cell.isspace() for cell in cells):
+            yield _person(rows.line_num, values)
 
 
-def _json_lines(file: Path, lines: IO[str]) -> Iterator[Person]:
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
+def _json_lines(lines: IO[str]) -> Iterator[Person]:
+    for number, line in enumerate(_lines(lines), 1):
+        if not line.strip("\ufeff \r\n\t"):
             continue
         try:
-            values = json.loads(line)
-        except ValueError as error:
-            raise UnreadableInput(f"{file}:{number}: is no JSON ({error}).") from error
+            values = json.loads(line.lstrip("\ufeff"))
+        except (ValueError, RecursionError) as error:
+            yield Person(number, "", problem=f"the row is no JSON ({error})")
+            continue
         if not isinstance(values, dict):
-            raise UnreadableInput(f"{file}:{number}: should be an object with a member «email».")
+            yield Person(number, "", problem="the row should be an object with a member «email»")
+            continue
         named = {_NAMES.get(str(name).casefold(), ""): value for name, value in values.items()}
         yield _person(number, {name: _text(value) for name, value in named.items() if name})
 
@@ -108,13 +148,61 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _person(line: int, values: dict[str, str]) -> Person:
-    sections = values.get("sections", "").replace("،", "|").replace(",", "|").replace(";", "|").split("|")
+def _person(line: int, values: Mapping[str, str]) -> Person:
+    plain = {name: _unescaped(value) for name, value in values.items() if value}
     return Person(
         line=line,
-        email=values.get("email", ""),
-        name=values.get("name", ""),
-        sections=tuple(section.strip() for section in sections if section.strip()),
-        consent_at=dates.parse(values.get("consent_at", ""), zone=UTC),
-        source=values.get("source", ""),
+        email=plain.get("email", ""),
+        name=plain.get("name", ""),
+        sections=_parts(plain.get("sections", "")),
+        consent_at=_instant(plain.get("consent_at", "")),
+        source=plain.get("source", ""),
+        status=plain.get("status", ""),
     )
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in re.split(r"[|،,;]", text) if part.strip()) if text else ()
+
+
+def _instant(text: str) -> datetime | None:
+    if not text:
+        return None
+    if _INSTANT.fullmatch(text):  # what our own export writes, and most others: a million of them take a second
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            return None
+    return dates.parse(text, zone=UTC)
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+HEADINGS = ("email", "name", "sections", "status", "consent date", "source")
+
+
+def cells(row: Mapping[str, Any]) -> list[str]:
+    """A subscriber's row as text, safe to open in a spreadsheet program, and read back as it was."""
+    consent = row["consent_at"].strftime("%Y-%m-%dT%H:%M:%SZ") if row["consent_at"] else ""
+    texts = (row["address"], row["name"], "|".join(row["sections"]), str(row["status"]), consent, row["source"])
+    return [_escaped(text) for text in texts]
+
+
+def _escaped(text: str) -> str:
+    """What a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV injection); so does what begins with
+    one, so that nothing is lost on the way back."""
+    return f"'{text}" if _FORMULA.match(text) or text.startswith("'") else text
+
+
+def _unescaped(text: str) -> str:
+    return text[1:] if len(text) > 1 and text[0] == "'" and (_FORMULA.match(text[1]) or text[1] == "'") else text
+
+
+def write(rows: Iterator[Mapping[str, Any]], to: IO[str]) -> int:
+    """Writes a table of subscribers; returns how many."""
+    writer = csv.writer(to, lineterminator="\r\n")  # RFC 4180
+    writer.writerow(HEADINGS)
+    count = 0
+    for row in rows:
+        writer.writerow(cells(row))
+        count += 1
+    return count

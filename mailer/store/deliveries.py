@@ -39,7 +39,7 @@ from mailer.model import (
     Skip,
     SubscriberStatus,
 )
-from mailer.store.schema import batches, deliveries, issues, lanes, subscribers, suppressions
+from mailer.store.schema import batches, deliveries, issues, lanes, subscribers, suppressions, variants
 
 BATCH = 500  # deliveries a claim
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
@@ -80,6 +80,11 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
         )
     )
     columns = ["kind", "key", "issue_id", "subscriber_id", "variant_id", "batch_id", "state", "created_at"]
+    of_choice = select(variants.c.id).where(
+        variants.c.issue_id == issue_id,
+        variants.c.kind == literal_column("'issue'"),
+        variants.c.sections == subscribers.c.sections,
+    )
     done = tx.execute(
         insert(deliveries).from_select(
             columns,
@@ -88,7 +93,7 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
                 literal(f"issue.{slot}.") + cast(subscribers.c.id, String),
                 literal(issue_id),
                 subscribers.c.id,
-                literal(variant_id),
+                func.coalesce(of_choice.scalar_subquery(), variant_id),  # no choice, or too little left: the full one
                 batches.c.id,
                 literal(DeliveryState.QUEUED.value),
                 _at(now),
@@ -130,6 +135,18 @@ def owe(
 def owed(tx: Connection, key: str) -> bool:
     """Whether the mail of that key was owed already, whatever became of it."""
     return tx.execute(select(deliveries.c.id).where(deliveries.c.key == key)).first() is not None
+
+
+def owe_readers(tx: Connection, kind: DeliveryKind, keys: Mapping[str, int], variant_id: int, now: datetime) -> None:
+    """Owes one mail that belongs to no issue to each reader of `keys` (key → subscriber id), in one batch."""
+    if not keys:
+        return
+    batch_id = tx.execute(
+        insert(batches).values(ordinal=0, priority=PRIORITY[kind], due_at=now).returning(batches.c.id)
+    ).scalar_one()
+    common = {"kind": kind, "variant_id": variant_id, "batch_id": batch_id, "state": DeliveryState.QUEUED}
+    rows = [{**common, "key": key, "subscriber_id": reader, "created_at": now} for key, reader in keys.items()]
+    tx.execute(insert(deliveries), rows)
 
 
 # --- claiming --------------------------------------------------------------------------------------------------------
@@ -249,6 +266,12 @@ _WANTED = exists(
     # Whoever leaves just now has to wait until the intent is committed: once they are answered, nothing begins.
     .with_for_update(read=True, of=subscribers)
 )
+# Somebody who left may ask to come back: that they are suppressed does not keep the question from them.
+_ASKED = exists(
+    select(subscribers.c.id)
+    .where(subscribers.c.id == deliveries.c.subscriber_id, subscribers.c.status == SubscriberStatus.PENDING)
+    .with_for_update(read=True, of=subscribers)
+)
 _INTEND = (
     update(deliveries)
     .where(
@@ -258,7 +281,11 @@ _INTEND = (
         _HELD,
         # The last look: whoever left, or was suppressed, after the freeze gets nothing; nor does anybody when the
         # issue was paused or cancelled. Tests and notices go to people of the newsroom, who are on no list.
-        or_(deliveries.c.kind != DeliveryKind.ISSUE, and_(_RUNNING, _WANTED)),
+        or_(
+            deliveries.c.kind.in_((DeliveryKind.TEST, DeliveryKind.NOTICE)),
+            and_(deliveries.c.kind == DeliveryKind.CONFIRMATION, _ASKED),
+            and_(deliveries.c.kind == DeliveryKind.ISSUE, _RUNNING, _WANTED),
+        ),
     )
     .values(state=DeliveryState.SENDING)
 )
@@ -294,6 +321,8 @@ def hindrance(tx: Connection, delivery: Delivery, now: datetime) -> Skip | None:
     ).first()
     if row is not None and row.status == SubscriberStatus.UNSUBSCRIBED:
         return Skip.UNSUBSCRIBED
+    if delivery.kind is DeliveryKind.CONFIRMATION:
+        return None if row is not None and row.status == SubscriberStatus.PENDING else Skip.SUPPRESSED
     if row is None or row.barred or row.status != SubscriberStatus.ACTIVE:
         return Skip.SUPPRESSED
     return None
@@ -408,45 +437,6 @@ def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
     if issue_id is not None:
         query = query.where(batches.c.issue_id == issue_id)
     return tx.execute(query).scalar()
-
-
-def failed(tx: Connection, issue_id: int, limit: int = 1000) -> list[dict[str, Any]]:
-    """Who did not get an issue, and why: rejected, expired and unknown deliveries."""
-    states = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
-    query = (
-        select(
-            subscribers.c.address.label("email"),
-            deliveries.c.state,
-            deliveries.c.reason,
-            deliveries.c.code,
-            deliveries.c.enhanced,
-            deliveries.c.reply,
-        )
-        .select_from(deliveries.join(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
-        .where(_owed(issue_id), deliveries.c.state.in_(states))
-        .order_by(deliveries.c.id)
-        .limit(limit)
-    )
-    return [dict(row._mapping) for row in tx.execute(query)]
-
-
-def of_subscriber(tx: Connection, subscriber_id: int, limit: int = 100) -> list[dict[str, Any]]:
-    """The mails of one reader, the newest first."""
-    query = (
-        select(
-            issues.c.slot,
-            deliveries.c.kind,
-            deliveries.c.state,
-            deliveries.c.reason,
-            deliveries.c.finished_at,
-            deliveries.c.reply,
-        )
-        .select_from(deliveries.outerjoin(issues, deliveries.c.issue_id == issues.c.id))
-        .where(deliveries.c.subscriber_id == subscriber_id)
-        .order_by(deliveries.c.id.desc())
-        .limit(limit)
-    )
-    return [dict(row._mapping) for row in tx.execute(query)]
 
 
 def soft_before(tx: Connection, delivery: Delivery) -> bool:

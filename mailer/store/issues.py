@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -176,10 +176,13 @@ def add_variant(
     text: str,
     sha256: str,
     now: datetime,
+    sections: str = "[]",
 ) -> int:
+    """A variant's row. `sections`: the choice it is for, as subscribers have it; [] is the full one."""
     values = {
         "kind": kind,
         "issue_id": issue_id,
+        "sections": sections,
         "subject": subject,
         "html": html,
         "text": text,
@@ -187,6 +190,48 @@ def add_variant(
         "created_at": now,
     }
     return int(tx.execute(insert(variants).values(values).returning(variants.c.id)).scalar_one())
+
+
+def made_for(tx: Connection, issue_id: int) -> set[str]:
+    """The choices of sections for which an issue has a variant."""
+    query = select(variants.c.sections).where(
+        variants.c.issue_id == issue_id, variants.c.kind == literal_column("'issue'")
+    )
+    return set(tx.execute(query).scalars())
+
+
+def variant_of(tx: Connection, kind: DeliveryKind, sha256: str) -> int | None:
+    """The variant of no issue that holds exactly these bytes."""
+    query = select(variants.c.id).where(
+        variants.c.issue_id.is_(None), variants.c.kind == kind, variants.c.sha256 == sha256
+    )
+    return tx.execute(query).scalar()
+
+
+# --- what is cut from the archive --------------------------------------------------------------------------------
+REDACTED = "redacted"  # in the place of a choice; no subscriber's choice is spelled like this
+
+
+def redacted(tx: Connection, issue_id: int) -> list[int]:
+    """Positions of the stories that were taken out of archive and feed."""
+    return [int(n) for n in tx.execute(select(issues.c.redacted).where(issues.c.id == issue_id)).scalar_one()]
+
+
+def redact(tx: Connection, issue_id: int, positions: Iterable[int]) -> None:
+    """Notes which stories are out; the page made without them is a variant called REDACTED, made anew by the caller."""
+    tx.execute(update(issues).where(issues.c.id == issue_id).values(redacted=sorted(set(positions))))
+    tx.execute(delete(variants).where(variants.c.issue_id == issue_id, variants.c.sections == REDACTED))
+
+
+def public_variant(tx: Connection, issue_id: int) -> Variant | None:
+    """What anybody may see of an issue: the frozen mail, or what was left of it. None: it is not frozen."""
+    query = select(variants).where(
+        variants.c.issue_id == issue_id,
+        variants.c.kind == DeliveryKind.ISSUE,
+        variants.c.sections.in_(("[]", REDACTED)),
+    )
+    row = tx.execute(query.order_by((variants.c.sections == REDACTED).desc()).limit(1)).first()
+    return Variant(row.id, row.subject, row.html, row.text, row.sha256) if row else None
 
 
 def variant(tx: Connection, variant_id: int) -> Variant:

@@ -32,8 +32,12 @@ UPDATE deliveries SET state = 'sending' FROM {rows}
 WHERE deliveries.id = m.id AND deliveries.state = 'queued' AND deliveries.batch_id = m.batch
   AND EXISTS (SELECT 1 FROM batches WHERE batches.id = m.batch AND batches.fence = m.fence
               AND batches.lease_until > :now{lock})
-  AND (deliveries.kind <> 'issue'
-       OR (EXISTS (SELECT 1 FROM issues WHERE issues.id = deliveries.issue_id AND issues.state = 'sending')
+  AND (deliveries.kind IN ('test', 'notice')
+       OR (deliveries.kind = 'confirmation'
+           AND EXISTS (SELECT 1 FROM subscribers WHERE subscribers.id = deliveries.subscriber_id
+                       AND subscribers.status = 'pending'{lock}))
+       OR (deliveries.kind = 'issue'
+           AND EXISTS (SELECT 1 FROM issues WHERE issues.id = deliveries.issue_id AND issues.state = 'sending')
            AND EXISTS (SELECT 1 FROM subscribers WHERE subscribers.id = deliveries.subscriber_id
                        AND subscribers.status = 'active'
                        AND NOT EXISTS (SELECT 1 FROM suppressions

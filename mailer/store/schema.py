@@ -143,6 +143,12 @@ events = Table(
     CheckConstraint(f"method IS NULL OR method IN ({_words(Method)})", name="method"),
     Index("ix_events_subscriber_id", "subscriber_id", "id"),
     Index("ix_events_issue_id", "issue_id", "kind"),
+    Index(  # what is to be forgotten of old events is found without reading them all
+        "ix_events_network",
+        "at",
+        sqlite_where=text("network IS NOT NULL"),
+        postgresql_where=text("network IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 
@@ -153,7 +159,27 @@ suppressions = Table(
     Column("reason", Text, nullable=False),  # an EventKind: what made it
     Column("at", Instant, nullable=False),
     Column("issue_id", Id, ForeignKey("issues.id")),
+    Column("replaced", Text),  # the weaker reason that stood before an admin's; it stands again when that one is lifted
     _one_of("reason", EventKind),
+)
+
+signups = Table(  # wishes to join, as the form took them; what limits are counted by
+    "signups",
+    metadata,
+    _id(),
+    Column("at", Instant, nullable=False, index=True),
+    Column("hash", Text, nullable=False),  # keyed, of the normalised address
+    Column("address", Text),  # NULL once it is decided
+    Column("network", Text),  # truncated, kept for a while
+    Column("agent", Text),
+    Column("words", Text),  # of consent, as they were shown
+    Column("outcome", Text),  # NULL: to be decided
+    CheckConstraint("outcome IS NULL OR outcome IN ('sent', 'silent', 'limited')", name="outcome"),
+    CheckConstraint("(outcome IS NULL) = (address IS NOT NULL)", name="address"),
+    Index("ix_signups_hash", "hash", "at"),
+    Index("ix_signups_network", "network", "at"),
+    Index("ix_signups_open", "id", sqlite_where=text("outcome IS NULL"), postgresql_where=text("outcome IS NULL")),
+    sqlite_autoincrement=True,
 )
 
 articles = Table(
@@ -239,6 +265,7 @@ issues = Table(
     Column("stories", JSON, nullable=False, server_default=text("'[]'")),
     Column("rejected", JSON, nullable=False, server_default=text("'[]'")),
     Column("notes", JSON, nullable=False, server_default=text("'[]'")),
+    Column("redacted", JSON, nullable=False, server_default=text("'[]'")),  # positions cut from archive and feed
     Column("edits", JSON, nullable=False, server_default=text("'{}'")),  # the editor's, survive a new choice
     _text("reason"),
     _flag("approved"),
@@ -277,6 +304,14 @@ variants = Table(  # a mail rendered once for many, with its merge slots
     Column("sha256", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     _one_of("kind", DeliveryKind),
+    Index(  # two processes that freeze at once make one variant of each choice; a reader gets exactly one of them
+        "uq_variants_choice",
+        "issue_id",
+        "sections",
+        unique=True,
+        sqlite_where=text("kind = 'issue'"),
+        postgresql_where=text("kind = 'issue'"),
+    ),
     sqlite_autoincrement=True,
 )
 

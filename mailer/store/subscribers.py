@@ -5,16 +5,16 @@ so that links in old mails still find something and an id is never given to some
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, null, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from mailer.model import Event, EventKind, Method, Subscriber, SubscriberStatus
-from mailer.store.schema import events, issues, subscribers, suppressions
+from mailer.store.schema import deliveries, events, issues, subscribers, suppressions
 
 _COLUMNS = (
     subscribers.c.id,
@@ -57,6 +57,13 @@ def get(tx: Connection, subscriber_id: int) -> Subscriber | None:
 def hash_of(tx: Connection, subscriber_id: int) -> str | None:
     """The keyed hash of somebody's address; still there when the address is forgotten."""
     return tx.execute(select(subscribers.c.address_hash).where(subscribers.c.id == subscriber_id)).scalar()
+
+
+def living(tx: Connection, hash_: str) -> Subscriber | None:
+    """Whoever has the address of this hash now. Not the tombstones: those have none."""
+    query = select(*_COLUMNS).where(subscribers.c.address_hash == hash_, subscribers.c.address.is_not(None))
+    row = tx.execute(query.limit(1)).first()
+    return _subscriber(row) if row else None
 
 
 def add(
@@ -148,6 +155,7 @@ def record(
     reason: str | None = None,
     agent: str | None = None,
     network: str | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> None:
     known = issue_id and tx.execute(select(issues.c.id).where(issues.c.id == issue_id)).scalar()
     values = {
@@ -160,6 +168,7 @@ def record(
         "reason": reason,
         "agent": agent,
         "network": network,
+        "details": dict(details) if details else null(),  # not JSON's own null
     }
     tx.execute(insert(events).values(values))
 
@@ -202,13 +211,101 @@ def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None 
         yield row.address or "", Event(row.at, EventKind(row.kind), Method(row.method), row.slot, row.reason)
 
 
+def explain(tx: Connection, subscriber_id: int, reason: str, *, since: datetime) -> bool:
+    """Writes why somebody left to the event of it; False: they did not leave since then."""
+    last = select(func.max(events.c.id)).where(
+        events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since
+    )
+    return tx.execute(update(events).where(events.c.id == last.scalar_subquery()).values(reason=reason)).rowcount == 1
+
+
+def set_consent(tx: Connection, subscriber_id: int, at: datetime) -> None:
+    tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(consent_at=at))
+
+
+def set_pause(tx: Connection, subscriber_id: int, until: date | None) -> None:
+    tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(paused_until=until))
+
+
+def bury(tx: Connection, subscriber_id: int, now: datetime) -> None:
+    """Erases a person: the row stays as a tombstone (id and hash), the events keep what happened and when."""
+    values: dict[str, Any] = {
+        "address": None,
+        "address_key": None,
+        "domain": None,
+        "name": "",
+        "sections": "[]",
+        "paused_until": None,
+        "source": "",
+        "consent_at": None,
+        "status": SubscriberStatus.UNSUBSCRIBED,
+        "forgotten_at": now,
+    }
+    tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(values))
+    # A relay's words often hold the address, and so may what a person wrote about why they left.
+    tx.execute(
+        update(events)
+        .where(events.c.subscriber_id == subscriber_id)
+        .values(reason=None, agent=None, network=None, details=null())
+    )
+    tx.execute(update(deliveries).where(deliveries.c.subscriber_id == subscriber_id).values(reply=None))
+
+
+def before_suppression(tx: Connection, subscriber_id: int) -> SubscriberStatus:
+    """The status somebody had when an admin suppressed them last."""
+    query = (
+        select(events.c.details)
+        .where(events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.SUPPRESSED)
+        .order_by(events.c.id.desc())
+        .limit(1)
+    )
+    details = tx.execute(query).scalar() or {}
+    return SubscriberStatus(details.get("before", SubscriberStatus.UNSUBSCRIBED))
+
+
+def choices(tx: Connection, limit: int) -> list[tuple[str, ...]]:
+    """The choices of sections that active readers have made, the most common first; «all» is none of them."""
+    query = (
+        select(subscribers.c.sections)
+        .where(subscribers.c.status == SubscriberStatus.ACTIVE, subscribers.c.sections != "[]")
+        .group_by(subscribers.c.sections)
+        .order_by(func.count().desc(), subscribers.c.sections)
+        .limit(limit)
+    )
+    return [tuple(json.loads(text)) for text in tx.execute(query).scalars()]
+
+
 # --- suppressions ----------------------------------------------------------------------------------------------------
+STRONG = (EventKind.COMPLAINED, EventKind.SUPPRESSED)  # not even the person's own sign-up lifts these
+
+
 def suppress(tx: Connection, hash_: str, reason: EventKind, *, at: datetime, issue_id: int | None = None) -> None:
-    """The address of this hash must not be mailed any more. The first reason stands."""
+    """The address of this hash must not be mailed any more. The first reason stands, but gives way to a strong one."""
     make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
     known = issue_id and tx.execute(select(issues.c.id).where(issues.c.id == issue_id)).scalar()
     values = {"hash": hash_, "reason": reason, "at": at, "issue_id": known or None}
-    tx.execute(make(suppressions).values(values).on_conflict_do_nothing())
+    statement = make(suppressions).values(values)
+    if reason not in STRONG:
+        tx.execute(statement.on_conflict_do_nothing())
+        return
+    tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=["hash"],
+            set_={"reason": reason, "at": at, "replaced": suppressions.c.reason},
+            where=and_(suppressions.c.reason.not_in(STRONG)),
+        )
+    )
+
+
+def restore(tx: Connection, hash_: str) -> EventKind | None:
+    """Lifts a suppression down to the weaker reason it had replaced; None: there was none, and nothing is left."""
+    replaced = tx.execute(select(suppressions.c.replaced).where(suppressions.c.hash == hash_)).scalar()
+    if replaced is None:
+        unsuppress(tx, hash_)
+        return None
+    values = {"reason": replaced, "replaced": None}
+    tx.execute(update(suppressions).where(suppressions.c.hash == hash_).values(values))
+    return EventKind(replaced)
 
 
 def unsuppress(tx: Connection, hash_: str) -> bool:

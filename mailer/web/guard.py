@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import re
 from collections.abc import Mapping
+from typing import Literal, overload
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +19,7 @@ from mailer.errors import (
     NoSuchIssue,
     NoSuchSubscriber,
     OutsideError,
+    TooMany,
     UsageError,
 )
 
@@ -30,6 +32,7 @@ STATUS: Mapping[type[MailerError], int] = {
     NoSuchSubscriber: 404,
     NoSuchArticle: 404,
     BadAddress: 422,
+    TooMany: 429,
     UsageError: 404,  # a slot in an address that is no slot
     AskError: 409,
     OutsideError: 503,
@@ -97,3 +100,41 @@ def agent_of(request: Request) -> str:
     """The class of the program that asks; never its whole name."""
     said = request.headers.get("user-agent", "")
     return next((name for name, pattern in _AGENTS if pattern.search(said)), "other") if said else "none"
+
+
+_LARGEST_BODY = 64 * 1024
+
+
+@overload
+async def form_of(request: Request) -> dict[str, str]: ...
+@overload
+async def form_of(request: Request, *, lists: Literal[True]) -> dict[str, list[str]]: ...
+async def form_of(request: Request, *, lists: bool = False) -> dict[str, str] | dict[str, list[str]]:
+    """The fields of a POST; a body that is too large, or no form, has none. `lists`: all values of each."""
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdigit() or int(declared) > _LARGEST_BODY:
+        return {}
+    try:
+        # No file: one would be written to the disk, and no form of ours sends one.
+        bounded = Request(request.scope, _bounded(request.receive))
+        form = await bounded.form(max_files=0, max_fields=100, max_part_size=_LARGEST_BODY)
+    except Exception:  # multipart that is none or endless, or bytes that are no text: nothing was said
+        return {}
+    if lists:
+        return {name: [str(value) for value in form.getlist(name)] for name in form}
+    return {name: str(value) for name, value in form.items()}
+
+
+def _bounded(receive: Receive) -> Receive:
+    """The body, counted as it comes: a chunked one declares no length. ValueError: it is longer than any of ours."""
+    room = _LARGEST_BODY
+
+    async def counted() -> Message:
+        nonlocal room
+        message = await receive()
+        room -= len(message.get("body", b""))
+        if room < 0:
+            raise ValueError("the body is too long")
+        return message
+
+    return counted

@@ -75,7 +75,13 @@ class _Collector(Collector):
         )
         for source, failures in figures.sources.items():
             failing.add_metric((source,), failures)
-        yield from (paused, failing)
+        readers = GaugeMetricFamily("mailer_subscribers", "Subscribers by status.", labels=("status",))
+        for status, count in figures.subscribers.items():
+            readers.add_metric((status,), count)
+        left = GaugeMetricFamily("mailer_left_in_a_week", "Who left in the last seven days.", labels=("method",))
+        for method, count in figures.left_in_a_week.items():
+            left.add_metric((method,), count)
+        yield from (paused, failing, readers, left)
 
 
 def _issue(figures: Figures) -> Iterator[Metric]:

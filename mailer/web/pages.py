@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import PathLike, StaticFiles
-from starlette.types import ASGIApp, Message, Receive
+from starlette.types import ASGIApp
 
 from mailer import tokens
 from mailer.app import archive, editor, unsubscribe
@@ -23,10 +23,11 @@ from mailer.errors import MailerError
 from mailer.mail import view
 from mailer.model import Method
 from mailer.tokens import Purpose
-from mailer.web.guard import ISSUE_CSP, Headers, agent_of, network_of, status_of
+from mailer.web.guard import ISSUE_CSP, Headers, agent_of, form_of, network_of, status_of
+from mailer.web.readers import ReaderPages, why_choices
 
 log = logging.getLogger(__name__)
-_LARGEST_BODY = 64 * 1024
+_LISTED = 200  # issues in the list of the archive: four years
 _LATEST_TICK_S = 90.0
 
 
@@ -74,7 +75,9 @@ def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> 
         ),
         Route("/unsubscribe/undo/{token}", pages.undo, methods=["POST"]),
         Route("/editor/{token}", pages.editor, methods=["GET", "POST"]),
+        *ReaderPages(app, pages._page).routes(),
         Route("/archive", pages.archive),
+        Route("/archive/feed.xml", pages.feed),
         Route("/archive/{slot}", pages.issue),
         Route("/static/page.css", pages.stylesheet),
         Mount("/media", Media(directory=app.settings.folder / "media", check_dir=False)),
@@ -107,8 +110,13 @@ class Pages:
     async def ask(self, request: Request) -> Response:
         """GET and HEAD: one button. Link scanners and prefetching come here, and change nothing."""
         token = request.path_params["token"]
-        masked = await asyncio.to_thread(unsubscribe.look, self.app, token)
-        return self._page("unsubscribe", {"masked": masked, "action": f"/unsubscribe/{token}"})
+        found = await asyncio.to_thread(unsubscribe.look, self.app, token)
+        values = {
+            "masked": found.masked,
+            "action": f"/unsubscribe/{token}",
+            "preferences": f"/preferences/{found.preferences}" if found.preferences else "",
+        }
+        return self._page("unsubscribe", values)
 
     async def leave(self, request: Request) -> Response:
         """POST: a mail program's one click (RFC 8058) or the button of our page. Anything else changes nothing."""
@@ -119,8 +127,12 @@ class Pages:
             return await self.ask(request)
         agent, network = agent_of(request), network_of(request)
         left = await asyncio.to_thread(unsubscribe.leave, self.app, token, method, agent=agent, network=network)
-        undo = f"/unsubscribe/undo/{left.undo}" if left.undo else ""
-        return self._page("unsubscribed", {"undo_action": undo})
+        values = {
+            "undo_action": f"/unsubscribe/undo/{left.undo}" if left.undo else "",
+            "why_action": f"/unsubscribe/why/{left.why}" if left.why else "",
+            "whys": why_choices(self.app.renderer.locale),
+        }
+        return self._page("unsubscribed", values)
 
     async def undo(self, request: Request) -> Response:
         done = await asyncio.to_thread(unsubscribe.undo, self.app, request.path_params["token"])
@@ -131,17 +143,36 @@ class Pages:
         """GET and HEAD: the draft and its buttons. POST: one of them."""
         token, action = request.path_params["token"], ""
         if request.method == "POST":
-            fields = await _fields(request)
-            action = fields.get("action", "")
+            action = (await form_of(request)).get("action", "")
         return self._page("editor", await asyncio.to_thread(editor.act, self.app, token, action))
 
     # --- what anybody may see
     async def archive(self, request: Request) -> Response:
-        return self._page("archive", {"issues": await asyncio.to_thread(archive.listing, self.app)})
+        listed = await asyncio.to_thread(archive.listing, self.app, _LISTED)
+        feed = archive.feed_url(self.app)
+        answer = self._page("archive", {"issues": listed, "feed": feed, "index": self._index})
+        answer.headers.update(self._public())
+        return answer
 
     async def issue(self, request: Request) -> Response:
-        html = await asyncio.to_thread(archive.page, self.app, request.path_params["slot"])
-        return HTMLResponse(html, headers={"content-security-policy": ISSUE_CSP, "cache-control": "max-age=300"})
+        page = await asyncio.to_thread(archive.page, self.app, request.path_params["slot"])
+        headers = {"content-security-policy": ISSUE_CSP, **self._public(), "etag": f'"{page.mark}"'}
+        if page.mark in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return HTMLResponse(page.html, headers=headers)
+
+    async def feed(self, request: Request) -> Response:
+        body = await asyncio.to_thread(archive.feed, self.app)
+        return Response(body, media_type="application/atom+xml", headers=self._public())
+
+    @property
+    def _index(self) -> bool:
+        return self.app.settings.readers.archive_index
+
+    def _public(self) -> dict[str, str]:
+        """Headers of what may be kept by caches and, if the newsroom likes, found by search engines."""
+        # Five minutes: a redacted story must not live on for hours.
+        return {"cache-control": "public, max-age=300", "x-robots-tag": "all" if self._index else "noindex"}
 
     async def stylesheet(self, request: Request) -> Response:
         css = self.app.renderer.stylesheet()
@@ -175,38 +206,10 @@ class Pages:
         return self._page("error", status=500)
 
 
-async def _fields(request: Request) -> dict[str, str]:
-    """The fields of a POST, case-folded; none when it is too big or no form."""
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdigit() or int(declared) > _LARGEST_BODY:
-        return {}
-    try:
-        # No file: one would be written to the disk, and no form of ours sends one.
-        bounded = Request(request.scope, _bounded(request.receive))
-        form = await bounded.form(max_files=0, max_fields=20, max_part_size=_LARGEST_BODY)
-    except Exception:  # multipart that is none, or endless: whatever was meant, it was nothing that we do
-        return {}
-    return {str(name).casefold(): str(value).strip().casefold() for name, value in form.items()}
-
-
 async def _method(request: Request) -> Method | None:
     """By which way a POST asks to leave; None: it does not ask."""
-    fields = await _fields(request)
+    form = await form_of(request)
+    fields = {name.casefold(): value.strip().casefold() for name, value in form.items()}
     if fields.get("list-unsubscribe") == "one-click":
         return Method.ONE_CLICK
     return Method.PAGE if "leave" in fields else None
-
-
-def _bounded(receive: Receive) -> Receive:
-    """The body, counted as it comes: a chunked one declares no length. ValueError: it is longer than any of ours."""
-    room = _LARGEST_BODY
-
-    async def counted() -> Message:
-        nonlocal room
-        message = await receive()
-        room -= len(message.get("body", b""))
-        if room < 0:
-            raise ValueError("the body is too long")
-        return message
-
-    return counted

@@ -125,7 +125,6 @@ def test_files_as_newsrooms_have_them(here: Deployment, content: bytes) -> None:
         (b"name,phone\na,b\n", "names no column «email»"),
         (b"<html><body>email</body></html>", "names no column «email»"),
         (b"\x00\x01\x02\xff\xfe", "names no column «email»"),
-        (b'{"email": "a@example.org"\n', "is no JSON"),
         (b"[1, 2]\n", "names no column «email»"),
     ],
 )
@@ -137,10 +136,22 @@ def test_files_that_are_no_list(here: Deployment, content: bytes, said: str) -> 
     assert here.json("subscribers", "list") == []
 
 
-@pytest.mark.parametrize("content", [b'email,name\na@example.org,"' + b"x" * 140_000, b'{"email": 1}\n{"email"'])
-def test_a_break_in_the_middle_keeps_what_came_before_whole(here: Deployment, content: bytes) -> None:
-    assert here.call("subscribers", "import", write(here, content)).code == 3
-    assert here.json("subscribers", "list") == []
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (b'email,name\na@example.org,"' + b"x" * 140_000, []),
+        (b'{"email": "a@example.org"\n', []),
+        (b'{"email": 1}\n{"email"\n{"email": "b@example.org"}\n', ["b@example.org"]),
+    ],
+    ids=["open quotation mark", "broken JSON", "two bad rows and a good one"],
+)
+def test_a_row_that_cannot_be_read_is_refused_and_stops_nothing(
+    here: Deployment, content: bytes, kept: list[str]
+) -> None:
+    answer = here.call("subscribers", "import", write(here, content))
+    assert answer.code == 5
+    assert "people.csv:" in answer.err
+    assert [who["email"] for who in here.json("subscribers", "list")] == kept
 
 
 def test_a_missing_file_and_a_folder(here: Deployment) -> None:

@@ -10,9 +10,29 @@ from mailer.settings import Newsletter
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 OWN: dict[str, dict[str, object]] = {
-    "unsubscribe": {"action": "/unsubscribe/AbC", "masked": "n***@example.org"},
-    "unsubscribed": {"undo_action": "/unsubscribe/AbC/undo"},
+    "unsubscribe": {"action": "/unsubscribe/AbC", "masked": "n***@example.org", "preferences": "/preferences/AbC"},
+    "unsubscribed": {"undo_action": "/unsubscribe/AbC/undo", "why_action": "", "whys": []},
     "returned": {},
+    "thanks": {},
+    "subscribe": {
+        "words": "عضو شوید",
+        "form_token": "AbC",
+        "trap": "website",
+        "email": "n@example.org",
+        "problem": "",
+        "meant": "",
+    },
+    "asked": {},
+    "confirm": {"action": "/confirm/AbC", "masked": "n***@example.org"},
+    "welcome": {"latest": "/archive/w", "preferences": "/preferences/AbC"},
+    "preferences": {
+        "action": "/preferences/AbC",
+        "saved": True,
+        "sections": [{"name": "سیاست", "label": "سیاست", "chosen": True}],
+        "paused_until": "پنجشنبه ۵ آذر ۱۴۰۵",
+        "pauses": [{"weeks": 2, "label": "۲ هفته"}],
+        "unsubscribe": "/unsubscribe/AbC",
+    },
     "not-found": {},
     "home": {},
     "error": {},
@@ -53,6 +73,15 @@ def test_leaving_takes_one_button_and_a_post() -> None:
 def test_who_it_is_for_may_stay_unsaid() -> None:
     assert "n***@example.org" in page("unsubscribe")[0]
     assert "نشانی شما" not in page("unsubscribe", masked="")[0]
+
+
+def test_saying_why_is_a_form_of_its_own_and_may_be_missing() -> None:
+    whys = [{"value": "other", "label": "دلیل دیگر"}]
+    _, tree = page("unsubscribed", why_action="/unsubscribe/why/AbC", whys=whys)
+    assert [form.get("action") for form in tree.iter(f"{XHTML}form")] == [
+        "/unsubscribe/AbC/undo",
+        "/unsubscribe/why/AbC",
+    ]
 
 
 def test_coming_back_takes_one_button_too() -> None:

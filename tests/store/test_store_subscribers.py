@@ -184,14 +184,18 @@ def test_who_left_oldest_first(store: Store) -> None:
 
 
 # --- suppressions ----------------------------------------------------------------------------------------------------
-def test_the_first_reason_of_a_suppression_stands(store: Store) -> None:
+def test_the_first_reason_of_a_suppression_stands_until_a_stronger_one(store: Store) -> None:
     def suppress(reason: EventKind, hours: int, issue_id: int | None = None) -> None:
         at = NOW + timedelta(hours=hours)
         store.write(lambda tx: subscribers.suppress(tx, "ab", reason, at=at, issue_id=issue_id))
 
     suppress(EventKind.UNSUBSCRIBED, 0, issue_id=4711)  # an issue that is known no more
-    suppress(EventKind.COMPLAINED, 1)
+    suppress(EventKind.BOUNCED, 1)
     assert store.read(lambda tx: subscribers.suppressed(tx, "ab")) == (EventKind.UNSUBSCRIBED, NOW)
+    suppress(EventKind.COMPLAINED, 2)
+    suppress(EventKind.SUPPRESSED, 3)
+    complained = (EventKind.COMPLAINED, NOW + timedelta(hours=2))
+    assert store.read(lambda tx: subscribers.suppressed(tx, "ab")) == complained
     assert store.write(lambda tx: subscribers.unsuppress(tx, "ab"))
     assert not store.write(lambda tx: subscribers.unsuppress(tx, "ab"))
     assert store.read(lambda tx: subscribers.suppressed(tx, "ab")) is None

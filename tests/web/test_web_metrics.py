@@ -15,9 +15,10 @@ from mailer.app.context import App
 from mailer.app.metrics import Vitals
 from mailer.app.send import Sender
 from mailer.errors import RelayDown
-from mailer.model import Accepted, Envelope, IssueState, Outcome, Rejected, Rejection, Reply
+from mailer.model import Accepted, Envelope, EventKind, IssueState, Method, Outcome, Rejected, Rejection, Reply
+from mailer.model import SubscriberStatus as Status
 from mailer.settings import Delivery
-from mailer.store import feeds, lanes
+from mailer.store import feeds, lanes, subscribers
 from mailer.store.database import Store
 from mailer.web import metrics
 
@@ -131,6 +132,20 @@ def test_a_relay_that_is_down(store: Store, tmp_path: Path, clock: Clock) -> Non
     assert scrape(Vitals(app, circuits))["mailer_relay_circuit_open"] == {(("relay", Down.name),): 1}
 
 
+def test_who_reads_and_who_left(app: App, clock: Clock) -> None:
+    first, *_ = make.readers(app.store, 3)
+    app.store.write(lambda tx: subscribers.move(tx, first, Status.UNSUBSCRIBED, from_=(Status.ACTIVE,)))
+    app.store.write(
+        lambda tx: subscribers.record(tx, first, EventKind.UNSUBSCRIBED, at=clock(), method=Method.ONE_CLICK)
+    )
+    found = scrape(Vitals(app, Circuits()))
+    assert {k: v for k, v in found["mailer_subscribers"].items() if v} == {
+        (("status", "active"),): 2,
+        (("status", "unsubscribed"),): 1,
+    }
+    assert {k: v for k, v in found["mailer_left_in_a_week"].items() if v} == {(("method", "one_click"),): 1}
+
+
 def test_lanes_and_sources(app: App, clock: Clock) -> None:
     make.issue(app.store)
     now = clock()
@@ -172,6 +187,8 @@ def test_the_page_about_it_names_every_metric(app: App, clock: Clock) -> None:
         "mailer_relay_circuit_open",
         "mailer_lane_paused",
         "mailer_source_failures",
+        "mailer_subscribers",
+        "mailer_left_in_a_week",
     }
     page = (ROOT / "docs" / "metrics.md").read_text("utf-8")
     assert set(re.findall(r"^\| `(mailer_\w+)", page, re.MULTILINE)) == told

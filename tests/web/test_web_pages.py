@@ -65,7 +65,8 @@ def test_every_answer_is_guarded(client: TestClient, method: str, address: str, 
     assert answer.headers["content-security-policy"] == CSP
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
-    assert answer.headers["x-robots-tag"] == "noindex"
+    public = status == 200 and address.startswith("/archive")  # search engines may find these
+    assert answer.headers["x-robots-tag"] == ("all" if public else "noindex")
     assert "cache-control" in answer.headers
     assert not {"set-cookie", "location", "server"} & set(answer.headers)
 

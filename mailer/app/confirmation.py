@@ -1,0 +1,94 @@
+"""The mail that asks whether somebody really wants the newsletter: made, owed through the ledger, and its link.
+
+Holds no word that a stranger could have typed, so that nobody can write to others through us. Whether one may be sent
+is decided in `joining`.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from mailer import tokens
+from mailer.app.context import App
+from mailer.mail import headers, mime, slots, view
+from mailer.model import DeliveryKind
+from mailer.store import deliveries, issues
+from mailer.tokens import Purpose
+
+INERT = "/confirm/test"  # where the link of a trial mail leads: to nobody
+
+
+def owe(app: App, tx: Connection, readers: Iterable[int], now: datetime) -> None:
+    """Owes the mail to each of these subscribers, before any issue (product.md §5: the ledger is the one way out)."""
+    stamp = int(now.timestamp())
+    keys = {f"confirmation.{reader}.{stamp}": reader for reader in readers}
+    if keys:
+        deliveries.owe_readers(tx, DeliveryKind.CONFIRMATION, keys, _variant(app, tx, now), now)
+
+
+def _variant(app: App, tx: Connection, now: datetime) -> int:
+    """The mail rendered once; a new row only when templates or names have changed."""
+    newsletter, locale = app.settings.newsletter, app.renderer.locale
+    days = max(1, app.settings.readers.confirm_within.days)
+    values = {
+        **view.page_view(newsletter),
+        "subject": locale.say("تأیید عضویت در خبرنامهٔ «{name}»", name=newsletter.name),
+        "preheader": locale.say("تا تأیید نکنید عضو نمی‌شوید."),
+        "comma": locale.comma,
+        "days": locale.number(days),
+        "confirm_url": slots.slot("confirm_url"),
+    }
+    rendered = app.renderer.mail(DeliveryKind.CONFIRMATION, values)
+    sha256 = hashlib.sha256("\0".join((rendered.subject, rendered.html, rendered.text)).encode()).hexdigest()
+    known = issues.variant_of(tx, DeliveryKind.CONFIRMATION, sha256)
+    return known or issues.add_variant(
+        tx,
+        DeliveryKind.CONFIRMATION,
+        None,
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        sha256=sha256,
+        now=now,
+    )
+
+
+def url(app: App, subscriber_id: int, stamp: int) -> str:
+    """The link that confirms. It is for one wish: `stamp` is when that was made."""
+    return app.url("/confirm/" + tokens.make(app.keys, Purpose.CONFIRM, subscriber_id, 0, stamp))
+
+
+def url_of(app: App, key: str) -> str:
+    """The link in the mail of this key, as `owe` makes keys. ValueError: it is none."""
+    _, reader, stamp = key.split(".")
+    return url(app, int(reader), int(stamp))
+
+
+def fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
+    """The fields, in order, with those of an invented reader. It is no mail of the list: no List-Unsubscribe, as there
+    is nothing yet to leave."""
+    own = mime.reader_fields(
+        to=app.sender[1],
+        date=datetime.fromtimestamp(0, UTC),
+        message_id=tokens.message_id(app.keys, "trial", app.domain),
+        unsubscribe_url=app.url(INERT),
+        feedback_id="trial",
+    )
+    found = [
+        ("From", headers.address(*app.sender)),
+        ("To", own["To"]),
+        ("Subject", headers.encode("Subject", subject)),
+        ("Date", own["Date"]),
+        ("Message-ID", own["Message-ID"]),
+    ]
+    if app.settings.newsletter.reply_to:
+        reply_to = mime.mailbox(app.settings.newsletter.reply_to)
+        found.append(("Reply-To", headers.address(*reply_to, name="Reply-To")))
+    return [
+        *found,
+        ("Auto-Submitted", b"auto-generated"),  # RFC 3834 §5: no vacation note shall answer it
+        ("Feedback-ID", own["Feedback-ID"]),
+        *mime.content_headers(app.settings.newsletter.locale, boundary),
+    ]

@@ -1,0 +1,54 @@
+"""Takes a story out of what the public sees of an issue. The mails that went out stay what they are.
+
+The page is made anew from the issue's own frozen stories, so that title, summary and contents agree with what is left.
+"""
+
+import hashlib
+
+from sqlalchemy import Connection
+
+from mailer.app import compose
+from mailer.app.archive import PUBLIC
+from mailer.app.context import App, find
+from mailer.errors import NoSuchArticle, WrongState
+from mailer.mail import choice
+from mailer.model import DeliveryKind, Issue
+from mailer.store import issues
+
+
+def redact(app: App, slot: str | None, position: int) -> Issue:
+    """Story number `position` of a public issue is in archive and feed no more. Doing it twice is the same.
+
+    WrongState: the issue is not public, or nothing would be left. NoSuchArticle: it has no such story.
+    """
+    issue = find(app, slot)
+    if issue.state not in PUBLIC:
+        raise WrongState(f"The issue {issue.slot} is {issue.state}, not public: there is nothing to redact.")
+    if position not in {story.position for story in issue.stories}:
+        raise NoSuchArticle(
+            f"The issue {issue.slot} has no story {position}.", "`mailer issue show` tells their numbers."
+        )
+    out = {*app.store.read(lambda tx: issues.redacted(tx, issue.id)), position}
+    stories = [story for story in issue.stories if story.position not in out]
+    if not stories:
+        raise WrongState(f"{position} is the last story that is left of the issue {issue.slot}.")
+    kept = choice.only(issue, stories, app.renderer.locale)
+    rendered = app.store.read(lambda tx: compose.render(app, tx, kept, full=issue))
+    whole = "\0".join((rendered.subject, rendered.html, rendered.text))
+
+    def work(tx: Connection) -> None:
+        issues.redact(tx, issue.id, out)
+        issues.add_variant(
+            tx,
+            DeliveryKind.ISSUE,
+            issue.id,
+            subject=rendered.subject,
+            html=rendered.html,
+            text=rendered.text,
+            sha256=hashlib.sha256(whole.encode()).hexdigest(),
+            now=app.now(),
+            sections=issues.REDACTED,
+        )
+
+    app.store.write(work)
+    return issue

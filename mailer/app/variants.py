@@ -1,0 +1,53 @@
+"""One mail for each choice of sections: made between freezing and sending, from the frozen stories.
+
+What a variant leaves out is decided in `mail.choice`. Who chose nothing, or too little, gets the full issue.
+"""
+
+import hashlib
+from functools import partial
+
+from sqlalchemy import Connection
+
+from mailer.app import compose
+from mailer.app.context import App
+from mailer.mail import choice as choice_of
+from mailer.mail.render import Rendered
+from mailer.model import DeliveryKind, Issue, IssueState
+from mailer.store import issues, subscribers
+
+MOST = 500  # choices; rarer ones get the full issue
+
+
+def make(app: App, issue: Issue) -> int:
+    """Makes the variants of a frozen issue that are missing; returns how many. May be run by two processes at once."""
+    if issue.state is not IssueState.FROZEN:
+        return 0
+    there, choices = app.store.read(lambda tx: (issues.made_for(tx, issue.id), subscribers.choices(tx, MOST)))
+    made = 0
+    for choice in choices:
+        sections = subscribers.sections_text(choice)
+        kept = choice_of.of_sections(issue, choice, app.renderer.locale)
+        if sections not in there and kept is not None:
+            # Rendered in a transaction that only reads, so that nobody waits for it; the stories are frozen already.
+            rendered = app.store.read(partial(compose.render, app, issue=kept, full=issue))
+            made += app.store.write(partial(_keep, app=app, issue=issue, sections=sections, rendered=rendered))
+    return made
+
+
+def _keep(tx: Connection, *, app: App, issue: Issue, sections: str, rendered: Rendered) -> bool:
+    current = issues.get(tx, issue.id)
+    if current is None or current.state is not IssueState.FROZEN or sections in issues.made_for(tx, issue.id):
+        return False
+    whole = "\0".join((rendered.subject, rendered.html, rendered.text))
+    issues.add_variant(
+        tx,
+        DeliveryKind.ISSUE,
+        issue.id,
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        sha256=hashlib.sha256(whole.encode()).hexdigest(),
+        now=app.now(),
+        sections=sections,
+    )
+    return True

@@ -1,0 +1,58 @@
+"""Asks the DNS whether a domain takes mail. Judges no address, and takes silence for «not known».
+
+Behind a restricted network the DNS may be slow, forged or away: then nobody is turned back because of it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import dns.exception
+import dns.resolver
+
+_PATIENCE_S = 2.0  # a reader waits for the answer
+_KEPT_S = 3600.0
+_AT_MOST = 2000  # answers kept
+
+
+@dataclass
+class Domains:
+    """`takes_mail(domain)`: True, False, or None when nobody can tell. Answers are kept for an hour."""
+
+    resolver: dns.resolver.Resolver | None = None
+    clock: Callable[[], float] = time.monotonic
+    _known: dict[str, tuple[float, bool | None]] = field(default_factory=dict)
+
+    def takes_mail(self, domain: str) -> bool | None:
+        """`domain` in ASCII form. False: it says so itself (RFC 7505), or it does not exist, or has no address."""
+        kept = self._known.get(domain)
+        if kept and self.clock() < kept[0]:
+            return kept[1]
+        found = self._ask(domain)
+        if len(self._known) >= _AT_MOST:
+            self._known.clear()
+        self._known[domain] = (self.clock() + _KEPT_S, found)
+        return found
+
+    def _ask(self, domain: str) -> bool | None:
+        try:
+            resolver = self.resolver or dns.resolver.Resolver()
+            until = self.clock() + _PATIENCE_S
+            try:
+                answer = resolver.resolve(domain, "MX", lifetime=_PATIENCE_S, search=False)
+            except dns.resolver.NoAnswer:
+                return self._has_address(resolver, domain, until)  # RFC 5321 §5.1: the address itself is the host
+            return any(str(record.exchange) != "." for record in answer)  # RFC 7505: «.» means none
+        except dns.resolver.NXDOMAIN:
+            return False
+        except (dns.exception.DNSException, OSError):
+            return None
+
+    def _has_address(self, resolver: dns.resolver.Resolver, domain: str, until: float) -> bool:
+        for kind in ("A", "AAAA"):
+            try:
+                resolver.resolve(domain, kind, lifetime=max(0.1, until - self.clock()), search=False)
+            except dns.resolver.NoAnswer:
+                continue
+            return True
+        return False

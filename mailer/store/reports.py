@@ -1,0 +1,136 @@
+"""What the ledger and the events tell: of an issue, of its readers, of one reader. Asked as sets; changes nothing."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from mailer.model import DeliveryKind, DeliveryState, EventKind, Method
+from mailer.store.schema import deliveries, events, issues, subscribers
+
+
+def outcomes(tx: Connection, issue_id: int) -> dict[tuple[DeliveryState, str | None], int]:
+    """How many deliveries of an issue ended in each state, by reason."""
+    query = (
+        select(deliveries.c.state, deliveries.c.reason, func.count())
+        .where(deliveries.c.issue_id == issue_id, deliveries.c.kind == DeliveryKind.ISSUE)
+        .group_by(deliveries.c.state, deliveries.c.reason)
+    )
+    return {(DeliveryState(state), reason): count for state, reason, count in tx.execute(query)}
+
+
+def leavings(
+    tx: Connection, issue_id: int
+) -> Iterator[tuple[EventKind, Method | None, str, datetime, datetime | None]]:
+    """Who left or complained by an issue: kind, method, reason, when, and when their mail was accepted."""
+    query = (
+        select(events.c.kind, events.c.method, events.c.reason, events.c.at, deliveries.c.finished_at)
+        .select_from(
+            events.outerjoin(
+                deliveries,
+                (deliveries.c.issue_id == events.c.issue_id) & (deliveries.c.subscriber_id == events.c.subscriber_id),
+            )
+        )
+        .where(events.c.issue_id == issue_id, events.c.kind.in_((EventKind.UNSUBSCRIBED, EventKind.COMPLAINED)))
+        .order_by(events.c.id)
+    )
+    for kind, method, reason, at, accepted in tx.execute(query):
+        yield EventKind(kind), Method(method) if method else None, reason or "", at, accepted
+
+
+def counted(tx: Connection, issue_id: int, kind: EventKind) -> int:
+    query = select(func.count()).select_from(events).where(events.c.issue_id == issue_id, events.c.kind == kind)
+    return int(tx.execute(query).scalar_one())
+
+
+def joined(tx: Connection, start: datetime, end: datetime | None) -> int:
+    """How many came between two instants, or since the first: added by the newsroom or confirmed by themselves, each
+    counted once."""
+    kinds = (EventKind.ADDED, EventKind.CONFIRMED)
+    query = select(func.count(func.distinct(events.c.subscriber_id))).where(
+        events.c.at >= start, events.c.kind.in_(kinds)
+    )
+    if end is not None:
+        query = query.where(events.c.at < end)
+    return int(tx.execute(query).scalar_one())
+
+
+def started_after(tx: Connection, started: datetime) -> datetime | None:
+    """When the next issue began to be sent."""
+    return tx.execute(select(func.min(issues.c.started_at)).where(issues.c.started_at > started)).scalar()
+
+
+def leaving_rates(tx: Connection, limit: int) -> list[tuple[str, int, int]]:
+    """Of the latest issues: slot, accepted mails, and how many left by a link in them."""
+    accepted = (
+        select(func.count())
+        .where(
+            deliveries.c.issue_id == issues.c.id,
+            deliveries.c.kind == DeliveryKind.ISSUE,
+            deliveries.c.state == DeliveryState.ACCEPTED,
+        )
+        .scalar_subquery()
+    )
+    left = (
+        select(func.count())
+        .where(events.c.issue_id == issues.c.id, events.c.kind == EventKind.UNSUBSCRIBED)
+        .scalar_subquery()
+    )
+    query = select(issues.c.slot, accepted, left).where(issues.c.started_at.is_not(None))
+    return [(row[0], row[1], row[2]) for row in tx.execute(query.order_by(issues.c.day.desc()).limit(limit))]
+
+
+def methods_since(tx: Connection, since: datetime) -> dict[str, int]:
+    """How many left since then, by method; for metrics."""
+    query = (
+        select(events.c.method, func.count())
+        .where(events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since)
+        .group_by(events.c.method)
+    )
+    return {method or "": count for method, count in tx.execute(query)}
+
+
+def by_status(tx: Connection) -> dict[str, int]:
+    query = select(subscribers.c.status, func.count()).where(subscribers.c.address.is_not(None))
+    return {row[0]: row[1] for row in tx.execute(query.group_by(subscribers.c.status))}
+
+
+def failed(tx: Connection, issue_id: int, limit: int = 1000) -> list[dict[str, Any]]:
+    """Who did not get an issue, and why: rejected, expired and unknown deliveries."""
+    states = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
+    query = (
+        select(
+            subscribers.c.address.label("email"),
+            deliveries.c.state,
+            deliveries.c.reason,
+            deliveries.c.code,
+            deliveries.c.enhanced,
+            deliveries.c.reply,
+        )
+        .select_from(deliveries.join(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
+        .where(deliveries.c.issue_id == issue_id, deliveries.c.kind == DeliveryKind.ISSUE)
+        .where(deliveries.c.state.in_(states))
+        .order_by(deliveries.c.id)
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def of_subscriber(tx: Connection, subscriber_id: int, limit: int = 100) -> list[dict[str, Any]]:
+    """The mails of one reader, the newest first."""
+    query = (
+        select(
+            issues.c.slot,
+            deliveries.c.kind,
+            deliveries.c.state,
+            deliveries.c.reason,
+            deliveries.c.finished_at,
+            deliveries.c.reply,
+        )
+        .select_from(deliveries.outerjoin(issues, deliveries.c.issue_id == issues.c.id))
+        .where(deliveries.c.subscriber_id == subscriber_id)
+        .order_by(deliveries.c.id.desc())
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in tx.execute(query)]

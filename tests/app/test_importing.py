@@ -1,0 +1,164 @@
+"""Lists in and out: any file a newsroom has, no row that stops the others, nothing that a spreadsheet would run."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import make
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailer import address
+from mailer.app import importing, subscribe
+from mailer.app.context import App
+from mailer.app.importing import How, Imported, NewSubscriber
+from mailer.errors import BadAddress
+from mailer.model import SubscriberStatus
+from mailer.sources import people
+from mailer.store import subscribers
+
+
+def rows_of(file: Path) -> Iterator[NewSubscriber]:
+    for each in people.read(file):
+        yield NewSubscriber(
+            each.line, each.email, each.name, each.sections, each.consent_at, each.source, each.status, each.problem
+        )
+
+
+def take(app: App, file: Path, how: How | None = None) -> Imported:
+    return importing.import_rows(app, rows_of(file), how)
+
+
+def counts(report: Imported) -> tuple[int, int, int, int, int]:
+    return report.added, report.updated, report.unchanged, report.refused, report.suppressed
+
+
+LIST = "ایمیل{d}نام{d}بخش‌ها\nnarges@example.org{d}نرگس{d}سیاست|فناوری\nARASH@Example.org{d}آرش ک{d}\n"
+
+
+@make.only_sqlite
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1256"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "،", "؛"])
+def test_any_encoding_and_delimiter(app: App, tmp_path: Path, encoding: str, delimiter: str) -> None:
+    text = LIST.format(d=delimiter)
+    if encoding == "cp1256":
+        text = text.replace("ی", "ي").replace("ک", "ك")  # what this encoding has
+    file = tmp_path / "list.csv"
+    file.write_bytes(text.encode(encoding))
+    assert counts(take(app, file)) == (2, 0, 0, 0, 0)
+    who = subscribe.show(app, "narges@example.org")[0]
+    assert who.name == "نرگس"
+    assert len(who.sections) == 2
+    assert subscribe.show(app, "arash@example.org")[0].address == "ARASH@example.org"
+
+
+BAD = (
+    "email,name,status\n"
+    "good@example.org,خوب,\n"
+    "no-address,بد,\n"
+    ",empty,\n"
+    '"a@b.org\r\nBcc: x@y.org",inject,\n'
+    "GOOD@example.org,again,\n"
+    "good@EXAMPLE.org,,\n"
+    "abuse@example.org,office,\n"
+    "left@example.org,رفته,unsubscribed\n"
+    "odd@example.org,odd,maybe\n"
+    "last@example.org,آخر,active\n"
+)
+
+
+def test_a_bad_row_never_stops_the_rest(app: App, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(BAD, "utf-8")
+    dry = take(app, file, How(dry_run=True))
+    assert app.store.read(subscribers.counts) == {}  # a dry run changes nothing
+    report = take(app, file)
+    assert counts(report) == counts(dry) == (2, 0, 2, 5, 1)
+    assert [line for line, _, _ in report.refusals] == [3, 4, 6, 9, 11]
+    assert subscribe.show(app, "good@example.org")[0].name == "again"  # the later row counts
+    assert subscribe.show(app, "last@example.org")[0].status is SubscriberStatus.ACTIVE
+    assert counts(take(app, file)) == (0, 0, 4, 5, 1)
+
+
+def test_rows_that_cannot_be_read_are_refused_one_by_one(app: App, tmp_path: Path) -> None:
+    file = tmp_path / "list.jsonl"
+    file.write_text('{"email": "a@example.org"}\nnonsense\n[1]\n' + "[" * 100_000 + '\n{"email":"b@example.org"}\n')
+    assert counts(take(app, file)) == (2, 0, 0, 3, 0)
+    endless = tmp_path / "endless.csv"
+    endless.write_text("email\na@example.org\n" + "x" * 3_000_000 + "\nc@example.org\n")
+    assert counts(take(app, endless)) == (1, 0, 1, 1, 0)
+
+
+@make.only_sqlite
+def test_a_bare_list_of_addresses_needs_no_heading(app: App, tmp_path: Path) -> None:
+    file = tmp_path / "list.txt"
+    file.write_text("a@example.org\nb@example.org\n", "utf-8-sig")
+    assert counts(take(app, file)) == (2, 0, 0, 0, 0)
+
+
+def test_dry_run_knows_doubles_across_chunks(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "CHUNK", 3)
+    rows = [NewSubscriber(n, f"reader{n % 4}@example.org") for n in range(20)]
+    dry = importing.import_rows(app, rows, How(dry_run=True))
+    assert counts(dry) == counts(importing.import_rows(app, rows)) == (4, 0, 16, 0, 0)
+
+
+def test_invited_are_asked_first(app: App) -> None:
+    subscribe.add(app, "old@example.org")
+    rows = [NewSubscriber(n, f"{name}@example.org") for n, name in enumerate(["old", "new1", "new2"])]
+    assert counts(importing.import_rows(app, rows, How(invite=True))) == (2, 0, 1, 0, 0)
+    for name in ("new1", "new2"):
+        who, _, mails = subscribe.show(app, f"{name}@example.org")
+        assert who.status is SubscriberStatus.PENDING
+        assert [mail["kind"] for mail in mails] == ["confirmation"]
+
+
+# --- out and in again (property 39) ----------------------------------------------------------------------------------
+FORMULAS = ("=1+1", "+1", "-2+3", "@SUM(A1)", '=HYPERLINK("http://x")', "'=quoted", "'", "'name", "O'Brien")
+
+
+def test_an_export_is_read_back_and_runs_nothing(app: App, tmp_path: Path) -> None:
+    for number, name in enumerate(FORMULAS):
+        subscribe.add(app, f"reader{number}@example.org", name=name, sections=["سیاست"] if number % 2 else [])
+    subscribe.add(app, "+plus@example.org")
+    subscribe.add(app, "=eq@example.org")
+    make.subscriber(app.store, "left@example.org", status=SubscriberStatus.UNSUBSCRIBED)
+    before = {s.address: (s.name, s.sections, s.source) for s in subscribe.listing(app)}
+    file = tmp_path / "out.csv"
+    with file.open("w", encoding="utf-8-sig", newline="") as to:
+        assert people.write(importing.export_rows(app), to) == len(before)
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        for cells in csv.reader(lines):
+            assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r")]
+
+    make.wipe(app.store)
+    assert counts(take(app, file)) == (len(before) - 1, 0, 0, 0, 1)
+    after = {s.address: (s.name, s.sections, s.source) for s in subscribe.listing(app)}
+    del before["left@example.org"]
+    assert after == before
+
+
+@given(st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20))
+@settings(max_examples=200, deadline=None)
+def test_any_cell_comes_back_as_it_was(text: str) -> None:
+    assert people._unescaped(people._escaped(text)) == text
+
+
+# --- the quick way through an address says what the thorough one says ------------------------------------------------
+LETTERS = st.sampled_from("aZ09._+-@'\"= ")
+
+
+@given(
+    st.text(LETTERS, min_size=1, max_size=12), st.sampled_from(["example.org", "X.Example", "a..b", "localhost", "1.2"])
+)
+@settings(max_examples=200, deadline=None)
+def test_the_quick_way_is_the_thorough_way(local: str, domain: str) -> None:
+    def outcome(typed: str) -> object:
+        try:
+            return address.parse(typed)
+        except BadAddress:
+            return None
+
+    # A blank in front keeps an address from the quick way, and is left out by the thorough one.
+    assert outcome(f"{local}@{domain}") == outcome(f" {local}@{domain}")
