@@ -81,6 +81,8 @@ class Breaker:
         work = partial(self._count, issue_id=issue_id, lane=lane, answered=answered, refusal=refusal)
         try:
             paused, halted = await asyncio.wrap_future(self.app.store.submit(work))
+            if paused:
+                await self._see(self._paused | {lane})
         except StoreUnavailable as error:
             log.warning("answers of the lane %s are not counted: %s", lane, error)
             return
@@ -94,7 +96,6 @@ class Breaker:
                 f"The lane {lane} is paused, its mails wait: its provider refuses us: {said}",
                 "Mend what it complains of, then run `mailer issue resume`; without, it is tried again after a day.",
             )
-            await self._see(self._paused | {lane})
 
     def _count(
         self, tx: Connection, *, issue_id: int, lane: str, answered: int, refusal: Reply | None
@@ -117,9 +118,9 @@ class Breaker:
             await asyncio.sleep(_LOOK_S)
             try:
                 found = await asyncio.to_thread(self.app.store.read, partial(lanes.paused, now=self.app.now()))
+                await self._see(frozenset(each.lane for each in found))
             except StoreUnavailable:
-                continue  # whoever writes says so
-            await self._see(frozenset(each.lane for each in found))
+                continue  # whoever sends says so
 
     async def _see(self, paused: frozenset[str]) -> None:
         more, self._paused = paused - self._paused, paused

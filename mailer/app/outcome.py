@@ -110,7 +110,7 @@ def _bounced(tx: Connection, job: Delivery, values: Mapping[str, object], now: d
     if job.subscriber_id is None:
         return
     if values["reason"] == Rejection.SOFT:
-        subscribers.count_soft(tx, job.subscriber_id, in_a_row=deliveries.soft_before(tx, job))
+        subscribers.count_soft(tx, job.subscriber_id, job.id)
     if values["reason"] != Rejection.HARD:
         return
     if subscribers.move(tx, job.subscriber_id, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)):

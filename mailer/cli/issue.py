@@ -74,7 +74,12 @@ def _lanes(app: App, found: Issue) -> dict[str, object]:
     return {"paused_lanes": paused} if paused and found.state not in FINAL else {}
 
 
-def _tell_of_lanes(app: App, found: Issue) -> None:
+def _tell(app: App, status: IssueStatus) -> None:
+    """How far it is, for people, and what keeps it from being whole."""
+    click.echo(progress.sentence(status))
+    found = find(app, status.slot)
+    if found.state is IssueState.PAUSED and found.reason:
+        click.echo(f"It was paused: {found.reason} (`mailer issue resume` goes on)")
     if found.state in FINAL:
         return
     for lane, waiting in breaker.paused(app, found):
@@ -225,8 +230,7 @@ def status(path: Path, slot: str | None, failed: bool, as_json: bool) -> None:
         if as_json:
             show({**_status(now), **_lanes(app, found), **({"failed": failures} if failed else {})})
             return
-        click.echo(progress.sentence(now))
-        _tell_of_lanes(app, found)
+        _tell(app, now)
         for each in failures:
             words = (each["email"], each["state"], each["reason"], each["reply"])
             click.echo("  " + " · ".join(str(word) for word in words if word))
@@ -365,11 +369,9 @@ def _send_now(app: App, found: Issue, *, wait: bool, as_json: bool) -> int:
             f"{error.message} Nothing is lost: {waiting} of {left.recipients} mails wait in the ledger.",
             f"{error.fix} Then run the command again, or `mailer run`.",
         ) from error
-    if as_json:
-        show({**_status(result), **_lanes(app, found)})
-    else:
-        click.echo(progress.sentence(result))
-        _tell_of_lanes(app, found)
+    show({**_status(result), **_lanes(app, found)}) if as_json else _tell(app, result)
+    if result.state is IssueState.PARTIAL and not as_json:
+        click.echo("`mailer issue status --failed` says who did not get it and why, `mailer issue retry` tries again.")
     return 0 if result.state is IssueState.SENT else 5
 
 

@@ -35,7 +35,6 @@ from mailer.model import (
     DeliveryState,
     Expiry,
     IssueState,
-    Rejection,
     Skip,
     SubscriberStatus,
 )
@@ -437,18 +436,6 @@ def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
     if issue_id is not None:
         query = query.where(batches.c.issue_id == issue_id)
     return tx.execute(query).scalar()
-
-
-def soft_before(tx: Connection, delivery: Delivery) -> bool:
-    """Whether the issue before this one was refused by the same reader's mailbox for a while, too."""
-    query = (
-        select(deliveries.c.reason)
-        .where(deliveries.c.subscriber_id == delivery.subscriber_id, deliveries.c.id < delivery.id)
-        .where(deliveries.c.kind == DeliveryKind.ISSUE)
-        .order_by(deliveries.c.id.desc())
-        .limit(1)
-    )
-    return tx.execute(query).scalar() == Rejection.SOFT
 
 
 def states_of(tx: Connection, ids: Iterable[int]) -> dict[int, tuple[DeliveryState, str | None, str | None]]:

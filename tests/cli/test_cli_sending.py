@@ -11,7 +11,10 @@ import pytest
 from admin import Deployment, drafted, environ
 from sqlalchemy import Connection, update
 
+from mailer.app import compose, deliver
+from mailer.app.context import find, step
 from mailer.demo.inbox import Inbox
+from mailer.lifecycle import IssueEvent
 from mailer.model import DeliveryState, IssueState
 from mailer.store import lanes
 from mailer.store.schema import deliveries, issues
@@ -104,6 +107,18 @@ def test_a_staging_deployment_says_so(tmp_path: Path, inbox: Inbox) -> None:
     assert done.returncode == 0
     assert "no reader gets a mail, every mail goes to the address in [delivery] redirect_all_to" in done.stderr
     assert inbox.mails[-1].recipient == "staging@iran.example"
+
+
+def test_status_says_why_it_was_paused(here: Deployment) -> None:
+    with here.app() as app:
+        slot = here.json("issue", "status")["slot"]
+        frozen = compose.freeze(app, find(app, slot))
+        deliver.start(app, frozen)
+        app.store.write(lambda tx: step(tx, frozen.id, IssueEvent.PAUSE, reason="not authenticated: 550 5.7.26 no"))
+    lines = here.call("issue", "status").out.splitlines()
+    assert lines[1] == "It was paused: not authenticated: 550 5.7.26 no (`mailer issue resume` goes on)"
+    assert here.call("issue", "resume").code == 0
+    assert len(here.call("issue", "status").out.splitlines()) == 1
 
 
 @pytest.mark.slow
