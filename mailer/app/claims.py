@@ -45,6 +45,7 @@ class Claims:
         self._held: dict[Batch, _Claim] = {}
         self._fetching: asyncio.Task[bool] | None = None
         self._dry = False  # the last claim found nothing
+        self._forgetting: set[asyncio.Task[None]] = set()
 
     @property
     def unsent(self) -> bool:
@@ -74,11 +75,21 @@ class Claims:
         """A mail that was taken and not sent is the next one; but nobody's, when its batch was dropped."""
         if self.holds(job.batch):
             self._jobs.appendleft(job)
+        else:
+            self._forget(job)
 
     def put_last(self, job: Delivery) -> None:
         """A mail that must wait for its lane makes room for the others."""
         if self.holds(job.batch):
             self._jobs.append(job)
+        else:
+            self._forget(job)
+
+    def _forget(self, job: Delivery) -> None:
+        # Or its batch would be held, and its lease renewed, until the run ends.
+        task = asyncio.create_task(self.settled(job))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
 
     def any(self, wanted: Callable[[Delivery], bool]) -> bool:
         """Whether one of the mails at hand is wanted."""
@@ -119,8 +130,7 @@ class Claims:
 
     async def give_back(self) -> None:
         """What was claimed and not done is free for others at once."""
-        if self._fetching:
-            await asyncio.gather(self._fetching, return_exceptions=True)
+        await asyncio.gather(*self._forgetting, *([self._fetching] if self._fetching else []), return_exceptions=True)
         held = list(self._held)
         self._held.clear()
         self._jobs.clear()

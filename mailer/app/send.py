@@ -310,6 +310,9 @@ class Sender:
 
     # --- what became of it
     def _mark(self, job: Delivery, result: Outcome, relay: str) -> Mark:
+        self._breaker.heard(job, result)
+        if relay:
+            self.circuits.heard(relay, result)
         now = self.app.now()
         change = rules.after(
             attempts=job.attempts,
@@ -323,9 +326,6 @@ class Sender:
         )
         if change.state is DeliveryState.ACCEPTED:
             self.accepted += 1
-        self._breaker.heard(job, result)
-        if relay:
-            self.circuits.heard(relay, result)
         if isinstance(result, NotSent) and result.relay_fault and (error := self.circuits.fault(relay, result.reply)):
             alert(self.app, error.message, error.fix)
         return outcome.mark(job, change, relay, now)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from mailer import lanes as rules
 from mailer.app import breaker, deliver, edit
 from mailer.app.circuit import Circuits
+from mailer.app.claims import Claims
 from mailer.app.context import App, get
 from mailer.app.send import Sender
 from mailer.errors import WrongState
@@ -274,3 +275,17 @@ def test_a_new_issue_counts_anew_and_old_answers_fade(store: Store, clock: Clock
     assert add(1, 200, 0) == lanes.Tally(1100, 9)
     assert add(1, 50, 50) == lanes.Tally(600, 54), "half of what was before counts"
     assert add(2, 1, 1) == lanes.Tally(1, 1)
+
+
+async def test_what_is_put_back_of_a_dropped_batch_does_not_keep_it(store: Store, tmp_path: Path, clock: Clock) -> None:
+    owe(store, gmail=3)
+    claims = Claims(make.app(store, tmp_path, clock), 1)
+    jobs = [await claims.next(), await claims.next()]
+    await claims.let_go(lambda job: True)
+    assert ledger.leases(store) == 1, "two are still with a connection"
+    for job in jobs:
+        assert job is not None
+        claims.put_back(job)
+    await asyncio.sleep(0.2)
+    assert ledger.leases(store) == 0
+    await claims.give_back()
