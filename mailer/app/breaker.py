@@ -46,12 +46,11 @@ _ADDRESSES = re.compile(r"\S*@\S*")
 
 @dataclass
 class Breaker:
-    """What one run of a sender hears. `let_go`: gives back the mails at hand that are of lanes just paused."""
+    """What one run of a sender hears. `let_go`: gives back the mails at hand that are of paused lanes."""
 
     app: App
     let_go: Callable[[Callable[[Delivery], bool]], Awaitable[None]]
     _heard: Counter[tuple[int, str]] = field(default_factory=Counter)  # (issue, lane) → answers not yet told
-    _paused: frozenset[str] = frozenset()
     _telling: set["asyncio.Task[None]"] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -82,7 +81,7 @@ class Breaker:
         try:
             paused, halted = await asyncio.wrap_future(self.app.store.submit(work))
             if paused:
-                await self._see(self._paused | {lane})
+                await self._let_go_of(frozenset({lane}))
         except StoreUnavailable as error:
             log.warning("answers of the lane %s are not counted: %s", lane, error)
             return
@@ -118,14 +117,13 @@ class Breaker:
             await asyncio.sleep(_LOOK_S)
             try:
                 found = await asyncio.to_thread(self.app.store.read, partial(lanes.paused, now=self.app.now()))
-                await self._see(frozenset(each.lane for each in found))
+                await self._let_go_of(frozenset(each.lane for each in found))
             except StoreUnavailable:
                 continue  # whoever sends says so
 
-    async def _see(self, paused: frozenset[str]) -> None:
-        more, self._paused = paused - self._paused, paused
-        if more:
-            await self.let_go(lambda job: job.kind is DeliveryKind.ISSUE and self.lane(job) in more)
+    async def _let_go_of(self, paused: frozenset[str]) -> None:
+        if paused:
+            await self.let_go(lambda job: job.kind is DeliveryKind.ISSUE and self.lane(job) in paused)
 
     async def settle(self) -> None:
         """Tells the database what it was not told yet: at the end of a run."""

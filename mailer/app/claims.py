@@ -116,7 +116,8 @@ class Claims:
         """Gives back the batches with unwanted mails; whoever claims them next sets those aside."""
         for batch in {job.batch for job in self._jobs if unwanted(job)}:
             self.drop(batch)
-            await self._end_if_done(batch, self._held[batch])
+            if claim := self._held.get(batch):  # another connection may have ended it while we wrote
+                await self._end_if_done(batch, claim)
 
     def drop(self, batch: Batch) -> None:
         """Lets go of the rest of a batch: it is not ours any more, or its issue does not run."""
