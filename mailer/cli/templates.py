@@ -52,7 +52,7 @@ def eject(path: Path, as_json: bool) -> None:
 def check(path: Path, as_json: bool) -> int:
     """Try the templates in force on invented issues.
 
-    A normal week, few, long and hostile stories, no pictures.
+    A normal week, few, long and hostile stories, no pictures; a test mail, notices, a confirmation; every page.
     Every rule that needs no browser is checked: direction, roles, words for pictures, styles, links, sizes, spelling.
     """
     found = trial.findings(wiring.renderer(config.load(path, os.environ)))

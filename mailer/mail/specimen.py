@@ -93,6 +93,41 @@ LETTERS = {
 }
 
 
+# The values that each page is tried with, besides those of every page.
+PAGES: dict[str, dict[str, object]] = {
+    "archive": {
+        "issues": [{"url": "/archive/1405-W36", "subject": "خبر نخست", "number": "۴۷", "date": "پنجشنبه ۵ آذر ۱۴۰۵"}],
+        "feed": "/archive/feed.xml",
+        "index": False,
+    },
+    "asked": {},
+    "confirm": {"action": "/confirm/AbC", "masked": "n***@example.org"},
+    "editor": {"open": True, "may_approve": True, "may_hold": True, "may_release": True},
+    "error": {},
+    "home": {},
+    "not-found": {},
+    "preferences": {
+        "action": "/preferences/AbC",
+        "saved": True,
+        "sections": [{"name": "سیاست", "label": "سیاست", "chosen": True}],
+        "paused_until": "پنجشنبه ۵ آذر ۱۴۰۵",
+        "pauses": [{"weeks": 2, "label": "۲ هفته"}],
+        "unsubscribe": "/unsubscribe/AbC",
+    },
+    "returned": {},
+    "subscribe": {
+        "words": "عضو شوید",
+        "form_token": "AbC",
+        "trap": "website",
+        "email": "n@example.org",
+        "problem": "",
+        "meant": "",
+    },
+    "thanks": {},
+    "unsubscribe": {"action": "/unsubscribe/AbC", "masked": "n***@example.org", "preferences": "/preferences/AbC"},
+    "unsubscribed": {"undo_action": "/unsubscribe/AbC/undo", "why_action": "", "whys": []},
+    "welcome": {"latest": "/archive/1405-W36", "preferences": "/preferences/AbC"},
+}
 # The link that a mail of each kind must have in both parts.
 PURPOSE = {
     DeliveryKind.ISSUE: UNSUBSCRIBE_URL,

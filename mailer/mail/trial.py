@@ -90,7 +90,18 @@ def findings(renderer: Renderer) -> dict[str, list[Finding]]:
             found[case] = [Finding("syntax", str(error))]
         except ValueError as error:  # a slot that nobody fills
             found[case] = [Finding("slot", str(error))]
+    for name in specimen.PAGES:
+        try:
+            found[f"page/{name}.html"] = checks.page(page(renderer, name), renderer.locale)
+        except UnreadableInput as error:
+            found[f"page/{name}.html"] = [Finding("syntax", str(error))]
     return {case: wrong for case, wrong in found.items() if wrong}
+
+
+def page(renderer: Renderer, name: str) -> str:
+    """One of the specimen's PAGES through these templates. UnreadableInput: it is wrong."""
+    own = {**_notice(renderer, "notice"), **specimen.PAGES[name]} if name == "editor" else specimen.PAGES[name]
+    return renderer.page(name, view.page_view(specimen.NEWSLETTER) | own)
 
 
 def _of(renderer: Renderer, case: str) -> list[Finding]:

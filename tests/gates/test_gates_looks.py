@@ -72,7 +72,7 @@ def test_every_other_case_at_its_narrowest(browser: Browser, tried: Try, report:
     judged(report, f"{case}, gmail without style", 320, gates_browser.look(browser, html, 320, axe=case != "hostile"))
 
 
-@pytest.mark.parametrize("letter", [each for each in specimen.LETTERS if each != "test"])  # that is the issue
+@pytest.mark.parametrize("letter", ["notice", "confirmation"])  # the others look like these and the issue
 def test_mails_that_are_no_issue(browser: Browser, tried: Try, report: Report, letter: str) -> None:
     """Light, dark, darkened by force, without pictures and after every sanitiser; each at another of the widths."""
     html = tried(letter).html

@@ -37,7 +37,7 @@ def test_caniemail_notices_what_is_new(tried: Try) -> None:
     assert set(gates_outside.caniemail(html)) - set(harmless)
 
 
-@pytest.mark.parametrize("case", ["week", "latin", "long", *specimen.LETTERS])
+@pytest.mark.parametrize("case", ["week", "latin", "long", "notice", "confirmation"])
 def test_no_spam_filter_minds(tried: Try, report: Report, case: str) -> None:
     points, rules = gates_outside.spam_points(message(tried(case)))
     report(f"SpamAssassin -L, {case}: {points} points ({rules})")
