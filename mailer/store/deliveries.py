@@ -429,8 +429,7 @@ def next_due(tx: Connection, issue_id: int | None) -> datetime | None:
 
 
 def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
-    """The earliest instant at which a batch of the issue (or any) is free: its due time, the end of its lease, or the
-    end of its lane's pause."""
+    """When the first batch of the issue (or any) is free: due, without a lease, its lane not paused."""
     free = func.max if tx.dialect.name == "sqlite" else func.greatest
     pause = select(lanes.c.paused_until).where(lanes.c.lane == batches.c.lane).scalar_subquery()
     instant = free(
