@@ -50,10 +50,11 @@ class Pulse:
     """When the clock of this process last ticked. `expected` False: it has none, or another process does."""
 
     expected: bool = False
+    at: float | None = None  # Unix time of the last tick, for people; `well` goes by a clock that does not jump
     _last: float | None = None
 
     def beat(self) -> None:
-        self._last = time.monotonic()
+        self._last, self.at = time.monotonic(), time.time()
 
     @property
     def well(self) -> bool:
