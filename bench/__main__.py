@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import delivery, machine, merge, peers, scale, start
+from bench import choice, delivery, machine, merge, peers, scale, start
 from bench.page import Options, Part, Skipped, printed, with_section
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -33,7 +33,7 @@ PARTS = (
     Part("large", "A long list", scale.large),
     Part("start", "Starting a command", start.run),
     Part("readers", "Importing, exporting and leaving", _readers),
-    Part("choice", "Choosing the stories", lambda _: printed("bench/choice.py")),
+    Part("choice", "Choosing the stories", choice.section),
 )
 
 

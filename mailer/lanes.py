@@ -1,13 +1,18 @@
 """Lanes: which recipient domains share a pace, because one provider counts our mails to all of them together.
 
 By the domain of the address alone: nothing is looked up, so a domain that a provider hosts under the customer's own
-name is in the lane «default». It keeps no rate and counts nothing.
+name is in the lane «default». It keeps no rate and counts nothing; it says when what was counted is
+enough to pause a lane.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from types import MappingProxyType
 
 DEFAULT = "default"
+LEAST_BLOCKED, BLOCKED_SHARE = 10, 0.05
+WINDOW = 1000  # answers that count; in a lane of a million, 5 % of all would be refusals for hours
+PAUSE = timedelta(hours=24)  # by then a provider's memory is over, or an admin was there
 
 DOMAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -74,3 +79,8 @@ def table(own: Iterable[str] = ()) -> dict[str, str]:
 def lane_of(domain: str, known: Mapping[str, str]) -> str:
     """The lane of a domain (A-labels, lower case) by a `table`."""
     return known.get(domain, DEFAULT)
+
+
+def refuses_us(answered: int, blocked: int) -> bool:
+    """Whether a lane is to be paused: a few refusals as spam are the readers' own filters, many are about us."""
+    return blocked >= LEAST_BLOCKED and blocked >= BLOCKED_SHARE * answered

@@ -407,6 +407,15 @@ class Limit:
     rate: Rate
 
 
+@dataclass(frozen=True, slots=True)
+class PausedLane:
+    """A lane whose provider refuses us: its mails wait. `reply`: what it said, without addresses."""
+
+    lane: str
+    until: datetime
+    reply: str
+
+
 # --- Reports ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueStatus:

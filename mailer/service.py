@@ -21,14 +21,17 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from starlette.types import ASGIApp
 
 from mailer import web
+from mailer.app.circuit import Circuits
 from mailer.app.collect import keep_collecting
-from mailer.app.context import App
-from mailer.app.deliver import keep_sending
+from mailer.app.context import REDIRECTED, App
+from mailer.app.deliver import keep_sending, weights
+from mailer.app.metrics import Vitals
 from mailer.app.tick import tick
 from mailer.errors import MailerError, OutsideError
 from mailer.mail import links
 from mailer.settings import Web
 from mailer.signals import stop_on_signals
+from mailer.web import metrics
 
 log = logging.getLogger(__name__)
 PARTS = ("scheduler", "collector", "sender", "web")
@@ -39,11 +42,16 @@ _LAST_BEAT_S = 5.0  # for a tick that runs when we are told to stop; it works of
 async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | None = None) -> None:
     """Runs the parts until `stop` is set or a signal comes. OutsideError: the pages' port is taken."""
     # First of all: a port that is taken must not be found out while the first tick runs.
-    listening = _listening(app.settings.web) if "web" in parts else None
+    settings = app.settings.web
+    listening = _listening(settings.host, settings.port) if "web" in parts else None
+    watched = _listening(settings.metrics_host, settings.metrics_port, "metrics_") if settings.metrics_port else None
     stop = stop or asyncio.Event()
     stop_on_signals(stop)
     _warn_of_plain_links(app)
+    if app.redirect:
+        log.warning("this is a staging deployment: %s", REDIRECTED)
     pulse = web.Pulse()
+    circuits = Circuits(weights=weights(app))
     tasks = []
     scheduler = AsyncIOScheduler(timezone=UTC)
     ticking = asyncio.Lock()
@@ -61,10 +69,13 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
     if "collector" in parts:
         tasks.append(asyncio.create_task(keep_collecting(app, stop), name="collector"))
     if "sender" in parts:
-        tasks.append(asyncio.create_task(keep_sending(app, stop), name="sender"))
+        tasks.append(asyncio.create_task(keep_sending(app, stop, circuits), name="sender"))
     if listening:
-        pages = serve_pages(web.create(app, pulse), app.settings.web, stop, listening)
+        pages = serve_pages(web.create(app, pulse), settings, stop, listening)
         tasks.append(asyncio.create_task(pages, name="web"))
+    if watched:
+        figures = metrics.create(Vitals(app, circuits, lambda: pulse.at))
+        tasks.append(asyncio.create_task(serve_pages(figures, settings, stop, watched), name="metrics"))
     log.info("mailer runs: %s", ", ".join(part for part in PARTS if part in parts))
     try:
         waiting = asyncio.create_task(stop.wait())
@@ -109,7 +120,7 @@ async def serve_pages(
 ) -> None:
     """Serves pages until `stop` is set, on a socket that listens already, or on one of its own. OutsideError: the port
     is taken."""
-    listening = listening or _listening(settings)
+    listening = listening or _listening(settings.host, settings.port)
     config = uvicorn.Config(
         application,
         log_config=None,
@@ -128,17 +139,19 @@ async def serve_pages(
     await serving
 
 
-def _listening(settings: Web) -> socket.socket:
-    """The pages' socket. Not uvicorn's: where a port is taken it ends the process, past everybody who would tidy up."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _listening(host: str, port: int, prefix: str = "") -> socket.socket:
+    """The socket of the pages, or of the metrics (by the `prefix` of its settings). Not uvicorn's: where a port is
+    taken it ends the process, past everybody who would tidy up."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
+        who, port_name = ("The metrics", "METRICS_PORT") if prefix else ("The pages", "PORT")
         raise OutsideError(
-            f"The pages cannot listen on {settings.host}:{settings.port}"
+            f"{who} cannot listen on {host}:{port}"
             + (": another program is there." if taken else f" ({os.strerror(error.errno) if error.errno else error})."),
-            "Set [web] port, or MAILER_WEB__PORT." if taken else "Set [web] host and port.",
+            f"Set [web] {prefix}port, or MAILER_WEB__{port_name}." if taken else f"Set [web] {prefix}host and port.",
         ) from error
 
 

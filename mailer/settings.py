@@ -374,7 +374,7 @@ class Digest(Section):
     max_source: Share = Field(
         0.5, description="The share of an issue that one source may have, when there are several."
     )
-    max_day: Share = Field(0.35, description="The share of an issue that one day of the week may have.")
+    max_day: Share = Field(0.4, description="The share of an issue that one day of the week may have.")
     banned_words: tuple[Line, ...] = Field(
         ("رپرتاژ", "رپورتاژ", "تبلیغاتی"),
         description="An article with one of these in its title, category or tags is never chosen: paid content.",
@@ -429,10 +429,23 @@ class Delivery(Section):
         le=timedelta(days=7),
         description="A mail that is put off is given up this long after its first reply.",
     )
+    redirect_all_to: Mailbox | None = Field(
+        None,
+        examples=["staging@example.org"],
+        description="For a staging deployment: every mail goes to this address instead of its reader's, who is named "
+        "in To. In the issue's mails the link to leave leads nowhere, so that nobody leaves by a try.",
+    )
     dkim: Literal["relay", "self"] = Field(
         "relay",
         description='Who signs the mails: the relay, or we ourselves ("self") with the keys of [dkim].',
     )
+
+    @field_validator("redirect_all_to")
+    @classmethod
+    def _plain(cls, value: str | None) -> str | None:
+        if value is not None and not value.rpartition("@")[0].rpartition("<")[2].isascii():
+            raise ValueError("should be an address whose part before the @ is in ASCII")
+        return value
 
 
 class Dkim(Section):
@@ -526,11 +539,23 @@ class Web(Section):
     trusted_proxies: tuple[Line, ...] = Field(
         ("127.0.0.1", "::1"), description="Proxies whose X-Forwarded-For is believed. Never «*»."
     )
+    metrics_host: Line = Field("127.0.0.1", min_length=1, description="Address of /metrics; never a public one.")
+    metrics_port: Port | None = Field(
+        None,
+        examples=[9464],
+        description="Port of /metrics for Prometheus, one for each process; without one it is off.",
+    )
 
     @model_validator(mode="after")
     def _no_star(self) -> "Web":
         if "*" in self.trusted_proxies:
             raise ValueError("trusted_proxies must not hold «*»: anybody could then forge a reader's address")
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_apart(self) -> "Web":
+        if self.metrics_port == self.port:
+            raise ValueError("metrics_port and port are the same; the pages are for everybody, the metrics are not")
         return self
 
 

@@ -4,13 +4,21 @@ Kept in memory: another process finds out for itself. Costs no delivery an attem
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailer.app.context import Relay, Session
 from mailer.errors import RelayDown
-from mailer.model import Reply
+from mailer.model import Accepted, Deferred, NotSent, Outcome, Rejected, Reply, Unknown
 
+_WORDS: Mapping[type, str] = {
+    Accepted: "accepted",
+    Deferred: "deferred",
+    Rejected: "rejected",
+    Unknown: "unknown",
+    NotSent: "not_sent",
+}
 PAUSES_S = (30.0, 60.0, 120.0, 300.0, 600.0)
 
 
@@ -22,6 +30,7 @@ class _Circuit:
     error: RelayDown | None = None
     refused: bool = False  # it takes our connections, but not our sender
     lines: int = 0  # open just now
+    heard: Counter[str] = field(default_factory=Counter)  # what became of mails, in this process
 
 
 @dataclass
@@ -60,6 +69,24 @@ class Circuits:
         """Ends a line."""
         self._of[relay].lines -= 1
         await session.close()
+
+    def heard(self, relay: str, result: Outcome) -> None:
+        """What became of a mail: counted, and an answer shows that the relay is well."""
+        self._of[relay].heard[_WORDS[type(result)]] += 1
+        if isinstance(result, Accepted | Deferred | Rejected) and result.reply.code:
+            self.well(relay)
+
+    def heard_of(self, relay: str) -> dict[str, int]:
+        """How many mails of this process ended in which way; every way is there."""
+        heard = self._circuit(relay).heard
+        return {word: heard[word] for word in _WORDS.values()}
+
+    def lines(self, relay: str) -> int:
+        """Connections that are open just now."""
+        return self._circuit(relay).lines
+
+    def _circuit(self, relay: str) -> _Circuit:
+        return self._of.get(relay) or _Circuit()  # not kept: a relay that was never tried is in no count
 
     def well(self, relay: str) -> None:
         """The relay dealt with a mail: whatever was wrong with it is over. A connection alone does not prove that."""

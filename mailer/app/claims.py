@@ -15,7 +15,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from mailer import delivery as rules
-from mailer.app import outcome
+from mailer.app import breaker, outcome
 from mailer.app.context import App
 from mailer.errors import StoreUnavailable
 from mailer.model import Batch, Delivery
@@ -45,6 +45,7 @@ class Claims:
         self._held: dict[Batch, _Claim] = {}
         self._fetching: asyncio.Task[bool] | None = None
         self._dry = False  # the last claim found nothing
+        self._forgetting: set[asyncio.Task[None]] = set()
 
     @property
     def unsent(self) -> bool:
@@ -81,11 +82,21 @@ class Claims:
         """A mail that was taken and not sent is the next one; but nobody's, when its batch was dropped."""
         if self.holds(job.batch):
             self._jobs.appendleft(job)
+        else:
+            self._forget(job)
 
     def put_last(self, job: Delivery) -> None:
         """A mail that must wait for its lane makes room for the others."""
         if self.holds(job.batch):
             self._jobs.append(job)
+        else:
+            self._forget(job)
+
+    def _forget(self, job: Delivery) -> None:
+        # Or its batch would be held, and its lease renewed, until the run ends.
+        task = asyncio.create_task(self.settled(job))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgetting.discard)
 
     def any(self, wanted: Callable[[Delivery], bool]) -> bool:
         """Whether one of the mails at hand is wanted."""
@@ -101,9 +112,19 @@ class Claims:
         if claim is None:
             return
         claim.left -= 1
+        await self._end_if_done(job.batch, claim)
+
+    async def _end_if_done(self, batch: Batch, claim: _Claim) -> None:
         if claim.left <= 0:
-            del self._held[job.batch]
-            await self._write(partial(self._end, batch=job.batch))
+            del self._held[batch]
+            await self._write(partial(self._end, batch=batch))
+
+    async def let_go(self, unwanted: Callable[[Delivery], bool]) -> None:
+        """Gives back the batches with unwanted mails; whoever claims them next sets those aside."""
+        for batch in {job.batch for job in self._jobs if unwanted(job)}:
+            self.drop(batch)
+            if claim := self._held.get(batch):  # another connection may have ended it while we wrote
+                await self._end_if_done(batch, claim)
 
     def drop(self, batch: Batch) -> None:
         """Lets go of the rest of a batch: it is not ours any more, or its issue does not run."""
@@ -117,8 +138,7 @@ class Claims:
 
     async def give_back(self) -> None:
         """What was claimed and not done is free for others at once."""
-        if self._fetching:
-            await asyncio.gather(self._fetching, return_exceptions=True)
+        await asyncio.gather(*self._forgetting, *([self._fetching] if self._fetching else []), return_exceptions=True)
         held = list(self._held)
         self._held.clear()
         self._jobs.clear()
@@ -172,7 +192,7 @@ class Claims:
         jobs = deliveries.queued(tx, batch)
         if left and jobs and outcome.end_if_over(tx, jobs, now):
             jobs = []
-        return batch, jobs
+        return batch, breaker.set_aside(self._app, tx, jobs, now)
 
     def _end(self, tx: Connection, batch: Batch) -> None:
         if not deliveries.close(tx, batch):

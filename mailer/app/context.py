@@ -22,6 +22,7 @@ from mailer.store.database import Store
 from mailer.tokens import Keyring, Purpose, make
 
 LEASE = timedelta(seconds=60)
+REDIRECTED = "no reader gets a mail, every mail goes to the address in [delivery] redirect_all_to."
 
 
 class Session(Protocol):
@@ -123,6 +124,12 @@ class App:
         """Display name and address of the From field."""
         name, written = mime.mailbox(self.settings.newsletter.from_)
         return name or self.settings.newsletter.name, address.parse(written).written
+
+    @cached_property
+    def redirect(self) -> str | None:
+        """Where every mail goes instead of to its reader, on a staging deployment."""
+        to = self.settings.delivery.redirect_all_to
+        return address.parse(mime.mailbox(to)[1]).written if to else None
 
     @cached_property
     def domain(self) -> str:

@@ -5,7 +5,9 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -25,6 +27,7 @@ log = logging.getLogger(__name__)
 SOON = timedelta(minutes=5)  # `--wait` waits for what is due within this
 _IDLE_S = 1.0  # how often we look for work when there is none just now
 _POLL_S = 0.25
+_RATE_OVER_S = 10
 _ALERT_AFTER_S = 600.0  # an outage of all relays
 
 Progress = Callable[[IssueStatus], None]
@@ -130,17 +133,23 @@ def _next_step(app: App, issue: Issue, wait: bool) -> datetime | None:
 
 
 async def _watch(app: App, issue: Issue, progress: Progress) -> None:
-    loop = asyncio.get_running_loop()
+    """Tells every second how far it is. The rate is that of the last seconds: since the start says nothing of now."""
+    clock = asyncio.get_running_loop().time
+    seen: deque[tuple[float, int]] = deque(maxlen=_RATE_OVER_S)
     while True:
-        begun = loop.time()
-        progress(await asyncio.to_thread(status, app, issue))
+        begun = clock()
+        now = await asyncio.to_thread(status, app, issue)
+        seen.append((clock(), now.counts[DeliveryState.ACCEPTED]))
+        (first, before), (last, accepted) = seen[0], seen[-1]
+        rate = round((accepted - before) / (last - first), 1) if last > first else 0.0
+        progress(replace(now, rate=rate))
         # To count a million deliveries takes half a second, which is then missing in the sending.
-        await asyncio.sleep(max(1.0, 10 * (loop.time() - begun)))
+        await asyncio.sleep(max(1.0, 10 * (clock() - begun)))
 
 
-async def keep_sending(app: App, stop: asyncio.Event) -> None:
+async def keep_sending(app: App, stop: asyncio.Event, circuits: Circuits | None = None) -> None:
     """The service's sender: at work whenever something is due, through outages of relays and of the database."""
-    circuits = Circuits(weights=weights(app))
+    circuits = circuits or Circuits(weights=weights(app))
     alerted = False
     while not stop.is_set():
         pause = _IDLE_S

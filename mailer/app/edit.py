@@ -8,7 +8,7 @@ from mailer.app.context import App, find, get, step
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.lifecycle import ARROWS, IssueEvent
 from mailer.model import DeliveryState, Issue, IssueState, Skip
-from mailer.store import deliveries, issues
+from mailer.store import deliveries, issues, lanes
 
 MAYBE_READ = (DeliveryState.ACCEPTED, DeliveryState.UNKNOWN, DeliveryState.SENDING)  # somebody has it, or may have it
 
@@ -66,7 +66,17 @@ def pause(app: App, slot: str | None) -> Issue:
 
 
 def resume(app: App, slot: str | None) -> Issue:
-    return _moved(app, find(app, slot), IssueEvent.RESUME, "resumed", reason="")
+    """Goes on sending, also to the lanes that were paused because their provider refused us."""
+    issue = find(app, slot)
+
+    def work(tx: Connection) -> bool:
+        paused = step(tx, issue.id, IssueEvent.RESUME, reason="")
+        under_way = issues.move(tx, issue.id, (IssueState.SENDING,), IssueState.SENDING)
+        return (under_way and bool(lanes.resume(tx, app.now()))) or paused
+
+    if not app.store.write(work):
+        raise _refused(app, issue, IssueEvent.RESUME, "resumed")
+    return get(app, issue.id)
 
 
 def cancel(app: App, slot: str | None, reason: str = "cancelled by an admin") -> Issue:

@@ -30,7 +30,8 @@ class Compiled:
         leave = _leave_url(self.app, delivery)
         values = _values(self.app, delivery, leave)
         own = mime.reader_fields(
-            to=delivery.address,
+            to=self.app.redirect or delivery.address,
+            meant_for=delivery.address if self.app.redirect else "",
             date=now,
             message_id=tokens.message_id(self.app.keys, delivery.key, self.app.domain),
             unsubscribe_url=leave,
@@ -119,7 +120,7 @@ def _values(app: App, delivery: Delivery, leave: str) -> dict[str, str]:
     """What the slots of a reader's mail are filled with."""
     if delivery.kind is DeliveryKind.CONFIRMATION:
         return {"confirm_url": confirmation.url_of(app, delivery.key)}
-    reader = delivery.subscriber_id
+    reader = None if app.redirect else delivery.subscriber_id
     return {
         "greeting": view.greeting(delivery.name, app.renderer.locale),
         "unsubscribe_url": leave,
@@ -138,7 +139,8 @@ def _trial_values(app: App, kind: DeliveryKind) -> dict[str, str]:
 
 
 def _leave_url(app: App, delivery: Delivery) -> str:
-    if delivery.subscriber_id is None:
+    # Staging is often a copy of the real list, with its keys: whoever tries a link there must not end somebody's mail.
+    if delivery.subscriber_id is None or app.redirect:
         return app.url(INERT)
     return app.unsubscribe_url(delivery.subscriber_id, delivery.issue_id or 0)
 

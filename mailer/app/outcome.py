@@ -18,6 +18,7 @@ from mailer.model import (
     Expiry,
     IssueState,
     Method,
+    Rejection,
     Skip,
     SubscriberStatus,
 )
@@ -104,8 +105,13 @@ def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool
 
 
 def _bounced(tx: Connection, job: Delivery, values: Mapping[str, object], now: datetime) -> None:
-    """A dead address is mailed no more; every other refusal costs the subscriber nothing."""
-    if values["reason"] != "hard" or job.subscriber_id is None:
+    """A dead address is mailed no more. One that takes nothing just now is counted; every other refusal costs the
+    subscriber nothing."""
+    if job.subscriber_id is None:
+        return
+    if values["reason"] == Rejection.SOFT:
+        subscribers.count_soft(tx, job.subscriber_id, job.id)
+    if values["reason"] != Rejection.HARD:
         return
     if subscribers.move(tx, job.subscriber_id, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)):
         subscribers.record(

@@ -21,9 +21,9 @@ from functools import partial
 from typing import Any
 
 from mailer import delivery as rules
-from mailer import lanes
 from mailer.app import outcome
 from mailer.app.alert import alert
+from mailer.app.breaker import Breaker
 from mailer.app.circuit import Circuits
 from mailer.app.claims import Claims
 from mailer.app.commit import Done, GroupCommit, Written
@@ -34,7 +34,6 @@ from mailer.errors import RelayDown
 from mailer.lifecycle import IssueEvent
 from mailer.model import (
     Accepted,
-    Deferred,
     Delivery,
     DeliveryKind,
     DeliveryState,
@@ -77,9 +76,10 @@ class Sender:
 
     def __post_init__(self) -> None:
         self._pace = Pace(self.app.store, self.app.settings)
-        self._lanes = lanes.table(self.app.settings.delivery.lanes)
         self._full: dict[str, float] = {}  # lanes that are full, and until when (the loop's time)
         self._claims = Claims(self.app, self.issue_id)
+        self._breaker = Breaker(self.app, self._claims.let_go)
+        self._lane = self._breaker.lane
         self._mails = Mails(self.app, self._claims)
         self._commit = GroupCommit(self.app)
 
@@ -88,16 +88,16 @@ class Sender:
         if self.app.settings.delivery.warm_up:
             newest = await asyncio.to_thread(self.app.store.read, issues.newest)
             self._pace.issue = newest.number if newest else None
-        renewing = asyncio.create_task(self._claims.renew())
+        beside = [asyncio.create_task(self._claims.renew()), asyncio.create_task(self._breaker.watch())]
         count = self.app.settings.delivery.connections
         workers = [asyncio.create_task(self._work()) for _ in range(count)]
         try:
             await self._finish(workers)
         finally:
-            renewing.cancel()
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(renewing, *workers, return_exceptions=True)
+            for task in (*beside, *workers):
+                task.cancel()
+            await asyncio.gather(*beside, *workers, return_exceptions=True)
+            await self._breaker.settle()
             await self._mails.close()
             unsent = self._claims.unsent
             await self._claims.give_back()
@@ -184,9 +184,6 @@ class Sender:
                 await asyncio.wait_for(self.stop.wait(), min(max(soonest, 0.01), 1.0))
         return False
 
-    def _lane(self, job: Delivery) -> str:
-        return lanes.lane_of(job.address.rpartition("@")[2], self._lanes)
-
     async def _stream(self, session: Session, relay: str, first: _Mail) -> None:
         """Mails one after the other, for as long as there is one at hand and the line is good. Whatever happens, the
         outcome of the last one is written: even when we are stopped."""
@@ -259,7 +256,7 @@ class Sender:
         return None
 
     def _envelope(self, mail: _Mail) -> Envelope:
-        return Envelope(self.app.sender[1], mail.job.address, len(mail.content))
+        return Envelope(self.app.sender[1], self.app.redirect or mail.job.address, len(mail.content))
 
     # --- making it
     async def _make(self, job: Delivery) -> _Mail | None:
@@ -315,9 +312,11 @@ class Sender:
 
     # --- what became of it
     def _mark(self, job: Delivery, result: Outcome, relay: str) -> Done:
+        self._breaker.heard(job, result)
+        if relay:
+            self.circuits.heard(relay, result)
         if isinstance(result, Accepted):
             self.accepted += 1
-            self.circuits.well(relay)
             return Taken(job, result.reply, relay)
         now = self.app.now()
         change = rules.after(
@@ -330,8 +329,6 @@ class Sender:
             rules=self.app.settings.delivery,
             jitter=random.random() * 0.1,  # noqa: S311 - spreads retries, hides nothing
         )
-        if relay and isinstance(result, Deferred | Rejected) and result.reply.code:
-            self.circuits.well(relay)
         if isinstance(result, NotSent) and result.relay_fault and (error := self.circuits.fault(relay, result.reply)):
             alert(self.app, error.message, error.fix)
         return outcome.mark(job, change, relay, now)

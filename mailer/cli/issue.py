@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from mailer.app import compose, deliver, edit, probe
-from mailer.app.context import App, find
+from mailer.app import breaker, compose, deliver, edit, probe
+from mailer.app import retry as again
+from mailer.app.context import REDIRECTED, App, find
 from mailer.cli import aftermath, progress, window
 from mailer.cli.door import instant, json_option, local, opened, show, slot_argument, stamp, table
 from mailer.errors import RelayDown, WrongState
@@ -47,6 +48,7 @@ def _issue(found: Issue) -> dict[str, object]:
         "send_at": stamp(found.send_at),
         "window": [stamp(found.window.start), stamp(found.window.end)] if found.window else None,
         "reason": found.reason,
+        "approved": found.approved,
         "notes": list(found.notes),
         "stories": [_story(story) for story in found.stories],
     }
@@ -64,9 +66,37 @@ def _status(status: IssueStatus) -> dict[str, object]:
     }
 
 
+def _standing(found: Issue) -> str:
+    return f"{found.state}, approved" if found.approved and found.state is IssueState.DRAFT else str(found.state)
+
+
+def _lanes(app: App, found: Issue) -> dict[str, object]:
+    """Only when there are any: the shape of the status is fixed."""
+    paused = [
+        {"lane": lane.lane, "until": stamp(lane.until), "waiting": waiting, "reply": lane.reply}
+        for lane, waiting in breaker.paused(app, found)
+    ]
+    return {"paused_lanes": paused} if paused and found.state not in FINAL else {}
+
+
+def _tell(app: App, status: IssueStatus) -> None:
+    """How far it is, for people, and what keeps it from being whole."""
+    click.echo(progress.sentence(status))
+    found = find(app, status.slot)
+    if found.state is IssueState.PAUSED and found.reason:
+        click.echo(f"It was paused: {found.reason} (`mailer issue resume` goes on)")
+    if found.state in FINAL:
+        return
+    for lane, waiting in breaker.paused(app, found):
+        click.echo(
+            f"The lane {lane.lane} is paused until {local(app, lane.until)}, {waiting} mails wait: {lane.reply} "
+            "(`mailer issue resume` goes on at once)"
+        )
+
+
 def _print_issue(app: App, found: Issue, *, why: bool = False) -> None:
     number = f" (no. {found.number})" if found.number else ""
-    click.echo(f"{found.slot}{number}: {found.state}{f' – {found.reason}' if found.reason else ''}")
+    click.echo(f"{found.slot}{number}: {_standing(found)}{f' – {found.reason}' if found.reason else ''}")
     if found.state in (IssueState.DRAFT, IssueState.HELD, IssueState.PLANNED):
         click.echo(f"goes out at {local(app, found.send_at)} {app.settings.newsletter.timezone}")
     if found.window:
@@ -203,9 +233,9 @@ def status(path: Path, slot: str | None, failed: bool, as_json: bool) -> None:
         now = deliver.status(app, found)
         failures = deliver.failures(app, found) if failed else []
         if as_json:
-            show({**_status(now), **({"failed": failures} if failed else {})})
+            show({**_status(now), **_lanes(app, found), **({"failed": failures} if failed else {})})
             return
-        click.echo(progress.sentence(now))
+        _tell(app, now)
         for each in failures:
             words = (each["email"], each["state"], each["reason"], each["reply"])
             click.echo("  " + " · ".join(str(word) for word in words if word))
@@ -228,7 +258,7 @@ def _acting(name: str, verb: object, help_: str) -> None:
     def act(path: Path, slot: str | None, as_json: bool) -> None:
         with opened(path) as app:
             found = verb(app, slot)  # type: ignore[operator]
-            show(_issue(found)) if as_json else click.echo(f"{found.slot} is {found.state}.")
+            show(_issue(found)) if as_json else click.echo(f"{found.slot} is {_standing(found)}.")
 
 
 _acting("hold", edit.hold, "Keep a draft back until it is released.")
@@ -237,6 +267,36 @@ _acting("approve", edit.approve, "Say yes to a draft (where approval is required
 _acting("pause", edit.pause, "Stop sending; what is on its way gets its answer.")
 _acting("resume", edit.resume, "Go on sending.")
 _acting("cancel", edit.cancel, "End an issue; what is unsent is never sent.")
+
+
+@issue.command()
+@slot_argument
+@click.option("--unknown", is_flag=True, help="Also those of whom nobody knows: some of them may get it twice.")
+@json_option
+@click.pass_obj
+def retry(path: Path, slot: str | None, unknown: bool, as_json: bool) -> None:
+    """Queue once more what failed and may go better now, of an issue that is over.
+
+    That is: mailboxes that were full, other refusals, and what was given up; never dead addresses, those whose
+    provider refuses us, and whoever left. The mail keeps its Message-ID.
+    """
+    with opened(path) as app:
+        done = again.retry(app, slot, unknown=unknown)
+        if as_json:
+            show({**_status(deliver.status(app, done.issue)), "retried": done.queued, "left": done.left})
+            return
+    left = ", ".join(f"{count} {what}" for what, count in done.left.items())
+    if done.queued:
+        click.echo(
+            f"{done.issue.slot}: {done.queued} {'mail is' if done.queued == 1 else 'mails are'} queued again. "
+            "`mailer run` sends them, or `mailer issue send --now --wait`."
+        )
+    else:
+        click.echo(f"{done.issue.slot} is {done.issue.state}: there is nothing to retry.")
+    if left:
+        click.echo(f"Not sent again: {left}; `mailer issue status --failed` says who and why.")
+    if done.left.get("unknown"):
+        click.echo("Those that are unknown may have arrived; `--unknown` sends them once more.")
 
 
 @issue.command()
@@ -250,6 +310,7 @@ def test(path: Path, emails: tuple[str, ...], slot: str | None, as_json: bool) -
     It is marked «آزمایشی», its own links are inert, and it is in no count.
     """
     with opened(path) as app:
+        _warn_of_staging(app, as_json)
         results = asyncio.run(probe.send_test(app, find(app, slot), emails))
     if as_json:
         show([{"email": email, "state": state, "reply": reply} for email, state, reply in results])
@@ -288,7 +349,13 @@ def send(path: Path, slot: str | None, at_once: bool, wait: bool, as_json: bool)
         return _send_now(app, found, wait=wait, as_json=as_json)
 
 
+def _warn_of_staging(app: App, as_json: bool) -> None:
+    if app.redirect and not as_json:
+        click.echo(f"Staging: {REDIRECTED}", err=True)
+
+
 def _send_now(app: App, found: Issue, *, wait: bool, as_json: bool) -> int:
+    _warn_of_staging(app, as_json)
     if found.state is IssueState.PLANNED:
         found = compose.choose(app, found)
     if found.state is IssueState.HELD:
@@ -307,7 +374,9 @@ def _send_now(app: App, found: Issue, *, wait: bool, as_json: bool) -> int:
             f"{error.message} Nothing is lost: {waiting} of {left.recipients} mails wait in the ledger.",
             f"{error.fix} Then run the command again, or `mailer run`.",
         ) from error
-    show(_status(result)) if as_json else click.echo(progress.sentence(result))
+    show({**_status(result), **_lanes(app, found)}) if as_json else _tell(app, result)
+    if result.state is IssueState.PARTIAL and not as_json:
+        click.echo("`mailer issue status --failed` says who did not get it and why, `mailer issue retry` tries again.")
     return 0 if result.state is IssueState.SENT else 5
 
 

@@ -78,13 +78,15 @@ def message_headers(
 
 
 def reader_fields(
-    *, to: str, date: datetime, message_id: str, unsubscribe_url: str, feedback_id: str
+    *, to: str, date: datetime, message_id: str, unsubscribe_url: str, feedback_id: str, meant_for: str = ""
 ) -> dict[str, bytes]:
-    """The values of READER_FIELDS for one reader. ValueError: a value cannot stand in its field."""
+    """The values of READER_FIELDS for one reader. `meant_for`: whose mail it is, when it goes to somebody else; that
+    one is named in To as a display name. ValueError: a value cannot stand in its field."""
     if not _MESSAGE_ID.fullmatch(message_id):
         raise ValueError(f"not a Message-ID: {message_id!r}")
     found = {
-        "To": headers.recipient(to),  # the bare address: a name would be one more thing that can go wrong
+        # The bare address, as a rule: a name would be one more thing that can go wrong.
+        "To": headers.address(meant_for, to, "To") if meant_for else headers.recipient(to),
         "Date": headers.date(date),
         "Message-ID": headers.raw("Message-ID", message_id),
         "List-Unsubscribe": headers.url("List-Unsubscribe", unsubscribe_url),

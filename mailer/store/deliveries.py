@@ -38,14 +38,14 @@ from mailer.model import (
     Skip,
     SubscriberStatus,
 )
-from mailer.store.schema import batches, deliveries, issues, subscribers, suppressions, variants
+from mailer.store.schema import batches, deliveries, issues, lanes, subscribers, suppressions, variants
 
 BATCH = 500  # deliveries a claim
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
 OPEN = (*WAITING, DeliveryState.SENDING)
 # Written out, not bound: a prepared statement with a parameter here could not use the partial indexes.
 _IS_DEFERRED = deliveries.c.state == literal_column("'deferred'")
-_PRIORITY = {DeliveryKind.CONFIRMATION: 0, DeliveryKind.TEST: 1, DeliveryKind.NOTICE: 1, DeliveryKind.ISSUE: 5}
+PRIORITY = {DeliveryKind.CONFIRMATION: 0, DeliveryKind.TEST: 1, DeliveryKind.NOTICE: 1, DeliveryKind.ISSUE: 5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
     tx.execute(
         insert(batches).from_select(
             ["issue_id", "ordinal", "priority", "due_at"],
-            select(literal(issue_id), ordinal, literal(_PRIORITY[DeliveryKind.ISSUE]), _at(now))
+            select(literal(issue_id), ordinal, literal(PRIORITY[DeliveryKind.ISSUE]), _at(now))
             .where(eligible)
             .distinct()
             .order_by(ordinal),
@@ -116,7 +116,7 @@ def owe(
 ) -> int:
     """Owes one mail to an address that is no subscriber (a test, a notice), in a batch of its own."""
     batch_id = tx.execute(
-        insert(batches).values(ordinal=0, priority=_PRIORITY[kind], due_at=now).returning(batches.c.id)
+        insert(batches).values(ordinal=0, priority=PRIORITY[kind], due_at=now).returning(batches.c.id)
     ).scalar_one()
     values = {
         "kind": kind,
@@ -141,7 +141,7 @@ def owe_readers(tx: Connection, kind: DeliveryKind, keys: Mapping[str, int], var
     if not keys:
         return
     batch_id = tx.execute(
-        insert(batches).values(ordinal=0, priority=_PRIORITY[kind], due_at=now).returning(batches.c.id)
+        insert(batches).values(ordinal=0, priority=PRIORITY[kind], due_at=now).returning(batches.c.id)
     ).scalar_one()
     common = {"kind": kind, "variant_id": variant_id, "batch_id": batch_id, "state": DeliveryState.QUEUED}
     rows = [{**common, "key": key, "subscriber_id": reader, "created_at": now} for key, reader in keys.items()]
@@ -160,6 +160,15 @@ def _due(now: datetime, lease: timedelta) -> ColumnElement[bool]:
     return or_(batches.c.due_at <= now, batches.c.due_at > now + 2 * lease)
 
 
+def _half_sent() -> ColumnElement[bool]:
+    return exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state == DeliveryState.SENDING)
+
+
+def _lane_open(now: datetime) -> ColumnElement[bool]:
+    paused = exists().where(lanes.c.lane == batches.c.lane, lanes.c.paused_until > now)
+    return or_(batches.c.lane.is_(None), ~paused, _half_sent())
+
+
 def _sendable() -> ColumnElement[bool]:
     running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.SENDING)
     # A mail of a cancelled or paused issue may still be on its way; if its sender died, somebody must write down that
@@ -167,15 +176,14 @@ def _sendable() -> ColumnElement[bool]:
     halted = exists().where(
         issues.c.id == batches.c.issue_id, issues.c.state.in_((IssueState.CANCELLED, IssueState.PAUSED))
     )
-    half_sent = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state == DeliveryState.SENDING)
-    return or_(batches.c.issue_id.is_(None), running, and_(halted, half_sent))
+    return or_(batches.c.issue_id.is_(None), running, and_(halted, _half_sent()))
 
 
 def claim(tx: Connection, worker: str, now: datetime, lease: timedelta, issue_id: int | None = None) -> Batch | None:
     """Takes a batch that is due and that nobody holds. `issue_id`: only of this issue or of none."""
     query = (
         select(batches.c.id)
-        .where(~batches.c.done, _due(now, lease), _free(now, lease), _sendable())
+        .where(~batches.c.done, _due(now, lease), _free(now, lease), _sendable(), _lane_open(now))
         .order_by(batches.c.priority, batches.c.due_at, batches.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -352,7 +360,7 @@ def requeue_due(tx: Connection, now: datetime) -> int:
     for (issue_id, kind), ids in groups.items():
         batch_id = tx.execute(
             insert(batches)
-            .values(issue_id=issue_id, ordinal=-1, priority=_PRIORITY[kind], due_at=now)
+            .values(issue_id=issue_id, ordinal=-1, priority=PRIORITY[kind], due_at=now)
             .returning(batches.c.id)
         ).scalar_one()
         tx.execute(
@@ -424,9 +432,14 @@ def next_due(tx: Connection, issue_id: int | None) -> datetime | None:
 
 
 def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
-    """The earliest instant at which a batch of the issue (or any) is free: its due time or the end of its lease."""
+    """When the first batch of the issue (or any) is free: due, without a lease, its lane not paused."""
     free = func.max if tx.dialect.name == "sqlite" else func.greatest
-    instant = free(batches.c.due_at, func.coalesce(batches.c.lease_until, batches.c.due_at))
+    pause = select(lanes.c.paused_until).where(lanes.c.lane == batches.c.lane).scalar_subquery()
+    instant = free(
+        batches.c.due_at,
+        func.coalesce(batches.c.lease_until, batches.c.due_at),
+        func.coalesce(pause, batches.c.due_at),
+    )
     query = select(func.min(instant, type_=batches.c.due_at.type)).where(~batches.c.done, _sendable())
     if issue_id is not None:
         query = query.where(batches.c.issue_id == issue_id)

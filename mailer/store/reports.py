@@ -96,7 +96,7 @@ def by_status(tx: Connection) -> dict[str, int]:
     return {row[0]: row[1] for row in tx.execute(query.group_by(subscribers.c.status))}
 
 
-def failed(tx: Connection, issue_id: int, limit: int = 1000) -> list[dict[str, Any]]:
+def failed(tx: Connection, issue_id: int, limit: int | None = None) -> list[dict[str, Any]]:
     """Who did not get an issue, and why: rejected, expired and unknown deliveries."""
     states = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
     query = (

@@ -320,7 +320,7 @@ batches = Table(
     metadata,
     _id(),
     Column("issue_id", Id, ForeignKey("issues.id")),  # NULL: mails that wait for no issue (tests, confirmations)
-    Column("lane", Text, nullable=False, server_default=text("'default'")),
+    Column("lane", Text),  # NULL: mails to anybody; else to one lane only, set aside when it was paused
     Column("ordinal", BigInteger, nullable=False),  # neighbouring subscriber ids share one
     _flag("done"),
     Column("priority", SmallInteger, nullable=False),  # the lower goes first
@@ -403,6 +403,17 @@ throttles = Table(  # how fast mails may go, for all processes together
     metadata,
     Column("name", Text, primary_key=True),  # "all", "relay:mail.example.org:587", "lane:gmail"
     Column("free_at", Instant, nullable=False),  # from then on, nothing that went before counts any more
+)
+
+lanes = Table(  # what providers said of us; for all processes together
+    "lanes",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("issue_id", Id, ForeignKey("issues.id"), nullable=False),  # whose mails were counted
+    Column("answered", Integer, nullable=False, server_default=text("0")),
+    Column("blocked", Integer, nullable=False, server_default=text("0")),  # of those, how many refused us
+    Column("paused_until", Instant),
+    _text("reply"),  # what the provider said
 )
 
 TABLES: tuple[Table, ...] = tuple(metadata.sorted_tables)

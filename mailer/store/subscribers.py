@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, null, or_, s
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from mailer.model import Event, EventKind, Method, Subscriber, SubscriberStatus
+from mailer.model import DeliveryKind, Event, EventKind, Method, Rejection, Subscriber, SubscriberStatus
 from mailer.store.schema import deliveries, events, issues, subscribers, suppressions
 
 _COLUMNS = (
@@ -105,6 +105,20 @@ def change(
         values["sections"] = sections_text(sections)
     if values:
         tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(values))
+
+
+def count_soft(tx: Connection, subscriber_id: int, delivery_id: int) -> None:
+    """One more mail that the mailbox would not take for a while: a row of them when the issue before was refused alike,
+    else the first. So nothing has to be written when all goes well."""
+    before = (
+        select(deliveries.c.reason)
+        .where(deliveries.c.subscriber_id == subscriber_id, deliveries.c.id < delivery_id)
+        .where(deliveries.c.kind == DeliveryKind.ISSUE)
+        .order_by(deliveries.c.id.desc())
+        .limit(1)
+    )
+    so_far = subscribers.c.soft_bounces if tx.execute(before).scalar() == Rejection.SOFT else 0
+    tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(soft_bounces=so_far + 1))
 
 
 def move(tx: Connection, subscriber_id: int, to: SubscriberStatus, *, from_: Sequence[SubscriberStatus]) -> bool:

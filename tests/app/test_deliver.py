@@ -1,6 +1,7 @@
 """Sending as a whole: started once whoever starts it, kept up until its end, ended rightly."""
 
 import asyncio
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from relays import OK, Fake, quick
 from scripted_relay import DROP, scripted_relay
 
 from mailer.app import compose, deliver, edit
+from mailer.app.circuit import Circuits
 from mailer.app.context import App, get
 from mailer.errors import RelayDown, WrongState
 from mailer.model import Deferred, DeliveryState, Issue, IssueState, IssueStatus, Outcome, Reply, SubscriberStatus
@@ -253,6 +255,32 @@ async def test_the_service_lives_through_a_bug(
     assert not sending.done()
     stop.set()
     await asyncio.wait_for(sending, 2)
+
+
+@make.only_sqlite
+async def test_an_outage_of_ten_minutes_is_told_once(
+    store: Store, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    make.readers(store, 1)
+    make.under_way(store)
+    seconds = itertools.count(0, 700)  # every look at the clock takes minutes
+    relay = Fake(down=True)
+    app = make.app(store, tmp_path, clock, relays=[relay], delivery=Delivery(connections=1))
+    stop = asyncio.Event()
+    sending = asyncio.create_task(deliver.keep_sending(app, stop, Circuits(clock=lambda: float(next(seconds)))))
+
+    def told() -> list[str]:
+        return [each.getMessage() for each in caplog.records if each.name == "mailer.alert"]
+
+    await until(lambda: bool(told()))
+    await asyncio.sleep(2.5)
+    assert not sending.done()
+    assert len(told()) == 1
+    assert "No relay has taken a mail for ten minutes; all stays queued." in told()[0]
+    relay.down = False
+    await until(lambda: bool(relay.taken))
+    stop.set()
+    await asyncio.wait_for(sending, 5)
 
 
 @make.only_sqlite

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
@@ -15,7 +16,7 @@ import pytest
 from make import Clock
 from relays import OK, Fake, limited, message_id, quick
 from scripted_relay import DROP, SILENCE, scripted_relay
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from mailer.app import deliver, edit
 from mailer.app.circuit import Circuits
@@ -123,6 +124,34 @@ async def test_a_reply_becomes_a_state(
     events = store.read(lambda tx: [event.kind for event in subscribers.history(tx, reader.id)])
     assert (EventKind.BOUNCED in events) is (status is SubscriberStatus.BOUNCED)
     assert ledger.leases(store) == 0
+
+
+async def test_what_a_full_mailbox_refuses_in_a_row_is_counted(store: Store, tmp_path: Path, clock: Clock) -> None:
+    make.readers(store, 1)
+    full = "552 5.2.2 mailbox full"
+    counted = []
+    async with scripted_relay({"RCPT": [full, full, "250 ok", full]}) as scripted:
+        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=ONE)
+        for week in range(36, 40):
+            await send(app, make.under_way(store, f"1405-W{week}", now=clock.turn(days=7)))
+            counted.append(store.read(lambda tx: tx.execute(select(subscribers_table.c.soft_bounces)).scalar()))
+    assert counted == [1, 2, 2, 1]
+
+
+@make.only_sqlite
+async def test_an_address_beyond_ascii_is_no_bounce(store: Store, tmp_path: Path, clock: Clock) -> None:
+    reader = make.subscriber(store, "کاربر@example.org")
+    make.under_way(store)
+    async with scripted_relay({}) as scripted:
+        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=ONE)
+        await Sender(app, Circuits()).run()
+        assert "MAIL" not in scripted.verbs
+    row = ledger.rows(store)[0]
+    assert (row["state"], row["reason"]) == (S.REJECTED, "other")
+    assert "SMTPUTF8" in row["reply"]
+    found = store.read(lambda tx: subscribers.get(tx, reader))
+    assert found is not None
+    assert found.status is SubscriberStatus.ACTIVE
 
 
 async def test_greylisting_is_normal(store: Store, tmp_path: Path, clock: Clock) -> None:
@@ -374,6 +403,27 @@ async def test_pause_stops_at_once_and_resume_goes_on(store: Store, tmp_path: Pa
     assert Counter(dict(Counter(recipient for recipient, _ in relay.taken))).total() == 50
     assert len(set(relay.taken)) == 50
     assert [done.state for done in deliver.finish(app)] == [IssueState.SENT]
+
+
+async def test_pause_takes_hold_within_a_second_at_full_speed(store: Store, tmp_path: Path, clock: Clock) -> None:
+    make.readers(store, 5000)
+    issue = make.under_way(store)
+    taken: list[float] = []
+
+    async def note(_recipient: str) -> Outcome:
+        taken.append(time.monotonic())
+        return OK
+
+    app = make.app(store, tmp_path, clock, relays=[Fake(note)], delivery=Delivery(connections=10))
+    sending = asyncio.create_task(send(app, issue))
+    while len(taken) < 300:  # noqa: ASYNC110 - a relay without a socket sets no event
+        await asyncio.sleep(0.001)
+    await asyncio.to_thread(edit.pause, app, issue.slot)
+    paused = time.monotonic()
+    await asyncio.wait_for(sending, 10)
+    assert taken[-1] - paused < 1
+    assert sum(at > paused for at in taken) <= 10, "at most the mail that each connection was busy with"
+    assert state(app, issue) == {S.ACCEPTED: len(taken), S.QUEUED: 5000 - len(taken)}
 
 
 async def test_cancel_skips_what_is_unsent(store: Store, tmp_path: Path, clock: Clock) -> None:

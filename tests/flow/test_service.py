@@ -5,9 +5,11 @@ import socket
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from admin import Deployment, articles_file, deployment, environ, free_port, until
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
 from mailer.demo.inbox import Inbox
@@ -96,3 +98,21 @@ def test_what_is_frozen_goes_out_by_itself_and_once(here: Deployment, inbox: Inb
     status = here.json("issue", "status")
     assert (status["slot"], status["state"], status["accepted"]) == (slot, "sent", 2)
     assert sorted(mail.recipient for mail in inbox.mails) == ["a@example.org", "b@example.org"]
+
+
+def test_a_sender_alone_tells_its_metrics(here: Deployment) -> None:
+    port = free_port()
+    with here.running("--only", "sender", env=environ(MAILER_WEB__METRICS_PORT=str(port))) as process:
+        until(f"http://127.0.0.1:{port}/metrics", process)
+        with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            families = {family.name for family in text_string_to_metric_families(answer.read().decode())}
+        assert {"mailer_mails", "mailer_queue_mails", "mailer_database_up"} <= families
+        with socket.create_server(("127.0.0.1", free_port())) as other:
+            taken = str(other.getsockname()[1])
+            second = here.program("run", "--only", "sender", env=environ(MAILER_WEB__METRICS_PORT=taken))
+        assert second.returncode == 4
+        assert f"The metrics cannot listen on 127.0.0.1:{taken}: another program is there." in second.stderr
+        assert "MAILER_WEB__METRICS_PORT" in second.stderr
+        process.terminate()
+        process.communicate(timeout=10)
+    assert process.returncode == 0

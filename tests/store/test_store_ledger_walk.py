@@ -1,4 +1,5 @@
-"""The ledger under random use: senders that claim, send, die and wake up, readers that leave, a clock that steps.
+"""The ledger under random use: senders that claim, send, die and wake up, readers that leave, a clock that steps, an
+admin who retries.
 
 After every step the counts add up and each row has moved along an arrow of `lifecycle`; at the end everybody who stayed
 has the mail once, or it is known why not.
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import ledger
 import make
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ from sqlalchemy import Connection, insert, update
 
 from mailer.lifecycle import DELIVERY_ARROWS, TERMINAL
 from mailer.model import Batch, Delivery, DeliveryState, EventKind, Issue, IssueState, Skip, SubscriberStatus
-from mailer.store import deliveries, issues, subscribers
+from mailer.store import deliveries, issues, retries, subscribers
 from mailer.store.database import Store
 from mailer.store.deliveries import Mark
 from mailer.store.schema import batches
@@ -25,17 +27,33 @@ LEASE = timedelta(seconds=60)
 READERS = 6
 D = DeliveryState
 
-STEPS = ("claim", "intend", "mark", "release", "close", "die", "requeue", "leave", "suppress", "pause", "clock")
+STEPS = (
+    "claim",
+    "intend",
+    "mark",
+    "release",
+    "close",
+    "die",
+    "requeue",
+    "leave",
+    "suppress",
+    "pause",
+    "clock",
+    "retry",
+)
 steps = st.lists(
-    st.tuples(st.sampled_from(STEPS), st.integers(0, 1), st.integers(0, READERS - 1)), min_size=5, max_size=40
+    st.tuples(st.sampled_from(STEPS), st.integers(0, 1), st.integers(0, READERS - 1)), min_size=5, max_size=60
 )
 ENDS: tuple[dict[str, Any], ...] = (
     {"state": D.ACCEPTED},
     {"state": D.UNKNOWN},
     {"state": D.REJECTED, "reason": "soft"},
+    {"state": D.REJECTED, "reason": "hard"},
+    {"state": D.REJECTED, "reason": "block"},
     {"state": D.QUEUED},
     {"state": D.DEFERRED, "batch_id": None},
     {"state": D.EXPIRED, "reason": "gave_up"},
+    {"state": D.REJECTED, "reason": "other"},
 )
 CLOCK = (1, 30, 61, 600, -45, -3600)  # seconds
 
@@ -58,6 +76,7 @@ class Walk:
     gone: set[int] = field(default_factory=set)
     states: dict[int, DeliveryState] = field(default_factory=dict)
     accepted: list[int] = field(default_factory=list)
+    retried: set[int] = field(default_factory=set)  # in the last step
     senders: tuple[Sender, Sender] = field(default_factory=lambda: (Sender(), Sender()))
 
     def step(self, name: str, who: int, number: int) -> None:
@@ -84,6 +103,25 @@ class Walk:
             self.store.write(lambda tx: issues.move(tx, self.issue.id, both, to))
         elif name == "clock":
             self.now += timedelta(seconds=CLOCK[number % len(CLOCK)])
+        elif name == "retry":
+            self.retry(unknown=bool(who))
+
+    def retry(self, *, unknown: bool) -> None:
+        """When the issue is over. Nobody is queued again who left, has it, or whose address is dead or blocked."""
+        if self.store.read(lambda tx: deliveries.anything_open(tx, self.issue.id)):
+            return
+        before = {row["id"]: row for row in ledger.rows(self.store)}
+        queued = self.store.write(lambda tx: retries.requeue(tx, self.issue.id, self.now, unknown=unknown))
+        for row in ledger.rows(self.store):
+            was = before[row["id"]]
+            again = was["reason"] in ("soft", "other", "gave_up") or (unknown and was["state"] is D.UNKNOWN)
+            expected = again and was["subscriber_id"] not in self.gone
+            assert (row["state"] is D.QUEUED) is expected
+            assert row == was or expected
+            assert (row["key"], row["unknowns"]) == (was["key"], was["unknowns"])
+            if expected:
+                self.retried.add(row["id"])
+        assert queued == len(self.retried)
 
     def claim(self, sender: Sender, name: str) -> None:
         def work(tx: Connection) -> tuple[Batch, list[Delivery]] | None:
@@ -152,16 +190,17 @@ class Walk:
             # A take-over settles and a claim queues within one step, so a row may take two arrows in it.
             reached = {before, *DELIVERY_ARROWS[before]}
             assert state in reached or any(state in DELIVERY_ARROWS[each] for each in reached)
-            assert before not in TERMINAL or state is before
+            assert before not in TERMINAL or state is before or number in self.retried
         self.states = states
+        self.retried = set()
 
-    def finish(self) -> None:
-        """A healthy sender clears up, on a day when nothing else goes wrong."""
+    def finish(self, ends: list[dict[str, Any]]) -> None:
+        """A healthy sender clears up, on a day when nothing else goes wrong; the relay answers with `ends`, in turn."""
         self.store.write(
             lambda tx: issues.move(tx, self.issue.id, (IssueState.PAUSED,), IssueState.SENDING),
         )
         self.senders = (Sender(), Sender())
-        sender = self.senders[0]
+        sender, sent = self.senders[0], 0
         for _ in range(60):
             self.now += timedelta(days=1)
             self.store.write(lambda tx: deliveries.requeue_due(tx, self.now))
@@ -169,9 +208,12 @@ class Walk:
             if sender.batch is None:
                 break
             for job in list(sender.jobs.values()):
-                self.intend(sender, job)
-                if job.id in sender.sending:
-                    self.mark(sender, job.id, {"state": D.ACCEPTED})
+                while job.id in sender.sending or job.id in sender.jobs:
+                    if job.id not in sender.sending:
+                        self.intend(sender, job)
+                    else:
+                        self.mark(sender, job.id, ends[(job.id + sent) % len(ends)])
+                        sent += 1
             assert self.store.write(lambda tx: deliveries.close(tx, sender.batch or Batch(0, 0)))
             sender.batch = None
             self.check()
@@ -187,9 +229,9 @@ def _parted(tx: Connection) -> None:
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps)
+@given(steps, st.lists(st.integers(0, len(ENDS) - 1), min_size=READERS, max_size=READERS), steps)
 def test_whatever_happens_the_ledger_adds_up_and_nobody_is_missed(
-    store: Store, walked: list[tuple[str, int, int]]
+    store: Store, walked: list[tuple[str, int, int]], ends: list[int], after: list[tuple[str, int, int]]
 ) -> None:
     make.wipe(store)
     readers = make.readers(store, READERS)
@@ -199,7 +241,11 @@ def test_whatever_happens_the_ledger_adds_up_and_nobody_is_missed(
     for name, who, number in walked:
         walk.step(name, who, number)
         walk.check()
-    walk.finish()
+    walk.finish([ENDS[each] for each in ends])
+    for name, who, number in [("retry", 1, 0), *after]:
+        walk.step(name, who, number)
+        walk.check()
+    walk.finish([{"state": D.ACCEPTED}])
 
     assert {state for state in walk.states.values() if state not in TERMINAL} == set()
     assert not store.read(lambda tx: deliveries.anything_open(tx, issue.id))

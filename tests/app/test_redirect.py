@@ -1,0 +1,103 @@
+"""A staging deployment: every mail goes to one address, its links are dead, and all else is as in production."""
+
+import email
+import email.policy
+from email.header import decode_header, make_header
+from email.utils import parseaddr
+from pathlib import Path
+
+import ledger
+import make
+import pytest
+from make import Clock
+from pydantic import ValidationError
+from relays import quick
+from scripted_relay import scripted_relay
+
+from mailer.app import deliver, message
+from mailer.app.circuit import Circuits
+from mailer.app.context import App
+from mailer.app.send import Sender
+from mailer.mail import slots
+from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, IssueState, Variant
+from mailer.settings import Delivery as Rules
+from mailer.store import deliveries
+from mailer.store.database import Store
+
+STAGING = "آزمون <staging@iran.example>"
+BASE = "https://news.iran.example"
+
+
+async def test_every_mail_goes_there_and_the_ledger_is_as_ever(store: Store, tmp_path: Path, clock: Clock) -> None:
+    make.subscribers_of(store, ["narges@example.org", "کاربر@example.org", "c@gmail.com"])
+    make.under_way(store)
+    store.write(lambda tx: deliveries.owe(tx, DeliveryKind.TEST, "test.1", "editor@example.org", 1, None, clock()))
+    async with scripted_relay({}) as scripted:
+        rules = Rules(connections=2, redirect_all_to=STAGING)
+        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=rules)
+        await Sender(app, Circuits()).run()
+    asked = [line for line in scripted.lines if line.startswith(b"RCPT")]
+    assert asked == [b"RCPT TO:<staging@iran.example>"] * 4
+    assert len(scripted.contents) == 4
+    assert {row["state"] for row in ledger.rows(store)} == {DeliveryState.ACCEPTED}
+    assert [done.state for done in deliver.finish(app)] == [IssueState.SENT]
+
+
+def raw(app: App, address: str) -> bytes:
+    links = "".join(f"{slots.slot(name)}\n" for name in ("unsubscribe_url", "preferences_url"))
+    variant = Variant(1, "خبرها", f"<pre>\n{links}</pre>\n", links, "0" * 64)
+    compiled = message.compile(app, variant, DeliveryKind.ISSUE)
+    job = Delivery(
+        id=1,
+        key="issue.1405-W36.7",
+        kind=DeliveryKind.ISSUE,
+        batch=Batch(1, 1),
+        address=address,
+        name="نرگس",
+        subscriber_id=7,
+        issue_id=3,
+        variant_id=1,
+        attempts=0,
+        losses=0,
+        first_reply_at=None,
+    )
+    return compiled.message(job, app.now())
+
+
+def mail(app: App, address: str) -> email.message.EmailMessage:
+    found = email.message_from_bytes(raw(app, address), policy=email.policy.default)
+    assert isinstance(found, email.message.EmailMessage)
+    return found
+
+
+@pytest.mark.parametrize(
+    "address", ["narges@example.org", "o'hara+week@example.org", "کاربر@example.org", f"{'x' * 60}@example.org"]
+)
+@make.only_sqlite
+def test_the_reader_is_named_in_to_and_nowhere_written_to(
+    store: Store, tmp_path: Path, clock: Clock, address: str
+) -> None:
+    app = make.app(store, tmp_path, clock, delivery=Rules(redirect_all_to=STAGING))
+    # Read by the older parser: the newer one puts a blank between encoded words.
+    name, written = parseaddr(str(email.message_from_bytes(raw(app, address))["To"]).replace("\r\n", ""))
+    assert (str(make_header(decode_header(name))), written) == (address, "staging@iran.example")
+
+
+@make.only_sqlite
+def test_nobody_leaves_by_a_try(store: Store, tmp_path: Path, clock: Clock) -> None:
+    staging = mail(make.app(store, tmp_path, clock, delivery=Rules(redirect_all_to=STAGING)), "narges@example.org")
+    real = mail(make.app(store, tmp_path, clock), "narges@example.org")
+    assert staging["List-Unsubscribe"] == "<https://news.iran.example/unsubscribe/test>"
+    assert real["List-Unsubscribe"] != staging["List-Unsubscribe"]
+    assert {name: staging[name] for name in staging if name not in ("To", "List-Unsubscribe")} == {
+        name: real[name] for name in real if name not in ("To", "List-Unsubscribe")
+    }, "nothing else differs, the Message-ID neither"
+    for part in staging.walk():
+        if not part.is_multipart():
+            links = [line.rstrip() for line in part.get_content().splitlines() if line.startswith("https://")]
+            assert links == [BASE + "/unsubscribe/test", BASE + "/preferences/test"]
+
+
+def test_an_address_that_could_not_stand_in_to_is_refused() -> None:
+    with pytest.raises(ValidationError, match="in ASCII"):
+        Rules(redirect_all_to="آزمون@iran.example")
