@@ -5,15 +5,22 @@ each row of delivery. A quick look: `--count 10000`.
 """
 
 import argparse
+import os
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import choice, delivery, machine, merge, peers, scale, start
-from bench.page import Options, Part, Skipped, with_section
+from bench.page import Options, Part, Skipped, printed, with_section
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+
+
+def _readers(options: Options) -> str:
+    return printed("-m", "bench.readers", "--readers", str(options.large))
+
+
 PARTS = (
     Part("sqlite", "Delivery, SQLite ledger", delivery.sqlite),
     Part("postgresql", "Delivery, PostgreSQL ledger", delivery.postgresql),
@@ -25,6 +32,7 @@ PARTS = (
     Part("memory", "Memory of a sender", scale.memory),
     Part("large", "A long list", scale.large),
     Part("start", "Starting a command", start.run),
+    Part("readers", "Importing, exporting and leaving", _readers),
     Part("choice", "Choosing the stories", choice.section),
 )
 
@@ -47,14 +55,16 @@ def main() -> int:
     for part in PARTS:
         if part.name not in only:
             continue
-        begun = time.monotonic()
+        begun, load = time.monotonic(), os.getloadavg()[0]
         try:
             text = part.run(options)
         except Skipped as reason:
             print(f"{part.name}: {reason}", file=sys.stderr)
             continue
         words = f"--count {options.count} --large {options.large} --only {part.name}"
-        stamp = f'{datetime.now(UTC):%Y-%m-%d}, `make bench BENCH="{words}"`, {machine.described()}.\n\n'
+        stamp = f'{datetime.now(UTC):%Y-%m-%d}, `make bench BENCH="{words}"`, {machine.described()}.\n'
+        # Who reads it must know whether the machine had other things to do: then all shares are too low.
+        stamp += f"Load of the machine before: {load:.1f}.\n\n"
         print(f"{part.title} ({time.monotonic() - begun:.0f} s)\n\n{text}", flush=True)
         # At once: what was measured must not be lost with the next part.
         page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
