@@ -17,6 +17,7 @@ from mailer.store import subscribers
 from mailer.tokens import Claim, Purpose
 
 UNDO_FOR = timedelta(hours=1)
+_BY_THEMSELVES = (Method.ONE_CLICK, Method.PAGE, Method.MAILTO)
 _STAYING = (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE, SubscriberStatus.BOUNCED)
 
 
@@ -53,16 +54,21 @@ def leave(app: App, token: str, method: Method, *, agent: str = "", network: str
     """
     claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
 
-    def work(tx: Connection) -> Subscriber | None:
+    def work(tx: Connection) -> tuple[Subscriber | None, int]:
         found = subscribers.get(tx, claim.subscriber_id)
         if found is not None:
             _end(app, tx, found, claim, method, agent, network)
-        return subscribers.get(tx, claim.subscriber_id)
+        return subscribers.get(tx, claim.subscriber_id), _until(tx, claim)
 
-    found = app.store.write(work)
-    if found is None or not found.address or found.status is not SubscriberStatus.UNSUBSCRIBED:
+    found, until = app.store.write(work)
+    gone = found is not None and found.address and found.status is SubscriberStatus.UNSUBSCRIBED
+    if not gone or until < app.now().timestamp():
         return Left(_masked(found), "", "")
-    return Left(_masked(found), _for_an_hour(app, Purpose.UNDO, claim), _for_an_hour(app, Purpose.REASON, claim))
+    undo, why = (
+        tokens.make(app.keys, purpose, claim.subscriber_id, claim.issue_id, until)
+        for purpose in (Purpose.UNDO, Purpose.REASON)
+    )
+    return Left(_masked(found), undo, why)
 
 
 def _end(
@@ -92,9 +98,14 @@ def _end(
     return True
 
 
-def _for_an_hour(app: App, purpose: Purpose, claim: Claim) -> str:
-    until = int((app.now() + UNDO_FOR).timestamp())
-    return tokens.make(app.keys, purpose, claim.subscriber_id, claim.issue_id, until)
+def _until(tx: Connection, claim: Claim) -> int:
+    """Until when somebody's own last leaving can be taken back and explained, in seconds since 1970; 0: it cannot.
+
+    The hour begins with the leaving, not with the last look at its page: else whoever has an old mail could bring back
+    a reader who left years ago, or whom an admin took off the list.
+    """
+    last = subscribers.last_event(tx, claim.subscriber_id, (EventKind.UNSUBSCRIBED,))
+    return int((last.at + UNDO_FOR).timestamp()) if last is not None and last.method in _BY_THEMSELVES else 0
 
 
 REASONS = ("too_often", "not_relevant", "never_joined", "elsewhere", "other")
@@ -107,13 +118,15 @@ def explain(app: App, token: str, reason: str, text: str = "") -> bool:
     if reason not in REASONS or app.now().timestamp() > claim.stamp:
         return False
     said = shorten(clean(text), 500)
-    since = app.now() - UNDO_FOR
     whole = f"{reason}: {said}" if said else reason
-    return app.store.write(lambda tx: subscribers.explain(tx, claim.subscriber_id, whole, since=since))
+    return app.store.write(
+        lambda tx: _until(tx, claim) == claim.stamp and subscribers.explain(tx, claim.subscriber_id, whole)
+    )
 
 
 def undo(app: App, token: str) -> bool:
-    """Takes the leaving back, within the hour and only if nothing happened since. False: too late, or done already."""
+    """Takes this very leaving back, within the hour and only if nothing happened since; a second time is the same.
+    False: too late, or overtaken."""
     claim = tokens.read(app.keys, Purpose.UNDO, token)
     if app.now().timestamp() > claim.stamp:
         return False
@@ -129,7 +142,7 @@ def undo(app: App, token: str) -> bool:
         if barred and barred[0] is not EventKind.UNSUBSCRIBED:
             return False
         from_ = (SubscriberStatus.UNSUBSCRIBED,)
-        if not subscribers.move(tx, found.id, SubscriberStatus.ACTIVE, from_=from_):
+        if _until(tx, claim) != claim.stamp or not subscribers.move(tx, found.id, SubscriberStatus.ACTIVE, from_=from_):
             return False
         if hash_:
             subscribers.unsuppress(tx, hash_)

@@ -133,7 +133,9 @@ def listing(
 
 
 def counts(tx: Connection) -> dict[str, int]:
-    rows = tx.execute(select(subscribers.c.status, func.count()).group_by(subscribers.c.status))
+    """How many have each status; who was forgotten is nobody any more."""
+    query = select(subscribers.c.status, func.count()).where(subscribers.c.address.is_not(None))
+    rows = tx.execute(query.group_by(subscribers.c.status))
     return {row[0]: row[1] for row in rows}
 
 
@@ -205,10 +207,10 @@ def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None 
         yield row.address or "", Event(row.at, EventKind(row.kind), Method(row.method), row.slot, row.reason)
 
 
-def explain(tx: Connection, subscriber_id: int, reason: str, *, since: datetime) -> bool:
-    """Writes why somebody left to the event of it; False: they did not leave since then."""
+def explain(tx: Connection, subscriber_id: int, reason: str) -> bool:
+    """Writes why somebody left to the last event of it; False: they never left."""
     last = select(func.max(events.c.id)).where(
-        events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since
+        events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.UNSUBSCRIBED
     )
     return tx.execute(update(events).where(events.c.id == last.scalar_subquery()).values(reason=reason)).rowcount == 1
 
