@@ -24,6 +24,7 @@ from mailer.model import (
 from mailer.store import deliveries, issues, subscribers
 from mailer.store.deliveries import WAITING, Mark
 
+_MAILED = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
 _STARTED = (IssueState.SENDING, IssueState.PAUSED, IssueState.SENT, IssueState.PARTIAL)
 
 
@@ -103,10 +104,11 @@ def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool
 
 
 def _bounced(tx: Connection, job: Delivery, values: Mapping[str, object], now: datetime) -> None:
-    """A dead address is mailed no more; every other refusal costs the subscriber nothing."""
+    """A dead address is mailed no more, neither an issue nor the question whether it wants one; every other refusal
+    costs the subscriber nothing."""
     if values["reason"] != "hard" or job.subscriber_id is None:
         return
-    if subscribers.move(tx, job.subscriber_id, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)):
+    if subscribers.move(tx, job.subscriber_id, SubscriberStatus.BOUNCED, from_=_MAILED):
         subscribers.record(
             tx,
             job.subscriber_id,

@@ -4,25 +4,16 @@ Everything else that can become of a delivery is rarer and is written row by row
 as there: a claimed row changes only under its batch's fence, and an intent only after the last look.
 """
 
-import json
 from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, TextClause, bindparam, text
 
 from mailer.model import Delivery
+from mailer.store import arrays
 from mailer.store.deliveries import Mark
 from mailer.store.schema import Instant
 
-# The rows come as one JSON array: one bind, no limit on their number, the same on both databases.
-_ROWS = {
-    "sqlite": "(SELECT {} FROM json_each(:rows)) AS m",
-    "postgresql": "(SELECT {} FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS each(value)) AS m",
-}
-_CELL = {
-    "sqlite": {"bigint": "json_extract(value, '$[{n}]') AS {name}", "text": "json_extract(value, '$[{n}]') AS {name}"},
-    "postgresql": {"bigint": "CAST(value ->> {n} AS bigint) AS {name}", "text": "value ->> {n} AS {name}"},
-}
 # On PostgreSQL the batch's row is locked against a take-over until we commit, and the reader's against leaving: between
 # the look and the commit another process could otherwise do either. SQLite has one writer, so nobody can.
 _LOCK = {"sqlite": "", "postgresql": " FOR SHARE"}
@@ -40,6 +31,8 @@ WHERE deliveries.id = m.id AND deliveries.state = 'queued' AND deliveries.batch_
            AND EXISTS (SELECT 1 FROM issues WHERE issues.id = deliveries.issue_id AND issues.state = 'sending')
            AND EXISTS (SELECT 1 FROM subscribers WHERE subscribers.id = deliveries.subscriber_id
                        AND subscribers.status = 'active'
+                       AND (subscribers.paused_until IS NULL OR subscribers.paused_until
+                            <= (SELECT issues.day FROM issues WHERE issues.id = deliveries.issue_id))
                        AND NOT EXISTS (SELECT 1 FROM suppressions
                                        WHERE suppressions.hash = subscribers.address_hash){lock})))
 RETURNING deliveries.id
@@ -56,9 +49,8 @@ RETURNING deliveries.id
 """
 
 
-def _statement(dialect: str, template: str, columns: tuple[tuple[str, str], ...]) -> TextClause:
-    cells = ", ".join(_CELL[dialect][kind].format(n=n, name=name) for n, (name, kind) in enumerate(columns))
-    rows = _ROWS[dialect].format(cells)
+def _statement(dialect: str, template: str, columns: arrays.Columns) -> TextClause:
+    rows = arrays.source(dialect, columns)
     # A colon before a word would be a bind: ->> and casts hold none.
     return text(template.format(rows=rows, lock=_LOCK[dialect])).bindparams(bindparam("now", type_=Instant()))
 
@@ -72,8 +64,8 @@ _REPLY = (
     ("reply", "text"),
     ("relay", "text"),
 )
-_INTENDS = {dialect: _statement(dialect, _INTEND, _CLAIM) for dialect in _ROWS}
-_ACCEPTS = {dialect: _statement(dialect, _ACCEPT, (*_CLAIM, *_REPLY)) for dialect in _ROWS}
+_INTENDS = {dialect: _statement(dialect, _INTEND, _CLAIM) for dialect in _LOCK}
+_ACCEPTS = {dialect: _statement(dialect, _ACCEPT, (*_CLAIM, *_REPLY)) for dialect in _LOCK}
 
 
 def intend(tx: Connection, jobs: Iterable[Delivery], now: datetime) -> set[int]:
@@ -82,7 +74,7 @@ def intend(tx: Connection, jobs: Iterable[Delivery], now: datetime) -> set[int]:
     rows = [(job.id, job.batch.id, job.batch.fence) for job in jobs]
     if not rows:
         return set()
-    found = tx.execute(_INTENDS[tx.dialect.name], {"rows": json.dumps(rows), "now": now})
+    found = tx.execute(_INTENDS[tx.dialect.name], {"rows": arrays.packed(rows), "now": now})
     return {row[0] for row in found}
 
 
@@ -94,5 +86,5 @@ def accept(tx: Connection, marked: Iterable[Mark], now: datetime) -> set[int]:
     ]
     if not rows:
         return set()
-    found = tx.execute(_ACCEPTS[tx.dialect.name], {"rows": json.dumps(rows), "now": now})
+    found = tx.execute(_ACCEPTS[tx.dialect.name], {"rows": arrays.packed(rows), "now": now})
     return {row[0] for row in found}
