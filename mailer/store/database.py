@@ -22,7 +22,9 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 BUSY_MS = 5000  # how long a writer waits for another process's transaction
 _TRIES = 5  # of a transaction that lost against another one
-_LOST = ("40001", "40P01")  # PostgreSQL: could not serialize, deadlock; nothing was done, and again it may work
+# PostgreSQL: could not serialize, deadlock, and a row that another process has just put in where we looked and found
+# none. Nothing was done, and again it may work.
+_LOST = ("40001", "40P01", "23505")
 
 
 class Store:
@@ -76,7 +78,7 @@ class Store:
                 try:
                     with engine.begin() as tx:
                         return work(tx)
-                except exc.OperationalError as error:
+                except (exc.OperationalError, exc.IntegrityError) as error:
                     if getattr(error.orig, "sqlstate", None) not in _LOST:
                         raise
             with engine.begin() as tx:
