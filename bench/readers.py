@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from mailer import config, tokens, web
 from mailer.app import collect, compose, deliver, importing, subscribe
 from mailer.app.circuit import Circuits
 from mailer.app.context import App
-from mailer.app.importing import How, NewSubscriber
+from mailer.app.importing import How
 from mailer.app.send import Sender
 from mailer.cli.setup import make_deployment
 from mailer.demo import sample
@@ -74,9 +74,9 @@ def measure(folder: Path, inbox: Inbox, readers: int, leavings: int) -> dict[str
     found: dict[str, Any] = {"readers": readers}
     try:
         file = write_list(folder / "list.csv", readers)
-        found["import_dry_run_s"] = timed(lambda: importing.import_rows(app, rows(file), How(dry_run=True)))
-        found["import_s"] = timed(lambda: importing.import_rows(app, rows(file)))
-        found["import_again_s"] = timed(lambda: importing.import_rows(app, rows(file)))
+        found["import_dry_run_s"] = timed(lambda: importing.import_rows(app, people.read(file), How(dry_run=True)))
+        found["import_s"] = timed(lambda: importing.import_rows(app, people.read(file)))
+        found["import_again_s"] = timed(lambda: importing.import_rows(app, people.read(file)))
         found["search_s"] = timed(lambda: subscribe.listing(app, search="no such person", limit=50))
         found["export_s"] = timed(lambda: export(app, folder / "out.csv"))
         found["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -104,11 +104,6 @@ def write_list(file: Path, readers: int) -> Path:
             consent = f"2026-0{n % 9 + 1}-11T10:00:{n % 60:02}Z"
             to.write(f"reader{n}.x{n % 97}@example{n % 50}.org,خواننده {n},{sections},{consent}\n")
     return file
-
-
-def rows(file: Path) -> Iterator[NewSubscriber]:
-    for row in people.read(file):
-        yield NewSubscriber(row.line, row.email, row.name, row.sections, row.consent_at, row.source)
 
 
 def export(app: App, file: Path) -> None:
