@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO ?=
+BENCH ?=
+READERS ?=
 TESTS ?=
 
-.PHONY: help setup demo run test quick gates golden screenshots thunderbird lint format lock wheelhouse bench clean
+.PHONY: help setup demo run test slow gates golden screenshots thunderbird lint format lock wheelhouse bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -28,11 +30,11 @@ demo: setup ## the whole main job on sample articles: make demo DEMO="--once --o
 run: setup ## the service with ./config.toml
 	$(BIN)/mailer run
 
-test: setup ## every test, with coverage
-	$(BIN)/python -m pytest -q -n auto -m "not gates" --cov --cov-report=term $(TESTS)
+test: setup ## the tests, in under three minutes (COVERAGE=1 prints what they reach, in under five)
+	$(BIN)/python -m pytest -q -n auto -m "not slow and not gates" $(if $(COVERAGE),--cov --cov-report=term) $(TESTS)
 
-quick: setup ## the fast tests only
-	$(BIN)/python -m pytest -q -n auto -m "not slow and not gates" $(TESTS)
+slow: setup ## crashes, weeks of fake clock, several processes, whole inputs: minutes
+	$(BIN)/python -m pytest -q -n auto -m "slow and not gates" $(TESTS)
 
 gates: setup ## judge the mails in Chromium, with SpamAssassin and caniemail; what was found is in build/gates.txt
 	@rm -f build/gates.txt
@@ -47,6 +49,10 @@ screenshots: setup ## pictures of the mails in docs/screens, to look at
 
 thunderbird: setup ## open a mail in Debian's Thunderbird: pictures in build/thunderbird, for a person to look at
 	PATH="$(CURDIR)/$(BIN):$$PATH" docs/thunderbird.sh
+
+bench: setup ## how fast, beside a C client and two libraries: writes docs/performance.md (BENCH="--count 5000"); then the readers
+	eval "$$(bench/postfix-tools.sh $(VENV)/postfix)" && $(BIN)/python -m bench $(BENCH)
+	$(BIN)/python -m bench.readers $(READERS)
 
 lint: setup ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .
@@ -64,9 +70,6 @@ lock: ## choose the newest allowed versions again (writes requirements.lock: ver
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements.lock pyproject.toml
 	$(VENV)/lock/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -c requirements.lock -o requirements-run.lock pyproject.toml
-
-bench: setup ## measure (minutes): the figures about subscribers
-	$(BIN)/python bench/readers.py
 
 wheelhouse: setup ## fetch every wheel for an install without the network
 	$(PIP) download -q -d wheelhouse -r requirements.lock

@@ -21,7 +21,26 @@ from mailer.model import ChosenStory, Issue, IssueState
 from mailer.store import issues
 from mailer.wiring import wire
 
-_WORDS = "خبر هفته دولت بازار کتاب‌خانه شهر آب هوا دانشگاه ورزش فیلم رایانه برنامه مردم سال تازه می‌شود گزارش".split()
+_WORDS = [
+    "خبر",
+    "هفته",
+    "دولت",
+    "بازار",
+    "کتاب\u200cخانه",
+    "شهر",
+    "آب",
+    "هوا",
+    "دانشگاه",
+    "ورزش",
+    "فیلم",
+    "رایانه",
+    "برنامه",
+    "مردم",
+    "سال",
+    "تازه",
+    "می\u200cشود",
+    "گزارش",
+]
 
 
 @dataclass(frozen=True)

@@ -14,22 +14,18 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Tools:
-    """Where the two programs are, and the environment they need."""
+    """Where the two programs are."""
 
     sink: str
     source: str
-    environ: dict[str, str]
 
 
 def tools() -> Tools | None:
-    """From PATH, or from the folder that `bench/postfix-tools.sh` unpacked, named by POSTFIX_TOOLS."""
-    folder = os.environ.get("POSTFIX_TOOLS", "")
-    path = os.pathsep.join([f"{folder}/usr/sbin", os.environ.get("PATH", ""), "/usr/sbin"])
-    sink, source = shutil.which("smtp-sink", path=path), shutil.which("smtp-source", path=path)
-    if not sink or not source:
-        return None
-    libraries = {"LD_LIBRARY_PATH": f"{folder}/usr/lib/postfix"} if folder else {}
-    return Tools(sink, source, {**os.environ, **libraries})
+    """As `bench/postfix-tools.sh` says (SMTP_SINK, SMTP_SOURCE), or from PATH."""
+    path = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"
+    sink = os.environ.get("SMTP_SINK") or shutil.which("smtp-sink", path=path)
+    source = os.environ.get("SMTP_SOURCE") or shutil.which("smtp-source", path=path)
+    return Tools(sink, source) if sink and source else None
 
 
 def free_port() -> int:
@@ -44,7 +40,6 @@ def sink(tool: Tools, *options: str) -> Iterator[int]:
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     process = subprocess.Popen(
         [tool.sink, *user, *options, f"127.0.0.1:{port}", "1000"],
-        env=tool.environ,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -68,10 +63,11 @@ def source_rate(tool: Tools, port: int, *, connections: int, count: int, size: i
     """Messages a second of `smtp-source -d` (connections kept open), the C client."""
     begun = time.perf_counter()
     subprocess.run(
-        [tool.source, "-d", "-s", str(connections), "-m", str(count), "-l", str(size)]
-        + ["-f", "a@example.org", "-t", "b@example.org", f"127.0.0.1:{port}"],
+        [
+            *(tool.source, "-d", "-s", str(connections), "-m", str(count), "-l", str(size)),
+            *("-f", "a@example.org", "-t", "b@example.org", f"127.0.0.1:{port}"),
+        ],
         check=True,
-        env=tool.environ,
         stdout=subprocess.DEVNULL,
     )
     return count / (time.perf_counter() - begun)

@@ -1,7 +1,7 @@
 """The figures about subscribers (product.md §9): import, export, freeze and search of N readers, and how long a reader
 waits for an unsubscribe POST while a send runs. SQLite in a temporary folder, the relay a real SMTP server on loopback.
 
-    python bench/readers.py [--readers 1000000] [--leavings 1000]
+    python -m bench.readers [--readers 1000000] [--leavings 1000]
 
 Prints a table, and the same as JSON with --json. A bench measures; it asserts nothing.
 """

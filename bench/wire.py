@@ -19,9 +19,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from mailer.model import Accepted
+from mailer.model import Accepted, Envelope
 from mailer.settings import Smtp
-from mailer.model import Envelope
 from mailer.smtp.relay import Relay
 from mailer.smtp.session import Session
 

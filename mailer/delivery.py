@@ -19,7 +19,6 @@ from mailer.model import (
     Rejected,
     Rejection,
     Reply,
-    SubscriberStatus,
     Unknown,
 )
 from mailer.settings import Delivery
@@ -218,12 +217,6 @@ def after_crash(*, attempts: int, unknowns: int, first_reply_at: datetime | None
         first_reply_at=first_reply_at,
     )
     return _uncertain(left, rules)
-
-
-def consequence(change: Change) -> SubscriberStatus | None:
-    """What the subscriber becomes by this change; None: stays as before. Only a dead address costs a subscriber."""
-    dead = change.state is DeliveryState.REJECTED and change.reason == Rejection.HARD
-    return SubscriberStatus.BOUNCED if dead else None
 
 
 def _uncertain(tried: Change, rules: Delivery) -> Change:

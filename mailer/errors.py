@@ -84,6 +84,19 @@ class NotFetched(OutsideError):
     """A picture could not be fetched, or lies where nothing is fetched from."""
 
 
+class FetchFailed(OutsideError):
+    """A page could not be brought: no connection, a refusal, too big, or where we do not go. `status`: as the server
+    told it, else 0."""
+
+    def __init__(self, message: str, fix: str = "", *, status: int = 0) -> None:
+        super().__init__(message, fix)
+        self.status = status
+
+
+class SourceUnavailable(OutsideError):
+    """The newsroom's own database cannot be read."""
+
+
 class RelayDown(OutsideError):
     """No mail can be handed over just now: no connection, no TLS, no login, or the relay refuses our sender."""
 

@@ -32,6 +32,12 @@ class FoundArticle:
     views: int | None = None
     comments: int | None = None
     shares: int | None = None
+    front_page: bool = False
+    news_value: int | None = None  # the editor's, -2 … +2
+    closed: bool = False  # members only, or paid for
+    title_given: str = ""  # the source's own words, where our spelling of them differs
+    lead_given: str = ""
+    alt_given: str = ""
 
 
 class Dating(StrEnum):
@@ -64,6 +70,11 @@ class Article:
     shares: int | None
     pinned: bool = False
     banned: bool = False
+    front_page: bool = False
+    prominence: float | None = None  # hours on the front page, each divided by log2(position + 1); None: not watched
+    news_value: int | None = None  # the editor's, -2 … +2
+    closed: bool = False  # members only, or paid for
+    tags: tuple[str, ...] = ()
 
 
 # --- Stories and digests: what was chosen, and why -------------------------------------------------------------------
@@ -85,6 +96,7 @@ class Story:
     score: float
     parts: Mapping[str, float]
     pinned: bool = False
+    update: bool = False  # an earlier issue told its event; it moved on
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +162,7 @@ class ChosenStory:
     score: float
     parts: Mapping[str, float]
     pinned: bool
+    update: bool = False  # an earlier issue told its event; it moved on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +190,7 @@ class Issue:
     started_at: datetime | None
     finished_at: datetime | None
     recipients: int
+    edits: Mapping[str, object] = field(default_factory=dict)  # as `digest.edits` writes them
     content_hash: str = ""
 
 

@@ -14,33 +14,40 @@ import socket
 import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import uvicorn
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from starlette.types import ASGIApp
 
 from mailer import web
+from mailer.app.collect import keep_collecting
 from mailer.app.context import App
 from mailer.app.deliver import keep_sending
 from mailer.app.tick import tick
 from mailer.errors import MailerError, OutsideError
+from mailer.mail import links
 from mailer.settings import Web
 from mailer.signals import stop_on_signals
 
 log = logging.getLogger(__name__)
-PARTS = ("scheduler", "sender", "web")
+PARTS = ("scheduler", "collector", "sender", "web")
 TICK_S = 30
+_LAST_BEAT_S = 5.0  # for a tick that runs when we are told to stop; it works off its transaction in any case
 
 
 async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | None = None) -> None:
     """Runs the parts until `stop` is set or a signal comes. OutsideError: the pages' port is taken."""
+    # First of all: a port that is taken must not be found out while the first tick runs.
+    listening = _listening(app.settings.web) if "web" in parts else None
     stop = stop or asyncio.Event()
     stop_on_signals(stop)
+    _warn_of_plain_links(app)
     pulse = web.Pulse()
     tasks = []
     scheduler = AsyncIOScheduler(timezone=UTC)
+    ticking = asyncio.Lock()
     if "scheduler" in parts:
-        ticking = asyncio.Lock()
 
         async def beat() -> None:
             async with ticking:
@@ -51,10 +58,12 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
         )
         scheduler.start()
         pulse.expected = True
+    if "collector" in parts:
+        tasks.append(asyncio.create_task(keep_collecting(app, stop), name="collector"))
     if "sender" in parts:
         tasks.append(asyncio.create_task(keep_sending(app, stop), name="sender"))
-    if "web" in parts:
-        pages = serve_pages(web.create(app, pulse), app.settings.web, stop)
+    if listening:
+        pages = serve_pages(web.create(app, pulse), app.settings.web, stop, listening)
         tasks.append(asyncio.create_task(pages, name="web"))
     log.info("mailer runs: %s", ", ".join(part for part in PARTS if part in parts))
     try:
@@ -68,8 +77,21 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
     finally:
         stop.set()
         if scheduler.running:
+            scheduler.pause()
+            # A tick that runs is waited for: APScheduler would cancel it, and log that as an error.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ticking.acquire(), _LAST_BEAT_S)
             scheduler.shutdown(wait=False)
         log.info("mailer stopped")
+
+
+def _warn_of_plain_links(app: App) -> None:
+    base_url = urlsplit(app.settings.newsletter.base_url)
+    if base_url.scheme == "http" and not links.loopback(base_url.hostname or ""):
+        log.warning(
+            "base_url is http: the links to leave go in clear, and mail programs offer no one-click for them "
+            "(RFC 8058). Put a web server with TLS before the pages and set base_url to https."
+        )
 
 
 async def _beat(app: App, pulse: web.Pulse) -> None:
@@ -82,9 +104,12 @@ async def _beat(app: App, pulse: web.Pulse) -> None:
         log.exception("the tick failed; the next one tries again")
 
 
-async def serve_pages(application: ASGIApp, settings: Web, stop: asyncio.Event) -> None:
-    """Serves pages until `stop` is set. OutsideError: the port is taken."""
-    listening = _listening(settings)
+async def serve_pages(
+    application: ASGIApp, settings: Web, stop: asyncio.Event, listening: socket.socket | None = None
+) -> None:
+    """Serves pages until `stop` is set, on a socket that listens already, or on one of its own. OutsideError: the port
+    is taken."""
+    listening = listening or _listening(settings)
     config = uvicorn.Config(
         application,
         log_config=None,

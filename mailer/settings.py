@@ -72,6 +72,12 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _http_query(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+[^\s#]*", value):
+        raise ValueError("should be an address such as https://news.example.org/rss")
+    return value.rstrip("/") if "?" not in value else value
+
+
 def _mailbox(value: str) -> str:
     if not re.fullmatch(r"(?:[^<>\x00-\x1f\x7f@]*<)?[^\s<>@,;:\"\\]+@[^\s<>@]+\.[^\s<>@.]+>?", value) or (
         value.count("<") != value.count(">")
@@ -121,9 +127,22 @@ def _lanes(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+_SERVER = re.compile(
+    r"postgresql(\+psycopg)?://([^:@/?#]*(:[^@]*)?@)?([^@/?#:\s\[\]]*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
+    r"(/[^@?]*)?(\?[^@]*)?"
+)
+
+
 def _database_url(value: str) -> str:
     if not re.fullmatch(r"(sqlite:///|postgresql(\+psycopg)?://)\S.*", value):
         raise ValueError("should be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    if value.startswith("postgresql"):
+        # SQLAlchemy takes what stands between two @ for the host, and then shows a part of the password in every error.
+        found = _SERVER.fullmatch(value)
+        if not found or (found["port"] and not 0 < int(found["port"]) <= 65535):
+            raise ValueError(
+                "should be postgresql://USER:PASSWORD@HOST:PORT/NAME, PORT a number; @ in the password is written %40"
+            )
     return value
 
 
@@ -138,6 +157,7 @@ ClockTime = Annotated[time, BeforeValidator(_clock)]
 Day = Annotated[date, BeforeValidator(_day)]
 Zone = Annotated[str, AfterValidator(_zone)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpQuery = Annotated[str, AfterValidator(_http_query)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Selector = Annotated[str, AfterValidator(_selector)]
 RateText = Annotated[str, AfterValidator(_rate)]
@@ -273,6 +293,78 @@ class Schedule(Section):
     )
 
 
+class Feed(Section):
+    """A site to collect articles from. Several: each is asked by itself, and one that fails spoils no other."""
+
+    url: HttpQuery | None = Field(
+        None,
+        examples=["https://www.example.org/rss"],
+        description="The feed's address; with kind = \"wordpress\", the site's.",
+    )
+    kind: Literal["feed", "wordpress"] = Field(
+        "feed", description="RSS, Atom or JSON Feed; or the REST interface of a WordPress site."
+    )
+    source: Line = Field("", examples=["کتاب هفته"], description="The outlet's name; by default the site's host.")
+    category: Line = Field("", examples=["سیاسی"], description="For articles that name none.")
+    front_page: bool = Field(
+        False, description="The feed lists the front page, the first story first; its places count in the choice."
+    )
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "Feed":
+        if self.url is None:
+            raise ValueError("a feed needs a url")
+        return self
+
+    @property
+    def address(self) -> str:
+        return self.url or ""
+
+
+class ArticleDatabase(Section):
+    """The newsroom's own database, read and never written. Give its user the right to SELECT and no other."""
+
+    url: SecretStr | None = Field(
+        None,
+        examples=["mysql+pymysql://reader:…@127.0.0.1/news"],
+        description="Any SQLAlchemy URL; without one there is no such database.",
+    )
+    preset: Literal["none", "wordpress"] = Field(
+        "none", description='"wordpress": its tables and view counters are known; columns are not needed.'
+    )
+    prefix: Line = Field("wp_", description="How the names of WordPress's tables begin.")
+    site: HttpUrl | None = Field(
+        None, examples=["https://www.example.org"], description="What links that begin with / or ? are made whole with."
+    )
+    table: Line = Field("newsletter_articles", description="The table or view that holds the articles.")
+    columns: dict[str, Line] = Field(
+        default_factory=dict,
+        examples=[{"title": "news_title", "url": "link", "published": "publish_date"}],
+        description="Our word = their column, where they differ: id, title, lead, body, url, image_url, image_alt, "
+        "category, tags, author, published, views, comments, shares, front_page, news_value, closed, source.",
+    )
+    where: Line = Field("", examples=["status = 'published'"], description="A condition in SQL: what may be told.")
+    source: Line = Field("", description="The outlet's name, for articles that name none.")
+
+
+class Articles(Section):
+    """Where articles come from, besides `mailer articles import`."""
+
+    every: Duration = Field(
+        timedelta(hours=1),
+        ge=timedelta(minutes=5),
+        le=timedelta(days=1),
+        description="How often a source is asked. Feeds hold the newest few: a weekly look would miss most of a week.",
+    )
+    spelling: bool = Field(
+        True, description="Mend broken half-spaces and Arabic letters in titles and leads; the original is kept."
+    )
+    spelling_exceptions: tuple[Line, ...] = Field((), description="Words that are left as they are written.")
+    check_links: bool = Field(True, description="Before T, leave out stories whose pages are gone (404, 410).")
+    feeds: tuple[Feed, ...] = Field((), description="Sites to collect from.")
+    database: ArticleDatabase = Field(default_factory=ArticleDatabase)
+
+
 class Digest(Section):
     """How the week's top stories are chosen."""
 
@@ -282,6 +374,11 @@ class Digest(Section):
     max_source: Share = Field(
         0.5, description="The share of an issue that one source may have, when there are several."
     )
+    max_day: Share = Field(0.35, description="The share of an issue that one day of the week may have.")
+    banned_words: tuple[Line, ...] = Field(
+        ("رپرتاژ", "رپورتاژ", "تبلیغاتی"),
+        description="An article with one of these in its title, category or tags is never chosen: paid content.",
+    )
 
     most_read: int = Field(0, ge=0, le=10, description="Titles in the list of the most read; 0: no list.")
 
@@ -290,6 +387,15 @@ class Digest(Section):
         if self.min_stories > self.stories:
             raise ValueError("min_stories is larger than stories")
         return self
+
+
+class Editors(Section):
+    """The people who may look at a draft before it goes out."""
+
+    notify: tuple[Mailbox, ...] = Field(
+        (),
+        description="Who is told by mail that a draft is there or is held, with a link that approves or holds it.",
+    )
 
 
 class Delivery(Section):
@@ -486,7 +592,9 @@ class Settings(Section):
     newsletter: Newsletter = Field(default_factory=Newsletter)
     theme: Theme = Field(default_factory=Theme)
     schedule: Schedule = Field(default_factory=Schedule)
+    articles: Articles = Field(default_factory=Articles)
     digest: Digest = Field(default_factory=Digest)
+    editors: Editors = Field(default_factory=Editors)
     delivery: Delivery = Field(default_factory=Delivery)
     dkim: Dkim = Field(default_factory=Dkim)
     smtp: tuple[Smtp, ...] = Field((Smtp(),), min_length=1)

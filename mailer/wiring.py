@@ -1,20 +1,27 @@
 """Settings → App: the only place that picks the real world's parts. Decides nothing else."""
 
+import contextlib
 import os
 import platform
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from mailer import config
-from mailer.app.context import App
+from mailer.app.context import App, Source
 from mailer.config import dkim
 from mailer.domains import Domains
+from mailer.errors import SourceUnavailable
 from mailer.mail.render import Renderer
 from mailer.settings import Settings
 from mailer.smtp.relay import Relay
 from mailer.sources import images
+from mailer.sources.fetch import Fetcher
+from mailer.sources.gather import FeedSource
+from mailer.sources.newsroom import DatabaseSource
+from mailer.sources.wordpress import WordPressSource
 from mailer.store import upgrade
 from mailer.store.database import Store
 
@@ -25,6 +32,7 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
     signer = dkim.signer(settings)
     store = Store(config.database_url(settings))
     upgrade.ensure(store)
+    fetcher = Fetcher()
     relays = tuple(
         Relay(
             smtp,
@@ -41,6 +49,8 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
         renderer=renderer(settings),
         relays=relays,
         fetch_picture=images.fetch,
+        sources=_sources(settings, fetcher),
+        gone=fetcher.gone if settings.articles.check_links else lambda url: False,
         now=now or (lambda: datetime.now(UTC)),
         worker=f"{platform.node()}:{os.getpid()}",
         signer=signer,
@@ -52,6 +62,25 @@ def renderer(settings: Settings) -> Renderer:
     """The templates in force, in the newsletter's language and colours."""
     own = settings.path(settings.templates) if settings.templates else None
     return Renderer(own, templates_folder(), settings.newsletter.locale, settings.theme)
+
+
+def _sources(settings: Settings, fetcher: Fetcher) -> tuple[Source, ...]:
+    """Everything that is asked for articles. A wrong name in the newsroom's column map is said here, at the start; a
+    database that is only down is not: it may be up again when it is asked."""
+    zone = ZoneInfo(settings.newsletter.timezone)
+    found: list[Source] = [
+        WordPressSource(feed, fetcher) if feed.kind == "wordpress" else FeedSource(feed, fetcher, zone)
+        for feed in settings.articles.feeds
+    ]
+    if settings.articles.database.url:
+        url = settings.articles.database.url.get_secret_value()
+        if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
+            url = f"sqlite:///{settings.path(Path(url.removeprefix('sqlite:///')))}"
+        newsroom = DatabaseSource(settings.articles.database, url, zone)
+        with contextlib.suppress(SourceUnavailable):
+            newsroom.check()
+        found.append(newsroom)
+    return tuple(found)
 
 
 def make_database(settings: Settings) -> str:

@@ -13,6 +13,7 @@ from mailer import cli
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "config.toml"
     path.write_text('templates = "own"\n', "utf-8")
+    (tmp_path / "own").mkdir()  # a folder that is named must be there
     return path
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.delivery import MAX_LOSSES, WAITS, Change, after, after_crash, classify, consequence
+from mailer.delivery import MAX_LOSSES, WAITS, Change, after, after_crash, classify
 from mailer.lifecycle import DELIVERY_ARROWS, TERMINAL
 from mailer.model import (
     Accepted,
@@ -23,7 +23,6 @@ from mailer.model import (
     Rejected,
     Rejection,
     Reply,
-    SubscriberStatus,
     Unknown,
 )
 from mailer.settings import Delivery
@@ -262,13 +261,6 @@ def test_accepted_and_rejected_are_the_end() -> None:
     refused = then(Rejected(SOFT, reply("RCPT", 552, "full", "5.2.2")))
     assert (refused.state, refused.reason, refused.code) == (DeliveryState.REJECTED, "soft", 552)
     assert refused.first_reply_at == NOW
-
-
-@pytest.mark.parametrize("why", Rejection)
-def test_only_a_dead_address_costs_a_subscriber(why: Rejection) -> None:
-    change = then(Rejected(why, reply("RCPT", 550)))
-    assert consequence(change) is (SubscriberStatus.BOUNCED if why is HARD else None)
-    assert consequence(then(GREYLISTED)) is None
 
 
 OUTCOMES = st.one_of(

@@ -8,6 +8,7 @@ from mailer.model import Envelope, Outcome
 class Whole:
     """The steps that the sender walks, put together to one mail again."""
 
+    spent = False
     _envelope: Envelope
     _content: bytes
     _follow: Envelope | None

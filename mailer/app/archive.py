@@ -8,7 +8,6 @@ from mailer.app.context import App, find
 from mailer.errors import NoSuchIssue
 from mailer.mail import archive as public
 from mailer.mail import calendar, choice, opengraph, view
-from mailer.mail.links import picture
 from mailer.mail.opengraph import Told
 from mailer.model import Issue, IssueState, Variant
 from mailer.store import issues
@@ -33,7 +32,7 @@ def page(app: App, slot: str) -> Page:
     if shown is None:
         raise NoSuchIssue(f"The issue {slot} is not public.")
     variant, kept = shown
-    html = public.public(variant.html, app.renderer.locale)
+    html = public.public(variant.html, app.renderer.locale, app.settings.newsletter.base_url)
     return Page(opengraph.with_tags(html, _told(app, kept, variant), feed_url(app)), variant.sha256[:32])
 
 
@@ -98,7 +97,7 @@ def _told(app: App, issue: Issue, variant: Variant) -> Told:
         url=app.archive_url(issue.slot),
         title=variant.subject,
         summary=view.preheader(issue, newsletter, app.renderer.locale),
-        image=next(filter(None, (picture(story.image_url) for story in issue.stories)), ""),
+        image=next(filter(None, (view.picture_of(story, newsletter) for story in issue.stories)), ""),
         site=newsletter.name,
         locale=_LOCALE.get(newsletter.locale, newsletter.locale),
         published=sent,

@@ -70,7 +70,7 @@ class Circuits:
     def fault(self, relay: str, reply: Reply) -> RelayDown | None:
         """The relay refused *us* in the middle of a session (MAIL 5xx). None: that was known already."""
         error = RelayDown(
-            f"The relay {relay} refuses our sender at {reply.phase}: {reply.code} {reply.text}",
+            f"The relay {relay} refuses our sender at {reply.phase}: {reply.code} {reply.text.rstrip('. ')}.",
             "Check [newsletter] from, and whether this relay may be used for it.",
         )
         circuit = self._of.setdefault(relay, _Circuit())

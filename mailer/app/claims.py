@@ -7,6 +7,7 @@ claims the same batches. It writes no outcome.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -57,11 +58,14 @@ class Claims:
         return self._jobs.popleft() if self._jobs else None
 
     async def next(self) -> Delivery | None:
-        """The next mail, claimed if need be. None: nothing can be claimed now."""
+        """The next mail, claimed if need be. None: nothing can be claimed now. That is found out once in a run, or each
+        connection of an idle process would write every second."""
         while True:
             if self._jobs:
                 return self._jobs.popleft()
             if self._fetching is None:
+                if self._dry:
+                    return None
                 self._fetching = asyncio.create_task(self._fetch())
             if not await asyncio.shield(self._fetching) and not self._jobs:
                 return None
@@ -70,6 +74,15 @@ class Claims:
         """A mail that was taken and not sent is the next one; but nobody's, when its batch was dropped."""
         if self.holds(job.batch):
             self._jobs.appendleft(job)
+
+    def put_last(self, job: Delivery) -> None:
+        """A mail that must wait for its lane makes room for the others."""
+        if self.holds(job.batch):
+            self._jobs.append(job)
+
+    def any(self, wanted: Callable[[Delivery], bool]) -> bool:
+        """Whether one of the mails at hand is wanted."""
+        return any(wanted(job) for job in self._jobs)
 
     def holds(self, batch: Batch) -> bool:
         claim = self._held.get(batch)

@@ -13,7 +13,8 @@ from mailer import lifecycle, week
 from mailer.app import illustrate
 from mailer.app.alert import alert
 from mailer.app.context import App, find, get, step
-from mailer.digest import build, window
+from mailer.digest import build, growth, window
+from mailer.digest.edits import Edits
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.lifecycle import IssueEvent
 from mailer.mail import size, view
@@ -22,9 +23,22 @@ from mailer.model import ChosenStory, DeliveryKind, DeliveryState, Digest, Issue
 from mailer.store import articles, deliveries, issues
 
 REDRAFT = timedelta(hours=1)  # until T the stories are chosen anew so often
+_LEARNT_FROM = timedelta(days=42)  # how far back snapshots of views teach how fast articles are read
+_UNFIT = 50  # so many of the most read may be paid for or for members
 TOO_FEW = "too few stories"
 APPROVAL = "approval is required"
 OURS = (TOO_FEW, APPROVAL)  # reasons for holding that may pass by themselves
+_AFRESH = {  # what an issue that is opened again forgets
+    "reason": "",
+    "approved": False,
+    "released": False,
+    "number": None,
+    "recipients": 0,
+    "frozen_at": None,
+    "started_at": None,
+    "finished_at": None,
+    "redacted": [],
+}
 
 
 def draft(app: App, slot: str | None = None, as_of: datetime | None = None) -> Issue:
@@ -33,7 +47,7 @@ def draft(app: App, slot: str | None = None, as_of: datetime | None = None) -> I
     `as_of`: as if this were the time. The issue is a draft then, or held with the reason.
     """
     issue = _open(app, slot, as_of or app.now())
-    return choose(app, issue, as_of)
+    return choose(app, issue, as_of, by_hand=True)
 
 
 def _open(app: App, key: str | None, now: datetime) -> Issue:
@@ -65,18 +79,28 @@ def plan(app: App, slot: Slot, now: datetime) -> bool:
     schedule = app.settings.schedule
     send_at = max(slot.at, min(now + schedule.min_window, slot.at + schedule.max_late))
     on_time = now <= slot.at - min(schedule.draft_before, schedule.min_window)
-    return app.store.write(lambda tx: issues.plan(tx, slot, slot.at if on_time else send_at, now))
+    # Planned now, whatever `now` a draft «as of» some other time has: see `tick`.
+    return app.store.write(lambda tx: issues.plan(tx, slot, slot.at if on_time else send_at, app.now()))
 
 
-def choose(app: App, issue: Issue, as_of: datetime | None = None) -> Issue:
-    """Chooses the stories of an issue that is planned, a draft or held; the result is a draft, or held."""
-    if issue.state not in (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD):
-        raise WrongState(f"The issue {issue.slot} is {issue.state}: its stories can no longer be chosen.")
-    now = as_of or app.now()
+def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bool = False) -> Issue:
+    """Chooses the stories of an issue that is planned, a draft or held; the result is a draft, or held.
 
-    def work(tx: Connection) -> None:
-        digest = _digest(app, tx, issue, now)
-        stories = tuple(_chosen(number, story) for number, story in enumerate(digest.stories, 1))
+    What an editor approved is chosen anew only `by_hand`, and then it has to be approved anew.
+    """
+    now, known = as_of or app.now(), issue
+
+    def work(tx: Connection) -> IssueState:
+        # What was read before this transaction may be history: a person may have held it, or approved it.
+        issue = issues.get(tx, known.id) or known
+        if issue.state not in (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD):
+            raise WrongState(f"The issue {issue.slot} is {issue.state}: its stories can no longer be chosen.")
+        if issue.approved and not by_hand:
+            return issue.state
+        issue = replace(issue, approved=False)
+        edits = Edits.read(issue.edits)
+        digest = _digest(app, tx, issue, now, edits)
+        stories = edits.applied([_chosen(number, story) for number, story in enumerate(digest.stories, 1)])
         why = _hold_reason(app, issue, stories)
         if issue.state is IssueState.HELD and not issue.reason.startswith(OURS):
             why = issue.reason  # a person held it: only a person lets it go
@@ -89,20 +113,23 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None) -> Issue:
             stories=stories,
             rejected=[_turned(turned.story, turned.reason) for turned in digest.rejected],
             notes=list(digest.notes),
-            subject=view.subject(stories, app.renderer.locale),
+            subject=edits.subject or view.subject(stories, app.renderer.locale),
+            intro=edits.intro,
             window_start=digest.window.start,
             window_end=digest.window.end,
             reason=why,
+            approved=False,
             drafted_at=app.now(),
         )
         if done:
             others = [number for story in stories for number, _, _ in story.also]
             articles.reserve(tx, issue.id, [story.article_id for story in stories], others)
+        return issue.state
 
-    app.store.write(work)
+    before = app.store.write(work)
     chosen = get(app, issue.id)
     illustrate.prepare(app, chosen.stories)
-    if chosen.state is IssueState.HELD and issue.state is not IssueState.HELD:
+    if chosen.state is IssueState.HELD and before is not IssueState.HELD:
         alert(app, f"The issue {issue.slot} is held: {chosen.reason}", "See `mailer issue explain`.")
     return chosen
 
@@ -111,12 +138,15 @@ def _hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> st
     least = app.settings.digest.min_stories
     if not stories or (len(stories) < least and not issue.released):
         return f"{TOO_FEW}: {len(stories)} of at least {least}"
-    if app.settings.schedule.approval == "required" and not issue.approved:
-        return APPROVAL
-    return ""
+    return APPROVAL if unapproved(app, issue) else ""
 
 
-def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
+def unapproved(app: App, issue: Issue) -> bool:
+    """Whether an editor's yes is required and missing."""
+    return app.settings.schedule.approval == "required" and not issue.approved
+
+
+def _digest(app: App, tx: Connection, issue: Issue, now: datetime, edits: Edits) -> Digest:
     previous_end = issues.previous_end(tx, issue.day)
     span = window.window(end=min(now, issue.send_at), previous_end=previous_end)
     return build.build(
@@ -125,7 +155,12 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
         app.settings.digest,
         app.settings.newsletter.sections,
         used=articles.used(tx, besides=issue.id),
+        led=articles.used(tx, besides=issue.id, leads_only=True),
+        zone=app.zone,
+        growth=growth.learn(articles.histories(tx, since=span.start - _LEARNT_FROM)),
         allow_late=previous_end is not None,  # before the first issue nobody has missed anything
+        kept=edits.kept,
+        dropped=edits.dropped,
     )
 
 
@@ -146,6 +181,7 @@ def _chosen(position: int, story: Story) -> ChosenStory:
         score=story.score,
         parts=dict(story.parts),
         pinned=story.pinned,
+        update=story.update,
     )
 
 
@@ -164,9 +200,7 @@ def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) ->
     `full`: what `issue` has only some stories of. Those it lacks do not come back among the most read.
     """
     wanted = app.settings.digest.most_read
-    all_ = (full or issue).stories
-    shown = {article for story in all_ for article in (story.article_id, *(each[0] for each in story.also))}
-    most_read = articles.most_read(tx, issue.window, shown, wanted) if issue.window and wanted else []
+    most_read = _most_read(app, tx, full or issue, wanted) if wanted else []
 
     def mail(stories: tuple[ChosenStory, ...]) -> Rendered:
         values = view.issue_view(
@@ -180,6 +214,16 @@ def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) ->
         return app.renderer.mail(DeliveryKind.ISSUE, values)
 
     return size.fitted(issue.stories, mail)
+
+
+def _most_read(app: App, tx: Connection, issue: Issue, wanted: int) -> list[tuple[str, str]]:
+    """Address and title of what readers opened most, but for what the issue tells, what an editor took out of it and
+    what may stand in none."""
+    told = {article for story in issue.stories for article in (story.article_id, *(each[0] for each in story.also))}
+    left_out = {*told, *Edits.read(issue.edits).dropped}
+    found = articles.most_read(tx, issue.window, left_out, wanted + _UNFIT) if issue.window else []
+    fit = [article for article in found if build.fit(article, app.settings.digest)]
+    return [(article.url, article.title) for article in fit[:wanted]]
 
 
 def content(app: App, issue: Issue) -> Rendered:
@@ -198,7 +242,8 @@ def content(app: App, issue: Issue) -> Rendered:
 def freeze(app: App, issue: Issue) -> Issue:
     """T: the content becomes final, gets its number and is compiled. No edits after this.
 
-    WrongState: it is not a draft. A second process that comes at the same time changes nothing.
+    WrongState: it is not a draft, or approval is required and missing. A second process that comes at the same
+    time changes nothing.
     """
     if not issue.stories:
         raise NotEnoughStories(
@@ -207,6 +252,9 @@ def freeze(app: App, issue: Issue) -> Issue:
 
     def work(tx: Connection) -> bool:
         now = app.now()
+        current = issues.get(tx, issue.id)
+        if current and current.state is IssueState.DRAFT and unapproved(app, current):
+            raise WrongState(f"The issue {issue.slot} waits for approval.", "Use `mailer issue approve`.")
         number = issues.next_number(tx)
         if not step(tx, issue.id, IssueEvent.FREEZE, number=number, frozen_at=now):
             return False
@@ -247,9 +295,7 @@ def reopen(app: App, issue: Issue) -> None:
             return False
         deliveries.withdraw(tx, issue.id)
         issues.drop_variants(tx, issue.id)
-        return step(
-            tx, issue.id, IssueEvent.REOPEN, reason="", approved=False, released=False, number=None, frozen_at=None
-        )
+        return step(tx, issue.id, IssueEvent.REOPEN, **_AFRESH)
 
     if not app.store.write(work):
         raise WrongState(f"The issue {issue.slot} was cancelled after it had gone out to readers; it stays cancelled.")

@@ -15,7 +15,7 @@ from mailer.lifecycle import IssueEvent
 from mailer.mail import mime
 from mailer.mail.dkim import Signer
 from mailer.mail.render import Renderer
-from mailer.model import Envelope, Issue, Outcome
+from mailer.model import Envelope, FoundArticle, Issue, Outcome
 from mailer.settings import Settings
 from mailer.store import issues
 from mailer.store.database import Store
@@ -29,6 +29,9 @@ class Session(Protocol):
 
     @property
     def lost(self) -> bool: ...
+
+    @property
+    def spent(self) -> bool: ...
 
     def begin(self, envelope: Envelope) -> None: ...
 
@@ -50,6 +53,38 @@ class Relay(Protocol):
     async def connect(self) -> Session: ...
 
 
+class Gathered(Protocol):
+    """What a source gave: articles with identity and canonical link, in its own order."""
+
+    @property
+    def found(self) -> tuple[tuple[FoundArticle, str, str], ...]: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
+    @property
+    def etag(self) -> str: ...
+
+    @property
+    def modified(self) -> str: ...
+
+
+class Source(Protocol):
+    """A place that articles come from, asked again and again; `gather` raises a MailerError."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def front_page(self) -> bool: ...
+
+    def gather(self, etag: str, modified: str) -> Gathered: ...
+
+
+def _nothing_is_gone(url: str) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class App:
     settings: Settings
@@ -60,6 +95,8 @@ class App:
     now: Callable[[], datetime]
     worker: str  # this process, in words: host and number
     fetch_picture: Callable[[str], bytes] | None = None  # address → bytes; raises MailerError
+    sources: tuple[Source, ...] = ()
+    gone: Callable[[str], bool] = _nothing_is_gone  # whether a page that we link to is there no more
     lease: timedelta = LEASE  # how long a claim holds when its process dies
     signer: Signer | None = None  # None: the relay signs
     takes_mail: Callable[[str], bool | None] = lambda _domain: None  # whether a domain does; None: not known

@@ -19,7 +19,7 @@ from mailer.app.send import Sender
 from mailer.errors import RelayDown, StoreUnavailable, WrongState
 from mailer.lifecycle import IssueEvent
 from mailer.model import DeliveryState, Expiry, Issue, IssueState, IssueStatus
-from mailer.store import deliveries, issues
+from mailer.store import deliveries, issues, reports
 
 log = logging.getLogger(__name__)
 SOON = timedelta(minutes=5)  # `--wait` waits for what is due within this
@@ -33,25 +33,33 @@ Progress = Callable[[IssueStatus], None]
 def start(app: App, issue: Issue) -> Issue:
     """frozen → sending: whoever is to get the issue is written down, in one go. A second process changes nothing.
 
-    What is left of an older issue expires: two issues are never on their way at once.
+    What is left of an older issue expires, and an older one that is frozen and has not begun never will.
     """
 
     variants.make(app, issue)
 
-    def work(tx: Connection) -> None:
+    def work(tx: Connection) -> list[str]:
         now = app.now()
         variant = issues.full_variant(tx, issue.id)
         if variant is None or not step(tx, issue.id, IssueEvent.START, started_at=now):
-            return
+            return []
         count = deliveries.freeze_recipients(tx, issue.id, issue.slot, issue.day, variant.id, now)
         issues.set_recipients(tx, issue.id, count)
-        older = (IssueState.SENDING, IssueState.PAUSED)
-        for other in issues.listing(tx, states=older):
-            if other.id != issue.id and other.day < issue.day:
-                deliveries.end_waiting(tx, other.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
-                deliveries.end_batches(tx, other.id)
+        cancelled = []
+        for other in issues.listing(tx, states=(IssueState.FROZEN, IssueState.SENDING, IssueState.PAUSED)):
+            if other.day >= issue.day:
+                continue
+            if other.state is IssueState.FROZEN:
+                reason = f"superseded: the issue {issue.slot} began before it"
+                if step(tx, other.id, IssueEvent.CANCEL, reason=reason, finished_at=now, number=None):
+                    cancelled.append(other.slot)
+                continue
+            deliveries.end_waiting(tx, other.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
+            deliveries.end_batches(tx, other.id)
+        return cancelled
 
-    app.store.write(work, snapshot=True)
+    for slot in app.store.write(work, snapshot=True):
+        alert(app, f"The issue {slot} was cancelled: the issue {issue.slot} began before it.", "Nobody was mailed.")
     return get(app, issue.id)
 
 
@@ -77,12 +85,17 @@ def _finish(app: App, issue: Issue) -> bool:
     return app.store.write(work)
 
 
+def weights(app: App) -> dict[str, int]:
+    """How the connections are shared among the relays."""
+    return {smtp.name: smtp.weight for smtp in app.settings.smtp}
+
+
 async def deliver(
     app: App, issue: Issue, *, wait: bool, stop: asyncio.Event, progress: Progress | None = None
 ) -> IssueStatus:
     """Sends what is left of an issue. `wait`: until nothing is due within five minutes; otherwise what is put off is
     left to the service. RelayDown: no relay takes mail; all stays queued."""
-    circuits = Circuits()
+    circuits = Circuits(weights=weights(app))
     watching = asyncio.create_task(_watch(app, issue, progress)) if progress else None
     try:
         while not stop.is_set():
@@ -124,7 +137,7 @@ async def _watch(app: App, issue: Issue, progress: Progress) -> None:
 
 async def keep_sending(app: App, stop: asyncio.Event) -> None:
     """The service's sender: at work whenever something is due, through outages of relays and of the database."""
-    circuits = Circuits()
+    circuits = Circuits(weights=weights(app))
     alerted = False
     while not stop.is_set():
         pause = _IDLE_S
@@ -181,7 +194,7 @@ def status(app: App, issue: Issue) -> IssueStatus:
 
 def failures(app: App, issue: Issue) -> list[dict[str, object]]:
     """Who did not get it, and why."""
-    return app.store.read(lambda tx: deliveries.failed(tx, issue.id))
+    return app.store.read(lambda tx: reports.failed(tx, issue.id))
 
 
 def ready(app: App, issue: Issue) -> Issue:

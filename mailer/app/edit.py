@@ -3,12 +3,14 @@
 from sqlalchemy import Connection
 
 from mailer.app.alert import alert
-from mailer.app.compose import APPROVAL, TOO_FEW
+from mailer.app.compose import APPROVAL, TOO_FEW, unapproved
 from mailer.app.context import App, find, get, step
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.lifecycle import ARROWS, IssueEvent
 from mailer.model import DeliveryState, Issue, IssueState, Skip
 from mailer.store import deliveries, issues
+
+MAYBE_READ = (DeliveryState.ACCEPTED, DeliveryState.UNKNOWN, DeliveryState.SENDING)  # somebody has it, or may have it
 
 
 def hold(app: App, slot: str | None, reason: str = "held by an editor") -> Issue:
@@ -18,25 +20,44 @@ def hold(app: App, slot: str | None, reason: str = "held by an editor") -> Issue
 
 
 def release(app: App, slot: str | None) -> Issue:
-    """Lets a held issue go out at T although there are few stories; never one without any."""
-    issue = find(app, slot)
-    if issue.state is IssueState.HELD and not issue.stories:
-        raise NotEnoughStories(
-            f"The issue {issue.slot} has no stories; it cannot be released.",
-            "Import articles, then run `mailer issue draft`.",
-        )
-    if issue.state is IssueState.HELD and issue.reason == APPROVAL:
-        raise WrongState(f"The issue {issue.slot} waits for approval.", "Use `mailer issue approve`.")
-    few = issue.reason.startswith(TOO_FEW)
-    return _moved(app, issue, IssueEvent.RELEASE, "released", reason="", **({"released": True} if few else {}))
+    """Lets a held issue go out at T although there are few stories; never one without any. Where approval is required
+    and missing, it is held for that from then on."""
+    found = find(app, slot)
+
+    def work(tx: Connection) -> bool:
+        issue = issues.get(tx, found.id) or found
+        if issue.state is IssueState.HELD and not issue.stories:
+            raise NotEnoughStories(
+                f"The issue {issue.slot} has no stories; it cannot be released.",
+                "Import articles, then run `mailer issue draft`.",
+            )
+        if issue.state is IssueState.HELD and issue.reason == APPROVAL:
+            raise WrongState(f"The issue {issue.slot} waits for approval.", "Use `mailer issue approve`.")
+        if issue.state not in ARROWS[IssueEvent.RELEASE][0]:
+            return False
+        values = {"released": True} if issue.reason.startswith(TOO_FEW) else {}
+        if unapproved(app, issue):
+            return step(tx, issue.id, IssueEvent.HOLD, reason=APPROVAL, **values)
+        return step(tx, issue.id, IssueEvent.RELEASE, reason="", **values)
+
+    if not app.store.write(work):
+        raise _refused(app, found, IssueEvent.RELEASE, "released")
+    return get(app, found.id)
 
 
 def approve(app: App, slot: str | None) -> Issue:
     """An editor's yes. An issue that is held for other reasons stays held."""
-    issue = find(app, slot)
-    if issue.state is IssueState.HELD and issue.reason != APPROVAL:
-        raise WrongState(f"The issue {issue.slot} is held: {issue.reason}.", "Use `mailer issue release`.")
-    return _moved(app, issue, IssueEvent.RELEASE, "approved", reason="", approved=True)
+    found = find(app, slot)
+
+    def work(tx: Connection) -> bool:
+        issue = issues.get(tx, found.id) or found
+        if issue.state is IssueState.HELD and issue.reason != APPROVAL:
+            raise WrongState(f"The issue {issue.slot} is held: {issue.reason}.", "Use `mailer issue release`.")
+        return step(tx, issue.id, IssueEvent.RELEASE, reason="", approved=True)
+
+    if not app.store.write(work):
+        raise _refused(app, found, IssueEvent.RELEASE, "approved")
+    return get(app, found.id)
 
 
 def pause(app: App, slot: str | None) -> Issue:
@@ -57,6 +78,9 @@ def cancel(app: App, slot: str | None, reason: str = "cancelled by an admin") ->
             return False
         deliveries.end_waiting(tx, issue.id, DeliveryState.SKIPPED, Skip.CANCELLED, app.now())
         deliveries.end_batches(tx, issue.id)
+        counts = deliveries.counts(tx, issue.id)
+        if not any(counts[state] for state in MAYBE_READ):
+            issues.give_number_back(tx, issue.id)
         return True
 
     if not app.store.write(work):
@@ -64,10 +88,10 @@ def cancel(app: App, slot: str | None, reason: str = "cancelled by an admin") ->
     return get(app, issue.id)
 
 
-def skip(app: App, issue: Issue, reason: str) -> bool:
-    """Ends an issue that is too late or has nothing to say, and tells the newsroom."""
+def skip(app: App, issue: Issue, reason: str, *, tell: bool = True) -> bool:
+    """Ends an issue that is too late or has nothing to say, and tells the newsroom, unless the caller will."""
     done = app.store.write(lambda tx: step(tx, issue.id, IssueEvent.SKIP, reason=reason, finished_at=app.now()))
-    if done:
+    if done and tell:
         alert(app, f"The issue {issue.slot} was skipped: {reason}.", "Nobody was mailed.")
     return done
 

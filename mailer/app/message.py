@@ -72,7 +72,7 @@ def _fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
         list_name=app.settings.newsletter.title,
         unsubscribe_url=app.url(INERT),
         archive_url=app.url("/archive"),
-        help_url="",
+        help_url=app.url("/"),
         feedback_id="trial",
         language=app.settings.newsletter.locale,
         boundary=boundary,

@@ -25,7 +25,6 @@ from mailer.store import deliveries, issues, subscribers
 from mailer.store.deliveries import WAITING, Mark
 
 _MAILED = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
-_STARTED = (IssueState.SENDING, IssueState.PAUSED, IssueState.SENT, IssueState.PARTIAL)
 
 
 def mark(job: Delivery, change: Change, relay: str, now: datetime) -> Mark:
@@ -80,25 +79,28 @@ def write(tx: Connection, marked: Mark, now: datetime) -> DeliveryState | None:
 
 
 def over(tx: Connection, issue_id: int | None) -> tuple[DeliveryState, Skip | Expiry] | None:
-    """How the deliveries of an issue end that was cancelled, or followed by a newer one, while mails of it were on
-    their way: those that come back must not wait for another try. None: it runs."""
+    """How the deliveries of an issue end that was cancelled, or after which a newer one began, while mails of it were
+    on their way: those that come back must not wait for another try. None: it runs."""
     issue = issues.get(tx, issue_id) if issue_id is not None else None
     if issue is None:
         return None
     if issue.state is IssueState.CANCELLED:
         return DeliveryState.SKIPPED, Skip.CANCELLED
-    newest = next(iter(issues.listing(tx, states=_STARTED, limit=1)), None)
-    if newest and newest.day > issue.day:
+    if issues.superseded(tx, issue):
         return DeliveryState.EXPIRED, Expiry.SUPERSEDED
     return None
 
 
 def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool:
-    """Ends what a dead process left of an issue that is over; `jobs` are the queued mails of one batch of it."""
+    """Ends what a dead process left of an issue that is over; `jobs` are the queued mails of one batch of it. True:
+    nothing of them is to be sent now, because the issue is over or paused."""
     issue_id = jobs[0].issue_id
-    end = over(tx, issue_id) if jobs[0].kind is DeliveryKind.ISSUE else None
-    if end is None or issue_id is None:
+    if jobs[0].kind is not DeliveryKind.ISSUE or issue_id is None:
         return False
+    end = over(tx, issue_id)
+    if end is None:
+        issue = issues.get(tx, issue_id)
+        return issue is not None and issue.state is IssueState.PAUSED
     deliveries.end_waiting(tx, issue_id, *end, now)
     return True
 

@@ -11,6 +11,7 @@ What is to be sent comes from `claims`; what an answer means is decided in `deli
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import re
@@ -20,12 +21,14 @@ from functools import partial
 from typing import Any
 
 from mailer import delivery as rules
+from mailer import lanes
 from mailer.app import message, outcome
 from mailer.app.alert import alert
 from mailer.app.circuit import Circuits
 from mailer.app.claims import Claims
 from mailer.app.commit import GroupCommit, Written
 from mailer.app.context import App, Session, step
+from mailer.app.pace import Pace
 from mailer.errors import RelayDown
 from mailer.lifecycle import IssueEvent
 from mailer.model import (
@@ -73,11 +76,17 @@ class Sender:
     _unmade: int = 0
 
     def __post_init__(self) -> None:
+        self._pace = Pace(self.app.store, self.app.settings)
+        self._lanes = lanes.table(self.app.settings.delivery.lanes)
+        self._full: dict[str, float] = {}  # lanes that are full, and until when (the loop's time)
         self._claims = Claims(self.app, self.issue_id)
         self._commit = GroupCommit(self.app)
 
     async def run(self) -> None:
         """Sends all that can be sent now. RelayDown: no relay takes mail; what is unsent stays queued."""
+        if self.app.settings.delivery.warm_up:
+            newest = await asyncio.to_thread(self.app.store.read, issues.newest)
+            self._pace.issue = newest.number if newest else None
         renewing = asyncio.create_task(self._claims.renew())
         count = self.app.settings.delivery.connections
         workers = [asyncio.create_task(self._work()) for _ in range(count)]
@@ -114,14 +123,16 @@ class Sender:
         relay = ""
         try:
             while not self.stop.is_set() and (job := await self._next(ready=session is not None)):
-                if session and (session.lost or self.circuits.open(relay)):
-                    # Broken, or the relay refuses our sender: this line is of no use.
+                if session and (session.lost or session.spent or self.circuits.open(relay)):
+                    # Broken, used enough, or the relay refuses our sender: this line is of no use.
                     parting, session = session, None
                     self._claims.put_back(job)
                     await self.circuits.part(relay, parting)
                     continue
                 if session is None:
                     relay, session = await self._connect(job)
+                if not await self._may_go(relay, job):
+                    continue
                 mail = await self._make(job)
                 if mail:
                     await self._stream(session, relay, mail)
@@ -152,6 +163,24 @@ class Sender:
         finally:
             self._connecting.discard(ended)
             ended.set_result(None)
+
+    async def _may_go(self, relay: str, job: Delivery) -> bool:
+        """Whether a mail may go at the set pace. False: it makes room for mails of other lanes; and when every lane at
+        hand is full, that was waited for."""
+        seconds = await self._pace.ask(relay, self._lane(job))
+        if not seconds:
+            return True
+        loop = asyncio.get_running_loop()
+        self._full[self._lane(job)] = loop.time() + seconds
+        self._claims.put_last(job)
+        if not self._claims.any(lambda other: self._full.get(self._lane(other), 0.0) <= loop.time()):
+            soonest = min(self._full.values()) - loop.time()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stop.wait(), min(max(soonest, 0.01), 1.0))
+        return False
+
+    def _lane(self, job: Delivery) -> str:
+        return lanes.lane_of(job.address.rpartition("@")[2], self._lanes)
 
     async def _stream(self, session: Session, relay: str, first: _Mail) -> None:
         """Mails one after the other, for as long as there is one at hand and the line is good. Whatever happens, the
@@ -194,7 +223,7 @@ class Sender:
             written = written or await asyncio.shield(writing)
             return NotSent(Reply("DATA", 0, "", "stopped before the content")), None, written
         try:
-            follow = self._follow(relay, mail)
+            follow = None if session.spent else self._follow(relay)
             session.content((mail.content,), self._envelope(follow) if follow else None)
             return await session.outcome(), follow, written
         except asyncio.CancelledError:
@@ -202,12 +231,16 @@ class Sender:
             self.stop.set()
             return Unknown(Reply("dot", 0, "", "stopped while waiting for the answer")), follow, written
 
-    def _follow(self, relay: str, mail: _Mail) -> _Mail | None:
-        """The next mail, if it is at hand and can be made at once: nobody waits while a relay waits for us."""
+    def _follow(self, relay: str) -> _Mail | None:
+        """The next mail, if it is at hand and can be made at once: nobody waits while a relay waits for us. Where a
+        pace is set, each mail has to ask first."""
         if self.stop.is_set():
             return None
         job = self._claims.take()
         if job is None:
+            return None
+        if self._pace.limits(relay, self._lane(job)):
+            self._claims.put_back(job)
             return None
         compiled = self._compiled.get(job.variant_id)
         try:

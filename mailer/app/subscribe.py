@@ -13,32 +13,33 @@ from mailer.app.context import App, local_day
 from mailer.errors import LeftBefore, NoSuchSubscriber
 from mailer.mail.text import clean
 from mailer.model import Event, EventKind, Method, Subscriber, SubscriberStatus
-from mailer.store import deliveries, subscribers
+from mailer.store import reports, subscribers
 
 LONGEST_NAME = 200  # characters
 
 
 def add(
     app: App, email: str, *, name: str = "", sections: Sequence[str] = (), invite: bool = False
-) -> tuple[Subscriber, bool]:
-    """Somebody is active at once, or with `invite` asked by a mail first; True: newly. LeftBefore: they left, and the
-    message says when and the way back."""
+) -> tuple[Subscriber, str]:
+    """Somebody is active at once, or with `invite` asked by a mail first: "added", "updated" (a new name, say) or
+    "unchanged". LeftBefore: they left, and the message says when and the way back."""
     parsed = address.parse(email)
     name = tidy_name(name)
 
-    def work(tx: Connection) -> tuple[Subscriber, bool]:
+    def work(tx: Connection) -> tuple[Subscriber, str]:
         now = app.now()
         hash_ = tokens.address_hash(app.keys, parsed.key)
         found = subscribers.find(tx, parsed.key)
         _refuse_who_left(app, tx, parsed, hash_, found)
+        outcome = "added"
         if found is None:
             _new(app, tx, parsed, hash_, name, sections, now, invite=invite)
         else:
-            _change(tx, found, name, sections, now, confirmed=not invite)
+            outcome = "updated" if _change(tx, found, name, sections, now, confirmed=not invite) else "unchanged"
         after = subscribers.find(tx, parsed.key)
         if after is None:
             raise NoSuchSubscriber(f"{parsed.written} could not be stored.")
-        return after, found is None
+        return after, outcome
 
     return app.store.write(work)
 
@@ -78,15 +79,20 @@ def _new(
 
 def _change(
     tx: Connection, found: Subscriber, name: str, sections: Sequence[str], now: datetime, *, confirmed: bool
-) -> None:
-    """Somebody who is there already gets another name or other sections, and is no longer waited for."""
-    if confirmed and subscribers.move(tx, found.id, SubscriberStatus.ACTIVE, from_=(SubscriberStatus.PENDING,)):
+) -> bool:
+    """Somebody who is there already gets another name or other sections, and is no longer waited for; False: all that
+    was so already."""
+    pending = (SubscriberStatus.PENDING,)
+    changed = confirmed and subscribers.move(tx, found.id, SubscriberStatus.ACTIVE, from_=pending)
+    if changed:
         subscribers.record(tx, found.id, EventKind.CONFIRMED, at=now, method=Method.ADMIN)
     changed_name = name if name and name != found.name else None
     changed_sections = sections if sections and tuple(sorted(set(sections))) != found.sections else None
     if changed_name is not None or changed_sections is not None:
         subscribers.change(tx, found.id, name=changed_name, sections=changed_sections)
         subscribers.record(tx, found.id, EventKind.CHANGED, at=now, method=Method.ADMIN)
+        changed = True
+    return changed
 
 
 def _refuse_who_left(app: App, tx: Connection, parsed: Address, hash_: str, found: Subscriber | None) -> None:
@@ -142,6 +148,6 @@ def show(app: App, email: str) -> tuple[Subscriber, list[Event], list[dict[str, 
         found = subscribers.find(tx, key)
         if found is None:
             raise NoSuchSubscriber(f"{email} is not on the list.", "`mailer subscribers list --search …` may find it.")
-        return found, subscribers.history(tx, found.id), deliveries.of_subscriber(tx, found.id)
+        return found, subscribers.history(tx, found.id), reports.of_subscriber(tx, found.id)
 
     return app.store.read(work)

@@ -3,6 +3,7 @@
 Whoever left is suppressed: neither the last look before a mail nor an import brings them back.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,7 +18,6 @@ from mailer.store import subscribers
 from mailer.tokens import Claim, Purpose
 
 UNDO_FOR = timedelta(hours=1)
-_BY_THEMSELVES = (Method.ONE_CLICK, Method.PAGE, Method.MAILTO)
 _STAYING = (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE, SubscriberStatus.BOUNCED)
 
 
@@ -54,21 +54,20 @@ def leave(app: App, token: str, method: Method, *, agent: str = "", network: str
     """
     claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
 
-    def work(tx: Connection) -> tuple[Subscriber | None, int]:
+    def work(tx: Connection) -> Left:
         found = subscribers.get(tx, claim.subscriber_id)
-        if found is not None:
-            _end(app, tx, found, claim, method, agent, network)
-        return subscribers.get(tx, claim.subscriber_id), _until(tx, claim)
+        if found is None:
+            return Left("", "", "")
+        left = _end(app, tx, found, claim, method, agent, network)
+        gone = bool(found.address) and (left or found.status is SubscriberStatus.UNSUBSCRIBED)
+        # Only what this very call did can be undone: not what an admin, or an earlier click, has done. And only to
+        # what was before: who had not confirmed, or whose address was dead, is not active by pressing a button.
+        undo = gone and left and found.status is SubscriberStatus.ACTIVE
+        return Left(
+            _masked(found), _undo_token(app, tx, claim) if undo else "", _reason_token(app, claim) if gone else ""
+        )
 
-    found, until = app.store.write(work)
-    gone = found is not None and found.address and found.status is SubscriberStatus.UNSUBSCRIBED
-    if not gone or until < app.now().timestamp():
-        return Left(_masked(found), "", "")
-    undo, why = (
-        tokens.make(app.keys, purpose, claim.subscriber_id, claim.issue_id, until)
-        for purpose in (Purpose.UNDO, Purpose.REASON)
-    )
-    return Left(_masked(found), undo, why)
+    return app.store.write(work)
 
 
 def _end(
@@ -98,14 +97,30 @@ def _end(
     return True
 
 
-def _until(tx: Connection, claim: Claim) -> int:
-    """Until when somebody's own last leaving can be taken back and explained, in seconds since 1970; 0: it cannot.
+def _undo_token(app: App, tx: Connection, claim: Claim) -> str:
+    """For the leaving that was just recorded. Its stamp says which of the reader's events that is, counted from 1."""
+    number = len(subscribers.history(tx, claim.subscriber_id))
+    return tokens.make(app.keys, Purpose.UNDO, claim.subscriber_id, claim.issue_id, number)
 
-    The hour begins with the leaving, not with the last look at its page: else whoever has an old mail could bring back
-    a reader who left years ago, or whom an admin took off the list.
-    """
-    last = subscribers.last_event(tx, claim.subscriber_id, (EventKind.UNSUBSCRIBED,))
-    return int((last.at + UNDO_FOR).timestamp()) if last is not None and last.method in _BY_THEMSELVES else 0
+
+def _undone(found: Subscriber, past: Sequence[Event], number: int) -> bool:
+    """Whether the leaving was taken back already, and nothing happened since."""
+    back = len(past) == number + 1 and past[-1].kind is EventKind.RETURNED
+    return back and found.status is SubscriberStatus.ACTIVE
+
+
+def _may_undo(app: App, past: Sequence[Event], number: int) -> bool:
+    """Whether the event with this number is a leaving by a link, the last thing that happened, and not long ago."""
+    if not past or len(past) != number:
+        return False
+    last = past[-1]
+    by_link = last.kind is EventKind.UNSUBSCRIBED and last.method in (Method.ONE_CLICK, Method.PAGE)
+    return by_link and app.now() <= last.at + UNDO_FOR
+
+
+def _reason_token(app: App, claim: Claim) -> str:
+    until = int((app.now() + UNDO_FOR).timestamp())
+    return tokens.make(app.keys, Purpose.REASON, claim.subscriber_id, claim.issue_id, until)
 
 
 REASONS = ("too_often", "not_relevant", "never_joined", "elsewhere", "other")
@@ -118,31 +133,30 @@ def explain(app: App, token: str, reason: str, text: str = "") -> bool:
     if reason not in REASONS or app.now().timestamp() > claim.stamp:
         return False
     said = shorten(clean(text), 500)
+    since = app.now() - UNDO_FOR
     whole = f"{reason}: {said}" if said else reason
-    return app.store.write(
-        lambda tx: _until(tx, claim) == claim.stamp and subscribers.explain(tx, claim.subscriber_id, whole)
-    )
+    return app.store.write(lambda tx: subscribers.explain(tx, claim.subscriber_id, whole, since=since))
 
 
 def undo(app: App, token: str) -> bool:
-    """Takes this very leaving back, within the hour and only if nothing happened since; a second time is the same.
-    False: too late, or overtaken."""
+    """Takes the leaving back, within the hour and only if nothing happened since. False: too late, or done already."""
     claim = tokens.read(app.keys, Purpose.UNDO, token)
-    if app.now().timestamp() > claim.stamp:
-        return False
 
     def work(tx: Connection) -> bool:
         found = subscribers.get(tx, claim.subscriber_id)
         if found is None or not found.address:
             return False
-        if found.status is SubscriberStatus.ACTIVE:
+        past = subscribers.history(tx, found.id)
+        if _undone(found, past, claim.stamp):
             return True
+        if not _may_undo(app, past, claim.stamp):
+            return False
         hash_ = subscribers.hash_of(tx, found.id)
         barred = subscribers.suppressed(tx, hash_) if hash_ else None
         if barred and barred[0] is not EventKind.UNSUBSCRIBED:
             return False
         from_ = (SubscriberStatus.UNSUBSCRIBED,)
-        if _until(tx, claim) != claim.stamp or not subscribers.move(tx, found.id, SubscriberStatus.ACTIVE, from_=from_):
+        if not subscribers.move(tx, found.id, SubscriberStatus.ACTIVE, from_=from_):
             return False
         if hash_:
             subscribers.unsuppress(tx, hash_)

@@ -9,7 +9,7 @@ from mailer.app import redact as redacting
 from mailer.app import report as reporting
 from mailer.app.context import find
 from mailer.app.report import Report
-from mailer.cli.door import json_option, local, opened, show, slot_argument, stamp
+from mailer.cli.door import NUMBER, TEXT, given, json_option, local, opened, show, slot_argument, stamp
 
 _WIDTH = 30
 
@@ -54,8 +54,8 @@ def _print(found: Report, began: str, ended: str) -> None:
 
 
 @click.command()
-@click.argument("position", type=click.IntRange(1))
-@click.option("--slot", help="Another issue than the newest.")
+@click.argument("position", type=NUMBER)
+@click.option("--slot", type=TEXT, callback=given, help="Another issue than the newest.")
 @json_option
 @click.pass_obj
 def redact(path: Path, position: int, slot: str | None, as_json: bool) -> None:

@@ -1,11 +1,13 @@
 """`mailer articles …`: what the newsroom published."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from mailer.app import collect
-from mailer.cli.door import instant, json_option, local, opened, show, stamp, table
+from mailer.cli import marks
+from mailer.cli.door import NUMBER, TEXT, instant, json_option, local, opened, show, stamp, table
 from mailer.errors import UnreadableInput
 from mailer.model import Article
 from mailer.sources import identity, read
@@ -13,14 +15,39 @@ from mailer.sources import identity, read
 
 @click.group()
 def articles() -> None:
-    """Import, list, show."""
+    """Import, list, show, pin and ban."""
+
+
+@articles.command("collect")
+@json_option
+@click.pass_obj
+def collect_(path: Path, as_json: bool) -> int:
+    """Ask every feed, site and database of [articles] now, whether or not it is due.
+
+    One that fails spoils no other: exit code 5 when some failed, 4 when all did.
+    """
+    with opened(path) as app:
+        asked = collect.collect(app)
+    if as_json:
+        show([asdict(each) for each in asked])
+    for each in asked if not as_json else ():
+        done = f"{each.added} added, {each.updated} updated, {each.unchanged} unchanged"
+        click.echo(f"{each.source}: {each.problem or done}")
+        for note in each.notes:
+            click.echo(note, err=True)
+    if not asked and not as_json:
+        click.echo("No sources are configured: see [[articles.feeds]] and [articles.database].")
+    failed = sum(bool(each.problem) for each in asked)
+    return 0 if not failed else 4 if failed == len(asked) else 5
 
 
 @articles.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--url", default="", help="The address of the page whose text FILE holds.")
-@click.option("--published", default="", help="When that page was published (2026-11-23T10:00, or a Jalali date).")
-@click.option("--source", default="", help="The outlet's name, when FILE does not tell it.")
+@click.option("--url", type=TEXT, default="", help="The address of the page whose text FILE holds.")
+@click.option(
+    "--published", type=TEXT, default="", help="When that page was published (2026-11-23T10:00, or a Jalali date)."
+)
+@click.option("--source", type=TEXT, default="", help="The outlet's name, when FILE does not tell it.")
 @json_option
 @click.pass_obj
 def import_(path: Path, paths: tuple[Path, ...], url: str, published: str, source: str, as_json: bool) -> int:
@@ -82,10 +109,10 @@ def _brief(article: Article) -> dict[str, object]:
 
 
 @articles.command("list")
-@click.option("--since", help="Only those dated from this day on.")
-@click.option("--until", help="Only those dated before this day.")
-@click.option("--search", default="", help="A part of the title.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--since", type=TEXT, help="Only those dated from this day on.")
+@click.option("--until", type=TEXT, help="Only those dated before this day.")
+@click.option("--search", type=TEXT, default="", help="A part of the title.")
+@click.option("--limit", type=NUMBER, default=50, show_default=True)
 @json_option
 @click.pass_obj
 def list_(path: Path, since: str | None, until: str | None, search: str, limit: int, as_json: bool) -> None:
@@ -104,7 +131,7 @@ def list_(path: Path, since: str | None, until: str | None, search: str, limit: 
 
 
 @articles.command("show")
-@click.argument("number", type=int)
+@click.argument("number", type=NUMBER)
 @json_option
 @click.pass_obj
 def show_(path: Path, number: int, as_json: bool) -> None:
@@ -123,3 +150,6 @@ def show_(path: Path, number: int, as_json: bool) -> None:
         told = (("views", article.views), ("comments", article.comments), ("shares", article.shares))
         click.echo(" · ".join(f"{word} {'unknown' if count is None else count}" for word, count in told))
         click.echo(f"\n{article.lead}\n\n{article.body}")
+
+
+marks.add_to(articles)

@@ -41,6 +41,9 @@ postal_address = "تهران، خیابان نمونه، شمارهٔ ۱۲"
 "فناوری" = "فناوری"
 "ورزش" = "ورزش"
 
+[delivery]
+connections = 1  # three mails, in the order of the readers
+
 [[smtp]]
 host = "127.0.0.1"
 port = {smtp}

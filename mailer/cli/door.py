@@ -23,12 +23,32 @@ F = TypeVar("F", bound=Callable[..., Any])
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
+NUMBER = click.IntRange(1, 1_000_000_000)  # of an article or of rows; every database's INTEGER holds it
+
+
+class _Text(click.ParamType[str]):
+    """Text as people type it. A terminal may hand over bytes that are none; no database and no file would take them."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            self.fail("it is not UTF-8.", param, ctx)
+        return str(value)
+
+
+TEXT = _Text()
+
+
 def slot_argument(function: F) -> F:
     """An optional SLOT; without it the newest issue is meant."""
-    return click.argument("slot", required=False, callback=_given)(function)
+    return click.argument("slot", required=False, type=TEXT, callback=given)(function)
 
 
-def _given(_context: click.Context, _parameter: click.Parameter, slot: str | None) -> str | None:
+def given(_context: click.Context, _parameter: click.Parameter, slot: str | None) -> str | None:
+    """The slot, which is a wrong use of the command when it is there and empty."""
     if slot == "":  # `mailer issue send "$SLOT"` with nothing in it must not send the newest issue
         raise click.BadParameter("it is empty.")
     return slot

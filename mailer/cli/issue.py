@@ -7,7 +7,7 @@ import click
 
 from mailer.app import compose, deliver, edit, probe
 from mailer.app.context import App, find
-from mailer.cli import aftermath, progress
+from mailer.cli import aftermath, progress, window
 from mailer.cli.door import instant, json_option, local, opened, show, slot_argument, stamp, table
 from mailer.errors import RelayDown, WrongState
 from mailer.lifecycle import FINAL
@@ -101,7 +101,7 @@ def draft(path: Path, slot: str | None, as_of: str | None, as_json: bool) -> Non
 
 
 @issue.command("list")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True)
 @json_option
 @click.pass_obj
 def list_(path: Path, limit: int, as_json: bool) -> None:
@@ -211,6 +211,14 @@ def status(path: Path, slot: str | None, failed: bool, as_json: bool) -> None:
             click.echo("  " + " · ".join(str(word) for word in words if word))
 
 
+# --- the editor's window ---------------------------------------------------------------------------------------------
+def _edited(app: App, found: Issue, as_json: bool) -> None:
+    show(_issue(found)) if as_json else _print_issue(app, found)
+
+
+window.add_to(issue, _edited)
+
+
 # --- acting ----------------------------------------------------------------------------------------------------------
 def _acting(name: str, verb: object, help_: str) -> None:
     @issue.command(name, help=help_)
@@ -272,9 +280,11 @@ def send(path: Path, slot: str | None, at_once: bool, wait: bool, as_json: bool)
             released = found if found.state is IssueState.DRAFT else edit.release(app, found.slot)
             if as_json:
                 show(_issue(released))
+            elif released.state is IssueState.HELD:
+                click.echo(f"{released.slot} is still held: {released.reason}.")
             else:
                 click.echo(f"{released.slot} goes out at {local(app, released.send_at)}, by `mailer run`.")
-            return 0
+            return 5 if released.state is IssueState.HELD else 0
         return _send_now(app, found, wait=wait, as_json=as_json)
 
 

@@ -12,7 +12,7 @@ from mailer.errors import OutsideError, UsageError
 
 
 @click.command()
-@click.option("--only", default="", help="Only these parts, with commas: scheduler, sender, web.")
+@click.option("--only", default="", help="Only these parts, with commas: scheduler, collector, sender, web.")
 @click.pass_obj
 def run(path: Path, only: str) -> None:
     """Run the service until SIGTERM: the clock that drafts and sends, the sender, the pages."""
@@ -28,14 +28,20 @@ def run(path: Path, only: str) -> None:
 
 
 @click.command()
+@click.option("--store", "store_only", is_flag=True, help="Ask the database alone: for `run --only` without web.")
 @json_option
 @click.pass_obj
-def health(path: Path, as_json: bool) -> None:
+def health(path: Path, store_only: bool, as_json: bool) -> None:
     """Ask the running service whether it is well: exit code 0 or 4."""
     import os
 
     from mailer import config
 
+    if store_only:
+        with opened(path) as app:
+            app.store.answers()
+        show({"status": "ok"}) if as_json else click.echo("ok")
+        return
     web = config.load(path, os.environ).web
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(web.host, web.host)  # noqa: S104 - compared, not listened on
     url = f"http://{host}:{web.port}/readyz"

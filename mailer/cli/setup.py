@@ -25,7 +25,8 @@ _WITHOUT_TEMPLATES = re.compile(r"^# templates =.*$", re.MULTILINE)
 def init(folder: Path, as_json: bool) -> None:
     """Make a new deployment in DIR (by default here): config.toml, secret.key, templates/ to edit and the database.
 
-    Whatever is there already is kept as it is; replacing secret.key would break every link in mails that went out.
+    Whatever is there already is kept as it is, and templates/ is only made together with config.toml. Replacing
+    secret.key would break every link in mails that went out.
     """
     made = make_deployment(folder, settings_edge.reference(), templates=True)
     if as_json:
@@ -46,21 +47,26 @@ def make_deployment(folder: Path, text: str, *, templates: bool = False) -> list
     config_file = folder / "config.toml"
     folder.mkdir(parents=True, exist_ok=True)
     made = []
-    if templates and not (folder / "templates").exists():
+    # Beside settings that are there already, copies would lie unused until somebody wondered why they change nothing.
+    if templates and not config_file.exists() and not (folder / "templates").exists():
         shutil.copytree(wiring.templates_folder(), folder / "templates")
         text = _WITHOUT_TEMPLATES.sub('templates = "templates"', text)
         made.append("templates")
     if not config_file.exists():
-        config_file.write_text(text, encoding="utf-8")
+        _write_private(config_file, text)  # it may come to hold the relay's password
         made.append("config.toml")
     settings = settings_edge.load(config_file, {})
     key_file = settings.path(settings.keys.file)
     if not key_file.exists():
-        # Made with its right from the first byte on: nobody else can read it even for a moment.
-        with os.fdopen(os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(new_key_file(secrets.token_bytes))
+        _write_private(key_file, new_key_file(secrets.token_bytes))
         made.append(str(settings.keys.file))
     return [*made, *filter(None, [wiring.make_database(settings)])]
+
+
+def _write_private(file: Path, text: str) -> None:
+    # Made with its right from the first byte on: nobody else can read it even for a moment.
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        out.write(text)
 
 
 @click.group()

@@ -7,7 +7,7 @@ import click
 
 from mailer.app import report, subscribe, suppression, unsubscribe
 from mailer.cli import exchange
-from mailer.cli.door import instant, json_option, local, opened, show, stamp, table
+from mailer.cli.door import NUMBER, TEXT, given, instant, json_option, local, opened, show, stamp, table
 from mailer.model import Event, Subscriber, SubscriberStatus
 
 
@@ -41,29 +41,36 @@ def _event(event: Event) -> dict[str, object]:
     }
 
 
+_PLACED = {
+    "added": "is on the list now",
+    "updated": "is on the list already; what is known of them is updated",
+    "unchanged": "is on the list already",
+}
+
+
 @subscribers.command()
 @click.argument("email")
-@click.option("--name", default="", help="The reader's name.")
-@click.option("--section", "sections", multiple=True, help="Only this section; may be repeated.")
+@click.option("--name", type=TEXT, default="", help="The reader's name.")
+@click.option("--section", "sections", type=TEXT, multiple=True, help="Only this section; may be repeated.")
 @click.option("--invite", is_flag=True, help="Ask by a mail first; without an answer they get nothing.")
 @json_option
 @click.pass_obj
 def add(path: Path, email: str, name: str, sections: tuple[str, ...], invite: bool, as_json: bool) -> None:
     """Put EMAIL on the list, active at once. Who left before is not put back."""
     with opened(path) as app:
-        who, fresh = subscribe.add(app, email, name=name, sections=sections, invite=invite)
+        who, outcome = subscribe.add(app, email, name=name, sections=sections, invite=invite)
     if as_json:
-        show({**_brief(who), "added": fresh})
-    elif fresh and invite:
+        show({**_brief(who), "added": outcome == "added", "updated": outcome == "updated"})
+    elif outcome == "added" and invite:
         click.echo(f"{who.address} is asked by a mail, which `mailer run` sends.")
     else:
-        click.echo(f"{who.address} {'is on the list now' if fresh else 'is on the list already'}.")
+        click.echo(f"{who.address} {_PLACED[outcome]}.")
 
 
 @subscribers.command("list")
 @click.option("--status", type=click.Choice([str(status) for status in SubscriberStatus]), help="Only these.")
-@click.option("--search", default="", help="A part of the address or of the name.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--search", type=TEXT, default="", help="A part of the address or of the name.")
+@click.option("--limit", type=NUMBER, default=50, show_default=True)
 @json_option
 @click.pass_obj
 def list_(path: Path, status: str | None, search: str, limit: int, as_json: bool) -> None:
@@ -166,8 +173,8 @@ def forget(path: Path, email: str, yes: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--since", help="Only from this day on.")
-@click.option("--issue", "slot", help="Only by links in this issue.")
+@click.option("--since", type=TEXT, help="Only from this day on.")
+@click.option("--issue", "slot", type=TEXT, callback=given, help="Only by links in this issue.")
 @json_option
 @click.pass_obj
 def unsubscribes(path: Path, since: str | None, slot: str | None, as_json: bool) -> None:

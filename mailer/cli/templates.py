@@ -20,10 +20,10 @@ def templates() -> None:
 @json_option
 @click.pass_obj
 def eject(path: Path, as_json: bool) -> None:
-    """Copy the built-in templates into the folder of the setting `templates` (by default "templates").
+    """Copy the built-in templates into a folder of your own.
 
-    A file that is there already stays as it is. What you do not want to change you may delete again: the built-in one
-    is used in its place, and stays new.
+    It is the folder of the setting `templates`, by default "templates". A file that is there already stays as it is.
+    What you do not want to change you may delete again: the built-in one is used in its place, and stays new.
     """
     settings = config.load(path, os.environ)
     folder = settings.path(settings.templates or Path("templates"))
@@ -48,8 +48,9 @@ def eject(path: Path, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def check(path: Path, as_json: bool) -> int:
-    """Try the templates in force on invented issues: a normal week, few, long and hostile stories, no pictures.
+    """Try the templates in force on invented issues.
 
+    A normal week, few, long and hostile stories, no pictures.
     Every rule that needs no browser is checked: direction, roles, words for pictures, styles, links, sizes, spelling.
     """
     found = trial.findings(wiring.renderer(config.load(path, os.environ)))

@@ -16,6 +16,7 @@ from mailer.config.fields import Place, spelled
 from mailer.config.lines import lines_of
 from mailer.config.problems import Problem, dotted, judged
 from mailer.config.reference import reference, reference_markdown
+from mailer.config.usable import made_usable
 from mailer.errors import ConfigError
 from mailer.settings import Settings, Smtp
 from mailer.tokens import Keyring
@@ -28,15 +29,19 @@ _NO_PASSWORD = "a username is given but neither password_file nor password"  # n
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
     """The settings of the file at `path` with every `MAILER_SECTION__KEY` of `environ` laid over them.
 
-    `folder` becomes the absolute folder of the file. Raises ConfigError with all problems, one line each, such as
+    `folder` becomes the absolute folder of the file, and the domains of addresses are put into ASCII. Raises
+    ConfigError with all problems, one line each, such as
     `config.toml:12: smtp.0.tls: "startls" is not one of none, starttls, implicit (did you mean "starttls"?)`.
     """
     text = _text_of(path)
     laid = lay_over(_parsed(path, text), environ)
     result = judged(laid.data)
     found = result if isinstance(result, list) else _without_password(result, environ)
+    if isinstance(result, Settings):
+        result = made_usable(result.model_copy(update={"folder": path.absolute().parent}))
+        found = [*found, *(result if isinstance(result, list) else [])]
     if isinstance(result, Settings) and not found and not laid.problems:
-        return result.model_copy(update={"folder": path.absolute().parent})
+        return result
     lines = lines_of(text)
     told = [(*_origin(path, problem.place, lines, laid.variables), problem) for problem in found]
     told.sort(key=lambda item: item[0])

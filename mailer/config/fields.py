@@ -142,7 +142,7 @@ def masked(url: str) -> str:
     if "://" not in url:
         return url
     url = re.sub(r"(://[^:/@]*:).*@", rf"\1{MASK}@", url)
-    return re.sub(r"([?&](?:ssl)?password=)[^&]*", rf"\1{MASK}", url)
+    return re.sub(r"([?&][^=&]*password[^=&]*=)[^&]*", rf"\1{MASK}", url, flags=re.IGNORECASE)
 
 
 def _duration(value: timedelta) -> str:

@@ -65,10 +65,8 @@ def reference() -> str:
         if section_in(field) is None:  # TOML wants what stands in no section first
             lines += ["", *_setting(name, field)]
     for name, field in known.items():
-        section = section_in(field)
-        if section:
-            lines += ["", "", *_comment(_meaning(section)), f"[[{name}]]" if is_list(field) else f"[{name}]"]
-            lines += _section(section, name)
+        if section_in(field):
+            lines += ["", *_whole(name, field)]
     return "\n".join(lines) + "\n"
 
 
@@ -78,22 +76,51 @@ def reference_markdown() -> str:
     plain = [_row((name,), field) for name, field in settings_of(Settings).items() if section_in(field) is None]
     parts.append(_table("At the top, in no section", "", plain))
     for name, field in settings_of(Settings).items():
-        section = section_in(field)
-        if section:
-            place = (name, 0) if is_list(field) else (name,)
-            rows = [_row((*place, key), inner) for key, inner in settings_of(section).items()]
-            parts.append(_table(f"`[[{name}]]`" if is_list(field) else f"`[{name}]`", _meaning(section), rows))
+        parts += _tables((name,), field)
     return "\n".join(parts)
+
+
+def _tables(place: Place, field: FieldInfo) -> Iterator[str]:
+    """The table of a section, then those of the sections in it."""
+    section = section_in(field)
+    if section is None:
+        return
+    name = ".".join(part for part in place if isinstance(part, str))
+    inside = (*place, 0) if is_list(field) else place
+    known = settings_of(section)
+    rows = [_row((*inside, key), each) for key, each in known.items() if section_in(each) is None]
+    yield _table(f"`[[{name}]]`" if is_list(field) else f"`[{name}]`", _meaning(section), rows)
+    for key, each in known.items():
+        yield from _tables((*inside, key), each)
+
+
+def _whole(name: str, field: FieldInfo) -> Iterator[str]:
+    """A section with its heading. A list that is empty by default is switched off as a whole."""
+    section = section_in(field)
+    if section is None:
+        return
+    yield from ("", *_comment(_meaning(section)))
+    heading = f"[[{name}]]" if is_list(field) else f"[{name}]"
+    if is_list(field) and not field.default:
+        yield f"# {heading}"
+        yield from (line if line.startswith("#") else f"# {line}" for line in _section(section, name))
+    else:
+        yield heading
+        yield from _section(section, name)
 
 
 def _section(section: type[Section], name: str) -> Iterator[str]:
     # A table ends its section, so that tables come last whatever their place in the class.
     for key, field in sorted(settings_of(section).items(), key=lambda item: is_table(item[1])):
+        if section_in(field):
+            continue
         if is_table(field):
             yield from ("", *_comment(field.description or ""), f"[{name}.{key}]")
             yield from (f"# {quoted(word)} = {toml(value)}" for word, value in _example(field).items())
         else:
             yield from _setting(key, field)
+    for key, field in settings_of(section).items():
+        yield from _whole(f"{name}.{key}", field)
 
 
 def _setting(name: str, field: FieldInfo) -> Iterator[str]:

@@ -7,13 +7,14 @@ markup.
 import re
 from collections.abc import Iterable, Sequence
 from typing import TypedDict
+from urllib.parse import urlsplit
 
 from mailer.mail import bidi, slots
 from mailer.mail.calendar import long_date
-from mailer.mail.links import picture, web_address
+from mailer.mail.links import loopback, story_picture, web_address
 from mailer.mail.locales import FA, Locale
 from mailer.mail.text import clean, first_words, shorten
-from mailer.model import ChosenStory, Issue
+from mailer.model import ChosenStory, Issue, IssueState
 from mailer.settings import Newsletter
 
 REST = "دیگر خبرها"  # the section of what has no section of its own
@@ -80,6 +81,12 @@ def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
     return shorten(bidi.subject(title, locale), SUBJECT_LETTERS)
 
 
+def standing(state: IssueState, locale: Locale = FA) -> str:
+    """How an issue stands, in words for its editors."""
+    words = {IssueState.DRAFT: locale.say("پیش‌نویس آماده است"), IssueState.HELD: locale.say("نگه داشته شده است")}
+    return words.get(state, str(state))
+
+
 def page_view(newsletter: Newsletter) -> dict[str, object]:
     """The values that every page and mail of a newsletter needs: brand, title, site_url and postal_address (may be
     empty)."""
@@ -108,8 +115,8 @@ def issue_view(
     final. `archive_url` is the public address of this issue, our own; `most_read` are addresses and titles.
     """
     stories = _in_order(issue)
-    hero = _story(stories[0], LEAD_WORDS, locale) if stories else None
-    sections = _by_section(stories[1:], newsletter.sections.values(), locale)
+    hero = _story(stories[0], LEAD_WORDS, newsletter, locale) if stories else None
+    sections = _by_section(stories[1:], newsletter, locale)
     shown = [*([hero] if hero else []), *(story for section in sections for story in section["stories"])]
     return {
         **page_view(newsletter),
@@ -134,15 +141,27 @@ def _in_order(issue: Issue) -> list[ChosenStory]:
     return sorted(issue.stories, key=lambda story: story.position)
 
 
-def _story(story: ChosenStory, words: int, locale: Locale, card: bool = False) -> StoryView:
-    title = shorten(clean(story.title), TITLE_LETTERS)
+def picture_of(story: ChosenStory, newsletter: Newsletter) -> str:
+    """The address of a story's picture; empty when it has none, or none of the newsroom (promise 10)."""
+    base = urlsplit(newsletter.base_url)
+    # In clear only where nobody else sees it: the demo, and trying things out.
+    plain = base.scheme == "http" and loopback(base.hostname or "")
+    ours = (newsletter.base_url, newsletter.site_url or "")
+    return story_picture(story.image_url, story.url, ours, plain=plain)
+
+
+def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Locale, card: bool = False) -> StoryView:
+    title = clean(story.title)
+    if story.update:  # an earlier issue told it; it moved on
+        title = locale.say("به‌روزرسانی: {title}", title=title)
+    title = shorten(title, TITLE_LETTERS)
     also = [AlsoView(url=web_address(url), title=shorten(clean(other), 90)) for _, url, other in story.also]
     return StoryView(
         url=web_address(story.url),
         title=title,
         lead=shorten(first_words(clean(story.lead), words), LEAD_LETTERS),
         section=shorten(clean(story.section), SECTION_LETTERS) if story.section != REST else "",
-        image=picture(story.image_url),
+        image=picture_of(story, newsletter),
         # Never empty: Yahoo drops aria-hidden, and a linked picture without words is a link to nowhere.
         alt=shorten(clean(story.image_alt), 120) or locale.say("عکس خبر: {title}", title=shorten(title, 100)),
         card=card,
@@ -150,15 +169,15 @@ def _story(story: ChosenStory, words: int, locale: Locale, card: bool = False) -
     )
 
 
-def _by_section(stories: Iterable[ChosenStory], order: Iterable[str], locale: Locale) -> list[SectionView]:
+def _by_section(stories: Iterable[ChosenStory], newsletter: Newsletter, locale: Locale) -> list[SectionView]:
     """The newsletter's sections in its order, then others as they come, the rest last; empty ones vanish."""
-    found: dict[str, list[StoryView]] = {clean(name): [] for name in order}
+    found: dict[str, list[StoryView]] = {clean(name): [] for name in newsletter.sections.values()}
     rest = found.pop(REST, [])
     for story in stories:
         name = clean(story.section)
         room = rest if name in ("", REST) else found.setdefault(name, [])
-        card = len(room) % CARD_EVERY == 0 and picture(story.image_url) != ""
-        room.append(_story(story, LEAD_WORDS if card else BRIEF_WORDS, locale, card))
+        card = len(room) % CARD_EVERY == 0 and picture_of(story, newsletter) != ""
+        room.append(_story(story, LEAD_WORDS if card else BRIEF_WORDS, newsletter, locale, card))
     return [
         SectionView(name=shorten(name, SECTION_LETTERS), stories=room)
         for name, room in [*found.items(), (locale.say(REST), rest)]

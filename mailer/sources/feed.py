@@ -7,6 +7,7 @@ clean-up of markup: a title is text here and passes through `plain`.
 import io
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -29,6 +30,9 @@ _IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)$", re.IGNORECASE)
 _MEDIA_DESCRIPTION = re.compile(rb"(</?)media:description(?=[\s/>])")
 _ITEM_BEGINS = re.compile(rb"<(?:item|entry)[\s>]")
 _ITEM_ENDS = re.compile(rb"</(?:item|entry)\s*>")
+_DECLARED = re.compile(rb"""\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+# feedparser leaves some of them out, and expands others: those that do not begin a line.
+_DOCTYPE, _ENTITY = re.compile(rb"<!DOCTYPE\b", re.IGNORECASE), re.compile(rb"<!ENTITY\b", re.IGNORECASE)
 _LONG_LEAD = 1000  # characters; a longer «description» is the whole article
 
 Entry = Mapping[str, Any]
@@ -38,8 +42,13 @@ def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
     """The items of a feed. A damaged feed gives what can be read and a note.
 
     `name` is the file's, for messages; `source` overrides the host of the feed's link. Raises UnreadableInput when it
-    is no feed, or broken without a single item.
+    is no feed, defines entities, or is broken without a single item.
     """
+    if _defines_entities(content):
+        raise UnreadableInput(
+            f"{name}: this XML defines entities of its own, by which a small file becomes a huge one.",
+            "No feed needs them: ask who makes it for one without <!ENTITY.",
+        )
     # A stream, never text or plain bytes: feedparser would take those for an address to fetch or a file to open.
     stream = io.BytesIO(_MEDIA_DESCRIPTION.sub(rb"\1media:caption", content))
     parsed = feedparser.parse(stream, sanitize_html=False, resolve_relative_uris=False)
@@ -67,6 +76,16 @@ def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
     if damage and not articles:
         return _nothing(name, parsed.version, damage)
     return Found(tuple(articles), tuple(notes))
+
+
+def _defines_entities(content: bytes) -> bool:
+    letters = content.replace(b"\0", b"")  # UTF-16 and UTF-32 are the same letters between zeros
+    readings = [letters]
+    if declared := _DECLARED.match(content):
+        # In UTF-7 and its like, «<!» may be written with other letters; feedparser believes the declaration.
+        with suppress(LookupError, ValueError):
+            readings.append(content.decode(declared[1].decode("ascii"), errors="replace").encode("utf-8", "replace"))
+    return any((begins := _DOCTYPE.search(each)) and _ENTITY.search(each, begins.end()) for each in readings)
 
 
 def _nothing(name: str, version: str, damage: Exception | None) -> Found:

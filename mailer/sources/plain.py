@@ -97,6 +97,13 @@ def opening(body: str, outlet: str = "") -> str:
     return text[: ends[-1]] if ends else text[:_LEAD].rpartition(" ")[0] + " …"
 
 
+def cut(text: str, letters: int) -> str:
+    """One line of at most so many letters, ended between words with «…» when it was longer."""
+    if len(text) <= letters:
+        return text
+    return (text[: letters - 2].rpartition(" ")[0] or text[: letters - 2]) + " …"
+
+
 def name(raw: str) -> str:
     """A permanent name such as a guid: without control characters and blanks around it, otherwise as given."""
     return "".join(char for char in raw if unicodedata.category(char) not in ("Cc", "Cs")).strip()

@@ -12,6 +12,8 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from mailer.errors import UnreadableInput, UsageError
+from mailer.mail.links import web_address
+from mailer.model import FoundArticle
 from mailer.sources import dates, feed, identity, jsonfeed, pagetext, plain, records
 from mailer.sources.found import Found
 
@@ -55,6 +57,7 @@ _HTML_ROOTS = frozenset(
         "meta",
     ]
 )
+_LONGEST_TITLE, _LONGEST_LEAD = 500, 5000  # characters
 _PEEK = 20_000  # characters looked at to tell what a text is
 
 
@@ -71,7 +74,8 @@ def read(name: str, content: bytes, *, zone: ZoneInfo, url: str = "", published:
     if not text.strip("\ufeff \t\r\n"):
         raise UnreadableInput(f"{name}: the file is empty.", "Save it again; perhaps the download failed.")
     found = _read(name.lower().removesuffix(".gz"), name, content, text, source, zone)
-    return _undated(name, _with_options(name, found, url, published, source, zone))
+    found = _undated(name, _with_options(name, found, url, published, source, zone))
+    return _linked(name, Found(tuple(_cut(article) for article in found.articles), found.notes))
 
 
 def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: ZoneInfo) -> Found:
@@ -167,7 +171,7 @@ def _with_options(name: str, found: Found, url: str, published: str, source: str
     for article in found.articles:
         if url:
             address = plain.web_address(url)
-            if not address:
+            if not web_address(address):
                 raise UsageError(f"«{plain.line(url)}» is no web address.", "It must begin with https:// or http://.")
             article = replace(article, url=address, source=article.source or identity.host(address))
         if published:
@@ -180,6 +184,28 @@ def _with_options(name: str, found: Found, url: str, published: str, source: str
             article = replace(article, published=moment, published_raw=plain.line(published))
         articles.append(replace(article, source=source or article.source))
     return Found(tuple(articles), found.notes)
+
+
+def _cut(article: FoundArticle) -> FoundArticle:
+    """Title and lead no longer than those of any newsroom: every later step works through all of their letters."""
+    title, lead = plain.cut(article.title, _LONGEST_TITLE), plain.cut(article.lead, _LONGEST_LEAD)
+    if (title, lead) == (article.title, article.lead):
+        return article
+    return replace(article, title=title, lead=lead)
+
+
+def _linked(name: str, found: Found) -> Found:
+    """Without the links that no mail would write (a user name in it, a host that is none, too long), and with one note:
+    their items are kept, but are not eligible for an issue."""
+    barred = {article.url: "" for article in found.articles if article.url and not web_address(article.url)}
+    if not barred:
+        return found
+    note = (
+        f"{name}: {len(barred)} links are such that no reader can be sent there, as «{next(iter(barred))[:60]}»; "
+        "the items were taken without them."
+    )
+    kept = (replace(article, url=barred.get(article.url, article.url)) for article in found.articles)
+    return Found(tuple(kept), (*found.notes, note))
 
 
 def _undated(name: str, found: Found) -> Found:

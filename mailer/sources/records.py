@@ -152,7 +152,9 @@ def _article(record: Record, source: str, zone: ZoneInfo) -> FoundArticle:
         image_alt=plain.line(texts["image_alt"]),
         published=dates.parse(written, zone=zone) or dates.parse(raw, zone=zone),
         published_raw=raw,
-        **dict(zip(_COUNTS, (_count(record, field) for field in _COUNTS), strict=True)),
+        views=_count(record, "views"),
+        comments=_count(record, "comments"),
+        shares=_count(record, "shares"),
     )
 
 

@@ -4,19 +4,25 @@ An item keeps its identity for good. A second sighting fills in and renews what 
 importing the same file twice changes nothing.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as pg_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from mailer.model import Article, Dating, FoundArticle, IssueState, Window
-from mailer.store.schema import articles, deliveries, issue_articles, issues
+from mailer.model import Article, Dating, DeliveryKind, FoundArticle, IssueState, Window
+from mailer.store.schema import articles, deliveries, issue_articles, issues, view_snapshots
 
+MEMORY = timedelta(days=28)  # four issues: what they told is recognised when it comes again
+YOUNG, OLD = timedelta(hours=72), timedelta(days=10)  # how long counts are noted hourly, and how long at all
 FUTURE = timedelta(hours=2)  # a later date is a mistake of the source
 _TEXTS = ("url", "lead", "body", "category", "author", "image_url", "image_alt", "published_raw")
 _COUNTS = ("views", "comments", "shares")
+_FLAGS = ("front_page", "closed")
+_GIVEN = ("title_given", "lead_given", "alt_given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +84,19 @@ def _fresh(article: FoundArticle, identity: str, link_key: str, now: datetime) -
         "dating": dating,
         "first_seen_at": now,
         "updated_at": now,
-        **{name: getattr(article, name) for name in (*_TEXTS, *_COUNTS)},
+        "news_value": article.news_value,
+        **{name: getattr(article, name) or None for name in _GIVEN},
+        **{name: getattr(article, name) for name in (*_TEXTS, *_COUNTS, *_FLAGS)},
     }
 
 
 def _changes(row: Row[Any], article: FoundArticle, now: datetime) -> dict[str, Any]:
     told: dict[str, Any] = {name: getattr(article, name) for name in (*_TEXTS, "title") if getattr(article, name)}
     told |= {name: getattr(article, name) for name in _COUNTS if getattr(article, name) is not None}
+    told |= {name: True for name in _FLAGS if getattr(article, name)}
+    told |= {name: getattr(article, name) for name in _GIVEN if getattr(article, name)}
+    if article.news_value is not None:
+        told["news_value"] = article.news_value
     if article.tags:
         told["tags"] = list(article.tags)
     if article.published and article.published != row.published_at:
@@ -115,17 +127,23 @@ def _article(row: Row[Any]) -> Article:
         shares=row.shares,
         pinned=row.pinned,
         banned=row.banned,
+        front_page=row.front_page,
+        prominence=row.prominence,
+        news_value=row.news_value,
+        closed=row.closed,
+        tags=tuple(row.tags),
     )
 
 
 def in_window(tx: Connection, window: Window, earliest: datetime, limit: int = 5000) -> list[Article]:
     """What a choice has to look at: articles dated in the window; late ones, first seen in it and dated from `earliest`
-    on; pinned ones; and what earlier issues told since `earliest`, so that its repetition is recognised."""
+    on; pinned ones; and what the last four issues told, so that its repetition is recognised."""
     dated = articles.c.dated
     within = (dated >= window.start) & (dated < window.end)
     between = (dated >= earliest) & (dated < window.start)
     late = between & (articles.c.first_seen_at >= window.start) & (articles.c.first_seen_at < window.end)
-    told = between & articles.c.id.in_(select(issue_articles.c.article_id))
+    remembered = (dated >= window.start - MEMORY) & (dated < window.start)
+    told = remembered & articles.c.id.in_(select(issue_articles.c.article_id))
     other = articles.alias()  # a query of its own, or the planner walks all that was ever dated
     pinned = articles.c.id.in_(select(other.c.id).where(other.c.pinned)) & (dated < window.end)
     query = select(articles).where(or_(within, late, told, pinned), ~articles.c.withdrawn)
@@ -136,23 +154,26 @@ def in_window(tx: Connection, window: Window, earliest: datetime, limit: int = 5
     return [_article(row) for row in tx.execute(query.limit(limit))]
 
 
-def most_read(tx: Connection, window: Window, besides: Collection[int], limit: int) -> list[tuple[str, str]]:
-    """Address and title of what readers opened most in the window, without the articles `besides`; empty when the
+def most_read(tx: Connection, window: Window, besides: Collection[int], limit: int) -> list[Article]:
+    """What readers opened most in the window, without the articles `besides`; empty when the
     source counts no views."""
     query = (
-        select(articles.c.url, articles.c.title)
+        select(articles)
         .where(articles.c.dated >= window.start, articles.c.dated < window.end, ~articles.c.withdrawn)
         .where(~articles.c.banned, articles.c.url != "", articles.c.views > 0, articles.c.id.not_in(besides))
         .order_by(articles.c.views.desc(), articles.c.id)
     )
-    return [(row.url, row.title) for row in tx.execute(query.limit(limit))]
+    return [_article(row) for row in tx.execute(query.limit(limit))]
 
 
-def used(tx: Connection, *, besides: int) -> frozenset[int]:
+def used(tx: Connection, *, besides: int, leads_only: bool = False) -> frozenset[int]:
     """Articles that another issue than `besides` has sent or has reserved. An issue that ended and that nobody got
-    gives its articles back."""
+    gives its articles back. `leads_only`: those that an issue began with."""
     accepted = (
-        select(deliveries.c.id).where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted").exists()
+        select(deliveries.c.id)
+        .where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted")
+        .where(deliveries.c.kind == DeliveryKind.ISSUE)  # a test mail reaches no reader
+        .exists()
     )
     ended = issues.c.state.in_((IssueState.CANCELLED, IssueState.SKIPPED, IssueState.SENT, IssueState.PARTIAL))
     query = (
@@ -160,16 +181,62 @@ def used(tx: Connection, *, besides: int) -> frozenset[int]:
         .select_from(issue_articles.join(issues, issue_articles.c.issue_id == issues.c.id))
         .where(issues.c.id != besides, or_(~ended, accepted))
     )
+    if leads_only:
+        query = query.where(issue_articles.c.first)
     return frozenset(tx.execute(query).scalars())
 
 
 def reserve(tx: Connection, issue_id: int, leads: Sequence[int], others: Sequence[int]) -> None:
     """Replaces what an issue has reserved."""
     tx.execute(issue_articles.delete().where(issue_articles.c.issue_id == issue_id))
-    rows = [{"issue_id": issue_id, "article_id": a, "lead": True} for a in leads]
-    rows += [{"issue_id": issue_id, "article_id": a, "lead": False} for a in set(others) - set(leads)]
+    rows = [{"issue_id": issue_id, "article_id": a, "lead": True, "first": a == leads[0]} for a in leads]
+    rows += [{"issue_id": issue_id, "article_id": a, "lead": False, "first": False} for a in set(others) - set(leads)]
     if rows:
         tx.execute(insert(issue_articles), rows)
+
+
+def mark(tx: Connection, numbers: Sequence[int], values: Mapping[str, bool]) -> None:
+    """Sets flags of articles."""
+    tx.execute(update(articles).where(articles.c.id.in_(numbers)).values(**values))
+
+
+def snapshot(tx: Connection, now: datetime) -> int:
+    """Notes the counts of articles as they stand: hourly while an article is younger than three days, daily until it is
+    ten days old. Two processes that do it at once note it once. Returns how many were noted."""
+    last = select(func.max(view_snapshots.c.at)).where(view_snapshots.c.article_id == articles.c.id).scalar_subquery()
+    counted = or_(articles.c.views.is_not(None), articles.c.comments.is_not(None), articles.c.shares.is_not(None))
+    young, old = articles.c.dated > now - YOUNG, articles.c.dated > now - OLD
+    due = or_(
+        last.is_(None), young & (last <= now - timedelta(minutes=55)), ~young & (last <= now - timedelta(hours=23))
+    )
+    query = select(articles.c.id, articles.c.views, articles.c.comments, articles.c.shares).where(old, counted, due)
+    rows = [{"article_id": r.id, "at": now, **{n: getattr(r, n) for n in _COUNTS}} for r in tx.execute(query)]
+    if rows:
+        make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
+        tx.execute(make(view_snapshots).on_conflict_do_nothing(), rows)
+    return len(rows)
+
+
+def histories(tx: Connection, since: datetime, limit: int = 2000) -> list[list[tuple[float, int]]]:
+    """(hours after publication, views) of articles dated since then, in order of time; at most the newest `limit`."""
+    watched = (
+        select(articles.c.id, articles.c.dated)
+        .where(articles.c.dated >= since, articles.c.id.in_(select(view_snapshots.c.article_id)))
+        .order_by(articles.c.dated.desc())
+        .limit(limit)
+        .subquery()
+    )
+    query = (
+        select(watched.c.id, watched.c.dated, view_snapshots.c.at, view_snapshots.c.views)
+        .join(view_snapshots, view_snapshots.c.article_id == watched.c.id)
+        .where(view_snapshots.c.views.is_not(None))
+        .order_by(watched.c.id, view_snapshots.c.at)
+    )
+    found: dict[int, list[tuple[float, int]]] = {}
+    for row in tx.execute(query):
+        hours = (row.at - row.dated).total_seconds() / 3600
+        found.setdefault(row.id, []).append((max(hours, 0.0), row.views))
+    return list(found.values())
 
 
 def get(tx: Connection, article_id: int) -> Article | None:

@@ -4,12 +4,14 @@ One thread of a process writes; every writing transaction takes the lock at its 
 SQLite file wait for each other instead of failing. Reading goes on beside it. No transaction waits for the net.
 """
 
+import os
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,13 +31,16 @@ _LOST = ("40001", "40P01", "23505")
 
 class Store:
     """A database of the given URL. `write` and `read` run a function in one transaction; both may be called from any
-    thread, and raise StoreUnavailable when the database fails us. `busy_ms`: how long SQLite waits for a lock.
+    thread, and raise StoreUnavailable when the database fails us. A SQLite file is made where there is none; an empty
+    one is refused with StoreUnavailable. `busy_ms`: how long SQLite waits for a lock.
 
     Writing work may be run again, when its transaction lost against another one and was undone."""
 
     def __init__(self, url: str, *, busy_ms: int = BUSY_MS) -> None:
         self.url: URL = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
+        if file := _file(self.url):
+            _make_private(file)
         self._writer = _engine(self.url, "BEGIN IMMEDIATE", busy_ms)
         self._reader = _engine(self.url, "BEGIN", busy_ms) if self.sqlite else self._writer
         self._thread = ThreadPoolExecutor(1, "store-writer")
@@ -44,7 +49,7 @@ class Store:
     @property
     def name(self) -> str:
         """The file or the server, for people: never with a password."""
-        return Path(str(self.url.database)).name if self.sqlite else self.url.render_as_string(hide_password=True)
+        return Path(str(self.url.database)).name if self.sqlite else _shown(self.url)
 
     def answers(self) -> bool:
         """Whether the database can be asked just now; raises StoreUnavailable with the reason when it cannot."""
@@ -150,11 +155,7 @@ _REASONS: tuple[tuple[str, str, str], ...] = (
 
 def unavailable(url: URL, error: Exception) -> StoreUnavailable:
     """The error for a person: which database, what is wrong, how to mend it."""
-    where = (
-        (url.database or "in memory")
-        if url.get_backend_name() == "sqlite"
-        else url.render_as_string(hide_password=True)
-    )
+    where = (url.database or "in memory") if url.get_backend_name() == "sqlite" else _shown(url)
     said = str(getattr(error, "orig", error)).strip().splitlines()[0]
     for pattern, what, fix in _REASONS:
         if re.search(pattern, said, re.IGNORECASE):
@@ -164,7 +165,55 @@ def unavailable(url: URL, error: Exception) -> StoreUnavailable:
 
 def exists(url: str) -> bool:
     """Whether a SQLite file is there; a server's database counts as there."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
-        return True
-    return Path(str(parsed.database)).exists()
+    file = _file(make_url(url))
+    return file is None or file.exists()
+
+
+def _shown(url: URL) -> str:
+    """A server's address for people. libpq takes a password among the parameters too, and SQLAlchemy hides only one."""
+    secrets = {name: "***" for name in url.query if "password" in name.lower()}
+    return url.update_query_dict(secrets).render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
+
+
+def _file(url: URL) -> Path | None:
+    """The file of a SQLite database; None for a server, for memory, and for SQLite's own «file:» addresses."""
+    name = url.database or ""
+    if url.get_backend_name() != "sqlite" or name in ("", ":memory:") or name.startswith("file:"):
+        return None
+    return Path(name)
+
+
+def _make_private(file: Path) -> None:
+    """Makes the file where there is none, for this user's eyes only: readers' addresses are in it. SQLite gives its
+    -wal and -shm the same rights. StoreUnavailable: there is a file, and it is empty, which no database ever is."""
+    try:
+        place = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        _refuse_empty(file)
+    except OSError:
+        return  # SQLite will fail for the same reason, and then the error tells it
+    else:
+        with os.fdopen(place, "wb") as out:
+            out.write(_no_tables())
+
+
+def _no_tables() -> bytes:
+    """A SQLite file without tables. Written at once, so that an empty file always means that something went wrong."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
+        memory.execute("CREATE TABLE first_page (x)")
+        memory.execute("DROP TABLE first_page")
+        memory.execute("VACUUM")
+        return memory.serialize()
+
+
+def _refuse_empty(file: Path) -> None:
+    for _ in range(20):  # another process may be about to write its first page
+        try:
+            if not file.is_file() or file.stat().st_size:
+                return
+        except OSError:
+            return
+        time.sleep(0.05)
+    raise StoreUnavailable(
+        f"The database {file} is empty: was it lost?", "Restore a backup, or remove the file to begin anew."
+    )

@@ -136,6 +136,11 @@ def owe(
     return int(tx.execute(insert(deliveries).values(values).returning(deliveries.c.id)).scalar_one())
 
 
+def owed(tx: Connection, key: str) -> bool:
+    """Whether the mail of that key was owed already, whatever became of it."""
+    return tx.execute(select(deliveries.c.id).where(deliveries.c.key == key)).first() is not None
+
+
 def owe_readers(tx: Connection, kind: DeliveryKind, keys: Mapping[str, int], variant_id: int, now: datetime) -> None:
     """Owes one mail that belongs to no issue to each reader of `keys` (key → subscriber id), in one batch."""
     if not keys:
@@ -156,11 +161,13 @@ def _free(now: datetime, lease: timedelta) -> ColumnElement[bool]:
 
 def _sendable() -> ColumnElement[bool]:
     running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.SENDING)
-    # A mail of a cancelled issue may still be on its way; if its sender died, somebody must write down that nobody
-    # knows.
-    cancelled = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.CANCELLED)
+    # A mail of a cancelled or paused issue may still be on its way; if its sender died, somebody must write down that
+    # nobody knows. `intend` lets nothing of such an issue go.
+    halted = exists().where(
+        issues.c.id == batches.c.issue_id, issues.c.state.in_((IssueState.CANCELLED, IssueState.PAUSED))
+    )
     half_sent = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state == DeliveryState.SENDING)
-    return or_(batches.c.issue_id.is_(None), running, and_(cancelled, half_sent))
+    return or_(batches.c.issue_id.is_(None), running, and_(halted, half_sent))
 
 
 def claim(tx: Connection, worker: str, now: datetime, lease: timedelta, issue_id: int | None = None) -> Batch | None:
@@ -360,7 +367,20 @@ def _owed(issue_id: int) -> ColumnElement[bool]:
 def end_waiting(tx: Connection, issue_id: int, state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
     """Ends what is queued or deferred of an issue. What is on its way gets its outcome all the same, and what waits to
     be sent once more, because nobody knows whether it arrived, stays unknown: it must not count as never sent."""
-    statement = update(deliveries).where(_owed(issue_id), deliveries.c.state.in_(WAITING))
+    return _end(tx, _owed(issue_id), state, reason, now)
+
+
+def drop(tx: Connection, ids: Iterable[int], now: datetime) -> None:
+    """Ends what is queued or deferred of these deliveries, and their batches: they are not to go out later."""
+    these = deliveries.c.id.in_(list(ids))
+    _end(tx, these, DeliveryState.SKIPPED, Skip.CANCELLED, now)
+    own = batches.c.id.in_(select(deliveries.c.batch_id).where(these))
+    left = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state.in_(OPEN))
+    tx.execute(update(batches).where(own, ~batches.c.done, ~left).values(done=True))
+
+
+def _end(tx: Connection, which: ColumnElement[bool], state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
+    statement = update(deliveries).where(which, deliveries.c.state.in_(WAITING))
     uncertain = statement.where(deliveries.c.unknowns > 0)
     unknown = tx.execute(uncertain.values(state=DeliveryState.UNKNOWN, due_at=None, finished_at=now)).rowcount
     return unknown + tx.execute(statement.values(state=state, reason=reason, due_at=None, finished_at=now)).rowcount
@@ -408,45 +428,6 @@ def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
     if issue_id is not None:
         query = query.where(batches.c.issue_id == issue_id)
     return tx.execute(query).scalar()
-
-
-def failed(tx: Connection, issue_id: int, limit: int = 1000) -> list[dict[str, Any]]:
-    """Who did not get an issue, and why: rejected, expired and unknown deliveries."""
-    states = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
-    query = (
-        select(
-            subscribers.c.address.label("email"),
-            deliveries.c.state,
-            deliveries.c.reason,
-            deliveries.c.code,
-            deliveries.c.enhanced,
-            deliveries.c.reply,
-        )
-        .select_from(deliveries.join(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
-        .where(_owed(issue_id), deliveries.c.state.in_(states))
-        .order_by(deliveries.c.id)
-        .limit(limit)
-    )
-    return [dict(row._mapping) for row in tx.execute(query)]
-
-
-def of_subscriber(tx: Connection, subscriber_id: int, limit: int = 100) -> list[dict[str, Any]]:
-    """The mails of one reader, the newest first."""
-    query = (
-        select(
-            issues.c.slot,
-            deliveries.c.kind,
-            deliveries.c.state,
-            deliveries.c.reason,
-            deliveries.c.finished_at,
-            deliveries.c.reply,
-        )
-        .select_from(deliveries.outerjoin(issues, deliveries.c.issue_id == issues.c.id))
-        .where(deliveries.c.subscriber_id == subscriber_id)
-        .order_by(deliveries.c.id.desc())
-        .limit(limit)
-    )
-    return [dict(row._mapping) for row in tx.execute(query)]
 
 
 def states_of(tx: Connection, ids: Iterable[int]) -> dict[int, tuple[DeliveryState, str | None, str | None]]:

@@ -4,7 +4,7 @@ Any process may take any step: a move is one UPDATE that names the states it may
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
@@ -15,6 +15,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Slot, Variant, Window
 from mailer.store.schema import deliveries, issues, variants
+
+_STARTED = (IssueState.SENDING, IssueState.PAUSED, IssueState.SENT, IssueState.PARTIAL)
 
 
 def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
@@ -56,6 +58,7 @@ def _issue(row: Row[Any]) -> Issue:
         started_at=row.started_at,
         finished_at=row.finished_at,
         recipients=row.recipients,
+        edits=row.edits,
     )
 
 
@@ -105,10 +108,28 @@ def choose(
     return move(tx, issue_id, from_, to, stories=[_stored(story) for story in stories], **values)
 
 
+def edit(
+    tx: Connection,
+    issue_id: int,
+    change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    states: Iterable[IssueState],
+) -> bool:
+    """Replaces what an editor changed by `change` of what it was; False: the issue is not in one of `states`."""
+    query = select(issues.c.edits).where(issues.c.id == issue_id, issues.c.state.in_(tuple(states)))
+    row = tx.execute(query.with_for_update() if tx.dialect.name != "sqlite" else query).first()
+    if row is None:
+        return False
+    tx.execute(update(issues).where(issues.c.id == issue_id).values(edits=dict(change(row.edits))))
+    return True
+
+
 def previous_end(tx: Connection, day: date) -> datetime | None:
     """The cut-off of the last issue before `day` of which somebody got a mail."""
     accepted = (
-        select(deliveries.c.id).where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted").exists()
+        select(deliveries.c.id)
+        .where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted")
+        .where(deliveries.c.kind == DeliveryKind.ISSUE)  # a test mail reaches no reader
+        .exists()
     )
     query = (
         select(issues.c.window_end)
@@ -119,12 +140,29 @@ def previous_end(tx: Connection, day: date) -> datetime | None:
     return tx.execute(query).scalar()
 
 
+def superseded(tx: Connection, issue: Issue) -> bool:
+    """Whether an issue of a later slot began after this one did. An older issue may be sent after a newer one."""
+    newer = select(issues.c.id).where(issues.c.day > issue.day, issues.c.started_at >= issue.started_at)
+    return tx.execute(newer.where(issues.c.state.in_(_STARTED)).limit(1)).first() is not None
+
+
+def began(tx: Connection) -> datetime | None:
+    """When the first of all issues was planned: before that there was no newsletter."""
+    return tx.execute(select(func.min(issues.c.planned_at, type_=issues.c.planned_at.type))).scalar()
+
+
 def set_recipients(tx: Connection, issue_id: int, count: int) -> None:
     tx.execute(update(issues).where(issues.c.id == issue_id).values(recipients=count))
 
 
 def next_number(tx: Connection) -> int:
+    """The number of the issue that is frozen next. One that was cancelled before anybody got it has none."""
     return int(tx.execute(select(func.coalesce(func.max(issues.c.number), 0) + 1)).scalar_one())
+
+
+def give_number_back(tx: Connection, issue_id: int) -> None:
+    """Only of an issue that nobody got: readers count the others."""
+    tx.execute(update(issues).where(issues.c.id == issue_id).values(number=None))
 
 
 # --- variants --------------------------------------------------------------------------------------------------------

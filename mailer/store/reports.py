@@ -1,7 +1,8 @@
-"""What an issue did to the list: counts for its report, asked as sets. Changes nothing."""
+"""What the ledger and the events tell: of an issue, of its readers, of one reader. Asked as sets; changes nothing."""
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
@@ -93,3 +94,43 @@ def methods_since(tx: Connection, since: datetime) -> dict[str, int]:
 def by_status(tx: Connection) -> dict[str, int]:
     query = select(subscribers.c.status, func.count()).where(subscribers.c.address.is_not(None))
     return {row[0]: row[1] for row in tx.execute(query.group_by(subscribers.c.status))}
+
+
+def failed(tx: Connection, issue_id: int, limit: int = 1000) -> list[dict[str, Any]]:
+    """Who did not get an issue, and why: rejected, expired and unknown deliveries."""
+    states = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
+    query = (
+        select(
+            subscribers.c.address.label("email"),
+            deliveries.c.state,
+            deliveries.c.reason,
+            deliveries.c.code,
+            deliveries.c.enhanced,
+            deliveries.c.reply,
+        )
+        .select_from(deliveries.join(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
+        .where(deliveries.c.issue_id == issue_id, deliveries.c.kind == DeliveryKind.ISSUE)
+        .where(deliveries.c.state.in_(states))
+        .order_by(deliveries.c.id)
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def of_subscriber(tx: Connection, subscriber_id: int, limit: int = 100) -> list[dict[str, Any]]:
+    """The mails of one reader, the newest first."""
+    query = (
+        select(
+            issues.c.slot,
+            deliveries.c.kind,
+            deliveries.c.state,
+            deliveries.c.reason,
+            deliveries.c.finished_at,
+            deliveries.c.reply,
+        )
+        .select_from(deliveries.outerjoin(issues, deliveries.c.issue_id == issues.c.id))
+        .where(deliveries.c.subscriber_id == subscriber_id)
+        .order_by(deliveries.c.id.desc())
+        .limit(limit)
+    )
+    return [dict(row._mapping) for row in tx.execute(query)]

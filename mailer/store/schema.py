@@ -17,6 +17,7 @@ from sqlalchemy import (
     Date,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -209,6 +210,11 @@ articles = Table(
     Column("shares", BigInteger),
     _flag("front_page"),
     Column("news_value", SmallInteger),  # the editor's, -2 … +2
+    Column("prominence", Float),  # hours on the front page, each divided by log2(position + 1); NULL: not watched
+    _flag("closed"),  # members only, or paid for
+    Column("title_given", Text),  # the source's own words, where our spelling of them differs
+    Column("lead_given", Text),
+    Column("alt_given", Text),
     _flag("withdrawn"),  # no longer published
     _flag("pinned"),
     _flag("banned"),
@@ -227,6 +233,19 @@ view_snapshots = Table(
     Column("views", BigInteger),
     Column("comments", BigInteger),
     Column("shares", BigInteger),
+)
+
+feeds = Table(  # what is known of a source that is fetched: so that a restart asks nothing twice
+    "feeds",
+    metadata,
+    Column("url", Text, primary_key=True),
+    Column("etag", Text),
+    Column("modified", Text),  # its Last-Modified, as it was given
+    Column("next_at", Instant, nullable=False),  # not before then
+    _count("failures"),  # in a row
+    _text("problem"),  # of the last try; '' when it went well
+    Column("fetched_at", Instant),  # the last try that went well
+    Column("looked_at", Instant),  # the last try
 )
 
 issues = Table(
@@ -267,6 +286,7 @@ issue_articles = Table(  # what an issue has reserved; used up once one of its d
     Column("issue_id", Id, ForeignKey("issues.id"), primary_key=True),
     Column("article_id", Id, ForeignKey("articles.id"), primary_key=True, index=True),
     _flag("lead"),
+    _flag("first"),  # the issue begins with it
 )
 
 variants = Table(  # a mail rendered once for many, with its merge slots

@@ -207,10 +207,10 @@ def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None 
         yield row.address or "", Event(row.at, EventKind(row.kind), Method(row.method), row.slot, row.reason)
 
 
-def explain(tx: Connection, subscriber_id: int, reason: str) -> bool:
-    """Writes why somebody left to the last event of it; False: they never left."""
+def explain(tx: Connection, subscriber_id: int, reason: str, *, since: datetime) -> bool:
+    """Writes why somebody left to the event of it; False: they did not leave since then."""
     last = select(func.max(events.c.id)).where(
-        events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.UNSUBSCRIBED
+        events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since
     )
     return tx.execute(update(events).where(events.c.id == last.scalar_subquery()).values(reason=reason)).rowcount == 1
 

@@ -118,9 +118,26 @@ async def form_of(request: Request, *, lists: bool = False) -> dict[str, str] | 
     if not declared.isdigit() or int(declared) > _LARGEST_BODY:
         return {}
     try:
-        form = await request.form(max_files=1, max_fields=100, max_part_size=_LARGEST_BODY)
-    except Exception:  # multipart that is none, or bytes that are no text: nothing was said
+        # No file: one would be written to the disk, and no form of ours sends one.
+        bounded = Request(request.scope, _bounded(request.receive))
+        form = await bounded.form(max_files=0, max_fields=100, max_part_size=_LARGEST_BODY)
+    except Exception:  # multipart that is none or endless, or bytes that are no text: nothing was said
         return {}
     if lists:
         return {name: [str(value) for value in form.getlist(name)] for name in form}
     return {name: str(value) for name, value in form.items()}
+
+
+def _bounded(receive: Receive) -> Receive:
+    """The body, counted as it comes: a chunked one declares no length. ValueError: it is longer than any of ours."""
+    room = _LARGEST_BODY
+
+    async def counted() -> Message:
+        nonlocal room
+        message = await receive()
+        room -= len(message.get("body", b""))
+        if room < 0:
+            raise ValueError("the body is too long")
+        return message
+
+    return counted

@@ -16,11 +16,13 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import ASGIApp
 
-from mailer.app import archive, unsubscribe
+from mailer import tokens
+from mailer.app import archive, editor, unsubscribe
 from mailer.app.context import App
 from mailer.errors import MailerError
 from mailer.mail import view
 from mailer.model import Method
+from mailer.tokens import Purpose
 from mailer.web.guard import ISSUE_CSP, Headers, agent_of, form_of, network_of, status_of
 from mailer.web.readers import ReaderPages, why_choices
 
@@ -71,6 +73,7 @@ def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> 
             for method, handler in (("GET", pages.ask), ("POST", pages.leave))
         ),
         Route("/unsubscribe/undo/{token}", pages.undo, methods=["POST"]),
+        Route("/editor/{token}", pages.editor, methods=["GET", "POST"]),
         *ReaderPages(app, pages._page).routes(),
         Route("/archive", pages.archive),
         Route("/archive/feed.xml", pages.feed),
@@ -116,11 +119,12 @@ class Pages:
 
     async def leave(self, request: Request) -> Response:
         """POST: a mail program's one click (RFC 8058) or the button of our page. Anything else changes nothing."""
+        token = request.path_params["token"]
+        tokens.read(self.app.keys, Purpose.UNSUBSCRIBE, token)  # before a stranger can make us read a body
         method = await _method(request)
         if method is None:
             return await self.ask(request)
         agent, network = agent_of(request), network_of(request)
-        token = request.path_params["token"]
         left = await asyncio.to_thread(unsubscribe.leave, self.app, token, method, agent=agent, network=network)
         values = {
             "undo_action": f"/unsubscribe/undo/{left.undo}" if left.undo else "",
@@ -132,6 +136,14 @@ class Pages:
     async def undo(self, request: Request) -> Response:
         done = await asyncio.to_thread(unsubscribe.undo, self.app, request.path_params["token"])
         return self._page("returned") if done else self._page("not-found", status=404)
+
+    # --- editors
+    async def editor(self, request: Request) -> Response:
+        """GET and HEAD: the draft and its buttons. POST: one of them."""
+        token, action = request.path_params["token"], ""
+        if request.method == "POST":
+            action = (await form_of(request)).get("action", "")
+        return self._page("editor", await asyncio.to_thread(editor.act, self.app, token, action))
 
     # --- what anybody may see
     async def archive(self, request: Request) -> Response:

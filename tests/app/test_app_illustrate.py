@@ -10,7 +10,7 @@ import make
 from make import Clock, only_sqlite
 from PIL import Image
 
-from mailer.app import compose
+from mailer.app import compose, window
 from mailer.app.context import App
 from mailer.errors import NotFetched
 from mailer.settings import Digest, Theme
@@ -87,3 +87,17 @@ def test_the_most_read_are_those_the_issue_does_not_tell(store: Store, tmp_path:
     told = {story.title for story in issue.stories}
     assert [rank for rank, _ in listed] == ["۱", "۲"]  # fourteen articles, twelve stories
     assert not told & {title for _, title in listed}
+
+
+@only_sqlite
+def test_the_most_read_hold_nothing_that_an_editor_took_out_or_that_is_paid_for(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    app = app_with(store, tmp_path, clock, lambda url: picture())
+    make.keep(store, make.article(50, views=10**7, category="رپرتاژ"), make.article(51, views=10**7, closed=True))
+    issue = window.drop(app, compose.draft(app).slot, 1)
+    text = compose.content(app, issue).text
+    assert "پربازدیدترین‌های هفته" in text
+    for title in (*(str(turned["title"]) for turned in issue.rejected if "editor" in str(turned["reason"])), "رپرتاژ"):
+        assert title not in text
+    assert not any(make.article(number).title in text for number in (50, 51))

@@ -66,6 +66,7 @@ def test_a_reader_gets_a_mail_of_their_own(app: App) -> None:
     assert parsed["Date"].datetime == NOW
     assert parsed["Feedback-ID"] == "1405-W36:weekly:issue:khabarnameh"
     link = parsed["List-Unsubscribe"].removeprefix("<").removesuffix(">")
+    assert parsed["List-Help"] == f"<{app.url('/')}>"
     claim = read(app.keys, Purpose.UNSUBSCRIBE, link.rpartition("/")[2])
     assert (claim.subscriber_id, claim.issue_id) == (17, 3)
     assert "سلام نرگس عزیز" in html_of(mail)

@@ -11,14 +11,14 @@ import pytest
 from make import Clock
 from relays import Fake
 
-from mailer.app import compose, deliver, edit
+from mailer.app import compose, deliver, edit, probe
 from mailer.app.circuit import Circuits
 from mailer.app.context import App, find, get
 from mailer.app.send import Sender
-from mailer.errors import NoSuchIssue, NotEnoughStories, UsageError, WrongState
+from mailer.errors import NoSuchIssue, NotEnoughStories, RelayDown, UsageError, WrongState
 from mailer.model import DeliveryState, IssueState
-from mailer.settings import Digest
-from mailer.store import issues
+from mailer.settings import Digest, Schedule
+from mailer.store import articles, issues
 from mailer.store.database import Store
 
 
@@ -148,3 +148,111 @@ def test_stories_are_reserved_and_given_back(store: Store, tmp_path: Path, clock
     edit.cancel(app, first.slot)
     third = compose.draft(app, "1405-W37", clock() + timedelta(minutes=1))
     assert taken & {story.article_id for story in third.stories}
+
+
+# --- approval --------------------------------------------------------------------------------------------------------
+@make.only_sqlite
+@pytest.mark.parametrize(("count", "hold"), [(14, True), (2, False)], ids=["held by a person", "too few"])
+def test_release_is_no_approval(store: Store, tmp_path: Path, clock: Clock, count: int, hold: bool) -> None:
+    app = make.app(store, tmp_path, clock, schedule=Schedule(approval="required"))
+    make.week_of_articles(store, clock(), count=count)
+    compose.draft(app)
+    if hold:
+        edit.hold(app, None)
+    released = edit.release(app, None)
+    assert (released.state, released.reason) == (IssueState.HELD, "approval is required")
+    with pytest.raises(WrongState, match="approval"):
+        compose.freeze(app, released)
+    assert edit.approve(app, None).state is IssueState.DRAFT
+    assert compose.freeze(app, find(app, None)).state is IssueState.FROZEN
+
+
+@make.only_sqlite
+def test_what_is_chosen_anew_is_approved_anew(store: Store, tmp_path: Path, clock: Clock) -> None:
+    app = make.app(store, tmp_path, clock, schedule=Schedule(approval="required"))
+    make.week_of_articles(store, clock())
+    compose.draft(app)
+    edit.approve(app, None)
+    again = compose.draft(app)
+    assert (again.state, again.reason, again.approved) == (IssueState.HELD, "approval is required", False)
+
+
+@make.only_sqlite
+def test_a_choice_from_before_the_approval_changes_nothing(store: Store, tmp_path: Path, clock: Clock) -> None:
+    app = make.app(store, tmp_path, clock, schedule=Schedule(approval="required"))
+    make.week_of_articles(store, clock())
+    before = compose.draft(app)
+    approved = edit.approve(app, None)
+    make.week_of_articles(store, clock.turn(hours=1), first=30)
+    assert compose.choose(app, before) == approved
+
+
+@make.only_sqlite
+def test_a_choice_from_before_a_release_keeps_to_it(app: App, clock: Clock) -> None:
+    make.week_of_articles(app.store, clock(), count=2)
+    before = compose.draft(app)
+    edit.release(app, None)
+    edit.hold(app, None, "too few stories, says the editor")  # the state it had, and a yes to few stories since
+    assert compose.choose(app, before).state is IssueState.DRAFT
+
+
+# --- numbers and windows ---------------------------------------------------------------------------------------------
+@make.only_sqlite
+async def test_a_test_mail_is_no_reader(store: Store, tmp_path: Path, clock: Clock) -> None:
+    """Test mail, cancel, next window: nobody has read that issue."""
+    app = make.app(store, tmp_path, clock, relays=[Fake()])
+    make.week_of_articles(store, clock())
+    first = compose.draft(app)
+    sent = await probe.send_test(app, first, ["editor@example.org"])
+    assert [state for _, state, _ in sent] == [DeliveryState.ACCEPTED]
+    edit.cancel(app, None)
+    assert store.read(lambda tx: issues.previous_end(tx, make.slot("1405-W37").day)) is None
+    assert store.read(lambda tx: articles.used(tx, besides=0)) == frozenset()
+
+
+@make.only_sqlite
+def test_a_number_is_given_back_when_nobody_got_it(app: App, clock: Clock) -> None:
+    make.week_of_articles(app.store, clock())
+    assert compose.freeze(app, compose.draft(app)).number == 1
+    edit.cancel(app, None)
+    assert find(app, None).number is None
+    make.week_of_articles(app.store, clock.turn(days=7), first=20)
+    assert compose.freeze(app, compose.draft(app, "1405-W37")).number == 1
+
+
+@make.only_sqlite
+async def test_a_number_that_somebody_read_is_kept(store: Store, tmp_path: Path, clock: Clock) -> None:
+    app = make.app(store, tmp_path, clock, relays=[Fake()])
+    make.readers(store, 1)
+    make.week_of_articles(store, clock())
+    deliver.start(app, compose.freeze(app, compose.draft(app)))
+    await Sender(app, Circuits()).run()
+    edit.cancel(app, None)
+    assert find(app, None).number == 1
+    assert store.read(issues.next_number) == 2
+
+
+@make.only_sqlite
+def test_an_issue_that_is_opened_again_is_as_new(app: App, clock: Clock) -> None:
+    make.readers(app.store, 3)
+    make.week_of_articles(app.store, clock())
+    issue = deliver.start(app, compose.freeze(app, compose.draft(app)))
+    edit.cancel(app, None)
+    again = compose.draft(app, issue.slot)
+    assert (again.recipients, again.started_at, again.finished_at) == (0, None, None)
+
+
+# --- the test mail ---------------------------------------------------------------------------------------------------
+@make.only_sqlite
+async def test_a_test_mail_that_fails_does_not_go_out_later(store: Store, tmp_path: Path, clock: Clock) -> None:
+    relay = Fake(down=True)
+    app = make.app(store, tmp_path, clock, relays=[relay])
+    make.week_of_articles(store, clock())
+    issue = compose.draft(app)
+    with pytest.raises(RelayDown, match="takes no more lines"):
+        await probe.send_test(app, issue, ["editor@example.org"])
+    assert [(row["state"], row["reason"]) for row in ledger.rows(store)] == [(DeliveryState.SKIPPED, "cancelled")]
+    assert ledger.open_batches(store) == 0
+    relay.down = False
+    await Sender(app, Circuits()).run()
+    assert relay.tried == []

@@ -127,6 +127,22 @@ def test_a_newer_issue_ends_what_is_left_of_the_older(app: App, clock: Clock) ->
     assert [(each.slot, each.state) for each in deliver.finish(app)] == [(older.slot, IssueState.PARTIAL)]
 
 
+def test_an_older_issue_that_is_frozen_does_not_begin_after_a_newer_one(
+    app: App, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    make.readers(app.store, 3)
+    older = frozen(app)
+    make.week_of_articles(app.store, clock.turn(days=7), first=20)
+    newer = deliver.start(app, compose.freeze(app, compose.draft(app, "1405-W37")))
+    assert deliver.start(app, older).state is IssueState.CANCELLED
+    assert (get(app, older.id).reason, get(app, older.id).number) == (
+        "superseded: the issue 1405-W37 began before it",
+        None,
+    )
+    assert "ALERT The issue 1405-W36 was cancelled: the issue 1405-W37 began before it." in caplog.text
+    assert {row["issue_id"] for row in ledger.rows(app.store)} == {newer.id}
+
+
 # --- deliver: what `mailer issue send` does --------------------------------------------------------------------------
 async def test_deliver_sends_to_everybody_and_says_so(sending_app: App, inbox) -> None:  # type: ignore[no-untyped-def]
     app = sending_app

@@ -20,7 +20,7 @@ from mailer.demo.inbox import Inbox
 from mailer.errors import BadAddress, BadToken, LeftBefore, TooMany
 from mailer.model import DeliveryState, EventKind, Method, SubscriberStatus
 from mailer.settings import Delivery, Readers
-from mailer.store import deliveries, signups, subscribers
+from mailer.store import reports, signups, subscribers
 from mailer.tokens import Purpose
 from mailer.tokens import make as token
 
@@ -80,7 +80,7 @@ def test_a_wish_becomes_a_mail_and_its_button_a_subscriber(sending_app: App, inb
 def test_the_mail_holds_no_word_of_the_person_who_signed_up(app: App) -> None:
     ask(app, "free-money-at-evil.example@example.org")
     (row,) = app.store.read(lambda tx: subscribers.listing(tx))
-    variant = app.store.read(lambda tx: deliveries.of_subscriber(tx, row.id))
+    variant = app.store.read(lambda tx: reports.of_subscriber(tx, row.id))
     assert variant[0]["kind"] == "confirmation"
     assert row.name == ""
 
@@ -367,7 +367,7 @@ def test_a_form_is_ours_when_it_is_neither_too_quick_nor_too_old(app: App, clock
 def test_an_admin_may_invite(sending_app: App, inbox: Inbox) -> None:
     app = sending_app
     who, fresh = subscribe.add(app, EMAIL, invite=True)
-    assert (who.status, fresh) == (SubscriberStatus.PENDING, True)
+    assert (who.status, fresh) == (SubscriberStatus.PENDING, "added")
     send_all(app)
     assert [mail.recipient for mail in inbox.mails] == [EMAIL]
     (event,) = subscribe.show(app, EMAIL)[1]

@@ -79,6 +79,7 @@ def test_the_headers_are_complete(app: App) -> None:
         "List-Id",
         "List-Unsubscribe",
         "List-Unsubscribe-Post",
+        "List-Help",
         "List-Archive",
         "Feedback-ID",
         "Content-Language",

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, update
 
 from mailer.app import deliver, edit
 from mailer.app.circuit import Circuits
+from mailer.app.claims import Claims
 from mailer.app.context import App
 from mailer.app.send import Sender
 from mailer.errors import RelayDown, StoreUnavailable
@@ -207,7 +208,7 @@ async def test_the_pauses_grow_while_a_relay_refuses_our_sender(
     assert pauses == [30, 60, 120, 300, 600]
     assert circuits.down_s() > 600
     assert [record.getMessage() for record in caplog.records if "ALERT" in record.getMessage()] == [
-        f"ALERT The relay 127.0.0.1:{scripted.port} refuses our sender at MAIL: 550 5.7.1 not you "
+        f"ALERT The relay 127.0.0.1:{scripted.port} refuses our sender at MAIL: 550 5.7.1 not you. "
         "Check [newsletter] from, and whether this relay may be used for it."
     ]
 
@@ -450,6 +451,57 @@ async def test_what_comes_back_after_a_newer_issue_began_has_expired(
     assert [done.state for done in deliver.finish(app)] == [IssueState.PARTIAL]
     await send(app, week[0])
     assert state(app, week[0]) == {S.ACCEPTED: 3}
+
+
+@pytest.mark.parametrize("newer", [True, False], ids=["superseded", "only paused"])
+async def test_a_paused_issue_whose_sender_died_is_settled(
+    store: Store, tmp_path: Path, clock: Clock, newer: bool
+) -> None:
+    make.readers(store, 3)
+    issue = make.under_way(store)
+    relay = Fake()
+    app = make.app(store, tmp_path, clock, relays=[relay])
+
+    def die_in_the_middle(tx: Connection) -> None:
+        batch = deliveries.claim(tx, "elsewhere:1", clock(), app.lease)
+        assert batch is not None
+        assert deliveries.intend(tx, deliveries.queued(tx, batch)[0], clock())
+
+    store.write(die_in_the_middle)
+    edit.pause(app, issue.slot)
+    if newer:
+        deliver.start(app, frozen(store, "1405-W37"))
+    clock.turn(minutes=2)
+    await send(app, issue)
+    assert relay.tried == []
+    assert relay.lines == 0
+    if newer:
+        assert state(app, issue) == {S.UNKNOWN: 1, S.EXPIRED: 2}
+        assert [done.state for done in deliver.finish(app)] == [IssueState.PARTIAL]
+        return
+    assert state(app, issue) == {S.QUEUED: 3}
+    edit.resume(app, issue.slot)
+    await send(app, issue)
+    assert state(app, issue) == {S.ACCEPTED: 3}
+
+
+async def test_an_older_issue_that_begins_after_a_newer_one_waits_for_its_relay(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    make.readers(store, 3)
+    relay = Fake()
+    app = make.app(store, tmp_path, clock, relays=[relay], delivery=ONE)
+    newer = deliver.start(app, frozen(store, "1405-W37"))
+    await send(app, newer)
+    assert [done.state for done in deliver.finish(app)] == [IssueState.SENT]
+    clock.turn(minutes=1)
+    older = deliver.start(app, frozen(store, "1405-W36"))
+    async with scripted_relay({"MAIL": ["550 5.7.1 not you"] * 3}) as scripted:
+        with pytest.raises(RelayDown):
+            await send(make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=ONE), older)
+    assert state(app, older) == {S.QUEUED: 3}
+    await send(app, older)
+    assert state(app, older) == {S.ACCEPTED: 3}
 
 
 async def test_what_a_dead_process_left_of_an_older_issue_is_unknown(
@@ -695,3 +747,18 @@ async def test_the_log_holds_no_address(
         app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=ONE)
         await send(app, issue)
     assert not [record.getMessage() for record in caplog.records if "@example.org" in record.getMessage()]
+
+
+@make.only_sqlite
+async def test_connections_without_work_ask_the_ledger_once_in_a_run(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    app = make.app(store, tmp_path, clock)
+    claims = Claims(app, None)
+    assert await claims.next() is None
+    make.readers(store, 1)
+    deliver.start(app, frozen(store, make.SLOT))
+    assert await claims.next() is None, "the next run finds it"
+    fresh = Claims(app, None)
+    assert await fresh.next() is not None
+    await fresh.give_back()

@@ -67,8 +67,8 @@ def test_an_import_beside_another_process_goes_on(store: Store, clock: Clock) ->
 
 def test_adding_beside_another_process_is_no_bug(store: Store, clock: Clock) -> None:
     app = make.app(store, make.ROOT, clock)
-    who, fresh = held(store, put_in, lambda: subscribe.add(app, EMAIL))
-    assert (who.address, fresh) == (EMAIL, False)
+    who, what = held(store, put_in, lambda: subscribe.add(app, EMAIL))
+    assert (who.address, what) == (EMAIL, "unchanged")
 
 
 def test_two_processes_that_decide_wishes_make_one_mail(store: Store, clock: Clock) -> None:

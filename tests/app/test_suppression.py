@@ -136,6 +136,18 @@ def test_undo_is_for_the_leaving_alone(app: App, clock: Clock) -> None:
     assert status(app) is SubscriberStatus.SUPPRESSED
 
 
+def test_undo_is_no_way_around_confirming(app: App) -> None:
+    who = subscribe.add(app, EMAIL)[0].id
+    unsubscribe.leave(app, link(app, who), Method.PAGE)
+    joining.wish(app, parse(EMAIL))  # by whomsoever
+    assert joining.settle(app) == 1
+    assert status(app) is SubscriberStatus.PENDING
+    left = unsubscribe.leave(app, link(app, who), Method.PAGE)  # a mail of old may have been passed on
+    assert left.undo == ""
+    assert left.why
+    assert status(app) is SubscriberStatus.UNSUBSCRIBED
+
+
 def test_why_may_be_said_within_the_hour(app: App, clock: Clock) -> None:
     who = subscribe.add(app, EMAIL)[0].id
     left = unsubscribe.leave(app, link(app, who), Method.PAGE)

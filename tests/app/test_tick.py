@@ -14,7 +14,7 @@ from sqlalchemy import insert, update
 from mailer import week
 from mailer.app import compose, deliver, edit
 from mailer.app.circuit import Circuits
-from mailer.app.context import App, find
+from mailer.app.context import App, find, get
 from mailer.app.send import Sender
 from mailer.app.tick import tick
 from mailer.errors import NotEnoughStories, WrongState
@@ -25,6 +25,7 @@ from mailer.store import deliveries as deliveries_
 from mailer.store import issues
 from mailer.store.database import Store
 from mailer.store.schema import deliveries, variants
+from mailer.store.schema import issues as issues_table
 
 T = make.slot().at  # 2026-11-26 09:00 in Tehran
 pytestmark = make.only_sqlite
@@ -246,6 +247,38 @@ def test_an_issue_that_cannot_be_made_is_held_and_stops_no_other(
     assert states(app)[make.SLOT] is IssueState.SENDING
 
 
+def test_whatever_is_wrong_with_one_issue_stops_no_other(app: App, clock: Clock) -> None:
+    """Frozen, and of a calendar that is no longer ours: it can neither be started nor held."""
+    strange = make.issue(app.store, "1405-W34", state=IssueState.DRAFT)
+    stuck = make.issue(app.store, "1405-W35", state=IssueState.FROZEN)
+    rename = update(issues_table).where(issues_table.c.id.in_((strange.id, stuck.id)))
+    app.store.write(lambda tx: tx.execute(rename.values(slot="what-" + issues_table.c.slot, day=T.date())))
+    over = make.under_way(app.store, "1405-W33")
+    app.store.write(lambda tx: deliveries_.end_waiting(tx, over.id, DeliveryState.SKIPPED, Skip.PAUSED, T))
+    app.store.write(lambda tx: deliveries_.end_batches(tx, over.id))
+    turned(clock, hours=-20)
+    tick(app)
+    assert get(app, over.id).state is IssueState.SENT, "the tick went on to the end"
+    assert get(app, strange.id).state is IssueState.HELD
+    assert get(app, stuck.id).state is IssueState.FROZEN
+
+
+def test_approval_that_is_required_from_now_on_stops_a_draft(store: Store, tmp_path: Path, clock: Clock) -> None:
+    make.week_of_articles(store, T - timedelta(hours=30))
+    turned(clock, minutes=-5)
+    tick(make.app(store, tmp_path, clock))
+    strict = make.app(store, tmp_path, clock, schedule=Schedule(approval="required"))
+    turned(clock)
+    with pytest.raises(WrongState, match="waits for approval"):
+        compose.freeze(strict, the_issue(strict))
+    clock.set(the_issue(strict).send_at)
+    tick(strict)
+    assert (the_issue(strict).state, the_issue(strict).reason) == (IssueState.HELD, "approval is required")
+    edit.approve(strict, None)
+    tick(strict)
+    assert the_issue(strict).state is IssueState.SENDING
+
+
 # --- days of downtime ------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("back", "out"),
@@ -281,7 +314,20 @@ def test_missed_weeks_become_rows_that_are_skipped(app: App, clock: Clock, caplo
         "1405-W35": IssueState.SKIPPED,
         "1405-W36": IssueState.DRAFT,
     }
-    assert len([said for said in alerts(caplog) if "was skipped" in said]) == 2
+    assert [said for said in alerts(caplog) if "skipped" in said] == [
+        "ALERT 2 issues, from 1405-W34 to 1405-W35, were skipped: too late: more than max_late after its time. "
+        "Nobody was mailed."
+    ], "one alert, however many weeks"
+
+
+def test_a_draft_as_of_years_ago_makes_no_missed_weeks(app: App, clock: Clock) -> None:
+    make.week_of_articles(app.store, T - timedelta(hours=30))
+    turned(clock, hours=-20)
+    compose.draft(app, None, T - timedelta(days=3 * 365))
+    tick(app)
+    tick(app)
+    assert len(states(app)) == 2, "that one and this week's"
+    assert states(app)[make.SLOT] is IssueState.DRAFT
 
 
 def test_the_first_issue_is_never_for_a_week_gone_by(app: App, clock: Clock) -> None:
@@ -299,6 +345,15 @@ def test_years_of_downtime_are_made_up_for(app: App, clock: Clock) -> None:
     found = edit.listing(app)
     assert len(found) == len({issue.day for issue in found}) == 102
     assert {issue.state for issue in found[1:-1]} == {IssueState.SKIPPED}
+
+
+def test_a_clock_that_was_fast_at_first_stops_no_week(app: App, clock: Clock) -> None:
+    make.week_of_articles(app.store, T - timedelta(hours=30))
+    turned(clock, days=30)
+    compose.draft(app, "1405-W35")
+    turned(clock, hours=-20)
+    tick(app)
+    assert states(app)[make.SLOT] is IssueState.DRAFT
 
 
 # --- as of -----------------------------------------------------------------------------------------------------------

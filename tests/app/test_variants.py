@@ -11,7 +11,7 @@ import pytest
 from make import Clock
 
 from mailer import tokens
-from mailer.app import archive, compose, deliver, redact, report, subscribe, unsubscribe, variants
+from mailer.app import archive, compose, deliver, edit, redact, report, subscribe, unsubscribe, variants
 from mailer.app.circuit import Circuits
 from mailer.app.context import App, get
 from mailer.app.send import Sender
@@ -144,6 +144,18 @@ def test_only_public_issues_can_be_redacted(app: App, clock: Clock) -> None:
     frozen(app, clock)
     with pytest.raises(WrongState):
         redact.redact(app, None, 1)
+
+
+def test_an_issue_that_is_opened_again_is_whole(app: App, clock: Clock) -> None:
+    make.readers(app.store, 3)
+    issue = deliver.start(app, frozen(app, clock))
+    redact.redact(app, issue.slot, 1)
+    edit.cancel(app, issue.slot)
+    clock.turn(minutes=1)
+    again = compose.freeze(app, compose.draft(app, issue.slot))
+    assert app.store.read(lambda tx: issues.redacted(tx, again.id)) == []
+    page = archive.page(app, deliver.start(app, again).slot).html
+    assert all(story.url in page for story in again.stories)
 
 
 # --- the report ------------------------------------------------------------------------------------------------------

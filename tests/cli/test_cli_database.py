@@ -53,6 +53,25 @@ def test_damaged(here: Deployment) -> None:
     assert len(here.json("subscribers", "list")) == 1
 
 
+def test_an_empty_file_is_not_taken_for_a_new_one(here: Deployment) -> None:
+    database = here.folder / "subscribers.db"
+    database.write_bytes(b"")
+    for words in (("subscribers", "list"), ("db", "upgrade")):
+        refused(here, "is empty: was it lost? Restore a backup, or remove the file", *words)
+    assert database.read_bytes() == b""
+    database.unlink()
+    assert here.json("subscribers", "list") == []
+
+
+def test_a_password_among_the_parameters_is_not_shown(here: Deployment) -> None:
+    url = "postgresql://u:hunter2@127.0.0.1:9/news?password=hunter2&sslpassword=hunter2"
+    Path(here.config).write_text(f'[database]\nurl = "{url}"\n', "utf-8")
+    answer = here.call("subscribers", "list")
+    assert answer.code == 4
+    assert "hunter2" not in answer.out + answer.err
+    assert "password=***" in answer.err
+
+
 def test_no_place_for_it(here: Deployment) -> None:
     Path(here.config).write_text('[database]\nurl = "sqlite:///none/subscribers.db"\n', "utf-8")
     answer = here.call("subscribers", "list")

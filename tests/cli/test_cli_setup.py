@@ -45,6 +45,31 @@ def test_init_keeps_what_is_there(tmp_path: Path) -> None:
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_init_makes_nothing_that_others_can_read(tmp_path: Path) -> None:
+    assert call("init", str(tmp_path / "new")).code == 0
+    here = Deployment(tmp_path / "new")
+    with here.app() as app:
+        app.store.write(lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = version_num")))
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in here.folder.iterdir() if path.is_file()}
+    names = ("config.toml", "secret.key", "subscribers.db", "subscribers.db-shm", "subscribers.db-wal")
+    assert modes == dict.fromkeys(names, 0o600)
+
+
+def test_files_that_are_there_keep_their_rights(here: Deployment) -> None:
+    for name in ("config.toml", "subscribers.db"):
+        (here.folder / name).chmod(0o640)
+    assert call("init", str(here.folder)).code == 0
+    here.json("subscribers", "add", "a@example.org")
+    for name in ("config.toml", "subscribers.db"):
+        assert stat.S_IMODE((here.folder / name).stat().st_mode) == 0o640
+
+
+def test_init_beside_settings_makes_no_templates_that_nothing_uses(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("", "utf-8")
+    assert call("init", str(tmp_path), "--json").json["made"] == ["secret.key", "subscribers.db"]
+    assert not (tmp_path / "templates").exists()
+
+
 def test_init_where_nothing_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", "utf-8")
     answer = call("init", str(tmp_path / "file" / "deeper"))
@@ -157,6 +182,12 @@ def test_health_without_a_service(tmp_path: Path) -> None:
     assert "Connection refused" in answer.err
     assert "urlopen" not in answer.err
     assert here.call("health", "--json").error["code"] == "outside_error"
+
+
+def test_health_of_a_part_without_pages_is_the_databases(here: Deployment) -> None:
+    assert here.json("health", "--store") == {"status": "ok"}
+    (here.folder / "subscribers.db").write_bytes(b"no database at all, but long enough to be looked at" * 50)
+    assert here.call("health", "--store").code == 4
 
 
 def test_demo_over_a_deployment(here: Deployment) -> None:

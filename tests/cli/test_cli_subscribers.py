@@ -1,5 +1,6 @@
 """`mailer subscribers …` and `mailer unsubscribes`."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,41 @@ def test_the_list_is_searched_and_cut(here: Deployment) -> None:
     assert here.json("subscribers", "list", "--status", "pending") == []
     assert here.call("subscribers", "list").out.rstrip().endswith("5 active")
     assert "nobody yet" not in here.call("subscribers", "list", "--status", "bounced").out
+
+
+def test_a_new_name_for_somebody_on_the_list_is_told(here: Deployment) -> None:
+    assert here.call("subscribers", "add", "a@example.org").out == "a@example.org is on the list now.\n"
+    assert here.call("subscribers", "add", "a@example.org").out == "a@example.org is on the list already.\n"
+    assert "updated" in here.call("subscribers", "add", "a@example.org", "--name", "نرگس").out
+    again = here.json("subscribers", "add", "a@example.org", "--name", "مینا")
+    assert (again["name"], again["added"], again["updated"]) == ("مینا", False, True)
+    assert here.json("subscribers", "add", "a@example.org", "--name", "مینا")["updated"] is False
+
+
+NO_TEXT = os.fsdecode(b"\xff")
+NO_NUMBER = "99999999999999999999"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("subscribers", "list", "--search", NO_TEXT),
+        ("subscribers", "add", "a@example.org", "--name", NO_TEXT),
+        ("subscribers", "add", "a@example.org", "--section", NO_TEXT),
+        ("subscribers", "list", "--limit", NO_NUMBER),
+        ("unsubscribes", "--since", NO_TEXT),
+        ("unsubscribes", "--issue", NO_TEXT),
+        ("unsubscribes", "--issue", ""),
+        ("articles", "list", "--search", NO_TEXT),
+        ("articles", "list", "--limit", NO_NUMBER),
+        ("articles", "show", NO_NUMBER),
+        ("issue", "list", "--limit", NO_NUMBER),
+        ("issue", "show", NO_TEXT),
+    ],
+)
+def test_words_that_are_no_text_and_numbers_that_fit_nowhere(here: Deployment, words: tuple[str, ...]) -> None:
+    answer = here.call(*words)
+    assert answer.code == 2, answer
+    assert "Traceback" not in answer.err
+    assert here.call(*words, "--json").error["code"] == "usage_error"
+    assert here.json("subscribers", "list") == []

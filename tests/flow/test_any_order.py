@@ -72,7 +72,7 @@ REACHABLE = reachable()
 
 
 class Line(Whole):
-    """A relay and its session in one: says what the machine drew, in turn, and «accepted» after that."""
+    """A relay, and each of its sessions: they say what the machine drew, in turn, and «accepted» after that."""
 
     name = "drawn:25"
     lost = False
@@ -81,8 +81,7 @@ class Line(Whole):
         self.said, self.machine = said, machine
 
     async def connect(self) -> "Line":
-        self.lost = False
-        return self
+        return Line(self.said, self.machine)  # each connection has an envelope of its own
 
     async def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
         what = self.said.pop(0) if self.said else "accepted"

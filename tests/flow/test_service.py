@@ -48,7 +48,7 @@ def test_a_signal_ends_it_cleanly(here: Deployment, number: signal.Signals) -> N
         out, err = process.communicate(timeout=10)
         assert time.monotonic() - begun < 10
     assert (process.returncode, out) == (0, "")
-    assert "mailer runs: scheduler, sender, web" in err
+    assert "mailer runs: scheduler, collector, sender, web" in err
     assert "mailer stopped" in err
     assert "Traceback" not in err
     assert "@example.org" not in err, "no address in the log"

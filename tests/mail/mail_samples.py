@@ -39,7 +39,7 @@ def story(position: int = 1, **changes: object) -> ChosenStory:
         lead=LEAD,
         section=section,
         source="iran.example",
-        image_url=f"https://cdn.example/{position}.jpg",
+        image_url=f"https://cdn.iran.example/{position}.jpg",
         image_alt="",
         dated=datetime(2026, 11, 20, 8, tzinfo=UTC),
         also=(),

@@ -28,6 +28,16 @@ def test_words_that_look_like_the_marks_cut_nothing() -> None:
     assert samples.TITLES[1][1] in public
 
 
+def test_our_own_pictures_are_seen_under_every_name_of_our_pages() -> None:
+    slot = slots.slot("greeting")
+    html = (
+        f'<p>{slot}</p><img alt="" src="http://127.0.0.1:8025/media/a.jpg"><img src="https://iran.example/media/b.jpg">'
+    )
+    public = archive.public(html, base_url="http://127.0.0.1:8025")
+    assert ' src="../media/a.jpg"' in public
+    assert ' src="https://iran.example/media/b.jpg"' in public
+
+
 @pytest.mark.parametrize("broken", ["<!--reader--><p>", "<p><!--/reader-->", slots.slot("unsubscribe_url")])
 def test_a_template_that_would_leak_is_refused(broken: str) -> None:
     with pytest.raises(ValueError, match=r"partner|unsubscribe_url"):

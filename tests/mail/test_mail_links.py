@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.mail.links import LETTERS, picture, web_address
+from mailer.mail.links import LETTERS, loopback, picture, story_picture, web_address
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,49 @@ def test_pictures_are_those_that_every_program_draws() -> None:
     assert picture("https://cdn.example/files/1234") == "https://cdn.example/files/1234"
     assert picture("https://cdn.example/a.svg") == picture("https://cdn.example/a.webp") == ""
     assert picture("data:image/png;base64,AAAA") == ""
+
+
+OURS = ("https://nl.iran.example", "https://www.iran.example")
+
+
+@pytest.mark.parametrize(
+    ("url", "story"),
+    [
+        ("https://cdn.iran.example/a.jpg", "https://other.example/1"),  # a sibling of base_url
+        ("https://iran.example/a.jpg", "https://other.example/1"),
+        ("https://other.example/a.jpg", "https://other.example/1"),
+        ("https://img.other.example/a.jpg", "https://www.other.example/1"),
+        ("https://other.co.uk/a.jpg", "https://news.other.co.uk/1"),
+    ],
+)
+def test_pictures_of_the_newsroom_and_of_the_storys_own_site_may_stand(url: str, story: str) -> None:
+    assert story_picture(url, story, OURS) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "story"),
+    [
+        ("https://tracker.example/pixel.gif", "https://iran.example/1"),
+        ("http://cdn.iran.example/a.jpg", "https://iran.example/1"),  # everybody on the way sees who reads
+        ("https://eviliran.example/a.jpg", "https://iran.example/1"),
+        ("https://iran.example.evil.example/a.jpg", "https://iran.example/1"),
+        ("https://co.uk/a.jpg", "https://other.co.uk/1"),
+        ("https://example/a.jpg", "https://other.example/1"),
+        ("https://tracker.example/a.jpg", ""),
+        ("https://cdn.iran.example/a.svg", "https://iran.example/1"),
+    ],
+)
+def test_pictures_of_third_parties_are_left_out(url: str, story: str) -> None:
+    assert story_picture(url, story, OURS) == ""
+
+
+def test_pictures_in_clear_only_where_all_is_on_one_machine() -> None:
+    ours = ("http://127.0.0.1:8025",)
+    url = "http://127.0.0.1:8025/media/images/a.jpg"
+    assert story_picture(url, "", ours, plain=True) == url
+    assert story_picture(url, "", ours) == ""
+    assert story_picture("http://127.0.0.2/a.jpg", "", ours, plain=True) == ""
+    assert [loopback(host) for host in ("127.0.0.1", "::1", "localhost", "iran.example", "10.0.0.1", "")] == [
+        *[True] * 3,
+        *[False] * 3,
+    ]

@@ -130,3 +130,21 @@ def test_no_value_holds_a_slot_that_is_not_ours(title: str, lead: str, name: str
     assert own == {"greeting": "\x02greeting\x03", "unsubscribe_url": "\x02unsubscribe_url\x03"}
     assert "\\x02" not in repr(values)
     assert "\\x03" not in repr(values)
+
+
+def test_a_picture_from_somebody_else_leaves_a_card_of_text() -> None:
+    """Promise 10: whoever serves a picture sees every reader who opens the mail."""
+    tracked = [samples.story(n, image_url="https://tracker.example/pixel.gif") for n in (1, 2)]
+    values = samples.values(samples.issue(tuple(tracked)))
+    hero, sections = values["hero"], values["sections"]
+    assert isinstance(hero, dict)
+    assert isinstance(sections, list)
+    assert (hero["image"], sections[0]["stories"][0]["image"], sections[0]["stories"][0]["card"]) == ("", "", False)
+
+
+@pytest.mark.parametrize(("base_url", "shown"), [("http://127.0.0.1:8025", True), ("http://iran.example", False)])
+def test_pictures_in_clear_are_for_loopback_alone(base_url: str, shown: bool) -> None:
+    own = samples.story(1, image_url=f"{base_url}/media/images/a.jpg")
+    hero = samples.values(samples.issue((own,)), Newsletter(base_url=base_url))["hero"]
+    assert isinstance(hero, dict)
+    assert bool(hero["image"]) is shown

@@ -30,7 +30,7 @@ NOW = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
 MESSAGE = b"Message-ID: <1@example.org>\r\n\r\n" + (b"." + b"x" * 75 + b"\r\n") * 600
 STUFFED = MESSAGE.replace(b"\r\n.", b"\r\n..")
 # Long enough for a busy machine, short enough for the two faults that are waited out.
-WAITS = Waits(answer=3, mail=3, rcpt=3, data=1, block=1, dot=1)
+WAITS = Waits(answer=3, mail=3, rcpt=3, data=1, block=1, dot=3)
 
 pytestmark = pytest.mark.skipif(not SINK, reason="no smtp-sink (Debian's postfix) in PATH or SMTP_SINK")
 

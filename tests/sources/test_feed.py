@@ -158,13 +158,38 @@ def test_what_is_no_feed_is_refused_with_its_name_and_a_way_out(content: bytes, 
     assert refused.value.fix
 
 
-def test_entities_are_not_expanded() -> None:
-    laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
-    content = f"""<!DOCTYPE x [<!ENTITY l0 "هاها">{laughs}<!ENTITY own SYSTEM "file:///etc/hostname">
-        <!ENTITY % far SYSTEM "http://127.0.0.1:9/x.dtd"> %far;]>
-        <rss version="2.0"><channel><item><title>باران &l9; &own;</title></item></channel></rss>""".encode()
-    (article,) = of(content).articles
-    assert article.title == "باران &l9; &own;"
+HOSTILE_DTDS = [
+    '<!DOCTYPE x [<!ENTITY a "هاها"><!ENTITY b "&a;&a;&a;&a;">]>',
+    '<!DOCTYPE x [\n<!ENTITY a "هاها">\n]>',
+    '<!DOCTYPE x [<!ENTITY own SYSTEM "file:///etc/hostname">]>',
+    '<!DOCTYPE x [<!ENTITY % far SYSTEM "http://127.0.0.1:9/x.dtd"> %far;]>',
+    '<!-- <rss> --><!DOCTYPE x [<!-- > ] --><!ENTITY a "هاها">]>',
+]
+
+
+@pytest.mark.parametrize("dtd", HOSTILE_DTDS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_entities_of_its_own_are_refused(dtd: str, encoding: str) -> None:
+    item = "<item><title>باران &a;</title></item>"
+    content = f"<?xml version='1.0' encoding='{encoding}'?>{dtd}<rss version='2.0'><channel>{item}</channel></rss>"
+    with pytest.raises(UnreadableInput, match="entities of its own") as refused:
+        of(content.encode(encoding))
+    assert refused.value.fix
+
+
+def test_entities_in_another_spelling_are_refused() -> None:
+    content = b"<?xml version='1.0' encoding='utf-7'?>+ADwAIQ-DOCTYPE x [+ADwAIQ-ENTITY a 'ha'>]>" + rss(
+        "<title>x &a;</title>"
+    )
+    with pytest.raises(UnreadableInput, match="entities of its own"):
+        of(content)
+
+
+def test_an_old_doctype_and_an_item_about_entities_are_no_harm() -> None:
+    doctype = b'<!DOCTYPE rss PUBLIC "-//Netscape Communications//DTD RSS 0.91//EN" "http://x.example/rss.dtd">'
+    assert len(of(doctype + rss("<title>باران</title>")).articles) == 1
+    about = "<title>XML</title><description><![CDATA[&lt;!DOCTYPE&gt; و <!ENTITY x>]]></description>"
+    assert len(of(rss(about)).articles) == 1
 
 
 def test_the_content_is_never_taken_for_a_file_or_an_address() -> None:

@@ -1,6 +1,7 @@
 """Any bytes: told by what they are, refused with one sentence when they are nothing."""
 
 import gzip
+import json
 import zlib
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -141,3 +142,36 @@ def test_any_bytes_give_articles_or_one_clear_refusal(content: bytes, name: str)
     assert not refusal or refusal.startswith(f"{name}: ") or refusal.startswith(f"{name}, line ")
     assert all(titles)
     "".join(titles).encode()
+
+
+def test_endless_titles_and_leads_are_cut() -> None:
+    content = json.dumps({"title": "باران " * 10_000, "lead": "برف " * 10_000}).encode()
+    (article,) = read("x", content, zone=TEHRAN).articles
+    assert len(article.title) <= 500
+    assert len(article.lead) <= 5000
+    assert article.title.endswith("باران …")
+    assert article.lead.endswith("برف …")
+    (article,) = read("x", json.dumps({"title": "x" * 501}).encode(), zone=TEHRAN).articles
+    assert article.title == "x" * 498 + " …"
+    (article,) = read("x", json.dumps({"title": "x" * 500}).encode(), zone=TEHRAN).articles
+    assert article.title == "x" * 500
+
+
+UNLINKABLE = [
+    "https://user:pw@tabesh.example/1",
+    "https://user@tabesh.example/1",
+    "https://tabesh..example/1",
+    "https://tabesh.example/" + "x" * 1500,
+    "https://tabesh.example/" + "خ" * 300,
+]
+
+
+@pytest.mark.parametrize("url", UNLINKABLE)
+def test_a_link_that_no_mail_would_write_is_left_out_and_noted(url: str) -> None:
+    lines = [{"title": "باران", "url": url}, {"title": "برف", "url": "https://tabesh.example/2"}]
+    found = read("x", "\n".join(json.dumps(line) for line in lines).encode(), zone=TEHRAN)
+    assert [article.url for article in found.articles] == ["", "https://tabesh.example/2"]
+    (note,) = found.notes
+    assert note.startswith("x: 1 links are such that no reader can be sent there, as «https://")
+    with pytest.raises(UsageError, match="is no web address"):
+        read("x", PAGE, zone=TEHRAN, url=url)

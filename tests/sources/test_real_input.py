@@ -1,5 +1,6 @@
 """Inputs that this project did not write. They are no part of it: KHABARNAMEH_DATA names their folder."""
 
+import json
 import os
 import tarfile
 from pathlib import Path
@@ -97,3 +98,46 @@ def test_other_parsers_own_suites_hold_no_surprise(data: Path) -> None:
                     refused += 1
     assert taken > 700
     assert refused < 30
+
+
+# A JSON Feed cut off in the middle, and RSS written as JSON, a form that only one site has.
+_NO_FEEDS = {"allthis-partial.json", "ScriptingNews.json"}
+_FEED_ENDINGS = (".rss", ".atom", ".xml", ".json")
+
+
+def _unpacked(archive: Path) -> dict[str, bytes]:
+    with tarfile.open(archive) as suite:
+        return {it.name: file.read() for it in suite if it.isfile() and (file := suite.extractfile(it))}
+
+
+def test_every_feed_of_netnewswire_is_taken(data: Path) -> None:
+    files = _unpacked(data / "feeds/suites/netnewswire-rsparser-tests.tar.gz")
+    feeds = {Path(name).name: content for name, content in files.items() if name.endswith(_FEED_ENDINGS)}
+    assert len(feeds) >= 44
+    refused = set()
+    for name, content in feeds.items():
+        try:
+            read(name, content, zone=TEHRAN)
+        except UnreadableInput:
+            refused.add(name)
+    assert refused == _NO_FEEDS
+
+
+def test_gofeeds_inputs_hold_as_many_items_as_gofeed_says(data: Path) -> None:
+    """Items without a title are not taken, and each has its note; a document without items may be refused."""
+    contents = _unpacked(data / "feeds/suites/gofeed-testdata.tar.gz")
+    compared = 0
+    for name, content in contents.items():
+        told = contents.get(name.removesuffix(".xml") + ".json")
+        if not name.endswith(".xml") or told is None:
+            continue
+        expected = json.loads(told)
+        items = len(expected.get("items") or expected.get("entries") or [])
+        try:
+            found = read(name, content, zone=TEHRAN)
+            assert len(found.articles) + sum("no title" in note for note in found.notes) == items, name
+        except UnreadableInput as error:
+            if items and "broken XML" not in str(error):  # damaged, and no item of it has a title
+                raise
+        compared += 1
+    assert compared > 500

@@ -24,7 +24,7 @@ from mailer.model import (
     Skip,
     SubscriberStatus,
 )
-from mailer.store import deliveries, issues, subscribers
+from mailer.store import deliveries, issues, reports, subscribers
 from mailer.store.database import Store
 from mailer.store.deliveries import Mark
 from mailer.store.schema import batches
@@ -569,13 +569,13 @@ def test_who_did_not_get_it_and_what_a_reader_got(store: Store) -> None:
     mark(store, second, state=DeliveryState.ACCEPTED, finished_at=NOW)
     mark(store, third, state=DeliveryState.UNKNOWN)
 
-    failed = store.read(lambda tx: deliveries.failed(tx, issue.id))
+    failed = store.read(lambda tx: reports.failed(tx, issue.id))
     assert [(each["email"], each["state"], each["code"]) for each in failed] == [
         ("reader0001@example.org", "rejected", 550),
         ("reader0003@example.org", "unknown", None),
     ]
-    assert len(store.read(lambda tx: deliveries.failed(tx, issue.id, limit=1))) == 1
-    (got,) = store.read(lambda tx: deliveries.of_subscriber(tx, second.subscriber_id or 0))
+    assert len(store.read(lambda tx: reports.failed(tx, issue.id, limit=1))) == 1
+    (got,) = store.read(lambda tx: reports.of_subscriber(tx, second.subscriber_id or 0))
     assert (got["slot"], got["kind"], got["state"], got["finished_at"]) == (make.SLOT, "issue", "accepted", NOW)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from mailer.errors import StoreUnavailable
 from mailer.model import DeliveryKind, DeliveryState, EventKind, IssueState, Skip, SubscriberStatus, Window
-from mailer.store import articles, deliveries, issues, subscribers, upgrade
+from mailer.store import articles, deliveries, issues, reports, subscribers, upgrade
 from mailer.store.database import Store, exists
 from mailer.store.schema import subscribers as people
 
@@ -64,7 +64,7 @@ READS: dict[str, Work] = {
     "issues": lambda tx: issues.listing(tx),
     "counts": lambda tx: deliveries.counts(tx, 1),
     "open": lambda tx: deliveries.anything_open(tx, 1),
-    "failed": lambda tx: deliveries.failed(tx, 1),
+    "failed": lambda tx: reports.failed(tx, 1),
 }
 
 

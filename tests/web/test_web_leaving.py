@@ -1,6 +1,7 @@
 """`/unsubscribe`: who may look, what makes somebody leave, and what never does (promise 4, RFC 8058)."""
 
 import base64
+from collections import deque
 from collections.abc import Iterator
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from make import Clock
 from sqlalchemy import text, update
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from mailer import tokens, web
 from mailer.app import importing, unsubscribe
@@ -156,6 +158,65 @@ def test_a_body_without_length_is_not_read_for_ever(app: App, client: TestClient
     assert status(app, who) is SubscriberStatus.ACTIVE
 
 
+async def posted(app: App, path: str, content_type: str, chunks: list[bytes]) -> tuple[int, int]:
+    """A chunked POST, as a server hands it over: the status, and how many bytes of the body were read."""
+    waiting, read, statuses = deque(chunks), 0, []
+    headers = [(b"content-type", content_type.encode()), (b"transfer-encoding", b"chunked")]
+    scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "headers": headers}
+    scope |= {"query_string": b"", "root_path": "", "scheme": "http", "http_version": "1.1", "client": ("192.0.2.1", 9)}
+
+    async def receive() -> Message:
+        nonlocal read
+        chunk = waiting.popleft() if waiting else b""
+        read += len(chunk)
+        return {"type": "http.request", "body": chunk, "more_body": bool(waiting)}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    await web.create(app)(scope, receive, send)
+    (status_code,) = statuses
+    return status_code, read
+
+
+FILE = b'--b\r\nContent-Disposition: form-data; name="x"; filename="x"\r\n\r\n'
+FIELD = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n'
+LEAVE = b'\r\n--b\r\nContent-Disposition: form-data; name="leave"\r\n\r\n1\r\n--b--\r\n'
+MEGABYTE = [b"x" * 8192] * 128
+
+
+@make.only_sqlite
+@pytest.mark.parametrize(
+    ("content_type", "chunks"),
+    [
+        ("multipart/form-data; boundary=b", [FILE, *MEGABYTE, LEAVE]),
+        ("multipart/form-data; boundary=b", [FIELD, *MEGABYTE, LEAVE]),
+        ("multipart/form-data; boundary=b", [b"preamble", *MEGABYTE, b"\r\n" + FIELD + LEAVE]),
+        ("application/x-www-form-urlencoded", [b"x=", *MEGABYTE, b"&leave=1"]),
+    ],
+)
+async def test_nobody_can_make_us_take_in_more_than_a_form(
+    app: App, who: int, content_type: str, chunks: list[bytes]
+) -> None:
+    status_code, read = await posted(app, link(app, who), content_type, chunks)
+    assert status_code == 200, "the page with the button"
+    assert read <= 65536 + 8192
+    assert status(app, who) is SubscriberStatus.ACTIVE
+
+
+@make.only_sqlite
+async def test_a_form_with_a_file_asks_for_nothing(app: App, who: int) -> None:
+    await posted(app, link(app, who), "multipart/form-data; boundary=b", [FILE, b"x", LEAVE])
+    assert status(app, who) is SubscriberStatus.ACTIVE
+
+
+@make.only_sqlite
+async def test_the_body_of_a_stranger_is_not_read_at_all(app: App) -> None:
+    chunks = [FILE, *MEGABYTE, LEAVE]
+    assert await posted(app, "/unsubscribe/test", "multipart/form-data; boundary=b", chunks) == (404, 0)
+
+
 def test_undo_within_the_hour(app: App, client: TestClient, who: int) -> None:
     undo = undo_of(client.post(link(app, who), data=ONE_CLICK).text)
     assert client.get(f"/unsubscribe/undo/{undo}").status_code == 404, "no GET changes anything"
@@ -180,6 +241,31 @@ def test_the_undo_of_one_is_no_key_for_anything_else(app: App, client: TestClien
     leaving = link(app, who).rpartition("/")[2]
     assert client.post(f"/unsubscribe/undo/{leaving}").status_code == 404
     assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
+
+
+def test_an_old_undo_does_not_bring_back_whom_an_admin_took_off(app: App, client: TestClient, who: int) -> None:
+    undo = undo_of(client.post(link(app, who), data=ONE_CLICK).text)
+    assert client.post(f"/unsubscribe/undo/{undo}").status_code == 200
+    unsubscribe.by_admin(app, EMAIL)
+    assert client.post(f"/unsubscribe/undo/{undo}").status_code == 404
+    assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
+
+
+def test_a_click_after_an_admin_took_somebody_off_has_no_undo(app: App, client: TestClient, who: int) -> None:
+    unsubscribe.by_admin(app, EMAIL)
+    assert undo_of(client.post(link(app, who), data=ONE_CLICK).text) == ""
+    assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
+
+
+def test_each_undo_is_for_one_leaving(app: App, client: TestClient, who: int) -> None:
+    first, second = (undo_of(client.post(link(app, who), data=ONE_CLICK).text) for _ in range(2))
+    assert second == "", "the second click did nothing"
+    assert client.post(f"/unsubscribe/undo/{first}").status_code == 200
+    again = undo_of(client.post(link(app, who), data=ONE_CLICK).text)
+    assert client.post(f"/unsubscribe/undo/{first}").status_code == 404
+    assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
+    assert client.post(f"/unsubscribe/undo/{again}").status_code == 200
+    assert status(app, who) is SubscriberStatus.ACTIVE
 
 
 def test_undo_does_not_lift_another_bar(app: App, client: TestClient, who: int) -> None:

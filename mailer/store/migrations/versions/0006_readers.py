@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -42,3 +42,7 @@ def upgrade() -> None:
 def _partial(name: str, table: str, columns: list[str], condition: str, unique: bool = False) -> None:
     where = sa.text(condition)
     op.create_index(name, table, columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
+def downgrade() -> None:
+    raise NotImplementedError("restore the backup made before the upgrade")

@@ -1,0 +1,35 @@
+"""The editor's page: what the link in a notice may do. Looking changes nothing; approving and holding do."""
+
+from mailer import tokens
+from mailer.app import edit, notice
+from mailer.app.compose import APPROVAL
+from mailer.app.context import App, get
+from mailer.model import Issue, IssueState
+from mailer.tokens import Purpose
+
+_OPEN = (IssueState.DRAFT, IssueState.HELD)
+_ACTIONS = {"approve": edit.approve, "hold": edit.hold, "release": edit.release}
+
+
+def look(app: App, token: str) -> dict[str, object]:
+    """The issue as an editor sees it. BadToken: not our link."""
+    return _seen(app, get(app, tokens.read(app.keys, Purpose.EDITOR, token).issue_id))
+
+
+def act(app: App, token: str, action: str) -> dict[str, object]:
+    """`approve`, `hold` or `release`; anything else is a look. BadToken; AskError when the issue is past that."""
+    issue = get(app, tokens.read(app.keys, Purpose.EDITOR, token).issue_id)
+    if action in _ACTIONS:
+        issue = _ACTIONS[action](app, issue.slot)
+    return _seen(app, issue)
+
+
+def _seen(app: App, issue: Issue) -> dict[str, object]:
+    held, waits = issue.state is IssueState.HELD, issue.reason == APPROVAL
+    return {
+        **notice.values(app, issue),
+        "open": issue.state in _OPEN,
+        "may_approve": issue.state in _OPEN and not issue.approved and (not held or waits),
+        "may_hold": issue.state is IssueState.DRAFT,
+        "may_release": held and not waits and bool(issue.stories),
+    }

@@ -1,0 +1,77 @@
+"""Tells the editors by mail that a draft is there, or is held, with a link that approves or holds it.
+
+The notice goes through the same ledger as every mail, once for each issue, state and editor. Changes no issue.
+"""
+
+import hashlib
+
+from sqlalchemy import Connection
+
+from mailer import address
+from mailer.app.context import App
+from mailer.mail import calendar, mime, view
+from mailer.mail.links import web_address
+from mailer.mail.text import clean
+from mailer.model import DeliveryKind, Issue, IssueState
+from mailer.store import deliveries, issues
+from mailer.tokens import Purpose, make
+
+_TOLD = (IssueState.DRAFT, IssueState.HELD)
+
+
+def link(app: App, issue: Issue) -> str:
+    """The page on which an editor approves or holds the issue. Whoever has the link can: it goes to editors only."""
+    return app.url("/editor/" + make(app.keys, Purpose.EDITOR, 0, issue.id))
+
+
+def tell(app: App, issue: Issue) -> None:
+    """Owes the notice to each editor of `[editors] notify`, unless it was owed before."""
+    if issue.state not in _TOLD or not app.settings.editors.notify:
+        return
+    people = [address.parse(mime.mailbox(each)[1]).written for each in app.settings.editors.notify]
+    rendered = app.renderer.mail(DeliveryKind.NOTICE, values(app, issue))
+
+    def work(tx: Connection) -> None:
+        keys = {f"notice.{issue.slot}.{issue.state}.{number}": to for number, to in enumerate(people, 1)}
+        missing = {key: to for key, to in keys.items() if not deliveries.owed(tx, key)}
+        if not missing:
+            return
+        now = app.now()
+        sha256 = hashlib.sha256(rendered.html.encode()).hexdigest()
+        variant = issues.add_variant(
+            tx,
+            DeliveryKind.NOTICE,
+            issue.id,
+            subject=rendered.subject,
+            html=rendered.html,
+            text=rendered.text,
+            sha256=sha256,
+            now=now,
+        )
+        for key, to in missing.items():
+            deliveries.owe(tx, DeliveryKind.NOTICE, key, to, variant, issue.id, now)
+
+    app.store.write(work)
+
+
+def values(app: App, issue: Issue) -> dict[str, object]:
+    """What an editor is shown of an issue, in a mail and on the page."""
+    newsletter, locale = app.settings.newsletter, app.renderer.locale
+    local = issue.send_at.astimezone(app.zone)
+    day = calendar.long_date(local.date(), newsletter.calendar, locale)
+    return {
+        **view.page_view(newsletter),
+        "slot": issue.slot,
+        "state": view.standing(issue.state, locale),
+        "reason": clean(issue.reason),
+        "approved": issue.approved,
+        "send_at": f"{day}{locale.comma} {locale.number(f'{local:%H:%M}')}",
+        "subject": clean(issue.subject),
+        "preheader": view.preheader(issue, newsletter, locale),
+        "stories": [
+            {"title": clean(story.title), "section": clean(story.section), "url": web_address(story.url)}
+            for story in issue.stories
+        ],
+        "notes": [clean(note) for note in issue.notes],
+        "editor_url": link(app, issue),
+    }

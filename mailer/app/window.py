@@ -1,0 +1,117 @@
+"""The editor's window, from the draft to T: drop, move and rename stories, write the subject and the opening words.
+
+Every command is remembered, then the issue is chosen anew with it, so that what an editor sees is what would go out. An
+approved issue is not chosen anew: what was said yes to stays, but for what the editor changes.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from mailer.app import compose
+from mailer.app.context import App, find, get
+from mailer.digest.edits import Edits
+from mailer.errors import NoSuchArticle, UsageError, WrongState
+from mailer.mail import text, view
+from mailer.model import ChosenStory, Issue, IssueState
+from mailer.store import articles, issues
+
+_OPEN = (IssueState.DRAFT, IssueState.HELD)
+_LOOKS = 4  # pages looked at beside each other
+_LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600  # letters
+
+
+def drop(app: App, slot: str | None, position: int) -> Issue:
+    """Takes a story out, and whatever else tells its event; the next best comes in."""
+    issue = find(app, slot)
+    story = _at(issue, position)
+    return _edit(app, issue, lambda edits: edits.without(story, "dropped by an editor"))
+
+
+def move(app: App, slot: str | None, position: int, to: int) -> Issue:
+    """Puts a story in another place, where it stays."""
+    issue = find(app, slot)
+    story = _at(issue, position)
+    _at(issue, to)
+    return _edit(app, issue, lambda edits: edits.moved(story, to))
+
+
+def title(app: App, slot: str | None, position: int, words: str) -> Issue:
+    """Gives a story another title in this issue; empty words give back its own."""
+    issue = find(app, slot)
+    story = _at(issue, position)
+    return _edit(app, issue, lambda edits: edits.retitled(story, _words("title", words, _LONGEST_TITLE)))
+
+
+def subject(app: App, slot: str | None, words: str) -> Issue:
+    """Writes the subject of the mail; empty words give back the first story's."""
+    written = _words("subject", words, _LONGEST_SUBJECT)
+    return _edit(app, find(app, slot), lambda edits: Edits.read({**edits.written(), "subject": written}))
+
+
+def intro(app: App, slot: str | None, words: str) -> Issue:
+    """Writes the words that stand before the first story."""
+    written = _words("intro", words, _LONGEST_INTRO)
+    return _edit(app, find(app, slot), lambda edits: Edits.read({**edits.written(), "intro": written}))
+
+
+def check_links(app: App, issue: Issue) -> Issue:
+    """Before T: leaves out the stories whose pages are gone, with a note; the next best come in. Once for an issue."""
+    if Edits.read(issue.edits).checked:
+        return issue
+    with ThreadPoolExecutor(_LOOKS) as pool:
+        answers = pool.map(app.gone, [story.url for story in issue.stories])
+        gone = [story for story, is_gone in zip(issue.stories, answers, strict=True) if is_gone]
+
+    def change(edits: Edits) -> Edits:
+        for story in gone:
+            edits = edits.without(story, "its page is gone")
+        return replace(edits, checked=True)
+
+    if gone:
+        return _edit(app, issue, change)
+    app.store.write(lambda tx: issues.edit(tx, issue.id, lambda old: change(Edits.read(old)).written(), _OPEN))
+    return get(app, issue.id)
+
+
+def _edit(app: App, issue: Issue, change: Callable[[Edits], Edits]) -> Issue:
+    def work(tx: Connection) -> bool:
+        return issues.edit(tx, issue.id, lambda stored: change(Edits.read(stored)).written(), _OPEN)
+
+    if not app.store.write(work):
+        state = get(app, issue.id).state
+        raise WrongState(f"The issue {issue.slot} is {state}: it can be edited only while it is draft or held.")
+    current = get(app, issue.id)
+    if not current.approved:
+        return compose.choose(app, current)
+    app.store.write(lambda tx: _apply(app, tx, current))
+    return get(app, issue.id)
+
+
+def _apply(app: App, tx: Connection, issue: Issue) -> None:
+    """The edits on the stories as they are, without a new choice."""
+    edits = Edits.read(issue.edits)
+    stories = edits.applied(issue.stories)
+    words = {"subject": edits.subject or view.subject(stories, app.renderer.locale), "intro": edits.intro}
+    if issues.choose(tx, issue.id, _OPEN, issue.state, stories=stories, **words):
+        others = [number for story in stories for number, _, _ in story.also]
+        articles.reserve(tx, issue.id, [story.article_id for story in stories], others)
+
+
+def _at(issue: Issue, position: int) -> ChosenStory:
+    for story in issue.stories:
+        if story.position == position:
+            return story
+    raise NoSuchArticle(
+        f"The issue {issue.slot} has no story {position}: it has {len(issue.stories)}.",
+        "`mailer issue show` shows their numbers.",
+    )
+
+
+def _words(what: str, words: str, longest: int) -> str:
+    cleaned = text.clean(words)
+    if len(cleaned) > longest:
+        raise UsageError(f"This {what} has {len(cleaned)} letters; at most {longest} can be shown.")
+    return cleaned

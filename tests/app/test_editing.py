@@ -1,0 +1,99 @@
+"""The editor's window: edits are seen at once, survive every new choice, and end with the draft."""
+
+import make
+import pytest
+from make import only_sqlite
+
+from mailer.app import collect, compose, edit, window
+from mailer.app.context import App, get
+from mailer.errors import NoSuchArticle, UsageError, WrongState
+from mailer.model import Issue, IssueState
+
+
+def drafted(app: App, count: int = 14) -> Issue:
+    make.week_of_articles(app.store, count=count)
+    return compose.draft(app)
+
+
+def titles(issue: Issue) -> list[str]:
+    return [story.title for story in issue.stories]
+
+
+def test_edits_survive_the_hourly_choice(app: App) -> None:
+    issue = drafted(app)
+    dropped, moved, renamed = issue.stories[1], issue.stories[6], issue.stories[3]
+    window.move(app, None, 7, 1)
+    place = next(story.position for story in get(app, issue.id).stories if story.article_id == renamed.article_id)
+    window.title(app, None, place, "تیتر  دیگر\nسردبیر")
+    place = next(story.position for story in get(app, issue.id).stories if story.article_id == dropped.article_id)
+    window.drop(app, None, place)
+    window.subject(app, None, "آنچه این هفته گذشت")
+    window.intro(app, None, "سلام به همه")
+    again = compose.choose(app, get(app, issue.id))
+    assert again.stories[0].article_id == moved.article_id
+    assert dropped.article_id not in {story.article_id for story in again.stories}
+    assert next(it.title for it in again.stories if it.article_id == renamed.article_id) == "تیتر دیگر سردبیر"
+    assert (again.subject, again.intro) == ("آنچه این هفته گذشت", "سلام به همه")
+    assert [story.position for story in again.stories] == list(range(1, len(again.stories) + 1))
+    assert "dropped by an editor" in {str(turned["reason"]) for turned in again.rejected}
+    assert len(again.stories) == len(issue.stories), "the next best came in"
+
+
+@only_sqlite
+def test_words_are_given_back_when_they_are_emptied(app: App) -> None:
+    issue = drafted(app)
+    window.title(app, None, 1, "تیتر دیگر")
+    window.subject(app, None, "آنچه گذشت")
+    back = window.subject(app, None, "")
+    assert back.subject.startswith("تیتر دیگر")
+    assert titles(window.title(app, None, 1, "")) == titles(issue)
+
+
+@only_sqlite
+def test_what_an_approved_issue_tells_changes_only_by_hand(app: App) -> None:
+    issue = drafted(app)
+    edit.approve(app, None)
+    make.week_of_articles(app.store, count=14, first=30)
+    edited = window.drop(app, None, 1)
+    assert titles(edited) == titles(issue)[1:]
+    assert edited.approved
+
+
+@only_sqlite
+def test_a_dropped_story_may_leave_too_few_and_then_the_issue_is_held(app: App) -> None:
+    make.week_of_articles(app.store, count=5)
+    issue = compose.draft(app)
+    assert issue.state is IssueState.DRAFT
+    held = window.drop(app, None, 2)
+    assert (held.state, held.reason) == (IssueState.HELD, "too few stories: 4 of at least 5")
+
+
+@only_sqlite
+def test_what_cannot_be_edited_is_said(app: App) -> None:
+    issue = drafted(app)
+    with pytest.raises(NoSuchArticle, match="has no story 99: it has 12"):
+        window.drop(app, None, 99)
+    with pytest.raises(NoSuchArticle):
+        window.move(app, None, 1, 99)
+    with pytest.raises(UsageError, match="at most 120"):
+        window.subject(app, None, "خ" * 121)
+    compose.freeze(app, issue)
+    with pytest.raises(WrongState, match="is frozen: it can be edited only while it is draft or held"):
+        window.drop(app, None, 1)
+
+
+@only_sqlite
+def test_a_pin_leads_and_a_ban_never_comes(app: App) -> None:
+    issue = drafted(app)
+    last, first = issue.stories[-1].article_id, issue.stories[0].article_id
+    collect.mark(app, [last], "pinned", True)
+    collect.mark(app, [first], "banned", True)
+    again = compose.choose(app, get(app, issue.id))
+    assert again.stories[0].article_id == last
+    assert again.stories[0].pinned
+    assert first not in {story.article_id for story in again.stories}
+    collect.mark(app, [first], "pinned", True)
+    assert not collect.show(app, first).banned
+    with pytest.raises(NoSuchArticle, match="no article 4711"):
+        collect.mark(app, [first, 4711], "banned", True)
+    assert not collect.show(app, first).banned

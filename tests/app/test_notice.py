@@ -1,0 +1,145 @@
+"""The draft notice and the editor's page: told once, looked at without harm, acted on by a POST."""
+
+import re
+from dataclasses import replace
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+
+import make
+import pytest
+from make import Clock, only_sqlite
+from relays import Fake, FakeSession
+from sqlalchemy import select
+from starlette.testclient import TestClient
+
+from mailer import web, wiring
+from mailer.app import compose, editor, notice, tick
+from mailer.app.circuit import Circuits
+from mailer.app.context import App, find, get
+from mailer.app.send import Sender
+from mailer.errors import BadToken
+from mailer.mail import checks
+from mailer.model import IssueState, Outcome
+from mailer.settings import Editors, Schedule
+from mailer.store.database import Store
+from mailer.store.schema import deliveries
+from mailer.tokens import Purpose
+from mailer.tokens import make as make_token
+
+pytestmark = only_sqlite
+
+
+@pytest.fixture
+def app(app: App) -> App:
+    editors = Editors(notify=("سردبیر <sardabir@iran.example>", "dabir@iran.example"))
+    return replace(app, settings=app.settings.model_copy(update={"editors": editors}))
+
+
+def owed(app: App) -> list[str]:
+    query = select(deliveries.c.key).where(deliveries.c.kind == "notice").order_by(deliveries.c.id)
+    return list(app.store.read(lambda tx: tx.execute(query).scalars().all()))
+
+
+def test_editors_are_told_once(app: App, clock: Clock) -> None:
+    make.week_of_articles(app.store)
+    clock.set(make.slot().at - Schedule().draft_before)
+    tick.tick(app)
+    slot = find(app, None).slot
+    assert owed(app) == [f"notice.{slot}.draft.1", f"notice.{slot}.draft.2"]
+    clock.turn(hours=2)
+    tick.tick(app)
+    assert len(owed(app)) == 2
+
+
+class Kept(Fake):
+    """A relay that keeps the mails themselves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mails: list[EmailMessage] = []
+
+    async def connect(self) -> "KeptSession":
+        await super().connect()
+        return KeptSession(self)
+
+
+class KeptSession(FakeSession):
+    async def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
+        assert isinstance(self.relay, Kept)
+        self.relay.mails.append(message_from_bytes(message, policy=policy.default))
+        return await super().send(sender, recipient, message)
+
+
+@pytest.mark.parametrize(("code", "word"), [("fa", "نگه داشتن"), ("en", "Approve or hold"), ("ar", "الإيقاف")])
+async def test_the_notice_goes_out_in_the_newsletters_language(
+    store: Store, tmp_path: Path, clock: Clock, code: str, word: str
+) -> None:
+    relay = Kept()
+    app = make.app(store, tmp_path, clock, relays=[relay])
+    newsletter = app.settings.newsletter.model_copy(update={"locale": code})
+    update = {"editors": Editors(notify=("dabir@iran.example",)), "newsletter": newsletter}
+    settings = app.settings.model_copy(update=update)
+    app = replace(app, settings=settings, renderer=wiring.renderer(settings))
+    make.week_of_articles(store, clock())
+    make.keep(store, make.article(90, title="\x02greeting\x03 <b>خبر</b> {brand}", views=10**6))
+    issue = compose.draft(app)
+    notice.tell(app, issue)
+    await Sender(app, Circuits()).run()
+    assert [to for to, _ in relay.taken] == ["dabir@iran.example"]
+    text, html = (part.get_content() for part in relay.mails[0].walk() if not part.is_multipart())
+    assert word in text
+    assert word in html
+    assert f'<html lang="{code}"' in html
+    assert notice.link(app, issue) in text
+    assert "<b>" not in html
+    lines = text.replace("\r\n", "\n")
+    assert checks.mail(html, lines, raw=html, locale=app.renderer.locale, own_words=False) == []
+
+
+def test_the_notice_tells_what_is_in_the_draft(app: App) -> None:
+    make.week_of_articles(app.store)
+    issue = compose.draft(app)
+    values = notice.values(app, issue)
+    assert values["editor_url"] == notice.link(app, issue)
+    assert len(values["stories"]) == len(issue.stories)  # type: ignore[arg-type]
+
+
+def test_looking_changes_nothing_and_a_post_acts(app: App) -> None:
+    make.week_of_articles(app.store)
+    issue = compose.draft(app)
+    path = notice.link(app, issue).removeprefix(app.settings.newsletter.base_url)
+    with TestClient(web.create(app)) as client:
+        page = client.get(path)
+        assert page.status_code == 200
+        assert "script" not in page.text
+        assert issue.stories[0].title in re.sub(r"<[^>]+>", "", page.text)
+        client.head(path)
+        assert client.post(path, data={"action": "everything"}).status_code == 200
+        assert get(app, issue.id).state is IssueState.DRAFT
+        client.post(path, data={"action": "hold"})
+        assert get(app, issue.id).state is IssueState.HELD
+        client.post(path, data={"action": "release"})
+        assert get(app, issue.id).state is IssueState.DRAFT
+        client.post(path, data={"action": "approve"})
+        assert get(app, issue.id).approved
+        assert client.get("/editor/" + make_token(app.keys, Purpose.UNSUBSCRIBE, 0, issue.id)).status_code == 404
+
+
+def test_no_other_token_opens_the_page(app: App) -> None:
+    with pytest.raises(BadToken):
+        editor.look(app, make_token(app.keys, Purpose.PREFERENCES, 0, 1))
+
+
+def test_stories_whose_pages_are_gone_are_left_out_before_t(app: App, clock: Clock) -> None:
+    make.week_of_articles(app.store)
+    issue = compose.draft(app)
+    dead = issue.stories[2].url
+    app = replace(app, gone=lambda url: url == dead)
+    clock.set(issue.send_at)
+    clock.turn(minutes=-10)
+    tick.tick(app)
+    after = get(app, issue.id)
+    assert dead not in {story.url for story in after.stories}
+    assert "its page is gone" in {str(turned["reason"]) for turned in after.rejected}
+    assert len(after.stories) == len(issue.stories)

@@ -1,0 +1,238 @@
+"""Real weeks and labelled pairs, made into articles: what the choice is measured on. Used by tests and by `bench`.
+
+The data is no part of this project; every function takes the folder it lies in. Nothing here asserts anything.
+"""
+
+import csv
+import gzip
+import json
+import math
+import random
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean
+
+from mailer.digest import growth
+from mailer.digest.build import build
+from mailer.digest.group import group
+from mailer.digest.normalise import key
+from mailer.model import Article, Dating, Window
+from mailer.settings import Digest as Rules
+
+WEEK = timedelta(days=7)
+_FIRST_CUT = datetime(2025, 4, 18, 14, tzinfo=UTC)
+_FOREVER = datetime.max.replace(tzinfo=UTC)
+_LONGEST_LOOK = 2.0  # hours that one look at the page stands for, where the next one is missing
+
+
+def article(number: int, title: str, dated: datetime, **changes: object) -> Article:
+    plain = Article(
+        id=number,
+        identity=f"guid:{number}",
+        title=title,
+        source="bbc",
+        url=f"https://news.example/{number}",
+        lead="",
+        body="",
+        category="",
+        image_url="",
+        image_alt="",
+        dated=dated,
+        dating=Dating.GIVEN,
+        first_seen=dated,
+        views=None,
+        comments=None,
+        shares=None,
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+# --- weeks with readers ----------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One story seen on a list: when, for how many hours, at which place."""
+
+    at: datetime
+    hours: float
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A year of a news site: titles, when each story was first seen, and where it stood on the two lists."""
+
+    titles: Mapping[str, str]
+    first: Mapping[str, datetime]
+    read: Mapping[str, Sequence[Look]]  # the list of the most read
+    front: Mapping[str, Sequence[Look]]  # the front page
+
+
+def site(data: Path) -> Site:
+    with gzip.open(data / "popularity" / "bbc-stories.jsonl.gz", "rt") as lines:
+        titles = {story["id"]: story["title"] for story in map(json.loads, lines)}
+    with gzip.open(data / "popularity" / "bbc-observations.csv.gz", "rt") as lines:
+        rows = [(datetime.fromisoformat(r["ts_utc"]).replace(tzinfo=UTC), r) for r in csv.DictReader(lines)]
+    times = sorted({at for at, _ in rows})
+    lasting = {a: min((b - a).total_seconds() / 3600, _LONGEST_LOOK) for a, b in pairwise(times)}
+    read: defaultdict[str, list[Look]] = defaultdict(list)
+    front: defaultdict[str, list[Look]] = defaultdict(list)
+    first: dict[str, datetime] = {}
+    for at, row in rows:
+        look = Look(at, lasting.get(at, 1.0), int(row["rank"]))
+        (read if row["surface"] == "M" else front)[row["story"]].append(look)
+        first.setdefault(row["story"], at)
+    return Site(titles, first, read, front)
+
+
+def _weighed(looks: Sequence[Look], until: datetime = _FOREVER) -> float:
+    """Hours on a list, the first place weighing most. The site publishes places, not counts: a story in the first place
+    is read more than one in the tenth, and a counter would have grown accordingly."""
+    return math.fsum(look.hours / math.log2(look.place + 1) for look in looks if look.at <= until)
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """The articles of a week as they stood at its end, what was really read, and the growth curve learnt before."""
+
+    articles: Sequence[Article]
+    truth: Mapping[int, float]  # by article id, over the story's whole life
+    span: Window
+    growth: growth.Growth
+    event: Mapping[int, int]  # by article id: stories of one event share a number
+
+
+def weeks(of: Site, *, with_views: bool) -> Iterator[Week]:
+    for number in range(6, 59):
+        end = _FIRST_CUT + number * WEEK
+        before = [s for s, at in of.first.items() if end - 7 * WEEK <= at < end - WEEK and of.read.get(s)]
+        names = [s for s, at in of.first.items() if end - WEEK <= at < end]
+        if len(names) < 50 or not before:
+            continue
+        made, truth = [], {}
+        for place, name in enumerate(names, 1):
+            looks = of.read.get(name, ())
+            views = round(1000 * _weighed(looks, end)) if with_views else None
+            shown = _weighed(of.front.get(name, ()), end)
+            made.append(article(place, of.titles[name], of.first[name], views=views, prominence=shown))
+            truth[place] = _weighed(looks)
+        curve = growth.learn(_history(of, name) for name in before)
+        titles = {it.id: key(it.title) for it in made}
+        event = {m.id: n for n, e in enumerate(group(made, titles, UTC).events) for m in e.members}
+        yield Week(made, truth, Window(end - WEEK, end), curve, event)
+
+
+def _history(of: Site, name: str) -> list[tuple[float, int]]:
+    total, found = 0.0, []
+    for look in of.read[name]:
+        total += look.hours / math.log2(look.place + 1)
+        found.append(((look.at - of.first[name]).total_seconds() / 3600, round(1000 * total)))
+    return [*found, (max(found[-1][0], 168.0), found[-1][1])]  # it was watched for longer than that
+
+
+def chosen(week: Week, rules: Rules | None = None) -> list[int]:
+    digest = build(
+        week.articles, week.span, rules or Rules(stories=10), {}, used=frozenset(), growth=week.growth, allow_late=False
+    )
+    return [story.lead.id for story in digest.stories]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    ndcg: float  # at 10
+    precision: float  # at 10
+    weeks: int
+
+
+def measure(all_weeks: Sequence[Week], ranker: Callable[[Week], Sequence[int]]) -> Quality:
+    """Means over weeks. Stories of one event count as one, with the most read of them, on both sides."""
+    ndcg, precision = [], []
+    for week in all_weeks:
+        worth: defaultdict[int, float] = defaultdict(float)
+        for number, value in week.truth.items():
+            worth[week.event[number]] = max(worth[week.event[number]], value)
+        picks = list(dict.fromkeys(week.event[number] for number in ranker(week)))[:10]
+        best = sorted(worth, key=lambda event: -worth[event])[:10]
+        ndcg.append(_gain([worth[e] for e in picks]) / _gain([worth[e] for e in best]))
+        precision.append(len(set(picks) & set(best)) / 10)
+    return Quality(fmean(ndcg), fmean(precision), len(ndcg))
+
+
+def _gain(values: Sequence[float]) -> float:
+    return math.fsum(value / math.log2(place + 2) for place, value in enumerate(values))
+
+
+def by_chance(week: Week) -> list[int]:
+    dice = random.Random(week.span.end.timestamp())
+    return dice.sample([it.id for it in week.articles], len(week.articles))
+
+
+def by_views(week: Week) -> list[int]:
+    return [it.id for it in sorted(week.articles, key=lambda it: (-(it.views or 0), it.id))]
+
+
+def by_date(week: Week) -> list[int]:
+    return [it.id for it in sorted(week.articles, key=lambda it: -it.dated.timestamp())]
+
+
+# --- labelled pairs --------------------------------------------------------------------------------------------------
+def pairs(data: Path) -> dict[str, tuple[int, int]]:
+    """label → (pairs put into one event, pairs). 2 same item, 1 same event, s series, m mega-event, 0 different."""
+    rows = [json.loads(line) for line in (data / "labelled" / "persian-pairs.jsonl").read_text("utf-8").splitlines()]
+    made: dict[str, Article] = {}
+    for row in rows:
+        for side in "ij":
+            told = row[f"published_{side}"]
+            dated = datetime.fromisoformat(told) if told else datetime(2026, 1, 1, tzinfo=UTC)
+            dated = dated if dated.tzinfo else dated.replace(tzinfo=UTC)
+            lead = row[f"lead_{side}"] or ""
+            made.setdefault(row[side], article(len(made) + 1, row[f"title_{side}"], dated, lead=lead, url=""))
+    titles = {it.id: key(it.title) for it in made.values()}
+    found = group(made.values(), titles, UTC)
+    event = {member.id: number for number, each in enumerate(found.events) for member in each.members}
+    together: Counter[str] = Counter(r["label"] for r in rows if event[made[r["i"]].id] == event[made[r["j"]].id])
+    every = Counter(row["label"] for row in rows)
+    return {label: (together[label], every[label]) for label in every}
+
+
+# --- other newsrooms' spellings --------------------------------------------------------------------------------------
+def _as_it_is(text: str) -> str:
+    return text
+
+
+def _old_fars(text: str) -> str:
+    return text.replace("ی", "ي").replace("ک", "ك").replace("\u200c", " ").translate(_LATIN)
+
+
+_LATIN = str.maketrans("۰۱۲۳۴۵۶۷۸۹", "0123456789")
+SPELLINGS: Mapping[str, Callable[[str], str]] = {
+    "Arabic ye and kaf": lambda text: text.replace("ی", "ي").replace("ک", "ك"),
+    "non-joiner as blank": lambda text: text.replace("\u200c", " "),
+    "non-joiner dropped": lambda text: text.replace("\u200c", ""),
+    "non-joiner as no-break blank": lambda text: text.replace("\u200c", "\u00a0"),
+    "Latin digits": lambda text: text.translate(_LATIN),
+    "old Fars": _old_fars,
+    "Arabic digits, tatweel and vowels": lambda text: text.translate(str.maketrans("۰۱۲۳۴۵۶۷۸۹", "٠١٢٣٤٥٦٧٨٩")).replace(
+        "ست", "ســتِ"
+    ),
+}
+
+
+def recognised(data: Path, spelling: Callable[[str], str], count: int = 400) -> float:
+    """The share of real articles whose copy in another spelling is put into one event with them."""
+    with gzip.open(data / "articles" / "hamshahri-rss-2020.jsonl.gz", "rt") as lines:
+        rows = [json.loads(line) for line, _ in zip(lines, range(count), strict=False)]
+    dated = datetime(2026, 1, 1, tzinfo=UTC)
+    made = []
+    for number, row in enumerate(rows):
+        own = {"title": row["title"], "lead": row.get("lead") or ""}
+        for copy, spell in enumerate((_as_it_is, spelling)):
+            words = {name: spell(text) for name, text in own.items()}
+            title = words.pop("title")
+            made.append(article(2 * number + copy, title, dated + copy * timedelta(hours=3), **words))
+    titles = {it.id: key(it.title) for it in made}
+    event = {m.id: n for n, e in enumerate(group(made, titles, UTC).events) for m in e.members}
+    return fmean(event[2 * number] == event[2 * number + 1] for number in range(len(rows)))

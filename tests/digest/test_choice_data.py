@@ -1,0 +1,49 @@
+"""How well the choice does on real weeks and labelled pairs. The data is no part of the project: KHABARNAMEH_DATA names
+its folder. `bench/choice.py` prints the same figures."""
+
+import os
+from pathlib import Path
+
+import choice_data
+import pytest
+from choice_data import SPELLINGS, Site
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def data() -> Path:
+    folder = os.environ.get("KHABARNAMEH_DATA")
+    if not folder:
+        pytest.skip("KHABARNAMEH_DATA is not set: the real weeks are not here")
+    return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def site(data: Path) -> Site:
+    return choice_data.site(data)
+
+
+def test_with_views_the_weeks_best_stories_are_chosen(site: Site) -> None:
+    found = choice_data.measure(list(choice_data.weeks(site, with_views=True)), choice_data.chosen)
+    assert found.weeks >= 30
+    assert found.ndcg >= 0.97
+    assert found.precision >= 0.85
+
+
+def test_without_any_popularity_the_choice_is_three_times_better_than_chance(site: Site) -> None:
+    weeks = list(choice_data.weeks(site, with_views=False))
+    found = choice_data.measure(weeks, choice_data.chosen)
+    assert found.precision >= 3 * choice_data.measure(weeks, choice_data.by_chance).precision
+
+
+def test_labelled_pairs_are_put_together_and_kept_apart(data: Path) -> None:
+    together = {label: (right, of) for label, (right, of) in choice_data.pairs(data).items()}
+    assert together["2"][0] >= 0.85 * together["2"][1]
+    assert together["1"][0] >= 0.45 * together["1"][1]
+    assert together["0"][0] <= 2
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_a_copy_from_another_newsroom_is_recognised(data: Path, spelling: str) -> None:
+    assert choice_data.recognised(data, SPELLINGS[spelling]) >= 0.98

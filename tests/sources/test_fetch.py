@@ -1,0 +1,119 @@
+"""Fetching: what is bounded, what is refused, and what is said then."""
+
+import gzip
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+
+import pytest
+from web_server import WebServer, rss, web_server
+
+from mailer.errors import FetchFailed
+from mailer.sources.fetch import LARGEST, Fetcher
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with web_server() as running:
+        yield running
+
+
+@pytest.fixture
+def fetcher() -> Iterator[Fetcher]:
+    made = Fetcher()
+    yield made
+    made.close()
+
+
+def test_a_page_is_brought_and_asked_for_again_only_if_it_changed(server: WebServer, fetcher: Fetcher) -> None:
+    def page(headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        if headers.get("if-none-match") == '"a1"':
+            return 304, {"etag": '"a1"'}, b""
+        return 200, {"etag": '"a1"', "content-type": "Application/RSS+xml; charset=utf-8"}, rss("نخستین خبر")
+
+    server.pages["/rss"] = page
+    first = fetcher.fetch(server.url("/rss"))
+    assert (first.etag, first.kind) == ('"a1"', "application/rss+xml")
+    assert first.content == rss("نخستین خبر")
+    assert fetcher.fetch(server.url("/rss"), etag=first.etag).unchanged
+
+
+def test_gzip_is_decoded(server: WebServer, fetcher: Fetcher) -> None:
+    server.pages["/rss"] = (200, {"content-encoding": "gzip"}, gzip.compress(rss("خبر تازه")))
+    assert fetcher.fetch(server.url("/rss")).content == rss("خبر تازه")
+
+
+def _bomb(size: int) -> bytes:
+    packer = zlib.compressobj(9, wbits=31)
+    block = b"\0" * 1_000_000
+    return b"".join(packer.compress(block) for _ in range(size // len(block))) + packer.flush()
+
+
+def test_a_gzip_bomb_stays_small(server: WebServer, fetcher: Fetcher) -> None:
+    bomb = _bomb(300_000_000)
+    assert len(bomb) < 400_000
+    server.pages["/bomb"] = (200, {"content-encoding": "gzip"}, bomb)
+    tracemalloc.start()
+    with pytest.raises(FetchFailed, match=r"/bomb: holds more than 5 MB\."):
+        fetcher.fetch(server.url("/bomb"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 * LARGEST
+
+
+def test_a_feed_of_fifty_megabytes_is_refused_early(server: WebServer, fetcher: Fetcher) -> None:
+    server.pages["/big"] = (200, {}, b" " * 50_000_000)
+    with pytest.raises(FetchFailed, match="holds more than 5 MB"):
+        fetcher.fetch(server.url("/big"))
+
+
+def test_redirects_never_reach_a_private_address(server: WebServer) -> None:
+    fetcher = Fetcher()
+    private = ["http://127.0.0.1:9/", "http://10.0.0.7/x", "http://169.254.169.254/latest", "http://[::1]/"]
+    private += ["http://[::ffff:127.0.0.1]/", "http://localhost/", server.url("/secret"), "file:///etc/passwd"]
+    for place in private:
+        server.pages["/rss"] = (302, {"location": place}, b"")
+        with pytest.raises(FetchFailed, match=r"private address|not a web address"):
+            fetcher.fetch(server.url("/rss"))
+    assert [path for path, _ in server.asked] == ["/rss"] * 8, "the typed address is trusted, no other was asked"
+    fetcher.close()
+
+
+def test_a_name_that_leads_to_a_private_address_is_refused(server: WebServer) -> None:
+    fetcher = Fetcher(resolve=lambda host: ["93.184.216.34", "192.168.1.1"])
+    with pytest.raises(FetchFailed, match="private address"):
+        fetcher.fetch("http://harmless.example/picture.jpg", trusted=False)
+    fetcher.close()
+
+
+def test_three_redirects_are_followed_and_no_fourth(server: WebServer) -> None:
+    # Everything resolves to a public address here, so that only the number counts.
+    fetcher = Fetcher(resolve=lambda host: ["93.184.216.34"])
+    for number in range(5):
+        server.pages[f"/{number}"] = (301, {"location": f"/{number + 1}"}, b"")
+    server.pages["/5"] = (200, {}, b"here")
+    assert fetcher.fetch(server.url("/2")).content == b"here"
+    with pytest.raises(FetchFailed, match="redirected more than 3 times"):
+        fetcher.fetch(server.url("/1"))
+    fetcher.close()
+
+
+def test_what_goes_wrong_is_one_line_without_a_password(server: WebServer, fetcher: Fetcher) -> None:
+    server.pages["/gone"] = (410, {}, b"")
+    with pytest.raises(FetchFailed, match=r"the server answered 410\."):
+        fetcher.fetch(server.url("/gone"))
+    with pytest.raises(FetchFailed) as failed:
+        fetcher.fetch("http://user:geheim@127.0.0.1:1/rss")
+    assert "geheim" not in str(failed.value)
+    assert "\n" not in failed.value.message
+
+
+def test_only_a_servers_own_word_makes_a_page_gone(server: WebServer) -> None:
+    fetcher = Fetcher(resolve=lambda host: ["93.184.216.34"])
+    server.pages["/here"] = (200, {}, b"")
+    server.pages["/broken"] = (500, {}, b"")
+    assert fetcher.gone(server.url("/no-such-page"))
+    assert not fetcher.gone(server.url("/here"))
+    assert not fetcher.gone(server.url("/broken"))
+    assert not fetcher.gone("http://127.0.0.1:1/")
+    fetcher.close()

@@ -1,0 +1,172 @@
+"""The newsroom's own database: the column map, WordPress and its counters, and what is said when something is wrong."""
+
+import gzip
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import SecretStr
+
+from mailer.errors import ConfigError, SourceUnavailable
+from mailer.settings import ArticleDatabase
+from mailer.sources.newsroom import DatabaseSource
+
+ZONE = ZoneInfo("Asia/Tehran")
+NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+Make = Callable[..., DatabaseSource]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Make:
+    def make(script: str, **more: object) -> DatabaseSource:
+        url = f"sqlite:///{tmp_path / 'news.db'}"
+        with sqlite3.connect(tmp_path / "news.db") as connection:
+            connection.executescript(script)
+        connection.close()
+        settings = ArticleDatabase(url=SecretStr(url), **more)
+        return DatabaseSource(settings, url, ZONE, now=lambda: NOW)
+
+    return make
+
+
+TABLE = """CREATE TABLE news (nid INTEGER, headline TEXT, intro TEXT, link TEXT, at TEXT, hits INTEGER, shown INTEGER);
+INSERT INTO news VALUES (1, 'گشایش &amp; بازدید', '<p>شرح</p>', '/news/1', '1405/09/02 10:30', 17, 1),
+ (2, 'پیش‌نویس', '', '/news/2', '1405/09/02 11:00', NULL, 0), (3, '', '', '/news/3', '1405/09/02 11:00', 5, 1);"""
+COLUMNS = {"id": "nid", "title": "headline", "lead": "intro", "url": "link", "published": "at", "views": "hits"}
+
+
+def test_a_column_map_brings_what_may_be_told(source: Make) -> None:
+    found = source(TABLE, table="news", columns=COLUMNS, where="shown = 1", site="https://khabar.example").gather(
+        "", ""
+    )
+    assert len(found.found) == 1
+    article, identity, _ = found.found[0]
+    assert (article.title, article.lead, article.views) == ("گشایش & بازدید", "شرح", 17)
+    assert article.url == "https://khabar.example/news/1"
+    assert article.published == datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
+    assert identity == "guid:khabar.example:news:1"
+    assert found.notes == ("database:news: 1 rows without a title.",)
+
+
+def test_the_view_for_vendors_needs_no_map(source: Make) -> None:
+    view = """CREATE TABLE n (a, b, c, d); INSERT INTO n VALUES (7, 'خبر هفته', 'https://k.example/7', '2026-11-23');
+    CREATE VIEW newsletter_articles AS SELECT a AS id, b AS title, c AS url, d AS published FROM n;"""
+    assert [each[0].title for each in source(view).gather("", "").found] == ["خبر هفته"]
+
+
+def test_wrong_names_are_said_at_once(source: Make) -> None:
+    wrong = source(TABLE, table="news", columns={**COLUMNS, "views": "hit_count", "heading": "headline"})
+    with pytest.raises(ConfigError) as said:
+        wrong.check()
+    assert said.value.problems == (
+        "articles.database.columns: 'heading' is no word of ours",
+        "articles.database.columns: news has no column 'hit_count' (for views)",
+    )
+    with pytest.raises(ConfigError, match="there is no table or view 'artikel'"):
+        source("", table="artikel").check()
+
+
+def test_a_database_that_is_down_is_one_line_without_its_password(tmp_path: Path) -> None:
+    url = "postgresql+psycopg://reader:geheim@127.0.0.1:1/news"
+    down = DatabaseSource(ArticleDatabase(url=SecretStr(url)), url, ZONE)
+    with pytest.raises(SourceUnavailable) as said:
+        down.gather("", "")
+    assert "geheim" not in str(said.value)
+    assert "\n" not in said.value.message
+
+
+def test_nothing_is_ever_written(source: Make, tmp_path: Path) -> None:
+    news = source(TABLE, table="news", columns=COLUMNS)
+    before = (tmp_path / "news.db").read_bytes()
+    news.gather("", "")
+    news.close()
+    assert (tmp_path / "news.db").read_bytes() == before
+
+
+# --- WordPress -------------------------------------------------------------------------------------------------------
+WORDPRESS = """
+CREATE TABLE wp_posts (ID INTEGER PRIMARY KEY, post_title TEXT, post_excerpt TEXT, post_content TEXT, post_date TEXT,
+  post_status TEXT, post_type TEXT, post_password TEXT, comment_count INTEGER, guid TEXT);
+CREATE TABLE wp_postmeta (post_id INTEGER, meta_key TEXT, meta_value TEXT);
+CREATE TABLE wp_terms (term_id INTEGER, name TEXT);
+CREATE TABLE wp_term_taxonomy (term_taxonomy_id INTEGER, term_id INTEGER, taxonomy TEXT);
+CREATE TABLE wp_term_relationships (object_id INTEGER, term_taxonomy_id INTEGER);
+INSERT INTO wp_posts VALUES (5, 'نوشتهٔ نخست', '', '<p>متن بلندی که از آن چکیده‌ای برای نامه ساخته می‌شود.</p>',
+  '2026-11-23 10:00:00', 'publish', 'post', '', 3, ''), (6, 'رمزدار', 'الف', '', '2026-11-23 10:00:00', 'publish',
+  'post', 'x', 0, ''), (7, 'پیش‌نویس', '', '', '2026-11-23 10:00:00', 'draft', 'post', '', 0, ''),
+  (8, 'کهنه', '', '', '2026-10-01 10:00:00', 'publish', 'post', '', 0, ''),
+  (9, '', '', '', '2026-11-23 10:00:00', 'inherit', 'attachment', '', 0, 'https://wp.example/a.jpg');
+INSERT INTO wp_postmeta VALUES (5, '_thumbnail_id', '9'), (9, '_wp_attachment_image_alt', 'نمای پل'),
+  (5, '_yoast_wpseo_primary_category', '2');
+INSERT INTO wp_terms VALUES (1, 'گوناگون'), (2, 'سیاسی');
+INSERT INTO wp_term_taxonomy VALUES (1, 1, 'category'), (2, 2, 'category');
+INSERT INTO wp_term_relationships VALUES (5, 1), (5, 2), (6, 1);
+"""
+
+
+@pytest.mark.parametrize(
+    ("counter", "views"),
+    [
+        ("", None),
+        ("CREATE TABLE wp_post_views (id, type, period, count); INSERT INTO wp_post_views VALUES "
+         "(5, 0, '20261123', 9), (5, 4, 'total', 41);", 41),
+        ("CREATE TABLE wp_popularpostsdata (postid, pageviews); INSERT INTO wp_popularpostsdata VALUES (5, 42);", 42),
+        ("CREATE TABLE wp_statistics_pages (id, type, date, count); INSERT INTO wp_statistics_pages VALUES "
+         "(5, 'post', '2026-11-22', 40), (5, 'post', '2026-11-23', 3), (5, 'category', '2026-11-23', 99);", 43),
+        ("INSERT INTO wp_postmeta VALUES (5, 'views', '44');", 44),
+    ],
+    ids=["none", "Post Views Counter", "Popular Posts", "WP Statistics", "WP-PostViews"],
+)  # fmt: skip
+def test_wordpress_with_each_view_counter(source: Make, counter: str, views: int | None) -> None:
+    found = source(WORDPRESS + counter, preset="wordpress", site="https://wp.example").gather("", "")
+    posts = {each[0].title: each[0] for each in found.found}
+    assert set(posts) == {"نوشتهٔ نخست", "رمزدار"}
+    post = posts["نوشتهٔ نخست"]
+    assert (post.views, post.comments, post.category) == (views, 3, "سیاسی")
+    assert (post.image_url, post.image_alt) == ("https://wp.example/a.jpg", "نمای پل")
+    assert post.url == "https://wp.example/?p=5"
+    assert post.published == datetime(2026, 11, 23, 6, 30, tzinfo=UTC), "post_date is on the site's clock"
+    assert posts["رمزدار"].closed
+
+
+def test_wordpress_without_its_tables_or_its_address(source: Make) -> None:
+    with pytest.raises(ConfigError, match="there is no table wp_posts"):
+        source("CREATE TABLE x (y);", preset="wordpress", site="https://wp.example").check()
+    with pytest.raises(ConfigError, match="site: needed"):
+        source(WORDPRESS, preset="wordpress").check()
+
+
+# --- a real newsroom's tables ----------------------------------------------------------------------------------------
+def test_a_real_article_store_comes_through_the_column_map(source: Make, tmp_path: Path) -> None:
+    folder = os.environ.get("KHABARNAMEH_DATA")
+    if not folder:
+        pytest.skip("KHABARNAMEH_DATA is not set: the real tables are not here")
+    with gzip.open(Path(folder) / "articles" / "asriran-2006-2015.jsonl.gz", "rt") as lines:
+        rows = [json.loads(line) for line in lines]
+    with sqlite3.connect(tmp_path / "news.db") as connection:
+        connection.execute("CREATE TABLE news (id, news_title, body, address, day TEXT, talk INTEGER)")
+        connection.execute("CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT UNIQUE)")
+        connection.execute("CREATE TABLE news_category (news TEXT, category INTEGER)")
+        for row in rows:
+            values = (row["id"], row["title"], row.get("body"), row["url"], row.get("published"), row.get("comments"))
+            connection.execute("INSERT INTO news VALUES (?, ?, ?, ?, ?, ?)", values)
+            for name in filter(None, [row.get("category")]):
+                connection.execute("INSERT OR IGNORE INTO category (name) VALUES (?)", (name,))
+                connection.execute(
+                    "INSERT INTO news_category SELECT ?, id FROM category WHERE name = ?", (row["id"], name)
+                )
+    connection.close()
+    view = """CREATE VIEW told AS SELECT n.*, (SELECT c.name FROM news_category x JOIN category c ON c.id = x.category
+      WHERE x.news = n.id LIMIT 1) AS section FROM news n;"""
+    columns = {"title": "news_title", "url": "address", "published": "day", "category": "section", "comments": "talk"}
+    found = source(view, table="told", columns=columns).gather("", "").found
+    assert len(found) == len(rows)
+    assert sum(article.published is not None for article, _, _ in found) == sum(
+        bool(row.get("published")) for row in rows
+    )
+    assert len({identity for _, identity, _ in found}) == len({row["id"] for row in rows})
