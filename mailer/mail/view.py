@@ -83,8 +83,19 @@ def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
 
 def standing(state: IssueState, locale: Locale = FA) -> str:
     """How an issue stands, in words for its editors."""
-    words = {IssueState.DRAFT: locale.say("پیش‌نویس آماده است"), IssueState.HELD: locale.say("نگه داشته شده است")}
-    return words.get(state, str(state))
+    words = {
+        IssueState.PLANNED: locale.say("در برنامه است"),
+        IssueState.DRAFT: locale.say("پیش‌نویس آماده است"),
+        IssueState.HELD: locale.say("نگه داشته شده است"),
+        IssueState.FROZEN: locale.say("نهایی شده است"),
+        IssueState.SENDING: locale.say("در حال فرستادن است"),
+        IssueState.PAUSED: locale.say("فرستادن متوقف است"),
+        IssueState.SENT: locale.say("فرستاده شد"),
+        IssueState.PARTIAL: locale.say("به بعضی نرسید"),
+        IssueState.SKIPPED: locale.say("فرستاده نشد"),
+        IssueState.CANCELLED: locale.say("لغو شد"),
+    }
+    return words[state]
 
 
 def page_view(newsletter: Newsletter) -> dict[str, object]:

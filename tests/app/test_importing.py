@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import make
@@ -130,6 +132,25 @@ def test_an_export_is_read_back_and_runs_nothing(app: App, tmp_path: Path) -> No
     after = {s.address: (s.name, s.sections, s.source) for s in subscribe.listing(app)}
     del before["left@example.org"]
     assert after == before
+
+
+@pytest.mark.slow
+@make.only_sqlite
+def test_a_spreadsheet_program_finds_no_formula(app: App, tmp_path: Path) -> None:
+    office = shutil.which("soffice") or shutil.which("libreoffice")
+    if office is None:
+        pytest.skip("LibreOffice is not installed (apt install libreoffice-calc)")
+    for number, name in enumerate(FORMULAS):
+        subscribe.add(app, f"reader{number}@example.org", name=name)
+    subscribe.add(app, "=cmd@example.org")
+    file = tmp_path / "out.csv"
+    with file.open("w", encoding="utf-8-sig", newline="") as to:
+        people.write(importing.export_rows(app), to)
+    words = [office, f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}", "--headless", "--convert-to", "fods"]
+    subprocess.run([*words, "--outdir", str(tmp_path), str(file)], check=True, capture_output=True, timeout=120)
+    opened = (tmp_path / "out.fods").read_text("utf-8")
+    assert "reader1@example.org" in opened
+    assert "table:formula" not in opened
 
 
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20))
