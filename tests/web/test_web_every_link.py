@@ -27,7 +27,8 @@ from mailer.store.schema import TABLES
 from mailer.tokens import Purpose
 
 METHODS = ("GET", "HEAD", "OPTIONS", "PROPFIND")
-AGENTS: tuple[dict[str, str], ...] = ({}, {"sec-purpose": "prefetch"}, {"purpose": "prefetch"}, {"user-agent": "SafeLinks scanner"})
+PREFETCH = {"sec-purpose": "prefetch"}
+AGENTS: tuple[dict[str, str], ...] = ({}, PREFETCH, {"purpose": "prefetch"}, {"user-agent": "SafeLinks scanner"})
 
 
 @pytest.fixture
