@@ -1,52 +1,65 @@
-"""`make bench`: how fast mails go out on this machine, beside the C client and two libraries; into docs/performance.md.
+"""`make bench`: the figures of delivery and the rest, on this machine, into docs/performance.md.
 
-Ratios travel, absolute rates do not. `--count` recipients for each row.
+`--only sqlite,merge` runs these parts and leaves the other sections of the page as they are; `--count` recipients for
+each row of delivery. A quick look: `--count 10000`.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import delivery, machine
-from bench.delivery import Row
+from bench import choice, delivery, machine, merge, peers, readers, scale, start
+from bench.page import Options, Part, Skipped, with_section
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
-_HEAD = """\
-# Performance
-
-Made by `make bench BENCH="--count {count}"` on {day}: {machine}.
-Share: our rate through that of `smtp-source -d` in the same run, with the same connections and bytes, into Debian's
-`smtp-sink` on the same machine. CPU is that of our whole process, its start included.
-
-| what | connections | mails a second | share of smtp-source | CPU ms a mail |
-| --- | --- | --- | --- | --- |
-"""
-
-
-def rows(tool: machine.Tools, count: int) -> Iterator[Row]:
-    yield delivery.measure(tool, "mailer, SQLite ledger (FULL)", count=count, connections=10)
-    yield delivery.measure(tool, "mailer, SQLite ledger (FULL)", count=count, connections=20)
-    yield delivery.aiosmtplib_loop(tool, count=min(count, 5000), connections=10)
-    if pool := delivery.nodemailer_pool(tool, count=min(count, 5000), connections=10):
-        yield pool
+PARTS = (
+    Part("sqlite", "Delivery, SQLite ledger", delivery.sqlite),
+    Part("postgresql", "Delivery, PostgreSQL ledger", delivery.postgresql),
+    Part("dkim", "Delivery, signed with RSA-2048", delivery.dkim),
+    Part("late", "A relay that answers after 20 ms", delivery.late),
+    Part("senders", "Several senders on one PostgreSQL", delivery.senders),
+    Part("peers", "What others need", peers.run),
+    Part("merge", "Making one mail", merge.section),
+    Part("memory", "Memory of a sender", scale.memory),
+    Part("large", "A long list", scale.large),
+    Part("readers", "Readers: lists in and out, freezing, leaving", readers.section),
+    Part("start", "Starting a command", start.run),
+    Part("choice", "Choosing the stories", choice.section),
+)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=50_000, help="recipients for each row")
-    count = parser.parse_args().count
-    tool = machine.tools()
-    if tool is None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=50_000, help="recipients for each row of delivery (%(default)s)")
+    parser.add_argument("--large", type=int, help="subscribers of the parts memory and large (20 times --count)")
+    names = [part.name for part in PARTS]
+    parser.add_argument("--only", default=",".join(names), help="parts to run, parted by commas (all: %(default)s)")
+    asked = parser.parse_args()
+    only = asked.only.split(",")
+    if unknown := set(only) - set(names):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    tools = machine.tools()
+    if tools is None:
         print('smtp-sink and smtp-source are missing: eval "$(bench/postfix-tools.sh DIR)"', file=sys.stderr)
         return 4
-    page = _HEAD.format(count=count, day=f"{datetime.now(UTC):%Y-%m-%d}", machine=machine.described())
-    for row in rows(tool, count):
-        line = f"| {row.name} | {row.connections} | {row.rate:,.0f} | {row.share:.2f} | {row.cpu_ms:.2f} |"
-        print(line, flush=True)
-        page += line + "\n"
-    PAGE.write_text(page, encoding="utf-8")
+    options = Options(asked.count, asked.large or 20 * asked.count, tools)
+    for part in PARTS:
+        if part.name not in only:
+            continue
+        begun = time.monotonic()
+        try:
+            text = part.run(options)
+        except Skipped as reason:
+            print(f"{part.name}: {reason}", file=sys.stderr)
+            continue
+        words = f"--count {options.count} --large {options.large} --only {part.name}"
+        stamp = f'{datetime.now(UTC):%Y-%m-%d}, `make bench BENCH="{words}"`, {machine.described()}.\n\n'
+        print(f"{part.title} ({time.monotonic() - begun:.0f} s)\n\n{text}", flush=True)
+        # At once: what was measured must not be lost with the next part.
+        page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+        PAGE.write_text(with_section(page, part, stamp + text), encoding="utf-8")
     return 0
 
 

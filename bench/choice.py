@@ -7,6 +7,8 @@ articles in a store of a million (`--store N` for another size, 0 for none). Not
 """
 
 import argparse
+import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -20,6 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 import choice_data as data  # noqa: E402
 from sqlalchemy import text  # noqa: E402
 
+from bench.page import Options  # noqa: E402
 from mailer.digest import build, window  # noqa: E402
 from mailer.settings import Digest  # noqa: E402
 from mailer.store import articles, upgrade  # noqa: E402
@@ -82,17 +85,28 @@ def speed(count: int) -> None:
         store.close()
 
 
+def section(_: Options) -> str:
+    """A section of the page: what `main` prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        report(1_000_000)
+    return f"```\n{printed.getvalue()}```\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--store", type=int, default=1_000_000, help="articles in the store; 0: no speed")
-    asked = parser.parse_args()
+    report(parser.parse_args().store)
+
+
+def report(store: int) -> None:
     folder = os.environ.get("KHABARNAMEH_DATA")
     if folder:
         quality(Path(folder))
     else:
         print("KHABARNAMEH_DATA is not set: quality is not measured")
-    if asked.store:
-        speed(asked.store)
+    if store:
+        speed(store)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,35 @@
-"""How fast mails go out: ours against the C client, aiosmtplib's own loop and nodemailer's pool, on this machine.
+"""How fast mails go out, with the ledger on: `mailer issue send` in processes of their own, against the C client.
 
-Each row is a ratio: our rate through the mean of `smtp-source -d` measured just before and just after, with the same
-connections and the same bytes, into the same kind of sink.
+A row is a ratio: our rate through the mean of `smtp-source -d` measured just before and just after, with the same
+connections and bytes, into the same `smtp-sink`. Our rate is that from the first outcome in the ledger to the last.
 """
 
-import asyncio
-import json
-import resource
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiosmtplib
+from sqlalchemy import func, select
 
-from bench import deployment, machine
+from bench import deployment, machine, wire
+from bench.page import Options, Skipped, table
 from mailer.app import probe
+from mailer.app.context import App
+from mailer.store.schema import deliveries
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+import pg
+
+COLUMNS = ("what", "connections", "mails a second", "share of smtp-source", "CPU ms a mail", "smtp-source's CPU")
+_WORDS = """\
+Share: our rate through that of `smtp-source -d` just before and after, with the same connections and bytes ({size:,}),
+into Debian's `smtp-sink` on the same machine. CPU: of all our processes, less that of starting them
+({start:.1f} s in all).
+"""
+ON, OFF = 'overlap = "on"\n', 'overlap = "off"\n'
 
 
 @dataclass(frozen=True)
@@ -32,111 +41,168 @@ class Row:
     rate: float  # mails a second
     share: float  # of smtp-source
     cpu_ms: float  # of our process(es), a mail
+    source_cpu_ms: float
+    start_s: float  # CPU of starting our process(es)
+    size: int
 
-
-def measure(
-    tool: machine.Tools,
-    name: str,
-    *,
-    count: int,
-    connections: int,
-    database: str = "",
-    more: str = "",
-    processes: int = 1,
-    sink_options: tuple[str, ...] = (),
-) -> Row:
-    """Sends an issue to `count` readers from a database of its own, by `mailer issue send --now`."""
-    with tempfile.TemporaryDirectory() as name_, machine.sink(tool, *sink_options) as port:
-        place = deployment.make(Path(name_), smtp_port=port, connections=connections, database=database, more=more)
-        app = place.app()
-        deployment.fill(app, count)
-        issue = deployment.frozen(app)
-        size = len(probe.preview(app, issue).eml)
-        app.store.close()
-        before = machine.source_rate(tool, port, connections=connections, count=count // 5, size=size)
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = [sys.executable, "-m", "mailer", "--config", str(place.config), "issue", "send", "--now", "--json"]
-        running = [
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(processes)
-        ]
-        said = [process.communicate()[0] for process in running]
-        now = resource.getrusage(resource.RUSAGE_CHILDREN)
-        after = machine.source_rate(tool, port, connections=connections, count=count // 5, size=size)
-        status = json.loads(said[0])
-        if status["accepted"] != count:
-            raise RuntimeError(f"{name}: {status['accepted']} of {count} accepted")
-        rate = status["rate"]  # from the instant the recipients were frozen to the last outcome
-        cpu = (now.ru_utime - used.ru_utime + now.ru_stime - used.ru_stime) / count * 1e3
-        return Row(name, connections, rate, rate / ((before + after) / 2), cpu)
-
-
-def aiosmtplib_loop(tool: machine.Tools, *, count: int, connections: int, size: int = 50_000) -> Row:
-    """What one gets by calling `sendmail` in a loop on kept connections: no ledger, the same bytes for everybody."""
-    content = b"Subject: x\r\n\r\n" + (b"x" * 76 + b"\r\n") * (size // 78)
-
-    async def one(port: int, share: int) -> None:
-        client = aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False)
-        await client.connect()
-        for number in range(share):
-            await client.sendmail("a@example.org", [f"b{number}@example.org"], content)
-        await client.quit()
-
-    async def everybody(port: int) -> None:
-        await asyncio.gather(*(one(port, count // connections) for _ in range(connections)))
-
-    with machine.sink(tool) as port:
-        before = machine.source_rate(tool, port, connections=connections, count=count, size=size)
-        used, begun = time.process_time(), time.perf_counter()
-        asyncio.run(everybody(port))
-        rate = count / (time.perf_counter() - begun)
-        return Row(
-            "aiosmtplib's sendmail in a loop, no ledger",
-            connections,
-            rate,
-            rate / before,
-            (time.process_time() - used) / count * 1e3,
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return (
+            *(self.name, str(self.connections), f"{self.rate:,.0f}", f"{self.share:.2f}"),
+            *(f"{self.cpu_ms:.2f}", f"{self.source_cpu_ms:.2f}"),
         )
 
 
-_NODE = """
-const nodemailer = require('nodemailer');
-const [port, count, connections, size] = process.argv.slice(1).map(Number);
-const pool = nodemailer.createTransport({pool: true, maxConnections: connections, maxMessages: Infinity,
-  host: '127.0.0.1', port, secure: false, ignoreTLS: true});
-const raw = 'Subject: x\\r\\n\\r\\n' + ('x'.repeat(76) + '\\r\\n').repeat(size / 78);
-const begun = process.hrtime.bigint(), cpu = process.cpuUsage();
-const all = [];
-for (let n = 0; n < count; n++)
-  all.push(pool.sendMail({envelope: {from: 'a@example.org', to: `b${n}@example.org`}, raw}));
-Promise.all(all).then(() => {
-  const used = process.cpuUsage(cpu);
-  const seconds = Number(process.hrtime.bigint() - begun) / 1e9;
-  console.log(JSON.stringify({seconds, cpu: (used.user + used.system) / 1e6}));
-  pool.close();
-});
-"""
+def sqlite(options: Options) -> str:
+    rows = [
+        measure(options, "SQLite (FULL), overlapped", connections=10, smtp=ON),
+        measure(options, "SQLite (FULL), overlapped", connections=20, smtp=ON),
+        measure(options, "SQLite (FULL), pipelined", connections=10, smtp=OFF),
+    ]
+    return _section(rows)
 
 
-def nodemailer_pool(tool: machine.Tools, *, count: int, connections: int, size: int = 50_000) -> Row | None:
-    """nodemailer's pool, when node and the package can be had; None otherwise."""
-    if not shutil.which("npm"):
-        return None
-    with _node_folder() as folder, machine.sink(tool) as port:
-        if folder is None:
-            return None
-        before = machine.source_rate(tool, port, connections=connections, count=count, size=size)
-        words = ["node", "-e", _NODE, str(port), str(count), str(connections), str(size)]
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-        if done.returncode:
-            return None
-        said = json.loads(done.stdout)
-        rate = count / said["seconds"]
-        return Row("nodemailer's pool, no ledger", connections, rate, rate / before, said["cpu"] / count * 1e3)
+def postgresql(options: Options) -> str:
+    with _server() as server:
+        rows = [
+            measure(
+                options,
+                "PostgreSQL (fsync on), overlapped",
+                connections=each,
+                smtp=ON,
+                database=server.create(f"c{each}"),
+            )
+            for each in (20, 10)
+        ]
+    return _section(rows)
+
+
+def dkim(options: Options) -> str:
+    rows = [
+        measure(options, "SQLite (FULL), RSA-2048", connections=each, smtp=ON, sign=True, count=options.count // 2)
+        for each in (10, 20)
+    ]
+    return _section(rows)
+
+
+def senders(options: Options) -> str:
+    with _server() as server:
+        rows = [
+            measure(
+                options,
+                f"{each} processes",
+                connections=10,
+                smtp=ON,
+                database=server.create(f"p{each}"),
+                processes=each,
+            )
+            for each in (1, 2, 4)
+        ]
+    return "Connections are those of each process; `smtp-source` has as many as all of them.\n\n" + _section(rows)
+
+
+def late(options: Options) -> str:
+    """No share: the C client would wait as we do, and four round trips for each mail."""
+    rows = []
+    for name, smtp in (("overlapped", ON), ("pipelined", OFF)):
+        with wire.late_relay() as port, tempfile.TemporaryDirectory() as folder:
+            count = min(options.count, 5000)
+            place, _ = prepared(Path(folder), count, port, connections=10, smtp=smtp)
+            _send(place, 1)
+            rows.append((name, 10, f"{_rate(place):,.0f}"))
+    return table(("what", "connections", "mails a second"), rows)
+
+
+def measure(
+    options: Options,
+    name: str,
+    *,
+    connections: int,
+    smtp: str = "",
+    database: str = "",
+    sign: bool = False,
+    processes: int = 1,
+    count: int = 0,
+) -> Row:
+    """Sends an issue to `count` readers from a database of its own, by `mailer issue send --now`."""
+    count = count or options.count
+    with tempfile.TemporaryDirectory() as folder, machine.sink(options.tools) as port:
+        place, size = prepared(
+            Path(folder), count, port, connections=connections, smtp=smtp, database=database, sign=sign
+        )
+
+        def source() -> machine.Source:
+            lines = connections * processes
+            return machine.source(options.tools, port, connections=lines, count=max(count // 5, 2000), size=size)
+
+        before, used = source(), machine.cpu_of_children()
+        _send(place, processes)
+        sent = machine.cpu_of_children()
+        after = source()
+        again = machine.cpu_of_children()
+        _send(place, processes)  # all is sent: what is left is the start
+        start = machine.cpu_of_children() - again
+        rate = _rate(place)
+        return Row(
+            name=name,
+            connections=connections,
+            rate=rate,
+            share=rate / ((before.rate + after.rate) / 2),
+            cpu_ms=(sent - used - start) / count * 1e3,
+            source_cpu_ms=(before.cpu_ms + after.cpu_ms) / 2,
+            start_s=start,
+            size=size,
+        )
+
+
+def prepared(
+    folder: Path, count: int, port: int, *, connections: int, smtp: str, database: str = "", sign: bool = False
+) -> tuple[deployment.Deployment, int]:
+    """A deployment whose issue is frozen, and the size of its mails."""
+    place = deployment.make(folder, smtp_port=port, connections=connections, database=database, smtp=smtp, sign=sign)
+    with opened(place) as app:
+        deployment.fill(app, count)
+        return place, len(probe.preview(app, deployment.frozen(app)).eml)
 
 
 @contextmanager
-def _node_folder() -> Iterator[Path | None]:
-    with tempfile.TemporaryDirectory() as folder:
-        words = ["npm", "install", "--silent", "--no-audit", "--no-fund", "nodemailer"]
-        done = subprocess.run(words, cwd=folder, capture_output=True, check=False)
-        yield Path(folder) if done.returncode == 0 else None
+def opened(place: deployment.Deployment) -> Iterator[App]:
+    app = place.app()
+    try:
+        yield app
+    finally:
+        app.store.close()
+
+
+def _send(place: deployment.Deployment, processes: int) -> None:
+    command = [sys.executable, "-m", "mailer", "--config", str(place.config), "issue", "send", "--now", "--json"]
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    running = [subprocess.Popen(command, **streams) for _ in range(processes)]  # type: ignore[call-overload]
+    if any(process.wait() for process in running):
+        raise RuntimeError("`mailer issue send` failed")
+
+
+def _rate(place: deployment.Deployment) -> float:
+    """Mails a second, from the first outcome to the last. RuntimeError: not all were accepted."""
+    done = deliveries.c.finished_at
+    query = select(func.count(), func.min(done), func.max(done)).where(deliveries.c.state == "accepted")
+    with opened(place) as app:
+        count, first, last = app.store.read(lambda tx: tx.execute(query).one())
+        owed = app.store.read(lambda tx: tx.execute(select(func.count()).select_from(deliveries)).scalar_one())
+    if count != owed:
+        raise RuntimeError(f"{count} of {owed} accepted")
+    return float(count / (last - first).total_seconds())
+
+
+@contextmanager
+def _server() -> Iterator[pg.Cluster]:
+    try:
+        with pg.cluster(durable=True) as server:
+            yield server
+    except pg.NoPostgres as reason:
+        raise Skipped(str(reason)) from reason
+
+
+def _section(rows: list[Row]) -> str:
+    words = _WORDS.format(size=rows[0].size, start=max(row.start_s for row in rows))
+    return words + "\n" + table(COLUMNS, [row.cells for row in rows])

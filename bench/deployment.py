@@ -73,8 +73,10 @@ def _environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
 
 
-def make(folder: Path, *, smtp_port: int, connections: int, database: str = "", more: str = "") -> Deployment:
-    """A new deployment in an empty folder. `more`: further lines of its configuration."""
+def make(
+    folder: Path, *, smtp_port: int, connections: int, database: str = "", smtp: str = "", sign: bool = False
+) -> Deployment:
+    """A new deployment in an empty folder. `smtp`: further lines about its relay; `sign`: with an RSA key of ours."""
     deployment = Deployment(folder)
     made = subprocess.run([sys.executable, "-m", "mailer", "init", str(folder)], capture_output=True, check=False)
     if made.returncode:
@@ -82,9 +84,12 @@ def make(folder: Path, *, smtp_port: int, connections: int, database: str = "", 
     url = f'[database]\nurl = "{database}"\n' if database else ""
     deployment.config.write_text(
         f'[newsletter]\nfrom = "news@example.org"\nbase_url = "https://news.example.org"\n{url}'
-        f"[delivery]\nconnections = {connections}\n[[smtp]]\nport = {smtp_port}\n{more}",
+        f'[delivery]\nconnections = {connections}\ndkim = "{"self" if sign else "relay"}"\n'
+        f"[[smtp]]\nport = {smtp_port}\n{smtp}",
         encoding="utf-8",
     )
+    if sign and (said := deployment.run("dkim", "keygen")).returncode:
+        raise RuntimeError(said.stderr)
     return deployment
 
 

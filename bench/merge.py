@@ -17,6 +17,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
+from bench.page import Options, table
 from mailer import config
 from mailer.app import message
 from mailer.cli.setup import make_deployment
@@ -103,6 +104,12 @@ def measure() -> list[Row]:
             return [*rows, *_signing(head, body)]
         finally:
             app.store.close()
+
+
+def section(_: Options) -> str:
+    """A section of the page."""
+    words = "CPU of one mail with an HTML part of 45 kB and a text part of 6 kB, the best of several rounds.\n\n"
+    return words + table(("what", "µs"), [(row.name, f"{row.micros:,.1f}") for row in measure()])
 
 
 def _reader() -> Delivery:

@@ -23,8 +23,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
+from bench.machine import free_port
+from bench.page import Options, table
 from mailer import config, tokens
 from mailer.app import collect, compose, deliver, importing, subscribe
 from mailer.app.context import App
@@ -38,7 +40,7 @@ from mailer.wiring import wire
 
 LEAVINGS = 1000
 A_SECOND, CALLERS = 20, 8  # POSTs, and lines they come by
-HEAD = "| what | must | aim | here | CPU |\n| --- | --- | --- | --- | --- |\n"
+HEAD = ("what", "must", "aim", "here", "CPU")
 CONFIG = """\
 [newsletter]
 base_url = "https://news.example.org"
@@ -63,20 +65,10 @@ class Row(NamedTuple):
     here: str
     cpu: str = ""
 
-    def __str__(self) -> str:
-        return "| " + " | ".join(self) + " |"
 
-
-class Asked(Protocol):
-    """What was asked for, as `make bench` says it."""
-
-    @property
-    def large(self) -> int: ...
-
-
-def section(asked: Asked) -> str:
+def section(options: Options) -> str:
     """A part of docs/performance.md."""
-    return HEAD + "".join(f"{row}\n" for row in rows(asked.large, LEAVINGS))
+    return table(HEAD, rows(options.large, LEAVINGS))
 
 
 def rows(readers: int, leavings: int) -> Iterator[Row]:
@@ -137,12 +129,6 @@ def help_() -> Row:
     return Row("`mailer --help`, median", "150 ms", "60 ms", f"{statistics.median(times):.0f} ms")
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 def write_list(file: Path, readers: int) -> Path:
     with file.open("w", encoding="utf-8") as to:
         to.write("ایمیل,نام,بخش,تاریخ عضویت\n")
@@ -178,8 +164,8 @@ def service(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def leave_while_sending(app: App, port: int, inbox: Inbox, readers: int, leavings: int) -> Row:
-    """Milliseconds until an unsubscribe POST is answered, counted from when it was due: twenty a second come, whether the
-    ones before are answered or not, while the service sends."""
+    """Milliseconds until an unsubscribe POST is answered, counted from when it was due: they come at a fixed rate,
+    whether the ones before are answered or not, while the service sends."""
     chance = random.Random(1)
     who = [chance.randint(readers // 2, readers) for _ in range(leavings)]
     waits: list[float] = []
@@ -216,9 +202,10 @@ def main() -> None:
     words.add_argument("--leavings", type=int, default=LEAVINGS)
     words.add_argument("--json", action="store_true", help="one JSON object a line")
     asked = words.parse_args()
-    print("" if asked.json else HEAD, end="")
     for row in rows(asked.readers, asked.leavings):
-        print(json.dumps(row._asdict(), ensure_ascii=False) if asked.json else row, flush=True)
+        print(
+            json.dumps(row._asdict(), ensure_ascii=False) if asked.json else " · ".join(filter(None, row)), flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Literal
 
 from mailer.model import Accepted, Envelope
@@ -24,8 +24,9 @@ from mailer.settings import Smtp
 from mailer.smtp.relay import Relay
 from mailer.smtp.session import Session
 
-MAILS = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-CONNECTIONS = int(sys.argv[2]) if len(sys.argv) > 2 else 10
+_WORDS = sys.argv[1:] if __name__ == "__main__" else []
+MAILS = int(_WORDS[0]) if _WORDS else 10_000
+CONNECTIONS = int(_WORDS[1]) if len(_WORDS) > 1 else 10
 LATE_S = 0.02
 HEAD = b"From: <news@iran.example>\r\nTo: <reader%d@example.org>\r\nMessage-ID: <%d@iran.example>\r\n\r\n"
 BODY = [base64.encodebytes(os.urandom(18_000)).replace(b"\n", b"\r\n") for _ in range(2)]
@@ -78,6 +79,28 @@ class Late(asyncio.Protocol):
             )
         if answers:
             asyncio.get_running_loop().call_later(LATE_S, self.transport.write, b"".join(answers))
+
+
+@contextmanager
+def late_relay() -> Iterator[int]:
+    """The late relay in a process of its own; gives its port."""
+    command = [sys.executable, "-c", "from bench import wire; wire.serve_late()"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
+
+
+def serve_late() -> None:
+    async def serve() -> None:
+        factory = functools.partial(Late, pipelining=True)
+        server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await server.serve_forever()
+
+    asyncio.run(serve())
 
 
 async def drive(port: int, mails: int, overlap: Overlap) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """Pictures of the mail for people to look at, made by `make screenshots`: light and dark at three widths.
 
-The mail is a normal week of the invented newsroom in `mailer.mail.specimen`, with the demo's pictures. Needs Chromium.
+The mails are those of the invented newsroom in `mailer.mail.specimen`, with the demo's pictures. Needs Chromium.
 """
 
 import io
@@ -29,6 +29,12 @@ def main() -> None:
             for scheme in ("light", "dark"):
                 with gates_browser.drawn(browser, week, width, scheme=scheme) as page:
                     _keep(page.screenshot(full_page=True), f"mail-{width}-{scheme}")
+        for letter in ("notice", "confirmation"):
+            for scheme in ("light", "dark"):
+                with gates_browser.drawn(browser, _html(letter), 375, scheme=scheme) as page:
+                    _keep(page.screenshot(full_page=True), f"{letter}-375-{scheme}")
+        with gates_browser.drawn(browser, _html("latin"), 375) as page:
+            _keep(page.screenshot(full_page=True), "mail-375-latin")
         with gates_browser.drawn(browser, week, 375, images=False) as page:
             _keep(page.screenshot(full_page=True), "mail-375-images-off")
         with gates_browser.drawn(browser, gmail_without_style(week), 375) as page:

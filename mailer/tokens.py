@@ -43,6 +43,9 @@ _MAC_BYTES = 16
 _BODY_BYTES = 1 + 6 + 4 + 4  # version, subscriber, issue, stamp
 _TOKEN_LETTERS = 42  # base64 of 31 bytes without padding
 _KEY_BYTES = 32
+_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_ATOM = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +147,13 @@ def message_id(keys: Keyring, key: str, domain: str) -> str:
     RFC 5322 §3.6.4 wants a dot-atom on the left; whatever does not fit is written as «-», and the MAC of the whole key
     keeps two such names apart. `domain` is in ASCII form.
     """
-    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", domain):
+    if not _DOMAIN.fullmatch(domain):
         raise ValueError(f"not a domain in ASCII form: {domain!r}")
-    parts = (re.sub(r"[^A-Za-z0-9_-]+", "-", part) for part in key.split("."))
-    name = ".".join(part for part in parts if part)[:100].rstrip(".")
+    if _ATOM.fullmatch(key) and len(key) <= _LONGEST_NAME:
+        name = key
+    else:
+        parts = (re.sub(r"[^A-Za-z0-9_-]+", "-", part) for part in key.split("."))
+        name = ".".join(part for part in parts if part)[:_LONGEST_NAME].rstrip(".")
     mac = base64.b32encode(hmac.digest(keys._message, key.encode(), "sha256")[:10])[:10].decode("ascii").lower()
     return f"<{name}.{mac}@{domain}>" if name else f"<{mac}@{domain}>"
 

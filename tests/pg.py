@@ -24,8 +24,9 @@ from sqlalchemy.engine import URL, make_url
 _DEBIAN = Path("/usr/lib/postgresql")
 _START_S = 30.0
 _STOP_S = 20.0
-# What is lost in a power cut matters to nobody here.
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=100", "listen_addresses=")
+_ALWAYS = ("max_connections=100", "listen_addresses=")
+# What is lost in a power cut matters to nobody here, except where speed is measured.
+_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 class NoPostgres(Exception):
@@ -57,8 +58,9 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """A server for as long as the block runs. NoPostgres says why there is none."""
+def cluster(*, durable: bool = False) -> Iterator[Cluster]:
+    """A server for as long as the block runs. NoPostgres says why there is none. `durable`: what it commits is on disk,
+    as on a server that is used."""
     given = os.environ.get("MAILER_TEST_PG")
     if given:
         yield Cluster(make_url(given), None)
@@ -70,7 +72,7 @@ def cluster() -> Iterator[Cluster]:
         as_user = _user(folder)
         environ = {**os.environ, "HOME": str(folder), "LC_ALL": "C.UTF-8"}
         _init(binaries, folder, environ, as_user)
-        process = _start(binaries, folder, environ, as_user)
+        process = _start(binaries, folder, environ, as_user, () if durable else _FAST)
         try:
             url = URL.create("postgresql", username="postgres", database="postgres", query={"host": str(folder)})
             _wait(url, process, folder)
@@ -127,10 +129,10 @@ def _init(binaries: Path, folder: Path, environ: Mapping[str, str], as_user: Map
 
 
 def _start(
-    binaries: Path, folder: Path, environ: Mapping[str, str], as_user: Mapping[str, Any]
+    binaries: Path, folder: Path, environ: Mapping[str, str], as_user: Mapping[str, Any], fast: tuple[str, ...]
 ) -> "subprocess.Popen[bytes]":
     command = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder)]
-    for setting in _FAST:
+    for setting in (*_ALWAYS, *fast):
         command += ["-c", setting]
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environ, cwd=folder, **as_user)

@@ -34,6 +34,15 @@ def test_eject_copies_everything_and_overwrites_nothing(config: Path, capsys: py
     assert json.loads(capsys.readouterr().out)["made"] == []
 
 
+def test_eject_makes_the_folder_that_the_settings_name(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (config.parent / "own").rmdir()
+    assert run(config, "check") == 2
+    assert "`mailer templates eject` makes and fills it" in capsys.readouterr().err
+    assert run(config, "eject") == 0
+    assert (config.parent / "own" / "mail" / "layout.html").is_file()
+    assert run(config, "check") == 0
+
+
 def test_eject_says_what_to_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.toml").write_text("", "utf-8")
     assert run(tmp_path / "config.toml", "eject") == 0

@@ -57,6 +57,13 @@ class Claims:
             self._fetching = asyncio.create_task(self._fetch())
         return self._jobs.popleft() if self._jobs else None
 
+    def cut(self, after: int, count: int) -> list[Delivery]:
+        """Up to `count` mails at hand, behind the first `after`, to be put back soon."""
+        self._jobs.rotate(-after)
+        taken = [self._jobs.popleft() for _ in range(min(count, len(self._jobs) - after))]
+        self._jobs.rotate(after)
+        return taken
+
     async def next(self) -> Delivery | None:
         """The next mail, claimed if need be. None: nothing can be claimed now. That is found out once in a run, or each
         connection of an idle process would write every second."""

@@ -1,13 +1,17 @@
 """Group commit: what all connections have to write at one moment goes into one transaction. Decides nothing.
 
-The disk is asked once for many mails: a connection that wants to write waits half a millisecond for others, and while a
+The disk is asked once for many mails: the writer waits a millisecond for what others have to write, and while a
 transaction runs, the next group gathers. What is written, and under which rules, is in `store.marks` and `outcome`.
 """
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import Future
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -17,14 +21,16 @@ from mailer.errors import StoreUnavailable
 from mailer.model import Delivery, DeliveryState
 from mailer.store import deliveries, marks
 from mailer.store.deliveries import Mark
+from mailer.store.marks import Taken
 
 log = logging.getLogger(__name__)
-LINGER_S = {"sqlite": 0.0005, "postgresql": 0.001}  # more starves ten connections, none costs a third more CPU
+LINGER_S = 0.001  # more starves ten connections, none costs a third more CPU
 _AGAIN_S = 0.5  # between two attempts while the database fails us
 
+Done = Mark | Taken  # what became of a mail
 
-@dataclass(frozen=True, slots=True)
-class Written:
+
+class Written(NamedTuple):
     """What became of an entry. `state`: of the delivery whose outcome was written; None: its claim was lost (or there
     was none). `go`: the intended mail may be sent. `ours`: its batch is."""
 
@@ -33,11 +39,30 @@ class Written:
     ours: bool
 
 
-@dataclass(slots=True)
-class _Entry:
-    done: Mark | None
-    intent: Delivery | None
-    result: "asyncio.Future[Written]"
+class Entry:
+    """What one connection wants to be written, and what became of it."""
+
+    __slots__ = ("_told", "_waiter", "done", "intent")
+
+    def __init__(self, done: Done | None, intent: Delivery | None) -> None:
+        self.done, self.intent = done, intent
+        self._told: Written | Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def written(self) -> Written:
+        """What became of it, when it is on disk. Who is cancelled while waiting may ask again: it is written all the
+        same. StoreUnavailable: the database failed us for as long as a claim holds."""
+        if self._told is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        if isinstance(self._told, Written):
+            return self._told
+        raise self._told or RuntimeError("nobody told")
+
+    def tell(self, told: Written | Exception) -> None:
+        self._told = told
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 class GroupCommit:
@@ -45,77 +70,100 @@ class GroupCommit:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._linger = LINGER_S["sqlite" if app.store.sqlite else "postgresql"]
-        self._waiting: list[_Entry] = []
-        self._task: asyncio.Task[None] | None = None
+        self._waiting: deque[Entry] = deque()
+        self._busy = False  # a group is under way
+        self._again: asyncio.Task[None] | None = None
 
-    def write(self, done: Mark | None, intent: Delivery | None) -> "asyncio.Future[Written]":
+    def write(self, done: Done | None, intent: Delivery | None) -> Entry:
         """The outcome of a connection's last mail and the intent of its next one, in one transaction: so a kill leaves
-        at most one mail of a connection whose fate is not known. The result comes when it is on disk.
+        at most one mail of a connection whose fate is not known."""
+        entry = Entry(done, intent)
+        self._waiting.append(entry)
+        if not self._busy:
+            self._next()
+        return entry
 
-        StoreUnavailable: the database failed us for as long as a claim holds.
-        """
-        result: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Entry(done, intent, result))
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run())
-        return result
+    def _next(self) -> None:
+        self._busy = bool(self._waiting)
+        if not self._busy:
+            return
+        group: list[Entry] = []
+        loop = asyncio.get_running_loop()
 
-    async def _run(self) -> None:
+        def ended(writing: "Future[list[Written]]") -> None:  # in the writer's thread
+            loop.call_soon_threadsafe(self._settle, group, writing)
+
+        work = partial(self._gathered, group)
+        self._app.store.submit(work, linger=LINGER_S).add_done_callback(ended)
+
+    def _gathered(self, group: list[Entry], tx: Connection) -> list[Written]:
+        """In the writer's thread, and perhaps a second time for the same group: what waits by now goes with it."""
         while self._waiting:
-            await asyncio.sleep(self._linger)
-            group, self._waiting = self._waiting, []
-            try:
-                results = await self._surely(group)
-            except Exception as error:
-                await self._one_by_one(group, error)
-                continue
-            for entry, written in zip(group, results, strict=True):
-                _tell(entry, written)
+            group.append(self._waiting.popleft())
+        return self._work(group, tx)
 
-    async def _surely(self, group: Sequence[_Entry]) -> list[Written]:
+    def _settle(self, group: list[Entry], writing: "Future[list[Written]]") -> None:
+        error = writing.exception()
+        if error is not None:
+            if not group:  # it did not even begin
+                group = list(self._waiting)
+                self._waiting.clear()
+            self._again = asyncio.create_task(self._recover(group, error))
+            self._again.add_done_callback(lambda _: self._next())
+            return
+        for entry, written in zip(group, writing.result(), strict=True):
+            entry.tell(written)
+        self._next()
+
+    # --- when the database fails us
+    async def _recover(self, group: Sequence[Entry], error: BaseException) -> None:
+        """After a group failed: again while the database is away, and else each by itself. What is wrong with one row
+        must not cost the others theirs."""
+        away = error if isinstance(error, StoreUnavailable) else None
+        for part in [group] if away else [[entry] for entry in group]:
+            try:
+                results = await self._surely(part, away)
+            except Exception as failure:
+                if len(part) > 1 and not isinstance(failure, StoreUnavailable):
+                    await self._recover(part, failure)
+                    continue
+                for entry in part:
+                    entry.tell(failure)
+            else:
+                for entry, written in zip(part, results, strict=True):
+                    entry.tell(written)
+
+    async def _surely(self, group: Sequence[Entry], error: StoreUnavailable | None) -> list[Written]:
         """Tries for as long as a claim holds: an outcome that is lost because a backup locks the database for a while
         is a mail sent twice."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._app.lease.total_seconds()
         while True:
-            try:
-                return await asyncio.wrap_future(self._app.store.submit(lambda tx: self._work(tx, group)))
-            except StoreUnavailable as error:
+            if error:
                 if loop.time() > until:
-                    raise
+                    raise error
                 log.warning("outcomes wait to be written: %s", error)
-            await asyncio.sleep(_AGAIN_S)
-
-    async def _one_by_one(self, group: Sequence[_Entry], error: Exception) -> None:
-        """After a group failed as a whole: what is wrong with one row must not cost the others theirs."""
-        if isinstance(error, StoreUnavailable) or len(group) == 1:
-            for entry in group:
-                if not entry.result.done():
-                    entry.result.set_exception(error)
-            return
-        for entry in group:
+                await asyncio.sleep(_AGAIN_S)
             try:
-                _tell(entry, (await self._surely([entry]))[0])
-            except Exception as own:
-                if not entry.result.done():
-                    entry.result.set_exception(own)
+                return await asyncio.wrap_future(self._app.store.submit(partial(self._work, group)))
+            except StoreUnavailable as failure:
+                error = failure
 
-    def _work(self, tx: Connection, group: Sequence[_Entry]) -> list[Written]:
+    # --- in the writer's thread
+    def _work(self, group: Sequence[Entry], tx: Connection) -> list[Written]:
         now = self._app.now()
         states: dict[int, DeliveryState | None] = {}
-        done = [entry.done for entry in group if entry.done]
-        taken = [mark for mark in done if mark.values["state"] is DeliveryState.ACCEPTED]
+        taken = [entry.done for entry in group if isinstance(entry.done, Taken)]
         still_ours = marks.accept(tx, taken, now)
-        for mark in done:
-            if mark.values["state"] is DeliveryState.ACCEPTED:
-                states[mark.delivery.id] = DeliveryState.ACCEPTED if mark.delivery.id in still_ours else None
-            else:
-                states[mark.delivery.id] = outcome.write(tx, mark, now)
+        for entry in group:
+            if isinstance(entry.done, Mark):
+                states[entry.done.delivery.id] = outcome.write(tx, entry.done, now)
+            elif entry.done and entry.done.delivery.id in still_ours:
+                states[entry.done.delivery.id] = DeliveryState.ACCEPTED
         going = marks.intend(tx, [entry.intent for entry in group if entry.intent], now)
         results = []
         for entry in group:
-            state = states[entry.done.delivery.id] if entry.done else None
+            state = states.get(entry.done.delivery.id) if entry.done else None
             if entry.intent is None or entry.intent.id in going:
                 results.append(Written(state, entry.intent is not None, True))
             else:
@@ -137,8 +185,3 @@ class GroupCommit:
         values = {"state": DeliveryState.SKIPPED, "reason": why, "finished_at": now}
         deliveries.mark(tx, Mark(replace(job), values), from_=DeliveryState.QUEUED)
         return False, True
-
-
-def _tell(entry: _Entry, written: Written) -> None:
-    if not entry.result.done():  # its connection may have been told to stop meanwhile
-        entry.result.set_result(written)

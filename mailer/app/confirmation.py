@@ -6,13 +6,13 @@ is decided in `joining`.
 
 import hashlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from mailer import tokens
 from mailer.app.context import App
-from mailer.mail import headers, mime, slots, view
+from mailer.mail import letters
 from mailer.model import DeliveryKind
 from mailer.store import deliveries, issues
 from mailer.tokens import Purpose
@@ -32,15 +32,7 @@ def _variant(app: App, tx: Connection, now: datetime) -> int:
     """The mail rendered once; a new row only when templates or names have changed."""
     newsletter, locale = app.settings.newsletter, app.renderer.locale
     days = max(1, app.settings.readers.confirm_within.days)
-    values = {
-        **view.page_view(newsletter),
-        "subject": locale.say("تأیید عضویت در خبرنامهٔ «{name}»", name=newsletter.name),
-        "preheader": locale.say("تا تأیید نکنید عضو نمی‌شوید."),
-        "comma": locale.comma,
-        "days": locale.number(days),
-        "confirm_url": slots.slot("confirm_url"),
-    }
-    rendered = app.renderer.mail(DeliveryKind.CONFIRMATION, values)
+    rendered = app.renderer.mail(DeliveryKind.CONFIRMATION, letters.confirmation(newsletter, days, locale))
     sha256 = hashlib.sha256("\0".join((rendered.subject, rendered.html, rendered.text)).encode()).hexdigest()
     known = issues.variant_of(tx, DeliveryKind.CONFIRMATION, sha256)
     return known or issues.add_variant(
@@ -64,31 +56,3 @@ def url_of(app: App, key: str) -> str:
     """The link in the mail of this key, as `owe` makes keys. ValueError: it is none."""
     _, reader, stamp = key.split(".")
     return url(app, int(reader), int(stamp))
-
-
-def fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
-    """The fields, in order, with those of an invented reader. It is no mail of the list: no List-Unsubscribe, as there
-    is nothing yet to leave."""
-    own = mime.reader_fields(
-        to=app.sender[1],
-        date=datetime.fromtimestamp(0, UTC),
-        message_id=tokens.message_id(app.keys, "trial", app.domain),
-        unsubscribe_url=app.url(INERT),
-        feedback_id="trial",
-    )
-    found = [
-        ("From", headers.address(*app.sender)),
-        ("To", own["To"]),
-        ("Subject", headers.encode("Subject", subject)),
-        ("Date", own["Date"]),
-        ("Message-ID", own["Message-ID"]),
-    ]
-    if app.settings.newsletter.reply_to:
-        reply_to = mime.mailbox(app.settings.newsletter.reply_to)
-        found.append(("Reply-To", headers.address(*reply_to, name="Reply-To")))
-    return [
-        *found,
-        ("Auto-Submitted", b"auto-generated"),  # RFC 3834 §5: no vacation note shall answer it
-        ("Feedback-ID", own["Feedback-ID"]),
-        *mime.content_headers(app.settings.newsletter.locale, boundary),
-    ]

@@ -48,10 +48,8 @@ def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
     the variant, or with the settings, before any reader's delivery has to pay for it."""
     values = _trial_values(app, kind)
     boundary = mime.boundary(f"{kind}.{variant.sha256}")
-    if kind is DeliveryKind.CONFIRMATION:
-        fields = confirmation.fields(app, slots.fill(variant.subject, values, "header"), boundary)
-    else:
-        fields = _fields(app, slots.fill(variant.subject, values, "header"), boundary)
+    of_the_list = kind in (DeliveryKind.ISSUE, DeliveryKind.TEST)
+    fields = (_fields if of_the_list else _letter_fields)(app, slots.fill(variant.subject, values, "header"), boundary)
     named = slots.names(variant.subject)
     own = (*mime.READER_FIELDS, "Subject") if named else mime.READER_FIELDS
     template = merge.compile(fields, own, variant.text, variant.html, boundary)
@@ -77,6 +75,33 @@ def _fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
         language=app.settings.newsletter.locale,
         boundary=boundary,
     )
+
+
+def _letter_fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
+    """Those of a mail that is none of the list's, a confirmation or a notice: there is nothing in it to leave."""
+    own = mime.reader_fields(
+        to=app.sender[1],
+        date=datetime.fromtimestamp(0, UTC),
+        message_id=tokens.message_id(app.keys, "trial", app.domain),
+        unsubscribe_url=app.url(INERT),
+        feedback_id="trial",
+    )
+    found = [
+        ("From", headers.address(*app.sender)),
+        ("To", own["To"]),
+        ("Subject", headers.encode("Subject", subject)),
+        ("Date", own["Date"]),
+        ("Message-ID", own["Message-ID"]),
+    ]
+    if app.settings.newsletter.reply_to:
+        reply_to = mime.mailbox(app.settings.newsletter.reply_to)
+        found.append(("Reply-To", headers.address(*reply_to, name="Reply-To")))
+    return [
+        *found,
+        ("Auto-Submitted", b"auto-generated"),  # RFC 3834 §5: no vacation note shall answer it
+        ("Feedback-ID", own["Feedback-ID"]),
+        *mime.content_headers(app.settings.newsletter.locale, boundary),
+    ]
 
 
 def list_id(app: App) -> str:

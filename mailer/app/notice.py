@@ -9,9 +9,7 @@ from sqlalchemy import Connection
 
 from mailer import address
 from mailer.app.context import App
-from mailer.mail import calendar, mime, view
-from mailer.mail.links import web_address
-from mailer.mail.text import clean
+from mailer.mail import letters, mime
 from mailer.model import DeliveryKind, Issue, IssueState
 from mailer.store import deliveries, issues
 from mailer.tokens import Purpose, make
@@ -56,22 +54,6 @@ def tell(app: App, issue: Issue) -> None:
 
 def values(app: App, issue: Issue) -> dict[str, object]:
     """What an editor is shown of an issue, in a mail and on the page."""
-    newsletter, locale = app.settings.newsletter, app.renderer.locale
-    local = issue.send_at.astimezone(app.zone)
-    day = calendar.long_date(local.date(), newsletter.calendar, locale)
-    return {
-        **view.page_view(newsletter),
-        "slot": issue.slot,
-        "state": view.standing(issue.state, locale),
-        "reason": clean(issue.reason),
-        "approved": issue.approved,
-        "send_at": f"{day}{locale.comma} {locale.number(f'{local:%H:%M}')}",
-        "subject": clean(issue.subject),
-        "preheader": view.preheader(issue, newsletter, locale),
-        "stories": [
-            {"title": clean(story.title), "section": clean(story.section), "url": web_address(story.url)}
-            for story in issue.stories
-        ],
-        "notes": [clean(note) for note in issue.notes],
-        "editor_url": link(app, issue),
-    }
+    return letters.notice(
+        issue, app.settings.newsletter, editor_url=link(app, issue), zone=app.zone, locale=app.renderer.locale
+    )

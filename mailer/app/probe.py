@@ -14,10 +14,9 @@ from mailer.app import compose, message
 from mailer.app.circuit import Circuits
 from mailer.app.context import App
 from mailer.app.send import Sender
+from mailer.mail import letters
 from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, Issue, Variant
 from mailer.store import deliveries, issues
-
-TEST_MARK = "آزمایشی: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple
             tx,
             DeliveryKind.TEST,
             issue.id,
-            subject=TEST_MARK + rendered.subject,
+            subject=letters.trial_subject(rendered.subject, app.renderer.locale),
             html=rendered.html,
             text=rendered.text,
             sha256=hashlib.sha256(rendered.html.encode()).hexdigest(),

@@ -22,12 +22,13 @@ from typing import Any
 
 from mailer import delivery as rules
 from mailer import lanes
-from mailer.app import message, outcome
+from mailer.app import outcome
 from mailer.app.alert import alert
 from mailer.app.circuit import Circuits
 from mailer.app.claims import Claims
-from mailer.app.commit import GroupCommit, Written
+from mailer.app.commit import Done, GroupCommit, Written
 from mailer.app.context import App, Session, step
+from mailer.app.mails import Mails
 from mailer.app.pace import Pace
 from mailer.errors import RelayDown
 from mailer.lifecycle import IssueEvent
@@ -46,7 +47,7 @@ from mailer.model import (
     Unknown,
 )
 from mailer.store import issues
-from mailer.store.deliveries import Mark
+from mailer.store.marks import Taken
 
 log = logging.getLogger(__name__)
 _UNSAFE = re.compile(r"[\s<>\x00-\x1f\x7f-\x9f]")
@@ -71,7 +72,6 @@ class Sender:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     accepted: int = 0
 
-    _compiled: dict[int, message.Compiled] = field(default_factory=dict)
     _connecting: set["asyncio.Future[None]"] = field(default_factory=set)
     _unmade: int = 0
 
@@ -80,6 +80,7 @@ class Sender:
         self._lanes = lanes.table(self.app.settings.delivery.lanes)
         self._full: dict[str, float] = {}  # lanes that are full, and until when (the loop's time)
         self._claims = Claims(self.app, self.issue_id)
+        self._mails = Mails(self.app, self._claims)
         self._commit = GroupCommit(self.app)
 
     async def run(self) -> None:
@@ -97,6 +98,7 @@ class Sender:
             for worker in workers:
                 worker.cancel()
             await asyncio.gather(renewing, *workers, return_exceptions=True)
+            await self._mails.close()
             unsent = self._claims.unsent
             await self._claims.give_back()
         failures = [error for worker in workers if not worker.cancelled() and (error := worker.exception())]
@@ -145,6 +147,9 @@ class Sender:
         those who may not get one."""
         while not self.stop.is_set():
             job = await self._claims.next()
+            if job is None and self._mails.making:
+                await self._mails.made()
+                continue
             if job or not ready or not self._connecting:
                 return job
             await asyncio.wait(self._connecting, return_when=asyncio.FIRST_COMPLETED)
@@ -186,7 +191,7 @@ class Sender:
         """Mails one after the other, for as long as there is one at hand and the line is good. Whatever happens, the
         outcome of the last one is written: even when we are stopped."""
         mail: _Mail | None = first
-        mark: Mark | None = None
+        mark: Done | None = None
         session.begin(self._envelope(first))
         while mail is not None:
             result, follow, written = await self._one(session, relay, mail, mark)
@@ -198,10 +203,10 @@ class Sender:
                 follow = None
             mail = follow
         if mark:
-            await self._told(mark, await asyncio.shield(self._commit.write(mark, None)))
+            await self._told(mark, await self._commit.write(mark, None).written())
 
     async def _one(
-        self, session: Session, relay: str, mail: _Mail, last: Mark | None
+        self, session: Session, relay: str, mail: _Mail, last: Done | None
     ) -> tuple[Outcome | None, _Mail | None, Written | None]:
         """The mail that was begun: what became of it (None: it was not to be sent), the one begun behind it, and what
         became of the outcome of the `last` one."""
@@ -210,7 +215,7 @@ class Sender:
         follow: _Mail | None = None
         try:
             refused = await session.ready()
-            written = await asyncio.shield(writing)
+            written = await writing.written()
             if not written.go:
                 await self._passed_over(mail.job, written)
                 if refused is None:
@@ -220,7 +225,7 @@ class Sender:
                 return refused, None, written
         except asyncio.CancelledError:
             self.stop.set()
-            written = written or await asyncio.shield(writing)
+            written = written or await writing.written()
             return NotSent(Reply("DATA", 0, "", "stopped before the content")), None, written
         try:
             follow = None if session.spent else self._follow(relay)
@@ -237,17 +242,17 @@ class Sender:
         if self.stop.is_set():
             return None
         job = self._claims.take()
+        self._mails.work_ahead()
         if job is None:
             return None
         if self._pace.limits(relay, self._lane(job)):
             self._claims.put_back(job)
             return None
-        compiled = self._compiled.get(job.variant_id)
         try:
-            if compiled:
-                made = _Mail(job, compiled.message(job, self.app.now()))
-                _safe(job.address)
-                return made
+            _safe(job.address)
+            content = self._mails.make(job)
+            if content:
+                return _Mail(job, content)
         except ValueError:
             pass  # `_make` says so, in its turn
         self._claims.put_back(job)
@@ -259,36 +264,32 @@ class Sender:
     # --- making it
     async def _make(self, job: Delivery) -> _Mail | None:
         """The mail of a delivery. None: it cannot be made, or its variant cannot, and the ledger knows."""
-        if job.variant_id not in self._compiled:
-            work = partial(issues.variant, variant_id=job.variant_id)
-            variant = await asyncio.to_thread(self.app.store.read, work)
-            try:
-                compiled = await asyncio.to_thread(message.compile, self.app, variant, job.kind)
-            except Exception as error:
-                if job.kind is not DeliveryKind.ISSUE:
-                    await self._refuse(job, error)
-                    return None
-                # That would hit every reader alike, so none of them has to pay for it.
-                log.exception("the mails of an issue cannot be made")
-                await self._pause(job, f"its mails cannot be made: {error}")
-                return None
-            self._compiled[job.variant_id] = compiled
         try:
-            mail = _Mail(job, self._compiled[job.variant_id].message(job, self.app.now()))
+            await self._mails.compile(job)
+        except Exception as error:
+            if job.kind is not DeliveryKind.ISSUE:
+                await self._refuse(job, error)
+                return None
+            # That would hit every reader alike, so none of them has to pay for it.
+            log.exception("the mails of an issue cannot be made")
+            await self._pause(job, f"its mails cannot be made: {error}")
+            return None
+        try:
             _safe(job.address)
+            content = self._mails.make(job)
         except ValueError as error:
             await self._refuse(job, error)
             return None
-        return mail
+        return _Mail(job, content) if content else None
 
     async def _refuse(self, job: Delivery, error: Exception) -> None:
         """A mail that cannot be made for its reader ends as rejected; nobody else waits for it."""
-        written = await asyncio.shield(self._commit.write(None, job))
+        written = await self._commit.write(None, job).written()
         if not written.go:
             await self._passed_over(job, written)
             return
         mark = self._mark(job, self._unmakable(job, error), "")
-        await self._told(mark, await asyncio.shield(self._commit.write(mark, None)))
+        await self._told(mark, await self._commit.write(mark, None).written())
 
     async def _passed_over(self, job: Delivery, written: Written) -> None:
         """A mail that must not be sent: its reader left, or its batch is not ours any more."""
@@ -313,7 +314,11 @@ class Sender:
         await self._claims.settled(job)
 
     # --- what became of it
-    def _mark(self, job: Delivery, result: Outcome, relay: str) -> Mark:
+    def _mark(self, job: Delivery, result: Outcome, relay: str) -> Done:
+        if isinstance(result, Accepted):
+            self.accepted += 1
+            self.circuits.well(relay)
+            return Taken(job, result.reply, relay)
         now = self.app.now()
         change = rules.after(
             attempts=job.attempts,
@@ -325,15 +330,13 @@ class Sender:
             rules=self.app.settings.delivery,
             jitter=random.random() * 0.1,  # noqa: S311 - spreads retries, hides nothing
         )
-        if change.state is DeliveryState.ACCEPTED:
-            self.accepted += 1
-        if relay and isinstance(result, Accepted | Deferred | Rejected) and result.reply.code:
+        if relay and isinstance(result, Deferred | Rejected) and result.reply.code:
             self.circuits.well(relay)
         if isinstance(result, NotSent) and result.relay_fault and (error := self.circuits.fault(relay, result.reply)):
             alert(self.app, error.message, error.fix)
         return outcome.mark(job, change, relay, now)
 
-    async def _told(self, mark: Mark | None, written: Written) -> None:
+    async def _told(self, mark: Done | None, written: Written) -> None:
         """After an outcome was written: a mail that is queued again is tried again, and a batch may be at its end."""
         if mark is None:
             return

@@ -22,10 +22,12 @@ def templates() -> None:
 def eject(path: Path, as_json: bool) -> None:
     """Copy the built-in templates into a folder of your own.
 
-    It is the folder of the setting `templates`, by default "templates". A file that is there already stays as it is.
+    It is the folder of the setting `templates`, by default "templates", and is made if it is missing. A file that is
+    there already stays as it is.
+
     What you do not want to change you may delete again: the built-in one is used in its place, and stays new.
     """
-    settings = config.load(path, os.environ)
+    settings = config.load(path, os.environ, templates_later=True)
     folder = settings.path(settings.templates or Path("templates"))
     made = []
     builtin = wiring.templates_folder()
@@ -50,7 +52,7 @@ def eject(path: Path, as_json: bool) -> None:
 def check(path: Path, as_json: bool) -> int:
     """Try the templates in force on invented issues.
 
-    A normal week, few, long and hostile stories, no pictures.
+    A normal week, few, long and hostile stories, no pictures; a test mail, notices, a confirmation; every page.
     Every rule that needs no browser is checked: direction, roles, words for pictures, styles, links, sizes, spelling.
     """
     found = trial.findings(wiring.renderer(config.load(path, os.environ)))

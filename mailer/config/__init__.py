@@ -26,19 +26,20 @@ __all__ = ["database_url", "keys", "load", "password", "reference", "reference_m
 _NO_PASSWORD = "a username is given but neither password_file nor password"  # noqa: S105 - a sentence, no password
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Settings:
+def load(path: Path, environ: Mapping[str, str], *, templates_later: bool = False) -> Settings:
     """The settings of the file at `path` with every `MAILER_SECTION__KEY` of `environ` laid over them.
 
     `folder` becomes the absolute folder of the file, and the domains of addresses are put into ASCII. Raises
     ConfigError with all problems, one line each, such as
     `config.toml:12: smtp.0.tls: "startls" is not one of none, starttls, implicit (did you mean "starttls"?)`.
+    `templates_later`: their folder may still be missing.
     """
     text = _text_of(path)
     laid = lay_over(_parsed(path, text), environ)
     result = judged(laid.data)
     found = result if isinstance(result, list) else _without_password(result, environ)
     if isinstance(result, Settings):
-        result = made_usable(result.model_copy(update={"folder": path.absolute().parent}))
+        result = made_usable(result.model_copy(update={"folder": path.absolute().parent}), templates_later)
         found = [*found, *(result if isinstance(result, list) else [])]
     if isinstance(result, Settings) and not found and not laid.problems:
         return result

@@ -18,8 +18,11 @@ from mailer.settings import Settings
 _LONGEST_BASE = 200  # letters; a token is added, and Outlook follows nothing longer than 2083
 
 
-def made_usable(settings: Settings) -> Settings | list[Problem]:
-    """The settings with domains in ASCII (xn--…) where mails need them so, or everything that cannot be used."""
+def made_usable(settings: Settings, templates_later: bool = False) -> Settings | list[Problem]:
+    """The settings with domains in ASCII (xn--…) where mails need them so, or everything that cannot be used.
+
+    `templates_later`: their folder may still be missing, for it is about to be made.
+    """
     newsletter = settings.newsletter
     problems: list[Problem] = []
     changes: dict[str, str] = {}
@@ -33,8 +36,8 @@ def made_usable(settings: Settings) -> Settings | list[Problem]:
         changes["base_url"] = _base_url(newsletter.base_url)
     except ValueError as why:
         problems.append(Problem(("newsletter", "base_url"), f"{quoted(newsletter.base_url[:80])} {why}"))
-    if settings.templates is not None and not settings.path(settings.templates).is_dir():
-        words = "there is no such folder; make it, and `mailer templates eject` fills it"
+    if settings.templates is not None and not templates_later and not settings.path(settings.templates).is_dir():
+        words = "there is no such folder; `mailer templates eject` makes and fills it"
         problems.append(Problem(("templates",), f"{quoted(str(settings.templates))}: {words}"))
     return problems or settings.model_copy(update={"newsletter": newsletter.model_copy(update=changes)})
 

@@ -79,6 +79,24 @@ def mail(html: str, text: str, *, raw: str = "", locale: Locale = FA, own_words:
     return list(dict.fromkeys(found))
 
 
+def page(html: str, locale: Locale) -> list[Finding]:
+    """Everything wrong with a page of ours: its frame, and what the policy of our pages lets no browser load."""
+    tree, problems = markup.read(html)
+    whole = tree.first("html") or tree
+    found = [Finding("nesting", each) for each in dict.fromkeys(problems)]
+    if (whole.get("lang"), whole.get("dir")) != (locale.code, locale.direction):
+        found.append(Finding("direction", f"html lacks lang={locale.code} dir={locale.direction}"))
+    if len(list(tree.all("h1"))) != 1:
+        found.append(Finding("heading", "there must be one h1"))
+    for element in tree.all():
+        active = any(name == "style" or name.startswith("on") for name in element.attributes)
+        if active or element.tag in ("script", "style", "iframe", "object", "embed"):
+            found.append(Finding("tag", f"<{element.tag}>: our pages forbid scripts, frames and styles of their own"))
+    loaded = [each.get("href") + each.get("src") for each in tree.all("link", "img")]
+    elsewhere = [address for address in loaded if not re.match("/[^/]", address)]
+    return [*found, *(Finding("link", f"our pages load nothing from elsewhere: {each[:60]}") for each in elsewhere)]
+
+
 def _direction(tree: Element, body: Element, wrapper: Element, locale: Locale) -> Iterator[Finding]:
     """Each of the three is lost in some mail program, so all three say it."""
     for name, element in (("html", tree.first("html") or tree), ("body", body), ("the wrapper", wrapper)):

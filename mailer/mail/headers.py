@@ -9,9 +9,10 @@ import email.utils
 import re
 from base64 import b64encode
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.parser import BytesParser
 from email.policy import compat32
+from functools import lru_cache
 
 from mailer.mail.text import RLM, clean, clusters
 
@@ -116,6 +117,8 @@ def raw(name: str, value: str) -> bytes:
     """
     if not _PRINTABLE.fullmatch(value):
         raise ValueError(f"not a value for {name}: {value!r}")
+    if " " not in value:  # as with most that each reader has
+        return value.encode("ascii")
     lines = [""]
     for word in value.split(" "):
         used = len(lines[-1]) + (len(name) + 2 if len(lines) == 1 else 1)
@@ -137,6 +140,11 @@ def date(when: datetime) -> bytes:
     """The instant with its zone (RFC 5322 §3.3). ValueError for a naive one."""
     if when.tzinfo is None:
         raise ValueError("a date without a zone")
+    return _date(when.replace(microsecond=0), when.utcoffset())
+
+
+@lru_cache(4)  # all mails of a second share it; the zone is told apart, because instants are equal in any zone
+def _date(when: datetime, _zone: timedelta | None) -> bytes:
     return email.utils.format_datetime(when).encode("ascii")
 
 

@@ -41,7 +41,7 @@ class Renderer:
     """Renders templates by name: first from the newsroom's `folder`, then from the built-in ones.
 
     `language` is one of `locales.CODES`. What every template may use: the names `lang`, `dir`, `start` and `end`
-    (sides), `theme` (colours, logo, footer), the function `_`, the filters `bidi` and `digits`.
+    (sides), `comma`, `theme` (colours, logo, footer), the function `_`, the filters `bidi` and `digits`.
     """
 
     def __init__(self, folder: Path | None, builtin: Path, language: str = "fa", theme: Theme | None = None) -> None:
@@ -60,6 +60,7 @@ class Renderer:
             "dir": self.locale.direction,
             "start": self.locale.start,
             "end": self.locale.end,
+            "comma": self.locale.comma,
             "theme": _themed(theme or Theme()),
             "_": self.locale.say,
         }

@@ -7,14 +7,17 @@ Everything in them is made up.
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from mailer.model import ChosenStory, Issue, IssueState
+from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState
 from mailer.settings import Newsletter, Theme
 
 SITE = "https://www.irannemoone.example"
 ARCHIVE_URL = "https://nl.irannemoone.example/archive/1405-W36"
 UNSUBSCRIBE_URL = "https://nl.irannemoone.example/unsubscribe/AbC-_123"
 PREFERENCES_URL = "https://nl.irannemoone.example/preferences/AbC-_123"
-READER = {"greeting": "سلام نرگس عزیز", "unsubscribe_url": UNSUBSCRIBE_URL, "preferences_url": PREFERENCES_URL}
+CONFIRM_URL = "https://nl.irannemoone.example/confirm/AbC-_123"
+EDITOR_URL = "https://nl.irannemoone.example/editor/AbC-_123"
+READER_NAME = "نرگس"
+READER = {"unsubscribe_url": UNSUBSCRIBE_URL, "preferences_url": PREFERENCES_URL, "confirm_url": CONFIRM_URL}
 
 NEWSLETTER = Newsletter(
     name="ایران نمونه",
@@ -80,11 +83,63 @@ _HOSTILE = (
 _ALSO = {1: "شهرهای سبز ایران؛ آنچه از آمار سرانهٔ بوستان‌ها می‌دانیم", 4: "راه ملی‌پوشان تا نیمه‌نهایی"}
 
 CASES = ("week", "short", "long", "bare", "latin", "hostile")
+# The mails that are no issue, and their kind: a test mail, the notice of a draft and of an issue that is held, and the
+# question whether somebody joins.
+LETTERS = {
+    "test": DeliveryKind.TEST,
+    "notice": DeliveryKind.NOTICE,
+    "held": DeliveryKind.NOTICE,
+    "confirmation": DeliveryKind.CONFIRMATION,
+}
+
+
+# The values that each page is tried with, besides those of every page.
+PAGES: dict[str, dict[str, object]] = {
+    "archive": {
+        "issues": [{"url": "/archive/1405-W36", "subject": "خبر نخست", "number": "۴۷", "date": "پنجشنبه ۵ آذر ۱۴۰۵"}],
+        "feed": "/archive/feed.xml",
+        "index": False,
+    },
+    "asked": {},
+    "confirm": {"action": "/confirm/AbC", "masked": "n***@example.org"},
+    "editor": {"open": True, "may_approve": True, "may_hold": True, "may_release": True},
+    "error": {},
+    "home": {},
+    "not-found": {},
+    "preferences": {
+        "action": "/preferences/AbC",
+        "saved": True,
+        "sections": [{"name": "سیاست", "label": "سیاست", "chosen": True}],
+        "paused_until": "پنجشنبه ۵ آذر ۱۴۰۵",
+        "pauses": [{"weeks": 2, "label": "۲ هفته"}],
+        "unsubscribe": "/unsubscribe/AbC",
+    },
+    "returned": {},
+    "subscribe": {
+        "words": "عضو شوید",
+        "form_token": "AbC",
+        "trap": "website",
+        "email": "n@example.org",
+        "problem": "",
+        "meant": "",
+    },
+    "thanks": {},
+    "unsubscribe": {"action": "/unsubscribe/AbC", "masked": "n***@example.org", "preferences": "/preferences/AbC"},
+    "unsubscribed": {"undo_action": "/unsubscribe/AbC/undo", "why_action": "", "whys": []},
+    "welcome": {"latest": "/archive/1405-W36", "preferences": "/preferences/AbC"},
+}
+# The link that a mail of each kind must have in both parts.
+PURPOSE = {
+    DeliveryKind.ISSUE: UNSUBSCRIBE_URL,
+    DeliveryKind.TEST: UNSUBSCRIBE_URL,
+    DeliveryKind.NOTICE: EDITOR_URL,
+    DeliveryKind.CONFIRMATION: CONFIRM_URL,
+}
 
 
 def issue(case: str = "week") -> Issue:
     """The issue of one of the CASES: a normal week, four stories, sixteen long ones, none with a picture, Latin in
-    Persian, hostile words everywhere."""
+    Persian, hostile words everywhere. Also the one that each of the LETTERS is about."""
     week = _stories()
     match case:
         case "short":
@@ -97,6 +152,12 @@ def issue(case: str = "week") -> Issue:
             return _issue(
                 tuple(replace(story, title=title) for story, title in zip(week, _LATIN, strict=False)),
             )
+        case "notice":
+            note = "3 of 140 articles have no view count: taken as average"
+            return replace(_issue(week), subject="شورای شهر شیراز با ساخت سه بوستان موافقت کرد", notes=(note,))
+        case "held":
+            few = replace(_issue(week[:4]), reason="too few stories: 4 of at least 5", state=IssueState.HELD)
+            return replace(few, subject="شورای شهر شیراز با ساخت سه بوستان موافقت کرد")
         case "hostile":
             return _issue(tuple(_hostile(story, title) for story, title in zip(week, _HOSTILE, strict=True)))
         case _:

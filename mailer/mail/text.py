@@ -22,6 +22,7 @@ _HARMFUL = re.compile(
     + "".join(f"{chr(plane * 0x10000 + 0xFFFE)}{chr(plane * 0x10000 + 0xFFFF)}" for plane in range(17))
     + "]"
 )
+_NOTHING = "\ufffc"  # the only one of them that Python calls printable
 # What must not stand before «…»: a mark that announces more, an opened bracket, half a word.
 _DANGLING = " \t،؛,;:.-–—(«[{/\\|" + ZWNJ + ZWJ
 
@@ -33,6 +34,8 @@ def clean(text: str, keep: str = "") -> str:
 
     `keep` names harmful characters that are meant, such as the RLM that leads a subject.
     """
+    if text.isprintable() and "  " not in text and _NOTHING not in text:  # as nearly all are, and each mail has some
+        return text.strip(" ")
     text = _HARMFUL.sub(lambda found: found[0] if found[0] in keep else "", text)
     return " ".join(text.split())
 

@@ -1,9 +1,10 @@
 """A set of templates tried on the specimen issues: every rule that needs no browser, for `templates check`."""
 
 from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
 
 from mailer.errors import UnreadableInput
-from mailer.mail import bidi, checks, slots, specimen, view
+from mailer.mail import bidi, checks, letters, slots, specimen, view
 from mailer.mail.checks import Finding
 from mailer.mail.render import Rendered, Renderer
 from mailer.mail.size import fitted
@@ -22,32 +23,53 @@ class Trial:
 
 
 def mail(renderer: Renderer, case: str) -> Trial:
-    """The specimen issue `case` through these templates. UnreadableInput: one of them is wrong."""
+    """One of the specimen's CASES or LETTERS through these templates. UnreadableInput: one of them is wrong."""
+    kind = specimen.LETTERS.get(case, DeliveryKind.ISSUE)
+    if kind in (DeliveryKind.NOTICE, DeliveryKind.CONFIRMATION):
+        values = _notice(renderer, case) if kind is DeliveryKind.NOTICE else _confirmation(renderer)
+        rendered = renderer.mail(kind, values)
+    else:
+        kind = DeliveryKind.ISSUE  # a test mail is the issue itself, but for its subject
+        rendered, values = _issue(renderer, case)
+    own = {**specimen.READER, "greeting": view.greeting(specimen.READER_NAME, renderer.locale)}
+    subject = letters.trial_subject(rendered.subject, renderer.locale) if case == "test" else rendered.subject
+    return Trial(
+        subject,
+        slots.fill(rendered.html, own, "html"),
+        slots.fill(rendered.text, own, "text"),
+        slots.fill(renderer.raw(kind, values), own, "html"),
+    )
+
+
+def _issue(renderer: Renderer, case: str) -> tuple[Rendered, dict[str, object]]:
+    """The mail made to fit, and the values that it was made of in the end."""
     issue = specimen.issue(case)
-    shown: list[dict[str, object]] = []
+    values: dict[str, object] = {}
 
     def render(stories: tuple[ChosenStory, ...]) -> Rendered:
-        shown.append(_values(renderer, case, stories))
-        return renderer.mail(DeliveryKind.ISSUE, shown[-1])
+        nonlocal values
+        values = view.issue_view(
+            replace(issue, stories=stories),
+            specimen.NEWSLETTER,
+            archive_url=specimen.ARCHIVE_URL,
+            locale=renderer.locale,
+            most_read=specimen.most_read(case),
+            preferences=True,
+        )
+        return renderer.mail(DeliveryKind.ISSUE, values)
 
-    rendered = fitted(issue.stories, render)
-    return Trial(
-        rendered.subject,
-        slots.fill(rendered.html, specimen.READER, "html"),
-        slots.fill(rendered.text, specimen.READER, "text"),
-        slots.fill(renderer.raw(DeliveryKind.ISSUE, shown[-1]), specimen.READER, "html"),
-    )
+    return fitted(issue.stories, render), values
 
 
-def _values(renderer: Renderer, case: str, stories: tuple[ChosenStory, ...]) -> dict[str, object]:
-    return view.issue_view(
-        replace(specimen.issue(case), stories=stories),
-        specimen.NEWSLETTER,
-        archive_url=specimen.ARCHIVE_URL,
-        locale=renderer.locale,
-        most_read=specimen.most_read(case),
-        preferences=True,
-    )
+def _notice(renderer: Renderer, case: str) -> dict[str, object]:
+    newsletter = specimen.NEWSLETTER
+    zone = ZoneInfo(newsletter.timezone)
+    issue = specimen.issue(case)
+    return letters.notice(issue, newsletter, editor_url=specimen.EDITOR_URL, zone=zone, locale=renderer.locale)
+
+
+def _confirmation(renderer: Renderer) -> dict[str, object]:
+    return letters.confirmation(specimen.NEWSLETTER, 7, renderer.locale)
 
 
 def findings(renderer: Renderer) -> dict[str, list[Finding]]:
@@ -61,24 +83,36 @@ def findings(renderer: Renderer) -> dict[str, list[Finding]]:
             found[name] = [Finding("syntax", str(error))]
     if found:
         return found
-    for case in specimen.CASES:
+    for case in (*specimen.CASES, *specimen.LETTERS):
         try:
             found[case] = _of(renderer, case)
         except UnreadableInput as error:
             found[case] = [Finding("syntax", str(error))]
         except ValueError as error:  # a slot that nobody fills
             found[case] = [Finding("slot", str(error))]
+    for name in specimen.PAGES:
+        try:
+            found[f"page/{name}.html"] = checks.page(page(renderer, name), renderer.locale)
+        except UnreadableInput as error:
+            found[f"page/{name}.html"] = [Finding("syntax", str(error))]
     return {case: wrong for case, wrong in found.items() if wrong}
+
+
+def page(renderer: Renderer, name: str) -> str:
+    """One of the specimen's PAGES through these templates. UnreadableInput: it is wrong."""
+    own = {**_notice(renderer, "notice"), **specimen.PAGES[name]} if name == "editor" else specimen.PAGES[name]
+    return renderer.page(name, view.page_view(specimen.NEWSLETTER) | own)
 
 
 def _of(renderer: Renderer, case: str) -> list[Finding]:
     tried = mail(renderer, case)
     found = checks.mail(tried.html, tried.text, raw=tried.raw, locale=renderer.locale, own_words=case != "hostile")
+    purpose = specimen.PURPOSE[specimen.LETTERS.get(case, DeliveryKind.ISSUE)]
     for name, part in (("HTML", tried.html), ("text part", tried.text)):
-        if specimen.UNSUBSCRIBE_URL not in part:
-            found.append(Finding("unsubscribe", f"the {name} offers no way to leave"))
+        if purpose not in part:
+            found.append(Finding("purpose", f"the {name} lacks the link that such a mail must have: {purpose}"))
     if tried.subject != bidi.subject(tried.subject.removeprefix(RLM), renderer.locale):
         found.append(Finding("subject", "it begins with Latin and without its mark of direction"))
-    if not 0 < len(tried.subject) <= view.SUBJECT_LETTERS:
+    if case != "test" and not 0 < len(tried.subject) <= view.SUBJECT_LETTERS:
         found.append(Finding("subject", f"{len(tried.subject)} letters, where {view.SUBJECT_LETTERS} are seen"))
     return found

@@ -14,7 +14,7 @@ from mailer.mail.calendar import long_date
 from mailer.mail.links import loopback, story_picture, web_address
 from mailer.mail.locales import FA, Locale
 from mailer.mail.text import clean, first_words, shorten
-from mailer.model import ChosenStory, Issue, IssueState
+from mailer.model import ChosenStory, Issue
 from mailer.settings import Newsletter
 
 REST = "دیگر خبرها"  # the section of what has no section of its own
@@ -53,6 +53,7 @@ class RankedView(TypedDict):
     rank: str  # «۱»
     url: str
     title: str
+    section: str  # empty: not said
 
 
 class SectionView(TypedDict):
@@ -81,23 +82,6 @@ def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
     return shorten(bidi.subject(title, locale), SUBJECT_LETTERS)
 
 
-def standing(state: IssueState, locale: Locale = FA) -> str:
-    """How an issue stands, in words for its editors."""
-    words = {
-        IssueState.PLANNED: locale.say("در برنامه است"),
-        IssueState.DRAFT: locale.say("پیش‌نویس آماده است"),
-        IssueState.HELD: locale.say("نگه داشته شده است"),
-        IssueState.FROZEN: locale.say("نهایی شده است"),
-        IssueState.SENDING: locale.say("در حال فرستادن است"),
-        IssueState.PAUSED: locale.say("فرستادن متوقف است"),
-        IssueState.SENT: locale.say("فرستاده شد"),
-        IssueState.PARTIAL: locale.say("به بعضی نرسید"),
-        IssueState.SKIPPED: locale.say("فرستاده نشد"),
-        IssueState.CANCELLED: locale.say("لغو شد"),
-    }
-    return words[state]
-
-
 def page_view(newsletter: Newsletter) -> dict[str, object]:
     """The values that every page and mail of a newsletter needs: brand, title, site_url and postal_address (may be
     empty)."""
@@ -118,8 +102,8 @@ def issue_view(
     most_read: Iterable[tuple[str, str]] = (),
     preferences: bool = False,
 ) -> dict[str, object]:
-    """The values of `mail/issue.*`: of `page_view`, and subject, number, date, preheader, greeting, comma, intro,
-    reading, hero (StoryView or None), sections (SectionViews), most_read (RankedViews), archive_url, unsubscribe_url,
+    """The values of `mail/issue.*`: of `page_view`, and subject, number, date, preheader, greeting, intro, reading,
+    hero (StoryView or None), sections (SectionViews), most_read (RankedViews), archive_url, unsubscribe_url,
     preferences_url (may be empty).
 
     The slots `greeting` and `unsubscribe_url` are in it, with `preferences` also `preferences_url`; everything else is
@@ -136,7 +120,6 @@ def issue_view(
         "date": long_date(issue.day, newsletter.calendar, locale),
         "preheader": preheader(issue, newsletter, locale),
         "greeting": slots.slot("greeting"),
-        "comma": locale.comma,
         "intro": clean(issue.intro) or _intro(len(shown), locale),
         "reading": _reading(shown, clean(issue.intro), locale),
         "hero": hero,
@@ -200,7 +183,10 @@ def _ranked(found: Iterable[tuple[str, str]], locale: Locale) -> list[RankedView
     """Titles only; one without an address that may stand in a mail is left out, for it would lead nowhere."""
     checked = [(web_address(url), shorten(clean(title), TITLE_LETTERS)) for url, title in found]
     kept = [(url, title) for url, title in checked if url and title]
-    return [RankedView(rank=locale.number(at), url=url, title=title) for at, (url, title) in enumerate(kept, start=1)]
+    return [
+        RankedView(rank=locale.number(at), url=url, title=title, section="")
+        for at, (url, title) in enumerate(kept, start=1)
+    ]
 
 
 def _intro(stories: int, locale: Locale) -> str:

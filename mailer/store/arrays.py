@@ -5,6 +5,7 @@ A statement for each row, or a bind for each cell, costs more than the database'
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -22,7 +23,7 @@ def source(dialect: str, columns: Columns) -> str:
     return _SOURCE[dialect].format(", ".join(cells))
 
 
-def packed(rows: Iterable[Sequence[object]]) -> str:
+def packed(rows: Iterable[Sequence[Any]]) -> str:
     """The value of `:rows`."""
     return json.dumps(rows if isinstance(rows, list) else list(rows), ensure_ascii=False)
 

@@ -23,6 +23,7 @@ from mailer.errors import StoreUnavailable
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 BUSY_MS = 5000  # how long a writer waits for another process's transaction
+_IDLE_S = 1.0  # a writing connection that was idle for longer is asked whether it is still alive
 _TRIES = 5  # of a transaction that lost against another one
 # PostgreSQL: could not serialize, deadlock, and a row that another process has just put in where we looked and found
 # none. Nothing was done, and again it may work.
@@ -45,6 +46,8 @@ class Store:
         self._reader = _engine(self.url, "BEGIN", busy_ms) if self.sqlite else self._writer
         self._thread = ThreadPoolExecutor(1, "store-writer")
         self._ident = 0
+        self._kept: Connection | None = None  # the writer's; taking one from the pool costs as much as a small work
+        self._used = 0.0
 
     @property
     def name(self) -> str:
@@ -55,9 +58,10 @@ class Store:
         """Whether the database can be asked just now; raises StoreUnavailable with the reason when it cannot."""
         return self.read(lambda tx: tx.execute(text("SELECT 1")).scalar()) == 1
 
-    def submit(self, work: Work[T], *, snapshot: bool = False) -> "Future[T]":
-        """Queue writing work. `snapshot`: all its statements see one state of the database (REPEATABLE READ)."""
-        return self._thread.submit(self._run, work, snapshot)
+    def submit(self, work: Work[T], *, snapshot: bool = False, linger: float = 0.0) -> "Future[T]":
+        """Queue writing work. `snapshot`: all its statements see one state of the database (REPEATABLE READ).
+        `linger`: seconds for which the writer waits before it begins, for more to do in the same transaction."""
+        return self._thread.submit(self._run, work, snapshot, linger)
 
     def write(self, work: Work[T], *, snapshot: bool = False) -> T:
         if threading.get_ident() == self._ident:
@@ -70,24 +74,43 @@ class Store:
 
     def close(self) -> None:
         self._thread.shutdown()
+        self._let_go()
         self._writer.dispose()
         self._reader.dispose()
 
-    def _run(self, work: Work[T], snapshot: bool) -> T:
+    def _run(self, work: Work[T], snapshot: bool, linger: float) -> T:
         self._ident = threading.get_ident()
-        engine = self._writer
-        if snapshot and not self.sqlite:
-            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        if linger:
+            time.sleep(linger)  # a loop's timer would round it up to whole milliseconds
         with plainly(self.url):
             for _ in range(_TRIES - 1):
                 try:
-                    with engine.begin() as tx:
-                        return work(tx)
+                    return self._transaction(work, snapshot)
                 except (exc.OperationalError, exc.IntegrityError) as error:
                     if getattr(error.orig, "sqlstate", None) not in _LOST:
                         raise
-            with engine.begin() as tx:
+            return self._transaction(work, snapshot)
+
+    def _transaction(self, work: Work[T], snapshot: bool) -> T:
+        if snapshot and not self.sqlite:
+            with self._writer.execution_options(isolation_level="REPEATABLE READ").begin() as tx:
                 return work(tx)
+        if self._kept is None or time.monotonic() - self._used > _IDLE_S:
+            self._let_go()
+            self._kept = self._writer.connect()
+        try:
+            with self._kept.begin():
+                return work(self._kept)
+        except BaseException:
+            self._let_go()  # whatever it was, the pool knows how to look at a connection
+            raise
+        finally:
+            self._used = time.monotonic()
+
+    def _let_go(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
 
 
 @contextmanager

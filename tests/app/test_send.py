@@ -676,13 +676,13 @@ class Flaky(Store):
 
     failures = 0
 
-    def submit(self, work: Work[T], *, snapshot: bool = False) -> "Future[T]":
+    def submit(self, work: Work[T], *, snapshot: bool = False, linger: float = 0.0) -> "Future[T]":
         if self.failures:
             self.failures -= 1
             failed: Future[T] = Future()
             failed.set_exception(StoreUnavailable("The database is locked by another program."))
             return failed
-        return super().submit(work, snapshot=snapshot)
+        return super().submit(work, snapshot=snapshot, linger=linger)
 
 
 @make.only_sqlite

@@ -41,8 +41,13 @@ _PROBE = """([lang, direction, start]) => {
     const lost = !(image.complete && image.naturalWidth)
     if (lost && (!image.alt || box.height < 12)) bad.push('no words for ' + image.src)
   }
-  const page = document.documentElement
-  return {texts, bad, overflow: page.scrollWidth - page.clientWidth, height: page.scrollHeight}
+  // Not the page's scroll width alone: what sticks out to the left of a left-to-right page cannot be scrolled to.
+  const page = document.documentElement, width = page.clientWidth; let overflow = page.scrollWidth - width
+  for (const e of document.body.querySelectorAll('*')) {
+    const box = e.getBoundingClientRect()
+    if (box.width > 1) overflow = Math.max(overflow, Math.round(box.right - width), Math.round(-box.left))
+  }
+  return {texts, bad, overflow, height: page.scrollHeight}
 }"""
 _AXE = """(rules) => axe.run(document, {runOnly: rules, resultTypes: ['violations', 'incomplete'],
   rules: {region: {enabled: false}, 'landmark-one-main': {enabled: false}}})"""  # Gmail strips landmarks

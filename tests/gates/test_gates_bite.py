@@ -4,9 +4,11 @@ import re
 from collections.abc import Callable, Mapping
 
 import gates_browser
+import gates_sanitisers as sanitisers
+import pytest
 from playwright.sync_api import Browser
 
-from mailer.mail import checks
+from mailer.mail import checks, specimen
 from mailer.mail.trial import Trial
 
 Fault = Callable[[str], str]
@@ -94,3 +96,55 @@ def test_every_seeded_fault_is_found(
         missed += [] if found else [name]
     report(f"seeded {len(FAULTS)}, missed {len(missed)}")
     assert not missed
+
+
+# What only shows when a mail program has taken something away, or has no room.
+TAKEN_AWAY: Mapping[str, tuple[Fault, Callable[[str], str]]] = {
+    "alignment by <style> only": (
+        sub(r'(<p class="intro" style="[^"]*)text-align:right;?', r"\1text-align:left;"),
+        sanitisers.gmail_without_style,
+    ),
+    "size of letters by <style> only": (
+        lambda html: html.replace("font-size:16px", "font-size:11px").replace(
+            "</style>", ".lead,.intro{font-size:16px!important}</style>", 1
+        ),
+        sanitisers.gmail_without_style,
+    ),
+    "direction of tables only": (
+        lambda html: re.sub(r'(<(?:html|body|div)[^>]*) dir="rtl"', r"\1", html).replace("direction:rtl;", ""),
+        sanitisers.orange,
+    ),
+    "a table too wide for a phone": (put("max-width:600px", "width:700px"), sanitisers.yahoo),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN_AWAY)
+def test_what_only_a_sanitiser_brings_to_light_is_found(
+    browser: Browser, tried: Callable[..., Trial], name: str
+) -> None:
+    fault, sanitise = TAKEN_AWAY[name]
+    html = fault(tried().html)
+    assert html != tried().html
+    assert gates_browser.look(browser, sanitise(html), 320, axe=False).faults
+
+
+def test_words_that_pictures_leave_behind_are_looked_for(browser: Browser, tried: Callable[..., Trial]) -> None:
+    html = re.sub(r' alt="[^"]*"', ' alt=""', tried().html)
+    assert gates_browser.look(browser, html, 375, images=False, axe=False).bad
+
+
+@pytest.mark.parametrize("letter", [each for each in specimen.LETTERS if each != "test"])
+def test_faults_are_found_in_every_kind_of_mail(
+    tried: Callable[..., Trial], report: Callable[[str], None], letter: str
+) -> None:
+    """What the rules find in an issue they find in the other mails as well."""
+    issue, good = tried(), tried(letter)
+    seeded = 0
+    for name, fault in FAULTS.items():
+        html = fault(good.html)
+        if html == good.html or not checks.mail(fault(issue.html), issue.text, raw=fault(issue.html)):
+            continue  # it has nothing of the kind, or takes a browser
+        seeded += 1
+        assert checks.mail(html, good.text, raw=html), name
+    report(f"{letter}: seeded {seeded}, missed 0")
+    assert seeded >= 30

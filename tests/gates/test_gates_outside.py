@@ -18,14 +18,16 @@ from mailer.mail.trial import Trial
 Try = Callable[..., Trial]
 Report = Callable[[str], None]
 HOSTS = {"www.irannemoone.example", "nl.irannemoone.example", "cdn.irannemoone.example"}
+ALL = (*specimen.CASES, *specimen.LETTERS)
 FROZEN = Path(__file__).with_name("caniemail.json")
 
 
-def test_no_feature_is_new_to_a_mail_program(tried: Try, report: Report) -> None:
+@pytest.mark.parametrize("case", ["week", *specimen.LETTERS])
+def test_no_feature_is_new_to_a_mail_program(tried: Try, report: Report, case: str) -> None:
     """Every feature that some program lacks is in the frozen list of those that may be missing without harm."""
-    found = gates_outside.caniemail(tried().html)
+    found = gates_outside.caniemail(tried(case).html)
     harmless = json.loads(FROZEN.read_text("utf-8"))
-    report(f"caniemail: {len(found)} features unknown to some program, {len(harmless)} in the frozen list")
+    report(f"caniemail, {case}: {len(found)} features unknown to some program, {len(harmless)} in the frozen list")
     assert set(found) <= set(harmless), sorted(set(found) - set(harmless))
 
 
@@ -35,7 +37,7 @@ def test_caniemail_notices_what_is_new(tried: Try) -> None:
     assert set(gates_outside.caniemail(html)) - set(harmless)
 
 
-@pytest.mark.parametrize("case", ["week", "latin", "long"])
+@pytest.mark.parametrize("case", ["week", "latin", "long", "notice", "confirmation"])
 def test_no_spam_filter_minds(tried: Try, report: Report, case: str) -> None:
     points, rules = gates_outside.spam_points(message(tried(case)))
     report(f"SpamAssassin -L, {case}: {points} points ({rules})")
@@ -47,7 +49,7 @@ def test_spamassassin_notices_a_bad_mail(tried: Try) -> None:
     assert gates_outside.spam_points(bare)[0] > 0.5
 
 
-@pytest.mark.parametrize("case", specimen.CASES)
+@pytest.mark.parametrize("case", ALL)
 def test_sizes(tried: Try, report: Report, case: str) -> None:
     mail = tried(case)
     style = sum(len(each.encode()) for each in re.findall(r"<style[^>]*>(.*?)</style>", mail.html, re.DOTALL))
@@ -58,7 +60,7 @@ def test_sizes(tried: Try, report: Report, case: str) -> None:
     assert style <= 8192
 
 
-@pytest.mark.parametrize("case", specimen.CASES)
+@pytest.mark.parametrize("case", ALL)
 def test_links_lead_to_the_newsroom_and_to_us_only(tried: Try, report: Report, case: str) -> None:
     mail = tried(case)
     links = set(re.findall(r'(?:href|src)="([^"]*)"', mail.html)) | set(re.findall(r"^https?://\S+$", mail.text, re.M))

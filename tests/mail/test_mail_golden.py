@@ -16,6 +16,6 @@ def test_the_mail_is_the_one_that_was_looked_at(folder: Path) -> None:
         assert same, f"{folder.name}/{name} has changed: run `make golden` and look at the difference"
 
 
-def test_every_case_and_every_language_has_its_folder() -> None:
+def test_every_case_kind_and_language_has_its_folder() -> None:
     names = {folder.name for folder in golden_mails.FOLDERS}
-    assert names >= {*specimen.CASES, *(f"week-{code}" for code in CODES if code != "fa")}
+    assert names >= {*specimen.CASES, *specimen.LETTERS, *(f"week-{code}" for code in CODES if code != "fa")}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import UnreadableInput
-from mailer.mail import calendar, view
+from mailer.mail import calendar, letters, view
 from mailer.mail.locales import CODES, FA, Locale, locale
 from mailer.mail.render import Renderer
 
@@ -34,7 +34,7 @@ def words_in_use() -> set[str]:
     for room in ("mail", "app", "web"):
         python = extract_from_dir(ROOT / "mailer" / room, method_map=[("**.py", "python")], keywords={"say": None})
         found |= {str(each[2]) for each in python}
-    return found | {view.REST, *calendar.WEEKDAYS, *calendar.JALALI, *calendar.GREGORIAN}
+    return found | {view.REST, *calendar.WEEKDAYS, *calendar.JALALI, *calendar.GREGORIAN, *letters.TOLD.values()}
 
 
 @pytest.mark.parametrize("code", OTHERS)

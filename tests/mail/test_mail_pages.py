@@ -1,42 +1,18 @@
 import re
+from pathlib import Path
 from typing import Any
 
 import html5lib
 import mail_samples as samples
 import pytest
 
-from mailer.mail import view
+from mailer.mail import checks, specimen, trial, view
+from mailer.mail.locales import CODES, FA
+from mailer.mail.render import Renderer
 from mailer.settings import Newsletter
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
-OWN: dict[str, dict[str, object]] = {
-    "unsubscribe": {"action": "/unsubscribe/AbC", "masked": "n***@example.org", "preferences": "/preferences/AbC"},
-    "unsubscribed": {"undo_action": "/unsubscribe/AbC/undo", "why_action": "", "whys": []},
-    "returned": {},
-    "thanks": {},
-    "subscribe": {
-        "words": "عضو شوید",
-        "form_token": "AbC",
-        "trap": "website",
-        "email": "n@example.org",
-        "problem": "",
-        "meant": "",
-    },
-    "asked": {},
-    "confirm": {"action": "/confirm/AbC", "masked": "n***@example.org"},
-    "welcome": {"latest": "/archive/w", "preferences": "/preferences/AbC"},
-    "preferences": {
-        "action": "/preferences/AbC",
-        "saved": True,
-        "sections": [{"name": "سیاست", "label": "سیاست", "chosen": True}],
-        "paused_until": "پنجشنبه ۵ آذر ۱۴۰۵",
-        "pauses": [{"weeks": 2, "label": "۲ هفته"}],
-        "unsubscribe": "/unsubscribe/AbC",
-    },
-    "not-found": {},
-    "home": {},
-    "error": {},
-}
+OWN = {name: own for name, own in specimen.PAGES.items() if name not in ("archive", "editor")}
 
 
 def page(name: str, **changes: object) -> tuple[str, Any]:
@@ -107,3 +83,41 @@ def test_the_stylesheet_asks_for_nothing_else_and_knows_the_dark() -> None:
     assert "url(" not in css
     assert "@import" not in css
     assert "prefers-color-scheme: dark" in css
+
+
+def test_every_page_is_tried() -> None:
+    names = {file.stem for file in (samples.TEMPLATES / "page").glob("*.html")}
+    assert set(specimen.PAGES) == names - {"layout"}
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("name", specimen.PAGES)
+def test_pages_keep_their_rules(name: str, code: str) -> None:
+    renderer = Renderer(None, samples.TEMPLATES, code)
+    assert checks.page(trial.page(renderer, name), renderer.locale) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ('lang="fa"', "", "direction"),
+        ("</main>", "<h1>x</h1></main>", "heading"),
+        ("</main>", "<script></script></main>", "tag"),
+        ("<main>", '<main style="color:red">', "tag"),
+        ("<main>", '<main onclick="x()">', "tag"),
+        ("</main>", '<img src="https://tracker.example/a.gif" alt=""></main>', "link"),
+        ("</main>", '<img src="//tracker.example/a.gif" alt=""></main>', "link"),
+        ("</main>", "", "nesting"),
+    ],
+)
+def test_a_page_with_a_fault_is_told(old: str, new: str, rule: str) -> None:
+    html = page("home")[0]
+    assert {finding.rule for finding in checks.page(html.replace(old, new), FA)} == {rule}
+
+
+def test_a_page_that_asks_for_what_nobody_gives_is_told(tmp_path: Path) -> None:
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "unsubscribe.html").write_text("\n{{ nonsense }}", "utf-8")
+    (found,) = trial.findings(Renderer(tmp_path, samples.TEMPLATES)).items()
+    assert found[0] == "page/unsubscribe.html"
+    assert "unsubscribe.html:2" in str(found[1][0])

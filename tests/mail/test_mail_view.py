@@ -1,15 +1,13 @@
 from datetime import date
 
 import mail_samples as samples
-import make
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.mail import locales, view
+from mailer.mail import view
 from mailer.mail.bidi import first_strong
 from mailer.mail.headers import encode, sanitise
-from mailer.model import IssueState
 from mailer.settings import Newsletter
 
 ANY = st.text(st.characters(), max_size=200)
@@ -150,12 +148,3 @@ def test_pictures_in_clear_are_for_loopback_alone(base_url: str, shown: bool) ->
     hero = samples.values(samples.issue((own,)), Newsletter(base_url=base_url))["hero"]
     assert isinstance(hero, dict)
     assert bool(hero["image"]) is shown
-
-
-@pytest.mark.parametrize("code", ["fa", "ar", "en"])
-def test_every_state_of_an_issue_has_words(code: str) -> None:
-    catalogue = make.TEMPLATES / "locale" / f"{code}.po"
-    locale = locales.locale(code, catalogue.read_text("utf-8") if catalogue.exists() else "")
-    said = {view.standing(state, locale) for state in IssueState}
-    assert len(said) == len(IssueState)
-    assert not said & set(IssueState)

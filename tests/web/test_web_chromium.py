@@ -153,6 +153,8 @@ def test_every_page_is_accessible_and_fits_a_small_screen(
     for name, path in pages_of(app, issue).items():
         page.goto(base + path)
         checked(page, axe, name)
+        if name == "editor-sent":
+            assert "در حال فرستادن است" in page.inner_text("main")
         if screens:
             page.screenshot(path=Path(screens) / f"{name}-{scheme}.png", full_page=True)
     assert [line for line in said if "404" not in line] == []  # a violation of the CSP would be told here
@@ -197,7 +199,6 @@ def test_an_editor_acts_by_keyboard_and_without_scripts(served: tuple[App, str, 
     context = browser.new_context(viewport={"width": 320, "height": 700}, java_script_enabled=False)
     page = context.new_page()
     page.goto(base + "/editor/" + tokens.make(app.keys, Purpose.EDITOR, 0, draft.id))
-    assert page.inner_text("h1") == "شمارهٔ \u20661405-W37\u2069"  # else its halves change places
     held = page.get_by_role("button", name="نگه دارید")
     held.focus()
     with page.expect_navigation():

@@ -1,0 +1,86 @@
+"""What the length of the list costs: memory of a sender, freezing the recipients, the first mail out."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sqlalchemy import select
+
+from bench import delivery, deployment, machine
+from bench.page import Options, table
+from mailer.app import deliver
+from mailer.app.context import App
+from mailer.model import Issue
+from mailer.store import issues
+from mailer.store.schema import deliveries
+
+WATCH_S = 60.0  # a sender's memory is watched for so long, at most: after that nothing new happens in it
+SMALL = {"stories": 5, "words": 5}
+
+
+def memory(options: Options) -> str:
+    """The peak of one sender, while it sends to lists of three lengths."""
+    rows = []
+    for count in sorted({min(10_000, options.large), options.large // 10, options.large}):
+        with tempfile.TemporaryDirectory() as folder, machine.sink(options.tools) as port:
+            place = deployment.make(Path(folder), smtp_port=port, connections=10, smtp=delivery.ON)
+            with delivery.opened(place) as app:
+                deployment.fill(app, count)
+                deployment.frozen(app, **SMALL)
+            process = _sender(place)
+            peak, end = 0.0, time.monotonic() + WATCH_S
+            while process.poll() is None and time.monotonic() < end:
+                peak = max(peak, machine.peak_mb(process.pid))
+                time.sleep(0.05)
+            whole = process.poll() is not None
+            process.terminate()
+            process.wait()
+        rows.append((f"{count:,}", f"{peak:.0f}", "to the end" if whole else f"the first {WATCH_S:.0f} s"))
+    words = (
+        "VmHWM of one `mailer issue send --now`, SQLite, 10 connections, small mails; it freezes the recipients too."
+    )
+    return words + "\n\n" + table(("subscribers", "peak, MB", "watched"), rows)
+
+
+def large(options: Options) -> str:
+    """SQLite, as a newsroom has it."""
+    with tempfile.TemporaryDirectory() as folder, machine.sink(options.tools) as port:
+        place = deployment.make(Path(folder), smtp_port=port, connections=10, smtp=delivery.ON)
+        with delivery.opened(place) as app:
+            deployment.fill(app, options.large)
+            issue = deployment.frozen(app, **SMALL)
+            begun = time.perf_counter()
+            deliver.start(app, issue)
+            froze = time.perf_counter() - begun
+            begun = time.perf_counter()
+            deliver.status(app, issue)
+            counted = time.perf_counter() - begun
+            begun = time.perf_counter()
+            process = _sender(place)
+            first = _first(app, issue, begun)
+            process.terminate()
+            process.wait()
+    rows = (
+        ("freezing the recipients", f"{froze:.1f}"),
+        ("first mail out, from the start of the command", f"{first:.1f}"),
+        ("counting the states (`issue status`)", f"{counted:.2f}"),
+    )
+    return f"{options.large:,} subscribers, SQLite.\n\n" + table(("what", "seconds"), rows)
+
+
+def _sender(place: deployment.Deployment) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "mailer", "--config", str(place.config), "issue", "send", "--now", "--json"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _first(app: App, issue: Issue, begun: float) -> float:
+    """Seconds from `begun` until a relay has taken the first mail, as the ledger says."""
+    query = select(deliveries.c.id).where(deliveries.c.id <= 50, deliveries.c.state == "accepted").limit(1)
+    while app.store.read(lambda tx: tx.execute(query).first()) is None:
+        if time.perf_counter() - begun > 300:
+            current = app.store.read(lambda tx: issues.get(tx, issue.id))
+            raise RuntimeError(f"no mail went out: {current}")
+        time.sleep(0.02)
+    return time.perf_counter() - begun

@@ -1,0 +1,107 @@
+"""What a reader sees of the mails that are no issue, as plain values for the templates.
+
+The notice to editors, the question whether somebody joins, the mark of a test mail. Every word that comes from outside
+is cleaned here; whether and to whom such a mail goes is decided in `app`.
+"""
+
+import re
+from datetime import tzinfo
+
+from mailer.mail import bidi, slots, view
+from mailer.mail.calendar import long_date
+from mailer.mail.links import web_address
+from mailer.mail.locales import FA, Locale
+from mailer.mail.text import RLM, clean
+from mailer.model import Issue, IssueState
+from mailer.settings import Newsletter
+
+# What commands print in English, and how editors read it; translated like every word of the templates.
+TOLD = {
+    r"too few stories: (?P<found>\d+) of at least (?P<least>\d+)": (
+        "خبرها کم است: {found} خبر، و دست‌کم {least} خبر لازم است"
+    ),
+    r"approval is required": "تأیید ویراستار لازم است",
+    r"held by an editor": "به خواست ویراستار",
+    r"no sections are configured: nothing balances them": "هیچ بخشی تعریف نشده است",
+    r"(?P<missing>\d+) of (?P<all>\d+) articles have no view count: taken as average": (
+        "{missing} خبر از {all} خبر شمار بازدید ندارند و میانگین گرفته شده‌اند"
+    ),
+    r"(?P<pins>\d+) stories are pinned, more than the (?P<stories>\d+) of an issue": (
+        "{pins} خبر سنجاق شده است، بیش از {stories} خبر یک شماره"
+    ),
+}
+
+
+def notice(
+    issue: Issue, newsletter: Newsletter, *, editor_url: str, zone: tzinfo, locale: Locale = FA
+) -> dict[str, object]:
+    """The values of `mail/notice.*`, also of the page behind `editor_url`, which is one of our own: of `page_view`, and
+    slot, date, state, reason (may be empty), approved, send_at, subject, preheader, stories (rank, title, section, url;
+    the latter two may be empty), notes, editor_url."""
+    local = issue.send_at.astimezone(zone)
+    day = long_date(local.date(), newsletter.calendar, locale)
+    return {
+        **view.page_view(newsletter),
+        "slot": issue.slot,
+        "date": long_date(issue.day, newsletter.calendar, locale),
+        "state": _standing(issue.state, locale),
+        "reason": in_words(issue.reason, locale),
+        "approved": issue.approved,
+        "send_at": f"{day}{locale.comma} {locale.number(f'{local:%H:%M}')}",
+        "subject": clean(issue.subject),
+        "preheader": view.preheader(issue, newsletter, locale),
+        "stories": [
+            {
+                "rank": locale.number(story.position),
+                "title": clean(story.title),
+                "section": locale.say(view.REST) if story.section == view.REST else clean(story.section),
+                "url": web_address(story.url),
+            }
+            for story in issue.stories
+        ],
+        "notes": [in_words(note, locale) for note in issue.notes],
+        "editor_url": editor_url,
+    }
+
+
+def confirmation(newsletter: Newsletter, days: int, locale: Locale = FA) -> dict[str, object]:
+    """The values of `mail/confirmation.*`: of `page_view`, and subject, preheader, days and the slot `confirm_url`.
+    `days`: how long the link works. Nothing that a stranger could have typed is among them."""
+    return {
+        **view.page_view(newsletter),
+        "subject": locale.say("تأیید عضویت در خبرنامهٔ «{name}»", name=clean(newsletter.name)),
+        "preheader": locale.say("تا تأیید نکنید عضو نمی‌شوید و هیچ خبرنامه‌ای برایتان فرستاده نمی‌شود."),
+        "days": locale.number(days),
+        "confirm_url": slots.slot("confirm_url"),
+    }
+
+
+def trial_subject(subject: str, locale: Locale = FA) -> str:
+    """The subject of a test mail: «آزمایشی: …», so that nobody takes it for the issue."""
+    return bidi.subject(locale.say("آزمایشی: {subject}", subject=subject.removeprefix(RLM)), locale)
+
+
+def _standing(state: IssueState, locale: Locale) -> str:
+    """How an issue stands, in words for its editors."""
+    words = {
+        IssueState.PLANNED: locale.say("در برنامه است"),
+        IssueState.DRAFT: locale.say("پیش‌نویس آماده است"),
+        IssueState.HELD: locale.say("نگه داشته شده است"),
+        IssueState.FROZEN: locale.say("نهایی شده است"),
+        IssueState.SENDING: locale.say("در حال فرستادن است"),
+        IssueState.PAUSED: locale.say("فرستادن متوقف است"),
+        IssueState.SENT: locale.say("فرستاده شد"),
+        IssueState.PARTIAL: locale.say("به بعضی نرسید"),
+        IssueState.SKIPPED: locale.say("فرستاده نشد"),
+        IssueState.CANCELLED: locale.say("لغو شد"),
+    }
+    return words[state]
+
+
+def in_words(told: str, locale: Locale) -> str:
+    """A reason or a note of ours, which commands print in English, as editors read it; another's stays as it is."""
+    told = clean(told)
+    for pattern, words in TOLD.items():
+        if found := re.fullmatch(pattern, told):
+            return locale.say(words, **{name: locale.number(value) for name, value in found.groupdict().items()})
+    return told

@@ -1,0 +1,61 @@
+"""The mails that are no issue: what they say, in every language."""
+
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+import mail_samples as samples
+import pytest
+
+from mailer.mail import letters, specimen
+from mailer.mail.locales import FA, Locale, locale
+from mailer.mail.text import RLM
+from mailer.model import IssueState
+
+TEHRAN = ZoneInfo("Asia/Tehran")
+EN = locale("en", (samples.TEMPLATES / "locale" / "en.po").read_text("utf-8"))
+AR = locale("ar", (samples.TEMPLATES / "locale" / "ar.po").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("language", "subject", "marked"),
+    [
+        (FA, "خبرها", "آزمایشی: خبرها"),
+        (FA, f"{RLM}Gemini 3 آمد", "آزمایشی: Gemini 3 آمد"),  # the mark leads now, and it is Persian
+        (AR, "خبرها", "تجربة: خبرها"),
+        (EN, "خبرها", "Test: خبرها"),
+        (EN, "{subject} {brand}", "Test: {subject} {brand}"),
+    ],
+)
+def test_a_test_mail_is_marked_in_the_newsletters_language(language: Locale, subject: str, marked: str) -> None:
+    assert letters.trial_subject(subject, language) == marked
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("too few stories: 4 of at least 5", "خبرها کم است: ۴ خبر، و دست‌کم ۵ خبر لازم است"),
+        ("approval is required", "تأیید ویراستار لازم است"),
+        ("held by an editor", "به خواست ویراستار"),
+        ("no sections are configured: nothing balances them", "هیچ بخشی تعریف نشده است"),
+        (
+            "3 of 140 articles have no view count: taken as average",
+            "۳ خبر از ۱۴۰ خبر شمار بازدید ندارند و میانگین گرفته شده‌اند",
+        ),
+        ("13 stories are pinned, more than the 12 of an issue", "۱۳ خبر سنجاق شده است، بیش از ۱۲ خبر یک شماره"),
+        ("somebody's own\nwords \u202e", "somebody's own words"),
+        ("", ""),
+    ],
+)
+def test_reasons_and_notes_are_told_in_words(told: str, said: str) -> None:
+    assert letters.in_words(told, FA) == said
+
+
+def test_a_notice_says_when_by_the_clock_of_the_newsroom() -> None:
+    held = replace(samples.issue(), state=IssueState.HELD, reason="too few stories: 4 of at least 5")
+    said = letters.notice(held, specimen.NEWSLETTER, editor_url=specimen.EDITOR_URL, zone=TEHRAN)
+    assert said["send_at"] == "دوشنبه ۲ آذر ۱۴۰۵، ۰۹:۰۰"
+    assert said["state"] == "نگه داشته شده است"
+    english = letters.notice(held, specimen.NEWSLETTER, editor_url=specimen.EDITOR_URL, zone=TEHRAN, locale=EN)
+    assert english["send_at"] == "Monday 2 Azar 1405, 09:00"
+    assert english["reason"] == "Too few stories: 4, and at least 5 are needed"
+    assert "More news" in {story["section"] for story in english["stories"]}  # type: ignore[attr-defined]
