@@ -7,8 +7,10 @@ DEMO ?=
 BENCH ?=
 READERS ?=
 TESTS ?=
+KILLS ?= 20
+SEED ?=
 
-.PHONY: help setup demo run test slow gates golden screenshots thunderbird lint format lock wheelhouse bench clean
+.PHONY: help setup demo run test slow soak gates golden screenshots thunderbird lint format lock wheelhouse bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -35,6 +37,10 @@ test: setup ## the tests, in under three minutes (COVERAGE=1 prints what they re
 
 slow: setup ## crashes, weeks of fake clock, several processes, whole inputs: minutes
 	$(BIN)/python -m pytest -q -n auto -m "slow and not gates" $(TESTS)
+
+soak: setup ## the crashes with twenty kills each, and two to four senders: a quarter of an hour (SEED=n repeats one)
+	KHABARNAMEH_KILLS=$(KILLS) KHABARNAMEH_SEED=$(SEED) $(BIN)/python -m pytest -v tests/flow/test_crash_matrix.py \
+		tests/flow/test_crash_freezing.py tests/flow/test_several_senders.py tests/flow/test_database_fails.py $(TESTS)
 
 gates: setup ## judge the mails in Chromium, with SpamAssassin and caniemail; what was found is in build/gates.txt
 	@rm -f build/gates.txt

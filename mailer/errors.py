@@ -80,13 +80,10 @@ class OutsideError(MailerError):
     """The world outside failed us; trying again later may help."""
 
 
-class NotFetched(OutsideError):
-    """A picture could not be fetched, or lies where nothing is fetched from."""
-
-
 class FetchFailed(OutsideError):
-    """A page could not be brought: no connection, a refusal, too big, or where we do not go. `status`: as the server
-    told it, else 0."""
+    """A page or a picture could not be brought: no connection, a refusal, too big, or where we do not go.
+
+    `status`: as the server told it, else 0."""
 
     def __init__(self, message: str, fix: str = "", *, status: int = 0) -> None:
         super().__init__(message, fix)

@@ -374,7 +374,7 @@ class Digest(Section):
     max_source: Share = Field(
         0.5, description="The share of an issue that one source may have, when there are several."
     )
-    max_day: Share = Field(0.35, description="The share of an issue that one day of the week may have.")
+    max_day: Share = Field(0.4, description="The share of an issue that one day of the week may have.")
     banned_words: tuple[Line, ...] = Field(
         ("رپرتاژ", "رپورتاژ", "تبلیغاتی"),
         description="An article with one of these in its title, category or tags is never chosen: paid content.",

@@ -17,7 +17,6 @@ from mailer.errors import SourceUnavailable
 from mailer.mail.render import Renderer
 from mailer.settings import Settings
 from mailer.smtp.relay import Relay
-from mailer.sources import images
 from mailer.sources.fetch import Fetcher
 from mailer.sources.gather import FeedSource
 from mailer.sources.newsroom import DatabaseSource
@@ -48,7 +47,7 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
         keys=keys,
         renderer=renderer(settings),
         relays=relays,
-        fetch_picture=images.fetch,
+        fetch_picture=fetcher.picture,
         sources=_sources(settings, fetcher),
         gone=fetcher.gone if settings.articles.check_links else lambda url: False,
         now=now or (lambda: datetime.now(UTC)),

@@ -33,3 +33,9 @@ def leases(store: Store) -> int:
 def fences(store: Store) -> list[int]:
     """How often each batch was claimed."""
     return store.read(lambda tx: list(tx.execute(select(batches.c.fence).order_by(batches.c.id)).scalars()))
+
+
+def workers(store: Store) -> list[str]:
+    """Who holds batches just now."""
+    query = select(batches.c.worker).where(~batches.c.done, batches.c.lease_until.is_not(None))
+    return store.read(lambda tx: [str(name) for name in tx.execute(query).scalars()])

@@ -9,10 +9,11 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,20 +26,33 @@ _DEBIAN = Path("/usr/lib/postgresql")
 _START_S = 30.0
 _STOP_S = 20.0
 _ALWAYS = ("max_connections=100", "listen_addresses=")
-# What is lost in a power cut matters to nobody here, except where speed is measured.
+# What is lost in a power cut matters to nobody here, except where speed is measured or a server is stopped.
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# PostgreSQL's words for its shutdowns: open sessions are ended, or nothing is tidied up at all.
+_STOP = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
 class NoPostgres(Exception):
     """There is no PostgreSQL that could be started here; says why."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cluster:
     """A running server in which databases may be made at will."""
 
     url: URL  # its maintenance database
-    process: "subprocess.Popen[bytes] | None"  # None: it was there before us
+    _run: "Callable[[], subprocess.Popen[bytes]] | None" = None  # None: it was there before us
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        assert self._run is not None
+        self._process = self._run()
+        _wait(self.url, self._process)
+
+    def stop(self, how: str = "fast") -> None:
+        if self._process:
+            self._process.send_signal(_STOP[how])
+            self._process.wait(_STOP_S)
 
     def create(self, name: str) -> str:
         """The URL of a new, empty database."""
@@ -58,13 +72,14 @@ class Cluster:
 
 
 @contextmanager
-def cluster(*, durable: bool = False) -> Iterator[Cluster]:
-    """A server for as long as the block runs. NoPostgres says why there is none. `durable`: what it commits is on disk,
-    as on a server that is used."""
+def cluster(*, durable: bool = False, own: bool = False) -> Iterator[Cluster]:
+    """A server for as long as the block runs; NoPostgres says why there is none. `durable`: what it commits is on disk,
+    as on a server that is used. `own`: not one that was there, so that it may be stopped."""
     given = os.environ.get("MAILER_TEST_PG")
-    if given:
-        yield Cluster(make_url(given), None)
+    if given and not own:
+        yield Cluster(make_url(given))
         return
+    settings = _ALWAYS if durable else (*_ALWAYS, *_FAST)
     binaries = _binaries()
     # Not under pytest's own folder: a socket's path may have 107 letters, and another user must be able to reach it.
     folder = Path(tempfile.mkdtemp(prefix="mailer-pg-"))
@@ -72,14 +87,13 @@ def cluster(*, durable: bool = False) -> Iterator[Cluster]:
         as_user = _user(folder)
         environ = {**os.environ, "HOME": str(folder), "LC_ALL": "C.UTF-8"}
         _init(binaries, folder, environ, as_user)
-        process = _start(binaries, folder, environ, as_user, () if durable else _FAST)
+        url = URL.create("postgresql", username="postgres", database="postgres", query={"host": str(folder)})
+        running = Cluster(url, lambda: _start(binaries, folder, settings, environ, as_user))
         try:
-            url = URL.create("postgresql", username="postgres", database="postgres", query={"host": str(folder)})
-            _wait(url, process, folder)
-            yield Cluster(url, process)
+            running.start()
+            yield running
         finally:
-            process.send_signal(2)  # SIGINT is PostgreSQL's «fast» shutdown: open sessions are ended
-            process.wait(_STOP_S)
+            running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -129,16 +143,16 @@ def _init(binaries: Path, folder: Path, environ: Mapping[str, str], as_user: Map
 
 
 def _start(
-    binaries: Path, folder: Path, environ: Mapping[str, str], as_user: Mapping[str, Any], fast: tuple[str, ...]
+    binaries: Path, folder: Path, settings: Sequence[str], environ: Mapping[str, str], as_user: Mapping[str, Any]
 ) -> "subprocess.Popen[bytes]":
     command = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder)]
-    for setting in (*_ALWAYS, *fast):
+    for setting in settings:
         command += ["-c", setting]
-    with (folder / "log").open("wb") as log:
+    with (folder / "log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environ, cwd=folder, **as_user)
 
 
-def _wait(url: URL, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+def _wait(url: URL, process: "subprocess.Popen[bytes]") -> None:
     engine = create_engine(url)
     end = time.monotonic() + _START_S
     try:
@@ -148,7 +162,7 @@ def _wait(url: URL, process: "subprocess.Popen[bytes]", folder: Path) -> None:
                 return
             except exc.OperationalError as error:
                 if process.poll() is not None or time.monotonic() > end:
-                    said = (folder / "log").read_text(errors="replace")
+                    said = (Path(str(url.query["host"])) / "log").read_text(errors="replace")
                     raise NoPostgres(f"PostgreSQL did not start: {said[-500:]}") from error
                 time.sleep(0.05)
     finally:

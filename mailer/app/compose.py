@@ -112,7 +112,7 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bo
             lifecycle.ARROWS[event][1],
             stories=stories,
             rejected=[_turned(turned.story, turned.reason) for turned in digest.rejected],
-            notes=list(digest.notes),
+            notes=[*digest.notes, *edits.notes],
             subject=edits.subject or view.subject(stories, app.renderer.locale),
             intro=edits.intro,
             window_start=digest.window.start,

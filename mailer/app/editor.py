@@ -1,9 +1,10 @@
 """The editor's page: what the link in a notice may do. Looking changes nothing; approving and holding do."""
 
 from mailer import tokens
-from mailer.app import edit, notice
+from mailer.app import compose, edit, notice
 from mailer.app.compose import APPROVAL
 from mailer.app.context import App, get
+from mailer.mail import archive
 from mailer.model import Issue, IssueState
 from mailer.tokens import Purpose
 
@@ -24,10 +25,17 @@ def act(app: App, token: str, action: str) -> dict[str, object]:
     return _seen(app, issue)
 
 
+def preview(app: App, token: str) -> str:
+    """The mail's HTML as it would go out, without any reader's part. BadToken; NotEnoughStories: there is none yet."""
+    issue = get(app, tokens.read(app.keys, Purpose.EDITOR, token).issue_id)
+    return archive.public(compose.content(app, issue).html, app.renderer.locale)
+
+
 def _seen(app: App, issue: Issue) -> dict[str, object]:
     held, waits = issue.state is IssueState.HELD, issue.reason == APPROVAL
     return {
         **notice.values(app, issue),
+        "preview_url": f"{notice.link(app, issue)}/preview" if issue.stories else "",
         "open": issue.state in _OPEN,
         "may_approve": issue.state in _OPEN and not issue.approved and (not held or waits),
         "may_hold": issue.state is IssueState.DRAFT,

@@ -27,10 +27,12 @@ def tell(app: App, issue: Issue) -> None:
     if issue.state not in _TOLD or not app.settings.editors.notify:
         return
     people = [address.parse(mime.mailbox(each)[1]).written for each in app.settings.editors.notify]
+    keys = {f"notice.{issue.slot}.{issue.state}.{number}": to for number, to in enumerate(people, 1)}
+    if app.store.read(lambda tx: all(deliveries.owed(tx, key) for key in keys)):
+        return  # as it is at nearly every tick
     rendered = app.renderer.mail(DeliveryKind.NOTICE, values(app, issue))
 
     def work(tx: Connection) -> None:
-        keys = {f"notice.{issue.slot}.{issue.state}.{number}": to for number, to in enumerate(people, 1)}
         missing = {key: to for key, to in keys.items() if not deliveries.owed(tx, key)}
         if not missing:
             return

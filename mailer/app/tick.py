@@ -121,10 +121,14 @@ def _advance(app: App, issue: Issue, now: datetime) -> None:
         deliver.start(app, issue)
         return
     if _to_be_chosen(issue, now):
+        first = issue.drafted_at is None
         issue = compose.choose(app, issue)
+        if first:  # so that editors read of stories that are there
+            issue = window.check_links(app, issue, last=False)
+    if issue.drafted_at and now >= issue.send_at - app.settings.schedule.draft_before:
         notice.tell(app, issue)
     if now >= issue.send_at - LOOK and issue.state in (IssueState.DRAFT, IssueState.HELD):
-        issue = window.check_links(app, issue)
+        issue = window.check_links(app, issue, last=True)
     if now < issue.send_at:
         return
     if not issue.stories:

@@ -4,9 +4,10 @@ Every command is remembered, then the issue is chosen anew with it, so that what
 approved issue is not chosen anew: what was said yes to stays, but for what the editor changes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,7 @@ from mailer.store import articles, issues
 
 _OPEN = (IssueState.DRAFT, IssueState.HELD)
 _LOOKS = 4  # pages looked at beside each other
+_ROUNDS = 3  # what comes in for a story that is gone may be gone too
 _LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600  # letters
 
 
@@ -57,23 +59,30 @@ def intro(app: App, slot: str | None, words: str) -> Issue:
     return _edit(app, find(app, slot), lambda edits: Edits.read({**edits.written(), "intro": written}))
 
 
-def check_links(app: App, issue: Issue) -> Issue:
-    """Before T: leaves out the stories whose pages are gone, with a note; the next best come in. Once for an issue."""
+def check_links(app: App, issue: Issue, *, last: bool) -> Issue:
+    """Leaves out the stories whose pages are gone, with a note; the next best come in. `last`: before T, once."""
     if Edits.read(issue.edits).checked:
         return issue
-    with ThreadPoolExecutor(_LOOKS) as pool:
-        answers = pool.map(app.gone, [story.url for story in issue.stories])
-        gone = [story for story, is_gone in zip(issue.stories, answers, strict=True) if is_gone]
-
-    def change(edits: Edits) -> Edits:
-        for story in gone:
-            edits = edits.without(story, "its page is gone")
-        return replace(edits, checked=True)
-
-    if gone:
-        return _edit(app, issue, change)
-    app.store.write(lambda tx: issues.edit(tx, issue.id, lambda old: change(Edits.read(old)).written(), _OPEN))
+    looked_at: set[int] = set()
+    for _ in range(_ROUNDS):
+        fresh = [story for story in issue.stories if story.article_id not in looked_at]
+        looked_at |= {story.article_id for story in fresh}
+        with ThreadPoolExecutor(_LOOKS) as pool:
+            answers = pool.map(app.gone, [story.url for story in fresh])
+            gone = [story for story, is_gone in zip(fresh, answers, strict=True) if is_gone]
+        if not gone:
+            break
+        issue = _edit(app, issue, partial(_left_out, gone))
+    if last:
+        checked = {"checked": True}
+        app.store.write(lambda tx: issues.edit(tx, issue.id, lambda old: {**old, **checked}, _OPEN))
     return get(app, issue.id)
+
+
+def _left_out(gone: Sequence[ChosenStory], edits: Edits) -> Edits:
+    for story in gone:
+        edits = edits.without(story, "its page is gone")
+    return replace(edits, gone=(*edits.gone, *(story.title for story in gone)))
 
 
 def _edit(app: App, issue: Issue, change: Callable[[Edits], Edits]) -> Issue:
@@ -95,7 +104,8 @@ def _apply(app: App, tx: Connection, issue: Issue) -> None:
     edits = Edits.read(issue.edits)
     stories = edits.applied(issue.stories)
     words = {"subject": edits.subject or view.subject(stories, app.renderer.locale), "intro": edits.intro}
-    if issues.choose(tx, issue.id, _OPEN, issue.state, stories=stories, **words):
+    notes = list(dict.fromkeys((*issue.notes, *edits.notes)))
+    if issues.choose(tx, issue.id, _OPEN, issue.state, stories=stories, notes=notes, **words):
         others = [number for story in stories for number, _, _ in story.also]
         articles.reserve(tx, issue.id, [story.article_id for story in stories], others)
 

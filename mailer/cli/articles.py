@@ -1,5 +1,6 @@
 """`mailer articles …`: what the newsroom published."""
 
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import click
 from mailer.app import collect
 from mailer.cli import marks
 from mailer.cli.door import NUMBER, TEXT, instant, json_option, local, opened, show, stamp, table
-from mailer.errors import UnreadableInput
+from mailer.errors import FetchFailed, MailerError, UnreadableInput
 from mailer.model import Article
 from mailer.sources import identity, read
+from mailer.sources.fetch import Fetcher, shown
 
 
 @click.group()
@@ -42,28 +44,30 @@ def collect_(path: Path, as_json: bool) -> int:
 
 
 @articles.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--url", type=TEXT, default="", help="The address of the page whose text FILE holds.")
+@click.argument("places", metavar="PATH|URL...", nargs=-1, required=True, type=click.Path())
+@click.option("--url", type=TEXT, default="", help="The address of the page that the file holds.")
 @click.option(
     "--published", type=TEXT, default="", help="When that page was published (2026-11-23T10:00, or a Jalali date)."
 )
-@click.option("--source", type=TEXT, default="", help="The outlet's name, when FILE does not tell it.")
+@click.option("--source", type=TEXT, default="", help="The outlet's name, when the file does not tell it.")
 @json_option
 @click.pass_obj
-def import_(path: Path, paths: tuple[Path, ...], url: str, published: str, source: str, as_json: bool) -> int:
-    """Store the articles that files hold.
+def import_(path: Path, places: tuple[str, ...], url: str, published: str, source: str, as_json: bool) -> int:
+    """Store the articles that files or addresses hold.
 
-    A file is RSS, Atom or JSON Feed, JSONL or CSV (each perhaps gzipped), or the text of one page. Importing the same
-    file again changes nothing. A file that cannot be read does not stop the others.
+    Each is RSS, Atom or JSON Feed, JSONL or CSV (perhaps gzipped), a news page as HTML, or the text of one. Importing
+    the same again changes nothing. One that cannot be read does not stop the others.
     """
     total = {"added": 0, "updated": 0, "unchanged": 0}
-    failed: list[UnreadableInput] = []
+    failed: list[MailerError] = []
     notes: list[str] = []
-    with opened(path) as app:
-        for each in paths:
+    with opened(path) as app, closing(Fetcher()) as fetcher:
+        for each in places:
             try:
-                found = read.read(each.name, _bytes(each), url=url, published=published, source=source, zone=app.zone)
-            except UnreadableInput as error:
+                name, content, at = _brought(each, fetcher)
+                options = {"url": url, "published": published, "source": source}
+                found = read.read(name, content, zone=app.zone, page_at=at, **options)
+            except (UnreadableInput, FetchFailed) as error:
                 failed.append(error)
                 continue
             kept = collect.keep(app, [(article, *identity.identify(article)) for article in found.articles])
@@ -73,17 +77,26 @@ def import_(path: Path, paths: tuple[Path, ...], url: str, published: str, sourc
             total["unchanged"] += kept.unchanged
     for note in notes:
         click.echo(note, err=True)
-    if len(paths) == len(failed) == 1:
+    if len(places) == len(failed) == 1:
         raise failed[0]
     for failure in failed:
         click.echo(f"mailer: {failure}", err=True)
-    if len(failed) == len(paths):
-        raise UnreadableInput(f"None of the {len(failed)} files could be read.")
+    if len(failed) == len(places):
+        kind = FetchFailed if all(isinstance(each, FetchFailed) for each in failed) else UnreadableInput
+        raise kind(f"None of the {len(failed)} could be read.")
     if as_json:
         show({**total, "failed": [error.message for error in failed], "notes": notes})
     else:
         click.echo(", ".join(f"{count} {word}" for word, count in total.items()) + ".")
     return 5 if failed else 0
+
+
+def _brought(place: str, fetcher: Fetcher) -> tuple[str, bytes, str]:
+    """A name for messages, the bytes, and where they were in the end; "" for a file."""
+    if place.lower().startswith(("http://", "https://")):
+        page = fetcher.fetch(place)
+        return shown(page.url), page.content, page.url
+    return Path(place).name, _bytes(Path(place)), ""
 
 
 def _bytes(file: Path) -> bytes:
@@ -105,6 +118,8 @@ def _brief(article: Article) -> dict[str, object]:
         "dated": stamp(article.dated),
         "dating": article.dating,
         "views": article.views,
+        "pinned": article.pinned,
+        "banned": article.banned,
     }
 
 
@@ -124,10 +139,17 @@ def list_(path: Path, since: str | None, until: str | None, search: str, limit: 
             show([_brief(article) for article in found])
             return
         rows = [
-            (str(a.id), local(app, a.dated), a.category, "" if a.views is None else str(a.views), a.title)
+            (
+                str(a.id),
+                local(app, a.dated),
+                a.category,
+                "" if a.views is None else str(a.views),
+                "pinned" if a.pinned else "banned" if a.banned else "",
+                a.title,
+            )
             for a in found
         ]
-    table(("no.", "dated", "category", "views", "title"), rows)
+    table(("no.", "dated", "category", "views", "mark", "title"), rows)
 
 
 @articles.command("show")

@@ -47,6 +47,7 @@ def _issue(found: Issue) -> dict[str, object]:
         "send_at": stamp(found.send_at),
         "window": [stamp(found.window.start), stamp(found.window.end)] if found.window else None,
         "reason": found.reason,
+        "approved": found.approved,
         "notes": list(found.notes),
         "stories": [_story(story) for story in found.stories],
     }
@@ -64,9 +65,13 @@ def _status(status: IssueStatus) -> dict[str, object]:
     }
 
 
+def _standing(found: Issue) -> str:
+    return f"{found.state}, approved" if found.approved and found.state is IssueState.DRAFT else str(found.state)
+
+
 def _print_issue(app: App, found: Issue, *, why: bool = False) -> None:
     number = f" (no. {found.number})" if found.number else ""
-    click.echo(f"{found.slot}{number}: {found.state}{f' – {found.reason}' if found.reason else ''}")
+    click.echo(f"{found.slot}{number}: {_standing(found)}{f' – {found.reason}' if found.reason else ''}")
     if found.state in (IssueState.DRAFT, IssueState.HELD, IssueState.PLANNED):
         click.echo(f"goes out at {local(app, found.send_at)} {app.settings.newsletter.timezone}")
     if found.window:
@@ -228,7 +233,7 @@ def _acting(name: str, verb: object, help_: str) -> None:
     def act(path: Path, slot: str | None, as_json: bool) -> None:
         with opened(path) as app:
             found = verb(app, slot)  # type: ignore[operator]
-            show(_issue(found)) if as_json else click.echo(f"{found.slot} is {found.state}.")
+            show(_issue(found)) if as_json else click.echo(f"{found.slot} is {_standing(found)}.")
 
 
 _acting("hold", edit.hold, "Keep a draft back until it is released.")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from mailer.app import collect
-from mailer.cli.door import json_option, opened, show
+from mailer.cli.door import NUMBER, json_option, opened, show
 
 _HELP = {
     "pin": "Bring articles into the issue, first of all.",
@@ -28,7 +28,7 @@ def add_to(group: click.Group) -> None:
 
 def _add(group: click.Group, name: str, flag: str, value: bool) -> None:
     @group.command(name, help=_HELP[name])
-    @click.argument("numbers", nargs=-1, required=True, type=int)
+    @click.argument("numbers", nargs=-1, required=True, type=NUMBER)
     @json_option
     @click.pass_obj
     def mark(path: Path, numbers: tuple[int, ...], as_json: bool) -> None:
@@ -39,3 +39,4 @@ def _add(group: click.Group, name: str, flag: str, value: bool) -> None:
             return
         for it in found:
             click.echo(f"{it.id} «{it.title}»: {'' if value else 'no longer '}{flag}")
+        click.echo("It counts from the next choice on: within the hour, or at once by `mailer issue draft`.", err=True)

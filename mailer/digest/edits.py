@@ -20,7 +20,8 @@ class Edits:
     titles: Mapping[int, str] = field(default_factory=dict)
     subject: str = ""
     intro: str = ""
-    checked: bool = False  # whether the stories' pages were looked at
+    gone: tuple[str, ...] = ()  # titles of stories that were left out because their pages are gone
+    checked: bool = False  # whether the stories' pages were looked at for the last time
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> "Edits":
@@ -31,6 +32,7 @@ class Edits:
             titles={int(number): str(title) for number, title in stored.get("titles", {}).items()},
             subject=str(stored.get("subject", "")),
             intro=str(stored.get("intro", "")),
+            gone=tuple(str(title) for title in stored.get("gone", ())),
             checked=bool(stored.get("checked", False)),
         )
 
@@ -42,6 +44,7 @@ class Edits:
             "titles": {str(number): title for number, title in self.titles.items()},
             "subject": self.subject,
             "intro": self.intro,
+            "gone": list(self.gone),
             "checked": self.checked,
         }
 
@@ -49,6 +52,11 @@ class Edits:
     def kept(self) -> frozenset[int]:
         """Articles that an editor has worked on: they stay, whatever is chosen beside them."""
         return frozenset((*self.titles, *(number for number, _ in self.places))) - frozenset(self.dropped)
+
+    @property
+    def notes(self) -> list[str]:
+        """What an editor must know of what was not an editor's doing."""
+        return [f"left out, for its page is gone: «{title}»" for title in self.gone]
 
     def without(self, story: ChosenStory, why: str) -> "Edits":
         """The whole event goes: its other articles must not take the place of the one that was dropped."""

@@ -26,6 +26,10 @@ TOLD = {
     r"(?P<missing>\d+) of (?P<all>\d+) articles have no view count: taken as average": (
         "{missing} خبر از {all} خبر شمار بازدید ندارند و میانگین گرفته شده‌اند"
     ),
+    r"left out, for its page is gone: «(?P<title>.+)»": "صفحهٔ این خبر دیگر نیست، و کنار گذاشته شد: «{title}»",
+    r"no article has view counts: chosen by place, coverage and quality": (
+        "شمار بازدید هیچ خبری دانسته نیست: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند"
+    ),
     r"(?P<pins>\d+) stories are pinned, more than the (?P<stories>\d+) of an issue": (
         "{pins} خبر سنجاق شده است، بیش از {stories} خبر یک شماره"
     ),
@@ -103,5 +107,9 @@ def in_words(told: str, locale: Locale) -> str:
     told = clean(told)
     for pattern, words in TOLD.items():
         if found := re.fullmatch(pattern, told):
-            return locale.say(words, **{name: locale.number(value) for name, value in found.groupdict().items()})
+            return locale.say(words, **{name: _value(value, locale) for name, value in found.groupdict().items()})
     return told
+
+
+def _value(value: str, locale: Locale) -> str:
+    return locale.number(value) if value.isdecimal() else value

@@ -81,14 +81,15 @@ _ABOUT_WORDS = 14  # a longer line is a sentence that begins with such a word
 _FIX = "The text must hold the title on a line of its own and at least one paragraph below it."
 
 
-def read(name: str, text: str, *, zone: ZoneInfo) -> FoundArticle:
+def read(name: str, text: str, *, zone: ZoneInfo, title: str = "") -> FoundArticle:
     """The one article of a page's text; address and source are for the caller to add. `zone` is the newsroom's.
+    `title`: the article's, where it is known.
 
     Raises UnreadableInput when there is no title with a paragraph below it.
     """
     lines = [line for each in text.split("\n", _MOST_LINES)[:_MOST_LINES] if (line := plain.visible(each))]
     parts, after = _breadcrumb(lines)
-    start = _title(lines, parts, after)
+    start = _known_title(lines, title) if title else _title(lines, parts, after)
     if start is None:
         raise UnreadableInput(f"{name}: no article is recognised in this text.", _FIX)
     rest = _own_lines(lines[start + 1 :])
@@ -121,6 +122,14 @@ def _breadcrumb(lines: Sequence[str]) -> tuple[list[str], int]:
         if 1 <= len(sections) <= 2:
             return [parts[0], *sections], number + 1 + len(below)
     return [], 0
+
+
+def _known_title(lines: Sequence[str], title: str) -> int | None:
+    """The number of the first line that is the title and has a paragraph below it."""
+    wanted = normalise.key(title)
+    places = [number for number, line in enumerate(lines) if normalise.key(line) == wanted]
+    last = max((number for number, line in enumerate(lines) if _is_paragraph(line)), default=-1)
+    return next((number for number in places if number < last), None)
 
 
 def _title(lines: Sequence[str], parts: Sequence[str], after: int) -> int | None:

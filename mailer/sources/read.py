@@ -1,8 +1,8 @@
 """What are these bytes, and which articles do they hold?
 
-The one way in for files: a feed (RSS, Atom, JSON Feed), records (JSON Lines, CSV) or the text of a page, each perhaps
-gzipped. Told by the content; the file's name only decides where the content leaves it open. It does *not* open the file
-(its caller has the bytes) and it fetches nothing.
+The one way in for files: a feed (RSS, Atom, JSON Feed), records (JSON Lines, CSV), a saved page or the text of one,
+each perhaps gzipped. Told by the content; the file's name only decides where the content leaves it open. It does *not*
+open the file (its caller has the bytes) and it fetches nothing.
 """
 
 import json
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from mailer.errors import UnreadableInput, UsageError
 from mailer.mail.links import web_address
 from mailer.model import FoundArticle
-from mailer.sources import dates, feed, identity, jsonfeed, pagetext, plain, records
+from mailer.sources import dates, feed, identity, jsonfeed, page, pagetext, plain, records
 from mailer.sources.found import Found
 
 __all__ = ["LARGEST", "Found", "read"]
@@ -61,11 +61,21 @@ _LONGEST_TITLE, _LONGEST_LEAD = 500, 5000  # characters
 _PEEK = 20_000  # characters looked at to tell what a text is
 
 
-def read(name: str, content: bytes, *, zone: ZoneInfo, url: str = "", published: str = "", source: str = "") -> Found:
+def read(
+    name: str,
+    content: bytes,
+    *,
+    zone: ZoneInfo,
+    url: str = "",
+    published: str = "",
+    source: str = "",
+    page_at: str | None = None,
+) -> Found:
     """The articles in `content`.
 
     `name`: the file's, for messages, and its ending as a hint. `zone`: the newsroom's, for dates that name none.
     `url`, `published`: of the page whose text this is. `source`: the outlet, instead of what the content says.
+    `page_at`: where an HTML page was brought from, "" for a saved one; None: a page is a mistake here.
     Raises UnreadableInput, with one sentence on what, where and how to mend it, when no articles can be had from it;
     UsageError when `url` or `published` is none, or is given for several items.
     """
@@ -73,18 +83,20 @@ def read(name: str, content: bytes, *, zone: ZoneInfo, url: str = "", published:
     text = _text(name, content)
     if not text.strip("\ufeff \t\r\n"):
         raise UnreadableInput(f"{name}: the file is empty.", "Save it again; perhaps the download failed.")
-    found = _read(name.lower().removesuffix(".gz"), name, content, text, source, zone)
+    found = _read(name.lower().removesuffix(".gz"), name, content, text, source, zone, page_at)
     found = _undated(name, _with_options(name, found, url, published, source, zone))
     return _linked(name, Found(tuple(_cut(article) for article in found.articles), found.notes))
 
 
-def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: ZoneInfo) -> Found:
+def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: ZoneInfo, page_at: str | None) -> Found:
     head = text[:_PEEK].lstrip()
     if head.startswith("<"):
         if _root(head) in _HTML_ROOTS:
-            raise UnreadableInput(
-                f"{name}: this is an HTML page, not a feed.", "Save the feed itself, or the page's text."
-            )
+            if page_at is None:
+                raise UnreadableInput(
+                    f"{name}: this is an HTML page, not a feed.", "Give the address of the feed itself."
+                )
+            return Found((page.read(name, text, zone=zone, address=page_at),))
         return feed.read(name, content, source=source, zone=zone)
     if hint.endswith((".xml", ".rss", ".atom", ".rdf")):
         raise UnreadableInput(f"{name}: this is not XML; its first sign is not «<».", "Save the feed itself.")

@@ -25,6 +25,7 @@ Work = Callable[[Connection], T]
 BUSY_MS = 5000  # how long a writer waits for another process's transaction
 _IDLE_S = 1.0  # a writing connection that was idle for longer is asked whether it is still alive
 _TRIES = 5  # of a transaction that lost against another one
+_ABANDONED_S = 60  # after which PostgreSQL ends a writing transaction that does nothing
 # PostgreSQL: could not serialize, deadlock, and a row that another process has just put in where we looked and found
 # none. Nothing was done, and again it may work.
 _LOST = ("40001", "40P01", "23505")
@@ -43,7 +44,7 @@ class Store:
         if file := _file(self.url):
             _make_private(file)
         self._writer = _engine(self.url, "BEGIN IMMEDIATE", busy_ms)
-        self._reader = _engine(self.url, "BEGIN", busy_ms) if self.sqlite else self._writer
+        self._reader = _engine(self.url, "BEGIN", busy_ms)
         self._thread = ThreadPoolExecutor(1, "store-writer")
         self._ident = 0
         self._kept: Connection | None = None  # the writer's; taking one from the pool costs as much as a small work
@@ -131,7 +132,10 @@ def _engine(url: URL, begin: str, busy_ms: int) -> Engine:
     if url.get_backend_name() != "sqlite":
         # A server that does not answer at all would be waited for for minutes.
         patience = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
-        return create_engine(url, pool_pre_ping=True, pool_size=10, connect_args=patience)
+        server = create_engine(url, pool_pre_ping=True, pool_size=10, connect_args=patience)
+        if begin == "BEGIN IMMEDIATE" and "options" not in url.query:
+            event.listen(server, "connect", _end_idle)
+        return server
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": busy_ms / 1000})
 
     @event.listens_for(engine, "connect")
@@ -151,6 +155,14 @@ def _engine(url: URL, begin: str, busy_ms: int) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _end_idle(connection: Any, _record: Any) -> None:
+    # A process that was stopped, or whose machine lost its power, would keep its locks: its mails would wait for hours,
+    # and so would readers who want to leave. Said here, because PgBouncer takes no such word at the beginning.
+    connection.autocommit = True
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{_ABANDONED_S}s'")
+    connection.autocommit = False
 
 
 _REASONS: tuple[tuple[str, str, str], ...] = (

@@ -159,6 +159,12 @@ def _free(now: datetime, lease: timedelta) -> ColumnElement[bool]:
     return or_(batches.c.lease_until.is_(None), batches.c.lease_until <= now, batches.c.lease_until > now + 2 * lease)
 
 
+def _due(now: datetime, lease: timedelta) -> ColumnElement[bool]:
+    # Nothing is put off by its batch for long; deferred mails have a time of their own. So one that is due in a far
+    # future was made before the clock stepped back, and would wait for as long as the step was.
+    return or_(batches.c.due_at <= now, batches.c.due_at > now + 2 * lease)
+
+
 def _sendable() -> ColumnElement[bool]:
     running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.SENDING)
     # A mail of a cancelled or paused issue may still be on its way; if its sender died, somebody must write down that
@@ -174,7 +180,7 @@ def claim(tx: Connection, worker: str, now: datetime, lease: timedelta, issue_id
     """Takes a batch that is due and that nobody holds. `issue_id`: only of this issue or of none."""
     query = (
         select(batches.c.id)
-        .where(~batches.c.done, batches.c.due_at <= now, _free(now, lease), _sendable())
+        .where(~batches.c.done, _due(now, lease), _free(now, lease), _sendable())
         .order_by(batches.c.priority, batches.c.due_at, batches.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)

@@ -74,6 +74,7 @@ def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> 
         ),
         Route("/unsubscribe/undo/{token}", pages.undo, methods=["POST"]),
         Route("/editor/{token}", pages.editor, methods=["GET", "POST"]),
+        Route("/editor/{token}/preview", pages.preview),
         *ReaderPages(app, pages._page).routes(),
         Route("/archive", pages.archive),
         Route("/archive/feed.xml", pages.feed),
@@ -144,6 +145,10 @@ class Pages:
         if request.method == "POST":
             action = (await form_of(request)).get("action", "")
         return self._page("editor", await asyncio.to_thread(editor.act, self.app, token, action))
+
+    async def preview(self, request: Request) -> Response:
+        html = await asyncio.to_thread(editor.preview, self.app, request.path_params["token"])
+        return HTMLResponse(html, headers={"content-security-policy": ISSUE_CSP})
 
     # --- what anybody may see
     async def archive(self, request: Request) -> Response:

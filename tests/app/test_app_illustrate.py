@@ -12,7 +12,7 @@ from PIL import Image
 
 from mailer.app import compose, window
 from mailer.app.context import App
-from mailer.errors import NotFetched
+from mailer.errors import FetchFailed
 from mailer.settings import Digest, Theme
 from mailer.store import articles
 from mailer.store.database import Store
@@ -58,7 +58,7 @@ def test_pictures_are_fetched_once_and_served_by_us(store: Store, tmp_path: Path
 def test_a_picture_that_cannot_be_had_leaves_a_card_of_text(store: Store, tmp_path: Path, clock: Clock) -> None:
     def fetch(url: str) -> bytes:
         if url.endswith("1.webp"):
-            raise NotFetched("gone")
+            raise FetchFailed("gone")
         return b"<html>"
 
     app = app_with(store, tmp_path, clock, fetch, images="host")

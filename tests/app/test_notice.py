@@ -14,7 +14,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from mailer import web, wiring
-from mailer.app import compose, editor, notice, tick
+from mailer.app import compose, edit, editor, notice, tick, window
 from mailer.app.circuit import Circuits
 from mailer.app.context import App, find, get
 from mailer.app.send import Sender
@@ -23,7 +23,7 @@ from mailer.mail import checks
 from mailer.model import IssueState, Outcome
 from mailer.settings import Editors, Schedule
 from mailer.store.database import Store
-from mailer.store.schema import deliveries
+from mailer.store.schema import deliveries, variants
 from mailer.tokens import Purpose
 from mailer.tokens import make as make_token
 
@@ -115,6 +115,13 @@ def test_looking_changes_nothing_and_a_post_acts(app: App) -> None:
         assert "script" not in page.text
         assert issue.stories[0].title in re.sub(r"<[^>]+>", "", page.text)
         client.head(path)
+        preview = client.get(path + "/preview")
+        assert f"{path}/preview" in page.text
+        assert issue.stories[0].url in preview.text
+        assert "unsubscribe" not in preview.text, "nothing of any reader"
+        assert "sandbox" in preview.headers["content-security-policy"]
+        assert "no-store" in preview.headers["cache-control"]
+        assert client.get("/editor/none/preview").status_code == 404
         assert client.post(path, data={"action": "everything"}).status_code == 200
         assert get(app, issue.id).state is IssueState.DRAFT
         client.post(path, data={"action": "hold"})
@@ -143,3 +150,60 @@ def test_stories_whose_pages_are_gone_are_left_out_before_t(app: App, clock: Clo
     assert dead not in {story.url for story in after.stories}
     assert "its page is gone" in {str(turned["reason"]) for turned in after.rejected}
     assert len(after.stories) == len(issue.stories)
+    note = f"left out, for its page is gone: «{issue.stories[2].title}»"
+    assert note in after.notes
+    words = f"صفحهٔ این خبر دیگر نیست، و کنار گذاشته شد: «{issue.stories[2].title}»"
+    assert words in notice.values(app, after)["notes"]  # type: ignore[operator]
+    window.drop(app, None, 1)
+    assert note in get(app, issue.id).notes, "it survives every other choice"
+
+
+def test_what_comes_in_for_a_story_that_is_gone_is_looked_at_too(app: App, clock: Clock) -> None:
+    make.week_of_articles(app.store, count=16)
+    issue = compose.draft(app)
+    told = [story.url for story in issue.stories]
+    reserve = next(str(turned["url"]) for turned in issue.rejected if turned["url"] not in told)
+    app = replace(app, gone=lambda url: url in (told[0], reserve))
+    after = window.check_links(app, issue, last=True)
+    assert {told[0], reserve}.isdisjoint(story.url for story in after.stories)
+    assert len(after.notes) >= 2
+
+
+def test_an_approved_issue_loses_what_is_gone_with_a_note(app: App) -> None:
+    make.week_of_articles(app.store)
+    edit.approve(app, compose.draft(app).slot)
+    issue = find(app, None)
+    after = window.check_links(replace(app, gone=lambda url: url == issue.stories[0].url), issue, last=True)
+    assert [story.url for story in after.stories] == [story.url for story in issue.stories[1:]]
+    assert after.approved
+    assert after.notes[-1] == f"left out, for its page is gone: «{issue.stories[0].title}»"
+
+
+def test_editors_read_of_stories_that_are_there(app: App, clock: Clock) -> None:
+    make.week_of_articles(app.store)
+    dead = compose.draft(app).stories[0]
+    make.wipe(app.store)
+    make.week_of_articles(app.store)
+    clock.set(make.slot().at - Schedule().draft_before)
+    tick.tick(replace(app, gone=lambda url: url == dead.url))
+    issue = find(app, None)
+    assert dead.title not in {story.title for story in issue.stories}
+    query = select(variants.c.text).where(variants.c.kind == "notice")
+    told = app.store.read(lambda tx: tx.execute(query).scalars().one())
+    assert "صفحهٔ این خبر دیگر نیست" in told
+
+
+def test_a_draft_by_hand_tells_nobody_before_the_draft_is_due(app: App, clock: Clock) -> None:
+    make.week_of_articles(app.store)
+    issue = compose.draft(app)
+    for hours in (0, 2, 2):
+        clock.turn(hours=hours)
+        tick.tick(app)
+    assert owed(app) == []
+    clock.set(issue.send_at - Schedule().draft_before)
+    tick.tick(app)
+    assert owed(app) == [f"notice.{issue.slot}.draft.1", f"notice.{issue.slot}.draft.2"]
+    edit.hold(app, None)
+    clock.turn(minutes=1)
+    tick.tick(app)
+    assert owed(app)[2:] == [f"notice.{issue.slot}.held.1", f"notice.{issue.slot}.held.2"], "the other editor knows"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from admin import Deployment, articles_file, deployment
+from web_server import web_server
 
 RSS = (
     '<?xml version="1.0"?><rss version="2.0"><channel><title>نمونه</title><link>https://iran.example/</link>'
@@ -52,7 +53,7 @@ def test_import_list_show(tmp_path: Path) -> None:
     [
         ("empty.xml", b"", "empty"),
         ("blank.xml", b" \n\r\n", "empty"),
-        ("page.xml", PAGE.encode(), "HTML page, not a feed"),
+        ("page.xml", PAGE.encode(), "no article is recognised in this HTML page"),
         ("cut.xml", RSS[:150].encode(), "broken XML"),
         ("words.xml", "این خوراک نیست".encode(), "not XML"),
         ("broken.jsonl", b'{"title": "x"', "JSON"),
@@ -84,7 +85,7 @@ def test_a_bad_file_does_not_stop_the_good_ones(tmp_path: Path) -> None:
     assert answer.err.count("bad.xml") == 1
     all_bad = here.call("articles", "import", bad, str(tmp_path / "none.xml"))
     assert all_bad.code == 3
-    assert all_bad.err.rstrip().endswith("None of the 2 files could be read.")
+    assert all_bad.err.rstrip().endswith("None of the 2 could be read.")
 
 
 def test_a_feed_that_is_cut_off_gives_what_was_whole(tmp_path: Path) -> None:
@@ -116,6 +117,88 @@ def test_the_text_of_a_page_with_its_address(tmp_path: Path) -> None:
     assert article["dated"] == "2026-11-23T06:30:00Z"
     for wrong in (("--url", "ftp://x"), ("--published", "gestern")):
         assert here.call("articles", "import", file, *wrong).code == 2
+
+
+def test_addresses_are_fetched(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    page = (
+        '<!doctype html><title>گشایش پل تازهٔ شهر</title><link rel="canonical" href="/news/7"><h1>گشایش پل تازهٔ شهر</h1>'
+        "<p>پل تازهٔ شهر پس از سه سال ساخت، دیروز با حضور شهروندان گشوده شد.</p>"
+    )
+    with web_server() as server:
+        server.pages["/news/7?ref=x"] = (200, {"content-type": "text/html"}, page.encode())
+        server.pages["/rss"] = (200, {}, RSS.encode())
+        server.pages["/start"] = (200, {}, PAGE.encode())
+        answer = here.call(
+            "articles", "import", *map(server.url, ("/news/7?ref=x", "/rss", "/start", "/gone")), "--json"
+        )
+        assert (answer.code, answer.json["added"]) == (5, 2)
+        assert [each.split(": ", 1)[1] for each in answer.json["failed"]] == [
+            "no article is recognised in this HTML page.",
+            "the server answered 404.",
+        ]
+        found = {article["title"]: article["url"] for article in here.json("articles", "list")}
+        assert found == {"گشایش پل تازهٔ شهر": server.url("/news/7"), "خبر یک": "https://iran.example/news/100001"}
+        assert here.json("articles", "import", server.url("/news/7?ref=x"))["unchanged"] == 1
+        alone = here.call("articles", "import", server.url("/gone"), "--json")
+        assert (alone.code, alone.error["code"]) == (4, "fetch_failed")
+        both = here.call("articles", "import", server.url("/gone"), server.url("/away"))
+        assert (both.code, both.err.splitlines()[-1]) == (4, "mailer: None of the 2 could be read.")
+
+
+# --- sources that are asked ------------------------------------------------------------------------------------------
+def with_feeds(folder: Path, *addresses: str) -> Deployment:
+    here = deployment(folder)
+    config = folder / "config.toml"
+    feeds = "".join(f'[[articles.feeds]]\nurl = "{address}"\n' for address in addresses)
+    config.write_text(config.read_text("utf-8") + feeds, "utf-8")
+    return here
+
+
+def test_collecting_says_what_became_of_each_source(tmp_path: Path) -> None:
+    with web_server() as server:
+        server.pages["/rss"] = (200, {}, RSS.encode())
+        good, bad = server.url("/rss"), server.url("/gone")
+        here = with_feeds(tmp_path / "both", good, bad)
+        answer = here.call("articles", "collect", "--json")
+        assert answer.code == 5
+        shape = {"source", "added", "updated", "unchanged", "problem", "notes"}
+        assert [set(each) for each in answer.json] == [shape, shape]
+        assert [(each["source"], each["added"]) for each in answer.json] == [(good, 1), (bad, 0)]
+        assert answer.json[1]["problem"] == f"{bad}: the server answered 404."
+        again = here.call("articles", "collect")
+        assert again.out.splitlines() == [
+            f"{good}: 0 added, 0 updated, 1 unchanged",
+            f"{bad}: {bad}: the server answered 404.",
+        ]
+        assert with_feeds(tmp_path / "bad", bad).call("articles", "collect").code == 4
+        assert with_feeds(tmp_path / "good", good).call("articles", "collect").code == 0
+    none = deployment(tmp_path / "none").call("articles", "collect")
+    assert (none.code, none.out) == (
+        0,
+        "No sources are configured: see [[articles.feeds]] and [articles.database].\n",
+    )
+
+
+def test_marks_of_an_editor(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    here.json("articles", "import", str(articles_file(tmp_path, 3)))
+    numbers = [str(article["id"]) for article in here.json("articles", "list")]
+    (first,) = here.json("articles", "pin", numbers[0])
+    assert (set(first), first["pinned"], first["banned"]) == ({"id", "title", "pinned", "banned"}, True, False)
+    banned = here.json("articles", "ban", *numbers[:2])
+    assert [(each["pinned"], each["banned"]) for each in banned] == [(False, True)] * 2, "a ban takes the pin away"
+    listed = {str(each["id"]): each["banned"] for each in here.json("articles", "list")}
+    assert listed == {numbers[0]: True, numbers[1]: True, numbers[2]: False}
+    assert here.json("articles", "show", numbers[0])["banned"]
+    assert here.call("articles", "unban", numbers[1]).out.endswith(": no longer banned\n")
+    assert here.json("articles", "unpin", numbers[2])[0]["pinned"] is False
+    for verb in ("pin", "ban", "unpin", "unban"):
+        wrong = here.call("articles", verb, numbers[2], "4711", "--json")
+        assert (wrong.code, wrong.error["code"]) == (3, "no_such_article")
+        assert wrong.error["message"] == "There is no article 4711."
+        assert here.call("articles", verb, "x").code == here.call("articles", verb).code == 2
+    assert not here.json("articles", "show", numbers[2])["pinned"], "all of them or none"
 
 
 TITLES = ("=?utf-8?b?eAp5?= خبر", "یک\r\nBcc: evil@example.org", "دو \u202e سه", "\x1b[31mچهار", "{{ 7*7 }}{% x %}")

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
-from admin import deployment, drafted
+from admin import Deployment, articles_file, deployment, drafted
 
 from mailer.demo.inbox import Inbox
 from mailer.model import DeliveryState
@@ -205,3 +205,79 @@ def test_titles_come_through_the_whole_chain_harmless(tmp_path: Path, inbox: Inb
             assert "7*7" in content
             assert "unsubscribe_url" in content, "the words of a title, not a slot"
     assert {mail.recipient for mail in inbox.mails} == {"a@example.org", "b@example.org"}
+
+
+# --- the editor's window ---------------------------------------------------------------------------------------------
+SHOWN = {"slot", "state", "subject", "number", "send_at", "window", "reason", "approved", "notes", "stories"}
+
+
+def test_an_editors_hour(tmp_path: Path) -> None:
+    """Every command of the window, as one editor gives them: each answers with the issue as it is then."""
+    here = drafted(tmp_path)
+    first = here.json("issue", "show")
+    titles = [story["title"] for story in first["stories"]]
+    moved = here.json("issue", "move", "4", "1")
+    assert set(moved) == SHOWN
+    assert [story["title"] for story in moved["stories"]] == [titles[3], *titles[:3], *titles[4:]]
+    assert moved["subject"].startswith(titles[3]), "the subject follows the lead"
+    named = here.json("issue", "title", "2", "تیتر دیگر")
+    assert named["stories"][1]["title"] == "تیتر دیگر"
+    assert here.json("issue", "subject", "آنچه این هفته گذشت")["subject"] == "آنچه این هفته گذشت"
+    assert here.json("issue", "intro", "سلام به همه")["state"] == "draft"
+    assert "سلام به همه" in here.call("issue", "preview").out
+    dropped = here.json("issue", "drop", "3")
+    assert titles[1] not in {story["title"] for story in dropped["stories"]}
+    gone = [turned for turned in here.json("issue", "explain")["rejected"] if turned["title"] == titles[1]]
+    assert [set(turned) for turned in gone] == [{"url", "title", "score", "reason"}]
+    assert gone[0]["reason"] == "dropped by an editor"
+    assert here.json("issue", "draft")["stories"] == dropped["stories"], "the edits outlive a new choice"
+    assert here.call("issue", "title", "1", "").out.splitlines()[0].endswith(": draft")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("drop", "99"), "no_such_article", "has no story 99: it has 6. `mailer issue show` shows their numbers."),
+        (("move", "1", "99"), "no_such_article", "has no story 99"),
+        (("title", "99", "x"), "no_such_article", "has no story 99"),
+        (("subject", "خ" * 121), "usage_error", "This subject has 121 letters; at most 120 can be shown."),
+        (("intro", "خ" * 601), "usage_error", "This intro has 601 letters; at most 600 can be shown."),
+        (("drop", "1", "--slot", "1400-W10"), "no_such_issue", "There is no issue 1400-W10. The newest is"),
+        (("drop", "0"), "usage_error", "0 is not in the range"),
+        (("drop", "x"), "usage_error", "'x' is not a valid integer"),
+    ],
+)
+def test_what_an_editor_cannot_do(edited: Deployment, words: tuple[str, ...], code: str, said: str) -> None:
+    before = edited.json("issue", "show")
+    answer = edited.call("issue", *words, "--json")
+    assert (answer.code, answer.error["code"]) == (2 if code == "usage_error" else 3, code)
+    assert said in f"{answer.error['message']} {answer.error['fix']}"
+    assert edited.json("issue", "show") == before
+
+
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return drafted(tmp_path_factory.mktemp("edited"))
+
+
+def test_hold_release_and_approve_say_what_they_did(tmp_path: Path) -> None:
+    here = drafted(tmp_path)
+    slot = here.json("issue", "show")["slot"]
+    for verb, state in (("hold", "held"), ("release", "draft"), ("approve", "draft, approved")):
+        assert here.call("issue", verb).out == f"{slot} is {state}.\n"
+    assert here.call("issue", "show").out.splitlines()[0] == f"{slot}: draft, approved"
+
+
+def test_explain_shows_the_parts_and_who_was_turned_away(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    assert here.call("articles", "import", str(articles_file(tmp_path, 18))).code == 0
+    here.json("issue", "draft")
+    explained = here.json("issue", "explain")
+    assert 1 <= len(explained["rejected"]) <= 10
+    assert all(turned["reason"] for turned in explained["rejected"])
+    for story in explained["stories"]:
+        assert story["score"] == pytest.approx(sum(story["parts"].values()), abs=0.01)
+    said = here.call("issue", "explain").out
+    assert "not chosen:" in said
+    for story in explained["stories"]:
+        assert f"{story['score']:.3f} = " in said

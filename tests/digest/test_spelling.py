@@ -1,13 +1,10 @@
 """The half-spaces: what is put back, what is left alone, and that nothing well written is harmed."""
 
-import gzip
-import json
 import os
-import re
-from collections import Counter
 from pathlib import Path
 
 import pytest
+import spelling_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,49 +56,14 @@ def test_mending_twice_is_mending_once(text: str) -> None:
 
 
 # --- real sentences --------------------------------------------------------------------------------------------------
-_FILES = ("asriran-2006-2015", "farsnews-2003-2021", "hamshahri-rss-2020", "tabnak-2023-views")
-# A sentence with one of these is not well written.
-_FAULT = re.compile(rf"(?<![\w{Z}])(ن?می|ها|های\w*|ترین)(?![\w{Z}])|{Z}{Z}|{Z}(?!\w)|(?<!\w){Z}|[يكىأإ\u064b-\u0652]")
-
-
-def _sentences(data: Path) -> list[str]:
-    found = set()
-    for name in _FILES:
-        with gzip.open(data / "articles" / f"{name}.jsonl.gz", "rt") as lines:
-            for row in map(json.loads, lines):
-                for text in (row["title"], row.get("lead") or "", row.get("body") or ""):
-                    found |= {" ".join(each.split()) for each in re.split(r"(?<=[.!؟?])\s+|\n", text)}
-    return sorted(each for each in found if Z in each and 20 < len(each) < 500 and not _FAULT.search(each))
-
-
 @pytest.mark.slow
 def test_well_written_sentences_are_not_harmed_and_stripped_ones_come_back() -> None:
     folder = os.environ.get("KHABARNAMEH_DATA")
     if not folder:
         pytest.skip("KHABARNAMEH_DATA is not set: the real sentences are not here")
-    sentences = _sentences(Path(folder))
+    sentences = spelling_data.sentences(Path(folder))
     assert len(sentences) >= 10_000
-    usual = Counter(word for sentence in sentences for word in re.findall(rf"[\w{Z}]+", sentence))
-    wrong = []
-    for sentence in sentences:
-        old, new = (re.findall(rf"[\w{Z}]+", text) for text in (sentence, mend(sentence)))
-        # The writers themselves are the judges: a word may be changed only into how they write it more often.
-        wrong += [(a, b) for a, b in zip(old, new, strict=True) if a != b and usual[b] <= usual[a]]
-    assert wrong == []
-
-    broken = repaired = wrongly = 0
-    for sentence in sentences:
-        for word in sentence.split():
-            if Z in word:
-                broken += 1
-                mended = mend(word.replace(Z, ""))
-                repaired += mended == word
-                # Half of a word's half-spaces is no harm; one where its writer had none is.
-                wrongly += bool(_places(mended) - _places(word))
-    assert repaired / broken > 0.28
-    assert wrongly / broken <= 0.001
-
-
-def _places(word: str) -> set[int]:
-    """After how many letters the half-spaces stand."""
-    return {at - word[:at].count(Z) for at, letter in enumerate(word) if letter == Z}
+    assert spelling_data.harmed(sentences) == []
+    found = spelling_data.stripped(sentences)
+    assert found.repaired / found.words > 0.28
+    assert found.wrongly / found.words <= 0.001

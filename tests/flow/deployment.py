@@ -1,17 +1,26 @@
-"""A deployment on disk for processes of their own, a server that records what they send, and how they are started."""
+"""A deployment on disk for processes of their own, a server that records what they send, and how they are started.
+
+KHABARNAMEH_SEED repeats what `chance` drew: each test that draws says its seed, and pytest shows that when it fails.
+"""
 
 import os
+import random
 import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import make
+
 from mailer import config
-from mailer.app.context import App
+from mailer.app import compose, deliver
+from mailer.app.context import App, find
+from mailer.model import IssueState, IssueStatus
 from mailer.tokens import new_key_file
 from mailer.wiring import wire
 
@@ -30,6 +39,7 @@ on_unknown = "{on_unknown}"
 url = "{url}"
 [[smtp]]
 port = {port}
+overlap = "on"
 """
 
 
@@ -37,8 +47,29 @@ port = {port}
 class Deployment:
     config_file: Path
 
-    def app(self) -> App:
-        return wire(config.load(self.config_file, {}), {})
+    @property
+    def log(self) -> str:
+        """What its processes said on stderr."""
+        return self._log.read_text("utf-8") if self._log.exists() else ""
+
+    @property
+    def _log(self) -> Path:
+        return self.config_file.with_name("stderr.txt")
+
+    @contextmanager
+    def app(self) -> Iterator[App]:
+        app = wire(config.load(self.config_file, {}), {})
+        try:
+            yield app
+        finally:
+            app.store.close()
+
+    def status(self) -> IssueStatus:
+        """The counts of the newest issue, which always add up."""
+        with self.app() as app:
+            found = deliver.status(app, find(app, None))
+        assert sum(found.counts.values()) == found.recipients
+        return found
 
     def start(self, *words: str, cli: bool = False) -> "subprocess.Popen[str]":
         """A process of our own entry point, or of the product's command line."""
@@ -46,7 +77,10 @@ class Deployment:
             command = [sys.executable, "-m", "mailer", "--config", str(self.config_file), *words]
         else:
             command = [sys.executable, str(HERE / "clockwork.py"), words[0], str(self.config_file), *words[1:]]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
+        with self._log.open("a", encoding="utf-8") as log:
+            return subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment()
+            )
 
 
 def environment() -> dict[str, str]:
@@ -59,6 +93,34 @@ def deployment(folder: Path, url: str, port: int, *, connections: int = 5, on_un
     file = folder / "config.toml"
     file.write_text(CONFIG.format(url=url, port=port, connections=connections, on_unknown=on_unknown), "utf-8")
     return Deployment(file)
+
+
+def drafted(
+    folder: Path, url: str, port: int, readers: int, *, connections: int = 5, on_unknown: str = "resend"
+) -> Deployment:
+    """A deployment with readers and a draft of the next issue."""
+    made = deployment(folder, url, port, connections=connections, on_unknown=on_unknown)
+    with made.app() as app:
+        make.readers(app.store, readers)
+        make.week_of_articles(app.store, app.now(), count=4)
+        assert compose.draft(app).state is IssueState.DRAFT
+    return made
+
+
+def reader(number: int) -> str:
+    return f"reader{number:04}@example.org"
+
+
+def readers(count: int) -> set[str]:
+    """The addresses that `drafted` made."""
+    return {reader(number) for number in range(1, count + 1)}
+
+
+def chance() -> random.Random:
+    """Where a test's moments come from."""
+    seed = int(os.environ.get("KHABARNAMEH_SEED") or secrets.randbits(32))
+    print(f"to repeat this: KHABARNAMEH_SEED={seed}")  # noqa: T201 - pytest shows it when the test fails
+    return random.Random(seed)
 
 
 @contextmanager
@@ -77,6 +139,20 @@ def recorded(file: Path) -> list[tuple[str, str]]:
     """(recipient, Message-ID) of every mail that was taken, in order."""
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     return [(recipient, number) for recipient, _, number in (line.partition("\t") for line in lines)]
+
+
+def taken(file: Path) -> int:
+    """How many mails were taken until now; asked a thousand times a second."""
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+def until(ready: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, seconds: float = 60) -> None:
+    """Waits for something that must happen, and while a process lives, when one is given."""
+    end = time.monotonic() + seconds
+    while not ready():
+        assert process is None or process.poll() is None, "it was over before its time"
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.001)
 
 
 def end(process: "subprocess.Popen[str]", number: int = signal.SIGTERM, seconds: float = 30) -> int:

@@ -39,6 +39,8 @@ class Recorder:
             elif verb == b"QUIT":
                 writer.write(b"221 2.0.0 bye\r\n")
                 return
+            elif verb == b"EHLO":
+                writer.write(b"250-recorder.example\r\n250 PIPELINING\r\n")
             else:
                 if verb == b"RCPT" and (found := _PATH.search(line)):
                     recipient = found[1].decode()

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import deployment
 import ledger
-import make
 import pytest
-from deployment import recorded
+from deployment import readers, recorded
 
-from mailer.app import compose, deliver
+from mailer.app import deliver
 from mailer.app.context import find
 from mailer.model import DeliveryState, IssueState
 
@@ -21,25 +20,17 @@ READERS = 700  # two batches, so that both have something to do
 def test_two_that_send_at_once_and_a_third_afterwards(store_url: str, tmp_path: Path) -> None:
     record = tmp_path / "taken.txt"
     with deployment.recorder(record, "--delay", "0") as port:
-        made = deployment.deployment(tmp_path, store_url, port)
-        app = made.app()
-        make.readers(app.store, READERS)
-        make.week_of_articles(app.store, app.now(), count=4)
-        compose.draft(app)
+        made = deployment.drafted(tmp_path, store_url, port, READERS)
         # Both find a draft, so they also race for freezing and for starting it.
         both = [made.start("issue", "send", "--now", cli=True) for _ in range(2)]
         assert [deployment.finished(each)[0] for each in both] == [0, 0]
         assert deployment.finished(made.start("issue", "send", "--now", cli=True))[0] == 0
 
-    try:
+    with made.app() as app:
         issue = find(app, None)
         done = deliver.status(app, issue)
         workers = {row["relay"] for row in ledger.rows(app.store)}
         open_batches = ledger.open_batches(app.store)
-    finally:
-        app.store.close()
-    assert Counter(recipient for recipient, _ in recorded(record)) == Counter(
-        f"reader{number:04}@example.org" for number in range(1, READERS + 1)
-    )
+    assert Counter(recipient for recipient, _ in recorded(record)) == Counter(readers(READERS))
     assert (done.state, done.counts[DeliveryState.ACCEPTED]) == (IssueState.SENT, READERS)
     assert (workers, open_batches, issue.number) == ({f"127.0.0.1:{port}"}, 0, 1)

@@ -9,10 +9,11 @@ from pathlib import Path
 import deployment
 import make
 import pytest
-from deployment import recorded
+from deployment import Deployment, readers, recorded
 
 from mailer import week
 from mailer.app import edit
+from mailer.app.context import App
 from mailer.model import IssueState
 from mailer.settings import Newsletter, Schedule
 
@@ -39,42 +40,41 @@ def hear(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().strip()
 
 
+def live(made: Deployment, app: App, weeks: int) -> None:
+    """Three processes live through so many weeks."""
+    rng, newsletter, schedule = random.Random(53), Newsletter(), Schedule()
+    slot = week.slot(make.SLOT, newsletter, schedule)
+    make.readers(app.store, READERS, slot.at - timedelta(days=30))
+    processes = [made.start("weeks") for _ in range(PROCESSES)]
+    try:
+        assert [hear(each) for each in processes] == ["ready"] * PROCESSES
+        for number in range(weeks):
+            for step in STEPS:
+                if step is STEPS[0]:
+                    make.week_of_articles(app.store, slot.at + step, count=2, first=2 * number)
+                # Their clocks differ by seconds, and now and then one of them stands still for a while.
+                there = [each for each in processes if rng.random() < 0.9] or processes[:1]
+                for each in there:
+                    tell(each, (slot.at + step + timedelta(seconds=rng.uniform(-5, 5))).isoformat())
+                assert [hear(each) for each in there] == ["ok"] * len(there)
+            slot = week.following(slot, newsletter, schedule)
+    finally:
+        for each in processes:
+            each.communicate(timeout=20)
+
+
 def test_fifty_three_weeks_with_three_processes(store_url: str, tmp_path: Path) -> None:
     # On PostgreSQL a quarter: what could differ there is over after a few weeks.
     weeks = WEEKS if store_url.startswith("sqlite") else WEEKS // 4
-    record, rng = tmp_path / "taken.txt", random.Random(53)
-    newsletter, schedule = Newsletter(), Schedule()
-    first = slot = week.slot(make.SLOT, newsletter, schedule)
+    record = tmp_path / "taken.txt"
     with deployment.recorder(record, "--delay", "0") as port:
         made = deployment.deployment(tmp_path, store_url, port, connections=2)
-        app = made.app()
-        make.readers(app.store, READERS, first.at - timedelta(days=30))
-        processes = [made.start("weeks") for _ in range(PROCESSES)]
-        try:
-            assert [hear(each) for each in processes] == ["ready"] * PROCESSES
-            for number in range(weeks):
-                for step in STEPS:
-                    if step is STEPS[0]:
-                        make.week_of_articles(app.store, slot.at + step, count=2, first=2 * number)
-                    # Their clocks differ by seconds, and now and then one of them stands still for a while.
-                    there = [each for each in processes if rng.random() < 0.9] or processes[:1]
-                    for each in there:
-                        tell(each, (slot.at + step + timedelta(seconds=rng.uniform(-5, 5))).isoformat())
-                    assert [hear(each) for each in there] == ["ok"] * len(there)
-                slot = week.following(slot, newsletter, schedule)
-        finally:
-            for each in processes:
-                each.communicate(timeout=20)
-
-    try:
-        found = edit.listing(app)
-    finally:
-        app.store.close()
+        with made.app() as app:
+            live(made, app, weeks)
+            found = edit.listing(app)
     assert len(found) == len({issue.slot for issue in found}) == weeks
     assert {issue.state for issue in found} == {IssueState.SENT}
     assert sorted(issue.number or 0 for issue in found) == list(range(1, weeks + 1))
     mails = recorded(record)
-    assert Counter(recipient for recipient, _ in mails) == {
-        f"reader{number:04}@example.org": weeks for number in range(1, READERS + 1)
-    }
+    assert Counter(recipient for recipient, _ in mails) == Counter(sorted(readers(READERS)) * weeks)
     assert len({number for _, number in mails}) == weeks * READERS

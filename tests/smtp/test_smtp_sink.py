@@ -12,18 +12,24 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import ledger
+import make
 import pytest
 from real_servers import free_port
 from scripted_relay import drive
 
 from mailer import delivery
+from mailer.app.circuit import Circuits
+from mailer.app.send import Sender
 from mailer.errors import RelayDown
 from mailer.model import Accepted, DeliveryState, NotSent, Outcome
 from mailer.settings import Delivery, Smtp
 from mailer.smtp.relay import Relay
 from mailer.smtp.session import Session, Waits
+from mailer.store.database import Store
 
 SINK = os.environ.get("SMTP_SINK") or shutil.which("smtp-sink") or ""
 NOW = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
@@ -131,6 +137,37 @@ async def test_a_fault_ends_as_the_table_says(case: str, way: str) -> None:
             assert state_after(again) == expected
             assert not session.lost
         await session.close()
+
+
+# What a whole run makes of it: a lost line is tried again three times, an unknown once, a relay's fault not at all.
+ENDS: dict[tuple[DeliveryState, str | None, int] | None, tuple[DeliveryState, str | None, int]] = {
+    DOWN: QUEUED,
+    QUEUED: DEFERRED,
+    UNKNOWN: (DeliveryState.UNKNOWN, None, 2),
+}
+
+
+@make.only_sqlite
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+async def test_a_fault_ends_in_the_ledger_as_the_table_says(
+    case: str, store: Store, tmp_path: Path, clock: make.Clock
+) -> None:
+    make.readers(store, 1)
+    issue = make.under_way(store)
+    async with sink(*case.split()) as relay:
+        app = make.app(store, tmp_path, clock, relays=[relay], delivery=Delivery(connections=1))
+        circuits = Circuits()
+        try:
+            await Sender(app, circuits, issue.id).run()
+        except RelayDown:
+            assert CASES[case] is DOWN or case == "-f MAIL"
+    (row,) = ledger.rows(store)
+    expected = QUEUED if case == "-f MAIL" else ENDS.get(CASES[case]) or CASES[case]
+    assert (row["state"], row["reason"], row["attempts"]) == expected
+    assert (circuits.wait_s() > 0) is (CASES[case] is DOWN or case == "-f MAIL"), "the circuit opens for these alone"
+    assert row["due_at"] is None or clock() < row["due_at"] <= clock() + timedelta(seconds=67)
+    assert ledger.leases(store) == 0
 
 
 @pytest.mark.parametrize("case", cases(*(case for case, expected in CASES.items() if expected)))

@@ -1,6 +1,10 @@
 """Fetching: what is bounded, what is refused, and what is said then."""
 
+import contextlib
 import gzip
+import socket
+import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
@@ -87,8 +91,7 @@ def test_a_name_that_leads_to_a_private_address_is_refused(server: WebServer) ->
 
 
 def test_three_redirects_are_followed_and_no_fourth(server: WebServer) -> None:
-    # Everything resolves to a public address here, so that only the number counts.
-    fetcher = Fetcher(resolve=lambda host: ["93.184.216.34"])
+    fetcher = Fetcher(may=lambda address: True)  # so that only the number counts
     for number in range(5):
         server.pages[f"/{number}"] = (301, {"location": f"/{number + 1}"}, b"")
     server.pages["/5"] = (200, {}, b"here")
@@ -109,11 +112,65 @@ def test_what_goes_wrong_is_one_line_without_a_password(server: WebServer, fetch
 
 
 def test_only_a_servers_own_word_makes_a_page_gone(server: WebServer) -> None:
-    fetcher = Fetcher(resolve=lambda host: ["93.184.216.34"])
+    fetcher = Fetcher(may=lambda address: True)
     server.pages["/here"] = (200, {}, b"")
     server.pages["/broken"] = (500, {}, b"")
     assert fetcher.gone(server.url("/no-such-page"))
     assert not fetcher.gone(server.url("/here"))
     assert not fetcher.gone(server.url("/broken"))
     assert not fetcher.gone("http://127.0.0.1:1/")
+    fetcher.close()
+
+
+class Dripping:
+    """A server that says a letter at a time and never comes to an end."""
+
+    def __init__(self, head: bytes) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._head = head
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+
+    def _serve(self) -> None:
+        line, _ = self._listener.accept()
+        with line, contextlib.suppress(OSError):
+            line.sendall(self._head)
+            for _ in range(1000):
+                line.sendall(b"x")
+                time.sleep(0.02)
+
+    def close(self) -> None:
+        self._thread.join()
+        self._listener.close()
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nx-", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["headers", "body"])
+def test_a_server_that_drips_does_not_hold_us(head: bytes) -> None:
+    server, fetcher = Dripping(head), Fetcher(whole=0.3)
+    begun = time.monotonic()
+    with pytest.raises(FetchFailed, match="not here after 0 seconds"):
+        fetcher.fetch(server.url)
+    assert time.monotonic() - begun < 5
+    fetcher.close()
+    server.close()
+
+
+def test_a_proxy_gets_what_only_it_can_find(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a restricted network no name is known but the proxy's; what is known to be private is refused all the same."""
+
+    def unknown(host: str) -> list[str]:
+        if host[0].isdigit():
+            return [host]
+        raise OSError(host)
+
+    monkeypatch.setenv("http_proxy", server.url("").removeprefix("http://"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    server.pages["http://outlet.example/rss"] = (200, {}, b"by proxy")
+    fetcher = Fetcher(resolve=unknown)
+    assert fetcher.fetch("http://outlet.example/rss", trusted=False).content == b"by proxy"
+    assert server.asked[0][1]["host"] == "outlet.example"
+    with pytest.raises(FetchFailed, match="private address"):
+        fetcher.fetch("http://10.0.0.7/", trusted=False)
     fetcher.close()

@@ -1,8 +1,5 @@
 """The newsroom's own database: the column map, WordPress and its counters, and what is said when something is wrong."""
 
-import gzip
-import json
-import os
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -139,34 +136,3 @@ def test_wordpress_without_its_tables_or_its_address(source: Make) -> None:
         source("CREATE TABLE x (y);", preset="wordpress", site="https://wp.example").check()
     with pytest.raises(ConfigError, match="site: needed"):
         source(WORDPRESS, preset="wordpress").check()
-
-
-# --- a real newsroom's tables ----------------------------------------------------------------------------------------
-def test_a_real_article_store_comes_through_the_column_map(source: Make, tmp_path: Path) -> None:
-    folder = os.environ.get("KHABARNAMEH_DATA")
-    if not folder:
-        pytest.skip("KHABARNAMEH_DATA is not set: the real tables are not here")
-    with gzip.open(Path(folder) / "articles" / "asriran-2006-2015.jsonl.gz", "rt") as lines:
-        rows = [json.loads(line) for line in lines]
-    with sqlite3.connect(tmp_path / "news.db") as connection:
-        connection.execute("CREATE TABLE news (id, news_title, body, address, day TEXT, talk INTEGER)")
-        connection.execute("CREATE TABLE category (id INTEGER PRIMARY KEY, name TEXT UNIQUE)")
-        connection.execute("CREATE TABLE news_category (news TEXT, category INTEGER)")
-        for row in rows:
-            values = (row["id"], row["title"], row.get("body"), row["url"], row.get("published"), row.get("comments"))
-            connection.execute("INSERT INTO news VALUES (?, ?, ?, ?, ?, ?)", values)
-            for name in filter(None, [row.get("category")]):
-                connection.execute("INSERT OR IGNORE INTO category (name) VALUES (?)", (name,))
-                connection.execute(
-                    "INSERT INTO news_category SELECT ?, id FROM category WHERE name = ?", (row["id"], name)
-                )
-    connection.close()
-    view = """CREATE VIEW told AS SELECT n.*, (SELECT c.name FROM news_category x JOIN category c ON c.id = x.category
-      WHERE x.news = n.id LIMIT 1) AS section FROM news n;"""
-    columns = {"title": "news_title", "url": "address", "published": "day", "category": "section", "comments": "talk"}
-    found = source(view, table="told", columns=columns).gather("", "").found
-    assert len(found) == len(rows)
-    assert sum(article.published is not None for article, _, _ in found) == sum(
-        bool(row.get("published")) for row in rows
-    )
-    assert len({identity for _, identity, _ in found}) == len({row["id"] for row in rows})

@@ -1,14 +1,18 @@
 """Inputs that this project did not write. They are no part of it: KHABARNAMEH_DATA names their folder."""
 
+import contextlib
 import json
 import os
+import re
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from mailer.errors import UnreadableInput
+from mailer.model import FoundArticle
 from mailer.sources.identity import identify
 from mailer.sources.read import Found, read
 
@@ -79,7 +83,23 @@ def test_a_page_as_text_is_one_article(data: Path) -> None:
     assert article.body.split("\n") == lines[5 : lines.index("خبرهای دیگر")]
 
 
-def test_a_saved_page_is_refused_with_a_way_out(data: Path) -> None:
+def test_a_saved_page_is_one_article(data: Path) -> None:
+    path = data / "feeds/persian/page-text.html"
+    (article,) = read(path.name, path.read_bytes(), zone=TEHRAN, page_at="").articles
+    assert article.title.startswith("درخواست سپنتا نیکنام")
+    assert article.title.endswith("خبرسازی کند؟"), "without the outlet's name"
+    assert identify(article)[0] == "link:tabnak.ir/fa/news/818242"
+    assert article.published == datetime(2018, 7, 20, 19, 50, tzinfo=UTC), "۱۳۹۷/۰۴/۳۰ - ۰۰:۲۰, in summer time"
+    # The page's description is cut off at a quotation mark in it; its paragraph is whole.
+    assert article.lead.endswith("رصد‌خانه امروز تابناک را تشکیل می‌دهند.")
+    body = article.body.split("\n")
+    assert body[0].startswith("تحولات در گذر است")
+    assert body[-1].endswith("گفته بود پرونده مختومه شد.")
+    assert len(article.body) > 5000
+    assert "کد خبر" not in article.body
+
+
+def test_the_feed_of_a_site_is_never_a_page(data: Path) -> None:
     with pytest.raises(UnreadableInput, match="an HTML page, not a feed"):
         of(data / "feeds/persian/page-text.html")
 
@@ -102,7 +122,7 @@ def test_other_parsers_own_suites_hold_no_surprise(data: Path) -> None:
 
 # A JSON Feed cut off in the middle, and RSS written as JSON, a form that only one site has.
 _NO_FEEDS = {"allthis-partial.json", "ScriptingNews.json"}
-_FEED_ENDINGS = (".rss", ".atom", ".xml", ".json")
+_FEED_ENDINGS = (".rss", ".rdf", ".atom", ".xml", ".json")
 
 
 def _unpacked(archive: Path) -> dict[str, bytes]:
@@ -121,6 +141,45 @@ def test_every_feed_of_netnewswire_is_taken(data: Path) -> None:
         except UnreadableInput:
             refused.add(name)
     assert refused == _NO_FEEDS
+
+
+def _elements(name: str, content: bytes) -> int:
+    """The items of a feed, counted without any feed parser."""
+    text = content.decode("utf-8", "replace")
+    if name.endswith(".json"):
+        return len(json.loads(text)["items"])
+    return len(re.findall(r"<(?:\w+:)?(?:item|entry)[\s>]", re.sub(r"(?s)<!--.*?-->|<!\[CDATA\[.*?\]\]>", "", text)))
+
+
+def test_netnewswires_feeds_hold_as_many_items_as_it_says(data: Path) -> None:
+    """What its own tests expect, and for the feeds that they do not count, what stands in the file."""
+    files = _unpacked(data / "feeds/suites/netnewswire-rsparser-tests.tar.gz")
+    feeds = {Path(name).name: content for name, content in files.items() if name.endswith(_FEED_ENDINGS)}
+    tests = "".join(content.decode() for name, content in files.items() if name.endswith("Tests.swift"))
+    told = re.findall(r'(?s)parserData\("([^"]+)", "(\w+)"(?:(?!func |parserData).)*?items\.count == (\d+)', tests)
+    expected = {f"{name}.{ending}": int(count) for name, ending, count in told}
+    assert len(expected) >= 9
+    assert expected.keys() <= feeds.keys()
+    compared = 0
+    for name, content in feeds.items():
+        if name in _NO_FEEDS:
+            continue
+        found = read(name, content, zone=TEHRAN)
+        items = len(found.articles) + sum("no title" in note for note in found.notes)
+        assert items == expected.get(name, _elements(name, content)), name
+        compared += 1
+    assert compared >= 42
+
+
+def test_the_front_pages_of_the_suite_are_read_or_refused(data: Path) -> None:
+    files = _unpacked(data / "feeds/suites/netnewswire-rsparser-tests.tar.gz")
+    pages = {name: content for name, content in files.items() if name.endswith(".html")}
+    assert len(pages) >= 6
+    taken: list[FoundArticle] = []
+    for name, content in pages.items():
+        with contextlib.suppress(UnreadableInput):
+            taken += read(name, content, zone=TEHRAN, page_at="").articles
+    assert all(article.title and article.lead for article in taken)
 
 
 def test_gofeeds_inputs_hold_as_many_items_as_gofeed_says(data: Path) -> None:

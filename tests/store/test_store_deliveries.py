@@ -307,9 +307,16 @@ def test_a_lease_from_the_future_is_no_lease(store: Store) -> None:
     assert claim(store, stepped_back) is None  # this one is real
 
 
+def test_a_batch_that_is_due_in_a_far_future_is_due(store: Store) -> None:
+    # It was made before the clock stepped back by an hour; nothing is put off by its batch for that long.
+    make.readers(store, 1)
+    make.under_way(store, now=NOW + timedelta(hours=1))
+    assert claim(store, NOW) is not None
+
+
 def test_a_released_batch_is_free_when_it_is_due(store: Store) -> None:
     _, batch, _ = one(store)
-    due = NOW + timedelta(minutes=5)
+    due = NOW + timedelta(minutes=1)
     store.write(lambda tx: deliveries.release(tx, batch, due))
     assert claim(store, due - timedelta(seconds=1)) is None
     assert claimed(store, due).fence == batch.fence + 1

@@ -372,3 +372,10 @@ def test_a_killed_process_loses_nothing_it_had_committed(store_url: str, store: 
     count = store.read(subscribers.counts)["active"]
     assert count >= max(told, default=20) + 1
     assert count <= max(told, default=20) + 2  # at most one more: stored, and killed before it could say so
+
+
+@only_postgresql
+def test_a_writer_that_does_nothing_loses_its_transaction_and_a_reader_does_not(store: Store) -> None:
+    asked = text("SELECT current_setting('idle_in_transaction_session_timeout')")
+    assert store.write(lambda tx: tx.execute(asked).scalar()) == "1min"
+    assert store.read(lambda tx: tx.execute(asked).scalar()) == "0"

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from mailer.errors import NotFetched
-from mailer.sources import images
+from mailer.errors import FetchFailed
+from mailer.sources import fetch
+from mailer.sources.fetch import Fetcher
 
 
 class Site(http.server.BaseHTTPRequestHandler):
@@ -31,7 +32,7 @@ class Site(http.server.BaseHTTPRequestHandler):
             case "/page":
                 self._answer(200, b"<html>", "text/html")
             case "/large":
-                self._answer(200, b"x" * 8_000_001, "image/png")
+                self._answer(200, b"x" * 5_000_001, "image/png")
             case _:
                 self._answer(404, b"", "image/png")
 
@@ -55,10 +56,14 @@ class Https:
     trust: ssl.SSLContext
 
     def fetch(self, path: str) -> bytes:
-        return images.fetch(f"https://localhost:{self.port}{path}", may=_loopback, trust=self.trust)
+        fetcher = Fetcher(may=_loopback, trust=self.trust)
+        try:
+            return fetcher.picture(f"https://localhost:{self.port}{path}")
+        finally:
+            fetcher.close()
 
 
-def _loopback(address: images.Address) -> bool:
+def _loopback(address: fetch.Address) -> bool:
     return address.is_loopback
 
 
@@ -99,22 +104,22 @@ def test_a_picture_comes_as_it_is_also_from_where_it_moved(site: Https) -> None:
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("/none", "answers 404"),
-        ("/circle", "in circles"),
-        ("/inside", "not on the public internet"),
-        ("/plain", "no https"),
+        ("/none", "the server answered 404"),
+        ("/circle", "redirected more than 3 times"),
+        ("/inside", "private address"),
+        ("/plain", r"not a web address that is asked \(https\)"),
         ("/page", "text/html"),
-        ("/large", "larger than 8 MB"),
+        ("/large", "holds more than 5 MB"),
     ],
 )
 def test_what_is_no_picture_is_told(site: Https, path: str, why: str) -> None:
-    with pytest.raises(NotFetched, match=why):
+    with pytest.raises(FetchFailed, match=why):
         site.fetch(path)
 
 
 def test_a_certificate_of_nobody_is_refused(site: Https) -> None:
-    with pytest.raises(NotFetched, match="certificate"):
-        images.fetch(f"https://localhost:{site.port}/picture", may=_loopback)
+    with pytest.raises(FetchFailed, match="certificate"):
+        Fetcher(may=_loopback).picture(f"https://localhost:{site.port}/picture")
 
 
 @pytest.mark.parametrize(
@@ -139,18 +144,43 @@ def test_a_certificate_of_nobody_is_refused(site: Https) -> None:
     ],
 )
 def test_nothing_is_fetched_from_inside(url: str) -> None:
-    with pytest.raises(NotFetched):
-        images.fetch(url)
+    with pytest.raises(FetchFailed):
+        Fetcher().picture(url)
 
 
 @pytest.mark.parametrize(("address", "allowed"), [("93.184.216.34", True), ("2606:2800:220:1::1", True),
                                                   ("192.168.1.1", False), ("100.64.0.1", False), ("224.0.0.1", False),
-                                                  ("::ffff:93.184.216.34", False), ("fe80::1", False)])  # fmt: skip
+                                                  ("::ffff:93.184.216.34", True), ("fe80::1", False),
+                                                  ("::ffff:10.0.0.1", False), ("64:ff9b::a00:1", False),
+                                                  ("64:ff9b::5db8:d822", True), ("2002:a00:1::", False)])  # fmt: skip
 def test_only_the_public_internet_counts(address: str, allowed: bool) -> None:
-    assert images.public(ipaddress.ip_address(address)) is allowed
+    assert fetch.public(ipaddress.ip_address(address)) is allowed
 
 
 def test_a_proxy_is_asked_where_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    with pytest.raises(NotFetched, match="refused"):
-        images.fetch("https://pictures.example.org/a.jpg")
+    with pytest.raises(FetchFailed, match="refused"):
+        Fetcher().picture("https://pictures.example.org/a.jpg")
+
+
+def test_a_name_that_answers_otherwise_the_second_time_reaches_nothing(site: Https) -> None:
+    """DNS rebinding: what was looked at is what is asked. This name is known to our look-up and to no other."""
+    asked: list[str] = []
+
+    def once(host: str) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    fetcher = Fetcher(resolve=once, may=_loopback, trust=site.trust)
+    # The certificate is for localhost, and it is looked at under the name that was asked for.
+    with pytest.raises(FetchFailed, match=r"certificate|Hostname mismatch"):
+        fetcher.picture(f"https://rebound.invalid:{site.port}/picture")
+    assert fetcher.picture(f"https://localhost:{site.port}/picture") == b"picture /picture"
+    assert asked == ["rebound.invalid", "localhost"]
+    fetcher.close()
+
+
+def test_the_next_address_is_tried_when_one_does_not_answer(site: Https) -> None:
+    fetcher = Fetcher(resolve=lambda host: ["::1", "127.0.0.1"], may=_loopback, trust=site.trust)
+    assert fetcher.picture(f"https://localhost:{site.port}/picture") == b"picture /picture"
+    fetcher.close()

@@ -1,0 +1,44 @@
+"""A newsroom's own database, as an admin meets it: a wrong name is said at once, one that is down stops nothing."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from admin import Deployment, articles_file, deployment
+
+
+def with_database(folder: Path, lines: str) -> Deployment:
+    here = deployment(folder)
+    config = folder / "config.toml"
+    config.write_text(config.read_text("utf-8") + f"[articles.database]\n{lines}\n", "utf-8")
+    return here
+
+
+def test_a_wrong_name_in_the_column_map_is_said_at_the_start(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "news.db") as connection:
+        connection.execute("CREATE TABLE news (headline TEXT, link TEXT, at TEXT)")
+    connection.close()
+    map_ = 'columns = {title = "head_line", url = "link", published = "at"}'
+    here = with_database(tmp_path, f'url = "sqlite:///news.db"\ntable = "news"\n{map_}')
+    for words in (("articles", "collect"), ("issue", "draft"), ("run", "--only", "collector")):
+        answer = here.call(*words)
+        assert answer.code == 2, answer
+        assert "articles.database.columns: news has no column 'head_line' (for title)" in answer.err
+        assert "Its columns are at, headline, link." in answer.err
+
+
+@pytest.mark.parametrize("stocked", [True, False])
+def test_a_database_that_is_down_at_draft_time(tmp_path: Path, stocked: bool) -> None:
+    """What was stored is drafted from; without it the issue is held, and nobody gets a weak one."""
+    here = with_database(tmp_path, 'url = "postgresql+psycopg://reader:geheim@127.0.0.1:1/news"')
+    if stocked:
+        here.json("articles", "import", str(articles_file(tmp_path)))
+    answer = here.call("articles", "collect")
+    assert answer.code == 4
+    assert "cannot be read" in answer.out
+    assert "geheim" not in answer.out + answer.err
+    drafted = here.json("issue", "draft")
+    assert (drafted["state"], drafted["reason"]) == (
+        ("draft", "") if stocked else ("held", "too few stories: 0 of at least 5")
+    )
+    assert len(drafted["stories"]) == (6 if stocked else 0)
