@@ -57,11 +57,16 @@ class Mark:
 
 
 # --- making rows -----------------------------------------------------------------------------------------------------
+_BARRED = exists().where(suppressions.c.hash == subscribers.c.address_hash)
+
+
+def _pausing(day: Any) -> ColumnElement[bool]:
+    return and_(subscribers.c.paused_until.is_not(None), subscribers.c.paused_until > day)
+
+
 def _eligible(day: Any) -> ColumnElement[bool]:
     """Active, not suppressed, not on a pause at the slot's date."""
-    barred = exists().where(suppressions.c.hash == subscribers.c.address_hash)
-    pausing = and_(subscribers.c.paused_until.is_not(None), subscribers.c.paused_until > day)
-    return and_(subscribers.c.status == SubscriberStatus.ACTIVE, ~barred, ~pausing)
+    return and_(subscribers.c.status == SubscriberStatus.ACTIVE, ~_BARRED, ~_pausing(day))
 
 
 def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, variant_id: int, now: datetime) -> int:
@@ -267,10 +272,10 @@ _HELD = exists().where(
     batches.c.lease_until > bindparam("b_now"),
 )
 _RUNNING = exists().where(issues.c.id == deliveries.c.issue_id, issues.c.state == IssueState.SENDING)
+_DAY = select(issues.c.day).where(issues.c.id == deliveries.c.issue_id).correlate(deliveries).scalar_subquery()
 _WANTED = exists(
     select(subscribers.c.id)
-    .where(subscribers.c.id == deliveries.c.subscriber_id, subscribers.c.status == SubscriberStatus.ACTIVE)
-    .where(~exists().where(suppressions.c.hash == subscribers.c.address_hash))
+    .where(subscribers.c.id == deliveries.c.subscriber_id, _eligible(_DAY))
     # Whoever leaves just now has to wait until the intent is committed: once they are answered, nothing begins.
     .with_for_update(read=True, of=subscribers)
 )
@@ -287,8 +292,8 @@ _INTEND = (
         deliveries.c.batch_id == bindparam("b_batch"),
         deliveries.c.state == DeliveryState.QUEUED,
         _HELD,
-        # The last look: whoever left, or was suppressed, after the freeze gets nothing; nor does anybody when the
-        # issue was paused or cancelled. Tests and notices go to people of the newsroom, who are on no list.
+        # The last look: whoever left, was suppressed, or began a pause after the freeze gets nothing; nor does anybody
+        # when the issue was paused or cancelled. Tests and notices go to people of the newsroom, who are on no list.
         or_(
             deliveries.c.kind.in_((DeliveryKind.TEST, DeliveryKind.NOTICE)),
             and_(deliveries.c.kind == DeliveryKind.CONFIRMATION, _ASKED),
@@ -312,8 +317,8 @@ def intend(tx: Connection, delivery: Delivery, now: datetime) -> bool:
 
 
 def hindrance(tx: Connection, delivery: Delivery, now: datetime) -> Skip | None:
-    """Why a queued delivery must not be sent: its reader left or is suppressed. None: it is ours no longer, or its
-    issue does not run just now; then it stays as it is."""
+    """Why a queued delivery must not be sent: its reader left, is suppressed or pauses. None: it is ours no longer, or
+    its issue does not run just now; then it stays as it is."""
     held = tx.execute(
         select(batches.c.id).where(
             batches.c.id == delivery.batch.id, batches.c.fence == delivery.batch.fence, batches.c.lease_until > now
@@ -322,10 +327,11 @@ def hindrance(tx: Connection, delivery: Delivery, now: datetime) -> Skip | None:
     state = tx.execute(select(deliveries.c.state).where(deliveries.c.id == delivery.id)).scalar()
     if held is None or state != DeliveryState.QUEUED or delivery.subscriber_id is None:
         return None
+    day = select(issues.c.day).where(issues.c.id == delivery.issue_id).scalar_subquery()
     row = tx.execute(
-        select(
-            subscribers.c.status, exists().where(suppressions.c.hash == subscribers.c.address_hash).label("barred")
-        ).where(subscribers.c.id == delivery.subscriber_id)
+        select(subscribers.c.status, _BARRED.label("barred"), _pausing(day).label("pausing")).where(
+            subscribers.c.id == delivery.subscriber_id
+        )
     ).first()
     if row is not None and row.status == SubscriberStatus.UNSUBSCRIBED:
         return Skip.UNSUBSCRIBED
@@ -333,7 +339,7 @@ def hindrance(tx: Connection, delivery: Delivery, now: datetime) -> Skip | None:
         return None if row is not None and row.status == SubscriberStatus.PENDING else Skip.SUPPRESSED
     if row is None or row.barred or row.status != SubscriberStatus.ACTIVE:
         return Skip.SUPPRESSED
-    return None
+    return Skip.PAUSED if row.pausing else None
 
 
 def mark(tx: Connection, marked: Mark, *, from_: DeliveryState = DeliveryState.SENDING) -> bool:
