@@ -56,9 +56,8 @@ screenshots: setup ## pictures of the mails in docs/screens, to look at
 thunderbird: setup ## open a mail in Debian's Thunderbird: pictures in build/thunderbird, for a person to look at
 	PATH="$(CURDIR)/$(BIN):$$PATH" docs/thunderbird.sh
 
-bench: setup ## how fast, beside a C client and two libraries: writes docs/performance.md (BENCH="--count 5000"); then the readers
+bench: setup ## how fast, beside a C client and two libraries: writes docs/performance.md (BENCH="--count 5000")
 	eval "$$(bench/postfix-tools.sh $(VENV)/postfix)" && $(BIN)/python -m bench $(BENCH)
-	$(BIN)/python -m bench.readers $(READERS)
 
 lint: setup ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .

@@ -11,15 +11,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import choice, delivery, machine, merge, peers, scale, start
-from bench.page import Options, Part, Skipped, printed, with_section
+from bench import choice, delivery, machine, merge, peers, readers, scale, start
+from bench.page import Options, Part, Skipped, with_section
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
-
-
-def _readers(options: Options) -> str:
-    return printed("-m", "bench.readers", "--readers", str(options.large))
-
 
 PARTS = (
     Part("sqlite", "Delivery, SQLite ledger", delivery.sqlite),
@@ -31,8 +26,8 @@ PARTS = (
     Part("merge", "Making one mail", merge.section),
     Part("memory", "Memory of a sender", scale.memory),
     Part("large", "A long list", scale.large),
+    Part("readers", "Readers: lists in and out, freezing, leaving", readers.section),
     Part("start", "Starting a command", start.run),
-    Part("readers", "Importing, exporting and leaving", _readers),
     Part("choice", "Choosing the stories", choice.section),
 )
 

@@ -1,8 +1,6 @@
 """The page of figures: one section for each part of the bench, replaced when that part was run and kept when not."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -42,14 +40,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
-
-
-def printed(*words: str) -> str:
-    """What a bench of its own prints, as it is."""
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Skipped(done.stderr[-500:])
-    return f"```\n{done.stdout}```\n"
 
 
 def with_section(page: str, part: Part, text: str) -> str:

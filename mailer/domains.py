@@ -3,6 +3,7 @@
 Behind a restricted network the DNS may be slow, forged or away: then nobody is turned back because of it.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import dns.resolver
 _PATIENCE_S = 2.0  # a reader waits for the answer
 _KEPT_S = 3600.0
 _AT_MOST = 2000  # answers kept
+_AT_ONCE = 2  # questions under way: somebody else's slow name server must not keep other readers from leaving
 
 
 @dataclass
@@ -22,13 +24,19 @@ class Domains:
     resolver: dns.resolver.Resolver | None = None
     clock: Callable[[], float] = time.monotonic
     _known: dict[str, tuple[float, bool | None]] = field(default_factory=dict)
+    _free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_AT_ONCE))
 
     def takes_mail(self, domain: str) -> bool | None:
         """`domain` in ASCII form. False: it says so itself (RFC 7505), or it does not exist, or has no address."""
         kept = self._known.get(domain)
         if kept and self.clock() < kept[0]:
             return kept[1]
-        found = self._ask(domain)
+        if not self._free.acquire(blocking=False):
+            return None  # not kept: whoever comes next may ask
+        try:
+            found = self._ask(domain)
+        finally:
+            self._free.release()
         if len(self._known) >= _AT_MOST:
             self._known.clear()
         self._known[domain] = (self.clock() + _KEPT_S, found)

@@ -226,6 +226,19 @@ class Subscriber:
     created_at: datetime
 
 
+class NewSubscriber(NamedTuple):  # and no dataclass: a list has a million of them
+    """One row of a list from elsewhere, as it tells it; `line` is where it stood."""
+
+    line: int
+    email: str
+    name: str = ""
+    sections: tuple[str, ...] = ()
+    consent_at: datetime | None = None
+    source: str = ""
+    status: str = ""
+    problem: str = ""  # why it could not even be read
+
+
 class EventKind(StrEnum):
     """What can happen to a subscriber. Events are only ever added."""
 

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import dns.flags
@@ -86,3 +87,19 @@ def test_silence_is_not_a_no_and_is_not_waited_for_twice(resolver: dns.resolver.
     domains.resolver = None  # whoever asks again would have to use the machine's own
     assert domains.takes_mail("slow.example") is None
     assert domains._known == {"slow.example": (3600.0, None)}
+
+
+@pytest.mark.slow
+def test_a_flood_of_slow_domains_keeps_nobody_else_waiting(resolver: dns.resolver.Resolver) -> None:
+    domains = Domains(resolver)
+    asking = [threading.Thread(target=domains.takes_mail, args=(f"slow{n}.example",)) for n in range(2)]
+    for thread in asking:
+        thread.start()
+    while domains._free._value:
+        time.sleep(0.01)
+    began = time.monotonic()
+    assert domains.takes_mail("null.example") is None  # not known now …
+    assert time.monotonic() - began < 0.5
+    for thread in asking:
+        thread.join()
+    assert domains.takes_mail("null.example") is False  # … and not kept as such

@@ -6,8 +6,7 @@ waits for milliseconds and memory stays flat.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
@@ -19,7 +18,7 @@ from mailer.app import confirmation
 from mailer.app.context import App
 from mailer.app.subscribe import since, tidy_name, why_not
 from mailer.errors import BadAddress
-from mailer.model import SubscriberStatus
+from mailer.model import NewSubscriber, SubscriberStatus
 from mailer.store import exchange
 from mailer.store.exchange import New
 
@@ -46,20 +45,6 @@ _LEFT = frozenset(
     {"unsubscribed", "blocklisted", "blacklisted", "disabled", "inactive", "bounced", "complained", "suppressed"}
     | {"cleaned", "غیرفعال", "لغو", "لغو شده", "لغوشده", "false", "0", "no"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class NewSubscriber:
-    """One row of an import, as the file tells it. `line` is where it stood."""
-
-    line: int
-    email: str
-    name: str = ""
-    sections: tuple[str, ...] = ()
-    consent_at: datetime | None = None
-    source: str = ""
-    status: str = ""
-    problem: str = ""  # why it could not even be read
 
 
 @dataclass(slots=True)
@@ -156,6 +141,16 @@ def _read(row: NewSubscriber, how: How) -> tuple[Address, bool]:
     return parsed, False
 
 
+@lru_cache(maxsize=1000)  # a million rows have a few of them
+def _sections(given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted({tidy for name in given if (tidy := tidy_name(name))}))
+
+
+@lru_cache(maxsize=1000)
+def _source(given: str) -> str:
+    return tidy_name(given)
+
+
 def _fuller(one: NewSubscriber, other: NewSubscriber) -> NewSubscriber:
     """Of two rows about one address the later counts, but for what it leaves out."""
     return NewSubscriber(
@@ -201,8 +196,8 @@ def _join(
             part.suppressed += 1
             part.refuse(row, f"{parsed.written} {what}{since(app, bar[1] if bar else None)}")
             continue
-        name = tidy_name(row.name)
-        sections = tuple(sorted(set(row.sections)))
+        name = tidy_name(row.name) if row.name else ""
+        sections = _sections(row.sections) if row.sections else ()
         if there is None and how.dry_run and hash(key) in met:
             part.unchanged += 1
         elif there is None:
@@ -210,7 +205,7 @@ def _join(
                 met.add(hash(key))
             waits = how.invite or row.status.strip().casefold() == "pending"
             status = SubscriberStatus.PENDING if waits else SubscriberStatus.ACTIVE
-            source = row.source or how.source
+            source = _source(row.source or how.source)
             new[status].append(
                 New(parsed.written, key, hashes[key], parsed.domain, name, sections, source, row.consent_at)
             )

@@ -50,25 +50,22 @@ def form_is_ours(app: App, token: str) -> bool:
     return FORM_LEAST.total_seconds() <= age <= FORM_MOST.total_seconds()
 
 
-def check(app: App, typed: str) -> tuple[Address, str | None]:
-    """The address, and another one that was probably meant. BadAddress: it cannot be written to, and why.
-
-    May ask the DNS; an answer that does not come counts as a yes.
-    """
+def check(typed: str) -> tuple[Address, str | None]:
+    """The address, and another one that was probably meant. BadAddress: it cannot be written to, and why."""
     found = address.parse(typed)
     if spelling.mixed_scripts(found.domain):
         raise BadAddress(f"{typed!r} mixes letters of two scripts, as forgeries do.")
-    meant = spelling.suggestion(found)
-    if meant is None and app.takes_mail(found.domain) is False:
-        raise BadAddress(f"The domain {found.domain} takes no mail.")
-    return found, meant
+    return found, spelling.suggestion(found)
 
 
 def wish(app: App, found: Address, *, network: str = "", agent: str = "") -> None:
-    """Takes the wish to join. TooMany: from this network, or in all; that has nothing to do with the address."""
-    # A flood is turned away by reading alone; it must not keep the sending from writing.
+    """Takes the wish to join. TooMany: from this network, or in all; that has nothing to do with the address.
+    BadAddress: its domain says that it takes no mail; may ask the DNS, and no answer counts as a yes."""
+    # A flood is turned away by reading alone; it must not keep the sending from writing, nor ask others' DNS for us.
     if app.store.read(lambda tx: _full(app, tx, network)):
         raise TooMany("Too many sign-ups just now.", "Try again in an hour.")
+    if app.takes_mail(found.domain) is False:
+        raise BadAddress(f"The domain {found.domain} takes no mail.")
 
     def work(tx: Connection) -> bool:
         if _full(app, tx, network):
@@ -101,7 +98,7 @@ def settle(app: App) -> int:
     def work(tx: Connection) -> int:
         now = app.now()
         asked: list[int] = []
-        for each in signups.open_(tx, _AT_ONCE):
+        for each in signups.open_(tx, _AT_ONCE, lock=True):
             outcome, reader = _decide(app, tx, each, now)
             if signups.decide(tx, each.id, outcome) and reader is not None:
                 asked.append(reader)

@@ -25,6 +25,8 @@ from mailer.model import (
 from mailer.store import deliveries, issues, subscribers
 from mailer.store.deliveries import WAITING, Mark
 
+_MAILED = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
+
 
 def mark(job: Delivery, change: Change, relay: str, now: datetime) -> Mark:
     """A change in the words of the ledger; the delivery in it carries the new counts, for the next try."""
@@ -105,15 +107,15 @@ def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool
 
 
 def _bounced(tx: Connection, job: Delivery, values: Mapping[str, object], now: datetime) -> None:
-    """A dead address is mailed no more. One that takes nothing just now is counted; every other refusal costs the
-    subscriber nothing."""
+    """A dead address is mailed no more, neither an issue nor the question whether it wants one. One that takes nothing
+    just now is counted; every other refusal costs the subscriber nothing."""
     if job.subscriber_id is None:
         return
     if values["reason"] == Rejection.SOFT:
         subscribers.count_soft(tx, job.subscriber_id, job.id)
     if values["reason"] != Rejection.HARD:
         return
-    if subscribers.move(tx, job.subscriber_id, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)):
+    if subscribers.move(tx, job.subscriber_id, SubscriberStatus.BOUNCED, from_=_MAILED):
         subscribers.record(
             tx,
             job.subscriber_id,

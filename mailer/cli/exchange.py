@@ -1,8 +1,6 @@
 """`mailer subscribers import` and `export`: lists in and out of files."""
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -10,6 +8,7 @@ import click
 from mailer.app import importing
 from mailer.app.importing import How, Imported
 from mailer.cli.door import json_option, opened, show, stamp, table
+from mailer.cli.progress import counted
 from mailer.errors import UsageError
 from mailer.model import SubscriberStatus
 from mailer.sources import people
@@ -32,8 +31,8 @@ def import_(path: Path, file: Path, dry_run: bool, invite: bool, suppress: bool,
     if invite and suppress:
         raise UsageError("--invite and --suppress together make no sense.")
     how = How(source=file.name, invite=invite, suppress=suppress, dry_run=dry_run)
-    with opened(path) as app, _progress(file) as tell:
-        report = importing.import_rows(app, _rows(file), how, progress=tell)
+    with opened(path) as app, counted(file.name, people.lines_in(file)) as tell:
+        report = importing.import_rows(app, people.read(file), how, progress=tell)
     counts = {
         "added": report.added,
         "updated": report.updated,
@@ -50,13 +49,6 @@ def import_(path: Path, file: Path, dry_run: bool, invite: bool, suppress: bool,
     return 5 if report.refused else 0
 
 
-def _rows(file: Path) -> Iterator[importing.NewSubscriber]:
-    for row in people.read(file):
-        yield importing.NewSubscriber(
-            row.line, row.email, row.name, row.sections, row.consent_at, row.source, row.status, row.problem
-        )
-
-
 def _tell(file: Path, report: Imported, *, as_table: bool) -> None:
     """What was not taken in and why: a table for a person who tries, a line each for a log."""
     if as_table:
@@ -70,21 +62,6 @@ def _tell(file: Path, report: Imported, *, as_table: bool) -> None:
         click.echo(f"{file.name}:{line}: {email!r}: {reason}", err=True)
     if report.more:
         click.echo(f"… and {report.more} more rows", err=True)
-
-
-@contextmanager
-def _progress(file: Path) -> Iterator[Callable[[int], None] | None]:
-    """A count of rows, on a terminal only: an import of a file is over soon enough for a log."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn(file.name), TextColumn("{task.completed:,.0f} rows"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda rows: bar.update(task, completed=rows)
 
 
 @click.command()

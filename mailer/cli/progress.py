@@ -1,8 +1,9 @@
-"""How far a send is, for people (a bar with rate and time left, on a terminal) and machines (a JSON line a second)."""
+"""How far a long work is: for people a bar with rate and time left, for machines a line of JSON a second."""
 
 import json
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import click
@@ -49,3 +50,29 @@ def _line(status: IssueStatus) -> None:
     counts = {str(state): status.counts[state] for state in DeliveryState if status.counts[state]}
     said = {"slot": status.slot, "done": done(status), "recipients": status.recipients, **counts, "rate": status.rate}
     click.echo(json.dumps(said), err=True)
+
+
+@contextmanager
+def counted(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Shows on stderr how many rows of `total` (None: nobody knows) are done, which it is told by calls."""
+    began = said = time.monotonic()
+    if not sys.stderr.isatty():
+
+        def line(rows: int) -> None:
+            nonlocal said
+            now = time.monotonic()
+            if now - said >= 1:
+                said = now
+                click.echo(
+                    json.dumps({"file": name, "rows": rows, "of": total, "rate": round(rows / (now - began))}), err=True
+                )
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(name), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]:,.0f}/s"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total, rate=0.0)
+        yield lambda rows: bar.update(task, completed=rows, rate=rows / max(time.monotonic() - began, 0.001))

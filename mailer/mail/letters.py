@@ -87,8 +87,19 @@ def trial_subject(subject: str, locale: Locale = FA) -> str:
 
 def _standing(state: IssueState, locale: Locale) -> str:
     """How an issue stands, in words for its editors."""
-    words = {IssueState.DRAFT: locale.say("پیش‌نویس آماده است"), IssueState.HELD: locale.say("نگه داشته شده است")}
-    return words.get(state, str(state))
+    words = {
+        IssueState.PLANNED: locale.say("در برنامه است"),
+        IssueState.DRAFT: locale.say("پیش‌نویس آماده است"),
+        IssueState.HELD: locale.say("نگه داشته شده است"),
+        IssueState.FROZEN: locale.say("نهایی شده است"),
+        IssueState.SENDING: locale.say("در حال فرستادن است"),
+        IssueState.PAUSED: locale.say("فرستادن متوقف است"),
+        IssueState.SENT: locale.say("فرستاده شد"),
+        IssueState.PARTIAL: locale.say("به بعضی نرسید"),
+        IssueState.SKIPPED: locale.say("فرستاده نشد"),
+        IssueState.CANCELLED: locale.say("لغو شد"),
+    }
+    return words[state]
 
 
 def in_words(told: str, locale: Locale) -> str:

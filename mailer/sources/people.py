@@ -1,18 +1,18 @@
 """A list of subscribers from a file, CSV, TSV or JSON Lines, read line by line; and one written so that this reads it.
 
-Judges no address; the verb does. A row that cannot be read is a Person with a `problem`, and stops nothing.
+Judges no address; the verb does. A row that cannot be read has a `problem`, and stops nothing.
 """
 
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
 from mailer.errors import UnreadableInput
+from mailer.model import NewSubscriber
 from mailer.sources import dates
 
 # What newsrooms call these columns, in their own languages.
@@ -33,21 +33,7 @@ _ADDRESS = re.compile(r"\ufeff?\s*[^\s@]+@[^\s@]+\.[^\s@]+\s*")
 _SPELLING = str.maketrans({"ي": "ی", "ك": "ک", "\u200c": None, "\ufeff": None})
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """One row, as the file tells it; `problem` says why it could not be read."""
-
-    line: int
-    email: str
-    name: str = ""
-    sections: tuple[str, ...] = ()
-    consent_at: datetime | None = None
-    source: str = ""
-    status: str = ""
-    problem: str = ""
-
-
-def read(file: Path) -> Iterator[Person]:
+def read(file: Path) -> Iterator[NewSubscriber]:
     """The rows of a file. UnreadableInput: it is empty, has no column «email», or is no text."""
     try:
         with file.open("rb") as raw:
@@ -64,14 +50,22 @@ def read(file: Path) -> Iterator[Person]:
         raise UnreadableInput(f"{file}: cannot be read ({error.strerror}).") from error
 
 
+def lines_in(file: Path) -> int | None:
+    """About how many rows `read` will give, for a bar; None: the file cannot be read."""
+    try:
+        with file.open("rb") as raw:
+            return sum(part.count(b"\n") for part in iter(lambda: raw.read(1 << 20), b""))
+    except OSError:
+        return None
+
+
 def _encoding(file: Path, head: bytes) -> str:
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name
     for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
-        high = head[
-            first:400:2
-        ]  # of Latin 0, of Persian 6, of ZWNJ 0x20; no other text is like that in every second byte
+        # Of Latin 0, of Persian 6, of ZWNJ 0x20: no other text is like that in every second byte.
+        high = head[first:400:2]
         if len(high) > 3 and sum(each in (0, 6, 0x20) for each in high) > 0.9 * len(high):
             return name
     # The whole file must be UTF-8, not only its beginning: old exports have Persian names far down.
@@ -92,7 +86,7 @@ def _lines(lines: IO[str]) -> Iterator[str]:
             line = lines.readline(_LONGEST)
 
 
-def _table(file: Path, lines: IO[str]) -> Iterator[Person]:
+def _table(file: Path, lines: IO[str]) -> Iterator[NewSubscriber]:
     heading = lines.readline(_LONGEST)
     lines.seek(0)
     delimiter = max(",;\t،؛", key=heading.count)
@@ -101,45 +95,63 @@ def _table(file: Path, lines: IO[str]) -> Iterator[Person]:
         first = next(rows, [])
     except csv.Error:
         first = []
-    names = [_NAMES.get(cell.translate(_SPELLING).strip().casefold(), "") for cell in first]
-    if "email" not in names:
-        at = next(
-            (i for i, cell in enumerate(first) if re.fullmatch(r"\ufeff?\s*[^\s@]+@[^\s@]+\.[^\s@]+\s*", cell)), None
-        )
-        if at is None:
+    at = _columns(first)
+    if "email" not in at:
+        found = next((i for i, cell in enumerate(first) if _ADDRESS.fullmatch(cell)), None)
+        if found is None:
             raise UnreadableInput(
                 f"{file}: the first line names no column «email» (it is: {heading.strip()[:80]!r}).",
                 "Put a heading line on top, for example: email,name",
             )
-        names = [""] * at + ["email"]  # a bare list of addresses
-        yield _person(1, {"email": first[at].strip("\ufeff \t")})
+        at = {"email": found}  # a bare list of addresses
+        yield _person(1, {"email": first[found].strip("\ufeff \t")})
+    wanted = list(at.items())
     while True:
         try:
             cells = next(rows, None)
         except csv.Error as error:
-            yield Person(rows.line_num, "", problem=f"the row cannot be read: {error}; is a quotation mark left open?")
+            problem = f"the row cannot be read: {error}; is a quotation mark left open?"
+            yield NewSubscriber(rows.line_num, "", problem=problem)
             continue
         if cells is None:
             return
-        values = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if name}
-        if any(cell and not cell.isspace() for cell in cells):
-            yield _person(rows.line_num, values)
+        there = len(cells)
+        if any(cells) and any(cell and not cell.isspace() for cell in cells):
+            yield _person(rows.line_num, {name: cells[i].strip() for name, i in wanted if i < there and cells[i]})
 
 
-def _json_lines(lines: IO[str]) -> Iterator[Person]:
+def _columns(heading: Sequence[str]) -> dict[str, int]:
+    """Where each of our columns stands. Of two that could be meant, the plainer name counts: beside a column «email»,
+    one called «address» is where somebody lives."""
+    found: dict[str, int] = {}
+    for i, cell in enumerate(heading):
+        spelling = _plain(cell)
+        name = _NAMES.get(spelling)
+        rank = _COLUMNS[name].index(spelling) if name else 0
+        if name and (name not in found or rank < _COLUMNS[name].index(_plain(heading[found[name]]))):
+            found[name] = i
+    return found
+
+
+def _plain(cell: str) -> str:
+    return cell.translate(_SPELLING).strip().casefold()
+
+
+def _json_lines(lines: IO[str]) -> Iterator[NewSubscriber]:
     for number, line in enumerate(_lines(lines), 1):
         if not line.strip("\ufeff \r\n\t"):
             continue
         try:
             values = json.loads(line.lstrip("\ufeff"))
         except (ValueError, RecursionError) as error:
-            yield Person(number, "", problem=f"the row is no JSON ({error})")
+            yield NewSubscriber(number, "", problem=f"the row is no JSON ({error})")
             continue
         if not isinstance(values, dict):
-            yield Person(number, "", problem="the row should be an object with a member «email»")
+            yield NewSubscriber(number, "", problem="the row should be an object with a member «email»")
             continue
-        named = {_NAMES.get(str(name).casefold(), ""): value for name, value in values.items()}
-        yield _person(number, {name: _text(value) for name, value in named.items() if name})
+        members = list(values.items())
+        at = _columns([str(name) for name, _ in members])
+        yield _person(number, {name: _text(members[i][1]) for name, i in at.items()})
 
 
 def _text(value: object) -> str:
@@ -148,16 +160,17 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _person(line: int, values: Mapping[str, str]) -> Person:
+def _person(line: int, values: Mapping[str, str]) -> NewSubscriber:
     plain = {name: _unescaped(value) for name, value in values.items() if value}
-    return Person(
-        line=line,
-        email=plain.get("email", ""),
-        name=plain.get("name", ""),
-        sections=_parts(plain.get("sections", "")),
-        consent_at=_instant(plain.get("consent_at", "")),
-        source=plain.get("source", ""),
-        status=plain.get("status", ""),
+    get = plain.get
+    return NewSubscriber(
+        line,
+        get("email", ""),
+        get("name", ""),
+        _parts(get("sections", "")),
+        _instant(get("consent_at", "")),
+        get("source", ""),
+        get("status", ""),
     )
 
 

@@ -26,7 +26,9 @@ BUSY_MS = 5000  # how long a writer waits for another process's transaction
 _IDLE_S = 1.0  # a writing connection that was idle for longer is asked whether it is still alive
 _TRIES = 5  # of a transaction that lost against another one
 _ABANDONED_S = 60  # after which PostgreSQL ends a writing transaction that does nothing
-_LOST = ("40001", "40P01")  # PostgreSQL: could not serialize, deadlock; nothing was done, and again it may work
+# PostgreSQL: could not serialize, deadlock, and a row that another process has just put in where we looked and found
+# none. Nothing was done, and again it may work.
+_LOST = ("40001", "40P01", "23505")
 
 
 class Store:
@@ -85,7 +87,7 @@ class Store:
             for _ in range(_TRIES - 1):
                 try:
                     return self._transaction(work, snapshot)
-                except exc.OperationalError as error:
+                except (exc.OperationalError, exc.IntegrityError) as error:
                     if getattr(error.orig, "sqlstate", None) not in _LOST:
                         raise
             return self._transaction(work, snapshot)

@@ -4,22 +4,48 @@ Sets, not rows: a statement for each of a million rows would take hours. Decides
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
+from sqlalchemy import Connection, Text, TextClause, bindparam, func, insert, select, text, update
 
-from mailer.model import EventKind, Method, SubscriberStatus
+from mailer.model import EventKind, SubscriberStatus
+from mailer.store import arrays
 from mailer.store.schema import events, subscribers, suppressions
 from mailer.store.subscribers import sections_text
 
 PAGE = 5000
+_KEY: arrays.Columns = (("key", "text"),)
+_NEW: arrays.Columns = (
+    *(("address", "text"), ("key", "text"), ("hash", "text"), ("domain", "text"), ("name", "text")),
+    *(("sections", "text"), ("source", "text"), ("consent_at", "timestamp")),
+)
+_KNOWN = """
+SELECT address_key, id, name, status, sections FROM {rows} JOIN subscribers ON subscribers.address_key = m.key
+"""
+_SUPPRESSED = """
+SELECT hash, reason, at FROM {rows} JOIN suppressions ON suppressions.hash = m.key
+"""
+_ADD = """
+INSERT INTO subscribers
+  (address, address_key, address_hash, domain, name, sections, source, consent_at, status, created_at)
+SELECT m.address, m.key, m.hash, m.domain, m.name, m.sections, m.source, {utc}, :status, :now FROM {rows}
+"""
+_RECORD = """
+INSERT INTO events (at, subscriber_id, kind, method)
+SELECT :now, subscribers.id, :kind, :method FROM {rows} JOIN subscribers ON subscribers.address_key = m.key
+ORDER BY subscribers.id
+"""
+_UTC = {"sqlite": "m.consent_at", "postgresql": "m.consent_at AT TIME ZONE 'UTC'"}
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+def _asked(tx: Connection, template: str, columns: arrays.Columns) -> TextClause:
+    which = arrays.dialect(tx)
+    return text(template.format(rows=arrays.source(which, columns), utc=_UTC[which]))
+
+
+class Known(NamedTuple):
     """Somebody who is on the list already."""
 
     id: int
@@ -28,8 +54,7 @@ class Known:
     sections: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class New:
+class New(NamedTuple):  # which is made in half the time; there are millions
     """Somebody to be put on the list."""
 
     address: str
@@ -44,24 +69,17 @@ class New:
 
 def known(tx: Connection, keys: Collection[str]) -> dict[str, Known]:
     """Who of these (by normalised address) is on the list."""
-    columns = (
-        subscribers.c.address_key,
-        subscribers.c.id,
-        subscribers.c.name,
-        subscribers.c.status,
-        subscribers.c.sections,
-    )
-    rows = tx.execute(select(*columns).where(subscribers.c.address_key.in_(list(keys))))
+    rows = tx.execute(_asked(tx, _KNOWN, _KEY), {"rows": arrays.packed([key] for key in keys)})
     return {
-        row[0]: Known(row[1], row[2], SubscriberStatus(row[3]), tuple(json.loads(row[4])) if row[4] != "[]" else ())
-        for row in rows
+        key: Known(number, name, SubscriberStatus(status), tuple(json.loads(sections)) if sections != "[]" else ())
+        for key, number, name, status, sections in rows
     }
 
 
 def suppressed(tx: Connection, hashes: Collection[str]) -> dict[str, tuple[EventKind, datetime]]:
     """Which of these are suppressed, why and since when."""
-    columns = (suppressions.c.hash, suppressions.c.reason, suppressions.c.at)
-    rows = tx.execute(select(*columns).where(suppressions.c.hash.in_(list(hashes))))
+    statement = _asked(tx, _SUPPRESSED, _KEY).columns(hash=Text, reason=Text, at=suppressions.c.at.type)
+    rows = tx.execute(statement, {"rows": arrays.packed([each] for each in hashes)})
     return {row.hash: (EventKind(row.reason), row.at) for row in rows}
 
 
@@ -69,32 +87,34 @@ def add(tx: Connection, new: Sequence[New], status: SubscriberStatus, now: datet
     """Puts all of them on the list, each with its event. None of them may be there yet."""
     if not new:
         return
-    common = {"status": status, "created_at": now}
     rows = [
-        {
-            **common,
-            "address": each.address,
-            "address_key": each.key,
-            "address_hash": each.hash,
-            "domain": each.domain,
-            "name": each.name,
-            "sections": sections_text(each.sections) if each.sections else "[]",
-            "source": each.source,
-            "consent_at": each.consent_at,
-        }
+        (
+            each.address,
+            each.key,
+            each.hash,
+            each.domain,
+            each.name,
+            sections_text(each.sections) if each.sections else "[]",
+            each.source,
+            _stored(each.consent_at) if each.consent_at else None,
+        )
         for each in new
     ]
-    tx.execute(insert(subscribers), rows)
+    statement = _asked(tx, _ADD, _NEW).bindparams(bindparam("now", type_=subscribers.c.created_at.type))
+    tx.execute(statement, {"rows": arrays.packed(rows), "status": status.value, "now": now})
     record(tx, [each.key for each in new], EventKind.ADDED, now)
 
 
-def record(tx: Connection, keys: Sequence[str], kind: EventKind, now: datetime) -> None:
+def _stored(instant: datetime) -> str:
+    """An instant as the column `Instant` keeps it on SQLite; PostgreSQL is told its zone by the statement."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def record(tx: Connection, keys: Iterable[str], kind: EventKind, now: datetime) -> None:
     """The same event, by an import, for all of these."""
-    who = select(
-        literal(now, events.c.at.type), subscribers.c.id, literal(kind.value), literal(Method.IMPORT.value)
-    ).where(subscribers.c.address_key.in_(list(keys)))
-    columns = ["at", "subscriber_id", "kind", "method"]
-    tx.execute(insert(events).from_select(columns, who.order_by(subscribers.c.id)))
+    statement = _asked(tx, _RECORD, _KEY).bindparams(bindparam("now", type_=events.c.at.type))
+    values = {"rows": arrays.packed([key] for key in keys), "now": now, "kind": kind.value, "method": "import"}
+    tx.execute(statement, values)
 
 
 def change(tx: Connection, changed: Mapping[str, tuple[str, tuple[str, ...]]], now: datetime) -> None:

@@ -7,7 +7,6 @@ They go to the driver as they are: what SQLAlchemy does for an expression costs 
 a rule every row is changed, and the count alone tells it; which ones were not is asked only when some were not.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Dialect
 
 from mailer.model import Delivery, DeliveryState, Reply
+from mailer.store import arrays
 from mailer.store.schema import Instant
 
 
@@ -28,15 +28,6 @@ class Taken(NamedTuple):
     relay: str
 
 
-# The rows come as one JSON array: one bind, no limit on their number, the same on both databases.
-_ROWS = {
-    "sqlite": "(SELECT {} FROM json_each(:rows)) AS m",
-    "postgresql": "(SELECT {} FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS each(value)) AS m",
-}
-_CELL = {
-    "sqlite": {"bigint": "json_extract(value, '$[{n}]') AS {name}", "text": "json_extract(value, '$[{n}]') AS {name}"},
-    "postgresql": {"bigint": "CAST(value ->> {n} AS bigint) AS {name}", "text": "value ->> {n} AS {name}"},
-}
 # On PostgreSQL the batch's row is locked against a take-over until we commit, and the reader's against leaving: between
 # the look and the commit another process could otherwise do either. SQLite has one writer, so nobody can.
 _LOCK = {"sqlite": "", "postgresql": " FOR SHARE"}
@@ -54,6 +45,8 @@ WHERE deliveries.id = m.id AND deliveries.state = 'queued' AND deliveries.batch_
            AND EXISTS (SELECT 1 FROM issues WHERE issues.id = deliveries.issue_id AND issues.state = 'sending')
            AND EXISTS (SELECT 1 FROM subscribers WHERE subscribers.id = deliveries.subscriber_id
                        AND subscribers.status = 'active'
+                       AND (subscribers.paused_until IS NULL OR subscribers.paused_until
+                            <= (SELECT issues.day FROM issues WHERE issues.id = deliveries.issue_id))
                        AND NOT EXISTS (SELECT 1 FROM suppressions
                                        WHERE suppressions.hash = subscribers.address_hash){lock})))
 """
@@ -79,16 +72,15 @@ _CLAIM = (("id", "bigint"), ("batch", "bigint"), ("fence", "bigint"))
 _REPLY = (("code", "bigint"), ("enhanced", "text"), ("reply", "text"), ("relay", "text"))
 
 
-def _statement(dialect: str, template: str, columns: tuple[tuple[str, str], ...]) -> str:
-    cells = ", ".join(_CELL[dialect][kind].format(n=n, name=name) for n, (name, kind) in enumerate(columns))
-    whole = template.format(rows=_ROWS[dialect].format(cells), lock=_LOCK[dialect])
+def _statement(dialect: str, template: str, columns: arrays.Columns) -> str:
+    whole = template.format(rows=arrays.source(dialect, columns), lock=_LOCK[dialect])
     # The drivers write a parameter in their own ways; no statement above holds a colon for anything else.
     return whole if dialect == "sqlite" else re.sub(r":(\w+)", r"%(\1)s", whole)
 
 
-_INTENDS = {dialect: _statement(dialect, _INTEND, _CLAIM) for dialect in _ROWS}
-_ACCEPTS = {dialect: _statement(dialect, _ACCEPT, (*_CLAIM, *_REPLY)) for dialect in _ROWS}
-_WRITTENS = {dialect: _statement(dialect, _WRITTEN, _CLAIM) for dialect in _ROWS}
+_INTENDS = {dialect: _statement(dialect, _INTEND, _CLAIM) for dialect in _LOCK}
+_ACCEPTS = {dialect: _statement(dialect, _ACCEPT, (*_CLAIM, *_REPLY)) for dialect in _LOCK}
+_WRITTENS = {dialect: _statement(dialect, _WRITTEN, _CLAIM) for dialect in _LOCK}
 
 
 def intend(tx: Connection, jobs: Iterable[Delivery], now: datetime) -> set[int]:
@@ -113,10 +105,10 @@ def _write(
     if not rows:
         return set()
     dialect = tx.dialect.name
-    values = {"rows": json.dumps(rows), "now": _bound(tx.dialect)(now)}
+    values = {"rows": arrays.packed(rows), "now": _bound(tx.dialect)(now)}
     if tx.exec_driver_sql(statements[dialect], values).rowcount == len(rows):
         return {row[0] for row in rows}
-    values = {"rows": json.dumps([row[:3] for row in rows]), "state": state.value}
+    values = {"rows": arrays.packed(row[:3] for row in rows), "state": state.value}
     return {row[0] for row in tx.exec_driver_sql(_WRITTENS[dialect], values)}
 
 

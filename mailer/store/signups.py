@@ -40,9 +40,12 @@ def add(tx: Connection, *, at: datetime, hash_: str, address: str, network: str,
     tx.execute(insert(signups).values(values))
 
 
-def open_(tx: Connection, limit: int) -> list[Wish]:
-    """Wishes to be decided, the oldest first."""
+def open_(tx: Connection, limit: int, *, lock: bool = False) -> list[Wish]:
+    """Wishes to be decided, the oldest first. `lock`: a second process waits until we have decided them; side by side,
+    two wishes about one address would make two mails."""
     query = select(signups).where(_OPEN).order_by(signups.c.id).limit(limit)
+    if lock:
+        query = query.with_for_update()
     return [
         Wish(row.id, row.at, row.hash, row.address, row.network or "", row.agent or "", row.words or "")
         for row in tx.execute(query)

@@ -86,6 +86,9 @@ def network_of(request: Request) -> str:
         address = ipaddress.ip_address(request.client.host)
     except ValueError:
         return ""
+    if isinstance(address, ipaddress.IPv6Address):
+        # A proxy that listens on both writes IPv4 readers as ::ffff:192.0.2.7; by /48 they would all be one network.
+        address = address.ipv4_mapped or ipaddress.IPv6Address(int(address))  # and no %zone
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 

@@ -72,7 +72,7 @@ class ReaderPages:
         if form.get(TRAP):
             return self.page("asked")
         try:
-            found, meant = await asyncio.to_thread(joining.check, self.app, email)
+            found, meant = joining.check(email)
             if meant and "sure" not in form:
                 return self._form(email=email, meant=meant)
             if not joining.form_is_ours(self.app, form.get("form", "")):

@@ -1,7 +1,9 @@
 """Lists in and out: any file a newsroom has, no row that stops the others, nothing that a spreadsheet would run."""
 
 import csv
-from collections.abc import Iterator
+import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import make
@@ -10,24 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer import address
-from mailer.app import importing, subscribe
+from mailer.app import importing, subscribe, suppression
 from mailer.app.context import App
-from mailer.app.importing import How, Imported, NewSubscriber
+from mailer.app.importing import How, Imported
 from mailer.errors import BadAddress
-from mailer.model import SubscriberStatus
+from mailer.model import NewSubscriber, SubscriberStatus
 from mailer.sources import people
 from mailer.store import subscribers
 
 
-def rows_of(file: Path) -> Iterator[NewSubscriber]:
-    for each in people.read(file):
-        yield NewSubscriber(
-            each.line, each.email, each.name, each.sections, each.consent_at, each.source, each.status, each.problem
-        )
-
-
 def take(app: App, file: Path, how: How | None = None) -> Imported:
-    return importing.import_rows(app, rows_of(file), how)
+    return importing.import_rows(app, people.read(file), how)
 
 
 def counts(report: Imported) -> tuple[int, int, int, int, int]:
@@ -139,6 +134,25 @@ def test_an_export_is_read_back_and_runs_nothing(app: App, tmp_path: Path) -> No
     assert after == before
 
 
+@pytest.mark.slow
+@make.only_sqlite
+def test_a_spreadsheet_program_finds_no_formula(app: App, tmp_path: Path) -> None:
+    office = shutil.which("soffice") or shutil.which("libreoffice")
+    if office is None:
+        pytest.skip("LibreOffice is not installed (apt install libreoffice-calc)")
+    for number, name in enumerate(FORMULAS):
+        subscribe.add(app, f"reader{number}@example.org", name=name)
+    subscribe.add(app, "=cmd@example.org")
+    file = tmp_path / "out.csv"
+    with file.open("w", encoding="utf-8-sig", newline="") as to:
+        people.write(importing.export_rows(app), to)
+    words = [office, f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}", "--headless", "--convert-to", "fods"]
+    subprocess.run([*words, "--outdir", str(tmp_path), str(file)], check=True, capture_output=True, timeout=120)
+    opened = (tmp_path / "out.fods").read_text("utf-8")
+    assert "reader1@example.org" in opened
+    assert "table:formula" not in opened
+
+
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20))
 @settings(max_examples=200, deadline=None)
 def test_any_cell_comes_back_as_it_was(text: str) -> None:
@@ -162,3 +176,41 @@ def test_the_quick_way_is_the_thorough_way(local: str, domain: str) -> None:
 
     # A blank in front keeps an address from the quick way, and is left out by the thorough one.
     assert outcome(f"{local}@{domain}") == outcome(f" {local}@{domain}")
+
+
+@make.only_sqlite
+@pytest.mark.parametrize(
+    "heading",
+    ["email,address,name", "address,name,email", "نشانی,نام,ایمیل", "E-Mail,Address,Name", "Address,Mail,Name"],
+)
+def test_where_somebody_lives_is_no_mailbox(app: App, tmp_path: Path, heading: str) -> None:
+    names = heading.casefold().split(",")
+    mailbox = next(name for name in names if name in ("email", "ایمیل", "e-mail", "mail"))
+    row = ["narges@example.org" if name == mailbox else "تهران" for name in names]
+    file = tmp_path / "list.csv"
+    file.write_text(f"{heading}\n{','.join(row)}\n", "utf-8")
+    assert counts(take(app, file)) == (1, 0, 0, 0, 0)
+    assert subscribe.show(app, "narges@example.org")[0].name == "تهران"
+
+
+def test_no_cell_breaks_the_rest(app: App, tmp_path: Path) -> None:
+    nasty = ["\x00", "\ud800", "\u202e", "=1+1", "'", '"', "\\", "x" * 300, "\n", "$[0]", "\U0001f1ee\U0001f1f7"]
+    rows = [
+        {"email": f"reader{n}@example.org", "name": bad, "sections": [bad, "سیاست"], "source": bad, "status": ""}
+        for n, bad in enumerate(nasty)
+    ]
+    rows += [{"email": f"a{bad}@example.org"} for bad in nasty]
+    file = tmp_path / "list.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows) + "\n", "utf-8")
+    report = take(app, file)
+    assert report.added >= len(nasty)
+    assert report.rows == len(rows)
+    assert subscribe.show(app, "reader2@example.org")[0].sections == ("سیاست",)
+    for row in app.store.read(lambda tx: subscribers.listing(tx)):
+        assert not set("\x00\ud800\u202e\n") & set(row.name + row.source + "".join(row.sections))
+
+
+def test_who_is_forgotten_is_counted_nowhere(app: App) -> None:
+    make.subscribers_of(app.store, ["narges@example.org", "stays@example.org"])
+    suppression.forget(app, "narges@example.org")
+    assert subscribe.counts(app) == {"active": 1}

@@ -12,11 +12,11 @@ from mailer.address import parse
 from mailer.app import confirmation, importing, joining, preferences, subscribe, suppression, unsubscribe
 from mailer.app.circuit import Circuits
 from mailer.app.context import App
-from mailer.app.importing import How, NewSubscriber
+from mailer.app.importing import How
 from mailer.app.send import Sender
 from mailer.demo.inbox import Inbox
 from mailer.errors import BadToken, LeftBefore, NoSuchSubscriber
-from mailer.model import EventKind, Method, SubscriberStatus
+from mailer.model import EventKind, Method, NewSubscriber, SubscriberStatus
 from mailer.store import subscribers
 from mailer.tokens import Keyring, Purpose
 

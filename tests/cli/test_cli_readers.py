@@ -1,8 +1,10 @@
 """The commands about readers: their words, their JSON and their exit codes."""
 
 import io
+import itertools
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +112,18 @@ def test_report_and_redact_of_nothing_yet(mailer: Told) -> None:
     assert [bar["until"] for bar in report["histogram"]][-1] == "later"
     assert "recipients" in mailer("issue", "report")
     assert mailer.json("issue", "redact", "1", code=3)["error"]["code"] == "wrong_state"
+
+
+def test_a_long_import_tells_how_far_it_is(mailer: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("email\n" + "".join(f"reader{n}@example.org\n" for n in range(5000)), "utf-8")
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))  # every look at the clock is a second later
+    mailer("subscribers", "import", str(file))
+    said = [json.loads(line) for line in mailer.err.splitlines()]
+    assert [line["rows"] for line in said] == [2000, 4000, 5000]
+    assert said[0]["file"] == "list.csv"
+    assert said[0]["of"] == 5001
+    monkeypatch.undo()
+    mailer("subscribers", "import", str(file))
+    assert len(mailer.err.splitlines()) <= 3  # and nothing when it is over at once

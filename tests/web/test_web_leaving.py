@@ -18,7 +18,7 @@ from starlette.types import Message
 from mailer import tokens, web
 from mailer.app import importing, unsubscribe
 from mailer.app.context import App
-from mailer.model import EventKind, Method, SubscriberStatus
+from mailer.model import EventKind, Method, NewSubscriber, SubscriberStatus
 from mailer.store import subscribers
 from mailer.store.schema import subscribers as table
 from mailer.tokens import Purpose
@@ -318,7 +318,7 @@ def test_every_bad_link_gets_the_same_page(app: App, client: TestClient, who: in
 
 def test_left_means_left_for_imports_too(app: App, client: TestClient, who: int) -> None:
     client.post(link(app, who), data=ONE_CLICK)
-    report = importing.import_rows(app, [importing.NewSubscriber(1, EMAIL)])
+    report = importing.import_rows(app, [NewSubscriber(1, EMAIL)])
     assert (report.added, report.suppressed) == (0, 1)
 
 
