@@ -25,7 +25,7 @@ from mailer.app import outcome
 from mailer.app.alert import alert
 from mailer.app.breaker import Breaker
 from mailer.app.circuit import Circuits
-from mailer.app.claims import Claims
+from mailer.app.claims import LOOK_S, Claims
 from mailer.app.commit import Done, GroupCommit, Written
 from mailer.app.context import App, Session, step
 from mailer.app.mails import Mails
@@ -76,7 +76,6 @@ class Sender:
 
     def __post_init__(self) -> None:
         self._pace = Pace(self.app.store, self.app.settings)
-        self._full: dict[str, float] = {}  # lanes that are full, and until when (the loop's time)
         self._claims = Claims(self.app, self.issue_id)
         self._breaker = Breaker(self.app, self._claims.let_go)
         self._lane = self._breaker.lane
@@ -147,11 +146,17 @@ class Sender:
         those who may not get one."""
         while not self.stop.is_set():
             job = await self._claims.next()
-            if job is None and self._mails.making:
+            if job:
+                return job
+            if self._mails.making:
                 await self._mails.made()
                 continue
-            if job or not ready or not self._connecting:
-                return job
+            seconds = self._claims.rest_s()
+            if seconds is not None:
+                await self._rest(seconds)
+                continue
+            if not ready or not self._connecting:
+                return None
             await asyncio.wait(self._connecting, return_when=asyncio.FIRST_COMPLETED)
         return None
 
@@ -170,19 +175,22 @@ class Sender:
             ended.set_result(None)
 
     async def _may_go(self, relay: str, job: Delivery) -> bool:
-        """Whether a mail may go at the set pace. False: it makes room for mails of other lanes; and when every lane at
-        hand is full, that was waited for."""
+        """Whether a mail may go at the set pace. False: it makes room for mails of other lanes; or nothing may go over
+        this relay just now, and that was waited for."""
         seconds = await self._pace.ask(relay, self._lane(job))
         if not seconds:
             return True
-        loop = asyncio.get_running_loop()
-        self._full[self._lane(job)] = loop.time() + seconds
-        self._claims.put_last(job)
-        if not self._claims.any(lambda other: self._full.get(self._lane(other), 0.0) <= loop.time()):
-            soonest = min(self._full.values()) - loop.time()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stop.wait(), min(max(soonest, 0.01), 1.0))
+        if self._pace.lane_is_full(relay, self._lane(job)):
+            self._claims.put_aside(job, seconds)
+        else:
+            self._claims.put_back(job)
+            await self._rest(seconds)
         return False
+
+    async def _rest(self, seconds: float) -> None:
+        """For so long, but at most a second: by then there may be a mail that goes before others."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), min(max(seconds, 0.01), LOOK_S))
 
     async def _stream(self, session: Session, relay: str, first: _Mail) -> None:
         """Mails one after the other, for as long as there is one at hand and the line is good. Whatever happens, the

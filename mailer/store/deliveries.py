@@ -5,7 +5,7 @@ claimed row names both, so that a process which lost its lease changes nothing a
 in `delivery`; here it is only written down.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -182,8 +182,18 @@ def _sendable() -> ColumnElement[bool]:
     return or_(batches.c.issue_id.is_(None), running, and_(halted, _half_sent()))
 
 
-def claim(tx: Connection, worker: str, now: datetime, lease: timedelta, issue_id: int | None = None) -> Batch | None:
-    """Takes a batch that is due and that nobody holds. `issue_id`: only of this issue or of none."""
+def claim(
+    tx: Connection,
+    worker: str,
+    now: datetime,
+    lease: timedelta,
+    issue_id: int | None = None,
+    *,
+    without: Collection[str] = (),
+    letters: bool = False,
+) -> Batch | None:
+    """Takes a batch that is due and that nobody holds. `issue_id`: only of this issue or of none. `without`: no batch
+    of these lanes. `letters`: only mails that go before an issue's."""
     query = (
         select(batches.c.id)
         .where(~batches.c.done, _due(now, lease), _free(now, lease), _sendable(), _lane_open(now))
@@ -193,6 +203,10 @@ def claim(tx: Connection, worker: str, now: datetime, lease: timedelta, issue_id
     )
     if issue_id is not None:
         query = query.where(or_(batches.c.issue_id == issue_id, batches.c.issue_id.is_(None)))
+    if without:
+        query = query.where(or_(batches.c.lane.is_(None), batches.c.lane.not_in(without), _half_sent()))
+    if letters:
+        query = query.where(batches.c.priority < PRIORITY[DeliveryKind.ISSUE])
     row = tx.execute(
         update(batches)
         .where(batches.c.id == query.scalar_subquery())
