@@ -30,7 +30,7 @@ from mailer.app.commit import Done, GroupCommit, Written
 from mailer.app.context import App, Session, step
 from mailer.app.mails import Mails
 from mailer.app.pace import Pace
-from mailer.errors import RelayDown
+from mailer.errors import RelayDown, StoreUnavailable
 from mailer.lifecycle import IssueEvent
 from mailer.model import (
     Accepted,
@@ -50,6 +50,7 @@ from mailer.store.marks import Taken
 
 log = logging.getLogger(__name__)
 _UNSAFE = re.compile(r"[\s<>\x00-\x1f\x7f-\x9f]")
+_TRIES = 30  # a second apart, in which the database or the machine may come to itself
 DRAIN_S = 8.0  # of the ten seconds that SIGTERM leaves: an unanswered mail is unknown after that
 
 
@@ -73,6 +74,7 @@ class Sender:
 
     _connecting: set["asyncio.Future[None]"] = field(default_factory=set)
     _unmade: int = 0
+    _failed: int = 0  # times in a row that nothing could be compiled, through no fault of the mails
 
     def __post_init__(self) -> None:
         self._pace = Pace(self.app.store, self.app.settings)
@@ -271,6 +273,15 @@ class Sender:
         """The mail of a delivery. None: it cannot be made, or its variant cannot, and the ledger knows."""
         try:
             await self._mails.compile(job)
+            self._failed = 0
+        except (StoreUnavailable, OSError, MemoryError) as error:
+            self._claims.put_back(job)
+            self._failed += 1
+            if self._failed > _TRIES:
+                raise
+            log.warning("the mails cannot be made just now: %s", error)
+            await self._rest(1.0)
+            return None
         except Exception as error:
             if job.kind is not DeliveryKind.ISSUE:
                 await self._refuse(job, error)

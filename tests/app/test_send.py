@@ -812,3 +812,37 @@ async def test_connections_without_work_ask_the_ledger_once_a_second(
     await asyncio.sleep(LOOK_S)
     assert await claims.next() is not None
     await claims.give_back()
+
+
+class Stumbles(Store):
+    """A store whose first reading of a variant fails."""
+
+    def __init__(self, url: str, error: Exception) -> None:
+        super().__init__(url)
+        self.error: Exception | None = error
+
+    def read(self, work: Work[T]) -> T:
+        if getattr(work, "func", None) is issues.variant and self.error:
+            error, self.error = self.error, None
+            raise error
+        return super().read(work)
+
+
+@make.only_sqlite
+@pytest.mark.parametrize("error", [StoreUnavailable("The database failed."), OSError("no"), MemoryError()])
+async def test_trouble_while_compiling_pauses_nothing_and_ends_no_test(
+    store: Store, tmp_path: Path, clock: Clock, error: Exception
+) -> None:
+    make.readers(store, 2)
+    issue = make.under_way(store)
+    relay = Fake()
+    stumbling = Stumbles(str(store.url), error)
+    app = make.app(stumbling, tmp_path, clock, relays=[relay], delivery=ONE)
+    await send(app, issue)
+    assert state(app, issue) == {S.ACCEPTED: 2}
+
+    stumbling.error = error
+    store.write(lambda tx: deliveries.owe(tx, DeliveryKind.TEST, "test.1", "editor@example.org", 1, None, clock()))
+    await send(app, issue)
+    assert [to for to, _ in relay.taken][2:] == ["editor@example.org"]
+    stumbling.close()
