@@ -331,7 +331,11 @@ class Sender:
 
     # --- what became of it
     def _mark(self, job: Delivery, result: Outcome, relay: str) -> Done:
-        self._breaker.heard(job, result)
+        if not self.app.redirect:
+            self._breaker.heard(job, result)
+        elif isinstance(result, Rejected):
+            # The staging mailbox said it: it must cost no reader anything, and tells nothing of a provider.
+            result = Rejected(Rejection.OTHER, result.reply)
         if relay:
             self.circuits.heard(relay, result)
         if isinstance(result, Accepted):
