@@ -24,7 +24,7 @@ from mailer import delivery as rules
 from mailer.app import outcome
 from mailer.app.alert import alert
 from mailer.app.breaker import Breaker
-from mailer.app.circuit import Circuits
+from mailer.app.circuit import PAUSES_S, Circuits
 from mailer.app.claims import LOOK_S, Claims
 from mailer.app.commit import Done, GroupCommit, Written
 from mailer.app.context import App, Session, step
@@ -72,7 +72,11 @@ class Sender:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     accepted: int = 0
 
+    pauses_s: Sequence[float] = PAUSES_S  # before a connection that the relay did not take is tried again
+
     _connecting: set["asyncio.Future[None]"] = field(default_factory=set)
+    _serving: set["asyncio.Task[None] | None"] = field(default_factory=set)  # workers that got a line when they tried
+    _alone: asyncio.Event = field(default_factory=asyncio.Event)  # none of them is left
     _unmade: int = 0
     _failed: int = 0  # times in a row that nothing could be compiled, through no fault of the mails
 
@@ -122,6 +126,38 @@ class Sender:
 
     # --- one connection
     async def _work(self) -> None:
+        """Serves until there is nothing to do. A relay that takes fewer lines than we would like is tried again after a
+        while, for as long as others have one: it may be only just now, and an issue takes hours."""
+        failures = 0
+        me = asyncio.current_task()
+        try:
+            while True:
+                try:
+                    return await self._serve()
+                except RelayDown:
+                    failures = 1 if me in self._serving else failures + 1
+                    self._gone(me)
+                    if self.stop.is_set() or not (self._serving or self._connecting):
+                        raise
+                    self._alone.clear()
+                    await self._until_alone(self.pauses_s[min(failures, len(self.pauses_s)) - 1])
+        finally:
+            self._gone(me)
+
+    def _gone(self, worker: "asyncio.Task[None] | None") -> None:
+        self._serving.discard(worker)
+        if not self._serving and not self._connecting:
+            self._alone.set()
+
+    async def _until_alone(self, seconds: float) -> None:
+        waits = [asyncio.create_task(event.wait()) for event in (self.stop, self._alone)]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _serve(self) -> None:
         session: Session | None = None
         relay = ""
         try:
@@ -168,7 +204,10 @@ class Sender:
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connecting.add(ended)
         try:
-            return await self.circuits.connect(self.app.relays)
+            found = await self.circuits.connect(self.app.relays)
+            self._serving.add(asyncio.current_task())
+            self._alone.clear()
+            return found
         except BaseException:
             self._claims.put_back(job)
             raise

@@ -846,3 +846,38 @@ async def test_trouble_while_compiling_pauses_nothing_and_ends_no_test(
     await send(app, issue)
     assert [to for to, _ in relay.taken][2:] == ["editor@example.org"]
     stumbling.close()
+
+
+@make.only_sqlite
+async def test_a_relay_that_takes_fewer_lines_for_a_while_gets_them_again(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    make.readers(store, 400)
+    issue = make.under_way(store)
+
+    async def slowly(_: str) -> Outcome:
+        await asyncio.sleep(0.02)
+        return OK
+
+    relay = Fake(slowly, most=2)
+    app = make.app(store, tmp_path, clock, relays=[relay], delivery=Delivery(connections=6))
+    sender = Sender(app, Circuits(), issue.id, pauses_s=(0.05, 0.1))
+    running = asyncio.create_task(sender.run())
+    await asyncio.sleep(0.5)
+    assert relay.lines == 2
+    relay.most = 1000
+    await asyncio.sleep(0.5)
+    assert relay.lines == 6
+    await running
+    assert Counter(to for to, _ in relay.taken) == {f"reader{n:04}@example.org": 1 for n in range(1, 401)}
+
+
+@make.only_sqlite
+async def test_who_waits_for_a_line_does_not_keep_a_run_from_ending(store: Store, tmp_path: Path, clock: Clock) -> None:
+    make.readers(store, 20)
+    issue = make.under_way(store)
+    relay = Fake(most=1)
+    app = make.app(store, tmp_path, clock, relays=[relay], delivery=Delivery(connections=4))
+    async with asyncio.timeout(5):
+        await send(app, issue)
+    assert len(relay.taken) == 20
