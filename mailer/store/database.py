@@ -23,6 +23,7 @@ from mailer.errors import StoreUnavailable
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 BUSY_MS = 5000  # how long a writer waits for another process's transaction
+_HURRIED_MS = 500
 _IDLE_S = 1.0  # a writing connection that was idle for longer is asked whether it is still alive
 _TRIES = 5  # of a transaction that lost against another one
 _ABANDONED_S = 60  # after which PostgreSQL ends a writing transaction that does nothing
@@ -49,6 +50,7 @@ class Store:
         self._ident = 0
         self._kept: Connection | None = None  # the writer's; taking one from the pool costs as much as a small work
         self._used = 0.0
+        self._hurried = False
 
     @property
     def name(self) -> str:
@@ -73,8 +75,13 @@ class Store:
         with plainly(self.url), self._reader.begin() as tx:
             return work(tx)
 
+    def hurry(self) -> None:
+        """From now on no lock of SQLite is waited for long: the process is to end, and a work that waits cannot be
+        stopped."""
+        self._hurried = True
+
     def close(self) -> None:
-        self._thread.shutdown()
+        self._thread.shutdown(cancel_futures=True)  # nobody waits for what is queued
         self._let_go()
         self._writer.dispose()
         self._reader.dispose()
@@ -99,6 +106,8 @@ class Store:
         if self._kept is None or time.monotonic() - self._used > _IDLE_S:
             self._let_go()
             self._kept = self._writer.connect()
+        if self._hurried and self.sqlite:
+            self._kept.connection.cursor().execute(f"PRAGMA busy_timeout={_HURRIED_MS}")
         try:
             with self._kept.begin():
                 return work(self._kept)
