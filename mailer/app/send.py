@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from sqlalchemy import Connection
+
 from mailer import delivery as rules
 from mailer.app import outcome
 from mailer.app.alert import alert
@@ -38,6 +40,7 @@ from mailer.model import (
     DeliveryKind,
     DeliveryState,
     Envelope,
+    IssueState,
     NotSent,
     Outcome,
     Rejected,
@@ -93,8 +96,7 @@ class Sender:
     async def run(self) -> None:
         """Sends all that can be sent now. RelayDown: no relay takes mail; what is unsent stays queued."""
         if self.app.settings.delivery.warm_up:
-            newest = await asyncio.to_thread(self.app.store.read, issues.newest)
-            self._pace.issue = newest.number if newest else None
+            self._pace.issue = await asyncio.to_thread(self.app.store.read, _number)
         beside = [asyncio.create_task(self._claims.renew()), asyncio.create_task(self._breaker.watch())]
         count = self.app.settings.delivery.connections
         workers = [asyncio.create_task(self._work()) for _ in range(count)]
@@ -427,6 +429,12 @@ class Sender:
             self._claims.put_back(job)
             return
         await self._claims.settled(job)
+
+
+def _number(tx: Connection) -> int | None:
+    """Which issue of the newsroom is under way; not the newest one, that is the next week's draft soon. None: none."""
+    sending = issues.listing(tx, states=(IssueState.SENDING,), limit=1)
+    return sending[0].number if sending else None
 
 
 def _safe(address: str) -> None:
