@@ -8,26 +8,22 @@ does other things as well makes only the time longer.
 """
 
 import argparse
-import http.client
 import json
-import os
-import random
 import resource
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.machine import free_port
+from bench import leaving, machine
+from bench.machine import Tools, free_port
 from bench.page import Options, table
-from mailer import config, tokens
+from mailer import config
 from mailer.app import collect, compose, deliver, importing, subscribe
 from mailer.app.context import App
 from mailer.app.importing import How
@@ -35,11 +31,9 @@ from mailer.cli.setup import make_deployment
 from mailer.demo import sample
 from mailer.demo.inbox import Inbox
 from mailer.sources import identity, people
-from mailer.tokens import Purpose
 from mailer.wiring import wire
 
 LEAVINGS = 1000
-A_SECOND, CALLERS = 20, 8  # POSTs, and lines they come by
 HEAD = ("what", "must", "aim", "here", "CPU")
 CONFIG = """\
 [newsletter]
@@ -68,22 +62,22 @@ class Row(NamedTuple):
 
 def section(options: Options) -> str:
     """A part of docs/performance.md."""
-    return table(HEAD, rows(options.large, LEAVINGS))
+    return table(HEAD, [*rows(options.large), *leave_while_sending(options.tools, LEAVINGS)])
 
 
-def rows(readers: int, leavings: int) -> Iterator[Row]:
+def rows(readers: int) -> Iterator[Row]:
     """The figures for so many subscribers, as they are measured."""
     yield help_()
     inbox = Inbox()
     inbox.start()
     try:
         with tempfile.TemporaryDirectory(prefix="bench-readers-") as folder:
-            yield from _rows(Path(folder), inbox, readers, leavings)
+            yield from _rows(Path(folder), inbox, readers)
     finally:
         inbox.stop()
 
 
-def _rows(folder: Path, inbox: Inbox, readers: int, leavings: int) -> Iterator[Row]:
+def _rows(folder: Path, inbox: Inbox, readers: int) -> Iterator[Row]:
     web = free_port()
     make_deployment(folder, CONFIG.format(port=inbox.port, web=web))
     app = wire(config.load(folder / "config.toml", {}), {})
@@ -102,12 +96,11 @@ def _rows(folder: Path, inbox: Inbox, readers: int, leavings: int) -> Iterator[R
         collect.keep(app, [(a, *identity.identify(a)) for a in sample.articles(now, "https://news.example.org")])
         issue = compose.freeze(app, compose.draft(app))
         yield timed(f"freeze the recipients, {many}", "30 s", "5 s", lambda: deliver.start(app, issue))
-        with service(folder, web) as process:
+        with leaving.service(folder, "sender,web"):
             began = time.perf_counter()
-            while not inbox.mails and process.poll() is None:
+            while not inbox.mails:
                 time.sleep(0.01)
             yield Row(f"first mail out, {many}", "30 s", "5 s", f"{time.perf_counter() - began:.1f} s")
-            yield leave_while_sending(app, web, inbox, readers, leavings)
     finally:
         app.store.close()
 
@@ -144,56 +137,9 @@ def export(app: App, file: Path) -> None:
         people.write(importing.export_rows(app), to)
 
 
-@contextmanager
-def service(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Sender and pages in one process, as `mailer run` has them; it is there once the pages answer."""
-    command = [sys.executable, "-m", "mailer", "--config", str(folder / "config.toml")]
-    with (folder / "service.log").open("wb") as log:
-        process = subprocess.Popen([*command, "run", "--only", "sender,web"], stderr=log, env=dict(os.environ))
-    try:
-        while process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.02)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
-def leave_while_sending(app: App, port: int, inbox: Inbox, readers: int, leavings: int) -> Row:
-    """Milliseconds until an unsubscribe POST is answered, counted from when it was due: they come at a fixed rate,
-    whether the ones before are answered or not, while the service sends."""
-    chance = random.Random(1)
-    who = [chance.randint(readers // 2, readers) for _ in range(leavings)]
-    waits: list[float] = []
-    before, began = len(inbox.mails), time.perf_counter()
-
-    def leave(first: int) -> None:
-        line = http.client.HTTPConnection("127.0.0.1", port)
-        form = {"Content-Type": "application/x-www-form-urlencoded"}
-        for number in range(first, leavings, CALLERS):
-            path = "/unsubscribe/" + tokens.make(app.keys, Purpose.UNSUBSCRIBE, who[number], 1)
-            due = began + number / A_SECOND
-            time.sleep(max(0.0, due - time.perf_counter()))
-            line.request("POST", path, "List-Unsubscribe=One-Click", form)
-            answer = line.getresponse()
-            answer.read()
-            if answer.status != http.HTTPStatus.OK:
-                raise RuntimeError(f"an unsubscribe POST was answered {answer.status}")
-            waits.append((time.perf_counter() - due) * 1000)
-
-    threads = [threading.Thread(target=leave, args=(n,)) for n in range(CALLERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    rate = (len(inbox.mails) - before) / (time.perf_counter() - began)
-    cuts = statistics.quantiles(waits, n=100)
-    here = f"{cuts[98]:.0f} ms (median {cuts[49]:.0f}; {rate:.0f} mails/s beside it)"
-    return Row(f"unsubscribe POST, {A_SECOND} a second while the service sends, p99", "100 ms", "25 ms", here)
+def leave_while_sending(tools: Tools, leavings: int) -> Iterator[Row]:
+    for name, waits in leaving.both(tools, 100 * leavings, leavings):
+        yield Row(f"unsubscribe POST, 20 a second while {name} send at full speed, p99", "100 ms", "25 ms", str(waits))
 
 
 def main() -> None:
@@ -202,7 +148,10 @@ def main() -> None:
     words.add_argument("--leavings", type=int, default=LEAVINGS)
     words.add_argument("--json", action="store_true", help="one JSON object a line")
     asked = words.parse_args()
-    for row in rows(asked.readers, asked.leavings):
+    tools = machine.tools()
+    if tools is None:
+        sys.exit('smtp-sink is missing: eval "$(bench/postfix-tools.sh DIR)"')
+    for row in chain(rows(asked.readers), leave_while_sending(tools, asked.leavings)):
         print(
             json.dumps(row._asdict(), ensure_ascii=False) if asked.json else " · ".join(filter(None, row)), flush=True
         )

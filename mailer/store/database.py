@@ -170,12 +170,11 @@ def _engine(url: URL, begin: str, busy_ms: int, patience_s: Callable[[], float])
 def _lock(connection: Connection, patience_s: Callable[[], float]) -> None:
     """Begins a writing transaction. SQLite's own waiting sleeps longer each time, up to 100 ms, and a sender commits
     every few: whoever wants to leave would wait for many of its transactions. So we look ourselves, and often."""
-    driver = connection.connection.driver_connection
-    assert driver is not None
+    driver = connection.connection
     begun = time.monotonic()
     while time.monotonic() < begun + patience_s():  # which gets less when the process is to end
         try:
-            driver.execute("BEGIN IMMEDIATE")
+            driver.cursor().execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the rest of the code says what kind of busy
                 break

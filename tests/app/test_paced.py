@@ -114,7 +114,7 @@ async def test_a_letter_does_not_wait_behind_a_paced_issue(
     store.write(lambda tx: [owe(tx, key=f"test.{n}", now=clock()) for n in range(3)])
     owed = len(relay.taken)
     await until(lambda: [to for to, _ in relay.taken].count("editor@example.org") == 3, running)
-    assert len(relay.taken) - owed < 60, "within about two seconds"
+    assert len(relay.taken) - owed < 150, "not behind the rest of the issue's 300"
     sender.stop.set()
     await running
 

@@ -112,6 +112,40 @@ def one_sentence(failed: "pytest.ExceptionInfo[StoreUnavailable]", *words: str) 
 
 
 # --- locked ----------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
+@only_sqlite
+def test_a_writer_gets_in_between_the_transactions_of_another_process(file: Path) -> None:
+    """As a sender in a process of its own commits one group after the other: whoever wants to leave gets in soon."""
+    stop, turns = threading.Event(), 0
+
+    def commit_on_and_on() -> None:
+        nonlocal turns
+        other = sqlite3.connect(file, isolation_level=None, timeout=10)
+        while not stop.is_set():
+            other.execute("BEGIN IMMEDIATE")
+            time.sleep(0.03)
+            other.execute("COMMIT")
+            turns += 1
+            time.sleep(0.002)
+        other.close()
+
+    store = Store(f"sqlite:///{file}")
+    beside = threading.Thread(target=commit_on_and_on)
+    beside.start()
+    waited = []
+    try:
+        for _ in range(10):
+            before = turns
+            store.write(lambda tx: tx.execute(text("UPDATE subscribers SET name = name")))
+            waited.append(turns - before)
+    finally:
+        stop.set()
+        beside.join()
+        store.close()
+    # With SQLite's own waiting ten writes let more than a hundred of the other's go first.
+    assert sum(waited) <= 2 * len(waited), waited
+
+
 @only_sqlite
 def test_a_locked_file_is_reported_by_every_write_and_read_goes_on(file: Path) -> None:
     before = contents(file)
