@@ -1,5 +1,7 @@
 """The editor's window: edits are seen at once, survive every new choice, and end with the draft."""
 
+from dataclasses import replace
+
 import make
 import pytest
 from make import only_sqlite
@@ -66,6 +68,27 @@ def test_a_dropped_story_may_leave_too_few_and_then_the_issue_is_held(app: App) 
     assert issue.state is IssueState.DRAFT
     held = window.drop(app, None, 2)
     assert (held.state, held.reason) == (IssueState.HELD, "too few stories: 4 of at least 5")
+
+
+@only_sqlite
+def test_an_approved_issue_that_is_left_with_too_few_is_held_and_its_yes_is_void(app: App) -> None:
+    make.week_of_articles(app.store, count=6)
+    compose.draft(app)
+    edit.approve(app, None)
+    assert window.drop(app, None, 1).approved, "five are enough"
+    held = window.drop(app, None, 1)
+    assert (held.state, held.reason) == (IssueState.HELD, "too few stories: 4 of at least 5")
+    assert not held.approved
+
+
+@only_sqlite
+def test_dead_pages_never_send_an_approved_issue_below_the_least(app: App) -> None:
+    make.week_of_articles(app.store, count=6)
+    issue = compose.draft(app)
+    edit.approve(app, None)
+    dead = {story.url for story in issue.stories[:4]}
+    after = window.check_links(replace(app, gone=dead.__contains__), issue, last=True)
+    assert (after.state, after.reason) == (IssueState.HELD, "too few stories: 2 of at least 5")
 
 
 @only_sqlite
