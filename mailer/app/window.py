@@ -80,6 +80,19 @@ def check_links(app: App, issue: Issue, *, last: bool) -> Issue:
     return get(app, issue.id)
 
 
+def close(app: App, issue: Issue) -> Issue:
+    """A draft that goes out at once: its pages are looked at as before every T, then it is frozen.
+
+    WrongState: too few stories are left, or approval is missing.
+    """
+    if issue.state is IssueState.DRAFT:
+        issue = check_links(app, issue, last=True)
+    if issue.state is IssueState.HELD:
+        fix = "`mailer issue explain` says why; `mailer issue release` (or `approve`) lets it go."
+        raise WrongState(f"The issue {issue.slot} is held: {issue.reason}.", fix)
+    return compose.freeze(app, issue)
+
+
 def _left_out(gone: Sequence[ChosenStory], edits: Edits) -> Edits:
     for story in gone:
         edits = edits.without(story, "its page is gone")

@@ -92,6 +92,22 @@ def test_dead_pages_never_send_an_approved_issue_below_the_least(app: App) -> No
 
 
 @only_sqlite
+def test_what_goes_out_at_once_has_no_dead_pages_either(app: App) -> None:
+    issue = drafted(app)
+    dead = issue.stories[0]
+    sent = window.close(replace(app, gone=lambda url: url == dead.url), issue)
+    assert sent.state is IssueState.FROZEN
+    assert dead.article_id not in {story.article_id for story in sent.stories}
+
+
+@only_sqlite
+def test_an_issue_whose_pages_are_all_gone_is_not_sent_at_once(app: App) -> None:
+    issue = drafted(app)
+    with pytest.raises(WrongState, match="is held: too few stories: 0 of at least 5"):
+        window.close(replace(app, gone=lambda url: True), issue)
+
+
+@only_sqlite
 def test_what_cannot_be_edited_is_said(app: App) -> None:
     issue = drafted(app)
     with pytest.raises(NoSuchArticle, match="has no story 99: it has 12"):
