@@ -139,6 +139,8 @@ class Fetcher:
             raise FetchFailed(f"{shown(url)}: not a web address that is asked ({' or '.join(schemes)}).")
         proxy = _proxy(parts.scheme, parts.hostname)
         checked = [] if trusted else self._checked(url, parts.hostname, behind_proxy=bool(proxy))
+        if time.monotonic() >= until:  # the DNS took it all
+            raise TimeoutError
         with self._answer(proxy, url, checked, headers, until) as answer:
             if answer.status_code in _MOVED and "location" in answer.headers:
                 return urljoin(url, answer.headers["location"])
@@ -221,6 +223,8 @@ class Fetcher:
         parts: list[bytes] = []
         size = 0
         for raw in answer.iter_raw(_CHUNK):
+            if time.monotonic() >= until:
+                raise TimeoutError
             try:
                 part = unpacker.decompress(raw, self._largest + 1 - size) if unpacker else raw
             except zlib.error:
@@ -241,6 +245,7 @@ class _Deadline:
         self._timer = threading.Timer(max(until - time.monotonic(), 0.0), self._end)
         self._timer.daemon = True
         self._line: Any = None
+        self._over = False
 
     def __enter__(self) -> "_Deadline":
         self._timer.start()
@@ -253,8 +258,14 @@ class _Deadline:
         """Called by the client at each step (httpx's `trace` extension): keeps the line that is open."""
         if name.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._line = info["return_value"]
+            if self._over:  # the time ended while the name was looked up or the line was made
+                self._shut()
 
     def _end(self) -> None:
+        self._over = True
+        self._shut()
+
+    def _shut(self) -> None:
         line = self._line.get_extra_info("socket") if self._line else None
         with contextlib.suppress(OSError):
             if line:
