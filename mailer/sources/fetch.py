@@ -31,6 +31,9 @@ _CHUNK = 65_536
 _AGENT = "khabarnameh/1 (newsletter; collects this site's own feed)"
 _MOVED = frozenset((301, 302, 303, 307, 308))
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last four bytes are an IPv4 address
+# What Python calls global, but leads into a network of one's own: for translators there (RFC 8215 §3), IPv4 addresses
+# of old (RFC 4291 §2.5.5.1), site-local ones (§2.5.7), and IETF's (RFC 6890 §2.2.2).
+_INNER = tuple(map(ipaddress.ip_network, ("64:ff9b:1::/48", "::/96", "fec0::/10", "192.0.0.0/24")))
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str], Iterable[str]]
@@ -62,7 +65,8 @@ def public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner:
             return public(inner)
-    return address.is_global and not address.is_multicast
+    inside = any(address in network for network in _INNER)
+    return address.is_global and not address.is_multicast and not inside
 
 
 class Fetcher:

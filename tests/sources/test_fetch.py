@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import ipaddress
 import socket
 import threading
 import time
@@ -14,7 +15,7 @@ import pytest
 from web_server import WebServer, rss, web_server
 
 from mailer.errors import FetchFailed
-from mailer.sources.fetch import LARGEST, Fetcher
+from mailer.sources.fetch import LARGEST, Fetcher, public
 
 
 @pytest.fixture
@@ -156,6 +157,15 @@ def test_a_server_that_drips_does_not_hold_us(head: bytes) -> None:
     assert time.monotonic() - begun < 5
     fetcher.close()
     server.close()
+
+
+@pytest.mark.parametrize("address", ["fec0::1", "::127.0.0.1", "::7f00:1", "64:ff9b:1::7f00:1", "192.0.0.8", "::1"])
+def test_what_leads_into_a_network_of_ones_own_is_not_public(address: str) -> None:
+    assert not public(ipaddress.ip_address(address))
+
+
+def test_what_is_public_is_public() -> None:
+    assert all(public(ipaddress.ip_address(each)) for each in ("185.143.233.1", "2606:4700::1111", "64:ff9b::808:808"))
 
 
 @pytest.mark.parametrize("trusted", [True, False])
