@@ -296,6 +296,8 @@ def reopen(app: App, issue: Issue) -> None:
             return False
         deliveries.withdraw(tx, issue.id)
         issues.drop_variants(tx, issue.id)
+        # Pages that were there then may be gone by its new time.
+        issues.edit(tx, issue.id, lambda edits: {**edits, "checked": False}, (IssueState.CANCELLED,))
         return step(tx, issue.id, IssueEvent.REOPEN, **_AFRESH)
 
     if not app.store.write(work):

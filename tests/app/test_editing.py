@@ -108,6 +108,16 @@ def test_an_issue_whose_pages_are_all_gone_is_not_sent_at_once(app: App) -> None
 
 
 @only_sqlite
+def test_an_issue_that_is_opened_again_is_looked_at_again(app: App) -> None:
+    issue = window.check_links(app, drafted(app), last=True)
+    edit.cancel(app, None)
+    again = compose.draft(app, issue.slot)
+    dead = again.stories[0]
+    after = window.check_links(replace(app, gone=lambda url: url == dead.url), again, last=True)
+    assert dead.article_id not in {story.article_id for story in after.stories}
+
+
+@only_sqlite
 def test_what_cannot_be_edited_is_said(app: App) -> None:
     issue = drafted(app)
     with pytest.raises(NoSuchArticle, match="has no story 99: it has 12"):
