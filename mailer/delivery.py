@@ -52,6 +52,12 @@ _REFUSED_US = _any_of(
     r"relay(ing)? (access )?(denied|not|prohibited)|sender (address )?(rejected|denied|refused)",
     r"access denied|service refus|not accepted from|\bprohibited",
 )
+# Said of our own name, host or sender: an unknown host or user in such a sentence is not the reader's.
+_OF_US = _any_of(
+    r"\b(helo|ehlo)\b|(?<!to )(?<!to the )\bsender\b|\benvelope[- ]from\b|\bmail from\b",
+    r"\breturn[- ]path\b|verif(y|ication) failed",
+    r"\b(client|your|sending) (host|domain|server|ip)|\byour (reverse|dns)|cannot (find|resolve) your",
+)
 _REFUSED_US_PLAINLY = _any_of(r"spam|\bblock(ed|list)|black ?list|dnsbl|reputation|\bdmarc\b|preferences")
 _FULL = _any_of(r"quota|(mailbox|inbox|user)\b.{0,30}\bfull\b|out of storage|insufficient (system )?storage")
 _NOT_NOW = _any_of(
@@ -115,7 +121,7 @@ def _why(reply: Reply) -> Rejection:
     if code in _DEAD:
         if _FULL.search(text):
             return Rejection.SOFT
-        return Rejection.BLOCK if _REFUSED_US_PLAINLY.search(text) else Rejection.HARD
+        return Rejection.BLOCK if _REFUSED_US_PLAINLY.search(text) or _OF_US.search(text) else Rejection.HARD
     if code.startswith("5.2.") or code == "5.3.4":
         return Rejection.SOFT
     # 5.1.7 and 5.1.8 are said of the sender's address (RFC 3463 §3.2).
@@ -130,7 +136,7 @@ def _by_text(code: str, reply_code: int, text: str) -> Rejection:
     # One large provider says «5.4.1 Recipient address rejected: Access denied» when there is no such mailbox.
     if code == "5.4.1" and "recipient address rejected" in text.lower():
         return Rejection.HARD
-    if _REFUSED_US.search(text):
+    if _REFUSED_US.search(text) or _OF_US.search(text):
         return Rejection.BLOCK
     if _NOT_NOW.search(text):
         return Rejection.SOFT

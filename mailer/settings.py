@@ -433,7 +433,8 @@ class Delivery(Section):
         None,
         examples=["staging@example.org"],
         description="For a staging deployment: every mail goes to this address instead of its reader's, who is named "
-        "in To. In the issue's mails the link to leave leads nowhere, so that nobody leaves by a try.",
+        "in To. The links to leave and to confirm lead nowhere, so that nobody leaves or joins by a try, and what that "
+        "address answers costs no reader anything.",
     )
     dkim: Literal["relay", "self"] = Field(
         "relay",

@@ -1,6 +1,7 @@
 """Tokens: ours come back as they were made, everything else is refused in one way."""
 
 import base64
+import hmac
 import re
 from collections.abc import Callable
 
@@ -106,7 +107,7 @@ def test_suppressions_and_message_ids_outlive_a_rotation() -> None:
 
 def test_a_message_id_shows_its_delivery() -> None:
     assert re.fullmatch(
-        r"<issue\.1405-W36\.17\.[a-z2-7]{10}@news\.example\.org>",
+        r"<issue\.1405-W36\.17\.[0-9a-f]{16}@news\.example\.org>",
         message_id(KEYS, "issue.1405-W36.17", "news.example.org"),
     )
 
@@ -166,3 +167,10 @@ def test_no_key_is_ever_shown() -> None:
         assert secret.hex() not in shown
         assert repr(secret)[2:-1] not in shown
     assert shown == "Keyring()Keyring()"
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(0, 2**48 - 1))
+def test_a_token_ends_with_the_standard_mac(secret: bytes, subscriber: int) -> None:
+    raw = base64.urlsafe_b64decode(make(Keyring(secret, (), MEMORY), Purpose.PREFERENCES, subscriber) + "==")
+    derived = hmac.digest(secret, b"mailer/preferences", "sha256")
+    assert raw[-16:] == hmac.digest(derived, raw[:-16], "sha256")[:16]

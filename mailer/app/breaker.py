@@ -132,9 +132,10 @@ class Breaker:
         await asyncio.gather(*self._telling)
 
 
-def set_aside(app: App, tx: Connection, jobs: list[Delivery], now: datetime) -> list[Delivery]:
-    """Mails of a claimed batch without those of paused lanes, which wait in batches of their own from now on."""
-    paused = {each.lane for each in lanes.paused(tx, now)}
+def set_aside(app: App, tx: Connection, jobs: list[Delivery], full: frozenset[str], now: datetime) -> list[Delivery]:
+    """Mails of a claimed batch without those of paused lanes, and of those of which enough wait: they wait in batches
+    of their own from now on."""
+    paused = {each.lane for each in lanes.paused(tx, now)} | full
     if not paused or not jobs or jobs[0].kind is not DeliveryKind.ISSUE:
         return jobs
     known = rules.table(app.settings.delivery.lanes)

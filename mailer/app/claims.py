@@ -7,24 +7,26 @@ claims the same batches. It writes no outcome.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from mailer import delivery as rules
+from mailer import lanes
 from mailer.app import breaker, outcome
 from mailer.app.context import App
 from mailer.errors import StoreUnavailable
-from mailer.model import Batch, Delivery
+from mailer.model import Batch, Delivery, DeliveryKind
 from mailer.store import deliveries
 from mailer.store.database import Work
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-LOW = 100  # mails at hand below which the next batch is claimed
+LOW = 100  # mails at hand below which the next batch is claimed; of a full lane, so many are enough
+LOOK_S = 1.0  # how often it is looked for mails that go before others, and again for any after there were none
 
 
 @dataclass
@@ -35,6 +37,14 @@ class _Claim:
     stale: bool = False  # lost, paused or cancelled: give it back when the last connection is done with it
 
 
+@dataclass
+class _Lane:
+    """The mails at hand of a lane that is full until then (the loop's time)."""
+
+    until: float = 0.0
+    jobs: deque[Delivery] = field(default_factory=deque)
+
+
 class Claims:
     """The mails of one process, for all its connections. `issue_id`: only of this issue (and mails of none)."""
 
@@ -42,21 +52,78 @@ class Claims:
         self._app = app
         self._issue_id = issue_id
         self._jobs: deque[Delivery] = deque()
+        self._letters: deque[Delivery] = deque()  # of no issue: they go first
+        self._full: dict[str, _Lane] = {}
+        self._lanes = lanes.table(app.settings.delivery.lanes)
         self._held: dict[Batch, _Claim] = {}
         self._fetching: asyncio.Task[bool] | None = None
-        self._dry = False  # the last claim found nothing
+        self._looked = 0.0
+        self._dry_until = 0.0  # the last claim found nothing
+        self._dry_without: frozenset[str] = frozenset()
         self._forgetting: set[asyncio.Task[None]] = set()
 
     @property
     def unsent(self) -> bool:
         """Whether there are mails at hand that nobody has taken."""
-        return bool(self._jobs)
+        return any(True for _ in self._at_hand())
+
+    def _at_hand(self) -> Iterator[Delivery]:
+        yield from self._letters
+        yield from self._jobs
+        for lane in self._full.values():
+            yield from lane.jobs
 
     def take(self) -> Delivery | None:
         """The next mail that is at hand. Never waits: a connection that has announced a mail waits for nobody."""
-        if len(self._jobs) < LOW and self._fetching is None and not self._dry:
-            self._fetching = asyncio.create_task(self._fetch())
-        return self._jobs.popleft() if self._jobs else None
+        self._look()
+        return self._pick()
+
+    def _pick(self) -> Delivery | None:
+        """The next mail whose lane is not known to be full: letters first, then who waited for its lane."""
+        now = asyncio.get_running_loop().time()
+        return self._first(self._letters, now) or self._waited(now) or self._first(self._jobs, now)
+
+    def _first(self, jobs: deque[Delivery], now: float) -> Delivery | None:
+        while jobs:
+            job = jobs.popleft()
+            lane = self._full.get(self._lane(job))
+            if lane is None or lane.until <= now:
+                return job
+            self._shelve(lane, job)
+        return None
+
+    def _waited(self, now: float) -> Delivery | None:
+        for lane in self._full.values():
+            if lane.jobs and lane.until <= now:
+                return lane.jobs.popleft()
+        return None
+
+    def _shelve(self, lane: _Lane, job: Delivery) -> None:
+        if job.kind is DeliveryKind.ISSUE:
+            lane.jobs.append(job)
+        else:
+            lane.jobs.appendleft(job)
+
+    def _lane(self, job: Delivery) -> str:
+        return lanes.lane_of(job.address.rpartition("@")[2], self._lanes)
+
+    def _look(self) -> None:
+        """Begins a claim when mails run short, and else once a second for those that go before others: a mail that
+        somebody waits for must not stand behind an issue that takes hours."""
+        if self._fetching is not None:
+            return
+        now = asyncio.get_running_loop().time()
+        # A full lane takes no other's place: of it no more is claimed than is at hand.
+        without = frozenset(name for name, lane in self._full.items() if lane.until > now and len(lane.jobs) >= LOW)
+        if len(self._jobs) < LOW and (now >= self._dry_until or not self._dry_without <= without):
+            letters = False
+        elif now >= self._looked + LOOK_S:
+            letters = True
+        else:
+            return
+        self._looked = now
+        self._fetching = asyncio.create_task(self._fetch(without, letters=letters))
+        self._fetching.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     def cut(self, after: int, count: int) -> list[Delivery]:
         """Up to `count` mails at hand, behind the first `after`, to be put back soon."""
@@ -66,29 +133,36 @@ class Claims:
         return taken
 
     async def next(self) -> Delivery | None:
-        """The next mail, claimed if need be. None: nothing can be claimed now. That is found out once in a run, or each
-        connection of an idle process would write every second."""
+        """The next mail, claimed if need be. None: nothing can be claimed now, and what is at hand waits for its lanes
+        (`rest_s`). That is found out once for all connections, or each of an idle process would write every second."""
         while True:
-            if self._jobs:
-                return self._jobs.popleft()
-            if self._fetching is None:
-                if self._dry:
-                    return None
-                self._fetching = asyncio.create_task(self._fetch())
-            if not await asyncio.shield(self._fetching) and not self._jobs:
-                return None
+            self._look()
+            job = self._pick()
+            if job or self._fetching is None:
+                return job
+            await asyncio.shield(self._fetching)
+
+    def rest_s(self) -> float | None:
+        """In how many seconds a mail at hand may be tried again whose lane is full; None: there is none."""
+        times = [lane.until for lane in self._full.values() if lane.jobs]
+        return max(0.0, min(times) - asyncio.get_running_loop().time()) if times else None
 
     def put_back(self, job: Delivery) -> None:
         """A mail that was taken and not sent is the next one; but nobody's, when its batch was dropped."""
         if self.holds(job.batch):
-            self._jobs.appendleft(job)
+            self._line(job).appendleft(job)
         else:
             self._forget(job)
 
-    def put_last(self, job: Delivery) -> None:
-        """A mail that must wait for its lane makes room for the others."""
+    def _line(self, job: Delivery) -> deque[Delivery]:
+        return self._jobs if job.kind is DeliveryKind.ISSUE else self._letters
+
+    def put_aside(self, job: Delivery, seconds: float) -> None:
+        """A mail whose lane is full for so long; the others go on, and no more of the lane is tried until then."""
+        lane = self._full.setdefault(self._lane(job), _Lane())
+        lane.until = asyncio.get_running_loop().time() + seconds
         if self.holds(job.batch):
-            self._jobs.append(job)
+            lane.jobs.appendleft(job)
         else:
             self._forget(job)
 
@@ -97,10 +171,6 @@ class Claims:
         task = asyncio.create_task(self.settled(job))
         self._forgetting.add(task)
         task.add_done_callback(self._forgetting.discard)
-
-    def any(self, wanted: Callable[[Delivery], bool]) -> bool:
-        """Whether one of the mails at hand is wanted."""
-        return any(wanted(job) for job in self._jobs)
 
     def holds(self, batch: Batch) -> bool:
         claim = self._held.get(batch)
@@ -121,7 +191,7 @@ class Claims:
 
     async def let_go(self, unwanted: Callable[[Delivery], bool]) -> None:
         """Gives back the batches with unwanted mails; whoever claims them next sets those aside."""
-        for batch in {job.batch for job in self._jobs if unwanted(job)}:
+        for batch in {job.batch for job in self._at_hand() if unwanted(job)}:
             self.drop(batch)
             if claim := self._held.get(batch):  # another connection may have ended it while we wrote
                 await self._end_if_done(batch, claim)
@@ -132,16 +202,19 @@ class Claims:
         if claim is None or claim.stale:
             return
         claim.stale = True
-        kept = [job for job in self._jobs if job.batch != batch]
-        claim.left -= len(self._jobs) - len(kept)
-        self._jobs = deque(kept)
+        for jobs in (self._letters, self._jobs, *(lane.jobs for lane in self._full.values())):
+            kept = [job for job in jobs if job.batch != batch]
+            claim.left -= len(jobs) - len(kept)
+            jobs.clear()
+            jobs.extend(kept)
 
     async def give_back(self) -> None:
         """What was claimed and not done is free for others at once."""
         await asyncio.gather(*self._forgetting, *([self._fetching] if self._fetching else []), return_exceptions=True)
         held = list(self._held)
         self._held.clear()
-        self._jobs.clear()
+        for jobs in (self._letters, self._jobs, self._full):
+            jobs.clear()
         for batch in held:
             await self._write(partial(self._end, batch=batch))
 
@@ -157,29 +230,36 @@ class Claims:
             except StoreUnavailable as error:
                 log.warning("the claims could not be renewed: %s", error)
 
-    async def _fetch(self) -> bool:
-        """Claims a batch with something to do; False: there is none."""
+    async def _fetch(self, without: frozenset[str], *, letters: bool) -> bool:
+        """Claims a batch with something to do; False: there is none. `letters`: only of mails that go before others."""
+        loop = asyncio.get_running_loop()
         try:
             while True:
-                claimed = await self._write(self._claim)
-                self._dry = claimed is None
+                claimed = await self._write(partial(self._claim, without=without, letters=letters))
                 if claimed is None:
+                    if not letters:
+                        self._dry_until, self._dry_without = loop.time() + LOOK_S, without
                     return False
+                self._dry_until = 0.0
                 batch, jobs = claimed
                 if jobs:
                     self._held[batch] = _Claim(len(jobs))
-                    self._jobs.extend(jobs)
+                    self._line(jobs[0]).extend(jobs)
+                    if letters:
+                        self._looked = 0.0  # there may be more of them
                     return True
                 await self._write(partial(self._end, batch=batch))
         finally:
             self._fetching = None
 
-    def _claim(self, tx: Connection) -> tuple[Batch, list[Delivery]] | None:
+    def _claim(self, tx: Connection, *, without: frozenset[str], letters: bool) -> tuple[Batch, list[Delivery]] | None:
         now = self._app.now()
         # Our own batches first: a claim that ran out while the machine slept must not be taken by ourselves.
         deliveries.renew(tx, list(self._held), now, self._app.lease)
         deliveries.requeue_due(tx, now)
-        batch = deliveries.claim(tx, self._app.worker, now, self._app.lease, self._issue_id)
+        batch = deliveries.claim(
+            tx, self._app.worker, now, self._app.lease, self._issue_id, without=without, letters=letters
+        )
         if batch is None:
             return None
         left = deliveries.left_in_sending(tx, batch)
@@ -192,7 +272,7 @@ class Claims:
         jobs = deliveries.queued(tx, batch)
         if left and jobs and outcome.end_if_over(tx, jobs, now):
             jobs = []
-        return batch, breaker.set_aside(self._app, tx, jobs, now)
+        return batch, breaker.set_aside(self._app, tx, jobs, without, now)
 
     def _end(self, tx: Connection, batch: Batch) -> None:
         if not deliveries.close(tx, batch):

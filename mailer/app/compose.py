@@ -20,7 +20,7 @@ from mailer.lifecycle import IssueEvent
 from mailer.mail import size, view
 from mailer.mail.render import Rendered
 from mailer.model import ChosenStory, DeliveryKind, DeliveryState, Digest, Issue, IssueState, Slot, Story
-from mailer.store import articles, deliveries, issues
+from mailer.store import articles, deliveries, endings, issues
 
 REDRAFT = timedelta(hours=1)  # until T the stories are chosen anew so often
 _LEARNT_FROM = timedelta(days=42)  # how far back snapshots of views teach how fast articles are read
@@ -294,7 +294,7 @@ def reopen(app: App, issue: Issue) -> None:
         counts = deliveries.counts(tx, issue.id)
         if counts[DeliveryState.ACCEPTED] or counts[DeliveryState.UNKNOWN] or counts[DeliveryState.SENDING]:
             return False
-        deliveries.withdraw(tx, issue.id)
+        endings.withdraw(tx, issue.id)
         issues.drop_variants(tx, issue.id)
         # Pages that were there then may be gone by its new time.
         issues.edit(tx, issue.id, lambda edits: {**edits, "checked": False}, (IssueState.CANCELLED,))

@@ -21,7 +21,7 @@ from mailer.app.send import Sender
 from mailer.errors import RelayDown, StoreUnavailable, WrongState
 from mailer.lifecycle import IssueEvent
 from mailer.model import DeliveryState, Expiry, Issue, IssueState, IssueStatus
-from mailer.store import deliveries, issues, reports
+from mailer.store import deliveries, endings, issues, reports
 
 log = logging.getLogger(__name__)
 SOON = timedelta(minutes=5)  # `--wait` waits for what is due within this
@@ -57,8 +57,8 @@ def start(app: App, issue: Issue) -> Issue:
                 if step(tx, other.id, IssueEvent.CANCEL, reason=reason, finished_at=now, number=None):
                     cancelled.append(other.slot)
                 continue
-            deliveries.end_waiting(tx, other.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
-            deliveries.end_batches(tx, other.id)
+            endings.end_waiting(tx, other.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
+            endings.end_batches(tx, other.id)
         return cancelled
 
     for slot in app.store.write(work, snapshot=True):

@@ -119,7 +119,8 @@ def feedback_id(delivery: Delivery) -> str:
 def _values(app: App, delivery: Delivery, leave: str) -> dict[str, str]:
     """What the slots of a reader's mail are filled with."""
     if delivery.kind is DeliveryKind.CONFIRMATION:
-        return {"confirm_url": confirmation.url_of(app, delivery.key)}
+        link = app.url(confirmation.INERT) if app.redirect else confirmation.url_of(app, delivery.key)
+        return {"confirm_url": link}
     reader = None if app.redirect else delivery.subscriber_id
     return {
         "greeting": view.greeting(delivery.name, app.renderer.locale),
@@ -139,7 +140,7 @@ def _trial_values(app: App, kind: DeliveryKind) -> dict[str, str]:
 
 
 def _leave_url(app: App, delivery: Delivery) -> str:
-    # Staging is often a copy of the real list, with its keys: whoever tries a link there must not end somebody's mail.
+    # Staging is often a copy of the real list, with its keys: whoever tries a link must neither end nor begin a mail.
     if delivery.subscriber_id is None or app.redirect:
         return app.url(INERT)
     return app.unsubscribe_url(delivery.subscriber_id, delivery.issue_id or 0)

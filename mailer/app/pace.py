@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from sqlalchemy import Connection
+
 from mailer.model import Limit, Rate
 from mailer.settings import Settings, rate_of
 from mailer.store import throttles
@@ -25,6 +27,7 @@ class _Held:
 
     count: int = 0
     until: float = 0.0
+    lane_full: bool = False  # at the last refusal it was the lane's own rate
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -65,8 +68,8 @@ class Pace:
             if held.count and asked < held.until:
                 held.count -= 1
                 return 0.0
-            work = partial(throttles.reserve, limits=limits, count=_AT_ONCE)
-            granted, wait = await asyncio.shield(asyncio.wrap_future(self.store.submit(work)))
+            work = partial(_reserve, limits=limits, lane=f"lane:{lane}")
+            granted, wait, held.lane_full = await asyncio.shield(asyncio.wrap_future(self.store.submit(work)))
             if not granted:
                 return wait
             held.until = asked + min(throttles.grace(limit.rate).total_seconds() for limit in limits)
@@ -76,16 +79,23 @@ class Pace:
             held.count = 0  # the database took so long that these came too late
             return min(throttles.interval(limit.rate).total_seconds() for limit in limits)
 
-    async def wait(self, relay: str, lane: str) -> None:
-        """Until one mail may go."""
-        while seconds := await self.ask(relay, lane):  # noqa: ASYNC110 - other processes set no event of ours
-            await asyncio.sleep(seconds)
+    def lane_is_full(self, relay: str, lane: str) -> bool:
+        """After a refusal: whether the lane's own rate is in the way alone, so that mails of other lanes may go."""
+        held = self._held.get((relay, lane))
+        return held is not None and held.lane_full
 
 
 def warm_share(shares: tuple[float, ...], issue: int | None) -> float:
     """The share of every rate that an issue may use. Who was never heard of and sends at full speed is taken for
     spam; a weekly newsletter grows by the issue, because by the day it would grow in leaps."""
     return shares[issue - 1] if issue is not None and 1 <= issue <= len(shares) else 1.0
+
+
+def _reserve(tx: Connection, limits: tuple[Limit, ...], lane: str) -> tuple[int, float, bool]:
+    granted, wait = throttles.reserve(tx, limits, _AT_ONCE)
+    others = [limit for limit in limits if limit.name != lane]
+    lane_full = not granted and len(others) < len(limits) and throttles.reserve(tx, others, 0)[1] <= 0
+    return granted, wait, lane_full
 
 
 def _part(rate: Rate, share: float) -> Rate:

@@ -16,7 +16,7 @@ from mailer.app.context import App
 from mailer.app.send import Sender
 from mailer.mail import letters
 from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, Issue, Variant
-from mailer.store import deliveries, issues
+from mailer.store import deliveries, endings, issues
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple
         await Sender(app, Circuits(), issue_id=0).run()
     except BaseException:
         # Whoever is told that it failed tries again; then these must not go out as well, some time later.
-        await asyncio.to_thread(app.store.write, partial(deliveries.drop, ids=list(owed), now=app.now()))
+        await asyncio.to_thread(app.store.write, partial(endings.drop, ids=list(owed), now=app.now()))
         raise
     states = await asyncio.to_thread(app.store.read, partial(deliveries.states_of, ids=list(owed)))
     return [(to, states[number][0], states[number][2] or "") for number, to in owed.items()]

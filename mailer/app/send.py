@@ -24,13 +24,13 @@ from mailer import delivery as rules
 from mailer.app import outcome
 from mailer.app.alert import alert
 from mailer.app.breaker import Breaker
-from mailer.app.circuit import Circuits
-from mailer.app.claims import Claims
+from mailer.app.circuit import PAUSES_S, Circuits
+from mailer.app.claims import LOOK_S, Claims
 from mailer.app.commit import Done, GroupCommit, Written
 from mailer.app.context import App, Session, step
 from mailer.app.mails import Mails
 from mailer.app.pace import Pace
-from mailer.errors import RelayDown
+from mailer.errors import RelayDown, StoreUnavailable
 from mailer.lifecycle import IssueEvent
 from mailer.model import (
     Accepted,
@@ -50,6 +50,7 @@ from mailer.store.marks import Taken
 
 log = logging.getLogger(__name__)
 _UNSAFE = re.compile(r"[\s<>\x00-\x1f\x7f-\x9f]")
+_TRIES = 30  # a second apart, in which the database or the machine may come to itself
 DRAIN_S = 8.0  # of the ten seconds that SIGTERM leaves: an unanswered mail is unknown after that
 
 
@@ -71,12 +72,16 @@ class Sender:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     accepted: int = 0
 
+    pauses_s: Sequence[float] = PAUSES_S  # before a connection that the relay did not take is tried again
+
     _connecting: set["asyncio.Future[None]"] = field(default_factory=set)
+    _serving: set["asyncio.Task[None] | None"] = field(default_factory=set)  # workers that got a line when they tried
+    _alone: asyncio.Event = field(default_factory=asyncio.Event)  # none of them is left
     _unmade: int = 0
+    _failed: int = 0  # times in a row that nothing could be compiled, through no fault of the mails
 
     def __post_init__(self) -> None:
         self._pace = Pace(self.app.store, self.app.settings)
-        self._full: dict[str, float] = {}  # lanes that are full, and until when (the loop's time)
         self._claims = Claims(self.app, self.issue_id)
         self._breaker = Breaker(self.app, self._claims.let_go)
         self._lane = self._breaker.lane
@@ -121,6 +126,38 @@ class Sender:
 
     # --- one connection
     async def _work(self) -> None:
+        """Serves until there is nothing to do. A relay that takes fewer lines than we would like is tried again after a
+        while, for as long as others have one: it may be only just now, and an issue takes hours."""
+        failures = 0
+        me = asyncio.current_task()
+        try:
+            while True:
+                try:
+                    return await self._serve()
+                except RelayDown:
+                    failures = 1 if me in self._serving else failures + 1
+                    self._gone(me)
+                    if self.stop.is_set() or not (self._serving or self._connecting):
+                        raise
+                    self._alone.clear()
+                    await self._until_alone(self.pauses_s[min(failures, len(self.pauses_s)) - 1])
+        finally:
+            self._gone(me)
+
+    def _gone(self, worker: "asyncio.Task[None] | None") -> None:
+        self._serving.discard(worker)
+        if not self._serving and not self._connecting:
+            self._alone.set()
+
+    async def _until_alone(self, seconds: float) -> None:
+        waits = [asyncio.create_task(event.wait()) for event in (self.stop, self._alone)]
+        try:
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _serve(self) -> None:
         session: Session | None = None
         relay = ""
         try:
@@ -147,11 +184,17 @@ class Sender:
         those who may not get one."""
         while not self.stop.is_set():
             job = await self._claims.next()
-            if job is None and self._mails.making:
+            if job:
+                return job
+            if self._mails.making:
                 await self._mails.made()
                 continue
-            if job or not ready or not self._connecting:
-                return job
+            seconds = self._claims.rest_s()
+            if seconds is not None:
+                await self._rest(seconds)
+                continue
+            if not ready or not self._connecting:
+                return None
             await asyncio.wait(self._connecting, return_when=asyncio.FIRST_COMPLETED)
         return None
 
@@ -161,7 +204,10 @@ class Sender:
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connecting.add(ended)
         try:
-            return await self.circuits.connect(self.app.relays)
+            found = await self.circuits.connect(self.app.relays)
+            self._serving.add(asyncio.current_task())
+            self._alone.clear()
+            return found
         except BaseException:
             self._claims.put_back(job)
             raise
@@ -170,19 +216,22 @@ class Sender:
             ended.set_result(None)
 
     async def _may_go(self, relay: str, job: Delivery) -> bool:
-        """Whether a mail may go at the set pace. False: it makes room for mails of other lanes; and when every lane at
-        hand is full, that was waited for."""
+        """Whether a mail may go at the set pace. False: it makes room for mails of other lanes; or nothing may go over
+        this relay just now, and that was waited for."""
         seconds = await self._pace.ask(relay, self._lane(job))
         if not seconds:
             return True
-        loop = asyncio.get_running_loop()
-        self._full[self._lane(job)] = loop.time() + seconds
-        self._claims.put_last(job)
-        if not self._claims.any(lambda other: self._full.get(self._lane(other), 0.0) <= loop.time()):
-            soonest = min(self._full.values()) - loop.time()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.stop.wait(), min(max(soonest, 0.01), 1.0))
+        if self._pace.lane_is_full(relay, self._lane(job)):
+            self._claims.put_aside(job, seconds)
+        else:
+            self._claims.put_back(job)
+            await self._rest(seconds)
         return False
+
+    async def _rest(self, seconds: float) -> None:
+        """For so long, but at most a second: by then there may be a mail that goes before others."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), min(max(seconds, 0.01), LOOK_S))
 
     async def _stream(self, session: Session, relay: str, first: _Mail) -> None:
         """Mails one after the other, for as long as there is one at hand and the line is good. Whatever happens, the
@@ -263,6 +312,15 @@ class Sender:
         """The mail of a delivery. None: it cannot be made, or its variant cannot, and the ledger knows."""
         try:
             await self._mails.compile(job)
+            self._failed = 0
+        except (StoreUnavailable, OSError, MemoryError) as error:
+            self._claims.put_back(job)
+            self._failed += 1
+            if self._failed > _TRIES:
+                raise
+            log.warning("the mails cannot be made just now: %s", error)
+            await self._rest(1.0)
+            return None
         except Exception as error:
             if job.kind is not DeliveryKind.ISSUE:
                 await self._refuse(job, error)
@@ -312,7 +370,11 @@ class Sender:
 
     # --- what became of it
     def _mark(self, job: Delivery, result: Outcome, relay: str) -> Done:
-        self._breaker.heard(job, result)
+        if not self.app.redirect:
+            self._breaker.heard(job, result)
+        elif isinstance(result, Rejected):
+            # The staging mailbox said it: it must cost no reader anything, and tells nothing of a provider.
+            result = Rejected(Rejection.OTHER, result.reply)
         if relay:
             self.circuits.heard(relay, result)
         if isinstance(result, Accepted):

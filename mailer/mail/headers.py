@@ -133,7 +133,7 @@ def url(name: str, value: str) -> bytes:
     """`<https://…>` for the List-* fields (RFC 2369 §2), in one piece however long it is."""
     if not _URL.fullmatch(value):
         raise ValueError(f"not a web address that can stand in {name}: {value!r}")
-    return raw(name, f"<{value}>")
+    return f"<{value}>".encode("ascii")
 
 
 def date(when: datetime) -> bytes:

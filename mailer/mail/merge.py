@@ -51,6 +51,7 @@ class Template:
     fields: tuple[bytes | str, ...]  # constant bytes, and the names of fields whose value a reader brings, in turn
     pieces: tuple[bytes | Region, ...]
     needs: tuple[Slot, ...]  # what the numbers in regions stand for
+    names: tuple[str, ...]  # the values in them
 
     def head(self, fields: Mapping[str, bytes]) -> bytes:
         """The header block without the empty line behind it; `fields` are this reader's own, written by `headers`.
@@ -69,7 +70,8 @@ class Template:
 
         ValueError: a slot has no value, or an `…_url` is not an http(s) address.
         """
-        ready = [slots.harmless(name, _value(name, values), part).encode() for name, part in self.needs]
+        checked = {name: slots.checked(name, _value(name, values)) for name in self.names}
+        ready = [slots.written(checked[name], part).encode() for name, part in self.needs]
         return [piece if isinstance(piece, bytes) else piece.merge(ready) for piece in self.pieces]
 
     def merge(self, fields: Mapping[str, bytes], values: Mapping[str, str]) -> bytes:
@@ -91,7 +93,8 @@ def compile(fields: Sequence[tuple[str, bytes]], own: Collection[str], text: str
     numbers: dict[Slot, int] = {}
     mark = b"--" + boundary.encode("ascii")
     pieces = [*_part(mark, "text", text, numbers), *_part(mark, "html", html, numbers), mark + b"--\r\n"]
-    return Template(tuple(_head(fields, own)), tuple(_joined(pieces)), tuple(numbers))
+    names = tuple(dict.fromkeys(name for name, _ in numbers))
+    return Template(tuple(_head(fields, own)), tuple(_joined(pieces)), tuple(numbers), names)
 
 
 def _head(fields: Sequence[tuple[str, bytes]], own: Collection[str]) -> Iterator[bytes | str]:

@@ -57,10 +57,20 @@ def fill(raw: str, values: Mapping[str, str], kind: Kind) -> str:
 
 def harmless(name: str, value: str, kind: Kind) -> str:
     """A value as it stands in the slot `name` of such a text. ValueError: an `…_url` is not an http(s) address."""
+    return written(checked(name, value), kind)
+
+
+def checked(name: str, value: str) -> str:
+    """A value that may be `written` into the slot `name`. ValueError: an `…_url` is not an http(s) address."""
     if not name.endswith("_url"):
-        value = text.clean(value)  # one line: no value can begin a new header or a new paragraph
-    elif not _URL.fullmatch(value):
+        return text.clean(value)  # one line: no value can begin a new header or a new paragraph
+    if not _URL.fullmatch(value):
         raise ValueError(f"the slot {name!r} takes an http(s) address")
+    return value
+
+
+def written(value: str, kind: Kind) -> str:
+    """A `checked` value as it stands in such a text."""
     match kind:
         case "html":
             return html.escape(value)

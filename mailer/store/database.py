@@ -23,6 +23,7 @@ from mailer.errors import StoreUnavailable
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 BUSY_MS = 5000  # how long a writer waits for another process's transaction
+_LOOK_S = 0.0005  # between two looks whether SQLite's lock is free; a sender leaves it so for a millisecond
 _IDLE_S = 1.0  # a writing connection that was idle for longer is asked whether it is still alive
 _TRIES = 5  # of a transaction that lost against another one
 _ABANDONED_S = 60  # after which PostgreSQL ends a writing transaction that does nothing
@@ -146,15 +147,35 @@ def _engine(url: URL, begin: str, busy_ms: int) -> Engine:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")  # an outcome lost in a power cut is a mail sent twice
         cursor.execute("PRAGMA foreign_keys=ON")
-        if begin == "BEGIN":
-            cursor.execute("PRAGMA query_only=ON")
+        cursor.execute("PRAGMA query_only=ON" if begin == "BEGIN" else "PRAGMA busy_timeout=0")  # see `_lock`
         cursor.close()
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        if begin == "BEGIN IMMEDIATE":
+            _lock(connection, busy_ms / 1000)
+        else:
+            connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _lock(connection: Connection, seconds: float) -> None:
+    """Begins a writing transaction. SQLite's own waiting sleeps longer each time, up to 100 ms, and a sender commits
+    every few: whoever wants to leave would wait for many of its transactions. So we look ourselves, and often."""
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the rest of the code says what kind of busy
+                break
+            time.sleep(_LOOK_S)
+        else:
+            return
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # the last time, for the error that SQLAlchemy makes of it
 
 
 def _end_idle(connection: Any, _record: Any) -> None:

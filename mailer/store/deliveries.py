@@ -5,7 +5,7 @@ claimed row names both, so that a process which lost its lease changes nothing a
 in `delivery`; here it is only written down.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
-    delete,
     exists,
     func,
     insert,
@@ -33,7 +32,6 @@ from mailer.model import (
     Delivery,
     DeliveryKind,
     DeliveryState,
-    Expiry,
     IssueState,
     Skip,
     SubscriberStatus,
@@ -184,8 +182,18 @@ def _sendable() -> ColumnElement[bool]:
     return or_(batches.c.issue_id.is_(None), running, and_(halted, _half_sent()))
 
 
-def claim(tx: Connection, worker: str, now: datetime, lease: timedelta, issue_id: int | None = None) -> Batch | None:
-    """Takes a batch that is due and that nobody holds. `issue_id`: only of this issue or of none."""
+def claim(
+    tx: Connection,
+    worker: str,
+    now: datetime,
+    lease: timedelta,
+    issue_id: int | None = None,
+    *,
+    without: Collection[str] = (),
+    letters: bool = False,
+) -> Batch | None:
+    """Takes a batch that is due and that nobody holds. `issue_id`: only of this issue or of none. `without`: no batch
+    of these lanes. `letters`: only mails that go before an issue's."""
     query = (
         select(batches.c.id)
         .where(~batches.c.done, _due(now, lease), _free(now, lease), _sendable(), _lane_open(now))
@@ -195,6 +203,10 @@ def claim(tx: Connection, worker: str, now: datetime, lease: timedelta, issue_id
     )
     if issue_id is not None:
         query = query.where(or_(batches.c.issue_id == issue_id, batches.c.issue_id.is_(None)))
+    if without:
+        query = query.where(or_(batches.c.lane.is_(None), batches.c.lane.not_in(without), _half_sent()))
+    if letters:
+        query = query.where(batches.c.priority < PRIORITY[DeliveryKind.ISSUE])
     row = tx.execute(
         update(batches)
         .where(batches.c.id == query.scalar_subquery())
@@ -352,7 +364,7 @@ def mark(tx: Connection, marked: Mark, *, from_: DeliveryState = DeliveryState.S
     return tx.execute(statement.values(**marked.values)).rowcount == 1
 
 
-# --- what is put off, and what ends ----------------------------------------------------------------------------------
+# --- what is put off, and how far it is ------------------------------------------------------------------------------
 def requeue_due(tx: Connection, now: datetime) -> int:
     """Gives deferred mails whose time has come a batch again, one for each issue."""
     due = select(deliveries.c.id, deliveries.c.issue_id, deliveries.c.kind).where(
@@ -377,47 +389,14 @@ def requeue_due(tx: Connection, now: datetime) -> int:
     return sum(map(len, groups.values()))
 
 
-def _owed(issue_id: int) -> ColumnElement[bool]:
+def of_issue(issue_id: int) -> ColumnElement[bool]:
+    """The rows of an issue itself: without its tests."""
     return and_(deliveries.c.issue_id == issue_id, deliveries.c.kind == DeliveryKind.ISSUE)
-
-
-def end_waiting(tx: Connection, issue_id: int, state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
-    """Ends what is queued or deferred of an issue. What is on its way gets its outcome all the same, and what waits to
-    be sent once more, because nobody knows whether it arrived, stays unknown: it must not count as never sent."""
-    return _end(tx, _owed(issue_id), state, reason, now)
-
-
-def drop(tx: Connection, ids: Iterable[int], now: datetime) -> None:
-    """Ends what is queued or deferred of these deliveries, and their batches: they are not to go out later."""
-    these = deliveries.c.id.in_(list(ids))
-    _end(tx, these, DeliveryState.SKIPPED, Skip.CANCELLED, now)
-    own = batches.c.id.in_(select(deliveries.c.batch_id).where(these))
-    left = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state.in_(OPEN))
-    tx.execute(update(batches).where(own, ~batches.c.done, ~left).values(done=True))
-
-
-def _end(tx: Connection, which: ColumnElement[bool], state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
-    statement = update(deliveries).where(which, deliveries.c.state.in_(WAITING))
-    uncertain = statement.where(deliveries.c.unknowns > 0)
-    unknown = tx.execute(uncertain.values(state=DeliveryState.UNKNOWN, due_at=None, finished_at=now)).rowcount
-    return unknown + tx.execute(statement.values(state=state, reason=reason, due_at=None, finished_at=now)).rowcount
-
-
-def withdraw(tx: Connection, issue_id: int) -> None:
-    """Takes back what was owed for an issue that nobody got, so that it may be owed anew."""
-    tx.execute(delete(deliveries).where(_owed(issue_id)))
-    tx.execute(delete(batches).where(batches.c.issue_id == issue_id))
-
-
-def end_batches(tx: Connection, issue_id: int) -> None:
-    """Ends the batches of an issue in which nothing waits and nothing is on its way."""
-    left = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state.in_(OPEN))
-    tx.execute(update(batches).where(batches.c.issue_id == issue_id, ~batches.c.done, ~left).values(done=True))
 
 
 def counts(tx: Connection, issue_id: int) -> dict[DeliveryState, int]:
     """How many deliveries of an issue are in each state; all states are there."""
-    query = select(deliveries.c.state, func.count()).where(_owed(issue_id)).group_by(deliveries.c.state)
+    query = select(deliveries.c.state, func.count()).where(of_issue(issue_id)).group_by(deliveries.c.state)
     found = {row[0]: row[1] for row in tx.execute(query)}
     return {state: found.get(state, 0) for state in DeliveryState}
 
@@ -425,7 +404,7 @@ def counts(tx: Connection, issue_id: int) -> dict[DeliveryState, int]:
 def anything_open(tx: Connection, issue_id: int) -> bool:
     """Whether something of an issue is still to be done: asks the few open batches, not the million rows."""
     batch = select(batches.c.id).where(batches.c.issue_id == issue_id, ~batches.c.done).limit(1)
-    put_off = select(deliveries.c.id).where(_owed(issue_id), _IS_DEFERRED).limit(1)
+    put_off = select(deliveries.c.id).where(of_issue(issue_id), _IS_DEFERRED).limit(1)
     return tx.execute(batch).first() is not None or tx.execute(put_off).first() is not None
 
 
@@ -433,7 +412,7 @@ def next_due(tx: Connection, issue_id: int | None) -> datetime | None:
     """When the next deferred mail (of this issue, or of any) is tried again."""
     query = select(func.min(deliveries.c.due_at)).where(_IS_DEFERRED)
     if issue_id is not None:
-        query = query.where(_owed(issue_id))
+        query = query.where(of_issue(issue_id))
     return tx.execute(query).scalar()
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, literal, or_, select, update
 
 from mailer.model import DeliveryKind, DeliveryState, Expiry, Rejection, SubscriberStatus
-from mailer.store.deliveries import BATCH, PRIORITY
+from mailer.store.deliveries import BATCH, PRIORITY, of_issue
 from mailer.store.schema import batches, deliveries, subscribers, suppressions
 
 
@@ -40,7 +40,7 @@ def failures(tx: Connection, issue_id: int) -> dict[str, int]:
     """How many failed, by state and reason as product words: «rejected(hard)», «unknown»."""
     query = (
         select(deliveries.c.state, deliveries.c.reason, func.count())
-        .where(_owed(issue_id), deliveries.c.state.in_(_FAILED))
+        .where(of_issue(issue_id), deliveries.c.state.in_(_FAILED))
         .group_by(deliveries.c.state, deliveries.c.reason)
         .order_by(deliveries.c.state, deliveries.c.reason)
     )
@@ -48,10 +48,6 @@ def failures(tx: Connection, issue_id: int) -> dict[str, int]:
 
 
 _FAILED = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
-
-
-def _owed(issue_id: int) -> ColumnElement[bool]:
-    return and_(deliveries.c.issue_id == issue_id, deliveries.c.kind == DeliveryKind.ISSUE)
 
 
 def _again(issue_id: int, unknown: bool) -> ColumnElement[bool]:
@@ -67,4 +63,4 @@ def _again(issue_id: int, unknown: bool) -> ColumnElement[bool]:
     wanted = exists().where(
         subscribers.c.id == deliveries.c.subscriber_id, subscribers.c.status == SubscriberStatus.ACTIVE, ~barred
     )
-    return and_(_owed(issue_id), or_(*which), wanted)
+    return and_(of_issue(issue_id), or_(*which), wanted)

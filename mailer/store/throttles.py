@@ -45,7 +45,8 @@ def interval(rate: Rate) -> timedelta:
 def reserve(tx: Connection, limits: Sequence[Limit], count: int, now: datetime | None = None) -> tuple[int, float]:
     """Permits for up to `count` mails under all the limits together: how many there are now, each good for the
     shortest `grace`. When there are none, nothing is reserved under any of the limits, so that a slow lane takes
-    nothing from its relay, and the second value says in how many seconds to ask again.
+    nothing from its relay, and the second value says in how many seconds to ask again. A count of 0 only asks for
+    that; it is not above 0 when a mail might go.
 
     `now`: by default the clock of the database, which is the same for processes on several machines.
     """

@@ -17,7 +17,8 @@ async def main() -> None:
 
     async def work() -> None:
         while True:
-            await pace.wait("relay.example.org:25", "default")
+            while seconds := await pace.ask("relay.example.org:25", "default"):  # noqa: ASYNC110
+                await asyncio.sleep(seconds)
             print(time.time(), flush=True)  # noqa: T201
 
     tasks = [asyncio.create_task(work()) for _ in range(connections)]

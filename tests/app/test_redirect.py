@@ -2,6 +2,8 @@
 
 import email
 import email.policy
+import re
+from dataclasses import replace
 from email.header import decode_header, make_header
 from email.utils import parseaddr
 from pathlib import Path
@@ -13,16 +15,18 @@ from make import Clock
 from pydantic import ValidationError
 from relays import quick
 from scripted_relay import scripted_relay
+from sqlalchemy import Connection, select
 
-from mailer.app import deliver, message
+from mailer.app import breaker, confirmation, deliver, message
 from mailer.app.circuit import Circuits
 from mailer.app.context import App
 from mailer.app.send import Sender
 from mailer.mail import slots
-from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, IssueState, Variant
+from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, IssueState, SubscriberStatus, Variant
 from mailer.settings import Delivery as Rules
-from mailer.store import deliveries
+from mailer.store import deliveries, issues
 from mailer.store.database import Store
+from mailer.store.schema import subscribers as readers
 
 STAGING = "آزمون <staging@iran.example>"
 BASE = "https://news.iran.example"
@@ -41,6 +45,46 @@ async def test_every_mail_goes_there_and_the_ledger_is_as_ever(store: Store, tmp
     assert len(scripted.contents) == 4
     assert {row["state"] for row in ledger.rows(store)} == {DeliveryState.ACCEPTED}
     assert [done.state for done in deliver.finish(app)] == [IssueState.SENT]
+
+
+@pytest.mark.parametrize("reply", ["5.1.1 no such user", "5.2.2 mailbox full", "5.7.26 not authenticated"])
+@make.only_sqlite
+async def test_what_the_staging_mailbox_says_is_no_readers_fault(
+    store: Store, tmp_path: Path, clock: Clock, reply: str
+) -> None:
+    make.subscribers_of(store, [f"reader{n}@gmail.com" for n in range(12)])
+    issue = make.under_way(store)
+    async with scripted_relay({"RCPT": [f"550 {reply}"] * 12}) as scripted:
+        rules = Rules(connections=2, redirect_all_to=STAGING)
+        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=rules)
+        await Sender(app, Circuits()).run()
+    assert {(row["state"], row["reason"]) for row in ledger.rows(store)} == {(DeliveryState.REJECTED, "other")}
+    people = store.read(lambda tx: tx.execute(select(readers.c.status, readers.c.soft_bounces)).all())
+    assert {tuple(row) for row in people} == {("active", 0)}
+    assert breaker.paused(app, issue) == []
+    assert [done.state for done in deliver.finish(app)] == [IssueState.PARTIAL], "it was not paused either"
+
+
+@make.only_sqlite
+def test_nobody_joins_by_a_try(store: Store, tmp_path: Path, clock: Clock) -> None:
+    pending = make.subscriber(store, "pending@example.org", status=SubscriberStatus.PENDING)
+    app = make.app(store, tmp_path, clock, delivery=Rules(redirect_all_to=STAGING))
+    store.write(lambda tx: confirmation.owe(app, tx, [pending], clock()))
+
+    def owed(tx: Connection) -> tuple[Variant, Delivery]:
+        batch = deliveries.claim(tx, "one", clock(), app.lease)
+        assert batch is not None
+        (job,) = deliveries.queued(tx, batch)
+        return issues.variant(tx, job.variant_id), job
+
+    variant, job = store.write(owed)
+    staging = message.compile(app, variant, DeliveryKind.CONFIRMATION).message(job, clock())
+    real = replace(app, settings=make.settings(tmp_path))
+    live = message.compile(real, variant, DeliveryKind.CONFIRMATION).message(job, clock())
+    for raw_mail, links in ((staging, {f"{BASE}/confirm/test"}), (live, {confirmation.url_of(real, job.key)})):
+        parsed = email.message_from_bytes(raw_mail, policy=email.policy.default)
+        bodies = "".join(part.get_content() for part in parsed.walk() if not part.is_multipart())
+        assert set(re.findall(rf"{BASE}/confirm/[\w.~-]+", bodies)) == links
 
 
 def raw(app: App, address: str) -> bytes:

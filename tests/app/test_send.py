@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select, update
 
 from mailer.app import deliver, edit
 from mailer.app.circuit import Circuits
-from mailer.app.claims import Claims
+from mailer.app.claims import LOOK_S, Claims
 from mailer.app.context import App
 from mailer.app.send import Sender
 from mailer.errors import RelayDown, StoreUnavailable
@@ -800,7 +800,7 @@ async def test_the_log_holds_no_address(
 
 
 @make.only_sqlite
-async def test_connections_without_work_ask_the_ledger_once_in_a_run(
+async def test_connections_without_work_ask_the_ledger_once_a_second(
     store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     app = make.app(store, tmp_path, clock)
@@ -808,7 +808,76 @@ async def test_connections_without_work_ask_the_ledger_once_in_a_run(
     assert await claims.next() is None
     make.readers(store, 1)
     deliver.start(app, frozen(store, make.SLOT))
-    assert await claims.next() is None, "the next run finds it"
-    fresh = Claims(app, None)
-    assert await fresh.next() is not None
-    await fresh.give_back()
+    assert await claims.next() is None, "it was just looked"
+    await asyncio.sleep(LOOK_S)
+    assert await claims.next() is not None
+    await claims.give_back()
+
+
+class Stumbles(Store):
+    """A store whose first reading of a variant fails."""
+
+    def __init__(self, url: str, error: Exception) -> None:
+        super().__init__(url)
+        self.error: Exception | None = error
+
+    def read(self, work: Work[T]) -> T:
+        if getattr(work, "func", None) is issues.variant and self.error:
+            error, self.error = self.error, None
+            raise error
+        return super().read(work)
+
+
+@make.only_sqlite
+@pytest.mark.parametrize("error", [StoreUnavailable("The database failed."), OSError("no"), MemoryError()])
+async def test_trouble_while_compiling_pauses_nothing_and_ends_no_test(
+    store: Store, tmp_path: Path, clock: Clock, error: Exception
+) -> None:
+    make.readers(store, 2)
+    issue = make.under_way(store)
+    relay = Fake()
+    stumbling = Stumbles(str(store.url), error)
+    app = make.app(stumbling, tmp_path, clock, relays=[relay], delivery=ONE)
+    await send(app, issue)
+    assert state(app, issue) == {S.ACCEPTED: 2}
+
+    stumbling.error = error
+    store.write(lambda tx: deliveries.owe(tx, DeliveryKind.TEST, "test.1", "editor@example.org", 1, None, clock()))
+    await send(app, issue)
+    assert [to for to, _ in relay.taken][2:] == ["editor@example.org"]
+    stumbling.close()
+
+
+@make.only_sqlite
+async def test_a_relay_that_takes_fewer_lines_for_a_while_gets_them_again(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    make.readers(store, 400)
+    issue = make.under_way(store)
+
+    async def slowly(_: str) -> Outcome:
+        await asyncio.sleep(0.02)
+        return OK
+
+    relay = Fake(slowly, most=2)
+    app = make.app(store, tmp_path, clock, relays=[relay], delivery=Delivery(connections=6))
+    sender = Sender(app, Circuits(), issue.id, pauses_s=(0.05, 0.1))
+    running = asyncio.create_task(sender.run())
+    await asyncio.sleep(0.5)
+    assert relay.lines == 2
+    relay.most = 1000
+    await asyncio.sleep(0.5)
+    assert relay.lines == 6
+    await running
+    assert Counter(to for to, _ in relay.taken) == {f"reader{n:04}@example.org": 1 for n in range(1, 401)}
+
+
+@make.only_sqlite
+async def test_who_waits_for_a_line_does_not_keep_a_run_from_ending(store: Store, tmp_path: Path, clock: Clock) -> None:
+    make.readers(store, 20)
+    issue = make.under_way(store)
+    relay = Fake(most=1)
+    app = make.app(store, tmp_path, clock, relays=[relay], delivery=Delivery(connections=4))
+    async with asyncio.timeout(5):
+        await send(app, issue)
+    assert len(relay.taken) == 20
