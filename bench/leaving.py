@@ -124,14 +124,16 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--readers", type=int, default=100_000)
     words.add_argument("--leavings", type=int, default=400)
-    words.add_argument("--call", type=int, metavar="PORT", help="be the readers: paths on stdin, milliseconds on stdout")
+    words.add_argument(
+        "--call", type=int, metavar="PORT", help="be the readers: paths on stdin, milliseconds on stdout"
+    )
     asked = words.parse_args()
     if asked.call:
         print(json.dumps(asyncio.run(call(asked.call, json.load(sys.stdin)))))
         return
     tools = machine.tools()
     if tools is None:
-        sys.exit("smtp-sink is missing: eval \"$(bench/postfix-tools.sh DIR)\"")
+        sys.exit('smtp-sink is missing: eval "$(bench/postfix-tools.sh DIR)"')
     chance = random.Random(1)
     for name, parts in SETUPS.items():
         who = [chance.randint(1, asked.readers) for _ in range(asked.leavings)]
@@ -142,7 +144,9 @@ def main() -> None:
             try:
                 deployment.fill(app, asked.readers)
                 deliver.start(app, deployment.frozen(app))
-                print(f"{name}: {measure(app, place.folder, web, parts, who)} load {os.getloadavg()[0]:.1f}", flush=True)
+                print(
+                    f"{name}: {measure(app, place.folder, web, parts, who)} load {os.getloadavg()[0]:.1f}", flush=True
+                )
             finally:
                 app.store.close()
 

@@ -12,7 +12,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 PARTS = ("scheduler", "collector", "sender", "web")
 TICK_S = 30
 _LAST_BEAT_S = 5.0  # for a tick that runs when we are told to stop; it works off its transaction in any case
+_END_S = 9.5  # for all parts together: ten seconds is what we are given
 
 
 async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | None = None) -> None:
@@ -77,23 +78,39 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
         figures = metrics.create(Vitals(app, circuits, lambda: pulse.at))
         tasks.append(asyncio.create_task(serve_pages(figures, settings, stop, watched), name="metrics"))
     log.info("mailer runs: %s", ", ".join(part for part in PARTS if part in parts))
+    waiting = asyncio.create_task(stop.wait())
     try:
-        waiting = asyncio.create_task(stop.wait())
         await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        # A part that ended by itself failed: its error is the service's, but the others drain first.
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, BaseException):
-                raise ended
     finally:
         stop.set()
+        waiting.cancel()
         if scheduler.running:
             scheduler.pause()
-            # A tick that runs is waited for: APScheduler would cancel it, and log that as an error.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(ticking.acquire(), _LAST_BEAT_S)
+        # All side by side, or their patience would add up.
+        failed, _ = await asyncio.gather(_ended(tasks), _last_beat(ticking))
+        if scheduler.running:
             scheduler.shutdown(wait=False)
         log.info("mailer stopped")
+    if failed:
+        raise failed
+
+
+async def _ended(tasks: Sequence["asyncio.Task[None]"], within_s: float = _END_S) -> BaseException | None:
+    """Waits for the parts. One that ended by itself failed: its error is the service's, but the others drain first."""
+    if not tasks:
+        return None
+    _, late = await asyncio.wait(tasks, timeout=within_s)
+    for part in late:
+        log.warning("the %s did not end in time", part.get_name())
+        part.cancel()
+    ended = [task for task in tasks if task not in late and not task.cancelled()]
+    return next((error for task in ended if (error := task.exception())), None)
+
+
+async def _last_beat(ticking: asyncio.Lock) -> None:
+    # A tick that runs is waited for: APScheduler would cancel it, and log that as an error.
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ticking.acquire(), _LAST_BEAT_S)
 
 
 def _warn_of_plain_links(app: App) -> None:

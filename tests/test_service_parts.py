@@ -71,3 +71,18 @@ async def test_links_in_clear_are_warned_of_once(
     stop.set()
     await service.serve(app, ["sender"], stop)
     assert sum("base_url is http" in message for message in caplog.messages) == warned
+
+
+async def test_parts_end_side_by_side_and_one_that_hangs_is_not_waited_for(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails() -> None:
+        raise OutsideError("it failed")
+
+    parts = [asyncio.create_task(asyncio.sleep(60), name="collector"), asyncio.create_task(fails(), name="sender")]
+    begun = time.monotonic()
+    assert isinstance(await service._ended(parts, 0.2), OutsideError)
+    assert time.monotonic() - begun < 1
+    assert "the collector did not end in time" in caplog.text
+    await asyncio.wait(parts)
+    assert parts[0].cancelled()

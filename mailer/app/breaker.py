@@ -129,7 +129,7 @@ class Breaker:
         """Tells the database what it was not told yet: at the end of a run."""
         for key in list(self._heard):
             self._begin(key, None)
-        await asyncio.gather(*self._telling)
+        await asyncio.gather(*self._telling, return_exceptions=True)
 
 
 def set_aside(app: App, tx: Connection, jobs: list[Delivery], full: frozenset[str], now: datetime) -> list[Delivery]:

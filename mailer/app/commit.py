@@ -83,6 +83,11 @@ class GroupCommit:
             self._next()
         return entry
 
+    async def empty(self) -> None:
+        """Until nothing is left to be written."""
+        while self._busy:  # noqa: ASYNC110 - at the end of a run, once
+            await asyncio.sleep(0.01)
+
     def _next(self) -> None:
         self._busy = bool(self._waiting)
         if not self._busy:

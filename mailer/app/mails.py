@@ -58,10 +58,6 @@ class Mails:
         """Waits until some of those are."""
         await asyncio.wait(self._making, return_when=asyncio.FIRST_COMPLETED)
 
-    @property
-    def made_ahead(self) -> int:
-        return len(self._made)
-
     def work_ahead(self) -> None:
         while self._pool and len(self._making) < self._threads and len(self._made) < AHEAD:
             jobs = self._claims.cut(len(self._made), CHUNK)

@@ -1,5 +1,6 @@
 """What `/metrics` tells: numbers of this process and of the deployment. No address, no name, no token (promise 10)."""
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -75,6 +76,7 @@ class Vitals:
 
 
 def _plain(source: str) -> str:
-    """A source's name without what may be a secret: a feed's key stands behind the question mark."""
-    parts = urlsplit(source)
-    return f"{parts.hostname}{parts.path}" if parts.hostname else source
+    """A source's name without what may be a secret: a feed's key may stand anywhere behind the host. Several of one
+    host are told apart."""
+    host = urlsplit(source).hostname
+    return f"{host} {hashlib.sha256(source.encode()).hexdigest()[:8]}" if host else source

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from sqlalchemy import Connection
+
 from mailer import delivery as rules
 from mailer.app import outcome
 from mailer.app.alert import alert
@@ -38,6 +40,7 @@ from mailer.model import (
     DeliveryKind,
     DeliveryState,
     Envelope,
+    IssueState,
     NotSent,
     Outcome,
     Rejected,
@@ -51,7 +54,8 @@ from mailer.store.marks import Taken
 log = logging.getLogger(__name__)
 _UNSAFE = re.compile(r"[\s<>\x00-\x1f\x7f-\x9f]")
 _TRIES = 30  # a second apart, in which the database or the machine may come to itself
-DRAIN_S = 8.0  # of the ten seconds that SIGTERM leaves: an unanswered mail is unknown after that
+DRAIN_S = 7.0  # of the ten seconds that SIGTERM leaves: an unanswered mail is unknown after that
+TIDY_S = 1.5  # and then for what is to be written; a claim that is not given back runs out by itself
 
 
 @dataclass(slots=True)
@@ -72,6 +76,7 @@ class Sender:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     accepted: int = 0
 
+    drain_s: float = DRAIN_S
     pauses_s: Sequence[float] = PAUSES_S  # before a connection that the relay did not take is tried again
 
     _connecting: set["asyncio.Future[None]"] = field(default_factory=set)
@@ -91,26 +96,42 @@ class Sender:
     async def run(self) -> None:
         """Sends all that can be sent now. RelayDown: no relay takes mail; what is unsent stays queued."""
         if self.app.settings.delivery.warm_up:
-            newest = await asyncio.to_thread(self.app.store.read, issues.newest)
-            self._pace.issue = newest.number if newest else None
+            self._pace.issue = await asyncio.to_thread(self.app.store.read, _number)
         beside = [asyncio.create_task(self._claims.renew()), asyncio.create_task(self._breaker.watch())]
         count = self.app.settings.delivery.connections
         workers = [asyncio.create_task(self._work()) for _ in range(count)]
         try:
             await self._finish(workers)
         finally:
-            for task in (*beside, *workers):
-                task.cancel()
-            await asyncio.gather(*beside, *workers, return_exceptions=True)
-            await self._breaker.settle()
-            await self._mails.close()
-            unsent = self._claims.unsent
-            await self._claims.give_back()
+            unsent = await self._tidied(asyncio.create_task(self._tidy((*beside, *workers))))
         failures = [error for worker in workers if not worker.cancelled() and (error := worker.exception())]
         for failure in failures:
             # A relay that takes fewer connections than we would like is no trouble while the others do the work.
             if not isinstance(failure, RelayDown) or unsent:
                 raise failure
+
+    async def _tidy(self, tasks: Sequence["asyncio.Task[None]"]) -> bool:
+        """Ends everything; whether something is left unsent."""
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._breaker.settle()
+        await self._mails.close()
+        # A batch that is given back while an outcome of it is still to be written looks like a dead process's.
+        await self._commit.empty()
+        unsent = self._claims.unsent
+        await self._claims.give_back()
+        return unsent
+
+    async def _tidied(self, tidying: "asyncio.Task[bool]") -> bool:
+        if self.stop.is_set():
+            _, late = await asyncio.wait({tidying}, timeout=TIDY_S)
+            if late:
+                log.warning("the database did not answer in time: claims run out by themselves, a mail may be unknown")
+                tidying.cancel()
+                await asyncio.gather(tidying, return_exceptions=True)
+                return True
+        return await tidying
 
     async def _finish(self, workers: Sequence["asyncio.Task[None]"]) -> None:
         """Waits for the connections; after `stop`, only so long as SIGTERM allows."""
@@ -120,7 +141,8 @@ class Sender:
             either: tuple[asyncio.Future[Any], ...] = (stopping, everyone)
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not everyone.done():
-                await asyncio.wait((everyone,), timeout=DRAIN_S)
+                self.app.store.hurry()
+                await asyncio.wait((everyone,), timeout=self.drain_s)
         finally:
             stopping.cancel()
 
@@ -407,6 +429,12 @@ class Sender:
             self._claims.put_back(job)
             return
         await self._claims.settled(job)
+
+
+def _number(tx: Connection) -> int | None:
+    """Which issue of the newsroom is under way; not the newest one, that is the next week's draft soon. None: none."""
+    sending = issues.listing(tx, states=(IssueState.SENDING,), limit=1)
+    return sending[0].number if sending else None
 
 
 def _safe(address: str) -> None:

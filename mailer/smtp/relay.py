@@ -53,11 +53,6 @@ class Relay:
         """`host:port`, as people know it."""
         return self._setting.name
 
-    @property
-    def weight(self) -> int:
-        """Its share of the connections beside the other relays; 0: only when no other takes mail."""
-        return self._setting.weight
-
     async def connect(self) -> Session:
         """A session ready for mail. Raises `RelayDown`."""
         context = await self._trust() if self._setting.tls != "none" else None

@@ -23,6 +23,7 @@ from mailer.errors import StoreUnavailable
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 BUSY_MS = 5000  # how long a writer waits for another process's transaction
+_HURRIED_S = 0.5  # the same, while the process is to end
 _LOOK_S = 0.0005  # between two looks whether SQLite's lock is free; a sender leaves it so for a millisecond
 _IDLE_S = 1.0  # a writing connection that was idle for longer is asked whether it is still alive
 _TRIES = 5  # of a transaction that lost against another one
@@ -44,8 +45,9 @@ class Store:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         if file := _file(self.url):
             _make_private(file)
-        self._writer = _engine(self.url, "BEGIN IMMEDIATE", busy_ms)
-        self._reader = _engine(self.url, "BEGIN", busy_ms)
+        self._busy_s = busy_ms / 1000
+        self._writer = _engine(self.url, "BEGIN IMMEDIATE", busy_ms, lambda: self._busy_s)
+        self._reader = _engine(self.url, "BEGIN", busy_ms, lambda: self._busy_s)
         self._thread = ThreadPoolExecutor(1, "store-writer")
         self._ident = 0
         self._kept: Connection | None = None  # the writer's; taking one from the pool costs as much as a small work
@@ -74,8 +76,13 @@ class Store:
         with plainly(self.url), self._reader.begin() as tx:
             return work(tx)
 
+    def hurry(self) -> None:
+        """From now on no lock of SQLite is waited for long: the process is to end, and a work that waits cannot be
+        stopped."""
+        self._busy_s = min(self._busy_s, _HURRIED_S)
+
     def close(self) -> None:
-        self._thread.shutdown()
+        self._thread.shutdown(cancel_futures=True)  # nobody waits for what is queued
         self._let_go()
         self._writer.dispose()
         self._reader.dispose()
@@ -129,7 +136,7 @@ def plainly(url: URL) -> Iterator[None]:
         raise
 
 
-def _engine(url: URL, begin: str, busy_ms: int) -> Engine:
+def _engine(url: URL, begin: str, busy_ms: int, patience_s: Callable[[], float]) -> Engine:
     if url.get_backend_name() != "sqlite":
         # A server that does not answer at all would be waited for for minutes.
         patience = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
@@ -153,20 +160,20 @@ def _engine(url: URL, begin: str, busy_ms: int) -> Engine:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         if begin == "BEGIN IMMEDIATE":
-            _lock(connection, busy_ms / 1000)
+            _lock(connection, patience_s)
         else:
             connection.exec_driver_sql(begin)
 
     return engine
 
 
-def _lock(connection: Connection, seconds: float) -> None:
+def _lock(connection: Connection, patience_s: Callable[[], float]) -> None:
     """Begins a writing transaction. SQLite's own waiting sleeps longer each time, up to 100 ms, and a sender commits
     every few: whoever wants to leave would wait for many of its transactions. So we look ourselves, and often."""
     driver = connection.connection.driver_connection
     assert driver is not None
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    begun = time.monotonic()
+    while time.monotonic() < begun + patience_s():  # which gets less when the process is to end
         try:
             driver.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:

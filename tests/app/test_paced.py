@@ -16,9 +16,9 @@ from relays import Fake
 from mailer.app.circuit import Circuits
 from mailer.app.claims import LOW
 from mailer.app.send import Sender
-from mailer.model import DeliveryKind, DeliveryState
+from mailer.model import DeliveryKind, DeliveryState, IssueState
 from mailer.settings import Delivery
-from mailer.store import deliveries
+from mailer.store import deliveries, issues
 from mailer.store.database import Store
 from mailer.store.deliveries import BATCH
 
@@ -117,3 +117,17 @@ async def test_a_letter_does_not_wait_behind_a_paced_issue(
     assert len(relay.taken) - owed < 60, "within about two seconds"
     sender.stop.set()
     await running
+
+
+async def test_warming_up_counts_the_issue_under_way_not_the_next_draft(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    make.readers(store, 1)
+    issue = make.under_way(store)
+    store.write(lambda tx: issues.move(tx, issue.id, (IssueState.SENDING,), IssueState.SENDING, number=2))
+    make.issue(store, "1405-W37", state=IssueState.DRAFT)
+    rules = Delivery(connections=1, rate="100/s", warm_up=(0.1, 0.5))
+    app = make.app(store, tmp_path, clock, relays=[Fake()], delivery=rules)
+    sender = Sender(app, Circuits(), issue.id)
+    await sender.run()
+    assert sender._pace.issue == 2

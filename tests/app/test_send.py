@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -881,3 +883,73 @@ async def test_who_waits_for_a_line_does_not_keep_a_run_from_ending(store: Store
     async with asyncio.timeout(5):
         await send(app, issue)
     assert len(relay.taken) == 20
+
+
+@contextmanager
+def locked(store: Store) -> Iterator[None]:
+    with closing(sqlite3.connect(str(store.url.database), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+async def stopped_while_locked(
+    store: Store, folder: Path, clock: Clock, seconds: float
+) -> tuple[App, Issue, Fake, float]:
+    """A mail is answered while the database is locked, for so long after the end was asked for; how long it took."""
+    make.readers(store, 3)
+    issue = make.under_way(store)
+    answered = asyncio.Event()
+
+    async def answer(_: str) -> Outcome:
+        await answered.wait()
+        return OK
+
+    relay = Fake(answer)
+    app = make.app(store, folder, clock, relays=[relay], delivery=ONE)
+    sender = Sender(app, Circuits(), issue.id, drain_s=0.3)
+    running = asyncio.create_task(sender.run())
+    while not relay.tried:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    with locked(store):
+        answered.set()
+        await asyncio.sleep(0.05)
+        sender.stop.set()
+        begun = time.monotonic()
+        await asyncio.wait({running}, timeout=seconds)
+        took = time.monotonic() - begun
+    await running
+    return app, issue, relay, took
+
+
+@make.only_sqlite
+async def test_an_outcome_that_waits_for_the_disk_is_written_before_its_batch_is_given_back(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    app, issue, relay, _ = await stopped_while_locked(store, tmp_path, clock, 0.8)
+    await send(app, issue)
+    assert Counter(to for to, _ in relay.taken) == {f"reader{n:04}@example.org": 1 for n in range(1, 4)}
+    assert state(app, issue) == {S.ACCEPTED: 3}
+
+
+@make.only_sqlite
+@pytest.mark.slow
+async def test_a_locked_database_does_not_keep_a_process_from_ending(
+    store: Store, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, _, _, took = await stopped_while_locked(store, tmp_path, clock, 20)
+    assert took < 4
+    assert "did not answer in time" in caplog.text
+
+
+@make.only_sqlite
+@pytest.mark.slow
+def test_a_store_that_hurries_closes_soon_though_it_is_locked(store: Store) -> None:
+    other = Store(str(store.url))
+    other.hurry()
+    with locked(store):
+        waiting = [other.submit(lambda tx: None) for _ in range(20)]
+        begun = time.monotonic()
+        other.close()
+        assert time.monotonic() - begun < 3
+    assert sum(each.cancelled() for each in waiting) >= 18
