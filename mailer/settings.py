@@ -376,7 +376,7 @@ class Digest(Section):
     )
     max_day: Share = Field(0.4, description="The share of an issue that one day of the week may have.")
     banned_words: tuple[Line, ...] = Field(
-        ("رپرتاژ", "رپورتاژ", "تبلیغاتی"),
+        ("رپرتاژ", "رپورتاژ", "رپرتاژآگهی", "رپورتاژآگهی", "تبلیغاتی"),
         description="An article with one of these in its title, category or tags is never chosen: paid content.",
     )
 

@@ -136,18 +136,11 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
         gathered = source.gather(state.etag, state.modified)
         kept = keep(app, gathered.found, gathered.notes)
     except MailerError as error:
-        failures = state.failures + 1
-        wait = min(every * 2 ** min(failures - 1, 8), _LONGEST_WAIT)
-        problem = error.message
-        app.store.write(
-            lambda tx: feeds.went_wrong(
-                tx, source.name, problem=problem, failures=failures, now=now, next_at=now + wait
-            )
-        )
         log.warning("%s", error)
-        if failures == _ALARMING:
-            alert(app, f"The source {source.name} failed {failures} times in a row: {problem}", "Is its address right?")
-        return Asked(source.name, problem=problem)
+        return _failed(app, source, state.failures + 1, error.message, every)
+    except Exception as error:  # a mistake of ours, or of a library: it spoils no other source either
+        log.exception("the source %s", source.name)
+        return _failed(app, source, state.failures + 1, f"{source.name}: it broke ({type(error).__name__}).", every)
     shares = _shares(source, gathered.found, state.fetched_at, now)
 
     def done(tx: Connection) -> None:
@@ -156,6 +149,16 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
 
     app.store.write(done)
     return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=gathered.notes)
+
+
+def _failed(app: App, source: Source, failures: int, problem: str, every: timedelta) -> Asked:
+    now, wait = app.now(), min(every * 2 ** min(failures - 1, 8), _LONGEST_WAIT)
+    app.store.write(
+        lambda tx: feeds.went_wrong(tx, source.name, problem=problem, failures=failures, now=now, next_at=now + wait)
+    )
+    if failures == _ALARMING:
+        alert(app, f"The source {source.name} failed {failures} times in a row: {problem}", "Is its address right?")
+    return Asked(source.name, problem=problem)
 
 
 def _shares(source: Source, found: Sequence[Named], last: datetime | None, now: datetime) -> dict[str, float]:

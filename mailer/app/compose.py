@@ -101,7 +101,7 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bo
         edits = Edits.read(issue.edits)
         digest = _digest(app, tx, issue, now, edits)
         stories = edits.applied([_chosen(number, story) for number, story in enumerate(digest.stories, 1)])
-        why = _hold_reason(app, issue, stories)
+        why = hold_reason(app, issue, stories)
         if issue.state is IssueState.HELD and not issue.reason.startswith(OURS):
             why = issue.reason  # a person held it: only a person lets it go
         event = IssueEvent.HOLD if why else IssueEvent.RELEASE if issue.state is IssueState.HELD else IssueEvent.DRAFT
@@ -134,7 +134,8 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bo
     return chosen
 
 
-def _hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> str:
+def hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> str:
+    """Why an issue with these stories may not go out; "" when it may."""
     least = app.settings.digest.min_stories
     if not stories or (len(stories) < least and not issue.released):
         return f"{TOO_FEW}: {len(stories)} of at least {least}"
@@ -295,6 +296,8 @@ def reopen(app: App, issue: Issue) -> None:
             return False
         endings.withdraw(tx, issue.id)
         issues.drop_variants(tx, issue.id)
+        # Pages that were there then may be gone by its new time.
+        issues.edit(tx, issue.id, lambda edits: {**edits, "checked": False}, (IssueState.CANCELLED,))
         return step(tx, issue.id, IssueEvent.REOPEN, **_AFRESH)
 
     if not app.store.write(work):

@@ -1,7 +1,7 @@
 """The editor's window, from the draft to T: drop, move and rename stories, write the subject and the opening words.
 
 Every command is remembered, then the issue is chosen anew with it, so that what an editor sees is what would go out. An
-approved issue is not chosen anew: what was said yes to stays, but for what the editor changes.
+approved issue is not chosen anew: what was said yes to stays, but for what the editor changes, while enough is left.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from mailer.app import compose
+from mailer.app.alert import alert
 from mailer.app.context import App, find, get
 from mailer.digest.edits import Edits
 from mailer.errors import NoSuchArticle, UsageError, WrongState
@@ -79,6 +80,19 @@ def check_links(app: App, issue: Issue, *, last: bool) -> Issue:
     return get(app, issue.id)
 
 
+def close(app: App, issue: Issue) -> Issue:
+    """A draft that goes out at once: its pages are looked at as before every T, then it is frozen.
+
+    WrongState: too few stories are left, or approval is missing.
+    """
+    if issue.state is IssueState.DRAFT:
+        issue = check_links(app, issue, last=True)
+    if issue.state is IssueState.HELD:
+        fix = "`mailer issue explain` says why; `mailer issue release` (or `approve`) lets it go."
+        raise WrongState(f"The issue {issue.slot} is held: {issue.reason}.", fix)
+    return compose.freeze(app, issue)
+
+
 def _left_out(gone: Sequence[ChosenStory], edits: Edits) -> Edits:
     for story in gone:
         edits = edits.without(story, "its page is gone")
@@ -96,16 +110,23 @@ def _edit(app: App, issue: Issue, change: Callable[[Edits], Edits]) -> Issue:
     if not current.approved:
         return compose.choose(app, current)
     app.store.write(lambda tx: _apply(app, tx, current))
-    return get(app, issue.id)
+    edited = get(app, issue.id)
+    if edited.state is IssueState.HELD and current.state is not IssueState.HELD:
+        alert(app, f"The issue {issue.slot} is held: {edited.reason}", "See `mailer issue explain`.")
+    return edited
 
 
 def _apply(app: App, tx: Connection, issue: Issue) -> None:
-    """The edits on the stories as they are, without a new choice."""
+    """The edits on the stories as they are, without a new choice. When they leave too few, the issue is held: the yes
+    was to another one."""
     edits = Edits.read(issue.edits)
     stories = edits.applied(issue.stories)
-    words = {"subject": edits.subject or view.subject(stories, app.renderer.locale), "intro": edits.intro}
+    why = compose.hold_reason(app, issue, stories)
+    held = {"reason": issue.reason or why, "approved": False} if why else {}
+    state = IssueState.HELD if why else issue.state
+    words = {"subject": edits.subject or view.subject(stories, app.renderer.locale), "intro": edits.intro, **held}
     notes = list(dict.fromkeys((*issue.notes, *edits.notes)))
-    if issues.choose(tx, issue.id, _OPEN, issue.state, stories=stories, notes=notes, **words):
+    if issues.choose(tx, issue.id, (issue.state,), state, stories=stories, notes=notes, **words):
         others = [number for story in stories for number, _, _ in story.also]
         articles.reserve(tx, issue.id, [story.article_id for story in stories], others)
 

@@ -7,10 +7,11 @@ import click
 
 from mailer.app import breaker, compose, deliver, edit, probe
 from mailer.app import retry as again
+from mailer.app import window as editing
 from mailer.app.context import REDIRECTED, App, find
 from mailer.cli import aftermath, progress, window
 from mailer.cli.door import instant, json_option, local, opened, show, slot_argument, stamp, table
-from mailer.errors import RelayDown, WrongState
+from mailer.errors import RelayDown
 from mailer.lifecycle import FINAL
 from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
 from mailer.signals import stop_on_signals
@@ -358,11 +359,8 @@ def _send_now(app: App, found: Issue, *, wait: bool, as_json: bool) -> int:
     _warn_of_staging(app, as_json)
     if found.state is IssueState.PLANNED:
         found = compose.choose(app, found)
-    if found.state is IssueState.HELD:
-        fix = "`mailer issue explain` says why; `mailer issue release` (or `approve`) lets it go."
-        raise WrongState(f"The issue {found.slot} is held: {found.reason}.", fix)
-    if found.state is IssueState.DRAFT:
-        found = compose.freeze(app, found)
+    if found.state in (IssueState.DRAFT, IssueState.HELD):
+        found = editing.close(app, found)
     found = deliver.ready(app, found)
     try:
         result = asyncio.run(_deliver(app, found, wait=wait))

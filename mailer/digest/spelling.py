@@ -46,10 +46,17 @@ _VERB = "|".join(
         r"گو(?:یم|ید|یند)|شو(?:د|ند)",
     )
 )
+# Words that end in «هه» themselves: their «ای» is another ending («در برهه‌ای از زمان»).
+_DOUBLE = "".join(rf"(?<!{_BEGIN}{stem})" for stem in ["بر", "جب", "مواج", "شب", "وج", "قهق", "شی", "بدی"])
+# English words and sobs: «شرکت های تک», «های های گریه».
+_NO_PLURAL = r"(?! (?:های|تک|لایت|وی|کپی|کلاس)\b)"
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"{_BEGIN}(ن?می) ?({_VERB}){_END}"), rf"\1{_ZWNJ}\2"),
-    (re.compile(rf"(?<=[{_LETTER}])هه(ا(?:ی(?:ی|م|ت|ش|مان|تان|شان)?)?){_END}"), rf"ه{_ZWNJ}ه\1"),
-    (re.compile(rf"(?<=[{_LETTER}]{{2}}) (های(?:ی|م|ت|ش|مان|تان|شان)?){_END}"), rf"{_ZWNJ}\1"),
+    (re.compile(rf"(?<=[{_LETTER}]){_DOUBLE}هه(ا(?:ی(?:ی|م|ت|ش|مان|تان|شان)?)?){_END}"), rf"ه{_ZWNJ}ه\1"),
+    (
+        re.compile(rf"(?<=[{_LETTER}]{{2}})(?<!{_BEGIN}های) (های(?:ی|م|ت|ش|مان|تان|شان)?){_END}{_NO_PLURAL}"),
+        rf"{_ZWNJ}\1",
+    ),
     (re.compile(rf"(?<=[{_LETTER}]{{2}}) (ترین){_END}"), rf"{_ZWNJ}\1"),
 )
 

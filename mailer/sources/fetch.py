@@ -31,6 +31,9 @@ _CHUNK = 65_536
 _AGENT = "khabarnameh/1 (newsletter; collects this site's own feed)"
 _MOVED = frozenset((301, 302, 303, 307, 308))
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last four bytes are an IPv4 address
+# What Python calls global, but leads into a network of one's own: for translators there (RFC 8215 §3), IPv4 addresses
+# of old (RFC 4291 §2.5.5.1), site-local ones (§2.5.7), and IETF's (RFC 6890 §2.2.2).
+_INNER = tuple(map(ipaddress.ip_network, ("64:ff9b:1::/48", "::/96", "fec0::/10", "192.0.0.0/24")))
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str], Iterable[str]]
@@ -62,7 +65,8 @@ def public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner:
             return public(inner)
-    return address.is_global and not address.is_multicast
+    inside = any(address in network for network in _INNER)
+    return address.is_global and not address.is_multicast and not inside
 
 
 class Fetcher:
@@ -139,6 +143,8 @@ class Fetcher:
             raise FetchFailed(f"{shown(url)}: not a web address that is asked ({' or '.join(schemes)}).")
         proxy = _proxy(parts.scheme, parts.hostname)
         checked = [] if trusted else self._checked(url, parts.hostname, behind_proxy=bool(proxy))
+        if time.monotonic() >= until:  # the DNS took it all
+            raise TimeoutError
         with self._answer(proxy, url, checked, headers, until) as answer:
             if answer.status_code in _MOVED and "location" in answer.headers:
                 return urljoin(url, answer.headers["location"])
@@ -221,6 +227,8 @@ class Fetcher:
         parts: list[bytes] = []
         size = 0
         for raw in answer.iter_raw(_CHUNK):
+            if time.monotonic() >= until:
+                raise TimeoutError
             try:
                 part = unpacker.decompress(raw, self._largest + 1 - size) if unpacker else raw
             except zlib.error:
@@ -241,6 +249,7 @@ class _Deadline:
         self._timer = threading.Timer(max(until - time.monotonic(), 0.0), self._end)
         self._timer.daemon = True
         self._line: Any = None
+        self._over = False
 
     def __enter__(self) -> "_Deadline":
         self._timer.start()
@@ -253,8 +262,14 @@ class _Deadline:
         """Called by the client at each step (httpx's `trace` extension): keeps the line that is open."""
         if name.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._line = info["return_value"]
+            if self._over:  # the time ended while the name was looked up or the line was made
+                self._shut()
 
     def _end(self) -> None:
+        self._over = True
+        self._shut()
+
+    def _shut(self) -> None:
         line = self._line.get_extra_info("socket") if self._line else None
         with contextlib.suppress(OSError):
             if line:

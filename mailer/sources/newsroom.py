@@ -204,7 +204,7 @@ def _count(row: Row, word: str) -> int | None:
     value = row.get(word)
     try:
         number = int(value) if value is not None else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if number is not None and 0 <= number <= _LARGEST_COUNT else None
 
@@ -213,5 +213,5 @@ def _news_value(row: Row) -> int | None:
     try:
         value = row.get("news_value")
         return max(-2, min(2, int(value))) if value is not None else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

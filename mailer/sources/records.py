@@ -71,10 +71,10 @@ def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
     «،». Raises UnreadableInput when it cannot be read to its end or holds no article."""
     articles, notes = [], []
     csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     columns = _columns(text)
-    next(reader)
     try:
+        next(reader)
         for row in reader:
             if not any(cell.strip() for cell in row):
                 continue

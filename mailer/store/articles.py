@@ -16,13 +16,20 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from mailer.model import Article, Dating, DeliveryKind, FoundArticle, IssueState, Window
 from mailer.store.schema import articles, deliveries, issue_articles, issues, view_snapshots
 
-MEMORY = timedelta(days=28)  # four issues: what they told is recognised when it comes again
+_REMEMBERED = 4  # issues: what they told is recognised when it comes again
 YOUNG, OLD = timedelta(hours=72), timedelta(days=10)  # how long counts are noted hourly, and how long at all
 FUTURE = timedelta(hours=2)  # a later date is a mistake of the source
 _TEXTS = ("url", "lead", "body", "category", "author", "image_url", "image_alt", "published_raw")
 _COUNTS = ("views", "comments", "shares")
 _FLAGS = ("front_page", "closed")
 _GIVEN = ("title_given", "lead_given", "alt_given")
+# Whether anybody got the issue of the row.
+_REACHED = (
+    select(deliveries.c.id)
+    .where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted")
+    .where(deliveries.c.kind == DeliveryKind.ISSUE)  # a test mail reaches no reader
+    .exists()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +135,37 @@ def in_window(tx: Connection, window: Window, earliest: datetime, limit: int = 5
     within = (dated >= window.start) & (dated < window.end)
     between = (dated >= earliest) & (dated < window.start)
     late = between & (articles.c.first_seen_at >= window.start) & (articles.c.first_seen_at < window.end)
-    remembered = (dated >= window.start - MEMORY) & (dated < window.start)
-    told = remembered & articles.c.id.in_(select(issue_articles.c.article_id))
     other = articles.alias()  # a query of its own, or the planner walks all that was ever dated
     pinned = articles.c.id.in_(select(other.c.id).where(other.c.pinned)) & (dated < window.end)
-    query = select(*_SHORT).where(or_(within, late, told, pinned), ~articles.c.withdrawn)
+    query = select(*_SHORT).where(or_(within, late, pinned), ~articles.c.withdrawn)
     # More than can be compared: the most read and, where nothing is counted, the newest.
     query = query.order_by(
         articles.c.pinned.desc(), func.coalesce(articles.c.views, 0).desc(), dated.desc(), articles.c.id
     )
-    return [_article(row) for row in tx.execute(query.limit(limit))]
+    # Beside the limit: of many articles those that were told are the last, and a choice must not forget them.
+    told = _told(tx, window.start)
+    found = [_article(row) for row in tx.execute(query.limit(limit))]
+    return found + by_ids(tx, told - {article.id for article in found})
+
+
+def _told(tx: Connection, before: datetime) -> set[int]:
+    """What the last four issues told that ended until then and that reached anybody."""
+    last = (
+        select(issues.c.id)
+        .where(issues.c.window_end <= before, _REACHED)
+        .order_by(issues.c.window_end.desc())
+        .limit(_REMEMBERED)
+    )
+    return set(tx.execute(select(issue_articles.c.article_id).where(issue_articles.c.issue_id.in_(last))).scalars())
+
+
+def by_ids(tx: Connection, numbers: Collection[int]) -> list[Article]:
+    """These articles, the newest first; of each text only the beginning. Withdrawn ones are not there."""
+    if not numbers:
+        return []
+    wanted = articles.c.id.in_(numbers) & ~articles.c.withdrawn
+    query = select(*_SHORT).where(wanted).order_by(articles.c.dated.desc(), articles.c.id)
+    return [_article(row) for row in tx.execute(query)]
 
 
 def most_read(tx: Connection, window: Window, besides: Collection[int], limit: int) -> list[Article]:
@@ -155,17 +183,11 @@ def most_read(tx: Connection, window: Window, besides: Collection[int], limit: i
 def used(tx: Connection, *, besides: int, leads_only: bool = False) -> frozenset[int]:
     """Articles that another issue than `besides` has sent or has reserved. An issue that ended and that nobody got
     gives its articles back. `leads_only`: those that an issue began with."""
-    accepted = (
-        select(deliveries.c.id)
-        .where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted")
-        .where(deliveries.c.kind == DeliveryKind.ISSUE)  # a test mail reaches no reader
-        .exists()
-    )
     ended = issues.c.state.in_((IssueState.CANCELLED, IssueState.SKIPPED, IssueState.SENT, IssueState.PARTIAL))
     query = (
         select(issue_articles.c.article_id)
         .select_from(issue_articles.join(issues, issue_articles.c.issue_id == issues.c.id))
-        .where(issues.c.id != besides, or_(~ended, accepted))
+        .where(issues.c.id != besides, or_(~ended, _REACHED))
     )
     if leads_only:
         query = query.where(issue_articles.c.first)

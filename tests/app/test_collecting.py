@@ -15,7 +15,7 @@ from mailer.app import collect
 from mailer.app.context import App
 from mailer.settings import Feed
 from mailer.sources.fetch import Fetcher
-from mailer.sources.gather import FeedSource
+from mailer.sources.gather import FeedSource, Gathered
 from mailer.sources.wordpress import WordPressSource
 from mailer.store import articles, feeds
 
@@ -64,6 +64,32 @@ def test_one_bad_source_never_spoils_the_rest(app: App, clock: Clock, server: We
     assert all("\n" not in each.problem for each in asked)
     assert asked[-1].added == 2
     assert titles(app) == {"خبر خوب نخست", "خبر خوب دوم"}
+
+
+class Broken:
+    """A source with a mistake that nobody foresaw."""
+
+    name, front_page = "broken", False
+
+    def gather(self, etag: str, modified: str) -> Gathered:
+        raise ZeroDivisionError
+
+    def check(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@only_sqlite
+def test_a_source_that_breaks_stops_no_other(app: App, server: WebServer, fetcher: Fetcher) -> None:
+    server.pages["/good"] = (200, {}, rss("خبر خوب نخست"))
+    asked = collect.collect(replace(app, sources=(Broken(), feed(server, "/good", fetcher))))
+    assert [each.problem for each in asked] == ["broken: it broke (ZeroDivisionError).", ""]
+    assert asked[1].added == 1
+    state = app.store.read(lambda tx: feeds.get(tx, "broken"))
+    assert state is not None
+    assert state.failures == 1
 
 
 def test_a_feed_that_turns_into_html_keeps_its_last_good_state(

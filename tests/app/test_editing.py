@@ -1,5 +1,7 @@
 """The editor's window: edits are seen at once, survive every new choice, and end with the draft."""
 
+from dataclasses import replace
+
 import make
 import pytest
 from make import only_sqlite
@@ -66,6 +68,53 @@ def test_a_dropped_story_may_leave_too_few_and_then_the_issue_is_held(app: App) 
     assert issue.state is IssueState.DRAFT
     held = window.drop(app, None, 2)
     assert (held.state, held.reason) == (IssueState.HELD, "too few stories: 4 of at least 5")
+
+
+@only_sqlite
+def test_an_approved_issue_that_is_left_with_too_few_is_held_and_its_yes_is_void(app: App) -> None:
+    make.week_of_articles(app.store, count=6)
+    compose.draft(app)
+    edit.approve(app, None)
+    assert window.drop(app, None, 1).approved, "five are enough"
+    held = window.drop(app, None, 1)
+    assert (held.state, held.reason) == (IssueState.HELD, "too few stories: 4 of at least 5")
+    assert not held.approved
+
+
+@only_sqlite
+def test_dead_pages_never_send_an_approved_issue_below_the_least(app: App) -> None:
+    make.week_of_articles(app.store, count=6)
+    issue = compose.draft(app)
+    edit.approve(app, None)
+    dead = {story.url for story in issue.stories[:4]}
+    after = window.check_links(replace(app, gone=dead.__contains__), issue, last=True)
+    assert (after.state, after.reason) == (IssueState.HELD, "too few stories: 2 of at least 5")
+
+
+@only_sqlite
+def test_what_goes_out_at_once_has_no_dead_pages_either(app: App) -> None:
+    issue = drafted(app)
+    dead = issue.stories[0]
+    sent = window.close(replace(app, gone=lambda url: url == dead.url), issue)
+    assert sent.state is IssueState.FROZEN
+    assert dead.article_id not in {story.article_id for story in sent.stories}
+
+
+@only_sqlite
+def test_an_issue_whose_pages_are_all_gone_is_not_sent_at_once(app: App) -> None:
+    issue = drafted(app)
+    with pytest.raises(WrongState, match="is held: too few stories: 0 of at least 5"):
+        window.close(replace(app, gone=lambda url: True), issue)
+
+
+@only_sqlite
+def test_an_issue_that_is_opened_again_is_looked_at_again(app: App) -> None:
+    issue = window.check_links(app, drafted(app), last=True)
+    edit.cancel(app, None)
+    again = compose.draft(app, issue.slot)
+    dead = again.stories[0]
+    after = window.check_links(replace(app, gone=lambda url: url == dead.url), again, last=True)
+    assert dead.article_id not in {story.article_id for story in after.stories}
 
 
 @only_sqlite

@@ -2,18 +2,20 @@
 
 import contextlib
 import gzip
+import ipaddress
 import socket
 import threading
 import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from web_server import WebServer, rss, web_server
 
 from mailer.errors import FetchFailed
-from mailer.sources.fetch import LARGEST, Fetcher
+from mailer.sources.fetch import LARGEST, Fetcher, public
 
 
 @pytest.fixture
@@ -130,6 +132,7 @@ class Dripping:
         self._head = head
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
+        self.address = self._listener.getsockname()
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
 
     def _serve(self) -> None:
@@ -153,6 +156,36 @@ def test_a_server_that_drips_does_not_hold_us(head: bytes) -> None:
         fetcher.fetch(server.url)
     assert time.monotonic() - begun < 5
     fetcher.close()
+    server.close()
+
+
+@pytest.mark.parametrize("address", ["fec0::1", "::127.0.0.1", "::7f00:1", "64:ff9b:1::7f00:1", "192.0.0.8", "::1"])
+def test_what_leads_into_a_network_of_ones_own_is_not_public(address: str) -> None:
+    assert not public(ipaddress.ip_address(address))
+
+
+def test_what_is_public_is_public() -> None:
+    assert all(public(ipaddress.ip_address(each)) for each in ("185.143.233.1", "2606:4700::1111", "64:ff9b::808:808"))
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_slow_dns_is_within_the_time_too(trusted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line is opened after the time is over: nothing was there to be ended when it ended."""
+    ask = socket.getaddrinfo
+
+    def slow(*args: Any, **named: Any) -> Any:
+        time.sleep(0.5)
+        return ask(*args, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    server, fetcher = Dripping(b"HTTP/1.1 200 OK\r\nx-"), Fetcher(may=lambda address: True, whole=0.3)
+    begun = time.monotonic()
+    with pytest.raises(FetchFailed, match="not here after 0 seconds"):
+        fetcher.fetch(server.url, trusted=trusted)
+    assert time.monotonic() - begun < 5
+    fetcher.close()
+    if not trusted:  # it was never asked
+        socket.create_connection(server.address).close()
     server.close()
 
 

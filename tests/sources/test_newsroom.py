@@ -136,3 +136,10 @@ def test_wordpress_without_its_tables_or_its_address(source: Make) -> None:
         source("CREATE TABLE x (y);", preset="wordpress", site="https://wp.example").check()
     with pytest.raises(ConfigError, match="site: needed"):
         source(WORDPRESS, preset="wordpress").check()
+
+
+def test_a_count_without_end_is_no_count(source: Make) -> None:
+    table = "CREATE TABLE news (title TEXT, url TEXT, published TEXT, views REAL, news_value REAL);"
+    row = "INSERT INTO news VALUES ('باران', 'https://khabar.example/1', '2026-11-23T10:00:00', 9e999, -9e999);"
+    article = source(table + row, table="news").gather("", "").found[0][0]
+    assert (article.views, article.news_value) == (None, None)

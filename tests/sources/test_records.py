@@ -148,3 +148,9 @@ def test_no_record_is_lost_without_a_word(record: dict[str, object]) -> None:
     for article in found.articles:
         assert article.title
         repr(article).encode("utf-8")
+
+
+def test_a_quotation_mark_that_is_not_closed_loses_no_row_in_silence() -> None:
+    rows = 'title,url\nباران,https://tabesh.example/1\n"برف,https://tabesh.example/2\nباد,https://tabesh.example/3\n'
+    with pytest.raises(UnreadableInput, match="this is not CSV"):
+        read("news.csv", rows.encode(), zone=TEHRAN)

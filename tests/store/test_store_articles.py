@@ -17,6 +17,7 @@ from mailer.store.articles import Merged
 from mailer.store.database import Store
 from mailer.store.schema import articles as table
 from mailer.store.schema import deliveries
+from mailer.store.schema import issues as issue_table
 
 DAY = timedelta(days=1)
 WEEK = Window(NOW - 7 * DAY, NOW)
@@ -243,6 +244,19 @@ def test_one_accepted_mail_uses_its_articles_up(store: Store) -> None:
     store.write(lambda tx: tx.execute(update(deliveries).where(deliveries.c.id == 1).values(state="accepted")))
     for state in (IssueState.CANCELLED, IssueState.PARTIAL, IssueState.SENT):
         assert used_in(store, issue.id, state), state
+
+
+def test_what_was_told_is_there_however_much_there_is_to_choose_from(store: Store) -> None:
+    keep(store, article(1, published=WEEK.start - 50 * DAY), now=WEEK.start - 50 * DAY)
+    keep(store, article(2, views=10**6), article(3, views=10**6))
+    make.readers(store, 1)
+    issue = make.under_way(store)
+    store.write(lambda tx: articles.reserve(tx, issue.id, [1], []))
+    ended = update(issue_table).values(window_end=WEEK.start)
+    store.write(lambda tx: tx.execute(ended))
+    assert seen(store, limit=1) == ["2"], "nobody got it"
+    store.write(lambda tx: tx.execute(update(deliveries).values(state="accepted")))
+    assert seen(store, limit=1) == ["2", "1"]
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
