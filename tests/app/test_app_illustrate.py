@@ -13,6 +13,8 @@ from PIL import Image
 from mailer.app import compose, window
 from mailer.app.context import App
 from mailer.errors import FetchFailed
+from mailer.mail import choice
+from mailer.model import Issue
 from mailer.settings import Digest, Theme
 from mailer.store import articles
 from mailer.store.database import Store
@@ -101,3 +103,24 @@ def test_the_most_read_hold_nothing_that_an_editor_took_out_or_that_is_paid_for(
     for title in (*(str(turned["title"]) for turned in issue.rejected if "editor" in str(turned["reason"])), "رپرتاژ"):
         assert title not in text
     assert not any(make.article(number).title in text for number in (50, 51))
+
+
+@only_sqlite
+def test_what_was_cut_or_dropped_does_not_come_back_among_the_most_read(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    app = app_with(store, tmp_path, clock, lambda url: picture())
+    whole = compose.draft(app)
+    issue = window.drop(app, whole.slot, 1)
+    dropped, cut = whole.stories[0].title, issue.stories[0].title
+    kept = choice.only(issue, issue.stories[1:], app.renderer.locale)
+
+    def listed(full: Issue | None) -> set[str]:
+        text = app.store.read(lambda tx: compose.render(app, tx, kept, full=full)).text
+        return {title for _, title in re.findall(r"([۱-۹])\. (.*?)\u202c?\n", text.split("پربازدیدترین‌های هفته")[1])}
+
+    alone, beside_full = listed(None), listed(issue)
+    assert cut in alone, "with only its own stories to go by, the list would tell the cut one"
+    assert beside_full == alone - {cut}
+    assert beside_full
+    assert dropped not in alone | beside_full
