@@ -24,7 +24,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 
 from bench import deployment, machine
-from bench.machine import free_port
+from bench.machine import Tools, free_port
 from mailer import tokens
 from mailer.app import deliver
 from mailer.app.context import App
@@ -51,6 +51,23 @@ class Waits(NamedTuple):
     def __str__(self) -> str:
         beside = f"median {self.median:.0f}, longest {self.longest:.0f}; {self.mails:,.0f} mails/s beside it"
         return f"{self.p99:.0f} ms ({beside})"
+
+
+def both(tools: Tools, readers: int, leavings: int) -> Iterator[tuple[str, Waits]]:
+    """Each set-up with a database of its own. `readers` must be enough mails for as long as it takes."""
+    chance = random.Random(1)
+    for name, parts in SETUPS.items():
+        with tempfile.TemporaryDirectory() as folder, machine.sink(tools) as port:
+            web = free_port()
+            place = deployment.make(Path(folder), smtp_port=port, connections=10, smtp=f"[web]\nport = {web}\n")
+            app = place.app()
+            try:
+                deployment.fill(app, readers)
+                deliver.start(app, deployment.frozen(app))
+                who = [chance.randint(1, readers) for _ in range(leavings)]
+                yield name, measure(app, place.folder, web, parts, who)
+            finally:
+                app.store.close()
 
 
 def measure(app: App, folder: Path, web: int, parts: Sequence[str], who: Sequence[int]) -> Waits:
@@ -124,9 +141,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--readers", type=int, default=100_000)
     words.add_argument("--leavings", type=int, default=400)
-    words.add_argument(
-        "--call", type=int, metavar="PORT", help="be the readers: paths on stdin, milliseconds on stdout"
-    )
+    words.add_argument("--call", type=int, metavar="PORT", help="be the readers (paths on stdin)")
     asked = words.parse_args()
     if asked.call:
         print(json.dumps(asyncio.run(call(asked.call, json.load(sys.stdin)))))
@@ -134,21 +149,8 @@ def main() -> None:
     tools = machine.tools()
     if tools is None:
         sys.exit('smtp-sink is missing: eval "$(bench/postfix-tools.sh DIR)"')
-    chance = random.Random(1)
-    for name, parts in SETUPS.items():
-        who = [chance.randint(1, asked.readers) for _ in range(asked.leavings)]
-        with tempfile.TemporaryDirectory() as folder, machine.sink(tools) as port:
-            web = free_port()
-            place = deployment.make(Path(folder), smtp_port=port, connections=10, smtp=f"[web]\nport = {web}\n")
-            app = place.app()
-            try:
-                deployment.fill(app, asked.readers)
-                deliver.start(app, deployment.frozen(app))
-                print(
-                    f"{name}: {measure(app, place.folder, web, parts, who)} load {os.getloadavg()[0]:.1f}", flush=True
-                )
-            finally:
-                app.store.close()
+    for name, waits in both(tools, asked.readers, asked.leavings):
+        print(f"{name}: {waits}, load {os.getloadavg()[0]:.1f}", flush=True)
 
 
 if __name__ == "__main__":
