@@ -162,6 +162,7 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime, edits: Edits)
         allow_late=previous_end is not None,  # before the first issue nobody has missed anything
         kept=edits.kept,
         dropped=edits.dropped,
+        gone=frozenset(edits.gone),
     )
 
 
@@ -221,7 +222,8 @@ def _most_read(app: App, tx: Connection, issue: Issue, wanted: int) -> list[tupl
     """Address and title of what readers opened most, but for what the issue tells, what an editor took out of it and
     what may stand in none."""
     told = {article for story in issue.stories for article in (story.article_id, *(each[0] for each in story.also))}
-    left_out = {*told, *Edits.read(issue.edits).dropped}
+    edits = Edits.read(issue.edits)
+    left_out = {*told, *edits.dropped, *edits.gone}
     found = articles.most_read(tx, issue.window, left_out, wanted + _UNFIT) if issue.window else []
     fit = [article for article in found if build.fit(article, app.settings.digest)]
     return [(article.url, article.title) for article in fit[:wanted]]

@@ -4,9 +4,8 @@ Every command is remembered, then the issue is chosen anew with it, so that what
 approved issue is not chosen anew: what was said yes to stays, but for what the editor changes, while enough is left.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Connection
@@ -61,7 +60,10 @@ def intro(app: App, slot: str | None, words: str) -> Issue:
 
 
 def check_links(app: App, issue: Issue, *, last: bool) -> Issue:
-    """Leaves out the stories whose pages are gone, with a note; the next best come in. `last`: before T, once."""
+    """Leaves out the stories whose pages are gone, with a note; a living page of the event comes in, or the next best.
+
+    `last`: before T, once.
+    """
     if Edits.read(issue.edits).checked:
         return issue
     looked_at: set[int] = set()
@@ -73,7 +75,7 @@ def check_links(app: App, issue: Issue, *, last: bool) -> Issue:
             gone = [story for story, is_gone in zip(fresh, answers, strict=True) if is_gone]
         if not gone:
             break
-        issue = _edit(app, issue, partial(_left_out, gone))
+        issue = _edit(app, issue, partial(Edits.unreachable, stories=gone))
     if last:
         checked = {"checked": True}
         app.store.write(lambda tx: issues.edit(tx, issue.id, lambda old: {**old, **checked}, _OPEN))
@@ -91,12 +93,6 @@ def close(app: App, issue: Issue) -> Issue:
         fix = "`mailer issue explain` says why; `mailer issue release` (or `approve`) lets it go."
         raise WrongState(f"The issue {issue.slot} is held: {issue.reason}.", fix)
     return compose.freeze(app, issue)
-
-
-def _left_out(gone: Sequence[ChosenStory], edits: Edits) -> Edits:
-    for story in gone:
-        edits = edits.without(story, "its page is gone")
-    return replace(edits, gone=(*edits.gone, *(story.title for story in gone)))
 
 
 def _edit(app: App, issue: Issue, change: Callable[[Edits], Edits]) -> Issue:

@@ -11,7 +11,7 @@ from mailer.cli import marks
 from mailer.cli.door import NUMBER, TEXT, instant, json_option, local, opened, show, stamp, table
 from mailer.errors import FetchFailed, MailerError, UnreadableInput
 from mailer.model import Article
-from mailer.sources import identity, read
+from mailer.sources import fetch, identity, read
 from mailer.sources.fetch import Fetcher, shown
 
 
@@ -66,7 +66,8 @@ def import_(path: Path, places: tuple[str, ...], url: str, published: str, sourc
             try:
                 name, content, at = _brought(each, fetcher)
                 options = {"url": url, "published": published, "source": source}
-                found = read.read(name, content, zone=app.zone, page_at=at, **options)
+                largest = fetch.LARGEST if at else read.LARGEST
+                found = read.read(name, content, zone=app.zone, page_at=at, largest=largest, **options)
             except (UnreadableInput, FetchFailed) as error:
                 failed.append(error)
                 continue

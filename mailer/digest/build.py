@@ -42,6 +42,7 @@ def build(
     allow_late: bool = True,
     kept: frozenset[int] = frozenset(),
     dropped: Mapping[int, str] | None = None,
+    gone: frozenset[int] = frozenset(),
 ) -> Digest:
     """The digest of a window, the same for every order of `articles`.
 
@@ -53,6 +54,7 @@ def build(
     growth      how fast its articles are read
     kept        ids of articles that an editor worked on: they lead their events and are not refused
     dropped     id → why: what an editor took out, and whatever tells the same event
+    gone        ids of articles whose pages are gone: others may tell their events
     allow_late  whether older articles first seen now count; for a first issue they do not, nothing was missed yet
     """
 
@@ -67,6 +69,8 @@ def build(
     labels = {label: key(label) for label in {label for it in gathered for label in (it.category, *it.tags)}}
 
     def why(it: Article) -> str:
+        if it.id in gone:
+            return "its page is gone"
         said = " / ".join((titles[it.id], *(labels.get(label, "") for label in (it.category, *it.tags))))
         return _barred(it, titles[it.id], said, used, bans)
 

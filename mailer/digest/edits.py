@@ -20,7 +20,7 @@ class Edits:
     titles: Mapping[int, str] = field(default_factory=dict)
     subject: str = ""
     intro: str = ""
-    gone: tuple[str, ...] = ()  # titles of stories that were left out because their pages are gone
+    gone: Mapping[int, str] = field(default_factory=dict)  # id → title of articles whose pages are gone
     checked: bool = False  # whether the stories' pages were looked at for the last time
 
     @classmethod
@@ -32,7 +32,7 @@ class Edits:
             titles={int(number): str(title) for number, title in stored.get("titles", {}).items()},
             subject=str(stored.get("subject", "")),
             intro=str(stored.get("intro", "")),
-            gone=tuple(str(title) for title in stored.get("gone", ())),
+            gone={int(number): str(title) for number, title in stored.get("dead", {}).items()},
             checked=bool(stored.get("checked", False)),
         )
 
@@ -44,24 +44,30 @@ class Edits:
             "titles": {str(number): title for number, title in self.titles.items()},
             "subject": self.subject,
             "intro": self.intro,
-            "gone": list(self.gone),
+            "dead": {str(number): title for number, title in self.gone.items()},
             "checked": self.checked,
         }
 
     @property
     def kept(self) -> frozenset[int]:
         """Articles that an editor has worked on: they stay, whatever is chosen beside them."""
-        return frozenset((*self.titles, *(number for number, _ in self.places))) - frozenset(self.dropped)
+        return frozenset((*self.titles, *(number for number, _ in self.places))) - frozenset(
+            (*self.dropped, *self.gone)
+        )
 
     @property
     def notes(self) -> list[str]:
         """What an editor must know of what was not an editor's doing."""
-        return [f"left out, for its page is gone: «{title}»" for title in self.gone]
+        return [f"left out, for its page is gone: «{title}»" for title in self.gone.values()]
 
     def without(self, story: ChosenStory, why: str) -> "Edits":
         """The whole event goes: its other articles must not take the place of the one that was dropped."""
         gone = {story.article_id: why, **{number: why for number, _, _ in story.also}}
         return replace(self, dropped={**self.dropped, **gone})
+
+    def unreachable(self, stories: Sequence[ChosenStory]) -> "Edits":
+        """Only the article goes, not its event: a living page may tell it."""
+        return replace(self, gone={**self.gone, **{story.article_id: story.title for story in stories}})
 
     def moved(self, story: ChosenStory, place: int) -> "Edits":
         others = tuple(each for each in self.places if each[0] != story.article_id)
@@ -74,7 +80,7 @@ class Edits:
 
     def applied(self, stories: Sequence[ChosenStory]) -> tuple[ChosenStory, ...]:
         """The stories as the editor wants them, numbered from 1."""
-        order = [story for story in stories if story.article_id not in self.dropped]
+        order = [story for story in stories if story.article_id not in {*self.dropped, *self.gone}]
         for number, place in self.places:
             found = next((story for story in order if story.article_id == number), None)
             if found:

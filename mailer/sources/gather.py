@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from mailer.model import FoundArticle
 from mailer.settings import Feed
 from mailer.sources import identity, read
-from mailer.sources.fetch import Fetcher
+from mailer.sources.fetch import LARGEST, Fetcher
 
 Named = tuple[FoundArticle, str, str]  # an article, its identity and its canonical link
 
@@ -38,7 +38,7 @@ class FeedSource:
         page = self._fetcher.fetch(self._feed.address, etag=etag, modified=modified)
         if page.unchanged:
             return Gathered(etag=page.etag or etag, modified=page.modified or modified)
-        found = read.read(self._feed.address, page.content, zone=self._zone, source=self._feed.source)
+        found = read.read(self._feed.address, page.content, zone=self._zone, source=self._feed.source, largest=LARGEST)
         return Gathered(named(found.articles, self._feed.category), found.notes, page.etag, page.modified)
 
 

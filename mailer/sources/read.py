@@ -20,6 +20,7 @@ from mailer.sources.found import Found
 __all__ = ["LARGEST", "Found", "read"]
 
 LARGEST = 50_000_000  # bytes, unpacked
+_MOST_MEMBERS = 1000  # each makes what follows it be copied
 _GZIP = b"\x1f\x8b"
 _KNOWN_BINARIES = {
     b"PK\x03\x04": "a ZIP archive or an office document",
@@ -70,16 +71,18 @@ def read(
     published: str = "",
     source: str = "",
     page_at: str | None = None,
+    largest: int = LARGEST,
 ) -> Found:
     """The articles in `content`.
 
     `name`: the file's, for messages, and its ending as a hint. `zone`: the newsroom's, for dates that name none.
     `url`, `published`: of the page whose text this is. `source`: the outlet, instead of what the content says.
     `page_at`: where an HTML page was brought from, "" for a saved one; None: a page is a mistake here.
+    `largest`: bytes, unpacked; less for what comes from the net.
     Raises UnreadableInput, with one sentence on what, where and how to mend it, when no articles can be had from it;
     UsageError when `url` or `published` is none, or is given for several items.
     """
-    content = _unpacked(name, content)
+    content = _unpacked(name, content, largest)
     text = _text(name, content)
     if not text.strip("\ufeff \t\r\n"):
         raise UnreadableInput(f"{name}: the file is empty.", "Save it again; perhaps the download failed.")
@@ -110,27 +113,31 @@ def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: Zo
     return Found((pagetext.read(name, text, zone=zone),))
 
 
-def _unpacked(name: str, content: bytes) -> bytes:
-    """The bytes themselves, or what is gzipped in them; never more than LARGEST."""
-    too_large = UnreadableInput(f"{name}: holds more than {LARGEST // 1_000_000} MB.", "Split it into several files.")
+def _unpacked(name: str, content: bytes, largest: int) -> bytes:
+    """The bytes themselves, or what is gzipped in them; never more than `largest`."""
+    too_large = UnreadableInput(f"{name}: holds more than {largest // 1_000_000} MB.", "Split it into several files.")
     if not content.startswith(_GZIP):
-        if len(content) > LARGEST:
+        if len(content) > largest:
             raise too_large
         return content
     # Not gzip.decompress(): it makes the whole of a bomb before anybody can look at its size.
-    unpacked = b""
+    unpacked = bytearray()
+    members = 0
     try:
         while content:
+            members += 1
+            if members > _MOST_MEMBERS:
+                raise UnreadableInput(f"{name}: holds more than {_MOST_MEMBERS} gzip members.", "Pack it as one.")
             unpacker = zlib.decompressobj(wbits=31)
-            unpacked += unpacker.decompress(content, LARGEST + 1 - len(unpacked))
-            if len(unpacked) > LARGEST:
+            unpacked += unpacker.decompress(content, largest + 1 - len(unpacked))
+            if len(unpacked) > largest:
                 raise too_large
             if not unpacker.eof:
                 raise UnreadableInput(f"{name}: the gzip file is cut off.", "Copy or download it again.")
             content = unpacker.unused_data.lstrip(b"\x00")  # members may follow each other (RFC 1952 §2.2)
     except zlib.error:
         raise UnreadableInput(f"{name}: the gzip file is damaged.", "Copy or download it again.") from None
-    return unpacked
+    return bytes(unpacked)
 
 
 def _text(name: str, content: bytes) -> str:

@@ -1,5 +1,6 @@
 """Collecting: one bad source never spoils the rest, and its last good state stays."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -90,6 +91,14 @@ def test_a_source_that_breaks_stops_no_other(app: App, server: WebServer, fetche
     state = app.store.read(lambda tx: feeds.get(tx, "broken"))
     assert state is not None
     assert state.failures == 1
+
+
+@only_sqlite
+def test_a_feed_that_is_gzip_itself_holds_no_more_than_any_other(app: App, server: WebServer, fetcher: Fetcher) -> None:
+    whole = rss("خبر نخست هفته") + b" " * 5_000_001
+    server.pages["/rss"] = (200, {}, gzip.compress(whole))
+    asked = collect.collect(replace(app, sources=(feed(server, "/rss", fetcher),)))
+    assert "holds more than 5 MB" in asked[0].problem
 
 
 def test_a_feed_that_turns_into_html_keeps_its_last_good_state(

@@ -92,6 +92,20 @@ def test_dead_pages_never_send_an_approved_issue_below_the_least(app: App) -> No
 
 
 @only_sqlite
+def test_a_living_page_tells_the_event_of_a_dead_one(app: App) -> None:
+    make.week_of_articles(app.store)
+    dead = make.article(50, title="سیل در خوزستان پنج روستا را زیر آب برد", views=10**6)
+    living = replace(dead, guid="other", url="https://tabesh.example/other", views=900_000)
+    make.keep(app.store, dead, living)
+    issue = compose.draft(app)
+    told = next(story for story in issue.stories if story.url == dead.url)
+    assert [url for _, url, _ in told.also] == [living.url], "both are one event"
+    after = window.check_links(replace(app, gone=lambda url: url == dead.url), issue, last=True)
+    assert [story.url for story in after.stories if story.title == dead.title] == [living.url]
+    assert f"left out, for its page is gone: «{dead.title}»" in after.notes
+
+
+@only_sqlite
 def test_what_goes_out_at_once_has_no_dead_pages_either(app: App) -> None:
     issue = drafted(app)
     dead = issue.stories[0]

@@ -34,6 +34,11 @@ def test_gzip_members_one_after_the_other() -> None:
     assert len(read("x", gzip.compress(JSONL) + gzip.compress(JSONL), zone=TEHRAN).articles) == 2
 
 
+def test_endlessly_many_gzip_members_are_refused() -> None:
+    with pytest.raises(UnreadableInput, match="more than 1000 gzip members"):
+        read("x", gzip.compress(b"x", mtime=0) * 1001, zone=TEHRAN)
+
+
 def _bomb() -> bytes:
     packer = zlib.compressobj(9, wbits=31)
     return b"".join([*(packer.compress(bytes(1_000_000)) for _ in range(60)), packer.flush()])
