@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -106,14 +107,14 @@ def test_the_source_that_is_given_counts_for_every_item() -> None:
         ({"published": "دیروز"}, "is no date"),
     ],
 )
-def test_options_that_are_none(options: dict[str, str], says: str) -> None:
+def test_options_that_are_none(options: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says) as refused:
         read("x", PAGE, zone=TEHRAN, **options)
     assert refused.value.fix
 
 
 @pytest.mark.parametrize("options", [{"url": "https://tabesh.example/a"}, {"published": "1404/11/07"}])
-def test_one_url_or_date_is_not_for_several_items(options: dict[str, str]) -> None:
+def test_one_url_or_date_is_not_for_several_items(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="it holds 2 items"):
         read("x", TWO, zone=TEHRAN, **options)
 
