@@ -72,7 +72,7 @@ def count(
 
 
 @cache
-def _counting(hash_: bool, network: bool, sent: bool) -> Select[tuple[int]]:
+def _counting(hash_: bool, network: bool, sent: bool) -> Select[int]:
     """Made once: a flood asks nothing else, and making the statement each time cost more than asking it."""
     query = select(func.count()).select_from(signups).where(signups.c.at > bindparam("b_since"))
     if hash_:
