@@ -78,6 +78,8 @@ def run(app: App, weeks: int, other: Rules) -> list[Week]:
 def _choose(app: App, past: _Past, slot: Slot, tx: Connection) -> tuple[Choice, frozenset[int]]:
     span = window.window(end=slot.at, previous_end=slot.at - _WEEK)
     pool = articles.in_window(tx, span, window.earliest(span))
+    # What this way of choosing told before, so that its repetition is recognised.
+    pool += articles.by_ids(tx, _union(past.told) - {article.id for article in pool})
     digest = build.build(
         pool,
         span,

@@ -1,5 +1,6 @@
 """Past weeks chosen again: two ways side by side, without touching anything."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import make
@@ -37,6 +38,22 @@ def test_the_same_settings_choose_the_same(app: App, clock: Clock) -> None:
     only = backtest.run(app, 1, app.settings.digest)[0]
     assert only.now == only.other
     assert only.overlap == len(only.now.titles)
+
+
+@only_sqlite
+def test_a_repetition_of_what_was_chosen_before_is_seen(app: App, clock: Clock) -> None:
+    before, now = make.slot("1405-W34").at, make.slot().at
+    make.week_of_articles(app.store, before)
+    words = "سیل در خوزستان پنج روستا را زیر آب برد"
+    told = make.article(50, title=words, published=before - timedelta(hours=60), views=10**6)
+    make.keep(app.store, told, now=before)
+    make.week_of_articles(app.store, now, first=14)
+    again = replace(told, guid="again", url="https://tabesh.example/again", published=now - timedelta(hours=100))
+    make.keep(app.store, again, now=now)
+    clock.set(now + timedelta(hours=1))
+    first, _, third = backtest.run(app, 3, app.settings.digest)
+    assert words in first.now.titles
+    assert words not in third.now.titles
 
 
 def test_the_command_explains_itself() -> None:

@@ -41,15 +41,32 @@ def owed(app: App) -> list[str]:
     return list(app.store.read(lambda tx: tx.execute(query).scalars().all()))
 
 
+def told(app: App) -> list[tuple[str, str, str]]:
+    """Slot, state and address of every notice."""
+    query = select(deliveries.c.key, deliveries.c.recipient).where(deliveries.c.kind == "notice")
+    rows = app.store.read(lambda tx: tx.execute(query.order_by(deliveries.c.id)).all())
+    return [(row.key.split(".")[1], row.key.split(".")[2], row.recipient) for row in rows]
+
+
 def test_editors_are_told_once(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store)
     clock.set(make.slot().at - Schedule().draft_before)
     tick.tick(app)
     slot = find(app, None).slot
-    assert owed(app) == [f"notice.{slot}.draft.1", f"notice.{slot}.draft.2"]
+    assert told(app) == [(slot, "draft", "sardabir@iran.example"), (slot, "draft", "dabir@iran.example")]
     clock.turn(hours=2)
     tick.tick(app)
     assert len(owed(app)) == 2
+
+
+def test_an_editor_who_joins_the_list_in_front_is_told_and_the_others_are_not_again(app: App, clock: Clock) -> None:
+    make.week_of_articles(app.store)
+    clock.set(make.slot().at - Schedule().draft_before)
+    tick.tick(app)
+    names = ("now@iran.example", *app.settings.editors.notify)
+    more = app.settings.model_copy(update={"editors": Editors(notify=names)})
+    tick.tick(replace(app, settings=more))
+    assert [to for _, _, to in told(app)] == ["sardabir@iran.example", "dabir@iran.example", "now@iran.example"]
 
 
 class Kept(Fake):
@@ -202,8 +219,8 @@ def test_a_draft_by_hand_tells_nobody_before_the_draft_is_due(app: App, clock: C
     assert owed(app) == []
     clock.set(issue.send_at - Schedule().draft_before)
     tick.tick(app)
-    assert owed(app) == [f"notice.{issue.slot}.draft.1", f"notice.{issue.slot}.draft.2"]
+    assert [state for _, state, _ in told(app)] == ["draft", "draft"]
     edit.hold(app, None)
     clock.turn(minutes=1)
     tick.tick(app)
-    assert owed(app)[2:] == [f"notice.{issue.slot}.held.1", f"notice.{issue.slot}.held.2"], "the other editor knows"
+    assert [state for _, state, _ in told(app)[2:]] == ["held", "held"], "the other editor knows"

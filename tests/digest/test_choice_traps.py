@@ -188,6 +188,8 @@ def test_a_growth_curve_is_learnt_from_snapshots_and_cautious_without() -> None:
         ({"title": "رپرتاژ آگهی: بهترین فرش ماشینی"}, "holds the banned word «رپرتاژ»"),
         ({"title": "رپرتاژ\u200cآگهی: بهترین فرش"}, "holds the banned word «رپرتاژآگهی»"),
         ({"title": "رپورتاژ\u200cآگهی: بهترین فرش"}, "holds the banned word «رپورتاژآگهی»"),
+        ({"title": "رپرتاژ\u200cهای تازهٔ فرش ماشینی"}, "holds the banned word «رپرتاژ»"),
+        ({"title": "رپرتاژهای تازهٔ فرش ماشینی"}, "holds the banned word «رپرتاژ»"),
         ({"category": "رپورتاژ"}, "holds the banned word «رپورتاژ»"),
         ({"tags": ("بازار", "محتوای تبلیغاتی")}, "holds the banned word «تبلیغاتی»"),
         ({"closed": True}, "not free to read"),
