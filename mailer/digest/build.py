@@ -23,6 +23,7 @@ _LONGEST_LINK = 1500  # letters, encoded; what is longer has no place in a mail
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 _USUAL = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")  # short and plain, as nearly all are
 _WRITTEN = "/%:@!$&()*+,;=~?-._#[]"  # letters of an address that are not encoded
+_GONE = "its page is gone"
 _TOLD = "already in an earlier issue"
 _COMPARED = 1000  # articles worth comparing: measured on 5,000, eleven of twelve choices are those of comparing all
 _ENDINGS = ("", "ها", "های", "هایی")  # of a banned word, as its key has them
@@ -70,10 +71,8 @@ def build(
     labels = {label: key(label) for label in {label for it in gathered for label in (it.category, *it.tags)}}
 
     def why(it: Article) -> str:
-        if it.id in gone:
-            return "its page is gone"
         said = " / ".join((titles[it.id], *(labels.get(label, "") for label in (it.category, *it.tags))))
-        return _barred(it, titles[it.id], said, used, bans)
+        return _GONE if it.id in gone else _barred(it, titles[it.id], said, used, bans)
 
     barred = {it.id: reason for it in gathered if (reason := why(it))}
     free = [article for article in gathered if article.id not in barred]
@@ -93,15 +92,13 @@ def build(
         if article.id in barred and counts(article)
     ]
     turned = sorted([*unfit, *repeated, *selection.turned], key=lambda it: ranking.order(it.story.lead))
-    notes = list(ranking.notes)
-    if stories and not sections:
-        notes.append("no sections are configured: nothing balances them")
+    unbalanced = ["no sections are configured: nothing balances them"] if stories and not sections else []
     return Digest(
         window=span,
         stories=_begin_anew(selection.chosen, led, event_of),
         rejected=tuple(turned[:_SHOWN]),
         considered=len(free),
-        notes=(*notes, *selection.notes),
+        notes=(*ranking.notes, *unbalanced, *selection.notes),
     )
 
 
