@@ -16,7 +16,7 @@ WORKDIR /src
 RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/mailer
 # The locks come before the code, so that a change of the code does not fetch the libraries again.
 COPY requirements-run.lock requirements.lock ./
-RUN /opt/build/bin/pip --python /opt/mailer/bin/python install --require-hashes -r requirements-run.lock
+RUN /opt/build/bin/pip --python /opt/mailer/bin/python install --require-hashes --no-deps -r requirements-run.lock
 # pip refuses an entry that is not pinned with its hash: when the build tool comes to need another package, this fails.
 RUN sed -En '/^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/,/[^\\]$/p' requirements.lock > build.lock \
     && /opt/build/bin/pip install --require-hashes -r build.lock

@@ -17,12 +17,14 @@ help: ## list the targets
 
 setup: $(VENV)/.ok ## make the virtual environment (done by every target that needs it)
 
+# The lock is whole; pip's own search for dependencies stumbles over extras as soon as a newer version is out.
 $(VENV)/.ok: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: apt install python3 python3-venv"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "python3-venv is missing: apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q --require-hashes $(if $(wildcard wheelhouse),--no-index --find-links wheelhouse) -r requirements.lock
+	$(PIP) install -q --require-hashes --no-deps $(if $(wildcard wheelhouse),--no-index --find-links wheelhouse) -r requirements.lock
 	$(PIP) install -q --no-deps --no-build-isolation --no-index -e .
+	@$(PIP) check
 	@$(BIN)/python -m compileall -q mailer
 	@touch $@
 
@@ -77,7 +79,7 @@ lock: ## choose the newest allowed versions again (writes requirements.lock: ver
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -c requirements.lock -o requirements-run.lock pyproject.toml
 
 wheelhouse: setup ## fetch every wheel for an install without the network
-	$(PIP) download -q -d wheelhouse -r requirements.lock
+	$(PIP) download -q --no-deps -d wheelhouse -r requirements.lock
 
 clean: ## remove what setup and tests made
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
