@@ -71,27 +71,28 @@ class GroupCommit:
     def __init__(self, app: App) -> None:
         self._app = app
         self._waiting: deque[Entry] = deque()
-        self._busy = False  # a group is under way
-        self._again: asyncio.Task[None] | None = None
+        self._asked = False  # a group was handed to the writer and has not gathered yet
+        self._under_way = 0  # groups that are not settled
+        self._again: set[asyncio.Task[None]] = set()
 
     def write(self, done: Done | None, intent: Delivery | None) -> Entry:
         """The outcome of a connection's last mail and the intent of its next one, in one transaction: so a kill leaves
         at most one mail of a connection whose fate is not known."""
         entry = Entry(done, intent)
         self._waiting.append(entry)
-        if not self._busy:
-            self._next()
+        if not self._asked:
+            self._ask()
         return entry
 
     async def empty(self) -> None:
         """Until nothing is left to be written."""
-        while self._busy:  # noqa: ASYNC110 - at the end of a run, once
+        while self._under_way:  # noqa: ASYNC110 - at the end of a run, once
             await asyncio.sleep(0.01)
 
-    def _next(self) -> None:
-        self._busy = bool(self._waiting)
-        if not self._busy:
-            return
+    def _ask(self) -> None:
+        """Hands the writer a group to come. It stands behind the one that is being written, and begins without us."""
+        self._asked = True
+        self._under_way += 1
         group: list[Entry] = []
         loop = asyncio.get_running_loop()
 
@@ -103,22 +104,29 @@ class GroupCommit:
 
     def _gathered(self, group: list[Entry], tx: Connection) -> list[Written]:
         """In the writer's thread, and perhaps a second time for the same group: what waits by now goes with it."""
+        self._asked = False  # first, so that whoever comes while we look asks for the next one
         while self._waiting:
             group.append(self._waiting.popleft())
         return self._work(group, tx)
 
     def _settle(self, group: list[Entry], writing: "Future[list[Written]]") -> None:
         error = writing.exception()
-        if error is not None:
-            if not group:  # it did not even begin
-                group = list(self._waiting)
-                self._waiting.clear()
-            self._again = asyncio.create_task(self._recover(group, error))
-            self._again.add_done_callback(lambda _: self._next())
+        if error is None:
+            self._under_way -= 1
+            for entry, written in zip(group, writing.result(), strict=True):
+                entry.tell(written)
             return
-        for entry, written in zip(group, writing.result(), strict=True):
-            entry.tell(written)
-        self._next()
+        if not group:  # it did not even begin
+            self._asked = False
+            group = list(self._waiting)
+            self._waiting.clear()
+        again = asyncio.create_task(self._recover(group, error))
+        self._again.add(again)
+        again.add_done_callback(self._recovered)
+
+    def _recovered(self, again: "asyncio.Task[None]") -> None:
+        self._again.discard(again)
+        self._under_way -= 1
 
     # --- when the database fails us
     async def _recover(self, group: Sequence[Entry], error: BaseException) -> None:
