@@ -6,7 +6,6 @@ an answer means.
 """
 
 import asyncio
-import socket
 from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -14,7 +13,6 @@ from typing import NamedTuple
 from mailer.model import Reply
 from mailer.smtp.replies import Answer, Reader, reply
 
-_CORK = getattr(socket, "TCP_CORK", None)  # where the system has it
 CLOSING = 421  # RFC 5321 §3.8: said at any moment, and the line is closed after it
 
 
@@ -42,8 +40,7 @@ class Line(asyncio.Protocol):
         self._wanted = 0
         self._waiter: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
-        self._socket: socket.socket | None = transport.get_extra_info("socket")
-        self._corked = False
+        self._roomy = 0  # bytes that the system took at one go, as it did all others since it last did not
         self._stuck = False
         self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())
         self._block = 0.0  # seconds in which some of the content must move on
@@ -70,30 +67,32 @@ class Line(asyncio.Protocol):
 
     def hand_over(self, content: Iterable[bytes], step: Step, block: float, tail: bytes = b"", *steps: Step) -> None:
         """Write a content that ends with the final dot. Some of it must move on every `block` seconds; `step` waits
-        from the moment it has left. The `tail`, more commands, follows then: never before, or a tail that is stuck
-        could not be told from a dot that is."""
+        from the moment it has left. The `tail`, more commands, follows then; with it only where the system took such a
+        content at one go before, because a tail that is stuck cannot be told from a dot that is."""
         self.left = False
         if self.lost:
             return
         if self._owed:
             raise RuntimeError("a content in the middle of other answers would break the pairs")
         self._owed.append(step)
-        self._tail, self._block = (tail, steps), block
-        # In one packet with the end of the content, or the relay answers the two by themselves: and as we say nothing
-        # in between, its second answer waits for an acknowledgement that our system puts off for 40 ms (RFC 896).
-        self._cork(bool(tail))
-        self._transport.write(b"".join(content))
-        if self._stuck:
+        self._block = block
+        whole = b"".join(content)
+        # In one packet, or the relay answers the two by themselves: and as we say nothing in between, its second answer
+        # waits for an acknowledgement that our system puts off for 40 ms (RFC 896, RFC 1122 §4.2.3.2).
+        together = bool(tail) and len(whole) <= self._roomy
+        self._tail = (b"", ()) if together else (tail, steps)
+        if together:
+            self._owed.extend(steps)
+        self._transport.write(whole + tail if together else whole)
+        if not self._stuck:
+            self._roomy = max(self._roomy, len(whole))
+            self._gone()
+        elif together:
+            self._roomy = 0
+            self._gone()  # perhaps: which of the two is stuck cannot be told
+        else:
             self._unmoved = self._transport.get_write_buffer_size()
             self._watch(block)
-        else:
-            self._gone()
-        self._cork(False)
-
-    def _cork(self, on: bool) -> None:
-        if on is not self._corked and _CORK is not None and self._socket:
-            self._corked = on
-            self._socket.setsockopt(socket.IPPROTO_TCP, _CORK, on)
 
     def _gone(self) -> None:
         """The content has left."""
