@@ -318,17 +318,16 @@ class Expiry(StrEnum):
     SUPERSEDED = "superseded"
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """A claim on up to 500 neighbouring deliveries: ours until the lease ends, provable by the fence."""
 
     id: int
     fence: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """The duty to get one message to one subscriber: a claimed row of the ledger with all that sending needs."""
+class Delivery(NamedTuple):
+    """The duty to get one message to one subscriber: a claimed row of the ledger with all that sending needs. A tuple,
+    because a batch of them is made while every line waits."""
 
     id: int
     key: str  # happens once: "issue.1405-W36.17"

@@ -29,8 +29,8 @@ from mailer.app.metrics import Vitals
 from mailer.app.tick import tick
 from mailer.errors import MailerError, OutsideError
 from mailer.mail import links
+from mailer.process import keep_what_is_loaded, stop_on_signals
 from mailer.settings import Web
-from mailer.signals import stop_on_signals
 from mailer.web import metrics
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
     watched = _listening(settings.metrics_host, settings.metrics_port, "metrics_") if settings.metrics_port else None
     stop = stop or asyncio.Event()
     stop_on_signals(stop)
+    keep_what_is_loaded()
     _warn_of_plain_links(app)
     if app.redirect:
         log.warning("this is a staging deployment: %s", REDIRECTED)

@@ -80,6 +80,9 @@ class Claims:
 
     def _pick(self) -> Delivery | None:
         """The next mail whose lane is not known to be full: letters first, then who waited for its lane."""
+        if not self._full:
+            jobs = self._letters or self._jobs
+            return jobs.popleft() if jobs else None
         now = asyncio.get_running_loop().time()
         return self._first(self._letters, now) or self._waited(now) or self._first(self._jobs, now)
 
@@ -113,9 +116,12 @@ class Claims:
         if self._fetching is not None:
             return
         now = asyncio.get_running_loop().time()
+        short = len(self._jobs) < LOW
+        if not short and now < self._looked + LOOK_S:
+            return
         # A full lane takes no other's place: of it no more is claimed than is at hand.
         without = frozenset(name for name, lane in self._full.items() if lane.until > now and len(lane.jobs) >= LOW)
-        if len(self._jobs) < LOW and (now >= self._dry_until or not self._dry_without <= without):
+        if short and (now >= self._dry_until or not self._dry_without <= without):
             letters = False
         elif now >= self._looked + LOOK_S:
             letters = True

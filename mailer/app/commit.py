@@ -9,7 +9,6 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -196,5 +195,5 @@ class GroupCommit:
         if why is None:
             return False, False
         values = {"state": DeliveryState.SKIPPED, "reason": why, "finished_at": now}
-        deliveries.mark(tx, Mark(replace(job), values), from_=DeliveryState.QUEUED)
+        deliveries.mark(tx, Mark(job, values), from_=DeliveryState.QUEUED)
         return False, True

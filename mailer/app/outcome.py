@@ -4,7 +4,6 @@ What a reply means is decided in `delivery`; this room hands nothing to a relay.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -30,8 +29,7 @@ _MAILED = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
 
 def mark(job: Delivery, change: Change, relay: str, now: datetime) -> Mark:
     """A change in the words of the ledger; the delivery in it carries the new counts, for the next try."""
-    after = replace(
-        job,
+    after = job._replace(
         attempts=change.attempts,
         losses=change.losses,
         unknowns=change.unknowns,

@@ -19,7 +19,7 @@ from mailer.demo import pages, sample
 from mailer.demo.inbox import Inbox
 from mailer.errors import OutsideError, WouldOverwrite
 from mailer.model import IssueState
-from mailer.signals import stop_on_signals
+from mailer.process import stop_on_signals
 from mailer.sources import identity
 from mailer.wiring import wire
 

@@ -14,7 +14,7 @@ from mailer.cli.door import instant, json_option, local, opened, show, slot_argu
 from mailer.errors import RelayDown
 from mailer.lifecycle import FINAL
 from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
-from mailer.signals import stop_on_signals
+from mailer.process import keep_what_is_loaded, stop_on_signals
 
 
 @click.group()
@@ -381,5 +381,6 @@ def _send_now(app: App, found: Issue, *, wait: bool, as_json: bool) -> int:
 async def _deliver(app: App, found: Issue, *, wait: bool) -> IssueStatus:
     stop = asyncio.Event()
     stop_on_signals(stop)
+    keep_what_is_loaded()
     with progress.shown(found) as tell:
         return await deliver.deliver(app, found, wait=wait, stop=stop, progress=tell)

@@ -76,16 +76,18 @@ class Line(asyncio.Protocol):
             raise RuntimeError("a content in the middle of other answers would break the pairs")
         self._owed.append(step)
         self._block = block
-        whole = b"".join(content)
+        pieces = list(content)
+        size = sum(map(len, pieces))
         # In one packet, or the relay answers the two by themselves: and as we say nothing in between, its second answer
         # waits for an acknowledgement that our system puts off for 40 ms (RFC 896, RFC 1122 §4.2.3.2).
-        together = bool(tail) and len(whole) <= self._roomy
+        together = bool(tail) and size <= self._roomy
         self._tail = (b"", ()) if together else (tail, steps)
         if together:
             self._owed.extend(steps)
-        self._transport.write(whole + tail if together else whole)
+            pieces.append(tail)
+        self._transport.write(b"".join(pieces))
         if not self._stuck:
-            self._roomy = max(self._roomy, len(whole))
+            self._roomy = max(self._roomy, size)
             self._gone()
         elif together:
             self._roomy = 0

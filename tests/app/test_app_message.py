@@ -75,7 +75,7 @@ def test_a_reader_gets_a_mail_of_their_own(app: App) -> None:
 
 def test_two_readers_share_nothing_but_the_issue(app: App) -> None:
     compiled = message.compile(app, VARIANT, DeliveryKind.ISSUE)
-    other = replace(READER, id=18, key="issue.1405-W36.18", address="ali@reader.example", name="", subscriber_id=18)
+    other = READER._replace(id=18, key="issue.1405-W36.18", address="ali@reader.example", name="", subscriber_id=18)
     first, second = compiled.message(READER, NOW), compiled.message(other, NOW)
     assert parse(first)["Message-ID"] != parse(second)["Message-ID"]
     assert "narges" not in second.decode("ascii")
@@ -86,7 +86,7 @@ def test_two_readers_share_nothing_but_the_issue(app: App) -> None:
 def test_a_subject_may_greet_its_reader(app: App) -> None:
     variant = replace(VARIANT, subject=f"{slots.slot('greeting')}، خبرهای هفته")
     compiled = message.compile(app, variant, DeliveryKind.ISSUE)
-    hostile = replace(READER, name="x\r\nBcc: a@b.example =?utf-8?b?DQpCY2M6?=")
+    hostile = READER._replace(name="x\r\nBcc: a@b.example =?utf-8?b?DQpCY2M6?=")
     parsed = parse(compiled.message(hostile, NOW))
     assert parsed["Subject"] == "سلام x Bcc: a@b.example =?utf-8?b?DQpCY2M6?= عزیز، خبرهای هفته"
     assert parsed["Bcc"] is None
@@ -98,7 +98,7 @@ def test_a_subject_may_greet_its_reader(app: App) -> None:
 )
 def test_an_address_that_cannot_stand_in_to_is_refused(app: App, address: str) -> None:
     with pytest.raises(ValueError, match="To"):
-        message.compile(app, VARIANT, DeliveryKind.ISSUE).message(replace(READER, address=address), NOW)
+        message.compile(app, VARIANT, DeliveryKind.ISSUE).message(READER._replace(address=address), NOW)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,7 @@ async def test_what_arrives_is_what_was_made_and_signed(sending_app: App, inbox:
     for number in numbers:
         subscriber = app.store.read(lambda tx, number=number: subscribers.get(tx, number))  # type: ignore[misc]
         assert subscriber is not None
-        reader = replace(
-            READER,
+        reader = READER._replace(
             key=f"issue.{issue.slot}.{number}",
             address=subscriber.address,
             name=subscriber.name,

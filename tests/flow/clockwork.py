@@ -36,7 +36,7 @@ from mailer.app.send import Sender
 from mailer.app.tick import tick
 from mailer.errors import MailerError
 from mailer.model import IssueState
-from mailer.signals import stop_on_signals
+from mailer.process import stop_on_signals
 from mailer.wiring import wire
 
 _STEPS_INTO = 20_000  # of SQLite's machine: some hundred rows of an INSERT … SELECT
