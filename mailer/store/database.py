@@ -122,6 +122,19 @@ class Store:
             kept.close()
 
 
+def by_driver(tx: Connection, statement: str, values: Any) -> Any:
+    """Runs a statement on the driver's own cursor, and returns that: for those few that run so often that SQLAlchemy's
+    part in them costs as much as the database's. Errors are SQLAlchemy's."""
+    cursor = tx.connection.cursor()
+    try:
+        return cursor.execute(statement, values)
+    except tx.dialect.loaded_dbapi.Error as error:
+        wrapped = exc.DBAPIError.instance(
+            statement, None, error, tx.dialect.loaded_dbapi.Error, hide_parameters=True, dialect=tx.dialect
+        )
+        raise wrapped from error
+
+
 @contextmanager
 def plainly(url: URL) -> Iterator[None]:
     """Turns what the driver says into one sentence for a person."""
