@@ -39,10 +39,14 @@ class _Claim:
 
 @dataclass
 class _Lane:
-    """The mails at hand of a lane that is full until then (the loop's time)."""
+    """The mails at hand of a lane that is full until then (the loop's time); letters go first."""
 
     until: float = 0.0
+    letters: deque[Delivery] = field(default_factory=deque)
     jobs: deque[Delivery] = field(default_factory=deque)
+
+    def line(self, job: Delivery) -> deque[Delivery]:
+        return self.jobs if job.kind is DeliveryKind.ISSUE else self.letters
 
 
 class Claims:
@@ -71,6 +75,7 @@ class Claims:
         yield from self._letters
         yield from self._jobs
         for lane in self._full.values():
+            yield from lane.letters
             yield from lane.jobs
 
     def take(self) -> Delivery | None:
@@ -92,20 +97,15 @@ class Claims:
             lane = self._full.get(self._lane(job))
             if lane is None or lane.until <= now:
                 return job
-            self._shelve(lane, job)
+            lane.line(job).append(job)
         return None
 
     def _waited(self, now: float) -> Delivery | None:
         for lane in self._full.values():
-            if lane.jobs and lane.until <= now:
-                return lane.jobs.popleft()
+            jobs = lane.letters or lane.jobs
+            if jobs and lane.until <= now:
+                return jobs.popleft()
         return None
-
-    def _shelve(self, lane: _Lane, job: Delivery) -> None:
-        if job.kind is DeliveryKind.ISSUE:
-            lane.jobs.append(job)
-        else:
-            lane.jobs.appendleft(job)
 
     def _lane(self, job: Delivery) -> str:
         return lanes.lane_of(job.address.rpartition("@")[2], self._lanes)
@@ -150,7 +150,7 @@ class Claims:
 
     def rest_s(self) -> float | None:
         """In how many seconds a mail at hand may be tried again whose lane is full; None: there is none."""
-        times = [lane.until for lane in self._full.values() if lane.jobs]
+        times = [lane.until for lane in self._full.values() if lane.letters or lane.jobs]
         return max(0.0, min(times) - asyncio.get_running_loop().time()) if times else None
 
     def put_back(self, job: Delivery) -> None:
@@ -168,7 +168,7 @@ class Claims:
         lane = self._full.setdefault(self._lane(job), _Lane())
         lane.until = asyncio.get_running_loop().time() + seconds
         if self.holds(job.batch):
-            lane.jobs.appendleft(job)
+            lane.line(job).appendleft(job)
         else:
             self._forget(job)
 
@@ -208,7 +208,11 @@ class Claims:
         if claim is None or claim.stale:
             return
         claim.stale = True
-        for jobs in (self._letters, self._jobs, *(lane.jobs for lane in self._full.values())):
+        for jobs in (
+            self._letters,
+            self._jobs,
+            *(jobs for lane in self._full.values() for jobs in (lane.letters, lane.jobs)),
+        ):
             kept = [job for job in jobs if job.batch != batch]
             claim.left -= len(jobs) - len(kept)
             jobs.clear()

@@ -279,8 +279,10 @@ class Sender:
         """The mail that was begun: what became of it (None: it was not to be sent), the one begun behind it, and what
         became of the outcome of the `last` one."""
         writing = self._commit.write(last, mail.job)
+        # Made while the disk is busy, so that the relay waits for nothing but its content.
+        follow = None if session.spent else self._follow(relay)
         written: Written | None = None
-        follow: _Mail | None = None
+        begun = False
         try:
             refused = await session.ready()
             written = await writing.written()
@@ -291,14 +293,17 @@ class Sender:
                 return None, None, written
             if refused is not None:
                 return refused, None, written
+            begun = follow is not None and not self.stop.is_set()
+            session.content((mail.content,), self._envelope(follow) if follow and begun else None)
         except asyncio.CancelledError:
             self.stop.set()
             written = written or await writing.written()
             return NotSent(Reply("DATA", 0, "", "stopped before the content")), None, written
+        finally:
+            if follow and not begun:
+                self._claims.put_back(follow.job)
         try:
-            follow = None if session.spent else self._follow(relay)
-            session.content((mail.content,), self._envelope(follow) if follow else None)
-            return await session.outcome(), follow, written
+            return await session.outcome(), follow if begun else None, written
         except asyncio.CancelledError:
             # The time that SIGTERM leaves is over and the relay has not answered, so nobody knows.
             self.stop.set()
