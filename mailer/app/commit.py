@@ -98,15 +98,8 @@ class GroupCommit:
         def ended(writing: "Future[list[Written]]") -> None:  # in the writer's thread
             loop.call_soon_threadsafe(self._settle, group, writing)
 
-        work = partial(self._gathered, group)
-        self._app.store.submit(work, linger=LINGER_S).add_done_callback(ended)
-
-    def _gathered(self, group: list[Entry], tx: Connection) -> list[Written]:
-        """In the writer's thread, and perhaps a second time for the same group: what waits by now goes with it."""
-        self._asked = False  # first, so that whoever comes while we look asks for the next one
-        while self._waiting:
-            group.append(self._waiting.popleft())
-        return self._work(group, tx)
+        short, work = partial(self._shortly, group), partial(self._work, group)
+        self._app.store.submit(work, linger=LINGER_S, short=short).add_done_callback(ended)
 
     def _settle(self, group: list[Entry], writing: "Future[list[Written]]") -> None:
         error = writing.exception()
@@ -162,17 +155,29 @@ class GroupCommit:
                 error = failure
 
     # --- in the writer's thread
+    def _shortly(self, group: list[Entry], alone: Connection) -> list[Written] | None:
+        """Gathers what waits by now, and writes it as one statement. None: that is not all there is to say of it."""
+        self._asked = False  # first, so that whoever comes while we look asks for the next one
+        while self._waiting:
+            group.append(self._waiting.popleft())
+        if any(isinstance(entry.done, Mark) for entry in group):
+            return None
+        if not marks.write_all(alone, *_taken_and_intended(group), self._app.now()):
+            return None
+        return [
+            Written(DeliveryState.ACCEPTED if entry.done else None, entry.intent is not None, True) for entry in group
+        ]
+
     def _work(self, group: Sequence[Entry], tx: Connection) -> list[Written]:
+        """Perhaps a second time for the same group."""
         now = self._app.now()
         states: dict[int, DeliveryState | None] = {}
-        taken = [entry.done for entry in group if isinstance(entry.done, Taken)]
-        still_ours = marks.accept(tx, taken, now)
+        still_ours, going = marks.write(tx, *_taken_and_intended(group), now)
         for entry in group:
             if isinstance(entry.done, Mark):
                 states[entry.done.delivery.id] = outcome.write(tx, entry.done, now)
             elif entry.done and entry.done.delivery.id in still_ours:
                 states[entry.done.delivery.id] = DeliveryState.ACCEPTED
-        going = marks.intend(tx, [entry.intent for entry in group if entry.intent], now)
         results = []
         for entry in group:
             state = states.get(entry.done.delivery.id) if entry.done else None
@@ -197,3 +202,8 @@ class GroupCommit:
         values = {"state": DeliveryState.SKIPPED, "reason": why, "finished_at": now}
         deliveries.mark(tx, Mark(job, values), from_=DeliveryState.QUEUED)
         return False, True
+
+
+def _taken_and_intended(group: Sequence[Entry]) -> tuple[list[Taken], list[Delivery]]:
+    taken = [entry.done for entry in group if isinstance(entry.done, Taken)]
+    return taken, [entry.intent for entry in group if entry.intent is not None]

@@ -62,10 +62,13 @@ class Store:
         """Whether the database can be asked just now; raises StoreUnavailable with the reason when it cannot."""
         return self.read(lambda tx: tx.execute(text("SELECT 1")).scalar()) == 1
 
-    def submit(self, work: Work[T], *, snapshot: bool = False, linger: float = 0.0) -> "Future[T]":
+    def submit(
+        self, work: Work[T], *, snapshot: bool = False, linger: float = 0.0, short: Work[T | None] | None = None
+    ) -> "Future[T]":
         """Queue writing work. `snapshot`: all its statements see one state of the database (REPEATABLE READ).
-        `linger`: seconds for which the writer waits before it begins, for more to do in the same transaction."""
-        return self._thread.submit(self._run, work, snapshot, linger)
+        `linger`: seconds for which the writer waits before it begins, for more to do in the same transaction. `short`:
+        tried first, without a transaction: a single statement `by_driver`; when it gives None, the work is done."""
+        return self._thread.submit(self._run, work, snapshot, linger, short)
 
     def write(self, work: Work[T], *, snapshot: bool = False) -> T:
         if threading.get_ident() == self._ident:
@@ -87,11 +90,13 @@ class Store:
         self._writer.dispose()
         self._reader.dispose()
 
-    def _run(self, work: Work[T], snapshot: bool, linger: float) -> T:
+    def _run(self, work: Work[T], snapshot: bool, linger: float, short: Work[T | None] | None) -> T:
         self._ident = threading.get_ident()
         if linger:
             time.sleep(linger)  # a loop's timer would round it up to whole milliseconds
         with plainly(self.url):
+            if short is not None and (done := self._alone(short)) is not None:
+                return done
             for _ in range(_TRIES - 1):
                 try:
                     return self._transaction(work, snapshot)
@@ -100,16 +105,37 @@ class Store:
                         raise
             return self._transaction(work, snapshot)
 
+    def _alone(self, short: Work[T | None]) -> T | None:
+        """A statement that is a transaction by itself. None also when it lost against another one."""
+        with self._writing() as connection:
+            if self.sqlite:
+                return _when_free(lambda: short(connection), lambda: self._busy_s)
+            driver: Any = connection.connection.driver_connection
+            driver.autocommit = True
+            try:
+                return short(connection)
+            except exc.OperationalError as error:
+                if getattr(error.orig, "sqlstate", None) in _LOST:
+                    return None
+                raise
+            finally:
+                if not driver.closed:
+                    driver.autocommit = False
+
     def _transaction(self, work: Work[T], snapshot: bool) -> T:
         if snapshot and not self.sqlite:
             with self._writer.execution_options(isolation_level="REPEATABLE READ").begin() as tx:
                 return work(tx)
+        with self._writing() as connection, connection.begin():
+            return work(connection)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
         if self._kept is None or time.monotonic() - self._used > _IDLE_S:
             self._let_go()
             self._kept = self._writer.connect()
         try:
-            with self._kept.begin():
-                return work(self._kept)
+            yield self._kept
         except BaseException:
             self._let_go()  # whatever it was, the pool knows how to look at a connection
             raise
@@ -167,7 +193,7 @@ def _engine(url: URL, begin: str, busy_ms: int, patience_s: Callable[[], float])
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")  # an outcome lost in a power cut is a mail sent twice
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA query_only=ON" if begin == "BEGIN" else "PRAGMA busy_timeout=0")  # see `_lock`
+        cursor.execute("PRAGMA query_only=ON" if begin == "BEGIN" else "PRAGMA busy_timeout=0")  # see `_when_free`
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -181,20 +207,24 @@ def _engine(url: URL, begin: str, busy_ms: int, patience_s: Callable[[], float])
 
 
 def _lock(connection: Connection, patience_s: Callable[[], float]) -> None:
-    """Begins a writing transaction. SQLite's own waiting sleeps longer each time, up to 100 ms, and a sender commits
-    every few: whoever wants to leave would wait for many of its transactions. So we look ourselves, and often."""
-    driver = connection.connection
+    """Begins a writing transaction."""
+    _when_free(lambda: by_driver(connection, "BEGIN IMMEDIATE", ()), patience_s)
+
+
+def _when_free(attempt: Callable[[], T], patience_s: Callable[[], float]) -> T:
+    """Does what needs SQLite's lock. Its own waiting sleeps longer each time, up to 100 ms, and a sender commits every
+    few: whoever wants to leave would wait for many of its transactions. So we look ourselves, and often."""
     begun = time.monotonic()
-    while time.monotonic() < begun + patience_s():  # which gets less when the process is to end
+    while True:
         try:
-            driver.cursor().execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:  # the rest of the code says what kind of busy
-                break
-            time.sleep(_LOOK_S)
-        else:
-            return
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # the last time, for the error that SQLAlchemy makes of it
+            return attempt()
+        except exc.OperationalError as error:
+            code = getattr(error.orig, "sqlite_errorcode", 0)
+            if code & 0xFF != sqlite3.SQLITE_BUSY:  # the rest of the code says what kind of busy
+                raise
+            if time.monotonic() >= begun + patience_s():  # which gets less when the process is to end
+                raise
+        time.sleep(_LOOK_S)
 
 
 def _end_idle(connection: Any, _record: Any) -> None:

@@ -136,7 +136,7 @@ def test_the_last_look_lets_a_confirmation_go_only_to_who_is_still_pending(
     app.store.write(lambda tx: subscribers.move(tx, reader, now_is, from_=(SubscriberStatus.PENDING,)))
     hindered = app.store.read(lambda tx: deliveries.hindrance(tx, mail, make.NOW))
     if many:
-        goes = app.store.write(lambda tx: marks.intend(tx, [mail], make.NOW)) == {mail.id}
+        goes = app.store.write(lambda tx: marks.write(tx, (), [mail], make.NOW)[1]) == {mail.id}
     else:
         goes = app.store.write(lambda tx: deliveries.intend(tx, mail, make.NOW))
     pending = now_is is SubscriberStatus.PENDING

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import ledger
 import make
@@ -728,13 +728,13 @@ class Flaky(Store):
 
     failures = 0
 
-    def submit(self, work: Work[T], *, snapshot: bool = False, linger: float = 0.0) -> "Future[T]":
+    def submit(self, work: Work[T], **how: Any) -> "Future[T]":
         if self.failures:
             self.failures -= 1
             failed: Future[T] = Future()
             failed.set_exception(StoreUnavailable("The database is locked by another program."))
             return failed
-        return super().submit(work, snapshot=snapshot, linger=linger)
+        return super().submit(work, **how)
 
 
 @make.only_sqlite
