@@ -37,6 +37,9 @@ class Locale:
     def say(self, text: str, **values: str) -> str:
         """The words in this language with `{name}` replaced by its value; values are put in once and never read."""
         found = self.words.get(text) or text
+        if len(values) == 1:  # as in each mail, for its greeting
+            ((name, value),) = values.items()
+            return found.replace(f"{{{name}}}", value)
         return re.sub(r"\{([a-z_]+)\}", lambda slot: values[slot[1]], found) if values else found
 
     def number(self, value: int | str) -> str:
