@@ -112,8 +112,9 @@ def list_id(app: App) -> str:
 
 def feedback_id(delivery: Delivery) -> str:
     """`issue:list:type:sender`, at most four parts and nothing of the reader, so that complaints can be counted."""
-    issue = delivery.key.split(".")[1] if delivery.kind is DeliveryKind.ISSUE else delivery.kind.value
-    return f"{issue}:weekly:{delivery.kind}:khabarnameh"
+    kind = delivery.kind.value
+    issue = delivery.key.split(".")[1] if delivery.kind is DeliveryKind.ISSUE else kind
+    return f"{issue}:weekly:{kind}:khabarnameh"
 
 
 def _values(app: App, delivery: Delivery, leave: str) -> dict[str, str]:

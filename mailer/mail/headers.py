@@ -9,10 +9,11 @@ import email.utils
 import re
 from base64 import b64encode
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from email.parser import BytesParser
 from email.policy import compat32
 from functools import lru_cache
+from math import floor
 
 from mailer.mail.text import RLM, clean, clusters
 
@@ -140,12 +141,13 @@ def date(when: datetime) -> bytes:
     """The instant with its zone (RFC 5322 §3.3). ValueError for a naive one."""
     if when.tzinfo is None:
         raise ValueError("a date without a zone")
-    return _date(when.replace(microsecond=0), when.utcoffset())
+    return _date(floor(when.timestamp()), when.utcoffset())
 
 
-@lru_cache(4)  # all mails of a second share it; the zone is told apart, because instants are equal in any zone
-def _date(when: datetime, _zone: timedelta | None) -> bytes:
-    return email.utils.format_datetime(when).encode("ascii")
+@lru_cache(4)  # all mails of a second share it
+def _date(second: int, offset: timedelta) -> bytes:
+    zone = UTC if not offset else timezone(offset)
+    return email.utils.format_datetime(datetime.fromtimestamp(second, zone)).encode("ascii")
 
 
 def sound(name: str, value: bytes) -> bytes:

@@ -34,8 +34,8 @@ def clean(text: str, keep: str = "") -> str:
 
     `keep` names harmful characters that are meant, such as the RLM that leads a subject.
     """
-    if text.isprintable() and "  " not in text and _NOTHING not in text:  # as nearly all are, and each mail has some
-        return text.strip(" ")
+    if (text.isprintable() or text.replace(ZWNJ, "").isprintable()) and "  " not in text and _NOTHING not in text:
+        return text.strip(" ")  # as nearly all are, and each mail has some
     text = _HARMFUL.sub(lambda found: found[0] if found[0] in keep else "", text)
     return " ".join(text.split())
 
