@@ -26,12 +26,14 @@ SIGNED = (
     *("From", "To", "Subject", "Date", "Message-ID", "Reply-To", "MIME-Version", "Content-Type"),
     *("List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Feedback-ID"),
 )
+_KNOWN = tuple(name.lower().encode() for name in SIGNED)
 WEAKEST = 1024  # bits of an RSA key that any verifier takes (RFC 8301 §3.2)
 _STRING = 255  # octets in one string of a TXT record (RFC 1035 §3.3.14)
 _LINE = 72
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 _BLANKS = re.compile(rb"(?:(?:\r\n)?[ \t])+")
+_FIELD_END = re.compile(rb"\r\n(?![ \t])")
 _PADDING, _SHA256 = padding.PKCS1v15(), hashes.SHA256()
 
 
@@ -76,9 +78,9 @@ class Signer:
         found = _relaxed(head)
         if len(found.get(b"from", ())) != 1:
             raise ValueError("a mail to be signed has exactly one From")
-        names = _listed(tuple(len(found.get(name.lower().encode(), ())) for name in SIGNED))
+        names = _listed(tuple(len(found.get(name, ())) for name in _KNOWN))
         # RFC 6376 §5.4.2: of a field that is there several times, the last one is signed first.
-        signed = b"".join([line for name in SIGNED for line in reversed(found.get(name.lower().encode(), ()))])
+        signed = b"".join([line for name in _KNOWN for line in reversed(found.get(name, ()))])
         body_hash = b64encode(sha256(_simple(b"".join(body))).digest())
         fields = []
         for private, constant in self._keys:
@@ -139,12 +141,21 @@ def zone_line(selector: str, domain: str, value: str) -> str:
 def _relaxed(head: bytes) -> Mapping[bytes, Sequence[bytes]]:
     """The fields by name in lower case, each unfolded, its blanks made one (RFC 6376 §3.4.2)."""
     found: dict[bytes, list[bytes]] = {}
-    for line in _BLANKS.sub(b" ", head).split(b"\r\n"):
-        name, colon, value = line.partition(b":")
-        if colon:
-            name = name.rstrip(b" ").lower()
-            found.setdefault(name, []).append(b"%s:%s\r\n" % (name, value.strip(b" ")))
+    for line in _FIELD_END.split(head):
+        name, written = _field(line)
+        if name:
+            found.setdefault(name, []).append(written)
     return found
+
+
+@lru_cache(256)  # most fields are the same in all mails of an issue
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    """The name of a field and its canonical form; no name: it is none."""
+    name, colon, value = _BLANKS.sub(b" ", line).partition(b":")
+    if not colon:
+        return b"", b""
+    name = name.rstrip(b" ").lower()
+    return name, b"%s:%s\r\n" % (name, value.strip(b" "))
 
 
 @lru_cache(maxsize=16)
