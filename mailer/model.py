@@ -4,6 +4,7 @@ Plain frozen data; standard library only. Each value is made whole at the edge w
 All instants are aware and in UTC. Read this page first.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -195,8 +196,22 @@ class Issue:
 
 
 @dataclass(frozen=True, slots=True)
+class Rendered:
+    """One mail for many readers; `subject` is one line, all three may still hold merge slots (`mail.slots`)."""
+
+    subject: str
+    html: str
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        """Of all of it, in hex."""
+        return hashlib.sha256("\0".join((self.subject, self.html, self.text)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
-    """A mail rendered once for many: parts that still hold merge slots (`mail.slots`), and the hash of all of it."""
+    """A mail that was rendered, as it is kept; and the hash of all of it."""
 
     id: int
     subject: str

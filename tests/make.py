@@ -18,7 +18,7 @@ from mailer.app.context import App
 from mailer.app.context import Relay as AnyRelay
 from mailer.lifecycle import IssueEvent
 from mailer.mail.render import Renderer
-from mailer.model import DeliveryKind, FoundArticle, Issue, IssueState, Slot, SubscriberStatus
+from mailer.model import DeliveryKind, FoundArticle, Issue, IssueState, Rendered, Slot, SubscriberStatus
 from mailer.settings import Delivery, Newsletter, Schedule, Settings, Smtp
 from mailer.smtp.relay import Relay
 from mailer.store import articles, deliveries, issues, subscribers
@@ -241,16 +241,8 @@ def under_way(store: Store, key: str = SLOT, *, now: datetime = NOW) -> Issue:
     frozen = issue(store, key, state=IssueState.FROZEN, now=now)
 
     def work(tx: Connection) -> Issue:
-        variant = issues.add_variant(
-            tx,
-            DeliveryKind.ISSUE,
-            frozen.id,
-            subject="خبرها",
-            html="<p>خبرها</p>",
-            text="خبرها",
-            sha256="0" * 64,
-            now=now,
-        )
+        mail = Rendered("خبرها", "<p>خبرها</p>", "خبرها")
+        variant = issues.add_variant(tx, DeliveryKind.ISSUE, frozen.id, mail, now)
         from_, to = lifecycle.ARROWS[IssueEvent.START]
         issues.move(tx, frozen.id, from_, to, started_at=now)
         count = deliveries.freeze_recipients(tx, frozen.id, frozen.slot, frozen.day, variant, now)

@@ -3,7 +3,6 @@
 `draft` may be run as often as one likes until the issue is frozen; each run chooses anew from what is stored then.
 """
 
-import hashlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -18,8 +17,7 @@ from mailer.digest.edits import Edits
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.lifecycle import IssueEvent
 from mailer.mail import size, view
-from mailer.mail.render import Rendered
-from mailer.model import ChosenStory, DeliveryKind, DeliveryState, Digest, Issue, IssueState, Slot, Story
+from mailer.model import ChosenStory, DeliveryKind, DeliveryState, Digest, Issue, IssueState, Rendered, Slot, Story
 from mailer.store import articles, deliveries, endings, issues
 
 REDRAFT = timedelta(hours=1)  # until T the stories are chosen anew so often
@@ -264,18 +262,7 @@ def freeze(app: App, issue: Issue) -> Issue:
         final = issues.get(tx, issue.id)
         if final is None:
             return False
-        rendered = render(app, tx, final)
-        whole = "\0".join((rendered.subject, rendered.html, rendered.text))
-        issues.add_variant(
-            tx,
-            DeliveryKind.ISSUE,
-            issue.id,
-            subject=rendered.subject,
-            html=rendered.html,
-            text=rendered.text,
-            sha256=hashlib.sha256(whole.encode()).hexdigest(),
-            now=now,
-        )
+        issues.add_variant(tx, DeliveryKind.ISSUE, issue.id, render(app, tx, final), now)
         return True
 
     if not app.store.write(work):

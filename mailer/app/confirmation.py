@@ -4,7 +4,6 @@ Holds no word that a stranger could have typed, so that nobody can write to othe
 is decided in `joining`.
 """
 
-import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -33,18 +32,8 @@ def _variant(app: App, tx: Connection, now: datetime) -> int:
     newsletter, locale = app.settings.newsletter, app.renderer.locale
     days = max(1, app.settings.readers.confirm_within.days)
     rendered = app.renderer.mail(DeliveryKind.CONFIRMATION, letters.confirmation(newsletter, days, locale))
-    sha256 = hashlib.sha256("\0".join((rendered.subject, rendered.html, rendered.text)).encode()).hexdigest()
-    known = issues.variant_of(tx, DeliveryKind.CONFIRMATION, sha256)
-    return known or issues.add_variant(
-        tx,
-        DeliveryKind.CONFIRMATION,
-        None,
-        subject=rendered.subject,
-        html=rendered.html,
-        text=rendered.text,
-        sha256=sha256,
-        now=now,
-    )
+    known = issues.variant_of(tx, DeliveryKind.CONFIRMATION, rendered.sha256)
+    return known or issues.add_variant(tx, DeliveryKind.CONFIRMATION, None, rendered, now)
 
 
 def url(app: App, subscriber_id: int, stamp: int) -> str:

@@ -38,17 +38,7 @@ def tell(app: App, issue: Issue) -> None:
         if not missing:
             return
         now = app.now()
-        sha256 = hashlib.sha256(rendered.html.encode()).hexdigest()
-        variant = issues.add_variant(
-            tx,
-            DeliveryKind.NOTICE,
-            issue.id,
-            subject=rendered.subject,
-            html=rendered.html,
-            text=rendered.text,
-            sha256=sha256,
-            now=now,
-        )
+        variant = issues.add_variant(tx, DeliveryKind.NOTICE, issue.id, rendered, now)
         for key, to in missing.items():
             deliveries.owe(tx, DeliveryKind.NOTICE, key, to, variant, issue.id, now)
 

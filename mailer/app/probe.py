@@ -1,9 +1,8 @@
 """Looking at an issue before readers do: the preview, and the test mail to people of the newsroom. Counts nothing."""
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email import message_from_bytes
 from functools import partial
 
@@ -61,16 +60,8 @@ async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple
 
     def work(tx: Connection) -> dict[int, str]:
         now = app.now()
-        variant = issues.add_variant(
-            tx,
-            DeliveryKind.TEST,
-            issue.id,
-            subject=letters.trial_subject(rendered.subject, app.renderer.locale),
-            html=rendered.html,
-            text=rendered.text,
-            sha256=hashlib.sha256(rendered.html.encode()).hexdigest(),
-            now=now,
-        )
+        trial = replace(rendered, subject=letters.trial_subject(rendered.subject, app.renderer.locale))
+        variant = issues.add_variant(tx, DeliveryKind.TEST, issue.id, trial, now)
         return {
             deliveries.owe(
                 tx, DeliveryKind.TEST, f"test.{issue.slot}.{variant}.{number}", to, variant, issue.id, now

@@ -3,8 +3,6 @@
 The page is made anew from the issue's own frozen stories, so that title, summary and contents agree with what is left.
 """
 
-import hashlib
-
 from sqlalchemy import Connection
 
 from mailer.app import compose
@@ -34,21 +32,10 @@ def redact(app: App, slot: str | None, position: int) -> Issue:
         raise WrongState(f"{position} is the last story that is left of the issue {issue.slot}.")
     kept = choice.only(issue, stories, app.renderer.locale)
     rendered = app.store.read(lambda tx: compose.render(app, tx, kept, full=issue))
-    whole = "\0".join((rendered.subject, rendered.html, rendered.text))
 
     def work(tx: Connection) -> None:
         issues.redact(tx, issue.id, out)
-        issues.add_variant(
-            tx,
-            DeliveryKind.ISSUE,
-            issue.id,
-            subject=rendered.subject,
-            html=rendered.html,
-            text=rendered.text,
-            sha256=hashlib.sha256(whole.encode()).hexdigest(),
-            now=app.now(),
-            sections=issues.REDACTED,
-        )
+        issues.add_variant(tx, DeliveryKind.ISSUE, issue.id, rendered, app.now(), sections=issues.REDACTED)
 
     app.store.write(work)
     return issue

@@ -3,7 +3,6 @@
 What a variant leaves out is decided in `mail.choice`. Who chose nothing, or too little, gets the full issue.
 """
 
-import hashlib
 from functools import partial
 
 from sqlalchemy import Connection
@@ -11,8 +10,7 @@ from sqlalchemy import Connection
 from mailer.app import compose
 from mailer.app.context import App
 from mailer.mail import choice as choice_of
-from mailer.mail.render import Rendered
-from mailer.model import DeliveryKind, Issue, IssueState
+from mailer.model import DeliveryKind, Issue, IssueState, Rendered
 from mailer.store import issues, subscribers
 
 MOST = 500  # choices; rarer ones get the full issue
@@ -38,16 +36,5 @@ def _keep(tx: Connection, *, app: App, issue: Issue, sections: str, rendered: Re
     current = issues.get(tx, issue.id)
     if current is None or current.state is not IssueState.FROZEN or sections in issues.made_for(tx, issue.id):
         return False
-    whole = "\0".join((rendered.subject, rendered.html, rendered.text))
-    issues.add_variant(
-        tx,
-        DeliveryKind.ISSUE,
-        issue.id,
-        subject=rendered.subject,
-        html=rendered.html,
-        text=rendered.text,
-        sha256=hashlib.sha256(whole.encode()).hexdigest(),
-        now=app.now(),
-        sections=sections,
-    )
+    issues.add_variant(tx, DeliveryKind.ISSUE, issue.id, rendered, app.now(), sections=sections)
     return True

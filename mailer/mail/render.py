@@ -7,7 +7,6 @@ is told with its file and line. What the values mean is decided in `view`; slots
 import re
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,20 +20,11 @@ from mailer.mail import bidi, colour
 from mailer.mail.links import picture
 from mailer.mail.locales import Locale, locale
 from mailer.mail.text import clean
-from mailer.model import DeliveryKind
+from mailer.model import DeliveryKind, Rendered
 from mailer.settings import Theme
 
 Values = Mapping[str, object]
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """One mail for many readers; `subject` is one line, all three may still hold slots."""
-
-    subject: str
-    html: str
-    text: str
 
 
 class Renderer:

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from mailer.mail.render import Rendered
-from mailer.model import ChosenStory
+from mailer.model import ChosenStory, Rendered
 
 HTML_BYTES = 90_000  # encoded; Gmail cuts at about 102 kB, and a reader's own values still come in
 MAIL_BYTES = 150_000  # both parts and the headers

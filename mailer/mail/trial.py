@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 from mailer.errors import UnreadableInput
 from mailer.mail import bidi, checks, letters, slots, specimen, view
 from mailer.mail.checks import Finding
-from mailer.mail.render import Rendered, Renderer
+from mailer.mail.render import Renderer
 from mailer.mail.size import fitted
 from mailer.mail.text import RLM
-from mailer.model import ChosenStory, DeliveryKind
+from mailer.model import ChosenStory, DeliveryKind, Rendered
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, literal_column, se
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Slot, Variant, Window
+from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered, Slot, Variant, Window
 from mailer.store.schema import deliveries, issues, variants
 
 _STARTED = (IssueState.SENDING, IssueState.PAUSED, IssueState.SENT, IssueState.PARTIAL)
@@ -170,12 +170,9 @@ def add_variant(
     tx: Connection,
     kind: DeliveryKind,
     issue_id: int | None,
-    *,
-    subject: str,
-    html: str,
-    text: str,
-    sha256: str,
+    rendered: Rendered,
     now: datetime,
+    *,
     sections: str = "[]",
 ) -> int:
     """A variant's row. `sections`: the choice it is for, as subscribers have it; [] is the full one."""
@@ -183,10 +180,10 @@ def add_variant(
         "kind": kind,
         "issue_id": issue_id,
         "sections": sections,
-        "subject": subject,
-        "html": html,
-        "text": text,
-        "sha256": sha256,
+        "subject": rendered.subject,
+        "html": rendered.html,
+        "text": rendered.text,
+        "sha256": rendered.sha256,
         "created_at": now,
     }
     return int(tx.execute(insert(variants).values(values).returning(variants.c.id)).scalar_one())

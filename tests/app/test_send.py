@@ -36,6 +36,7 @@ from mailer.model import (
     Outcome,
     Rejected,
     Rejection,
+    Rendered,
     Reply,
     SubscriberStatus,
     Unknown,
@@ -71,18 +72,8 @@ def one_reader(store: Store, folder: Path, clock: Clock, port: int, delivery: De
 def frozen(store: Store, key: str) -> Issue:
     """An issue that is ready to start."""
     made = make.issue(store, key, state=IssueState.FROZEN)
-    store.write(
-        lambda tx: issues.add_variant(
-            tx,
-            DeliveryKind.ISSUE,
-            made.id,
-            subject="خبرهای تازه",
-            html="<p>خبرهای تازه</p>",
-            text="خبرهای تازه",
-            sha256="0" * 64,
-            now=make.NOW,
-        )
-    )
+    mail = Rendered("خبرهای تازه", "<p>خبرهای تازه</p>", "خبرهای تازه")
+    store.write(lambda tx: issues.add_variant(tx, DeliveryKind.ISSUE, made.id, mail, make.NOW))
     return made
 
 
@@ -709,10 +700,8 @@ async def test_a_test_mail_that_cannot_be_made_does_not_come_back_for_ever(
     issue = make.under_way(store)
 
     def owe(tx):  # type: ignore[no-untyped-def]
-        kind, html = DeliveryKind.TEST, "\x02nobody_knows\x03"
-        made = issues.add_variant(
-            tx, kind, issue.id, subject="آزمایشی", html=html, text="", sha256="0" * 64, now=clock()
-        )
+        kind, mail = DeliveryKind.TEST, Rendered("آزمایشی", "\x02nobody_knows\x03", "")
+        made = issues.add_variant(tx, kind, issue.id, mail, clock())
         deliveries.owe(tx, kind, "test.1", "editor@example.org", made, issue.id, clock())
 
     store.write(owe)

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from mailer.mail import slots, view
-from mailer.mail.render import Rendered, Renderer
-from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState
+from mailer.mail.render import Renderer
+from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered
 from mailer.settings import Newsletter
 
 TEMPLATES = Path(__file__).parents[2] / "templates"

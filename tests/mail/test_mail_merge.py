@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_mail_mime import BOUNDARY, issue_headers
 
 from mailer.mail import headers, merge, mime, slots, view
-from mailer.mail.render import Rendered
+from mailer.model import Rendered
 
 GREETING, LEAVE = slots.slot("greeting"), slots.slot("unsubscribe_url")
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)

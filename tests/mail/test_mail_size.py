@@ -5,9 +5,8 @@ import mail_samples as samples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.mail.render import Rendered
 from mailer.mail.size import HTML_BYTES, encoded, fits, fitted
-from mailer.model import ChosenStory
+from mailer.model import ChosenStory, Rendered
 
 
 def story(position: int) -> ChosenStory:

@@ -21,6 +21,7 @@ from mailer.model import (
     Issue,
     IssueState,
     Rejection,
+    Rendered,
     Skip,
     SubscriberStatus,
 )
@@ -325,11 +326,7 @@ def test_a_released_batch_is_free_when_it_is_due(store: Store) -> None:
 def test_who_waits_for_a_person_goes_first(store: Store) -> None:
     make.readers(store, 1)
     issue = make.under_way(store)
-    variant = store.write(
-        lambda tx: issues.add_variant(
-            tx, DeliveryKind.TEST, issue.id, subject="آ", html="آ", text="آ", sha256="", now=NOW
-        )
-    )
+    variant = store.write(lambda tx: issues.add_variant(tx, DeliveryKind.TEST, issue.id, Rendered("آ", "آ", "آ"), NOW))
 
     def owe(kind: DeliveryKind, at: datetime) -> int:
         key = f"{kind}.{at:%s}"

@@ -18,7 +18,7 @@ from make import NOW, only_postgresql, only_sqlite
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from mailer.errors import StoreUnavailable
-from mailer.model import DeliveryKind, DeliveryState, EventKind, IssueState, Skip, SubscriberStatus, Window
+from mailer.model import DeliveryKind, DeliveryState, EventKind, IssueState, Rendered, Skip, SubscriberStatus, Window
 from mailer.store import articles, deliveries, endings, issues, reports, subscribers, upgrade
 from mailer.store.database import Store, exists
 from mailer.store.schema import subscribers as people
@@ -49,9 +49,7 @@ WRITES: dict[str, Work] = {
     "reserve": lambda tx: articles.reserve(tx, 1, [1], []),
     "plan": lambda tx: issues.plan(tx, make.slot("1405-W40"), NOW, NOW),
     "move": lambda tx: issues.move(tx, 1, tuple(IssueState), IssueState.PAUSED),
-    "variant": lambda tx: issues.add_variant(
-        tx, DeliveryKind.TEST, 1, subject="", html="", text="", sha256="", now=NOW
-    ),
+    "variant": lambda tx: issues.add_variant(tx, DeliveryKind.TEST, 1, Rendered("", "", ""), NOW),
     "claim": lambda tx: deliveries.claim(tx, "one", NOW, LEASE),
     "end": lambda tx: endings.end_waiting(tx, 1, DeliveryState.SKIPPED, Skip.CANCELLED, NOW),
     "owe": lambda tx: deliveries.owe(tx, DeliveryKind.TEST, "t.1", "a@b.example", 1, None, NOW),

@@ -2,7 +2,6 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from mailer import lifecycle
 from mailer.errors import WrongState
 from mailer.lifecycle import ARROWS, IssueEvent
-from mailer.model import ChosenStory, DeliveryKind, IssueState, Window
+from mailer.model import ChosenStory, DeliveryKind, IssueState, Rendered, Variant, Window
 from mailer.store import issues
 from mailer.store.database import Store
 from mailer.store.schema import deliveries
@@ -197,18 +196,16 @@ def test_the_frozen_bytes_are_kept_and_forgotten_on_reopening(store: Store) -> N
     issue = make.issue(store)
 
     def add(kind: DeliveryKind, subject: str) -> int:
-        return store.write(
-            lambda tx: issues.add_variant(
-                tx, kind, issue.id, subject=subject, html="<p>\r\n۱", text="۱", sha256="a" * 64, now=NOW
-            )
-        )
+        mail = Rendered(subject, "<p>\r\n۱", "۱")
+        return store.write(lambda tx: issues.add_variant(tx, kind, issue.id, mail, NOW))
 
     assert store.read(lambda tx: issues.full_variant(tx, issue.id)) is None
     test, own = add(DeliveryKind.TEST, "آزمایشی"), add(DeliveryKind.ISSUE, "خبرها")
     full = store.read(lambda tx: issues.full_variant(tx, issue.id))
     assert full == store.read(lambda tx: issues.variant(tx, own))
     assert full is not None
-    assert full == replace(full, id=own, subject="خبرها", html="<p>\r\n۱", text="۱", sha256="a" * 64)
+    kept = Rendered("خبرها", "<p>\r\n۱", "۱")
+    assert full == Variant(own, kept.subject, kept.html, kept.text, kept.sha256)
 
     store.write(lambda tx: issues.drop_variants(tx, issue.id))
     assert store.read(lambda tx: issues.full_variant(tx, issue.id)) is None
