@@ -14,6 +14,9 @@ from email_validator import EmailNotValidError, validate_email
 
 from mailer.errors import BadAddress
 
+# A blank or an angle bracket would end the path of MAIL or RCPT, CR or LF the command itself.
+_UNSAFE = re.compile(r"[\s<>\x00-\x1f\x7f-\x9f]")
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -74,6 +77,13 @@ def mask(written: str) -> str:
     """The address for a page that strangers may see: "a***@example.org"."""
     local, at, domain = written.rpartition("@")
     return f"{local[:1]}***@{domain}" if at else "***"
+
+
+def check_for_smtp(written: str) -> None:
+    """ValueError: the address cannot be written in a command of SMTP."""
+    # It stays out of the message, which ends up in a log.
+    if not written or _UNSAFE.search(written):
+        raise ValueError("an address for SMTP must not be empty or hold blanks, control characters or angle brackets")
 
 
 def _check_letters(typed: str) -> None:

@@ -76,9 +76,9 @@ def table(own: Iterable[str] = ()) -> dict[str, str]:
     return known | {name: name for name in own if name != DEFAULT and name not in DOMAINS}
 
 
-def lane_of(domain: str, known: Mapping[str, str]) -> str:
-    """The lane of a domain (A-labels, lower case) by a `table`."""
-    return known.get(domain, DEFAULT)
+def lane_of(address: str, known: Mapping[str, str]) -> str:
+    """The lane of an address (its domain in A-labels, lower case) by a `table`."""
+    return known.get(address.rpartition("@")[2], DEFAULT)
 
 
 def refuses_us(answered: int, blocked: int) -> bool:

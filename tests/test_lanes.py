@@ -21,17 +21,17 @@ def test_no_domain_is_in_two_lanes() -> None:
 
 def test_lanes() -> None:
     known = lanes.table()
-    assert lanes.lane_of("gmail.com", known) == lanes.lane_of("googlemail.com", known) == "gmail"
-    assert lanes.lane_of("hotmail.com", known) == "outlook"
-    assert lanes.lane_of("notgmail.com", known) == lanes.lane_of("gmail.com.example", known) == "default"
+    assert lanes.lane_of("reader@gmail.com", known) == lanes.lane_of("reader@googlemail.com", known) == "gmail"
+    assert lanes.lane_of("reader@hotmail.com", known) == "outlook"
+    assert lanes.lane_of("reader@notgmail.com", known) == lanes.lane_of("reader@gmail.com.example", known) == "default"
 
 
 def test_a_domain_of_ones_own_is_a_lane_also_out_of_a_providers() -> None:
     known = lanes.table(["paper.example", "aol.com", "gmail", "default"])
-    assert lanes.lane_of("paper.example", known) == "paper.example"
-    assert lanes.lane_of("aol.com", known) == "aol.com"
-    assert lanes.lane_of("yahoo.com", known) == "yahoo"
-    assert lanes.lane_of("gmail.com", known) == "gmail"
+    assert lanes.lane_of("reader@paper.example", known) == "paper.example"
+    assert lanes.lane_of("reader@aol.com", known) == "aol.com"
+    assert lanes.lane_of("reader@yahoo.com", known) == "yahoo"
+    assert lanes.lane_of("reader@gmail.com", known) == "gmail"
     assert "default" not in known.values()
 
 

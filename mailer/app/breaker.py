@@ -58,7 +58,7 @@ class Breaker:
         self._lanes = rules.table(self.app.settings.delivery.lanes)
 
     def lane(self, job: Delivery) -> str:
-        return rules.lane_of(job.address.rpartition("@")[2], self._lanes)
+        return rules.lane_of(job.address, self._lanes)
 
     def heard(self, job: Delivery, result: Outcome) -> None:
         """Counts an answer to a mail of an issue. Tests and confirmations count for nothing, and are never held up."""
@@ -142,7 +142,7 @@ def set_aside(app: App, tx: Connection, jobs: list[Delivery], full: frozenset[st
     known = rules.table(app.settings.delivery.lanes)
 
     def lane(job: Delivery) -> str:
-        return rules.lane_of(job.address.rpartition("@")[2], known)
+        return rules.lane_of(job.address, known)
 
     waiting = sorted((job for job in jobs if lane(job) in paused), key=lane)
     for name, group in groupby(waiting, lane):

@@ -108,7 +108,7 @@ class Claims:
         return None
 
     def _lane(self, job: Delivery) -> str:
-        return lanes.lane_of(job.address.rpartition("@")[2], self._lanes)
+        return lanes.lane_of(job.address, self._lanes)
 
     def _look(self) -> None:
         """Begins a claim when mails run short, and else once a second for those that go before others: a mail that

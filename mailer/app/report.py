@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from mailer.app.context import App
 from mailer.model import DeliveryState, EventKind, Issue
-from mailer.store import reports
+from mailer.store import reports, subscribers
 
 # After which time people leave. What leaves within a minute, by many at once, are no people.
 EDGES = (
@@ -118,5 +118,5 @@ def figures(app: App) -> dict[str, Mapping[str, int]]:
     """For metrics: subscribers by status, and who left in the last week by method."""
     week = app.now() - timedelta(days=7)
     return app.store.read(
-        lambda tx: {"subscribers": reports.by_status(tx), "left_in_a_week": reports.methods_since(tx, week)}
+        lambda tx: {"subscribers": subscribers.counts(tx), "left_in_a_week": reports.methods_since(tx, week)}
     )

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import logging
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +21,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from mailer import address
 from mailer import delivery as rules
 from mailer.app import outcome
 from mailer.app.alert import alert
@@ -52,7 +52,6 @@ from mailer.store import issues
 from mailer.store.marks import Taken
 
 log = logging.getLogger(__name__)
-_UNSAFE = re.compile(r"[\s<>\x00-\x1f\x7f-\x9f]")
 _TRIES = 30  # a second apart, in which the database or the machine may come to itself
 DRAIN_S = 7.0  # of the ten seconds that SIGTERM leaves: an unanswered mail is unknown after that
 TIDY_S = 1.5  # and then for what is to be written; a claim that is not given back runs out by itself
@@ -322,7 +321,7 @@ class Sender:
             self._claims.put_back(job)
             return None
         try:
-            _safe(job.address)
+            address.check_for_smtp(job.address)
             content = self._mails.make(job)
             if content:
                 return _Mail(job, content)
@@ -357,7 +356,7 @@ class Sender:
             await self._pause(job, f"its mails cannot be made: {error}")
             return None
         try:
-            _safe(job.address)
+            address.check_for_smtp(job.address)
             content = self._mails.make(job)
         except ValueError as error:
             await self._refuse(job, error)
@@ -440,9 +439,3 @@ def _number(tx: Connection) -> int | None:
     """Which issue of the newsroom is under way; not the newest one, that is the next week's draft soon. None: none."""
     sending = issues.listing(tx, states=(IssueState.SENDING,), limit=1)
     return sending[0].number if sending else None
-
-
-def _safe(address: str) -> None:
-    """ValueError: the address cannot be written in a command; `smtp` would refuse it in the middle of a session."""
-    if not address or _UNSAFE.search(address):
-        raise ValueError("an address for SMTP must not be empty or hold blanks, control characters or angle brackets")

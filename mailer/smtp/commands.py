@@ -6,15 +6,12 @@ Pure; nothing that could end a command, or a mail, before its time gets through 
 import re
 from collections.abc import Mapping
 
-# A blank or an angle bracket would end the path of MAIL or RCPT, CR or LF the command itself.
-_UNSAFE = re.compile(r"[\s<>\x00-\x1f\x7f-\x9f]")
+from mailer.address import check_for_smtp
 
 
 def path(address: str) -> bytes:
     """The address as MAIL and RCPT have it. ValueError: it would end the command, or begin another."""
-    # The address stays out of the message: it would end up in a log.
-    if not address or _UNSAFE.search(address):
-        raise ValueError("an address for SMTP must not be empty or hold blanks, control characters or angle brackets")
+    check_for_smtp(address)
     return b"<" + address.encode() + b">"
 
 

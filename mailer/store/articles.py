@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as pg_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from mailer.model import Article, Dating, DeliveryKind, FoundArticle, IssueState, Window
-from mailer.store.schema import articles, deliveries, issue_articles, issues, view_snapshots
+from mailer.model import Article, Dating, FoundArticle, IssueState, Window
+from mailer.store.schema import REACHED, articles, issue_articles, issues, view_snapshots
 
 _REMEMBERED = 4  # issues: what they told is recognised when it comes again
 YOUNG, OLD = timedelta(hours=72), timedelta(days=10)  # how long counts are noted hourly, and how long at all
@@ -23,13 +23,6 @@ _TEXTS = ("url", "lead", "body", "category", "author", "image_url", "image_alt",
 _COUNTS = ("views", "comments", "shares")
 _FLAGS = ("front_page", "closed")
 _GIVEN = ("title_given", "lead_given", "alt_given")
-# Whether anybody got the issue of the row.
-_REACHED = (
-    select(deliveries.c.id)
-    .where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == "accepted")
-    .where(deliveries.c.kind == DeliveryKind.ISSUE)  # a test mail reaches no reader
-    .exists()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +145,7 @@ def _told(tx: Connection, before: datetime) -> set[int]:
     """What the last four issues told that ended until then and that reached anybody."""
     last = (
         select(issues.c.id)
-        .where(issues.c.window_end <= before, _REACHED)
+        .where(issues.c.window_end <= before, REACHED)
         .order_by(issues.c.window_end.desc())
         .limit(_REMEMBERED)
     )
@@ -187,7 +180,7 @@ def used(tx: Connection, *, besides: int, leads_only: bool = False) -> frozenset
     query = (
         select(issue_articles.c.article_id)
         .select_from(issue_articles.join(issues, issue_articles.c.issue_id == issues.c.id))
-        .where(issues.c.id != besides, or_(~ended, _REACHED))
+        .where(issues.c.id != besides, or_(~ended, REACHED))
     )
     if leads_only:
         query = query.where(issue_articles.c.first)

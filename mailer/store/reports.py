@@ -91,11 +91,6 @@ def methods_since(tx: Connection, since: datetime) -> dict[str, int]:
     return {method or "": count for method, count in tx.execute(query)}
 
 
-def by_status(tx: Connection) -> dict[str, int]:
-    query = select(subscribers.c.status, func.count()).where(subscribers.c.address.is_not(None))
-    return {row[0]: row[1] for row in tx.execute(query.group_by(subscribers.c.status))}
-
-
 def failed(tx: Connection, issue_id: int, limit: int | None = None) -> list[dict[str, Any]]:
     """Who did not get an issue, and why: rejected, expired and unknown deliveries."""
     states = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)

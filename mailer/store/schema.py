@@ -27,6 +27,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    select,
     text,
 )
 
@@ -399,6 +400,14 @@ deliveries = Table(  # the ledger
     ),
     sqlite_autoincrement=True,
     postgresql_with={"fillfactor": 70},
+)
+
+# Whether any reader got the issue of the row; a test mail reaches none.
+REACHED = (
+    select(deliveries.c.id)
+    .where(deliveries.c.issue_id == issues.c.id, deliveries.c.state == DeliveryState.ACCEPTED)
+    .where(deliveries.c.kind == DeliveryKind.ISSUE)
+    .exists()
 )
 
 throttles = Table(  # how fast mails may go, for all processes together
