@@ -79,8 +79,7 @@ class Article:
 
 
 # --- Stories and digests: what was chosen, and why -------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """The span of time whose articles count: start <= dated < end."""
 
     start: datetime
@@ -135,8 +134,7 @@ class IssueState(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """One week of the calendar and the instant at which its issue goes out."""
 
     key: str  # "1405-W36"
@@ -205,7 +203,6 @@ class Rendered:
 
     @property
     def sha256(self) -> str:
-        """Of all of it, in hex."""
         return hashlib.sha256("\0".join((self.subject, self.html, self.text)).encode()).hexdigest()
 
 
@@ -340,9 +337,8 @@ class Batch(NamedTuple):
     fence: int
 
 
-class Delivery(NamedTuple):
-    """The duty to get one message to one subscriber: a claimed row of the ledger with all that sending needs. A tuple,
-    because a batch of them is made while every line waits."""
+class Delivery(NamedTuple):  # a tuple: five hundred of them are made while every line waits
+    """The duty to get one message to one subscriber: a claimed row of the ledger with all that sending needs."""
 
     id: int
     key: str  # happens once: "issue.1405-W36.17"
@@ -367,8 +363,7 @@ class Envelope(NamedTuple):
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a relay said. `code` 0: it said nothing that can be read."""
 
     phase: str  # CONNECT EHLO STARTTLS AUTH MAIL RCPT DATA dot
@@ -426,16 +421,14 @@ class Rate:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """A rate and whose it is: "all", "relay:127.0.0.1:25", "lane:gmail". All processes count together under a name."""
 
     name: str
     rate: Rate
 
 
-@dataclass(frozen=True, slots=True)
-class PausedLane:
+class PausedLane(NamedTuple):
     """A lane whose provider refuses us: its mails wait. `reply`: what it said, without addresses."""
 
     lane: str

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from mailer import address, spelling, tokens
+from mailer import address, slips, tokens
 from mailer.address import Address
 from mailer.app import confirmation
 from mailer.app.alert import alert
@@ -53,9 +53,9 @@ def form_is_ours(app: App, token: str) -> bool:
 def check(typed: str) -> tuple[Address, str | None]:
     """The address, and another one that was probably meant. BadAddress: it cannot be written to, and why."""
     found = address.parse(typed)
-    if spelling.mixed_scripts(found.domain):
+    if slips.mixed_scripts(found.domain):
         raise BadAddress(f"{typed!r} mixes letters of two scripts, as forgeries do.")
-    return found, spelling.suggestion(found)
+    return found, slips.suggestion(found)
 
 
 def wish(app: App, found: Address, *, network: str = "", agent: str = "") -> None:

@@ -64,6 +64,12 @@ class Rate:
         return self.left / self.sent if self.sent else 0.0
 
 
+def worded(ended: Mapping[tuple[DeliveryState, str | None], int]) -> dict[str, int]:
+    """Counts by the product's words: «rejected(hard)», «unknown»."""
+    in_order = sorted(ended.items(), key=lambda item: (item[0][0], item[0][1] or ""))
+    return {f"{state}({reason})" if reason else str(state): count for (state, reason), count in in_order}
+
+
 def report(app: App, issue: Issue) -> Report:
     """The report of an issue, final or not."""
 
@@ -81,10 +87,7 @@ def report(app: App, issue: Issue) -> Report:
             subject=issue.subject,
             recipients=issue.recipients,
             sent=sent,
-            outcomes={
-                f"{state}({reason})" if reason else str(state): n
-                for (state, reason), n in sorted(ended.items(), key=lambda item: (item[0][0], item[0][1] or ""))
-            },
+            outcomes=worded(ended),
             left=len(gone),
             complained=reports.counted(tx, issue.id, EventKind.COMPLAINED),
             rate=round(len(gone) / sent, 6) if sent else 0.0,

@@ -6,10 +6,13 @@ from sqlalchemy import Connection
 
 from mailer import lifecycle
 from mailer.app.context import App, find, get, step
+from mailer.app.report import worded
 from mailer.errors import WrongState
 from mailer.lifecycle import IssueEvent
-from mailer.model import Issue, IssueState
-from mailer.store import issues, retries
+from mailer.model import DeliveryState, Issue, IssueState
+from mailer.store import issues, reports, retries
+
+_FAILED = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +48,6 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
         return queued
 
     queued = app.store.write(work, snapshot=True)  # who is given a batch and who is queued must be the same
-    left = app.store.read(lambda tx: retries.failures(tx, found.id))
+    ended = app.store.read(lambda tx: reports.outcomes(tx, found.id))
+    left = worded({which: count for which, count in ended.items() if which[0] in _FAILED})
     return Retried(get(app, found.id), queued, left)

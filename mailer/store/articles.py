@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from mailer.model import Article, Dating, FoundArticle, IssueState, Window
+from mailer.store.database import inserting
 from mailer.store.schema import REACHED, articles, issue_articles, issues, view_snapshots
 
 _REMEMBERED = 4  # issues: what they told is recognised when it comes again
@@ -213,8 +212,7 @@ def snapshot(tx: Connection, now: datetime) -> int:
     query = select(articles.c.id, articles.c.views, articles.c.comments, articles.c.shares).where(old, counted, due)
     rows = [{"article_id": r.id, "at": now, **{n: getattr(r, n) for n in _COUNTS}} for r in tx.execute(query)]
     if rows:
-        make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-        tx.execute(make(view_snapshots).on_conflict_do_nothing(), rows)
+        tx.execute(inserting(tx, view_snapshots).on_conflict_do_nothing(), rows)
     return len(rows)
 
 

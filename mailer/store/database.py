@@ -15,7 +15,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 
 from mailer.errors import StoreUnavailable
@@ -148,6 +149,11 @@ class Store:
             kept.close()
 
 
+def inserting(tx: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that may say what is done about rows that are there already."""
+    return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)
+
+
 def by_driver(tx: Connection, statement: str, values: Any) -> Any:
     """Runs a statement on the driver's own cursor, and returns that: for those few that run so often that SQLAlchemy's
     part in them costs as much as the database's. Errors are SQLAlchemy's."""
@@ -155,6 +161,8 @@ def by_driver(tx: Connection, statement: str, values: Any) -> Any:
     try:
         return cursor.execute(statement, values)
     except tx.dialect.loaded_dbapi.Error as error:
+        if tx.dialect.is_disconnect(error, tx.connection, cursor):
+            tx.invalidate(error)  # or SQLAlchemy would say ROLLBACK to a server that is gone
         wrapped = exc.DBAPIError.instance(
             statement, None, error, tx.dialect.loaded_dbapi.Error, hide_parameters=True, dialect=tx.dialect
         )

@@ -54,7 +54,7 @@ class Mark:
 
 
 # --- making rows -----------------------------------------------------------------------------------------------------
-_BARRED = exists().where(suppressions.c.hash == subscribers.c.address_hash)
+BARRED = exists().where(suppressions.c.hash == subscribers.c.address_hash)
 
 
 def _pausing(day: Any) -> ColumnElement[bool]:
@@ -63,7 +63,7 @@ def _pausing(day: Any) -> ColumnElement[bool]:
 
 def _eligible(day: Any) -> ColumnElement[bool]:
     """Active, not suppressed, not on a pause at the slot's date."""
-    return and_(subscribers.c.status == SubscriberStatus.ACTIVE, ~_BARRED, ~_pausing(day))
+    return and_(subscribers.c.status == SubscriberStatus.ACTIVE, ~BARRED, ~_pausing(day))
 
 
 def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, variant_id: int, now: datetime) -> int:
@@ -339,7 +339,7 @@ def hindrance(tx: Connection, delivery: Delivery, now: datetime) -> Skip | None:
         return None
     day = select(issues.c.day).where(issues.c.id == delivery.issue_id).scalar_subquery()
     row = tx.execute(
-        select(subscribers.c.status, _BARRED.label("barred"), _pausing(day).label("pausing")).where(
+        select(subscribers.c.status, BARRED.label("barred"), _pausing(day).label("pausing")).where(
             subscribers.c.id == delivery.subscriber_id
         )
     ).first()

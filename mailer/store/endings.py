@@ -20,9 +20,7 @@ def drop(tx: Connection, ids: Iterable[int], now: datetime) -> None:
     """Ends what is queued or deferred of these deliveries, and their batches: they are not to go out later."""
     these = deliveries.c.id.in_(list(ids))
     _end(tx, these, DeliveryState.SKIPPED, Skip.CANCELLED, now)
-    own = batches.c.id.in_(select(deliveries.c.batch_id).where(these))
-    left = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state.in_(OPEN))
-    tx.execute(update(batches).where(own, ~batches.c.done, ~left).values(done=True))
+    _end_batches(tx, batches.c.id.in_(select(deliveries.c.batch_id).where(these)))
 
 
 def _end(tx: Connection, which: ColumnElement[bool], state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
@@ -40,5 +38,9 @@ def withdraw(tx: Connection, issue_id: int) -> None:
 
 def end_batches(tx: Connection, issue_id: int) -> None:
     """Ends the batches of an issue in which nothing waits and nothing is on its way."""
+    _end_batches(tx, batches.c.issue_id == issue_id)
+
+
+def _end_batches(tx: Connection, which: ColumnElement[bool]) -> None:
     left = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state.in_(OPEN))
-    tx.execute(update(batches).where(batches.c.issue_id == issue_id, ~batches.c.done, ~left).values(done=True))
+    tx.execute(update(batches).where(which, ~batches.c.done, ~left).values(done=True))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Text, TextClause, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Text, TextClause, bindparam, insert, select, text, update
 
 from mailer.model import EventKind, SubscriberStatus
 from mailer.store import arrays
@@ -170,7 +170,3 @@ def page(tx: Connection, after: int, status: SubscriberStatus | None) -> Iterato
         query = query.where(subscribers.c.status == status)
     for row in tx.execute(query):
         yield {**row._mapping, "sections": json.loads(row.sections)}
-
-
-def count(tx: Connection) -> int:
-    return int(tx.execute(select(func.count()).select_from(subscribers)).scalar_one())

@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from mailer.store.database import inserting
 from mailer.store.schema import articles, feeds
 
 _LEASE = timedelta(minutes=10)  # how long a source counts as being asked when its collector dies
@@ -29,8 +28,7 @@ class FeedState:
 
 def claim(tx: Connection, name: str, now: datetime, *, at_once: bool = False) -> FeedState | None:
     """Takes a source that is due, or any `at_once`; None: it is not due, or another collector has it."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    tx.execute(make(feeds).values(url=name, next_at=now).on_conflict_do_nothing())
+    tx.execute(inserting(tx, feeds).values(url=name, next_at=now).on_conflict_do_nothing())
     statement = update(feeds).where(feeds.c.url == name).values(next_at=now + _LEASE)
     if not at_once:
         statement = statement.where(feeds.c.next_at <= now)

@@ -10,10 +10,9 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, literal_column, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered, Slot, Variant, Window
+from mailer.store.database import inserting
 from mailer.store.schema import REACHED, issues, variants
 
 _STARTED = (IssueState.SENDING, IssueState.PAUSED, IssueState.SENT, IssueState.PARTIAL)
@@ -21,9 +20,8 @@ _STARTED = (IssueState.SENDING, IssueState.PAUSED, IssueState.SENT, IssueState.P
 
 def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
     """Makes the row of a slot; False: it is there already. This statement is why there is one issue a week."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
     values = {"slot": slot.key, "day": slot.day, "state": IssueState.PLANNED, "send_at": send_at, "planned_at": now}
-    made = make(issues).values(values).on_conflict_do_nothing(index_elements=["slot"]).returning(issues.c.id)
+    made = inserting(tx, issues).values(values).on_conflict_do_nothing(index_elements=["slot"]).returning(issues.c.id)
     return tx.execute(made).first() is not None  # not rowcount: PostgreSQL's driver has lost it by now
 
 

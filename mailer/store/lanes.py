@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, exists, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from mailer.model import Delivery, DeliveryKind, DeliveryState, PausedLane
+from mailer.store.database import inserting
 from mailer.store.deliveries import PRIORITY
 from mailer.store.schema import batches, deliveries, lanes
 
@@ -28,8 +27,7 @@ class Tally:
 def add(tx: Connection, lane: str, issue_id: int, more: Tally, window: int, now: datetime) -> Tally:
     """Counts answers, and returns the sums. They are those of one issue, since the lane's last pause; and when more
     than `window` were counted both are halved, so that what a provider says now outweighs what it said before."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
-    tx.execute(make(lanes).values(lane=lane, issue_id=issue_id).on_conflict_do_nothing())
+    tx.execute(inserting(tx, lanes).values(lane=lane, issue_id=issue_id).on_conflict_do_nothing())
     row = tx.execute(select(lanes).where(lanes.c.lane == lane).with_for_update()).one()
     ended = row.paused_until is not None and row.paused_until <= now
     stale = ended or row.issue_id != issue_id

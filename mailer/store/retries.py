@@ -6,11 +6,11 @@ from the same sender would be refused again, and make things worse.
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, insert, literal, or_, select, update
 
 from mailer.model import DeliveryKind, DeliveryState, Expiry, Rejection, SubscriberStatus
-from mailer.store.deliveries import BATCH, PRIORITY, of_issue
-from mailer.store.schema import batches, deliveries, subscribers, suppressions
+from mailer.store.deliveries import BARRED, BATCH, PRIORITY, of_issue
+from mailer.store.schema import batches, deliveries, subscribers
 
 
 def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> int:
@@ -36,20 +36,6 @@ def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> i
     return tx.execute(statement.values(values)).rowcount
 
 
-def failures(tx: Connection, issue_id: int) -> dict[str, int]:
-    """How many failed, by state and reason as product words: «rejected(hard)», «unknown»."""
-    query = (
-        select(deliveries.c.state, deliveries.c.reason, func.count())
-        .where(of_issue(issue_id), deliveries.c.state.in_(_FAILED))
-        .group_by(deliveries.c.state, deliveries.c.reason)
-        .order_by(deliveries.c.state, deliveries.c.reason)
-    )
-    return {f"{state}({reason})" if reason else str(state): count for state, reason, count in tx.execute(query)}
-
-
-_FAILED = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
-
-
 def _again(issue_id: int, unknown: bool) -> ColumnElement[bool]:
     state, reason = deliveries.c.state, deliveries.c.reason
     which = [
@@ -58,9 +44,8 @@ def _again(issue_id: int, unknown: bool) -> ColumnElement[bool]:
     ]
     if unknown:
         which.append(state == DeliveryState.UNKNOWN)
-    barred = exists().where(suppressions.c.hash == subscribers.c.address_hash)
     # The last look would stop them too, but then the issue would count as sending for nothing.
     wanted = exists().where(
-        subscribers.c.id == deliveries.c.subscriber_id, subscribers.c.status == SubscriberStatus.ACTIVE, ~barred
+        subscribers.c.id == deliveries.c.subscriber_id, subscribers.c.status == SubscriberStatus.ACTIVE, ~BARRED
     )
     return and_(of_issue(issue_id), or_(*which), wanted)

@@ -429,8 +429,3 @@ lanes = Table(  # what providers said of us; for all processes together
 )
 
 TABLES: tuple[Table, ...] = tuple(metadata.sorted_tables)
-
-
-def row_of(table: Table, values: dict[str, Any]) -> dict[str, Any]:
-    """The part of `values` that are columns of the table."""
-    return {column.name: values[column.name] for column in table.columns if column.name in values}

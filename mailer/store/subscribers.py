@@ -10,10 +10,9 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, null, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from mailer.model import DeliveryKind, Event, EventKind, Method, Rejection, Subscriber, SubscriberStatus
+from mailer.store.database import inserting
 from mailer.store.schema import deliveries, events, issues, subscribers, suppressions
 
 _COLUMNS = (
@@ -291,10 +290,9 @@ STRONG = (EventKind.COMPLAINED, EventKind.SUPPRESSED)  # not even the person's o
 
 def suppress(tx: Connection, hash_: str, reason: EventKind, *, at: datetime, issue_id: int | None = None) -> None:
     """The address of this hash must not be mailed any more. The first reason stands, but gives way to a strong one."""
-    make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
     known = issue_id and tx.execute(select(issues.c.id).where(issues.c.id == issue_id)).scalar()
     values = {"hash": hash_, "reason": reason, "at": at, "issue_id": known or None}
-    statement = make(suppressions).values(values)
+    statement = inserting(tx, suppressions).values(values)
     if reason not in STRONG:
         tx.execute(statement.on_conflict_do_nothing())
         return

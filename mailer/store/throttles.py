@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, func, select, update
-from sqlalchemy.dialects.postgresql import insert as pg_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from mailer.model import Limit, Rate
+from mailer.store.database import inserting
 from mailer.store.schema import throttles
 
 _GRACE_MAX_S = 2.0
@@ -88,10 +87,9 @@ def _locked(tx: Connection, limits: Sequence[Limit]) -> dict[str, datetime]:
     query = query.order_by(throttles.c.name).with_for_update()
     found = {row.name: row.free_at for row in tx.execute(query)}
     if len(found) < len(names):
-        make = sqlite_insert if tx.dialect.name == "sqlite" else pg_insert
         past = datetime(2000, 1, 1, tzinfo=UTC)
         rows = [{"name": name, "free_at": past} for name in names if name not in found]
-        tx.execute(make(throttles).values(rows).on_conflict_do_nothing())
+        tx.execute(inserting(tx, throttles).values(rows).on_conflict_do_nothing())
         found = {row.name: row.free_at for row in tx.execute(query)}
     return found
 

@@ -10,7 +10,7 @@ import make
 import pytest
 from make import Clock
 
-from mailer import spelling
+from mailer import slips
 from mailer.address import parse
 from mailer.app import confirmation, joining, subscribe, suppression, unsubscribe
 from mailer.app.circuit import Circuits
@@ -362,7 +362,7 @@ def welch(one: list[float], other: list[float]) -> float:
     ],
 )
 def test_slips_in_well_known_domains_are_asked_about(typed: str, meant: str | None) -> None:
-    assert spelling.suggestion(parse(typed)) == meant
+    assert slips.suggestion(parse(typed)) == meant
 
 
 @make.only_sqlite

@@ -8,8 +8,8 @@
 `--lease S`       claims hold so many seconds.
 `--die-before SQL`, `--die-within SQL`  at the first statement that begins so, it kills itself: before it, or, on
                   SQLite, while it runs. `--after N`: so many such statements pass first.
-`--stop-in-transaction N`  it stops itself (SIGSTOP) after its Nth UPDATE of deliveries, before it commits that; or,
-`--stop-between N`        before it begins the transaction after that.
+`--stop-in-transaction N`  it stops itself (SIGSTOP) after it wrote its Nth group of mails, before it commits that; or,
+`--stop-between N`        before it writes its Nth group.
 SIGUSR1 sets its clock back by an hour.
 """
 
@@ -21,12 +21,14 @@ import signal
 import sqlite3
 import sys
 import threading
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from mailer import config
 from mailer.app import compose, deliver
@@ -37,8 +39,10 @@ from mailer.app.tick import tick
 from mailer.errors import MailerError
 from mailer.model import IssueState
 from mailer.process import stop_on_signals
+from mailer.store.database import Store, Work
 from mailer.wiring import wire
 
+T = TypeVar("T")
 _STEPS_INTO = 20_000  # of SQLite's machine: some hundred rows of an INSERT … SELECT
 
 
@@ -97,26 +101,36 @@ def at_statement(words: str, after: int, *, within: bool = False) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def stop(after: int, *, within: bool) -> None:
-    """This process stops itself: between its writing and the commit, or between two of its writing transactions."""
-    written = 0
+class Sleeper(Store):
+    """A database that stops its process: after it wrote its Nth group of mails and before it commits that, or, not
+    `within`, before it writes the next one."""
 
-    def now() -> None:
-        # Said to this thread: another one would let it run on until the signal has gone round.
-        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+    def __init__(self, url: str, after: int, *, within: bool) -> None:
+        super().__init__(url)
+        self.after, self.within, self.groups = after, within, 0
 
-    @event.listens_for(Engine, "after_cursor_execute")
-    def _count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        nonlocal written
-        if statement.lstrip().startswith("UPDATE deliveries") and (written := written + 1) == after and within:
-            now()
+    def submit(self, work: Work[T], *, short: Work[T | None] | None = None, **how: Any) -> "Future[T]":
+        if short is None:
+            return super().submit(work, **how)
+        if self.within:
+            return super().submit(partial(self._in_one, short, work), **how)
+        return super().submit(work, short=partial(self._before, short), **how)
 
-    @event.listens_for(Engine, "begin")
-    def _between(_connection: Any) -> None:
-        nonlocal written
-        if written >= after and not within and threading.current_thread().name.startswith("store-writer"):
-            written = -1_000_000
-            now()
+    def _before(self, short: Work[T | None], alone: Connection) -> T | None:
+        self._count()
+        return short(alone)
+
+    def _in_one(self, short: Work[T | None], work: Work[T], tx: Connection) -> T:
+        done = short(tx)
+        written = work(tx) if done is None else done
+        self._count()
+        return written
+
+    def _count(self) -> None:
+        self.groups += 1
+        if self.groups == self.after:
+            # Said to this thread: another one would let it run on until the signal has gone round.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 def arguments() -> argparse.Namespace:
@@ -144,13 +158,13 @@ def main(given: argparse.Namespace) -> None:
         at_statement(given.die_before, given.after)
     if given.die_within:
         at_statement(given.die_within, given.after, within=True)
-    if given.stop_in_transaction:
-        stop(given.stop_in_transaction, within=True)
-    if given.stop_between:
-        stop(given.stop_between, within=False)
     now = (lambda: time[0]) if given.what == "weeks" else (lambda: datetime.now(UTC) - back[0])
     app = wire(config.load(given.config, {}), os.environ, now)
     app = replace(app, lease=timedelta(seconds=given.lease))
+    if after := given.stop_in_transaction or given.stop_between:
+        app.store.close()
+        url = config.database_url(app.settings)
+        app = replace(app, store=Sleeper(url, after, within=given.stop_in_transaction is not None))
     try:
         if given.what == "weeks":
             weeks(app, time)
