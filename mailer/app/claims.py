@@ -71,6 +71,11 @@ class Claims:
         """Whether there are mails at hand that nobody has taken."""
         return any(True for _ in self._at_hand())
 
+    @property
+    def letters(self) -> bool:
+        """Whether mails are at hand that go before others."""
+        return bool(self._letters) or any(lane.letters for lane in self._full.values())
+
     def _at_hand(self) -> Iterator[Delivery]:
         yield from self._letters
         yield from self._jobs
@@ -101,11 +106,9 @@ class Claims:
         return None
 
     def _waited(self, now: float) -> Delivery | None:
-        for lane in self._full.values():
-            jobs = lane.letters or lane.jobs
-            if jobs and lane.until <= now:
-                return jobs.popleft()
-        return None
+        free = [lane for lane in self._full.values() if lane.until <= now]
+        waiting = [lane.letters for lane in free] + [lane.jobs for lane in free]
+        return next((jobs.popleft() for jobs in waiting if jobs), None)
 
     def _lane(self, job: Delivery) -> str:
         return lanes.lane_of(job.address, self._lanes)

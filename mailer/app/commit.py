@@ -90,8 +90,6 @@ class GroupCommit:
 
     def _ask(self) -> None:
         """Hands the writer a group to come. It stands behind the one that is being written, and begins without us."""
-        self._asked = True
-        self._under_way += 1
         group: list[Entry] = []
         loop = asyncio.get_running_loop()
 
@@ -99,10 +97,17 @@ class GroupCommit:
             loop.call_soon_threadsafe(self._settle, group, writing)
 
         short, work = partial(self._shortly, group), partial(self._work, group)
-        self._app.store.submit(work, linger=LINGER_S, short=short).add_done_callback(ended)
+        self._asked = True  # before: the writer may be the first to say that it has gathered
+        try:
+            writing = self._app.store.submit(work, linger=LINGER_S, short=short)
+        except RuntimeError:  # it is closed
+            self._asked = False
+            raise
+        self._under_way += 1
+        writing.add_done_callback(ended)
 
     def _settle(self, group: list[Entry], writing: "Future[list[Written]]") -> None:
-        error = writing.exception()
+        error = asyncio.CancelledError() if writing.cancelled() else writing.exception()
         if error is None:
             self._under_way -= 1
             for entry, written in zip(group, writing.result(), strict=True):
@@ -156,7 +161,8 @@ class GroupCommit:
 
     # --- in the writer's thread
     def _shortly(self, group: list[Entry], alone: Connection) -> list[Written] | None:
-        """Gathers what waits by now, and writes it as one statement. None: that is not all there is to say of it."""
+        """Gathers what waits by now, and writes it as one statement. None: that is not all there is to say of it; some
+        of it may be written by then, and is told by `_work` as what it is."""
         self._asked = False  # first, so that whoever comes while we look asks for the next one
         while self._waiting:
             group.append(self._waiting.popleft())

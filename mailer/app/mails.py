@@ -48,6 +48,15 @@ class Mails:
         compiled = self._compiled.get(job.variant_id)
         return compiled.message(job, self._app.now()) if compiled else None
 
+    def keep(self, job: Delivery, content: bytes) -> None:
+        """A mail that was made, and is put back to go later."""
+        self._forget()
+        if self._claims.holds(job.batch):
+            self._made[job.id] = job.batch, content
+
+    def _forget(self) -> None:
+        self._made = {number: made for number, made in self._made.items() if self._claims.holds(made[0])}
+
     # --- ahead
     @property
     def making(self) -> bool:
@@ -72,7 +81,7 @@ class Mails:
         try:
             contents = await asyncio.get_running_loop().run_in_executor(pool, self._chunk, jobs)
         finally:
-            self._made = {number: made for number, made in self._made.items() if self._claims.holds(made[0])}
+            self._forget()
             for job, content in zip(reversed(jobs), reversed(contents), strict=True):
                 self._claims.put_back(job)
                 if content and self._claims.holds(job.batch):

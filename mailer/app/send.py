@@ -278,8 +278,9 @@ class Sender:
         """The mail that was begun: what became of it (None: it was not to be sent), the one begun behind it, and what
         became of the outcome of the `last` one."""
         writing = self._commit.write(last, mail.job)
-        # Made while the disk is busy, so that the relay waits for nothing but its content.
-        follow = None if session.spent else self._follow(relay)
+        # Made while the disk is busy, so that the relay waits for nothing but its content. Not a letter: somebody waits
+        # for it, and it is still open whether this line gets on.
+        follow = None if session.spent or self._claims.letters else self._follow(relay)
         written: Written | None = None
         begun = False
         try:
@@ -292,7 +293,9 @@ class Sender:
                 return None, None, written
             if refused is not None:
                 return refused, None, written
-            begun = follow is not None and not self.stop.is_set()
+            if follow is None and not session.spent:
+                follow = self._follow(relay)
+            begun = follow is not None and not self.stop.is_set() and self._claims.holds(follow.job.batch)
             session.content((mail.content,), self._envelope(follow) if follow and begun else None)
         except asyncio.CancelledError:
             self.stop.set()
@@ -300,13 +303,15 @@ class Sender:
             return NotSent(Reply("DATA", 0, "", "stopped before the content")), None, written
         finally:
             if follow and not begun:
+                self._mails.keep(follow.job, follow.content)
                 self._claims.put_back(follow.job)
         try:
             return await session.outcome(), follow if begun else None, written
         except asyncio.CancelledError:
             # The time that SIGTERM leaves is over and the relay has not answered, so nobody knows.
             self.stop.set()
-            return Unknown(Reply("dot", 0, "", "stopped while waiting for the answer")), follow, written
+            reply = Reply("dot", 0, "", "stopped while waiting for the answer")
+            return Unknown(reply), follow if begun else None, written
 
     def _follow(self, relay: str) -> _Mail | None:
         """The next mail, if it is at hand and can be made at once: nobody waits while a relay waits for us. Where a

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from mailer.model import Reply
 from mailer.smtp.replies import Answer, Reader, reply
 
+_LONGER = 512  # bytes, at most, by which TLS makes a tail longer
 CLOSING = 421  # RFC 5321 §3.8: said at any moment, and the line is closed after it
 
 
@@ -45,6 +46,7 @@ class Line(asyncio.Protocol):
         self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())
         self._block = 0.0  # seconds in which some of the content must move on
         self._unmoved = 0  # bytes of it that were still here when last looked at
+        self._behind = 0  # bytes of a tail that went with the content: while no more than these are here, the dot left
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.left = True
@@ -69,7 +71,7 @@ class Line(asyncio.Protocol):
         """Write a content that ends with the final dot. Some of it must move on every `block` seconds; `step` waits
         from the moment it has left. The `tail`, more commands, follows then; with it only where the system took such a
         content at one go before, because a tail that is stuck cannot be told from a dot that is."""
-        self.left = False
+        self.left, self._behind = False, 0
         if self.lost:
             return
         if self._owed:
@@ -85,14 +87,14 @@ class Line(asyncio.Protocol):
         if together:
             self._owed.extend(steps)
             pieces.append(tail)
+            self._behind = len(tail)
         self._transport.write(b"".join(pieces))
         if not self._stuck:
             self._roomy = max(self._roomy, size)
             self._gone()
-        elif together:
-            self._roomy = 0
-            self._gone()  # perhaps: which of the two is stuck cannot be told
         else:
+            if together:
+                self._roomy = 0
             self._unmoved = self._transport.get_write_buffer_size()
             self._watch(block)
 
@@ -127,6 +129,7 @@ class Line(asyncio.Protocol):
             # For example «421 idle for too long». Whatever it is, answers and questions no longer pair.
             self.drop(f"it said, unasked: {answer.code} {answer.text}")
             return
+        self.left = self.left or self._dot_left()
         step = self._owed.popleft()
         self._replies.append(reply(step.phase, answer.code, answer.text))
         if answer.code == CLOSING:
@@ -139,6 +142,7 @@ class Line(asyncio.Protocol):
     def drop(self, why: str) -> None:
         """Give the line up at once; what is still in our buffer is never sent."""
         self.lost = self.lost or why
+        self.left = self.left or self._dot_left()
         self._transport.abort()
         self._end()
 
@@ -183,6 +187,10 @@ class Line(asyncio.Protocol):
             seconds = self._owed[0].seconds if self.left else self._block
             self.drop(f"no answer within {seconds:g} seconds")
 
+    def _dot_left(self) -> bool:
+        """Whether, of a content that is stuck together with its tail, only the tail may be here."""
+        return bool(self._behind) and self._transport.get_write_buffer_size() <= self._behind + _LONGER
+
     def _moves(self) -> bool:
         """Whether a slow relay took some of the content since the last look."""
         here = self._transport.get_write_buffer_size()
@@ -207,6 +215,8 @@ class Line(asyncio.Protocol):
         self.drop("the relay closed the line")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if not self.lost and self._behind:
+            self.left = True  # perhaps: what was still here is thrown away by now
         self.lost = self.lost or (f"the line broke: {exc}" if exc else "the relay closed the line")
         if not self._closed.done():
             self._closed.set_result(None)

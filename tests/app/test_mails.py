@@ -2,14 +2,17 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import make
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from make import Clock
-from relays import Fake
+from relays import Fake, quick
+from scripted_relay import scripted_relay
 
 from mailer.app.circuit import Circuits
 from mailer.app.claims import Claims
@@ -83,6 +86,30 @@ async def test_nothing_is_kept_of_a_dropped_batch(signing: App) -> None:
     assert (claims.take(), len(mails._made)) == (None, 0)
     await mails.close()
     await claims.give_back()
+
+
+class Counting(Signer):
+    """Counts the mails that are made."""
+
+    made = 0
+
+    def sign(self, head: bytes, body: Sequence[bytes], at: datetime) -> bytes:
+        self.made += 1
+        return super().sign(head, body, at)
+
+
+@make.only_sqlite
+async def test_a_mail_made_behind_a_refused_one_is_not_made_again(signing: App) -> None:
+    make.readers(signing.store, 20)
+    issue = make.under_way(signing.store)
+    signer = Counting("example.org", [Key("mailer", ed25519.Ed25519PrivateKey.generate())])
+    async with scripted_relay({"RCPT": ["450 4.2.0 greylisted"] * 20}) as scripted:
+        one = signing.settings.delivery.model_copy(update={"connections": 1})
+        settings = signing.settings.model_copy(update={"delivery": one})
+        app = replace(signing, relays=(quick(scripted.port),), signer=signer, settings=settings)
+        await Sender(app, Circuits(), issue.id).run()
+        assert scripted.verbs.count("RCPT") == 20
+    assert signer.made == 20
 
 
 @make.only_sqlite

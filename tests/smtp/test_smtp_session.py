@@ -198,6 +198,24 @@ async def test_a_few_bytes_held_back_are_proof_enough(size: int, left: bool) -> 
         await line.closed()
 
 
+@pytest.mark.parametrize("said", [b"250 2.0.0 ok\r\n", b"451 4.3.0 later\r\n"])
+async def test_an_answer_to_half_a_content_is_none_to_all_of_it_though_an_envelope_rides_along(said: bytes) -> None:
+    # The relay reads nothing, and says yes all the same: the first contents go into the system's buffers, one does not.
+    ours, theirs = socket.socketpair()
+    with theirs:
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=ours)
+        line = Line(transport)
+        for _ in range(1000):
+            line.hand_over([b"x" * 20_000], Step("dot", 5), 5, b"MAIL\r\n", Step("MAIL", 5))
+            stuck = transport.get_write_buffer_size() > 0
+            theirs.send(said if stuck else said + b"250 ok\r\n")
+            await line.answers(1 if stuck else 2)
+            if stuck:
+                break
+        assert line.lost
+        assert not line.left, "its end never left this process: nobody has the mail"
+
+
 async def test_a_relay_that_does_not_clear_a_refused_mail_is_left() -> None:
     answers = {"RCPT": ["550 5.1.1 no such user"], "RSET": ["503 no"]}
     (first, second), lost, _ = await outcomes_of(answers, mails=2)
