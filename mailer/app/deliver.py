@@ -112,6 +112,7 @@ async def deliver(
             await asyncio.to_thread(finish, app)
             due = await asyncio.to_thread(_next_step, app, issue, wait)
             if due is None or due > app.now() + SOON:
+                await asyncio.to_thread(finish, app)  # another process may have ended the last batch meanwhile
                 break
             await _sleep(stop, min(max((due - app.now()).total_seconds(), _POLL_S), _IDLE_S))
     finally:
