@@ -15,7 +15,7 @@ from mailer.app.context import App
 from mailer.app.send import Sender
 from mailer.mail import letters
 from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, Issue, Variant
-from mailer.store import deliveries, endings, issues
+from mailer.store import deliveries, endings, issues, reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +77,5 @@ async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple
         # Whoever is told that it failed tries again; then these must not go out as well, some time later.
         await asyncio.to_thread(app.store.write, partial(endings.drop, ids=list(owed), now=app.now()))
         raise
-    states = await asyncio.to_thread(app.store.read, partial(deliveries.states_of, ids=list(owed)))
+    states = await asyncio.to_thread(app.store.read, partial(reports.states_of, ids=list(owed)))
     return [(to, states[number][0], states[number][2] or "") for number, to in owed.items()]

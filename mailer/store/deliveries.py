@@ -5,9 +5,10 @@ claimed row names both, so that a process which lost its lease changes nothing a
 in `delivery`; here it is only written down.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -145,28 +146,33 @@ def owe_readers(tx: Connection, kind: DeliveryKind, keys: Mapping[str, int], var
     batch_id = tx.execute(
         insert(batches).values(ordinal=0, priority=PRIORITY[kind], due_at=now).returning(batches.c.id)
     ).scalar_one()
-    common = {"kind": kind, "variant_id": variant_id, "batch_id": batch_id, "state": DeliveryState.QUEUED}
+    common = {
+        "kind": kind,
+        "variant_id": variant_id,
+        "batch_id": batch_id,
+        "state": DeliveryState.QUEUED,
+    }
     rows = [{**common, "key": key, "subscriber_id": reader, "created_at": now} for key, reader in keys.items()]
     tx.execute(insert(deliveries), rows)
 
 
 # --- claiming --------------------------------------------------------------------------------------------------------
-def _free(now: datetime, lease: timedelta) -> ColumnElement[bool]:
+def _free(now: Any, far: Any) -> ColumnElement[bool]:
     # A lease that ends too far in the future was taken before the clock stepped back: it is no lease.
-    return or_(batches.c.lease_until.is_(None), batches.c.lease_until <= now, batches.c.lease_until > now + 2 * lease)
+    return or_(batches.c.lease_until.is_(None), batches.c.lease_until <= now, batches.c.lease_until > far)
 
 
-def _due(now: datetime, lease: timedelta) -> ColumnElement[bool]:
+def _due(now: Any, far: Any) -> ColumnElement[bool]:
     # Nothing is put off by its batch for long; deferred mails have a time of their own. So one that is due in a far
     # future was made before the clock stepped back, and would wait for as long as the step was.
-    return or_(batches.c.due_at <= now, batches.c.due_at > now + 2 * lease)
+    return or_(batches.c.due_at <= now, batches.c.due_at > far)
 
 
 def _half_sent() -> ColumnElement[bool]:
     return exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state == DeliveryState.SENDING)
 
 
-def _lane_open(now: datetime) -> ColumnElement[bool]:
+def _lane_open(now: Any) -> ColumnElement[bool]:
     paused = exists().where(lanes.c.lane == batches.c.lane, lanes.c.paused_until > now)
     return or_(batches.c.lane.is_(None), ~paused, _half_sent())
 
@@ -181,6 +187,29 @@ def _sendable() -> ColumnElement[bool]:
     return or_(batches.c.issue_id.is_(None), running, and_(halted, _half_sent()))
 
 
+@lru_cache(16)
+def _claiming(*, of_issue: bool, without: bool, letters: bool) -> Any:
+    """Made once: to build it takes longer than to run it, and all lines wait."""
+    now, far, until = (bindparam(name, type_=batches.c.due_at.type) for name in ("now", "far", "until"))
+    query = (
+        select(batches.c.id)
+        .where(~batches.c.done, _due(now, far), _free(now, far), _sendable(), _lane_open(now))
+        .order_by(batches.c.priority, batches.c.due_at, batches.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    if of_issue:
+        query = query.where(or_(batches.c.issue_id == bindparam("issue"), batches.c.issue_id.is_(None)))
+    if without:
+        lane = batches.c.lane.not_in(bindparam("without", expanding=True))
+        query = query.where(or_(batches.c.lane.is_(None), lane, _half_sent()))
+    if letters:
+        query = query.where(batches.c.priority < PRIORITY[DeliveryKind.ISSUE])
+    claimed = update(batches).where(batches.c.id == query.scalar_subquery())
+    claimed = claimed.values(worker=bindparam("by"), fence=batches.c.fence + 1, lease_until=until)
+    return claimed.returning(batches.c.id, batches.c.fence)
+
+
 def claim(
     tx: Connection,
     worker: str,
@@ -193,25 +222,13 @@ def claim(
 ) -> Batch | None:
     """Takes a batch that is due and that nobody holds. `issue_id`: only of this issue or of none. `without`: no batch
     of these lanes. `letters`: only mails that go before an issue's."""
-    query = (
-        select(batches.c.id)
-        .where(~batches.c.done, _due(now, lease), _free(now, lease), _sendable(), _lane_open(now))
-        .order_by(batches.c.priority, batches.c.due_at, batches.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+    statement = _claiming(of_issue=issue_id is not None, without=bool(without), letters=letters)
+    values: dict[str, Any] = {"by": worker, "now": now, "far": now + 2 * lease, "until": now + lease}
     if issue_id is not None:
-        query = query.where(or_(batches.c.issue_id == issue_id, batches.c.issue_id.is_(None)))
+        values["issue"] = issue_id
     if without:
-        query = query.where(or_(batches.c.lane.is_(None), batches.c.lane.not_in(without), _half_sent()))
-    if letters:
-        query = query.where(batches.c.priority < PRIORITY[DeliveryKind.ISSUE])
-    row = tx.execute(
-        update(batches)
-        .where(batches.c.id == query.scalar_subquery())
-        .values(worker=worker, fence=batches.c.fence + 1, lease_until=now + lease)
-        .returning(batches.c.id, batches.c.fence)
-    ).first()
+        values["without"] = list(without)
+    row = tx.execute(statement, values).first()
     return Batch(row.id, row.fence) if row else None
 
 
@@ -249,30 +266,33 @@ def settle_left(tx: Connection, delivery_id: int, values: Mapping[str, Any]) -> 
     tx.execute(statement.values(**values))
 
 
+# In the order of a delivery's fields, but for its batch, which stands behind the kind.
+_QUEUED = (
+    select(
+        deliveries.c.id,
+        deliveries.c.key,
+        deliveries.c.kind,
+        func.coalesce(deliveries.c.recipient, subscribers.c.address, ""),
+        func.coalesce(subscribers.c.name, ""),
+        deliveries.c.subscriber_id,
+        deliveries.c.issue_id,
+        deliveries.c.variant_id,
+        deliveries.c.attempts,
+        deliveries.c.losses,
+        deliveries.c.first_reply_at,
+        deliveries.c.unknowns,
+    )
+    .select_from(deliveries.outerjoin(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
+    .where(deliveries.c.batch_id == bindparam("batch"), deliveries.c.state == DeliveryState.QUEUED)
+    .order_by(deliveries.c.id)
+)
+_KINDS = {kind.value: kind for kind in DeliveryKind}
+
+
 def queued(tx: Connection, batch: Batch) -> list[Delivery]:
     """What is to be sent of a claimed batch, in the order of subscribers."""
-    query = (
-        select(
-            deliveries.c.id,
-            deliveries.c.key,
-            deliveries.c.kind,
-            func.coalesce(deliveries.c.recipient, subscribers.c.address, ""),
-            func.coalesce(subscribers.c.name, ""),
-            deliveries.c.subscriber_id,
-            deliveries.c.issue_id,
-            deliveries.c.variant_id,
-            deliveries.c.attempts,
-            deliveries.c.losses,
-            deliveries.c.first_reply_at,
-            deliveries.c.unknowns,
-        )
-        .select_from(deliveries.outerjoin(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
-        .where(deliveries.c.batch_id == batch.id, deliveries.c.state == DeliveryState.QUEUED)
-        .order_by(deliveries.c.id)
-    )
-    kinds = {kind.value: kind for kind in DeliveryKind}
-    # By place: the columns stand in the order of a delivery's fields, with its batch behind the kind.
-    return [Delivery._make((*row[:2], kinds[row[2]], batch, *row[3:])) for row in tx.execute(query)]
+    rows = tx.execute(_QUEUED, {"batch": batch.id})
+    return [Delivery._make((*row[:2], _KINDS[row[2]], batch, *row[3:])) for row in rows]
 
 
 # --- one mail --------------------------------------------------------------------------------------------------------
@@ -427,10 +447,3 @@ def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
     if issue_id is not None:
         query = query.where(batches.c.issue_id == issue_id)
     return tx.execute(query).scalar()
-
-
-def states_of(tx: Connection, ids: Iterable[int]) -> dict[int, tuple[DeliveryState, str | None, str | None]]:
-    """State, reason and reply of some deliveries."""
-    query = select(deliveries.c.id, deliveries.c.state, deliveries.c.reason, deliveries.c.reply)
-    rows = tx.execute(query.where(deliveries.c.id.in_(list(ids))))
-    return {row.id: (DeliveryState(row.state), row.reason, row.reply) for row in rows}

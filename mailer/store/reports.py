@@ -1,6 +1,6 @@
 """What the ledger and the events tell: of an issue, of its readers, of one reader. Asked as sets; changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -129,3 +129,10 @@ def of_subscriber(tx: Connection, subscriber_id: int, limit: int = 100) -> list[
         .limit(limit)
     )
     return [dict(row._mapping) for row in tx.execute(query)]
+
+
+def states_of(tx: Connection, ids: Iterable[int]) -> dict[int, tuple[DeliveryState, str | None, str | None]]:
+    """State, reason and reply of some deliveries."""
+    query = select(deliveries.c.id, deliveries.c.state, deliveries.c.reason, deliveries.c.reply)
+    rows = tx.execute(query.where(deliveries.c.id.in_(list(ids))))
+    return {row.id: (DeliveryState(row.state), row.reason, row.reply) for row in rows}

@@ -6,7 +6,7 @@ import make
 from make import NOW
 
 from mailer.model import Batch, Delivery, DeliveryState, EventKind, Reply, SubscriberStatus
-from mailer.store import deliveries, marks, subscribers
+from mailer.store import deliveries, marks, reports, subscribers
 from mailer.store.database import Store
 from mailer.store.marks import Taken
 
@@ -24,7 +24,7 @@ def at_hand(store: Store, count: int) -> list[Delivery]:
 
 
 def states(store: Store, jobs: list[Delivery]) -> list[DeliveryState]:
-    found = store.read(lambda tx: deliveries.states_of(tx, [job.id for job in jobs]))
+    found = store.read(lambda tx: reports.states_of(tx, [job.id for job in jobs]))
     return [found[job.id][0] for job in jobs]
 
 
@@ -65,7 +65,7 @@ def test_accepted_is_written_only_under_our_fence(store: Store) -> None:
     store.write(lambda tx: marks.write(tx, (), jobs, NOW)[1])
     taken = [Taken(job, REPLY, "mail.example.org:25") for job in (jobs[0], stale(jobs[1]), jobs[2])]
     assert store.write(lambda tx: marks.write(tx, taken, (), NOW)[0]) == {jobs[0].id, jobs[2].id}
-    found = store.read(lambda tx: deliveries.states_of(tx, [job.id for job in jobs]))
+    found = store.read(lambda tx: reports.states_of(tx, [job.id for job in jobs]))
     assert found[jobs[0].id] == (DeliveryState.ACCEPTED, None, REPLY.text)
     assert found[jobs[1].id][0] is DeliveryState.SENDING
 

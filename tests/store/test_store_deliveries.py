@@ -215,7 +215,7 @@ def test_every_end_with_its_reasons_can_be_written(store: Store, state: Delivery
     issue, _, delivery = one(store)
     for reason in reasons:
         store.write(lambda tx, r=reason: tx.execute(update(table).values(state=state, reason=r)))  # type: ignore[misc]
-        found = store.read(lambda tx: deliveries.states_of(tx, [delivery.id, 4711]))
+        found = store.read(lambda tx: reports.states_of(tx, [delivery.id, 4711]))
         assert found == {delivery.id: (state, reason, None)}
     assert not [each for each in counts(store, issue) if each is not state]
 
@@ -271,7 +271,7 @@ def test_a_held_batch_is_free_again_when_its_lease_ends_and_the_old_owner_is_shu
     store.write(lambda tx: deliveries.release(tx, batch, NOW))
     assert claim(store, later) is None
     assert hindrance(store, delivery, later) is None
-    assert store.read(lambda tx: deliveries.states_of(tx, [delivery.id]))[delivery.id][0] is S
+    assert store.read(lambda tx: reports.states_of(tx, [delivery.id]))[delivery.id][0] is S
 
     store.write(lambda tx: deliveries.settle_left(tx, delivery.id, {"state": Q, "unknowns": 1}))
     (again,) = queued(store, taken)
@@ -288,7 +288,7 @@ def test_what_was_settled_meanwhile_is_not_settled_again(store: Store) -> None:
     intend(store, delivery)
     mark(store, delivery, state=DeliveryState.ACCEPTED)
     store.write(lambda tx: deliveries.settle_left(tx, delivery.id, {"state": Q}))
-    assert store.read(lambda tx: deliveries.states_of(tx, [delivery.id]))[delivery.id][0] is DeliveryState.ACCEPTED
+    assert store.read(lambda tx: reports.states_of(tx, [delivery.id]))[delivery.id][0] is DeliveryState.ACCEPTED
 
 
 def test_a_renewed_lease_lasts(store: Store) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, update
 
 from mailer.lifecycle import DELIVERY_ARROWS, TERMINAL
 from mailer.model import Batch, Delivery, DeliveryState, EventKind, Issue, IssueState, Skip, SubscriberStatus
-from mailer.store import deliveries, issues, retries, subscribers
+from mailer.store import deliveries, issues, reports, retries, subscribers
 from mailer.store.database import Store
 from mailer.store.deliveries import Mark
 from mailer.store.schema import batches
@@ -180,7 +180,7 @@ class Walk:
 
     def check(self) -> None:
         def work(tx: Connection) -> tuple[dict[DeliveryState, int], dict[int, DeliveryState]]:
-            found = deliveries.states_of(tx, range(1, READERS + 1))
+            found = reports.states_of(tx, range(1, READERS + 1))
             return deliveries.counts(tx, self.issue.id), {number: state for number, (state, _, _) in found.items()}
 
         counts, states = self.store.read(work)
@@ -250,7 +250,7 @@ def test_whatever_happens_the_ledger_adds_up_and_nobody_is_missed(
     assert {state for state in walk.states.values() if state not in TERMINAL} == set()
     assert not store.read(lambda tx: deliveries.anything_open(tx, issue.id))
     assert len(walk.accepted) == len(set(walk.accepted))
-    ended = store.read(lambda tx: deliveries.states_of(tx, range(1, READERS + 1)))
+    ended = store.read(lambda tx: reports.states_of(tx, range(1, READERS + 1)))
     for number, (state, reason, _) in ended.items():
         assert (number in walk.accepted) is (state is D.ACCEPTED)
         if state is D.SKIPPED:
