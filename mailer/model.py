@@ -190,7 +190,6 @@ class Issue:
     finished_at: datetime | None
     recipients: int
     edits: Mapping[str, object] = field(default_factory=dict)  # as `digest.edits` writes them
-    content_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)

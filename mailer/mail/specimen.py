@@ -104,6 +104,8 @@ PAGES: dict[str, dict[str, object]] = {
     "confirm": {"action": "/confirm/AbC", "masked": "n***@example.org"},
     "editor": {
         "open": True,
+        "shown": "",
+        "changed": True,
         "may_approve": True,
         "may_hold": True,
         "may_release": True,

@@ -142,10 +142,9 @@ class Pages:
     # --- editors
     async def editor(self, request: Request) -> Response:
         """GET and HEAD: the draft and its buttons. POST: one of them."""
-        token, action = request.path_params["token"], ""
-        if request.method == "POST":
-            action = (await form_of(request)).get("action", "")
-        return self._page("editor", await asyncio.to_thread(editor.act, self.app, token, action))
+        form = await form_of(request) if request.method == "POST" else {}
+        said = form.get("action", ""), form.get("shown", "")
+        return self._page("editor", await asyncio.to_thread(editor.act, self.app, request.path_params["token"], *said))
 
     async def preview(self, request: Request) -> Response:
         html = await asyncio.to_thread(editor.preview, self.app, request.path_params["token"])

@@ -122,6 +122,28 @@ def test_the_notice_tells_what_is_in_the_draft(app: App) -> None:
     assert len(values["stories"]) == len(issue.stories)  # type: ignore[arg-type]
 
 
+def press(client: TestClient, path: str, action: str) -> str:
+    """Presses a button of the page as it is now; the page that follows."""
+    shown = re.search(r'name="shown" value="(\w+)"', client.get(path).text)
+    assert shown
+    return client.post(path, data={"action": action, "shown": shown[1]}).text
+
+
+def test_a_yes_is_to_what_was_seen(app: App) -> None:
+    make.week_of_articles(app.store)
+    issue = compose.draft(app)
+    path = notice.link(app, issue).removeprefix(app.settings.newsletter.base_url)
+    with TestClient(web.create(app)) as client:
+        shown = re.search(r'name="shown" value="(\w+)"', client.get(path).text)
+        assert shown
+        window.drop(app, issue.slot, 1)
+        page = client.post(path, data={"action": "approve", "shown": shown[1]}).text
+        assert "خبرها عوض شده" in page
+        assert not get(app, issue.id).approved
+        assert "خبرها عوض شده" not in press(client, path, "approve")
+        assert get(app, issue.id).approved
+
+
 def test_looking_changes_nothing_and_a_post_acts(app: App) -> None:
     make.week_of_articles(app.store)
     issue = compose.draft(app)
@@ -143,9 +165,9 @@ def test_looking_changes_nothing_and_a_post_acts(app: App) -> None:
         assert get(app, issue.id).state is IssueState.DRAFT
         client.post(path, data={"action": "hold"})
         assert get(app, issue.id).state is IssueState.HELD
-        client.post(path, data={"action": "release"})
+        press(client, path, "release")
         assert get(app, issue.id).state is IssueState.DRAFT
-        client.post(path, data={"action": "approve"})
+        press(client, path, "approve")
         assert get(app, issue.id).approved
         assert client.get("/editor/" + make_token(app.keys, Purpose.UNSUBSCRIBE, 0, issue.id)).status_code == 404
 
