@@ -43,6 +43,7 @@ class Claim:
 _VERSION = b"\x01"
 _MAC_BYTES = 16
 _BODY_BYTES = 1 + 6 + 4 + 4  # version, subscriber, issue, stamp
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _TOKEN_LETTERS = 42  # base64 of 31 bytes without padding
 _KEY_BYTES = 32
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
@@ -135,8 +136,8 @@ def new_key_file(random: Callable[[int], bytes]) -> str:
 def make(keys: Keyring, purpose: Purpose, subscriber_id: int, issue_id: int = 0, stamp: int = 0) -> str:
     """A token of 42 letters that are safe in a URL path. Numbers out of range raise OverflowError (a bug)."""
     body = _VERSION + subscriber_id.to_bytes(6, "big") + issue_id.to_bytes(4, "big") + stamp.to_bytes(4, "big")
-    mac = keys._derived[purpose][0].of(body)[:_MAC_BYTES]
-    return base64.urlsafe_b64encode(body + mac).decode("ascii").rstrip("=")
+    raw = body + keys._derived[purpose][0].of(body)[:_MAC_BYTES]
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE)[:_TOKEN_LETTERS].decode("ascii")
 
 
 def read(keys: Keyring, purpose: Purpose, token: str) -> Claim:

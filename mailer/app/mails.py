@@ -30,7 +30,7 @@ class Mails:
         self._compiled: dict[int, message.Compiled] = {}
         self._threads = min(2, os.cpu_count() or 1) if app.signer else 0
         self._pool = ThreadPoolExecutor(self._threads, "sign") if self._threads else None
-        self._made: dict[int, tuple[Batch, bytes]] = {}
+        self._made: dict[int, tuple[Batch, Sequence[bytes]]] = {}
         self._making: set[asyncio.Task[None]] = set()
 
     async def compile(self, job: Delivery) -> None:
@@ -39,16 +39,16 @@ class Mails:
             variant = await asyncio.to_thread(self._app.store.read, partial(issues.variant, variant_id=job.variant_id))
             self._compiled[job.variant_id] = await asyncio.to_thread(message.compile, self._app, variant, job.kind)
 
-    def make(self, job: Delivery) -> bytes | None:
+    def make(self, job: Delivery) -> Sequence[bytes] | None:
         """The mail of a delivery, at once; None: its variant is not compiled. ValueError: it cannot be made for this
         reader."""
         made = self._made.pop(job.id, None)
         if made:
             return made[1]
         compiled = self._compiled.get(job.variant_id)
-        return compiled.message(job, self._app.now()) if compiled else None
+        return compiled.pieces(job, self._app.now()) if compiled else None
 
-    def keep(self, job: Delivery, content: bytes) -> None:
+    def keep(self, job: Delivery, content: Sequence[bytes]) -> None:
         """A mail that was made, and is put back to go later."""
         self._forget()
         if self._claims.holds(job.batch):
@@ -77,7 +77,7 @@ class Mails:
             task.add_done_callback(self._making.discard)
 
     async def _ahead(self, pool: ThreadPoolExecutor, jobs: Sequence[Delivery]) -> None:
-        contents: Sequence[bytes | None] = [None] * len(jobs)
+        contents: Sequence[Sequence[bytes] | None] = [None] * len(jobs)
         try:
             contents = await asyncio.get_running_loop().run_in_executor(pool, self._chunk, jobs)
         finally:
@@ -87,13 +87,13 @@ class Mails:
                 if content and self._claims.holds(job.batch):
                     self._made[job.id] = job.batch, content
 
-    def _chunk(self, jobs: Sequence[Delivery]) -> list[bytes | None]:
+    def _chunk(self, jobs: Sequence[Delivery]) -> list[Sequence[bytes] | None]:
         return [self._made_or_not(job) for job in jobs]
 
-    def _made_or_not(self, job: Delivery) -> bytes | None:
+    def _made_or_not(self, job: Delivery) -> Sequence[bytes] | None:
         compiled = self._compiled.get(job.variant_id)
         try:
-            return compiled.message(job, self._app.now()) if compiled else None
+            return compiled.pieces(job, self._app.now()) if compiled else None
         except ValueError:
             return None  # its connection finds out the same, and says so
 

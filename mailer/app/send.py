@@ -59,10 +59,10 @@ TIDY_S = 1.5  # and then for what is to be written; a claim that is not given ba
 
 @dataclass(slots=True)
 class _Mail:
-    """A mail on a connection: the delivery and its bytes."""
+    """A mail on a connection: the delivery and its bytes, in pieces."""
 
     job: Delivery
-    content: bytes
+    content: Sequence[bytes]
 
 
 @dataclass
@@ -296,7 +296,7 @@ class Sender:
             if follow is None and not session.spent:
                 follow = self._follow(relay)
             begun = follow is not None and not self.stop.is_set() and self._claims.holds(follow.job.batch)
-            session.content((mail.content,), self._envelope(follow) if follow and begun else None)
+            session.content(mail.content, self._envelope(follow) if follow and begun else None)
         except asyncio.CancelledError:
             self.stop.set()
             written = written or await writing.written()
@@ -336,7 +336,7 @@ class Sender:
         return None
 
     def _envelope(self, mail: _Mail) -> Envelope:
-        return Envelope(self.app.sender[1], self.app.redirect or mail.job.address, len(mail.content))
+        return Envelope(self.app.sender[1], self.app.redirect or mail.job.address, sum(map(len, mail.content)))
 
     # --- making it
     async def _make(self, job: Delivery) -> _Mail | None:

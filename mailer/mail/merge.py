@@ -70,7 +70,10 @@ class Template:
 
         ValueError: a slot has no value, or an `…_url` is not an http(s) address.
         """
-        checked = {name: slots.checked(name, _value(name, values)) for name in self.names}
+        try:
+            checked = {name: slots.checked(name, values[name]) for name in self.names}
+        except KeyError as missing:
+            raise ValueError(f"no value for the slot {missing.args[0]!r}") from None
         ready = [slots.written(checked[name], part).encode() for name, part in self.needs]
         return [piece if isinstance(piece, bytes) else piece.merge(ready) for piece in self.pieces]
 
@@ -144,6 +147,10 @@ def _canonical(content: str) -> str:
 
 def _encoded(raw: bytes) -> bytes:
     letters = b2a_base64(raw, newline=False)
+    if 0 < len(letters) <= 76:  # as most regions are: one line or two
+        return letters + b"\r\n"
+    if 76 < len(letters) <= 152:
+        return b"%b\r\n%b\r\n" % (letters[:76], letters[76:])
     return b"".join([letters[at : at + 76] + b"\r\n" for at in range(0, len(letters), 76)])
 
 
@@ -158,9 +165,3 @@ def _joined(pieces: Iterable[bytes | Region]) -> Iterator[bytes | Region]:
             yield piece
             constant = b""
     yield constant
-
-
-def _value(name: str, values: Mapping[str, str]) -> str:
-    if name not in values:
-        raise ValueError(f"no value for the slot {name!r}")
-    return values[name]
