@@ -77,6 +77,9 @@ _GONE = _any_of(
 )
 
 
+_ANSWERS = (Accepted, Deferred, Rejected)
+
+
 def classify(reply: Reply) -> Outcome:
     """What a reply means for the mail, by the phase in which it came. Never raises: nonsense has a meaning too.
 
@@ -101,6 +104,11 @@ def classify(reply: Reply) -> Outcome:
             return Rejected(_why(reply), reply) if kind == 5 else Unknown(reply)
         case _:
             return NotSent(reply, relay_fault=True)
+
+
+def answered(outcome: Outcome) -> bool:
+    """Whether a relay said what it thinks of the mail."""
+    return isinstance(outcome, _ANSWERS) and bool(outcome.reply.code)
 
 
 def _why(reply: Reply) -> Rejection:

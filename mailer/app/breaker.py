@@ -20,11 +20,10 @@ from sqlalchemy import Connection
 from mailer import lanes as rules
 from mailer.app.alert import alert
 from mailer.app.context import App, step
+from mailer.delivery import answered
 from mailer.errors import StoreUnavailable
 from mailer.lifecycle import IssueEvent
 from mailer.model import (
-    Accepted,
-    Deferred,
     Delivery,
     DeliveryKind,
     Issue,
@@ -41,7 +40,6 @@ log = logging.getLogger(__name__)
 UNAUTHENTICATED = ("5.7.26", "5.7.515")
 _FLUSH = rules.WINDOW  # answers of one lane after which the database is told, also when all went well
 _LOOK_S = 1.0  # how often we look whether another process, or an admin, paused or resumed a lane
-_ANSWERED = (Accepted, Deferred, Rejected)
 _ADDRESSES = re.compile(r"\S*@\S*")
 
 
@@ -64,7 +62,7 @@ class Breaker:
         """Counts an answer to a mail of an issue. Tests and confirmations count for nothing, and are never held up."""
         if job.kind is not DeliveryKind.ISSUE or job.issue_id is None:
             return
-        if not isinstance(result, _ANSWERED) or not result.reply.code:
+        if not answered(result):
             return
         key = (job.issue_id, self.lane(job))
         self._heard[key] += 1

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailer.app.context import Relay, Session
+from mailer.delivery import answered
 from mailer.errors import RelayDown
 from mailer.model import Accepted, Deferred, NotSent, Outcome, Rejected, Reply, Unknown
 
@@ -19,7 +20,6 @@ _WORDS: Mapping[type, str] = {
     Unknown: "unknown",
     NotSent: "not_sent",
 }
-_ANSWERED = (Accepted, Deferred, Rejected)
 PAUSES_S = (30.0, 60.0, 120.0, 300.0, 600.0)
 
 
@@ -74,7 +74,7 @@ class Circuits:
     def heard(self, relay: str, result: Outcome) -> None:
         """What became of a mail: counted, and an answer shows that the relay is well."""
         self._of[relay].heard[_WORDS[type(result)]] += 1
-        if isinstance(result, _ANSWERED) and result.reply.code:
+        if answered(result):
             self.well(relay)
 
     def heard_of(self, relay: str) -> dict[str, int]:

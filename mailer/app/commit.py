@@ -200,7 +200,7 @@ class GroupCommit:
         # After a machine slept, or its clock jumped, the lease is over although nobody took the batch: the fence
         # tells. Giving it back would make the mails on our other lines look like those of a dead process.
         deliveries.renew(tx, [job.batch], now, self._app.lease)
-        if deliveries.intend(tx, job, now):
+        if marks.write_all(tx, (), [job], now):
             return True, True
         why = deliveries.hindrance(tx, job, now)
         if why is None:

@@ -9,10 +9,8 @@ from mailer.app.context import App, find, get, step
 from mailer.app.report import worded
 from mailer.errors import WrongState
 from mailer.lifecycle import IssueEvent
-from mailer.model import DeliveryState, Issue, IssueState
+from mailer.model import Issue, IssueState
 from mailer.store import issues, reports, retries
-
-_FAILED = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +47,5 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
 
     queued = app.store.write(work, snapshot=True)  # who is given a batch and who is queued must be the same
     ended = app.store.read(lambda tx: reports.outcomes(tx, found.id))
-    left = worded({which: count for which, count in ended.items() if which[0] in _FAILED})
+    left = worded({which: count for which, count in ended.items() if which[0] in reports.FAILED})
     return Retried(get(app, found.id), queued, left)

@@ -41,7 +41,7 @@ class Line(asyncio.Protocol):
         self._wanted = 0
         self._waiter: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
-        self._roomy = 0  # bytes that the system took at one go, as it did all others since it last did not
+        self._roomy = 0  # bytes of the longest content taken at one go; 0 after one that got stuck with its tail
         self._stuck = False
         self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())
         self._block = 0.0  # seconds in which some of the content must move on
@@ -70,7 +70,7 @@ class Line(asyncio.Protocol):
     def hand_over(self, content: Iterable[bytes], step: Step, block: float, tail: bytes = b"", *steps: Step) -> None:
         """Write a content that ends with the final dot. Some of it must move on every `block` seconds; `step` waits
         from the moment it has left. The `tail`, more commands, follows then; with it only where the system took such a
-        content at one go before, because a tail that is stuck cannot be told from a dot that is."""
+        content at one go before: on a lost line nobody can tell whether a tail was stuck or the dot too."""
         self.left, self._behind = False, 0
         if self.lost:
             return

@@ -37,7 +37,7 @@ from mailer.model import (
     Skip,
     SubscriberStatus,
 )
-from mailer.store.schema import batches, deliveries, issues, lanes, subscribers, suppressions, variants
+from mailer.store.schema import batches, deliveries, issues, lanes, of_issue, subscribers, suppressions, variants
 
 BATCH = 500  # deliveries a claim
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
@@ -296,56 +296,6 @@ def queued(tx: Connection, batch: Batch) -> list[Delivery]:
 
 
 # --- one mail --------------------------------------------------------------------------------------------------------
-_HELD = exists().where(
-    batches.c.id == bindparam("b_batch"),
-    batches.c.fence == bindparam("b_fence"),
-    batches.c.lease_until > bindparam("b_now"),
-)
-_RUNNING = exists().where(issues.c.id == deliveries.c.issue_id, issues.c.state == IssueState.SENDING)
-_DAY = select(issues.c.day).where(issues.c.id == deliveries.c.issue_id).correlate(deliveries).scalar_subquery()
-_WANTED = exists(
-    select(subscribers.c.id)
-    .where(subscribers.c.id == deliveries.c.subscriber_id, _eligible(_DAY))
-    # Whoever leaves just now has to wait until the intent is committed: once they are answered, nothing begins.
-    .with_for_update(read=True, of=subscribers)
-)
-# Somebody who left may ask to come back: that they are suppressed does not keep the question from them.
-_ASKED = exists(
-    select(subscribers.c.id)
-    .where(subscribers.c.id == deliveries.c.subscriber_id, subscribers.c.status == SubscriberStatus.PENDING)
-    .with_for_update(read=True, of=subscribers)
-)
-_INTEND = (
-    update(deliveries)
-    .where(
-        deliveries.c.id == bindparam("b_id"),
-        deliveries.c.batch_id == bindparam("b_batch"),
-        deliveries.c.state == DeliveryState.QUEUED,
-        _HELD,
-        # The last look: whoever left, was suppressed, or began a pause after the freeze gets nothing; nor does anybody
-        # when the issue was paused or cancelled. Tests and notices go to people of the newsroom, who are on no list.
-        or_(
-            deliveries.c.kind.in_((DeliveryKind.TEST, DeliveryKind.NOTICE)),
-            and_(deliveries.c.kind == DeliveryKind.CONFIRMATION, _ASKED),
-            and_(deliveries.c.kind == DeliveryKind.ISSUE, _RUNNING, _WANTED),
-        ),
-    )
-    .values(state=DeliveryState.SENDING)
-)
-
-
-def intend(tx: Connection, delivery: Delivery, now: datetime) -> bool:
-    """Records, before the first word about a mail is said to a relay, that it may be on its way from now on.
-    False: it must not be sent; `hindrance` tells why."""
-    values = {
-        "b_id": delivery.id,
-        "b_batch": delivery.batch.id,
-        "b_fence": delivery.batch.fence,
-        "b_now": now,
-    }
-    return tx.execute(_INTEND, values).rowcount == 1
-
-
 def hindrance(tx: Connection, delivery: Delivery, now: datetime) -> Skip | None:
     """Why a queued delivery must not be sent: its reader left, is suppressed or pauses. None: it is ours no longer, or
     its issue does not run just now; then it stays as it is."""
@@ -405,11 +355,6 @@ def requeue_due(tx: Connection, now: datetime) -> int:
             .values(state=DeliveryState.QUEUED, batch_id=batch_id, due_at=None)
         )
     return sum(map(len, groups.values()))
-
-
-def of_issue(issue_id: int) -> ColumnElement[bool]:
-    """The rows of an issue itself: without its tests."""
-    return and_(deliveries.c.issue_id == issue_id, deliveries.c.kind == DeliveryKind.ISSUE)
 
 
 def counts(tx: Connection, issue_id: int) -> dict[DeliveryState, int]:

@@ -6,8 +6,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, delete, exists, select, update
 
 from mailer.model import DeliveryState, Expiry, Skip
-from mailer.store.deliveries import OPEN, WAITING, of_issue
-from mailer.store.schema import batches, deliveries
+from mailer.store.deliveries import OPEN, WAITING
+from mailer.store.schema import batches, deliveries, of_issue
 
 
 def end_waiting(tx: Connection, issue_id: int, state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:

@@ -1,7 +1,7 @@
 """The statement of the hot path: many intents and many accepted mails in one UPDATE.
 
-Everything else that can become of a delivery is rarer and is written row by row in `deliveries`. The rules are the same
-as there: a claimed row changes only under its batch's fence, and an intent only after the last look.
+Everything else that can become of a delivery is rarer and is written row by row in `deliveries`. A claimed row changes
+only under its batch's fence, and an intent only after the last look, which stands here and nowhere else.
 
 It goes to the driver as it is: what SQLAlchemy does for an expression costs more here than the statement itself. And it
 is one, so that it needs no transaction around it: each further word to the database gives the interpreter away once

@@ -7,14 +7,16 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from mailer.model import DeliveryKind, DeliveryState, EventKind, Method
-from mailer.store.schema import deliveries, events, issues, subscribers
+from mailer.store.schema import deliveries, events, issues, of_issue, subscribers
+
+FAILED = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
 
 
 def outcomes(tx: Connection, issue_id: int) -> dict[tuple[DeliveryState, str | None], int]:
     """How many deliveries of an issue ended in each state, by reason."""
     query = (
         select(deliveries.c.state, deliveries.c.reason, func.count())
-        .where(deliveries.c.issue_id == issue_id, deliveries.c.kind == DeliveryKind.ISSUE)
+        .where(of_issue(issue_id))
         .group_by(deliveries.c.state, deliveries.c.reason)
     )
     return {(DeliveryState(state), reason): count for state, reason, count in tx.execute(query)}
@@ -93,7 +95,6 @@ def methods_since(tx: Connection, since: datetime) -> dict[str, int]:
 
 def failed(tx: Connection, issue_id: int, limit: int | None = None) -> list[dict[str, Any]]:
     """Who did not get an issue, and why: rejected, expired and unknown deliveries."""
-    states = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
     query = (
         select(
             subscribers.c.address.label("email"),
@@ -104,8 +105,7 @@ def failed(tx: Connection, issue_id: int, limit: int | None = None) -> list[dict
             deliveries.c.reply,
         )
         .select_from(deliveries.join(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
-        .where(deliveries.c.issue_id == issue_id, deliveries.c.kind == DeliveryKind.ISSUE)
-        .where(deliveries.c.state.in_(states))
+        .where(of_issue(issue_id), deliveries.c.state.in_(FAILED))
         .order_by(deliveries.c.id)
         .limit(limit)
     )

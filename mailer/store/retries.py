@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, and_, exists, insert, literal, or_, select, update
 
 from mailer.model import DeliveryKind, DeliveryState, Expiry, Rejection, SubscriberStatus
-from mailer.store.deliveries import BARRED, BATCH, PRIORITY, of_issue
-from mailer.store.schema import batches, deliveries, subscribers
+from mailer.store.deliveries import BARRED, BATCH, PRIORITY
+from mailer.store.schema import batches, deliveries, of_issue, subscribers
 
 
 def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> int:

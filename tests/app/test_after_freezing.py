@@ -21,7 +21,7 @@ from mailer.app.send import Sender
 from mailer.errors import LeftBefore
 from mailer.model import DeliveryState, IssueState, Skip, SubscriberStatus
 from mailer.settings import Delivery
-from mailer.store import deliveries, subscribers
+from mailer.store import deliveries, marks, subscribers
 from mailer.store.database import Store
 from mailer.tokens import Purpose
 
@@ -63,7 +63,7 @@ def test_the_single_look_sees_a_pause_too(
         assert batch is not None
         (job,) = deliveries.queued(tx, batch)
         why = deliveries.hindrance(tx, job, clock())
-        return deliveries.intend(tx, job, clock()), why
+        return marks.write_all(tx, (), [job], clock()), why
 
     assert store.write(look) == seen
 

@@ -42,7 +42,7 @@ from mailer.model import (
     Unknown,
 )
 from mailer.settings import Delivery
-from mailer.store import deliveries, issues, subscribers
+from mailer.store import deliveries, issues, marks, subscribers
 from mailer.store.database import Store, Work
 from mailer.store.schema import subscribers as subscribers_table
 from mailer.store.schema import variants
@@ -463,7 +463,7 @@ async def test_a_cancelled_issue_whose_sender_died_is_settled(store: Store, tmp_
     def die_in_the_middle(tx: Connection) -> None:
         batch = deliveries.claim(tx, "elsewhere:1", clock(), app.lease)
         assert batch is not None
-        assert deliveries.intend(tx, deliveries.queued(tx, batch)[0], clock())
+        assert marks.write_all(tx, (), [deliveries.queued(tx, batch)[0]], clock())
 
     store.write(die_in_the_middle)
     edit.cancel(app, issue.slot)
@@ -508,7 +508,7 @@ async def test_a_paused_issue_whose_sender_died_is_settled(
     def die_in_the_middle(tx: Connection) -> None:
         batch = deliveries.claim(tx, "elsewhere:1", clock(), app.lease)
         assert batch is not None
-        assert deliveries.intend(tx, deliveries.queued(tx, batch)[0], clock())
+        assert marks.write_all(tx, (), [deliveries.queued(tx, batch)[0]], clock())
 
     store.write(die_in_the_middle)
     edit.pause(app, issue.slot)
@@ -556,7 +556,7 @@ async def test_what_a_dead_process_left_of_an_older_issue_is_unknown(
     def die(tx: Connection) -> None:
         batch = deliveries.claim(tx, "dead:1", clock(), timedelta(seconds=60))
         assert batch is not None
-        assert deliveries.intend(tx, deliveries.queued(tx, batch)[0], clock())
+        assert marks.write_all(tx, (), [deliveries.queued(tx, batch)[0]], clock())
 
     store.write(die)
     relay = Fake()

@@ -37,7 +37,7 @@ from mailer.model import (
     Unknown,
 )
 from mailer.settings import Delivery, Digest
-from mailer.store import deliveries, subscribers
+from mailer.store import deliveries, marks, subscribers
 from mailer.store.database import Store
 from mailer.tokens import Purpose
 
@@ -200,7 +200,7 @@ class AnyOrder(RuleBasedStateMachine):
         def work(tx: Connection) -> None:
             batch = deliveries.claim(tx, "dead:1", self.clock(), timedelta(seconds=60))
             if batch and (jobs := deliveries.queued(tx, batch)):
-                deliveries.intend(tx, jobs[0], self.clock())
+                marks.write_all(tx, (), [jobs[0]], self.clock())
 
         self.store.write(work)
 

@@ -17,7 +17,8 @@ SILENCE = "(says nothing)"
 DEAF = "(says 354, reads no further, and then says) "
 STAY = " (and keeps the line)"
 
-QUICK = Waits(answer=0.2, mail=0.2, rcpt=0.2, data=0.2, block=0.2, dot=0.2)
+# To connect may take a while on a machine that is at work; the silences of a relay need not be waited for that long.
+QUICK = Waits(answer=1.0, mail=0.2, rcpt=0.2, data=0.2, block=0.2, dot=0.2)
 PATIENT = Waits(answer=5, mail=5, rcpt=5, data=5, block=5, dot=5)
 
 DEFAULTS = {
