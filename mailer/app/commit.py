@@ -1,7 +1,7 @@
 """Group commit: what all connections have to write at one moment goes into one transaction. Decides nothing.
 
-The disk is asked once for many mails: the writer waits a moment for what others have to write, and while a
-transaction runs, the next group gathers. What is written, and under which rules, is in `store.marks` and `outcome`.
+The disk is asked once for many mails: who has something to write waits a moment for others, and while a transaction
+runs, the next group gathers. What is written, and under which rules, is in `store.marks` and `outcome`.
 """
 
 import asyncio
@@ -23,7 +23,9 @@ from mailer.store.deliveries import Mark
 from mailer.store.marks import Taken
 
 log = logging.getLogger(__name__)
-LINGER_S = 0.0003  # a whole millisecond starves ten connections; none groups less and costs more of the disk
+TURNS = (
+    4  # of the loop, for others to come: two of them it takes from a relay's answer to here, and the relay has others
+)
 _AGAIN_S = 0.5  # between two attempts while the database fails us
 
 Done = Mark | Taken  # what became of a mail
@@ -70,8 +72,8 @@ class GroupCommit:
     def __init__(self, app: App) -> None:
         self._app = app
         self._waiting: deque[Entry] = deque()
-        self._asked = False  # a group was handed to the writer and has not gathered yet
-        self._under_way = 0  # groups that are not settled
+        self._asked = False  # a group was begun and has not gathered yet
+        self._under_way = 0  # groups with the writer's thread that are not settled
         self._again: set[asyncio.Task[None]] = set()
 
     def write(self, done: Done | None, intent: Delivery | None) -> Entry:
@@ -80,29 +82,38 @@ class GroupCommit:
         entry = Entry(done, intent)
         self._waiting.append(entry)
         if not self._asked:
-            self._ask()
+            self._asked = True
+            asyncio.get_running_loop().call_soon(self._ask, TURNS)
         return entry
 
     async def empty(self) -> None:
         """Until nothing is left to be written."""
-        while self._under_way:  # noqa: ASYNC110 - at the end of a run, once
+        while self._asked or self._under_way:  # noqa: ASYNC110 - at the end of a run, once
             await asyncio.sleep(0.01)
 
-    def _ask(self) -> None:
-        """Hands the writer a group to come. It stands behind the one that is being written, and begins without us."""
-        group: list[Entry] = []
+    def _ask(self, turns: int) -> None:
+        """Writes a group: here and now if that can be, and else in the writer's thread. There it gathers when it
+        begins, so that those who come while another is written go with it."""
         loop = asyncio.get_running_loop()
+        if turns:
+            loop.call_soon(self._ask, turns - 1)
+            return
+        group: list[Entry] = []
+        short, work = partial(self._shortly, group), partial(self._work, group)
+        written = self._app.store.at_once(short)
+        if written is not None:
+            _tell(group, written)
+            return
 
         def ended(writing: "Future[list[Written]]") -> None:  # in the writer's thread
             loop.call_soon_threadsafe(self._settle, group, writing)
 
-        short, work = partial(self._shortly, group), partial(self._work, group)
-        self._asked = True  # before: the writer may be the first to say that it has gathered
         try:
-            writing = self._app.store.submit(work, linger=LINGER_S, short=short)
-        except RuntimeError:  # it is closed
-            self._asked = False
-            raise
+            writing = self._app.store.submit(work, short=short)
+        except RuntimeError as error:  # it is closed
+            self._gather(group)
+            _tell(group, [error] * len(group))
+            return
         self._under_way += 1
         writing.add_done_callback(ended)
 
@@ -110,13 +121,10 @@ class GroupCommit:
         error = asyncio.CancelledError() if writing.cancelled() else writing.exception()
         if error is None:
             self._under_way -= 1
-            for entry, written in zip(group, writing.result(), strict=True):
-                entry.tell(written)
+            _tell(group, writing.result())
             return
         if not group:  # it did not even begin
-            self._asked = False
-            group = list(self._waiting)
-            self._waiting.clear()
+            self._gather(group)
         again = asyncio.create_task(self._recover(group, error))
         self._again.add(again)
         again.add_done_callback(self._recovered)
@@ -137,11 +145,9 @@ class GroupCommit:
                 if len(part) > 1 and not isinstance(failure, StoreUnavailable):
                     await self._recover(part, failure)
                     continue
-                for entry in part:
-                    entry.tell(failure)
+                _tell(part, [failure] * len(part))
             else:
-                for entry, written in zip(part, results, strict=True):
-                    entry.tell(written)
+                _tell(part, results)
 
     async def _surely(self, group: Sequence[Entry], error: StoreUnavailable | None) -> list[Written]:
         """Tries for as long as a claim holds: an outcome that is lost because a backup locks the database for a while
@@ -159,13 +165,16 @@ class GroupCommit:
             except StoreUnavailable as failure:
                 error = failure
 
-    # --- in the writer's thread
-    def _shortly(self, group: list[Entry], alone: Connection) -> list[Written] | None:
-        """Gathers what waits by now, and writes it as one statement. None: that is not all there is to say of it; some
-        of it may be written by then, and is told by `_work` as what it is."""
+    # --- writing, mostly in the writer's thread
+    def _gather(self, group: list[Entry]) -> None:
         self._asked = False  # first, so that whoever comes while we look asks for the next one
         while self._waiting:
             group.append(self._waiting.popleft())
+
+    def _shortly(self, group: list[Entry], alone: Connection) -> list[Written] | None:
+        """Gathers what waits by now, and writes it as one statement. None: that is not all there is to say of it; some
+        of it may be written by then, and is told by `_work` as what it is. Perhaps a second time for the same group."""
+        self._gather(group)
         if any(isinstance(entry.done, Mark) for entry in group):
             return None
         if not marks.write_all(alone, *_taken_and_intended(group), self._app.now()):
@@ -208,6 +217,11 @@ class GroupCommit:
         values = {"state": DeliveryState.SKIPPED, "reason": why, "finished_at": now}
         deliveries.mark(tx, Mark(job, values), from_=DeliveryState.QUEUED)
         return False, True
+
+
+def _tell(group: Sequence[Entry], told: Sequence[Written | Exception]) -> None:
+    for entry, each in zip(group, told, strict=True):
+        entry.tell(each)
 
 
 def _taken_and_intended(group: Sequence[Entry]) -> tuple[list[Taken], list[Delivery]]:

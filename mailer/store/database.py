@@ -1,7 +1,7 @@
 """Opens the database and runs work in transactions. Knows no table.
 
-One thread of a process writes; every writing transaction takes the lock at its beginning, so two processes on one
-SQLite file wait for each other instead of failing. Reading goes on beside it. No transaction waits for the net.
+One thread of a process writes at a time; every writing transaction takes the lock at its beginning, so two processes on
+one SQLite file wait for each other instead of failing. Reading goes on beside it. No transaction waits for the net.
 """
 
 import os
@@ -27,6 +27,8 @@ BUSY_MS = 5000  # how long a writer waits for another process's transaction
 _HURRIED_S = 0.5  # the same, while the process is to end
 _LOOK_S = 0.0005  # between two looks whether SQLite's lock is free; a sender leaves it so for a millisecond
 _IDLE_S = 1.0  # a writing connection that was idle for longer is asked whether it is still alive
+_SLOW_S = 0.01  # a disk that took longer over a commit is not waited for by the caller's thread,
+_SLOW_FOR_S = 1.0  # for so long
 _TRIES = 5  # of a transaction that lost against another one
 _ABANDONED_S = 60  # after which PostgreSQL ends a writing transaction that does nothing
 # PostgreSQL: could not serialize, deadlock, and a row that another process has just put in where we looked and found
@@ -51,8 +53,11 @@ class Store:
         self._reader = _engine(self.url, "BEGIN", busy_ms, lambda: self._busy_s)
         self._thread = ThreadPoolExecutor(1, "store-writer")
         self._ident = 0
+        self._turn = threading.Lock()  # whose holder writes
         self._kept: Connection | None = None  # the writer's; taking one from the pool costs as much as a small work
         self._used = 0.0
+        self._near: Connection | None = None  # the same for `at_once`
+        self._near_from = 0.0
 
     @property
     def name(self) -> str:
@@ -63,13 +68,37 @@ class Store:
         """Whether the database can be asked just now; raises StoreUnavailable with the reason when it cannot."""
         return self.read(lambda tx: tx.execute(text("SELECT 1")).scalar()) == 1
 
-    def submit(
-        self, work: Work[T], *, snapshot: bool = False, linger: float = 0.0, short: Work[T | None] | None = None
-    ) -> "Future[T]":
-        """Queue writing work. `snapshot`: all its statements see one state of the database (REPEATABLE READ).
-        `linger`: seconds for which the writer waits before it begins, for more to do in the same transaction. `short`:
+    def submit(self, work: Work[T], *, snapshot: bool = False, short: Work[T | None] | None = None) -> "Future[T]":
+        """Queue writing work. `snapshot`: all its statements see one state of the database (REPEATABLE READ). `short`:
         tried first, without a transaction: a single statement `by_driver`; when it gives None, the work is done."""
-        return self._thread.submit(self._run, work, snapshot, linger, short)
+        return self._thread.submit(self._run, work, snapshot, short)
+
+    def at_once(self, short: Work[T | None]) -> T | None:
+        """Runs a single statement `by_driver` here and now; None: it is to be submitted, whether it was tried or not.
+
+        No other thread has to be woken for it, and none contends for the interpreter, which costs more than a small
+        commit. But it never waits for anybody: not for a server, not for who writes just now, not for a disk that was
+        slow a moment ago. For one thread, as the loop's.
+        """
+        begun = time.monotonic()
+        if not self.sqlite or begun < self._near_from or not self._turn.acquire(blocking=False):
+            return None
+        try:
+            if self._near is None:
+                self._near = self._writer.connect()
+                self._near.detach()  # or the pool would give it to others
+                # To carry the log over into the file takes long: it is for the next commit of the thread.
+                by_driver(self._near, "PRAGMA wal_autocheckpoint=0", ())
+            return short(self._near)
+        except Exception as error:
+            if not (isinstance(error, exc.DBAPIError) and _busy(error)):
+                self._leave()
+            return None  # it will happen again, where there is time to wait and somebody to be told
+        finally:
+            self._turn.release()
+            ended = time.monotonic()
+            if ended > begun + _SLOW_S:
+                self._near_from = ended + _SLOW_FOR_S
 
     def write(self, work: Work[T], *, snapshot: bool = False) -> T:
         if threading.get_ident() == self._ident:
@@ -87,15 +116,15 @@ class Store:
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)  # nobody waits for what is queued
+        self._near_from = float("inf")
+        self._leave()
         self._let_go()
         self._writer.dispose()
         self._reader.dispose()
 
-    def _run(self, work: Work[T], snapshot: bool, linger: float, short: Work[T | None] | None) -> T:
+    def _run(self, work: Work[T], snapshot: bool, short: Work[T | None] | None) -> T:
         self._ident = threading.get_ident()
-        if linger:
-            time.sleep(linger)  # a loop's timer would round it up to whole milliseconds
-        with plainly(self.url):
+        with self._turn, plainly(self.url):
             if short is not None and (done := self._alone(short)) is not None:
                 return done
             for _ in range(_TRIES - 1):
@@ -147,6 +176,11 @@ class Store:
         kept, self._kept = self._kept, None
         if kept is not None:
             kept.close()
+
+    def _leave(self) -> None:
+        near, self._near = self._near, None
+        if near is not None:
+            near.close()
 
 
 def inserting(tx: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
@@ -227,12 +261,14 @@ def _when_free(attempt: Callable[[], T], patience_s: Callable[[], float]) -> T:
         try:
             return attempt()
         except exc.OperationalError as error:
-            code = getattr(error.orig, "sqlite_errorcode", 0)
-            if code & 0xFF != sqlite3.SQLITE_BUSY:  # the rest of the code says what kind of busy
-                raise
-            if time.monotonic() >= begun + patience_s():  # which gets less when the process is to end
+            if not _busy(error) or time.monotonic() >= begun + patience_s():  # less when the process is to end
                 raise
         time.sleep(_LOOK_S)
+
+
+def _busy(error: exc.DBAPIError) -> bool:
+    """Whether another holds SQLite's lock; the rest of the code says what kind of busy."""
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _end_idle(connection: Any, _record: Any) -> None:

@@ -109,6 +109,9 @@ class Sleeper(Store):
         super().__init__(url)
         self.after, self.within, self.groups = after, within, 0
 
+    def at_once(self, short: Work[T | None]) -> T | None:
+        return None if self.within else super().at_once(partial(self._before, short))
+
     def submit(self, work: Work[T], *, short: Work[T | None] | None = None, **how: Any) -> "Future[T]":
         if short is None:
             return super().submit(work, **how)
