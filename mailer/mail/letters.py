@@ -30,6 +30,21 @@ TOLD = {
     r"no article has view counts: chosen by place, coverage and quality": (
         "شمار بازدید هیچ خبری دانسته نیست: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند"
     ),
+    r"only (?P<known>\d+) of (?P<all>\d+) articles have view counts: chosen by place, coverage and quality": (
+        "شمار بازدید فقط {known} خبر از {all} خبر دانسته است: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند"
+    ),
+    r"all view counts are the same: chosen by place, coverage and quality": (
+        "شمار بازدید همهٔ خبرها یکی است: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند"
+    ),
+    r"too few stories elsewhere: the limit of (?P<limit>\d+) of one section was dropped": (
+        "از بخش‌های دیگر خبر کم بود: سقف {limit} خبر از یک بخش برداشته شد"
+    ),
+    r"too few stories elsewhere: the limit of (?P<limit>\d+) of one source was dropped": (
+        "از منبع‌های دیگر خبر کم بود: سقف {limit} خبر از یک منبع برداشته شد"
+    ),
+    r"too few stories elsewhere: the limit of (?P<limit>\d+) of one day was dropped": (
+        "از روزهای دیگر خبر کم بود: سقف {limit} خبر از یک روز برداشته شد"
+    ),
     r"(?P<pins>\d+) stories are pinned, more than the (?P<stories>\d+) of an issue": (
         "{pins} خبر سنجاق شده است، بیش از {stories} خبر یک شماره"
     ),

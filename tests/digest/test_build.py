@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from mailer.digest.build import OTHER_NEWS, build
 from mailer.digest.normalise import key
 from mailer.digest.window import window
+from mailer.mail.letters import in_words
 from mailer.mail.links import web_address
+from mailer.mail.locales import FA
 from mailer.model import Article, Dating, Digest
 from mailer.settings import Digest as Rules
 
@@ -58,7 +60,10 @@ def why_not(digest: Digest) -> dict[int, str]:
 
 
 def make(*articles: Article, rules: Rules | None = None, used: frozenset[int] = frozenset()) -> Digest:
-    return build(articles, SPAN, rules or Rules(), SECTIONS, used=used)
+    digest = build(articles, SPAN, rules or Rules(), SECTIONS, used=used)
+    for note in digest.notes:
+        assert in_words(note, FA) != note, "a Persian notice would say it in English"
+    return digest
 
 
 # --- What is promised of every digest --------------------------------------------------------------------------------

@@ -42,6 +42,14 @@ def test_a_test_mail_is_marked_in_the_newsletters_language(language: Locale, sub
             "۳ خبر از ۱۴۰ خبر شمار بازدید ندارند و میانگین گرفته شده‌اند",
         ),
         ("13 stories are pinned, more than the 12 of an issue", "۱۳ خبر سنجاق شده است، بیش از ۱۲ خبر یک شماره"),
+        (
+            "only 1 of 10 articles have view counts: chosen by place, coverage and quality",
+            "شمار بازدید فقط ۱ خبر از ۱۰ خبر دانسته است: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند",
+        ),
+        (
+            "too few stories elsewhere: the limit of 4 of one section was dropped",
+            "از بخش‌های دیگر خبر کم بود: سقف ۴ خبر از یک بخش برداشته شد",
+        ),
         ("somebody's own\nwords \u202e", "somebody's own words"),
         ("", ""),
     ],
