@@ -129,7 +129,7 @@ def in_window(tx: Connection, window: Window, earliest: datetime, limit: int = 5
     late = between & (articles.c.first_seen_at >= window.start) & (articles.c.first_seen_at < window.end)
     other = articles.alias()  # a query of its own, or the planner walks all that was ever dated
     pinned = articles.c.id.in_(select(other.c.id).where(other.c.pinned)) & (dated < window.end)
-    query = select(*_SHORT).where(or_(within, late, pinned), ~articles.c.withdrawn)
+    query = select(*_SHORT).where(or_(within, late, pinned))
     # More than can be compared: the most read and, where nothing is counted, the newest.
     query = query.order_by(
         articles.c.pinned.desc(), func.coalesce(articles.c.views, 0).desc(), dated.desc(), articles.c.id
@@ -152,11 +152,10 @@ def _told(tx: Connection, before: datetime) -> set[int]:
 
 
 def by_ids(tx: Connection, numbers: Collection[int]) -> list[Article]:
-    """These articles, the newest first; of each text only the beginning. Withdrawn ones are not there."""
+    """These articles, the newest first; of each text only the beginning."""
     if not numbers:
         return []
-    wanted = articles.c.id.in_(numbers) & ~articles.c.withdrawn
-    query = select(*_SHORT).where(wanted).order_by(articles.c.dated.desc(), articles.c.id)
+    query = select(*_SHORT).where(articles.c.id.in_(numbers)).order_by(articles.c.dated.desc(), articles.c.id)
     return [_article(row) for row in tx.execute(query)]
 
 
@@ -165,7 +164,7 @@ def most_read(tx: Connection, window: Window, besides: Collection[int], limit: i
     source counts no views."""
     query = (
         select(*_COLUMNS)
-        .where(articles.c.dated >= window.start, articles.c.dated < window.end, ~articles.c.withdrawn)
+        .where(articles.c.dated >= window.start, articles.c.dated < window.end)
         .where(~articles.c.banned, articles.c.url != "", articles.c.views > 0, articles.c.id.not_in(besides))
         .order_by(articles.c.views.desc(), articles.c.id)
     )

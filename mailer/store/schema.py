@@ -218,7 +218,6 @@ articles = Table(
     Column("title_given", Text),  # the source's own words, where our spelling of them differs
     Column("lead_given", Text),
     Column("alt_given", Text),
-    _flag("withdrawn"),  # no longer published
     _flag("pinned"),
     _flag("banned"),
     _one_of("dating", Dating),

@@ -139,12 +139,6 @@ def test_what_is_seen_late_counts_for_fourteen_days(store: Store) -> None:
     assert seen(store) == ["1"]
 
 
-def test_what_was_withdrawn_is_not_there(store: Store) -> None:
-    keep(store, article(1), article(2))
-    store.write(lambda tx: tx.execute(update(table).where(table.c.id == 1).values(withdrawn=True)))
-    assert seen(store) == ["2"]
-
-
 def test_of_too_many_the_most_read_and_then_the_newest_are_kept(store: Store) -> None:
     keep(
         store,

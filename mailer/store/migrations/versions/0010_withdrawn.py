@@ -1,0 +1,16 @@
+"""Nothing ever withdrew an article: pages that are gone are found by looking, before each issue."""
+
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.drop_column("articles", "withdrawn")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("restore the backup made before the upgrade")
