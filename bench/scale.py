@@ -16,7 +16,7 @@ from mailer.model import Issue
 from mailer.store import issues
 from mailer.store.schema import deliveries
 
-WATCH_S = 60.0  # a sender's memory is watched for so long, at most: after that nothing new happens in it
+WATCH_S = 600.0  # a sender's memory is watched for so long, at most; a million mails take four minutes
 SMALL = {"stories": 5, "words": 5}
 
 

@@ -168,8 +168,11 @@ class GroupCommit:
     # --- writing, mostly in the writer's thread
     def _gather(self, group: list[Entry]) -> None:
         self._asked = False  # first, so that whoever comes while we look asks for the next one
-        while self._waiting:
-            group.append(self._waiting.popleft())
+        try:
+            while True:  # not by its length: loop and thread may gather at once
+                group.append(self._waiting.popleft())
+        except IndexError:
+            return
 
     def _shortly(self, group: list[Entry], alone: Connection) -> list[Written] | None:
         """Gathers what waits by now, and writes it as one statement. None: that is not all there is to say of it; some

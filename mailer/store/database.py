@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,8 +27,8 @@ BUSY_MS = 5000  # how long a writer waits for another process's transaction
 _HURRIED_S = 0.5  # the same, while the process is to end
 _LOOK_S = 0.0005  # between two looks whether SQLite's lock is free; a sender leaves it so for a millisecond
 _IDLE_S = 1.0  # a writing connection that was idle for longer is asked whether it is still alive
-_SLOW_S = 0.01  # a disk that took longer over a commit is not waited for by the caller's thread,
-_SLOW_FOR_S = 1.0  # for so long
+_SLOW_S = 0.01  # when a disk took longer over a commit, the next ones are the writer's thread's,
+_REST = 100  # for so many times as long
 _TRIES = 5  # of a transaction that lost against another one
 _ABANDONED_S = 60  # after which PostgreSQL ends a writing transaction that does nothing
 # PostgreSQL: could not serialize, deadlock, and a row that another process has just put in where we looked and found
@@ -77,13 +77,15 @@ class Store:
         """Runs a single statement `by_driver` here and now; None: it is to be submitted, whether it was tried or not.
 
         No other thread has to be woken for it, and none contends for the interpreter, which costs more than a small
-        commit. But it never waits for anybody: not for a server, not for who writes just now, not for a disk that was
-        slow a moment ago. For one thread, as the loop's.
+        commit. For one thread, as the loop's, which waits for nobody here: not for a server, not for who writes just
+        now, and for a disk that is slow at most a hundredth of the time.
         """
-        begun = time.monotonic()
-        if not self.sqlite or begun < self._near_from or not self._turn.acquire(blocking=False):
+        if not self.sqlite or not self._turn.acquire(blocking=False):
             return None
+        begun = time.monotonic()
         try:
+            if begun < self._near_from:
+                return None
             if self._near is None:
                 self._near = self._writer.connect()
                 self._near.detach()  # or the pool would give it to others
@@ -95,10 +97,10 @@ class Store:
                 self._leave()
             return None  # it will happen again, where there is time to wait and somebody to be told
         finally:
+            took = time.monotonic() - begun
+            if took > _SLOW_S:
+                self._near_from = begun + _REST * took
             self._turn.release()
-            ended = time.monotonic()
-            if ended > begun + _SLOW_S:
-                self._near_from = ended + _SLOW_FOR_S
 
     def write(self, work: Work[T], *, snapshot: bool = False) -> T:
         if threading.get_ident() == self._ident:
@@ -116,9 +118,10 @@ class Store:
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)  # nobody waits for what is queued
-        self._near_from = float("inf")
-        self._leave()
-        self._let_go()
+        with self._turn:
+            self._near_from = float("inf")
+            self._leave()
+            self._let_go()
         self._writer.dispose()
         self._reader.dispose()
 
@@ -180,7 +183,8 @@ class Store:
     def _leave(self) -> None:
         near, self._near = self._near, None
         if near is not None:
-            near.close()
+            with suppress(Exception):  # of a database that failed already
+                near.close()
 
 
 def inserting(tx: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
