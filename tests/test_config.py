@@ -186,11 +186,11 @@ def test_the_folder_is_absolute_when_the_file_is_not(tmp_path: Path, monkeypatch
 def test_domains_are_put_into_ascii(load: Load) -> None:
     newsletter = load(
         '[newsletter]\nfrom = "خبر <news@ایران.ir>"\nreply_to = "editors@ایران.ir"\n'
-        'base_url = "https://خبر.ایران.ir:8443/nl"'
+        'base_url = "https://خبر.ایران.ir:8443"'
     ).newsletter
     assert newsletter.from_ == "خبر <news@xn--mgba3a4f16a.ir>"
     assert newsletter.reply_to == "editors@xn--mgba3a4f16a.ir"
-    assert newsletter.base_url == "https://xn--ngblk.xn--mgba3a4f16a.ir:8443/nl"
+    assert newsletter.base_url == "https://xn--ngblk.xn--mgba3a4f16a.ir:8443"
 
 
 @pytest.mark.parametrize(
@@ -207,6 +207,7 @@ def test_domains_are_put_into_ascii(load: Load) -> None:
         ("base_url", "https://a.example/" + "x" * 200, "at most 200 letters"),
         ("base_url", "https://a.example/" + "خ" * 100, "at most 200 letters"),
         ("base_url", "https://a..example", "a host that is one"),
+        ("base_url", "https://a.example/newsletter", "without a path: our pages stand at its root"),
         ("base_url", "https://a.example:99999", "a port up to 65535"),
     ],
 )

@@ -1,6 +1,8 @@
 """What anybody may see: issues that went out, without any reader's token and without what was redacted."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -31,21 +33,20 @@ def page(app: App, slot: str) -> Page:
     shown = app.store.read(lambda tx: _shown(app, tx, issue))
     if shown is None:
         raise NoSuchIssue(f"The issue {slot} is not public.")
-    variant, kept = shown
-    html = public.public(variant.html, app.renderer.locale, app.settings.newsletter.base_url)
-    return Page(opengraph.with_tags(html, _told(app, kept, variant), feed_url(app)), variant.sha256[:32])
+    html = public.public(shown.variant.html, app.renderer.locale, app.settings.newsletter.base_url)
+    return Page(opengraph.with_tags(html, _told(app, shown), feed_url(app)), shown.variant.sha256[:32])
 
 
 def listing(app: App, limit: int | None = None) -> list[dict[str, str]]:
     """Public issues, the latest first: address, subject, number and date as readers see them."""
     return [
         {
-            "url": app.archive_url(issue.slot),
-            "subject": variant.subject,
-            "number": app.renderer.locale.number(issue.number) if issue.number else "",
-            "date": calendar.long_date(issue.day, app.settings.newsletter.calendar, app.renderer.locale),
+            "url": app.archive_url(each.issue.slot),
+            "subject": each.variant.subject,
+            "number": app.renderer.locale.number(each.issue.number) if each.issue.number else "",
+            "date": calendar.long_date(each.issue.day, app.settings.newsletter.calendar, app.renderer.locale),
         }
-        for issue, variant in _public(app, limit)
+        for each in _public(app, limit)
     ]
 
 
@@ -63,7 +64,7 @@ def feed(app: App) -> bytes:
     """The Atom feed of the latest public issues."""
     newsletter = app.settings.newsletter
     return opengraph.feed(
-        [_told(app, issue, variant) for issue, variant in _public(app, FEED)],
+        [_told(app, each) for each in _public(app, FEED)],
         url=feed_url(app),
         page_url=app.url("/archive"),
         title=f"{newsletter.title} {newsletter.name}",
@@ -72,34 +73,42 @@ def feed(app: App) -> bytes:
     )
 
 
-def _public(app: App, limit: int | None) -> list[tuple[Issue, Variant]]:
-    def work(tx: Connection) -> list[tuple[Issue, Variant]]:
+class _Shown(NamedTuple):
+    """What is public of an issue: the mail, the issue with the stories that stand in it, and when it changed."""
+
+    variant: Variant
+    issue: Issue
+    changed_at: datetime | None
+
+
+def _public(app: App, limit: int | None) -> list[_Shown]:
+    def work(tx: Connection) -> list[_Shown]:
         shown = (_shown(app, tx, issue) for issue in issues.listing(tx, states=PUBLIC, limit=limit))
-        return [(issue, variant) for each in shown if each for variant, issue in [each]]
+        return [each for each in shown if each]
 
     return app.store.read(work)
 
 
-def _shown(app: App, tx: Connection, issue: Issue) -> tuple[Variant, Issue] | None:
-    """What is public of an issue: the mail, and the issue with the stories that stand in it."""
+def _shown(app: App, tx: Connection, issue: Issue) -> _Shown | None:
     variant = issues.public_variant(tx, issue.id)
     if issue.state not in PUBLIC or variant is None:
         return None
     out = issues.redacted(tx, issue.id)
     left = [story for story in issue.stories if story.position not in out]
-    return variant, choice.only(issue, left, app.renderer.locale)
+    kept = choice.redacted(issue, left, app.renderer.locale)
+    return _Shown(variant, kept, issues.redacted_at(tx, issue.id))
 
 
-def _told(app: App, issue: Issue, variant: Variant) -> Told:
-    newsletter = app.settings.newsletter
+def _told(app: App, shown: _Shown) -> Told:
+    newsletter, issue = app.settings.newsletter, shown.issue
     sent = issue.started_at or issue.send_at
     return Told(
         url=app.archive_url(issue.slot),
-        title=variant.subject,
+        title=shown.variant.subject,
         summary=view.preheader(issue, newsletter, app.renderer.locale),
         image=next(filter(None, (view.picture_of(story, newsletter) for story in issue.stories)), ""),
         site=newsletter.name,
         locale=_LOCALE.get(newsletter.locale, newsletter.locale),
         published=sent,
-        updated=sent,
+        updated=shown.changed_at or sent,
     )

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from mailer import tokens
 from mailer.app.context import App
 from mailer.mail import letters
-from mailer.model import DeliveryKind
-from mailer.store import deliveries, issues
+from mailer.model import DeliveryKind, EventKind
+from mailer.store import deliveries, issues, subscribers
 from mailer.tokens import Purpose
 
 INERT = "/confirm/test"  # where the link of a trial mail leads: to nobody
@@ -25,6 +25,15 @@ def owe(app: App, tx: Connection, readers: Iterable[int], now: datetime) -> None
     keys = {f"confirmation.{reader}.{stamp}": reader for reader in readers}
     if keys:
         deliveries.owe_readers(tx, DeliveryKind.CONFIRMATION, keys, _variant(app, tx, now), now)
+
+
+def waits_since(tx: Connection, subscriber_id: int, since: datetime) -> bool:
+    """Whether somebody was asked after `since`, by whomever, and has not confirmed."""
+    asked = deliveries.asked_at(tx, subscriber_id)
+    if asked is None or asked <= since:
+        return False
+    confirmed = subscribers.last_event(tx, subscriber_id, (EventKind.CONFIRMED,))
+    return confirmed is None or confirmed.at < asked
 
 
 def _variant(app: App, tx: Connection, now: datetime) -> int:

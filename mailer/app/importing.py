@@ -167,10 +167,9 @@ def _fuller(one: NewSubscriber, other: NewSubscriber) -> NewSubscriber:
 def _leave(app: App, tx: Connection, leaving: Mapping[str, Address], how: How) -> int:
     if not leaving:
         return 0
-    hashes = {tokens.address_hash(app.keys, key) for key in leaving}
     if not how.dry_run:
         now = app.now()
-        exchange.suppress(tx, hashes - exchange.suppressed(tx, hashes).keys(), now)
+        exchange.suppress(tx, {tokens.address_hash(app.keys, key) for key in leaving}, now)
         exchange.leave(tx, leaving, now)
     return len(leaving)
 

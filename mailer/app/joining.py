@@ -124,6 +124,8 @@ def _decide(app: App, tx: Connection, each: Wish, now: datetime) -> tuple[str, i
         return "limited", None
     if signups.count(tx, now - REMEMBERED, hash_=each.hash, sent=True) >= AT_MOST:
         return "limited", None
+    if found is not None and confirmation.waits_since(tx, found.id, now - EVERY):
+        return "limited", None
     reader = _pending(tx, parsed, each, found, now)
     subscribers.record(
         tx,
@@ -140,6 +142,8 @@ def _decide(app: App, tx: Connection, each: Wish, now: datetime) -> tuple[str, i
 
 def _pending(tx: Connection, parsed: Address, each: Wish, found: Subscriber | None, now: datetime) -> int:
     if found is not None:
+        if found.status is SubscriberStatus.BOUNCED:  # still dead to all but its own confirmation
+            subscribers.suppress(tx, each.hash, EventKind.BOUNCED, at=now)
         subscribers.move(tx, found.id, SubscriberStatus.PENDING, from_=tuple(SubscriberStatus))
         return found.id
     return subscribers.add(
@@ -199,6 +203,7 @@ def confirm(app: App, token: str, *, agent: str = "", network: str = "") -> Welc
                 details={"words": words(app)},
             )
             subscribers.set_consent(tx, found.id, now)
+            subscribers.set_pause(tx, found.id, None)  # the page promises the next issue; chosen sections stay
             if hash_:
                 subscribers.unsuppress(tx, hash_)
                 signups.forget(tx, hash_)

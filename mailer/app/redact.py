@@ -1,6 +1,7 @@
 """Takes a story out of what the public sees of an issue. The mails that went out stay what they are.
 
-The page is made anew from the issue's own frozen stories, so that title, summary and contents agree with what is left.
+The page is made anew from the issue's own frozen stories, so that title, summary and contents agree with what is left;
+what editors wrote over the whole (subject, opening words) may tell of the story, and goes.
 """
 
 from sqlalchemy import Connection
@@ -26,16 +27,26 @@ def redact(app: App, slot: str | None, position: int) -> Issue:
         raise NoSuchArticle(
             f"The issue {issue.slot} has no story {position}.", "`mailer issue show` tells their numbers."
         )
-    out = {*app.store.read(lambda tx: issues.redacted(tx, issue.id)), position}
+    while not _redact(app, issue, position):
+        pass
+    return issue
+
+
+def _redact(app: App, issue: Issue, position: int) -> bool:
+    """False: somebody else took a story out meanwhile, and the page has to be made anew."""
+    before = app.store.read(lambda tx: issues.redacted(tx, issue.id))
+    out = {*before, position}
     stories = [story for story in issue.stories if story.position not in out]
     if not stories:
         raise WrongState(f"{position} is the last story that is left of the issue {issue.slot}.")
-    kept = choice.only(issue, stories, app.renderer.locale)
+    kept = choice.redacted(issue, stories, app.renderer.locale)
     rendered = app.store.read(lambda tx: compose.render(app, tx, kept, full=issue))
 
-    def work(tx: Connection) -> None:
+    def work(tx: Connection) -> bool:
+        if issues.redacted(tx, issue.id, lock=True) != before:
+            return False
         issues.redact(tx, issue.id, out)
         issues.add_variant(tx, DeliveryKind.ISSUE, issue.id, rendered, app.now(), sections=issues.REDACTED)
+        return True
 
-    app.store.write(work)
-    return issue
+    return app.store.write(work)

@@ -123,6 +123,8 @@ def why_not(status: SubscriberStatus | None, barred: EventKind | None) -> str:
         return _ENDED[status]
     if barred is None:
         return ""
+    if barred is EventKind.BOUNCED:
+        return _ENDED[SubscriberStatus.BOUNCED]
     return "left" if barred in (EventKind.UNSUBSCRIBED, EventKind.FORGOTTEN) else "must not be mailed"
 
 

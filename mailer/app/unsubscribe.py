@@ -73,16 +73,18 @@ def leave(app: App, token: str, method: Method, *, agent: str = "", network: str
 def _end(
     app: App, tx: Connection, found: Subscriber, claim: Claim, method: Method, agent: str = "", network: str = ""
 ) -> bool:
-    """Ends the subscription if it runs, and suppresses the address in any case."""
-    now = app.now()
+    """Ends the subscription if it runs, and suppresses the address in any case. False: that was so already."""
+    now, news = app.now(), False
     hash_ = subscribers.hash_of(tx, found.id)
     if hash_:
-        subscribers.suppress(tx, hash_, EventKind.UNSUBSCRIBED, at=now, issue_id=claim.issue_id)
+        news = subscribers.suppress(tx, hash_, EventKind.UNSUBSCRIBED, at=now, issue_id=claim.issue_id)
         again = subscribers.living(tx, hash_) if not found.address else None
         if again is not None:
             # A link from before the person was forgotten; they have joined again since, and mean the list as it is.
             found = again
-    if not subscribers.move(tx, found.id, SubscriberStatus.UNSUBSCRIBED, from_=_STAYING):
+    # Whom an admin has suppressed stays so, but that they left counts, also when the admin lifts it again.
+    barred = news and found.status in (SubscriberStatus.SUPPRESSED, SubscriberStatus.COMPLAINED)
+    if not subscribers.move(tx, found.id, SubscriberStatus.UNSUBSCRIBED, from_=_STAYING) and not barred:
         return False
     subscribers.record(
         tx,

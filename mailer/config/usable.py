@@ -66,4 +66,6 @@ def _base_url(written: str) -> str:
     if not ascii_form:
         raise ValueError("should name a host that is one, and a port up to 65535 if any")
     headers.url("List-Unsubscribe", ascii_form)
+    if ascii_form.count("/") > 2:
+        raise ValueError("should be a host of its own, without a path: our pages stand at its root")
     return ascii_form

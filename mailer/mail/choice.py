@@ -18,6 +18,15 @@ def of_sections(issue: Issue, sections: Sequence[str], locale: Locale = FA) -> I
     return only(issue, stories, locale)
 
 
+def redacted(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) -> Issue:
+    """The issue as the public sees it without some of its stories. What editors wrote over it may tell of them, so
+    subject and opening words are those made from what is left."""
+    if len(stories) == len(issue.stories):
+        return issue
+    left = only(issue, stories, locale)
+    return replace(left, subject=view.subject(left.stories, locale), intro="")
+
+
 def only(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) -> Issue:
     """The issue with only these of its stories, in order. When its lead is gone, so are the words made from it."""
     if len(stories) == len(issue.stories):

@@ -139,6 +139,14 @@ def owed(tx: Connection, key: str) -> bool:
     return tx.execute(select(deliveries.c.id).where(deliveries.c.key == key)).first() is not None
 
 
+def asked_at(tx: Connection, subscriber_id: int) -> datetime | None:
+    """When somebody's last confirmation mail was owed."""
+    query = select(func.max(deliveries.c.created_at)).where(
+        deliveries.c.subscriber_id == subscriber_id, deliveries.c.kind == DeliveryKind.CONFIRMATION
+    )
+    return tx.execute(query).scalar()
+
+
 def owe_readers(tx: Connection, kind: DeliveryKind, keys: Mapping[str, int], variant_id: int, now: datetime) -> None:
     """Owes one mail that belongs to no issue to each reader of `keys` (key → subscriber id), in one batch."""
     if not keys:

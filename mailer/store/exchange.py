@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Text, TextClause, bindparam, insert, select, text, update
+from sqlalchemy import Connection, Text, TextClause, and_, bindparam, case, exists, select, text, update
 
 from mailer.model import EventKind, SubscriberStatus
 from mailer.store import arrays
 from mailer.store.schema import events, subscribers, suppressions
-from mailer.store.subscribers import sections_text
+from mailer.store.subscribers import sections_text, suppressing
 
 PAGE = 5000
 _KEY: arrays.Columns = (("key", "text"),)
@@ -137,11 +137,11 @@ def ids(tx: Connection, keys: Collection[str]) -> list[int]:
 
 
 def suppress(tx: Connection, hashes: Collection[str], now: datetime) -> None:
-    """The unsubscribes of another system: none of these, which are not suppressed yet, is mailed again."""
+    """The unsubscribes of another system: none of these is mailed again."""
     if not hashes:
         return
     rows = [{"hash": each, "reason": EventKind.UNSUBSCRIBED, "at": now} for each in hashes]
-    tx.execute(insert(suppressions), rows)
+    tx.execute(suppressing(tx, EventKind.UNSUBSCRIBED), rows)
 
 
 def leave(tx: Connection, keys: Collection[str], now: datetime) -> None:
@@ -158,15 +158,19 @@ def leave(tx: Connection, keys: Collection[str], now: datetime) -> None:
 
 
 def page(tx: Connection, after: int, status: SubscriberStatus | None) -> Iterator[Mapping[str, Any]]:
-    """The next PAGE subscribers by id: id, address, name, sections, status, consent_at, created_at, source."""
-    columns = ("id", "address", "name", "sections", "status", "consent_at", "created_at", "source")
+    """The next PAGE subscribers by id: id, address, name, sections, status, consent_at, created_at, source. Who left
+    and has not confirmed that they come back is «unsubscribed»: a reader of it knows nothing of our suppressions."""
+    columns = ("id", "address", "name", "sections", "consent_at", "created_at", "source")
+    barred = exists().where(suppressions.c.hash == subscribers.c.address_hash)
+    left = and_(subscribers.c.status == SubscriberStatus.PENDING, barred)
+    told = case((left, SubscriberStatus.UNSUBSCRIBED.value), else_=subscribers.c.status).label("status")
     query = (
-        select(*(subscribers.c[name] for name in columns))
+        select(*(subscribers.c[name] for name in columns), told)
         .where(subscribers.c.id > after, subscribers.c.address.is_not(None))
         .order_by(subscribers.c.id)
         .limit(PAGE)
     )
     if status:
-        query = query.where(subscribers.c.status == status)
+        query = query.where(told == status)
     for row in tx.execute(query):
         yield {**row._mapping, "sections": json.loads(row.sections)}

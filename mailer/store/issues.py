@@ -201,9 +201,16 @@ def variant_of(tx: Connection, kind: DeliveryKind, sha256: str) -> int | None:
 REDACTED = "redacted"  # in the place of a choice; no subscriber's choice is spelled like this
 
 
-def redacted(tx: Connection, issue_id: int) -> list[int]:
-    """Positions of the stories that were taken out of archive and feed."""
-    return [int(n) for n in tx.execute(select(issues.c.redacted).where(issues.c.id == issue_id)).scalar_one()]
+def redacted(tx: Connection, issue_id: int, *, lock: bool = False) -> list[int]:
+    """Positions of the stories that were taken out of archive and feed. `lock`: nobody else changes them meanwhile."""
+    query = select(issues.c.redacted).where(issues.c.id == issue_id)
+    return [int(n) for n in tx.execute(query.with_for_update() if lock else query).scalar_one()]
+
+
+def redacted_at(tx: Connection, issue_id: int) -> datetime | None:
+    """When the last of those was taken out."""
+    query = select(variants.c.created_at).where(variants.c.issue_id == issue_id, variants.c.sections == REDACTED)
+    return tx.execute(query).scalar()
 
 
 def redact(tx: Connection, issue_id: int, positions: Iterable[int]) -> None:

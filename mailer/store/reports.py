@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
 from mailer.model import DeliveryKind, DeliveryState, EventKind, Method
 from mailer.store.schema import deliveries, events, issues, of_issue, subscribers
@@ -22,10 +22,21 @@ def outcomes(tx: Connection, issue_id: int) -> dict[tuple[DeliveryState, str | N
     return {(DeliveryState(state), reason): count for state, reason, count in tx.execute(query)}
 
 
+def _for_good() -> ColumnElement[bool]:
+    """A leaving that was not taken back by the undo button."""
+    back = events.alias()
+    return ~exists().where(
+        back.c.subscriber_id == events.c.subscriber_id,
+        back.c.id > events.c.id,
+        back.c.kind == EventKind.RETURNED,
+        func.coalesce(back.c.issue_id, 0) == func.coalesce(events.c.issue_id, 0),
+    )
+
+
 def leavings(
     tx: Connection, issue_id: int
 ) -> Iterator[tuple[EventKind, Method | None, str, datetime, datetime | None]]:
-    """Who left or complained by an issue: kind, method, reason, when, and when their mail was accepted."""
+    """Who left for good or complained by an issue: kind, method, reason, when, and when their mail was accepted."""
     query = (
         select(events.c.kind, events.c.method, events.c.reason, events.c.at, deliveries.c.finished_at)
         .select_from(
@@ -35,6 +46,7 @@ def leavings(
             )
         )
         .where(events.c.issue_id == issue_id, events.c.kind.in_((EventKind.UNSUBSCRIBED, EventKind.COMPLAINED)))
+        .where(or_(events.c.kind == EventKind.COMPLAINED, _for_good()))
         .order_by(events.c.id)
     )
     for kind, method, reason, at, accepted in tx.execute(query):
@@ -76,7 +88,7 @@ def leaving_rates(tx: Connection, limit: int) -> list[tuple[str, int, int]]:
     )
     left = (
         select(func.count())
-        .where(events.c.issue_id == issues.c.id, events.c.kind == EventKind.UNSUBSCRIBED)
+        .where(events.c.issue_id == issues.c.id, events.c.kind == EventKind.UNSUBSCRIBED, _for_good())
         .scalar_subquery()
     )
     query = select(issues.c.slot, accepted, left).where(issues.c.started_at.is_not(None))
@@ -87,7 +99,7 @@ def methods_since(tx: Connection, since: datetime) -> dict[str, int]:
     """How many left since then, by method; for metrics."""
     query = (
         select(events.c.method, func.count())
-        .where(events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since)
+        .where(events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since, _for_good())
         .group_by(events.c.method)
     )
     return {method or "": count for method, count in tx.execute(query)}

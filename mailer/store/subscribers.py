@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, func, insert, null, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, not_, null, or_, select, true, update
 
 from mailer.model import DeliveryKind, Event, EventKind, Method, Rejection, Subscriber, SubscriberStatus
 from mailer.store.database import inserting
@@ -221,9 +221,13 @@ def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None 
 
 
 def explain(tx: Connection, subscriber_id: int, reason: str, *, since: datetime) -> bool:
-    """Writes why somebody left to the event of it; False: they did not leave since then."""
+    """Writes why somebody left to the event of it; False: they did not leave since then, are back, or are forgotten."""
+    back = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
+    gone = exists().where(
+        subscribers.c.id == subscriber_id, subscribers.c.address.is_not(None), subscribers.c.status.not_in(back)
+    )
     last = select(func.max(events.c.id)).where(
-        events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since
+        events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since, gone
     )
     return tx.execute(update(events).where(events.c.id == last.scalar_subquery()).values(reason=reason)).rowcount == 1
 
@@ -288,21 +292,29 @@ def choices(tx: Connection, limit: int) -> list[tuple[str, ...]]:
 STRONG = (EventKind.COMPLAINED, EventKind.SUPPRESSED)  # not even the person's own sign-up lifts these
 
 
-def suppress(tx: Connection, hash_: str, reason: EventKind, *, at: datetime, issue_id: int | None = None) -> None:
-    """The address of this hash must not be mailed any more. The first reason stands, but gives way to a strong one."""
+def suppress(tx: Connection, hash_: str, reason: EventKind, *, at: datetime, issue_id: int | None = None) -> bool:
+    """The address of this hash must not be mailed any more; False: that was known already, for this reason or another
+    as good. The first reason stands, but gives way to a strong one."""
     known = issue_id and tx.execute(select(issues.c.id).where(issues.c.id == issue_id)).scalar()
     values = {"hash": hash_, "reason": reason, "at": at, "issue_id": known or None}
-    statement = inserting(tx, suppressions).values(values)
-    if reason not in STRONG:
-        tx.execute(statement.on_conflict_do_nothing())
-        return
-    tx.execute(
-        statement.on_conflict_do_update(
+    # Kept: of an INSERT the count is gone with the cursor else, on PostgreSQL.
+    done = tx.execute(suppressing(tx, reason).values(values), execution_options={"preserve_rowcount": True})
+    return done.rowcount == 1
+
+
+def suppressing(tx: Connection, reason: EventKind) -> Any:
+    """The INSERT that suppresses for this reason, whatever the row of the same address says already."""
+    statement = inserting(tx, suppressions)
+    strong = or_(*(suppressions.c.reason == each for each in STRONG))  # not IN: it may run for many rows
+    if reason in STRONG:
+        return statement.on_conflict_do_update(
             index_elements=["hash"],
-            set_={"reason": reason, "at": at, "replaced": suppressions.c.reason},
-            where=and_(suppressions.c.reason.not_in(STRONG)),
+            set_={"reason": reason, "at": statement.excluded.at, "replaced": suppressions.c.reason},
+            where=not_(strong),
         )
-    )
+    # Under a strong one it is kept, and stands when that one is lifted. To be forgotten is the last word.
+    news = true() if reason is EventKind.FORGOTTEN else suppressions.c.replaced.is_(None)
+    return statement.on_conflict_do_update(index_elements=["hash"], set_={"replaced": reason}, where=and_(strong, news))
 
 
 def restore(tx: Connection, hash_: str) -> EventKind | None:

@@ -12,7 +12,7 @@ from make import Clock
 
 from mailer import slips
 from mailer.address import parse
-from mailer.app import confirmation, joining, subscribe, suppression, unsubscribe
+from mailer.app import confirmation, importing, joining, subscribe, suppression, unsubscribe
 from mailer.app.circuit import Circuits
 from mailer.app.context import App
 from mailer.app.send import Sender
@@ -211,6 +211,47 @@ def test_who_left_is_asked_and_comes_back_by_confirming(app: App, clock: Clock) 
     joining.confirm(app, confirm_token(app))
     assert status(app) is SubscriberStatus.ACTIVE
     assert app.store.read(lambda tx: subscribers.suppressed(tx, make.hash_of(EMAIL))) is None
+
+
+def test_a_strangers_wish_makes_nobody_who_left_look_as_if_they_had_not(app: App, clock: Clock) -> None:
+    number = subscribe.add(app, EMAIL)[0].id
+    unsubscribe.leave(app, token(app.keys, Purpose.UNSUBSCRIBE, number), Method.ONE_CLICK)
+    clock.turn(days=3)
+    assert ask(app) == 1
+    (row,) = importing.export_rows(app)
+    assert row["status"] == SubscriberStatus.UNSUBSCRIBED
+    assert list(importing.export_rows(app, SubscriberStatus.PENDING)) == []
+    with pytest.raises(LeftBefore):
+        subscribe.add(app, EMAIL)
+
+
+def test_a_strangers_wish_makes_no_dead_address_alive(app: App) -> None:
+    number = subscribe.add(app, EMAIL)[0].id
+    app.store.write(lambda tx: subscribers.move(tx, number, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)))
+    assert ask(app) == 1
+    with pytest.raises(LeftBefore, match="bounced"):
+        subscribe.add(app, EMAIL)
+    joining.confirm(app, confirm_token(app))
+    assert status(app) is SubscriberStatus.ACTIVE
+
+
+def test_who_comes_back_has_no_pause_any_more(app: App, clock: Clock) -> None:
+    number = subscribe.add(app, EMAIL, sections=["sport"])[0].id
+    app.store.write(lambda tx: subscribers.set_pause(tx, number, clock().date() + timedelta(weeks=12)))
+    unsubscribe.leave(app, token(app.keys, Purpose.UNSUBSCRIBE, number), Method.ONE_CLICK)
+    clock.turn(days=3)
+    assert ask(app) == 1
+    joining.confirm(app, confirm_token(app))
+    assert app.store.read(lambda tx: subscribers.paused_until(tx, number)) is None
+    assert subscribe.show(app, EMAIL)[0].sections == ("sport",)
+
+
+def test_who_was_invited_gets_no_second_mail_that_day(app: App, clock: Clock) -> None:
+    subscribe.add(app, EMAIL, invite=True)
+    clock.turn(minutes=1)
+    assert ask(app) == 0
+    clock.turn(days=1)
+    assert ask(app) == 1
 
 
 @pytest.mark.parametrize("reason", [EventKind.COMPLAINED, EventKind.SUPPRESSED])

@@ -128,6 +128,52 @@ def test_lifting_a_suppression_does_not_bring_back_who_had_left(app: App) -> Non
         suppression.unsuppress(app, EMAIL)
 
 
+@pytest.mark.parametrize("way", ["link", "admin", "import"])
+def test_leaving_counts_also_for_whom_an_admin_has_suppressed(app: App, way: str) -> None:
+    number = subscribe.add(app, EMAIL)[0].id
+    suppression.suppress(app, EMAIL)
+    if way == "link":
+        assert unsubscribe.leave(app, link(app, number), Method.ONE_CLICK).masked
+    elif way == "admin":
+        assert unsubscribe.by_admin(app, EMAIL)
+    else:
+        importing.import_rows(app, [NewSubscriber(2, EMAIL)], How(suppress=True))
+    assert status(app) is SubscriberStatus.SUPPRESSED
+    if way != "import":
+        assert EventKind.UNSUBSCRIBED in [event.kind for event in subscribe.show(app, EMAIL)[1]]
+        assert not unsubscribe.by_admin(app, EMAIL), "once"
+    assert suppression.unsuppress(app, EMAIL) is SubscriberStatus.UNSUBSCRIBED
+    with pytest.raises(LeftBefore):
+        subscribe.add(app, EMAIL)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_lifting_a_suppression_does_not_bring_back_who_was_forgotten(app: App, left: bool) -> None:
+    number = subscribe.add(app, EMAIL)[0].id
+    suppression.suppress(app, EMAIL)
+    if left:
+        unsubscribe.leave(app, link(app, number), Method.ONE_CLICK)
+    assert suppression.forget(app, EMAIL)
+    assert suppression.unsuppress(app, EMAIL) is None
+    hash_ = tokens.address_hash(app.keys, EMAIL)
+    barred = app.store.read(lambda tx: subscribers.suppressed(tx, hash_))
+    assert barred is not None
+    assert barred[0] is EventKind.FORGOTTEN
+    with pytest.raises(LeftBefore):
+        subscribe.add(app, EMAIL)
+
+
+def test_why_is_asked_of_nobody_who_is_back_or_forgotten(app: App) -> None:
+    number = subscribe.add(app, EMAIL)[0].id
+    left = unsubscribe.leave(app, link(app, number), Method.PAGE)
+    assert unsubscribe.undo(app, left.undo)
+    assert not unsubscribe.explain(app, left.why, "other", "that was a slip")
+    left = unsubscribe.leave(app, link(app, number), Method.PAGE)
+    suppression.forget(app, EMAIL)
+    assert not unsubscribe.explain(app, left.why, "other", "I am Narges")
+    assert [event.reason for _, event in unsubscribe.leavings(app)] == [None, None]
+
+
 def test_undo_is_for_the_leaving_alone(app: App, clock: Clock) -> None:
     who = subscribe.add(app, EMAIL)[0].id
     left = unsubscribe.leave(app, link(app, who), Method.PAGE)

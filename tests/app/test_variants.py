@@ -1,6 +1,7 @@
 """One mail for each choice of sections, and what is told of an issue afterwards: archive, feed, redaction, report."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -11,7 +12,7 @@ import pytest
 from make import Clock
 
 from mailer import tokens
-from mailer.app import archive, compose, deliver, edit, redact, report, subscribe, unsubscribe, variants
+from mailer.app import archive, compose, deliver, edit, redact, report, subscribe, unsubscribe, variants, window
 from mailer.app.circuit import Circuits
 from mailer.app.context import App, get
 from mailer.app.send import Sender
@@ -138,6 +139,52 @@ def test_a_redacted_story_is_in_no_public_place(sending_app: App, clock: Clock, 
     with pytest.raises(WrongState):
         redact.redact(app, issue.slot, issue.stories[-1].position)
     assert lead.url in text_of(inbox.mails[0].raw)  # what went out stays
+
+
+def test_what_editors_wrote_over_a_redacted_issue_goes_with_the_story(app: App, clock: Clock) -> None:
+    make.readers(app.store, 3)
+    make.week_of_articles(app.store, now=clock())
+    issue = compose.draft(app, make.SLOT)
+    window.subject(app, issue.slot, "ماجرای شگفت")
+    issue = window.intro(app, issue.slot, "ماجرای شگفت را بخوانید")
+    issue = deliver.start(app, compose.freeze(app, issue))
+    before = ElementTree.fromstring(archive.feed(app)).findtext(f"{ATOM}entry/{ATOM}updated")
+    assert "ماجرای شگفت" in archive.page(app, issue.slot).html
+    clock.turn(hours=5)
+    redact.redact(app, issue.slot, 3)
+    public = archive.page(app, issue.slot).html + archive.feed(app).decode() + repr(archive.listing(app))
+    assert "ماجرای شگفت" not in public
+    after = ElementTree.fromstring(archive.feed(app)).findtext(f"{ATOM}entry/{ATOM}updated")
+    assert before is not None
+    assert after is not None
+    assert after > before, "or no feed reader would look again"
+
+
+def test_two_redactions_at_once_both_count(app: App, clock: Clock) -> None:
+    make.readers(app.store, 3)
+    issue = deliver.start(app, frozen(app, clock))
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda position: redact.redact(app, issue.slot, position), (1, 2, 3)))
+    assert app.store.read(lambda tx: issues.redacted(tx, issue.id)) == [1, 2, 3]
+    page = archive.page(app, issue.slot).html
+    assert not any(f'"{story.url}"' in page for story in issue.stories[:3])
+
+
+def test_a_leaving_that_was_taken_back_is_none(sending_app: App, clock: Clock) -> None:
+    app = sending_app
+    number = subscribe.add(app, "reader@example.org")[0].id
+    issue = sent(app, clock)
+    link = tokens.make(app.keys, Purpose.UNSUBSCRIBE, number, issue.id)
+    for _ in range(3):
+        left = unsubscribe.leave(app, link, Method.PAGE)
+        assert unsubscribe.undo(app, left.undo)
+        clock.turn(minutes=1)
+    assert report.report(app, issue).left == 0
+    assert report.rates(app)[0].left == 0
+    assert not report.figures(app)["left_in_a_week"]
+    unsubscribe.leave(app, link, Method.ONE_CLICK)
+    assert report.report(app, issue).left == report.rates(app)[0].left == 1
+    assert report.figures(app)["left_in_a_week"] == {"one_click": 1}
 
 
 def test_only_public_issues_can_be_redacted(app: App, clock: Clock) -> None:
