@@ -75,7 +75,7 @@ def _http_url(value: str) -> str:
 def _http_query(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+[^\s#]*", value):
         raise ValueError("should be an address such as https://news.example.org/rss")
-    return value.rstrip("/") if "?" not in value else value
+    return value
 
 
 def _mailbox(value: str) -> str:
@@ -318,7 +318,8 @@ class Feed(Section):
 
     @property
     def address(self) -> str:
-        return self.url or ""
+        """What is asked. A feed's own last slash stays: without it many sites send one on to another address."""
+        return (self.url or "").rstrip("/") if self.kind == "wordpress" else self.url or ""
 
 
 class ArticleDatabase(Section):

@@ -7,9 +7,12 @@ import asyncio
 import contextlib
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
 from random import random
 
 from sqlalchemy import Connection
@@ -28,6 +31,8 @@ _LONGEST_LOOK = 2.0  # hours: what was on the front page while nobody looked is 
 _LOOK_S = 60
 Named = tuple[FoundArticle, str, str]  # an article, its identity and its canonical link
 
+_PIECE = 100  # articles in one transaction: a tenth of a second at most
+_GAP_S = 0.002  # between two; who waits for SQLite's lock looks four times in it
 _OPPOSITE = {"pinned": "banned", "banned": "pinned"}
 
 
@@ -42,16 +47,22 @@ class Collected:
 
 
 def keep(app: App, found: Sequence[tuple[FoundArticle, str, str]], notes: Sequence[str] = ()) -> Collected:
-    """Stores articles, each with its identity and canonical link, all or none of them."""
+    """Stores articles, each with its identity and canonical link. In pieces: a reader who leaves, and the sending, must
+    not wait for a whole archive; what an interrupted one has stored, the next finds unchanged."""
     newest: dict[str, tuple[FoundArticle, str, str]] = {}
     for each in found:
         # Archives hold several versions of an item: only the last one counts, so that a second import of the same
         # file finds nothing to change.
         known = newest.get(each[1])
         if known is None or not _older(each[0], known[0]):
-            newest[each[1]] = (_spelled(app, each[0]), each[1], each[2])
-    merged = app.store.write(lambda tx: articles.merge(tx, newest.values(), app.now()))
-    return Collected(merged.added, merged.updated, merged.unchanged, tuple(notes))
+            newest[each[1]] = each
+    added = updated = unchanged = 0
+    rest = iter(newest.values())
+    while piece := [(_spelled(app, each), identity, link) for each, identity, link in islice(rest, _PIECE)]:
+        merged = app.store.write(partial(articles.merge, found=piece, now=app.now()))
+        added, updated, unchanged = added + merged.added, updated + merged.updated, unchanged + merged.unchanged
+        time.sleep(_GAP_S)
+    return Collected(added, updated, unchanged, tuple(notes))
 
 
 def _spelled(app: App, article: FoundArticle) -> FoundArticle:
@@ -166,7 +177,10 @@ def _shares(source: Source, found: Sequence[Named], last: datetime | None, now: 
     if not source.front_page:
         return {}
     hours = min((now - last).total_seconds() / 3600, _LONGEST_LOOK) if last else 1.0
-    return {identity: max(hours, 0.0) / math.log2(place + 1) for place, (_, identity, _) in enumerate(found, 1)}
+    best: dict[str, int] = {}
+    for place, (_, identity, _) in enumerate(found, 1):
+        best.setdefault(identity, place)  # one that stands there twice counts by its better place
+    return {identity: max(hours, 0.0) / math.log2(place + 1) for identity, place in best.items()}
 
 
 async def keep_collecting(app: App, stop: asyncio.Event) -> None:

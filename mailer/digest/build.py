@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from mailer.digest.group import Event, Events, group
 from mailer.digest.growth import CAUTIOUS, Growth
 from mailer.digest.normalise import key
-from mailer.digest.rank import Ranking, interest, rank
+from mailer.digest.rank import Ranking, day_by_day, interest, rank
 from mailer.digest.select import select
 from mailer.digest.window import holds, late
 from mailer.model import Article, Digest, Story, Turned, Window
@@ -80,7 +80,8 @@ def build(
 
     # What was told before takes part in the grouping, so that its repetition is recognised.
     before = [article for article in gathered if article.id in used]
-    worth = sorted(free, key=lambda it: (not it.pinned, *readers.order(it)))[:_COMPARED]
+    in_turn = readers.order if readers.readers else day_by_day(free, zone)
+    worth = sorted(free, key=lambda it: (not it.pinned, it.id not in kept, in_turn(it)))[:_COMPARED]
     events = group([*worth, *before], titles, zone, told=used)
     event_of = {member.id: event for event in events.events for member in event.members}
     ranking = rank(gathered, span, free, titles, event_of, readers)

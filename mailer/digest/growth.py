@@ -14,6 +14,7 @@ from dataclasses import dataclass
 KNOTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0, 48.0, 72.0, 96.0, 120.0, 168.0)
 _ENOUGH = 30  # articles; a curve learnt from fewer is chance
 _LEAST = 0.01
+_EARLY = 6.0  # hours
 _GROWN = 72.0  # hours: younger articles cannot tell what share of their readers they have
 
 
@@ -42,13 +43,15 @@ def learn(histories: Iterable[Sequence[tuple[float, int]]]) -> Growth:
     """The curve of a newsroom, or CAUTIOUS when there are too few histories.
 
     Each history is of one article: (hours after publication, views then), in order of time. One that does not reach
-    three days says nothing. All articles are pooled, so that the well-read ones weigh more and the rest is no noise.
+    three days, or does not begin in the first hours, says nothing. All articles are pooled, so that the well-read ones
+    weigh more and the rest is no noise.
     """
     counted: defaultdict[int, float] = defaultdict(float)
     final: defaultdict[int, float] = defaultdict(float)
     grown = 0
     for history in histories:
-        if not history or history[-1][0] < _GROWN or history[-1][1] <= 0:
+        # One that was first seen late says nothing of how it grew before.
+        if not history or history[0][0] > _EARLY or history[-1][0] < _GROWN or history[-1][1] <= 0:
             continue
         grown += 1
         for place, views in _at_knots(history).items():

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, tzinfo
 from statistics import fmean, median
 
 from mailer.digest.group import Event
@@ -62,6 +63,22 @@ class Interest:
         """A sort key for which articles are worth comparing at all: most readers, most prominent, newest first."""
         shown = (article.prominence or 0.0) + article.front_page
         return -self.readers.get(article.id, 0.0), -shown, -article.dated.timestamp(), article.id
+
+
+def day_by_day(pool: Sequence[Article], zone: tzinfo) -> Callable[[Article], tuple[float, ...]]:
+    """A sort key for which articles are worth comparing where nobody knows what was read: of each day the same number,
+    its best first (an editor's news value, the front page, the newest). Else a busy newsroom's week were its last two
+    days."""
+    days: defaultdict[date, list[Article]] = defaultdict(list)
+    for article in pool:
+        days[article.dated.astimezone(zone).date()].append(article)
+
+    def best(article: Article) -> tuple[float, ...]:
+        shown = (article.prominence or 0.0) + article.front_page
+        return -(article.news_value or 0), -shown, -article.dated.timestamp(), article.id
+
+    places = {it.id: place for day in days.values() for place, it in enumerate(sorted(day, key=best))}
+    return lambda article: (places[article.id], *best(article))
 
 
 def interest(pool: Sequence[Article], span: Window, growth: Growth) -> Interest:

@@ -50,7 +50,8 @@ def select(
             table.take(story)
     pins = len(table.chosen)
     for story in ranked:
-        if story.lead.id in kept and not story.pinned and not table.told(story) and pins < rules.stories:
+        room = len(table.chosen) < rules.stories
+        if story.lead.id in kept and not story.pinned and not table.told(story) and room:
             table.take(story)
     table.fill(ranked)
     while len(table.chosen) < rules.stories and (quota := table.in_the_way(ranked)):

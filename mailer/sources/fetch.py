@@ -28,6 +28,7 @@ _WHOLE = 60.0  # seconds for everything: a server that sends one byte a second m
 _PICTURE = 15.0  # the same for a picture: an editor waits for the draft
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
 _CHUNK = 65_536
+_LONGEST_ETAG = 1000  # characters
 _AGENT = "khabarnameh/1 (newsletter; collects this site's own feed)"
 _MOVED = frozenset((301, 302, 303, 307, 308))
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last four bytes are an IPv4 address
@@ -69,6 +70,11 @@ def public(address: Address) -> bool:
     return address.is_global and not address.is_multicast and not inside
 
 
+def _sendable(validator: str) -> str:
+    """An ETag or a date that can be sent back; empty for one that no request can hold, or no request should."""
+    return validator if validator.isascii() and validator.isprintable() and len(validator) <= _LONGEST_ETAG else ""
+
+
 class Fetcher:
     """A client for pages; safe in several threads. `HTTPS_PROXY` and its kin are honoured.
 
@@ -95,7 +101,7 @@ class Fetcher:
         trusted  the address was typed by an admin; False: it came from outside and may not be private
         Raises FetchFailed with one sentence on what went wrong.
         """
-        asked = {"if-none-match": etag, "if-modified-since": modified}
+        asked = {"if-none-match": _sendable(etag), "if-modified-since": _sendable(modified)}
         headers = {name: value for name, value in asked.items() if value}
         return self._brought(url, headers, trusted, ("http", "https"), self._whole)
 
@@ -155,8 +161,8 @@ class Fetcher:
                 url=url,
                 content=b"" if same else self._content(url, answer, until),
                 kind=answer.headers.get("content-type", "").partition(";")[0].strip().lower(),
-                etag=answer.headers.get("etag", ""),
-                modified=answer.headers.get("last-modified", ""),
+                etag=_sendable(answer.headers.get("etag", "")),
+                modified=_sendable(answer.headers.get("last-modified", "")),
                 unchanged=same,
                 headers=answer.headers,
             )

@@ -44,5 +44,6 @@ class FeedSource:
 
 def named(articles: tuple[FoundArticle, ...], category: str = "") -> tuple[Named, ...]:
     """Articles with their names; `category` is given to those that have none."""
-    whole = [article if article.category else replace(article, category=category) for article in articles]
+    cut = map(read.cut, articles)
+    whole = [article if article.category else replace(article, category=category) for article in cut]
     return tuple((article, *identity.identify(article)) for article in whole)

@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, Engine, MetaData, Table, create_engine, inspect, select, text
+from sqlalchemy import Column, Engine, MetaData, Table, create_engine, event, inspect, select, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from mailer.errors import ConfigError, SourceUnavailable
@@ -29,7 +30,25 @@ _BACK = timedelta(days=14)  # as far as a late article may lie
 _MOST = 20_000  # rows
 _LARGEST_COUNT = 2_000_000_000
 
+_CONNECT_S, _ANSWER_S = 10, 60  # seconds
 Row = Mapping[str, Any]
+
+
+def _patience(url: str) -> dict[str, Any]:
+    """A database that is silent must hold up neither a command nor the other sources."""
+    driver = make_url(url).get_driver_name()
+    if driver == "pymysql":
+        return {"connect_timeout": _CONNECT_S, "read_timeout": _ANSWER_S, "write_timeout": _ANSWER_S}
+    if driver == "psycopg":  # that a server is gone is found out by the system
+        return {"connect_timeout": _CONNECT_S, "tcp_user_timeout": _ANSWER_S * 1000}
+    return {}
+
+
+def _end_long(connection: Any, _record: Any) -> None:
+    """A query that takes too long is ended by the server. Said here, because PgBouncer takes no such word before."""
+    connection.autocommit = True
+    connection.execute(f"SET statement_timeout = '{_ANSWER_S}s'")
+    connection.autocommit = False
 
 
 class DatabaseSource:
@@ -41,7 +60,9 @@ class DatabaseSource:
         self.name = "database:" + (settings.table if settings.preset == "none" else settings.preset)
         self.front_page = False
         try:
-            self._engine: Engine = create_engine(url, pool_pre_ping=True, pool_size=1)
+            self._engine: Engine = create_engine(url, pool_pre_ping=True, pool_size=1, connect_args=_patience(url))
+            if self._engine.driver == "psycopg":
+                event.listen(self._engine, "connect", _end_long)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise ConfigError(
                 [f"articles.database.url: no such kind of database can be opened ({type(error).__name__})."],

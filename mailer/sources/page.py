@@ -105,12 +105,20 @@ def _words(name: str, text: str, title: str, zone: ZoneInfo) -> FoundArticle:
         ) from None
 
 
+_PARTING = "-–—|:«»،"
+
+
 def _without_outlet(title: str, outlet: str, heading: str) -> str:
     """The title without the outlet's name behind it, as in «تیتر - سایت خبری»."""
-    if heading and title.startswith(heading):
-        return heading
+    # Cut only where something parts the two: «ایران» is no part of «ایرانیان», nor a logo above it the whole title.
+    if heading and heading != outlet and title.startswith(heading):
+        rest = title.removeprefix(heading).lstrip()
+        if not rest or rest[0] in _PARTING:
+            return heading
     if outlet and title.endswith(outlet):
-        return title.removesuffix(outlet).rstrip(" -–—|:«»،") or title
+        first = title.removesuffix(outlet).rstrip()
+        if first and first[-1] in _PARTING:
+            return first.rstrip(" " + _PARTING) or title
     return title
 
 

@@ -27,6 +27,7 @@ _COLUMNS = {
 _NAMES = {spelling: column for column, spellings in _COLUMNS.items() for spelling in spellings}
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _LONGEST = 256 * 1024  # letters of a line: a file that is none of ours must not fill the memory
+_LONGEST_CELL = 131_072  # characters; a quotation mark that is never closed swallows no more than this
 _FORMULA = re.compile(r"[=+\-@\t\r]")  # what a spreadsheet program would run
 _INSTANT = re.compile(r"(?:19|20)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)")
 _ADDRESS = re.compile(r"\ufeff?\s*[^\s@]+@[^\s@]+\.[^\s@]+\s*")
@@ -90,6 +91,7 @@ def _table(file: Path, lines: IO[str]) -> Iterator[NewSubscriber]:
     heading = lines.readline(_LONGEST)
     lines.seek(0)
     delimiter = max(",;\t،؛", key=heading.count)
+    csv.field_size_limit(_LONGEST_CELL)
     rows = csv.reader(_lines(lines), delimiter=delimiter)
     try:
         first = next(rows, [])

@@ -88,7 +88,7 @@ def read(
         raise UnreadableInput(f"{name}: the file is empty.", "Save it again; perhaps the download failed.")
     found = _read(name.lower().removesuffix(".gz"), name, content, text, source, zone, page_at)
     found = _undated(name, _with_options(name, found, url, published, source, zone))
-    return _linked(name, Found(tuple(_cut(article) for article in found.articles), found.notes))
+    return _linked(name, Found(tuple(cut(article) for article in found.articles), found.notes))
 
 
 def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: ZoneInfo, page_at: str | None) -> Found:
@@ -205,7 +205,7 @@ def _with_options(name: str, found: Found, url: str, published: str, source: str
     return Found(tuple(articles), found.notes)
 
 
-def _cut(article: FoundArticle) -> FoundArticle:
+def cut(article: FoundArticle) -> FoundArticle:
     """Title and lead no longer than those of any newsroom: every later step works through all of their letters."""
     title, lead = plain.cut(article.title, _LONGEST_TITLE), plain.cut(article.lead, _LONGEST_LEAD)
     if (title, lead) == (article.title, article.lead):

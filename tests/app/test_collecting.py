@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -50,6 +52,35 @@ BILLION_LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "ha ha ha ha
 <!ENTITY f "&e;&e;&e;&e;&e;&e;&e;&e;&e;&e;"><!ENTITY g "&f;&f;&f;&f;&f;&f;&f;&f;&f;&f;">
 <!ENTITY h "&g;&g;&g;&g;&g;&g;&g;&g;&g;&g;"><!ENTITY i "&h;&h;&h;&h;&h;&h;&h;&h;&h;&h;">]>
 <rss version="2.0"><channel><title>&i;</title></channel></rss>"""
+
+
+def test_an_archive_is_kept_in_pieces(app: App) -> None:
+    """Or who leaves meanwhile waits until all of it is stored; on SQLite others cannot write in that time."""
+    found = [make.named(make.article(number)) for number in range(450)]
+    waits: list[float] = []
+    done = threading.Event()
+
+    def leave_on_and_on() -> None:
+        while not done.is_set():
+            begun = time.monotonic()
+            app.store.write(lambda tx: None)
+            waits.append(time.monotonic() - begun)
+
+    beside = threading.Thread(target=leave_on_and_on)
+    beside.start()
+    kept = collect.keep(app, found)
+    done.set()
+    beside.join()
+    assert kept.added == 450
+    assert len(waits) >= 4, "others wrote between the pieces"
+    assert collect.keep(app, found).unchanged == 450
+
+
+def test_a_feeds_own_slash_stays(app: App, server: WebServer, fetcher: Fetcher) -> None:
+    server.pages["/feed/"] = (200, {}, rss("خبر"))
+    server.pages["/feed"] = (301, {"location": server.url("/feed/")}, b"")
+    app = replace(app, sources=(feed(server, "/feed/", fetcher),))
+    assert collect.collect(app)[0].added == 1
 
 
 def test_one_bad_source_never_spoils_the_rest(app: App, clock: Clock, server: WebServer, fetcher: Fetcher) -> None:

@@ -189,6 +189,31 @@ def test_without_telling_views_the_newest_of_equals_lead_and_a_note_says_so(view
     assert set(digest.stories[0].parts) == {"coverage", "quality"}
 
 
+def test_without_views_a_busy_week_is_more_than_its_last_two_days() -> None:
+    """Nothing decays by age: what twelve told on the first day, and what an editor values, is compared as well."""
+    busy = [article(1000 + n, dated=END - timedelta(hours=160 * n / 2999)) for n in range(3000)]
+    told = [
+        article(10 + n, dated=END - timedelta(hours=110 + n), title=f"زمین‌لرزه در تبریز {n}", source=f"s{n}.example")
+        for n in range(12)
+    ]
+    valued = article(30, dated=END - timedelta(hours=100), news_value=2)
+    digest = make(*busy, *told, valued)
+    ages = sorted((END - story.lead.dated) / DAY for story in digest.stories)
+    assert ages[-1] > 3
+    assert 30 in chosen(digest)
+    edited = article(40, dated=END - timedelta(hours=165))
+    again = build([*busy, *told, valued, edited], SPAN, Rules(), SECTIONS, used=frozenset(), kept=frozenset({40}))
+    assert 40 in chosen(again), "what an editor worked on stays, whatever comes in"
+
+
+def test_what_editors_worked_on_and_pinned_is_no_more_than_an_issue() -> None:
+    worked = [article(n, dated=END - n * HOUR) for n in range(1, 13)]
+    pinned = [article(50 + n, dated=END - (n + 1) * HOUR, pinned=True) for n in range(2)]
+    digest = build([*worked, *pinned], SPAN, Rules(), SECTIONS, used=frozenset(), kept=frozenset(range(1, 13)))
+    assert len(digest.stories) == Rules().stories
+    assert {50, 51} <= set(chosen(digest))
+
+
 def test_a_picture_and_a_lead_help_between_equals() -> None:
     one = article(1, dated=END - DAY)
     other = article(2, dated=END - DAY, image_url="https://shahr.example/2.jpg", lead="شرح رویداد " * 12)

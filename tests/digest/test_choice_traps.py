@@ -177,6 +177,8 @@ def test_a_growth_curve_is_learnt_from_snapshots_and_cautious_without() -> None:
     assert learnt.at(168) == 1.0
     assert list(learnt.shares) == sorted(learnt.shares)
     assert learn([curve] * 5) is CAUTIOUS
+    late = [(100.0 + n % 50, 1000) for n in range(400)]
+    assert learn([[each] for each in late]) is CAUTIOUS, "seen once, days later: that says nothing of its first hours"
     assert learn([curve[:10]] * 100) is CAUTIOUS, "a day says nothing about the whole life"
     assert CAUTIOUS.at(24) == 1.0
 

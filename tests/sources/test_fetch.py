@@ -31,6 +31,14 @@ def fetcher() -> Iterator[Fetcher]:
     made.close()
 
 
+@pytest.mark.parametrize("etag", ["«نشان»", "x" * 5000])
+def test_a_mark_that_cannot_be_sent_back_is_left_alone(server: WebServer, fetcher: Fetcher, etag: str) -> None:
+    server.pages["/rss"] = lambda request: (200, {"etag": etag.encode().decode("latin-1")}, rss("خبر"))
+    first = fetcher.fetch(server.url("/rss"))
+    assert first.etag == ""
+    assert fetcher.fetch(server.url("/rss"), etag=etag).content, "nor one that an older version has kept"
+
+
 def test_a_page_is_brought_and_asked_for_again_only_if_it_changed(server: WebServer, fetcher: Fetcher) -> None:
     def page(headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         if headers.get("if-none-match") == '"a1"':

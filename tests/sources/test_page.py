@@ -39,6 +39,22 @@ def read(text: str, address: str = "https://shiraz.example/news/7") -> FoundArti
     return page.read("x.html", text, zone=ZONE, address=address)
 
 
+@pytest.mark.parametrize(
+    ("title", "heading", "outlet", "wanted"),
+    [
+        ("ایران من به جام جهانی رفت", "ایران من", "ایران من", "ایران من به جام جهانی رفت"),
+        ("ایرانیان پای صندوق", "ایران", "", "ایرانیان پای صندوق"),
+        ("گفت‌وگوی سردبیر با مدیر خبرآنلاین", "", "خبرآنلاین", "گفت‌وگوی سردبیر با مدیر خبرآنلاین"),
+        ("برف در گردنه | خبرآنلاین", "", "خبرآنلاین", "برف در گردنه"),
+        ("برف در گردنه - سایت خبری", "برف در گردنه", "", "برف در گردنه"),
+    ],
+)
+def test_a_title_is_cut_only_where_something_parts_it_from_the_outlet(
+    title: str, heading: str, outlet: str, wanted: str
+) -> None:
+    assert page._without_outlet(title, outlet, heading) == wanted
+
+
 def test_a_bare_page_has_a_title_a_lead_and_a_body() -> None:
     found = read(html(f"<title>{TITLE} | شیراز امروز</title>"))
     assert (found.title, found.lead, found.body) == (TITLE, FIRST, SECOND)
