@@ -7,11 +7,16 @@ so that no type is missing from it. What is *expected* about one message or one 
 from collections.abc import Sequence
 
 
+def sentences(what: str, fix: str) -> str:
+    """What is wrong and how to mend it, parted by a full stop."""
+    return f"{what}{'' if not fix or what.endswith(('.', '!', '?')) else '.'} {fix}".strip()
+
+
 class MailerError(Exception):
     """Base of all our errors. `fix` is the sentence that says how to mend it; empty when the message says it all."""
 
     def __init__(self, message: str, fix: str = "") -> None:
-        super().__init__(f"{message} {fix}".strip())
+        super().__init__(sentences(message, fix))
         self.message = message
         self.fix = fix
 

@@ -9,7 +9,6 @@ import contextlib
 import errno
 import json
 import logging
-import os
 import socket
 import sys
 from collections.abc import Collection, Sequence
@@ -168,7 +167,7 @@ def _listening(host: str, port: int, prefix: str = "") -> socket.socket:
         who, port_name = ("The metrics", "METRICS_PORT") if prefix else ("The pages", "PORT")
         raise OutsideError(
             f"{who} cannot listen on {host}:{port}"
-            + (": another program is there." if taken else f" ({os.strerror(error.errno) if error.errno else error})."),
+            + (": another program is there." if taken else f" ({error.strerror or error})."),
             f"Set [web] {prefix}port, or MAILER_WEB__{port_name}." if taken else f"Set [web] {prefix}host and port.",
         ) from error
 

@@ -3,10 +3,11 @@
 import logging
 
 from mailer.app.context import App
+from mailer.errors import sentences
 
 log = logging.getLogger("mailer.alert")
 
 
 def alert(app: App, what: str, fix: str = "") -> None:
     """`what` went wrong, and how to mend it. Never holds an address or a token: it may be mailed one day."""
-    log.warning("ALERT %s %s", what, fix)
+    log.warning("ALERT %s", sentences(what, fix))

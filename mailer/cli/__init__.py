@@ -6,10 +6,13 @@ Commands are imported when they are called, so that `mailer --help` needs neithe
 import gc
 import importlib
 import json
+import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import click
 
@@ -97,16 +100,23 @@ def cli(ctx: click.Context, config_file: Path) -> None:
 def run(words: Sequence[str]) -> int:
     """Runs one command and returns its exit code; nothing but MailerError and bugs comes this far."""
     as_json = "--json" in words
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # `mailer … >&-`
+            setattr(sys, name, _nowhere())
     try:
         result = cli.main(args=list(words), prog_name="mailer", standalone_mode=False)
     except click.ClickException as error:
         if as_json:
             _say_json("usage_error", error.format_message(), "")
         else:
-            error.show()
+            with suppress(OSError):
+                error.show()
         return error.exit_code
     except click.Abort:
-        click.echo("Stopped.", err=True)
+        if as_json:
+            _say_json("stopped", "Stopped.", "")
+        else:
+            _echo("Stopped.", err=True)
         return 5
     except MailerError as error:
         _say(error, as_json)
@@ -120,8 +130,9 @@ def run(words: Sequence[str]) -> int:
     except Exception as error:
         if as_json:
             _say_json("bug", f"{type(error).__name__}: {error}", "Please report it with what stands on stderr.")
-        traceback.print_exc(file=sys.stderr)
-        click.echo(
+        with suppress(OSError):
+            traceback.print_exc(file=sys.stderr)
+        _echo(
             "This is a bug in mailer. Nothing was changed by the failed step. Please report the lines above.", err=True
         )
         return 1
@@ -143,11 +154,23 @@ def _say(error: MailerError, as_json: bool) -> None:
         return
     lines = str(error).splitlines() or [type(error).__name__]
     for line in lines:
-        click.echo(f"mailer: {line}", err=True)
+        _echo(f"mailer: {line}", err=True)
 
 
 def _say_json(code: str, message: str, fix: str) -> None:
-    click.echo(json.dumps({"error": {"code": code, "message": message, "fix": fix}}, ensure_ascii=False))
+    _echo(json.dumps({"error": {"code": code, "message": message, "fix": fix}}, ensure_ascii=False))
+
+
+def _echo(words: str, *, err: bool = False) -> None:
+    """Where nobody reads, or the disk is full, the exit code still tells what it was."""
+    try:
+        click.echo(words, err=err)
+    except OSError:
+        setattr(sys, "stderr" if err else "stdout", _nowhere())  # or it is tried again at the end
+
+
+def _nowhere() -> IO[str]:
+    return Path(os.devnull).open("r+")
 
 
 def _snake(name: str) -> str:

@@ -10,7 +10,7 @@ from mailer.app import retry as again
 from mailer.app import window as editing
 from mailer.app.context import REDIRECTED, App, find
 from mailer.cli import aftermath, progress, window
-from mailer.cli.door import instant, json_option, local, opened, show, slot_argument, stamp, table
+from mailer.cli.door import TEXT, given, instant, json_option, local, opened, show, slot_argument, stamp, table
 from mailer.errors import RelayDown
 from mailer.lifecycle import FINAL
 from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
@@ -118,7 +118,7 @@ def _print_issue(app: App, found: Issue, *, why: bool = False) -> None:
 # --- looking ---------------------------------------------------------------------------------------------------------
 @issue.command()
 @slot_argument
-@click.option("--as-of", help="As if this were the time: choose from what was published until then.")
+@click.option("--as-of", type=TEXT, help="As if this were the time: choose from what was published until then.")
 @json_option
 @click.pass_obj
 def draft(path: Path, slot: str | None, as_of: str | None, as_json: bool) -> None:
@@ -301,8 +301,8 @@ def retry(path: Path, slot: str | None, unknown: bool, as_json: bool) -> None:
 
 
 @issue.command()
-@click.argument("emails", nargs=-1, required=True)
-@click.option("--slot", help="Another issue than the newest.")
+@click.argument("emails", nargs=-1, required=True, type=TEXT)
+@click.option("--slot", type=TEXT, callback=given, help="Another issue than the newest.")
 @json_option
 @click.pass_obj
 def test(path: Path, emails: tuple[str, ...], slot: str | None, as_json: bool) -> int:

@@ -12,13 +12,15 @@ from mailer.errors import OutsideError, UsageError
 
 
 @click.command()
-@click.option("--only", default="", help="Only these parts, with commas: scheduler, collector, sender, web.")
+@click.option("--only", help="Only these parts, with commas: scheduler, collector, sender, web.")
 @click.pass_obj
-def run(path: Path, only: str) -> None:
+def run(path: Path, only: str | None) -> None:
     """Run the service until SIGTERM: the clock that drafts and sends, the sender, the pages."""
     from mailer import service
 
-    wanted = [part.strip() for part in only.split(",") if part.strip()] or list(service.PARTS)
+    wanted = list(service.PARTS) if only is None else [part.strip() for part in only.split(",") if part.strip()]
+    if not wanted:  # `--only "$PARTS"` with nothing in it must not begin to send
+        raise UsageError("--only: no part is named.", f"There are {', '.join(service.PARTS)}.")
     unknown = [part for part in wanted if part not in service.PARTS]
     if unknown:
         raise UsageError(f"--only: {unknown[0]!r} is no part of the service.", f"There are {', '.join(service.PARTS)}.")

@@ -6,6 +6,7 @@ import re
 import secrets
 import shlex
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -28,7 +29,7 @@ def init(folder: Path, as_json: bool) -> None:
     Whatever is there already is kept as it is, and templates/ is only made together with config.toml. Replacing
     secret.key would break every link in mails that went out.
     """
-    made = make_deployment(folder, settings_edge.reference(), templates=True)
+    made = make_deployment(folder, settings_edge.reference(), templates=True, environ=os.environ)
     if as_json:
         show({"folder": str(folder.resolve()), "made": made})
         return
@@ -42,8 +43,11 @@ def init(folder: Path, as_json: bool) -> None:
     click.echo("  mailer config check\n  mailer subscribers import FILE\n  mailer articles import FILE\n  mailer run")
 
 
-def make_deployment(folder: Path, text: str, *, templates: bool = False) -> list[str]:
-    """Writes what is missing and returns the names. `templates`: the built-in ones are copied, to be edited."""
+def make_deployment(
+    folder: Path, text: str, *, templates: bool = False, environ: Mapping[str, str] | None = None
+) -> list[str]:
+    """Writes what is missing and returns the names. `templates`: the built-in ones are copied, to be edited. `environ`
+    may say where key file and database are, as for every other command."""
     config_file = folder / "config.toml"
     folder.mkdir(parents=True, exist_ok=True)
     made = []
@@ -55,7 +59,7 @@ def make_deployment(folder: Path, text: str, *, templates: bool = False) -> list
     if not config_file.exists():
         _write_private(config_file, text)  # it may come to hold the relay's password
         made.append("config.toml")
-    settings = settings_edge.load(config_file, {})
+    settings = settings_edge.load(config_file, environ or {})
     key_file = settings.path(settings.keys.file)
     if not key_file.exists():
         _write_private(key_file, new_key_file(secrets.token_bytes))

@@ -83,7 +83,7 @@ def list_(path: Path, status: str | None, search: str, limit: int, as_json: bool
             show([_brief(who) for who in found])
             return
         rows = [(who.address, who.name, who.status, local(app, who.created_at)) for who in found]
-    table(("address", "name", "status", "since"), rows)
+    table(("address", "name", "status", "added"), rows)
     click.echo("\n" + (", ".join(f"{count} {word}" for word, count in sorted(counts.items())) or "nobody yet"))
 
 
@@ -101,7 +101,7 @@ def show_(path: Path, email: str, as_json: bool) -> None:
             return
         click.echo(
             f"{who.address}  {who.name}".rstrip()
-            + f"\n{who.status} since {local(app, who.created_at)}, from {who.source}"
+            + f"\n{who.status}; on record since {local(app, who.created_at)}, from {who.source}"
         )
         for event in events:
             words = filter(None, (event.kind, event.method, event.slot, event.reason))

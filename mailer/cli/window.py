@@ -7,11 +7,11 @@ import click
 
 from mailer.app import window
 from mailer.app.context import App
-from mailer.cli.door import json_option, opened
+from mailer.cli.door import TEXT, given, json_option, opened
 from mailer.model import Issue
 
 Print = Callable[[App, Issue, bool], None]
-_slot = click.option("--slot", help="Another issue than the newest.")
+_slot = click.option("--slot", type=TEXT, callback=given, help="Another issue than the newest.")
 _number = click.IntRange(1)
 
 
@@ -41,7 +41,7 @@ def add_to(group: click.Group, show: Print) -> None:
 
     @group.command()
     @click.argument("number", type=_number)
-    @click.argument("text")
+    @click.argument("text", type=TEXT)
     @_slot
     @json_option
     @click.pass_obj
@@ -51,7 +51,7 @@ def add_to(group: click.Group, show: Print) -> None:
             show(app, window.title(app, slot, number, text), as_json)
 
     @group.command()
-    @click.argument("text")
+    @click.argument("text", type=TEXT)
     @_slot
     @json_option
     @click.pass_obj
@@ -61,7 +61,7 @@ def add_to(group: click.Group, show: Print) -> None:
             show(app, window.subject(app, slot, text), as_json)
 
     @group.command()
-    @click.argument("text")
+    @click.argument("text", type=TEXT)
     @_slot
     @json_option
     @click.pass_obj

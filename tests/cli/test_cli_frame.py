@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import make
 import pytest
 from admin import Deployment, articles_file, call, deployment, environ, program
 
@@ -176,3 +179,84 @@ def test_the_program_answers_as_the_process_does(stocked: Deployment) -> None:
     assert json.loads(found.stdout) == stocked.json("articles", "list")
     assert program("--version").stdout.startswith("mailer ")
     assert program("--config", "/nowhere/config.toml", "issue", "show").returncode == 2
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Deployment:
+    return deployment(tmp_path)
+
+
+def in_shell(here: Deployment, words: str) -> "subprocess.CompletedProcess[str]":
+    command = f'"{sys.executable}" -m mailer --config "{here.config}" {words}'
+    return subprocess.run(["sh", "-c", command], text=True, capture_output=True, timeout=60, env=environ(), check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("subscribers list >&-", 0),
+        ("issue show 1405-W01 2>&-", 3),
+        ("issue show 1405-W01 2>/dev/full", 3),
+        ("issue show 1405-W01 --json >/dev/full", 3),
+        ("issue show 1405-W01 --json | true; exit 0", 0),
+        ("subscribers list --json >/dev/full", 4),
+    ],
+)
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_what_cannot_be_told_is_told_by_the_exit_code(here: Deployment, words: str, code: int) -> None:
+    ended = in_shell(here, words)
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "bug" not in ended.stderr
+
+
+def test_text_that_is_no_utf8_is_refused_and_wipes_nothing(here: Deployment) -> None:
+    with here.app() as app:
+        make.week_of_articles(app.store, now=datetime.now(UTC))
+    here.json("issue", "draft")
+    subject = here.json("issue", "subject", "موضوع ویراستار")["subject"]
+    assert "موضوع ویراستار" in subject
+    for words in (["subject", "a\udcff"], ["intro", "a\udcff"], ["title", "1", "a\udcff"]):
+        assert here.call("issue", *words).code == 2
+    assert here.json("issue", "show")["subject"] == subject
+
+
+def test_parts_that_are_named_by_nothing_start_nothing(here: Deployment) -> None:
+    for words in ("", ",", " "):
+        answer = here.call("run", "--only", words)
+        assert answer.code == 2
+        assert "no part is named" in answer.err
+
+
+def test_init_makes_what_the_environment_names(tmp_path: Path) -> None:
+    named = environ(MAILER_KEYS__FILE="other.key", MAILER_DATABASE__URL="sqlite:///other.db")
+    assert program("init", str(tmp_path), env=named).returncode == 0
+    assert (tmp_path / "other.key").exists()
+    assert (tmp_path / "other.db").exists()
+    assert not (tmp_path / "subscribers.db").exists()
+    assert program("--config", str(tmp_path / "config.toml"), "config", "check", env=named).returncode == 0
+
+
+def test_a_templates_folder_that_cannot_be_read_is_a_problem_and_not_passed_over() -> None:
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        for part in ("templates", "templates/mail"):
+            (folder / part).mkdir()
+        (folder / "config.toml").write_text('templates = "templates"\n', "utf-8")
+        (folder / "templates" / "mail").chmod(0o000)
+        code = (
+            "import os, sys; from pathlib import Path\n"
+            "from mailer.config import load; from mailer.errors import ConfigError\n"
+            "try:\n"
+            " load(Path(sys.argv[1]), {})\n"
+            + (" os.setuid(65534)\n" if root else "")  # root may look into everything
+            + " load(Path(sys.argv[1]), {})\n"
+            "except ConfigError as error:\n print(error)"
+        )
+        told = subprocess.run(
+            [sys.executable, "-c", code, str(folder / "config.toml")], text=True, capture_output=True, check=False
+        )
+        (folder / "templates" / "mail").chmod(0o700)
+    assert "cannot be read by this user" in told.stdout, told.stderr
