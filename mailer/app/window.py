@@ -6,6 +6,7 @@ approved issue is not chosen anew: what was said yes to stays, but for what the 
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Connection
@@ -96,27 +97,38 @@ def close(app: App, issue: Issue) -> Issue:
 
 
 def _edit(app: App, issue: Issue, change: Callable[[Edits], Edits]) -> Issue:
-    def work(tx: Connection) -> bool:
-        return issues.edit(tx, issue.id, lambda stored: change(Edits.read(stored)).written(), _OPEN)
+    def work(tx: Connection) -> Issue | None:
+        if not issues.edit(tx, issue.id, lambda stored: change(Edits.read(stored)).written(), _OPEN):
+            return None
+        before = issues.get(tx, issue.id)  # nobody else edits or approves it until the end of this transaction
+        if before and before.approved:
+            _apply(app, tx, before, change)
+        return before
 
-    if not app.store.write(work):
+    before = app.store.write(work)
+    if before is None:
         state = get(app, issue.id).state
         raise WrongState(f"The issue {issue.slot} is {state}: it can be edited only while it is draft or held.")
-    current = get(app, issue.id)
-    if not current.approved:
-        return compose.choose(app, current)
-    app.store.write(lambda tx: _apply(app, tx, current))
+    if not before.approved:
+        chosen = compose.choose(app, before)
+        if not chosen.approved:
+            return chosen
+        # The yes came between, and was to the stories without this edit.
+        app.store.write(lambda tx: _apply(app, tx, issues.get(tx, issue.id) or chosen, change))
     edited = get(app, issue.id)
-    if edited.state is IssueState.HELD and current.state is not IssueState.HELD:
+    if edited.state is IssueState.HELD and before.state is not IssueState.HELD:
         alert(app, f"The issue {issue.slot} is held: {edited.reason}", "See `mailer issue explain`.")
     return edited
 
 
-def _apply(app: App, tx: Connection, issue: Issue) -> None:
-    """The edits on the stories as they are, without a new choice. When they leave too few, the issue is held: the yes
-    was to another one."""
-    edits = Edits.read(issue.edits)
-    stories = edits.applied(issue.stories)
+def _apply(app: App, tx: Connection, issue: Issue, change: Callable[[Edits], Edits]) -> None:
+    """One edit on the stories as they are, without a new choice; those before it are in them already. When too few are
+    left the issue is held: the yes was to another one."""
+    edits, new = Edits.read(issue.edits), change(Edits())
+    titled = {story.article_id: story.title for story in issue.stories}
+    given_back = titled.keys() - change(Edits(titles=titled)).titles.keys()
+    own = {article.id: article.title for article in articles.by_ids(tx, given_back)}
+    stories = replace(new, titles={**new.titles, **own}).applied(issue.stories)
     why = compose.hold_reason(app, issue, stories)
     held = {"reason": issue.reason or why, "approved": False} if why else {}
     state = IssueState.HELD if why else issue.state

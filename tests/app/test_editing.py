@@ -1,5 +1,6 @@
 """The editor's window: edits are seen at once, survive every new choice, and end with the draft."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import make
@@ -7,7 +8,7 @@ import pytest
 from make import only_sqlite
 
 from mailer.app import collect, compose, edit, window
-from mailer.app.context import App, get
+from mailer.app.context import App, find, get
 from mailer.errors import NoSuchArticle, UsageError, WrongState
 from mailer.model import Issue, IssueState
 
@@ -49,6 +50,30 @@ def test_words_are_given_back_when_they_are_emptied(app: App) -> None:
     back = window.subject(app, None, "")
     assert back.subject.startswith("تیتر دیگر")
     assert titles(window.title(app, None, 1, "")) == titles(issue)
+
+
+def test_an_approved_issue_is_edited_as_it_stands(app: App) -> None:
+    """What was edited before the yes is in its stories already, and is not done once more."""
+    issue = drafted(app)
+    window.move(app, None, 12, 1)
+    window.move(app, None, 5, 3)
+    named = window.title(app, None, 4, "تیتر سردبیر")
+    approved = titles(edit.approve(app, None))
+    assert titles(window.subject(app, None, "آنچه گذشت")) == approved
+    assert titles(window.intro(app, None, "سلام")) == approved
+    own = next(story.title for story in issue.stories if story.article_id == named.stories[3].article_id)
+    back = window.title(app, None, 4, "")
+    assert titles(back) == [*approved[:3], own, *approved[4:]]
+    assert back.approved
+    assert back.subject == "آنچه گذشت"
+
+
+def test_edits_of_two_editors_both_count(app: App) -> None:
+    drafted(app)
+    edit.approve(app, None)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda number: window.title(app, None, number, f"تیتر {number}"), range(1, 9)))
+    assert titles(find(app, None))[:8] == [f"تیتر {number}" for number in range(1, 9)]
 
 
 @only_sqlite
