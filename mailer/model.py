@@ -33,9 +33,9 @@ class FoundArticle:
     views: int | None = None
     comments: int | None = None
     shares: int | None = None
-    front_page: bool = False
+    front_page: bool | None = None
     news_value: int | None = None  # the editor's, -2 … +2
-    closed: bool = False  # members only, or paid for
+    closed: bool | None = None  # members only, or paid for
     title_given: str = ""  # the source's own words, where our spelling of them differs
     lead_given: str = ""
     alt_given: str = ""

@@ -33,6 +33,8 @@ _ITEM_ENDS = re.compile(rb"</(?:item|entry)\s*>")
 _DECLARED = re.compile(rb"""\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 # feedparser leaves some of them out, and expands others: those that do not begin a line.
 _DOCTYPE, _ENTITY = re.compile(rb"<!DOCTYPE\b", re.IGNORECASE), re.compile(rb"<!ENTITY\b", re.IGNORECASE)
+# Codecs of Python's that are none of a text's: they fail in a way of their own, or take hours over a few megabytes.
+_NO_ENCODINGS = (b"punycode", b"idna", b"undefined", b"unicode_escape", b"raw_unicode_escape")
 _LONG_LEAD = 1000  # characters; a longer «description» is the whole article
 
 Entry = Mapping[str, Any]
@@ -44,6 +46,9 @@ def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
     `name` is the file's, for messages; `source` overrides the host of the feed's link. Raises UnreadableInput when it
     is no feed, defines entities, or is broken without a single item.
     """
+    declared = _DECLARED.match(content)
+    if declared and declared[1].lower().replace(b"-", b"_") in _NO_ENCODINGS:
+        raise UnreadableInput(f"{name}: it says that it is written in «{declared[1].decode('ascii')}», as no feed is.")
     if _defines_entities(content):
         raise UnreadableInput(
             f"{name}: this XML defines entities of its own, by which a small file becomes a huge one.",

@@ -199,9 +199,9 @@ class DatabaseSource:
             views=_count(row, "views"),
             comments=_count(row, "comments"),
             shares=_count(row, "shares"),
-            front_page=_text(row, "front_page").lower() in ("1", "true", "t", "y", "yes"),
+            front_page=_flag(row, "front_page"),
             news_value=_news_value(row),
-            closed=_text(row, "closed").lower() in ("1", "true", "t", "y", "yes"),
+            closed=_flag(row, "closed"),
         )
 
     def _published(self, value: object) -> tuple[datetime | None, str]:
@@ -211,6 +211,12 @@ class DatabaseSource:
             return datetime(value.year, value.month, value.day, tzinfo=self._zone).astimezone(UTC), value.isoformat()
         raw = plain.line(str(value)) if value is not None else ""
         return dates.parse(raw, zone=self._zone), raw
+
+
+def _flag(row: Row, name: str) -> bool | None:
+    """None: the row does not say."""
+    said = _text(row, name).lower()
+    return said in ("1", "true", "t", "y", "yes") if said else None
 
 
 def _text(row: Row, word: str) -> str:

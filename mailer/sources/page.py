@@ -91,7 +91,7 @@ def read(name: str, text: str, *, zone: ZoneInfo, address: str = "") -> FoundArt
         image_alt=plain.line(told.first("og:image:alt", "twitter:image:alt")),
         published=published or words.published,
         published_raw=raw if published or not words.published else words.published_raw,
-        closed=told.json("isAccessibleForFree").lower() == "false",
+        closed={"false": True, "true": False}.get(told.json("isAccessibleForFree").lower()),
     )
 
 

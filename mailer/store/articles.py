@@ -85,14 +85,14 @@ def _fresh(article: FoundArticle, identity: str, link_key: str, now: datetime) -
         "updated_at": now,
         "news_value": article.news_value,
         **{name: getattr(article, name) or None for name in _GIVEN},
-        **{name: getattr(article, name) for name in (*_TEXTS, *_COUNTS, *_FLAGS)},
+        **{name: bool(getattr(article, name)) for name in _FLAGS},
+        **{name: getattr(article, name) for name in (*_TEXTS, *_COUNTS)},
     }
 
 
 def _changes(row: Row[Any], article: FoundArticle, now: datetime) -> dict[str, Any]:
     told: dict[str, Any] = {name: getattr(article, name) for name in (*_TEXTS, "title") if getattr(article, name)}
-    told |= {name: getattr(article, name) for name in _COUNTS if getattr(article, name) is not None}
-    told |= {name: True for name in _FLAGS if getattr(article, name)}
+    told |= {name: getattr(article, name) for name in (*_COUNTS, *_FLAGS) if getattr(article, name) is not None}
     told |= {name: getattr(article, name) for name in _GIVEN if getattr(article, name)}
     if article.news_value is not None:
         told["news_value"] = article.news_value

@@ -1,6 +1,8 @@
 """The article store: an item is kept once, and told again it changes nothing."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import make
@@ -75,6 +77,18 @@ def test_a_second_telling_fills_in_and_empties_nothing(store: Store) -> None:
     assert found.title == article(1).title
     assert found.category == article(1).category
     assert found.first_seen == NOW
+
+
+def test_what_a_source_takes_back_is_taken_back(store: Store) -> None:
+    closed = make.article(1, closed=True, front_page=True)
+    for told, flags in (
+        (closed, (True, True)),
+        (replace(closed, closed=None, front_page=None), (True, True)),  # another source that does not say
+        (replace(closed, closed=False, front_page=False), (False, False)),
+    ):
+        store.write(partial(articles.merge, found=[make.named(told)], now=NOW))
+        (kept,) = store.read(lambda tx: articles.listing(tx))
+        assert (kept.closed, kept.front_page) == flags
 
 
 def test_one_item_with_and_without_its_guid_is_one(store: Store) -> None:
