@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 def sentences(what: str, fix: str) -> str:
     """What is wrong and how to mend it, parted by a full stop."""
-    return f"{what}{'' if not fix or what.endswith(('.', '!', '?')) else '.'} {fix}".strip()
+    ended = not fix or not what or what.rstrip("»\"')").endswith((".", "!", "?", "؟", "…", ":"))
+    return f"{what}{'' if ended else '.'} {fix}".strip()
 
 
 class MailerError(Exception):

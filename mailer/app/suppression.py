@@ -55,7 +55,10 @@ def unsuppress(app: App, email: str) -> SubscriberStatus | None:
         found = subscribers.find(tx, parsed.key)
         if found is None:
             return None
-        to = SubscriberStatus.UNSUBSCRIBED if replaced else subscribers.before_suppression(tx, found.id)
+        if replaced is None:
+            to = subscribers.before_suppression(tx, found.id)
+        else:
+            to = SubscriberStatus.BOUNCED if replaced is EventKind.BOUNCED else SubscriberStatus.UNSUBSCRIBED
         if subscribers.move(tx, found.id, to, from_=(SubscriberStatus.SUPPRESSED,)):
             subscribers.record(tx, found.id, EventKind.UNSUPPRESSED, at=app.now(), method=Method.ADMIN)
         return to

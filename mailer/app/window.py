@@ -114,11 +114,22 @@ def _edit(app: App, issue: Issue, change: Callable[[Edits], Edits]) -> Issue:
         if not chosen.approved:
             return chosen
         # The yes came between, and was to the stories without this edit.
-        app.store.write(lambda tx: _apply(app, tx, issues.get(tx, issue.id) or chosen, change))
+        if not app.store.write(partial(_late, app, issue.id, change)):
+            raise WrongState(f"The issue {issue.slot} is {get(app, issue.id).state}: the edit came too late for it.")
     edited = get(app, issue.id)
     if edited.state is IssueState.HELD and before.state is not IssueState.HELD:
         alert(app, f"The issue {issue.slot} is held: {edited.reason}", "See `mailer issue explain`.")
     return edited
+
+
+def _late(app: App, issue_id: int, change: Callable[[Edits], Edits], tx: Connection) -> bool:
+    """False: the issue is on its way by now."""
+    if not issues.edit(tx, issue_id, lambda stored: stored, _OPEN):  # nobody else changes it from here on
+        return False
+    issue = issues.get(tx, issue_id)
+    if issue is not None and issue.approved:
+        _apply(app, tx, issue, change)
+    return True
 
 
 def _apply(app: App, tx: Connection, issue: Issue, change: Callable[[Edits], Edits]) -> None:

@@ -4,6 +4,7 @@ It does *not* fetch, and it does not use feedparser's dates (a Jalali year becom
 clean-up of markup: a title is text here and passes through `plain`.
 """
 
+import codecs
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -30,11 +31,11 @@ _IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)$", re.IGNORECASE)
 _MEDIA_DESCRIPTION = re.compile(rb"(</?)media:description(?=[\s/>])")
 _ITEM_BEGINS = re.compile(rb"<(?:item|entry)[\s>]")
 _ITEM_ENDS = re.compile(rb"</(?:item|entry)\s*>")
-_DECLARED = re.compile(rb"""\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+_DECLARED = re.compile(rb"""\s*<\?xml\b[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
 # feedparser leaves some of them out, and expands others: those that do not begin a line.
 _DOCTYPE, _ENTITY = re.compile(rb"<!DOCTYPE\b", re.IGNORECASE), re.compile(rb"<!ENTITY\b", re.IGNORECASE)
 # Codecs of Python's that are none of a text's: they fail in a way of their own, or take hours over a few megabytes.
-_NO_ENCODINGS = (b"punycode", b"idna", b"undefined", b"unicode_escape", b"raw_unicode_escape")
+_NO_ENCODINGS = ("punycode", "idna", "undefined", "unicodeescape", "rawunicodeescape")
 _LONG_LEAD = 1000  # characters; a longer «description» is the whole article
 
 Entry = Mapping[str, Any]
@@ -46,8 +47,8 @@ def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
     `name` is the file's, for messages; `source` overrides the host of the feed's link. Raises UnreadableInput when it
     is no feed, defines entities, or is broken without a single item.
     """
-    declared = _DECLARED.match(content)
-    if declared and declared[1].lower().replace(b"-", b"_") in _NO_ENCODINGS:
+    declared = _DECLARED.match(content.removeprefix(codecs.BOM_UTF8))
+    if declared and _bare(declared[1].decode("ascii")) in _NO_ENCODINGS:
         raise UnreadableInput(f"{name}: it says that it is written in «{declared[1].decode('ascii')}», as no feed is.")
     if _defines_entities(content):
         raise UnreadableInput(
@@ -56,7 +57,10 @@ def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
         )
     # A stream, never text or plain bytes: feedparser would take those for an address to fetch or a file to open.
     stream = io.BytesIO(_MEDIA_DESCRIPTION.sub(rb"\1media:caption", content))
-    parsed = feedparser.parse(stream, sanitize_html=False, resolve_relative_uris=False)
+    try:
+        parsed = feedparser.parse(stream, sanitize_html=False, resolve_relative_uris=False)
+    except UnicodeError as error:
+        raise UnreadableInput(f"{name}: its letters cannot be read: {error}.") from None
     damage = parsed.get("bozo_exception") if parsed.bozo else None
     if isinstance(damage, _HARMLESS):
         damage = None
@@ -81,6 +85,11 @@ def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
     if damage and not articles:
         return _nothing(name, parsed.version, damage)
     return Found(tuple(articles), tuple(notes))
+
+
+def _bare(codec: str) -> str:
+    """The name of a codec as Python looks it up: without marks between."""
+    return "".join(filter(str.isalnum, codec.lower()))
 
 
 def _defines_entities(content: bytes) -> bool:

@@ -36,12 +36,14 @@ Row = Mapping[str, Any]
 
 def _patience(url: str) -> dict[str, Any]:
     """A database that is silent must hold up neither a command nor the other sources."""
-    driver = make_url(url).get_driver_name()
-    if driver == "pymysql":
-        return {"connect_timeout": _CONNECT_S, "read_timeout": _ANSWER_S, "write_timeout": _ANSWER_S}
-    if driver == "psycopg":  # that a server is gone is found out by the system
-        return {"connect_timeout": _CONNECT_S, "tcp_user_timeout": _ANSWER_S * 1000}
-    return {}
+    written = make_url(url)
+    waits: dict[str, dict[str, Any]] = {
+        "pymysql": {"connect_timeout": _CONNECT_S, "read_timeout": _ANSWER_S, "write_timeout": _ANSWER_S},
+        # That a server is gone is found out by the system.
+        "psycopg": {"connect_timeout": _CONNECT_S, "tcp_user_timeout": _ANSWER_S * 1000},
+    }
+    ours = waits.get(written.get_driver_name(), {})
+    return {name: value for name, value in ours.items() if name not in written.query}  # the admin knows better
 
 
 def _end_long(connection: Any, _record: Any) -> None:
@@ -61,7 +63,7 @@ class DatabaseSource:
         self.front_page = False
         try:
             self._engine: Engine = create_engine(url, pool_pre_ping=True, pool_size=1, connect_args=_patience(url))
-            if self._engine.driver == "psycopg":
+            if self._engine.driver == "psycopg" and "options" not in self._engine.url.query:
                 event.listen(self._engine, "connect", _end_long)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise ConfigError(

@@ -88,7 +88,7 @@ def _article(post: Mapping[str, Any], feed: Feed) -> FoundArticle:
         image_alt=plain.line(str(media.get("alt_text") or "")),
         published=_instant(raw),
         published_raw=plain.line(raw),
-        front_page=post.get("sticky") is True,
+        front_page=sticky if isinstance(sticky := post.get("sticky"), bool) else None,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Text, TextClause, and_, bindparam, case, exists, select, text, update
+from sqlalchemy import Connection, Text, TextClause, bindparam, case, func, select, text, update
 
 from mailer.model import EventKind, SubscriberStatus
 from mailer.store import arrays
@@ -158,14 +158,18 @@ def leave(tx: Connection, keys: Collection[str], now: datetime) -> None:
 
 
 def page(tx: Connection, after: int, status: SubscriberStatus | None) -> Iterator[Mapping[str, Any]]:
-    """The next PAGE subscribers by id: id, address, name, sections, status, consent_at, created_at, source. Who left
-    and has not confirmed that they come back is «unsubscribed»: a reader of it knows nothing of our suppressions."""
+    """The next PAGE subscribers by id: id, address, name, sections, status, consent_at, created_at, source. Who left,
+    or whose address was dead, and who has only been asked since, is told as that: whoever reads it knows nothing of our
+    suppressions."""
     columns = ("id", "address", "name", "sections", "consent_at", "created_at", "source")
-    barred = exists().where(suppressions.c.hash == subscribers.c.address_hash)
-    left = and_(subscribers.c.status == SubscriberStatus.PENDING, barred)
-    told = case((left, SubscriberStatus.UNSUBSCRIBED.value), else_=subscribers.c.status).label("status")
+    dead, left = SubscriberStatus.BOUNCED.value, SubscriberStatus.UNSUBSCRIBED.value
+    why = select(case((suppressions.c.reason == EventKind.BOUNCED, dead), else_=left)).where(
+        suppressions.c.hash == subscribers.c.address_hash
+    )
+    asked = subscribers.c.status == SubscriberStatus.PENDING
+    told = case((asked, func.coalesce(why.scalar_subquery(), subscribers.c.status)), else_=subscribers.c.status)
     query = (
-        select(*(subscribers.c[name] for name in columns), told)
+        select(*(subscribers.c[name] for name in columns), told.label("status"))
         .where(subscribers.c.id > after, subscribers.c.address.is_not(None))
         .order_by(subscribers.c.id)
         .limit(PAGE)

@@ -9,7 +9,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, not_, null, or_, select, true, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    case,
+    delete,
+    exists,
+    false,
+    func,
+    insert,
+    not_,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from mailer.model import DeliveryKind, Event, EventKind, Method, Rejection, Subscriber, SubscriberStatus
 from mailer.store.database import inserting
@@ -312,9 +328,21 @@ def suppressing(tx: Connection, reason: EventKind) -> Any:
             set_={"reason": reason, "at": statement.excluded.at, "replaced": suppressions.c.reason},
             where=not_(strong),
         )
-    # Under a strong one it is kept, and stands when that one is lifted. To be forgotten is the last word.
-    news = true() if reason is EventKind.FORGOTTEN else suppressions.c.replaced.is_(None)
-    return statement.on_conflict_do_update(index_elements=["hash"], set_={"replaced": reason}, where=and_(strong, news))
+    # Under a strong one it is kept, and stands when that one is lifted. What a person wants counts more than that the
+    # address was dead, and to be forgotten is the last word.
+    dead = EventKind.BOUNCED
+    above = false() if reason is dead else suppressions.c.reason == dead
+    last = true() if reason is EventKind.FORGOTTEN else false()
+    below = or_(suppressions.c.replaced.is_(None), suppressions.c.replaced == dead, last)
+    return statement.on_conflict_do_update(
+        index_elements=["hash"],
+        set_={
+            "reason": case((strong, suppressions.c.reason), else_=statement.excluded.reason),
+            "at": case((strong, suppressions.c.at), else_=statement.excluded.at),
+            "replaced": case((strong, statement.excluded.reason), else_=suppressions.c.replaced),
+        },
+        where=or_(above, and_(strong, below)),
+    )
 
 
 def restore(tx: Connection, hash_: str) -> EventKind | None:

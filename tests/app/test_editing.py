@@ -1,16 +1,22 @@
 """The editor's window: edits are seen at once, survive every new choice, and end with the draft."""
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 import make
 import pytest
-from make import only_sqlite
+from make import Clock, only_sqlite
 
 from mailer.app import collect, compose, edit, window
 from mailer.app.context import App, find, get
 from mailer.errors import NoSuchArticle, UsageError, WrongState
 from mailer.model import Issue, IssueState
+from mailer.store.database import Store, Work
+
+T = TypeVar("T")
 
 
 def drafted(app: App, count: int = 14) -> Issue:
@@ -66,6 +72,42 @@ def test_an_approved_issue_is_edited_as_it_stands(app: App) -> None:
     assert titles(back) == [*approved[:3], own, *approved[4:]]
     assert back.approved
     assert back.subject == "آنچه گذشت"
+
+
+class Between(Store):
+    """A database in which something else happens right after each of the next works."""
+
+    then: Sequence[Callable[[], object]] = ()
+
+    def write(self, work: Work[T], **how: Any) -> T:
+        done = super().write(work, **how)
+        first, self.then = self.then[:1], self.then[1:]
+        for each in first:
+            each()
+        return done
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_yes_that_comes_between_is_not_to_what_was_edited(
+    app: App, store_url: str, tmp_path: Path, clock: Clock, frozen: bool
+) -> None:
+    issue = drafted(app)
+    other = Between(store_url)
+
+    freeze = [lambda: compose.freeze(app, get(app, issue.id))] if frozen else []
+    other.then = [lambda: edit.approve(app, None), *freeze]
+    try:
+        beside = make.app(other, tmp_path, clock)
+        if frozen:
+            with pytest.raises(WrongState, match="too late"):
+                window.drop(beside, None, 1)
+            assert titles(get(app, issue.id)) == titles(issue), "the mail that goes out and its record agree"
+        else:
+            edited = window.drop(beside, None, 1)
+            assert titles(edited) == titles(issue)[1:]
+            assert edited.approved
+    finally:
+        other.close()
 
 
 def test_edits_of_two_editors_both_count(app: App) -> None:

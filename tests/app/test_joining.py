@@ -231,6 +231,11 @@ def test_a_strangers_wish_makes_no_dead_address_alive(app: App) -> None:
     assert ask(app) == 1
     with pytest.raises(LeftBefore, match="bounced"):
         subscribe.add(app, EMAIL)
+    assert [row["status"] for row in importing.export_rows(app)] == [SubscriberStatus.BOUNCED]
+    suppression.suppress(app, EMAIL)
+    assert suppression.unsuppress(app, EMAIL) is SubscriberStatus.BOUNCED
+    assert ask(app) == 0
+    app.store.write(lambda tx: subscribers.move(tx, number, SubscriberStatus.PENDING, from_=tuple(SubscriberStatus)))
     joining.confirm(app, confirm_token(app))
     assert status(app) is SubscriberStatus.ACTIVE
 

@@ -163,6 +163,24 @@ def test_lifting_a_suppression_does_not_bring_back_who_was_forgotten(app: App, l
         subscribe.add(app, EMAIL)
 
 
+@pytest.mark.parametrize("suppressed", [False, True])
+def test_what_a_person_wants_counts_more_than_a_dead_address(app: App, suppressed: bool) -> None:
+    number = subscribe.add(app, EMAIL)[0].id
+    app.store.write(lambda tx: subscribers.move(tx, number, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)))
+    joining.wish(app, parse(EMAIL))
+    assert joining.settle(app) == 1
+    if suppressed:
+        suppression.suppress(app, EMAIL)
+    unsubscribe.leave(app, link(app, number), Method.ONE_CLICK)
+    assert EventKind.UNSUBSCRIBED in [event.kind for event in subscribe.show(app, EMAIL)[1]]
+    if suppressed:
+        assert suppression.unsuppress(app, EMAIL) is SubscriberStatus.UNSUBSCRIBED
+    hash_ = tokens.address_hash(app.keys, EMAIL)
+    barred = app.store.read(lambda tx: subscribers.suppressed(tx, hash_))
+    assert barred is not None
+    assert barred[0] is EventKind.UNSUBSCRIBED
+
+
 def test_why_is_asked_of_nobody_who_is_back_or_forgotten(app: App) -> None:
     number = subscribe.add(app, EMAIL)[0].id
     left = unsubscribe.leave(app, link(app, number), Method.PAGE)
