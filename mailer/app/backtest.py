@@ -88,7 +88,7 @@ def _choose(app: App, past: _Past, slot: Slot, tx: Connection) -> tuple[Choice, 
         used=_union(past.told),
         led=_union(past.led),
         zone=app.zone,
-        growth=growth.learn(articles.histories(tx, since=span.start - 6 * _WEEK)),
+        growth=growth.learn(articles.histories(tx, since=span.start - growth.LEARNT_FROM)),
         allow_late=False,
     )
     leads = frozenset(story.lead.id for story in digest.stories)

@@ -21,7 +21,6 @@ from mailer.model import ChosenStory, DeliveryKind, DeliveryState, Digest, Issue
 from mailer.store import articles, deliveries, endings, issues
 
 REDRAFT = timedelta(hours=1)  # until T the stories are chosen anew so often
-_LEARNT_FROM = timedelta(days=42)  # how far back snapshots of views teach how fast articles are read
 _UNFIT = 50  # so many of the most read may be paid for or for members
 TOO_FEW = "too few stories"
 APPROVAL = "approval is required"
@@ -156,7 +155,7 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime, edits: Edits)
         used=articles.used(tx, besides=issue.id),
         led=articles.used(tx, besides=issue.id, leads_only=True),
         zone=app.zone,
-        growth=growth.learn(articles.histories(tx, since=span.start - _LEARNT_FROM)),
+        growth=growth.learn(articles.histories(tx, since=span.start - growth.LEARNT_FROM)),
         allow_late=previous_end is not None,  # before the first issue nobody has missed anything
         kept=edits.kept,
         dropped=edits.dropped,

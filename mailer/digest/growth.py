@@ -9,11 +9,13 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 # Hours after publication, about evenly spaced on a logarithmic scale.
 KNOTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0, 48.0, 72.0, 96.0, 120.0, 168.0)
 _ENOUGH = 30  # articles; a curve learnt from fewer is chance
 _LEAST = 0.01
+LEARNT_FROM = timedelta(days=42)  # how far back snapshots of views teach how fast articles are read
 _EARLY = 6.0  # hours
 _GROWN = 72.0  # hours: younger articles cannot tell what share of their readers they have
 
