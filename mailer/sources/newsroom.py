@@ -30,6 +30,8 @@ _BACK = timedelta(days=14)  # as far as a late article may lie
 _MOST = 20_000  # rows
 _LARGEST_COUNT = 2_000_000_000
 
+_PAGE = 20  # rows
+_LONGEST_BODY, _LONGEST_RAW = 5000, 20_000  # letters, without and with markup; a choice looks at the first thousand
 _CONNECT_S, _ANSWER_S = 10, 60  # seconds
 Row = Mapping[str, Any]
 
@@ -103,15 +105,16 @@ class DatabaseSource:
             query = self._query(since)
         try:
             with self._engine.connect() as connection:
-                rows = [dict(row._mapping) for row in connection.execute(query)]
+                # Page by page: thousands of whole texts at once are hundreds of megabytes.
+                found = connection.execution_options(yield_per=_PAGE).execute(query)
+                articles = [self._article(dict(row._mapping)) for row in found]
                 connection.rollback()
         except SQLAlchemyError as error:
             raise self._unavailable(error) from None
-        articles = [article for row in rows if (article := self._article(row))]
-        notes = (
-            () if len(articles) == len(rows) else (f"{self.name}: {len(rows) - len(articles)} rows without a title.",)
-        )
-        return Gathered(named(tuple(articles)), notes)
+        kept = tuple(article for article in articles if article)
+        untitled = len(articles) - len(kept)
+        notes = (f"{self.name}: {untitled} rows without a title.",) if untitled else ()
+        return Gathered(named(kept), notes)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -181,7 +184,7 @@ class DatabaseSource:
         if self._settings.preset == "wordpress":
             address = f"?p={address}"  # which WordPress sends on to the article, however its addresses are made
         url = plain.web_address(address, f"{site}/" if site else "")
-        body = plain.paragraphs(_text(row, "body"))
+        body = plain.paragraphs(_text(row, "body")[:_LONGEST_RAW])
         published, raw = self._published(row.get("published"))
         key = _text(row, "id")
         return FoundArticle(
@@ -190,7 +193,7 @@ class DatabaseSource:
             guid=f"{self._settings.table if self._settings.preset == 'none' else 'wp'}:{key}" if key else "",
             url=url,
             lead=plain.lead(_text(row, "lead")) or plain.opening(body),
-            body=body,
+            body=body[:_LONGEST_BODY].strip(),
             category=plain.line(_text(row, "category")),
             tags=tuple(tag for each in _text(row, "tags").replace("،", ",").split(",") if (tag := plain.line(each))),
             author=plain.line(_text(row, "author")),

@@ -1,6 +1,7 @@
 """The newsroom's own database: the column map, WordPress and its counters, and what is said when something is wrong."""
 
 import sqlite3
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,6 +137,25 @@ def test_wordpress_without_its_tables_or_its_address(source: Make) -> None:
         source("CREATE TABLE x (y);", preset="wordpress", site="https://wp.example").check()
     with pytest.raises(ConfigError, match="site: needed"):
         source(WORDPRESS, preset="wordpress").check()
+
+
+def test_long_texts_do_not_fill_the_memory(source: Make) -> None:
+    """Two weeks of whole texts, every hour."""
+    many = """CREATE TABLE n (a, b, c, d, e);
+    WITH RECURSIVE count(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM count WHERE i < 100)
+    INSERT INTO n SELECT i, 'خبر ' || i, 'https://k.example/' || i, '2026-11-23',
+    replace(hex(zeroblob(100000)), '00', 'متن ') FROM count;
+    CREATE VIEW newsletter_articles AS SELECT a AS id, b AS title, c AS url, d AS published, e AS body FROM n;"""
+    asked = source(many)
+    tracemalloc.start()
+    try:
+        found = asked.gather("", "").found
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(found) == 100
+    assert all(0 < len(article.body) <= 5000 for article, *_ in found)
+    assert peak < 40_000_000, "at once they are 80 MB, and more while they are turned"
 
 
 def test_a_count_without_end_is_no_count(source: Make) -> None:
