@@ -36,7 +36,7 @@ class LazyGroup(click.Group):
         if name not in self.lazy:
             return None
         module, _, attribute = self.lazy[name][0].partition(":")
-        # Nothing loaded here is garbage. To look for some meanwhile, and at the end, is a quarter of a short command.
+        # Nothing loaded here is garbage. To look for some meanwhile, and at the end, costs a short command a sixth.
         gc.disable()
         try:
             command: click.Command = getattr(importlib.import_module(module), attribute)
