@@ -217,7 +217,8 @@ class Newsletter(Section):
     )
     base_url: HttpUrl = Field(
         "http://127.0.0.1:8080",
-        description="The public address of this service's pages; every link to us in a mail begins with it.",
+        description="The public address of this service's pages, a host of its own without a path; every link to us "
+        "in a mail begins with it.",
     )
     site_url: HttpUrl | None = Field(
         None, examples=["https://www.example.org"], description="The news site itself, for the footer of the mail."

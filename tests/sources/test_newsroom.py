@@ -1,6 +1,8 @@
 """The newsroom's own database: the column map, WordPress and its counters, and what is said when something is wrong."""
 
+import socket
 import sqlite3
+import time
 import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ from pydantic import SecretStr
 
 from mailer.errors import ConfigError, SourceUnavailable
 from mailer.settings import ArticleDatabase
+from mailer.sources import newsroom
 from mailer.sources.newsroom import DatabaseSource
 
 ZONE = ZoneInfo("Asia/Tehran")
@@ -76,6 +79,23 @@ def test_a_database_that_is_down_is_one_line_without_its_password(tmp_path: Path
         down.gather("", "")
     assert "geheim" not in str(said.value)
     assert "\n" not in said.value.message
+
+
+def test_a_silent_server_is_waited_for_no_longer_than_the_admin_says() -> None:
+    assert newsroom._patience("mysql+pymysql://u@h/x") == {
+        "connect_timeout": 10,
+        "read_timeout": 60,
+        "write_timeout": 60,
+    }
+    assert "read_timeout" not in newsroom._patience("mysql+pymysql://u@h/x?read_timeout=600")
+    assert newsroom._patience("postgresql+psycopg://u@h/x")["connect_timeout"] == 10
+    assert newsroom._patience("sqlite:///x.db") == {}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"mysql+pymysql://u@127.0.0.1:{silent.getsockname()[1]}/x?connect_timeout=1&read_timeout=1"
+        begun = time.monotonic()
+        with pytest.raises(SourceUnavailable):
+            DatabaseSource(ArticleDatabase(url=SecretStr(url)), url, ZONE).gather("", "")
+        assert time.monotonic() - begun < 20
 
 
 def test_nothing_is_ever_written(source: Make, tmp_path: Path) -> None:
