@@ -46,10 +46,10 @@ class Collected:
     notes: tuple[str, ...] = ()
 
 
-def keep(app: App, found: Sequence[tuple[FoundArticle, str, str]], notes: Sequence[str] = ()) -> Collected:
+def keep(app: App, found: Sequence[Named], notes: Sequence[str] = ()) -> Collected:
     """Stores articles, each with its identity and canonical link. In pieces: a reader who leaves, and the sending, must
     not wait for a whole archive; what an interrupted one has stored, the next finds unchanged."""
-    newest: dict[str, tuple[FoundArticle, str, str]] = {}
+    newest: dict[str, Named] = {}
     for each in found:
         # Archives hold several versions of an item: only the last one counts, so that a second import of the same
         # file finds nothing to change.

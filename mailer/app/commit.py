@@ -23,9 +23,7 @@ from mailer.store.deliveries import Mark
 from mailer.store.marks import Taken
 
 log = logging.getLogger(__name__)
-TURNS = (
-    4  # of the loop, for others to come: two of them it takes from a relay's answer to here, and the relay has others
-)
+TURNS = 4  # of the loop, for others to come; from a relay's answer to here it takes two
 _AGAIN_S = 0.5  # between two attempts while the database fails us
 
 Done = Mark | Taken  # what became of a mail

@@ -6,7 +6,7 @@ mail, so that the file is refused and not the first issue. Looks at the disk, ne
 
 import os
 import re
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
@@ -39,12 +39,9 @@ def made_usable(settings: Settings, templates_later: bool = False) -> Settings |
         changes["base_url"] = _base_url(newsletter.base_url)
     except ValueError as why:
         problems.append(Problem(("newsletter", "base_url"), f"{quoted(newsletter.base_url[:80])} {why}"))
-    if (
-        settings.templates is not None
-        and not templates_later
-        and (words := _unusable(settings.path(settings.templates)))
-    ):
-        problems.append(Problem(("templates",), f"{quoted(str(settings.templates))}: {words}"))
+    own = None if templates_later else settings.templates
+    if own is not None and (words := _unusable(settings.path(own))):
+        problems.append(Problem(("templates",), f"{quoted(str(own))}: {words}"))
     return problems or settings.model_copy(update={"newsletter": newsletter.model_copy(update=changes)})
 
 
@@ -52,15 +49,10 @@ def _unusable(folder: Path) -> str:
     """What is wrong with a folder of templates; those in a folder that cannot be looked into would not be missed."""
     if not folder.is_dir():
         return "there is no such folder; `mailer templates eject` makes and fills it"
-    for each in (folder, *(place / name for place, names in _folders(folder) for name in names)):
+    for each in chain([folder], filter(Path.is_dir, folder.rglob("*"))):
         if not os.access(each, os.R_OK | os.X_OK):
             return f"the folder {each} cannot be read by this user; give it the right to"
     return ""
-
-
-def _folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
-    for place, names, _ in os.walk(folder):
-        yield Path(place), names
 
 
 def _mailbox(written: str) -> str:

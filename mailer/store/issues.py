@@ -114,7 +114,7 @@ def edit(
 ) -> bool:
     """Replaces what an editor changed by `change` of what it was; False: the issue is not in one of `states`."""
     query = select(issues.c.edits).where(issues.c.id == issue_id, issues.c.state.in_(tuple(states)))
-    row = tx.execute(query.with_for_update() if tx.dialect.name != "sqlite" else query).first()
+    row = tx.execute(query.with_for_update()).first()
     if row is None:
         return False
     tx.execute(update(issues).where(issues.c.id == issue_id).values(edits=dict(change(row.edits))))
