@@ -84,7 +84,7 @@ def read(
     """
     content = _unpacked(name, content, largest)
     text = _text(name, content)
-    if not text.strip("\ufeff \t\r\n"):
+    if not text.replace("\ufeff", "").strip():
         raise UnreadableInput(f"{name}: the file is empty.", "Save it again; perhaps the download failed.")
     found = _read(name.lower().removesuffix(".gz"), name, content, text, source, zone, page_at)
     found = _undated(name, _with_options(name, found, url, published, source, zone))

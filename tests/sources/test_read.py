@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mailer.errors import UnreadableInput, UsageError
@@ -135,6 +135,8 @@ _cut = st.tuples(
     ),
     st.sampled_from(["x", "x.xml", "x.jsonl", "x.csv.gz"]),
 )
+@example(b"\x0c", "x.jsonl")
+@example(b" \xef\xbb\xbf \x0c\n", "x.jsonl")
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_give_articles_or_one_clear_refusal(content: bytes, name: str) -> None:
     try:
