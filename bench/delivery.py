@@ -16,8 +16,8 @@ from sqlalchemy import func, select
 
 from bench import deployment, machine, wire
 from bench.page import Options, Skipped, table
-from mailer.app import probe
-from mailer.app.context import App
+from mailer.context import App
+from mailer.issues import preview
 from mailer.store.schema import deliveries
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -162,7 +162,7 @@ def prepared(
     place = deployment.make(folder, smtp_port=port, connections=connections, database=database, smtp=smtp, sign=sign)
     with opened(place) as app:
         deployment.fill(app, count)
-        return place, len(probe.preview(app, deployment.frozen(app)).eml)
+        return place, len(preview.preview(app, deployment.frozen(app)).eml)
 
 
 @contextmanager

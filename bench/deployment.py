@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from mailer import config
-from mailer.app import compose
-from mailer.app.context import App, get
+from mailer.context import App, get
+from mailer.issues import draft
 from mailer.model import ChosenStory, Issue, IssueState
 from mailer.store import issues
 from mailer.wiring import wire
@@ -116,12 +116,12 @@ def fill(app: App, count: int) -> None:
 
 def frozen(app: App, *, stories: int = 8, words: int = 66) -> Issue:
     """An issue with invented stories, long enough for a mail of about 50 kB, frozen."""
-    issue = compose.draft(app)
+    issue = draft.draft(app)
     told = [_story(app, number, words) for number in range(1, stories + 1)]
     app.store.write(
         lambda tx: issues.choose(tx, issue.id, (issue.state,), IssueState.DRAFT, stories=told, subject="خبر هفته")
     )
-    return compose.freeze(app, get(app, issue.id))
+    return draft.freeze(app, get(app, issue.id))
 
 
 def _story(app: App, number: int, words: int) -> ChosenStory:

@@ -26,8 +26,8 @@ from sqlalchemy import func, select
 from bench import deployment, machine
 from bench.machine import Tools, free_port
 from mailer import tokens
-from mailer.app import deliver
-from mailer.app.context import App
+from mailer.context import App
+from mailer.issues import delivery
 from mailer.store.schema import deliveries
 from mailer.tokens import Purpose
 
@@ -63,7 +63,7 @@ def both(tools: Tools, readers: int, leavings: int) -> Iterator[tuple[str, Waits
             app = place.app()
             try:
                 deployment.fill(app, readers)
-                deliver.start(app, deployment.frozen(app))
+                delivery.start(app, deployment.frozen(app))
                 who = [chance.randint(1, readers) for _ in range(leavings)]
                 yield name, measure(app, place.folder, web, parts, who)
             finally:

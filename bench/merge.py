@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 from bench.page import Options, table
 from mailer import config
-from mailer.app import message
 from mailer.cli.setup import make_deployment
 from mailer.mail import dkim, merge, mime, slots, view
 from mailer.model import Batch, Delivery, DeliveryKind, Variant
+from mailer.sending import message
 from mailer.wiring import wire
 
 HTML_BYTES, TEXT_BYTES = 45_000, 6_000

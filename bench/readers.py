@@ -24,12 +24,14 @@ from bench import leaving, machine
 from bench.machine import Tools, free_port
 from bench.page import Options, table
 from mailer import config
-from mailer.app import collect, compose, deliver, importing, subscribe
-from mailer.app.context import App
-from mailer.app.importing import How
+from mailer.articles import collect
 from mailer.cli.setup import make_deployment
+from mailer.context import App
 from mailer.demo import sample
 from mailer.demo.inbox import Inbox
+from mailer.issues import delivery, draft
+from mailer.readers import admin, importing
+from mailer.readers.importing import How
 from mailer.sources import identity, people
 from mailer.wiring import wire
 
@@ -88,14 +90,14 @@ def _rows(folder: Path, inbox: Inbox, readers: int) -> Iterator[Row]:
         yield timed("the same list again", "", "", lambda: importing.import_rows(app, people.read(file)))
         dry = How(dry_run=True)
         yield timed("dry run of it", "", "", lambda: importing.import_rows(app, people.read(file), dry))
-        yield timed(f"list --search, {many}", "", "", lambda: subscribe.listing(app, search="no such", limit=50))
+        yield timed(f"list --search, {many}", "", "", lambda: admin.listing(app, search="no such", limit=50))
         yield timed(f"export, {many}", "", "", lambda: export(app, folder / "out.csv"))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         yield Row("peak memory until here, our test server included", "120 MB", "60 MB", f"{peak} MB")
         now = app.now()
         collect.keep(app, [(a, *identity.identify(a)) for a in sample.articles(now, "https://news.example.org")])
-        issue = compose.freeze(app, compose.draft(app))
-        yield timed(f"freeze the recipients, {many}", "30 s", "5 s", lambda: deliver.start(app, issue))
+        issue = draft.freeze(app, draft.draft(app))
+        yield timed(f"freeze the recipients, {many}", "30 s", "5 s", lambda: delivery.start(app, issue))
         with leaving.service(folder, "sender,web"):
             began = time.perf_counter()
             while not inbox.mails:

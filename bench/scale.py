@@ -10,8 +10,8 @@ from sqlalchemy import select, text
 
 from bench import delivery, deployment, machine
 from bench.page import Options, table
-from mailer.app import deliver
-from mailer.app.context import App
+from mailer.context import App
+from mailer.issues import delivery as delivering
 from mailer.model import Issue
 from mailer.store import issues
 from mailer.store.schema import deliveries
@@ -52,11 +52,11 @@ def large(options: Options) -> str:
             deployment.fill(app, options.large)
             issue = deployment.frozen(app, **SMALL)
             empty, begun = _pages(app), time.perf_counter()
-            deliver.start(app, issue)
+            delivering.start(app, issue)
             froze = time.perf_counter() - begun
             row_kb = (_pages(app) - empty) / options.large / 1000
             begun = time.perf_counter()
-            deliver.status(app, issue)
+            delivering.status(app, issue)
             counted = time.perf_counter() - begun
             begun = time.perf_counter()
             process = _sender(place)

@@ -20,16 +20,16 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from starlette.types import ASGIApp
 
 from mailer import web
-from mailer.app.circuit import Circuits
-from mailer.app.collect import keep_collecting
-from mailer.app.context import REDIRECTED, App
-from mailer.app.deliver import keep_sending, weights
-from mailer.app.metrics import Vitals
-from mailer.app.tick import tick
+from mailer.articles.collect import keep_collecting
+from mailer.context import REDIRECTED, App
 from mailer.errors import MailerError, OutsideError
-from mailer.mail import links
+from mailer.issues.clock import tick
+from mailer.issues.delivery import keep_sending, weights
+from mailer.operations.metrics import Vitals
 from mailer.process import keep_what_is_loaded, stop_on_signals
+from mailer.sending.relays import Circuits
 from mailer.settings import Web
+from mailer.text import links
 from mailer.web import metrics
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from mailer import config
-from mailer.app.context import App, Source
 from mailer.config import dkim
+from mailer.context import App, Source
 from mailer.domains import Domains
 from mailer.errors import SourceUnavailable
 from mailer.mail.render import Renderer

@@ -19,9 +19,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mailer.app.context import App
 from mailer.cli import run
 from mailer.config import load
+from mailer.context import App
 from mailer.wiring import wire
 
 SUBJECTS = ("گشایش کتابخانهٔ شهر", "برد تیم ملی", "نرخ تازهٔ ارز", "باران در شمال", "جشنوارهٔ فیلم", "قطار تندرو")

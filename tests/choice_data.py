@@ -16,12 +16,12 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
-from mailer.digest import growth
-from mailer.digest.build import build
-from mailer.digest.group import group
-from mailer.digest.normalise import key
+from mailer.choice import growth
+from mailer.choice.build import build
+from mailer.choice.group import group
 from mailer.model import Article, Dating, Window
 from mailer.settings import Digest as Rules
+from mailer.text.search_key import key
 
 WEEK = timedelta(days=7)
 _FIRST_CUT = datetime(2025, 4, 18, 14, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pg
 import pytest
 from make import Clock
 
-from mailer.app.context import App
+from mailer.context import App
 from mailer.demo.inbox import Inbox
 from mailer.store import upgrade
 from mailer.store.database import Store

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, text
 
 from mailer import lifecycle, week
 from mailer.address import parse
-from mailer.app.context import App
-from mailer.app.context import Relay as AnyRelay
+from mailer.context import App
+from mailer.context import Relay as AnyRelay
 from mailer.lifecycle import IssueEvent
 from mailer.mail.render import Renderer
 from mailer.model import DeliveryKind, FoundArticle, Issue, IssueState, Rendered, Slot, SubscriberStatus

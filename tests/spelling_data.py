@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mailer.digest.spelling import mend
+from mailer.text.spelling import mend
 
 Z = "\u200c"
 _FILES = ("asriran-2006-2015", "farsnews-2003-2021", "hamshahri-rss-2020", "tabnak-2023-views")

@@ -2,7 +2,7 @@
 
 import logging
 
-from mailer.app.context import App
+from mailer.context import App
 from mailer.errors import sentences
 
 log = logging.getLogger("mailer.alert")

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from mailer import tokens
-from mailer.app.context import App
+from mailer.context import App
 from mailer.mail import letters
 from mailer.model import DeliveryKind, EventKind
 from mailer.store import deliveries, issues, subscribers

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from mailer.app import message
-from mailer.app.claims import Claims
-from mailer.app.context import App
+from mailer.context import App
 from mailer.model import Batch, Delivery
+from mailer.sending import message
+from mailer.sending.queue import Claims
 from mailer.store import issues
 
 CHUNK = 16

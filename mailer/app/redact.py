@@ -6,10 +6,10 @@ what editors wrote over the whole (subject, opening words) may tell of the story
 
 from sqlalchemy import Connection
 
-from mailer.app import compose
-from mailer.app.archive import PUBLIC
-from mailer.app.context import App, find
+from mailer.context import App, find
 from mailer.errors import NoSuchArticle, WrongState
+from mailer.issues import draft
+from mailer.issues.archive import PUBLIC
 from mailer.mail import choice
 from mailer.model import DeliveryKind, Issue
 from mailer.store import issues
@@ -40,7 +40,7 @@ def _redact(app: App, issue: Issue, position: int) -> bool:
     if not stories:
         raise WrongState(f"{position} is the last story that is left of the issue {issue.slot}.")
     kept = choice.redacted(issue, stories, app.renderer.locale)
-    rendered = app.store.read(lambda tx: compose.render(app, tx, kept, full=issue))
+    rendered = app.store.read(lambda tx: draft.render(app, tx, kept, full=issue))
 
     def work(tx: Connection) -> bool:
         if issues.redacted(tx, issue.id, lock=True) != before:

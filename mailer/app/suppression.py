@@ -6,7 +6,7 @@ None of it brings back who left: that takes the person's own sign-up (`joining`)
 from sqlalchemy import Connection
 
 from mailer import address, tokens
-from mailer.app.context import App
+from mailer.context import App
 from mailer.errors import LeftBefore, NoSuchSubscriber
 from mailer.model import EventKind, Method, SubscriberStatus
 from mailer.store import signups, subscribers

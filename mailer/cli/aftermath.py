@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from mailer.app import redact as redacting
-from mailer.app import report as reporting
-from mailer.app.context import find
-from mailer.app.report import Report
 from mailer.cli.door import NUMBER, TEXT, given, json_option, local, opened, show, slot_argument, stamp
+from mailer.context import find
+from mailer.issues import report as reporting
+from mailer.issues.report import Report
 
 _WIDTH = 30
 

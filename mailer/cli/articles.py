@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mailer.app import collect
+from mailer.articles import collect
 from mailer.cli import marks
 from mailer.cli.door import NUMBER, TEXT, instant, json_option, local, opened, show, stamp, table
 from mailer.errors import FetchFailed, MailerError, UnreadableInput

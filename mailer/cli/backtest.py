@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from mailer.app import backtest as verb
-from mailer.app.backtest import Choice
+from mailer.articles import backtest as verb
+from mailer.articles.backtest import Choice
 from mailer.cli.door import json_option, opened, show, table
 from mailer.errors import UsageError
 

@@ -11,15 +11,17 @@ from pathlib import Path
 import click
 
 from mailer import config, service, web
-from mailer.app import collect, compose, deliver, subscribe
-from mailer.app.context import App
+from mailer.articles import collect
 from mailer.cli.door import json_option, show
 from mailer.cli.setup import make_deployment
+from mailer.context import App
 from mailer.demo import pages, sample
 from mailer.demo.inbox import Inbox
 from mailer.errors import OutsideError, WouldOverwrite
+from mailer.issues import delivery, draft
 from mailer.model import IssueState
 from mailer.process import stop_on_signals
+from mailer.readers import admin
 from mailer.sources import identity
 from mailer.wiring import wire
 
@@ -105,17 +107,17 @@ async def _run(app: App, inbox: Inbox, folder: Path, *, once: bool, as_json: boo
     found = [(article, *identity.identify(article)) for article in sample.articles(now, base_url)]
     kept = await asyncio.to_thread(collect.keep, app, found)
     for email, name in READERS:
-        await asyncio.to_thread(subscribe.add, app, email, name=name)
+        await asyncio.to_thread(admin.add, app, email, name=name)
     serving = None
     if not once:
         pulse = web.Pulse()
         stop_on_signals(stop)
         application = web.create(app, pulse, pages.routes(inbox))
         serving = asyncio.create_task(service.serve_pages(application, app.settings.web, stop))
-    issue = await asyncio.to_thread(compose.draft, app)
-    issue = await asyncio.to_thread(compose.freeze, app, issue)
-    issue = await asyncio.to_thread(deliver.ready, app, issue)
-    result = await deliver.deliver(app, issue, wait=True, stop=stop)
+    issue = await asyncio.to_thread(draft.draft, app)
+    issue = await asyncio.to_thread(draft.freeze, app, issue)
+    issue = await asyncio.to_thread(delivery.ready, app, issue)
+    result = await delivery.deliver(app, issue, wait=True, stop=stop)
     if as_json:
         show({"slot": issue.slot, "articles": kept.added, "state": result.state, "files": _kept(folder)})
     else:

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from mailer import config
-from mailer.app.context import App
+from mailer.context import App
 from mailer.errors import UsageError
-from mailer.sources import dates
+from mailer.text import dates
 from mailer.wiring import wire
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from mailer.app import importing
-from mailer.app.importing import How, Imported
 from mailer.cli.door import json_option, opened, show, stamp, table
 from mailer.cli.progress import counted
 from mailer.errors import UsageError
 from mailer.model import SubscriberStatus
+from mailer.readers import importing
+from mailer.readers.importing import How, Imported
 from mailer.sources import people
 
 _SHOWN = 20  # refusals in the table of a dry run

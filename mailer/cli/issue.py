@@ -5,16 +5,18 @@ from pathlib import Path
 
 import click
 
-from mailer.app import breaker, compose, deliver, edit, probe
-from mailer.app import retry as again
-from mailer.app import window as editing
-from mailer.app.context import REDIRECTED, App, find
 from mailer.cli import aftermath, progress, window
 from mailer.cli.door import TEXT, given, instant, json_option, local, opened, show, slot_argument, stamp, table
+from mailer.context import REDIRECTED, App, find
 from mailer.errors import RelayDown
+from mailer.issues import control, delivery, editing
+from mailer.issues import draft as drafting
+from mailer.issues import preview as previewing
+from mailer.issues import retry as again
 from mailer.lifecycle import FINAL
 from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
 from mailer.process import keep_what_is_loaded, stop_on_signals
+from mailer.sending import lane_pauses
 
 
 @click.group()
@@ -75,7 +77,7 @@ def _lanes(app: App, found: Issue) -> dict[str, object]:
     """Only when there are any: the shape of the status is fixed."""
     paused = [
         {"lane": lane.lane, "until": stamp(lane.until), "waiting": waiting, "reply": lane.reply}
-        for lane, waiting in breaker.paused(app, found)
+        for lane, waiting in lane_pauses.paused(app, found)
     ]
     return {"paused_lanes": paused} if paused and found.state not in FINAL else {}
 
@@ -88,7 +90,7 @@ def _tell(app: App, status: IssueStatus) -> None:
         click.echo(f"It was paused: {found.reason} (`mailer issue resume` goes on)")
     if found.state in FINAL:
         return
-    for lane, waiting in breaker.paused(app, found):
+    for lane, waiting in lane_pauses.paused(app, found):
         click.echo(
             f"The lane {lane.lane} is paused until {local(app, lane.until)}, {waiting} mails wait: {lane.reply} "
             "(`mailer issue resume` goes on at once)"
@@ -127,7 +129,7 @@ def draft(path: Path, slot: str | None, as_of: str | None, as_json: bool) -> Non
     Of SLOT; or of the newest issue, if it is not final; or of the next slot without an issue.
     """
     with opened(path) as app:
-        found = compose.draft(app, slot, instant(as_of, app.zone, "--as-of"))
+        found = drafting.draft(app, slot, instant(as_of, app.zone, "--as-of"))
         show(_issue(found)) if as_json else _print_issue(app, found)
 
 
@@ -138,7 +140,7 @@ def draft(path: Path, slot: str | None, as_of: str | None, as_json: bool) -> Non
 def list_(path: Path, limit: int, as_json: bool) -> None:
     """Issues, the latest slot first."""
     with opened(path) as app:
-        found = edit.listing(app, limit)
+        found = control.listing(app, limit)
         if as_json:
             show([{k: v for k, v in _issue(each).items() if k != "stories"} for each in found])
             return
@@ -202,7 +204,7 @@ def preview(
     """
     with opened(path) as app:
         found = find(app, slot)
-        mail = probe.preview(app, found)
+        mail = previewing.preview(app, found)
     written = []
     for file, content in ((html, mail.html.encode()), (text, mail.text.encode()), (eml, mail.eml)):
         if file:
@@ -231,8 +233,8 @@ def status(path: Path, slot: str | None, failed: bool, as_json: bool) -> None:
     """How far the sending is."""
     with opened(path) as app:
         found = find(app, slot)
-        now = deliver.status(app, found)
-        failures = deliver.failures(app, found) if failed else []
+        now = delivery.status(app, found)
+        failures = delivery.failures(app, found) if failed else []
         if as_json:
             show({**_status(now), **_lanes(app, found), **({"failed": failures} if failed else {})})
             return
@@ -262,12 +264,12 @@ def _acting(name: str, verb: object, help_: str) -> None:
             show(_issue(found)) if as_json else click.echo(f"{found.slot} is {_standing(found)}.")
 
 
-_acting("hold", edit.hold, "Keep a draft back until it is released.")
-_acting("release", edit.release, "Let a held issue go out at its time, although there are few stories.")
-_acting("approve", edit.approve, "Say yes to a draft (where approval is required).")
-_acting("pause", edit.pause, "Stop sending; what is on its way gets its answer.")
-_acting("resume", edit.resume, "Go on sending.")
-_acting("cancel", edit.cancel, "End an issue; what is unsent is never sent.")
+_acting("hold", control.hold, "Keep a draft back until it is released.")
+_acting("release", control.release, "Let a held issue go out at its time, although there are few stories.")
+_acting("approve", control.approve, "Say yes to a draft (where approval is required).")
+_acting("pause", control.pause, "Stop sending; what is on its way gets its answer.")
+_acting("resume", control.resume, "Go on sending.")
+_acting("cancel", control.cancel, "End an issue; what is unsent is never sent.")
 
 
 @issue.command()
@@ -284,7 +286,7 @@ def retry(path: Path, slot: str | None, unknown: bool, as_json: bool) -> None:
     with opened(path) as app:
         done = again.retry(app, slot, unknown=unknown)
         if as_json:
-            show({**_status(deliver.status(app, done.issue)), "retried": done.queued, "left": done.left})
+            show({**_status(delivery.status(app, done.issue)), "retried": done.queued, "left": done.left})
             return
     left = ", ".join(f"{count} {what}" for what, count in done.left.items())
     if done.queued:
@@ -312,7 +314,7 @@ def test(path: Path, emails: tuple[str, ...], slot: str | None, as_json: bool) -
     """
     with opened(path) as app:
         _warn_of_staging(app, as_json)
-        results = asyncio.run(probe.send_test(app, find(app, slot), emails))
+        results = asyncio.run(previewing.send_test(app, find(app, slot), emails))
     if as_json:
         show([{"email": email, "state": state, "reply": reply} for email, state, reply in results])
     else:
@@ -335,11 +337,11 @@ def send(path: Path, slot: str | None, at_once: bool, wait: bool, as_json: bool)
     with opened(path) as app:
         found = find(app, slot)
         if found.state in FINAL:
-            result = deliver.status(app, found)
+            result = delivery.status(app, found)
             show(_status(result)) if as_json else click.echo(f"Nothing to do. {progress.sentence(result)}")
             return 0
         if not at_once and found.state in (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD):
-            released = found if found.state is IssueState.DRAFT else edit.release(app, found.slot)
+            released = found if found.state is IssueState.DRAFT else control.release(app, found.slot)
             if as_json:
                 show(_issue(released))
             elif released.state is IssueState.HELD:
@@ -358,15 +360,15 @@ def _warn_of_staging(app: App, as_json: bool) -> None:
 def _send_now(app: App, found: Issue, *, wait: bool, as_json: bool) -> int:
     _warn_of_staging(app, as_json)
     if found.state is IssueState.PLANNED:
-        found = compose.choose(app, found)
+        found = drafting.choose(app, found)
     if found.state in (IssueState.DRAFT, IssueState.HELD):
         found = editing.close(app, found)
-    found = deliver.ready(app, found)
+    found = delivery.ready(app, found)
     try:
         result = asyncio.run(_deliver(app, found, wait=wait))
     except RelayDown as error:
         # What an admin asks first when the relay fails in the middle: is anybody lost?
-        left = deliver.status(app, found)
+        left = delivery.status(app, found)
         waiting = sum(left.counts.values()) - progress.done(left)
         raise RelayDown(
             f"{error.message} Nothing is lost: {waiting} of {left.recipients} mails wait in the ledger.",
@@ -383,4 +385,4 @@ async def _deliver(app: App, found: Issue, *, wait: bool) -> IssueStatus:
     stop_on_signals(stop)
     keep_what_is_loaded()
     with progress.shown(found) as tell:
-        return await deliver.deliver(app, found, wait=wait, stop=stop, progress=tell)
+        return await delivery.deliver(app, found, wait=wait, stop=stop, progress=tell)

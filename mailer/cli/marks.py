@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from mailer.app import collect
+from mailer.articles import collect
 from mailer.cli.door import NUMBER, json_option, opened, show
 
 _HELP = {

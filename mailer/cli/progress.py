@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import click
 
-from mailer.app.deliver import Progress
+from mailer.issues.delivery import Progress
 from mailer.lifecycle import TERMINAL
 from mailer.model import DeliveryState, Issue, IssueStatus
 

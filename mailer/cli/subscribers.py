@@ -5,10 +5,12 @@ from pathlib import Path
 
 import click
 
-from mailer.app import report, subscribe, suppression, unsubscribe
+from mailer.app import suppression
 from mailer.cli import exchange
 from mailer.cli.door import NUMBER, TEXT, given, instant, json_option, local, opened, show, stamp, table
+from mailer.issues import report
 from mailer.model import Event, Subscriber, SubscriberStatus
+from mailer.readers import admin, leaving
 
 
 @click.group()
@@ -58,7 +60,7 @@ _PLACED = {
 def add(path: Path, email: str, name: str, sections: tuple[str, ...], invite: bool, as_json: bool) -> None:
     """Put EMAIL on the list, active at once. Who left before is not put back."""
     with opened(path) as app:
-        who, outcome = subscribe.add(app, email, name=name, sections=sections, invite=invite)
+        who, outcome = admin.add(app, email, name=name, sections=sections, invite=invite)
     if as_json:
         show({**_brief(who), "added": outcome == "added", "updated": outcome == "updated"})
     elif outcome == "added" and invite:
@@ -77,8 +79,8 @@ def list_(path: Path, status: str | None, search: str, limit: int, as_json: bool
     """Subscribers, the newest first."""
     with opened(path) as app:
         wanted = SubscriberStatus(status) if status else None
-        found = subscribe.listing(app, status=wanted, search=search, limit=limit)
-        counts = subscribe.counts(app)
+        found = admin.listing(app, status=wanted, search=search, limit=limit)
+        counts = admin.counts(app)
         if as_json:
             show([_brief(who) for who in found])
             return
@@ -94,7 +96,7 @@ def list_(path: Path, status: str | None, search: str, limit: int, as_json: bool
 def show_(path: Path, email: str, as_json: bool) -> None:
     """Everything known of EMAIL: consent, mails, bounces, leaving."""
     with opened(path) as app:
-        who, events, mails = subscribe.show(app, email)
+        who, events, mails = admin.show(app, email)
         if as_json:
             deliveries = [{**mail, "finished_at": stamp(mail["finished_at"])} for mail in mails]
             show({**_brief(who), "events": [_event(event) for event in events], "deliveries": deliveries})
@@ -118,7 +120,7 @@ def show_(path: Path, email: str, as_json: bool) -> None:
 def unsubscribe_(path: Path, email: str, as_json: bool) -> None:
     """Take EMAIL off the list for good."""
     with opened(path) as app:
-        done = unsubscribe.by_admin(app, email)
+        done = leaving.by_admin(app, email)
     if as_json:
         show({"email": email, "unsubscribed": done})
     else:
@@ -180,7 +182,7 @@ def forget(path: Path, email: str, yes: bool, as_json: bool) -> None:
 def unsubscribes(path: Path, since: str | None, slot: str | None, as_json: bool) -> None:
     """Who left, when, by which issue and how; the oldest first."""
     with opened(path) as app:
-        found = unsubscribe.leavings(app, since=instant(since, app.zone, "--since"), slot=slot)
+        found = leaving.leavings(app, since=instant(since, app.zone, "--since"), slot=slot)
         if as_json:
             show(
                 [

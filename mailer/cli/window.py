@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from mailer.app import window
-from mailer.app.context import App
 from mailer.cli.door import TEXT, given, json_option, opened
+from mailer.context import App
+from mailer.issues import editing
 from mailer.model import Issue
 
 Print = Callable[[App, Issue, bool], None]
@@ -26,7 +26,7 @@ def add_to(group: click.Group, show: Print) -> None:
     def drop(path: Path, number: int, slot: str | None, as_json: bool) -> None:
         """Take story NUMBER out, with all that tells its event; the next best comes in."""
         with opened(path) as app:
-            show(app, window.drop(app, slot, number), as_json)
+            show(app, editing.drop(app, slot, number), as_json)
 
     @group.command()
     @click.argument("number", type=_number)
@@ -37,7 +37,7 @@ def add_to(group: click.Group, show: Print) -> None:
     def move(path: Path, number: int, to: int, slot: str | None, as_json: bool) -> None:
         """Put story NUMBER in place TO, where it stays."""
         with opened(path) as app:
-            show(app, window.move(app, slot, number, to), as_json)
+            show(app, editing.move(app, slot, number, to), as_json)
 
     @group.command()
     @click.argument("number", type=_number)
@@ -48,7 +48,7 @@ def add_to(group: click.Group, show: Print) -> None:
     def title(path: Path, number: int, text: str, slot: str | None, as_json: bool) -> None:
         """Give story NUMBER another title in this issue; "" gives back its own."""
         with opened(path) as app:
-            show(app, window.title(app, slot, number, text), as_json)
+            show(app, editing.title(app, slot, number, text), as_json)
 
     @group.command()
     @click.argument("text", type=TEXT)
@@ -58,7 +58,7 @@ def add_to(group: click.Group, show: Print) -> None:
     def subject(path: Path, text: str, slot: str | None, as_json: bool) -> None:
         """Write the subject of the mail; "" gives back the first story's title."""
         with opened(path) as app:
-            show(app, window.subject(app, slot, text), as_json)
+            show(app, editing.subject(app, slot, text), as_json)
 
     @group.command()
     @click.argument("text", type=TEXT)
@@ -68,4 +68,4 @@ def add_to(group: click.Group, show: Print) -> None:
     def intro(path: Path, text: str, slot: str | None, as_json: bool) -> None:
         """Write the words before the first story; "" gives back the usual ones."""
         with opened(path) as app:
-            show(app, window.intro(app, slot, text), as_json)
+            show(app, editing.intro(app, slot, text), as_json)

@@ -15,8 +15,8 @@ from mailer.config.fields import quoted
 from mailer.config.problems import Problem
 from mailer.errors import BadAddress
 from mailer.mail import headers, mime
-from mailer.mail.links import web_address
 from mailer.settings import Settings
+from mailer.text.links import web_address
 
 _LONGEST_BASE = 200  # letters; a token is added, and Outlook follows nothing longer than 2083
 

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from mailer.demo.inbox import Inbox, Mail, file_name
 from mailer.demo.letter import Letter, read
 from mailer.mail.bidi import isolate
-from mailer.mail.calendar import digits, long_date
+from mailer.text.calendar import digits, long_date
 
 EXPECTED = 3  # mails of the demo; until they are here, the list looks again by itself
 _TEMPLATES = Path(__file__).parent / "templates"

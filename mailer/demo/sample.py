@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mailer.mail.bidi import isolate
-from mailer.mail.calendar import digits, long_date
 from mailer.model import FoundArticle
+from mailer.text.calendar import digits, long_date
 
 OUTLETS = {"panjereh.example": "پنجره", "roozgar.example": "روزگار", "shahrnegar.example": "شهرنگار"}
 _HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ see it.
 import re
 
 from mailer.mail import slots, view
-from mailer.mail.locales import FA, Locale
+from mailer.text.locales import FA, Locale
 
 _READER = re.compile(r"<!--reader-->.*?<!--/reader-->", re.DOTALL)
 

@@ -11,8 +11,8 @@ import unicodedata
 from markupsafe import Markup, escape
 
 from mailer.mail import slots
-from mailer.mail.locales import FA, Locale
-from mailer.mail.text import RLM
+from mailer.text.clean import RLM
+from mailer.text.locales import FA, Locale
 
 _RLE, _PDF, _LRI, _PDI = "\u202b", "\u202c", "\u2066", "\u2069"
 _D = "0-9۰-۹٠-٩"

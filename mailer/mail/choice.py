@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mailer.mail import view
-from mailer.mail.locales import FA, Locale
 from mailer.model import ChosenStory, Issue
+from mailer.text.locales import FA, Locale
 
 LEAST = 3  # stories; fewer are no issue
 

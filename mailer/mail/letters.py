@@ -8,12 +8,12 @@ import re
 from datetime import tzinfo
 
 from mailer.mail import bidi, slots, view
-from mailer.mail.calendar import long_date
-from mailer.mail.links import web_address
-from mailer.mail.locales import FA, Locale
-from mailer.mail.text import RLM, clean
 from mailer.model import Issue, IssueState
 from mailer.settings import Newsletter
+from mailer.text.calendar import long_date
+from mailer.text.clean import RLM, clean
+from mailer.text.links import web_address
+from mailer.text.locales import FA, Locale
 
 # What commands print in English, and how editors read it; translated like every word of the templates.
 TOLD = {

@@ -10,7 +10,7 @@ from datetime import datetime
 from html import escape
 from xml.etree import ElementTree
 
-from mailer.mail.text import clean
+from mailer.text.clean import clean
 
 _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 _ATOM = "http://www.w3.org/2005/Atom"

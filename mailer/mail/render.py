@@ -17,11 +17,11 @@ from markupsafe import Markup
 
 from mailer.errors import UnreadableInput
 from mailer.mail import bidi, colour
-from mailer.mail.links import picture
-from mailer.mail.locales import Locale, locale
-from mailer.mail.text import clean
 from mailer.model import DeliveryKind, Rendered
 from mailer.settings import Theme
+from mailer.text.clean import clean
+from mailer.text.links import picture
+from mailer.text.locales import Locale, locale
 
 Values = Mapping[str, object]
 T = TypeVar("T")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal, assert_never
 
-from mailer.mail import text
+from mailer.text import clean
 
 _SLOT = re.compile("\x02([a-z][a-z_]*)\x03")
 # An address as it may stand in an attribute, alone on a line of text, or between < and > in a header: printable
@@ -63,7 +63,7 @@ def harmless(name: str, value: str, kind: Kind) -> str:
 def checked(name: str, value: str) -> str:
     """A value that may be `written` into the slot `name`. ValueError: an `…_url` is not an http(s) address."""
     if not name.endswith("_url"):
-        return text.clean(value)  # one line: no value can begin a new header or a new paragraph
+        return clean.clean(value)  # one line: no value can begin a new header or a new paragraph
     if not _URL.fullmatch(value):
         raise ValueError(f"the slot {name!r} takes an http(s) address")
     return value

@@ -8,8 +8,8 @@ from mailer.mail import bidi, checks, letters, slots, specimen, view
 from mailer.mail.checks import Finding
 from mailer.mail.render import Renderer
 from mailer.mail.size import fitted
-from mailer.mail.text import RLM
 from mailer.model import ChosenStory, DeliveryKind, Rendered
+from mailer.text.clean import RLM
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from typing import TypedDict
 from urllib.parse import urlsplit
 
 from mailer.mail import bidi, slots
-from mailer.mail.calendar import long_date
-from mailer.mail.links import loopback, story_picture, web_address
-from mailer.mail.locales import FA, Locale
-from mailer.mail.text import clean, first_words, shorten
 from mailer.model import ChosenStory, Issue
 from mailer.settings import Newsletter
+from mailer.text.calendar import long_date
+from mailer.text.clean import clean, first_words, shorten
+from mailer.text.links import loopback, story_picture, web_address
+from mailer.text.locales import FA, Locale
 
 REST = "دیگر خبرها"  # the section of what has no section of its own
 

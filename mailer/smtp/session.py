@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from mailer.delivery import classify
 from mailer.model import Envelope, NotSent, Outcome, Rejected, Rejection, Reply, Unknown
+from mailer.replies import classify
 from mailer.smtp.commands import on_the_wire, path, size_limit
 from mailer.smtp.line import Line, Step
 from mailer.smtp.manners import Manners

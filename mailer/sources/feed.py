@@ -17,8 +17,9 @@ import feedparser
 
 from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
-from mailer.sources import dates, identity, plain
+from mailer.sources import identity, plain
 from mailer.sources.found import Found
+from mailer.text import dates
 
 # What feedparser calls damage although everything can be read.
 _HARMLESS = (

@@ -11,8 +11,8 @@ from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
 
 import idna
 
-from mailer.digest import normalise
 from mailer.model import FoundArticle
+from mailer.text import search_key
 
 # Parameters that tell where a reader came from and never which page is meant.
 _TRACKING_BEGINNINGS = ("utm_", "at_", "mtm_", "hsa_")
@@ -45,7 +45,7 @@ def identify(found: FoundArticle) -> tuple[str, str]:
         return f"guid:{_guid(guid, found)}", link
     if link:
         return f"link:{link}", link
-    words = "\n".join((normalise.key(found.title), normalise.key(found.lead), found.published_raw.strip()))
+    words = "\n".join((search_key.key(found.title), search_key.key(found.lead), found.published_raw.strip()))
     return f"text:{_sha256(words)}", ""
 
 

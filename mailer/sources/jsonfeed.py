@@ -8,8 +8,9 @@ from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
 from mailer.model import FoundArticle
-from mailer.sources import dates, identity, plain
+from mailer.sources import identity, plain
 from mailer.sources.found import Found
+from mailer.text import dates
 
 
 def is_feed(document: object) -> TypeGuard[dict[str, Any]]:

@@ -17,9 +17,10 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from mailer.errors import ConfigError, SourceUnavailable
 from mailer.model import FoundArticle
 from mailer.settings import ArticleDatabase
-from mailer.sources import dates, identity, plain
+from mailer.sources import identity, plain
 from mailer.sources.gather import Gathered, named
 from mailer.sources.wordpress_tables import posts
+from mailer.text import dates
 
 _WORDS = (
     *("id", "title", "lead", "body", "url", "image_url", "image_alt", "category", "tags", "author", "published"),

@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 import nh3
 
-from mailer.digest import normalise
 from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
-from mailer.sources import dates, identity, pagetext, plain
+from mailer.sources import identity, pagetext, plain
+from mailer.text import dates, search_key
 
 # nh3 makes the markup whole first: Python's own parser takes minutes for 80 kB of «<a b='<a b='…».
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
@@ -70,9 +70,9 @@ def read(name: str, text: str, *, zone: ZoneInfo, address: str = "") -> FoundArt
     outlet, author = told.first("og:site_name"), plain.line(told.json("author"))
     description = told.first("og:description") or told.json("description") or told.first("description")
     lead = plain.lead(description, outlet) if len(description) >= _SLOGAN else words.lead
-    if normalise.key(words.lead).startswith(normalise.key(lead.removesuffix("…").removesuffix("..."))):
+    if search_key.key(words.lead).startswith(search_key.key(lead.removesuffix("…").removesuffix("..."))):
         lead = words.lead  # a description is often cut, by letters or by a quotation mark that ended it
-    body = "\n".join(part for part in (words.lead, words.body) if part and normalise.key(part) != normalise.key(lead))
+    body = "\n".join(part for part in (words.lead, words.body) if part and search_key.key(part) != search_key.key(lead))
     raw = plain.line(told.first("article:published_time", "datepublished") or told.json("datePublished") or page.time)
     published = dates.parse(raw, zone=zone)
     tags = [

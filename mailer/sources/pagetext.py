@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from itertools import takewhile
 from zoneinfo import ZoneInfo
 
-from mailer.digest import normalise
 from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
-from mailer.sources import dates, plain
+from mailer.sources import plain
+from mailer.text import dates, search_key
 
 
 def _keys(*texts: str) -> tuple[str, ...]:
-    return tuple(normalise.key(text) for text in texts)
+    return tuple(search_key.key(text) for text in texts)
 
 
 _HOME = _keys("صفحه اصلی", "صفحه نخست", "صفحهٔ اول", "خانه", "سرآغاز", "Home")
@@ -112,13 +112,13 @@ def _breadcrumb(lines: Sequence[str]) -> tuple[list[str], int]:
     """The parts of the breadcrumb, the front page first, and the number of the line after it; ([], 0) without one."""
     for number, line in enumerate(lines[:_TOP]):
         parts = [part for part in _BREADCRUMB_PARTS.split(line) if part]
-        if not 1 <= len(parts) <= _MOST_PARTS or normalise.key(parts[0]) not in _HOME:
+        if not 1 <= len(parts) <= _MOST_PARTS or search_key.key(parts[0]) not in _HOME:
             continue
         if len(parts) > 1:
             return parts, number + 1
         # One part a line, as some browsers copy a list. More than two sections in a row are a menu.
         below = list(takewhile(lambda each: len(each.split()) <= 3, lines[number + 1 : number + 7]))
-        sections = [each for each in below if normalise.key(each)]
+        sections = [each for each in below if search_key.key(each)]
         if 1 <= len(sections) <= 2:
             return [parts[0], *sections], number + 1 + len(below)
     return [], 0
@@ -126,8 +126,8 @@ def _breadcrumb(lines: Sequence[str]) -> tuple[list[str], int]:
 
 def _known_title(lines: Sequence[str], title: str) -> int | None:
     """The number of the first line that is the title and has a paragraph below it."""
-    wanted = normalise.key(title)
-    places = [number for number, line in enumerate(lines) if normalise.key(line) == wanted]
+    wanted = search_key.key(title)
+    places = [number for number, line in enumerate(lines) if search_key.key(line) == wanted]
     last = max((number for number, line in enumerate(lines) if _is_paragraph(line)), default=-1)
     return next((number for number in places if number < last), None)
 
@@ -138,17 +138,17 @@ def _title(lines: Sequence[str], parts: Sequence[str], after: int) -> int | None
     # The breadcrumb ends with the title. It may hold one of the signs that part the breadcrumb, or be cut short, so
     # every ending of it is tried, the longest first.
     for first in range(2, len(parts)):
-        wanted = normalise.key(" ".join(parts[first:]))
+        wanted = search_key.key(" ".join(parts[first:]))
         cut_short = parts[-1].endswith(("…", "..."))
         for number in top:
-            key = normalise.key(lines[number])
+            key = search_key.key(lines[number])
             if " " in wanted and (key == wanted or (cut_short and key.startswith(wanted))):
                 return number
     # Without a breadcrumb: of the lines above the first paragraph one that stands twice (the window's title and the
     # heading), else the first that is long enough for a headline.
     text_begins = next((number for number in top if _is_surely_paragraph(lines[number])), len(lines))
     headlines = [number for number in top if number < text_begins and _may_be_title(lines[number])]
-    keys = [normalise.key(lines[number]) for number in headlines]
+    keys = [search_key.key(lines[number]) for number in headlines]
     twice = [number for place, number in enumerate(headlines) if keys[place] in keys[:place]]
     return next(iter(twice or headlines), None)
 
@@ -162,7 +162,7 @@ def _own_lines(lines: Sequence[str]) -> list[str]:
     own: list[str] = []
     aside = False
     for line in lines:
-        key = normalise.key(line)
+        key = search_key.key(line)
         if any(_is_headed(key, heading) for heading in _OTHERS):
             break
         if any(_is_headed(key, heading) for heading in _ASIDES):
@@ -204,7 +204,7 @@ def _is_surely_paragraph(line: str) -> bool:
 
 
 def _label(line: str) -> str:
-    return normalise.key(re.split(r"[:：]", line, maxsplit=1)[0])
+    return search_key.key(re.split(r"[:：]", line, maxsplit=1)[0])
 
 
 def _is_about(line: str) -> bool:

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from mailer.errors import UnreadableInput
 from mailer.model import NewSubscriber
-from mailer.sources import dates
+from mailer.text import dates
 
 # What newsrooms call these columns, in their own languages.
 _COLUMNS = {

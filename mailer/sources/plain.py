@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import nh3
 
-from mailer.digest import normalise
+from mailer.text import search_key
 
 # Format characters that spell words (non-joiner, joiner) or build flags and families of emoji are kept; all the others
 # (direction marks, embeddings and overrides such as U+202E, soft hyphens, byte order marks) are dropped.
@@ -75,8 +75,8 @@ def lead(markup: str, outlet: str = "") -> str:
     text = text[:-_LONGEST_CLOSING] + _CLOSING.sub("", text[-_LONGEST_CLOSING:])
     opener = _OPENER.match(text)
     if opener and len(text) > opener.end():
-        own_names = {_KIND_OF_OUTLET.sub("", normalise.key(part)) for part in re.split(r"[|:،\-–»«]", outlet)}
-        if normalise.key(opener["reported"] or opener["named"]) in own_names - {""}:
+        own_names = {_KIND_OF_OUTLET.sub("", search_key.key(part)) for part in re.split(r"[|:،\-–»«]", outlet)}
+        if search_key.key(opener["reported"] or opener["named"]) in own_names - {""}:
             return text[opener.end() :]
     return text
 

@@ -12,10 +12,11 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from mailer.errors import UnreadableInput, UsageError
-from mailer.mail.links import web_address
 from mailer.model import FoundArticle
-from mailer.sources import dates, feed, identity, jsonfeed, page, pagetext, plain, records
+from mailer.sources import feed, identity, jsonfeed, page, pagetext, plain, records
 from mailer.sources.found import Found
+from mailer.text import dates
+from mailer.text.links import web_address
 
 __all__ = ["LARGEST", "Found", "read"]
 

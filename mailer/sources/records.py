@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 
 from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
-from mailer.sources import dates, identity, plain
+from mailer.sources import identity, plain
 from mailer.sources.found import Found
+from mailer.text import dates
 
 _DELIMITERS = ",;\t|"
 _LONGEST_CELL = 2_000_000  # characters; a quote that is never closed swallows no more than this

@@ -12,8 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from mailer.app.metrics import Figures, Vitals
 from mailer.model import IssueState
+from mailer.operations.metrics import Figures, Vitals
 
 
 def create(vitals: Vitals) -> ASGIApp:

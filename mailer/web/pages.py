@@ -17,11 +17,12 @@ from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import ASGIApp
 
 from mailer import tokens
-from mailer.app import archive, editor, unsubscribe
-from mailer.app.context import App
+from mailer.context import App
 from mailer.errors import MailerError
+from mailer.issues import archive, editor_page
 from mailer.mail import view
 from mailer.model import Method
+from mailer.readers import leaving
 from mailer.tokens import Purpose
 from mailer.web.guard import ISSUE_CSP, Headers, agent_of, form_of, network_of, status_of
 from mailer.web.readers import ReaderPages, why_choices
@@ -111,7 +112,7 @@ class Pages:
     async def ask(self, request: Request) -> Response:
         """GET and HEAD: one button. Link scanners and prefetching come here, and change nothing."""
         token = request.path_params["token"]
-        found = await asyncio.to_thread(unsubscribe.look, self.app, token)
+        found = await asyncio.to_thread(leaving.look, self.app, token)
         values = {
             "masked": found.masked,
             "action": f"/unsubscribe/{token}",
@@ -127,7 +128,7 @@ class Pages:
         if method is None:
             return await self.ask(request)
         agent, network = agent_of(request), network_of(request)
-        left = await asyncio.to_thread(unsubscribe.leave, self.app, token, method, agent=agent, network=network)
+        left = await asyncio.to_thread(leaving.leave, self.app, token, method, agent=agent, network=network)
         values = {
             "undo_action": f"/unsubscribe/undo/{left.undo}" if left.undo else "",
             "why_action": f"/unsubscribe/why/{left.why}" if left.why else "",
@@ -136,7 +137,7 @@ class Pages:
         return self._page("unsubscribed", values)
 
     async def undo(self, request: Request) -> Response:
-        done = await asyncio.to_thread(unsubscribe.undo, self.app, request.path_params["token"])
+        done = await asyncio.to_thread(leaving.undo, self.app, request.path_params["token"])
         return self._page("returned") if done else self._page("not-found", status=404)
 
     # --- editors
@@ -144,10 +145,12 @@ class Pages:
         """GET and HEAD: the draft and its buttons. POST: one of them."""
         form = await form_of(request) if request.method == "POST" else {}
         said = form.get("action", ""), form.get("shown", "")
-        return self._page("editor", await asyncio.to_thread(editor.act, self.app, request.path_params["token"], *said))
+        return self._page(
+            "editor", await asyncio.to_thread(editor_page.act, self.app, request.path_params["token"], *said)
+        )
 
     async def preview(self, request: Request) -> Response:
-        html = await asyncio.to_thread(editor.preview, self.app, request.path_params["token"])
+        html = await asyncio.to_thread(editor_page.preview, self.app, request.path_params["token"])
         return HTMLResponse(html, headers={"content-security-policy": ISSUE_CSP})
 
     # --- what anybody may see

@@ -14,11 +14,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from mailer.app import archive, joining, preferences, unsubscribe
-from mailer.app.context import App
+from mailer.context import App
 from mailer.errors import BadAddress, BadToken, MailerError, TooMany
-from mailer.mail import calendar, view
-from mailer.mail.locales import Locale
+from mailer.issues import archive
+from mailer.mail import view
+from mailer.readers import joining, leaving, preferences
+from mailer.text import calendar
+from mailer.text.locales import Locale
 from mailer.web.guard import agent_of, form_of, network_of
 
 log = logging.getLogger(__name__)
@@ -157,7 +159,7 @@ class ReaderPages:
         form = await form_of(request)
         reason, text = form.get("why", ""), form.get("text", "")
         token = request.path_params["token"]
-        if not await asyncio.to_thread(unsubscribe.explain, self.app, token, reason, text):
+        if not await asyncio.to_thread(leaving.explain, self.app, token, reason, text):
             raise BadToken("It is too late to say why, or nothing was said.")
         return self.page("thanks")
 
@@ -171,4 +173,4 @@ def why_choices(locale: Locale) -> list[Mapping[str, str]]:
         "elsewhere": locale.say("خبرها را جای دیگری می‌خوانم"),
         "other": locale.say("دلیل دیگر"),
     }
-    return [{"value": reason, "label": labels[reason]} for reason in unsubscribe.REASONS]
+    return [{"value": reason, "label": labels[reason]} for reason in leaving.REASONS]

@@ -11,9 +11,9 @@ import pytest
 from admin import Deployment, drafted, environ
 from sqlalchemy import Connection, update
 
-from mailer.app import compose, deliver
-from mailer.app.context import find, step
+from mailer.context import find, step
 from mailer.demo.inbox import Inbox
+from mailer.issues import delivery, draft
 from mailer.lifecycle import IssueEvent
 from mailer.model import DeliveryState, IssueState
 from mailer.store import lanes
@@ -112,8 +112,8 @@ def test_a_staging_deployment_says_so(tmp_path: Path, inbox: Inbox) -> None:
 def test_status_says_why_it_was_paused(here: Deployment) -> None:
     with here.app() as app:
         slot = here.json("issue", "status")["slot"]
-        frozen = compose.freeze(app, find(app, slot))
-        deliver.start(app, frozen)
+        frozen = draft.freeze(app, find(app, slot))
+        delivery.start(app, frozen)
         app.store.write(lambda tx: step(tx, frozen.id, IssueEvent.PAUSE, reason="not authenticated: 550 5.7.26 no"))
     lines = here.call("issue", "status").out.splitlines()
     assert lines[1] == "It was paused: not authenticated: 550 5.7.26 no (`mailer issue resume` goes on)"

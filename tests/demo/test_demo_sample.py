@@ -9,11 +9,11 @@ from urllib.parse import urljoin
 
 import pytest
 
+from mailer.choice.build import build
 from mailer.demo import sample
-from mailer.digest.build import build
-from mailer.digest.normalise import key
 from mailer.model import Article, Dating, FoundArticle, Window
 from mailer.settings import Digest as Rules
+from mailer.text.search_key import key
 
 NOW = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
 BASE = "http://127.0.0.1:8080"

@@ -31,14 +31,14 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, event
 
 from mailer import config
-from mailer.app import compose, deliver
-from mailer.app.circuit import Circuits
-from mailer.app.context import App, find
-from mailer.app.send import Sender
-from mailer.app.tick import tick
+from mailer.context import App, find
 from mailer.errors import MailerError
+from mailer.issues import delivery, draft
+from mailer.issues.clock import tick
 from mailer.model import IssueState
 from mailer.process import stop_on_signals
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
 from mailer.store.database import Store, Work
 from mailer.wiring import wire
 
@@ -52,9 +52,9 @@ def send(app: App) -> None:
         stop_on_signals(stop)
         issue = find(app, None)
         if issue.state is IssueState.DRAFT:
-            issue = compose.freeze(app, issue)
+            issue = draft.freeze(app, issue)
         print("sending", flush=True)  # noqa: T201 - the test waits for it
-        await deliver.deliver(app, deliver.ready(app, issue), wait=False, stop=stop)
+        await delivery.deliver(app, delivery.ready(app, issue), wait=False, stop=stop)
 
     asyncio.run(work())
 
@@ -63,7 +63,7 @@ def serve(app: App) -> None:
     async def work() -> None:
         stop = asyncio.Event()
         stop_on_signals(stop)
-        await deliver.keep_sending(app, stop)
+        await delivery.keep_sending(app, stop)
 
     asyncio.run(work())
 
@@ -75,7 +75,7 @@ def weeks(app: App, time: list[datetime]) -> None:
         try:
             tick(app)
             asyncio.run(Sender(app, Circuits()).run())
-            deliver.finish(app)
+            delivery.finish(app)
         except MailerError as error:
             print(f"{type(error).__name__}: {error}", flush=True)  # noqa: T201
         else:

@@ -18,8 +18,8 @@ from pathlib import Path
 import make
 
 from mailer import config
-from mailer.app import compose, deliver
-from mailer.app.context import App, find
+from mailer.context import App, find
+from mailer.issues import delivery, draft
 from mailer.model import IssueState, IssueStatus
 from mailer.tokens import new_key_file
 from mailer.wiring import wire
@@ -67,7 +67,7 @@ class Deployment:
     def status(self) -> IssueStatus:
         """The counts of the newest issue, which always add up."""
         with self.app() as app:
-            found = deliver.status(app, find(app, None))
+            found = delivery.status(app, find(app, None))
         assert sum(found.counts.values()) == found.recipients
         return found
 
@@ -103,7 +103,7 @@ def drafted(
     with made.app() as app:
         make.readers(app.store, readers)
         make.week_of_articles(app.store, app.now(), count=4)
-        assert compose.draft(app).state is IssueState.DRAFT
+        assert draft.draft(app).state is IssueState.DRAFT
     return made
 
 

@@ -17,12 +17,12 @@ from sqlalchemy import Connection
 from whole import Whole
 
 from mailer import lifecycle, tokens
-from mailer.app import compose, deliver, edit, unsubscribe
-from mailer.app.circuit import Circuits
-from mailer.app.context import find
-from mailer.app.send import Sender
-from mailer.app.tick import tick
+from mailer.context import find
 from mailer.errors import AskError, RelayDown
+from mailer.issues import control
+from mailer.issues import delivery as delivering
+from mailer.issues import draft as drafting
+from mailer.issues.clock import tick
 from mailer.model import (
     Accepted,
     Deferred,
@@ -36,6 +36,9 @@ from mailer.model import (
     Reply,
     Unknown,
 )
+from mailer.readers import leaving
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
 from mailer.settings import Delivery, Digest
 from mailer.store import deliveries, marks, subscribers
 from mailer.store.database import Store
@@ -122,7 +125,7 @@ class AnyOrder(RuleBasedStateMachine):
         if begun:
             # From the beginning, few of the orders that are drawn come as far as the interesting part.
             self.articles_come(3)
-            deliver.start(self.app, compose.freeze(self.app, compose.draft(self.app)))
+            delivering.start(self.app, drafting.freeze(self.app, drafting.draft(self.app)))
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -138,14 +141,18 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def draft(self) -> None:
         with suppress(AskError):
-            compose.draft(self.app)
+            drafting.draft(self.app)
 
     @rule()
     def draft_the_newest_again(self) -> None:
         with suppress(AskError):
-            compose.draft(self.app, find(self.app, None).slot)
+            drafting.draft(self.app, find(self.app, None).slot)
 
-    @rule(verb=st.sampled_from([edit.hold, edit.release, edit.approve, edit.pause, edit.resume, edit.resume]))
+    @rule(
+        verb=st.sampled_from(
+            [control.hold, control.release, control.approve, control.pause, control.resume, control.resume]
+        )
+    )
     def edits(self, verb) -> None:  # type: ignore[no-untyped-def]
         with suppress(AskError):
             verb(self.app, None)
@@ -153,22 +160,22 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         with suppress(AskError):
-            edit.cancel(self.app, None)
+            control.cancel(self.app, None)
 
     @rule()
     def freeze(self) -> None:
         with suppress(AskError):
-            compose.freeze(self.app, find(self.app, None))
+            drafting.freeze(self.app, find(self.app, None))
 
     @rule()
     def start(self) -> None:
         with suppress(AskError):
-            deliver.start(self.app, find(self.app, None))
+            delivering.start(self.app, find(self.app, None))
 
     @rule(number=st.integers(0, READERS - 1), method=st.sampled_from([Method.ONE_CLICK, Method.PAGE]))
     def leaves(self, number: int, method: Method) -> None:
         token = tokens.make(make.KEYS, Purpose.UNSUBSCRIBE, self.readers[number], 0)
-        unsubscribe.leave(self.app, token, method)
+        leaving.leave(self.app, token, method)
         self.gone.add(f"reader{number + 1:04}@example.org")
 
     # --- what clocks and relays do
@@ -209,7 +216,7 @@ class AnyOrder(RuleBasedStateMachine):
     def only_arrows_of_the_table_were_taken(self) -> None:
         if not hasattr(self, "store"):
             return
-        now = {issue.slot: issue.state for issue in edit.listing(self.app)}
+        now = {issue.slot: issue.state for issue in control.listing(self.app)}
         for slot, state in self.before.items():
             assert now[slot] in REACHABLE[state]
         self.before = now
@@ -218,8 +225,8 @@ class AnyOrder(RuleBasedStateMachine):
     def counts_add_up(self) -> None:
         if not hasattr(self, "store"):
             return
-        for issue in edit.listing(self.app):
-            status = deliver.status(self.app, issue)
+        for issue in control.listing(self.app):
+            status = delivering.status(self.app, issue)
             if issue.started_at and issue.state is not IssueState.PLANNED:
                 owed = sum(status.counts.values())
                 assert owed in (status.recipients, 0), (issue.slot, status)

@@ -14,8 +14,8 @@ from deployment import Deployment, drafted, taken, until
 from sqlalchemy import create_engine, text
 from verdict import judge
 
-from mailer.app import compose
-from mailer.app.context import find
+from mailer.context import find
+from mailer.issues import draft
 from mailer.model import IssueState
 
 READERS, CONNECTIONS = 600, 5  # two batches
@@ -86,7 +86,7 @@ def test_killed_while_the_server_writes_down_the_recipients(
 ) -> None:
     made = drafted(tmp_path, store_url, port, READERS)
     with made.app() as app:
-        compose.freeze(app, find(app, None))
+        draft.freeze(app, find(app, None))
     with stuck_in_the_middle(store_url):
         process = made.start("send", *LEASE)
         until(lambda: waits_for_a_lock(store_url, "INSERT INTO deliveries"), process)

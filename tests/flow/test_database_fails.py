@@ -18,8 +18,8 @@ from deployment import Deployment, chance, drafted, taken, until
 from sqlalchemy import create_engine, text
 from verdict import judge
 
-from mailer.app import compose, deliver
-from mailer.app.context import find
+from mailer.context import find
+from mailer.issues import delivery, draft
 from mailer.model import IssueState
 
 READERS, CONNECTIONS = 1700, 5  # four batches
@@ -42,7 +42,7 @@ def begun(folder: Path, url: str, port: int) -> Deployment:
     """An issue whose recipients are frozen."""
     made = drafted(folder, url, port, READERS, connections=CONNECTIONS)
     with made.app() as app:
-        deliver.start(app, compose.freeze(app, find(app, None)))
+        delivery.start(app, draft.freeze(app, find(app, None)))
     return made
 
 

@@ -12,11 +12,11 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from mailer import tokens, web
-from mailer.app.circuit import Circuits
-from mailer.app.context import App
-from mailer.app.send import Sender
+from mailer.context import App
 from mailer.demo.inbox import Inbox
 from mailer.model import DeliveryState, SubscriberStatus
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
 from mailer.settings import Delivery
 from mailer.store.database import Store
 from mailer.store.schema import deliveries, subscribers

@@ -14,12 +14,12 @@ import pytest
 from deployment import readers
 from make import Clock
 
-from mailer.app import deliver
-from mailer.app.circuit import Circuits
-from mailer.app.context import App
-from mailer.app.send import Sender
+from mailer.context import App
 from mailer.errors import RelayDown
+from mailer.issues import delivery as delivering
 from mailer.model import DeliveryState, Issue, IssueState
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
 from mailer.settings import Delivery, Smtp
 from mailer.smtp.relay import Relay
 from mailer.store.database import Store
@@ -114,7 +114,7 @@ class Run:
             await Sender(self.app, self.circuits, self.issue.id).run()
 
     def counts(self) -> dict[DeliveryState, int]:
-        found = deliver.status(self.app, self.issue)
+        found = delivering.status(self.app, self.issue)
         assert sum(found.counts.values()) == found.recipients == READERS
         return {state: count for state, count in found.counts.items() if count}
 
@@ -125,7 +125,7 @@ class Run:
         """Everybody has it once, and the issue is over."""
         assert Counter(taken) == Counter(readers(READERS))
         assert self.counts() == {DeliveryState.ACCEPTED: READERS}
-        assert [done.state for done in deliver.finish(self.app)] == [IssueState.SENT]
+        assert [done.state for done in delivering.finish(self.app)] == [IssueState.SENT]
 
 
 def run(store: Store, folder: Path, clock: Clock, port: int, *, overlap: bool = True) -> Run:

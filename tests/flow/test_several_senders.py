@@ -17,8 +17,8 @@ import pytest
 from deployment import Deployment, chance, drafted, taken, until
 from verdict import judge
 
-from mailer.app import compose, deliver
-from mailer.app.context import find
+from mailer.context import find
+from mailer.issues import delivery, draft
 
 READERS, CONNECTIONS = 1700, 4  # four batches
 ONE_BATCH = 450
@@ -44,7 +44,7 @@ def begun(folder: Path, url: str, port: int, count: int = READERS) -> Deployment
     """An issue whose recipients are frozen."""
     made = drafted(folder, url, port, count, connections=CONNECTIONS)
     with made.app() as app:
-        deliver.start(app, compose.freeze(app, find(app, None)))
+        delivery.start(app, draft.freeze(app, find(app, None)))
     return made
 
 

@@ -8,8 +8,8 @@ import ledger
 import pytest
 from deployment import readers, recorded
 
-from mailer.app import deliver
-from mailer.app.context import find
+from mailer.context import find
+from mailer.issues import delivery
 from mailer.model import DeliveryState, IssueState
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def test_two_that_send_at_once_and_a_third_afterwards(store_url: str, tmp_path: 
 
     with made.app() as app:
         issue = find(app, None)
-        done = deliver.status(app, issue)
+        done = delivery.status(app, issue)
         workers = {row["relay"] for row in ledger.rows(app.store)}
         open_batches = ledger.open_batches(app.store)
     assert Counter(recipient for recipient, _ in recorded(record)) == Counter(readers(READERS))

@@ -6,8 +6,8 @@ from pathlib import Path
 import ledger
 from deployment import Deployment, readers, recorded
 
-from mailer.app import deliver
-from mailer.app.context import find
+from mailer.context import find
+from mailer.issues import delivery
 from mailer.model import DeliveryState, IssueState
 
 
@@ -20,7 +20,7 @@ def judge(made: Deployment, record: Path, count: int, *, doubles: int) -> int:
     with made.app() as app:
         issue, resend = find(app, None), app.settings.delivery.on_unknown == "resend"
         rows = {row["email"]: row for row in ledger.rows(app.store)}
-        listed = {str(each["email"]): str(each["state"]) for each in deliver.failures(app, issue)}
+        listed = {str(each["email"]): str(each["state"]) for each in delivery.failures(app, issue)}
         left = (ledger.open_batches(app.store), ledger.leases(app.store))
     done = made.status()
 

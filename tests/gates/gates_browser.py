@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
-from mailer.mail.locales import FA, Locale
+from mailer.text.locales import FA, Locale
 
 PICTURES = sorted((Path(__file__).parents[2] / "mailer" / "demo" / "images").glob("*.jpg"))
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

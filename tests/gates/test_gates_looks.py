@@ -11,10 +11,10 @@ from PIL import Image
 from playwright.sync_api import Browser
 
 from mailer.mail import specimen, trial
-from mailer.mail.locales import CODES, locale
 from mailer.mail.render import Renderer
 from mailer.mail.trial import Trial
 from mailer.settings import Theme
+from mailer.text.locales import CODES, locale
 
 WIDTHS = (320, 375, 600)
 Try = Callable[..., Trial]

@@ -8,9 +8,9 @@ import mail_samples as samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.mail.links import web_address
-from mailer.mail.text import clean
 from mailer.model import DeliveryKind
+from mailer.text.clean import clean
+from mailer.text.links import web_address
 
 HOSTS = (
     "iran.example",

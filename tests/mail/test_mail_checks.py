@@ -8,9 +8,9 @@ import mail_samples as samples
 import pytest
 
 from mailer.mail import checks, specimen, trial
-from mailer.mail.locales import CODES
 from mailer.mail.markup import as_word_sees_it, read
 from mailer.mail.render import Renderer
+from mailer.text.locales import CODES
 
 RENDERER = Renderer(None, samples.TEMPLATES, "fa", specimen.THEME)
 WEEK = trial.mail(RENDERER, "week")

@@ -6,7 +6,7 @@ import golden_mails
 import pytest
 
 from mailer.mail import specimen
-from mailer.mail.locales import CODES
+from mailer.text.locales import CODES
 
 
 @pytest.mark.parametrize("folder", golden_mails.FOLDERS, ids=lambda folder: folder.name)

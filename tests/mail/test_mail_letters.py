@@ -7,9 +7,9 @@ import mail_samples as samples
 import pytest
 
 from mailer.mail import letters, specimen
-from mailer.mail.locales import FA, Locale, locale
-from mailer.mail.text import RLM
 from mailer.model import IssueState
+from mailer.text.clean import RLM
+from mailer.text.locales import FA, Locale, locale
 
 TEHRAN = ZoneInfo("Asia/Tehran")
 EN = locale("en", (samples.TEMPLATES / "locale" / "en.po").read_text("utf-8"))

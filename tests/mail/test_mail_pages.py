@@ -7,9 +7,9 @@ import mail_samples as samples
 import pytest
 
 from mailer.mail import checks, specimen, trial, view
-from mailer.mail.locales import CODES, FA
 from mailer.mail.render import Renderer
 from mailer.settings import Newsletter
+from mailer.text.locales import CODES, FA
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 OWN = {name: own for name, own in specimen.PAGES.items() if name not in ("archive", "editor")}

@@ -11,8 +11,8 @@ import mail_samples as samples
 import pytest
 
 from mailer.mail import headers, view
-from mailer.mail.text import clean, shorten
 from mailer.model import ChosenStory
+from mailer.text.clean import clean, shorten
 
 
 def real_stories() -> list[ChosenStory]:

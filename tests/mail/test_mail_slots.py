@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.mail import slots
-from mailer.mail.text import clean
+from mailer.text.clean import clean
 
 
 def test_values_are_escaped_for_where_they_go() -> None:

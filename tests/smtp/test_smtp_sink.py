@@ -21,11 +21,11 @@ import pytest
 from real_servers import free_port
 from scripted_relay import drive
 
-from mailer import delivery
-from mailer.app.circuit import Circuits
-from mailer.app.send import Sender
 from mailer.errors import RelayDown
 from mailer.model import Accepted, DeliveryState, NotSent, Outcome
+from mailer.sending import retry_schedule
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
 from mailer.settings import Delivery, Smtp
 from mailer.smtp.relay import Relay
 from mailer.smtp.session import Session, Waits
@@ -67,7 +67,7 @@ async def sink(*options: str) -> AsyncIterator[Relay]:
 
 def state_after(outcome: Outcome) -> tuple[DeliveryState, str | None, int]:
     """State, reason and attempts counted of a delivery that was never tried before."""
-    change = delivery.after(
+    change = retry_schedule.after(
         attempts=0, losses=0, unknowns=0, first_reply_at=None, outcome=outcome, now=NOW, rules=Delivery()
     )
     return change.state, change.reason, change.attempts

@@ -23,13 +23,16 @@ import uvicorn
 from make import Clock
 
 from mailer import tokens, web
-from mailer.app import compose, confirmation, deliver, joining, subscribe
-from mailer.app.circuit import Circuits
-from mailer.app.context import App, find
-from mailer.app.send import Sender
+from mailer.app import confirmation
+from mailer.context import App, find
 from mailer.demo.inbox import Inbox
 from mailer.demo.letter import read
+from mailer.issues import delivery
+from mailer.issues import draft as drafting
 from mailer.model import Issue, IssueState, SubscriberStatus
+from mailer.readers import admin, joining
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
 from mailer.settings import Newsletter
 from mailer.store.schema import TABLES
 from mailer.tokens import Purpose
@@ -77,7 +80,7 @@ def served(sending_app: App, inbox: Inbox, clock: Clock) -> Iterator[tuple[App, 
     app = make.app(sending_app.store, folder, clock, relays=sending_app.relays, newsletter=newsletter)
     make.subscriber(app.store)
     make.week_of_articles(app.store)
-    issue = deliver.start(app, compose.freeze(app, compose.draft(app, make.SLOT)))
+    issue = delivery.start(app, drafting.freeze(app, drafting.draft(app, make.SLOT)))
     sending = threading.Thread(target=lambda: asyncio.run(Sender(app, Circuits()).run()))  # playwright has a loop here
     sending.start()
     sending.join()
@@ -100,7 +103,7 @@ def dump(app: App) -> str:
 def pages_of(app: App, issue: Issue) -> dict[str, str]:
     """Every page that a GET shows, by name."""
     make.subscriber(app.store, "asked@example.org", status=SubscriberStatus.PENDING)
-    asked = subscribe.show(app, "asked@example.org")[0].id
+    asked = admin.show(app, "asked@example.org")[0].id
     stamp = int(app.now().timestamp())
     return {
         "home": "/",
@@ -238,7 +241,7 @@ def test_the_whole_way_by_keyboard_and_without_scripts(
     assert "صندوق" in page.inner_text("h1")
     shot("asked")
     joining.settle(app)
-    who = subscribe.show(app, "tara@gmail.com")[0]
+    who = admin.show(app, "tara@gmail.com")[0]
     page.goto(confirmation.url(app, who.id, int(clock().timestamp())))
     with page.expect_navigation():
         press("Tab", "Enter")
@@ -250,16 +253,16 @@ def test_the_whole_way_by_keyboard_and_without_scripts(
         press("Tab", "Space", "Tab", "Tab", "Tab", "Tab", "Tab", "Enter")  # one section less
     assert page.inner_text(".done")
     shot("saved")
-    assert len(subscribe.show(app, "tara@gmail.com")[0].sections) == 3
+    assert len(admin.show(app, "tara@gmail.com")[0].sections) == 3
     page.goto(base + "/unsubscribe/" + tokens.make(app.keys, Purpose.UNSUBSCRIBE, who.id, 1))
     with page.expect_navigation():
         press("Tab", "Enter")
-    assert subscribe.show(app, "tara@gmail.com")[0].status is SubscriberStatus.UNSUBSCRIBED
+    assert admin.show(app, "tara@gmail.com")[0].status is SubscriberStatus.UNSUBSCRIBED
     shot("left")
     with page.expect_navigation():
         press("Tab", "Tab", "Space", "Tab", "Tab", "Enter")  # why
     assert page.inner_text("h1") == "سپاسگزاریم"
-    (event,) = [e for e in subscribe.show(app, "tara@gmail.com")[1] if e.kind == "unsubscribed"]
+    (event,) = [e for e in admin.show(app, "tara@gmail.com")[1] if e.kind == "unsubscribed"]
     assert event.reason == "too_often"
     context.close()
 

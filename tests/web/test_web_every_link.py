@@ -16,13 +16,14 @@ from make import Clock
 from starlette.testclient import TestClient
 
 from mailer import tokens, web
-from mailer.app import compose, deliver, preferences
-from mailer.app.circuit import Circuits
-from mailer.app.context import App
-from mailer.app.send import Sender
+from mailer.context import App
 from mailer.demo.inbox import Inbox
 from mailer.demo.letter import read
+from mailer.issues import delivery, draft
 from mailer.model import SubscriberStatus
+from mailer.readers import preferences
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
 from mailer.store import subscribers
 from mailer.store.schema import TABLES
 from mailer.tokens import Purpose
@@ -46,8 +47,8 @@ def our_links(app: App, inbox: Inbox) -> list[str]:
     """The links to our own pages in the one mail that went out, header and both parts."""
     make.subscriber(app.store)
     make.week_of_articles(app.store)
-    issue = compose.freeze(app, compose.draft(app, make.SLOT))
-    deliver.start(app, issue)
+    issue = draft.freeze(app, draft.draft(app, make.SLOT))
+    delivery.start(app, issue)
     asyncio.run(Sender(app, Circuits()).run())
     (mail,) = inbox.mails
     letter = read(mail)

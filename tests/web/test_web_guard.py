@@ -13,8 +13,8 @@ from make import Clock
 from starlette.requests import Request
 
 from mailer import web
-from mailer.app import joining
-from mailer.app.context import App
+from mailer.context import App
+from mailer.readers import joining
 from mailer.settings import Readers
 from mailer.store import signups
 from mailer.web.guard import network_of

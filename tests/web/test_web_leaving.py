@@ -16,9 +16,10 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 
 from mailer import tokens, web
-from mailer.app import importing, unsubscribe
-from mailer.app.context import App
+from mailer.context import App
 from mailer.model import EventKind, Method, NewSubscriber, SubscriberStatus
+from mailer.readers import importing
+from mailer.readers import leaving as leaving_verbs
 from mailer.store import subscribers
 from mailer.store.schema import subscribers as table
 from mailer.tokens import Purpose
@@ -95,7 +96,7 @@ def test_one_click(app: App, client: TestClient, who: int, how: dict[str, object
 def test_the_button_and_the_issue_it_was_in(app: App, client: TestClient, who: int) -> None:
     issue = make.under_way(app.store)
     client.post(link(app, who, issue.id), data={"leave": "1"})
-    ((address, event),) = unsubscribe.leavings(app)
+    ((address, event),) = leaving_verbs.leavings(app)
     assert (address, event.method, event.slot) == (EMAIL, Method.PAGE, make.SLOT)
     assert app.store.read(lambda tx: subscribers.suppressed(tx, make.hash_of(EMAIL))) is not None
 
@@ -246,13 +247,13 @@ def test_the_undo_of_one_is_no_key_for_anything_else(app: App, client: TestClien
 def test_an_old_undo_does_not_bring_back_whom_an_admin_took_off(app: App, client: TestClient, who: int) -> None:
     undo = undo_of(client.post(link(app, who), data=ONE_CLICK).text)
     assert client.post(f"/unsubscribe/undo/{undo}").status_code == 200
-    unsubscribe.by_admin(app, EMAIL)
+    leaving_verbs.by_admin(app, EMAIL)
     assert client.post(f"/unsubscribe/undo/{undo}").status_code == 404
     assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
 
 
 def test_a_click_after_an_admin_took_somebody_off_has_no_undo(app: App, client: TestClient, who: int) -> None:
-    unsubscribe.by_admin(app, EMAIL)
+    leaving_verbs.by_admin(app, EMAIL)
     assert undo_of(client.post(link(app, who), data=ONE_CLICK).text) == ""
     assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
 
@@ -297,7 +298,7 @@ def test_a_link_works_for_somebody_forgotten(app: App, client: TestClient, who: 
 
 def test_a_link_works_when_the_issue_or_the_reader_is_unknown(app: App, client: TestClient, who: int) -> None:
     assert client.post(link(app, who, issue=999), data=ONE_CLICK).status_code == 200
-    ((_, event),) = unsubscribe.leavings(app)
+    ((_, event),) = leaving_verbs.leavings(app)
     assert event.slot is None
     assert client.post(link(app, 424242), data=ONE_CLICK).status_code == 200
 
@@ -359,4 +360,4 @@ def test_no_request_breaks_or_changes_anything(
 @given(token=TOKEN | ANY.filter(lambda each: "/" not in each))
 def test_no_invented_token_is_ours(app: App, token: str) -> None:
     with pytest.raises(Exception, match="This link was not made by us"):
-        unsubscribe.leave(app, token, Method.ONE_CLICK)
+        leaving_verbs.leave(app, token, Method.ONE_CLICK)

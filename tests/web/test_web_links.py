@@ -21,16 +21,17 @@ from starlette.testclient import TestClient
 
 from mailer import web
 from mailer.address import parse
-from mailer.app import compose, deliver, joining, notice, probe
-from mailer.app.circuit import Circuits
-from mailer.app.context import App
-from mailer.app.send import Sender
+from mailer.context import App
 from mailer.demo.inbox import Inbox
-from mailer.mail.links import web_address
+from mailer.issues import delivery, draft, notice, preview
+from mailer.readers import joining
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
 from mailer.settings import Digest, Editors, Newsletter, Theme
 from mailer.store import articles
 from mailer.store.database import Store
 from mailer.store.schema import TABLES
+from mailer.text.links import web_address
 
 pytestmark = make.only_sqlite
 
@@ -66,16 +67,16 @@ def here(store: Store, tmp_path: Path, clock: Clock, inbox: Inbox) -> App:
 
 def send_everything(app: App) -> None:
     """A mail of every kind: the notice, the question to somebody who joins, a test mail, the issue."""
-    drafted = compose.draft(app)
+    drafted = draft.draft(app)
     notice.tell(app, drafted)
     joining.wish(app, parse(JOINING))
     joining.settle(app)
 
     async def send() -> None:
         await Sender(app, Circuits()).run()
-        await probe.send_test(app, drafted, [EDITOR])
-        issue = deliver.ready(app, compose.freeze(app, drafted))
-        await deliver.deliver(app, issue, wait=False, stop=asyncio.Event())
+        await preview.send_test(app, drafted, [EDITOR])
+        issue = delivery.ready(app, draft.freeze(app, drafted))
+        await delivery.deliver(app, issue, wait=False, stop=asyncio.Event())
 
     asyncio.run(send())
 

@@ -6,7 +6,7 @@ from make import only_sqlite
 from starlette.testclient import TestClient
 
 from mailer import web
-from mailer.app.context import App
+from mailer.context import App
 
 
 @only_sqlite

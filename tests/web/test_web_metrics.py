@@ -10,13 +10,13 @@ from make import Clock
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
-from mailer.app.circuit import Circuits
-from mailer.app.context import App
-from mailer.app.metrics import Vitals
-from mailer.app.send import Sender
+from mailer.context import App
 from mailer.errors import RelayDown
 from mailer.model import Accepted, Envelope, EventKind, IssueState, Method, Outcome, Rejected, Rejection, Reply
 from mailer.model import SubscriberStatus as Status
+from mailer.operations.metrics import Vitals
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
 from mailer.settings import Delivery
 from mailer.store import feeds, lanes, subscribers
 from mailer.store.database import Store

@@ -12,8 +12,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from mailer import web
-from mailer.app import compose, deliver, edit
-from mailer.app.context import App
+from mailer.context import App
+from mailer.issues import control, delivery, draft
 from mailer.model import Issue, IssueState
 from mailer.web.guard import CSP, ISSUE_CSP
 
@@ -35,7 +35,7 @@ def public(app: App) -> Issue:
     """An issue that is on its way."""
     make.week_of_articles(app.store)
     make.subscriber(app.store)
-    return deliver.start(app, compose.freeze(app, compose.draft(app)))
+    return delivery.start(app, draft.freeze(app, draft.draft(app)))
 
 
 ADDRESSES = [
@@ -129,7 +129,7 @@ def test_what_nobody_got_is_not_public(app: App, client: TestClient, state: Issu
 
 def test_a_cancelled_issue_leaves_the_archive(app: App, client: TestClient) -> None:
     issue = public(app)
-    edit.cancel(app, issue.slot)
+    control.cancel(app, issue.slot)
     assert client.get(f"/archive/{issue.slot}").status_code == 404
 
 

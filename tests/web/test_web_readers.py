@@ -11,9 +11,10 @@ from starlette.testclient import TestClient
 
 from mailer import tokens, web
 from mailer.address import parse
-from mailer.app import confirmation, joining, subscribe, suppression, unsubscribe
-from mailer.app.context import App
+from mailer.app import confirmation, suppression
+from mailer.context import App
 from mailer.model import SubscriberStatus
+from mailer.readers import admin, joining, leaving
 from mailer.store import subscribers
 from mailer.store.schema import TABLES
 from mailer.tokens import Purpose
@@ -46,7 +47,7 @@ def test_signing_up_by_the_pages_alone(app: App, client: TestClient, clock: Cloc
     assert answer.status_code == 200
     assert EMAIL not in answer.text
     joining.settle(app)
-    who = subscribe.show(app, EMAIL)[0]
+    who = admin.show(app, EMAIL)[0]
     assert who.status is SubscriberStatus.PENDING
     link = confirmation.url(app, who.id, int(clock().timestamp())).removeprefix("https://news.iran.example")
 
@@ -55,10 +56,10 @@ def test_signing_up_by_the_pages_alone(app: App, client: TestClient, clock: Cloc
         client.request(method, link, headers={"Sec-Purpose": "prefetch"})
         assert dump(app) == before, method
     assert client.post(link).status_code == 200  # without our button: the page again
-    assert subscribe.show(app, EMAIL)[0].status is SubscriberStatus.PENDING
+    assert admin.show(app, EMAIL)[0].status is SubscriberStatus.PENDING
     welcome = client.post(link, data={"confirm": "yes"})
     assert "خوش آمدید" in welcome.text
-    assert subscribe.show(app, EMAIL)[0].status is SubscriberStatus.ACTIVE
+    assert admin.show(app, EMAIL)[0].status is SubscriberStatus.ACTIVE
     assert "set-cookie" not in welcome.headers
 
 
@@ -113,14 +114,14 @@ def test_preferences_by_the_pages_alone(app: App, client: TestClient) -> None:
     assert EMAIL not in shown.text
     data = {"section": ["سیاست", "فناوری"], "pause": "4", "save": "yes"}
     assert "ذخیره شد" in client.post(link, data=data).text
-    assert subscribe.show(app, EMAIL)[0].sections == ("سیاست", "فناوری")
+    assert admin.show(app, EMAIL)[0].sections == ("سیاست", "فناوری")
     before = dump(app)
     for pause in ("-1", "9999999", "۴", "x", ""):
         assert client.post(link, data={**data, "pause": pause}).status_code == 200
     client.post(link, data={"section": "اقتصاد"})  # without our button
     client.post(link, data={**data, "email": "evil@example.org", "id": "2"})
     assert dump(app).count("paused_until") == before.count("paused_until")
-    assert subscribe.show(app, EMAIL)[0].sections == ("سیاست", "فناوری")
+    assert admin.show(app, EMAIL)[0].sections == ("سیاست", "فناوری")
 
 
 def test_saying_why_after_leaving(app: App, client: TestClient) -> None:
@@ -131,7 +132,7 @@ def test_saying_why_after_leaving(app: App, client: TestClient) -> None:
     assert client.get(why).status_code == 404
     assert client.post(why, data={"why": "nonsense"}).status_code == 404
     assert client.post(why, data={"why": "other", "text": "<script>alert(1)</script>"}).status_code == 200
-    (event,) = [event for _, event in unsubscribe.leavings(app)]
+    (event,) = [event for _, event in leaving.leavings(app)]
     assert event.reason == "other: <script>alert(1)</script>"
 
 

@@ -1,0 +1,197 @@
+"""How much an article counts, in parts that add up.
+
+Readers' interest where the newsroom counts views, corrected for the age of the article; the place on the front page;
+how widely an event is covered; a little for what makes a story look good in a mail; the editor's own judgement. Nothing
+decays by age: a weekly digest that prefers the newest throws the week away. It does not compare stories with one
+another and refuses nothing: `select` does.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, tzinfo
+from statistics import fmean, median
+
+from mailer.choice.group import Event
+from mailer.choice.growth import Growth
+from mailer.choice.time_span import late
+from mailer.model import Article, Window
+
+# Weights of the signals, shared out among those that exist. With views, what was read decides: measured over a year of
+# weeks, every tenth that other signals take from it loses stories that people wanted; they part equals.
+_WITH_VIEWS = {"popularity": 0.97, "prominence": 0.01, "coverage": 0.01, "quality": 0.01}
+_WITHOUT_VIEWS = {"prominence": 0.5, "coverage": 0.3, "quality": 0.2}
+_NEWS_VALUE = 0.15  # for each step of the editor's judgement
+_SERIES = -0.15  # the daily dollar price is read every day and news on none
+_RUBRIC = -0.3  # «خبر» says nothing to somebody who reads a mail
+_LATE = -0.05  # yesterday's papers: a late story should be clearly better
+_HIGHEST = 1.3  # of a lift: one runaway success must not make all else equal
+_ENOUGH = 0.2  # the share of articles that must have view counts before these decide
+_PRIOR = 0.15  # how much the average of its category counts beside an article's own views
+_SHRINK = 20  # articles: a category with fewer leans on the average of all
+_COMMENT = 20  # readers for each who comments or shares; but much talk on few views is a fight, not interest
+
+Signal = Callable[[Article], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The parts of each article's score by article id, and what the editor should know about them."""
+
+    parts: Mapping[int, Mapping[str, float]]
+    notes: tuple[str, ...]
+
+    def score(self, article: Article) -> float:
+        """The sum of the parts, to four places as the parts are, so that what people see adds up exactly."""
+        return round(math.fsum(self.parts[article.id].values()), 4)
+
+    def order(self, article: Article) -> tuple[float, float, int]:
+        """A sort key: best first, of equals the newest, then by number, so that the input's order changes nothing."""
+        return -self.score(article), -article.dated.timestamp(), article.id
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """How many will have read each article in the end, by article id; empty when views cannot decide, with the
+    reason."""
+
+    readers: Mapping[int, float]
+    notes: tuple[str, ...]
+
+    def order(self, article: Article) -> tuple[float, float, float, int]:
+        """A sort key for which articles are worth comparing at all: most readers, most prominent, newest first."""
+        shown = (article.prominence or 0.0) + article.front_page
+        return -self.readers.get(article.id, 0.0), -shown, -article.dated.timestamp(), article.id
+
+
+def day_by_day(pool: Sequence[Article], zone: tzinfo) -> Callable[[Article], tuple[float, ...]]:
+    """A sort key for which articles are worth comparing where nobody knows what was read: of each day the same number,
+    its best first (an editor's news value, the front page, the newest). Else a busy newsroom's week were its last two
+    days."""
+    days: defaultdict[date, list[Article]] = defaultdict(list)
+    for article in pool:
+        days[article.dated.astimezone(zone).date()].append(article)
+
+    def best(article: Article) -> tuple[float, ...]:
+        shown = (article.prominence or 0.0) + article.front_page
+        return -(article.news_value or 0), -shown, -article.dated.timestamp(), article.id
+
+    places = {it.id: place for day in days.values() for place, it in enumerate(sorted(day, key=best))}
+    return lambda article: (places[article.id], *best(article))
+
+
+def interest(pool: Sequence[Article], span: Window, growth: Growth) -> Interest:
+    """Estimates the final readers of `pool`, the articles that can be chosen, from the views they have so far.
+
+    The posterior mean of a Poisson count under a Gamma prior: an article of an hour is judged mostly by its category,
+    one of a week by its own views. Not known is not zero: such an article counts as an average one of its category.
+    """
+    known = [article for article in pool if article.views is not None]
+    reason = _no_views([article.views for article in known if article.views is not None], len(pool))
+    if reason:
+        return Interest({}, (reason,) if pool else ())
+    by_category: defaultdict[str, list[float]] = defaultdict(list)
+    for article in known:
+        by_category[article.category].append(_readers(article))
+    average = fmean(_readers(article) for article in known)
+    readers = {}
+    for article in pool:
+        peers = by_category[article.category]
+        usual = (math.fsum(peers) + _SHRINK * average) / (len(peers) + _SHRINK)
+        if article.views is None:
+            readers[article.id] = usual
+            continue
+        hours = (span.end - article.dated).total_seconds() / 3600
+        readers[article.id] = (_PRIOR * usual + _readers(article)) / (_PRIOR + growth.at(hours))
+    missing = len(pool) - len(known)
+    note = f"{missing} of {len(pool)} articles have no view count: taken as average"
+    return Interest(readers, (note,) if missing else ())
+
+
+def _no_views(views: Sequence[int], count: int) -> str:
+    chosen = "chosen by place, coverage and quality"
+    if not views:
+        return f"no article has view counts: {chosen}"
+    if len(views) < _ENOUGH * count:
+        return f"only {len(views)} of {count} articles have view counts: {chosen}"
+    if len(set(views)) == 1 and count > 1:
+        return f"all view counts are the same: {chosen}"
+    return ""
+
+
+def _readers(article: Article) -> float:
+    views = max(article.views or 0, 0)
+    return views + min(_COMMENT * ((article.comments or 0) + (article.shares or 0)), views)
+
+
+def rank(
+    articles: Sequence[Article],
+    span: Window,
+    pool: Sequence[Article],
+    titles: Mapping[int, str],
+    events: Mapping[int, Event],
+    interest: Interest,
+) -> Ranking:
+    """Scores `articles`, measured against those of `pool`, the articles that can be chosen.
+
+    `titles` and `events` hold the key of each article's title and its event by article id.
+    """
+    signals: dict[str, Signal] = {"quality": lambda it: _quality(it, titles[it.id])}
+    signals["coverage"] = lambda it: _coverage(events[it.id]) if it.id in events else 0.0
+    if interest.readers:
+        lift = _lift([interest.readers[it.id] for it in pool])
+        usual = median(interest.readers.values())
+        signals["popularity"] = lambda it: lift(interest.readers.get(it.id, usual))
+    watched = [it.prominence or 0.0 for it in pool]
+    if any(watched) or any(it.front_page for it in pool):
+        place = _lift([hours for hours in watched if hours] or [0.0, 1.0])
+        signals["prominence"] = lambda it: max(place(it.prominence or 0.0), float(it.front_page))
+    weights = {name: w for name, w in (_WITH_VIEWS if interest.readers else _WITHOUT_VIEWS).items() if name in signals}
+    whole = math.fsum(weights.values())
+    parts: dict[int, dict[str, float]] = {}
+    for article in articles:
+        mine = {name: round(weight / whole * signals[name](article), 4) for name, weight in weights.items()}
+        series = article.id in events and events[article.id].series
+        parts[article.id] = mine | _corrections(article, span, titles[article.id], series)
+    return Ranking(parts, interest.notes)
+
+
+def _corrections(article: Article, span: Window, title: str, series: bool) -> dict[str, float]:
+    """What is added for the editor's judgement and taken off for what reads badly in a weekly mail."""
+    found = {
+        "news value": round(_NEWS_VALUE * (article.news_value or 0), 4),
+        "series": _SERIES if series else 0.0,
+        "rubric": _RUBRIC if len(title.split()) < 2 else 0.0,
+        "late": _LATE if late(span, article) else 0.0,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _lift(values: Sequence[float]) -> Callable[[float], float]:
+    """A measure of such values: 0 at the median, 1 at the 99th percentile, on a logarithmic scale. It does not depend
+    on how many poor ones were loaded, as a percentile would."""
+    known = sorted(math.log1p(value) for value in values)
+    middle = median(known)
+    # The highest stands in for the 99th percentile when that is no higher than the median.
+    top = known[min(len(known) - 1, int(0.99 * len(known)))]
+    top = top if top > middle else known[-1]
+    if top <= middle:
+        return lambda value: 1.0 if math.log1p(value) > middle else 0.0
+    return lambda value: max(0.0, min(_HIGHEST, (math.log1p(value) - middle) / (top - middle)))
+
+
+def _coverage(event: Event) -> float:
+    """0 … 1: how many sources tell it, and how many articles at once. Only the densest 30 hours count, or what comes
+    every day (coins, air quality) would lead every issue."""
+    if event.series:
+        return 0.0
+    sources = len({member.source for member in event.members})
+    return min(1.0, (2 * math.log2(sources) + math.log2(event.burst)) / 6)
+
+
+def _quality(article: Article, title: str) -> float:
+    """0 … 1: a picture, enough text to be a story, a title that says something."""
+    image = 0.4 if article.image_url else 0.0
+    text = 0.3 * min(1.0, len(article.lead or article.body) / 120)
+    return image + text + 0.3 * min(1.0, len(title.split()) / 6)

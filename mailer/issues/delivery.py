@@ -1,0 +1,217 @@
+"""Sending as a whole: from frozen to sent. Starts an issue, keeps senders at work until its end, and says how it ended.
+
+`deliver` is what `mailer issue send` does, `keep_sending` what the service does. One mail's way is in `send`.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from mailer import lifecycle
+from mailer.app.alert import alert
+from mailer.context import App, get, step
+from mailer.errors import RelayDown, StoreUnavailable, WrongState
+from mailer.issues import variants
+from mailer.lifecycle import IssueEvent
+from mailer.model import DeliveryState, Expiry, Issue, IssueState, IssueStatus
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
+from mailer.store import deliveries, endings, issues, reports
+
+log = logging.getLogger(__name__)
+SOON = timedelta(minutes=5)  # `--wait` waits for what is due within this
+_IDLE_S = 1.0  # how often we look for work when there is none just now
+_POLL_S = 0.25
+_RATE_OVER_S = 10
+_ALERT_AFTER_S = 600.0  # an outage of all relays
+
+Progress = Callable[[IssueStatus], None]
+
+
+def start(app: App, issue: Issue) -> Issue:
+    """frozen → sending: whoever is to get the issue is written down, in one go. A second process changes nothing.
+
+    What is left of an older issue expires, and an older one that is frozen and has not begun never will.
+    """
+
+    variants.make(app, issue)
+
+    def work(tx: Connection) -> list[str]:
+        now = app.now()
+        variant = issues.full_variant(tx, issue.id)
+        if variant is None or not step(tx, issue.id, IssueEvent.START, started_at=now):
+            return []
+        count = deliveries.freeze_recipients(tx, issue.id, issue.slot, issue.day, variant.id, now)
+        issues.set_recipients(tx, issue.id, count)
+        cancelled = []
+        for other in issues.listing(tx, states=(IssueState.FROZEN, IssueState.SENDING, IssueState.PAUSED)):
+            if other.day >= issue.day:
+                continue
+            if other.state is IssueState.FROZEN:
+                reason = f"superseded: the issue {issue.slot} began before it"
+                if step(tx, other.id, IssueEvent.CANCEL, reason=reason, finished_at=now, number=None):
+                    cancelled.append(other.slot)
+                continue
+            endings.end_waiting(tx, other.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
+            endings.end_batches(tx, other.id)
+        return cancelled
+
+    for slot in app.store.write(work, snapshot=True):
+        alert(app, f"The issue {slot} was cancelled: the issue {issue.slot} began before it.", "Nobody was mailed.")
+    return get(app, issue.id)
+
+
+def finish(app: App) -> list[Issue]:
+    """sending → sent or partial, for every issue of which nothing is open any more."""
+    under_way = app.store.read(lambda tx: issues.listing(tx, states=(IssueState.SENDING, IssueState.PAUSED)))
+    return [get(app, issue.id) for issue in under_way if _finish(app, issue)]
+
+
+def _finish(app: App, issue: Issue) -> bool:
+    if app.store.read(lambda tx: deliveries.anything_open(tx, issue.id)):
+        return False
+
+    def work(tx: Connection) -> bool:
+        end = lifecycle.settled(deliveries.counts(tx, issue.id))
+        if end is None:
+            return False
+        if issue.state is IssueState.PAUSED:  # superseded while it was paused
+            step(tx, issue.id, IssueEvent.RESUME)
+        event = IssueEvent.FINISH_SENT if end is IssueState.SENT else IssueEvent.FINISH_PARTIAL
+        return step(tx, issue.id, event, finished_at=app.now())
+
+    return app.store.write(work)
+
+
+def weights(app: App) -> dict[str, int]:
+    """How the connections are shared among the relays."""
+    return {smtp.name: smtp.weight for smtp in app.settings.smtp}
+
+
+async def deliver(
+    app: App, issue: Issue, *, wait: bool, stop: asyncio.Event, progress: Progress | None = None
+) -> IssueStatus:
+    """Sends what is left of an issue. `wait`: until nothing is due within five minutes; otherwise what is put off is
+    left to the service. RelayDown: no relay takes mail; all stays queued."""
+    circuits = Circuits(weights=weights(app))
+    watching = asyncio.create_task(_watch(app, issue, progress)) if progress else None
+    try:
+        while not stop.is_set():
+            try:
+                await Sender(app, circuits, issue.id, stop).run()
+            except RelayDown:
+                if not wait or circuits.down_s() + circuits.wait_s() > SOON.total_seconds():
+                    raise
+                await _sleep(stop, max(circuits.wait_s(), _IDLE_S))
+                continue
+            await asyncio.to_thread(finish, app)
+            due = await asyncio.to_thread(_next_step, app, issue, wait)
+            if due is None or due > app.now() + SOON:
+                await asyncio.to_thread(finish, app)  # another process may have ended the last batch meanwhile
+                break
+            await _sleep(stop, min(max((due - app.now()).total_seconds(), _POLL_S), _IDLE_S))
+    finally:
+        if watching:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+    return await asyncio.to_thread(status, app, issue)
+
+
+def _next_step(app: App, issue: Issue, wait: bool) -> datetime | None:
+    """When something of the issue can be done again; None: never, or not by us."""
+    if get(app, issue.id).state is not IssueState.SENDING:
+        return None
+    # A batch that another process holds is waited for in any case: if that one died, its lease ends in a minute.
+    times = [app.store.read(lambda tx: deliveries.claimable_at(tx, issue.id))]
+    if wait:
+        times.append(app.store.read(lambda tx: deliveries.next_due(tx, issue.id)))
+    return min((time for time in times if time), default=None)
+
+
+async def _watch(app: App, issue: Issue, progress: Progress) -> None:
+    """Tells every second how far it is. The rate is that of the last seconds: since the start says nothing of now."""
+    clock = asyncio.get_running_loop().time
+    seen: deque[tuple[float, int]] = deque(maxlen=_RATE_OVER_S)
+    while True:
+        begun = clock()
+        now = await asyncio.to_thread(status, app, issue)
+        seen.append((clock(), now.counts[DeliveryState.ACCEPTED]))
+        (first, before), (last, accepted) = seen[0], seen[-1]
+        rate = round((accepted - before) / (last - first), 1) if last > first else 0.0
+        progress(replace(now, rate=rate))
+        # To count a million deliveries takes half a second, which is then missing in the sending.
+        await asyncio.sleep(max(1.0, 10 * (clock() - begun)))
+
+
+async def keep_sending(app: App, stop: asyncio.Event, circuits: Circuits | None = None) -> None:
+    """The service's sender: at work whenever something is due, through outages of relays and of the database."""
+    circuits = circuits or Circuits(weights=weights(app))
+    alerted = False
+    while not stop.is_set():
+        pause = _IDLE_S
+        try:
+            await Sender(app, circuits, stop=stop).run()
+            await asyncio.to_thread(finish, app)
+            alerted = False
+        except RelayDown as error:
+            log.warning("%s", error)
+            pause = max(circuits.wait_s(), _IDLE_S)
+            if circuits.down_s() + pause > _ALERT_AFTER_S and not alerted:
+                alerted = True
+                alert(app, "No relay has taken a mail for ten minutes; all stays queued.", str(error))
+        except StoreUnavailable as error:
+            log.error("%s", error)
+            pause = 5.0
+        except Exception:
+            # A bug must not end the week's issue for everybody: it is logged whole, and the rest goes on.
+            log.exception("sending failed")
+            pause = 10.0
+        await _sleep(stop, pause)
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def status(app: App, issue: Issue) -> IssueStatus:
+    """The counts of an issue just now."""
+
+    def work(tx: Connection) -> IssueStatus:
+        current = issues.get(tx, issue.id) or issue
+        counts = deliveries.counts(tx, issue.id)
+        accepted = counts[DeliveryState.ACCEPTED]
+        rate = 0.0
+        if current.started_at:
+            seconds = ((current.finished_at or app.now()) - current.started_at).total_seconds()
+            rate = round(accepted / seconds, 1) if seconds > 0 else 0.0
+        return IssueStatus(
+            slot=current.slot,
+            state=current.state,
+            recipients=current.recipients,
+            counts=counts,
+            started_at=current.started_at,
+            finished_at=current.finished_at,
+            rate=rate,
+        )
+
+    return app.store.read(work)
+
+
+def failures(app: App, issue: Issue) -> list[dict[str, object]]:
+    """Who did not get it, and why."""
+    return app.store.read(lambda tx: reports.failed(tx, issue.id))
+
+
+def ready(app: App, issue: Issue) -> Issue:
+    """An issue that is frozen or under way; WrongState says what is in the way."""
+    if issue.state is IssueState.PAUSED:
+        raise WrongState(f"The issue {issue.slot} is paused.", "Use `mailer issue resume`.")
+    return start(app, issue) if issue.state is IssueState.FROZEN else issue

@@ -1,0 +1,82 @@
+"""Looking at an issue before readers do: the preview, and the test mail to people of the newsroom. Counts nothing."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from email import message_from_bytes
+from functools import partial
+
+from sqlalchemy import Connection
+
+from mailer import address
+from mailer.context import App
+from mailer.issues import draft
+from mailer.mail import letters
+from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, Issue, Variant
+from mailer.sending import message
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
+from mailer.store import deliveries, endings, issues, reports
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    subject: str
+    html: str
+    text: str
+    eml: bytes
+
+
+def preview(app: App, issue: Issue) -> Preview:
+    """The issue's mail to an invented reader, whose own links are inert. Of a frozen issue: the frozen bytes."""
+    rendered = draft.content(app, issue)
+    variant = Variant(0, rendered.subject, rendered.html, rendered.text, "")
+    reader = Delivery(
+        id=0,
+        key=f"preview.{issue.slot}",
+        kind=DeliveryKind.TEST,
+        batch=Batch(0, 0),
+        address=app.sender[1],
+        name="",
+        subscriber_id=None,
+        issue_id=issue.id,
+        variant_id=0,
+        attempts=0,
+        losses=0,
+        first_reply_at=None,
+    )
+    eml = message.compile(app, variant, DeliveryKind.TEST).message(reader, app.now())
+    # Read back from the mail, so that what is looked at is what goes out.
+    parts = [part.get_payload(decode=True) for part in message_from_bytes(eml).walk() if not part.is_multipart()]
+    text, html = (part.decode().replace("\r\n", "\n") for part in parts if isinstance(part, bytes))
+    return Preview(rendered.subject, html, text, eml)
+
+
+async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple[str, DeliveryState, str]]:
+    """One real mail to each address, through the ledger, under a Message-ID of its own. (address, state, reply).
+
+    RelayDown: no relay takes mail; nothing stays queued."""
+    addresses = [address.parse(email).written for email in dict.fromkeys(emails)]
+    rendered = await asyncio.to_thread(draft.content, app, issue)
+
+    def work(tx: Connection) -> dict[int, str]:
+        now = app.now()
+        trial = replace(rendered, subject=letters.trial_subject(rendered.subject, app.renderer.locale))
+        variant = issues.add_variant(tx, DeliveryKind.TEST, issue.id, trial, now)
+        return {
+            deliveries.owe(
+                tx, DeliveryKind.TEST, f"test.{issue.slot}.{variant}.{number}", to, variant, issue.id, now
+            ): to
+            for number, to in enumerate(addresses, 1)
+        }
+
+    owed = await asyncio.to_thread(app.store.write, work)
+    # No issue has the number 0: only mails that wait for no issue are sent here.
+    try:
+        await Sender(app, Circuits(), issue_id=0).run()
+    except BaseException:
+        # Whoever is told that it failed tries again; then these must not go out as well, some time later.
+        await asyncio.to_thread(app.store.write, partial(endings.drop, ids=list(owed), now=app.now()))
+        raise
+    states = await asyncio.to_thread(app.store.read, partial(reports.states_of, ids=list(owed)))
+    return [(to, states[number][0], states[number][2] or "") for number, to in owed.items()]

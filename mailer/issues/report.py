@@ -1,0 +1,125 @@
+"""What an issue did: who got it, who left by it, how soon and why, who joined meanwhile. Counts only, no address."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from mailer.context import App
+from mailer.model import DeliveryState, EventKind, Issue
+from mailer.store import reports, subscribers
+
+# After which time people leave. What leaves within a minute, by many at once, are no people.
+EDGES = (
+    ("1 min", timedelta(minutes=1)),
+    ("10 min", timedelta(minutes=10)),
+    ("1 h", timedelta(hours=1)),
+    ("6 h", timedelta(hours=6)),
+    ("1 d", timedelta(days=1)),
+    ("2 d", timedelta(days=2)),
+    ("7 d", timedelta(days=7)),
+)
+SCANNER_LEAST, SCANNER_SHARE = 5, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of the histogram: leavings up to `until` after the mail was accepted. `scanner`: suspiciously soon."""
+
+    until: str
+    left: int
+    scanner: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    slot: str
+    state: str
+    number: int | None
+    subject: str
+    recipients: int
+    sent: int  # accepted
+    outcomes: Mapping[str, int]  # "rejected(hard)" → how many; every state that occurs
+    left: int
+    complained: int
+    rate: float  # left of sent
+    methods: Mapping[str, int]
+    reasons: Mapping[str, int]
+    histogram: tuple[Bar, ...]
+    joined: int  # from the start of this issue to that of the next
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    slot: str
+    sent: int
+    left: int
+
+    @property
+    def rate(self) -> float:
+        return self.left / self.sent if self.sent else 0.0
+
+
+def worded(ended: Mapping[tuple[DeliveryState, str | None], int]) -> dict[str, int]:
+    """Counts by the product's words: «rejected(hard)», «unknown»."""
+    in_order = sorted(ended.items(), key=lambda item: (item[0][0], item[0][1] or ""))
+    return {f"{state}({reason})" if reason else str(state): count for (state, reason), count in in_order}
+
+
+def report(app: App, issue: Issue) -> Report:
+    """The report of an issue, final or not."""
+
+    def work(tx: Connection) -> Report:
+        ended = reports.outcomes(tx, issue.id)
+        sent = sum(count for (state, _), count in ended.items() if state is DeliveryState.ACCEPTED)
+        gone = [each for each in reports.leavings(tx, issue.id) if each[0] is EventKind.UNSUBSCRIBED]
+        joined = 0
+        if issue.started_at:
+            joined = reports.joined(tx, issue.started_at, reports.started_after(tx, issue.started_at))
+        return Report(
+            slot=issue.slot,
+            state=issue.state,
+            number=issue.number,
+            subject=issue.subject,
+            recipients=issue.recipients,
+            sent=sent,
+            outcomes=worded(ended),
+            left=len(gone),
+            complained=reports.counted(tx, issue.id, EventKind.COMPLAINED),
+            rate=round(len(gone) / sent, 6) if sent else 0.0,
+            methods=dict(Counter(str(method) for _, method, *_ in gone)),
+            reasons=dict(Counter(reason.split(":")[0] for _, _, reason, *_ in gone if reason)),
+            histogram=histogram([at - accepted for *_, at, accepted in gone if accepted]),
+            joined=joined,
+            started_at=issue.started_at,
+            finished_at=issue.finished_at,
+        )
+
+    return app.store.read(work)
+
+
+def histogram(after: list[timedelta]) -> tuple[Bar, ...]:
+    """Bars for the times between mail and leaving. The first is marked when a scanner is likelier than readers: many
+    within the first minute, and a good part of all."""
+    counts = Counter(next((name for name, edge in EDGES if each < edge), "later") for each in after)
+    first = counts[EDGES[0][0]]
+    scanner = first >= SCANNER_LEAST and first >= SCANNER_SHARE * len(after)
+    names = [name for name, _ in EDGES] + ["later"]
+    return tuple(Bar(name, counts[name], scanner and name == EDGES[0][0]) for name in names)
+
+
+def rates(app: App, limit: int = 10) -> list[Rate]:
+    """How many left by each of the latest issues."""
+    return [Rate(*row) for row in app.store.read(lambda tx: reports.leaving_rates(tx, limit))]
+
+
+def figures(app: App) -> dict[str, Mapping[str, int]]:
+    """For metrics: subscribers by status, and who left in the last week by method."""
+    week = app.now() - timedelta(days=7)
+    return app.store.read(
+        lambda tx: {"subscribers": subscribers.counts(tx), "left_in_a_week": reports.methods_since(tx, week)}
+    )

@@ -1,0 +1,1 @@
+"""What an admin watches: the figures of `/metrics`."""

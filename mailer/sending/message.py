@@ -1,0 +1,156 @@
+"""One message: a variant, compiled once for many, becomes the bytes for one reader. Talks to nobody."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mailer import tokens
+from mailer.app import confirmation
+from mailer.context import App
+from mailer.mail import headers, merge, mime, slots, view
+from mailer.model import Delivery, DeliveryKind, Variant
+
+INERT = "/unsubscribe/test"  # where the links of a test mail lead: to a page that knows nobody
+INERT_PREFERENCES = "/preferences/test"
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A variant that only lacks its reader. Made by `compile`; several threads may use it at once."""
+
+    app: App
+    template: merge.Template
+    subject: str  # empty, unless a slot stands in it
+
+    def message(self, delivery: Delivery, now: datetime) -> bytes:
+        """The whole mail; see `pieces`."""
+        return b"".join(self.pieces(delivery, now))
+
+    def pieces(self, delivery: Delivery, now: datetime) -> list[bytes]:
+        """The mail, signed when we sign: CRLF, 7-bit, ready to be written behind DATA; in pieces, of which most are the
+        same for all. The same delivery always has the same Message-ID (RFC 5322 §3.6.4), so that a mail sent twice
+        after a crash can be known as one.
+
+        ValueError: it cannot be made for this reader, as when the address cannot stand in To.
+        """
+        leave = _leave_url(self.app, delivery)
+        values = _values(self.app, delivery, leave)
+        own = mime.reader_fields(
+            to=self.app.redirect or delivery.address,
+            meant_for=delivery.address if self.app.redirect else "",
+            date=now,
+            message_id=tokens.message_id(self.app.keys, delivery.key, self.app.domain),
+            unsubscribe_url=leave,
+            feedback_id=feedback_id(delivery),
+        )
+        if self.subject:
+            own["Subject"] = headers.encode("Subject", slots.fill(self.subject, values, "header"))
+        head, body = self.template.head(own), self.template.body(values)
+        signature = self.app.signer.sign(head, body, now) if self.app.signer else b""
+        return [signature, head, b"\r\n", *body]
+
+
+def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
+    """Compiles a variant for mails of that kind, and tries it on an invented reader. ValueError says what is wrong with
+    the variant, or with the settings, before any reader's delivery has to pay for it."""
+    values = _trial_values(app, kind)
+    boundary = mime.boundary(f"{kind}.{variant.sha256}")
+    of_the_list = kind in (DeliveryKind.ISSUE, DeliveryKind.TEST)
+    fields = (_fields if of_the_list else _letter_fields)(app, slots.fill(variant.subject, values, "header"), boundary)
+    named = slots.names(variant.subject)
+    own = (*mime.READER_FIELDS, "Subject") if named else mime.READER_FIELDS
+    template = merge.compile(fields, own, variant.text, variant.html, boundary)
+    template.merge(dict(fields), values)
+    return Compiled(app, template, variant.subject if named else "")
+
+
+def _fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
+    """The fields of a mail of the list, as they are for an invented reader."""
+    return mime.message_headers(
+        sender=_mailbox(*app.sender),
+        to=app.sender[1],
+        subject=subject,
+        date=datetime.fromtimestamp(0, UTC),
+        message_id=tokens.message_id(app.keys, "trial", app.domain),
+        reply_to=app.settings.newsletter.reply_to,
+        list_id=list_id(app),
+        list_name=app.settings.newsletter.title,
+        unsubscribe_url=app.url(INERT),
+        archive_url=app.url("/archive"),
+        help_url=app.url("/"),
+        feedback_id="trial",
+        language=app.settings.newsletter.locale,
+        boundary=boundary,
+    )
+
+
+def _letter_fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
+    """Those of a mail that is none of the list's, a confirmation or a notice: there is nothing in it to leave."""
+    own = mime.reader_fields(
+        to=app.sender[1],
+        date=datetime.fromtimestamp(0, UTC),
+        message_id=tokens.message_id(app.keys, "trial", app.domain),
+        unsubscribe_url=app.url(INERT),
+        feedback_id="trial",
+    )
+    found = [
+        ("From", headers.address(*app.sender)),
+        ("To", own["To"]),
+        ("Subject", headers.encode("Subject", subject)),
+        ("Date", own["Date"]),
+        ("Message-ID", own["Message-ID"]),
+    ]
+    if app.settings.newsletter.reply_to:
+        reply_to = mime.mailbox(app.settings.newsletter.reply_to)
+        found.append(("Reply-To", headers.address(*reply_to, name="Reply-To")))
+    return [
+        *found,
+        ("Auto-Submitted", b"auto-generated"),  # RFC 3834 §5: no vacation note shall answer it
+        ("Feedback-ID", own["Feedback-ID"]),
+        *mime.content_headers(app.settings.newsletter.locale, boundary),
+    ]
+
+
+def list_id(app: App) -> str:
+    """RFC 2919: a name for the list that outlives its host."""
+    return app.settings.newsletter.list_id or f"weekly.{app.domain}"
+
+
+def feedback_id(delivery: Delivery) -> str:
+    """`issue:list:type:sender`, at most four parts and nothing of the reader, so that complaints can be counted."""
+    kind = delivery.kind.value
+    issue = delivery.key.split(".")[1] if delivery.kind is DeliveryKind.ISSUE else kind
+    return f"{issue}:weekly:{kind}:khabarnameh"
+
+
+def _values(app: App, delivery: Delivery, leave: str) -> dict[str, str]:
+    """What the slots of a reader's mail are filled with."""
+    if delivery.kind is DeliveryKind.CONFIRMATION:
+        link = app.url(confirmation.INERT) if app.redirect else confirmation.url_of(app, delivery.key)
+        return {"confirm_url": link}
+    reader = None if app.redirect else delivery.subscriber_id
+    return {
+        "greeting": view.greeting(delivery.name, app.renderer.locale),
+        "unsubscribe_url": leave,
+        "preferences_url": app.url(INERT_PREFERENCES) if reader is None else app.preferences_url(reader),
+    }
+
+
+def _trial_values(app: App, kind: DeliveryKind) -> dict[str, str]:
+    if kind is DeliveryKind.CONFIRMATION:
+        return {"confirm_url": app.url(confirmation.INERT)}
+    return {
+        "greeting": view.greeting("", app.renderer.locale),
+        "unsubscribe_url": app.url(INERT),
+        "preferences_url": app.url(INERT_PREFERENCES),
+    }
+
+
+def _leave_url(app: App, delivery: Delivery) -> str:
+    # Staging is often a copy of the real list, with its keys: whoever tries a link must neither end nor begin a mail.
+    if delivery.subscriber_id is None or app.redirect:
+        return app.url(INERT)
+    return app.unsubscribe_url(delivery.subscriber_id, delivery.issue_id or 0)
+
+
+def _mailbox(name: str, written: str) -> str:
+    return f"{name} <{written}>" if name else written

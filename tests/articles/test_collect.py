@@ -1,0 +1,234 @@
+"""Collecting: one bad source never spoils the rest, and its last good state stays."""
+
+import gzip
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import make
+import pytest
+from make import Clock, only_sqlite
+from web_server import WebServer, rss, web_server
+
+from mailer.articles import collect
+from mailer.context import App
+from mailer.settings import Feed
+from mailer.sources.fetch import Fetcher
+from mailer.sources.gather import FeedSource, Gathered
+from mailer.sources.wordpress import WordPressSource
+from mailer.store import articles, feeds
+
+ZONE = ZoneInfo("Asia/Tehran")
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with web_server() as running:
+        yield running
+
+
+@pytest.fixture
+def fetcher() -> Iterator[Fetcher]:
+    made = Fetcher()
+    yield made
+    made.close()
+
+
+def feed(server: WebServer, path: str, fetcher: Fetcher, **more: object) -> FeedSource:
+    return FeedSource(Feed(url=server.url(path), **more), fetcher, ZONE)
+
+
+def titles(app: App) -> set[str]:
+    return {article.title for article in collect.listing(app)}
+
+
+BILLION_LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "ha ha ha ha ha ha ha ha ha ha">
+<!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">
+<!ENTITY d "&c;&c;&c;&c;&c;&c;&c;&c;&c;&c;"><!ENTITY e "&d;&d;&d;&d;&d;&d;&d;&d;&d;&d;">
+<!ENTITY f "&e;&e;&e;&e;&e;&e;&e;&e;&e;&e;"><!ENTITY g "&f;&f;&f;&f;&f;&f;&f;&f;&f;&f;">
+<!ENTITY h "&g;&g;&g;&g;&g;&g;&g;&g;&g;&g;"><!ENTITY i "&h;&h;&h;&h;&h;&h;&h;&h;&h;&h;">]>
+<rss version="2.0"><channel><title>&i;</title></channel></rss>"""
+
+
+def test_an_archive_is_kept_in_pieces(app: App) -> None:
+    """Or who leaves meanwhile waits until all of it is stored; on SQLite others cannot write in that time."""
+    found = [make.named(make.article(number)) for number in range(450)]
+    waits: list[float] = []
+    done = threading.Event()
+
+    def leave_on_and_on() -> None:
+        while not done.is_set():
+            begun = time.monotonic()
+            app.store.write(lambda tx: None)
+            waits.append(time.monotonic() - begun)
+
+    beside = threading.Thread(target=leave_on_and_on)
+    beside.start()
+    kept = collect.keep(app, found)
+    done.set()
+    beside.join()
+    assert kept.added == 450
+    assert len(waits) >= 4, "others wrote between the pieces"
+    assert collect.keep(app, found).unchanged == 450
+
+
+def test_a_feeds_own_slash_stays(app: App, server: WebServer, fetcher: Fetcher) -> None:
+    server.pages["/feed/"] = (200, {}, rss("خبر"))
+    server.pages["/feed"] = (301, {"location": server.url("/feed/")}, b"")
+    app = replace(app, sources=(feed(server, "/feed/", fetcher),))
+    assert collect.collect(app)[0].added == 1
+
+
+def test_one_bad_source_never_spoils_the_rest(app: App, clock: Clock, server: WebServer, fetcher: Fetcher) -> None:
+    server.pages["/good"] = (200, {}, rss("خبر خوب نخست", "خبر خوب دوم"))
+    server.pages["/html"] = (200, {"content-type": "text/html"}, b"<!doctype html><html><body>sign in</body></html>")
+    server.pages["/laughs"] = (200, {}, BILLION_LAUGHS)
+    server.pages["/big"] = (200, {}, b" " * 6_000_000)
+    server.pages["/away"] = (302, {"location": "http://169.254.169.254/"}, b"")
+    paths = ("/html", "/laughs", "/big", "/away", "/missing", "/good")
+    app = replace(app, sources=tuple(feed(server, path, fetcher) for path in paths))
+    asked = collect.collect(app)
+    assert [bool(each.problem) for each in asked] == [True, True, True, True, True, False]
+    assert all("\n" not in each.problem for each in asked)
+    assert asked[-1].added == 2
+    assert titles(app) == {"خبر خوب نخست", "خبر خوب دوم"}
+
+
+class Broken:
+    """A source with a mistake that nobody foresaw."""
+
+    name, front_page = "broken", False
+
+    def gather(self, etag: str, modified: str) -> Gathered:
+        raise ZeroDivisionError
+
+    def check(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@only_sqlite
+def test_a_source_that_breaks_stops_no_other(app: App, server: WebServer, fetcher: Fetcher) -> None:
+    server.pages["/good"] = (200, {}, rss("خبر خوب نخست"))
+    asked = collect.collect(replace(app, sources=(Broken(), feed(server, "/good", fetcher))))
+    assert [each.problem for each in asked] == ["broken: it broke (ZeroDivisionError).", ""]
+    assert asked[1].added == 1
+    state = app.store.read(lambda tx: feeds.get(tx, "broken"))
+    assert state is not None
+    assert state.failures == 1
+
+
+@only_sqlite
+def test_a_feed_that_is_gzip_itself_holds_no_more_than_any_other(app: App, server: WebServer, fetcher: Fetcher) -> None:
+    whole = rss("خبر نخست هفته") + b" " * 5_000_001
+    server.pages["/rss"] = (200, {}, gzip.compress(whole))
+    asked = collect.collect(replace(app, sources=(feed(server, "/rss", fetcher),)))
+    assert "holds more than 5 MB" in asked[0].problem
+
+
+def test_a_feed_that_turns_into_html_keeps_its_last_good_state(
+    app: App, clock: Clock, server: WebServer, fetcher: Fetcher
+) -> None:
+    app = replace(app, sources=(feed(server, "/rss", fetcher),))
+    server.pages["/rss"] = (200, {"etag": '"1"'}, rss("خبر نخست هفته"))
+    collect.collect(app)
+    server.pages["/rss"] = (200, {}, b"<html><body>moved</body></html>")
+    waits = []
+    for failures in range(1, 5):
+        clock.turn(days=2)
+        assert "HTML page" in collect.collect(app)[0].problem
+        state = app.store.read(lambda tx: feeds.get(tx, server.url("/rss")))
+        assert state is not None
+        assert (state.failures, state.etag) == (failures, '"1"')
+        waits.append(state.next_at - clock.now)
+    assert waits == sorted(waits), "it backs off"
+    assert waits[-1] > 4 * waits[0]
+    assert titles(app) == {"خبر نخست هفته"}
+    server.pages["/rss"] = (200, {}, rss("خبر نخست هفته", "خبر دوم هفته"))
+    again = collect.collect(app)[0]
+    assert (again.added, again.unchanged, again.problem) == (1, 1, "")
+
+
+def test_a_source_is_asked_when_it_is_due_and_by_one_collector_only(
+    app: App, clock: Clock, server: WebServer, fetcher: Fetcher
+) -> None:
+    server.pages["/rss"] = (200, {}, rss("خبر نخست هفته"))
+    app = replace(app, sources=(feed(server, "/rss", fetcher),))
+    assert len(collect.collect(app, at_once=False, jitter=lambda: 0.5)) == 1
+    assert collect.collect(app, at_once=False) == []
+    clock.turn(minutes=59)
+    assert collect.collect(app, at_once=False) == []
+    clock.turn(minutes=2)
+    name = server.url("/rss")
+    assert app.store.write(lambda tx: feeds.claim(tx, name, clock.now)) is not None
+    assert collect.collect(app, at_once=False) == [], "another collector has it"
+    clock.turn(minutes=11)
+    assert len(collect.collect(app, at_once=False)) == 1, "its lease has ended"
+
+
+@only_sqlite
+def test_the_front_page_is_worth_hours_by_place(app: App, clock: Clock, server: WebServer, fetcher: Fetcher) -> None:
+    server.pages["/front"] = (200, {}, rss("خبر نخست صفحه", "خبر دوم صفحه"))
+    app = replace(app, sources=(feed(server, "/front", fetcher, front_page=True),))
+    collect.collect(app)
+    clock.turn(hours=1)
+    collect.collect(app)
+    found = {article.title: article.prominence for article in collect.listing(app)}
+    first, second = found["خبر نخست صفحه"], found["خبر دوم صفحه"]
+    assert first == pytest.approx(2.0)
+    assert second == pytest.approx(2 / 1.585, rel=1e-3)
+
+
+@only_sqlite
+def test_counts_are_noted_hourly_then_daily_then_no_more(app: App, clock: Clock) -> None:
+    make.keep(app.store, make.article(1, published=clock.now, views=10))
+    noted = []
+    for _ in range(24 * 12):
+        noted.append(app.store.write(lambda tx: articles.snapshot(tx, clock.now)))
+        clock.turn(hours=1)
+    assert noted[:72] == [1] * 72
+    assert 6 <= sum(noted[72:240]) <= 9
+    assert sum(noted[241:]) == 0
+    history = app.store.read(lambda tx: articles.histories(tx, clock.now - timedelta(days=30)))
+    assert len(history) == 1
+    assert history[0][0] == (0.0, 10)
+
+
+@only_sqlite
+def test_posts_of_a_wordpress_site(app: App, server: WebServer, fetcher: Fetcher) -> None:
+    def post(number: int, **more: object) -> dict[str, object]:
+        return {
+            "id": number,
+            "date_gmt": "2026-11-23T08:00:00",
+            "link": f"https://wp.example/?p={number}",
+            "title": {"rendered": f"نوشتهٔ شمارهٔ {number} &#8211; پایان"},
+            "excerpt": {"rendered": "<p>چکیدهٔ نوشته</p>"},
+            "sticky": number == 1,
+            "_embedded": {
+                "wp:term": [[{"name": "سیاسی"}], [{"name": "مجلس"}]],
+                "wp:featuredmedia": [{"source_url": "https://wp.example/a.jpg", "alt_text": "نما"}],
+                "author": [{"name": "نویسنده"}],
+            },
+            **more,
+        }
+
+    def page(number: int) -> tuple[int, dict[str, str], bytes]:
+        return 200, {"x-wp-totalpages": "2"}, json.dumps([post(number), post(number + 10)]).encode()
+
+    source = WordPressSource(Feed(url=server.url(""), kind="wordpress"), fetcher)
+    app = replace(app, sources=(source,))
+    collect.collect(app)  # nothing there: 404
+    for number in (1, 2):
+        query = next(iter(server.asked))[0]
+        server.pages[query.replace("&page=1&", f"&page={number}&")] = page(number)
+    assert collect.collect(app)[0].added == 4
+    found = next(a for a in collect.listing(app) if a.title.startswith("نوشتهٔ شمارهٔ 1 "))
+    assert found.title == "نوشتهٔ شمارهٔ 1 – پایان"
+    assert (found.category, found.tags, found.image_alt, found.front_page) == ("سیاسی", ("مجلس",), "نما", True)
+    assert found.url == "https://wp.example/?p=1"

@@ -1,0 +1,422 @@
+"""Choosing the stories of a week: what is promised of every digest, and the cases that show why each rule is there."""
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailer.choice.build import OTHER_NEWS, build
+from mailer.choice.time_span import window
+from mailer.mail.letters import in_words
+from mailer.model import Article, Dating, Digest
+from mailer.settings import Digest as Rules
+from mailer.text.links import web_address
+from mailer.text.locales import FA
+from mailer.text.search_key import key
+
+END = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+SPAN = window(end=END, previous_end=END - 7 * DAY)
+SECTIONS = {"ورزش": "ورزش", "سیاسی": "سیاست", "اقتصاد": "اقتصاد", "فرهنگ و هنر": "فرهنگ"}
+RAW = [*SECTIONS, "گوناگون"]
+PLAIN = Article(
+    id=1,
+    identity="guid:1",
+    title="گشایش کتابخانهٔ تازه در یزد",
+    source="shahr.example",
+    url="https://shahr.example/1",
+    lead="",
+    body="",
+    category="",
+    image_url="",
+    image_alt="",
+    dated=END - DAY,
+    dating=Dating.GIVEN,
+    first_seen=END - DAY,
+    views=None,
+    comments=None,
+    shares=None,
+)
+
+
+def article(number: int, **changes: object) -> Article:
+    """An article of its own title, dated `number` hours before the end of the window."""
+    dated = changes.get("dated", END - number * HOUR)
+    own = {"id": number, "identity": f"guid:{number}", "url": f"https://shahr.example/{number}", "dated": dated}
+    own |= {"title": f"رویداد شمارهٔ {number} در شهر", "first_seen": dated} | changes
+    return replace(PLAIN, **own)  # type: ignore[arg-type]
+
+
+def chosen(digest: Digest) -> list[int]:
+    return [story.lead.id for story in digest.stories]
+
+
+def why_not(digest: Digest) -> dict[int, str]:
+    return {turned.story.lead.id: turned.reason for turned in digest.rejected}
+
+
+def make(*articles: Article, rules: Rules | None = None, used: frozenset[int] = frozenset()) -> Digest:
+    digest = build(articles, SPAN, rules or Rules(), SECTIONS, used=used)
+    for note in digest.notes:
+        assert in_words(note, FA) != note, "a Persian notice would say it in English"
+    return digest
+
+
+# --- What is promised of every digest --------------------------------------------------------------------------------
+TITLES = [
+    "گشایش کتابخانهٔ تازه در یزد",
+    "گشايش كتابخانه تازه در يزد",
+    "برف سنگین در گردنهٔ حیران",
+    "نگاه هفته",
+    "خبر",
+    "دمای هوای امروز شهر",
+    "برداشت زعفران در قائنات آغاز شد",
+    "قهرمانی تیم شطرنج نوجوانان",
+    "راه‌اندازی خط تازهٔ مترو",
+    "نمایشگاه خوشنویسی در شیراز",
+    "افزایش پرواز های داخلی",
+    "افزایش پروازهای داخلی",
+    "!!",
+]
+
+
+def some_articles(seed: int) -> list[Article]:
+    """Up to forty articles, drawn from little so that titles, links and leads meet often."""
+    dice = random.Random(seed)
+
+    def some_time() -> datetime:
+        return END - dice.randint(-24, 24 * 20) * HOUR
+
+    return [
+        article(
+            number,
+            title=dice.choice(TITLES),
+            source=dice.choice(["shahr.example", "ruz.example"]),
+            lead=dice.choice(["", "یزد صاحب کتابخانه شد", "برف راه را بست و گردنه بسته ماند"]),
+            category=dice.choice(RAW),
+            url=dice.choice(["", "https://shahr.example/a", "http://shahr.example/a#x", "https://ruz.example/b"]),
+            image_url=dice.choice(["", "https://shahr.example/a.jpg"]),
+            dated=some_time(),
+            first_seen=some_time(),
+            views=dice.choice([None, dice.randint(0, 100_000)]),
+            pinned=dice.random() < 0.2,
+            banned=dice.random() < 0.2,
+        )
+        for number in range(1, dice.randint(1, 41))
+    ]
+
+
+RULES = st.builds(Rules, stories=st.integers(3, 12), min_stories=st.just(1), max_section=st.sampled_from([0.34, 0.5]))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32), RULES, st.frozensets(st.integers(1, 40), max_size=6))
+def test_every_digest_keeps_the_promises(seed: int, rules: Rules, used: frozenset[int]) -> None:
+    articles = some_articles(seed)
+    digest = build(articles, SPAN, rules, SECTIONS, used=used)
+    shuffled = random.Random(seed).sample(articles, len(articles))
+    assert build(shuffled, SPAN, rules, SECTIONS, used=used) == digest
+
+    leads = [story.lead for story in digest.stories]
+    titles = [title for lead in leads if len((title := key(lead.title)).split()) > 1]
+    assert len(set(titles)) == len(titles)
+    told_now = [it for story in digest.stories for it in (story.lead, *story.also)]
+    assert len({it.id for it in told_now}) == len(told_now)
+    assert not any(it.banned or it.id in used or not it.url for it in told_now)
+    assert all(len(key(lead.title).split()) >= 2 or lead.lead for lead in leads)
+    assert all(it.dated < SPAN.end for it in told_now)
+    assert all(it.dated >= SPAN.end - 14 * DAY for it in told_now if not it.pinned)
+
+    assert [story.pinned for story in digest.stories] == sorted((s.pinned for s in digest.stories), reverse=True)
+    for part in (True, False):
+        scores = [story.score for story in digest.stories if story.pinned is part]
+        assert scores == sorted(scores, reverse=True)
+    for story in (*digest.stories, *(turned.story for turned in digest.rejected)):
+        assert sum(Decimal(repr(part)) for part in story.parts.values()) == Decimal(repr(story.score))
+        assert -0.5 <= story.score <= 1.3
+
+    pins = sum(story.pinned for story in digest.stories)
+    assert len(digest.stories) <= max(rules.stories, pins)
+    _quotas_hold(digest, rules)
+    assert len(digest.rejected) <= 10
+    assert all(turned.reason for turned in digest.rejected)
+    assert not {turned.story.lead.id for turned in digest.rejected} & {it.id for it in told_now}
+
+
+def _quotas_hold(digest: Digest, rules: Rules) -> None:
+    """Unless a note says otherwise, and but for pins, which are never refused."""
+    free = [story for story in digest.stories if not story.pinned]
+    for story in free:
+        if not any("of one section was dropped" in note for note in digest.notes):
+            same = [other for other in digest.stories if other.section == story.section]
+            pinned = sum(other.pinned for other in same)
+            assert len(same) <= max(int(rules.max_section * rules.stories), 1, pinned)
+        if not any("of one source was dropped" in note for note in digest.notes):
+            same = [other for other in digest.stories if other.lead.source == story.lead.source]
+            pinned = sum(other.pinned for other in same)
+            several = len({other.lead.source for other in digest.stories}) > 1
+            assert not several or len(same) <= max(int(rules.max_source * rules.stories), 1, pinned)
+
+
+# --- Scores ----------------------------------------------------------------------------------------------------------
+def test_what_was_read_counts_and_what_is_not_known_is_average() -> None:
+    views = {1: 10, 2: 90_000, 3: 500, 4: None, 5: 400, 6: 20}
+    digest = make(*(article(number, views=count, dated=END - DAY) for number, count in views.items()))
+    order = chosen(digest)
+    assert order[0] == 2
+    assert order.index(4) < order.index(1)
+    assert order.index(4) < order.index(6)
+    assert digest.notes == ("1 of 6 articles have no view count: taken as average", *digest.notes[1:])
+    assert set(digest.stories[0].parts) == {"popularity", "coverage", "quality"}
+
+
+@pytest.mark.parametrize(
+    ("views", "note"),
+    [
+        ([None] * 6, "no article has view counts: chosen by place, coverage and quality"),
+        ([7] * 6, "all view counts are the same: chosen by place, coverage and quality"),
+        ([9_000, *[None] * 9], "only 1 of 10 articles have view counts: chosen by place, coverage and quality"),
+    ],
+)
+def test_without_telling_views_the_newest_of_equals_lead_and_a_note_says_so(views: list[int | None], note: str) -> None:
+    digest = make(*(article(10 - number, views=count) for number, count in enumerate(views)))
+    assert note in digest.notes
+    assert chosen(digest) == sorted(chosen(digest))  # the number is the age in hours
+    assert set(digest.stories[0].parts) == {"coverage", "quality"}
+
+
+def test_without_views_a_busy_week_is_more_than_its_last_two_days() -> None:
+    """Nothing decays by age: what twelve told on the first day, and what an editor values, is compared as well."""
+    busy = [article(1000 + n, dated=END - timedelta(hours=160 * n / 2999)) for n in range(3000)]
+    told = [
+        article(10 + n, dated=END - timedelta(hours=110 + n), title=f"زمین‌لرزه در تبریز {n}", source=f"s{n}.example")
+        for n in range(12)
+    ]
+    valued = article(30, dated=END - timedelta(hours=100), news_value=2)
+    digest = make(*busy, *told, valued)
+    ages = sorted((END - story.lead.dated) / DAY for story in digest.stories)
+    assert ages[-1] > 3
+    assert 30 in chosen(digest)
+    edited = article(40, dated=END - timedelta(hours=165))
+    again = build([*busy, *told, valued, edited], SPAN, Rules(), SECTIONS, used=frozenset(), kept=frozenset({40}))
+    assert 40 in chosen(again), "what an editor worked on stays, whatever comes in"
+
+
+def test_what_editors_worked_on_and_pinned_is_no_more_than_an_issue() -> None:
+    worked = [article(n, dated=END - n * HOUR) for n in range(1, 13)]
+    pinned = [article(50 + n, dated=END - (n + 1) * HOUR, pinned=True) for n in range(2)]
+    digest = build([*worked, *pinned], SPAN, Rules(), SECTIONS, used=frozenset(), kept=frozenset(range(1, 13)))
+    assert len(digest.stories) == Rules().stories
+    assert {50, 51} <= set(chosen(digest))
+
+
+def test_a_picture_and_a_lead_help_between_equals() -> None:
+    one = article(1, dated=END - DAY)
+    other = article(2, dated=END - DAY, image_url="https://shahr.example/2.jpg", lead="شرح رویداد " * 12)
+    assert chosen(make(one, other)) == [2, 1]
+
+
+def test_of_equals_the_newest_comes_first_then_the_lower_number() -> None:
+    old = [article(number, dated=END - 6 * DAY, views=5) for number in (4, 2)]
+    assert chosen(make(*old)) == [2, 4]
+
+
+# --- Events ----------------------------------------------------------------------------------------------------------
+def test_the_same_title_in_other_letters_is_one_story() -> None:
+    first = article(1, title="گشایش کتابخانه‌های تازه در یزد", views=10)
+    again = article(30, title="گشايش كتابخانه هاي تازه در يزد", views=4_000)
+    digest = make(first, again, article(3, views=200))
+    assert sorted(chosen(digest)) == [3, 30]
+    story = next(story for story in digest.stories if story.lead.id == 30)
+    assert [it.id for it in story.also] == [1]
+
+
+def test_a_series_is_one_story_although_its_ends_are_far_apart() -> None:
+    digest = make(*(article(number, title="دمای هوای امروز شهر", dated=END - number * DAY) for number in range(1, 8)))
+    assert chosen(digest) == [1]
+    assert len(digest.stories[0].also) == 6
+
+
+def test_one_title_far_apart_is_two_events_but_told_once() -> None:
+    digest = make(
+        article(1, title="برف سنگین در گردنه", lead="امروز گردنه بسته شد و رانندگان در راه ماندند"),
+        article(2, title="برف سنگین در گردنه", lead="راه باز است و خودروها می‌گذرند", dated=END - 6 * DAY),
+    )
+    assert chosen(digest) == [1]
+    assert not digest.stories[0].also
+    assert why_not(digest) == {2: "same title as «برف سنگین در گردنه»"}
+
+
+def test_a_rubric_is_not_an_event() -> None:
+    one = article(1, title="نگاه هفته", lead="دربارهٔ شیوهٔ نگهداری از باغ‌های انار")
+    other = article(2, title="نگاه هفته", lead="چرا کتابخانه‌ها شب‌ها باز می‌مانند")
+    digest = make(one, other)
+    assert chosen(digest) == [1]
+    assert not digest.stories[0].also  # two different things, of which the title can be told only once
+    alike = make(one, replace(other, lead=one.lead))
+    assert [it.id for it in alike.stories[0].also] == [2]
+
+
+def test_the_same_link_is_the_same_event() -> None:
+    far = END - 6 * DAY
+    digest = make(
+        article(1, title="نگاه هفته", url="https://shahr.example/x"),
+        article(2, title="نگاه هفته", url="http://shahr.example/x/#top", dated=far),
+    )
+    assert [it.id for it in digest.stories[0].also] == [2]
+
+
+# --- Who is not chosen, and why --------------------------------------------------------------------------------------
+def test_every_refusal_has_its_reason() -> None:
+    digest = make(
+        article(1),
+        article(2, banned=True),
+        article(3, url=""),
+        article(4, title="خبر"),
+        article(5),
+        article(6, url="javascript:alert(1)"),
+        used=frozenset({5}),
+    )
+    assert chosen(digest) == [1]
+    assert digest.considered == 1
+    assert why_not(digest) == {
+        2: "banned",
+        3: "no address",
+        4: "its title is too short",
+        5: "already in an earlier issue",
+        6: "its address is not a web page",
+    }
+
+
+def test_what_repeats_a_told_story_does_not_return_unless_an_editor_pins_it() -> None:
+    told = article(5, title="برف سنگین در گردنه", dated=END - 8 * DAY, first_seen=END - 8 * DAY)
+    again = article(6, title="برف سنگین در گردنه", dated=END - 6 * DAY)
+    digest = make(told, again, used=frozenset({5}))
+    assert not digest.stories
+    assert why_not(digest) == {6: "already in an earlier issue"}
+    pinned = make(told, replace(again, pinned=True), used=frozenset({5}))
+    assert chosen(pinned) == [6]
+    assert not pinned.stories[0].also
+
+
+def test_at_most_ten_of_those_left_over_are_listed_best_first() -> None:
+    digest = make(*(article(number) for number in range(1, 40)), rules=Rules(stories=5, max_day=1.0))
+    assert chosen(digest) == [1, 2, 3, 4, 5]
+    assert [turned.story.lead.id for turned in digest.rejected] == list(range(6, 16))
+    assert digest.considered == 39
+
+
+def test_a_full_section_lets_others_in() -> None:
+    sport = [article(number, category="ورزش") for number in range(1, 11)]
+    others = [article(number, category=RAW[1 + number % 4]) for number in range(20, 36)]
+    digest = make(*sport, *others)
+    assert len(digest.stories) == 12
+    assert chosen(digest)[:5] == [1, 2, 3, 4, 20]
+    assert why_not(digest)[5] == "section «ورزش» is full (4 of 12)"
+    assert not any("dropped" in note for note in digest.notes)
+
+
+def test_a_full_source_lets_others_in() -> None:
+    mine = [article(number, category=RAW[number % 5]) for number in range(1, 13)]
+    others = [article(number, category=RAW[number % 5], source="ruz.example") for number in range(20, 32)]
+    digest = make(*mine, *others)
+    sources = [story.lead.source for story in digest.stories]
+    assert (sources.count("shahr.example"), sources.count("ruz.example")) == (6, 6)
+    assert why_not(digest)[7] == "source shahr.example is full (6 of 12)"
+
+
+def test_quotas_are_dropped_sections_first_when_places_stay_empty() -> None:
+    sport = [article(number, category="ورزش") for number in range(1, 9)]
+    digest = make(*sport, article(20, category="اقتصاد", source="ruz.example"))
+    assert chosen(digest) == [1, 2, 3, 4, 5, 6, 7, 8, 20]
+    assert [note for note in digest.notes if "dropped" in note] == [
+        "too few stories elsewhere: the limit of 4 of one section was dropped",
+        "too few stories elsewhere: the limit of 6 of one source was dropped",
+        "too few stories elsewhere: the limit of 4 of one day was dropped",
+    ]
+
+
+def test_pins_come_first_and_are_never_refused() -> None:
+    pins = [article(number, category="ورزش", pinned=True) for number in range(100, 106)]
+    old = article(500, pinned=True, category="ورزش")  # three weeks old, but an editor wants it
+    digest = make(*(article(number, category="اقتصاد") for number in range(1, 20)), *pins, old, rules=Rules(stories=6))
+    assert chosen(digest) == [*range(100, 106), 500]
+    assert "7 stories are pinned, more than the 6 of an issue" in digest.notes
+
+
+def test_a_pin_leads_its_event() -> None:
+    quiet = article(3, title="برف سنگین در گردنه", views=1, pinned=True)
+    loud = article(2, title="برف سنگین در گردنه", views=90_000)
+    digest = make(quiet, loud, article(1, views=50))
+    assert chosen(digest)[0] == 3
+    assert [it.id for it in digest.stories[0].also] == [2]
+
+
+# --- Late articles, sections -----------------------------------------------------------------------------------------
+def test_an_article_seen_late_counts_a_little_less_and_never_in_a_first_issue() -> None:
+    late = article(9, dated=END - 9 * DAY, first_seen=END - DAY)
+    digest = build([late, article(1)], SPAN, Rules(), SECTIONS, used=frozenset())
+    assert chosen(digest) == [1, 9]
+    assert digest.stories[1].parts["late"] == -0.05
+    first = build([late, article(1)], SPAN, Rules(), SECTIONS, used=frozenset(), allow_late=False)
+    assert chosen(first) == [1]
+    assert first.considered == 1
+
+
+@pytest.mark.parametrize(
+    ("category", "section"),
+    [
+        ("سیاسی", "سیاست"),
+        ("سياسي", "سیاست"),
+        ("فرهنگ  و هنر", "فرهنگ"),
+        ("اجتماع > اقتصاد", "اقتصاد"),
+        ("ورزش / فوتبال", "ورزش"),
+        ("ورزش»اقتصاد", "اقتصاد"),
+        ("گوناگون", OTHER_NEWS),
+        ("", OTHER_NEWS),
+    ],
+)
+def test_sections(category: str, section: str) -> None:
+    assert make(article(1, category=category)).stories[0].section == section
+
+
+def test_without_sections_nothing_is_balanced_and_a_note_says_so() -> None:
+    digest = build([article(number) for number in range(1, 9)], SPAN, Rules(), {}, used=frozenset())
+    assert len(digest.stories) == 8
+    assert "no sections are configured: nothing balances them" in digest.notes
+
+
+def test_an_empty_week_is_an_empty_digest() -> None:
+    digest = make()
+    assert (digest.stories, digest.rejected, digest.considered, digest.notes) == ((), (), 0, ())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:pw@shahr.example/1",
+        "https://shahr..example/1",
+        "https:///1",
+        "https://shahr.example:port/1",
+        "https://shahr.example/" + "x" * 1500,
+        "https://shahr.example/" + "خ" * 300,
+    ],
+)
+def test_an_address_that_the_mail_would_not_write_is_never_chosen(url: str) -> None:
+    assert web_address(url) == ""
+    digest = make(article(1, url=url), article(2), rules=Rules(stories=2, min_stories=1))
+    assert chosen(digest) == [2]
+    assert why_not(digest) == {1: "no reader can be sent to its address"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://[::1]:8080/1", "https://خبر.example/نگاه?x=1#y", "HTTP://Shahr_1.example./%41", "http://127.0.0.1/1"],
+)
+def test_an_address_that_the_mail_writes_can_be_chosen(url: str) -> None:
+    assert web_address(url)
+    assert chosen(make(article(1, url=url), rules=Rules(stories=2, min_stories=1))) == [1]

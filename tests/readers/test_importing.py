@@ -1,0 +1,217 @@
+"""Lists in and out: any file a newsroom has, no row that stops the others, nothing that a spreadsheet would run."""
+
+import csv
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import make
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailer import address
+from mailer.app import suppression
+from mailer.context import App
+from mailer.errors import BadAddress
+from mailer.model import NewSubscriber, SubscriberStatus
+from mailer.readers import admin, importing
+from mailer.readers.importing import How, Imported
+from mailer.sources import people
+from mailer.store import subscribers
+
+
+def take(app: App, file: Path, how: How | None = None) -> Imported:
+    return importing.import_rows(app, people.read(file), how)
+
+
+def counts(report: Imported) -> tuple[int, int, int, int, int]:
+    return report.added, report.updated, report.unchanged, report.refused, report.suppressed
+
+
+LIST = "ایمیل{d}نام{d}بخش‌ها\nnarges@example.org{d}نرگس{d}سیاست|فناوری\nARASH@Example.org{d}آرش ک{d}\n"
+
+
+@make.only_sqlite
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1256"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "،", "؛"])
+def test_any_encoding_and_delimiter(app: App, tmp_path: Path, encoding: str, delimiter: str) -> None:
+    text = LIST.format(d=delimiter)
+    if encoding == "cp1256":
+        text = text.replace("ی", "ي").replace("ک", "ك")  # what this encoding has
+    file = tmp_path / "list.csv"
+    file.write_bytes(text.encode(encoding))
+    assert counts(take(app, file)) == (2, 0, 0, 0, 0)
+    who = admin.show(app, "narges@example.org")[0]
+    assert who.name == "نرگس"
+    assert len(who.sections) == 2
+    assert admin.show(app, "arash@example.org")[0].address == "ARASH@example.org"
+
+
+BAD = (
+    "email,name,status\n"
+    "good@example.org,خوب,\n"
+    "no-address,بد,\n"
+    ",empty,\n"
+    '"a@b.org\r\nBcc: x@y.org",inject,\n'
+    "GOOD@example.org,again,\n"
+    "good@EXAMPLE.org,,\n"
+    "abuse@example.org,office,\n"
+    "left@example.org,رفته,unsubscribed\n"
+    "odd@example.org,odd,maybe\n"
+    "last@example.org,آخر,active\n"
+)
+
+
+def test_a_bad_row_never_stops_the_rest(app: App, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(BAD, "utf-8")
+    dry = take(app, file, How(dry_run=True))
+    assert app.store.read(subscribers.counts) == {}  # a dry run changes nothing
+    report = take(app, file)
+    assert counts(report) == counts(dry) == (2, 0, 2, 5, 1)
+    assert [line for line, _, _ in report.refusals] == [3, 4, 6, 9, 11]
+    assert admin.show(app, "good@example.org")[0].name == "again"  # the later row counts
+    assert admin.show(app, "last@example.org")[0].status is SubscriberStatus.ACTIVE
+    assert counts(take(app, file)) == (0, 0, 4, 5, 1)
+
+
+def test_rows_that_cannot_be_read_are_refused_one_by_one(app: App, tmp_path: Path) -> None:
+    file = tmp_path / "list.jsonl"
+    file.write_text('{"email": "a@example.org"}\nnonsense\n[1]\n' + "[" * 100_000 + '\n{"email":"b@example.org"}\n')
+    assert counts(take(app, file)) == (2, 0, 0, 3, 0)
+    endless = tmp_path / "endless.csv"
+    endless.write_text("email\na@example.org\n" + "x" * 3_000_000 + "\nc@example.org\n")
+    assert counts(take(app, endless)) == (1, 0, 1, 1, 0)
+
+
+@make.only_sqlite
+def test_a_bare_list_of_addresses_needs_no_heading(app: App, tmp_path: Path) -> None:
+    file = tmp_path / "list.txt"
+    file.write_text("a@example.org\nb@example.org\n", "utf-8-sig")
+    assert counts(take(app, file)) == (2, 0, 0, 0, 0)
+
+
+def test_dry_run_knows_doubles_across_chunks(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "CHUNK", 3)
+    rows = [NewSubscriber(n, f"reader{n % 4}@example.org") for n in range(20)]
+    dry = importing.import_rows(app, rows, How(dry_run=True))
+    assert counts(dry) == counts(importing.import_rows(app, rows)) == (4, 0, 16, 0, 0)
+
+
+def test_invited_are_asked_first(app: App) -> None:
+    admin.add(app, "old@example.org")
+    rows = [NewSubscriber(n, f"{name}@example.org") for n, name in enumerate(["old", "new1", "new2"])]
+    assert counts(importing.import_rows(app, rows, How(invite=True))) == (2, 0, 1, 0, 0)
+    for name in ("new1", "new2"):
+        who, _, mails = admin.show(app, f"{name}@example.org")
+        assert who.status is SubscriberStatus.PENDING
+        assert [mail["kind"] for mail in mails] == ["confirmation"]
+
+
+# --- out and in again (property 39) ----------------------------------------------------------------------------------
+FORMULAS = ("=1+1", "+1", "-2+3", "@SUM(A1)", '=HYPERLINK("http://x")', "'=quoted", "'", "'name", "O'Brien")
+
+
+def test_an_export_is_read_back_and_runs_nothing(app: App, tmp_path: Path) -> None:
+    for number, name in enumerate(FORMULAS):
+        admin.add(app, f"reader{number}@example.org", name=name, sections=["سیاست"] if number % 2 else [])
+    admin.add(app, "+plus@example.org")
+    admin.add(app, "=eq@example.org")
+    make.subscriber(app.store, "left@example.org", status=SubscriberStatus.UNSUBSCRIBED)
+    before = {s.address: (s.name, s.sections, s.source) for s in admin.listing(app)}
+    file = tmp_path / "out.csv"
+    with file.open("w", encoding="utf-8-sig", newline="") as to:
+        assert people.write(importing.export_rows(app), to) == len(before)
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        for cells in csv.reader(lines):
+            assert not [cell for cell in cells if cell[:1] in ("=", "+", "-", "@", "\t", "\r")]
+
+    make.wipe(app.store)
+    assert counts(take(app, file)) == (len(before) - 1, 0, 0, 0, 1)
+    after = {s.address: (s.name, s.sections, s.source) for s in admin.listing(app)}
+    del before["left@example.org"]
+    assert after == before
+
+
+@pytest.mark.slow
+@make.only_sqlite
+def test_a_spreadsheet_program_finds_no_formula(app: App, tmp_path: Path) -> None:
+    office = shutil.which("soffice") or shutil.which("libreoffice")
+    if office is None:
+        pytest.skip("LibreOffice is not installed (apt install libreoffice-calc)")
+    for number, name in enumerate(FORMULAS):
+        admin.add(app, f"reader{number}@example.org", name=name)
+    admin.add(app, "=cmd@example.org")
+    file = tmp_path / "out.csv"
+    with file.open("w", encoding="utf-8-sig", newline="") as to:
+        people.write(importing.export_rows(app), to)
+    words = [office, f"-env:UserInstallation={(tmp_path / 'profile').as_uri()}", "--headless", "--convert-to", "fods"]
+    subprocess.run([*words, "--outdir", str(tmp_path), str(file)], check=True, capture_output=True, timeout=120)
+    opened = (tmp_path / "out.fods").read_text("utf-8")
+    assert "reader1@example.org" in opened
+    assert "table:formula" not in opened
+
+
+@given(st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20))
+@settings(max_examples=200, deadline=None)
+def test_any_cell_comes_back_as_it_was(text: str) -> None:
+    assert people._unescaped(people._escaped(text)) == text
+
+
+# --- the quick way through an address says what the thorough one says ------------------------------------------------
+LETTERS = st.sampled_from("aZ09._+-@'\"= ")
+
+
+@given(
+    st.text(LETTERS, min_size=1, max_size=12), st.sampled_from(["example.org", "X.Example", "a..b", "localhost", "1.2"])
+)
+@settings(max_examples=200, deadline=None)
+def test_the_quick_way_is_the_thorough_way(local: str, domain: str) -> None:
+    def outcome(typed: str) -> object:
+        try:
+            return address.parse(typed)
+        except BadAddress:
+            return None
+
+    # A blank in front keeps an address from the quick way, and is left out by the thorough one.
+    assert outcome(f"{local}@{domain}") == outcome(f" {local}@{domain}")
+
+
+@make.only_sqlite
+@pytest.mark.parametrize(
+    "heading",
+    ["email,address,name", "address,name,email", "نشانی,نام,ایمیل", "E-Mail,Address,Name", "Address,Mail,Name"],
+)
+def test_where_somebody_lives_is_no_mailbox(app: App, tmp_path: Path, heading: str) -> None:
+    names = heading.casefold().split(",")
+    mailbox = next(name for name in names if name in ("email", "ایمیل", "e-mail", "mail"))
+    row = ["narges@example.org" if name == mailbox else "تهران" for name in names]
+    file = tmp_path / "list.csv"
+    file.write_text(f"{heading}\n{','.join(row)}\n", "utf-8")
+    assert counts(take(app, file)) == (1, 0, 0, 0, 0)
+    assert admin.show(app, "narges@example.org")[0].name == "تهران"
+
+
+def test_no_cell_breaks_the_rest(app: App, tmp_path: Path) -> None:
+    nasty = ["\x00", "\ud800", "\u202e", "=1+1", "'", '"', "\\", "x" * 300, "\n", "$[0]", "\U0001f1ee\U0001f1f7"]
+    rows = [
+        {"email": f"reader{n}@example.org", "name": bad, "sections": [bad, "سیاست"], "source": bad, "status": ""}
+        for n, bad in enumerate(nasty)
+    ]
+    rows += [{"email": f"a{bad}@example.org"} for bad in nasty]
+    file = tmp_path / "list.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows) + "\n", "utf-8")
+    report = take(app, file)
+    assert report.added >= len(nasty)
+    assert report.rows == len(rows)
+    assert admin.show(app, "reader2@example.org")[0].sections == ("سیاست",)
+    for row in app.store.read(lambda tx: subscribers.listing(tx)):
+        assert not set("\x00\ud800\u202e\n") & set(row.name + row.source + "".join(row.sections))
+
+
+def test_who_is_forgotten_is_counted_nowhere(app: App) -> None:
+    make.subscribers_of(app.store, ["narges@example.org", "stays@example.org"])
+    suppression.forget(app, "narges@example.org")
+    assert admin.counts(app) == {"active": 1}

@@ -1,0 +1,456 @@
+"""Joining: what is taken, what is sent, what confirms, and what a limit stops. The form tells nothing about anybody."""
+
+import asyncio
+import statistics
+import time
+from datetime import timedelta
+from email import message_from_bytes, policy
+
+import make
+import pytest
+from make import Clock
+
+from mailer import slips
+from mailer.address import parse
+from mailer.app import confirmation, suppression
+from mailer.context import App
+from mailer.demo.inbox import Inbox
+from mailer.errors import BadAddress, BadToken, LeftBefore, TooMany
+from mailer.model import DeliveryState, EventKind, Method, SubscriberStatus
+from mailer.readers import admin, importing, joining, leaving
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
+from mailer.settings import Delivery, Readers
+from mailer.store import deliveries, marks, reports, signups, subscribers
+from mailer.tokens import Purpose
+from mailer.tokens import make as token
+
+EMAIL = "narges@example.org"
+
+
+def ask(app: App, email: str = EMAIL, network: str = "192.0.2.0/24") -> int:
+    """Signs up and lets the wish be decided; how many mails that made."""
+    joining.wish(app, parse(email), network=network, agent="browser")
+    return joining.settle(app)
+
+
+def confirm_token(app: App, email: str = EMAIL) -> str:
+    """The token of the mail that was owed last to somebody."""
+    found = app.store.read(lambda tx: subscribers.find(tx, parse(email).key))
+    assert found is not None
+    (mail, *_) = [m for m in admin.show(app, email)[2] if m["kind"] == "confirmation"]
+    assert mail
+    stamp = int(app.now().timestamp())
+    return confirmation.url(app, found.id, stamp).rpartition("/")[2]
+
+
+def status(app: App, email: str = EMAIL) -> SubscriberStatus:
+    return admin.show(app, email)[0].status
+
+
+def send_all(app: App) -> None:
+    asyncio.run(Sender(app, Circuits()).run())
+
+
+# --- the way in ------------------------------------------------------------------------------------------------------
+def test_a_wish_becomes_a_mail_and_its_button_a_subscriber(sending_app: App, inbox: Inbox) -> None:
+    app = sending_app
+    assert ask(app) == 1
+    assert status(app) is SubscriberStatus.PENDING
+    send_all(app)
+    (mail,) = inbox.mails
+    parsed = message_from_bytes(mail.raw, policy=policy.default)
+    assert parsed["To"] == EMAIL
+    assert parsed["Auto-Submitted"] == "auto-generated"
+    assert parsed["List-Unsubscribe"] is None
+    body = parsed.get_body(("plain",))
+    assert body is not None
+    (link,) = [line for line in body.get_content().splitlines() if "/confirm/" in line]
+    confirm = link.rstrip().rpartition("/")[2]  # a slot is filled up with blanks
+
+    assert joining.asked(app, confirm) == "n***@example.org"
+    assert status(app) is SubscriberStatus.PENDING  # looking changes nothing
+    welcome = joining.confirm(app, confirm, network="192.0.2.0/24")
+    assert welcome.masked == "n***@example.org"
+    assert status(app) is SubscriberStatus.ACTIVE
+    assert joining.confirm(app, confirm).masked == welcome.masked  # twice is the same
+    events = admin.show(app, EMAIL)[1]
+    assert [event.kind for event in events] == [EventKind.INVITED, EventKind.CONFIRMED]
+
+
+def test_the_mail_holds_no_word_of_the_person_who_signed_up(app: App) -> None:
+    ask(app, "free-money-at-evil.example@example.org")
+    (row,) = app.store.read(lambda tx: subscribers.listing(tx))
+    variant = app.store.read(lambda tx: reports.of_subscriber(tx, row.id))
+    assert variant[0]["kind"] == "confirmation"
+    assert row.name == ""
+
+
+def test_consent_is_kept_with_the_words_that_were_shown(app: App) -> None:
+    ask(app)
+    joining.confirm(app, confirm_token(app), agent="browser", network="198.51.100.0/24")
+
+    def work(tx: object) -> list[tuple[object, ...]]:
+        from sqlalchemy import select
+
+        from mailer.store.schema import events
+
+        query = select(events.c.kind, events.c.network, events.c.details).order_by(events.c.id)
+        return [tuple(row) for row in tx.execute(query)]  # type: ignore[attr-defined]
+
+    invited, confirmed = app.store.read(work)
+    assert invited == ("invited", "192.0.2.0/24", {"words": joining.words(app)})
+    assert confirmed == ("confirmed", "198.51.100.0/24", {"words": joining.words(app)})
+    assert "ایران" in joining.words(app)
+
+
+def test_confirmations_go_before_the_issue(app: App, inbox: Inbox, clock: Clock) -> None:
+    one = Delivery(connections=1)  # so that the order of arrival is that of sending
+    app = make.app(app.store, app.settings.folder, clock, relays=[make.relay(inbox.port)], delivery=one)
+    make.subscriber(app.store, "reader@example.org")
+    make.under_way(app.store)
+    ask(app)
+    send_all(app)
+    assert [mail.recipient for mail in inbox.mails] == [EMAIL, "reader@example.org"]
+
+
+def test_who_left_meanwhile_is_not_asked(sending_app: App, inbox: Inbox) -> None:
+    app = sending_app
+    ask(app)
+    leaving.by_admin(app, EMAIL)
+    send_all(app)
+    assert inbox.mails == []
+    (mail,) = admin.show(app, EMAIL)[2]
+    assert mail["state"] == DeliveryState.SKIPPED
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("now_is", SubscriberStatus)
+def test_the_last_look_lets_a_confirmation_go_only_to_who_is_still_pending(
+    app: App, now_is: SubscriberStatus, many: bool
+) -> None:
+    ask(app)
+    reader = admin.show(app, EMAIL)[0].id
+    batch = app.store.write(lambda tx: deliveries.claim(tx, "one", make.NOW, timedelta(seconds=60)))
+    assert batch is not None
+    (mail,) = app.store.read(lambda tx: deliveries.queued(tx, batch))
+    app.store.write(lambda tx: subscribers.move(tx, reader, now_is, from_=(SubscriberStatus.PENDING,)))
+    hindered = app.store.read(lambda tx: deliveries.hindrance(tx, mail, make.NOW))
+    if many:
+        goes = app.store.write(lambda tx: marks.write(tx, (), [mail], make.NOW)[1]) == {mail.id}
+    else:
+        goes = app.store.write(lambda tx: marks.write_all(tx, (), [mail], make.NOW))
+    pending = now_is is SubscriberStatus.PENDING
+    assert (goes, hindered is None) == (pending, pending)
+
+
+@pytest.mark.parametrize("meanwhile", ["confirmed", "suppressed"])
+def test_who_confirmed_or_was_suppressed_meanwhile_is_not_asked(sending_app: App, inbox: Inbox, meanwhile: str) -> None:
+    app = sending_app
+    ask(app)
+    if meanwhile == "confirmed":
+        joining.confirm(app, confirm_token(app))
+    else:
+        suppression.suppress(app, EMAIL)
+    send_all(app)
+    assert inbox.mails == []
+    (mail,) = admin.show(app, EMAIL)[2]
+    assert mail["state"] == DeliveryState.SKIPPED
+
+
+# --- the link --------------------------------------------------------------------------------------------------------
+def test_a_link_works_for_a_week(app: App, clock: Clock) -> None:
+    ask(app)
+    link = confirm_token(app)
+    clock.turn(days=7, seconds=1)
+    with pytest.raises(BadToken):
+        joining.confirm(app, link)
+    assert status(app) is SubscriberStatus.PENDING
+
+
+def test_leaving_after_the_wish_counts_more_than_the_wish(app: App, clock: Clock) -> None:
+    ask(app)
+    link = confirm_token(app)
+    clock.turn(minutes=1)
+    leaving.by_admin(app, EMAIL)
+    with pytest.raises(BadToken):
+        joining.confirm(app, link)
+    assert status(app) is SubscriberStatus.UNSUBSCRIBED
+
+
+def test_a_link_of_a_forgotten_person_confirms_nobody(app: App) -> None:
+    ask(app)
+    link = confirm_token(app)
+    suppression.forget(app, EMAIL)
+    with pytest.raises(BadToken):
+        joining.confirm(app, link)
+
+
+@pytest.mark.parametrize("purpose", [purpose for purpose in Purpose if purpose is not Purpose.CONFIRM])
+@make.only_sqlite
+def test_no_other_link_confirms(app: App, purpose: Purpose) -> None:
+    ask(app)
+    other = token(app.keys, purpose, 1, 0, int(app.now().timestamp()))
+    with pytest.raises(BadToken):
+        joining.confirm(app, other)
+    assert status(app) is SubscriberStatus.PENDING
+
+
+# --- who may be asked ------------------------------------------------------------------------------------------------
+def test_who_is_a_subscriber_gets_no_mail(app: App) -> None:
+    make.subscriber(app.store, EMAIL)
+    assert ask(app) == 0
+
+
+def test_who_left_is_asked_and_comes_back_by_confirming(app: App, clock: Clock) -> None:
+    admin.add(app, EMAIL)
+    leaving.by_admin(app, EMAIL)
+    clock.turn(days=2)
+    assert ask(app) == 1
+    with pytest.raises(LeftBefore):
+        admin.add(app, EMAIL)  # until they confirm, nobody else can bring them back
+    joining.confirm(app, confirm_token(app))
+    assert status(app) is SubscriberStatus.ACTIVE
+    assert app.store.read(lambda tx: subscribers.suppressed(tx, make.hash_of(EMAIL))) is None
+
+
+def test_a_strangers_wish_makes_nobody_who_left_look_as_if_they_had_not(app: App, clock: Clock) -> None:
+    number = admin.add(app, EMAIL)[0].id
+    leaving.leave(app, token(app.keys, Purpose.UNSUBSCRIBE, number), Method.ONE_CLICK)
+    clock.turn(days=3)
+    assert ask(app) == 1
+    (row,) = importing.export_rows(app)
+    assert row["status"] == SubscriberStatus.UNSUBSCRIBED
+    assert list(importing.export_rows(app, SubscriberStatus.PENDING)) == []
+    with pytest.raises(LeftBefore):
+        admin.add(app, EMAIL)
+
+
+def test_a_strangers_wish_makes_no_dead_address_alive(app: App) -> None:
+    number = admin.add(app, EMAIL)[0].id
+    app.store.write(lambda tx: subscribers.move(tx, number, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)))
+    assert ask(app) == 1
+    with pytest.raises(LeftBefore, match="bounced"):
+        admin.add(app, EMAIL)
+    assert [row["status"] for row in importing.export_rows(app)] == [SubscriberStatus.BOUNCED]
+    suppression.suppress(app, EMAIL)
+    assert suppression.unsuppress(app, EMAIL) is SubscriberStatus.BOUNCED
+    assert ask(app) == 0
+    app.store.write(lambda tx: subscribers.move(tx, number, SubscriberStatus.PENDING, from_=tuple(SubscriberStatus)))
+    joining.confirm(app, confirm_token(app))
+    assert status(app) is SubscriberStatus.ACTIVE
+
+
+def test_who_comes_back_has_no_pause_any_more(app: App, clock: Clock) -> None:
+    number = admin.add(app, EMAIL, sections=["sport"])[0].id
+    app.store.write(lambda tx: subscribers.set_pause(tx, number, clock().date() + timedelta(weeks=12)))
+    leaving.leave(app, token(app.keys, Purpose.UNSUBSCRIBE, number), Method.ONE_CLICK)
+    clock.turn(days=3)
+    assert ask(app) == 1
+    joining.confirm(app, confirm_token(app))
+    assert app.store.read(lambda tx: subscribers.paused_until(tx, number)) is None
+    assert admin.show(app, EMAIL)[0].sections == ("sport",)
+
+
+def test_who_was_invited_gets_no_second_mail_that_day(app: App, clock: Clock) -> None:
+    admin.add(app, EMAIL, invite=True)
+    clock.turn(minutes=1)
+    assert ask(app) == 0
+    clock.turn(days=1)
+    assert ask(app) == 1
+
+
+@pytest.mark.parametrize("reason", [EventKind.COMPLAINED, EventKind.SUPPRESSED])
+def test_who_complained_or_must_not_be_mailed_is_left_alone(app: App, reason: EventKind) -> None:
+    app.store.write(lambda tx: subscribers.suppress(tx, make.hash_of(EMAIL), reason, at=app.now()))
+    assert ask(app) == 0
+    assert app.store.read(lambda tx: subscribers.find(tx, EMAIL)) is None
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+def test_one_mail_a_day_and_three_in_all(app: App, clock: Clock) -> None:
+    mails = 0
+    for _ in range(12):
+        for network in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"):
+            mails += ask(app, network=network)
+            clock.turn(hours=4)
+        assert mails <= 3
+    assert mails == 3
+
+
+def test_confirming_begins_the_count_anew(app: App, clock: Clock) -> None:
+    ask(app)
+    joining.confirm(app, confirm_token(app))
+    leaving.by_admin(app, EMAIL)
+    clock.turn(hours=1)
+    assert ask(app) == 1
+
+
+@pytest.mark.slow
+@make.only_sqlite
+def test_ten_thousand_wishes_for_one_address_make_one_mail_a_day(app: App, clock: Clock) -> None:
+    app = make.app(app.store, app.settings.folder, clock, readers=Readers(per_minute=10))
+    mails = taken = 0
+    for number in range(10_000):
+        try:
+            joining.wish(app, parse(EMAIL), network=f"10.{number // 250}.{number % 250}.0/24")
+            taken += 1
+        except TooMany:
+            pass
+        if number % 500 == 499:
+            mails += joining.settle(app)
+            clock.turn(minutes=2)
+    assert mails + joining.settle(app) == 1
+    assert taken == 10 * 20  # what a minute lets through, twenty times
+
+
+@pytest.mark.slow
+@make.only_sqlite
+def test_ten_thousand_wishes_from_one_network_stay_within_its_cap(app: App, clock: Clock) -> None:
+    mails = 0
+    for number in range(10_000):
+        try:
+            joining.wish(app, parse(f"reader{number}@example.org"), network="192.0.2.0/24")
+        except TooMany:
+            continue
+        mails += joining.settle(app)
+    assert mails == app.settings.readers.per_network
+    clock.turn(hours=1, seconds=1)
+    assert ask(app, "late@example.org") == 1
+
+
+def test_a_flood_is_stopped_and_told(app: App, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(60):
+        joining.wish(app, parse(f"reader{number}@example.org"), network=f"192.0.{number}.0/24")
+    with pytest.raises(TooMany):
+        joining.wish(app, parse(EMAIL), network="203.0.113.0/24")
+    assert [record for record in caplog.records if "60 sign-ups within a minute" in record.message]
+
+
+def test_a_limit_does_not_depend_on_whom_it_is_about(app: App) -> None:
+    make.subscriber(app.store, "active@example.org")
+    for number in range(5):
+        joining.wish(app, parse(f"reader{number}@example.org"), network="192.0.2.0/24")
+    for email in ("active@example.org", "new@example.org"):
+        with pytest.raises(TooMany):
+            joining.wish(app, parse(email), network="192.0.2.0/24")
+
+
+def test_networks_and_old_wishes_are_forgotten(app: App, clock: Clock) -> None:
+    ask(app)
+    clock.turn(days=31)
+    joining.tidy(app)
+    assert app.store.read(lambda tx: signups.count(tx, make.NOW - timedelta(days=1), network="192.0.2.0/24")) == 0
+    assert app.store.read(lambda tx: signups.count(tx, make.NOW - timedelta(days=1))) == 1
+    clock.turn(days=60)
+    joining.tidy(app)
+    assert app.store.read(lambda tx: signups.count(tx, make.NOW - timedelta(days=1))) == 0
+
+
+def test_what_nobody_came_to_decide_the_clock_decides(app: App) -> None:
+    joining.wish(app, parse(EMAIL))
+    joining.wish(app, parse(EMAIL))  # two at once: still one mail
+    assert joining.settle(app) == 1
+    assert joining.settle(app) == 0
+
+
+# --- nobody can find out who is on the list (property 35) -----------------------------------------------------------
+@pytest.mark.slow
+@make.only_sqlite
+def test_taking_a_wish_takes_as_long_for_everybody(app: App) -> None:
+    open_app = make.app(
+        app.store, app.settings.folder, Clock(), readers=Readers(per_minute=100_000, per_network=10_000)
+    )
+    people = {
+        "new": "new@example.org",
+        "pending": "pending@example.org",
+        "active": "active@example.org",
+        "suppressed": "suppressed@example.org",
+    }
+    make.subscriber(app.store, people["active"])
+    make.subscriber(app.store, people["pending"], status=SubscriberStatus.PENDING)
+    suppression.suppress(app, people["suppressed"])
+    make.readers(app.store, 500)
+    times: dict[str, list[float]] = {name: [] for name in people}
+    for number in range(240):
+        for name in sorted(people, key=lambda each: hash((each, number))):
+            found = parse(people[name])
+            began = time.perf_counter()
+            joining.wish(open_app, found, network=f"192.0.{number}.0/24")
+            times[name].append(time.perf_counter() - began)
+    for one in people:
+        for other in people:
+            assert abs(welch(times[one], times[other])) < 4, (one, other)
+
+
+def welch(one: list[float], other: list[float]) -> float:
+    """Welch's t of two samples, the slowest twentieth left out: that is the machine, not us."""
+    one, other = (sorted(each)[: len(each) * 19 // 20] for each in (one, other))
+    spread = statistics.variance(one) / len(one) + statistics.variance(other) / len(other)
+    return float((statistics.mean(one) - statistics.mean(other)) / spread**0.5)
+
+
+# --- what is typed ---------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("a@gmial.com", "a@gmail.com"),
+        ("a@gmail.con", "a@gmail.com"),
+        ("a@gmal.com", "a@gmail.com"),
+        ("a@yahooo.com", "a@yahoo.com"),
+        ("a@hotmial.com", "a@hotmail.com"),
+        ("a@chmai.ir", "a@chmail.ir"),
+        ("a@somewhere.con", "a@somewhere.com"),
+        ("a@gmail.com", None),
+        ("a@mail.com", None),
+        ("a@gmx.com", None),
+        ("a@example.org", None),
+        ("a@iran.example", None),
+    ],
+)
+def test_slips_in_well_known_domains_are_asked_about(typed: str, meant: str | None) -> None:
+    assert slips.suggestion(parse(typed)) == meant
+
+
+@make.only_sqlite
+@pytest.mark.parametrize(
+    "typed", ["a@gm\u0430il.com", "\uff41@example.org", "İ@example.org@", "a@\u0440\u0430ypal.com"]
+)
+def test_forged_letters_are_refused(app: App, typed: str) -> None:
+    with pytest.raises(BadAddress):
+        joining.check(typed)
+
+
+@make.only_sqlite
+@pytest.mark.parametrize(("answer", "taken"), [(True, True), (None, True), (False, False)])
+def test_a_domain_that_takes_no_mail_is_refused_and_silence_is_not(app: App, answer: bool | None, taken: bool) -> None:
+    asking = make.app(app.store, app.settings.folder, Clock(), takes_mail=lambda _domain: answer)
+    if taken:
+        assert ask(asking) == 1
+    else:
+        with pytest.raises(BadAddress):
+            ask(asking)
+        assert joining.settle(asking) == 0
+
+
+@make.only_sqlite
+def test_a_form_is_ours_when_it_is_neither_too_quick_nor_too_old(app: App, clock: Clock) -> None:
+    form = joining.form_token(app)
+    assert not joining.form_is_ours(app, form)
+    clock.turn(seconds=2)
+    assert joining.form_is_ours(app, form)
+    clock.turn(hours=2)
+    assert not joining.form_is_ours(app, form)
+    assert not joining.form_is_ours(app, token(app.keys, Purpose.CONFIRM, 0, 0, int(app.now().timestamp()) - 10))
+    assert not joining.form_is_ours(app, "")
+
+
+# --- asked by an admin -----------------------------------------------------------------------------------------------
+def test_an_admin_may_invite(sending_app: App, inbox: Inbox) -> None:
+    app = sending_app
+    who, fresh = admin.add(app, EMAIL, invite=True)
+    assert (who.status, fresh) == (SubscriberStatus.PENDING, "added")
+    send_all(app)
+    assert [mail.recipient for mail in inbox.mails] == [EMAIL]
+    (event,) = admin.show(app, EMAIL)[1]
+    assert (event.kind, event.method) == (EventKind.INVITED, Method.ADMIN)

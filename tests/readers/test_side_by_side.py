@@ -1,0 +1,111 @@
+"""Two processes that put in or decide about the same person at once: one waits or tries again, nothing is lost, and
+there is one subscriber and one mail."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import make
+from make import Clock
+from sqlalchemy import Connection, func, select
+
+from mailer.address import parse
+from mailer.model import DeliveryKind, NewSubscriber, SubscriberStatus
+from mailer.readers import admin, importing, joining
+from mailer.store import subscribers
+from mailer.store.database import Store
+from mailer.store.schema import deliveries, events
+
+EMAIL = "narges@example.org"
+
+
+def held(store: Store, first: Callable[[Connection], Any], then: Callable[[], Any]) -> Any:
+    """Runs `then` while another process is in the midst of a transaction in which it has done `first`."""
+    other = Store(store.url.render_as_string(hide_password=False))
+    done, go = threading.Event(), threading.Event()
+
+    def work(tx: Connection) -> None:
+        first(tx)
+        done.set()
+        go.wait(10)
+
+    try:
+        writing = other.submit(work)
+        assert done.wait(10)
+        threading.Timer(0.3, go.set).start()
+        found = then()
+        writing.result()
+        return found
+    finally:
+        go.set()
+        other.close()
+
+
+def put_in(tx: Connection) -> None:
+    parsed = parse(EMAIL)
+    subscribers.add(
+        tx,
+        address=parsed.written,
+        key=parsed.key,
+        hash_=make.hash_of(EMAIL),
+        domain=parsed.domain,
+        name="",
+        sections=(),
+        status=SubscriberStatus.ACTIVE,
+        source="other",
+        now=make.NOW,
+    )
+
+
+def test_an_import_beside_another_process_goes_on(store: Store, clock: Clock) -> None:
+    app = make.app(store, make.ROOT, clock)
+    rows = [NewSubscriber(1, EMAIL), NewSubscriber(2, "other@example.org")]
+    report = held(store, put_in, lambda: importing.import_rows(app, rows))
+    assert (report.added, report.unchanged) == (1, 1)
+
+
+def test_adding_beside_another_process_is_no_bug(store: Store, clock: Clock) -> None:
+    app = make.app(store, make.ROOT, clock)
+    who, what = held(store, put_in, lambda: admin.add(app, EMAIL))
+    assert (who.address, what) == (EMAIL, "unchanged")
+
+
+def test_two_processes_that_decide_wishes_make_one_mail(store: Store, clock: Clock) -> None:
+    app = make.app(store, make.ROOT, clock)
+    make.subscriber(store, EMAIL, status=SubscriberStatus.UNSUBSCRIBED)
+    for _ in range(2):
+        joining.wish(app, parse(EMAIL))
+    stores = [Store(store.url.render_as_string(hide_password=False)) for _ in range(4)]
+    began = threading.Barrier(len(stores))
+
+    def decide(each: Store) -> None:
+        began.wait()
+        joining.settle(make.app(each, make.ROOT, clock))
+
+    threads = [threading.Thread(target=decide, args=(each,)) for each in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for each in stores:
+        each.close()
+    confirmations = select(func.count()).where(deliveries.c.kind == DeliveryKind.CONFIRMATION)
+    invited = select(func.count()).where(events.c.kind == "invited")
+    assert store.read(lambda tx: (tx.execute(confirmations).scalar(), tx.execute(invited).scalar())) == (1, 1)
+
+
+def test_a_wish_that_is_being_decided_is_waited_for(store: Store, clock: Clock) -> None:
+    app = make.app(store, make.ROOT, clock)
+    make.subscriber(store, EMAIL, status=SubscriberStatus.UNSUBSCRIBED)
+    joining.wish(app, parse(EMAIL))
+    from mailer.store import signups
+
+    def decide(tx: Connection) -> None:
+        (wish,) = signups.open_(tx, 10, lock=True)
+        assert signups.decide(tx, wish.id, "sent")
+
+    began = time.monotonic()
+    assert held(store, decide, lambda: joining.settle(app)) == 0
+    assert time.monotonic() - began < 9
+    assert admin.show(app, EMAIL)[0].status is SubscriberStatus.UNSUBSCRIBED

@@ -1,0 +1,303 @@
+"""Who left stays away, whatever is added, imported or erased; only their own sign-up, or the undo button, counts."""
+
+import asyncio
+from datetime import timedelta
+
+import make
+import pytest
+from make import Clock
+
+from mailer import tokens
+from mailer.address import parse
+from mailer.app import confirmation, suppression
+from mailer.context import App
+from mailer.demo.inbox import Inbox
+from mailer.errors import BadToken, LeftBefore, NoSuchSubscriber
+from mailer.model import EventKind, Method, NewSubscriber, SubscriberStatus
+from mailer.readers import admin, importing, joining, leaving, preferences
+from mailer.readers.importing import How
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
+from mailer.store import subscribers
+from mailer.tokens import Keyring, Purpose
+
+EMAIL = "narges@example.org"
+
+
+def link(app: App, subscriber_id: int, purpose: Purpose = Purpose.UNSUBSCRIBE) -> str:
+    return tokens.make(app.keys, purpose, subscriber_id)
+
+
+def status(app: App, email: str = EMAIL) -> SubscriberStatus:
+    return admin.show(app, email)[0].status
+
+
+def import_one(app: App, email: str = EMAIL) -> importing.Imported:
+    return importing.import_rows(app, [NewSubscriber(2, email)])
+
+
+def test_left_forgotten_imported_added_and_still_nothing_is_sent(sending_app: App, inbox: Inbox, clock: Clock) -> None:
+    app = sending_app
+    old = admin.add(app, EMAIL)[0].id
+    leaving.leave(app, link(app, old), Method.ONE_CLICK)
+    assert suppression.forget(app, EMAIL)
+    report = import_one(app, "NARGES@Example.ORG")
+    assert (report.added, report.suppressed) == (0, 1)
+    with pytest.raises(LeftBefore):
+        admin.add(app, EMAIL)
+    make.subscriber(app.store, "other@example.org")
+    make.under_way(app.store)
+    asyncio.run(Sender(app, Circuits()).run())
+    assert [mail.recipient for mail in inbox.mails] == ["other@example.org"]
+
+    clock.turn(days=1)
+    joining.wish(app, parse(EMAIL))
+    assert joining.settle(app) == 1
+    new = app.store.read(lambda tx: subscribers.find(tx, EMAIL))
+    assert new is not None
+    assert new.id != old
+    asyncio.run(Sender(app, Circuits()).run())  # the question
+    joining.confirm(app, confirmation.url(app, new.id, int(clock().timestamp())).rpartition("/")[2])
+    make.under_way(app.store, "1405-W37")
+    asyncio.run(Sender(app, Circuits()).run())
+    assert [mail.recipient for mail in inbox.mails].count(EMAIL) == 2  # the question, and the issue
+
+
+def test_an_old_link_of_somebody_forgotten_works_for_who_came_back_and_for_nobody_else(app: App) -> None:
+    old = admin.add(app, EMAIL)[0].id
+    other = admin.add(app, "other@example.org")[0].id
+    suppression.forget(app, EMAIL)
+    app.store.write(lambda tx: subscribers.unsuppress(tx, make.hash_of(EMAIL)))
+    admin.add(app, EMAIL)
+    stamp = int(app.now().timestamp()) + 100
+    with pytest.raises(BadToken):
+        preferences.choose(app, link(app, old, Purpose.PREFERENCES), ["سیاست"], 4)
+    with pytest.raises(BadToken):
+        joining.confirm(app, tokens.make(app.keys, Purpose.CONFIRM, old, 0, stamp))
+    assert not leaving.undo(app, tokens.make(app.keys, Purpose.UNDO, old, 0, stamp))
+    assert status(app) is SubscriberStatus.ACTIVE
+    left = leaving.leave(app, link(app, old), Method.PAGE)
+    assert (left.masked, left.undo) == ("", "")  # an old link tells nothing and takes nothing back
+    assert status(app) is SubscriberStatus.UNSUBSCRIBED
+    assert status(app, "other@example.org") is SubscriberStatus.ACTIVE
+    assert other != old
+
+
+def test_forgetting_leaves_a_number_and_a_hash(app: App) -> None:
+    who = admin.add(app, EMAIL, name="نرگس", sections=["سیاست"])[0].id
+    leaving.leave(app, link(app, who), Method.PAGE, agent="browser", network="192.0.2.0/24")
+    suppression.forget(app, EMAIL)
+    with pytest.raises(NoSuchSubscriber):
+        admin.show(app, EMAIL)
+
+    def everything(tx: object) -> str:
+        from mailer.store.schema import TABLES
+
+        return repr([tuple(row) for table in TABLES for row in tx.execute(table.select())])  # type: ignore[attr-defined]
+
+    dump = app.store.read(everything)
+    for trace in (EMAIL, "نرگس", "192.0.2", "سیاست", "browser"):
+        assert trace not in dump
+    assert make.hash_of(EMAIL) in dump
+    kinds = [event.kind for event in app.store.read(lambda tx: subscribers.history(tx, who))]
+    assert kinds == [EventKind.ADDED, EventKind.UNSUBSCRIBED, EventKind.FORGOTTEN]
+    assert not suppression.forget(app, "never@example.org")  # not known, and not mailed either
+    with pytest.raises(LeftBefore):
+        admin.add(app, "never@example.org")
+
+
+@pytest.mark.parametrize("before", [SubscriberStatus.ACTIVE, SubscriberStatus.PENDING])
+def test_what_an_admin_suppressed_an_admin_may_lift(app: App, before: SubscriberStatus) -> None:
+    make.subscriber(app.store, EMAIL, status=before)
+    assert suppression.suppress(app, EMAIL)
+    assert not suppression.suppress(app, EMAIL)
+    assert status(app) is SubscriberStatus.SUPPRESSED
+    assert suppression.unsuppress(app, EMAIL) is before
+    assert status(app) is before
+    with pytest.raises(NoSuchSubscriber):
+        suppression.unsuppress(app, EMAIL)
+
+
+def test_lifting_a_suppression_does_not_bring_back_who_had_left(app: App) -> None:
+    admin.add(app, EMAIL)
+    leaving.by_admin(app, EMAIL)
+    suppression.suppress(app, EMAIL)
+    assert suppression.unsuppress(app, EMAIL) is SubscriberStatus.UNSUBSCRIBED
+    with pytest.raises(LeftBefore):
+        admin.add(app, EMAIL)
+    with pytest.raises(LeftBefore):
+        suppression.unsuppress(app, EMAIL)
+
+
+@pytest.mark.parametrize("way", ["link", "admin", "import"])
+def test_leaving_counts_also_for_whom_an_admin_has_suppressed(app: App, way: str) -> None:
+    number = admin.add(app, EMAIL)[0].id
+    suppression.suppress(app, EMAIL)
+    if way == "link":
+        assert leaving.leave(app, link(app, number), Method.ONE_CLICK).masked
+    elif way == "admin":
+        assert leaving.by_admin(app, EMAIL)
+    else:
+        importing.import_rows(app, [NewSubscriber(2, EMAIL)], How(suppress=True))
+    assert status(app) is SubscriberStatus.SUPPRESSED
+    if way != "import":
+        assert EventKind.UNSUBSCRIBED in [event.kind for event in admin.show(app, EMAIL)[1]]
+        assert not leaving.by_admin(app, EMAIL), "once"
+    assert suppression.unsuppress(app, EMAIL) is SubscriberStatus.UNSUBSCRIBED
+    with pytest.raises(LeftBefore):
+        admin.add(app, EMAIL)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_lifting_a_suppression_does_not_bring_back_who_was_forgotten(app: App, left: bool) -> None:
+    number = admin.add(app, EMAIL)[0].id
+    suppression.suppress(app, EMAIL)
+    if left:
+        leaving.leave(app, link(app, number), Method.ONE_CLICK)
+    assert suppression.forget(app, EMAIL)
+    assert suppression.unsuppress(app, EMAIL) is None
+    hash_ = tokens.address_hash(app.keys, EMAIL)
+    barred = app.store.read(lambda tx: subscribers.suppressed(tx, hash_))
+    assert barred is not None
+    assert barred[0] is EventKind.FORGOTTEN
+    with pytest.raises(LeftBefore):
+        admin.add(app, EMAIL)
+
+
+@pytest.mark.parametrize("suppressed", [False, True])
+def test_what_a_person_wants_counts_more_than_a_dead_address(app: App, suppressed: bool) -> None:
+    number = admin.add(app, EMAIL)[0].id
+    app.store.write(lambda tx: subscribers.move(tx, number, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)))
+    joining.wish(app, parse(EMAIL))
+    assert joining.settle(app) == 1
+    if suppressed:
+        suppression.suppress(app, EMAIL)
+    leaving.leave(app, link(app, number), Method.ONE_CLICK)
+    assert EventKind.UNSUBSCRIBED in [event.kind for event in admin.show(app, EMAIL)[1]]
+    if suppressed:
+        assert suppression.unsuppress(app, EMAIL) is SubscriberStatus.UNSUBSCRIBED
+    hash_ = tokens.address_hash(app.keys, EMAIL)
+    barred = app.store.read(lambda tx: subscribers.suppressed(tx, hash_))
+    assert barred is not None
+    assert barred[0] is EventKind.UNSUBSCRIBED
+
+
+def test_why_is_asked_of_nobody_who_is_back_or_forgotten(app: App) -> None:
+    number = admin.add(app, EMAIL)[0].id
+    left = leaving.leave(app, link(app, number), Method.PAGE)
+    assert leaving.undo(app, left.undo)
+    assert not leaving.explain(app, left.why, "other", "that was a slip")
+    left = leaving.leave(app, link(app, number), Method.PAGE)
+    suppression.forget(app, EMAIL)
+    assert not leaving.explain(app, left.why, "other", "I am Narges")
+    assert [event.reason for _, event in leaving.leavings(app)] == [None, None]
+
+
+def test_undo_is_for_the_leaving_alone(app: App, clock: Clock) -> None:
+    who = admin.add(app, EMAIL)[0].id
+    left = leaving.leave(app, link(app, who), Method.PAGE)
+    suppression.suppress(app, EMAIL)
+    assert not leaving.undo(app, left.undo)
+    assert status(app) is SubscriberStatus.SUPPRESSED
+
+
+def test_undo_is_no_way_around_confirming(app: App) -> None:
+    who = admin.add(app, EMAIL)[0].id
+    leaving.leave(app, link(app, who), Method.PAGE)
+    joining.wish(app, parse(EMAIL))  # by whomsoever
+    assert joining.settle(app) == 1
+    assert status(app) is SubscriberStatus.PENDING
+    left = leaving.leave(app, link(app, who), Method.PAGE)  # a mail of old may have been passed on
+    assert left.undo == ""
+    assert left.why
+    assert status(app) is SubscriberStatus.UNSUBSCRIBED
+
+
+def test_why_may_be_said_within_the_hour(app: App, clock: Clock) -> None:
+    who = admin.add(app, EMAIL)[0].id
+    left = leaving.leave(app, link(app, who), Method.PAGE)
+    assert not leaving.explain(app, left.why, "because")
+    assert leaving.explain(app, left.why, "other", "خیلی\r\nطولانی\u202e بود" + "x" * 900)
+    (event,) = [event for _, event in leaving.leavings(app)]
+    assert event.reason is not None
+    assert event.reason.startswith("other: خیلی طولانی بود")
+    assert len(event.reason) <= 510
+    clock.turn(hours=1, seconds=1)
+    assert not leaving.explain(app, left.why, "too_often")
+    with pytest.raises(BadToken):
+        leaving.explain(app, left.undo, "too_often")
+
+
+def test_unsubscribes_of_the_old_system_are_kept(app: App) -> None:
+    admin.add(app, "here@example.org")
+    rows = [NewSubscriber(n, email) for n, email in enumerate(["here@example.org", "Gone@Example.org", "x"], 2)]
+    report = importing.import_rows(app, rows, How(suppress=True))
+    assert (report.suppressed, report.refused, report.added) == (2, 1, 0)
+    assert status(app, "here@example.org") is SubscriberStatus.UNSUBSCRIBED
+    assert import_one(app, "gone@example.org").suppressed == 1
+    assert importing.import_rows(app, rows, How(suppress=True)).suppressed == 2  # twice is the same
+    (event,) = [event for _, event in leaving.leavings(app)]
+    assert event.method is Method.IMPORT
+
+
+# --- keys and purposes (properties 19, 20) ---------------------------------------------------------------------------
+@make.only_sqlite
+@pytest.mark.parametrize("made", Purpose)
+def test_a_link_of_one_purpose_opens_no_other_door(app: App, made: Purpose) -> None:
+    who = admin.add(app, EMAIL)[0].id
+    token = tokens.make(app.keys, made, who, 0, int((app.now() + timedelta(minutes=5)).timestamp()))
+    doors = {
+        Purpose.UNSUBSCRIBE: lambda: leaving.leave(app, token, Method.PAGE),
+        Purpose.PREFERENCES: lambda: preferences.choose(app, token, ["سیاست"], 2),
+        Purpose.CONFIRM: lambda: joining.confirm(app, token),
+        Purpose.UNDO: lambda: leaving.undo(app, token),
+        Purpose.REASON: lambda: leaving.explain(app, token, "other"),
+    }
+    for purpose, door in doors.items():
+        if purpose is made:
+            continue
+        with pytest.raises(BadToken):
+            door()  # type: ignore[no-untyped-call]
+    who_now, events, _ = admin.show(app, EMAIL)
+    assert (who_now.status, who_now.sections, len(events)) == (SubscriberStatus.ACTIVE, (), 1)
+
+
+@make.only_sqlite
+def test_links_outlive_a_rotation_and_end_with_a_removed_key(app: App, clock: Clock) -> None:
+    who = admin.add(app, EMAIL)[0].id
+    old = link(app, who)
+    rotated = Keyring(signing=b"n" * 32, verifying=(app.keys.signing,), suppression=app.keys.suppression)
+    removed = Keyring(signing=b"n" * 32, verifying=(), suppression=app.keys.suppression)
+    without = make.app(app.store, app.settings.folder, clock, keys=removed)
+    with pytest.raises(BadToken):
+        leaving.leave(without, old, Method.ONE_CLICK)
+    assert status(app) is SubscriberStatus.ACTIVE
+    leaving.leave(make.app(app.store, app.settings.folder, clock, keys=rotated), old, Method.ONE_CLICK)
+    assert status(app) is SubscriberStatus.UNSUBSCRIBED
+    with pytest.raises(LeftBefore):
+        admin.add(without, EMAIL)  # the key of suppressions never rotates
+
+
+# --- preferences -----------------------------------------------------------------------------------------------------
+def test_a_reader_chooses_sections_and_a_pause(app: App, clock: Clock) -> None:
+    who = admin.add(app, EMAIL)[0].id
+    token = link(app, who, Purpose.PREFERENCES)
+    assert [chosen for _, chosen in preferences.look(app, token).sections] == [True] * 4
+    kept = preferences.choose(app, token, ["سیاست", "no such section"], 2)
+    assert [name for name, chosen in kept.sections if chosen] == ["سیاست"]
+    assert kept.paused_until == clock().date() + timedelta(weeks=2)
+    assert admin.show(app, EMAIL)[0].sections == ("سیاست",)
+    make.under_way(app.store)
+    assert app.store.read(lambda tx: make.recipients(tx)) == 0  # the slot is within the pause
+    kept = preferences.choose(app, token, [name for name, _ in kept.sections], 0)
+    assert kept.paused_until is None
+    assert admin.show(app, EMAIL)[0].sections == ()  # all of them means all, also those to come
+    make.under_way(app.store, "1405-W37")
+    assert app.store.read(lambda tx: make.recipients(tx)) == 1
+
+
+def test_preferences_are_for_who_gets_the_newsletter(app: App) -> None:
+    who = admin.add(app, EMAIL)[0].id
+    leaving.by_admin(app, EMAIL)
+    with pytest.raises(BadToken):
+        preferences.choose(app, link(app, who, Purpose.PREFERENCES), [], 0)

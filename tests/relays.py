@@ -1,0 +1,116 @@
+"""Relays for tests of the verbs: the scripted one as a relay of an App, and one without a socket that does as told."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from scripted_relay import QUICK
+from whole import Whole
+
+from mailer.errors import RelayDown
+from mailer.model import Accepted, Outcome, Reply
+from mailer.settings import Smtp
+from mailer.smtp.relay import Relay
+
+OK = Accepted(Reply("dot", 250, "2.0.0", "2.0.0 ok"))
+_MESSAGE_ID = re.compile(rb"^Message-ID:\s*(<[^>]+>)", re.IGNORECASE | re.MULTILINE)
+
+
+def quick(port: int) -> Relay:
+    """A relay on loopback that is not waited for long."""
+    return Relay(
+        Smtp(host="127.0.0.1", port=port), password="", ca_file=None, local_hostname="mail.example.org", waits=QUICK
+    )
+
+
+def message_id(content: bytes) -> str:
+    found = _MESSAGE_ID.search(content)
+    assert found is not None
+    return found[1].decode()
+
+
+async def _accept(_recipient: str) -> Outcome:
+    return OK
+
+
+@dataclass
+class Fake:
+    """A relay without a socket. `answer` decides each mail, `down` whether it can be reached, `most` its lines."""
+
+    answer: Callable[[str], Awaitable[Outcome]] = _accept
+    name: str = "fake:25"
+    down: bool = False
+    most: int = 1000
+    lines: int = 0
+    taken: list[tuple[str, str]] = field(default_factory=list)  # (recipient, Message-ID) of what it said yes to
+    tried: list[str] = field(default_factory=list)  # recipients, in order
+
+    async def connect(self) -> "FakeSession":
+        await asyncio.sleep(0)
+        if self.down or self.lines >= self.most:
+            raise RelayDown(f"{self.name} takes no more lines")
+        self.lines += 1
+        return FakeSession(self)
+
+
+@dataclass
+class FakeSession(Whole):
+    relay: Fake
+    lost: bool = False
+    closed: bool = False
+
+    async def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
+        self.relay.tried.append(recipient)
+        outcome = await self.relay.answer(recipient)
+        if isinstance(outcome, Accepted):
+            self.relay.taken.append((recipient, message_id(message)))
+        if outcome.reply.code == 0:
+            self.lost = True
+        return outcome
+
+    async def close(self) -> None:
+        if not self.closed:
+            self.closed, self.lost = True, True
+            self.relay.lines -= 1
+
+
+@asynccontextmanager
+async def limited(most: int) -> AsyncIterator[tuple[int, list[str]]]:
+    """A real server that takes `most` lines at once and greets the others with 421: its port, and what it took."""
+    taken: list[str] = []
+    lines = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal lines
+        lines += 1
+        try:
+            if lines > most:
+                await asyncio.sleep(0.02)  # the others are at work by now
+                writer.write(b"421 4.7.0 too many connections\r\n")
+                await writer.drain()
+                return
+            writer.write(b"220 limited.example\r\n")
+            recipient = ""
+            while line := await reader.readline():
+                if line.startswith(b"QUIT"):
+                    return
+                if line.startswith(b"RCPT"):
+                    recipient = line[9:-3].decode()
+                if line.startswith(b"DATA"):
+                    writer.write(b"354 go\r\n")
+                    await reader.readuntil(b"\r\n.\r\n")
+                    await asyncio.sleep(0.003)
+                    taken.append(recipient)
+                writer.write(b"250 ok\r\n")
+        finally:
+            lines -= 1
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1], taken
+    finally:
+        server.close()
+        await server.wait_closed()

@@ -1,0 +1,121 @@
+"""Mails made ahead: the same bytes, each delivery once, and nothing kept of a batch that is no longer ours."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import make
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from make import Clock
+from relays import Fake, quick
+from scripted_relay import scripted_relay
+
+from mailer.app.mails import AHEAD, CHUNK, Mails
+from mailer.context import App
+from mailer.mail.dkim import Key, Signer
+from mailer.model import Delivery
+from mailer.sending.queue import Claims
+from mailer.sending.relays import Circuits
+from mailer.sending.sender import Sender
+from mailer.store.database import Store
+
+
+@pytest.fixture
+def signing(store: Store, tmp_path: Path, clock: Clock) -> App:
+    app = make.app(store, tmp_path, clock)
+    return replace(app, signer=Signer("example.org", [Key("mailer", ed25519.Ed25519PrivateKey.generate())]))
+
+
+async def at_hand(app: App, count: int) -> tuple[Claims, Mails, Delivery]:
+    """A claimed issue to so many readers, its variant compiled; the first delivery is taken."""
+    make.readers(app.store, count)
+    issue = make.under_way(app.store)
+    claims = Claims(app, issue.id)
+    first = await claims.next()
+    assert first is not None
+    mails = Mails(app, claims)
+    await mails.compile(first)
+    return claims, mails, first
+
+
+async def settle(mails: Mails) -> None:
+    while mails.making:
+        await mails.made()
+        await asyncio.sleep(0)
+
+
+@make.only_sqlite
+async def test_ahead_is_made_what_would_be_made_then(signing: App) -> None:
+    claims, mails, first = await at_hand(signing, AHEAD)
+    mails.work_ahead()
+    assert mails.making
+    await settle(mails)
+    order = []
+    while job := claims.take():
+        order.append(job.id)
+        ahead = mails.make(job)
+        assert ahead is not None
+        assert ahead == mails.make(job), "the second time it is made anew"
+    assert sorted(order) == list(range(first.id + 1, first.id + AHEAD)), "each is at hand once"
+    await mails.close()
+    await claims.give_back()
+
+
+@make.only_sqlite
+async def test_it_stays_a_little_ahead_and_no_more(signing: App) -> None:
+    claims, mails, _ = await at_hand(signing, 6 * CHUNK)
+    for _ in range(10):
+        mails.work_ahead()
+        await settle(mails)
+    made = len(mails._made)
+    assert AHEAD <= made < AHEAD + 2 * CHUNK
+    await mails.close()
+    await claims.give_back()
+
+
+@make.only_sqlite
+async def test_nothing_is_kept_of_a_dropped_batch(signing: App) -> None:
+    claims, mails, first = await at_hand(signing, 2 * AHEAD)
+    mails.work_ahead()
+    claims.drop(first.batch)
+    await settle(mails)
+    assert (claims.take(), len(mails._made)) == (None, 0)
+    await mails.close()
+    await claims.give_back()
+
+
+class Counting(Signer):
+    """Counts the mails that are made."""
+
+    made = 0
+
+    def sign(self, head: bytes, body: Sequence[bytes], at: datetime) -> bytes:
+        self.made += 1
+        return super().sign(head, body, at)
+
+
+@make.only_sqlite
+async def test_a_mail_made_behind_a_refused_one_is_not_made_again(signing: App) -> None:
+    make.readers(signing.store, 20)
+    issue = make.under_way(signing.store)
+    signer = Counting("example.org", [Key("mailer", ed25519.Ed25519PrivateKey.generate())])
+    async with scripted_relay({"RCPT": ["450 4.2.0 greylisted"] * 20}) as scripted:
+        one = signing.settings.delivery.model_copy(update={"connections": 1})
+        settings = signing.settings.model_copy(update={"delivery": one})
+        app = replace(signing, relays=(quick(scripted.port),), signer=signer, settings=settings)
+        await Sender(app, Circuits(), issue.id).run()
+        assert scripted.verbs.count("RCPT") == 20
+    assert signer.made == 20
+
+
+@make.only_sqlite
+async def test_signed_issues_reach_everybody_once(signing: App) -> None:
+    make.readers(signing.store, 100)
+    issue = make.under_way(signing.store)
+    relay = Fake()
+    await Sender(replace(signing, relays=(relay,)), Circuits(), issue.id).run()
+    assert Counter(relay.tried) == {f"reader{number:04}@example.org": 1 for number in range(1, 101)}

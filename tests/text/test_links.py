@@ -1,0 +1,106 @@
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailer.text.links import LETTERS, loopback, picture, story_picture, web_address
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("https://iran.example/fa/news/818316/خبر-تازه", "https://iran.example/fa/news/818316/%D8%AE%D8%A8%D8%B1-%D8%AA%D8%A7%D8%B2%D9%87"),
+        ("https://iran.example/%D8%AE?a=1&b=%2F", "https://iran.example/%D8%AE?a=1&b=%2F"),
+        ("http://IRAN.example:8080/a b/100%?q=«x»#بخش", "http://iran.example:8080/a%20b/100%25?q=%C2%ABx%C2%BB#%D8%A8%D8%AE%D8%B4"),
+        ("https://کتاب‌خانه.ایران/", "https://xn--mgbacgw9lh19es68o.xn--mgba3a4f16a/"),
+        ("https://[2001:db8::1]/x", "https://[2001:db8::1]/x"),
+        ("https://iran.example/\x02greeting\x03", "https://iran.example/greeting"),
+    ],
+)  # fmt: skip
+def test_addresses_are_written_in_ascii(url: str, written: str) -> None:
+    assert web_address(url) == written
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "javascript:alert(1)",
+        "java\nscript:alert(1)",
+        "data:text/html,x",
+        "ftp://iran.example/",
+        "//iran.example/",
+        "/fa/news/1",
+        "https://iran.example@evil.example/",
+        "https://",
+        "https://a..b/",
+        "https://a b.example/",
+        "https://[x/",
+        "https://iran.example:port/",
+        "https://iran.example/" + "a" * LETTERS,
+    ],
+)
+def test_addresses_no_reader_should_follow_are_refused(url: str) -> None:
+    assert web_address(url) == ""
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(), max_size=40))
+def test_whatever_the_path_the_address_is_safe_everywhere_and_stable(path: str) -> None:
+    url = web_address(f"https://iran.example/{path}")
+    assert url == "" or re.fullmatch(r"https://iran\.example/[!#-&(-;=?-_a-z~]*", url)
+    assert web_address(url) == url
+
+
+def test_pictures_are_those_that_every_program_draws() -> None:
+    assert picture("https://cdn.example/a.JPG?w=3") == "https://cdn.example/a.JPG?w=3"
+    assert picture("https://cdn.example/files/1234") == "https://cdn.example/files/1234"
+    assert picture("https://cdn.example/a.svg") == picture("https://cdn.example/a.webp") == ""
+    assert picture("data:image/png;base64,AAAA") == ""
+
+
+OURS = ("https://nl.iran.example", "https://www.iran.example")
+
+
+@pytest.mark.parametrize(
+    ("url", "story"),
+    [
+        ("https://cdn.iran.example/a.jpg", "https://other.example/1"),  # a sibling of base_url
+        ("https://iran.example/a.jpg", "https://other.example/1"),
+        ("https://other.example/a.jpg", "https://other.example/1"),
+        ("https://img.other.example/a.jpg", "https://www.other.example/1"),
+        ("https://other.co.uk/a.jpg", "https://news.other.co.uk/1"),
+    ],
+)
+def test_pictures_of_the_newsroom_and_of_the_storys_own_site_may_stand(url: str, story: str) -> None:
+    assert story_picture(url, story, OURS) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "story"),
+    [
+        ("https://tracker.example/pixel.gif", "https://iran.example/1"),
+        ("http://cdn.iran.example/a.jpg", "https://iran.example/1"),  # everybody on the way sees who reads
+        ("https://eviliran.example/a.jpg", "https://iran.example/1"),
+        ("https://iran.example.evil.example/a.jpg", "https://iran.example/1"),
+        ("https://co.uk/a.jpg", "https://other.co.uk/1"),
+        ("https://example/a.jpg", "https://other.example/1"),
+        ("https://tracker.example/a.jpg", ""),
+        ("https://cdn.iran.example/a.svg", "https://iran.example/1"),
+    ],
+)
+def test_pictures_of_third_parties_are_left_out(url: str, story: str) -> None:
+    assert story_picture(url, story, OURS) == ""
+
+
+def test_pictures_in_clear_only_where_all_is_on_one_machine() -> None:
+    ours = ("http://127.0.0.1:8025",)
+    url = "http://127.0.0.1:8025/media/images/a.jpg"
+    assert story_picture(url, "", ours, plain=True) == url
+    assert story_picture(url, "", ours) == ""
+    assert story_picture("http://127.0.0.2/a.jpg", "", ours, plain=True) == ""
+    assert [loopback(host) for host in ("127.0.0.1", "::1", "localhost", "iran.example", "10.0.0.1", "")] == [
+        *[True] * 3,
+        *[False] * 3,
+    ]

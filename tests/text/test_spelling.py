@@ -1,0 +1,70 @@
+"""The half-spaces: what is put back, what is left alone, and that nothing well written is harmed."""
+
+import os
+from pathlib import Path
+
+import pytest
+import spelling_data
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailer.text.spelling import mend
+
+Z = "\u200c"
+
+
+@pytest.mark.parametrize(
+    ("written", "mended"),
+    [
+        ("میکنیم", f"می{Z}کنیم"),
+        ("گروههای تازه", f"گروه{Z}های تازه"),
+        ("نمی خواهند بروند", f"نمی{Z}خواهند بروند"),
+        ("کتاب های درسی", f"کتاب{Z}های درسی"),
+        ("بزرگ ترین پل", f"بزرگ{Z}ترین پل"),
+        ("ميدهد كه نيست", f"می{Z}دهد که نیست"),
+        ("راهها و دهها", f"راه{Z}ها و ده{Z}ها"),
+        ("میدانم و میداند", f"می{Z}دانم و می{Z}داند"),
+    ],
+)
+def test_what_has_one_reading_is_mended(written: str, mended: str) -> None:
+    assert mend(written) == mended
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("میدان آزادی", "میدانی در شهر", "میهن و میرزا", "میانجی", "عمان", "گمان", "زنده‌یاد", "توسعه‌یافته", "میلاد"),
+        *("می‌کنیم", "گروه‌های تازه", "کتابهای درسی", "نرم افزار", "او ها گفت", "مهارت", "همه", "هایدگر"),
+        *("در برههای از زمان", "جبههای", "مواجههای", "شبههای", "شرکت های تک", "مراسم های لایت", "مردم های های گریه"),
+        *("https://khabar.example/میکنیم", "نامه@khabar.example", "#میکنیم", "iOS 26.1 میلاد", "۲۵٫۵ درصد", "إِلَيَّ"),
+    ],
+)
+def test_what_is_right_or_open_is_left(text: str) -> None:
+    assert mend(text) == text
+
+
+def test_an_exception_is_left() -> None:
+    assert mend("میکنیم و میشود", ["میکنیم"]) == f"میکنیم و می{Z}شود"
+
+
+WORDS = st.sampled_from(["می", "کنند", "میکنند", "ههای", "راهها", "های", "ترین", " ", Z, "ي", "ده", "a", "م", "،"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(WORDS, max_size=12).map("".join))
+def test_mending_twice_is_mending_once(text: str) -> None:
+    assert mend(mend(text)) == mend(text)
+
+
+# --- real sentences --------------------------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_well_written_sentences_are_not_harmed_and_stripped_ones_come_back() -> None:
+    folder = os.environ.get("KHABARNAMEH_DATA")
+    if not folder:
+        pytest.skip("KHABARNAMEH_DATA is not set: the real sentences are not here")
+    sentences = spelling_data.sentences(Path(folder))
+    assert len(sentences) >= 10_000
+    assert spelling_data.harmed(sentences) == []
+    found = spelling_data.stripped(sentences)
+    assert found.repaired / found.words > 0.28
+    assert found.wrongly / found.words <= 0.001
