@@ -1,5 +1,6 @@
 """What every verb needs, made once by `wiring`. Holds no state of its own: that is in the store."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from mailer import address, lifecycle, week
-from mailer.errors import NoSuchIssue
+from mailer.errors import NoSuchIssue, sentences
 from mailer.lifecycle import IssueEvent
 from mailer.mail import mime
 from mailer.mail.dkim import Signer
@@ -168,3 +169,12 @@ def get(app: App, issue_id: int) -> Issue:
 def local_day(app: App, instant: datetime) -> date:
     """The newsroom's calendar day of an instant; for dates that readers see."""
     return instant.astimezone(app.zone).date()
+
+
+# --- alerts ----------------------------------------------------------------------------------------------------------
+log = logging.getLogger("mailer.alert")
+
+
+def alert(app: App, what: str, fix: str = "") -> None:
+    """`what` went wrong, and how to mend it. Never holds an address or a token: it may be mailed one day."""
+    log.warning("ALERT %s", sentences(what, fix))

@@ -17,8 +17,7 @@ from random import random
 
 from sqlalchemy import Connection
 
-from mailer.app.alert import alert
-from mailer.context import App, Source
+from mailer.context import App, Source, alert
 from mailer.errors import MailerError, NoSuchArticle
 from mailer.model import Article, FoundArticle
 from mailer.store import articles, feeds

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from mailer.articles import collect
-from mailer.cli import marks
 from mailer.cli.door import NUMBER, TEXT, instant, json_option, local, opened, show, stamp, table
 from mailer.errors import FetchFailed, MailerError, UnreadableInput
 from mailer.model import Article
@@ -175,4 +174,32 @@ def show_(path: Path, number: int, as_json: bool) -> None:
         click.echo(f"\n{article.lead}\n\n{article.body}")
 
 
-marks.add_to(articles)
+# --- pins and bans ---------------------------------------------------------------------------------------------------
+_HELP = {
+    "pin": "Bring articles into the issue, first of all.",
+    "unpin": "Let articles stand for themselves again.",
+    "ban": "Never bring articles into an issue.",
+    "unban": "Let articles be chosen again.",
+}
+
+
+def _add_marking(name: str, flag: str, value: bool) -> None:
+    @articles.command(name, help=_HELP[name])
+    @click.argument("numbers", nargs=-1, required=True, type=NUMBER)
+    @json_option
+    @click.pass_obj
+    def mark(path: Path, numbers: tuple[int, ...], as_json: bool) -> None:
+        with opened(path) as app:
+            found = collect.mark(app, numbers, flag, value)
+        if as_json:
+            show([{"id": it.id, "title": it.title, "pinned": it.pinned, "banned": it.banned} for it in found])
+            return
+        for it in found:
+            click.echo(f"{it.id} «{it.title}»: {'' if value else 'no longer '}{flag}")
+        click.echo("It counts from the next choice on: within the hour, or at once by `mailer issue draft`.", err=True)
+
+
+_add_marking("pin", "pinned", True)
+_add_marking("unpin", "pinned", False)
+_add_marking("ban", "banned", True)
+_add_marking("unban", "banned", False)

@@ -20,8 +20,8 @@ from mailer.demo.inbox import Inbox
 from mailer.errors import OutsideError, WouldOverwrite
 from mailer.issues import delivery, draft
 from mailer.model import IssueState
-from mailer.process import stop_on_signals
 from mailer.readers import admin
+from mailer.service import stop_on_signals
 from mailer.sources import identity
 from mailer.wiring import wire
 

@@ -1,31 +1,31 @@
 """`mailer issue …`: the week's issue, from the draft to the last reader."""
 
 import asyncio
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from mailer.cli import aftermath, progress, window
-from mailer.cli.door import TEXT, given, instant, json_option, local, opened, show, slot_argument, stamp, table
+from mailer.cli import progress
+from mailer.cli.door import NUMBER, TEXT, given, instant, json_option, local, opened, show, slot_argument, stamp, table
 from mailer.context import REDIRECTED, App, find
 from mailer.errors import RelayDown
+from mailer.issues import archive as redacting
 from mailer.issues import control, delivery, editing
 from mailer.issues import draft as drafting
 from mailer.issues import preview as previewing
+from mailer.issues import report as reporting
 from mailer.issues import retry as again
+from mailer.issues.report import Report
 from mailer.lifecycle import FINAL
 from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
-from mailer.process import keep_what_is_loaded, stop_on_signals
 from mailer.sending import lane_pauses
+from mailer.service import keep_what_is_loaded, stop_on_signals
 
 
 @click.group()
 def issue() -> None:
     """Draft, look at, test, send and stop the week's issue. Without SLOT, the newest issue is meant."""
-
-
-issue.add_command(aftermath.report)
-issue.add_command(aftermath.redact)
 
 
 # --- shapes other tools rely on (product.md §5) ----------------------------------------------------------------------
@@ -249,7 +249,65 @@ def _edited(app: App, found: Issue, as_json: bool) -> None:
     show(_issue(found)) if as_json else _print_issue(app, found)
 
 
-window.add_to(issue, _edited)
+_slot = click.option("--slot", type=TEXT, callback=given, help="Another issue than the newest.")
+_number = click.IntRange(1)
+
+
+@issue.command()
+@click.argument("number", type=_number)
+@_slot
+@json_option
+@click.pass_obj
+def drop(path: Path, number: int, slot: str | None, as_json: bool) -> None:
+    """Take story NUMBER out, with all that tells its event; the next best comes in."""
+    with opened(path) as app:
+        _edited(app, editing.drop(app, slot, number), as_json)
+
+
+@issue.command()
+@click.argument("number", type=_number)
+@click.argument("to", type=_number)
+@_slot
+@json_option
+@click.pass_obj
+def move(path: Path, number: int, to: int, slot: str | None, as_json: bool) -> None:
+    """Put story NUMBER in place TO, where it stays."""
+    with opened(path) as app:
+        _edited(app, editing.move(app, slot, number, to), as_json)
+
+
+@issue.command()
+@click.argument("number", type=_number)
+@click.argument("text", type=TEXT)
+@_slot
+@json_option
+@click.pass_obj
+def title(path: Path, number: int, text: str, slot: str | None, as_json: bool) -> None:
+    """Give story NUMBER another title in this issue; "" gives back its own."""
+    with opened(path) as app:
+        _edited(app, editing.title(app, slot, number, text), as_json)
+
+
+@issue.command()
+@click.argument("text", type=TEXT)
+@_slot
+@json_option
+@click.pass_obj
+def subject(path: Path, text: str, slot: str | None, as_json: bool) -> None:
+    """Write the subject of the mail; "" gives back the first story's title."""
+    with opened(path) as app:
+        _edited(app, editing.subject(app, slot, text), as_json)
+
+
+@issue.command()
+@click.argument("text", type=TEXT)
+@_slot
+@json_option
+@click.pass_obj
+def intro(path: Path, text: str, slot: str | None, as_json: bool) -> None:
+    """Write the words before the first story; "" gives back the usual ones."""
+    with opened(path) as app:
+        _edited(app, editing.intro(app, slot, text), as_json)
 
 
 # --- acting ----------------------------------------------------------------------------------------------------------
@@ -386,3 +444,61 @@ async def _deliver(app: App, found: Issue, *, wait: bool) -> IssueStatus:
     keep_what_is_loaded()
     with progress.shown(found) as tell:
         return await delivery.deliver(app, found, wait=wait, stop=stop, progress=tell)
+
+
+# --- afterwards -------------------------------------------------------------------------------------------------------
+_WIDTH = 30
+
+
+@issue.command()
+@slot_argument
+@json_option
+@click.pass_obj
+def report(path: Path, slot: str | None, as_json: bool) -> None:
+    """Who got an issue, who left by it, how soon and why, and who joined since."""
+    with opened(path) as app:
+        found = reporting.report(app, find(app, slot))
+        if as_json:
+            values = {**asdict(found), "outcomes": dict(found.outcomes)}
+            show({**values, "started_at": stamp(found.started_at), "finished_at": stamp(found.finished_at)})
+            return
+        began, ended = local(app, found.started_at), local(app, found.finished_at)
+    _print(found, began, ended)
+
+
+def _print(found: Report, began: str, ended: str) -> None:
+    number = f" (no. {found.number})" if found.number else ""
+    click.echo(f"{found.slot}{number}: {found.state}, {began} to {ended}\n{found.subject}\n")
+    click.echo(f"{found.recipients:>9,}  recipients")
+    for name, count in found.outcomes.items():
+        click.echo(f"{count:>9,}  {name}")
+    click.echo(f"{found.left:>9,}  left by it ({found.rate:.2%} of those who got it)")
+    for name, count in found.methods.items():
+        click.echo(f"{count:>9,}    by {name}")
+    for name, count in found.reasons.items():
+        click.echo(f"{count:>9,}    because: {name}")
+    click.echo(f"{found.complained:>9,}  complained")
+    click.echo(f"{found.joined:>9,}  joined until the next issue")
+    most = max((bar.left for bar in found.histogram), default=0)
+    if not most:
+        return
+    click.echo("\nhow soon they left:")
+    for bar in found.histogram:
+        drawn = "█" * max(1, round(_WIDTH * bar.left / most)) if bar.left else ""
+        note = "  ← so soon and so many: link scanners?" if bar.scanner else ""
+        click.echo(f"  {'< ' if bar.until != 'later' else ''}{bar.until:<7} {bar.left:>7,}  {drawn}{note}")
+
+
+@issue.command()
+@click.argument("position", type=NUMBER)
+@click.option("--slot", type=TEXT, callback=given, help="Another issue than the newest.")
+@json_option
+@click.pass_obj
+def redact(path: Path, position: int, slot: str | None, as_json: bool) -> None:
+    """Take story POSITION out of the public archive and its feed. Mails that went out stay as they are."""
+    with opened(path) as app:
+        found = redacting.redact(app, slot, position)
+    if as_json:
+        show({"slot": found.slot, "redacted": position})
+    else:
+        click.echo(f"Story {position} of {found.slot} is not public any more.")

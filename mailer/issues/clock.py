@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from mailer import week
-from mailer.app.alert import alert
-from mailer.context import App, get, step
+from mailer.context import App, alert, get, step
 from mailer.errors import OutsideError, StoreUnavailable, WrongState
 from mailer.issues import control, delivery, draft, editing, notice
 from mailer.lifecycle import IssueEvent

@@ -2,13 +2,12 @@
 
 from sqlalchemy import Connection
 
-from mailer.app.alert import alert
-from mailer.context import App, find, get, step
+from mailer.context import App, alert, find, get, step
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.issues.draft import APPROVAL, TOO_FEW, unapproved
 from mailer.lifecycle import ARROWS, IssueEvent
 from mailer.model import DeliveryState, Issue, IssueState, Skip
-from mailer.store import deliveries, endings, issues, lanes
+from mailer.store import deliveries, issues, lanes
 
 MAYBE_READ = (DeliveryState.ACCEPTED, DeliveryState.UNKNOWN, DeliveryState.SENDING)  # somebody has it, or may have it
 
@@ -86,8 +85,8 @@ def cancel(app: App, slot: str | None, reason: str = "cancelled by an admin") ->
     def work(tx: Connection) -> bool:
         if not step(tx, issue.id, IssueEvent.CANCEL, reason=reason, finished_at=app.now()):
             return False
-        endings.end_waiting(tx, issue.id, DeliveryState.SKIPPED, Skip.CANCELLED, app.now())
-        endings.end_batches(tx, issue.id)
+        deliveries.end_waiting(tx, issue.id, DeliveryState.SKIPPED, Skip.CANCELLED, app.now())
+        deliveries.end_batches(tx, issue.id)
         counts = deliveries.counts(tx, issue.id)
         if not any(counts[state] for state in MAYBE_READ):
             issues.give_number_back(tx, issue.id)

@@ -13,15 +13,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from mailer import lifecycle
-from mailer.app.alert import alert
-from mailer.context import App, get, step
+from mailer.context import App, alert, get, step
 from mailer.errors import RelayDown, StoreUnavailable, WrongState
 from mailer.issues import variants
 from mailer.lifecycle import IssueEvent
 from mailer.model import DeliveryState, Expiry, Issue, IssueState, IssueStatus
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
-from mailer.store import deliveries, endings, issues, reports
+from mailer.store import deliveries, issues, reports
 
 log = logging.getLogger(__name__)
 SOON = timedelta(minutes=5)  # `--wait` waits for what is due within this
@@ -57,8 +56,8 @@ def start(app: App, issue: Issue) -> Issue:
                 if step(tx, other.id, IssueEvent.CANCEL, reason=reason, finished_at=now, number=None):
                     cancelled.append(other.slot)
                 continue
-            endings.end_waiting(tx, other.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
-            endings.end_batches(tx, other.id)
+            deliveries.end_waiting(tx, other.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
+            deliveries.end_batches(tx, other.id)
         return cancelled
 
     for slot in app.store.write(work, snapshot=True):

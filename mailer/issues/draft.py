@@ -9,16 +9,16 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from mailer import lifecycle, week
-from mailer.app.alert import alert
 from mailer.articles import pictures
 from mailer.choice import build, growth, time_span
 from mailer.choice.edits import Edits
-from mailer.context import App, find, get, step
+from mailer.context import App, alert, find, get, step
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.lifecycle import IssueEvent
-from mailer.mail import size, view
+from mailer.mail import render as rendering
+from mailer.mail import view
 from mailer.model import ChosenStory, DeliveryKind, DeliveryState, Digest, Issue, IssueState, Rendered, Slot, Story
-from mailer.store import articles, deliveries, endings, issues
+from mailer.store import articles, deliveries, issues
 
 REDRAFT = timedelta(hours=1)  # until T the stories are chosen anew so often
 _UNFIT = 50  # so many of the most read may be paid for or for members
@@ -212,7 +212,7 @@ def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) ->
         )
         return app.renderer.mail(DeliveryKind.ISSUE, values)
 
-    return size.fitted(issue.stories, mail)
+    return rendering.fitted(issue.stories, mail)
 
 
 def _most_read(app: App, tx: Connection, issue: Issue, wanted: int) -> list[tuple[str, str]]:
@@ -282,7 +282,7 @@ def reopen(app: App, issue: Issue) -> None:
         counts = deliveries.counts(tx, issue.id)
         if counts[DeliveryState.ACCEPTED] or counts[DeliveryState.UNKNOWN] or counts[DeliveryState.SENDING]:
             return False
-        endings.withdraw(tx, issue.id)
+        deliveries.withdraw(tx, issue.id)
         issues.drop_variants(tx, issue.id)
         # Pages that were there then may be gone by its new time.
         issues.edit(tx, issue.id, lambda edits: {**edits, "checked": False}, (IssueState.CANCELLED,))

@@ -11,9 +11,8 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from mailer.app.alert import alert
 from mailer.choice.edits import Edits
-from mailer.context import App, find, get
+from mailer.context import App, alert, find, get
 from mailer.errors import NoSuchArticle, UsageError, WrongState
 from mailer.issues import draft
 from mailer.mail import view

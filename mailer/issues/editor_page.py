@@ -4,9 +4,8 @@ from hashlib import sha256
 
 from mailer import tokens
 from mailer.context import App, get
-from mailer.issues import control, draft, notice
+from mailer.issues import archive, control, draft, notice
 from mailer.issues.draft import APPROVAL
-from mailer.mail import archive
 from mailer.model import Issue, IssueState
 from mailer.tokens import Purpose
 

@@ -16,7 +16,7 @@ from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, Issue, Va
 from mailer.sending import message
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
-from mailer.store import deliveries, endings, issues, reports
+from mailer.store import deliveries, issues, reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple
         await Sender(app, Circuits(), issue_id=0).run()
     except BaseException:
         # Whoever is told that it failed tries again; then these must not go out as well, some time later.
-        await asyncio.to_thread(app.store.write, partial(endings.drop, ids=list(owed), now=app.now()))
+        await asyncio.to_thread(app.store.write, partial(deliveries.drop, ids=list(owed), now=app.now()))
         raise
     states = await asyncio.to_thread(app.store.read, partial(reports.states_of, ids=list(owed)))
     return [(to, states[number][0], states[number][2] or "") for number, to in owed.items()]

@@ -10,7 +10,7 @@ from mailer.errors import WrongState
 from mailer.issues.report import worded
 from mailer.lifecycle import IssueEvent
 from mailer.model import Issue, IssueState
-from mailer.store import issues, reports, retries
+from mailer.store import deliveries, issues, reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
             raise WrongState(f"The issue {issue.slot} is not sent any more: a newer one went out since.")
         if not step(tx, issue.id, IssueEvent.RETRY):
             return 0  # sent: all who stayed have it
-        queued = retries.requeue(tx, issue.id, now, unknown=unknown)
+        queued = deliveries.requeue(tx, issue.id, now, unknown=unknown)
         if queued:
             issues.move(tx, issue.id, (IssueState.SENDING,), IssueState.SENDING, finished_at=None)
         else:

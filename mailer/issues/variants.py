@@ -3,15 +3,18 @@
 What a variant leaves out is decided in `mail.choice`. Who chose nothing, or too little, gets the full issue.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Connection
 
 from mailer.context import App
 from mailer.issues import draft
-from mailer.mail import choice as choice_of
-from mailer.model import DeliveryKind, Issue, IssueState, Rendered
+from mailer.mail import view
+from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered
 from mailer.store import issues, subscribers
+from mailer.text.locales import FA, Locale
 
 MOST = 500  # choices; rarer ones get the full issue
 
@@ -24,7 +27,7 @@ def make(app: App, issue: Issue) -> int:
     made = 0
     for choice in choices:
         sections = subscribers.sections_text(choice)
-        kept = choice_of.of_sections(issue, choice, app.renderer.locale)
+        kept = of_sections(issue, choice, app.renderer.locale)
         if sections not in there and kept is not None:
             # Rendered in a transaction that only reads, so that nobody waits for it; the stories are frozen already.
             rendered = app.store.read(partial(draft.render, app, issue=kept, full=issue))
@@ -38,3 +41,35 @@ def _keep(tx: Connection, *, app: App, issue: Issue, sections: str, rendered: Re
         return False
     issues.add_variant(tx, DeliveryKind.ISSUE, issue.id, rendered, app.now(), sections=sections)
     return True
+
+
+# --- an issue with some of its stories -------------------------------------------------------------------------------
+# For readers who chose sections, and for the public after a redaction.
+LEAST = 3  # stories; fewer are no issue
+
+
+def of_sections(issue: Issue, sections: Sequence[str], locale: Locale = FA) -> Issue | None:
+    """The issue as readers of these sections get it; None: as everybody does, as too little or nothing is left out."""
+    stories = [story for story in issue.stories if (story.section or view.REST) in sections]
+    if len(stories) < LEAST or len(stories) == len(issue.stories):
+        return None
+    return only(issue, stories, locale)
+
+
+def redacted(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) -> Issue:
+    """The issue as the public sees it without some of its stories. What editors wrote over it may tell of them, so
+    subject and opening words are those made from what is left."""
+    if len(stories) == len(issue.stories):
+        return issue
+    left = only(issue, stories, locale)
+    return replace(left, subject=view.subject(left.stories, locale), intro="")
+
+
+def only(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) -> Issue:
+    """The issue with only these of its stories, in order. When its lead is gone, so are the words made from it."""
+    if len(stories) == len(issue.stories):
+        return issue
+    numbered = tuple(replace(story, position=number) for number, story in enumerate(stories, 1))
+    if stories and stories[0].article_id == issue.stories[0].article_id:
+        return replace(issue, stories=numbered, preheader="")
+    return replace(issue, stories=numbered, subject=view.subject(numbered, locale), preheader="")

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from mailer.mail import markup
 from mailer.mail.markup import Element
-from mailer.mail.size import HTML_BYTES, MAIL_BYTES, encoded
+from mailer.mail.render import HTML_BYTES, MAIL_BYTES, encoded
 from mailer.text.locales import FA, Locale
 
 STYLE_BYTES = 8192  # Gmail keeps little more of all <style> together

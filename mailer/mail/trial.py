@@ -6,8 +6,7 @@ from zoneinfo import ZoneInfo
 from mailer.errors import UnreadableInput
 from mailer.mail import bidi, checks, letters, slots, specimen, view
 from mailer.mail.checks import Finding
-from mailer.mail.render import Renderer
-from mailer.mail.size import fitted
+from mailer.mail.render import Renderer, fitted
 from mailer.model import ChosenStory, DeliveryKind, Rendered
 from mailer.text.clean import RLM
 

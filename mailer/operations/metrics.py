@@ -14,7 +14,7 @@ from mailer.errors import StoreUnavailable
 from mailer.issues import report
 from mailer.model import DeliveryState, Issue
 from mailer.sending.relays import Circuits
-from mailer.store import deliveries, figures, lanes
+from mailer.store import deliveries, lanes, reports
 
 _FRESH_S = 5.0  # several watchers share one look
 _SHARE = 10  # looking may take a tenth of the time: counting a million rows beside the sending must not slow it
@@ -63,15 +63,15 @@ class Vitals:
         return self._kept
 
     def _look(self, tx: Connection) -> Figures:
-        issue = figures.issue(tx)
-        queued, oldest = figures.queue(tx)
+        issue = reports.issue(tx)
+        queued, oldest = reports.queue(tx)
         return Figures(
             issue=issue,
             counts=deliveries.counts(tx, issue.id) if issue else {},
             queued=queued,
             oldest=oldest,
             lanes_paused=tuple(each.lane for each in lanes.paused(tx, self.app.now())),
-            sources={_plain(name): failures for name, failures in figures.failing_sources(tx).items()},
+            sources={_plain(name): failures for name, failures in reports.failing_sources(tx).items()},
         )
 
 

@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 
 from mailer import address, tokens
 from mailer.address import Address
-from mailer.app import confirmation
 from mailer.context import App, local_day
 from mailer.errors import LeftBefore, NoSuchSubscriber
 from mailer.model import Event, EventKind, Method, Subscriber, SubscriberStatus
+from mailer.readers import joining
 from mailer.store import reports, subscribers
 from mailer.text.clean import clean
 
@@ -74,7 +74,7 @@ def _new(
     )
     subscribers.record(tx, new, EventKind.INVITED if invite else EventKind.ADDED, at=now, method=Method.ADMIN)
     if invite:
-        confirmation.owe(app, tx, [new], now)
+        joining.owe(app, tx, [new], now)
 
 
 def _change(

@@ -14,13 +14,13 @@ from sqlalchemy import Connection
 
 from mailer import address, tokens
 from mailer.address import Address
-from mailer.app import confirmation
 from mailer.context import App
 from mailer.errors import BadAddress
 from mailer.model import NewSubscriber, SubscriberStatus
+from mailer.readers import joining
 from mailer.readers.admin import since, tidy_name, why_not
-from mailer.store import exchange
-from mailer.store.exchange import New
+from mailer.store import subscribers
+from mailer.store.subscribers import New
 
 CHUNK = 2000  # rows in one transaction
 TOLD = 10_000  # refusals that are told one by one
@@ -169,8 +169,8 @@ def _leave(app: App, tx: Connection, leaving: Mapping[str, Address], how: How) -
         return 0
     if not how.dry_run:
         now = app.now()
-        exchange.suppress(tx, {tokens.address_hash(app.keys, key) for key in leaving}, now)
-        exchange.leave(tx, leaving, now)
+        subscribers.suppress_many(tx, {tokens.address_hash(app.keys, key) for key in leaving}, now)
+        subscribers.leave(tx, leaving, now)
     return len(leaving)
 
 
@@ -184,8 +184,8 @@ def _join(
 ) -> None:
     """Adds, changes or leaves alone; who left is counted as suppressed and told."""
     hashes = {key: tokens.address_hash(app.keys, key) for key in wanted}
-    barred = exchange.suppressed(tx, hashes.values())
-    known = exchange.known(tx, wanted)
+    barred = subscribers.suppressed_among(tx, hashes.values())
+    known = subscribers.known(tx, wanted)
     new: dict[SubscriberStatus, list[New]] = {SubscriberStatus.ACTIVE: [], SubscriberStatus.PENDING: []}
     changed: dict[str, tuple[str, tuple[str, ...]]] = {}
     for key, (row, parsed) in wanted.items():
@@ -218,11 +218,11 @@ def _join(
         return
     now = app.now()
     for status, rows in new.items():
-        exchange.add(tx, rows, status, now)
-    exchange.change(tx, changed, now)
+        subscribers.add_many(tx, rows, status, now)
+    subscribers.change_many(tx, changed, now)
     if how.invite:
         asked = [each.key for each in new[SubscriberStatus.PENDING]]
-        confirmation.owe(app, tx, exchange.ids(tx, asked), now)
+        joining.owe(app, tx, subscribers.ids(tx, asked), now)
 
 
 def export_rows(app: App, status: SubscriberStatus | None = None) -> Iterator[Mapping[str, Any]]:
@@ -234,4 +234,4 @@ def export_rows(app: App, status: SubscriberStatus | None = None) -> Iterator[Ma
 
 
 def _page(tx: Connection, *, after: int, status: SubscriberStatus | None) -> list[Mapping[str, Any]]:
-    return list(exchange.page(tx, after, status))
+    return list(subscribers.page(tx, after, status))

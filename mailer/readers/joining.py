@@ -4,19 +4,19 @@ The form's answer must not tell whether an address is known, neither by its word
 one row, whoever it is about; what becomes of it is decided a moment later, behind the reader's back.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from mailer import address, slips, tokens
+from mailer import address, tokens
 from mailer.address import Address
-from mailer.app import confirmation
-from mailer.app.alert import alert
-from mailer.context import App
+from mailer.context import App, alert
 from mailer.errors import BadAddress, BadToken, TooMany
-from mailer.model import EventKind, Method, Subscriber, SubscriberStatus
-from mailer.store import signups, subscribers
+from mailer.mail import letters
+from mailer.model import DeliveryKind, EventKind, Method, Subscriber, SubscriberStatus
+from mailer.store import deliveries, issues, signups, subscribers
 from mailer.store.signups import Wish
 from mailer.tokens import Purpose
 
@@ -53,9 +53,9 @@ def form_is_ours(app: App, token: str) -> bool:
 def check(typed: str) -> tuple[Address, str | None]:
     """The address, and another one that was probably meant. BadAddress: it cannot be written to, and why."""
     found = address.parse(typed)
-    if slips.mixed_scripts(found.domain):
+    if address.mixed_scripts(found.domain):
         raise BadAddress(f"{typed!r} mixes letters of two scripts, as forgeries do.")
-    return found, slips.suggestion(found)
+    return found, address.suggestion(found)
 
 
 def wish(app: App, found: Address, *, network: str = "", agent: str = "") -> None:
@@ -102,7 +102,7 @@ def settle(app: App) -> int:
             outcome, reader = _decide(app, tx, each, now)
             if signups.decide(tx, each.id, outcome) and reader is not None:
                 asked.append(reader)
-        confirmation.owe(app, tx, asked, now)
+        owe(app, tx, asked, now)
         return len(asked)
 
     if not app.store.read(lambda tx: signups.open_(tx, 1)):
@@ -124,7 +124,7 @@ def _decide(app: App, tx: Connection, each: Wish, now: datetime) -> tuple[str, i
         return "limited", None
     if signups.count(tx, now - REMEMBERED, hash_=each.hash, sent=True) >= AT_MOST:
         return "limited", None
-    if found is not None and confirmation.waits_since(tx, found.id, now - EVERY):
+    if found is not None and waits_since(tx, found.id, now - EVERY):
         return "limited", None
     reader = _pending(tx, parsed, each, found, now)
     subscribers.record(
@@ -228,3 +228,45 @@ def _claimed(app: App, tx: Connection, token: str) -> Subscriber:
     if barred is not None and (barred[0] in subscribers.STRONG or int(barred[1].timestamp()) > claim.stamp):
         raise BadToken("This link was overtaken: its reader left later.", "Sign up again.")
     return found
+
+
+# --- the confirmation mail -------------------------------------------------------------------------------------------
+# It contains no word that a stranger could have typed, so that nobody can use it to write to other people.
+INERT = "/confirm/test"  # where the link of a trial mail leads: to nobody
+
+
+def owe(app: App, tx: Connection, readers: Iterable[int], now: datetime) -> None:
+    """Owes the mail to each of these subscribers, before any issue (product.md §5: the ledger is the one way out)."""
+    stamp = int(now.timestamp())
+    keys = {f"confirmation.{reader}.{stamp}": reader for reader in readers}
+    if keys:
+        deliveries.owe_readers(tx, DeliveryKind.CONFIRMATION, keys, _variant(app, tx, now), now)
+
+
+def waits_since(tx: Connection, subscriber_id: int, since: datetime) -> bool:
+    """Whether somebody was asked after `since`, by whomever, and has not confirmed."""
+    asked = deliveries.asked_at(tx, subscriber_id)
+    if asked is None or asked <= since:
+        return False
+    confirmed = subscribers.last_event(tx, subscriber_id, (EventKind.CONFIRMED,))
+    return confirmed is None or confirmed.at < asked
+
+
+def _variant(app: App, tx: Connection, now: datetime) -> int:
+    """The mail rendered once; a new row only when templates or names have changed."""
+    newsletter, locale = app.settings.newsletter, app.renderer.locale
+    days = max(1, app.settings.readers.confirm_within.days)
+    rendered = app.renderer.mail(DeliveryKind.CONFIRMATION, letters.confirmation(newsletter, days, locale))
+    known = issues.variant_of(tx, DeliveryKind.CONFIRMATION, rendered.sha256)
+    return known or issues.add_variant(tx, DeliveryKind.CONFIRMATION, None, rendered, now)
+
+
+def url(app: App, subscriber_id: int, stamp: int) -> str:
+    """The link that confirms. It is for one wish: `stamp` is when that was made."""
+    return app.url("/confirm/" + tokens.make(app.keys, Purpose.CONFIRM, subscriber_id, 0, stamp))
+
+
+def url_of(app: App, key: str) -> str:
+    """The link in the mail of this key, as `owe` makes keys. ValueError: it is none."""
+    _, reader, stamp = key.split(".")
+    return url(app, int(reader), int(stamp))

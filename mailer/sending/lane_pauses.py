@@ -18,8 +18,7 @@ from itertools import groupby
 from sqlalchemy import Connection
 
 from mailer import lanes as rules
-from mailer.app.alert import alert
-from mailer.context import App, step
+from mailer.context import App, alert, step
 from mailer.errors import StoreUnavailable
 from mailer.lifecycle import IssueEvent
 from mailer.model import (

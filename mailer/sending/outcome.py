@@ -21,7 +21,7 @@ from mailer.model import (
     SubscriberStatus,
 )
 from mailer.sending.retry_schedule import Change
-from mailer.store import deliveries, endings, issues, subscribers
+from mailer.store import deliveries, issues, subscribers
 from mailer.store.deliveries import WAITING, Mark
 
 _MAILED = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
@@ -72,7 +72,7 @@ def write(tx: Connection, marked: Mark, now: datetime) -> DeliveryState | None:
     if values["state"] is DeliveryState.REJECTED:
         _bounced(tx, job, values, now)
     if end and job.issue_id is not None:
-        endings.end_waiting(tx, job.issue_id, *end, now)
+        deliveries.end_waiting(tx, job.issue_id, *end, now)
         return DeliveryState.UNKNOWN if job.unknowns else end[0]
     return DeliveryState(str(values["state"]))
 
@@ -100,7 +100,7 @@ def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool
     if end is None:
         issue = issues.get(tx, issue_id)
         return issue is not None and issue.state is IssueState.PAUSED
-    endings.end_waiting(tx, issue_id, *end, now)
+    deliveries.end_waiting(tx, issue_id, *end, now)
     return True
 
 

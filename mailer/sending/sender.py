@@ -22,9 +22,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from mailer import address
-from mailer.app.alert import alert
-from mailer.app.mails import Mails
-from mailer.context import App, Session, step
+from mailer.context import App, Session, alert, step
 from mailer.errors import RelayDown, StoreUnavailable
 from mailer.lifecycle import IssueEvent
 from mailer.model import (
@@ -44,6 +42,7 @@ from mailer.model import (
 from mailer.sending import outcome, retry_schedule
 from mailer.sending.group_commit import Done, GroupCommit, Written
 from mailer.sending.lane_pauses import Breaker
+from mailer.sending.message import Mails
 from mailer.sending.pace import Pace
 from mailer.sending.queue import LOOK_S, Claims
 from mailer.sending.relays import PAUSES_S, Circuits

@@ -17,9 +17,8 @@ import aiosmtplib
 from mailer.errors import RelayDown
 from mailer.settings import Smtp
 from mailer.smtp.line import Line
-from mailer.smtp.manners import Manners
 from mailer.smtp.replies import cleaned
-from mailer.smtp.session import Session, Waits
+from mailer.smtp.session import Manners, Session, Waits
 
 _CLOSED = "the relay closed the line"
 # What says so in its greeting was tried with the next mail's commands behind the final dot, and answered each in turn.

@@ -5,16 +5,16 @@ which side of the dot a line was lost. What a relay's answer means is decided by
 again, never reconnects and keeps no record.
 """
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from mailer.address import check_for_smtp
 from mailer.model import Envelope, NotSent, Outcome, Rejected, Rejection, Reply, Unknown
 from mailer.replies import classify
-from mailer.smtp.commands import on_the_wire, path, size_limit
 from mailer.smtp.line import Line, Step
-from mailer.smtp.manners import Manners
 from mailer.smtp.replies import silence
 
 # What a relay says that did not expect the commands of a group together (Postfix: «Improper use of SMTP command
@@ -25,6 +25,42 @@ _GOODBYE = 2.0  # seconds to wait for the answer to QUIT
 _DOT = b".\r\n"
 
 
+# --- what a relay copes with -----------------------------------------------------------------------------------------
+# Learned from earlier sessions and shared by all sessions with one relay. A relay may offer PIPELINING and then discard
+# what followed the first command, or only what followed the final dot. Such a relay is recognised by the failures and
+# from then on gets one command at a time. Kept in memory: a new process learns it again.
+log = logging.getLogger(__name__)
+DOUBTS = 3  # groups in a row that broke for a reason that may also be the net's
+
+
+@dataclass
+class Manners:
+    """`pipelining`: several commands in one group. `overlap`: the next mail's group rides with the final dot."""
+
+    name: str
+    pipelining: bool = True
+    overlap: bool = False
+    doubts: int = 0
+
+    def kept(self) -> None:
+        """A group was answered as it should."""
+        self.doubts = 0
+
+    def broke(self, *, overlapped: bool, surely: bool, why: str) -> None:
+        """A group was not. `surely`: it cannot have been the net. The boldest thing is given up first."""
+        self.doubts += 1
+        if not surely and self.doubts < DOUBTS:
+            return
+        self.doubts = 0
+        if overlapped:
+            self.overlap = False
+        else:
+            self.pipelining = False
+        given_up = "the next mail with the final dot" if overlapped else "several commands at once"
+        log.warning("the relay %s does not cope with %s (%s); it is spared that from now on", self.name, given_up, why)
+
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Waits:
     """How long to wait, in seconds: `answer` for a connection and all that comes before mails; `mail`, `rcpt`, `data`
@@ -302,3 +338,30 @@ class Session:
 def _is(reply: Reply, kind: int) -> bool:
     # RFC 5321 §4.2.1: a client goes by the first digit.
     return reply.code // 100 == kind
+
+
+# --- bytes on the wire -----------------------------------------------------------------------------------------------
+# Addresses as MAIL and RCPT write them, and a message as it follows DATA. Nothing that could end a command or a message
+# early passes these functions.
+def path(address: str) -> bytes:
+    """The address as MAIL and RCPT have it. ValueError: it would end the command, or begin another."""
+    check_for_smtp(address)
+    return b"<" + address.encode() + b">"
+
+
+def on_the_wire(message: bytes) -> bytes:
+    """The content as it is written after DATA, without the final dot: leading dots doubled (RFC 5321 §4.5.2)."""
+    lines = message.count(b"\r\n")
+    # A bare CR or LF is where relays disagree on what ends a mail: somebody's text could smuggle a second one in.
+    if not message.endswith(b"\r\n") or message.count(b"\r") != lines or message.count(b"\n") != lines:
+        raise ValueError("every line of a message must end in CRLF, the last one too, without a CR or LF elsewhere")
+    if not message.isascii():
+        raise ValueError("a message must be 7-bit: the relay may not offer 8BITMIME")
+    stuffed = message.replace(b"\r\n.", b"\r\n..")
+    return b"." + stuffed if stuffed.startswith(b".") else stuffed
+
+
+def size_limit(extensions: Mapping[str, str]) -> int:
+    """Bytes the relay takes; 0 when it names none (RFC 1870 §4 gives «SIZE» and «SIZE 0» that meaning)."""
+    limit = extensions.get("size", "").strip()
+    return int(limit) if re.fullmatch(r"[0-9]{1,20}", limit) else 0

@@ -19,7 +19,7 @@ from mailer.model import FoundArticle
 from mailer.settings import ArticleDatabase
 from mailer.sources import identity, plain
 from mailer.sources.gather import Gathered, named
-from mailer.sources.wordpress_tables import posts
+from mailer.sources.wordpress import posts
 from mailer.text import dates
 
 _WORDS = (

@@ -5,7 +5,7 @@ claimed row names both, so that a process which lost its lease changes nothing a
 in `delivery`; here it is only written down.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     cast,
+    delete,
     exists,
     func,
     insert,
@@ -33,7 +34,9 @@ from mailer.model import (
     Delivery,
     DeliveryKind,
     DeliveryState,
+    Expiry,
     IssueState,
+    Rejection,
     Skip,
     SubscriberStatus,
 )
@@ -400,3 +403,81 @@ def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
     if issue_id is not None:
         query = query.where(batches.c.issue_id == issue_id)
     return tx.execute(query).scalar()
+
+
+# --- ending deliveries and batches -----------------------------------------------------------------------------------
+def end_waiting(tx: Connection, issue_id: int, state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
+    """Ends what is queued or deferred of an issue. What is on its way gets its outcome all the same, and what waits to
+    be sent once more, because nobody knows whether it arrived, stays unknown: it must not count as never sent."""
+    return _end(tx, of_issue(issue_id), state, reason, now)
+
+
+def drop(tx: Connection, ids: Iterable[int], now: datetime) -> None:
+    """Ends what is queued or deferred of these deliveries, and their batches: they are not to go out later."""
+    these = deliveries.c.id.in_(list(ids))
+    _end(tx, these, DeliveryState.SKIPPED, Skip.CANCELLED, now)
+    _end_batches(tx, batches.c.id.in_(select(deliveries.c.batch_id).where(these)))
+
+
+def _end(tx: Connection, which: ColumnElement[bool], state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
+    statement = update(deliveries).where(which, deliveries.c.state.in_(WAITING))
+    uncertain = statement.where(deliveries.c.unknowns > 0)
+    unknown = tx.execute(uncertain.values(state=DeliveryState.UNKNOWN, due_at=None, finished_at=now)).rowcount
+    return unknown + tx.execute(statement.values(state=state, reason=reason, due_at=None, finished_at=now)).rowcount
+
+
+def withdraw(tx: Connection, issue_id: int) -> None:
+    """Takes back what was owed for an issue that nobody got, so that it may be owed anew."""
+    tx.execute(delete(deliveries).where(of_issue(issue_id)))
+    tx.execute(delete(batches).where(batches.c.issue_id == issue_id))
+
+
+def end_batches(tx: Connection, issue_id: int) -> None:
+    """Ends the batches of an issue in which nothing waits and nothing is on its way."""
+    _end_batches(tx, batches.c.issue_id == issue_id)
+
+
+def _end_batches(tx: Connection, which: ColumnElement[bool]) -> None:
+    left = exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state.in_(OPEN))
+    tx.execute(update(batches).where(which, ~batches.c.done, ~left).values(done=True))
+
+
+# --- retry -----------------------------------------------------------------------------------------------------------
+# Queues failed deliveries again after an issue has ended. Readers who have the mail are never included, nor are dead
+# addresses or those whose provider refuses this sender: the same mail would be refused again and make things worse.
+def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> int:
+    """Queues rejected(soft, other) and expired(gave_up), and with `unknown` what nobody knows of, in new batches. Only
+    of an issue whose batches are all done. Returns how many.
+
+    The key stays, and with it the Message-ID. The count of unknowns stays too: who may have the mail already must not
+    be counted as never sent, nor be sent it a third time by itself.
+    """
+    again = _again(issue_id, unknown)
+    ordinal = deliveries.c.subscriber_id // BATCH  # neighbours share a batch, as when the issue was frozen
+    priority = PRIORITY[DeliveryKind.ISSUE]
+    columns = ["issue_id", "ordinal", "priority", "due_at"]
+    at = literal(now, batches.c.due_at.type)
+    rows = select(literal(issue_id), ordinal, literal(priority), at).where(again).distinct().order_by(ordinal)
+    tx.execute(insert(batches).from_select(columns, rows))
+    made = select(batches.c.id).where(
+        batches.c.issue_id == issue_id, ~batches.c.done, batches.c.ordinal == deliveries.c.subscriber_id // BATCH
+    )
+    fresh = {"attempts": 0, "losses": 0, "first_reply_at": None, "finished_at": None, "reason": None}
+    statement = update(deliveries).where(again)
+    values = {"state": DeliveryState.QUEUED, "batch_id": made.scalar_subquery(), **fresh}
+    return tx.execute(statement.values(values)).rowcount
+
+
+def _again(issue_id: int, unknown: bool) -> ColumnElement[bool]:
+    state, reason = deliveries.c.state, deliveries.c.reason
+    which = [
+        and_(state == DeliveryState.REJECTED, reason.in_((Rejection.SOFT, Rejection.OTHER))),
+        and_(state == DeliveryState.EXPIRED, reason == Expiry.GAVE_UP),
+    ]
+    if unknown:
+        which.append(state == DeliveryState.UNKNOWN)
+    # The last look would stop them too, but then the issue would count as sending for nothing.
+    wanted = exists().where(
+        subscribers.c.id == deliveries.c.subscriber_id, subscribers.c.status == SubscriberStatus.ACTIVE, ~BARRED
+    )
+    return and_(of_issue(issue_id), or_(*which), wanted)

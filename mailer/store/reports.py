@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
-from mailer.model import DeliveryKind, DeliveryState, EventKind, Method
-from mailer.store.schema import deliveries, events, issues, of_issue, subscribers
+from mailer.model import DeliveryKind, DeliveryState, EventKind, Issue, IssueState, Method
+from mailer.store.issues import listing
+from mailer.store.schema import batches, deliveries, events, feeds, issues, of_issue, subscribers
 
 FAILED = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
 
@@ -148,3 +149,28 @@ def states_of(tx: Connection, ids: Iterable[int]) -> dict[int, tuple[DeliverySta
     query = select(deliveries.c.id, deliveries.c.state, deliveries.c.reason, deliveries.c.reply)
     rows = tx.execute(query.where(deliveries.c.id.in_(list(ids))))
     return {row.id: (DeliveryState(row.state), row.reason, row.reply) for row in rows}
+
+
+# --- figures of the whole deployment ---------------------------------------------------------------------------------
+# For metrics. They read indexes and open batches only, never every delivery ever made.
+_UNDER_WAY = (IssueState.SENDING, IssueState.PAUSED)
+
+
+def issue(tx: Connection) -> Issue | None:
+    """The issue that is under way; when none is, the newest."""
+    running = listing(tx, states=_UNDER_WAY, limit=1) or listing(tx, limit=1)
+    return running[0] if running else None
+
+
+def queue(tx: Connection) -> tuple[int, datetime | None]:
+    """How many mails of any kind wait in open batches, and since when the first of them is owed."""
+    waiting = deliveries.c.state == DeliveryState.QUEUED
+    oldest = func.min(deliveries.c.created_at, type_=deliveries.c.created_at.type)
+    query = select(func.count(), oldest).select_from(batches.join(deliveries, deliveries.c.batch_id == batches.c.id))
+    count, since = tx.execute(query.where(~batches.c.done, waiting)).one()
+    return int(count), since
+
+
+def failing_sources(tx: Connection) -> dict[str, int]:
+    """How often in a row each source of articles failed; 0: its last try went well."""
+    return {row.url: row.failures for row in tx.execute(select(feeds.c.url, feeds.c.failures))}

@@ -12,8 +12,7 @@ from PIL import Image
 
 from mailer.context import App
 from mailer.errors import FetchFailed
-from mailer.issues import draft, editing
-from mailer.mail import choice
+from mailer.issues import draft, editing, variants
 from mailer.model import Issue
 from mailer.settings import Digest, Theme
 from mailer.store import articles
@@ -113,7 +112,7 @@ def test_what_was_cut_or_dropped_does_not_come_back_among_the_most_read(
     whole = draft.draft(app)
     issue = editing.drop(app, whole.slot, 1)
     dropped, cut = whole.stories[0].title, issue.stories[0].title
-    kept = choice.only(issue, issue.stories[1:], app.renderer.locale)
+    kept = variants.only(issue, issue.stories[1:], app.renderer.locale)
 
     def listed(full: Issue | None) -> set[str]:
         text = app.store.read(lambda tx: draft.render(app, tx, kept, full=full)).text

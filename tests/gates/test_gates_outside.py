@@ -12,7 +12,7 @@ import pytest
 from gates_message import message
 
 from mailer.mail import specimen
-from mailer.mail.size import HTML_BYTES, MAIL_BYTES, encoded
+from mailer.mail.render import HTML_BYTES, MAIL_BYTES, encoded
 from mailer.mail.trial import Trial
 
 Try = Callable[..., Trial]

@@ -21,7 +21,8 @@ from mailer.model import DeliveryKind, DeliveryState, Issue, IssueState, Skip
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Digest, Newsletter, Schedule
-from mailer.store import endings, issues
+from mailer.store import deliveries as deliveries_module
+from mailer.store import issues
 from mailer.store.database import Store
 from mailer.store.schema import deliveries, variants
 from mailer.store.schema import issues as issues_table
@@ -231,8 +232,8 @@ def test_an_issue_that_cannot_be_made_is_held_and_stops_no_other(
     broken = replace(app, renderer=Renderer(templates.parent, make.TEMPLATES))
     make.week_of_articles(store, T - timedelta(hours=30))
     older = make.under_way(store, "1405-W35")
-    store.write(lambda tx: endings.end_waiting(tx, older.id, DeliveryState.SKIPPED, Skip.PAUSED, T))
-    store.write(lambda tx: endings.end_batches(tx, older.id))
+    store.write(lambda tx: deliveries_module.end_waiting(tx, older.id, DeliveryState.SKIPPED, Skip.PAUSED, T))
+    store.write(lambda tx: deliveries_module.end_batches(tx, older.id))
     turned(clock, hours=-20)
     tick(broken)
     turned(clock)
@@ -253,8 +254,8 @@ def test_whatever_is_wrong_with_one_issue_stops_no_other(app: App, clock: Clock)
     rename = update(issues_table).where(issues_table.c.id.in_((strange.id, stuck.id)))
     app.store.write(lambda tx: tx.execute(rename.values(slot="what-" + issues_table.c.slot, day=T.date())))
     over = make.under_way(app.store, "1405-W33")
-    app.store.write(lambda tx: endings.end_waiting(tx, over.id, DeliveryState.SKIPPED, Skip.PAUSED, T))
-    app.store.write(lambda tx: endings.end_batches(tx, over.id))
+    app.store.write(lambda tx: deliveries_module.end_waiting(tx, over.id, DeliveryState.SKIPPED, Skip.PAUSED, T))
+    app.store.write(lambda tx: deliveries_module.end_batches(tx, over.id))
     turned(clock, hours=-20)
     tick(app)
     assert get(app, over.id).state is IssueState.SENT, "the tick went on to the end"

@@ -12,12 +12,10 @@ import pytest
 from make import Clock
 
 from mailer import tokens
-from mailer.app import redact
 from mailer.context import App, get
 from mailer.demo.inbox import Inbox
 from mailer.errors import NoSuchArticle, NoSuchIssue, WrongState
 from mailer.issues import archive, control, delivery, draft, editing, report, variants
-from mailer.mail import choice
 from mailer.model import Issue, IssueState, Method
 from mailer.readers import admin, leaving
 from mailer.sending.relays import Circuits
@@ -81,10 +79,10 @@ def test_variants_are_made_once(app: App, clock: Clock) -> None:
 
 def test_too_little_left_is_no_issue_of_its_own(app: App, clock: Clock) -> None:
     issue = frozen(app, clock)
-    assert choice.of_sections(issue, ("بخش نابوده",)) is None
-    assert choice.of_sections(issue, tuple({story.section for story in issue.stories})) is None
+    assert variants.of_sections(issue, ("بخش نابوده",)) is None
+    assert variants.of_sections(issue, tuple({story.section for story in issue.stories})) is None
     two = replace(issue, stories=issue.stories[:2])
-    assert choice.of_sections(two, (two.stories[0].section,)) is None
+    assert variants.of_sections(two, (two.stories[0].section,)) is None
 
 
 # --- what the public sees --------------------------------------------------------------------------------------------
@@ -122,24 +120,24 @@ def test_a_redacted_story_is_in_no_public_place(sending_app: App, clock: Clock, 
     issue = sent(app, clock)
     lead, second = issue.stories[0], issue.stories[1]
     before = archive.page(app, issue.slot)
-    redact.redact(app, issue.slot, 1)
-    redact.redact(app, issue.slot, 1)
+    archive.redact(app, issue.slot, 1)
+    archive.redact(app, issue.slot, 1)
     after = archive.page(app, issue.slot)
     assert after.mark != before.mark
     public = after.html + archive.feed(app).decode() + repr(archive.listing(app))
     assert f'"{lead.url}"' not in public
     assert lead.title[:30] not in public
     assert second.url in public
-    redact.redact(app, None, 2)
+    archive.redact(app, None, 2)
     left = archive.page(app, issue.slot).html
     assert f'"{second.url}"' not in left
     assert f'"{lead.url}"' not in left
     with pytest.raises(NoSuchArticle):
-        redact.redact(app, issue.slot, 99)
+        archive.redact(app, issue.slot, 99)
     for story in issue.stories[2:-1]:
-        redact.redact(app, issue.slot, story.position)
+        archive.redact(app, issue.slot, story.position)
     with pytest.raises(WrongState):
-        redact.redact(app, issue.slot, issue.stories[-1].position)
+        archive.redact(app, issue.slot, issue.stories[-1].position)
     assert lead.url in text_of(inbox.mails[0].raw)  # what went out stays
 
 
@@ -153,7 +151,7 @@ def test_what_editors_wrote_over_a_redacted_issue_goes_with_the_story(app: App, 
     before = ElementTree.fromstring(archive.feed(app)).findtext(f"{ATOM}entry/{ATOM}updated")
     assert "ماجرای شگفت" in archive.page(app, issue.slot).html
     clock.turn(hours=5)
-    redact.redact(app, issue.slot, 3)
+    archive.redact(app, issue.slot, 3)
     public = archive.page(app, issue.slot).html + archive.feed(app).decode() + repr(archive.listing(app))
     assert "ماجرای شگفت" not in public
     after = ElementTree.fromstring(archive.feed(app)).findtext(f"{ATOM}entry/{ATOM}updated")
@@ -166,7 +164,7 @@ def test_two_redactions_at_once_both_count(app: App, clock: Clock) -> None:
     make.readers(app.store, 3)
     issue = delivery.start(app, frozen(app, clock))
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda position: redact.redact(app, issue.slot, position), (1, 2, 3)))
+        list(pool.map(lambda position: archive.redact(app, issue.slot, position), (1, 2, 3)))
     assert app.store.read(lambda tx: issues.redacted(tx, issue.id)) == [1, 2, 3]
     page = archive.page(app, issue.slot).html
     assert not any(f'"{story.url}"' in page for story in issue.stories[:3])
@@ -192,13 +190,13 @@ def test_a_leaving_that_was_taken_back_is_none(sending_app: App, clock: Clock) -
 def test_only_public_issues_can_be_redacted(app: App, clock: Clock) -> None:
     frozen(app, clock)
     with pytest.raises(WrongState):
-        redact.redact(app, None, 1)
+        archive.redact(app, None, 1)
 
 
 def test_an_issue_that_is_opened_again_is_whole(app: App, clock: Clock) -> None:
     make.readers(app.store, 3)
     issue = delivery.start(app, frozen(app, clock))
-    redact.redact(app, issue.slot, 1)
+    archive.redact(app, issue.slot, 1)
     control.cancel(app, issue.slot)
     clock.turn(minutes=1)
     again = draft.freeze(app, draft.draft(app, issue.slot))

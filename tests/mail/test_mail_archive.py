@@ -2,7 +2,8 @@ import html5lib
 import mail_samples as samples
 import pytest
 
-from mailer.mail import archive, slots
+from mailer.issues import archive
+from mailer.mail import slots
 
 
 def test_the_archive_is_the_mail_without_its_reader() -> None:

@@ -5,7 +5,7 @@ import mail_samples as samples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.mail.size import HTML_BYTES, encoded, fits, fitted
+from mailer.mail.render import HTML_BYTES, encoded, fits, fitted
 from mailer.model import ChosenStory, Rendered
 
 

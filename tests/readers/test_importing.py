@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer import address
-from mailer.app import suppression
 from mailer.context import App
 from mailer.errors import BadAddress
 from mailer.model import NewSubscriber, SubscriberStatus
-from mailer.readers import admin, importing
+from mailer.readers import admin, importing, leaving
 from mailer.readers.importing import How, Imported
 from mailer.sources import people
 from mailer.store import subscribers
@@ -213,5 +212,5 @@ def test_no_cell_breaks_the_rest(app: App, tmp_path: Path) -> None:
 
 def test_who_is_forgotten_is_counted_nowhere(app: App) -> None:
     make.subscribers_of(app.store, ["narges@example.org", "stays@example.org"])
-    suppression.forget(app, "narges@example.org")
+    leaving.forget(app, "narges@example.org")
     assert admin.counts(app) == {"active": 1}

@@ -10,9 +10,8 @@ import make
 import pytest
 from make import Clock
 
-from mailer import slips
+from mailer import address
 from mailer.address import parse
-from mailer.app import confirmation, suppression
 from mailer.context import App
 from mailer.demo.inbox import Inbox
 from mailer.errors import BadAddress, BadToken, LeftBefore, TooMany
@@ -41,7 +40,7 @@ def confirm_token(app: App, email: str = EMAIL) -> str:
     (mail, *_) = [m for m in admin.show(app, email)[2] if m["kind"] == "confirmation"]
     assert mail
     stamp = int(app.now().timestamp())
-    return confirmation.url(app, found.id, stamp).rpartition("/")[2]
+    return joining.url(app, found.id, stamp).rpartition("/")[2]
 
 
 def status(app: App, email: str = EMAIL) -> SubscriberStatus:
@@ -151,7 +150,7 @@ def test_who_confirmed_or_was_suppressed_meanwhile_is_not_asked(sending_app: App
     if meanwhile == "confirmed":
         joining.confirm(app, confirm_token(app))
     else:
-        suppression.suppress(app, EMAIL)
+        leaving.suppress(app, EMAIL)
     send_all(app)
     assert inbox.mails == []
     (mail,) = admin.show(app, EMAIL)[2]
@@ -181,7 +180,7 @@ def test_leaving_after_the_wish_counts_more_than_the_wish(app: App, clock: Clock
 def test_a_link_of_a_forgotten_person_confirms_nobody(app: App) -> None:
     ask(app)
     link = confirm_token(app)
-    suppression.forget(app, EMAIL)
+    leaving.forget(app, EMAIL)
     with pytest.raises(BadToken):
         joining.confirm(app, link)
 
@@ -233,8 +232,8 @@ def test_a_strangers_wish_makes_no_dead_address_alive(app: App) -> None:
     with pytest.raises(LeftBefore, match="bounced"):
         admin.add(app, EMAIL)
     assert [row["status"] for row in importing.export_rows(app)] == [SubscriberStatus.BOUNCED]
-    suppression.suppress(app, EMAIL)
-    assert suppression.unsuppress(app, EMAIL) is SubscriberStatus.BOUNCED
+    leaving.suppress(app, EMAIL)
+    assert leaving.unsuppress(app, EMAIL) is SubscriberStatus.BOUNCED
     assert ask(app) == 0
     app.store.write(lambda tx: subscribers.move(tx, number, SubscriberStatus.PENDING, from_=tuple(SubscriberStatus)))
     joining.confirm(app, confirm_token(app))
@@ -369,7 +368,7 @@ def test_taking_a_wish_takes_as_long_for_everybody(app: App) -> None:
     }
     make.subscriber(app.store, people["active"])
     make.subscriber(app.store, people["pending"], status=SubscriberStatus.PENDING)
-    suppression.suppress(app, people["suppressed"])
+    leaving.suppress(app, people["suppressed"])
     make.readers(app.store, 500)
     times: dict[str, list[float]] = {name: [] for name in people}
     for number in range(240):
@@ -409,7 +408,7 @@ def welch(one: list[float], other: list[float]) -> float:
     ],
 )
 def test_slips_in_well_known_domains_are_asked_about(typed: str, meant: str | None) -> None:
-    assert slips.suggestion(parse(typed)) == meant
+    assert address.suggestion(parse(typed)) == meant
 
 
 @make.only_sqlite

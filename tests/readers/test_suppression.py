@@ -9,7 +9,6 @@ from make import Clock
 
 from mailer import tokens
 from mailer.address import parse
-from mailer.app import confirmation, suppression
 from mailer.context import App
 from mailer.demo.inbox import Inbox
 from mailer.errors import BadToken, LeftBefore, NoSuchSubscriber
@@ -40,7 +39,7 @@ def test_left_forgotten_imported_added_and_still_nothing_is_sent(sending_app: Ap
     app = sending_app
     old = admin.add(app, EMAIL)[0].id
     leaving.leave(app, link(app, old), Method.ONE_CLICK)
-    assert suppression.forget(app, EMAIL)
+    assert leaving.forget(app, EMAIL)
     report = import_one(app, "NARGES@Example.ORG")
     assert (report.added, report.suppressed) == (0, 1)
     with pytest.raises(LeftBefore):
@@ -57,7 +56,7 @@ def test_left_forgotten_imported_added_and_still_nothing_is_sent(sending_app: Ap
     assert new is not None
     assert new.id != old
     asyncio.run(Sender(app, Circuits()).run())  # the question
-    joining.confirm(app, confirmation.url(app, new.id, int(clock().timestamp())).rpartition("/")[2])
+    joining.confirm(app, joining.url(app, new.id, int(clock().timestamp())).rpartition("/")[2])
     make.under_way(app.store, "1405-W37")
     asyncio.run(Sender(app, Circuits()).run())
     assert [mail.recipient for mail in inbox.mails].count(EMAIL) == 2  # the question, and the issue
@@ -66,7 +65,7 @@ def test_left_forgotten_imported_added_and_still_nothing_is_sent(sending_app: Ap
 def test_an_old_link_of_somebody_forgotten_works_for_who_came_back_and_for_nobody_else(app: App) -> None:
     old = admin.add(app, EMAIL)[0].id
     other = admin.add(app, "other@example.org")[0].id
-    suppression.forget(app, EMAIL)
+    leaving.forget(app, EMAIL)
     app.store.write(lambda tx: subscribers.unsuppress(tx, make.hash_of(EMAIL)))
     admin.add(app, EMAIL)
     stamp = int(app.now().timestamp()) + 100
@@ -86,7 +85,7 @@ def test_an_old_link_of_somebody_forgotten_works_for_who_came_back_and_for_nobod
 def test_forgetting_leaves_a_number_and_a_hash(app: App) -> None:
     who = admin.add(app, EMAIL, name="نرگس", sections=["سیاست"])[0].id
     leaving.leave(app, link(app, who), Method.PAGE, agent="browser", network="192.0.2.0/24")
-    suppression.forget(app, EMAIL)
+    leaving.forget(app, EMAIL)
     with pytest.raises(NoSuchSubscriber):
         admin.show(app, EMAIL)
 
@@ -101,7 +100,7 @@ def test_forgetting_leaves_a_number_and_a_hash(app: App) -> None:
     assert make.hash_of(EMAIL) in dump
     kinds = [event.kind for event in app.store.read(lambda tx: subscribers.history(tx, who))]
     assert kinds == [EventKind.ADDED, EventKind.UNSUBSCRIBED, EventKind.FORGOTTEN]
-    assert not suppression.forget(app, "never@example.org")  # not known, and not mailed either
+    assert not leaving.forget(app, "never@example.org")  # not known, and not mailed either
     with pytest.raises(LeftBefore):
         admin.add(app, "never@example.org")
 
@@ -109,30 +108,30 @@ def test_forgetting_leaves_a_number_and_a_hash(app: App) -> None:
 @pytest.mark.parametrize("before", [SubscriberStatus.ACTIVE, SubscriberStatus.PENDING])
 def test_what_an_admin_suppressed_an_admin_may_lift(app: App, before: SubscriberStatus) -> None:
     make.subscriber(app.store, EMAIL, status=before)
-    assert suppression.suppress(app, EMAIL)
-    assert not suppression.suppress(app, EMAIL)
+    assert leaving.suppress(app, EMAIL)
+    assert not leaving.suppress(app, EMAIL)
     assert status(app) is SubscriberStatus.SUPPRESSED
-    assert suppression.unsuppress(app, EMAIL) is before
+    assert leaving.unsuppress(app, EMAIL) is before
     assert status(app) is before
     with pytest.raises(NoSuchSubscriber):
-        suppression.unsuppress(app, EMAIL)
+        leaving.unsuppress(app, EMAIL)
 
 
 def test_lifting_a_suppression_does_not_bring_back_who_had_left(app: App) -> None:
     admin.add(app, EMAIL)
     leaving.by_admin(app, EMAIL)
-    suppression.suppress(app, EMAIL)
-    assert suppression.unsuppress(app, EMAIL) is SubscriberStatus.UNSUBSCRIBED
+    leaving.suppress(app, EMAIL)
+    assert leaving.unsuppress(app, EMAIL) is SubscriberStatus.UNSUBSCRIBED
     with pytest.raises(LeftBefore):
         admin.add(app, EMAIL)
     with pytest.raises(LeftBefore):
-        suppression.unsuppress(app, EMAIL)
+        leaving.unsuppress(app, EMAIL)
 
 
 @pytest.mark.parametrize("way", ["link", "admin", "import"])
 def test_leaving_counts_also_for_whom_an_admin_has_suppressed(app: App, way: str) -> None:
     number = admin.add(app, EMAIL)[0].id
-    suppression.suppress(app, EMAIL)
+    leaving.suppress(app, EMAIL)
     if way == "link":
         assert leaving.leave(app, link(app, number), Method.ONE_CLICK).masked
     elif way == "admin":
@@ -143,7 +142,7 @@ def test_leaving_counts_also_for_whom_an_admin_has_suppressed(app: App, way: str
     if way != "import":
         assert EventKind.UNSUBSCRIBED in [event.kind for event in admin.show(app, EMAIL)[1]]
         assert not leaving.by_admin(app, EMAIL), "once"
-    assert suppression.unsuppress(app, EMAIL) is SubscriberStatus.UNSUBSCRIBED
+    assert leaving.unsuppress(app, EMAIL) is SubscriberStatus.UNSUBSCRIBED
     with pytest.raises(LeftBefore):
         admin.add(app, EMAIL)
 
@@ -151,11 +150,11 @@ def test_leaving_counts_also_for_whom_an_admin_has_suppressed(app: App, way: str
 @pytest.mark.parametrize("left", [False, True])
 def test_lifting_a_suppression_does_not_bring_back_who_was_forgotten(app: App, left: bool) -> None:
     number = admin.add(app, EMAIL)[0].id
-    suppression.suppress(app, EMAIL)
+    leaving.suppress(app, EMAIL)
     if left:
         leaving.leave(app, link(app, number), Method.ONE_CLICK)
-    assert suppression.forget(app, EMAIL)
-    assert suppression.unsuppress(app, EMAIL) is None
+    assert leaving.forget(app, EMAIL)
+    assert leaving.unsuppress(app, EMAIL) is None
     hash_ = tokens.address_hash(app.keys, EMAIL)
     barred = app.store.read(lambda tx: subscribers.suppressed(tx, hash_))
     assert barred is not None
@@ -171,11 +170,11 @@ def test_what_a_person_wants_counts_more_than_a_dead_address(app: App, suppresse
     joining.wish(app, parse(EMAIL))
     assert joining.settle(app) == 1
     if suppressed:
-        suppression.suppress(app, EMAIL)
+        leaving.suppress(app, EMAIL)
     leaving.leave(app, link(app, number), Method.ONE_CLICK)
     assert EventKind.UNSUBSCRIBED in [event.kind for event in admin.show(app, EMAIL)[1]]
     if suppressed:
-        assert suppression.unsuppress(app, EMAIL) is SubscriberStatus.UNSUBSCRIBED
+        assert leaving.unsuppress(app, EMAIL) is SubscriberStatus.UNSUBSCRIBED
     hash_ = tokens.address_hash(app.keys, EMAIL)
     barred = app.store.read(lambda tx: subscribers.suppressed(tx, hash_))
     assert barred is not None
@@ -188,7 +187,7 @@ def test_why_is_asked_of_nobody_who_is_back_or_forgotten(app: App) -> None:
     assert leaving.undo(app, left.undo)
     assert not leaving.explain(app, left.why, "other", "that was a slip")
     left = leaving.leave(app, link(app, number), Method.PAGE)
-    suppression.forget(app, EMAIL)
+    leaving.forget(app, EMAIL)
     assert not leaving.explain(app, left.why, "other", "I am Narges")
     assert [event.reason for _, event in leaving.leavings(app)] == [None, None]
 
@@ -196,7 +195,7 @@ def test_why_is_asked_of_nobody_who_is_back_or_forgotten(app: App) -> None:
 def test_undo_is_for_the_leaving_alone(app: App, clock: Clock) -> None:
     who = admin.add(app, EMAIL)[0].id
     left = leaving.leave(app, link(app, who), Method.PAGE)
-    suppression.suppress(app, EMAIL)
+    leaving.suppress(app, EMAIL)
     assert not leaving.undo(app, left.undo)
     assert status(app) is SubscriberStatus.SUPPRESSED
 

@@ -14,10 +14,10 @@ from make import Clock
 from relays import Fake, quick
 from scripted_relay import scripted_relay
 
-from mailer.app.mails import AHEAD, CHUNK, Mails
 from mailer.context import App
 from mailer.mail.dkim import Key, Signer
 from mailer.model import Delivery
+from mailer.sending.message import AHEAD, CHUNK, Mails
 from mailer.sending.queue import Claims
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender

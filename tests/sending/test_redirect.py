@@ -17,11 +17,11 @@ from relays import quick
 from scripted_relay import scripted_relay
 from sqlalchemy import Connection, select
 
-from mailer.app import confirmation
 from mailer.context import App
 from mailer.issues import delivery as delivering
 from mailer.mail import slots
 from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, IssueState, SubscriberStatus, Variant
+from mailer.readers import joining
 from mailer.sending import lane_pauses, message
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
@@ -71,7 +71,7 @@ async def test_what_the_staging_mailbox_says_is_no_readers_fault(
 def test_nobody_joins_by_a_try(store: Store, tmp_path: Path, clock: Clock) -> None:
     pending = make.subscriber(store, "pending@example.org", status=SubscriberStatus.PENDING)
     app = make.app(store, tmp_path, clock, delivery=Rules(redirect_all_to=STAGING))
-    store.write(lambda tx: confirmation.owe(app, tx, [pending], clock()))
+    store.write(lambda tx: joining.owe(app, tx, [pending], clock()))
 
     def owed(tx: Connection) -> tuple[Variant, Delivery]:
         batch = deliveries.claim(tx, "one", clock(), app.lease)
@@ -83,7 +83,7 @@ def test_nobody_joins_by_a_try(store: Store, tmp_path: Path, clock: Clock) -> No
     staging = message.compile(app, variant, DeliveryKind.CONFIRMATION).message(job, clock())
     real = replace(app, settings=make.settings(tmp_path))
     live = message.compile(real, variant, DeliveryKind.CONFIRMATION).message(job, clock())
-    for raw_mail, links in ((staging, {f"{BASE}/confirm/test"}), (live, {confirmation.url_of(real, job.key)})):
+    for raw_mail, links in ((staging, {f"{BASE}/confirm/test"}), (live, {joining.url_of(real, job.key)})):
         parsed = email.message_from_bytes(raw_mail, policy=email.policy.default)
         bodies = "".join(part.get_content() for part in parsed.walk() if not part.is_multipart())
         assert set(re.findall(rf"{BASE}/confirm/[\w.~-]+", bodies)) == links

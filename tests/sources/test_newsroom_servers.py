@@ -22,7 +22,7 @@ from mailer.errors import SourceUnavailable
 from mailer.settings import ArticleDatabase
 from mailer.sources import plain
 from mailer.sources.newsroom import DatabaseSource
-from mailer.sources.wordpress_tables import posts
+from mailer.sources.wordpress import posts
 
 ZONE = ZoneInfo("Asia/Tehran")
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)

@@ -25,7 +25,7 @@ from mailer.model import (
     Skip,
     SubscriberStatus,
 )
-from mailer.store import deliveries, endings, issues, marks, reports, subscribers
+from mailer.store import deliveries, issues, marks, reports, subscribers
 from mailer.store.database import Store
 from mailer.store.deliveries import Mark
 from mailer.store.schema import batches
@@ -511,20 +511,20 @@ def test_what_is_ended_is_what_waits_and_not_what_is_on_its_way(store: Store) ->
     mark(store, done, state=DeliveryState.ACCEPTED)
     defer(store, put_off, LATER)
 
-    ended = store.write(lambda tx: endings.end_waiting(tx, issue.id, DeliveryState.SKIPPED, Skip.CANCELLED, NOW))
+    ended = store.write(lambda tx: deliveries.end_waiting(tx, issue.id, DeliveryState.SKIPPED, Skip.CANCELLED, NOW))
     assert ended == 2
     assert counts(store, issue) == {S: 1, DeliveryState.ACCEPTED: 1, DeliveryState.SKIPPED: 2}
-    store.write(lambda tx: endings.end_batches(tx, issue.id))
+    store.write(lambda tx: deliveries.end_batches(tx, issue.id))
     assert is_open(store, issue)  # one is on its way
     assert mark(store, on_its_way, state=DeliveryState.ACCEPTED)
-    store.write(lambda tx: endings.end_batches(tx, issue.id))
+    store.write(lambda tx: deliveries.end_batches(tx, issue.id))
     assert not is_open(store, issue)
     assert claim(store, LATER) is None
 
 
 def test_an_issue_that_nobody_got_can_be_owed_anew(store: Store) -> None:
     issue, _, delivery = one(store)
-    store.write(lambda tx: endings.withdraw(tx, issue.id))
+    store.write(lambda tx: deliveries.withdraw(tx, issue.id))
     assert counts(store, issue) == {}
     again = store.write(
         lambda tx: deliveries.freeze_recipients(tx, issue.id, issue.slot, issue.day, delivery.variant_id, NOW)

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from mailer.errors import StoreUnavailable
 from mailer.model import DeliveryKind, DeliveryState, EventKind, IssueState, Rendered, Skip, SubscriberStatus, Window
-from mailer.store import articles, deliveries, endings, issues, reports, subscribers, upgrade
+from mailer.store import articles, deliveries, issues, reports, subscribers, upgrade
 from mailer.store.database import Store, exists
 from mailer.store.schema import subscribers as people
 
@@ -51,7 +51,7 @@ WRITES: dict[str, Work] = {
     "move": lambda tx: issues.move(tx, 1, tuple(IssueState), IssueState.PAUSED),
     "variant": lambda tx: issues.add_variant(tx, DeliveryKind.TEST, 1, Rendered("", "", ""), NOW),
     "claim": lambda tx: deliveries.claim(tx, "one", NOW, LEASE),
-    "end": lambda tx: endings.end_waiting(tx, 1, DeliveryState.SKIPPED, Skip.CANCELLED, NOW),
+    "end": lambda tx: deliveries.end_waiting(tx, 1, DeliveryState.SKIPPED, Skip.CANCELLED, NOW),
     "owe": lambda tx: deliveries.owe(tx, DeliveryKind.TEST, "t.1", "a@b.example", 1, None, NOW),
 }
 READS: dict[str, Work] = {

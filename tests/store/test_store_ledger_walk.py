@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, update
 
 from mailer.lifecycle import DELIVERY_ARROWS, TERMINAL
 from mailer.model import Batch, Delivery, DeliveryState, EventKind, Issue, IssueState, Skip, SubscriberStatus
-from mailer.store import deliveries, issues, marks, reports, retries, subscribers
+from mailer.store import deliveries, issues, marks, reports, subscribers
 from mailer.store.database import Store
 from mailer.store.deliveries import Mark
 from mailer.store.schema import batches
@@ -111,7 +111,7 @@ class Walk:
         if self.store.read(lambda tx: deliveries.anything_open(tx, self.issue.id)):
             return
         before = {row["id"]: row for row in ledger.rows(self.store)}
-        queued = self.store.write(lambda tx: retries.requeue(tx, self.issue.id, self.now, unknown=unknown))
+        queued = self.store.write(lambda tx: deliveries.requeue(tx, self.issue.id, self.now, unknown=unknown))
         for row in ledger.rows(self.store):
             was = before[row["id"]]
             again = was["reason"] in ("soft", "other", "gave_up") or (unknown and was["state"] is D.UNKNOWN)

@@ -32,7 +32,7 @@ def words_in_use() -> set[str]:
     """Every word that a template or the mail room asks for."""
     jinja = [("**.html", "jinja2.ext:babel_extract"), ("**.txt", "jinja2.ext:babel_extract")]
     found = {str(found[2]) for found in extract_from_dir(samples.TEMPLATES, method_map=jinja)}
-    for room in ("mail", "app", "web"):
+    for room in ("mail", "issues", "readers", "web", "text"):
         python = extract_from_dir(ROOT / "mailer" / room, method_map=[("**.py", "python")], keywords={"say": None})
         found |= {str(each[2]) for each in python}
     return found | {view.REST, *calendar.WEEKDAYS, *calendar.JALALI, *calendar.GREGORIAN, *letters.TOLD.values()}

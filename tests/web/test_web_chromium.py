@@ -23,7 +23,6 @@ import uvicorn
 from make import Clock
 
 from mailer import tokens, web
-from mailer.app import confirmation
 from mailer.context import App, find
 from mailer.demo.inbox import Inbox
 from mailer.demo.letter import read
@@ -108,7 +107,7 @@ def pages_of(app: App, issue: Issue) -> dict[str, str]:
     return {
         "home": "/",
         "subscribe": "/subscribe",
-        "confirm": confirmation.url(app, asked, stamp).removeprefix(app.settings.newsletter.base_url),
+        "confirm": joining.url(app, asked, stamp).removeprefix(app.settings.newsletter.base_url),
         "preferences": "/preferences/" + tokens.make(app.keys, Purpose.PREFERENCES, 1),
         "unsubscribe": "/unsubscribe/" + tokens.make(app.keys, Purpose.UNSUBSCRIBE, 1, issue.id),
         "archive": "/archive",
@@ -242,7 +241,7 @@ def test_the_whole_way_by_keyboard_and_without_scripts(
     shot("asked")
     joining.settle(app)
     who = admin.show(app, "tara@gmail.com")[0]
-    page.goto(confirmation.url(app, who.id, int(clock().timestamp())))
+    page.goto(joining.url(app, who.id, int(clock().timestamp())))
     with page.expect_navigation():
         press("Tab", "Enter")
     assert page.inner_text("h1") == "خوش آمدید"

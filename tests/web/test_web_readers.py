@@ -11,7 +11,6 @@ from starlette.testclient import TestClient
 
 from mailer import tokens, web
 from mailer.address import parse
-from mailer.app import confirmation, suppression
 from mailer.context import App
 from mailer.model import SubscriberStatus
 from mailer.readers import admin, joining, leaving
@@ -49,7 +48,7 @@ def test_signing_up_by_the_pages_alone(app: App, client: TestClient, clock: Cloc
     joining.settle(app)
     who = admin.show(app, EMAIL)[0]
     assert who.status is SubscriberStatus.PENDING
-    link = confirmation.url(app, who.id, int(clock().timestamp())).removeprefix("https://news.iran.example")
+    link = joining.url(app, who.id, int(clock().timestamp())).removeprefix("https://news.iran.example")
 
     for method in ("GET", "HEAD", "OPTIONS", "PROPFIND", "PUT", "DELETE"):
         before = dump(app)
@@ -75,7 +74,7 @@ def test_a_form_of_the_news_site_is_answered_by_ours_filled_in(app: App, client:
 def test_the_answer_is_the_same_for_everybody(app: App, client: TestClient, clock: Clock) -> None:
     make.subscriber(app.store, "active@example.org")
     make.subscriber(app.store, "pending@example.org", status=SubscriberStatus.PENDING)
-    suppression.suppress(app, "suppressed@example.org")
+    leaving.suppress(app, "suppressed@example.org")
     answers = set()
     for who in ("new", "active", "pending", "suppressed"):
         answer = client.post("/subscribe", data=form(app, clock, f"{who}@example.org"))

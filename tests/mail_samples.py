@@ -9,7 +9,7 @@ from mailer.mail.render import Renderer
 from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered
 from mailer.settings import Newsletter
 
-TEMPLATES = Path(__file__).parents[2] / "templates"
+TEMPLATES = Path(__file__).parents[1] / "templates"
 ARCHIVE = "https://news.example.org/archive/1405-W36"
 UNSUBSCRIBE = "https://news.example.org/unsubscribe/AbC-_123"
 NEWSLETTER = Newsletter(
