@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO ?=
 BENCH ?=
+OLD ?=
 READERS ?=
 TESTS ?=
 KILLS ?= 20
 SEED ?=
 
-.PHONY: help setup demo run test slow soak gates golden screenshots thunderbird lint format lock wheelhouse bench clean
+.PHONY: help setup demo run test slow soak gates golden screenshots thunderbird lint format lock wheelhouse bench compare clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -60,6 +61,9 @@ thunderbird: setup ## open a mail in Debian's Thunderbird: pictures in build/thu
 
 bench: setup ## how fast, beside a C client and two libraries: writes docs/performance.md (BENCH="--count 5000")
 	eval "$$(bench/postfix-tools.sh $(VENV)/postfix)" && $(BIN)/python -m bench $(BENCH)
+
+compare: setup ## the bench in an older checkout and in this one, in turn: make compare OLD=DIR
+	eval "$$(bench/postfix-tools.sh $(VENV)/postfix)" && $(BIN)/python -m bench.compare $(OLD) $(BENCH)
 
 lint: setup ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .
