@@ -65,11 +65,12 @@ bench: setup ## how fast, beside a C client and two libraries: writes docs/perfo
 compare: setup ## the bench in an older checkout and in this one, in turn: make compare OLD=DIR
 	eval "$$(bench/postfix-tools.sh $(VENV)/postfix)" && $(BIN)/python -m bench.compare $(OLD) $(BENCH)
 
-lint: setup ## ruff, mypy --strict and the import contracts
+lint: setup ## ruff, mypy --strict, the import contracts, and the prose
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/house/prose.py --report
 
 format: setup
 	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
