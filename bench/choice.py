@@ -131,11 +131,11 @@ def _speed(name: str, url: str, count: int) -> Row:
         now = f"{_END:%Y-%m-%d %H:%M:%S}" + ("" if store.sqlite else "+00")
         store.write(lambda tx: tx.execute(fill, {"count": count, "now": now, "apart": _APART}))
         store.write(lambda tx: tx.execute(text("ANALYZE")))
-        span = time_span.window(end=_END, previous_end=_END - timedelta(days=7))
+        span = time_span.for_issue(end=_END, previous_end=_END - timedelta(days=7))
         read, whole, busy, size = [], [], [], 0
         for _ in range(_RUNS):
             begun, used = time.perf_counter(), time.process_time()
-            pool = store.read(lambda tx: articles.in_window(tx, span, time_span.earliest(span)))
+            pool = store.read(lambda tx: articles.in_span(tx, span, time_span.earliest(span)))
             read.append(time.perf_counter() - begun)
             build.build(pool, span, Digest(), {}, used=frozenset())
             whole.append(time.perf_counter() - begun)

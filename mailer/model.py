@@ -79,7 +79,7 @@ class Article:
 
 
 # --- Stories and digests: what was chosen, and why -------------------------------------------------------------------
-class Window(NamedTuple):
+class TimeSpan(NamedTuple):
     """The span of time whose articles count: start <= dated < end."""
 
     start: datetime
@@ -111,7 +111,7 @@ class Turned:
 class Digest:
     """The stories chosen for a week, in order, and the best of those that were not."""
 
-    window: Window
+    span: TimeSpan
     stories: tuple[Story, ...]
     rejected: tuple[Turned, ...]
     considered: int  # eligible articles in the window
@@ -174,7 +174,7 @@ class Issue:
     state: IssueState
     number: int | None  # «شماره»: counts issues that were frozen; None before
     send_at: datetime  # T, or later when the service was down at draft time
-    window: Window | None
+    span: TimeSpan | None
     subject: str
     preheader: str
     intro: str

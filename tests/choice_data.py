@@ -19,7 +19,7 @@ from statistics import fmean
 from mailer.choice import growth
 from mailer.choice.build import build
 from mailer.choice.group import group
-from mailer.model import Article, Dating, Window
+from mailer.model import Article, Dating, TimeSpan
 from mailer.settings import Digest as Rules
 from mailer.text.search_key import key
 
@@ -100,7 +100,7 @@ class Week:
 
     articles: Sequence[Article]
     truth: Mapping[int, float]  # by article id, over the story's whole life
-    span: Window
+    span: TimeSpan
     growth: growth.Growth
     event: Mapping[int, int]  # by article id: stories of one event share a number
 
@@ -122,7 +122,7 @@ def weeks(of: Site, *, with_views: bool) -> Iterator[Week]:
         curve = growth.learn(_history(of, name) for name in before)
         titles = {it.id: key(it.title) for it in made}
         event = {m.id: n for n, e in enumerate(group(made, titles, UTC).events) for m in e.members}
-        yield Week(made, truth, Window(end - WEEK, end), curve, event)
+        yield Week(made, truth, TimeSpan(end - WEEK, end), curve, event)
 
 
 def _history(of: Site, name: str) -> list[tuple[float, int]]:

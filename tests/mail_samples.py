@@ -58,7 +58,7 @@ def issue(stories: tuple[ChosenStory, ...] | None = None, **changes: object) -> 
         state=IssueState.DRAFT,
         number=47,
         send_at=datetime(2026, 11, 23, 5, 30, tzinfo=UTC),
-        window=None,
+        span=None,
         subject="",
         preheader="",
         intro="",

@@ -76,8 +76,8 @@ def run(app: App, weeks: int, other: Rules) -> list[Week]:
 
 
 def _choose(app: App, past: _Past, slot: Slot, tx: Connection) -> tuple[Choice, frozenset[int]]:
-    span = time_span.window(end=slot.at, previous_end=slot.at - _WEEK)
-    pool = articles.in_window(tx, span, time_span.earliest(span))
+    span = time_span.for_issue(end=slot.at, previous_end=slot.at - _WEEK)
+    pool = articles.in_span(tx, span, time_span.earliest(span))
     # What this way of choosing told before, so that its repetition is recognised.
     pool += articles.by_ids(tx, _union(past.told) - {article.id for article in pool})
     digest = build.build(
@@ -103,7 +103,7 @@ def _union(weeks: list[frozenset[int]]) -> frozenset[int]:
 
 def _described(digest: Digest, pool: list[Article]) -> Choice:
     leads = [story.lead for story in digest.stories]
-    inside = [it.views or 0 for it in pool if time_span.holds(digest.window, it) and not it.banned and it.url]
+    inside = [it.views or 0 for it in pool if time_span.holds(digest.span, it) and not it.banned and it.url]
     most = sum(sorted(inside, reverse=True)[: len(leads)])
     return Choice(
         titles=tuple(lead.title for lead in leads),

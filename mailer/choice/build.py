@@ -13,7 +13,7 @@ from mailer.choice.growth import CAUTIOUS, Growth
 from mailer.choice.rank import Ranking, day_by_day, interest, rank
 from mailer.choice.select import select
 from mailer.choice.time_span import holds, late
-from mailer.model import Article, Digest, Story, Turned, Window
+from mailer.model import Article, Digest, Story, TimeSpan, Turned
 from mailer.settings import Digest as Rules
 from mailer.text.search_key import key
 
@@ -33,7 +33,7 @@ _RETOLD = 0.6  # so like an article that was told that it tells nothing new
 
 def build(
     articles: Iterable[Article],
-    span: Window,
+    span: TimeSpan,
     rules: Rules,
     sections: Mapping[str, str],
     *,
@@ -95,7 +95,7 @@ def build(
     turned = sorted([*unfit, *repeated, *selection.turned], key=lambda it: ranking.order(it.story.lead))
     unbalanced = ["no sections are configured: nothing balances them"] if stories and not sections else []
     return Digest(
-        window=span,
+        span=span,
         stories=_begin_anew(selection.chosen, led, event_of),
         rejected=tuple(turned[:_SHOWN]),
         considered=len(free),

@@ -16,7 +16,7 @@ from statistics import fmean, median
 from mailer.choice.group import Event
 from mailer.choice.growth import Growth
 from mailer.choice.time_span import late
-from mailer.model import Article, Window
+from mailer.model import Article, TimeSpan
 
 # Weights of the signals, shared out among those that exist. With views, what was read decides: measured over a year of
 # weeks, every tenth that other signals take from it loses stories that people wanted; they part equals.
@@ -81,7 +81,7 @@ def day_by_day(pool: Sequence[Article], zone: tzinfo) -> Callable[[Article], tup
     return lambda article: (places[article.id], *best(article))
 
 
-def interest(pool: Sequence[Article], span: Window, growth: Growth) -> Interest:
+def interest(pool: Sequence[Article], span: TimeSpan, growth: Growth) -> Interest:
     """Estimates the final readers of `pool`, the articles that can be chosen, from the views they have so far.
 
     The posterior mean of a Poisson count under a Gamma prior: an article of an hour is judged mostly by its category,
@@ -127,7 +127,7 @@ def _readers(article: Article) -> float:
 
 def rank(
     articles: Sequence[Article],
-    span: Window,
+    span: TimeSpan,
     pool: Sequence[Article],
     titles: Mapping[int, str],
     events: Mapping[int, Event],
@@ -157,7 +157,7 @@ def rank(
     return Ranking(parts, interest.notes)
 
 
-def _corrections(article: Article, span: Window, title: str, series: bool) -> dict[str, float]:
+def _corrections(article: Article, span: TimeSpan, title: str, series: bool) -> dict[str, float]:
     """What is added for the editor's judgement and taken off for what reads badly in a weekly mail."""
     found = {
         "news value": round(_NEWS_VALUE * (article.news_value or 0), 4),

@@ -49,7 +49,7 @@ def _issue(found: Issue) -> dict[str, object]:
         "subject": found.subject,
         "number": found.number,
         "send_at": stamp(found.send_at),
-        "window": [stamp(found.window.start), stamp(found.window.end)] if found.window else None,
+        "window": [stamp(found.span.start), stamp(found.span.end)] if found.span else None,
         "reason": found.reason,
         "approved": found.approved,
         "notes": list(found.notes),
@@ -102,8 +102,8 @@ def _print_issue(app: App, found: Issue, *, why: bool = False) -> None:
     click.echo(f"{found.slot}{number}: {_standing(found)}{f' – {found.reason}' if found.reason else ''}")
     if found.state in (IssueState.DRAFT, IssueState.HELD, IssueState.PLANNED):
         click.echo(f"goes out at {local(app, found.send_at)} {app.settings.newsletter.timezone}")
-    if found.window:
-        click.echo(f"articles from {local(app, found.window.start)} to {local(app, found.window.end)}")
+    if found.span:
+        click.echo(f"articles from {local(app, found.span.start)} to {local(app, found.span.end)}")
     if found.subject:
         click.echo(f"subject: {found.subject}")
     for note in found.notes:

@@ -112,8 +112,8 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bo
             notes=[*digest.notes, *edits.notes],
             subject=edits.subject or view.subject(stories, app.renderer.locale),
             intro=edits.intro,
-            window_start=digest.window.start,
-            window_end=digest.window.end,
+            window_start=digest.span.start,
+            window_end=digest.span.end,
             reason=why,
             approved=False,
             drafted_at=app.now(),
@@ -146,9 +146,9 @@ def unapproved(app: App, issue: Issue) -> bool:
 
 def _digest(app: App, tx: Connection, issue: Issue, now: datetime, edits: Edits) -> Digest:
     previous_end = issues.previous_end(tx, issue.day)
-    span = time_span.window(end=min(now, issue.send_at), previous_end=previous_end)
+    span = time_span.for_issue(end=min(now, issue.send_at), previous_end=previous_end)
     return build.build(
-        articles.in_window(tx, span, time_span.earliest(span)),
+        articles.in_span(tx, span, time_span.earliest(span)),
         span,
         app.settings.digest,
         app.settings.newsletter.sections,
@@ -221,7 +221,7 @@ def _most_read(app: App, tx: Connection, issue: Issue, wanted: int) -> list[tupl
     told = {article for story in issue.stories for article in (story.article_id, *(each[0] for each in story.also))}
     edits = Edits.read(issue.edits)
     left_out = {*told, *edits.dropped, *edits.gone}
-    found = articles.most_read(tx, issue.window, left_out, wanted + _UNFIT) if issue.window else []
+    found = articles.most_read(tx, issue.span, left_out, wanted + _UNFIT) if issue.span else []
     fit = [article for article in found if build.fit(article, app.settings.digest)]
     return [(article.url, article.title) for article in fit[:wanted]]
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from mailer import address
 from mailer.context import App
-from mailer.mail import letters, mime
+from mailer.mail import mime, service_mails
 from mailer.model import DeliveryKind, Issue, IssueState
 from mailer.store import deliveries, issues
 from mailer.tokens import Purpose, make
@@ -47,6 +47,6 @@ def tell(app: App, issue: Issue) -> None:
 
 def values(app: App, issue: Issue) -> dict[str, object]:
     """What an editor is shown of an issue, in a mail and on the page."""
-    return letters.notice(
+    return service_mails.notice(
         issue, app.settings.newsletter, editor_url=link(app, issue), zone=app.zone, locale=app.renderer.locale
     )

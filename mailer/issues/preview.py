@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from mailer import address
 from mailer.context import App
 from mailer.issues import draft
-from mailer.mail import letters
+from mailer.mail import service_mails
 from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, Issue, Variant
 from mailer.sending import message
 from mailer.sending.relays import Circuits
@@ -61,7 +61,7 @@ async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple
 
     def work(tx: Connection) -> dict[int, str]:
         now = app.now()
-        trial = replace(rendered, subject=letters.trial_subject(rendered.subject, app.renderer.locale))
+        trial = replace(rendered, subject=service_mails.trial_subject(rendered.subject, app.renderer.locale))
         variant = issues.add_variant(tx, DeliveryKind.TEST, issue.id, trial, now)
         return {
             deliveries.owe(

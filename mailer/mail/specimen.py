@@ -228,7 +228,7 @@ def _issue(stories: tuple[ChosenStory, ...]) -> Issue:
         state=IssueState.DRAFT,
         number=47,
         send_at=datetime(2026, 11, 26, 5, 30, tzinfo=UTC),
-        window=None,
+        span=None,
         subject="",
         preheader="",
         intro="",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from mailer.errors import UnreadableInput
-from mailer.mail import bidi, checks, letters, slots, specimen, view
+from mailer.mail import bidi, checks, service_mails, slots, specimen, view
 from mailer.mail.checks import Finding
 from mailer.mail.render import Renderer, fitted
 from mailer.model import ChosenStory, DeliveryKind, Rendered
@@ -31,7 +31,7 @@ def mail(renderer: Renderer, case: str) -> Trial:
         kind = DeliveryKind.ISSUE  # a test mail is the issue itself, but for its subject
         rendered, values = _issue(renderer, case)
     own = {**specimen.READER, "greeting": view.greeting(specimen.READER_NAME, renderer.locale)}
-    subject = letters.trial_subject(rendered.subject, renderer.locale) if case == "test" else rendered.subject
+    subject = service_mails.trial_subject(rendered.subject, renderer.locale) if case == "test" else rendered.subject
     return Trial(
         subject,
         slots.fill(rendered.html, own, "html"),
@@ -64,11 +64,11 @@ def _notice(renderer: Renderer, case: str) -> dict[str, object]:
     newsletter = specimen.NEWSLETTER
     zone = ZoneInfo(newsletter.timezone)
     issue = specimen.issue(case)
-    return letters.notice(issue, newsletter, editor_url=specimen.EDITOR_URL, zone=zone, locale=renderer.locale)
+    return service_mails.notice(issue, newsletter, editor_url=specimen.EDITOR_URL, zone=zone, locale=renderer.locale)
 
 
 def _confirmation(renderer: Renderer) -> dict[str, object]:
-    return letters.confirmation(specimen.NEWSLETTER, 7, renderer.locale)
+    return service_mails.confirmation(specimen.NEWSLETTER, 7, renderer.locale)
 
 
 def findings(renderer: Renderer) -> dict[str, list[Finding]]:

@@ -14,7 +14,7 @@ from mailer import address, tokens
 from mailer.address import Address
 from mailer.context import App, alert
 from mailer.errors import BadAddress, BadToken, TooMany
-from mailer.mail import letters
+from mailer.mail import service_mails
 from mailer.model import DeliveryKind, EventKind, Method, Subscriber, SubscriberStatus
 from mailer.store import deliveries, issues, signups, subscribers
 from mailer.store.signups import Wish
@@ -256,7 +256,7 @@ def _variant(app: App, tx: Connection, now: datetime) -> int:
     """The mail rendered once; a new row only when templates or names have changed."""
     newsletter, locale = app.settings.newsletter, app.renderer.locale
     days = max(1, app.settings.readers.confirm_within.days)
-    rendered = app.renderer.mail(DeliveryKind.CONFIRMATION, letters.confirmation(newsletter, days, locale))
+    rendered = app.renderer.mail(DeliveryKind.CONFIRMATION, service_mails.confirmation(newsletter, days, locale))
     known = issues.variant_of(tx, DeliveryKind.CONFIRMATION, rendered.sha256)
     return known or issues.add_variant(tx, DeliveryKind.CONFIRMATION, None, rendered, now)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from mailer.model import Article, Dating, FoundArticle, IssueState, Window
+from mailer.model import Article, Dating, FoundArticle, IssueState, TimeSpan
 from mailer.store.database import inserting
 from mailer.store.schema import REACHED, articles, issue_articles, issues, view_snapshots
 
@@ -119,23 +119,23 @@ def _article(row: Row[Any]) -> Article:
     return Article(**values)
 
 
-def in_window(tx: Connection, window: Window, earliest: datetime, limit: int = 5000) -> list[Article]:
-    """What a choice has to look at: articles dated in the window; late ones, first seen in it and dated from `earliest`
+def in_span(tx: Connection, span: TimeSpan, earliest: datetime, limit: int = 5000) -> list[Article]:
+    """What a choice has to look at: articles dated in the span; late ones, first seen in it and dated from `earliest`
     on; pinned ones; and what the last four issues told, so that its repetition is recognised. Of each text only the
     beginning."""
     dated = articles.c.dated
-    within = (dated >= window.start) & (dated < window.end)
-    between = (dated >= earliest) & (dated < window.start)
-    late = between & (articles.c.first_seen_at >= window.start) & (articles.c.first_seen_at < window.end)
+    within = (dated >= span.start) & (dated < span.end)
+    between = (dated >= earliest) & (dated < span.start)
+    late = between & (articles.c.first_seen_at >= span.start) & (articles.c.first_seen_at < span.end)
     other = articles.alias()  # a query of its own, or the planner walks all that was ever dated
-    pinned = articles.c.id.in_(select(other.c.id).where(other.c.pinned)) & (dated < window.end)
+    pinned = articles.c.id.in_(select(other.c.id).where(other.c.pinned)) & (dated < span.end)
     query = select(*_SHORT).where(or_(within, late, pinned))
     # More than can be compared: the most read and, where nothing is counted, the newest.
     query = query.order_by(
         articles.c.pinned.desc(), func.coalesce(articles.c.views, 0).desc(), dated.desc(), articles.c.id
     )
     # Beside the limit: of many articles those that were told are the last, and a choice must not forget them.
-    told = _told(tx, window.start)
+    told = _told(tx, span.start)
     found = [_article(row) for row in tx.execute(query.limit(limit))]
     return found + by_ids(tx, told - {article.id for article in found})
 
@@ -159,12 +159,12 @@ def by_ids(tx: Connection, numbers: Collection[int]) -> list[Article]:
     return [_article(row) for row in tx.execute(query)]
 
 
-def most_read(tx: Connection, window: Window, besides: Collection[int], limit: int) -> list[Article]:
-    """What readers opened most in the window, without the articles `besides`; empty when the
+def most_read(tx: Connection, span: TimeSpan, besides: Collection[int], limit: int) -> list[Article]:
+    """What readers opened most in the time span, without the articles `besides`; empty when the
     source counts no views."""
     query = (
         select(*_COLUMNS)
-        .where(articles.c.dated >= window.start, articles.c.dated < window.end)
+        .where(articles.c.dated >= span.start, articles.c.dated < span.end)
         .where(~articles.c.banned, articles.c.url != "", articles.c.views > 0, articles.c.id.not_in(besides))
         .order_by(articles.c.views.desc(), articles.c.id)
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, literal_column, select, update
 
-from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered, Slot, Variant, Window
+from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered, Slot, TimeSpan, Variant
 from mailer.store.database import inserting
 from mailer.store.schema import REACHED, issues, variants
 
@@ -41,7 +41,7 @@ def _issue(row: Row[Any]) -> Issue:
         state=IssueState(row.state),
         number=row.number,
         send_at=row.send_at,
-        window=Window(row.window_start, row.window_end) if row.window_end else None,
+        span=TimeSpan(row.window_start, row.window_end) if row.window_end else None,
         subject=row.subject,
         preheader=row.preheader,
         intro=row.intro,

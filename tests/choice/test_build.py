@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.choice.build import OTHER_NEWS, build
-from mailer.choice.time_span import window
-from mailer.mail.letters import in_words
+from mailer.choice.time_span import for_issue
+from mailer.mail.service_mails import in_words
 from mailer.model import Article, Dating, Digest
 from mailer.settings import Digest as Rules
 from mailer.text.links import web_address
@@ -20,7 +20,7 @@ from mailer.text.search_key import key
 
 END = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-SPAN = window(end=END, previous_end=END - 7 * DAY)
+SPAN = for_issue(end=END, previous_end=END - 7 * DAY)
 SECTIONS = {"ورزش": "ورزش", "سیاسی": "سیاست", "اقتصاد": "اقتصاد", "فرهنگ و هنر": "فرهنگ"}
 RAW = [*SECTIONS, "گوناگون"]
 PLAIN = Article(

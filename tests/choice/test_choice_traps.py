@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from mailer.choice.build import build
 from mailer.choice.group import Events, group
 from mailer.choice.growth import CAUTIOUS, KNOTS, Growth, learn
-from mailer.choice.time_span import window
+from mailer.choice.time_span import for_issue
 from mailer.model import Article, Digest
 from mailer.settings import Digest as Rules
 from mailer.text.search_key import key
 
 END = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-SPAN = window(end=END, previous_end=END - 7 * DAY)
+SPAN = for_issue(end=END, previous_end=END - 7 * DAY)
 
 
 def make(

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailer.choice.time_span import earliest, holds, late, window
-from mailer.model import Article, Dating, Window
+from mailer.choice.time_span import earliest, for_issue, holds, late
+from mailer.model import Article, Dating, TimeSpan
 
 END = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -45,11 +45,11 @@ def article(dated: datetime, first_seen: datetime | None = None) -> Article:
     ],
 )
 def test_where_a_window_begins(previous: datetime | None, days: int) -> None:
-    assert window(end=END, previous_end=previous) == Window(END - days * DAY, END)
+    assert for_issue(end=END, previous_end=previous) == TimeSpan(END - days * DAY, END)
 
 
 def test_neighbouring_windows_share_no_instant() -> None:
-    first, second = window(end=END, previous_end=None), window(end=END + 7 * DAY, previous_end=END)
+    first, second = for_issue(end=END, previous_end=None), for_issue(end=END + 7 * DAY, previous_end=END)
     assert holds(second, article(END))
     assert not holds(first, article(END))
     assert holds(first, article(first.start))
@@ -67,7 +67,7 @@ def test_neighbouring_windows_share_no_instant() -> None:
     ],
 )
 def test_what_is_late(dated: datetime, seen: datetime, expected: bool) -> None:
-    span = window(end=END, previous_end=END - 7 * DAY)
+    span = for_issue(end=END, previous_end=END - 7 * DAY)
     assert late(span, article(dated, seen)) is expected
     if expected:
         assert dated >= earliest(span)

@@ -11,7 +11,7 @@ import pytest
 
 from mailer.choice.build import build
 from mailer.demo import sample
-from mailer.model import Article, Dating, FoundArticle, Window
+from mailer.model import Article, Dating, FoundArticle, TimeSpan
 from mailer.settings import Digest as Rules
 from mailer.text.search_key import key
 
@@ -102,8 +102,8 @@ def test_a_good_issue_comes_of_it() -> None:
         )
         for number, found in enumerate(FOUND, 1)
     ]
-    window = Window(NOW - timedelta(days=7), NOW)
-    digest = build(stored, window, Rules(), {section: section for section in SECTIONS}, used=frozenset())
+    span = TimeSpan(NOW - timedelta(days=7), NOW)
+    digest = build(stored, span, Rules(), {section: section for section in SECTIONS}, used=frozenset())
     assert digest.considered == 44
     assert len(digest.stories) == 12
     assert {story.section for story in digest.stories} == SECTIONS

@@ -362,8 +362,8 @@ def test_as_of_chooses_from_what_was_published_until_then(app: App, clock: Clock
     make.week_of_articles(app.store, T - timedelta(days=1), first=20)
     then = T - timedelta(days=13)
     issue = draft.draft(app, as_of=then)
-    assert issue.window is not None
-    assert (issue.slot, issue.window.end) == ("1405-W35", then)
+    assert issue.span is not None
+    assert (issue.slot, issue.span.end) == ("1405-W35", then)
     assert issue.stories
     assert all(story.dated < then for story in issue.stories)
 

@@ -29,8 +29,8 @@ def test_a_draft_says_what_it_is_made_of(app: App, clock: Clock) -> None:
     assert (issue.slot, issue.state, issue.drafted_at) == (make.SLOT, IssueState.DRAFT, clock())
     assert issue.send_at == make.slot().at
     assert [story.position for story in issue.stories] == list(range(1, len(issue.stories) + 1))
-    assert issue.window is not None
-    assert all(issue.window.start <= story.dated < issue.window.end for story in issue.stories)
+    assert issue.span is not None
+    assert all(issue.span.start <= story.dated < issue.span.end for story in issue.stories)
     assert all(abs(sum(story.parts.values()) - story.score) < 1e-6 for story in issue.stories)
     assert (issue.number, issue.recipients, ledger.rows(app.store)) == (None, 0, [])
 

@@ -14,7 +14,7 @@ from mailer.store.database import Store
 
 def test_the_query_of_a_week_walks_no_whole_table(store: Store) -> None:
     make.week_of_articles(store)
-    span = time_span.window(end=NOW, previous_end=NOW - timedelta(days=7))
+    span = time_span.for_issue(end=NOW, previous_end=NOW - timedelta(days=7))
     said: list[tuple[str, object]] = []
 
     def work(tx: Connection) -> list[str]:
@@ -22,7 +22,7 @@ def test_the_query_of_a_week_walks_no_whole_table(store: Store) -> None:
         def note(_c: object, _u: object, statement: str, parameters: object, _x: object, _m: bool) -> None:
             said.append((statement, parameters))
 
-        articles.in_window(tx, span, time_span.earliest(span))
+        articles.in_span(tx, span, time_span.earliest(span))
         statement, parameters = said[-1]
         if not store.sqlite:
             tx.execute(text("SET LOCAL enable_seqscan = off"))  # a table of fourteen rows is read whole otherwise

@@ -13,7 +13,7 @@ from make import NOW, article, keep
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from mailer.model import Article, Dating, FoundArticle, IssueState, Window
+from mailer.model import Article, Dating, FoundArticle, IssueState, TimeSpan
 from mailer.store import articles
 from mailer.store.articles import Merged
 from mailer.store.database import Store
@@ -22,7 +22,7 @@ from mailer.store.schema import deliveries
 from mailer.store.schema import issues as issue_table
 
 DAY = timedelta(days=1)
-WEEK = Window(NOW - 7 * DAY, NOW)
+WEEK = TimeSpan(NOW - 7 * DAY, NOW)
 EARLIEST = NOW - 14 * DAY
 
 
@@ -31,9 +31,9 @@ def only(store: Store) -> Article:
     return found
 
 
-def seen(store: Store, window: Window = WEEK, **how: Any) -> list[str]:
+def seen(store: Store, span: TimeSpan = WEEK, **how: Any) -> list[str]:
     """The last part of each link in the window, in the store's order."""
-    found = store.read(lambda tx: articles.in_window(tx, window, EARLIEST, **how))
+    found = store.read(lambda tx: articles.in_span(tx, span, EARLIEST, **how))
     return [each.url.rpartition("/")[2] for each in found]
 
 
@@ -180,7 +180,7 @@ def test_choosing_needs_no_walk_through_the_whole_store(store: Store) -> None:
         if not store.sqlite:  # with a few rows, walking them all is right: what is asked is whether it must
             tx.execute(text("SET LOCAL enable_seqscan = off"))
         statements: list[str] = []
-        articles.in_window(Spy(tx, statements), WEEK, EARLIEST)  # type: ignore[arg-type]
+        articles.in_span(Spy(tx, statements), WEEK, EARLIEST)  # type: ignore[arg-type]
         return "\n".join(statements)
 
     said = store.write(plan)

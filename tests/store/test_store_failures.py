@@ -18,7 +18,7 @@ from make import NOW, only_postgresql, only_sqlite
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from mailer.errors import StoreUnavailable
-from mailer.model import DeliveryKind, DeliveryState, EventKind, IssueState, Rendered, Skip, SubscriberStatus, Window
+from mailer.model import DeliveryKind, DeliveryState, EventKind, IssueState, Rendered, Skip, SubscriberStatus, TimeSpan
 from mailer.store import articles, deliveries, issues, reports, subscribers, upgrade
 from mailer.store.database import Store, exists
 from mailer.store.schema import subscribers as people
@@ -58,7 +58,7 @@ READS: dict[str, Work] = {
     "find": lambda tx: subscribers.find(tx, "reader0001@example.org"),
     "list": lambda tx: subscribers.listing(tx),
     "history": lambda tx: subscribers.history(tx, 1),
-    "window": lambda tx: articles.in_window(tx, Window(NOW - timedelta(days=7), NOW), NOW - timedelta(days=14)),
+    "window": lambda tx: articles.in_span(tx, TimeSpan(NOW - timedelta(days=7), NOW), NOW - timedelta(days=14)),
     "issues": lambda tx: issues.listing(tx),
     "counts": lambda tx: deliveries.counts(tx, 1),
     "open": lambda tx: deliveries.anything_open(tx, 1),

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from mailer import lifecycle
 from mailer.errors import WrongState
 from mailer.lifecycle import ARROWS, IssueEvent
-from mailer.model import ChosenStory, DeliveryKind, IssueState, Rendered, Variant, Window
+from mailer.model import ChosenStory, DeliveryKind, IssueState, Rendered, TimeSpan, Variant
 from mailer.store import issues
 from mailer.store.database import Store
 from mailer.store.schema import deliveries
@@ -47,7 +47,7 @@ def test_one_issue_for_one_slot(store: Store) -> None:
     found = store.read(lambda tx: issues.find(tx, slot.key))
     assert found is not None
     assert (found.slot, found.day, found.send_at, found.state) == (slot.key, slot.day, slot.at, IssueState.PLANNED)
-    assert (found.window, found.number, found.stories, found.recipients) == (None, None, (), 0)
+    assert (found.span, found.number, found.stories, found.recipients) == (None, None, (), 0)
 
 
 def test_of_eight_who_plan_a_slot_at_once_one_wins(store_url: str) -> None:
@@ -122,7 +122,7 @@ def test_no_other_state_can_be_written(store: Store) -> None:
 
 def test_a_choice_is_read_back_as_it_was_made(store: Store) -> None:
     issue = make.issue(store)
-    window = Window(NOW - timedelta(days=7), NOW)
+    span = TimeSpan(NOW - timedelta(days=7), NOW)
     plain = (IssueState.PLANNED,)
 
     def choose(**how: Any) -> bool:
@@ -135,8 +135,8 @@ def test_a_choice_is_read_back_as_it_was_made(store: Store) -> None:
                 stories=[STORY],
                 rejected=[{"url": "u", "title": "t", "score": 0.5, "reason": "کم‌خوانده"}],
                 notes=["بدون شمار بازدید"],
-                window_start=window.start,
-                window_end=window.end,
+                window_start=span.start,
+                window_end=span.end,
                 **how,
             )
         )
@@ -147,7 +147,7 @@ def test_a_choice_is_read_back_as_it_was_made(store: Store) -> None:
     assert found is not None
     assert found.stories == (STORY,)
     assert found.rejected[0]["reason"] == "کم‌خوانده"
-    assert (found.notes, found.window, found.subject) == (("بدون شمار بازدید",), window, "انار و خبرهای دیگر")
+    assert (found.notes, found.span, found.subject) == (("بدون شمار بازدید",), span, "انار و خبرهای دیگر")
     assert found.drafted_at == NOW
 
 

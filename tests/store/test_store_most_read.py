@@ -2,11 +2,11 @@ from datetime import timedelta
 
 import make
 
-from mailer.model import Window
+from mailer.model import TimeSpan
 from mailer.store import articles
 from mailer.store.database import Store
 
-WEEK = Window(make.NOW - timedelta(days=7), make.NOW)
+WEEK = TimeSpan(make.NOW - timedelta(days=7), make.NOW)
 
 
 def test_the_most_read_of_the_window_without_what_is_told(store: Store) -> None:

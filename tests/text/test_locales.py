@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import UnreadableInput
-from mailer.mail import letters, view
+from mailer.mail import service_mails, view
 from mailer.mail.render import Renderer
 from mailer.text import calendar
 from mailer.text.locales import CODES, FA, Locale, locale
@@ -35,7 +35,7 @@ def words_in_use() -> set[str]:
     for room in ("mail", "issues", "readers", "web", "text"):
         python = extract_from_dir(ROOT / "mailer" / room, method_map=[("**.py", "python")], keywords={"say": None})
         found |= {str(each[2]) for each in python}
-    return found | {view.REST, *calendar.WEEKDAYS, *calendar.JALALI, *calendar.GREGORIAN, *letters.TOLD.values()}
+    return found | {view.REST, *calendar.WEEKDAYS, *calendar.JALALI, *calendar.GREGORIAN, *service_mails.TOLD.values()}
 
 
 @pytest.mark.parametrize("code", OTHERS)

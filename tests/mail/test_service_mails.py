@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import mail_samples as samples
 import pytest
 
-from mailer.mail import letters, specimen
+from mailer.mail import service_mails, specimen
 from mailer.model import IssueState
 from mailer.text.clean import RLM
 from mailer.text.locales import FA, Locale, locale
@@ -27,7 +27,7 @@ AR = locale("ar", (samples.TEMPLATES / "locale" / "ar.po").read_text("utf-8"))
     ],
 )
 def test_a_test_mail_is_marked_in_the_newsletters_language(language: Locale, subject: str, marked: str) -> None:
-    assert letters.trial_subject(subject, language) == marked
+    assert service_mails.trial_subject(subject, language) == marked
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ def test_a_test_mail_is_marked_in_the_newsletters_language(language: Locale, sub
     ],
 )
 def test_reasons_and_notes_are_told_in_words(told: str, said: str) -> None:
-    assert letters.in_words(told, FA) == said
+    assert service_mails.in_words(told, FA) == said
 
 
 def test_a_notice_says_when_by_the_clock_of_the_newsroom() -> None:
     held = replace(samples.issue(), state=IssueState.HELD, reason="too few stories: 4 of at least 5")
-    said = letters.notice(held, specimen.NEWSLETTER, editor_url=specimen.EDITOR_URL, zone=TEHRAN)
+    said = service_mails.notice(held, specimen.NEWSLETTER, editor_url=specimen.EDITOR_URL, zone=TEHRAN)
     assert said["send_at"] == "دوشنبه ۲ آذر ۱۴۰۵، ۰۹:۰۰"
     assert said["state"] == "نگه داشته شده است"
-    english = letters.notice(held, specimen.NEWSLETTER, editor_url=specimen.EDITOR_URL, zone=TEHRAN, locale=EN)
+    english = service_mails.notice(held, specimen.NEWSLETTER, editor_url=specimen.EDITOR_URL, zone=TEHRAN, locale=EN)
     assert english["send_at"] == "Monday 2 Azar 1405, 09:00"
     assert english["reason"] == "Too few stories: 4, and at least 5 are needed"
     assert "More news" in {story["section"] for story in english["stories"]}  # type: ignore[attr-defined]
