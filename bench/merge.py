@@ -11,7 +11,7 @@ import time
 import timeit
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from bench.page import Options, table
 from mailer import config
 from mailer.cli.setup import make_deployment
-from mailer.mail import dkim, merge, mime, slots, view
+from mailer.mail import dkim, merge, mime, placeholders, view
 from mailer.model import Batch, Delivery, DeliveryKind, Variant
 from mailer.sending import message
 from mailer.wiring import wire
@@ -56,7 +56,7 @@ class Row:
 
 def variant(html_bytes: int = HTML_BYTES, text_bytes: int = TEXT_BYTES) -> Variant:
     """A mail of about that size, with the slots where the built-in templates have them."""
-    greeting, leave = slots.slot("greeting"), slots.slot("unsubscribe_url")
+    greeting, leave = placeholders.named("greeting"), placeholders.named("unsubscribe_url")
     html = f'<html lang="fa" dir="rtl"><body><p>{greeting}،</p>\n{_filler(html_bytes, "<p>{}</p>")}'
     html += f'<p><a href="{leave}">لغو اشتراک</a></p></body></html>\n'
     text = f"{greeting}،\n{_filler(text_bytes, '{}')}لغو اشتراک:\n{leave}\n"
@@ -130,10 +130,10 @@ def _reader() -> Delivery:
 
 
 def _full(mail: Variant, values: dict[str, str]) -> merge.Template:
-    """Slots filled first, then all encoded: what each mail would cost without regions."""
-    filled = replace(mail, html=slots.fill(mail.html, values, "html"), text=slots.fill(mail.text, values, "text"))
+    """Fills the placeholders first, then encodes all: what each mail would cost without regions."""
+    html, text = placeholders.fill(mail.html, values, "html"), placeholders.fill(mail.text, values, "text")
     boundary = mime.boundary("bench")
-    return merge.compile(mime.content_headers("fa", boundary), (), filled.text, filled.html, boundary)
+    return merge.compile(mime.content_headers("fa", boundary), (), text, html, boundary)
 
 
 def _signing(head: bytes, body: list[bytes]) -> list[Row]:

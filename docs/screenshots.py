@@ -1,6 +1,7 @@
 """Pictures of the mail for people to look at, made by `make screenshots`: light and dark at three widths.
 
-The mails are those of the invented newsroom in `mailer.mail.specimen`, with the demo's pictures. Needs Chromium.
+The mails are those of the invented newsroom in `mailer/mail/template_check/sample_issues.py`, with the demo's
+pictures. Needs Chromium.
 """
 
 import io
@@ -15,8 +16,8 @@ sys.path.insert(0, str(ROOT / "tests" / "gates"))
 import gates_browser  # noqa: E402
 from gates_sanitisers import gmail, gmail_without_style  # noqa: E402
 
-from mailer.mail import specimen, trial  # noqa: E402
 from mailer.mail.render import Renderer  # noqa: E402
+from mailer.mail.template_check import sample_issues, trial  # noqa: E402
 
 SCREENS = ROOT / "docs" / "screens"
 
@@ -48,7 +49,7 @@ def main() -> None:
 
 
 def _html(case: str, language: str = "fa") -> str:
-    return trial.mail(Renderer(None, ROOT / "templates", language, specimen.THEME), case).html
+    return trial.mail(Renderer(None, ROOT / "templates", language, sample_issues.THEME), case).html
 
 
 def _keep(png: bytes, name: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from mailer.mail import slots, view
+from mailer.mail import placeholders, view
 from mailer.mail.render import Renderer
 from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered
 from mailer.settings import Newsletter
@@ -93,4 +93,4 @@ def values(sample: Issue | None = None, newsletter: Newsletter = NEWSLETTER) -> 
 def merged(mail: Rendered, name: str = "نرگس") -> tuple[str, str]:
     """HTML and text as one reader gets them."""
     own = {"greeting": view.greeting(name), "unsubscribe_url": UNSUBSCRIBE}
-    return slots.fill(mail.html, own, "html"), slots.fill(mail.text, own, "text")
+    return placeholders.fill(mail.html, own, "html"), placeholders.fill(mail.text, own, "text")

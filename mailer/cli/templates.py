@@ -8,7 +8,7 @@ import click
 
 from mailer import config, wiring
 from mailer.cli.door import json_option, show
-from mailer.mail import trial
+from mailer.mail.template_check import trial
 
 
 @click.group()

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from mailer.context import App, find
 from mailer.errors import NoSuchArticle, NoSuchIssue, WrongState
 from mailer.issues import draft, variants
-from mailer.mail import slots, view
+from mailer.mail import placeholders, view
 from mailer.model import DeliveryKind, Issue, IssueState, Variant
 from mailer.store import issues
 from mailer.text import calendar
@@ -41,7 +41,7 @@ def public(html: str, locale: Locale = FA, base_url: str = "") -> str:
         raise ValueError("a <!--reader--> mark of the template has no partner")
     if base_url:
         cut = cut.replace(f' src="{base_url}/media/', ' src="../media/')
-    return slots.fill(cut, {"greeting": view.greeting("", locale)}, "html")
+    return placeholders.fill(cut, {"greeting": view.greeting("", locale)}, "html")
 
 
 # --- previews and feed -----------------------------------------------------------------------------------------------

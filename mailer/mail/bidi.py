@@ -10,7 +10,7 @@ import unicodedata
 
 from markupsafe import Markup, escape
 
-from mailer.mail import slots
+from mailer.mail import placeholders
 from mailer.text.clean import RLM
 from mailer.text.locales import FA, Locale
 
@@ -69,11 +69,11 @@ def plain(text: str) -> str:
 
 
 def _line(line: str) -> str:
-    pieces = slots.split(line)
-    own_words = any(name for piece in pieces for name in slots.names(piece) if not name.endswith("_url"))
+    pieces = [(piece, placeholders.names(piece)) for piece in placeholders.split(line)]
+    own_words = any(not name.endswith("_url") for _, names in pieces for name in names)
     if not own_words and not _PERSIAN.search(line):
         return line
     marked = "".join(
-        piece if slots.names(piece) else _LEFT_TO_RIGHT.sub(lambda run: _LRI + run[0] + _PDI, piece) for piece in pieces
+        piece if names else _LEFT_TO_RIGHT.sub(lambda run: _LRI + run[0] + _PDI, piece) for piece, names in pieces
     )
     return RLM + _RLE + marked + _PDF

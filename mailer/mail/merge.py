@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mailer.mail import headers, slots
+from mailer.mail import headers, placeholders
 
 LINE = 57  # bytes that make one base64 line of 76 letters (RFC 2045 §6.8)
 
@@ -71,10 +71,10 @@ class Template:
         ValueError: a slot has no value, or an `…_url` is not an http(s) address.
         """
         try:
-            checked = {name: slots.checked(name, values[name]) for name in self.names}
+            checked = {name: placeholders.checked(name, values[name]) for name in self.names}
         except KeyError as missing:
             raise ValueError(f"no value for the slot {missing.args[0]!r}") from None
-        ready = [slots.written(checked[name], part).encode() for name, part in self.needs]
+        ready = [placeholders.written(checked[name], part).encode() for name, part in self.needs]
         return [piece if isinstance(piece, bytes) else piece.merge(ready) for piece in self.pieces]
 
     def merge(self, fields: Mapping[str, bytes], values: Mapping[str, str]) -> bytes:
@@ -120,9 +120,9 @@ def _part(mark: bytes, part: Part, content: str, numbers: dict[Slot, int]) -> It
     )
     region: list[bytes | int] = []
     constant = b""  # behind the last region; begins where a base64 line does
-    for piece in slots.split(_canonical(content)):
+    for piece in placeholders.split(_canonical(content)):
         raw = piece.encode()
-        if names := slots.names(piece):
+        if names := placeholders.names(piece):
             if not region:
                 whole = len(constant) // LINE * LINE
                 yield _encoded(constant[:whole])

@@ -7,7 +7,7 @@ is cleaned here; whether and to whom such a mail goes is decided in `app`.
 import re
 from datetime import tzinfo
 
-from mailer.mail import bidi, slots, view
+from mailer.mail import bidi, placeholders, view
 from mailer.model import Issue, IssueState
 from mailer.settings import Newsletter
 from mailer.text.calendar import long_date
@@ -91,7 +91,7 @@ def confirmation(newsletter: Newsletter, days: int, locale: Locale = FA) -> dict
         "subject": locale.say("تأیید عضویت در خبرنامهٔ «{name}»", name=clean(newsletter.name)),
         "preheader": locale.say("تا تأیید نکنید عضو نمی‌شوید و هیچ خبرنامه‌ای برایتان فرستاده نمی‌شود."),
         "days": locale.number(days),
-        "confirm_url": slots.slot("confirm_url"),
+        "confirm_url": placeholders.named("confirm_url"),
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypedDict
 from urllib.parse import urlsplit
 
-from mailer.mail import bidi, slots
+from mailer.mail import bidi, placeholders
 from mailer.model import ChosenStory, Issue
 from mailer.settings import Newsletter
 from mailer.text.calendar import long_date
@@ -119,15 +119,15 @@ def issue_view(
         "number": locale.number(issue.number) if issue.number is not None else "",
         "date": long_date(issue.day, newsletter.calendar, locale),
         "preheader": preheader(issue, newsletter, locale),
-        "greeting": slots.slot("greeting"),
+        "greeting": placeholders.named("greeting"),
         "intro": clean(issue.intro) or _intro(len(shown), locale),
         "reading": _reading(shown, clean(issue.intro), locale),
         "hero": hero,
         "sections": sections,
         "most_read": _ranked(most_read, locale),
         "archive_url": archive_url,
-        "unsubscribe_url": slots.slot("unsubscribe_url"),
-        "preferences_url": slots.slot("preferences_url") if preferences else "",
+        "unsubscribe_url": placeholders.named("unsubscribe_url"),
+        "preferences_url": placeholders.named("preferences_url") if preferences else "",
     }
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from mailer import tokens
 from mailer.context import App
-from mailer.mail import headers, merge, mime, slots, view
+from mailer.mail import headers, merge, mime, placeholders, view
 from mailer.model import Batch, Delivery, DeliveryKind, Variant
 from mailer.readers import joining
 from mailer.sending.queue import Claims
@@ -50,7 +50,7 @@ class Compiled:
             feedback_id=feedback_id(delivery),
         )
         if self.subject:
-            own["Subject"] = headers.encode("Subject", slots.fill(self.subject, values, "header"))
+            own["Subject"] = headers.encode("Subject", placeholders.fill(self.subject, values, "header"))
         head, body = self.template.head(own), self.template.body(values)
         signature = self.app.signer.sign(head, body, now) if self.app.signer else b""
         return [signature, head, b"\r\n", *body]
@@ -62,8 +62,9 @@ def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
     values = _trial_values(app, kind)
     boundary = mime.boundary(f"{kind}.{variant.sha256}")
     of_the_list = kind in (DeliveryKind.ISSUE, DeliveryKind.TEST)
-    fields = (_fields if of_the_list else _letter_fields)(app, slots.fill(variant.subject, values, "header"), boundary)
-    named = slots.names(variant.subject)
+    subject = placeholders.fill(variant.subject, values, "header")
+    fields = (_fields if of_the_list else _letter_fields)(app, subject, boundary)
+    named = placeholders.names(variant.subject)
     own = (*mime.READER_FIELDS, "Subject") if named else mime.READER_FIELDS
     template = merge.compile(fields, own, variant.text, variant.html, boundary)
     template.merge(dict(fields), values)

@@ -7,9 +7,9 @@ import gates_browser
 import pytest
 from playwright.sync_api import Browser
 
-from mailer.mail import specimen, trial
 from mailer.mail.render import Renderer
-from mailer.mail.trial import Trial
+from mailer.mail.template_check import sample_issues, trial
+from mailer.mail.template_check.trial import Trial
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "build" / "gates.txt"
@@ -46,7 +46,7 @@ def tried() -> Callable[..., Trial]:
 
     def try_(case: str = "week", language: str = "fa") -> Trial:
         if (case, language) not in made:
-            renderer = Renderer(None, ROOT / "templates", language, specimen.THEME)
+            renderer = Renderer(None, ROOT / "templates", language, sample_issues.THEME)
             made[case, language] = trial.mail(renderer, case)
         return made[case, language]
 

@@ -6,7 +6,7 @@ Simulations, not the programs: none of these was seen in a real Gmail or Outlook
 import re
 from collections.abc import Callable, Mapping
 
-from mailer.mail.markup import as_word_sees_it
+from mailer.mail.template_check.markup import as_word_sees_it
 
 # A webmail's own page is English and left to right; the mail must stand on its own feet in it.
 _HOST = (

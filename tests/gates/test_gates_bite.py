@@ -8,8 +8,8 @@ import gates_sanitisers as sanitisers
 import pytest
 from playwright.sync_api import Browser
 
-from mailer.mail import checks, specimen
-from mailer.mail.trial import Trial
+from mailer.mail.template_check import rules, sample_issues
+from mailer.mail.template_check.trial import Trial
 
 Fault = Callable[[str], str]
 
@@ -86,7 +86,7 @@ def test_every_seeded_fault_is_found(
     for name, fault in FAULTS.items():
         html = fault(good.html)
         assert html != good.html, f"«{name}» changes nothing"
-        found = sorted({finding.rule for finding in checks.mail(html, good.text, raw=html)})
+        found = sorted({finding.rule for finding in rules.mail(html, good.text, raw=html)})
         by = "checks"
         if not found:  # a browser is asked only where words and rules do not tell
             by = "browser"
@@ -133,7 +133,7 @@ def test_words_that_pictures_leave_behind_are_looked_for(browser: Browser, tried
     assert gates_browser.look(browser, html, 375, images=False, axe=False).bad
 
 
-@pytest.mark.parametrize("letter", [each for each in specimen.LETTERS if each != "test"])
+@pytest.mark.parametrize("letter", [each for each in sample_issues.SERVICE_MAILS if each != "test"])
 def test_faults_are_found_in_every_kind_of_mail(
     tried: Callable[..., Trial], report: Callable[[str], None], letter: str
 ) -> None:
@@ -142,9 +142,9 @@ def test_faults_are_found_in_every_kind_of_mail(
     seeded = 0
     for name, fault in FAULTS.items():
         html = fault(good.html)
-        if html == good.html or not checks.mail(fault(issue.html), issue.text, raw=fault(issue.html)):
+        if html == good.html or not rules.mail(fault(issue.html), issue.text, raw=fault(issue.html)):
             continue  # it has nothing of the kind, or takes a browser
         seeded += 1
-        assert checks.mail(html, good.text, raw=html), name
+        assert rules.mail(html, good.text, raw=html), name
     report(f"{letter}: seeded {seeded}, missed 0")
     assert seeded >= 30

@@ -10,9 +10,9 @@ from gates_sanitisers import SANITISERS, gmail
 from PIL import Image
 from playwright.sync_api import Browser
 
-from mailer.mail import specimen, trial
 from mailer.mail.render import Renderer
-from mailer.mail.trial import Trial
+from mailer.mail.template_check import sample_issues, trial
+from mailer.mail.template_check.trial import Trial
 from mailer.settings import Theme
 from mailer.text.locales import CODES, locale
 
@@ -66,7 +66,7 @@ def test_when_the_program_makes_it_dark_by_itself(browser: Browser, tried: Try, 
     judged(report, "forced dark", width, gates_browser.look(browser, gmail(tried().html), width, forced=True))
 
 
-@pytest.mark.parametrize("case", specimen.CASES[1:])
+@pytest.mark.parametrize("case", sample_issues.CASES[1:])
 def test_every_other_case_at_its_narrowest(browser: Browser, tried: Try, report: Report, case: str) -> None:
     html = SANITISERS["gmail without style"](tried(case).html)
     judged(report, f"{case}, gmail without style", 320, gates_browser.look(browser, html, 320, axe=case != "hostile"))

@@ -11,18 +11,18 @@ import listunsub
 import pytest
 from gates_message import message
 
-from mailer.mail import specimen
 from mailer.mail.render import HTML_BYTES, MAIL_BYTES, encoded
-from mailer.mail.trial import Trial
+from mailer.mail.template_check import sample_issues
+from mailer.mail.template_check.trial import Trial
 
 Try = Callable[..., Trial]
 Report = Callable[[str], None]
 HOSTS = {"www.irannemoone.example", "nl.irannemoone.example", "cdn.irannemoone.example"}
-ALL = (*specimen.CASES, *specimen.LETTERS)
+ALL = (*sample_issues.CASES, *sample_issues.SERVICE_MAILS)
 FROZEN = Path(__file__).with_name("caniemail.json")
 
 
-@pytest.mark.parametrize("case", ["week", *specimen.LETTERS])
+@pytest.mark.parametrize("case", ["week", *sample_issues.SERVICE_MAILS])
 def test_no_feature_is_new_to_a_mail_program(tried: Try, report: Report, case: str) -> None:
     """Every feature that some program lacks is in the frozen list of those that may be missing without harm."""
     found = gates_outside.caniemail(tried(case).html)
@@ -71,7 +71,7 @@ def test_links_lead_to_the_newsroom_and_to_us_only(tried: Try, report: Report, c
         assert found[1] in {*HOSTS, None}, link
 
 
-@pytest.mark.parametrize("case", specimen.CASES)
+@pytest.mark.parametrize("case", sample_issues.CASES)
 def test_mail_programs_find_the_way_out(tried: Try, case: str) -> None:
     whole = email.message_from_bytes(message(tried(case)))
     fields = whole.get_all("List-Unsubscribe"), whole.get_all("List-Unsubscribe-Post")

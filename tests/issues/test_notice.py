@@ -18,7 +18,7 @@ from mailer.context import App, find, get
 from mailer.errors import BadToken
 from mailer.issues import clock as ticking
 from mailer.issues import control, draft, editing, editor_page, notice
-from mailer.mail import checks
+from mailer.mail.template_check import rules
 from mailer.model import IssueState, Outcome
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
@@ -112,7 +112,7 @@ async def test_the_notice_goes_out_in_the_newsletters_language(
     assert notice.link(app, issue) in text
     assert "<b>" not in html
     lines = text.replace("\r\n", "\n")
-    assert checks.mail(html, lines, raw=html, locale=app.renderer.locale, own_words=False) == []
+    assert rules.mail(html, lines, raw=html, locale=app.renderer.locale, own_words=False) == []
 
 
 def test_the_notice_tells_what_is_in_the_draft(app: App) -> None:

@@ -6,8 +6,8 @@ A folder is a case; its case.toml says which specimen issue and which language.
 import tomllib
 from pathlib import Path
 
-from mailer.mail import specimen, trial
 from mailer.mail.render import Renderer
+from mailer.mail.template_check import sample_issues, trial
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(file.parent for file in (ROOT / "tests" / "golden").glob("*/case.toml"))
@@ -16,7 +16,7 @@ FOLDERS = sorted(file.parent for file in (ROOT / "tests" / "golden").glob("*/cas
 def made(folder: Path) -> dict[str, str]:
     """File name → what it must hold."""
     case = tomllib.loads((folder / "case.toml").read_text("utf-8"))
-    renderer = Renderer(None, ROOT / "templates", case["language"], specimen.THEME)
+    renderer = Renderer(None, ROOT / "templates", case["language"], sample_issues.THEME)
     mail = trial.mail(renderer, case["issue"])
     return {"subject.txt": mail.subject + "\n", "mail.txt": mail.text, "mail.html": mail.html}
 

@@ -3,13 +3,13 @@ import mail_samples as samples
 import pytest
 
 from mailer.issues import archive
-from mailer.mail import slots
+from mailer.mail import placeholders
 
 
 def test_the_archive_is_the_mail_without_its_reader() -> None:
     html = samples.rendered().html
     public = archive.public(html)
-    assert slots.names(public) == set()
+    assert placeholders.names(public) == set()
     assert "\x02" not in public
     assert "unsubscribe" not in public
     assert "لغو اشتراک" not in public
@@ -30,7 +30,7 @@ def test_words_that_look_like_the_marks_cut_nothing() -> None:
 
 
 def test_our_own_pictures_are_seen_under_every_name_of_our_pages() -> None:
-    slot = slots.slot("greeting")
+    slot = placeholders.named("greeting")
     html = (
         f'<p>{slot}</p><img alt="" src="http://127.0.0.1:8025/media/a.jpg"><img src="https://iran.example/media/b.jpg">'
     )
@@ -39,7 +39,7 @@ def test_our_own_pictures_are_seen_under_every_name_of_our_pages() -> None:
     assert ' src="https://iran.example/media/b.jpg"' in public
 
 
-@pytest.mark.parametrize("broken", ["<!--reader--><p>", "<p><!--/reader-->", slots.slot("unsubscribe_url")])
+@pytest.mark.parametrize("broken", ["<!--reader--><p>", "<p><!--/reader-->", placeholders.named("unsubscribe_url")])
 def test_a_template_that_would_leak_is_refused(broken: str) -> None:
     with pytest.raises(ValueError, match=r"partner|unsubscribe_url"):
-        archive.public(f"<p>{slots.slot('greeting')}</p>{broken}")
+        archive.public(f"<p>{placeholders.named('greeting')}</p>{broken}")

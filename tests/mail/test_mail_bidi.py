@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.mail import bidi, slots
+from mailer.mail import bidi, placeholders
 
 RLM, RLE, PDF, LRI, PDI = "\u200f", "\u202b", "\u202c", "\u2066", "\u2069"
 
@@ -60,7 +60,7 @@ def test_subjects_that_begin_with_latin_are_led_by_rlm() -> None:
 
 
 def test_text_lines_are_marked_and_addresses_left_alone() -> None:
-    greeting, url = slots.slot("greeting"), slots.slot("unsubscribe_url")
+    greeting, url = placeholders.named("greeting"), placeholders.named("unsubscribe_url")
     text = f"{greeting}،\n\nhttps://x.example/a\n{url}\nخبر"
     assert bidi.plain(text).split("\n") == [
         f"{RLM}{RLE}{greeting}،{PDF}",

@@ -7,18 +7,18 @@ from pathlib import Path
 import mail_samples as samples
 import pytest
 
-from mailer.mail import checks, specimen, trial
-from mailer.mail.markup import as_word_sees_it, read
 from mailer.mail.render import Renderer
+from mailer.mail.template_check import rules, sample_issues, trial
+from mailer.mail.template_check.markup import as_word_sees_it, read
 from mailer.text.locales import CODES
 
-RENDERER = Renderer(None, samples.TEMPLATES, "fa", specimen.THEME)
+RENDERER = Renderer(None, samples.TEMPLATES, "fa", sample_issues.THEME)
 WEEK = trial.mail(RENDERER, "week")
 
 
 @pytest.mark.parametrize("code", CODES)
 def test_our_own_templates_keep_every_rule(code: str) -> None:
-    assert trial.findings(Renderer(None, samples.TEMPLATES, code, specimen.THEME)) == {}
+    assert trial.findings(Renderer(None, samples.TEMPLATES, code, sample_issues.THEME)) == {}
 
 
 def test_a_mail_without_a_theme_keeps_them_too() -> None:
@@ -80,13 +80,13 @@ def replaced(old: str, new: str, times: int = 1) -> Fault:
 )
 def test_faults_of_the_text_part_are_found(rule: str, fault: Fault) -> None:
     assert fault(WEEK.text) != WEEK.text
-    found = checks.mail(WEEK.html, fault(WEEK.text), raw=WEEK.raw)
+    found = rules.mail(WEEK.html, fault(WEEK.text), raw=WEEK.raw)
     assert rule in {finding.rule for finding in found}, found
 
 
 def test_a_fault_that_inlining_repairs_is_found_in_the_raw_markup() -> None:
     raw = re.sub("</h2>", "", WEEK.raw, count=1)
-    assert {finding.rule for finding in checks.mail(WEEK.html, WEEK.text, raw=raw)} == {"nesting"}
+    assert {finding.rule for finding in rules.mail(WEEK.html, WEEK.text, raw=raw)} == {"nesting"}
 
 
 def test_templates_with_faults_are_told_by_case(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_templates_with_faults_are_told_by_case(tmp_path: Path) -> None:
     layout = (samples.TEMPLATES / "mail" / "layout.html").read_text("utf-8")
     (tmp_path / "mail" / "layout.html").write_text(layout.replace('<div class="pre">', '<div class="shown">'), "utf-8")
     found = trial.findings(Renderer(tmp_path, samples.TEMPLATES))
-    assert set(found) == {*specimen.CASES, *specimen.LETTERS}
+    assert set(found) == {*sample_issues.CASES, *sample_issues.SERVICE_MAILS}
     assert {finding.rule for each in found.values() for finding in each} == {"preheader"}
 
 
@@ -113,4 +113,4 @@ def test_values_nobody_gives_are_told(tmp_path: Path, add: str, told: str) -> No
     (tmp_path / "mail" / "issue.txt").write_text(text + add, "utf-8")
     found = trial.findings(Renderer(tmp_path, samples.TEMPLATES))
     assert all(told in str(each[0]) for each in found.values())
-    assert set(found) == {*specimen.CASES, "test"}
+    assert set(found) == {*sample_issues.CASES, "test"}

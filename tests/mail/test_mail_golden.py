@@ -5,7 +5,7 @@ from pathlib import Path
 import golden_mails
 import pytest
 
-from mailer.mail import specimen
+from mailer.mail.template_check import sample_issues
 from mailer.text.locales import CODES
 
 
@@ -18,4 +18,5 @@ def test_the_mail_is_the_one_that_was_looked_at(folder: Path) -> None:
 
 def test_every_case_kind_and_language_has_its_folder() -> None:
     names = {folder.name for folder in golden_mails.FOLDERS}
-    assert names >= {*specimen.CASES, *specimen.LETTERS, *(f"week-{code}" for code in CODES if code != "fa")}
+    translated = {f"week-{code}" for code in CODES if code != "fa"}
+    assert names >= {*sample_issues.CASES, *sample_issues.SERVICE_MAILS, *translated}

@@ -5,8 +5,9 @@ from pathlib import Path
 import mail_samples as samples
 import pytest
 
-from mailer.mail import checks, view
+from mailer.mail import view
 from mailer.mail.render import Renderer
+from mailer.mail.template_check import rules
 from mailer.model import DeliveryKind
 from mailer.settings import Newsletter, Theme
 
@@ -45,7 +46,7 @@ def kind(folder: Path, **theme: object) -> tuple[str, str, str]:
 def test_a_mail_of_another_kind_keeps_every_rule(tmp_path: Path) -> None:
     subject, html, text = kind(tmp_path, footer="پایان نامه")
     assert subject == "عضویت خود را تأیید کنید"
-    assert [str(each) for each in checks.mail(html, text)] == []
+    assert [str(each) for each in rules.mail(html, text)] == []
     assert "پایان نامه" in html
     assert "لغو اشتراک" not in html
 
@@ -55,7 +56,7 @@ def test_a_logo_takes_the_place_of_the_name_and_says_it(tmp_path: Path) -> None:
     assert '<img class="logo"' in html
     assert 'width="200"' in html
     assert 'alt="ایران من"' in html
-    assert checks.mail(html, text) == []
+    assert rules.mail(html, text) == []
 
 
 @pytest.mark.parametrize("logo", ["https://cdn.example/logo.svg", "https://cdn.example/logo.webp"])

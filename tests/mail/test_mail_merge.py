@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_mail_mime import BOUNDARY, issue_headers
 
-from mailer.mail import headers, merge, mime, slots, view
+from mailer.mail import headers, merge, mime, placeholders, view
 from mailer.model import Rendered
 
-GREETING, LEAVE = slots.slot("greeting"), slots.slot("unsubscribe_url")
+GREETING, LEAVE = placeholders.named("greeting"), placeholders.named("unsubscribe_url")
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 links = st.text("abcXYZ019-_&'", max_size=90).map(lambda path: f"https://news.example.org/{path}")
 # Texts as templates could make them: words, ends of lines and of elements, and slots anywhere.
@@ -46,13 +46,13 @@ def own_values(name: str, link: str = samples.UNSUBSCRIBE) -> dict[str, str]:
     return {"greeting": view.greeting(name), "unsubscribe_url": link}
 
 
-def padded(content: str, values: Mapping[str, str], part: slots.Kind) -> bytes:
+def padded(content: str, values: Mapping[str, str], part: placeholders.Kind) -> bytes:
     """The slow way: everything filled in from left to right, and blanks counted from the beginning of the part."""
     raw = content.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
     filled, waits = b"", False
-    for piece in slots.split(raw):
-        if slots.names(piece):
-            filled, waits = filled + slots.fill(piece, values, part).encode(), True
+    for piece in placeholders.split(raw):
+        if placeholders.names(piece):
+            filled, waits = filled + placeholders.fill(piece, values, part).encode(), True
         elif waits and (place := re.search(r"</[A-Za-z][A-Za-z0-9]*(?=>)" if part == "html" else r"(?=\r\n)", piece)):
             filled += piece[: place.end()].encode()
             filled += b" " * (-len(filled) % 57) + piece[place.end() :].encode()
@@ -98,14 +98,14 @@ def test_the_bytes_are_those_of_a_full_render(text: str, html: str, name: str, l
 def test_a_real_issue_reads_as_its_slots_filled(mail: Rendered, name: str, link: str) -> None:
     values = own_values(name, link)
     text, html = parts(compiled(mail.text, mail.html).merge(own_fields(), values))
-    assert re.sub(r" *\r\n", "\n", text) == slots.fill(mail.text, values, "text")
-    assert re.sub(r"(</\w+) +>", r"\1>", html).replace("\r\n", "\n") == slots.fill(mail.html, values, "html")
+    assert re.sub(r" *\r\n", "\n", text) == placeholders.fill(mail.text, values, "text")
+    assert re.sub(r"(</\w+) +>", r"\1>", html).replace("\r\n", "\n") == placeholders.fill(mail.html, values, "html")
 
 
 def test_the_blanks_change_nothing_that_is_drawn(mail: Rendered) -> None:
     values = own_values("نرگس")
     text, html = parts(compiled(mail.text, mail.html).merge(own_fields(), values))
-    plain = slots.fill(mail.html, values, "html")
+    plain = placeholders.fill(mail.html, values, "html")
     assert html.replace("\r\n", "\n") != plain  # there are blanks
     assert html5lib.serialize(html5lib.parse(html)) == html5lib.serialize(html5lib.parse(plain))
     leave = next(line for line in text.split("\r\n") if samples.UNSUBSCRIBE in line)
@@ -191,7 +191,7 @@ def test_a_mail_of_another_kind_brings_its_own_fields() -> None:
         ("Auto-Submitted", b"auto-generated"),
         *mime.content_headers("fa", BOUNDARY),
     ]
-    template = merge.compile(fields, ("To", "Subject"), "", f'<a href="{slots.slot("confirm_url")}">', BOUNDARY)
+    template = merge.compile(fields, ("To", "Subject"), "", f'<a href="{placeholders.named("confirm_url")}">', BOUNDARY)
     mail = template.merge({"To": b"c@d.example", "Subject": b"x"}, {"confirm_url": "https://x.example/?a=1&b=2"})
     parsed = email.message_from_bytes(mail, policy=email.policy.default)
     assert (parsed["To"], parsed["Subject"], parsed["Auto-Submitted"]) == ("c@d.example", "x", "auto-generated")

@@ -6,13 +6,14 @@ import html5lib
 import mail_samples as samples
 import pytest
 
-from mailer.mail import checks, specimen, trial, view
+from mailer.mail import view
 from mailer.mail.render import Renderer
+from mailer.mail.template_check import rules, sample_issues, trial
 from mailer.settings import Newsletter
 from mailer.text.locales import CODES, FA
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
-OWN = {name: own for name, own in specimen.PAGES.items() if name not in ("archive", "editor")}
+OWN = {name: own for name, own in sample_issues.PAGES.items() if name not in ("archive", "editor")}
 
 
 def page(name: str, **changes: object) -> tuple[str, Any]:
@@ -87,14 +88,14 @@ def test_the_stylesheet_asks_for_nothing_else_and_knows_the_dark() -> None:
 
 def test_every_page_is_tried() -> None:
     names = {file.stem for file in (samples.TEMPLATES / "page").glob("*.html")}
-    assert set(specimen.PAGES) == names - {"layout"}
+    assert set(sample_issues.PAGES) == names - {"layout"}
 
 
 @pytest.mark.parametrize("code", CODES)
-@pytest.mark.parametrize("name", specimen.PAGES)
+@pytest.mark.parametrize("name", sample_issues.PAGES)
 def test_pages_keep_their_rules(name: str, code: str) -> None:
     renderer = Renderer(None, samples.TEMPLATES, code)
-    assert checks.page(trial.page(renderer, name), renderer.locale) == []
+    assert rules.page(trial.page(renderer, name), renderer.locale) == []
 
 
 @pytest.mark.parametrize(
@@ -112,7 +113,7 @@ def test_pages_keep_their_rules(name: str, code: str) -> None:
 )
 def test_a_page_with_a_fault_is_told(old: str, new: str, rule: str) -> None:
     html = page("home")[0]
-    assert {finding.rule for finding in checks.page(html.replace(old, new), FA)} == {rule}
+    assert {finding.rule for finding in rules.page(html.replace(old, new), FA)} == {rule}
 
 
 def test_a_page_that_asks_for_what_nobody_gives_is_told(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from mailer.errors import UnreadableInput
-from mailer.mail import slots, view
+from mailer.mail import placeholders, view
 from mailer.model import DeliveryKind, Issue
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
@@ -38,7 +38,7 @@ def parsed(markup: str) -> Any:
 def raw(sample: Issue | None = None) -> str:
     """Before inlining, which repairs broken markup silently."""
     own = {"greeting": view.greeting("نرگس"), "unsubscribe_url": samples.UNSUBSCRIBE}
-    return slots.fill(samples.renderer().raw(DeliveryKind.ISSUE, samples.values(sample)), own, "html")
+    return placeholders.fill(samples.renderer().raw(DeliveryKind.ISSUE, samples.values(sample)), own, "html")
 
 
 def sample_issues() -> list[Issue]:
@@ -201,7 +201,7 @@ def test_hostile_words_are_words(title: str) -> None:
     mail = samples.rendered(sample)
     assert "\n" not in mail.subject
     assert len(mail.subject) <= view.SUBJECT_LETTERS
-    assert slots.names(mail.subject) == set()
+    assert placeholders.names(mail.subject) == set()
     html, text = samples.merged(mail)
     parsed(raw(sample))
     tree = parsed(html)

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 import mail_samples as samples
 import pytest
 
-from mailer.mail import service_mails, specimen
+from mailer.mail import service_mails
+from mailer.mail.template_check import sample_issues
 from mailer.model import IssueState
 from mailer.text.clean import RLM
 from mailer.text.locales import FA, Locale, locale
@@ -60,10 +61,12 @@ def test_reasons_and_notes_are_told_in_words(told: str, said: str) -> None:
 
 def test_a_notice_says_when_by_the_clock_of_the_newsroom() -> None:
     held = replace(samples.issue(), state=IssueState.HELD, reason="too few stories: 4 of at least 5")
-    said = service_mails.notice(held, specimen.NEWSLETTER, editor_url=specimen.EDITOR_URL, zone=TEHRAN)
+    said = service_mails.notice(held, sample_issues.NEWSLETTER, editor_url=sample_issues.EDITOR_URL, zone=TEHRAN)
     assert said["send_at"] == "دوشنبه ۲ آذر ۱۴۰۵، ۰۹:۰۰"
     assert said["state"] == "نگه داشته شده است"
-    english = service_mails.notice(held, specimen.NEWSLETTER, editor_url=specimen.EDITOR_URL, zone=TEHRAN, locale=EN)
+    english = service_mails.notice(
+        held, sample_issues.NEWSLETTER, editor_url=sample_issues.EDITOR_URL, zone=TEHRAN, locale=EN
+    )
     assert english["send_at"] == "Monday 2 Azar 1405, 09:00"
     assert english["reason"] == "Too few stories: 4, and at least 5 are needed"
     assert "More news" in {story["section"] for story in english["stories"]}  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mailer.context import App
 from mailer.demo.inbox import Inbox
-from mailer.mail import dkim, slots
+from mailer.mail import dkim, placeholders
 from mailer.model import Batch, Delivery, DeliveryKind, Variant
 from mailer.sending import message
 from mailer.sending.relays import Circuits
@@ -25,8 +25,8 @@ from mailer.tokens import Purpose, read
 pytestmark = make.only_sqlite
 
 NOW = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
-HTML = f'<p>{slots.slot("greeting")}</p><a href="{slots.slot("unsubscribe_url")}">لغو</a>\n'
-TEXT = f"{slots.slot('greeting')}\n{slots.slot('unsubscribe_url')}\n"
+HTML = f'<p>{placeholders.named("greeting")}</p><a href="{placeholders.named("unsubscribe_url")}">لغو</a>\n'
+TEXT = f"{placeholders.named('greeting')}\n{placeholders.named('unsubscribe_url')}\n"
 VARIANT = Variant(1, "شورای شهر موافقت کرد", HTML, TEXT, "ab" * 32)
 READER = Delivery(
     id=17,
@@ -84,7 +84,7 @@ def test_two_readers_share_nothing_but_the_issue(app: App) -> None:
 
 
 def test_a_subject_may_greet_its_reader(app: App) -> None:
-    variant = replace(VARIANT, subject=f"{slots.slot('greeting')}، خبرهای هفته")
+    variant = replace(VARIANT, subject=f"{placeholders.named('greeting')}، خبرهای هفته")
     compiled = message.compile(app, variant, DeliveryKind.ISSUE)
     hostile = READER._replace(name="x\r\nBcc: a@b.example =?utf-8?b?DQpCY2M6?=")
     parsed = parse(compiled.message(hostile, NOW))
@@ -104,9 +104,9 @@ def test_an_address_that_cannot_stand_in_to_is_refused(app: App, address: str) -
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"html": slots.slot("password")}, "'password'"),
+        ({"html": placeholders.named("password")}, "'password'"),
         ({"text": "\x02half"}, "broken"),
-        ({"subject": slots.slot("name")}, "'name'"),
+        ({"subject": placeholders.named("name")}, "'name'"),
     ],
 )
 def test_a_variant_that_asks_for_what_there_is_not_is_refused_at_once(

@@ -15,15 +15,15 @@ from make import Clock
 
 from mailer import tokens
 from mailer.context import App
-from mailer.mail import slots
+from mailer.mail import placeholders
 from mailer.model import Batch, Delivery, DeliveryKind, Variant
 from mailer.sending import message
 from mailer.settings import Newsletter
 from mailer.store.database import Store
 from mailer.tokens import Purpose
 
-HTML = f'<p>{slots.slot("greeting")}</p><a href="{slots.slot("unsubscribe_url")}">لغو</a>'
-TEXT = f"{slots.slot('greeting')}\n{slots.slot('unsubscribe_url')}\n"
+HTML = f'<p>{placeholders.named("greeting")}</p><a href="{placeholders.named("unsubscribe_url")}">لغو</a>'
+TEXT = f"{placeholders.named('greeting')}\n{placeholders.named('unsubscribe_url')}\n"
 VARIANT = Variant(1, "خبرهای هفته", HTML, TEXT, "0" * 64)
 WHEN = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
 
@@ -157,6 +157,6 @@ def test_no_name_and_no_subject_adds_a_header_or_a_part(app: App, name: str, sub
 
 
 def test_compiling_finds_what_would_hit_every_reader(app: App) -> None:
-    for broken in (slots.slot("nobody_knows"), "\x02"):
+    for broken in (placeholders.named("nobody_knows"), "\x02"):
         with pytest.raises(ValueError, match="slot"):
             message.compile(app, Variant(1, "خبرها", broken, "", "0" * 64), DeliveryKind.ISSUE)

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, select
 
 from mailer.context import App
 from mailer.issues import delivery as delivering
-from mailer.mail import slots
+from mailer.mail import placeholders
 from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, IssueState, SubscriberStatus, Variant
 from mailer.readers import joining
 from mailer.sending import lane_pauses, message
@@ -90,7 +90,7 @@ def test_nobody_joins_by_a_try(store: Store, tmp_path: Path, clock: Clock) -> No
 
 
 def raw(app: App, address: str) -> bytes:
-    links = "".join(f"{slots.slot(name)}\n" for name in ("unsubscribe_url", "preferences_url"))
+    links = "".join(f"{placeholders.named(name)}\n" for name in ("unsubscribe_url", "preferences_url"))
     variant = Variant(1, "خبرها", f"<pre>\n{links}</pre>\n", links, "0" * 64)
     compiled = message.compile(app, variant, DeliveryKind.ISSUE)
     job = Delivery(

@@ -19,7 +19,7 @@ _URL = re.compile(r"https?://[!#-;=?-~]+")
 Kind = Literal["html", "text", "header"]
 
 
-def slot(name: str) -> str:
+def named(name: str) -> str:
     """The mark for the value called `name`: small letters and underscores; `…_url` takes a web address."""
     mark = f"\x02{name}\x03"
     if not _SLOT.fullmatch(mark):

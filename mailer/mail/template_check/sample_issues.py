@@ -85,7 +85,7 @@ _ALSO = {1: "شهرهای سبز ایران؛ آنچه از آمار سرانه�
 CASES = ("week", "short", "long", "bare", "latin", "hostile")
 # The mails that are no issue, and their kind: a test mail, the notice of a draft and of an issue that is held, and the
 # question whether somebody joins.
-LETTERS = {
+SERVICE_MAILS = {
     "test": DeliveryKind.TEST,
     "notice": DeliveryKind.NOTICE,
     "held": DeliveryKind.NOTICE,

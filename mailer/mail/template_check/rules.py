@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from urllib.parse import urlsplit
 
-from mailer.mail import markup
-from mailer.mail.markup import Element
 from mailer.mail.render import HTML_BYTES, MAIL_BYTES, encoded
+from mailer.mail.template_check import markup
+from mailer.mail.template_check.markup import Element
 from mailer.text.locales import FA, Locale
 
 STYLE_BYTES = 8192  # Gmail keeps little more of all <style> together
