@@ -18,9 +18,9 @@ from mailer.context import App
 from mailer.errors import StoreUnavailable
 from mailer.model import Delivery, DeliveryState
 from mailer.sending import outcome
-from mailer.store import deliveries, marks
+from mailer.store import deliveries, hot_path
 from mailer.store.deliveries import Mark
-from mailer.store.marks import Taken
+from mailer.store.hot_path import Taken
 
 log = logging.getLogger(__name__)
 TURNS = 4  # of the loop, for others to come; from a relay's answer to here it takes two
@@ -178,7 +178,7 @@ class GroupCommit:
         self._gather(group)
         if any(isinstance(entry.done, Mark) for entry in group):
             return None
-        if not marks.write_all(alone, *_taken_and_intended(group), self._app.now()):
+        if not hot_path.write_all(alone, *_taken_and_intended(group), self._app.now()):
             return None
         return [
             Written(DeliveryState.ACCEPTED if entry.done else None, entry.intent is not None, True) for entry in group
@@ -188,7 +188,7 @@ class GroupCommit:
         """Perhaps a second time for the same group."""
         now = self._app.now()
         states: dict[int, DeliveryState | None] = {}
-        still_ours, going = marks.write(tx, *_taken_and_intended(group), now)
+        still_ours, going = hot_path.write(tx, *_taken_and_intended(group), now)
         for entry in group:
             if isinstance(entry.done, Mark):
                 states[entry.done.delivery.id] = outcome.write(tx, entry.done, now)
@@ -210,7 +210,7 @@ class GroupCommit:
         # After a machine slept, or its clock jumped, the lease is over although nobody took the batch: the fence
         # tells. Giving it back would make the mails on our other lines look like those of a dead process.
         deliveries.renew(tx, [job.batch], now, self._app.lease)
-        if marks.write_all(tx, (), [job], now):
+        if hot_path.write_all(tx, (), [job], now):
             return True, True
         why = deliveries.hindrance(tx, job, now)
         if why is None:

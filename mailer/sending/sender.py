@@ -47,7 +47,7 @@ from mailer.sending.pace import Pace
 from mailer.sending.queue import LOOK_S, Claims
 from mailer.sending.relays import PAUSES_S, Circuits
 from mailer.store import issues
-from mailer.store.marks import Taken
+from mailer.store.hot_path import Taken
 
 log = logging.getLogger(__name__)
 _TRIES = 30  # a second apart, in which the database or the machine may come to itself

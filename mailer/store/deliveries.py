@@ -38,9 +38,9 @@ from mailer.model import (
     IssueState,
     Rejection,
     Skip,
-    SubscriberStatus,
 )
-from mailer.store.schema import batches, deliveries, issues, lanes, of_issue, subscribers, suppressions, variants
+from mailer.store.eligibility import eligible, reader_eligible, requirements, slot_day
+from mailer.store.schema import batches, deliveries, issues, lanes, of_issue, subscribers, variants
 
 BATCH = 500  # deliveries a claim
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
@@ -58,28 +58,16 @@ class Mark:
 
 
 # --- making rows -----------------------------------------------------------------------------------------------------
-BARRED = exists().where(suppressions.c.hash == subscribers.c.address_hash)
-
-
-def _pausing(day: Any) -> ColumnElement[bool]:
-    return and_(subscribers.c.paused_until.is_not(None), subscribers.c.paused_until > day)
-
-
-def _eligible(day: Any) -> ColumnElement[bool]:
-    """Active, not suppressed, not on a pause at the slot's date."""
-    return and_(subscribers.c.status == SubscriberStatus.ACTIVE, ~BARRED, ~_pausing(day))
-
-
 def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, variant_id: int, now: datetime) -> int:
     """Owes the issue to everybody who is to get it. Needs a transaction that sees one state of the database: the two
     statements must agree on who that is. Returns how many."""
     ordinal = subscribers.c.id // BATCH  # neighbouring ids share a batch
-    eligible = _eligible(day)
+    wanted = eligible(day)
     tx.execute(
         insert(batches).from_select(
             ["issue_id", "ordinal", "priority", "due_at"],
             select(literal(issue_id), ordinal, literal(PRIORITY[DeliveryKind.ISSUE]), _at(now))
-            .where(eligible)
+            .where(wanted)
             .distinct()
             .order_by(ordinal),
         )
@@ -104,7 +92,7 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
                 _at(now),
             )
             .select_from(subscribers.join(batches, and_(batches.c.issue_id == issue_id, batches.c.ordinal == ordinal)))
-            .where(eligible)
+            .where(wanted)
             .order_by(subscribers.c.id),
         ),
         # Without it the count of an INSERT is lost with the cursor: psycopg closes it, and -1 is what remains.
@@ -318,19 +306,12 @@ def hindrance(tx: Connection, delivery: Delivery, now: datetime) -> Skip | None:
     state = tx.execute(select(deliveries.c.state).where(deliveries.c.id == delivery.id)).scalar()
     if held is None or state != DeliveryState.QUEUED or delivery.subscriber_id is None:
         return None
-    day = select(issues.c.day).where(issues.c.id == delivery.issue_id).scalar_subquery()
-    row = tx.execute(
-        select(subscribers.c.status, BARRED.label("barred"), _pausing(day).label("pausing")).where(
-            subscribers.c.id == delivery.subscriber_id
-        )
-    ).first()
-    if row is not None and row.status == SubscriberStatus.UNSUBSCRIBED:
-        return Skip.UNSUBSCRIBED
-    if delivery.kind is DeliveryKind.CONFIRMATION:
-        return None if row is not None and row.status == SubscriberStatus.PENDING else Skip.SUPPRESSED
-    if row is None or row.barred or row.status != SubscriberStatus.ACTIVE:
+    needed = requirements(delivery.kind, slot_day(delivery.issue_id))
+    query = select(*needed.values()).where(subscribers.c.id == delivery.subscriber_id)
+    row = tx.execute(query).first()
+    if row is None:
         return Skip.SUPPRESSED
-    return Skip.PAUSED if row.pausing else None
+    return next((reason for reason, met in zip(needed, row, strict=True) if not met), None)
 
 
 def mark(tx: Connection, marked: Mark, *, from_: DeliveryState = DeliveryState.SENDING) -> bool:
@@ -476,8 +457,5 @@ def _again(issue_id: int, unknown: bool) -> ColumnElement[bool]:
     ]
     if unknown:
         which.append(state == DeliveryState.UNKNOWN)
-    # The last look would stop them too, but then the issue would count as sending for nothing.
-    wanted = exists().where(
-        subscribers.c.id == deliveries.c.subscriber_id, subscribers.c.status == SubscriberStatus.ACTIVE, ~BARRED
-    )
-    return and_(of_issue(issue_id), or_(*which), wanted)
+    # The last look would stop the others too, but the issue would go back to sending for nothing.
+    return and_(of_issue(issue_id), or_(*which), reader_eligible(DeliveryKind.ISSUE))

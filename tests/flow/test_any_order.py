@@ -40,7 +40,7 @@ from mailer.readers import leaving
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery, Digest
-from mailer.store import deliveries, marks, subscribers
+from mailer.store import deliveries, hot_path, subscribers
 from mailer.store.database import Store
 from mailer.tokens import Purpose
 
@@ -207,7 +207,7 @@ class AnyOrder(RuleBasedStateMachine):
         def work(tx: Connection) -> None:
             batch = deliveries.claim(tx, "dead:1", self.clock(), timedelta(seconds=60))
             if batch and (jobs := deliveries.queued(tx, batch)):
-                marks.write_all(tx, (), [jobs[0]], self.clock())
+                hot_path.write_all(tx, (), [jobs[0]], self.clock())
 
         self.store.write(work)
 

@@ -1,6 +1,7 @@
 """`issue retry`: who is sent the mail once more, under which name, and what is refused."""
 
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import ledger
@@ -8,13 +9,24 @@ import make
 import pytest
 from make import Clock
 from relays import OK, Fake
+from sqlalchemy import Connection
 
 from mailer.context import App, get
 from mailer.errors import WrongState
 from mailer.issues import control
 from mailer.issues import delivery as delivering
 from mailer.issues.retry import retry
-from mailer.model import DeliveryState, IssueState, Outcome, Rejected, Rejection, Reply, SubscriberStatus, Unknown
+from mailer.model import (
+    DeliveryState,
+    EventKind,
+    IssueState,
+    Outcome,
+    Rejected,
+    Rejection,
+    Reply,
+    SubscriberStatus,
+    Unknown,
+)
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery
@@ -125,6 +137,48 @@ async def test_whoever_left_meanwhile_is_not_asked_again(over: App, clock: Clock
     await sent(over, clock)
     assert moody.tried == ["odd@example.org"]
     assert states(over)["full"] is S.REJECTED
+
+
+@pytest.mark.parametrize("why", ["paused", "suppressed", "unsubscribed"])
+async def test_readers_who_may_not_be_mailed_now_are_not_queued_again(
+    over: App, clock: Clock, moody: Moody, why: str
+) -> None:
+    assert await sent(over, clock) == [IssueState.PARTIAL]
+    rows = {row["email"]: row for row in ledger.rows(over.store)}
+    readers = [rows[email]["subscriber_id"] for email in ("full@example.org", "odd@example.org")]
+    issue = get(over, rows["full@example.org"]["issue_id"])
+
+    def bar(tx: Connection) -> None:
+        for reader, email in zip(readers, ("full@example.org", "odd@example.org"), strict=True):
+            if why == "paused":
+                subscribers.set_pause(tx, reader, issue.day + timedelta(days=1))
+            elif why == "suppressed":
+                subscribers.suppress(tx, make.hash_of(email), EventKind.COMPLAINED, at=clock())
+            else:
+                active = (SubscriberStatus.ACTIVE,)
+                subscribers.move(tx, reader, SubscriberStatus.UNSUBSCRIBED, from_=active)
+
+    over.store.write(bar)
+    moody.kind = True
+    moody.tried.clear()
+    done = retry(over, None, unknown=False)
+    assert (done.queued, done.issue.state) == (0, IssueState.PARTIAL)
+    assert done.issue.finished_at == issue.finished_at, "the issue did not go back to sending in between"
+    assert ledger.open_batches(over.store) == 0
+    await sent(over, clock)
+    assert moody.tried == []
+    assert {states(over)["full"], states(over)["odd"]} == {S.REJECTED}
+
+
+async def test_a_pause_that_ends_on_the_day_of_the_slot_does_not_prevent_a_retry(
+    over: App, clock: Clock, moody: Moody
+) -> None:
+    await sent(over, clock)
+    rows = {row["email"]: row for row in ledger.rows(over.store)}
+    reader = rows["full@example.org"]["subscriber_id"]
+    day = get(over, rows["full@example.org"]["issue_id"]).day
+    over.store.write(lambda tx: subscribers.set_pause(tx, reader, day))
+    assert retry(over, None, unknown=False).queued == 2
 
 
 async def test_patience_begins_anew(over: App, clock: Clock, moody: Moody) -> None:

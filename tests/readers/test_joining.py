@@ -20,7 +20,7 @@ from mailer.readers import admin, importing, joining, leaving
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery, Readers
-from mailer.store import deliveries, marks, reports, signups, subscribers
+from mailer.store import deliveries, hot_path, reports, signups, subscribers
 from mailer.tokens import Purpose
 from mailer.tokens import make as token
 
@@ -136,9 +136,9 @@ def test_the_last_look_lets_a_confirmation_go_only_to_who_is_still_pending(
     app.store.write(lambda tx: subscribers.move(tx, reader, now_is, from_=(SubscriberStatus.PENDING,)))
     hindered = app.store.read(lambda tx: deliveries.hindrance(tx, mail, make.NOW))
     if many:
-        goes = app.store.write(lambda tx: marks.write(tx, (), [mail], make.NOW)[1]) == {mail.id}
+        goes = app.store.write(lambda tx: hot_path.write(tx, (), [mail], make.NOW)[1]) == {mail.id}
     else:
-        goes = app.store.write(lambda tx: marks.write_all(tx, (), [mail], make.NOW))
+        goes = app.store.write(lambda tx: hot_path.write_all(tx, (), [mail], make.NOW))
     pending = now_is is SubscriberStatus.PENDING
     assert (goes, hindered is None) == (pending, pending)
 

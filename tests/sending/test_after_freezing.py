@@ -22,7 +22,7 @@ from mailer.readers import admin, joining, leaving, preferences
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery
-from mailer.store import deliveries, marks, subscribers
+from mailer.store import deliveries, hot_path, subscribers
 from mailer.store.database import Store
 from mailer.tokens import Purpose
 
@@ -64,7 +64,7 @@ def test_the_single_look_sees_a_pause_too(
         assert batch is not None
         (job,) = deliveries.queued(tx, batch)
         why = deliveries.hindrance(tx, job, clock())
-        return marks.write_all(tx, (), [job], clock()), why
+        return hot_path.write_all(tx, (), [job], clock()), why
 
     assert store.write(look) == seen
 

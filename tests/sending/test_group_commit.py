@@ -16,7 +16,7 @@ from mailer.model import Delivery, DeliveryState, Reply
 from mailer.sending.group_commit import GroupCommit, Written
 from mailer.store import deliveries, reports
 from mailer.store.database import Store, Work
-from mailer.store.marks import Taken
+from mailer.store.hot_path import Taken
 
 T = TypeVar("T")
 REPLY = Reply("dot", 250, "2.0.0", "2.0.0 queued")

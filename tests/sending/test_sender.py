@@ -43,7 +43,7 @@ from mailer.sending.queue import LOOK_S, Claims
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery
-from mailer.store import deliveries, issues, marks, subscribers
+from mailer.store import deliveries, hot_path, issues, subscribers
 from mailer.store.database import Store, Work
 from mailer.store.schema import subscribers as subscribers_table
 from mailer.store.schema import variants
@@ -464,7 +464,7 @@ async def test_a_cancelled_issue_whose_sender_died_is_settled(store: Store, tmp_
     def die_in_the_middle(tx: Connection) -> None:
         batch = deliveries.claim(tx, "elsewhere:1", clock(), app.lease)
         assert batch is not None
-        assert marks.write_all(tx, (), [deliveries.queued(tx, batch)[0]], clock())
+        assert hot_path.write_all(tx, (), [deliveries.queued(tx, batch)[0]], clock())
 
     store.write(die_in_the_middle)
     control.cancel(app, issue.slot)
@@ -509,7 +509,7 @@ async def test_a_paused_issue_whose_sender_died_is_settled(
     def die_in_the_middle(tx: Connection) -> None:
         batch = deliveries.claim(tx, "elsewhere:1", clock(), app.lease)
         assert batch is not None
-        assert marks.write_all(tx, (), [deliveries.queued(tx, batch)[0]], clock())
+        assert hot_path.write_all(tx, (), [deliveries.queued(tx, batch)[0]], clock())
 
     store.write(die_in_the_middle)
     control.pause(app, issue.slot)
@@ -557,7 +557,7 @@ async def test_what_a_dead_process_left_of_an_older_issue_is_unknown(
     def die(tx: Connection) -> None:
         batch = deliveries.claim(tx, "dead:1", clock(), timedelta(seconds=60))
         assert batch is not None
-        assert marks.write_all(tx, (), [deliveries.queued(tx, batch)[0]], clock())
+        assert hot_path.write_all(tx, (), [deliveries.queued(tx, batch)[0]], clock())
 
     store.write(die)
     relay = Fake()

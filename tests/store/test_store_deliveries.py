@@ -25,7 +25,7 @@ from mailer.model import (
     Skip,
     SubscriberStatus,
 )
-from mailer.store import deliveries, issues, marks, reports, subscribers
+from mailer.store import deliveries, hot_path, issues, reports, subscribers
 from mailer.store.database import Store
 from mailer.store.deliveries import Mark
 from mailer.store.schema import batches
@@ -51,7 +51,7 @@ def queued(store: Store, batch: Batch) -> list[Delivery]:
 
 
 def intend(store: Store, delivery: Delivery, now: datetime = NOW) -> bool:
-    return store.write(lambda tx: marks.write_all(tx, (), [delivery], now))
+    return store.write(lambda tx: hot_path.write_all(tx, (), [delivery], now))
 
 
 def hindrance(store: Store, delivery: Delivery, now: datetime = NOW) -> Skip | None:
@@ -428,7 +428,7 @@ def test_leaving_waits_for_an_intent_that_is_being_written(store_url: str, store
     order: list[str] = []
 
     def slowly(tx: Connection) -> None:
-        assert marks.write_all(tx, (), [delivery], NOW)
+        assert hot_path.write_all(tx, (), [delivery], NOW)
         intended.set()
         written.wait(0.3)
         order.append("intended")

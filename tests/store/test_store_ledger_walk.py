@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, update
 
 from mailer.lifecycle import DELIVERY_ARROWS, TERMINAL
 from mailer.model import Batch, Delivery, DeliveryState, EventKind, Issue, IssueState, Skip, SubscriberStatus
-from mailer.store import deliveries, issues, marks, reports, subscribers
+from mailer.store import deliveries, hot_path, issues, reports, subscribers
 from mailer.store.database import Store
 from mailer.store.deliveries import Mark
 from mailer.store.schema import batches
@@ -139,7 +139,7 @@ class Walk:
             sender.batch, sender.jobs = taken[0], {job.id: job for job in taken[1]}
 
     def intend(self, sender: Sender, job: Delivery) -> None:
-        if self.store.write(lambda tx: marks.write_all(tx, (), [job], self.now)):
+        if self.store.write(lambda tx: hot_path.write_all(tx, (), [job], self.now)):
             assert job.subscriber_id not in self.gone
             sender.sending.add(job.id)
             return

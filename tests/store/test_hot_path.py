@@ -6,9 +6,9 @@ import make
 from make import NOW
 
 from mailer.model import Batch, Delivery, DeliveryState, EventKind, Reply, SubscriberStatus
-from mailer.store import deliveries, marks, reports, subscribers
+from mailer.store import deliveries, hot_path, reports, subscribers
 from mailer.store.database import Store
-from mailer.store.marks import Taken
+from mailer.store.hot_path import Taken
 
 LEASE = timedelta(seconds=60)
 REPLY = Reply("dot", 250, "2.0.0", "2.0.0 «نوشته» 'taken' as %s :now")
@@ -35,7 +35,7 @@ def stale(job: Delivery) -> Delivery:
 
 def test_all_may_go(store: Store) -> None:
     jobs = at_hand(store, 3)
-    assert store.write(lambda tx: marks.write(tx, (), jobs, NOW)[1]) == {job.id for job in jobs}
+    assert store.write(lambda tx: hot_path.write(tx, (), jobs, NOW)[1]) == {job.id for job in jobs}
     assert states(store, jobs) == [DeliveryState.SENDING] * 3
 
 
@@ -50,21 +50,21 @@ def test_who_left_who_is_barred_and_what_is_not_ours_stay_behind(store: Store) -
     hashed = make.hash_of(barred.address)
     store.write(lambda tx: subscribers.suppress(tx, hashed, EventKind.COMPLAINED, at=NOW))
     asked = [jobs[0], left, barred, lost, jobs[4]]
-    assert store.write(lambda tx: marks.write(tx, (), asked, NOW)[1]) == {jobs[0].id, jobs[4].id}
+    assert store.write(lambda tx: hot_path.write(tx, (), asked, NOW)[1]) == {jobs[0].id, jobs[4].id}
     queued, sending = DeliveryState.QUEUED, DeliveryState.SENDING
     assert states(store, jobs) == [sending, queued, queued, queued, sending]
 
 
 def test_nothing_goes_under_a_lease_that_is_over(store: Store) -> None:
     jobs = at_hand(store, 2)
-    assert store.write(lambda tx: marks.write(tx, (), jobs, NOW + LEASE)[1]) == set()
+    assert store.write(lambda tx: hot_path.write(tx, (), jobs, NOW + LEASE)[1]) == set()
 
 
 def test_accepted_is_written_only_under_our_fence(store: Store) -> None:
     jobs = at_hand(store, 3)
-    store.write(lambda tx: marks.write(tx, (), jobs, NOW)[1])
+    store.write(lambda tx: hot_path.write(tx, (), jobs, NOW)[1])
     taken = [Taken(job, REPLY, "mail.example.org:25") for job in (jobs[0], stale(jobs[1]), jobs[2])]
-    assert store.write(lambda tx: marks.write(tx, taken, (), NOW)[0]) == {jobs[0].id, jobs[2].id}
+    assert store.write(lambda tx: hot_path.write(tx, taken, (), NOW)[0]) == {jobs[0].id, jobs[2].id}
     found = store.read(lambda tx: reports.states_of(tx, [job.id for job in jobs]))
     assert found[jobs[0].id] == (DeliveryState.ACCEPTED, None, REPLY.text)
     assert found[jobs[1].id][0] is DeliveryState.SENDING
@@ -76,7 +76,7 @@ def test_what_was_written_already_is_told_so(store: Store) -> None:
     everyone = {job.id for job in jobs}
     taken = [Taken(job, REPLY, "") for job in jobs]
     for _ in range(2):
-        assert store.write(lambda tx: marks.write(tx, (), jobs, NOW)[1]) == everyone
+        assert store.write(lambda tx: hot_path.write(tx, (), jobs, NOW)[1]) == everyone
     for _ in range(2):
-        assert store.write(lambda tx: marks.write(tx, taken, (), NOW)[0]) == everyone
-    assert store.write(lambda tx: marks.write(tx, (), jobs, NOW)[1]) == set(), "what was taken does not go again"
+        assert store.write(lambda tx: hot_path.write(tx, taken, (), NOW)[0]) == everyone
+    assert store.write(lambda tx: hot_path.write(tx, (), jobs, NOW)[1]) == set(), "what was taken does not go again"

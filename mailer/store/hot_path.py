@@ -15,9 +15,11 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Dialect
+from sqlalchemy.dialects import postgresql, sqlite
 
 from mailer.model import Delivery, DeliveryState, Reply
 from mailer.store.database import by_driver
+from mailer.store.eligibility import may_go
 from mailer.store.schema import Instant
 
 
@@ -29,9 +31,8 @@ class Taken(NamedTuple):
     relay: str
 
 
-# A row of `m` says that a mail is on its way from now on (`sending`) or was taken (`accepted`; what `delivery.after`
-# says of those). {lock}: on PostgreSQL a reader is locked against leaving: between the look and the commit they could
-# otherwise do so. SQLite has one writer, so nobody can.
+# A row of `m` asks for one change: to `sending`, which records the intent to send and is the last look, or to
+# `accepted`, with the same values that `retry_schedule.after` gives an accepted delivery.
 _WRITE = """
 UPDATE deliveries SET state = m.state,
   attempts = deliveries.attempts + CASE m.state WHEN 'accepted' THEN 1 ELSE 0 END,
@@ -44,19 +45,7 @@ UPDATE deliveries SET state = m.state,
 FROM {rows}
 WHERE deliveries.id = m.id AND deliveries.batch_id = m.batch AND {among}
   AND CASE m.state WHEN 'accepted' THEN deliveries.state = 'sending'
-      ELSE deliveries.state = 'queued' AND held.lease_until > :now AND
-      (deliveries.kind IN ('test', 'notice')
-       OR (deliveries.kind = 'confirmation'
-           AND EXISTS (SELECT 1 FROM subscribers WHERE subscribers.id = deliveries.subscriber_id
-                       AND subscribers.status = 'pending'{lock}))
-       OR (deliveries.kind = 'issue'
-           AND EXISTS (SELECT 1 FROM issues WHERE issues.id = deliveries.issue_id AND issues.state = 'sending')
-           AND EXISTS (SELECT 1 FROM subscribers WHERE subscribers.id = deliveries.subscriber_id
-                       AND subscribers.status = 'active'
-                       AND (subscribers.paused_until IS NULL OR subscribers.paused_until
-                            <= (SELECT issues.day FROM issues WHERE issues.id = deliveries.issue_id))
-                       AND NOT EXISTS (SELECT 1 FROM suppressions
-                                       WHERE suppressions.hash = subscribers.address_hash){lock}))) END
+      ELSE deliveries.state = 'queued' AND held.lease_until > :now AND ({may_go}) END
 """
 
 # Under a fence that is still ours nobody else can have written it.
@@ -80,7 +69,7 @@ def _for_sqlite(template: str, count: int) -> str:
     rows = (", ".join(f"?{2 + row * width + n}" for n in range(width)) for row in range(count))
     named = ", ".join(f"column{n} AS {name}" for n, name in enumerate(_COLUMNS, 1))
     table = f"(SELECT {named} FROM (VALUES ({'), ('.join(rows)}))) AS m JOIN batches {_OURS}"  # noqa: S608 - our names
-    return template.format(rows=table, among="TRUE", lock="").replace(":now", "?1")
+    return _filled(template, "sqlite", table, "TRUE").replace(":now", "?1")
 
 
 @lru_cache(10)
@@ -92,8 +81,15 @@ def _for_postgresql(template: str) -> str:
     arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in _COLUMNS.items())
     table = f"unnest({arrays}) AS m({', '.join(_COLUMNS)}) JOIN held {_OURS}"
     among = "deliveries.id = ANY(%(id)s::bigint[])"
-    whole = template.format(rows=table, among=among, lock=" FOR SHARE").replace(":now", "%(now)s")
+    whole = _filled(template, "postgresql", table, among).replace(":now", "%(now)s")
     return f"WITH held AS ({held}) {whole}"
+
+
+def _filled(template: str, dialect: str, rows: str, among: str) -> str:
+    """A template with its rows and with the rule of `eligibility`, as text of one of the two dialects."""
+    speaks: Dialect = {"sqlite": sqlite, "postgresql": postgresql}[dialect].dialect()
+    rule = may_go().compile(dialect=speaks, compile_kwargs={"literal_binds": True})
+    return template.format(rows=rows, among=among, may_go=rule)
 
 
 def write_all(tx: Connection, taken: Sequence[Taken], jobs: Sequence[Delivery], now: datetime) -> bool:
