@@ -1,7 +1,7 @@
 """What every verb needs, made once by `wiring`. Holds no state of its own: that is in the store."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 
-from mailer import address, lifecycle, week
+from mailer import address, lanes, lifecycle, week
 from mailer.errors import NoSuchIssue, sentences
 from mailer.lifecycle import IssueEvent
 from mailer.mail import mime
@@ -131,6 +131,11 @@ class App:
         """Where every mail goes instead of to its reader, on a staging deployment."""
         to = self.settings.delivery.redirect_all_to
         return address.parse(mime.mailbox(to)[1]).written if to else None
+
+    @cached_property
+    def lanes(self) -> Mapping[str, str]:
+        """Recipient domain → lane."""
+        return lanes.table(self.settings.delivery.lanes)
 
     @cached_property
     def domain(self) -> str:

@@ -1,8 +1,7 @@
-"""Lanes: which recipient domains share a pace, because one provider counts our mails to all of them together.
+"""Lanes: recipient domains that share a pace, because one provider counts all mail to them together.
 
-By the domain of the address alone: nothing is looked up, so a domain that a provider hosts under the customer's own
-name is in the lane «default». It keeps no rate and counts nothing; it says when what was counted is
-enough to pause a lane.
+An address is in a lane by its domain alone; nothing is looked up. A domain that a provider hosts under its customer's
+own name is therefore in the lane "default".
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,77 +9,48 @@ from datetime import timedelta
 from types import MappingProxyType
 
 DEFAULT = "default"
-LEAST_BLOCKED, BLOCKED_SHARE = 10, 0.05
-WINDOW = 1000  # answers that count; in a lane of a million, 5 % of all would be refusals for hours
-PAUSE = timedelta(hours=24)  # by then a provider's memory is over, or an admin was there
-
+_PROVIDERS = {
+    "gmail": "gmail.com googlemail.com",
+    "outlook": "outlook.com outlook.de outlook.es outlook.fr hotmail.com hotmail.co.uk hotmail.de hotmail.es "
+    "hotmail.fr hotmail.it live.com live.co.uk live.de live.fr live.nl live.se msn.com passport.com windowslive.com",
+    "yahoo": "yahoo.com yahoo.ca yahoo.co.in yahoo.co.uk yahoo.com.au yahoo.com.tr yahoo.de yahoo.es yahoo.fr "
+    "yahoo.in yahoo.it yahoo.se ymail.com rocketmail.com myyahoo.com aol.com aim.com",
+    "apple": "icloud.com me.com mac.com",
+    "yandex": "yandex.com yandex.ru ya.ru yandex.by yandex.com.tr yandex.kz narod.ru",
+    "mailru": "mail.ru inbox.ru list.ru bk.ru internet.ru",
+    "proton": "proton.me protonmail.com protonmail.ch pm.me",
+    "gmx": "gmx.com gmx.de gmx.net gmx.at gmx.ch web.de mail.com",
+    "zoho": "zoho.com zohomail.com zoho.eu zohomail.eu",
+    "chmail": "chmail.ir",
+    "mailfa": "mailfa.com",
+}
 DOMAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "gmail": ("gmail.com", "googlemail.com"),
-        "outlook": (
-            "outlook.com",
-            "hotmail.com",
-            "live.com",
-            "msn.com",
-            "passport.com",
-            "windowslive.com",
-            "hotmail.co.uk",
-            "hotmail.de",
-            "hotmail.es",
-            "hotmail.fr",
-            "hotmail.it",
-            "live.co.uk",
-            "live.de",
-            "live.fr",
-            "live.nl",
-            "live.se",
-            "outlook.de",
-            "outlook.es",
-            "outlook.fr",
-        ),
-        "yahoo": (
-            "yahoo.com",
-            "ymail.com",
-            "rocketmail.com",
-            "myyahoo.com",
-            "yahoo.ca",
-            "yahoo.co.in",
-            "yahoo.co.uk",
-            "yahoo.com.au",
-            "yahoo.com.tr",
-            "yahoo.de",
-            "yahoo.es",
-            "yahoo.fr",
-            "yahoo.in",
-            "yahoo.it",
-            "yahoo.se",
-            "aol.com",
-            "aim.com",
-        ),
-        "apple": ("icloud.com", "me.com", "mac.com"),
-        "yandex": ("yandex.com", "yandex.ru", "ya.ru", "yandex.by", "yandex.com.tr", "yandex.kz", "narod.ru"),
-        "mailru": ("mail.ru", "inbox.ru", "list.ru", "bk.ru", "internet.ru"),
-        "proton": ("proton.me", "protonmail.com", "protonmail.ch", "pm.me"),
-        "gmx": ("gmx.com", "gmx.de", "gmx.net", "gmx.at", "gmx.ch", "web.de", "mail.com"),
-        "zoho": ("zoho.com", "zohomail.com", "zoho.eu", "zohomail.eu"),
-        "chmail": ("chmail.ir",),
-        "mailfa": ("mailfa.com",),
-    }
+    {lane: tuple(domains.split()) for lane, domains in _PROVIDERS.items()}
 )
+LANES = (*DOMAINS, DEFAULT)  # the lanes that exist without any setting
+
+# --- when a lane is paused -------------------------------------------------------------------------------------------
+LEAST_BLOCKED, BLOCKED_SHARE = 10, 0.05
+COUNTED_ANSWERS = 1000  # in a lane of a million, 5 % of all answers would be hours of refusals
+PAUSE = timedelta(hours=24)  # by then the provider has forgotten, or an admin has acted
 
 
-def table(own: Iterable[str] = ()) -> dict[str, str]:
-    """Domain → lane, for every domain that is not in the lane «default». `own`: the names under `[delivery] lanes`; a
-    domain among them is a lane of itself, also when a provider's lane had it before."""
-    known = {domain: lane for lane, domains in DOMAINS.items() for domain in domains}
-    return known | {name: name for name in own if name != DEFAULT and name not in DOMAINS}
+def table(own: Iterable[str] = ()) -> Mapping[str, str]:
+    """Domain → lane, for every domain that is not in the lane "default". `own` are the names under `[delivery] lanes`:
+    a domain among them is a lane of its own, even if it belongs to a provider's lane otherwise."""
+    built_in = {domain: lane for lane, domains in DOMAINS.items() for domain in domains}
+    return built_in | {name: name for name in own if name not in LANES}
 
 
-def lane_of(address: str, known: Mapping[str, str]) -> str:
-    """The lane of an address (its domain in A-labels, lower case) by a `table`."""
-    return known.get(address.rpartition("@")[2], DEFAULT)
+BUILT_IN = table()
 
 
-def refuses_us(answered: int, blocked: int) -> bool:
-    """Whether a lane is to be paused: a few refusals as spam are the readers' own filters, many are about us."""
+def lane_of(address: str, lanes: Mapping[str, str] = BUILT_IN) -> str:
+    """The lane of an address (its domain in A-labels, lower case), by a `table`."""
+    return lanes.get(address.rpartition("@")[2], DEFAULT)
+
+
+def refuses_sender(answered: int, blocked: int) -> bool:
+    """Whether a lane must be paused. A few refusals as spam come from filters of single readers; many mean that the
+    provider refuses this sender."""
     return blocked >= LEAST_BLOCKED and blocked >= BLOCKED_SHARE * answered

@@ -352,6 +352,7 @@ class Delivery(NamedTuple):  # a tuple: five hundred of them are made while ever
     losses: int  # lines lost before the final dot, in a row
     first_reply_at: datetime | None
     unknowns: int = 0
+    lane: str = "default"  # by the domain of the address
 
 
 class Envelope(NamedTuple):

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from mailer.lanes import DOMAINS, LANES
 from mailer.model import Rate
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -164,22 +165,6 @@ RateText = Annotated[str, AfterValidator(_rate)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Share = Annotated[float, Field(gt=0, le=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-
-# The lanes that have more than one domain; `lanes` knows these. «default» is for everybody else.
-LANES = (
-    "gmail",
-    "outlook",
-    "yahoo",
-    "apple",
-    "yandex",
-    "mailru",
-    "proton",
-    "gmx",
-    "zoho",
-    "chmail",
-    "mailfa",
-    "default",
-)
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -412,8 +397,8 @@ class Delivery(Section):
     lanes: Annotated[dict[str, RateText], AfterValidator(_lanes)] = Field(
         default_factory=dict,
         examples=[{"gmail": "2000/hour", "example.org": "10/m"}],
-        description="Lane = the most mails to it. A lane is a large provider with all its domains (gmail, outlook, "
-        "yahoo, apple, yandex, mailru, proton, gmx, zoho, chmail, mailfa), one domain, or «default»: all others.",
+        description="Lane = the most mails to it. A lane is a large provider with all its domains "
+        f"({', '.join(DOMAINS)}), one domain, or «default»: all others.",
     )
     warm_up: tuple[Share, ...] = Field(
         (),

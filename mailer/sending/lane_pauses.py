@@ -1,19 +1,16 @@
-"""The lane breaker: a provider that refuses *us* (spam, policy, authentication) is left alone, and somebody is told.
+"""Pauses of lanes: a lane whose provider refuses this sender (spam, policy, authentication) is left alone for a while,
+and an alert is raised.
 
-Each refused mail is rejected(block) and costs its reader this issue, so the others of the lane wait. Nobody's fault is
-a reader's: no subscriber pays for it. The counts and the pauses are in the database, for all processes (`store.lanes`);
-what is enough for a pause stands in `mailer.lanes`.
+Each refused mail is rejected(block) and costs its reader this issue, so the other mails of the lane wait. No subscriber
+is penalised: these refusals are about the sender. The counts and the pauses are in the database, for all processes
+(`store.lanes`); `mailer.lanes` says how many refusals are enough.
 """
 
 import asyncio
 import logging
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
-from itertools import groupby
 
 from sqlalchemy import Connection
 
@@ -21,150 +18,117 @@ from mailer import lanes as rules
 from mailer.context import App, alert, step
 from mailer.errors import StoreUnavailable
 from mailer.lifecycle import IssueEvent
-from mailer.model import (
-    Delivery,
-    DeliveryKind,
-    Issue,
-    Outcome,
-    PausedLane,
-    Rejected,
-    Rejection,
-    Reply,
-)
+from mailer.model import Delivery, DeliveryKind, Issue, Outcome, PausedLane, Rejected, Rejection, Reply
 from mailer.replies import answered
+from mailer.sending.queue import Queue
 from mailer.store import lanes
 
 log = logging.getLogger(__name__)
-# Google's and Microsoft's words for «your mails are not authenticated»: that is wrong with every mail of the issue.
+# The codes of Google and Microsoft for mail that is not authenticated: every mail of the issue has that fault.
 UNAUTHENTICATED = ("5.7.26", "5.7.515")
-_FLUSH = rules.WINDOW  # answers of one lane after which the database is told, also when all went well
-_LOOK_S = 1.0  # how often we look whether another process, or an admin, paused or resumed a lane
+_CHECK_S = 1.0  # seconds between checks for pauses that another process or an admin made
 _ADDRESSES = re.compile(r"\S*@\S*")
 
 
-@dataclass
-class Breaker:
-    """What one run of a sender hears. `let_go`: gives back the mails at hand that are of paused lanes."""
+class LaneBreaker:
+    """Counts the answers that one run of a sender hears, and pauses lanes; `queue` then gives up their mails."""
 
-    app: App
-    let_go: Callable[[Callable[[Delivery], bool]], Awaitable[None]]
-    _heard: Counter[tuple[int, str]] = field(default_factory=Counter)  # (issue, lane) → answers not yet told
-    _telling: set["asyncio.Task[None]"] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self._lanes = rules.table(self.app.settings.delivery.lanes)
-
-    def lane(self, job: Delivery) -> str:
-        return rules.lane_of(job.address, self._lanes)
+    def __init__(self, app: App, queue: Queue) -> None:
+        self._app = app
+        self._queue = queue
+        self._heard: Counter[tuple[int, str]] = Counter()  # (issue, lane) → answers not yet written
+        self._writing: set[asyncio.Task[None]] = set()
 
     def heard(self, job: Delivery, result: Outcome) -> None:
-        """Counts an answer to a mail of an issue. Tests and confirmations count for nothing, and are never held up."""
-        if job.kind is not DeliveryKind.ISSUE or job.issue_id is None:
+        """Counts an answer to a mail of an issue. Service mails are not counted and never held up."""
+        if job.kind is not DeliveryKind.ISSUE or job.issue_id is None or not answered(result):
             return
-        if not answered(result):
-            return
-        key = (job.issue_id, self.lane(job))
+        key = (job.issue_id, job.lane)
         self._heard[key] += 1
         blocked = isinstance(result, Rejected) and result.why is Rejection.BLOCK
-        if blocked or self._heard[key] >= _FLUSH:
-            self._begin(key, result.reply if blocked else None)
+        if blocked or self._heard[key] >= rules.COUNTED_ANSWERS:
+            self._write_soon(key, result.reply if blocked else None)
 
-    def _begin(self, key: tuple[int, str], refusal: Reply | None) -> None:
-        task = asyncio.create_task(self._tell(*key, self._heard.pop(key, 0), refusal))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+    def _write_soon(self, key: tuple[int, str], refusal: Reply | None) -> None:
+        task = asyncio.create_task(self._write(*key, self._heard.pop(key, 0), refusal))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
 
-    async def _tell(self, issue_id: int, lane: str, answered: int, refusal: Reply | None) -> None:
-        work = partial(self._count, issue_id=issue_id, lane=lane, answered=answered, refusal=refusal)
+    async def _write(self, issue_id: int, lane: str, answers: int, refusal: Reply | None) -> None:
+        work = partial(self._count, issue_id=issue_id, lane=lane, answers=answers, refusal=refusal)
         try:
-            paused, halted = await asyncio.wrap_future(self.app.store.submit(work))
-            if paused:
-                await self._let_go_of(frozenset({lane}))
+            lane_paused, issue_paused = await asyncio.wrap_future(self._app.store.submit(work))
+            if lane_paused:
+                await self._queue.drop_lanes({lane})
         except StoreUnavailable as error:
             log.warning("answers of the lane %s are not counted: %s", lane, error)
             return
-        said = _said(refusal) if refusal else ""
-        if halted:
-            fix = "Mend SPF, DKIM and DMARC of the sender's domain, then run `mailer issue resume`."
-            alert(self.app, f"The issue was paused: a provider says that our mails are not authenticated: {said}", fix)
-        if paused:
+        said = _without_addresses(refusal) if refusal else ""
+        if issue_paused:
             alert(
-                self.app,
-                f"The lane {lane} is paused, its mails wait: its provider refuses us: {said}",
-                "Mend what it complains of, then run `mailer issue resume`; without, it is tried again after a day.",
+                self._app,
+                f"The issue was paused: a provider says that this sender's mails are not authenticated: {said}",
+                "Fix SPF, DKIM and DMARC of the sender's domain, then run `mailer issue resume`.",
+            )
+        if lane_paused:
+            alert(
+                self._app,
+                f"The lane {lane} is paused and its mails wait: the provider refuses this sender: {said}",
+                "Fix what it complains about, then run `mailer issue resume`; otherwise it is tried again after a day.",
             )
 
     def _count(
-        self, tx: Connection, *, issue_id: int, lane: str, answered: int, refusal: Reply | None
+        self, tx: Connection, *, issue_id: int, lane: str, answers: int, refusal: Reply | None
     ) -> tuple[bool, bool]:
-        """Whether the lane, and whether the issue, was paused by this."""
-        now = self.app.now()
-        more = lanes.Tally(answered, int(refusal is not None))
-        found = lanes.add(tx, lane, issue_id, more, rules.WINDOW, now)
+        """Returns whether this paused the lane, and whether it paused the issue."""
+        now = self._app.now()
+        counted = lanes.Tally(answers, int(refusal is not None))
+        total = lanes.add(tx, lane, issue_id, counted, rules.COUNTED_ANSWERS, now)
         if refusal is None:
             return False, False
-        said = _said(refusal)
-        full = rules.refuses_us(found.answered, found.blocked)
-        paused = full and lanes.pause(tx, lane, now + rules.PAUSE, said)
-        halted = unauthenticated(refusal) and step(tx, issue_id, IssueEvent.PAUSE, reason=f"not authenticated: {said}")
-        return paused, halted
+        said = _without_addresses(refusal)
+        too_many = rules.refuses_sender(total.answered, total.blocked)
+        lane_paused = too_many and lanes.pause(tx, lane, now + rules.PAUSE, said)
+        issue_paused = unauthenticated(refusal) and step(
+            tx, issue_id, IssueEvent.PAUSE, reason=f"not authenticated: {said}"
+        )
+        return lane_paused, issue_paused
 
     async def watch(self) -> None:
-        """Sees what other processes paused; runs beside the connections until it is cancelled."""
+        """Follows the pauses that other processes make until it is cancelled; runs beside the connections."""
         while True:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_CHECK_S)
             try:
-                found = await asyncio.to_thread(self.app.store.read, partial(lanes.paused, now=self.app.now()))
-                await self._let_go_of(frozenset(each.lane for each in found))
+                paused = await asyncio.to_thread(self._app.store.read, partial(lanes.paused, now=self._app.now()))
+                await self._queue.drop_lanes({each.lane for each in paused})
             except StoreUnavailable:
-                continue  # whoever sends says so
+                continue  # the sender logs it
 
-    async def _let_go_of(self, paused: frozenset[str]) -> None:
-        if paused:
-            await self.let_go(lambda job: job.kind is DeliveryKind.ISSUE and self.lane(job) in paused)
-
-    async def settle(self) -> None:
-        """Tells the database what it was not told yet: at the end of a run."""
+    async def close(self) -> None:
+        """Writes the answers that are not written yet, at the end of a run."""
         for key in list(self._heard):
-            self._begin(key, None)
-        await asyncio.gather(*self._telling, return_exceptions=True)
-
-
-def set_aside(app: App, tx: Connection, jobs: list[Delivery], full: frozenset[str], now: datetime) -> list[Delivery]:
-    """Mails of a claimed batch without those of paused lanes, and of those of which enough wait: they wait in batches
-    of their own from now on."""
-    paused = {each.lane for each in lanes.paused(tx, now)} | full
-    if not paused or not jobs or jobs[0].kind is not DeliveryKind.ISSUE:
-        return jobs
-    known = rules.table(app.settings.delivery.lanes)
-
-    def lane(job: Delivery) -> str:
-        return rules.lane_of(job.address, known)
-
-    waiting = sorted((job for job in jobs if lane(job) in paused), key=lane)
-    for name, group in groupby(waiting, lane):
-        lanes.set_aside(tx, list(group), name, now)
-    return [job for job in jobs if lane(job) not in paused]
+            self._write_soon(key, None)
+        await asyncio.gather(*self._writing, return_exceptions=True)
 
 
 def unauthenticated(reply: Reply) -> bool:
-    # A relay that passes another server's refusal on gives its own code first.
+    # A relay that passes on another server's refusal gives its own code first, so the text counts too.
     return reply.enhanced in UNAUTHENTICATED or any(
         re.search(rf"(?<![\d.]){re.escape(code)}(?![\d.])", reply.text) for code in UNAUTHENTICATED
     )
 
 
-def _said(reply: Reply) -> str:
-    """For logs and alerts: no reader's address."""
+def _without_addresses(reply: Reply) -> str:
+    """A reply for logs and alerts, which must not hold a reader's address."""
     return f"{reply.code} {_ADDRESSES.sub('…', reply.text)}"[:300].strip()
 
 
 def paused(app: App, issue: Issue) -> list[tuple[PausedLane, int]]:
-    """The lanes that are paused, and how many mails of the issue were set aside for each."""
+    """The paused lanes, and how many mails of the issue wait for each."""
 
-    def work(tx: Connection) -> list[tuple[PausedLane, int]]:
+    def read(tx: Connection) -> list[tuple[PausedLane, int]]:
         now = app.now()
         waiting = lanes.waiting(tx, issue.id, now)
         return [(each, waiting.get(each.lane, 0)) for each in lanes.paused(tx, now)]
 
-    return app.store.read(work)
+    return app.store.read(read)

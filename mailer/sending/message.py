@@ -13,7 +13,7 @@ from mailer.context import App
 from mailer.mail import headers, merge, mime, placeholders, view
 from mailer.model import Batch, Delivery, DeliveryKind, Variant
 from mailer.readers import joining
-from mailer.sending.queue import Claims
+from mailer.sending.queue import Queue
 from mailer.store import issues
 
 INERT = "/unsubscribe/test"  # where the links of a test mail lead: to a page that knows nobody
@@ -174,11 +174,11 @@ AHEAD = 2 * CHUNK  # mails made and not yet wanted, at most, when the next chunk
 
 
 class Mails:
-    """Content for deliveries. It works ahead on what `claims` has at hand."""
+    """Content for deliveries. It works ahead on what `queue` holds."""
 
-    def __init__(self, app: App, claims: Claims) -> None:
+    def __init__(self, app: App, queue: Queue) -> None:
         self._app = app
-        self._claims = claims
+        self._queue = queue
         self._compiled: dict[int, Compiled] = {}
         self._threads = min(2, os.cpu_count() or 1) if app.signer else 0
         self._pool = ThreadPoolExecutor(self._threads, "sign") if self._threads else None
@@ -203,11 +203,11 @@ class Mails:
     def keep(self, job: Delivery, content: Sequence[bytes]) -> None:
         """A mail that was made, and is put back to go later."""
         self._forget()
-        if self._claims.holds(job.batch):
+        if self._queue.holds(job.batch):
             self._made[job.id] = job.batch, content
 
     def _forget(self) -> None:
-        self._made = {number: made for number, made in self._made.items() if self._claims.holds(made[0])}
+        self._made = {number: made for number, made in self._made.items() if self._queue.holds(made[0])}
 
     # --- ahead
     @property
@@ -221,7 +221,7 @@ class Mails:
 
     def work_ahead(self) -> None:
         while self._pool and len(self._making) < self._threads and len(self._made) < AHEAD:
-            jobs = self._claims.cut(len(self._made), CHUNK)
+            jobs = self._queue.take_ahead(len(self._made), CHUNK)
             if not jobs:
                 return
             task = asyncio.create_task(self._ahead(self._pool, jobs))
@@ -235,8 +235,8 @@ class Mails:
         finally:
             self._forget()
             for job, content in zip(reversed(jobs), reversed(contents), strict=True):
-                self._claims.put_back(job)
-                if content and self._claims.holds(job.batch):
+                self._queue.put_back(job)
+                if content and self._queue.holds(job.batch):
                     self._made[job.id] = job.batch, content
 
     def _chunk(self, jobs: Sequence[Delivery]) -> list[Sequence[bytes] | None]:

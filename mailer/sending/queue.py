@@ -1,276 +1,277 @@
-"""What this process has claimed: the mails at hand, the batches they are of, and the leases on those.
+"""The queue of one process: the deliveries it has claimed, their batches and the leases on those.
 
-A connection takes its next mail here. Nothing is known here that is not in the ledger: when the process dies, another
-claims the same batches. It writes no outcome.
+Every connection takes its next delivery here. The queue holds nothing that is not in the ledger: if the process dies,
+another one claims the same batches. It writes no outcomes.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from mailer import lanes
 from mailer.context import App
 from mailer.errors import StoreUnavailable
 from mailer.model import Batch, Delivery, DeliveryKind
-from mailer.sending import lane_pauses, outcome, retry_schedule
-from mailer.store import deliveries
+from mailer.sending import outcome, retry_schedule
+from mailer.store import deliveries, lanes
 from mailer.store.database import Work
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-LOW = 100  # mails at hand below which the next batch is claimed; of a full lane, so many are enough
-LOOK_S = 1.0  # how often it is looked for mails that go before others, and again for any after there were none
+# With fewer waiting deliveries than this the next batch is claimed. Of a full lane, more than this are not claimed.
+CLAIM_BELOW = 100
+CHECK_S = 1.0  # seconds between checks for service mails, and between claims after one found nothing
 
 
 @dataclass
 class _Claim:
-    """A batch this process holds, and how many of its deliveries are not settled yet."""
+    """A batch that this process holds."""
 
-    left: int
-    stale: bool = False  # lost, paused or cancelled: give it back when the last connection is done with it
+    unfinished: int  # deliveries of it
+    dropped: bool = False  # the claim was lost, or the issue or lane was stopped: end it with its last delivery
 
 
 @dataclass
-class _Lane:
-    """The mails at hand of a lane that is full until then (the loop's time); letters go first."""
+class _Waiting:
+    """Deliveries that wait to be taken, service mails first. `full_until` is the loop's time until which their lane has
+    used up its rate; 0 for the deliveries that are not known to wait for a lane."""
 
-    until: float = 0.0
-    letters: deque[Delivery] = field(default_factory=deque)
-    jobs: deque[Delivery] = field(default_factory=deque)
+    full_until: float = 0.0
+    service_mails: deque[Delivery] = field(default_factory=deque)
+    issue_mails: deque[Delivery] = field(default_factory=deque)
+
+    def __len__(self) -> int:
+        return len(self.service_mails) + len(self.issue_mails)
 
     def line(self, job: Delivery) -> deque[Delivery]:
-        return self.jobs if job.kind is DeliveryKind.ISSUE else self.letters
+        return self.issue_mails if job.kind is DeliveryKind.ISSUE else self.service_mails
 
 
-class Claims:
-    """The mails of one process, for all its connections. `issue_id`: only of this issue (and mails of none)."""
+class Queue:
+    """The deliveries of one process, for all its connections. `issue_id`: only of this issue, and service mails."""
 
     def __init__(self, app: App, issue_id: int | None) -> None:
         self._app = app
         self._issue_id = issue_id
-        self._jobs: deque[Delivery] = deque()
-        self._letters: deque[Delivery] = deque()  # of no issue: they go first
-        self._full: dict[str, _Lane] = {}
-        self._lanes = lanes.table(app.settings.delivery.lanes)
-        self._held: dict[Batch, _Claim] = {}
-        self._fetching: asyncio.Task[bool] | None = None
-        self._looked = 0.0
-        self._dry_until = 0.0  # the last claim found nothing
-        self._dry_without: frozenset[str] = frozenset()
-        self._forgetting: set[asyncio.Task[None]] = set()
+        self._ready = _Waiting()
+        self._full: dict[str, _Waiting] = {}  # lane → its deliveries
+        self._claims: dict[Batch, _Claim] = {}
+        self._claiming: asyncio.Task[bool] | None = None
+        self._checked_at = 0.0
+        self._empty_until = 0.0  # the last claim found nothing,
+        self._empty_without: frozenset[str] = frozenset()  # when it left out these lanes
+        self._finishing: set[asyncio.Task[None]] = set()
 
     @property
-    def unsent(self) -> bool:
-        """Whether there are mails at hand that nobody has taken."""
-        return any(True for _ in self._at_hand())
+    def unsent(self) -> int:
+        """How many claimed deliveries no connection has taken."""
+        return sum(map(len, self._waiting()))
 
     @property
-    def letters(self) -> bool:
-        """Whether mails are at hand that go before others."""
-        return bool(self._letters) or any(lane.letters for lane in self._full.values())
+    def service_mail_waits(self) -> bool:
+        return any(waiting.service_mails for waiting in self._waiting())
 
-    def _at_hand(self) -> Iterator[Delivery]:
-        yield from self._letters
-        yield from self._jobs
-        for lane in self._full.values():
-            yield from lane.letters
-            yield from lane.jobs
+    def _waiting(self) -> list[_Waiting]:
+        return [self._ready, *self._full.values()]
 
+    # --- taking one delivery
     def take(self) -> Delivery | None:
-        """The next mail that is at hand. Never waits: a connection that has announced a mail waits for nobody."""
-        self._look()
+        """The next delivery if one is claimed already. Does not wait: the caller has announced a mail to its relay."""
+        self._claim_if_short()
         return self._pick()
 
-    def _pick(self) -> Delivery | None:
-        """The next mail whose lane is not known to be full: letters first, then who waited for its lane."""
-        if not self._full:
-            jobs = self._letters or self._jobs
-            return jobs.popleft() if jobs else None
-        now = asyncio.get_running_loop().time()
-        return self._first(self._letters, now) or self._waited(now) or self._first(self._jobs, now)
+    async def next(self) -> Delivery | None:
+        """The next delivery, claimed if necessary. Returns None if nothing can be claimed now; what the queue holds
+        then waits for its lanes (`rest_s`). All connections share one claim: otherwise each connection of an idle
+        process would write to the database every second."""
+        while True:
+            self._claim_if_short()
+            job = self._pick()
+            if job or self._claiming is None:
+                return job
+            await asyncio.shield(self._claiming)
 
-    def _first(self, jobs: deque[Delivery], now: float) -> Delivery | None:
-        while jobs:
-            job = jobs.popleft()
-            lane = self._full.get(self._lane(job))
-            if lane is None or lane.until <= now:
+    def _pick(self) -> Delivery | None:
+        """The next delivery whose lane is not known to be full: service mails first, then those that waited for their
+        lane."""
+        if not self._full:
+            line = self._ready.service_mails or self._ready.issue_mails
+            return line.popleft() if line else None
+        now = asyncio.get_running_loop().time()
+        return (
+            self._first(self._ready.service_mails, now)
+            or self._first_that_waited(now)
+            or self._first(self._ready.issue_mails, now)
+        )
+
+    def _first(self, line: deque[Delivery], now: float) -> Delivery | None:
+        while line:
+            job = line.popleft()
+            lane = self._full.get(job.lane)
+            if lane is None or lane.full_until <= now:
                 return job
             lane.line(job).append(job)
         return None
 
-    def _waited(self, now: float) -> Delivery | None:
-        free = [lane for lane in self._full.values() if lane.until <= now]
-        waiting = [lane.letters for lane in free] + [lane.jobs for lane in free]
-        return next((jobs.popleft() for jobs in waiting if jobs), None)
+    def _first_that_waited(self, now: float) -> Delivery | None:
+        free = [lane for lane in self._full.values() if lane.full_until <= now]
+        lines = [lane.service_mails for lane in free] + [lane.issue_mails for lane in free]
+        return next((line.popleft() for line in lines if line), None)
 
-    def _lane(self, job: Delivery) -> str:
-        return lanes.lane_of(job.address, self._lanes)
-
-    def _look(self) -> None:
-        """Begins a claim when mails run short, and else once a second for those that go before others: a mail that
-        somebody waits for must not stand behind an issue that takes hours."""
-        if self._fetching is not None:
-            return
-        now = asyncio.get_running_loop().time()
-        short = len(self._jobs) < LOW
-        if not short and now < self._looked + LOOK_S:
-            return
-        # A full lane takes no other's place: of it no more is claimed than is at hand.
-        without = frozenset(name for name, lane in self._full.items() if lane.until > now and len(lane.jobs) >= LOW)
-        if short and (now >= self._dry_until or not self._dry_without <= without):
-            letters = False
-        elif now >= self._looked + LOOK_S:
-            letters = True
-        else:
-            return
-        self._looked = now
-        self._fetching = asyncio.create_task(self._fetch(without, letters=letters))
-        self._fetching.add_done_callback(lambda task: task.cancelled() or task.exception())
-
-    def cut(self, after: int, count: int) -> list[Delivery]:
-        """Up to `count` mails at hand, behind the first `after`, to be put back soon."""
-        self._jobs.rotate(-after)
-        taken = [self._jobs.popleft() for _ in range(min(count, len(self._jobs) - after))]
-        self._jobs.rotate(after)
+    def take_ahead(self, skip: int, count: int) -> list[Delivery]:
+        """Up to `count` deliveries of the issue behind the first `skip`; the caller puts them back soon."""
+        line = self._ready.issue_mails
+        line.rotate(-skip)
+        taken = [line.popleft() for _ in range(min(count, len(line) - skip))]
+        line.rotate(skip)
         return taken
 
-    async def next(self) -> Delivery | None:
-        """The next mail, claimed if need be. None: nothing can be claimed now, and what is at hand waits for its lanes
-        (`rest_s`). That is found out once for all connections, or each of an idle process would write every second."""
-        while True:
-            self._look()
-            job = self._pick()
-            if job or self._fetching is None:
-                return job
-            await asyncio.shield(self._fetching)
-
     def rest_s(self) -> float | None:
-        """In how many seconds a mail at hand may be tried again whose lane is full; None: there is none."""
-        times = [lane.until for lane in self._full.values() if lane.letters or lane.jobs]
+        """Seconds until a waiting delivery may be tried, because its lane has room again. None if none waits."""
+        times = [lane.full_until for lane in self._full.values() if lane]
         return max(0.0, min(times) - asyncio.get_running_loop().time()) if times else None
 
+    # --- giving one back
     def put_back(self, job: Delivery) -> None:
-        """A mail that was taken and not sent is the next one; but nobody's, when its batch was dropped."""
-        if self.holds(job.batch):
-            self._line(job).appendleft(job)
-        else:
-            self._forget(job)
-
-    def _line(self, job: Delivery) -> deque[Delivery]:
-        return self._jobs if job.kind is DeliveryKind.ISSUE else self._letters
+        """A delivery that was taken and not sent becomes the next one, unless its batch was dropped."""
+        self._return(job, self._ready)
 
     def put_aside(self, job: Delivery, seconds: float) -> None:
-        """A mail whose lane is full for so long; the others go on, and no more of the lane is tried until then."""
-        lane = self._full.setdefault(self._lane(job), _Lane())
-        lane.until = asyncio.get_running_loop().time() + seconds
-        if self.holds(job.batch):
-            lane.line(job).appendleft(job)
-        else:
-            self._forget(job)
+        """A delivery whose lane is full for that long. Other lanes go on; no other mail of this one is tried."""
+        lane = self._full.setdefault(job.lane, _Waiting())
+        lane.full_until = asyncio.get_running_loop().time() + seconds
+        self._return(job, lane)
 
-    def _forget(self, job: Delivery) -> None:
-        # Or its batch would be held, and its lease renewed, until the run ends.
-        task = asyncio.create_task(self.settled(job))
-        self._forgetting.add(task)
-        task.add_done_callback(self._forgetting.discard)
+    def _return(self, job: Delivery, waiting: _Waiting) -> None:
+        if self.holds(job.batch):
+            waiting.line(job).appendleft(job)
+            return
+        # Without this the dropped batch would be held, and its lease renewed, until the run ends.
+        task = asyncio.create_task(self.finished(job))
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
 
     def holds(self, batch: Batch) -> bool:
-        claim = self._held.get(batch)
-        return claim is not None and not claim.stale
+        claim = self._claims.get(batch)
+        return claim is not None and not claim.dropped
 
-    async def settled(self, job: Delivery) -> None:
-        """One delivery less to do in its batch; the last one ends it."""
-        claim = self._held.get(job.batch)
-        if claim is None:
-            return
-        claim.left -= 1
-        await self._end_if_done(job.batch, claim)
+    async def finished(self, job: Delivery) -> None:
+        """Nothing is left to do for a delivery. The last one ends its batch."""
+        claim = self._claims.get(job.batch)
+        if claim:
+            claim.unfinished -= 1
+            await self._end_if_finished(job.batch, claim)
 
-    async def _end_if_done(self, batch: Batch, claim: _Claim) -> None:
-        if claim.left <= 0:
-            del self._held[batch]
+    async def _end_if_finished(self, batch: Batch, claim: _Claim) -> None:
+        if claim.unfinished <= 0:
+            del self._claims[batch]
             await self._write(partial(self._end, batch=batch))
 
-    async def let_go(self, unwanted: Callable[[Delivery], bool]) -> None:
-        """Gives back the batches with unwanted mails; whoever claims them next sets those aside."""
-        for batch in {job.batch for job in self._at_hand() if unwanted(job)}:
-            self.drop(batch)
-            if claim := self._held.get(batch):  # another connection may have ended it while we wrote
-                await self._end_if_done(batch, claim)
-
+    # --- giving up batches
     def drop(self, batch: Batch) -> None:
-        """Lets go of the rest of a batch: it is not ours any more, or its issue does not run."""
-        claim = self._held.get(batch)
-        if claim is None or claim.stale:
+        """Gives up what is left of a batch: another process has claimed it, or its issue was paused or cancelled."""
+        claim = self._claims.get(batch)
+        if claim is None or claim.dropped:
             return
-        claim.stale = True
-        for jobs in (
-            self._letters,
-            self._jobs,
-            *(jobs for lane in self._full.values() for jobs in (lane.letters, lane.jobs)),
-        ):
-            kept = [job for job in jobs if job.batch != batch]
-            claim.left -= len(jobs) - len(kept)
-            jobs.clear()
-            jobs.extend(kept)
+        claim.dropped = True
+        for waiting in self._waiting():
+            for line in (waiting.service_mails, waiting.issue_mails):
+                kept = [job for job in line if job.batch != batch]
+                claim.unfinished -= len(line) - len(kept)
+                line.clear()
+                line.extend(kept)
+
+    async def drop_lanes(self, paused: Collection[str]) -> None:
+        """Gives up the batches with mails of an issue in these lanes; the next claim sets those mails aside."""
+        jobs = [job for waiting in self._waiting() for job in waiting.issue_mails]
+        for batch in {job.batch for job in jobs if job.lane in paused}:
+            self.drop(batch)
+            if claim := self._claims.get(batch):  # another connection may have ended it meanwhile
+                await self._end_if_finished(batch, claim)
 
     async def give_back(self) -> None:
-        """What was claimed and not done is free for others at once."""
-        await asyncio.gather(*self._forgetting, *([self._fetching] if self._fetching else []), return_exceptions=True)
-        held = list(self._held)
-        self._held.clear()
-        for jobs in (self._letters, self._jobs, self._full):
-            jobs.clear()
+        """Gives back every claim, so that other processes can take over at once."""
+        pending = [*self._finishing, *([self._claiming] if self._claiming else [])]
+        await asyncio.gather(*pending, return_exceptions=True)
+        held = list(self._claims)
+        self._claims.clear()
+        self._ready, self._full = _Waiting(), {}
         for batch in held:
             await self._write(partial(self._end, batch=batch))
 
     async def renew(self) -> None:
-        """Keeps the leases alive; runs beside the connections until it is cancelled."""
+        """Renews the leases until it is cancelled; runs beside the connections."""
         while True:
             await asyncio.sleep(self._app.lease.total_seconds() / 3)
-            if not self._held:
+            if not self._claims:
                 continue
-            held = list(self._held)
+            held = list(self._claims)
             try:
                 await self._write(partial(deliveries.renew, held=held, now=self._app.now(), lease=self._app.lease))
             except StoreUnavailable as error:
                 log.warning("the claims could not be renewed: %s", error)
 
-    async def _fetch(self, without: frozenset[str], *, letters: bool) -> bool:
-        """Claims a batch with something to do; False: there is none. `letters`: only of mails that go before others."""
+    # --- claiming
+    def _claim_if_short(self) -> None:
+        """Starts a claim if few deliveries are left, and otherwise once a second one for service mails only: a mail
+        that a person waits for must not wait for an issue that takes hours."""
+        if self._claiming is not None:
+            return
+        now = asyncio.get_running_loop().time()
+        short = len(self._ready.issue_mails) < CLAIM_BELOW
+        check_due = now >= self._checked_at + CHECK_S
+        if not short and not check_due:
+            return
+        # A full lane must not take the place of others: no more of it is claimed than CLAIM_BELOW.
+        without = frozenset(
+            name for name, lane in self._full.items() if lane.full_until > now and len(lane.issue_mails) >= CLAIM_BELOW
+        )
+        claim_issue = short and (now >= self._empty_until or not self._empty_without <= without)
+        if not claim_issue and not check_due:
+            return
+        self._checked_at = now
+        self._claiming = asyncio.create_task(self._claim(without, service_only=not claim_issue))
+        self._claiming.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _claim(self, without: frozenset[str], *, service_only: bool) -> bool:
+        """Claims a batch with something to do. Returns False if there is none."""
         loop = asyncio.get_running_loop()
         try:
             while True:
-                claimed = await self._write(partial(self._claim, without=without, letters=letters))
+                claimed = await self._write(partial(self._claim_batch, without=without, service_only=service_only))
                 if claimed is None:
-                    if not letters:
-                        self._dry_until, self._dry_without = loop.time() + LOOK_S, without
+                    if not service_only:
+                        self._empty_until, self._empty_without = loop.time() + CHECK_S, without
                     return False
-                self._dry_until = 0.0
+                self._empty_until = 0.0
                 batch, jobs = claimed
                 if jobs:
-                    self._held[batch] = _Claim(len(jobs))
-                    self._line(jobs[0]).extend(jobs)
-                    if letters:
-                        self._looked = 0.0  # there may be more of them
+                    self._claims[batch] = _Claim(len(jobs))
+                    self._ready.line(jobs[0]).extend(jobs)
+                    if service_only:
+                        self._checked_at = 0.0  # there may be more of them
                     return True
                 await self._write(partial(self._end, batch=batch))
         finally:
-            self._fetching = None
+            self._claiming = None
 
-    def _claim(self, tx: Connection, *, without: frozenset[str], letters: bool) -> tuple[Batch, list[Delivery]] | None:
-        now = self._app.now()
-        # Our own batches first: a claim that ran out while the machine slept must not be taken by ourselves.
-        deliveries.renew(tx, list(self._held), now, self._app.lease)
+    def _claim_batch(
+        self, tx: Connection, *, without: frozenset[str], service_only: bool
+    ) -> tuple[Batch, list[Delivery]] | None:
+        now, lease = self._app.now(), self._app.lease
+        # First renew the claims held already: those that ran out while the machine slept must not be claimed again.
+        deliveries.renew(tx, list(self._claims), now, lease)
         deliveries.requeue_due(tx, now)
         batch = deliveries.claim(
-            tx, self._app.worker, now, self._app.lease, self._issue_id, without=without, letters=letters
+            tx, self._app.worker, now, lease, self._issue_id, without=without, service_only=service_only
         )
         if batch is None:
             return None
@@ -281,15 +282,25 @@ class Claims:
             )
             log.warning("delivery %d was left half sent: it is %s now", number, change.state)
             deliveries.settle_left(tx, number, outcome.columns(change, now))
-        jobs = deliveries.queued(tx, batch)
+        jobs = deliveries.queued(tx, batch, self._app.lanes)
         if left and jobs and outcome.end_if_over(tx, jobs, now):
             jobs = []
-        return batch, lane_pauses.set_aside(self._app, tx, jobs, without, now)
+        if jobs and jobs[0].kind is DeliveryKind.ISSUE:
+            jobs = _without_lanes(tx, jobs, {each.lane for each in lanes.paused(tx, now)} | without, now)
+        return batch, jobs
 
     def _end(self, tx: Connection, batch: Batch) -> None:
         if not deliveries.close(tx, batch):
             deliveries.release(tx, batch, self._app.now())
 
     async def _write(self, work: Work[T]) -> T:
-        # Shielded: a transaction that has begun is finished even when its connection is told to stop.
+        # Shielded: a transaction that has begun is finished even if its connection is cancelled.
         return await asyncio.shield(asyncio.wrap_future(self._app.store.submit(work)))
+
+
+def _without_lanes(tx: Connection, jobs: list[Delivery], waiting: Collection[str], now: datetime) -> list[Delivery]:
+    """Moves the mails of these lanes to batches of their own, and returns the others."""
+    by_lane = attrgetter("lane")
+    for lane, group in groupby(sorted((job for job in jobs if job.lane in waiting), key=by_lane), by_lane):
+        lanes.set_aside(tx, list(group), lane, now)
+    return [job for job in jobs if job.lane not in waiting]

@@ -7,7 +7,7 @@ How one mail goes (promise 2), on each connection:
    mail of a connection whose fate is not known.
 3. The content and the final dot go out, and the relay's answer is the outcome.
 
-What is to be sent comes from `claims`; what an answer means is decided in `delivery` and written by `outcome`.
+What is to be sent comes from `queue`; what an answer means is decided in `delivery` and written by `outcome`.
 """
 
 import asyncio
@@ -41,10 +41,10 @@ from mailer.model import (
 )
 from mailer.sending import outcome, retry_schedule
 from mailer.sending.group_commit import Done, GroupCommit, Written
-from mailer.sending.lane_pauses import Breaker
+from mailer.sending.lane_pauses import LaneBreaker
 from mailer.sending.message import Mails
 from mailer.sending.pace import Pace
-from mailer.sending.queue import LOOK_S, Claims
+from mailer.sending.queue import CHECK_S, Queue
 from mailer.sending.relays import PAUSES_S, Circuits
 from mailer.store import issues
 from mailer.store.hot_path import Taken
@@ -84,17 +84,16 @@ class Sender:
 
     def __post_init__(self) -> None:
         self._pace = Pace(self.app.store, self.app.settings)
-        self._claims = Claims(self.app, self.issue_id)
-        self._breaker = Breaker(self.app, self._claims.let_go)
-        self._lane = self._breaker.lane
-        self._mails = Mails(self.app, self._claims)
+        self._queue = Queue(self.app, self.issue_id)
+        self._breaker = LaneBreaker(self.app, self._queue)
+        self._mails = Mails(self.app, self._queue)
         self._commit = GroupCommit(self.app)
 
     async def run(self) -> None:
         """Sends all that can be sent now. RelayDown: no relay takes mail; what is unsent stays queued."""
         if self.app.settings.delivery.warm_up:
             self._pace.issue = await asyncio.to_thread(self.app.store.read, _number)
-        beside = [asyncio.create_task(self._claims.renew()), asyncio.create_task(self._breaker.watch())]
+        beside = [asyncio.create_task(self._queue.renew()), asyncio.create_task(self._breaker.watch())]
         count = self.app.settings.delivery.connections
         workers = [asyncio.create_task(self._work()) for _ in range(count)]
         try:
@@ -112,12 +111,12 @@ class Sender:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._breaker.settle()
+        await self._breaker.close()
         await self._mails.close()
         # A batch that is given back while an outcome of it is still to be written looks like a dead process's.
         await self._commit.empty()
-        unsent = self._claims.unsent
-        await self._claims.give_back()
+        unsent = bool(self._queue.unsent)
+        await self._queue.give_back()
         return unsent
 
     async def _tidied(self, tidying: "asyncio.Task[bool]") -> bool:
@@ -184,7 +183,7 @@ class Sender:
                 if session and (session.lost or session.spent or self.circuits.open(relay)):
                     # Broken, used enough, or the relay refuses our sender: this line is of no use.
                     parting, session = session, None
-                    self._claims.put_back(job)
+                    self._queue.put_back(job)
                     await self.circuits.part(relay, parting)
                     continue
                 if session is None:
@@ -202,13 +201,13 @@ class Sender:
         """The next mail; None: nothing can be claimed now. `ready`: the caller has a line, and stays for the mails of
         those who may not get one."""
         while not self.stop.is_set():
-            job = await self._claims.next()
+            job = await self._queue.next()
             if job:
                 return job
             if self._mails.making:
                 await self._mails.made()
                 continue
-            seconds = self._claims.rest_s()
+            seconds = self._queue.rest_s()
             if seconds is not None:
                 await self._rest(seconds)
                 continue
@@ -228,7 +227,7 @@ class Sender:
             self._alone.clear()
             return found
         except BaseException:
-            self._claims.put_back(job)
+            self._queue.put_back(job)
             raise
         finally:
             self._connecting.discard(ended)
@@ -237,20 +236,20 @@ class Sender:
     async def _may_go(self, relay: str, job: Delivery) -> bool:
         """Whether a mail may go at the set pace. False: it makes room for mails of other lanes; or nothing may go over
         this relay just now, and that was waited for."""
-        seconds = await self._pace.ask(relay, self._lane(job))
+        seconds = await self._pace.ask(relay, job.lane)
         if not seconds:
             return True
-        if self._pace.lane_is_full(relay, self._lane(job)):
-            self._claims.put_aside(job, seconds)
+        if self._pace.lane_is_full(relay, job.lane):
+            self._queue.put_aside(job, seconds)
         else:
-            self._claims.put_back(job)
+            self._queue.put_back(job)
             await self._rest(seconds)
         return False
 
     async def _rest(self, seconds: float) -> None:
         """For so long, but at most a second: by then there may be a mail that goes before others."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.stop.wait(), min(max(seconds, 0.01), LOOK_S))
+            await asyncio.wait_for(self.stop.wait(), min(max(seconds, 0.01), CHECK_S))
 
     async def _stream(self, session: Session, relay: str, first: _Mail) -> None:
         """Mails one after the other, for as long as there is one at hand and the line is good. Whatever happens, the
@@ -264,7 +263,7 @@ class Sender:
                 await self._told(mark, written)
             mark = self._mark(mail.job, result, relay) if result else None
             if follow and (result is None or session.lost or self.circuits.open(relay)):
-                self._claims.put_back(follow.job)
+                self._queue.put_back(follow.job)
                 follow = None
             mail = follow
         if mark:
@@ -278,7 +277,7 @@ class Sender:
         writing = self._commit.write(last, mail.job)
         # Made while the disk is busy, so that the relay waits for nothing but its content. Not a letter: somebody waits
         # for it, and it is still open whether this line gets on.
-        follow = None if session.spent or self._claims.letters else self._follow(relay)
+        follow = None if session.spent or self._queue.service_mail_waits else self._follow(relay)
         written: Written | None = None
         begun = False
         try:
@@ -293,7 +292,7 @@ class Sender:
                 return refused, None, written
             if follow is None and not session.spent:
                 follow = self._follow(relay)
-            begun = follow is not None and not self.stop.is_set() and self._claims.holds(follow.job.batch)
+            begun = follow is not None and not self.stop.is_set() and self._queue.holds(follow.job.batch)
             session.content(mail.content, self._envelope(follow) if follow and begun else None)
         except asyncio.CancelledError:
             self.stop.set()
@@ -302,7 +301,7 @@ class Sender:
         finally:
             if follow and not begun:
                 self._mails.keep(follow.job, follow.content)
-                self._claims.put_back(follow.job)
+                self._queue.put_back(follow.job)
         try:
             return await session.outcome(), follow if begun else None, written
         except asyncio.CancelledError:
@@ -316,12 +315,12 @@ class Sender:
         pace is set, each mail has to ask first."""
         if self.stop.is_set():
             return None
-        job = self._claims.take()
+        job = self._queue.take()
         self._mails.work_ahead()
         if job is None:
             return None
-        if self._pace.limits(relay, self._lane(job)):
-            self._claims.put_back(job)
+        if self._pace.limits(relay, job.lane):
+            self._queue.put_back(job)
             return None
         try:
             address.check_for_smtp(job.address)
@@ -330,7 +329,7 @@ class Sender:
                 return _Mail(job, content)
         except ValueError:
             pass  # `_make` says so, in its turn
-        self._claims.put_back(job)
+        self._queue.put_back(job)
         return None
 
     def _envelope(self, mail: _Mail) -> Envelope:
@@ -343,7 +342,7 @@ class Sender:
             await self._mails.compile(job)
             self._failed = 0
         except (StoreUnavailable, OSError, MemoryError) as error:
-            self._claims.put_back(job)
+            self._queue.put_back(job)
             self._failed += 1
             if self._failed > _TRIES:
                 raise
@@ -378,8 +377,8 @@ class Sender:
     async def _passed_over(self, job: Delivery, written: Written) -> None:
         """A mail that must not be sent: its reader left, or its batch is not ours any more."""
         if not written.ours:
-            self._claims.drop(job.batch)
-        await self._claims.settled(job)
+            self._queue.drop(job.batch)
+        await self._queue.finished(job)
 
     def _unmakable(self, job: Delivery, error: Exception) -> Rejected:
         """The variant itself is sound, so it is this one reader's name or address: nobody else waits."""
@@ -394,8 +393,8 @@ class Sender:
         work = partial(step, issue_id=issue_id, event=IssueEvent.PAUSE, reason=why)
         if await asyncio.shield(asyncio.wrap_future(self.app.store.submit(work))):
             alert(self.app, f"An issue was paused: {why}", "Mend it, then run `mailer issue resume`.")
-        self._claims.drop(job.batch)
-        await self._claims.settled(job)
+        self._queue.drop(job.batch)
+        await self._queue.finished(job)
 
     # --- what became of it
     def _mark(self, job: Delivery, result: Outcome, relay: str) -> Done:
@@ -431,11 +430,11 @@ class Sender:
         job = mark.delivery
         if written.state is None:
             log.warning("delivery %d: its claim was lost before the outcome was written", job.id)
-            self._claims.drop(job.batch)
-        elif written.state is DeliveryState.QUEUED and self._claims.holds(job.batch):
-            self._claims.put_back(job)
+            self._queue.drop(job.batch)
+        elif written.state is DeliveryState.QUEUED and self._queue.holds(job.batch):
+            self._queue.put_back(job)
             return
-        await self._claims.settled(job)
+        await self._queue.finished(job)
 
 
 def _number(tx: Connection) -> int | None:

@@ -29,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 
+from mailer.lanes import BUILT_IN, lane_of
 from mailer.model import (
     Batch,
     Delivery,
@@ -187,7 +188,7 @@ def _sendable() -> ColumnElement[bool]:
 
 
 @lru_cache(16)
-def _claiming(*, of_issue: bool, without: bool, letters: bool) -> Any:
+def _claiming(*, of_issue: bool, without: bool, service_only: bool) -> Any:
     """Made once: to build it takes longer than to run it, and all lines wait."""
     now, far, until = (bindparam(name, type_=batches.c.due_at.type) for name in ("now", "far", "until"))
     query = (
@@ -202,7 +203,7 @@ def _claiming(*, of_issue: bool, without: bool, letters: bool) -> Any:
     if without:
         lane = batches.c.lane.not_in(bindparam("without", expanding=True))
         query = query.where(or_(batches.c.lane.is_(None), lane, _half_sent()))
-    if letters:
+    if service_only:
         query = query.where(batches.c.priority < PRIORITY[DeliveryKind.ISSUE])
     claimed = update(batches).where(batches.c.id == query.scalar_subquery())
     claimed = claimed.values(worker=bindparam("by"), fence=batches.c.fence + 1, lease_until=until)
@@ -217,11 +218,11 @@ def claim(
     issue_id: int | None = None,
     *,
     without: Collection[str] = (),
-    letters: bool = False,
+    service_only: bool = False,
 ) -> Batch | None:
     """Takes a batch that is due and that nobody holds. `issue_id`: only of this issue or of none. `without`: no batch
-    of these lanes. `letters`: only mails that go before an issue's."""
-    statement = _claiming(of_issue=issue_id is not None, without=bool(without), letters=letters)
+    of these lanes. `service_only`: only service mails, which go before an issue's."""
+    statement = _claiming(of_issue=issue_id is not None, without=bool(without), service_only=service_only)
     values: dict[str, Any] = {"by": worker, "now": now, "far": now + 2 * lease, "until": now + lease}
     if issue_id is not None:
         values["issue"] = issue_id
@@ -288,10 +289,10 @@ _QUEUED = (
 _KINDS = {kind.value: kind for kind in DeliveryKind}
 
 
-def queued(tx: Connection, batch: Batch) -> list[Delivery]:
-    """What is to be sent of a claimed batch, in the order of subscribers."""
+def queued(tx: Connection, batch: Batch, lanes: Mapping[str, str] = BUILT_IN) -> list[Delivery]:
+    """The queued deliveries of a claimed batch, in the order of their ids. `lanes` is a table of `mailer.lanes`."""
     rows = tx.execute(_QUEUED, {"batch": batch.id})
-    return [Delivery._make((*row[:2], _KINDS[row[2]], batch, *row[3:])) for row in rows]
+    return [Delivery._make((*row[:2], _KINDS[row[2]], batch, *row[3:], lane_of(row[3], lanes))) for row in rows]
 
 
 # --- one mail --------------------------------------------------------------------------------------------------------

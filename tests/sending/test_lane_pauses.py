@@ -31,7 +31,7 @@ from mailer.model import (
     SubscriberStatus,
 )
 from mailer.sending import lane_pauses
-from mailer.sending.queue import Claims
+from mailer.sending.queue import Queue
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery
@@ -281,13 +281,13 @@ def test_a_new_issue_counts_anew_and_old_answers_fade(store: Store, clock: Clock
 
 async def test_what_is_put_back_of_a_dropped_batch_does_not_keep_it(store: Store, tmp_path: Path, clock: Clock) -> None:
     owe(store, gmail=3)
-    claims = Claims(make.app(store, tmp_path, clock), 1)
-    jobs = [await claims.next(), await claims.next()]
-    await claims.let_go(lambda job: True)
+    queue = Queue(make.app(store, tmp_path, clock), 1)
+    jobs = [await queue.next(), await queue.next()]
+    await queue.drop_lanes({"gmail"})
     assert ledger.leases(store) == 1, "two are still with a connection"
     for job in jobs:
         assert job is not None
-        claims.put_back(job)
+        queue.put_back(job)
     await asyncio.sleep(0.2)
     assert ledger.leases(store) == 0
-    await claims.give_back()
+    await queue.give_back()

@@ -18,7 +18,7 @@ from mailer.context import App
 from mailer.mail.dkim import Key, Signer
 from mailer.model import Delivery
 from mailer.sending.message import AHEAD, CHUNK, Mails
-from mailer.sending.queue import Claims
+from mailer.sending.queue import Queue
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.store.database import Store
@@ -30,16 +30,16 @@ def signing(store: Store, tmp_path: Path, clock: Clock) -> App:
     return replace(app, signer=Signer("example.org", [Key("mailer", ed25519.Ed25519PrivateKey.generate())]))
 
 
-async def at_hand(app: App, count: int) -> tuple[Claims, Mails, Delivery]:
+async def at_hand(app: App, count: int) -> tuple[Queue, Mails, Delivery]:
     """A claimed issue to so many readers, its variant compiled; the first delivery is taken."""
     make.readers(app.store, count)
     issue = make.under_way(app.store)
-    claims = Claims(app, issue.id)
-    first = await claims.next()
+    queue = Queue(app, issue.id)
+    first = await queue.next()
     assert first is not None
-    mails = Mails(app, claims)
+    mails = Mails(app, queue)
     await mails.compile(first)
-    return claims, mails, first
+    return queue, mails, first
 
 
 async def settle(mails: Mails) -> None:
@@ -50,42 +50,42 @@ async def settle(mails: Mails) -> None:
 
 @make.only_sqlite
 async def test_ahead_is_made_what_would_be_made_then(signing: App) -> None:
-    claims, mails, first = await at_hand(signing, AHEAD)
+    queue, mails, first = await at_hand(signing, AHEAD)
     mails.work_ahead()
     assert mails.making
     await settle(mails)
     order = []
-    while job := claims.take():
+    while job := queue.take():
         order.append(job.id)
         ahead = mails.make(job)
         assert ahead is not None
         assert ahead == mails.make(job), "the second time it is made anew"
     assert sorted(order) == list(range(first.id + 1, first.id + AHEAD)), "each is at hand once"
     await mails.close()
-    await claims.give_back()
+    await queue.give_back()
 
 
 @make.only_sqlite
 async def test_it_stays_a_little_ahead_and_no_more(signing: App) -> None:
-    claims, mails, _ = await at_hand(signing, 6 * CHUNK)
+    queue, mails, _ = await at_hand(signing, 6 * CHUNK)
     for _ in range(10):
         mails.work_ahead()
         await settle(mails)
     made = len(mails._made)
     assert AHEAD <= made < AHEAD + 2 * CHUNK
     await mails.close()
-    await claims.give_back()
+    await queue.give_back()
 
 
 @make.only_sqlite
 async def test_nothing_is_kept_of_a_dropped_batch(signing: App) -> None:
-    claims, mails, first = await at_hand(signing, 2 * AHEAD)
+    queue, mails, first = await at_hand(signing, 2 * AHEAD)
     mails.work_ahead()
-    claims.drop(first.batch)
+    queue.drop(first.batch)
     await settle(mails)
-    assert (claims.take(), len(mails._made)) == (None, 0)
+    assert (queue.take(), len(mails._made)) == (None, 0)
     await mails.close()
-    await claims.give_back()
+    await queue.give_back()
 
 
 class Counting(Signer):

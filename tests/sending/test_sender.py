@@ -39,7 +39,7 @@ from mailer.model import (
     SubscriberStatus,
     Unknown,
 )
-from mailer.sending.queue import LOOK_S, Claims
+from mailer.sending.queue import CHECK_S, Queue
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery
@@ -799,14 +799,14 @@ async def test_connections_without_work_ask_the_ledger_once_a_second(
     store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     app = make.app(store, tmp_path, clock)
-    claims = Claims(app, None)
-    assert await claims.next() is None
+    queue = Queue(app, None)
+    assert await queue.next() is None
     make.readers(store, 1)
     delivering.start(app, frozen(store, make.SLOT))
-    assert await claims.next() is None, "it was just looked"
-    await asyncio.sleep(LOOK_S)
-    assert await claims.next() is not None
-    await claims.give_back()
+    assert await queue.next() is None, "it was just looked"
+    await asyncio.sleep(CHECK_S)
+    assert await queue.next() is not None
+    await queue.give_back()
 
 
 class Stumbles(Store):
