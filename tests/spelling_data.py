@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from mailer.text.spelling import mend
+from mailer.text.spelling import corrected
 
 Z = "\u200c"
 _FILES = ("asriran-2006-2015", "farsnews-2003-2021", "hamshahri-rss-2020", "tabnak-2023-views")
@@ -43,7 +43,7 @@ def harmed(well_written: Sequence[str]) -> list[tuple[str, str]]:
     usual = Counter(word for sentence in well_written for word in re.findall(rf"[\w{Z}]+", sentence))
     wrong = []
     for sentence in well_written:
-        old, new = (re.findall(rf"[\w{Z}]+", text) for text in (sentence, mend(sentence)))
+        old, new = (re.findall(rf"[\w{Z}]+", text) for text in (sentence, corrected(sentence)))
         wrong += [(a, b) for a, b in zip(old, new, strict=True) if a != b and usual[b] <= usual[a]]
     return wrong
 
@@ -52,7 +52,7 @@ def stripped(well_written: Sequence[str]) -> Stripped:
     words = repaired = wrongly = 0
     for word in (word for sentence in well_written for word in sentence.split() if Z in word):
         words += 1
-        mended = mend(word.replace(Z, ""))
+        mended = corrected(word.replace(Z, ""))
         repaired += mended == word
         # Half of a word's half-spaces is no harm; one where its writer had none is.
         wrongly += bool(_places(mended) - _places(word))

@@ -21,7 +21,7 @@ from mailer.context import App, Source, alert
 from mailer.errors import MailerError, NoSuchArticle
 from mailer.model import Article, FoundArticle
 from mailer.store import articles, feeds
-from mailer.text.spelling import mend
+from mailer.text.spelling import corrected
 
 log = logging.getLogger(__name__)
 _LONGEST_WAIT = timedelta(hours=24)  # for a source that fails again and again
@@ -69,7 +69,7 @@ def _spelled(app: App, article: FoundArticle) -> FoundArticle:
     if not app.settings.articles.spelling or app.settings.newsletter.locale != "fa":
         return article
     left = app.settings.articles.spelling_exceptions
-    title, lead, alt = (mend(text, left) for text in (article.title, article.lead, article.image_alt))
+    title, lead, alt = (corrected(text, left) for text in (article.title, article.lead, article.image_alt))
     return replace(
         article,
         title=title,

@@ -6,7 +6,6 @@ It decides what is worth telling and says why; whether it is enough for an issue
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, timedelta, tzinfo
-from urllib.parse import quote, urlsplit
 
 from mailer.choice.group import Event, Events, group
 from mailer.choice.growth import CAUTIOUS, Growth
@@ -15,14 +14,11 @@ from mailer.choice.select import select
 from mailer.choice.time_span import holds, late
 from mailer.model import Article, Digest, Story, TimeSpan, Turned
 from mailer.settings import Digest as Rules
+from mailer.text import links
 from mailer.text.search_key import key
 
 OTHER_NEWS = "دیگر خبرها"
 _SHOWN = 10  # rejected stories worth an editor's look
-_LONGEST_LINK = 1500  # letters, encoded; what is longer has no place in a mail
-_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
-_USUAL = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")  # short and plain, as nearly all are
-_WRITTEN = "/%:@!$&()*+,;=~?-._#[]"  # letters of an address that are not encoded
 _GONE = "its page is gone"
 _TOLD = "already in an earlier issue"
 _COMPARED = 1000  # articles worth comparing: measured on 5,000, eleven of twelve choices are those of comparing all
@@ -121,7 +117,7 @@ def _barred(article: Article, title_key: str, labels: str, used: frozenset[int],
         return "no address"
     if not article.url.lower().startswith(("http://", "https://")):
         return "its address is not a web page"
-    if not _can_be_linked(article.url):
+    if not links.is_usable(article.url):
         return "no reader can be sent to its address"
     if article.closed:
         return "not free to read"
@@ -130,20 +126,6 @@ def _barred(article: Article, title_key: str, labels: str, used: frozenset[int],
     if len(title_key.split()) < 2 and not article.lead:
         return "its title is too short"
     return ""
-
-
-def _can_be_linked(url: str) -> bool:
-    """Whether the mail will write this link. What it refuses (a user name, a host that is none, too many letters) would
-    be a story without a link."""
-    if _USUAL.fullmatch(url):
-        return True
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return False
-    whole = not host.isascii() or ":" in host or bool(_HOST.fullmatch(host))
-    return whole and bool(host) and "@" not in parts.netloc and len(quote(url, safe=_WRITTEN)) <= _LONGEST_LINK
 
 
 class _Stories:

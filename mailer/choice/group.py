@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from mailer.choice.similar import Pairs, pairs, runs, vectors, words
 from mailer.model import Article
+from mailer.text.calendar import JALALI, WEEKDAYS
 from mailer.text.search_key import key
 
 _NEAR = timedelta(hours=96)
@@ -31,8 +32,8 @@ _MANY = 400  # links: an average over more is not worth its time
 _DATES = frozenset(
     key(word)
     for word in (
-        *("شنبه", "یکشنبه", "دوشنبه", "سه‌شنبه", "چهارشنبه", "پنجشنبه", "پنج‌شنبه", "جمعه"),
-        *("فروردین", "اردیبهشت", "خرداد", "تیر", "مرداد", "شهریور", "مهر", "آبان", "آذر", "دی", "بهمن", "اسفند"),
+        *WEEKDAYS,
+        *JALALI,
         *("امروز", "دیروز", "فردا", "صبح", "ظهر", "عصر", "شب", "یک", "دو", "سه", "چهار", "پنج", "ماه"),
     )
 )

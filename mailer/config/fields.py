@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from mailer.settings import Section, Settings
+from mailer.text.characters import is_printable
 
 Place = tuple[str | int, ...]  # where a setting stands: ("smtp", 0, "tls")
 
@@ -174,7 +175,7 @@ def quoted(text: str) -> str:
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
     letters = (
         escapes[letter] if letter in escapes
-        else letter if letter.isprintable() or letter == "\u200c"  # the half-space belongs to Persian words
+        else letter if is_printable(letter)
         else f"\\U{ord(letter):08X}"
         for letter in text
     )  # fmt: skip

@@ -13,10 +13,10 @@ from email.policy import default
 from html.parser import HTMLParser
 
 from mailer.demo.inbox import Mail
+from mailer.text.clean import clean, shorten
 
 _ONE_CLICK = "list-unsubscribe=one-click"
 _WEB_ADDRESS = re.compile(r"<\s*(https?://[^>\s]+)\s*>", re.IGNORECASE)
-_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SNIPPET = 160
 _VOID = frozenset(
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
@@ -98,8 +98,7 @@ def _one_click(message: EmailMessage) -> str:
 def _snippet(html: str, text: str) -> str:
     finder = _Preheader()
     finder.feed(html)
-    words = " ".join(_MARKS.sub("", finder.text or text[: _SNIPPET * 4]).split())
-    return words if len(words) <= _SNIPPET else words[:_SNIPPET].rsplit(" ", 1)[0] + " …"
+    return shorten(clean(finder.text or text[: _SNIPPET * 4]), _SNIPPET)
 
 
 class _Preheader(HTMLParser):

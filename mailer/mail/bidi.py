@@ -11,7 +11,7 @@ import unicodedata
 from markupsafe import Markup, escape
 
 from mailer.mail import placeholders
-from mailer.text.clean import RLM
+from mailer.text.characters import RLM
 from mailer.text.locales import FA, Locale
 
 _RLE, _PDF, _LRI, _PDI = "\u202b", "\u202c", "\u2066", "\u2069"

@@ -16,7 +16,8 @@ from email.policy import compat32
 from functools import lru_cache
 from math import floor
 
-from mailer.text.clean import RLM, clean, clusters
+from mailer.text.characters import RLM
+from mailer.text.clean import clean, clusters
 
 _LINE = 76  # a line with an encoded word is at most 76 long, the word itself 75 (RFC 2047 §2)
 _WORD = 75

@@ -11,7 +11,8 @@ from mailer.mail import bidi, placeholders, view
 from mailer.model import Issue, IssueState
 from mailer.settings import Newsletter
 from mailer.text.calendar import long_date
-from mailer.text.clean import RLM, clean
+from mailer.text.characters import RLM
+from mailer.text.clean import clean
 from mailer.text.links import web_address
 from mailer.text.locales import FA, Locale
 

@@ -4,11 +4,11 @@ Pure: it reads no socket and judges nothing; what an answer means for a mail is 
 """
 
 import re
-import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
 from mailer.model import Reply
+from mailer.text.characters import is_printable
 
 LONGEST_ANSWER = 8192  # bytes; RFC 5321 §4.5.3.1.5 asks for 512 a line, a relay may use several lines
 LONGEST_TEXT = 500
@@ -16,7 +16,6 @@ LONGEST_TEXT = 500
 # RFC 5321 §4.2: three digits, then a hyphen (more lines follow), a blank, or nothing at all.
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245])\.\d{1,3}\.\d{1,3}(?!\d|\.\d)")
-_JOINERS = "\u200c\u200d"
 
 
 class Answer(NamedTuple):
@@ -96,7 +95,7 @@ def cleaned(text: str) -> str:
     """
     if text.isascii() and text.isprintable():  # as nearly all are, and several come for each mail
         return " ".join(text.split())[:LONGEST_TEXT].rstrip()
-    kept = (letter if letter in _JOINERS or unicodedata.category(letter)[0] != "C" else " " for letter in text)
+    kept = (letter if is_printable(letter) else " " for letter in text)
     return " ".join("".join(kept).split())[:LONGEST_TEXT].rstrip()
 
 

@@ -19,7 +19,7 @@ from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
 from mailer.sources import identity, plain
 from mailer.sources.found import Found
-from mailer.text import dates
+from mailer.text import dates, links
 
 # What feedparser calls damage although everything can be read.
 _HARMLESS = (
@@ -67,7 +67,7 @@ def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
         damage = None
     if not parsed.entries:
         return _nothing(name, parsed.version, damage)
-    home = plain.web_address(parsed.feed.get("link") or "")
+    home = links.absolute(parsed.feed.get("link") or "")
     outlet = plain.line(parsed.feed.get("title") or "")
     entries = list(parsed.entries)
     notes = []
@@ -127,7 +127,7 @@ def _last_item_is_cut_off(content: bytes) -> bool:
 
 
 def _article(entry: Entry, home: str, outlet: str, source: str, zone: ZoneInfo) -> FoundArticle:
-    url = plain.web_address(entry.get("link") or "", home)
+    url = links.absolute(entry.get("link") or "", home)
     # Not get("updated"): feedparser would warn and put «published» in its place.
     raw = plain.line(entry.get("published") or ("updated" in entry and entry["updated"]) or "")
     lead, body = _words(entry, outlet)
@@ -175,7 +175,7 @@ def _author(raw: str) -> str:
 
 def _image(entry: Entry, base: str) -> str:
     """The widest picture of media:content, else a thumbnail, else an enclosure; "" when there is none."""
-    return next((url for raw in _pictures(entry) if (url := plain.web_address(raw, base))), "")
+    return next((url for raw in _pictures(entry) if (url := links.absolute(raw, base))), "")
 
 
 def _pictures(entry: Entry) -> Iterator[str]:

@@ -7,12 +7,12 @@ a key, not an address: the store keeps the link as it was given for readers to f
 
 import hashlib
 import re
-from urllib.parse import SplitResult, quote, unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, quote, unquote_to_bytes
 
 import idna
 
 from mailer.model import FoundArticle
-from mailer.text import search_key
+from mailer.text import links, search_key
 
 # Parameters that tell where a reader came from and never which page is meant.
 _TRACKING_BEGINNINGS = ("utm_", "at_", "mtm_", "hsa_")
@@ -56,7 +56,7 @@ def canonical(url: str) -> str:
     tracking parameters and the fragment are gone, the query keeps its order. What follows the last number that can be
     an item's is a slug, which editors change with the title, and is cut.
     """
-    parts = _split(url)
+    parts = links.split(url)
     if parts is None:
         return ""
     segments = [_encoded(segment, _IN_PATH) for segment in parts.path.split("/") if segment]
@@ -70,12 +70,12 @@ def canonical(url: str) -> str:
 
 def host(url: str) -> str:
     """The host of a web address, lower case, in ASCII, without «www.» and the usual ports; "" when there is none."""
-    parts = _split(url)
+    parts = links.split(url)
     return _host(parts) if parts else ""
 
 
 def _guid(guid: str, found: FoundArticle) -> str:
-    parts = _split(guid)
+    parts = links.split(guid)
     if parts is None:
         name = guid if len(guid) <= _LONGEST_NAME else _sha256(guid)
         return f"{host(found.url) or found.source}:{name}"
@@ -89,16 +89,6 @@ def _guid(guid: str, found: FoundArticle) -> str:
     if parts.fragment and not (version and canonical(guid) == canonical(found.url) and "#" not in found.url):
         address += "#" + _encoded(parts.fragment, _IN_QUERY)
     return address if len(address) <= _LONGEST_NAME * 4 else _sha256(address)
-
-
-def _split(url: str) -> SplitResult | None:
-    """The parts of an http or https address that has a host; None for everything else."""
-    try:
-        parts = urlsplit(url.strip())
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:  # a port that is no number, a broken [IPv6]
-        return None
-    return parts if usable else None
 
 
 def _host(parts: SplitResult) -> str:

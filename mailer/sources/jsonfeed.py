@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from mailer.model import FoundArticle
 from mailer.sources import identity, plain
 from mailer.sources.found import Found
-from mailer.text import dates
+from mailer.text import dates, links
 
 
 def is_feed(document: object) -> TypeGuard[dict[str, Any]]:
@@ -25,7 +25,7 @@ def read(name: str, document: Mapping[str, Any], *, source: str, zone: ZoneInfo)
     items = document.get("items")
     if not isinstance(items, list) or not items:
         return Found((), (f"{name}: the feed has no items.",))
-    home = plain.web_address(_text(document, "home_page_url"))
+    home = links.absolute(_text(document, "home_page_url"))
     articles, notes = [], []
     for number, item in enumerate(items, 1):
         if not isinstance(item, dict):
@@ -40,7 +40,7 @@ def read(name: str, document: Mapping[str, Any], *, source: str, zone: ZoneInfo)
 
 
 def _article(item: Mapping[str, Any], home: str, source: str, zone: ZoneInfo) -> FoundArticle:
-    url = plain.web_address(_text(item, "url"), home) or plain.web_address(_text(item, "external_url"), home)
+    url = links.absolute(_text(item, "url"), home) or links.absolute(_text(item, "external_url"), home)
     raw = plain.line(_text(item, "date_published") or _text(item, "date_modified"))
     body = plain.paragraphs(_text(item, "content_html") or _text(item, "content_text"))
     lead = plain.lead(_text(item, "summary")) or plain.opening(body)
@@ -56,7 +56,7 @@ def _article(item: Mapping[str, Any], home: str, source: str, zone: ZoneInfo) ->
         category=terms[0] if terms else "",
         tags=tuple(dict.fromkeys(terms[1:])),
         author=_author(item),
-        image_url=plain.web_address(_text(item, "image"), url) or plain.web_address(_text(item, "banner_image"), url),
+        image_url=links.absolute(_text(item, "image"), url) or links.absolute(_text(item, "banner_image"), url),
         published=dates.parse(raw, zone=zone),
         published_raw=raw,
     )

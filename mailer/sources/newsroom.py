@@ -20,7 +20,7 @@ from mailer.settings import ArticleDatabase
 from mailer.sources import identity, plain
 from mailer.sources.gather import Gathered, named
 from mailer.sources.wordpress import posts
-from mailer.text import dates
+from mailer.text import dates, links
 
 _WORDS = (
     *("id", "title", "lead", "body", "url", "image_url", "image_alt", "category", "tags", "author", "published"),
@@ -184,7 +184,7 @@ class DatabaseSource:
         address = _text(row, "url")
         if self._settings.preset == "wordpress":
             address = f"?p={address}"  # which WordPress sends on to the article, however its addresses are made
-        url = plain.web_address(address, f"{site}/" if site else "")
+        url = links.absolute(address, f"{site}/" if site else "")
         body = plain.paragraphs(_text(row, "body")[:_LONGEST_RAW])
         published, raw = self._published(row.get("published"))
         key = _text(row, "id")
@@ -198,7 +198,7 @@ class DatabaseSource:
             category=plain.line(_text(row, "category")),
             tags=tuple(tag for each in _text(row, "tags").replace("،", ",").split(",") if (tag := plain.line(each))),
             author=plain.line(_text(row, "author")),
-            image_url=plain.web_address(_text(row, "image_url"), f"{site}/" if site else ""),
+            image_url=links.absolute(_text(row, "image_url"), f"{site}/" if site else ""),
             image_alt=plain.line(_text(row, "image_alt")),
             published=published,
             published_raw=raw,

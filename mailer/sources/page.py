@@ -19,7 +19,7 @@ import nh3
 from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
 from mailer.sources import identity, pagetext, plain
-from mailer.text import dates, search_key
+from mailer.text import dates, links, search_key
 
 # nh3 makes the markup whole first: Python's own parser takes minutes for 80 kB of «<a b='<a b='…».
 _HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
@@ -87,7 +87,7 @@ def read(name: str, text: str, *, zone: ZoneInfo, address: str = "") -> FoundArt
         category=plain.line(told.first("article:section") or told.json("articleSection")) or words.category,
         tags=tuple(dict.fromkeys(tag for each in tags if (tag := plain.line(each)))),
         author=author if author != plain.line(outlet) else "",
-        image_url=plain.web_address(told.first("og:image", "twitter:image") or told.json("image"), url or address),
+        image_url=links.absolute(told.first("og:image", "twitter:image") or told.json("image"), url or address),
         image_alt=plain.line(told.first("og:image:alt", "twitter:image:alt")),
         published=published or words.published,
         published_raw=raw if published or not words.published else words.published_raw,
@@ -125,10 +125,10 @@ def _without_outlet(title: str, outlet: str, heading: str) -> str:
 def _own_address(told: "_Told", canonical: str, address: str) -> str:
     """The page's own address: what it calls itself, but on another site, or the front page, only where it was found."""
     for claimed in (canonical, told.first("og:url"), told.json("url")):
-        url = plain.web_address(claimed, address)
+        url = links.absolute(claimed, address)
         if url and urlsplit(url).path.strip("/") and (not address or identity.host(url) == identity.host(address)):
             return url
-    return plain.web_address(address)
+    return links.absolute(address)
 
 
 class _Page(HTMLParser):

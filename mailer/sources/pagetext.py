@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
-from mailer.sources import plain
 from mailer.text import dates, search_key
+from mailer.text.clean import clean
 
 
 def _keys(*texts: str) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ def read(name: str, text: str, *, zone: ZoneInfo, title: str = "") -> FoundArtic
 
     Raises UnreadableInput when there is no title with a paragraph below it.
     """
-    lines = [line for each in text.split("\n", _MOST_LINES)[:_MOST_LINES] if (line := plain.visible(each))]
+    lines = [line for each in text.split("\n", _MOST_LINES)[:_MOST_LINES] if (line := clean(each))]
     parts, after = _breadcrumb(lines)
     start = _known_title(lines, title) if title else _title(lines, parts, after)
     if start is None:

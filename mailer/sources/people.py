@@ -14,24 +14,25 @@ from typing import IO, Any
 from mailer.errors import UnreadableInput
 from mailer.model import NewSubscriber
 from mailer.text import dates
+from mailer.text.search_key import key
 
 # What newsrooms call these columns, in their own languages.
 _COLUMNS = {
     "email": ("email", "e-mail", "mail", "address", "email address", "ایمیل", "رایانامه", "پست الکترونیکی", "نشانی"),
     "name": ("name", "full name", "نام", "نام و نام خانوادگی"),
-    "sections": ("sections", "section", "بخش", "بخشها"),
+    "sections": ("sections", "section", "بخش", "بخش‌ها"),
     "status": ("status", "state", "وضعیت"),
     "consent_at": ("consent date", "consent_at", "consent", "subscribed_at", "created_at", "تاریخ عضویت"),
     "source": ("source", "منبع"),
 }
-_NAMES = {spelling: column for column, spellings in _COLUMNS.items() for spelling in spellings}
+# The key of each name → the column, and how plainly it is named: the first is the plainest.
+_NAMES = {key(name): (column, rank) for column, names in _COLUMNS.items() for rank, name in enumerate(names)}
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _LONGEST = 256 * 1024  # letters of a line: a file that is none of ours must not fill the memory
 _LONGEST_CELL = 131_072  # characters; a quotation mark that is never closed swallows no more than this
 _FORMULA = re.compile(r"[=+\-@\t\r]")  # what a spreadsheet program would run
 _INSTANT = re.compile(r"(?:19|20)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)")
 _ADDRESS = re.compile(r"\ufeff?\s*[^\s@]+@[^\s@]+\.[^\s@]+\s*")
-_SPELLING = str.maketrans({"ي": "ی", "ك": "ک", "\u200c": None, "\ufeff": None})
 
 
 def read(file: Path) -> Iterator[NewSubscriber]:
@@ -125,18 +126,12 @@ def _table(file: Path, lines: IO[str]) -> Iterator[NewSubscriber]:
 def _columns(heading: Sequence[str]) -> dict[str, int]:
     """Where each of our columns stands. Of two that could be meant, the plainer name counts: beside a column «email»,
     one called «address» is where somebody lives."""
-    found: dict[str, int] = {}
-    for i, cell in enumerate(heading):
-        spelling = _plain(cell)
-        name = _NAMES.get(spelling)
-        rank = _COLUMNS[name].index(spelling) if name else 0
-        if name and (name not in found or rank < _COLUMNS[name].index(_plain(heading[found[name]]))):
-            found[name] = i
-    return found
-
-
-def _plain(cell: str) -> str:
-    return cell.translate(_SPELLING).strip().casefold()
+    found: dict[str, tuple[int, int]] = {}  # column → rank of its name, and where it is
+    for place, cell in enumerate(heading):
+        column, rank = _NAMES.get(key(cell), ("", 0))
+        if column and (rank, place) < found.get(column, (rank + 1, 0)):
+            found[column] = (rank, place)
+    return {column: place for column, (_, place) in found.items()}
 
 
 def _json_lines(lines: IO[str]) -> Iterator[NewSubscriber]:

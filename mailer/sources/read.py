@@ -15,8 +15,8 @@ from mailer.errors import UnreadableInput, UsageError
 from mailer.model import FoundArticle
 from mailer.sources import feed, identity, jsonfeed, page, pagetext, plain, records
 from mailer.sources.found import Found
-from mailer.text import dates
-from mailer.text.links import web_address
+from mailer.text import dates, links
+from mailer.text.clean import shorten
 
 __all__ = ["LARGEST", "Found", "read"]
 
@@ -190,8 +190,8 @@ def _with_options(name: str, found: Found, url: str, published: str, source: str
     articles = []
     for article in found.articles:
         if url:
-            address = plain.web_address(url)
-            if not web_address(address):
+            address = links.absolute(url)
+            if not links.web_address(address):
                 raise UsageError(f"«{plain.line(url)}» is no web address.", "It must begin with https:// or http://.")
             article = replace(article, url=address, source=article.source or identity.host(address))
         if published:
@@ -208,7 +208,7 @@ def _with_options(name: str, found: Found, url: str, published: str, source: str
 
 def cut(article: FoundArticle) -> FoundArticle:
     """Title and lead no longer than those of any newsroom: every later step works through all of their letters."""
-    title, lead = plain.cut(article.title, _LONGEST_TITLE), plain.cut(article.lead, _LONGEST_LEAD)
+    title, lead = shorten(article.title, _LONGEST_TITLE), shorten(article.lead, _LONGEST_LEAD)
     if (title, lead) == (article.title, article.lead):
         return article
     return replace(article, title=title, lead=lead)
@@ -217,7 +217,7 @@ def cut(article: FoundArticle) -> FoundArticle:
 def _linked(name: str, found: Found) -> Found:
     """Without the links that no mail would write (a user name in it, a host that is none, too long), and with one note:
     their items are kept, but are not eligible for an issue."""
-    barred = {article.url: "" for article in found.articles if article.url and not web_address(article.url)}
+    barred = {article.url: "" for article in found.articles if article.url and not links.web_address(article.url)}
     if not barred:
         return found
     note = (

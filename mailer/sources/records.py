@@ -18,7 +18,7 @@ from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
 from mailer.sources import identity, plain
 from mailer.sources.found import Found
-from mailer.text import dates
+from mailer.text import dates, links
 
 _DELIMITERS = ",;\t|"
 _LONGEST_CELL = 2_000_000  # characters; a quote that is never closed swallows no more than this
@@ -135,7 +135,7 @@ def _article(record: Record, source: str, zone: ZoneInfo) -> FoundArticle:
     title = plain.line(texts["title"])
     if not title:
         raise _NotAnArticleError("it has no title")
-    url = plain.web_address(texts["url"])
+    url = links.absolute(texts["url"])
     body = plain.paragraphs(texts["body"])
     written = plain.line(texts["published"])
     raw = plain.line(texts["published_raw"]) or written
@@ -149,7 +149,7 @@ def _article(record: Record, source: str, zone: ZoneInfo) -> FoundArticle:
         category=plain.line(texts["category"]),
         tags=_tags(record),
         author=plain.line(texts["author"]),
-        image_url=plain.web_address(texts["image_url"], url),
+        image_url=links.absolute(texts["image_url"], url),
         image_alt=plain.line(texts["image_alt"]),
         published=dates.parse(written, zone=zone) or dates.parse(raw, zone=zone),
         published_raw=raw,

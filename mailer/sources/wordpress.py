@@ -18,6 +18,7 @@ from mailer.settings import Feed
 from mailer.sources import identity, plain
 from mailer.sources.fetch import Fetcher
 from mailer.sources.gather import Gathered, named
+from mailer.text import links
 
 _PAGES, _PER_PAGE = 3, 100
 _FIELDS = "id,date_gmt,link,title,excerpt,sticky,_links,_embedded"
@@ -73,7 +74,7 @@ def _total(headers: Mapping[str, str] | None) -> int:
 
 
 def _article(post: Mapping[str, Any], feed: Feed) -> FoundArticle:
-    url = plain.web_address(str(post.get("link") or ""), feed.address)
+    url = links.absolute(str(post.get("link") or ""), feed.address)
     terms = [plain.line(html.unescape(str(term.get("name") or ""))) for term in _terms(post)]
     media = next(iter(_embedded(post, "wp:featuredmedia")), {})
     raw = str(post.get("date_gmt") or "")
@@ -86,7 +87,7 @@ def _article(post: Mapping[str, Any], feed: Feed) -> FoundArticle:
         category=terms[0] if terms else "",
         tags=tuple(dict.fromkeys(terms[1:])),
         author=plain.line(str(next(iter(_embedded(post, "author")), {}).get("name") or "")),
-        image_url=plain.web_address(str(media.get("source_url") or ""), feed.address),
+        image_url=links.absolute(str(media.get("source_url") or ""), feed.address),
         image_alt=plain.line(str(media.get("alt_text") or "")),
         published=_instant(raw),
         published_raw=plain.line(raw),

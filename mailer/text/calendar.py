@@ -1,6 +1,6 @@
-"""Dates and numbers as the readers of a language write them.
+"""Dates and numbers as the readers of a language write them, and the names of months and weekdays.
 
-Does not know what day it is: the caller works out the local day (21:00 UTC is already tomorrow in Tehran).
+Does not know today's date: the caller works out the local day (at 21:00 UTC it is already tomorrow in Tehran).
 """
 
 from datetime import date
@@ -24,17 +24,17 @@ GREGORIAN = (
 
 
 def digits(value: int | str) -> str:
-    """The number or text with Persian digits (U+06F0…), also in place of the Arabic ones (U+0660…)."""
+    """Return the number or text with Persian digits (U+06F0…) in place of all others."""
     return FA.number(value)
 
 
 def weekday(day: date, locale: Locale = FA) -> str:
-    """«دوشنبه»"""
+    """Return the name of the weekday: «دوشنبه»."""
     return locale.say(WEEKDAYS[day.weekday()])
 
 
 def long_date(day: date, calendar: Calendar = "jalali", locale: Locale = FA) -> str:
-    """«دوشنبه ۲ آذر ۱۴۰۵», or «دوشنبه ۲۳ نوامبر ۲۰۲۶» in the Gregorian calendar; "Monday 23 November 2026"."""
+    """Return «دوشنبه ۲ آذر ۱۴۰۵», or «دوشنبه ۲۳ نوامبر ۲۰۲۶» in the Gregorian calendar; "Monday 23 November 2026"."""
     if calendar == "gregorian":
         number, month, year = day.day, GREGORIAN[day.month - 1], day.year
     else:

@@ -1,9 +1,9 @@
-"""A date as a newsroom writes it → an instant in UTC.
+"""Reads a date as a newsroom writes it and returns an instant in UTC.
 
 Works on the raw words, because feed parsers take «۱۴۰۴/۱۱/۰۷» for the year 1404 of the Gregorian calendar. A year from
-1300 to 1500 is Jalali, whatever stands around it. The text is read as tokens (time, zone, date, day's name) and
-whatever is left over makes it nonsense: better no date than a wrong one. It does *not* know what time it is, so it
-neither clamps a date in the future nor fills in a missing one; the store does.
+1300 to 1500 is Jalali, whatever the words around it. The text is read as tokens (time, zone, date, weekday), and if
+anything is left over there is no date: better none than a wrong one. It does not know the time of day, so it neither
+clamps a date in the future nor fills in a missing one; the store does.
 """
 
 import re
@@ -12,38 +12,31 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 
 from persiantools.jdatetime import JalaliDate
 
+from mailer.text.calendar import GREGORIAN, JALALI, WEEKDAYS
+from mailer.text.characters import ARABIC_LETTERS, JOINERS, ZWNJ, is_invisible
+
 _JALALI_YEARS = range(1300, 1501)
 _GREGORIAN_YEARS = range(1900, 2201)
 
-_ENGLISH = "jan feb mar apr may jun jul aug sep oct nov dec"
-_ENGLISH_LONG = "january february march april may june july august september october november december"
-_GREGORIAN_IN_PERSIAN = "ژانویه فوریه مارس آوریل مه ژوئن ژوئیه اوت سپتامبر اکتبر نوامبر دسامبر"
-_GREGORIAN_IN_PERSIAN_TOO = "ژانویه فوریه مارچ اپریل می جون جولای آگوست سپتمبر اکتوبر نومبر دسمبر"
-_JALALI = "فروردین اردیبهشت خرداد تیر مرداد شهریور مهر آبان آذر دی بهمن اسفند"
-_JALALI_TOO = "فروردین اردیبهشت خرداد تیر امرداد شهریور مهر ابان آذر دی بهمن اسفند"
+_ENGLISH = "january february march april may june july august september october november december"
 _JALALI_IN_LATIN = "farvardin ordibehesht khordad tir mordad shahrivar mehr aban azar dey bahman esfand"
 _MONTHS = {
-    name: number
-    for names in (
-        _ENGLISH,
-        _ENGLISH_LONG,
-        _GREGORIAN_IN_PERSIAN,
-        _GREGORIAN_IN_PERSIAN_TOO,
-        _JALALI,
-        _JALALI_TOO,
-        _JALALI_IN_LATIN,
-    )
-    for number, name in enumerate(names.split(), 1)
-} | {"sept": 9}
+    **{name: number for number, name in enumerate(_ENGLISH.split(), 1)},
+    **{name[:3]: number for number, name in enumerate(_ENGLISH.split(), 1)},
+    **{name: number for months in (GREGORIAN, JALALI) for number, name in enumerate(months, 1)},
+    **{name: number for number, name in enumerate(_JALALI_IN_LATIN.split(), 1)},
+    # Other spellings.
+    **{"sept": 9, "امرداد": 5, "ابان": 8, "مارچ": 3, "اپریل": 4, "می": 5, "جون": 6, "جولای": 7, "آگوست": 8},
+    **{"سپتمبر": 9, "اکتوبر": 10, "نومبر": 11, "دسمبر": 12},
+}
 
-# Words that may stand around a date and say nothing we need: the day's name (RFC 5322 §3.3 makes it optional, and feeds
-# get it wrong), and what pages write before the time.
+# Words around a date that add nothing: the weekday (RFC 5322 §3.3 makes it optional, and feeds get it wrong), and what
+# pages write before the time. «یک شنبه» is two of them.
 _FILLER_WORDS = (
     "mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday tues wednes thur thurs "
-    "شنبه یکشنبه دوشنبه سهشنبه چهارشنبه پنجشنبه پنحشنبه جمعه آدینه یک دو سه چهار پنج "
-    "ساعت مورخ تاریخ روز سال ماه در at on"
+    "پنحشنبه آدینه یک دو سه چهار پنج ساعت مورخ تاریخ روز سال ماه در at on"
 )
-_FILLERS = frozenset(_FILLER_WORDS.split())
+_FILLERS = frozenset(_FILLER_WORDS.split()) | {name.replace(ZWNJ, "") for name in WEEKDAYS}
 
 # RFC 5322 §4.3 names the first ten; the others are seen in feeds.
 _ZONES = {
@@ -52,10 +45,10 @@ _ZONES = {
     **{"bst": 1, "cet": 1, "cest": 2, "eet": 2, "eest": 3, "msk": 3, "irst": 3.5, "irdt": 4.5},
 }
 
-_LETTERS = str.maketrans({"ي": "ی", "ك": "ک", "\u200c": "", "،": " ", ",": " ", "|": " ", "؛": " "})
+_PLAIN = ARABIC_LETTERS | str.maketrans("،,|؛", "    ", JOINERS)
 _COMMENT = re.compile(r"\([^()]*\)")  # "+0330 (IRST)", RFC 5322 §3.2.2
-# A time of day, and directly after it, as RFC 5322 and ISO 8601 both have it, perhaps a half of the day and an offset:
-# 12:30, 08:38:00.25 +0430, 12:30 GMT+03:30, 9:05 ب.ظ. What follows must not be «-1404/11/07».
+# A time of day and perhaps, directly after it as in RFC 5322 and ISO 8601, a half of the day and an offset: 12:30,
+# 08:38:00.25 +0430, 12:30 GMT+03:30, 9:05 ب.ظ. What follows must not be «-1404/11/07».
 _TIME = re.compile(
     r"(?:(?<=\d)t|(?<![\d:]))(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.\d+)?)?(?![\d:])"
     r"(?:\s*(?P<half>am\b|pm\b|ق\.?ظ\.?|ب\.?ظ\.?))?"
@@ -64,13 +57,13 @@ _TIME = re.compile(
 _YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})([-/.])(\d{1,2})\2(\d{1,2})(?!\d)")
 _YEAR_LAST = re.compile(r"(?<!\d)(\d{1,2})([-/.])(\d{1,2})\2(1[345]\d\d)(?!\d)")
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:t?(\d{2})(\d{2})(\d{2})?)?(z?)")
-_LONGEST = 200  # characters; more is no date
+_LONGEST = 200  # characters; a longer text is not a date
 
 
 def parse(raw: str, *, zone: tzinfo) -> datetime | None:
-    """The instant that `raw` names, aware and in UTC; None when it names none.
+    """Return the instant that `raw` names, aware and in UTC, or None if it names none.
 
-    `zone`: the newsroom's, used when the text names no zone. A date without a time is its midnight there.
+    `zone` is the newsroom's, for a text without a zone. A date without a time means midnight there.
     """
     if len(raw) > _LONGEST:
         return None
@@ -96,11 +89,11 @@ def parse(raw: str, *, zone: tzinfo) -> datetime | None:
 
 
 def _ascii(raw: str) -> str:
-    """With ASCII digits, Persian letters, no marks and no non-joiner, lower case."""
+    """Return the text with ASCII digits and Persian letters, in lower case, without marks, joiners and comments."""
     text = "".join(
         str(unicodedata.decimal(char)) if char.isdecimal() else char
-        for char in unicodedata.normalize("NFC", raw.translate(_LETTERS))
-        if unicodedata.category(char) not in ("Cf", "Mn")
+        for char in unicodedata.normalize("NFC", raw.translate(_PLAIN))
+        if unicodedata.category(char) != "Mn" and not is_invisible(char)
     )
     return _COMMENT.sub(" ", text).replace("–", "-").replace("−", "-").strip().lower()
 
@@ -110,7 +103,7 @@ def _without(text: str, found: re.Match[str]) -> str:
 
 
 def _clock(found: re.Match[str]) -> time:
-    """Raises ValueError when there is no such time of day."""
+    """Raises ValueError if there is no such time of day."""
     hour, half = int(found["hour"]), found["half"]
     if half:
         if not 1 <= hour <= 12:
@@ -121,7 +114,7 @@ def _clock(found: re.Match[str]) -> time:
 
 
 def _offset(found: re.Match[str]) -> timezone | None:
-    """Raises ValueError when it is a day or more."""
+    """Raises ValueError if it is a day or more."""
     if not found["sign"]:
         return None
     size = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"] or 0))
@@ -129,7 +122,7 @@ def _offset(found: re.Match[str]) -> timezone | None:
 
 
 def _zone_name(text: str) -> tuple[timezone | None, str]:
-    """The zone named in what is left of a text, and what is left then: "" when every word is understood."""
+    """Return the zone named in the rest of a text, and the words that are not understood."""
     zone = None
     unknown = []
     for word in re.split(r"[\s\-/.:]+", text):
@@ -141,9 +134,9 @@ def _zone_name(text: str) -> tuple[timezone | None, str]:
 
 
 def _day_in_numbers(text: str) -> tuple[date, str] | None:
-    """The day in 1404/11/07, 2026-01-27 or 07/11/1404 and the rest; None when there is none of these.
+    """Return the day in 1404/11/07, 2026-01-27 or 07/11/1404, and the rest; None if there is none of these.
 
-    Day first is read only for Jalali years: in 03/04/2026 nobody can tell the day from the month.
+    Day first is read only for Jalali years: 03/04/2026 may be in March or in April.
     """
     if found := _YEAR_FIRST.search(text):
         return _day(int(found[1]), int(found[3]), int(found[4])), _without(text, found)
@@ -153,7 +146,7 @@ def _day_in_numbers(text: str) -> tuple[date, str] | None:
 
 
 def _day_in_words(text: str) -> tuple[date | None, str]:
-    """The day in «۷ بهمن ۱۴۰۴», "21 Jul 2018", "July 21 2018" or "1404 بهمن 7", and the rest."""
+    """Return the day in «۷ بهمن ۱۴۰۴», "21 Jul 2018", "July 21 2018" or "1404 بهمن 7", and the rest."""
     numbers: list[str] = []
     months: list[int] = []
     rest: list[str] = []
@@ -167,7 +160,7 @@ def _day_in_words(text: str) -> tuple[date | None, str]:
             rest.append(word)
     if len(numbers) != 2 or len(months) != 1:
         return None, text
-    # The year is the one of four digits; without any it is the second, of two digits (RFC 5322 §4.3).
+    # The year is the number with four digits, or else the second one, with two digits (RFC 5322 §4.3).
     first, second = numbers
     day, year = (second, first) if len(first) == 4 else (first, second)
     if len(day) > 2 or len(year) not in (2, 4):
@@ -177,7 +170,7 @@ def _day_in_words(text: str) -> tuple[date | None, str]:
 
 
 def _day(year: int, month: int, day: int) -> date:
-    """The day, in the calendar that its year tells. Raises ValueError when that calendar has no such day."""
+    """Return the day, in the calendar that its year implies. Raises ValueError if that calendar has no such day."""
     if year in _JALALI_YEARS:
         return JalaliDate(year, month, day).to_gregorian()  # type: ignore[no-untyped-call]
     if year in _GREGORIAN_YEARS:

@@ -1,71 +1,113 @@
-"""Addresses from outside: which may stand in a mail, and how they are written there.
+"""Web addresses from outside: which ones are usable, and how they are written in a mail.
 
-Looks at the words of an address only; does not ask whether anything answers there.
+Only the text of an address is judged; nothing is looked up.
 """
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import idna
 
+from mailer.text.characters import ZWNJ
 from mailer.text.clean import clean
 
-LETTERS = 1500  # twelve such links still leave a mail below the size at which Gmail cuts it
-# Names under a country's that anybody may register below.
+LONGEST = 1500  # characters of a link in a mail: twelve of them leave it below the size at which Gmail cuts it
+_LONGEST_FOUND = 2000  # characters of an address in a source: what browsers and mail programs surely follow
+_SHORT = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+# Domains below a country's, below which anyone may register a name.
 _SECOND_LEVELS = frozenset(
     ("ac", "co", "com", "edu", "go", "gob", "gov", "id", "mil", "ne", "net", "nom", "or", "org", "sch")
 )
 _PICTURES = ("", ".jpg", ".jpeg", ".png", ".gif")  # Outlook draws no webp, avif or svg
 
 
-def web_address(url: str) -> str:
-    """The address as ASCII, percent-encoded where it must be; empty when no reader should be sent there.
-
-    Refused: other schemes than http and https, user names, hosts that are none, more than 1500 letters.
-    """
-    url = clean(url)
+def split(url: str) -> SplitResult | None:
+    """Return the parts of an http or https address with a host; None for everything else."""
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-        if parts.scheme not in ("http", "https") or "@" in parts.netloc:
-            return ""
-        place = f"[{host}]" if ":" in host else _ascii_host(host)
-    except ValueError:  # urlsplit's own, and idna.IDNAError
+        parts = urlsplit(url.strip())
+        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is not a number, a broken [IPv6]
+        return None
+    return parts if usable else None
+
+
+def absolute(raw: str, base: str = "") -> str:
+    """Return the absolute http or https address of a link in a source, completed with `base`; "" if there is none.
+
+    Line breaks inside are removed (feeds wrap their links), blanks and the signs that RFC 3986 §2 leaves out are
+    encoded; Persian letters and non-joiners stay as they are.
+    """
+    address = re.sub(r"[\t\r\n]+\s*", "", raw.strip())
+    address = "".join(map(_allowed, address))
+    try:
+        if base and address and not urlsplit(address).scheme:
+            address = urljoin(base, address)
+    except ValueError:
         return ""
-    place += f":{port}" if port is not None else ""
-    found = f"{parts.scheme}://{place}{_encoded(parts.path)}"
-    found += f"?{_encoded(parts.query)}" if parts.query else ""
-    found += f"#{_encoded(parts.fragment)}" if parts.fragment else ""
-    return found if len(found) <= LETTERS else ""
+    return address if split(address) and len(address) <= _LONGEST_FOUND else ""
+
+
+def _allowed(char: str) -> str:
+    category = unicodedata.category(char)
+    if category == "Cs":
+        return ""
+    unfit = char in ' <>"`{}|\\^' or (category in ("Cc", "Cf", "Zs", "Zl", "Zp") and char != ZWNJ)
+    return quote(char) if unfit else char
+
+
+def web_address(url: str) -> str:
+    """Return the address in ASCII, percent-encoded where needed; "" if no reader should be sent there.
+
+    Refused are schemes other than http and https, user names, invalid hosts, and more than `LONGEST` characters.
+    """
+    parts = split(clean(url))
+    if parts is None or "@" in parts.netloc:
+        return ""
+    try:
+        host = _ascii_host(parts.hostname or "")
+    except ValueError:  # also idna.IDNAError
+        return ""
+    address = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "") + _encoded(parts.path)
+    address += f"?{_encoded(parts.query)}" if parts.query else ""
+    address += f"#{_encoded(parts.fragment)}" if parts.fragment else ""
+    return address if len(address) <= LONGEST else ""
+
+
+def is_usable(url: str) -> bool:
+    """True if a mail can link to this address. Short and plain ones, which most are, need no full check."""
+    return bool(_SHORT.fullmatch(url) or web_address(url))
 
 
 def picture(url: str) -> str:
-    """The same for a picture that every mail program draws; empty for others."""
+    """Return the address of a picture that every mail program draws; "" for others."""
     address = web_address(url)
     return address if PurePosixPath(urlsplit(address).path).suffix.lower() in _PICTURES else ""
 
 
-def story_picture(url: str, story_url: str, ours: Iterable[str], *, plain: bool = False) -> str:
-    """`picture` for a story: only of the newsroom, because whoever serves it sees every reader who opens the mail.
+def story_picture(url: str, story_url: str, own: Iterable[str], *, plain: bool = False) -> str:
+    """Return the `picture` of a story if the newsroom serves it; "" for every other.
 
-    That is the host of the story, its parents and sub-domains, and the domains of the addresses in `ours`; `plain` also
-    takes it without TLS, where all of it is on one machine. Empty for every other.
+    Whoever serves a picture sees every reader who opens the mail. So its host must be the story's, a parent or a
+    sub-domain of it, or in the domain of one of the addresses `own`. `plain` also allows http, for a deployment that is
+    all on one machine.
     """
     address = picture(url)
     if not address or not (plain or address.startswith("https://")):
         return ""
     host = _host(address)
     story = _host(web_address(story_url)).removeprefix("www.")
-    # Not the parent «com» or «co.uk» of a story's host.
+    # The parent of a story's host must not be «com» or «co.uk».
     near = _under(host, story) or (_under(story, host) and "." in host and _site(host) != "")
-    return address if near or any(_under(host, _site(_host(web_address(each)))) for each in ours) else ""
+    return address if near or any(_under(host, _site(_host(web_address(each)))) for each in own) else ""
 
 
 def loopback(host: str) -> bool:
-    """Whether a host is this machine."""
+    """True if a host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -81,8 +123,10 @@ def _under(host: str, domain: str) -> bool:
 
 
 def _site(host: str) -> str:
-    """The domain that somebody registered, as far as its form shows it: `example.org` of `news.example.org`, and three
-    labels under `co.uk` and the like; empty for `co.uk` itself. An IP address and a bare name are their own."""
+    """Return the registered domain, as far as its form shows it: `example.org` of `news.example.org`.
+
+    Under `co.uk` and the like it has three labels; `co.uk` itself gives "". IP addresses and bare names are their own.
+    """
     labels = host.split(".")
     if ":" in host or labels[-1].isdigit() or len(labels) == 1:
         return host
@@ -91,13 +135,16 @@ def _site(host: str) -> str:
 
 
 def _ascii_host(host: str) -> str:
-    if host.isascii():
-        if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", host):
-            raise ValueError("not a host")
-        return host
-    return idna.encode(host, uts46=True).decode("ascii")
+    """Raises ValueError if it is not a host."""
+    if ":" in host:
+        return f"[{host}]"
+    if not host.isascii():
+        return idna.encode(host, uts46=True).decode("ascii")
+    if not _HOST.fullmatch(host):
+        raise ValueError("not a host")
+    return host
 
 
 def _encoded(part: str) -> str:
-    """What is encoded already stays; a percent sign that encodes nothing is itself encoded."""
+    """Percent-encode; what is encoded already stays, and a percent sign that encodes nothing is itself encoded."""
     return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part), safe="/%:@!$&()*+,;=~?-._")

@@ -1,22 +1,24 @@
 """Languages of mails and pages: their words, digits and direction.
 
-The templates and this room are written in Persian; other languages are catalogues, `templates/locale/<code>.po`, whose
-msgids are the Persian words. Does not format dates (`calendar`) and does not choose a language: the settings do.
+The templates and the code hold the Persian texts. Other languages are catalogues, `templates/locale/<code>.po`, whose
+msgids are the Persian texts. Dates are formatted in `calendar`; the settings choose the language.
 """
 
 import io
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from mailer.text.characters import ARABIC_DIGITS, LATIN_DIGITS, PERSIAN_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
 class Locale:
-    """One language. `say` translates; a word without translation stays Persian, which a test does not let happen."""
+    """One language. A text without a translation stays Persian; a test makes sure that there is none."""
 
     code: str
     rtl: bool
-    digits: str  # ten letters, from nought to nine
+    digits: str  # ten characters, from 0 to 9
     comma: str
     semicolon: str
     words: Mapping[str, str] = field(default_factory=dict)
@@ -27,7 +29,7 @@ class Locale:
 
     @property
     def start(self) -> str:
-        """The side where a line begins: mail programs know no `text-align:start`."""
+        """The side where a line begins; mail programs do not support `text-align:start`."""
         return "right" if self.rtl else "left"
 
     @property
@@ -35,46 +37,39 @@ class Locale:
         return "left" if self.rtl else "right"
 
     def say(self, text: str, **values: str) -> str:
-        """The words in this language with `{name}` replaced by its value; values are put in once and never read."""
+        """Return `text` in this language, each `{name}` replaced by its value. Braces inside a value are left alone."""
         found = self.words.get(text) or text
-        if len(values) == 1:  # as in each mail, for its greeting
-            ((name, value),) = values.items()
-            return found.replace(f"{{{name}}}", value)
-        return re.sub(r"\{([a-z_]+)\}", lambda slot: values[slot[1]], found) if values else found
+        return re.sub(r"\{([a-z_]+)\}", lambda name: values[name[1]], found) if values else found
 
     def number(self, value: int | str) -> str:
-        """The number or text with this language's digits, whichever it was written with."""
+        """Return the number or text with the digits of this language in place of all others."""
         return str(value).translate(_DIGITS[self.digits])
 
 
-_PERSIAN, _ARABIC, _LATIN = "۰۱۲۳۴۵۶۷۸۹", "٠١٢٣٤٥٦٧٨٩", "0123456789"
-_DIGITS = {
-    own: str.maketrans("".join(other for other in (_PERSIAN, _ARABIC, _LATIN) if other != own), own * 2)
-    for own in (_PERSIAN, _ARABIC, _LATIN)
-}
+_ANY_DIGITS = PERSIAN_DIGITS + ARABIC_DIGITS + LATIN_DIGITS
+_DIGITS = {own: str.maketrans(_ANY_DIGITS, own * 3) for own in (PERSIAN_DIGITS, ARABIC_DIGITS, LATIN_DIGITS)}
 
-FA = Locale("fa", rtl=True, digits=_PERSIAN, comma="،", semicolon="؛")
+FA = Locale("fa", rtl=True, digits=PERSIAN_DIGITS, comma="،", semicolon="؛")
 _OTHERS = {
-    "ar": Locale("ar", rtl=True, digits=_ARABIC, comma="،", semicolon="؛"),
-    "en": Locale("en", rtl=False, digits=_LATIN, comma=",", semicolon=";"),
+    "ar": Locale("ar", rtl=True, digits=ARABIC_DIGITS, comma="،", semicolon="؛"),
+    "en": Locale("en", rtl=False, digits=LATIN_DIGITS, comma=",", semicolon=";"),
 }
 CODES = ("fa", *_OTHERS)
 
 
 def locale(code: str, catalogue: str) -> Locale:
-    """The language `code` with the words of its catalogue (the text of a .po file; Persian needs none).
+    """Return the language `code` with the words of `catalogue`, the text of a .po file; Persian needs none.
 
-    ValueError: the catalogue cannot be read.
+    Raises ValueError if the catalogue cannot be read.
     """
     if code == "fa":
         return FA
-    plain = _OTHERS[code]
-    words = {message: said for message, said in _read(catalogue).items() if said}
-    return Locale(code, plain.rtl, plain.digits, plain.comma, plain.semicolon, words)
+    words = {message: translation for message, translation in _read(catalogue).items() if translation}
+    return replace(_OTHERS[code], words=words)
 
 
 def _read(catalogue: str) -> dict[str, str]:
-    # Imported here, for most newsrooms write Persian and Babel takes 50 ms to load.
+    # Imported here: most newsrooms write Persian and never need Babel, which takes 50 ms to load.
     from babel.messages.pofile import PoFileError, read_po
 
     try:

@@ -1,25 +1,24 @@
-"""Persian as it should be written: lost half-spaces and Arabic letters in titles, leads and picture descriptions.
+"""Corrects Persian spelling: lost half-spaces and Arabic letters in titles, leads and picture descriptions.
 
-Every library that was measured damages text («عمان» becomes «ع مان»), so these are a few rules of our own that
-change only what has one reading: a headline wrongly «mended» is worse than one left as the newsroom wrote it. It knows
-verbs by their stems, touches no address and no Latin word, and does nothing twice. It does *not* compare texts:
-`normalise` does, and what that makes is never shown.
+Every library that was measured damages text («عمان» becomes «ع مان»). These few rules change only what has one reading:
+a headline corrected wrongly is worse than one left as the newsroom wrote it. They know verbs by their stems and leave
+addresses and Latin words alone. To compare texts, use `search_key`.
 """
 
 import re
 from collections.abc import Collection
 
-_ZWNJ = "\u200c"
+from mailer.text.characters import ARABIC_LETTERS, ZWNJ
+
 _LETTER = "\u0621-\u063a\u0641-\u0652\u0654\u0670\u067e\u0686\u0698\u06a9\u06af\u06c0\u06cc"
-_BEGIN, _END = rf"(?<![{_LETTER}{_ZWNJ}])", rf"(?![{_LETTER}{_ZWNJ}])"
-_ARABIC = str.maketrans({"ي": "ی", "ك": "ک"})
-# Addresses, labels, and words with vowel signs: those are quoted Arabic.
-_PROTECTED = re.compile(
-    r"(?:https?://|www\.)\S+|\S+@\S+|[#@][\w\u200c]+|[\w\u200c]*[\u064b-\u0652\u0670][\w\u200c\u064b-\u0652\u0670]*"
+_BEGIN, _END = rf"(?<![{_LETTER}{ZWNJ}])", rf"(?![{_LETTER}{ZWNJ}])"
+# Addresses, labels, and words with vowel signs, which are quoted Arabic.
+_PROTECTED = (
+    rf"(?:https?://|www\.)\S+|\S+@\S+|[#@][\w{ZWNJ}]+|[\w{ZWNJ}]*[\u064b-\u0652\u0670][\w{ZWNJ}\u064b-\u0652\u0670]*"
 )
 
-# Stems of verbs whose forms with «می» are no other words. Left out: «آ», «ده», «رو» and «دان», for «میآید» is rare and
-# «میدان», «میده» and «میرو» are not verbs.
+# Stems of verbs whose forms with «می» are no other words. Left out: «آ», «ده», «رو» and «دان», because «میآید» is rare
+# and «میدان», «میده» and «میرو» are not verbs.
 _PRESENT = (
     "کن خواه شو باش دار توان گوی زن گیر بین خور رس بر کش ساز گذر گذار خر فروش نویس خوان شناس پذیر افزای "
     "کاه یاب آور آموز پرداز پوش پیوند نشین ایست افت خیز سنج شمار طلب فرست فرمای فهم کوش گشای لرز نمای پرس "
@@ -37,7 +36,7 @@ def _any(words: str) -> str:
     return "|".join(sorted(words.split(), key=len, reverse=True))
 
 
-# «میدان», «میدانی» and «میدانید» are squares as well; «میدانم» and «میداند» can only be verbs.
+# «میدان», «میدانی» and «میدانید» are also squares; «میدانم» and «میداند» can only be verbs.
 _VERB = "|".join(
     (
         rf"(?:{_any(_PRESENT)})(?:م|د|یم|ید|ند)",
@@ -51,29 +50,28 @@ _DOUBLE = "".join(rf"(?<!{_BEGIN}{stem})" for stem in ["بر", "جب", "مواج
 # English words and sobs: «شرکت های تک», «های های گریه».
 _NO_PLURAL = r"(?! (?:های|تک|لایت|وی|کپی|کلاس)\b)"
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(rf"{_BEGIN}(ن?می) ?({_VERB}){_END}"), rf"\1{_ZWNJ}\2"),
-    (re.compile(rf"(?<=[{_LETTER}]){_DOUBLE}هه(ا(?:ی(?:ی|م|ت|ش|مان|تان|شان)?)?){_END}"), rf"ه{_ZWNJ}ه\1"),
+    (re.compile(rf"{_BEGIN}(ن?می) ?({_VERB}){_END}"), rf"\1{ZWNJ}\2"),
+    (re.compile(rf"(?<=[{_LETTER}]){_DOUBLE}هه(ا(?:ی(?:ی|م|ت|ش|مان|تان|شان)?)?){_END}"), rf"ه{ZWNJ}ه\1"),
     (
         re.compile(rf"(?<=[{_LETTER}]{{2}})(?<!{_BEGIN}های) (های(?:ی|م|ت|ش|مان|تان|شان)?){_END}{_NO_PLURAL}"),
-        rf"{_ZWNJ}\1",
+        rf"{ZWNJ}\1",
     ),
-    (re.compile(rf"(?<=[{_LETTER}]{{2}}) (ترین){_END}"), rf"{_ZWNJ}\1"),
+    (re.compile(rf"(?<=[{_LETTER}]{{2}}) (ترین){_END}"), rf"{ZWNJ}\1"),
 )
 
 
-def mend(text: str, exceptions: Collection[str] = ()) -> str:
-    """`text` with its half-spaces put back; words of `exceptions` stay as they are. `mend(mend(t)) == mend(t)`."""
-    kept = "".join(f"|{_BEGIN}{re.escape(word)}{_END}" for word in exceptions)
-    protected = re.compile(_PROTECTED.pattern + kept) if kept else _PROTECTED
-    parts, place = [], 0
-    for found in protected.finditer(text):
-        parts += [_mended(text[place : found.start()]), found[0]]
-        place = found.end()
-    return "".join([*parts, _mended(text[place:])])
+def corrected(text: str, exceptions: Collection[str] = ()) -> str:
+    """Return `text` with its half-spaces restored and Persian letters for Arabic ones, except in `exceptions`.
+
+    Correcting twice changes nothing more.
+    """
+    protected = "|".join([_PROTECTED, *(f"{_BEGIN}{re.escape(word)}{_END}" for word in exceptions)])
+    parts = re.split(f"({protected})", text)  # every second part is protected
+    return "".join(part if number % 2 else _corrected(part) for number, part in enumerate(parts))
 
 
-def _mended(text: str) -> str:
-    text = text.translate(_ARABIC)
-    for pattern, becomes in _RULES:
-        text = pattern.sub(becomes, text)
+def _corrected(text: str) -> str:
+    text = text.translate(ARABIC_LETTERS)
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
     return text

@@ -9,7 +9,7 @@ import pytest
 from mailer.mail import service_mails
 from mailer.mail.template_check import sample_issues
 from mailer.model import IssueState
-from mailer.text.clean import RLM
+from mailer.text.characters import RLM
 from mailer.text.locales import FA, Locale, locale
 
 TEHRAN = ZoneInfo("Asia/Tehran")

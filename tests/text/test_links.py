@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.text.links import LETTERS, loopback, picture, story_picture, web_address
+from mailer.text.links import LONGEST, absolute, is_usable, loopback, picture, story_picture, web_address
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ from mailer.text.links import LETTERS, loopback, picture, story_picture, web_add
 )  # fmt: skip
 def test_addresses_are_written_in_ascii(url: str, written: str) -> None:
     assert web_address(url) == written
+    assert is_usable(url)
 
 
 @pytest.mark.parametrize(
@@ -38,11 +39,12 @@ def test_addresses_are_written_in_ascii(url: str, written: str) -> None:
         "https://a b.example/",
         "https://[x/",
         "https://iran.example:port/",
-        "https://iran.example/" + "a" * LETTERS,
+        "https://iran.example/" + "a" * LONGEST,
     ],
 )
 def test_addresses_no_reader_should_follow_are_refused(url: str) -> None:
     assert web_address(url) == ""
+    assert not is_usable(url)
 
 
 @settings(max_examples=200, deadline=None)
@@ -51,6 +53,29 @@ def test_whatever_the_path_the_address_is_safe_everywhere_and_stable(path: str) 
     url = web_address(f"https://iran.example/{path}")
     assert url == "" or re.fullmatch(r"https://iran\.example/[!#-&(-;=?-_a-z~]*", url)
     assert web_address(url) == url
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("\n   https://khabar.example/الف\n  ", "https://khabar.example/الف"),
+        ("https://khabar.example/fa/\n      news", "https://khabar.example/fa/news"),
+        ('https://khabar.example/a b"c<d>', "https://khabar.example/a%20b%22c%3Cd%3E"),
+        ("/news/1", "https://khabar.example/news/1"),
+        ("//cdn.example/x.jpg", "https://cdn.example/x.jpg"),
+        ("https://khabar.example/می\u200cشود", "https://khabar.example/می\u200cشود"),
+        ("https://khabar.example/\u202ex", "https://khabar.example/%E2%80%AEx"),
+        ("javascript:alert(1)", ""),
+        ("data:text/html,x", ""),
+        ("java\nscript:alert(1)", ""),
+        ("https://", ""),
+        ("https://khabar.example:99999/", ""),
+        ("https://khabar.example/" + "x" * 3000, ""),
+        ("", ""),
+    ],
+)
+def test_addresses_in_sources_become_absolute(raw: str, expected: str) -> None:
+    assert absolute(raw, "https://khabar.example/fa/") == expected
 
 
 def test_pictures_are_those_that_every_program_draws() -> None:

@@ -8,7 +8,7 @@ import spelling_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.text.spelling import mend
+from mailer.text.spelling import corrected
 
 Z = "\u200c"
 
@@ -27,7 +27,7 @@ Z = "\u200c"
     ],
 )
 def test_what_has_one_reading_is_mended(written: str, mended: str) -> None:
-    assert mend(written) == mended
+    assert corrected(written) == mended
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def test_what_has_one_reading_is_mended(written: str, mended: str) -> None:
     ],
 )
 def test_what_is_right_or_open_is_left(text: str) -> None:
-    assert mend(text) == text
+    assert corrected(text) == text
 
 
 def test_an_exception_is_left() -> None:
-    assert mend("میکنیم و میشود", ["میکنیم"]) == f"میکنیم و می{Z}شود"
+    assert corrected("میکنیم و میشود", ["میکنیم"]) == f"میکنیم و می{Z}شود"
 
 
 WORDS = st.sampled_from(["می", "کنند", "میکنند", "ههای", "راهها", "های", "ترین", " ", Z, "ي", "ده", "a", "م", "،"])
@@ -53,7 +53,7 @@ WORDS = st.sampled_from(["می", "کنند", "میکنند", "ههای", "راه
 @settings(max_examples=200, deadline=None)
 @given(st.lists(WORDS, max_size=12).map("".join))
 def test_mending_twice_is_mending_once(text: str) -> None:
-    assert mend(mend(text)) == mend(text)
+    assert corrected(corrected(text)) == corrected(text)
 
 
 # --- real sentences --------------------------------------------------------------------------------------------------

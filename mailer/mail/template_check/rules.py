@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from mailer.mail.render import HTML_BYTES, MAIL_BYTES, encoded
 from mailer.mail.template_check import markup
 from mailer.mail.template_check.markup import Element
+from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, is_invisible
 from mailer.text.locales import FA, Locale
 
 STYLE_BYTES = 8192  # Gmail keeps little more of all <style> together
@@ -33,9 +34,8 @@ _FORBIDDEN = (
 )
 _VAGUE = {"اینجا", "اینجا کلیک کنید", "ادامه", "بیشتر", "هنا", "المزيد", "here", "click here", "more", "read more"}
 _ARABIC_SCRIPT = re.compile("[\u0621-\u06d3]")
-_BIDI = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u00ad]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
-_NOT_PERSIAN = re.compile("[\u0643\u064a\u0649\u0660-\u0669\u0640]")
+_NOT_PERSIAN = re.compile(f"[{''.join(map(chr, ARABIC_LETTERS))}{ARABIC_DIGITS}\u0649\u0640]")
 _LOST_ZWNJ = re.compile("[\u0621-\u06cc] +(?:ها|های)(?![\u0621-\u06cc])|(?<![\u0621-\u06cc\u200c])ن?می [\u0621-\u06cc]")
 _LATIN_RUN = re.compile(r"https?://\S+|[\w.+-]+@[\w.-]+|[0-9]*[A-Za-z][\w.+#-]*(?: [0-9.]+)?")
 _LATIN_NUMBER = re.compile(r"(?<![A-Za-z0-9/.:_-])[0-9]+(?![A-Za-z0-9])")
@@ -209,10 +209,10 @@ def _sizes(html: str, text: str) -> Iterator[Finding]:
 
 
 def _characters(tree: Element, html: str, text: str) -> Iterator[Finding]:
-    if found := _BIDI.search(html):
-        yield Finding("characters", f"U+{ord(found[0]):04X} in the HTML; direction is written with dir")
     if found := _CONTROL.search(html + text):
         yield Finding("characters", f"U+{ord(found[0]):04X}: controls make Gmail cut a mail")
+    elif char := min(filter(is_invisible, {*html}), default=""):
+        yield Finding("characters", f"U+{ord(char):04X} in the HTML; direction is written with dir")
 
 
 def _text_part(text: str, locale: Locale) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from mailer.mail.render import Renderer, fitted
 from mailer.mail.template_check import rules, sample_issues
 from mailer.mail.template_check.rules import Finding
 from mailer.model import ChosenStory, DeliveryKind, Rendered
-from mailer.text.clean import RLM
+from mailer.text.characters import RLM
 
 
 @dataclass(frozen=True, slots=True)

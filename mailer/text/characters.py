@@ -1,0 +1,32 @@
+"""Single characters: joiners and marks, the ones that readers cannot see, Arabic and Persian letters, digits."""
+
+import unicodedata
+
+ZWNJ = "\u200c"  # zero width non-joiner, the half-space of Persian words
+ZWJ = "\u200d"  # zero width joiner; it also builds families of emoji
+RLM = "\u200f"  # right-to-left mark
+JOINERS = ZWNJ + ZWJ
+
+ARABIC_LETTERS = str.maketrans({"ي": "ی", "ك": "ک"})  # as Arabic keyboards write them → as Persian spells them
+
+PERSIAN_DIGITS = "۰۱۲۳۴۵۶۷۸۹"  # U+06F0…
+ARABIC_DIGITS = "٠١٢٣٤٥٦٧٨٩"  # U+0660…
+LATIN_DIGITS = "0123456789"
+
+
+def is_invisible(char: str) -> bool:
+    """True for a character that a reader cannot see and that can do harm.
+
+    These are control and format characters (direction marks and overrides, zero width spaces, soft hyphens, byte order
+    marks, tags), lone surrogates, noncharacters and U+FFFC. False for the joiners, which are Persian spelling, and for
+    tabs, line ends and other white space.
+    """
+    code = ord(char)
+    if code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF or char == "\ufffc":
+        return True
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs") and char not in JOINERS and not char.isspace()
+
+
+def is_printable(char: str) -> bool:
+    """True for a character that a terminal or a log shows as what it is; the joiners are."""
+    return char.isprintable() or char in JOINERS
