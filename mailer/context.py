@@ -171,6 +171,11 @@ def get(app: App, issue_id: int) -> Issue:
     return found
 
 
+def list_issues(app: App, limit: int | None = None) -> list[Issue]:
+    """Issues, the latest slot first."""
+    return app.store.read(lambda tx: issues.listing(tx, limit=limit))
+
+
 def local_day(app: App, instant: datetime) -> date:
     """The newsroom's calendar day of an instant; for dates that readers see."""
     return instant.astimezone(app.zone).date()

@@ -7,10 +7,8 @@ mail on its way gets its answer or is recorded as unknown, and the process ends 
 import asyncio
 import contextlib
 import errno
-import gc
 import json
 import logging
-import signal
 import socket
 import sys
 from collections.abc import Collection, Sequence
@@ -28,6 +26,7 @@ from mailer.errors import MailerError, OutsideError
 from mailer.issues.clock import tick
 from mailer.issues.delivery import keep_sending, weights
 from mailer.operations.metrics import Vitals
+from mailer.process import keep_what_is_loaded, stop_on_signals
 from mailer.sending.relays import Circuits
 from mailer.settings import Web
 from mailer.text import links
@@ -204,18 +203,3 @@ def set_up_logging(level: str, form: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for noisy in ("apscheduler", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-# --- the process: signals and garbage collection ---------------------------------------------------------------------
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """From now on the two signals set `stop`, instead of ending the process in the middle of a mail."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError, RuntimeError):  # not in a thread other than the main one
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-
-
-def keep_what_is_loaded() -> None:
-    """Tells the collector that nothing loaded by now is garbage. To look through all of it takes 30 ms, and every line
-    of a sender would wait for that again and again."""
-    gc.collect()
-    gc.freeze()

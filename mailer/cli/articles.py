@@ -1,70 +1,79 @@
 """`mailer articles …`: what the newsroom published."""
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mailer.articles import collect
-from mailer.cli.door import NUMBER, TEXT, instant, json_option, local, opened, show, stamp, table
+from mailer.cli.command import NUMBER, TEXT, Result, command, instant, local, stamp, table, wants_json
 from mailer.errors import FetchFailed, MailerError, UnreadableInput
 from mailer.model import Article
-from mailer.sources import fetch, identity, read
-from mailer.sources.fetch import Fetcher, shown
+
+if TYPE_CHECKING:
+    from mailer.context import App
+    from mailer.sources.fetch import Fetcher
 
 
 @click.group()
 def articles() -> None:
-    """Import, list, show, pin and ban."""
+    """Collect, import, list, show, pin and ban."""
 
 
-@articles.command("collect")
-@json_option
-@click.pass_obj
-def collect_(path: Path, as_json: bool) -> int:
-    """Ask every feed, site and database of [articles] now, whether or not it is due.
+@command(articles)
+def collect(app: "App") -> Result:
+    """Ask every feed, site and database of [articles] now, even if it is not due yet.
 
-    One that fails spoils no other: exit code 5 when some failed, 4 when all did.
+    A source that fails does not stop the others. The exit code is 5 if some failed, 4 if all did.
     """
-    with opened(path) as app:
-        asked = collect.collect(app)
-    if as_json:
-        show([asdict(each) for each in asked])
-    for each in asked if not as_json else ():
+    from mailer.articles import collect
+
+    asked = collect.collect(app)
+    lines = []
+    for each in asked:
         done = f"{each.added} added, {each.updated} updated, {each.unchanged} unchanged"
-        click.echo(f"{each.source}: {each.problem or done}")
-        for note in each.notes:
-            click.echo(note, err=True)
-    if not asked and not as_json:
-        click.echo("No sources are configured: see [[articles.feeds]] and [articles.database].")
+        lines.append(f"{each.source}: {each.problem or done}")
+        if not wants_json():
+            _print_notes(each.notes)
     failed = sum(bool(each.problem) for each in asked)
-    return 0 if not failed else 4 if failed == len(asked) else 5
+    return Result(
+        [asdict(each) for each in asked],
+        "\n".join(lines) or "No sources are configured: see [[articles.feeds]] and [articles.database].",
+        0 if not failed else 4 if failed == len(asked) else 5,
+    )
 
 
-@articles.command("import")
+def _print_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        click.echo(note, err=True)
+
+
+@command(articles)
 @click.argument("places", metavar="PATH|URL...", nargs=-1, required=True, type=click.Path())
-@click.option("--url", type=TEXT, default="", help="The address of the page that the file holds.")
+@click.option("--url", type=TEXT, default="", help="The address of the page in the file.")
 @click.option(
     "--published", type=TEXT, default="", help="When that page was published (2026-11-23T10:00, or a Jalali date)."
 )
-@click.option("--source", type=TEXT, default="", help="The outlet's name, when the file does not tell it.")
-@json_option
-@click.pass_obj
-def import_(path: Path, places: tuple[str, ...], url: str, published: str, source: str, as_json: bool) -> int:
-    """Store the articles that files or addresses hold.
+@click.option("--source", type=TEXT, default="", help="The outlet's name, if the file does not contain it.")
+def import_(app: "App", places: tuple[str, ...], url: str, published: str, source: str) -> Result:
+    """Store the articles in files or at addresses.
 
-    Each is RSS, Atom or JSON Feed, JSONL or CSV (perhaps gzipped), a news page as HTML, or the text of one. Importing
-    the same again changes nothing. One that cannot be read does not stop the others.
+    Each is RSS, Atom or JSON Feed, JSONL or CSV (gzipped or not), a news page as HTML, or the text of one. Importing
+    the same again changes nothing. A file that cannot be read does not stop the others.
     """
+    from mailer.articles import collect
+    from mailer.sources import fetch, identity, read
+
     total = {"added": 0, "updated": 0, "unchanged": 0}
     failed: list[MailerError] = []
     notes: list[str] = []
-    with opened(path) as app, closing(Fetcher()) as fetcher:
+    options = {"url": url, "published": published, "source": source}
+    with closing(fetch.Fetcher()) as fetcher:
         for each in places:
             try:
-                name, content, at = _brought(each, fetcher)
-                options = {"url": url, "published": published, "source": source}
+                name, content, at = _content(each, fetcher)
                 largest = fetch.LARGEST if at else read.LARGEST
                 found = read.read(name, content, zone=app.zone, page_at=at, largest=largest, **options)
             except (UnreadableInput, FetchFailed) as error:
@@ -75,8 +84,7 @@ def import_(path: Path, places: tuple[str, ...], url: str, published: str, sourc
             total["added"] += kept.added
             total["updated"] += kept.updated
             total["unchanged"] += kept.unchanged
-    for note in notes:
-        click.echo(note, err=True)
+    _print_notes(notes)
     if len(places) == len(failed) == 1:
         raise failed[0]
     for failure in failed:
@@ -84,24 +92,26 @@ def import_(path: Path, places: tuple[str, ...], url: str, published: str, sourc
     if len(failed) == len(places):
         kind = FetchFailed if all(isinstance(each, FetchFailed) for each in failed) else UnreadableInput
         raise kind(f"None of the {len(failed)} could be read.")
-    if as_json:
-        show({**total, "failed": [error.message for error in failed], "notes": notes})
-    else:
-        click.echo(", ".join(f"{count} {word}" for word, count in total.items()) + ".")
-    return 5 if failed else 0
+    return Result(
+        {**total, "failed": [error.message for error in failed], "notes": notes},
+        ", ".join(f"{count} {word}" for word, count in total.items()) + ".",
+        5 if failed else 0,
+    )
 
 
-def _brought(place: str, fetcher: Fetcher) -> tuple[str, bytes, str]:
-    """A name for messages, the bytes, and where they were in the end; "" for a file."""
+def _content(place: str, fetcher: "Fetcher") -> tuple[str, bytes, str]:
+    """A name for messages, the bytes, and the address after redirects, which is empty for a file.
+
+    Raises UnreadableInput or FetchFailed.
+    """
+    from mailer.sources import fetch
+
     if place.lower().startswith(("http://", "https://")):
         page = fetcher.fetch(place)
-        return shown(page.url), page.content, page.url
-    return Path(place).name, _bytes(Path(place)), ""
-
-
-def _bytes(file: Path) -> bytes:
+        return fetch.shown(page.url), page.content, page.url
+    file = Path(place)
     try:
-        return file.read_bytes()
+        return file.name, file.read_bytes(), ""
     except FileNotFoundError:
         raise UnreadableInput(f"{file}: there is no such file.") from None
     except OSError as error:
@@ -123,83 +133,72 @@ def _brief(article: Article) -> dict[str, object]:
     }
 
 
-@articles.command("list")
-@click.option("--since", type=TEXT, help="Only those dated from this day on.")
+@command(articles)
+@click.option("--since", type=TEXT, help="Only those dated on or after this day.")
 @click.option("--until", type=TEXT, help="Only those dated before this day.")
 @click.option("--search", type=TEXT, default="", help="A part of the title.")
 @click.option("--limit", type=NUMBER, default=50, show_default=True)
-@json_option
-@click.pass_obj
-def list_(path: Path, since: str | None, until: str | None, search: str, limit: int, as_json: bool) -> None:
-    """Articles, the newest first."""
-    with opened(path) as app:
-        span = {"since": instant(since, app.zone, "--since"), "until": instant(until, app.zone, "--until")}
-        found = collect.listing(app, **span, search=search, limit=limit)
-        if as_json:
-            show([_brief(article) for article in found])
-            return
-        rows = [
-            (
-                str(a.id),
-                local(app, a.dated),
-                a.category,
-                "" if a.views is None else str(a.views),
-                "pinned" if a.pinned else "banned" if a.banned else "",
-                a.title,
-            )
-            for a in found
-        ]
-    table(("no.", "dated", "category", "views", "mark", "title"), rows)
+def list_(app: "App", since: str | None, until: str | None, search: str, limit: int) -> Result:
+    """List articles, the newest first."""
+    from mailer.articles import collect
 
-
-@articles.command("show")
-@click.argument("number", type=NUMBER)
-@json_option
-@click.pass_obj
-def show_(path: Path, number: int, as_json: bool) -> None:
-    """All that is stored of an article."""
-    with opened(path) as app:
-        article = collect.show(app, number)
-        if as_json:
-            rest = {name: getattr(article, name) for name in ("lead", "body", "image_url", "image_alt", "identity")}
-            counts = {"comments": article.comments, "shares": article.shares}
-            show({**_brief(article), **rest, **counts, "first_seen": stamp(article.first_seen)})
-            return
-        click.echo(f"{article.title}\n{article.url or '(no address: not eligible for an issue)'}")
-        click.echo(
-            f"{article.category or '(no category)'} · {article.source} · {local(app, article.dated)} ({article.dating})"
+    span = {"since": instant(since, app.zone, "--since"), "until": instant(until, app.zone, "--until")}
+    found = collect.listing(app, **span, search=search, limit=limit)
+    rows = [
+        (
+            str(each.id),
+            local(app, each.dated),
+            each.category,
+            "" if each.views is None else str(each.views),
+            "pinned" if each.pinned else "banned" if each.banned else "",
+            each.title,
         )
-        told = (("views", article.views), ("comments", article.comments), ("shares", article.shares))
-        click.echo(" · ".join(f"{word} {'unknown' if count is None else count}" for word, count in told))
-        click.echo(f"\n{article.lead}\n\n{article.body}")
+        for each in found
+    ]
+    return Result(
+        [_brief(article) for article in found], table(("no.", "dated", "category", "views", "pin", "title"), rows)
+    )
+
+
+@command(articles)
+@click.argument("number", type=NUMBER)
+def show_(app: "App", number: int) -> Result:
+    """Show everything stored about an article."""
+    from mailer.articles import collect
+
+    found = collect.show(app, number)
+    texts = {name: getattr(found, name) for name in ("lead", "body", "image_url", "image_alt", "identity")}
+    counts = {"comments": found.comments, "shares": found.shares}
+    shown = {"views": found.views, **counts}
+    lines = [
+        found.title,
+        found.url or "(no address: not eligible for an issue)",
+        f"{found.category or '(no category)'} · {found.source} · {local(app, found.dated)} ({found.dating})",
+        " · ".join(f"{name} {'unknown' if count is None else count}" for name, count in shown.items()),
+        f"\n{found.lead}\n\n{found.body}",
+    ]
+    return Result({**_brief(found), **texts, **counts, "first_seen": stamp(found.first_seen)}, "\n".join(lines))
 
 
 # --- pins and bans ---------------------------------------------------------------------------------------------------
-_HELP = {
-    "pin": "Bring articles into the issue, first of all.",
-    "unpin": "Let articles stand for themselves again.",
-    "ban": "Never bring articles into an issue.",
-    "unban": "Let articles be chosen again.",
-}
+def _pin_command(name: str, help_: str, flag: str, value: bool) -> None:
+    def change(app: "App", numbers: tuple[int, ...]) -> Result:
+        from mailer.articles import collect
+
+        found = collect.mark(app, numbers, flag, value)
+        if not wants_json():
+            _print_notes(["This counts from the next choice on: within the hour, or now with `mailer issue draft`."])
+        return Result(
+            [{"id": each.id, "title": each.title, "pinned": each.pinned, "banned": each.banned} for each in found],
+            "\n".join(f"{each.id} «{each.title}»: {'' if value else 'no longer '}{flag}" for each in found),
+        )
+
+    change.__name__, change.__doc__ = name, help_
+    numbers: Callable[..., Callable[..., Result]] = click.argument("numbers", nargs=-1, required=True, type=NUMBER)
+    command(articles)(numbers(change))
 
 
-def _add_marking(name: str, flag: str, value: bool) -> None:
-    @articles.command(name, help=_HELP[name])
-    @click.argument("numbers", nargs=-1, required=True, type=NUMBER)
-    @json_option
-    @click.pass_obj
-    def mark(path: Path, numbers: tuple[int, ...], as_json: bool) -> None:
-        with opened(path) as app:
-            found = collect.mark(app, numbers, flag, value)
-        if as_json:
-            show([{"id": it.id, "title": it.title, "pinned": it.pinned, "banned": it.banned} for it in found])
-            return
-        for it in found:
-            click.echo(f"{it.id} «{it.title}»: {'' if value else 'no longer '}{flag}")
-        click.echo("It counts from the next choice on: within the hour, or at once by `mailer issue draft`.", err=True)
-
-
-_add_marking("pin", "pinned", True)
-_add_marking("unpin", "pinned", False)
-_add_marking("ban", "banned", True)
-_add_marking("unban", "banned", False)
+_pin_command("pin", "Always include articles in the issue, at its top.", "pinned", True)
+_pin_command("unpin", "Undo `pin`: choose articles by their score again.", "pinned", False)
+_pin_command("ban", "Never include articles in an issue.", "banned", True)
+_pin_command("unban", "Undo `ban`.", "banned", False)

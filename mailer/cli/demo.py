@@ -1,4 +1,4 @@
-"""`mailer demo`: the whole main job on sample articles, with parts as real as a newsroom's: store, SMTP, pages."""
+"""`mailer demo`: a whole week's work on sample articles, with a real database, real SMTP and real pages."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ import click
 
 from mailer import config, service, web
 from mailer.articles import collect
-from mailer.cli.door import json_option, show
+from mailer.cli.command import Result, command, print_result, wants_json
 from mailer.cli.setup import make_deployment
 from mailer.context import App
 from mailer.demo import pages, sample
@@ -20,8 +20,8 @@ from mailer.demo.inbox import Inbox
 from mailer.errors import OutsideError, WouldOverwrite
 from mailer.issues import delivery, draft
 from mailer.model import IssueState
+from mailer.process import stop_on_signals
 from mailer.readers import admin
-from mailer.service import stop_on_signals
 from mailer.sources import identity
 from mailer.wiring import wire
 
@@ -55,51 +55,48 @@ port = {web}
 """
 
 
-@click.command()
-@click.option("--once", is_flag=True, help="End when the mails are delivered, instead of showing them.")
+@command(None, opens=False)
+@click.option("--once", is_flag=True, help="Stop when the mails are delivered, instead of showing them.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep the mails and the deployment here.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Of the web inbox; by default 8025, or a free one.")
-@json_option
-def demo(once: bool, out: Path | None, port: int | None, as_json: bool) -> int:
-    """Sample articles, three subscribers, this week's issue, real SMTP to an inbox of its own, shown in a browser."""
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="The port of the web inbox; by default 8025, or a free one."
+)
+def demo(_path: Path, once: bool, out: Path | None, port: int | None) -> Result:
+    """Send sample articles to three subscribers by real SMTP and show the mails in a browser."""
     if out is not None and (out / "config.toml").exists():
-        raise WouldOverwrite(f"{out / 'config.toml'} is there already.", "Name another folder with --out.")
+        raise WouldOverwrite(f"{out / 'config.toml'} exists already.", "Name another folder with --out.")
     with contextlib.ExitStack() as stack:
         folder = out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mailer-demo-")))
         inbox = Inbox(folder=folder if out is not None else None)
         inbox.start()
         stack.callback(inbox.stop)
-        page_port = _port(port)
-        with _deployment(folder, inbox.port, page_port) as app:
-            return asyncio.run(_run(app, inbox, folder, once=once, as_json=as_json))
+        app = stack.enter_context(_deployment(folder, inbox.port, _port(port)))
+        return asyncio.run(_run(app, inbox, folder, once=once))
 
 
 def _port(wanted: int | None) -> int:
-    """The port asked for, which must be free; or the usual one; or any."""
+    """The port asked for, which must be free, or the usual one, or any free one. Raises OutsideError."""
     for candidate in (wanted,) if wanted else (8025, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", candidate or 0))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", candidate))
+                return int(probe.getsockname()[1])
     raise OutsideError(f"Port {wanted} is taken by another program.", "Name another one with --port.")
 
 
 @contextlib.contextmanager
 def _deployment(folder: Path, smtp_port: int, page_port: int) -> Iterator[App]:
     make_deployment(folder, _CONFIG.format(smtp=smtp_port, web=page_port))
-    # The demo's own file is the whole truth: MAILER_* of a real deployment in the environment must not reach into it.
-    settings = config.load(folder / "config.toml", {})
-    app = wire(settings, {})
+    # MAILER_* variables of a real deployment must not change the demo, so the environment is left out.
+    app = wire(config.load(folder / "config.toml", {}), {})
     try:
         yield app
     finally:
         app.store.close()
 
 
-async def _run(app: App, inbox: Inbox, folder: Path, *, once: bool, as_json: bool) -> int:
+async def _run(app: App, inbox: Inbox, folder: Path, *, once: bool) -> Result:
     stop = asyncio.Event()
     base_url = app.settings.newsletter.base_url
     now = app.now()
@@ -110,34 +107,36 @@ async def _run(app: App, inbox: Inbox, folder: Path, *, once: bool, as_json: boo
         await asyncio.to_thread(admin.add, app, email, name=name)
     serving = None
     if not once:
-        pulse = web.Pulse()
         stop_on_signals(stop)
-        application = web.create(app, pulse, pages.routes(inbox))
+        application = web.create(app, web.Pulse(), pages.routes(inbox))
         serving = asyncio.create_task(service.serve_pages(application, app.settings.web, stop))
     issue = await asyncio.to_thread(draft.draft, app)
     issue = await asyncio.to_thread(draft.freeze, app, issue)
     issue = await asyncio.to_thread(delivery.ready, app, issue)
     result = await delivery.deliver(app, issue, wait=True, stop=stop)
-    if as_json:
-        show({"slot": issue.slot, "articles": kept.added, "state": result.state, "files": _kept(folder)})
-    else:
-        _tell(app, inbox, folder, kept.added, once=once)
-    if serving is not None:
-        await serving
-    return 0 if result.state is IssueState.SENT else 5
+    files = _mails_in(folder)
+    done = Result(
+        {"slot": issue.slot, "articles": kept.added, "state": result.state, "files": files},
+        _text(app, inbox, [folder / name for name in files], kept.added, once=once),
+        0 if result.state is IssueState.SENT else 5,
+    )
+    if serving is None:
+        return done
+    print_result(done, wants_json())  # now, because the pages are served until Ctrl-C
+    await serving
+    return Result(None, "", done.code)
 
 
-def _kept(folder: Path) -> list[str]:
+def _mails_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("*.eml"))
 
 
-def _tell(app: App, inbox: Inbox, folder: Path, articles: int, *, once: bool) -> None:
-    click.echo(f"{articles} sample articles stored, this week's issue chosen and sent to {len(inbox.mails)} readers.")
-    kept = _kept(folder)
-    for name in kept:
-        click.echo(f"  {folder / name}")
-    if kept and once:
-        command = f"mailer --config {os.path.relpath(folder / 'config.toml')} run --only web"
-        click.echo(f"The links in these mails work while this runs:\n  {command}")
+def _text(app: App, inbox: Inbox, files: list[Path], articles: int, *, once: bool) -> str:
+    lines = [f"{articles} sample articles stored, this week's issue chosen and sent to {len(inbox.mails)} readers."]
+    lines += [f"  {file}" for file in files]
+    if files and once:
+        command_line = f"mailer --config {os.path.relpath(files[0].parent / 'config.toml')} run --only web"
+        lines.append(f"The links in these mails work while this runs:\n  {command_line}")
     if not once:
-        click.echo(f"\nOpen {app.settings.newsletter.base_url}/inbox in a browser; Ctrl-C ends the demo.")
+        lines.append(f"\nOpen {app.settings.newsletter.base_url}/inbox in a browser; Ctrl-C ends the demo.")
+    return "\n".join(lines)

@@ -1,15 +1,15 @@
-"""`mailer dkim keygen`: the keys that sign the mails, and the records that let everybody check them."""
+"""`mailer dkim keygen`: the keys that sign the mails, and the DNS records that let receivers check the signatures."""
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from mailer import config
-from mailer.cli.door import json_option, show
-from mailer.config import dkim as keys
-from mailer.mail import dkim as signing
+from mailer.cli.command import Result, command
+
+if TYPE_CHECKING:
+    from mailer.config.dkim import KeyFile
 
 
 @click.group()
@@ -17,22 +17,26 @@ def dkim() -> None:
     """Make the keys that sign the mails."""
 
 
-@dkim.command()
-@json_option
-@click.pass_obj
-def keygen(path: Path, as_json: bool) -> None:
+@command(dkim, opens=False)
+def keygen(path: Path) -> Result:
     """Make the keys that [dkim] names, and print the DNS records to publish.
 
-    A key that is there stays as it is, and its record is printed again: replacing it would break the signatures of the
-    mails under way. For a new one, name another selector and another file.
+    An existing key is kept and its record printed again: replacing it would break the signatures of mails on their
+    way. For a new key, set another selector and another file.
     """
+    from mailer import config
+    from mailer.config import dkim as keys
+    from mailer.mail import dkim as signing
+
     settings = config.load(path, os.environ)
     domain = keys.domain(settings)
     found = []
+    lines = []
     for file in keys.key_files(settings):
         made = _make(file)
         key = keys.read(file)
-        value = signing.record(key)
+        record = signing.record(key)
+        zone_line = signing.zone_line(key.selector, domain, record)
         found.append(
             {
                 "file": str(file.path),
@@ -41,26 +45,25 @@ def keygen(path: Path, as_json: bool) -> None:
                 "selector": key.selector,
                 "name": signing.record_name(key.selector, domain),
                 "type": "TXT",
-                "value": value,
-                "zone_line": signing.zone_line(key.selector, domain, value),
+                "value": record,
+                "zone_line": zone_line,
             }
         )
-    if as_json:
-        show({"domain": domain, "keys": found})
-        return
-    for each in found:
-        click.echo(f"made {each['file']}" if each["made"] else f"kept {each['file']}, which was there already")
-    click.echo("\nPublish in the DNS:\n")
-    for each in found:
-        click.echo(each["zone_line"])
+        lines.append(f"made {file.path}" if made else f"kept {file.path}, which existed already")
+    lines += ["\nPublish in the DNS:\n", *(str(each["zone_line"]) for each in found)]
     if settings.delivery.dkim == "relay":
-        click.echo('\nWhen that is done, set dkim = "self" in [delivery].')
+        lines.append('\nWhen that is done, set dkim = "self" in [delivery].')
+    return Result({"domain": domain, "keys": found}, "\n".join(lines))
 
 
-def _make(file: keys.KeyFile) -> bool:
-    """Makes the key if there is none; False: there is one."""
+def _make(file: "KeyFile") -> bool:
+    """Make the key file. Returns False if there is one already."""
+    from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+
+    from mailer.mail import dkim as signing
+
     try:
-        # Made with its right from the first byte on: nobody else can read it even for a moment.
+        # Created with its final permissions, so that no other user can read it at any moment.
         number = os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False

@@ -3,32 +3,39 @@
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mailer.cli import progress
-from mailer.cli.door import NUMBER, TEXT, given, instant, json_option, local, opened, show, slot_argument, stamp, table
-from mailer.context import REDIRECTED, App, find
+from mailer.cli.command import (
+    NUMBER,
+    TEXT,
+    Result,
+    command,
+    instant,
+    local,
+    slot_argument,
+    slot_option,
+    stamp,
+    table,
+    wants_json,
+)
+from mailer.context import REDIRECTED, App, find, list_issues
 from mailer.errors import RelayDown
-from mailer.issues import archive as redacting
-from mailer.issues import control, delivery, editing
-from mailer.issues import draft as drafting
-from mailer.issues import preview as previewing
-from mailer.issues import report as reporting
-from mailer.issues import retry as again
-from mailer.issues.report import Report
 from mailer.lifecycle import FINAL
 from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
-from mailer.sending import lane_pauses
-from mailer.service import keep_what_is_loaded, stop_on_signals
+
+if TYPE_CHECKING:
+    from mailer.issues.report import Report
 
 
 @click.group()
 def issue() -> None:
-    """Draft, look at, test, send and stop the week's issue. Without SLOT, the newest issue is meant."""
+    """Draft, view, edit, test and send the week's issue. Without SLOT, the newest issue is meant."""
 
 
-# --- shapes other tools rely on (product.md §5) ----------------------------------------------------------------------
+# --- shapes that other tools rely on ---------------------------------------------------------------------------------
 def _story(story: ChosenStory) -> dict[str, object]:
     return {
         "position": story.position,
@@ -69,12 +76,10 @@ def _status(status: IssueStatus) -> dict[str, object]:
     }
 
 
-def _standing(found: Issue) -> str:
-    return f"{found.state}, approved" if found.approved and found.state is IssueState.DRAFT else str(found.state)
-
-
 def _lanes(app: App, found: Issue) -> dict[str, object]:
-    """Only when there are any: the shape of the status is fixed."""
+    """The lanes that are paused; the key is missing if there are none."""
+    from mailer.sending import lane_pauses
+
     paused = [
         {"lane": lane.lane, "until": stamp(lane.until), "waiting": waiting, "reply": lane.reply}
         for lane, waiting in lane_pauses.paused(app, found)
@@ -82,423 +87,433 @@ def _lanes(app: App, found: Issue) -> dict[str, object]:
     return {"paused_lanes": paused} if paused and found.state not in FINAL else {}
 
 
-def _tell(app: App, status: IssueStatus) -> None:
-    """How far it is, for people, and what keeps it from being whole."""
-    click.echo(progress.sentence(status))
-    found = find(app, status.slot)
-    if found.state is IssueState.PAUSED and found.reason:
-        click.echo(f"It was paused: {found.reason} (`mailer issue resume` goes on)")
-    if found.state in FINAL:
-        return
-    for lane, waiting in lane_pauses.paused(app, found):
-        click.echo(
-            f"The lane {lane.lane} is paused until {local(app, lane.until)}, {waiting} mails wait: {lane.reply} "
-            "(`mailer issue resume` goes on at once)"
-        )
+# --- text for people -------------------------------------------------------------------------------------------------
+def _state(found: Issue) -> str:
+    return f"{found.state}, approved" if found.approved and found.state is IssueState.DRAFT else str(found.state)
 
 
-def _print_issue(app: App, found: Issue, *, why: bool = False) -> None:
+def _issue_text(app: App, found: Issue, *, why: bool = False) -> str:
+    """An issue and its stories; `why` adds how each score came about."""
     number = f" (no. {found.number})" if found.number else ""
-    click.echo(f"{found.slot}{number}: {_standing(found)}{f' – {found.reason}' if found.reason else ''}")
+    lines = [f"{found.slot}{number}: {_state(found)}{f' – {found.reason}' if found.reason else ''}"]
     if found.state in (IssueState.DRAFT, IssueState.HELD, IssueState.PLANNED):
-        click.echo(f"goes out at {local(app, found.send_at)} {app.settings.newsletter.timezone}")
+        lines.append(f"goes out at {local(app, found.send_at)} {app.settings.newsletter.timezone}")
     if found.span:
-        click.echo(f"articles from {local(app, found.span.start)} to {local(app, found.span.end)}")
+        lines.append(f"articles from {local(app, found.span.start)} to {local(app, found.span.end)}")
     if found.subject:
-        click.echo(f"subject: {found.subject}")
-    for note in found.notes:
-        click.echo(f"note: {note}")
+        lines.append(f"subject: {found.subject}")
+    lines += [f"note: {note}" for note in found.notes]
     for story in found.stories:
-        click.echo(f"{story.position:3}. {story.title}  [{story.section}]")
+        lines.append(f"{story.position:3}. {story.title}  [{story.section}]")
         if why:
             parts = ", ".join(f"{name} {value:+.3f}" for name, value in story.parts.items())
-            click.echo(f"     {story.score:.3f} = {parts}{' · pinned' if story.pinned else ''}")
-            for _, _, title in story.also:
-                click.echo(f"     also: {title}")
+            lines.append(f"     {story.score:.3f} = {parts}{' · pinned' if story.pinned else ''}")
+            lines += [f"     also: {title}" for _, _, title in story.also]
+    return "\n".join(lines)
 
 
-# --- looking ---------------------------------------------------------------------------------------------------------
-@issue.command()
-@slot_argument
-@click.option("--as-of", type=TEXT, help="As if this were the time: choose from what was published until then.")
-@json_option
-@click.pass_obj
-def draft(path: Path, slot: str | None, as_of: str | None, as_json: bool) -> None:
-    """Choose the stories of an issue, anew if it has some.
+def _status_text(app: App, status: IssueStatus) -> str:
+    """How far the sending is, and what keeps it from finishing."""
+    from mailer.sending import lane_pauses
 
-    Of SLOT; or of the newest issue, if it is not final; or of the next slot without an issue.
-    """
-    with opened(path) as app:
-        found = drafting.draft(app, slot, instant(as_of, app.zone, "--as-of"))
-        show(_issue(found)) if as_json else _print_issue(app, found)
-
-
-@issue.command("list")
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True)
-@json_option
-@click.pass_obj
-def list_(path: Path, limit: int, as_json: bool) -> None:
-    """Issues, the latest slot first."""
-    with opened(path) as app:
-        found = control.listing(app, limit)
-        if as_json:
-            show([{k: v for k, v in _issue(each).items() if k != "stories"} for each in found])
-            return
-        rows = [
-            (
-                each.slot,
-                str(each.number or "–"),
-                each.state,
-                local(app, each.send_at),
-                str(each.recipients),
-                each.subject,
-            )
-            for each in found
+    lines = [progress.sentence(status)]
+    found = find(app, status.slot)
+    if found.state is IssueState.PAUSED and found.reason:
+        lines.append(f"It was paused: {found.reason} (`mailer issue resume` continues)")
+    if found.state not in FINAL:
+        lines += [
+            f"The lane {lane.lane} is paused until {local(app, lane.until)}, {waiting} mails wait: {lane.reply} "
+            "(`mailer issue resume` continues at once)"
+            for lane, waiting in lane_pauses.paused(app, found)
         ]
-    table(("slot", "no.", "state", "goes out", "readers", "subject"), rows)
+    return "\n".join(lines)
 
 
-@issue.command("show")
+def _shown(app: App, found: Issue) -> Result:
+    return Result(_issue(found), _issue_text(app, found))
+
+
+def _changed(found: Issue) -> Result:
+    return Result(_issue(found), f"{found.slot} is {_state(found)}.")
+
+
+# --- viewing ---------------------------------------------------------------------------------------------------------
+@command(issue)
 @slot_argument
-@json_option
-@click.pass_obj
-def show_(path: Path, slot: str | None, as_json: bool) -> None:
-    """What is in an issue."""
-    with opened(path) as app:
-        found = find(app, slot)
-        show(_issue(found)) if as_json else _print_issue(app, found)
+@click.option("--as-of", type=TEXT, help="Choose as if it were this time, from what was published until then.")
+def draft(app: App, slot: str | None, as_of: str | None) -> Result:
+    """Choose the stories of an issue, or choose them again.
+
+    Without SLOT: of the newest issue if it is not final, otherwise of the next slot without an issue.
+    """
+    from mailer.issues import draft
+
+    return _shown(app, draft.draft(app, slot, instant(as_of, app.zone, "--as-of")))
 
 
-@issue.command()
+@command(issue)
+@click.option("--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True)
+def list_(app: App, limit: int) -> Result:
+    """List issues, the latest slot first."""
+    found = list_issues(app, limit)
+    rows = [
+        (
+            each.slot,
+            str(each.number or "–"),
+            each.state,
+            local(app, each.send_at),
+            str(each.recipients),
+            each.subject,
+        )
+        for each in found
+    ]
+    return Result(
+        [{key: value for key, value in _issue(each).items() if key != "stories"} for each in found],
+        table(("slot", "no.", "state", "goes out", "readers", "subject"), rows),
+    )
+
+
+@command(issue)
 @slot_argument
-@json_option
-@click.pass_obj
-def explain(path: Path, slot: str | None, as_json: bool) -> None:
-    """Why these stories and not others."""
-    with opened(path) as app:
-        found = find(app, slot)
-        if as_json:
-            show({**_issue(found), "rejected": [dict(turned) for turned in found.rejected]})
-            return
-        _print_issue(app, found, why=True)
-        if found.rejected:
-            click.echo("not chosen:")
-        for turned in found.rejected:
-            click.echo(f"     {turned['score']:.3f} {turned['title']} – {turned['reason']}")
+def show_(app: App, slot: str | None) -> Result:
+    """Show what is in an issue."""
+    return _shown(app, find(app, slot))
 
 
-@issue.command()
+@command(issue)
+@slot_argument
+def explain(app: App, slot: str | None) -> Result:
+    """Show why these stories were chosen and others were not."""
+    found = find(app, slot)
+    lines = [_issue_text(app, found, why=True), *(["not chosen:"] if found.rejected else [])]
+    lines += [f"     {story['score']:.3f} {story['title']} – {story['reason']}" for story in found.rejected]
+    return Result({**_issue(found), "rejected": [dict(story) for story in found.rejected]}, "\n".join(lines))
+
+
+@command(issue)
 @slot_argument
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the HTML part to this file.")
 @click.option("--text", type=click.Path(path_type=Path, dir_okay=False), help="Write the text part to this file.")
 @click.option("--eml", type=click.Path(path_type=Path, dir_okay=False), help="Write the whole mail to this file.")
 @click.option("--open", "open_", is_flag=True, help="Open the HTML part in a browser.")
-@json_option
-@click.pass_obj
-def preview(
-    path: Path, slot: str | None, html: Path | None, text: Path | None, eml: Path | None, open_: bool, as_json: bool
-) -> None:
-    """The very bytes that would go out, to an invented reader.
+def preview(app: App, slot: str | None, html: Path | None, text: Path | None, eml: Path | None, open_: bool) -> Result:
+    """Show the mail exactly as it would go out, addressed to an invented reader.
 
-    Without options, subject and text part are shown.
+    Without options, print its subject and text part.
     """
-    with opened(path) as app:
-        found = find(app, slot)
-        mail = previewing.preview(app, found)
+    from mailer.issues import preview
+
+    found = find(app, slot)
+    mail = preview.preview(app, found)
+    contents = [(html, mail.html.encode()), (text, mail.text.encode()), (eml, mail.eml)]
+    page = html or Path(click.get_app_dir("khabarnameh")) / f"preview-{found.slot}.html"
+    if open_ and not html:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        contents.append((page, mail.html.encode()))
     written = []
-    for file, content in ((html, mail.html.encode()), (text, mail.text.encode()), (eml, mail.eml)):
+    for file, content in contents:
         if file:
             file.write_bytes(content)
             written.append(str(file))
     if open_:
-        target = html or Path(click.get_app_dir("khabarnameh")) / f"preview-{found.slot}.html"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(mail.html.encode())
-        click.launch(str(target))
-        written.append(str(target))
-    if as_json:
-        show({"slot": found.slot, "subject": mail.subject, "size": len(mail.eml), "files": written})
-    elif written:
-        click.echo("\n".join(dict.fromkeys(written)))
-    else:
-        click.echo(f"{mail.subject}\n\n{mail.text}")
+        click.launch(str(page))
+    return Result(
+        {"slot": found.slot, "subject": mail.subject, "size": len(mail.eml), "files": written},
+        "\n".join(written) or f"{mail.subject}\n\n{mail.text}",
+    )
 
 
-@issue.command()
+@command(issue)
 @slot_argument
 @click.option("--failed", is_flag=True, help="List who did not get it, and why.")
-@json_option
-@click.pass_obj
-def status(path: Path, slot: str | None, failed: bool, as_json: bool) -> None:
-    """How far the sending is."""
-    with opened(path) as app:
-        found = find(app, slot)
-        now = delivery.status(app, found)
-        failures = delivery.failures(app, found) if failed else []
-        if as_json:
-            show({**_status(now), **_lanes(app, found), **({"failed": failures} if failed else {})})
-            return
-        _tell(app, now)
-        for each in failures:
-            words = (each["email"], each["state"], each["reason"], each["reply"])
-            click.echo("  " + " · ".join(str(word) for word in words if word))
+def status(app: App, slot: str | None, failed: bool) -> Result:
+    """Show how far the sending is."""
+    from mailer.issues import delivery
+
+    found = find(app, slot)
+    now = delivery.status(app, found)
+    failures = delivery.failures(app, found) if failed else []
+    lines = [_status_text(app, now)]
+    for each in failures:
+        words = (each["email"], each["state"], each["reason"], each["reply"])
+        lines.append("  " + " · ".join(str(word) for word in words if word))
+    return Result({**_status(now), **_lanes(app, found), **({"failed": failures} if failed else {})}, "\n".join(lines))
 
 
-# --- the editor's window ---------------------------------------------------------------------------------------------
-def _edited(app: App, found: Issue, as_json: bool) -> None:
-    show(_issue(found)) if as_json else _print_issue(app, found)
-
-
-_slot = click.option("--slot", type=TEXT, callback=given, help="Another issue than the newest.")
+# --- editing ---------------------------------------------------------------------------------------------------------
+_slot = slot_option("--slot", "An issue other than the newest.")
 _number = click.IntRange(1)
 
 
-@issue.command()
+@command(issue)
 @click.argument("number", type=_number)
 @_slot
-@json_option
-@click.pass_obj
-def drop(path: Path, number: int, slot: str | None, as_json: bool) -> None:
-    """Take story NUMBER out, with all that tells its event; the next best comes in."""
-    with opened(path) as app:
-        _edited(app, editing.drop(app, slot, number), as_json)
+def drop(app: App, number: int, slot: str | None) -> Result:
+    """Remove story NUMBER with all articles about its event; the next best is added."""
+    from mailer.issues import editing
+
+    return _shown(app, editing.drop(app, slot, number))
 
 
-@issue.command()
+@command(issue)
 @click.argument("number", type=_number)
 @click.argument("to", type=_number)
 @_slot
-@json_option
-@click.pass_obj
-def move(path: Path, number: int, to: int, slot: str | None, as_json: bool) -> None:
-    """Put story NUMBER in place TO, where it stays."""
-    with opened(path) as app:
-        _edited(app, editing.move(app, slot, number, to), as_json)
+def move(app: App, number: int, to: int, slot: str | None) -> Result:
+    """Move story NUMBER to position TO and keep it there."""
+    from mailer.issues import editing
+
+    return _shown(app, editing.move(app, slot, number, to))
 
 
-@issue.command()
+@command(issue)
 @click.argument("number", type=_number)
 @click.argument("text", type=TEXT)
 @_slot
-@json_option
-@click.pass_obj
-def title(path: Path, number: int, text: str, slot: str | None, as_json: bool) -> None:
-    """Give story NUMBER another title in this issue; "" gives back its own."""
-    with opened(path) as app:
-        _edited(app, editing.title(app, slot, number, text), as_json)
+def title(app: App, number: int, text: str, slot: str | None) -> Result:
+    """Give story NUMBER another title in this issue; "" restores its own."""
+    from mailer.issues import editing
+
+    return _shown(app, editing.title(app, slot, number, text))
 
 
-@issue.command()
+@command(issue)
 @click.argument("text", type=TEXT)
 @_slot
-@json_option
-@click.pass_obj
-def subject(path: Path, text: str, slot: str | None, as_json: bool) -> None:
-    """Write the subject of the mail; "" gives back the first story's title."""
-    with opened(path) as app:
-        _edited(app, editing.subject(app, slot, text), as_json)
+def subject(app: App, text: str, slot: str | None) -> Result:
+    """Set the subject of the mail; "" restores the first story's title."""
+    from mailer.issues import editing
+
+    return _shown(app, editing.subject(app, slot, text))
 
 
-@issue.command()
+@command(issue)
 @click.argument("text", type=TEXT)
 @_slot
-@json_option
-@click.pass_obj
-def intro(path: Path, text: str, slot: str | None, as_json: bool) -> None:
-    """Write the words before the first story; "" gives back the usual ones."""
-    with opened(path) as app:
-        _edited(app, editing.intro(app, slot, text), as_json)
+def intro(app: App, text: str, slot: str | None) -> Result:
+    """Set the words before the first story; "" restores the usual ones."""
+    from mailer.issues import editing
+
+    return _shown(app, editing.intro(app, slot, text))
 
 
-# --- acting ----------------------------------------------------------------------------------------------------------
-def _acting(name: str, verb: object, help_: str) -> None:
-    @issue.command(name, help=help_)
-    @slot_argument
-    @json_option
-    @click.pass_obj
-    def act(path: Path, slot: str | None, as_json: bool) -> None:
-        with opened(path) as app:
-            found = verb(app, slot)  # type: ignore[operator]
-            show(_issue(found)) if as_json else click.echo(f"{found.slot} is {_standing(found)}.")
-
-
-_acting("hold", control.hold, "Keep a draft back until it is released.")
-_acting("release", control.release, "Let a held issue go out at its time, although there are few stories.")
-_acting("approve", control.approve, "Say yes to a draft (where approval is required).")
-_acting("pause", control.pause, "Stop sending; what is on its way gets its answer.")
-_acting("resume", control.resume, "Go on sending.")
-_acting("cancel", control.cancel, "End an issue; what is unsent is never sent.")
-
-
-@issue.command()
+# --- states ----------------------------------------------------------------------------------------------------------
+@command(issue)
 @slot_argument
-@click.option("--unknown", is_flag=True, help="Also those of whom nobody knows: some of them may get it twice.")
-@json_option
-@click.pass_obj
-def retry(path: Path, slot: str | None, unknown: bool, as_json: bool) -> None:
-    """Queue once more what failed and may go better now, of an issue that is over.
+def hold(app: App, slot: str | None) -> Result:
+    """Hold a draft back until it is released."""
+    from mailer.issues import control
 
-    That is: mailboxes that were full, other refusals, and what was given up; never dead addresses, those whose
-    provider refuses us, and whoever left. The mail keeps its Message-ID.
+    return _changed(control.hold(app, slot))
+
+
+@command(issue)
+@slot_argument
+def release(app: App, slot: str | None) -> Result:
+    """Let a held issue go out at its time, even with few stories."""
+    from mailer.issues import control
+
+    return _changed(control.release(app, slot))
+
+
+@command(issue)
+@slot_argument
+def approve(app: App, slot: str | None) -> Result:
+    """Approve a draft (where approval is required)."""
+    from mailer.issues import control
+
+    return _changed(control.approve(app, slot))
+
+
+@command(issue)
+@slot_argument
+def pause(app: App, slot: str | None) -> Result:
+    """Stop sending; mails that are being sent are finished first."""
+    from mailer.issues import control
+
+    return _changed(control.pause(app, slot))
+
+
+@command(issue)
+@slot_argument
+def resume(app: App, slot: str | None) -> Result:
+    """Continue sending."""
+    from mailer.issues import control
+
+    return _changed(control.resume(app, slot))
+
+
+@command(issue)
+@slot_argument
+def cancel(app: App, slot: str | None) -> Result:
+    """End an issue; mails that were not sent never will be."""
+    from mailer.issues import control
+
+    return _changed(control.cancel(app, slot))
+
+
+# --- sending ---------------------------------------------------------------------------------------------------------
+@command(issue)
+@slot_argument
+@click.option(
+    "--unknown",
+    is_flag=True,
+    help="Also retry deliveries whose outcome is unknown (some readers may get the issue twice).",
+)
+def retry(app: App, slot: str | None, unknown: bool) -> Result:
+    """Queue the failed mails of a finished issue again, where another try may help.
+
+    Retried are full mailboxes, temporary refusals and mails that were given up; never dead addresses, refusals of this
+    sender, or readers who have left. The mail keeps its Message-ID.
     """
-    with opened(path) as app:
-        done = again.retry(app, slot, unknown=unknown)
-        if as_json:
-            show({**_status(delivery.status(app, done.issue)), "retried": done.queued, "left": done.left})
-            return
-    left = ", ".join(f"{count} {what}" for what, count in done.left.items())
+    from mailer.issues import delivery, retry
+
+    done = retry.retry(app, slot, unknown=unknown)
     if done.queued:
-        click.echo(
+        lines = [
             f"{done.issue.slot}: {done.queued} {'mail is' if done.queued == 1 else 'mails are'} queued again. "
             "`mailer run` sends them, or `mailer issue send --now --wait`."
-        )
+        ]
     else:
-        click.echo(f"{done.issue.slot} is {done.issue.state}: there is nothing to retry.")
-    if left:
-        click.echo(f"Not sent again: {left}; `mailer issue status --failed` says who and why.")
+        lines = [f"{done.issue.slot} is {done.issue.state}: there is nothing to retry."]
+    if done.left:
+        left = ", ".join(f"{count} {what}" for what, count in done.left.items())
+        lines.append(f"Not sent again: {left}; `mailer issue status --failed` lists them with the reasons.")
     if done.left.get("unknown"):
-        click.echo("Those that are unknown may have arrived; `--unknown` sends them once more.")
+        lines.append("Those that are unknown may have arrived; `--unknown` sends them once more.")
+    data = {**_status(delivery.status(app, done.issue)), "retried": done.queued, "left": done.left}
+    return Result(data, "\n".join(lines))
 
 
-@issue.command()
+@command(issue)
 @click.argument("emails", nargs=-1, required=True, type=TEXT)
-@click.option("--slot", type=TEXT, callback=given, help="Another issue than the newest.")
-@json_option
-@click.pass_obj
-def test(path: Path, emails: tuple[str, ...], slot: str | None, as_json: bool) -> int:
+@_slot
+def test(app: App, emails: tuple[str, ...], slot: str | None) -> Result:
     """Send one real mail of the issue to each of EMAILS.
 
-    It is marked «آزمایشی», its own links are inert, and it is in no count.
+    It is marked «آزمایشی», its unsubscribe and preference links do nothing, and no statistics count it.
     """
-    with opened(path) as app:
-        _warn_of_staging(app, as_json)
-        results = asyncio.run(previewing.send_test(app, find(app, slot), emails))
-    if as_json:
-        show([{"email": email, "state": state, "reply": reply} for email, state, reply in results])
-    else:
-        for email, state, reply in results:
-            click.echo(f"{email}: {state}{f' ({reply})' if reply else ''}")
-    return 0 if all(state is DeliveryState.ACCEPTED for _, state, _ in results) else 5
+    from mailer.issues import preview
+
+    _warn_of_staging(app)
+    results = asyncio.run(preview.send_test(app, find(app, slot), emails))
+    return Result(
+        [{"email": email, "state": state, "reply": reply} for email, state, reply in results],
+        "\n".join(f"{email}: {state}{f' ({reply})' if reply else ''}" for email, state, reply in results),
+        0 if all(state is DeliveryState.ACCEPTED for _, state, _ in results) else 5,
+    )
 
 
-@issue.command()
+@command(issue)
 @slot_argument
 @click.option("--now", "at_once", is_flag=True, help="Do not wait for the slot's time.")
-@click.option("--wait", is_flag=True, help="Stay until nothing is due within five minutes.")
-@json_option
-@click.pass_obj
-def send(path: Path, slot: str | None, at_once: bool, wait: bool, as_json: bool) -> int:
+@click.option("--wait", is_flag=True, help="Keep running until no mail is due within five minutes.")
+def send(app: App, slot: str | None, at_once: bool, wait: bool) -> Result:
     """Release a draft for its time; with --now, send it, or what is left of it, at once.
 
-    Running it again after a crash finishes the work: nobody is missed and nobody gets it twice.
+    Run it again after a crash to finish the work: no reader is missed, none gets the issue twice.
     """
-    with opened(path) as app:
-        found = find(app, slot)
-        if found.state in FINAL:
-            result = delivery.status(app, found)
-            show(_status(result)) if as_json else click.echo(f"Nothing to do. {progress.sentence(result)}")
-            return 0
-        if not at_once and found.state in (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD):
-            released = found if found.state is IssueState.DRAFT else control.release(app, found.slot)
-            if as_json:
-                show(_issue(released))
-            elif released.state is IssueState.HELD:
-                click.echo(f"{released.slot} is still held: {released.reason}.")
-            else:
-                click.echo(f"{released.slot} goes out at {local(app, released.send_at)}, by `mailer run`.")
-            return 5 if released.state is IssueState.HELD else 0
-        return _send_now(app, found, wait=wait, as_json=as_json)
+    from mailer.issues import control, delivery
+
+    found = find(app, slot)
+    if found.state in FINAL:
+        result = delivery.status(app, found)
+        return Result(_status(result), f"Nothing to do. {progress.sentence(result)}")
+    if at_once or found.state not in (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD):
+        return _send_now(app, found, wait=wait)
+    if found.state is not IssueState.DRAFT:
+        found = control.release(app, found.slot)
+    if found.state is IssueState.HELD:
+        return Result(_issue(found), f"{found.slot} is still held: {found.reason}.", 5)
+    return Result(_issue(found), f"{found.slot} goes out at {local(app, found.send_at)}, by `mailer run`.")
 
 
-def _warn_of_staging(app: App, as_json: bool) -> None:
-    if app.redirect and not as_json:
+def _warn_of_staging(app: App) -> None:
+    if app.redirect and not wants_json():
         click.echo(f"Staging: {REDIRECTED}", err=True)
 
 
-def _send_now(app: App, found: Issue, *, wait: bool, as_json: bool) -> int:
-    _warn_of_staging(app, as_json)
+def _send_now(app: App, found: Issue, *, wait: bool) -> Result:
+    from mailer.issues import delivery, draft, editing
+
+    _warn_of_staging(app)
     if found.state is IssueState.PLANNED:
-        found = drafting.choose(app, found)
+        found = draft.choose(app, found)
     if found.state in (IssueState.DRAFT, IssueState.HELD):
         found = editing.close(app, found)
     found = delivery.ready(app, found)
     try:
         result = asyncio.run(_deliver(app, found, wait=wait))
     except RelayDown as error:
-        # What an admin asks first when the relay fails in the middle: is anybody lost?
+        # The first question when the relay fails half-way is whether a reader is lost.
         left = delivery.status(app, found)
         waiting = sum(left.counts.values()) - progress.done(left)
         raise RelayDown(
             f"{error.message} Nothing is lost: {waiting} of {left.recipients} mails wait in the ledger.",
             f"{error.fix} Then run the command again, or `mailer run`.",
         ) from error
-    show({**_status(result), **_lanes(app, found)}) if as_json else _tell(app, result)
-    if result.state is IssueState.PARTIAL and not as_json:
-        click.echo("`mailer issue status --failed` says who did not get it and why, `mailer issue retry` tries again.")
-    return 0 if result.state is IssueState.SENT else 5
+    text = _status_text(app, result)
+    if result.state is IssueState.PARTIAL:
+        text += "\n`mailer issue status --failed` lists who did not get it and why; `mailer issue retry` tries again."
+    return Result({**_status(result), **_lanes(app, found)}, text, 0 if result.state is IssueState.SENT else 5)
 
 
 async def _deliver(app: App, found: Issue, *, wait: bool) -> IssueStatus:
+    from mailer.issues import delivery
+    from mailer.process import keep_what_is_loaded, stop_on_signals
+
     stop = asyncio.Event()
     stop_on_signals(stop)
     keep_what_is_loaded()
-    with progress.shown(found) as tell:
-        return await delivery.deliver(app, found, wait=wait, stop=stop, progress=tell)
+    with progress.shown(found) as show:
+        return await delivery.deliver(app, found, wait=wait, stop=stop, progress=show)
 
 
-# --- afterwards -------------------------------------------------------------------------------------------------------
+# --- afterwards ------------------------------------------------------------------------------------------------------
 _WIDTH = 30
 
 
-@issue.command()
+@command(issue)
 @slot_argument
-@json_option
-@click.pass_obj
-def report(path: Path, slot: str | None, as_json: bool) -> None:
-    """Who got an issue, who left by it, how soon and why, and who joined since."""
-    with opened(path) as app:
-        found = reporting.report(app, find(app, slot))
-        if as_json:
-            values = {**asdict(found), "outcomes": dict(found.outcomes)}
-            show({**values, "started_at": stamp(found.started_at), "finished_at": stamp(found.finished_at)})
-            return
-        began, ended = local(app, found.started_at), local(app, found.finished_at)
-    _print(found, began, ended)
+def report(app: App, slot: str | None) -> Result:
+    """Show who got an issue, who left through it, how soon and why, and who joined."""
+    from mailer.issues import report
+
+    found = report.report(app, find(app, slot))
+    times = {"started_at": stamp(found.started_at), "finished_at": stamp(found.finished_at)}
+    return Result({**asdict(found), "outcomes": dict(found.outcomes), **times}, _report_text(app, found))
 
 
-def _print(found: Report, began: str, ended: str) -> None:
+def _report_text(app: App, found: "Report") -> str:
     number = f" (no. {found.number})" if found.number else ""
-    click.echo(f"{found.slot}{number}: {found.state}, {began} to {ended}\n{found.subject}\n")
-    click.echo(f"{found.recipients:>9,}  recipients")
-    for name, count in found.outcomes.items():
-        click.echo(f"{count:>9,}  {name}")
-    click.echo(f"{found.left:>9,}  left by it ({found.rate:.2%} of those who got it)")
-    for name, count in found.methods.items():
-        click.echo(f"{count:>9,}    by {name}")
-    for name, count in found.reasons.items():
-        click.echo(f"{count:>9,}    because: {name}")
-    click.echo(f"{found.complained:>9,}  complained")
-    click.echo(f"{found.joined:>9,}  joined until the next issue")
+    lines = [
+        f"{found.slot}{number}: {found.state}, {local(app, found.started_at)} to {local(app, found.finished_at)}",
+        found.subject,
+        "",
+        f"{found.recipients:>9,}  recipients",
+        *(f"{count:>9,}  {name}" for name, count in found.outcomes.items()),
+        f"{found.left:>9,}  left through it ({found.rate:.2%} of those who got it)",
+        *(f"{count:>9,}    by {name}" for name, count in found.methods.items()),
+        *(f"{count:>9,}    because: {name}" for name, count in found.reasons.items()),
+        f"{found.complained:>9,}  complained",
+        f"{found.joined:>9,}  joined until the next issue",
+    ]
     most = max((bar.left for bar in found.histogram), default=0)
-    if not most:
-        return
-    click.echo("\nhow soon they left:")
-    for bar in found.histogram:
+    if most:
+        lines += ["", "how soon they left:"]
+    for bar in found.histogram if most else ():
         drawn = "█" * max(1, round(_WIDTH * bar.left / most)) if bar.left else ""
-        note = "  ← so soon and so many: link scanners?" if bar.scanner else ""
-        click.echo(f"  {'< ' if bar.until != 'later' else ''}{bar.until:<7} {bar.left:>7,}  {drawn}{note}")
+        note = "  ← so many so soon: link scanners?" if bar.scanner else ""
+        lines.append(f"  {'< ' if bar.until != 'later' else ''}{bar.until:<7} {bar.left:>7,}  {drawn}{note}")
+    return "\n".join(lines)
 
 
-@issue.command()
+@command(issue)
 @click.argument("position", type=NUMBER)
-@click.option("--slot", type=TEXT, callback=given, help="Another issue than the newest.")
-@json_option
-@click.pass_obj
-def redact(path: Path, position: int, slot: str | None, as_json: bool) -> None:
-    """Take story POSITION out of the public archive and its feed. Mails that went out stay as they are."""
-    with opened(path) as app:
-        found = redacting.redact(app, slot, position)
-    if as_json:
-        show({"slot": found.slot, "redacted": position})
-    else:
-        click.echo(f"Story {position} of {found.slot} is not public any more.")
+@_slot
+def redact(app: App, position: int, slot: str | None) -> Result:
+    """Remove story POSITION from the public archive and its feed. Mails that went out do not change."""
+    from mailer.issues import archive
+
+    found = archive.redact(app, slot, position)
+    return Result({"slot": found.slot, "redacted": position}, f"Story {position} of {found.slot} is no longer public.")

@@ -13,34 +13,35 @@ import click
 
 from mailer import config as settings_edge
 from mailer import wiring
-from mailer.cli.door import json_option, show
+from mailer.cli.command import Result, command
 from mailer.config import dkim
 from mailer.tokens import new_key_file
 
 _WITHOUT_TEMPLATES = re.compile(r"^# templates =.*$", re.MULTILINE)
 
 
-@click.command()
+@command(None, opens=False)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
-@json_option
-def init(folder: Path, as_json: bool) -> None:
+def init(_path: Path, folder: Path) -> Result:
     """Make a new deployment in DIR (by default here): config.toml, secret.key, templates/ to edit and the database.
 
     Whatever is there already is kept as it is, and templates/ is only made together with config.toml. Replacing
     secret.key would break every link in mails that went out.
     """
     made = make_deployment(folder, settings_edge.reference(), templates=True, environ=os.environ)
-    if as_json:
-        show({"folder": str(folder.resolve()), "made": made})
-        return
-    for name in made:
-        click.echo(f"made {folder / name}")
+    lines = [f"made {folder / name}" for name in made]
     if "config.toml" not in made:
-        click.echo(f"kept {folder / 'config.toml'}")
-    click.echo(f"\nNext: set name, from and base_url in {folder / 'config.toml'} and the relay in [[smtp]], then\n")
+        lines.append(f"kept {folder / 'config.toml'}")
+    lines.append(f"\nNext: set name, from and base_url in {folder / 'config.toml'} and the relay in [[smtp]], then\n")
     if folder.resolve() != Path.cwd():
-        click.echo(f"  cd {shlex.quote(str(folder))}")
-    click.echo("  mailer config check\n  mailer subscribers import FILE\n  mailer articles import FILE\n  mailer run")
+        lines.append(f"  cd {shlex.quote(str(folder))}")
+    lines += [
+        "  mailer config check",
+        "  mailer subscribers import FILE",
+        "  mailer articles import FILE",
+        "  mailer run",
+    ]
+    return Result({"folder": str(folder.resolve()), "made": made}, "\n".join(lines))
 
 
 def make_deployment(
@@ -78,36 +79,30 @@ def config() -> None:
     """Check or show the settings."""
 
 
-@config.command()
-@json_option
-@click.pass_obj
-def check(path: Path, as_json: bool) -> None:
+@command(config, opens=False)
+def check(path: Path) -> Result:
     """Every problem of the file and of MAILER_* at once."""
     settings = settings_edge.load(path, os.environ)
     settings_edge.keys(settings)
     dkim.signer(settings)
     for smtp in settings.smtp:
         settings_edge.password(smtp, settings, os.environ)
-    show({"ok": True}) if as_json else click.echo(f"{path}: no problem found.")
+    return Result({"ok": True}, f"{path}: no problem found.")
 
 
-@config.command("show")
-@json_option
-@click.pass_obj
-def show_(path: Path, as_json: bool) -> None:
+@command(config, opens=False)
+def show_(path: Path) -> Result:
     """The settings in force, from the file and from MAILER_*; secrets are masked."""
     shown = settings_edge.shown(settings_edge.load(path, os.environ))
-    if as_json:
-        show(shown)
-        return
+    lines = []
     for section, values in shown.items():
         for part in values if isinstance(values, list) else [values]:
-            if not isinstance(part, dict):
-                click.echo(f"{section} = {_written(part)}")
-                continue
-            click.echo(f"[{section}]")
-            for name, value in part.items():
-                click.echo(f"  {name} = {_written(value)}")
+            if isinstance(part, dict):
+                lines.append(f"[{section}]")
+                lines += [f"  {name} = {_written(value)}" for name, value in part.items()]
+            else:
+                lines.append(f"{section} = {_written(part)}")
+    return Result(shown, "\n".join(lines))
 
 
 def _written(value: object) -> str:
@@ -122,13 +117,9 @@ def db() -> None:
     """Look after the database."""
 
 
-@db.command()
-@json_option
-@click.pass_obj
-def upgrade(path: Path, as_json: bool) -> None:
+@command(db, opens=False)
+def upgrade(path: Path) -> Result:
     """Bring the tables to the version of this program. Make a backup before."""
     before, after = wiring.upgrade_database(settings_edge.load(path, os.environ))
-    if as_json:
-        show({"before": before, "after": after})
-    else:
-        click.echo(f"The tables are of version {after}{' already' if before == after else ''}.")
+    already = " already" if before == after else ""
+    return Result({"before": before, "after": after}, f"The tables are of version {after}{already}.")

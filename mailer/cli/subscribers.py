@@ -2,32 +2,33 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mailer.cli.door import NUMBER, TEXT, given, instant, json_option, local, opened, show, stamp, table
+from mailer.cli.command import NUMBER, TEXT, Result, command, instant, local, slot_option, stamp, table, wants_json
 from mailer.cli.progress import counted
 from mailer.errors import UsageError
-from mailer.issues import report
 from mailer.model import Event, Subscriber, SubscriberStatus
-from mailer.readers import admin, importing, leaving
-from mailer.readers.importing import How, Imported
-from mailer.sources import people
+
+if TYPE_CHECKING:
+    from mailer.context import App
+    from mailer.readers.importing import Imported
 
 
 @click.group()
 def subscribers() -> None:
-    """Add, import, export, list, show, take off, suppress, forget."""
+    """Add, import, export, list, show, unsubscribe, suppress and forget."""
 
 
-def _brief(who: Subscriber) -> dict[str, object]:
+def _brief(subscriber: Subscriber) -> dict[str, object]:
     return {
-        "email": who.address,
-        "name": who.name,
-        "status": who.status,
-        "sections": list(who.sections),
-        "source": who.source,
-        "created_at": stamp(who.created_at),
+        "email": subscriber.address,
+        "name": subscriber.name,
+        "status": subscriber.status,
+        "sections": list(subscriber.sections),
+        "source": subscriber.source,
+        "created_at": stamp(subscriber.created_at),
     }
 
 
@@ -41,249 +42,220 @@ def _event(event: Event) -> dict[str, object]:
     }
 
 
-_PLACED = {
-    "added": "is on the list now",
-    "updated": "is on the list already; what is known of them is updated",
-    "unchanged": "is on the list already",
+_OUTCOMES = {
+    "added": "is now on the list",
+    "updated": "was on the list already; the record was updated",
+    "unchanged": "was on the list already",
 }
+_status_option = click.option(
+    "--status",
+    type=click.Choice([str(status) for status in SubscriberStatus]),
+    help="Only subscribers with this status.",
+)
 
 
-@subscribers.command()
+@command(subscribers)
 @click.argument("email")
 @click.option("--name", type=TEXT, default="", help="The reader's name.")
-@click.option("--section", "sections", type=TEXT, multiple=True, help="Only this section; may be repeated.")
-@click.option("--invite", is_flag=True, help="Ask by a mail first; without an answer they get nothing.")
-@json_option
-@click.pass_obj
-def add(path: Path, email: str, name: str, sections: tuple[str, ...], invite: bool, as_json: bool) -> None:
-    """Put EMAIL on the list, active at once. Who left before is not put back."""
-    with opened(path) as app:
-        who, outcome = admin.add(app, email, name=name, sections=sections, invite=invite)
-    if as_json:
-        show({**_brief(who), "added": outcome == "added", "updated": outcome == "updated"})
-    elif outcome == "added" and invite:
-        click.echo(f"{who.address} is asked by a mail, which `mailer run` sends.")
-    else:
-        click.echo(f"{who.address} {_PLACED[outcome]}.")
+@click.option("--section", "sections", type=TEXT, multiple=True, help="Send only this section; may be repeated.")
+@click.option("--invite", is_flag=True, help="Ask by mail first; without an answer they get nothing.")
+def add(app: "App", email: str, name: str, sections: tuple[str, ...], invite: bool) -> Result:
+    """Add EMAIL to the list, active at once. An address that left before is refused."""
+    from mailer.readers import admin
+
+    found, outcome = admin.add(app, email, name=name, sections=sections, invite=invite)
+    text = f"{found.address} {_OUTCOMES[outcome]}."
+    if outcome == "added" and invite:
+        text = f"{found.address} is invited by a mail that `mailer run` sends."
+    return Result({**_brief(found), "added": outcome == "added", "updated": outcome == "updated"}, text)
 
 
-@subscribers.command("list")
-@click.option("--status", type=click.Choice([str(status) for status in SubscriberStatus]), help="Only these.")
+@command(subscribers)
+@_status_option
 @click.option("--search", type=TEXT, default="", help="A part of the address or of the name.")
 @click.option("--limit", type=NUMBER, default=50, show_default=True)
-@json_option
-@click.pass_obj
-def list_(path: Path, status: str | None, search: str, limit: int, as_json: bool) -> None:
-    """Subscribers, the newest first."""
-    with opened(path) as app:
-        wanted = SubscriberStatus(status) if status else None
-        found = admin.listing(app, status=wanted, search=search, limit=limit)
-        counts = admin.counts(app)
-        if as_json:
-            show([_brief(who) for who in found])
-            return
-        rows = [(who.address, who.name, who.status, local(app, who.created_at)) for who in found]
-    table(("address", "name", "status", "added"), rows)
-    click.echo("\n" + (", ".join(f"{count} {word}" for word, count in sorted(counts.items())) or "nobody yet"))
+def list_(app: "App", status: str | None, search: str, limit: int) -> Result:
+    """List subscribers, the newest first."""
+    from mailer.readers import admin
+
+    wanted = SubscriberStatus(status) if status else None
+    found = admin.listing(app, status=wanted, search=search, limit=limit)
+    rows = [(each.address, each.name, each.status, local(app, each.created_at)) for each in found]
+    counts = ", ".join(f"{count} {word}" for word, count in sorted(admin.counts(app).items()))
+    return Result(
+        [_brief(each) for each in found],
+        f"{table(('address', 'name', 'status', 'added'), rows)}\n\n{counts or 'no subscribers yet'}",
+    )
 
 
-@subscribers.command("show")
+@command(subscribers)
 @click.argument("email")
-@json_option
-@click.pass_obj
-def show_(path: Path, email: str, as_json: bool) -> None:
-    """Everything known of EMAIL: consent, mails, bounces, leaving."""
-    with opened(path) as app:
-        who, events, mails = admin.show(app, email)
-        if as_json:
-            deliveries = [{**mail, "finished_at": stamp(mail["finished_at"])} for mail in mails]
-            show({**_brief(who), "events": [_event(event) for event in events], "deliveries": deliveries})
-            return
-        click.echo(
-            f"{who.address}  {who.name}".rstrip()
-            + f"\n{who.status}; on record since {local(app, who.created_at)}, from {who.source}"
-        )
-        for event in events:
-            words = filter(None, (event.kind, event.method, event.slot, event.reason))
-            click.echo(f"  {local(app, event.at)}  {' · '.join(words)}")
-        for mail in mails:
-            words = filter(None, (mail["kind"], mail["slot"], mail["state"], mail["reason"], mail["reply"]))
-            click.echo(f"  {local(app, mail['finished_at']):16}  {' · '.join(words)}")
+def show_(app: "App", email: str) -> Result:
+    """Show everything known about EMAIL: consent, mails, bounces, unsubscribing."""
+    from mailer.readers import admin
+
+    found, events, mails = admin.show(app, email)
+    lines = [
+        f"{found.address}  {found.name}".rstrip(),
+        f"{found.status}; on record since {local(app, found.created_at)}, from {found.source}",
+    ]
+    for event in events:
+        words = filter(None, (event.kind, event.method, event.slot, event.reason))
+        lines.append(f"  {local(app, event.at)}  {' · '.join(words)}")
+    for mail in mails:
+        words = filter(None, (mail["kind"], mail["slot"], mail["state"], mail["reason"], mail["reply"]))
+        lines.append(f"  {local(app, mail['finished_at']):16}  {' · '.join(words)}")
+    deliveries = [{**mail, "finished_at": stamp(mail["finished_at"])} for mail in mails]
+    data = {**_brief(found), "events": [_event(event) for event in events], "deliveries": deliveries}
+    return Result(data, "\n".join(lines))
 
 
-@subscribers.command("unsubscribe")
+@command(subscribers)
 @click.argument("email")
-@json_option
-@click.pass_obj
-def unsubscribe_(path: Path, email: str, as_json: bool) -> None:
+def unsubscribe(app: "App", email: str) -> Result:
     """Take EMAIL off the list for good."""
-    with opened(path) as app:
-        done = leaving.by_admin(app, email)
-    if as_json:
-        show({"email": email, "unsubscribed": done})
-    else:
-        click.echo(f"{email} {'is off the list now' if done else 'was off the list already'}.")
+    from mailer.readers import leaving
+
+    done = leaving.by_admin(app, email)
+    return Result(
+        {"email": email, "unsubscribed": done},
+        f"{email} {'is now off the list' if done else 'was off the list already'}.",
+    )
 
 
-@subscribers.command()
+@command(subscribers)
 @click.argument("email")
-@json_option
-@click.pass_obj
-def suppress(path: Path, email: str, as_json: bool) -> None:
-    """Never mail EMAIL again, known or not, whatever is imported."""
-    with opened(path) as app:
-        done = leaving.suppress(app, email)
-    if as_json:
-        show({"email": email, "suppressed": done})
-    else:
-        click.echo(f"{email} {'is' if done else 'was'} suppressed{'' if done else ' already'}.")
+def suppress(app: "App", email: str) -> Result:
+    """Never mail EMAIL again, on the list or not, even if it is imported later."""
+    from mailer.readers import leaving
+
+    done = leaving.suppress(app, email)
+    return Result(
+        {"email": email, "suppressed": done}, f"{email} {'is now suppressed' if done else 'was suppressed already'}."
+    )
 
 
-@subscribers.command()
+@command(subscribers)
 @click.argument("email")
-@json_option
-@click.pass_obj
-def unsuppress(path: Path, email: str, as_json: bool) -> None:
-    """Lift what `suppress` did. Who left or complained by themselves is not brought back by it."""
-    with opened(path) as app:
-        status = leaving.unsuppress(app, email)
-    if as_json:
-        show({"email": email, "status": status})
-    else:
-        click.echo(f"{email} is not suppressed any more{f': {status}' if status else ''}.")
+def unsuppress(app: "App", email: str) -> Result:
+    """Undo `suppress`. Readers who unsubscribed or complained themselves are not put back on the list."""
+    from mailer.readers import leaving
+
+    status = leaving.unsuppress(app, email)
+    return Result(
+        {"email": email, "status": status}, f"{email} is no longer suppressed{f': {status}' if status else ''}."
+    )
 
 
-@subscribers.command()
+@command(subscribers)
 @click.argument("email")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@json_option
-@click.pass_obj
-def forget(path: Path, email: str, yes: bool, as_json: bool) -> None:
-    """Erase the person behind EMAIL. A keyed hash stays, so that the address is never mailed."""
-    if not yes and not as_json and sys.stdin.isatty():
-        click.confirm(f"Everything known of {email} is erased, for good. Go on?", abort=True)
-    with opened(path) as app:
-        done = leaving.forget(app, email)
-    if as_json:
-        show({"email": email, "forgotten": done})
-    elif done:
-        click.echo(f"{email} is forgotten and will not be mailed.")
-    else:
-        click.echo(f"{email} was not on the list; it will not be mailed.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def forget(app: "App", email: str, yes: bool) -> Result:
+    """Erase everything about EMAIL. A keyed hash remains, so that the address is never mailed."""
+    from mailer.readers import leaving
+
+    if not yes and not wants_json() and sys.stdin.isatty():
+        click.confirm(f"Everything known about {email} will be erased for good. Continue?", abort=True)
+    done = leaving.forget(app, email)
+    return Result(
+        {"email": email, "forgotten": done},
+        f"{email} is forgotten and will not be mailed."
+        if done
+        else f"{email} was not on the list; it will not be mailed.",
+    )
 
 
-@click.command()
+@command(None)
 @click.option("--since", type=TEXT, help="Only from this day on.")
-@click.option("--issue", "slot", type=TEXT, callback=given, help="Only by links in this issue.")
-@json_option
-@click.pass_obj
-def unsubscribes(path: Path, since: str | None, slot: str | None, as_json: bool) -> None:
-    """Who left, when, by which issue and how; the oldest first."""
-    with opened(path) as app:
-        found = leaving.leavings(app, since=instant(since, app.zone, "--since"), slot=slot)
-        if as_json:
-            show(
-                [
-                    {"at": stamp(e.at), "email": email, "slot": e.slot, "method": e.method, "reason": e.reason}
-                    for email, e in found
-                ]
-            )
-            return
-        rows = [
-            (local(app, e.at), email or "(forgotten)", e.slot or "–", e.method or "–", e.reason or "")
-            for email, e in found
-        ]
-        rates = report.rates(app) if slot is None else []
-    table(("when", "address", "issue", "how", "why"), rows)
-    click.echo(f"\n{len(found)} left.")
-    if rates:
-        click.echo()
+@slot_option("--issue", "Only through links in this issue.")
+def unsubscribes(app: "App", since: str | None, slot: str | None) -> Result:
+    """List who left, when, through which issue and how; the oldest first."""
+    from mailer.issues import report
+    from mailer.readers import leaving
+
+    found = leaving.leavings(app, since=instant(since, app.zone, "--since"), slot=slot)
+    rows = [
+        (local(app, event.at), email or "(forgotten)", event.slot or "–", event.method or "–", event.reason or "")
+        for email, event in found
+    ]
+    text = f"{table(('when', 'address', 'issue', 'how', 'why'), rows)}\n\n{len(found)} left."
+    if slot is None and (rates := report.rates(app)):
         lines = [(each.slot, f"{each.sent:,}", f"{each.left:,}", f"{each.rate:.2%}") for each in rates]
-        table(("issue", "sent", "left by it", "rate"), lines)
+        text += f"\n\n{table(('issue', 'sent', 'left through it', 'rate'), lines)}"
+    data = [
+        {"at": stamp(event.at), "email": email, "slot": event.slot, "method": event.method, "reason": event.reason}
+        for email, event in found
+    ]
+    return Result(data, text)
 
 
-# --- lists in and out of files ------------------------------------------------------------------------------------
+# --- lists in and out of files ---------------------------------------------------------------------------------------
 _SHOWN = 20  # refusals in the table of a dry run
 
 
-@subscribers.command("import")
+@command(subscribers)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Only say what would become of the rows.")
-@click.option("--invite", is_flag=True, help="Ask each new reader by a mail first; without an answer they get nothing.")
-@click.option("--suppress", is_flag=True, help="These left the old system: never mail them.")
-@json_option
-@click.pass_obj
-def import_(path: Path, file: Path, dry_run: bool, invite: bool, suppress: bool, as_json: bool) -> int:
-    """Put everybody in FILE on the list (CSV, TSV or JSONL with a column «email»). A bad row stops nothing.
+@click.option("--dry-run", is_flag=True, help="Only report what would become of the rows.")
+@click.option("--invite", is_flag=True, help="Ask each new reader by mail first; without an answer they get nothing.")
+@click.option("--suppress", is_flag=True, help="The file lists people who left the old system: never mail them.")
+def import_(app: "App", file: Path, dry_run: bool, invite: bool, suppress: bool) -> Result:
+    """Add everyone in FILE to the list (CSV, TSV or JSONL with a column «email»). A bad row does not stop the rest.
 
-    Who left is never put back. A row whose status says that its person left, is kept off the list.
+    People who left are not added again. A row whose status says that its person left is kept off the list.
     """
+    from mailer.readers import importing
+    from mailer.sources import people
+
     if invite and suppress:
-        raise UsageError("--invite and --suppress together make no sense.")
-    how = How(source=file.name, invite=invite, suppress=suppress, dry_run=dry_run)
-    with opened(path) as app, counted(file.name, people.lines_in(file)) as tell:
-        report = importing.import_rows(app, people.read(file), how, progress=tell)
-    counts = {
-        "added": report.added,
-        "updated": report.updated,
-        "unchanged": report.unchanged,
-        "refused": report.refused,
-        "suppressed": report.suppressed,
-    }
-    _tell(file, report, as_table=dry_run and not as_json)
-    if as_json:
-        show(counts)
+        raise UsageError("--invite and --suppress cannot be combined.")
+    how = importing.How(source=file.name, invite=invite, suppress=suppress, dry_run=dry_run)
+    with counted(file.name, people.lines_in(file)) as progress:
+        report = importing.import_rows(app, people.read(file), how, progress=progress)
+    names = ("added", "updated", "unchanged", "refused", "suppressed")
+    counts = {name: getattr(report, name) for name in names}
+    text = f"{'Would be: ' if dry_run else ''}{', '.join(f'{count} {name}' for name, count in counts.items())}."
+    if dry_run and not wants_json():
+        text = _refused_table(report) + text
     else:
-        said = ", ".join(f"{count} {word}" for word, count in counts.items())
-        click.echo(f"{'Would be: ' if dry_run else ''}{said}.")
-    return 5 if report.refused else 0
+        _print_refused(file, report)
+    return Result(counts, text, 5 if report.refused else 0)
 
 
-def _tell(file: Path, report: Imported, *, as_table: bool) -> None:
-    """What was not taken in and why: a table for a person who tries, a line each for a log."""
-    if as_table:
-        if report.refusals:
-            rows = [(str(line), email, reason) for line, email, reason in report.refusals[:_SHOWN]]
-            table(("line", "address", "why not"), rows)
-            more = len(report.refusals) - _SHOWN + report.more
-            click.echo(f"… and {more} more\n" if more > 0 else "")
-        return
+def _refused_table(report: "Imported") -> str:
+    """The first refused rows of a dry run; empty if there are none."""
+    if not report.refusals:
+        return ""
+    rows = [(str(line), email, reason) for line, email, reason in report.refusals[:_SHOWN]]
+    more = len(report.refusals) - _SHOWN + report.more
+    return f"{table(('line', 'address', 'why not'), rows)}\n{f'… and {more} more{chr(10)}' if more > 0 else ''}\n"
+
+
+def _print_refused(file: Path, report: "Imported") -> None:
     for line, email, reason in report.refusals:
         click.echo(f"{file.name}:{line}: {email!r}: {reason}", err=True)
     if report.more:
         click.echo(f"… and {report.more} more rows", err=True)
 
 
-@subscribers.command()
+@command(subscribers)
 @click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--status", type=click.Choice([str(status) for status in SubscriberStatus]), help="Only these.")
-@json_option
-@click.pass_obj
-def export(path: Path, file: Path | None, status: str | None, as_json: bool) -> None:
+@_status_option
+def export(app: "App", file: Path | None, status: str | None) -> Result:
     """Write the list as CSV to FILE, or to stdout; `import` reads it again.
 
-    Safe to open in a spreadsheet program: what it would run as a formula begins with an apostrophe.
+    Safe to open in a spreadsheet program: a value that it would run as a formula gets an apostrophe in front.
     """
-    wanted = SubscriberStatus(status) if status else None
-    with opened(path) as app:
-        rows = importing.export_rows(app, wanted)
-        if file is not None:
-            # Spreadsheet programs take a file for UTF-8 only when it begins with the mark.
-            with file.open("w", encoding="utf-8-sig", newline="") as to:
-                count = people.write(rows, to)
-            show({"exported": count, "file": str(file)}) if as_json else click.echo(f"{count} subscribers in {file}.")
-        elif as_json:
-            shown = [
-                {
-                    "email": row["address"],
-                    "name": row["name"],
-                    "sections": row["sections"],
-                    "status": row["status"],
-                    "consent_at": stamp(row["consent_at"]),
-                    "source": row["source"],
-                }
-                for row in rows
-            ]
-            show(shown)
-        else:
-            people.write(rows, sys.stdout)
+    from mailer.readers import importing
+    from mailer.sources import people
+
+    rows = importing.export_rows(app, SubscriberStatus(status) if status else None)
+    if file is not None:
+        # Spreadsheet programs recognise UTF-8 only by the byte order mark.
+        with file.open("w", encoding="utf-8-sig", newline="") as out:
+            count = people.write(rows, out)
+        return Result({"exported": count, "file": str(file)}, f"{count} subscribers in {file}.")
+    if not wants_json():
+        people.write(rows, sys.stdout)
+        return Result(None)
+    names = ("name", "sections", "status", "consent_at", "source")
+    return Result([{"email": row["address"], **{name: row[name] for name in names}} for row in rows])

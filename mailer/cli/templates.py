@@ -6,27 +6,25 @@ from pathlib import Path
 
 import click
 
-from mailer import config, wiring
-from mailer.cli.door import json_option, show
-from mailer.mail.template_check import trial
+from mailer.cli.command import Result, command
 
 
 @click.group()
 def templates() -> None:
-    """Copy the built-in templates to edit them, and try what became of them."""
+    """Copy the built-in templates to edit them, and check the edited ones."""
 
 
-@templates.command()
-@json_option
-@click.pass_obj
-def eject(path: Path, as_json: bool) -> None:
+@command(templates, opens=False)
+def eject(path: Path) -> Result:
     """Copy the built-in templates into a folder of your own.
 
-    It is the folder of the setting `templates`, by default "templates", and is made if it is missing. A file that is
-    there already stays as it is.
+    The folder is that of the setting `templates`, by default "templates"; it is made if it is missing. Existing files
+    are kept.
 
-    What you do not want to change you may delete again: the built-in one is used in its place, and stays new.
+    Delete what you do not want to change: the built-in file is used in its place and follows new versions.
     """
+    from mailer import config, wiring
+
     settings = config.load(path, os.environ, templates_later=True)
     folder = settings.path(settings.templates or Path("templates"))
     made = []
@@ -37,32 +35,26 @@ def eject(path: Path, as_json: bool) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
             made.append(str(source.relative_to(builtin)))
-    if as_json:
-        show({"folder": str(folder), "made": made})
-        return
-    for name in made:
-        click.echo(f"made {folder / name}")
+    lines = [f"made {folder / name}" for name in made]
     if settings.templates is None:
-        click.echo(f'\nNow put  templates = "{folder.name}"  at the top of {path}, before the first [section].')
+        lines.append(f'\nNow put  templates = "{folder.name}"  at the top of {path}, before the first [section].')
+    return Result({"folder": str(folder), "made": made}, "\n".join(lines))
 
 
-@templates.command()
-@json_option
-@click.pass_obj
-def check(path: Path, as_json: bool) -> int:
+@command(templates, opens=False)
+def check(path: Path) -> Result:
     """Try the templates in force on invented issues.
 
     A normal week, few, long and hostile stories, no pictures; a test mail, notices, a confirmation; every page.
-    Every rule that needs no browser is checked: direction, roles, words for pictures, styles, links, sizes, spelling.
+    Every rule that needs no browser is checked: direction, roles, alternative texts, styles, links, sizes, spelling.
     """
-    found = trial.findings(wiring.renderer(config.load(path, os.environ)))
-    told = [
-        {"case": case, "rule": finding.rule, "what": finding.what} for case, each in found.items() for finding in each
+    from mailer import config, wiring
+    from mailer.mail.template_check import trial
+
+    tried = trial.findings(wiring.renderer(config.load(path, os.environ)))
+    found = [
+        {"case": case, "rule": finding.rule, "what": finding.what} for case, each in tried.items() for finding in each
     ]
-    if as_json:
-        show({"ok": not told, "findings": told})
-    else:
-        for line in told:
-            click.echo(f"{line['case']}: {line['rule']}: {line['what']}")
-        click.echo(f"{len(told)} problems." if told else "No problem found.")
-    return 2 if told else 0
+    lines = [f"{each['case']}: {each['rule']}: {each['what']}" for each in found]
+    lines.append(f"{len(found)} problems." if found else "No problem found.")
+    return Result({"ok": not found, "findings": found}, "\n".join(lines), 2 if found else 0)

@@ -105,10 +105,6 @@ def skip(app: App, issue: Issue, reason: str, *, tell: bool = True) -> bool:
     return done
 
 
-def listing(app: App, limit: int | None = None) -> list[Issue]:
-    return app.store.read(lambda tx: issues.listing(tx, limit=limit))
-
-
 def _moved(app: App, issue: Issue, event: IssueEvent, word: str, **values: object) -> Issue:
     if not app.store.write(lambda tx: step(tx, issue.id, event, **values)):
         raise _refused(app, issue, event, word)

@@ -9,8 +9,7 @@ from admin import call
 from make import Clock, only_sqlite
 
 from mailer.articles import backtest
-from mailer.context import App
-from mailer.issues import control
+from mailer.context import App, list_issues
 from mailer.settings import Digest
 
 
@@ -29,7 +28,7 @@ def test_two_ways_of_choosing_are_compared(app: App, clock: Clock) -> None:
         assert each.sent is None
         assert each.now.captured == pytest.approx(1.0, abs=0.05)
         assert sum(each.other.sections.values()) == 5
-    assert control.listing(app) == [], "nothing was planned"
+    assert list_issues(app) == [], "nothing was planned"
 
 
 @only_sqlite

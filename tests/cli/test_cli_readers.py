@@ -99,7 +99,7 @@ def test_suppress_unsuppress_forget(mailer: Told, monkeypatch: pytest.MonkeyPatc
 
 
 def test_invited_by_hand(mailer: Told) -> None:
-    assert "is asked by a mail" in mailer("subscribers", "add", EMAIL, "--invite")
+    assert "is invited by a mail" in mailer("subscribers", "add", EMAIL, "--invite")
     assert mailer.json("subscribers", "show", EMAIL)["status"] == "pending"
 
 

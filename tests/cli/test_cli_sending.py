@@ -51,7 +51,7 @@ def test_retry_says_what_it_does(here: Deployment) -> None:
     assert (answer.code, answer.err) == (0, "")
     assert answer.out.splitlines() == [
         f"{slot} is partial: there is nothing to retry.",
-        "Not sent again: 1 unknown; `mailer issue status --failed` says who and why.",
+        "Not sent again: 1 unknown; `mailer issue status --failed` lists them with the reasons.",
         "Those that are unknown may have arrived; `--unknown` sends them once more.",
     ]
     found = here.json("issue", "retry", "--unknown")
@@ -90,7 +90,7 @@ def test_a_paused_lane_is_shown_and_resumed(here: Deployment) -> None:
     assert answer.code == 5, "only what is paused is left"
     assert f"{issue} is sending: 3 readers – 3 queued" in answer.out
     assert "The lane gmail is paused until 2099-" in answer.out
-    assert "3 mails wait: 550 5.7.1 unsolicited (`mailer issue resume` goes on at once)" in answer.out
+    assert "3 mails wait: 550 5.7.1 unsolicited (`mailer issue resume` continues at once)" in answer.out
     found = here.json("issue", "status")
     assert list(found) == [*STATUS, "paused_lanes"]
     assert [(each["lane"], each["waiting"]) for each in found["paused_lanes"]] == [("gmail", 3)]
@@ -116,7 +116,7 @@ def test_status_says_why_it_was_paused(here: Deployment) -> None:
         delivery.start(app, frozen)
         app.store.write(lambda tx: step(tx, frozen.id, IssueEvent.PAUSE, reason="not authenticated: 550 5.7.26 no"))
     lines = here.call("issue", "status").out.splitlines()
-    assert lines[1] == "It was paused: not authenticated: 550 5.7.26 no (`mailer issue resume` goes on)"
+    assert lines[1] == "It was paused: not authenticated: 550 5.7.26 no (`mailer issue resume` continues)"
     assert here.call("issue", "resume").code == 0
     assert len(here.call("issue", "status").out.splitlines()) == 1
 

@@ -171,12 +171,12 @@ def test_the_list_is_searched_and_cut(here: Deployment) -> None:
     assert here.json("subscribers", "list", "--search", "%") == []
     assert here.json("subscribers", "list", "--status", "pending") == []
     assert here.call("subscribers", "list").out.rstrip().endswith("5 active")
-    assert "nobody yet" not in here.call("subscribers", "list", "--status", "bounced").out
+    assert "no subscribers yet" not in here.call("subscribers", "list", "--status", "bounced").out
 
 
 def test_a_new_name_for_somebody_on_the_list_is_told(here: Deployment) -> None:
-    assert here.call("subscribers", "add", "a@example.org").out == "a@example.org is on the list now.\n"
-    assert here.call("subscribers", "add", "a@example.org").out == "a@example.org is on the list already.\n"
+    assert here.call("subscribers", "add", "a@example.org").out == "a@example.org is now on the list.\n"
+    assert here.call("subscribers", "add", "a@example.org").out == "a@example.org was on the list already.\n"
     assert "updated" in here.call("subscribers", "add", "a@example.org", "--name", "نرگس").out
     again = here.json("subscribers", "add", "a@example.org", "--name", "مینا")
     assert (again["name"], again["added"], again["updated"]) == ("مینا", False, True)

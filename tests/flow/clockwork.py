@@ -36,9 +36,9 @@ from mailer.errors import MailerError
 from mailer.issues import delivery, draft
 from mailer.issues.clock import tick
 from mailer.model import IssueState
+from mailer.process import stop_on_signals
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
-from mailer.service import stop_on_signals
 from mailer.store.database import Store, Work
 from mailer.wiring import wire
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from whole import Whole
 
 from mailer import lifecycle, tokens
-from mailer.context import find
+from mailer.context import find, list_issues
 from mailer.errors import AskError, RelayDown
 from mailer.issues import control
 from mailer.issues import delivery as delivering
@@ -216,7 +216,7 @@ class AnyOrder(RuleBasedStateMachine):
     def only_arrows_of_the_table_were_taken(self) -> None:
         if not hasattr(self, "store"):
             return
-        now = {issue.slot: issue.state for issue in control.listing(self.app)}
+        now = {issue.slot: issue.state for issue in list_issues(self.app)}
         for slot, state in self.before.items():
             assert now[slot] in REACHABLE[state]
         self.before = now
@@ -225,7 +225,7 @@ class AnyOrder(RuleBasedStateMachine):
     def counts_add_up(self) -> None:
         if not hasattr(self, "store"):
             return
-        for issue in control.listing(self.app):
+        for issue in list_issues(self.app):
             status = delivering.status(self.app, issue)
             if issue.started_at and issue.state is not IssueState.PLANNED:
                 owed = sum(status.counts.values())

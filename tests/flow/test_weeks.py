@@ -12,8 +12,7 @@ import pytest
 from deployment import Deployment, readers, recorded
 
 from mailer import week
-from mailer.context import App
-from mailer.issues import control
+from mailer.context import App, list_issues
 from mailer.model import IssueState
 from mailer.settings import Newsletter, Schedule
 
@@ -71,7 +70,7 @@ def test_fifty_three_weeks_with_three_processes(store_url: str, tmp_path: Path) 
         made = deployment.deployment(tmp_path, store_url, port, connections=2)
         with made.app() as app:
             live(made, app, weeks)
-            found = control.listing(app)
+            found = list_issues(app)
     assert len(found) == len({issue.slot for issue in found}) == weeks
     assert {issue.state for issue in found} == {IssueState.SENT}
     assert sorted(issue.number or 0 for issue in found) == list(range(1, weeks + 1))

@@ -12,7 +12,7 @@ from relays import Fake
 from sqlalchemy import insert, update
 
 from mailer import week
-from mailer.context import App, find, get
+from mailer.context import App, find, get, list_issues
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.issues import control, delivery, draft
 from mailer.issues.clock import tick
@@ -37,7 +37,7 @@ def turned(clock: Clock, **span: float) -> datetime:
 
 
 def states(app: App) -> dict[str, IssueState]:
-    return {issue.slot: issue.state for issue in control.listing(app)}
+    return {issue.slot: issue.state for issue in list_issues(app)}
 
 
 def the_issue(app: App) -> Issue:
@@ -342,7 +342,7 @@ def test_years_of_downtime_are_made_up_for(app: App, clock: Clock) -> None:
     turned(clock, days=7 * 100, hours=-2)
     for _ in range(2):
         tick(app)
-    found = control.listing(app)
+    found = list_issues(app)
     assert len(found) == len({issue.day for issue in found}) == 102
     assert {issue.state for issue in found[1:-1]} == {IssueState.SKIPPED}
 

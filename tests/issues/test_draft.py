@@ -11,7 +11,7 @@ import pytest
 from make import Clock
 from relays import Fake
 
-from mailer.context import App, find, get
+from mailer.context import App, find, get, list_issues
 from mailer.errors import NoSuchIssue, NotEnoughStories, RelayDown, UsageError, WrongState
 from mailer.issues import control, delivery, preview
 from mailer.issues import draft as drafting
@@ -39,7 +39,7 @@ def test_drafting_again_makes_no_second_issue(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store, clock())
     first = drafting.draft(app)
     assert drafting.draft(app).id == drafting.draft(app, make.SLOT).id == first.id
-    assert len(control.listing(app)) == 1
+    assert len(list_issues(app)) == 1
 
 
 @make.only_sqlite

@@ -1,0 +1,184 @@
+"""What every command shares: the decorator that makes one, its result, and how times, tables and text are written.
+
+A command is a function of the App and its own arguments. It returns a `Result`: the data that `--json` prints and the
+text for people. The use cases that a command calls are imported inside it, so that no command waits for the parts
+of another.
+"""
+
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from mailer.errors import UsageError
+
+if TYPE_CHECKING:
+    from mailer.context import App
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NUMBER = click.IntRange(1, 1_000_000_000)  # of an article or of rows; fits into the INTEGER of every database
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a command prints: `data` as one JSON document with --json, else `text`."""
+
+    data: Any
+    text: str = ""
+    code: int = 0  # the exit code
+
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def command(group: click.Group | None, *, opens: bool = True) -> Callable[[Callable[..., Result]], click.Command]:
+    """Make a function a command of `group`, or one of its own, named like the function.
+
+    The function gets the App first, which is closed afterwards; with `opens=False` it gets the path of the settings
+    file. The option --json is added, and the result is printed.
+    """
+
+    def decorate(function: Callable[..., Result]) -> click.Command:
+        @wraps(function)
+        def run(path: Path, /, as_json: bool, **values: Any) -> int:
+            with opened(path) if opens else _unopened(path) as first:
+                result = function(first, **values)
+                print_result(result, as_json)
+            return result.code
+
+        run = _json_option(run)
+        # click keeps parameters from the last to the first; --json is the last.
+        run.__click_params__.sort(key=lambda parameter: parameter.name != "as_json")  # type: ignore[attr-defined]
+        make = group.command if group else click.command
+        return make(function.__name__.strip("_"))(click.pass_obj(run))
+
+    return decorate
+
+
+def print_result(result: Result, as_json: bool) -> None:
+    """Print the data or the text of a result; nothing if both are empty."""
+    if as_json and result.data is not None:
+        click.echo(json.dumps(result.data, ensure_ascii=False, indent=2, default=_plain))
+    elif result.text:
+        click.echo(result.text)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator["App"]:
+    """The App of a settings file; its database is closed at the end."""
+    from mailer import config
+    from mailer.wiring import wire
+
+    app = wire(config.load(path, os.environ), os.environ)
+    try:
+        yield app
+    finally:
+        app.store.close()
+
+
+@contextmanager
+def _unopened(path: Path) -> Iterator[Path]:
+    yield path
+
+
+def wants_json() -> bool:
+    """Whether the command that runs was called with --json."""
+    return bool(click.get_current_context().params["as_json"])
+
+
+# --- arguments and options -------------------------------------------------------------------------------------------
+class _Text(click.ParamType[str]):
+    """Text as people type it. A terminal may pass bytes that are not UTF-8, which no database or file would take."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            self.fail("it is not UTF-8.", param, ctx)
+        return str(value)
+
+
+TEXT = _Text()
+
+
+def _not_empty(_context: click.Context, _parameter: click.Parameter, slot: str | None) -> str | None:
+    if slot == "":  # `mailer issue send "$SLOT"` with an unset variable must not send the newest issue
+        raise click.BadParameter("it is empty.")
+    return slot
+
+
+def slot_argument(function: F) -> F:
+    """An optional SLOT; the default is the newest issue."""
+    return click.argument("slot", required=False, type=TEXT, callback=_not_empty)(function)
+
+
+def slot_option(name: str, help_: str) -> Callable[[F], F]:
+    """An option `name` that takes a slot and gives it as `slot`."""
+    return click.option(name, "slot", type=TEXT, callback=_not_empty, help=help_)
+
+
+def instant(text: str | None, zone: ZoneInfo, option: str) -> datetime | None:
+    """A time from the command line, in the newsroom's zone; Jalali dates are understood.
+
+    Raises UsageError if it cannot be read.
+    """
+    from mailer.text import dates
+
+    if not text:
+        return None
+    found = dates.parse(text, zone=zone)
+    if found is None:
+        raise UsageError(f"{option} {text!r} is not a time.", "Write 2026-11-26 or 2026-11-26T09:00.")
+    return found
+
+
+# --- output ----------------------------------------------------------------------------------------------------------
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return stamp(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def stamp(value: datetime | None) -> str | None:
+    """An instant in UTC for JSON: 2026-11-26T05:30:00Z."""
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ") if value else None
+
+
+def local(app: "App", value: datetime | None) -> str:
+    """An instant for people, in the newsroom's zone."""
+    return value.astimezone(app.zone).strftime("%Y-%m-%d %H:%M") if value else "–"
+
+
+def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table with one line for each row, so that `grep` finds whole rows."""
+    cells = [headings, *([_CONTROL.sub(" ", cell) for cell in row] for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    padded = [[cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)] for row in cells]
+    return "\n".join("  ".join(row).rstrip() for row in padded)
+
+
+def _width(text: str) -> int:
+    """How many columns a terminal needs; combining and invisible characters need none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+        if unicodedata.category(character) not in ("Mn", "Me", "Cf")
+    )
