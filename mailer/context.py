@@ -1,11 +1,11 @@
 """What every verb needs, made once by `wiring`. Holds no state of its own: that is in the store."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -16,43 +16,17 @@ from mailer.lifecycle import IssueEvent
 from mailer.mail import mime
 from mailer.mail.dkim import Signer
 from mailer.mail.render import Renderer
-from mailer.model import Envelope, FoundArticle, Issue, Outcome
+from mailer.model import FoundArticle, Issue
 from mailer.settings import Settings
 from mailer.store import issues
 from mailer.store.database import Store
 from mailer.tokens import Keyring, Purpose, make
 
+if TYPE_CHECKING:  # a command that sends no mail need not import SMTP
+    from mailer.smtp.relay import Relay
+
 LEASE = timedelta(seconds=60)
 REDIRECTED = "no reader gets a mail, every mail goes to the address in [delivery] redirect_all_to."
-
-
-class Session(Protocol):
-    """An open line to a relay."""
-
-    @property
-    def lost(self) -> bool: ...
-
-    @property
-    def spent(self) -> bool: ...
-
-    def begin(self, envelope: Envelope) -> None: ...
-
-    async def ready(self) -> Outcome | None: ...
-
-    def content(self, segments: Sequence[bytes], follow: Envelope | None = None) -> None: ...
-
-    async def outcome(self) -> Outcome: ...
-
-    async def close(self) -> None: ...
-
-
-class Relay(Protocol):
-    """A server that takes our mails; `connect` raises RelayDown."""
-
-    @property
-    def name(self) -> str: ...
-
-    async def connect(self) -> Session: ...
 
 
 class Gathered(Protocol):
@@ -93,7 +67,7 @@ class App:
     store: Store
     keys: Keyring
     renderer: Renderer
-    relays: tuple[Relay, ...]
+    relays: "tuple[Relay, ...]"
     now: Callable[[], datetime]
     worker: str  # this process, in words: host and number
     fetch_picture: Callable[[str], bytes] | None = None  # address → bytes; raises MailerError

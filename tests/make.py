@@ -15,7 +15,6 @@ from sqlalchemy import Connection, text
 from mailer import lifecycle, week
 from mailer.address import parse
 from mailer.context import App
-from mailer.context import Relay as AnyRelay
 from mailer.lifecycle import IssueEvent
 from mailer.mail.render import Renderer
 from mailer.model import DeliveryKind, FoundArticle, Issue, IssueState, Rendered, Slot, SubscriberStatus
@@ -76,7 +75,7 @@ def app(
     folder: Path,
     clock: Clock,
     *,
-    relays: Sequence[AnyRelay] = (),
+    relays: Sequence[Relay] = (),
     worker: str = "tests:1",
     lease: timedelta = timedelta(seconds=60),
     takes_mail: Callable[[str], bool | None] = lambda _domain: None,

@@ -36,7 +36,7 @@ async def _accept(_recipient: str) -> Outcome:
 
 
 @dataclass
-class Fake:
+class Fake(Relay):
     """A relay without a socket. `answer` decides each mail, `down` whether it can be reached, `most` its lines."""
 
     answer: Callable[[str], Awaitable[Outcome]] = _accept

@@ -3,21 +3,25 @@
 from collections.abc import Sequence
 
 from mailer.model import Envelope, Outcome
+from mailer.smtp.session import Session
 
 
-class Whole:
+class Whole(Session):
     """The steps that the sender walks, put together to one mail again."""
 
     spent = False
-    _envelope: Envelope
+    _begun: Envelope
     _content: bytes
     _follow: Envelope | None
+
+    def __init__(self) -> None:
+        pass  # it has no connection
 
     async def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
         raise NotImplementedError
 
     def begin(self, envelope: Envelope) -> None:
-        self._envelope = envelope
+        self._begun = envelope
 
     async def ready(self) -> Outcome | None:
         return None
@@ -26,7 +30,7 @@ class Whole:
         self._content, self._follow = b"".join(segments), follow
 
     async def outcome(self) -> Outcome:
-        result = await self.send(self._envelope.sender, self._envelope.recipient, self._content)
+        result = await self.send(self._begun.sender, self._begun.recipient, self._content)
         if self._follow:
-            self._envelope = self._follow
+            self._begun = self._follow
         return result

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mailer.context import Relay, Session
 from mailer.errors import RelayDown
 from mailer.model import Accepted, Deferred, NotSent, Outcome, Rejected, Reply, Unknown
 from mailer.replies import answered
+from mailer.smtp.relay import Relay
+from mailer.smtp.session import Session
 
 _WORDS: Mapping[type, str] = {
     Accepted: "accepted",

@@ -22,7 +22,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from mailer import address
-from mailer.context import App, Session, alert, step
+from mailer.context import App, alert, step
 from mailer.errors import RelayDown, StoreUnavailable
 from mailer.lifecycle import IssueEvent
 from mailer.model import (
@@ -46,6 +46,7 @@ from mailer.sending.message import Mails
 from mailer.sending.pace import Pace
 from mailer.sending.queue import CHECK_S, Queue
 from mailer.sending.relays import PAUSES_S, Circuits
+from mailer.smtp.session import Session
 from mailer.store import issues
 from mailer.store.hot_path import Taken
 

@@ -40,6 +40,7 @@ from mailer.readers import leaving
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery, Digest
+from mailer.smtp.relay import Relay
 from mailer.store import deliveries, hot_path, subscribers
 from mailer.store.database import Store
 from mailer.tokens import Purpose
@@ -74,17 +75,23 @@ def reachable() -> dict[IssueState, set[IssueState]]:
 REACHABLE = reachable()
 
 
-class Line(Whole):
-    """A relay, and each of its sessions: they say what the machine drew, in turn, and «accepted» after that."""
+class DrawnRelay(Relay):
+    """Its sessions answer with the outcomes that the machine drew, in turn, and accept every mail after that."""
 
     name = "drawn:25"
-    lost = False
 
     def __init__(self, said: list[str], machine: "AnyOrder") -> None:
         self.said, self.machine = said, machine
 
-    async def connect(self) -> "Line":
-        return Line(self.said, self.machine)  # each connection has an envelope of its own
+    async def connect(self) -> "DrawnSession":
+        return DrawnSession(self.said, self.machine)
+
+
+class DrawnSession(Whole):
+    lost = False
+
+    def __init__(self, said: list[str], machine: "AnyOrder") -> None:
+        self.said, self.machine = said, machine
 
     async def send(self, sender: str, recipient: str, message: bytes) -> Outcome:
         what = self.said.pop(0) if self.said else "accepted"
@@ -193,7 +200,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.store,
             self.folder,
             self.clock,
-            relays=[Line(said, self)],
+            relays=[DrawnRelay(said, self)],
             delivery=self.app.settings.delivery,
             digest=self.app.settings.digest,
         )

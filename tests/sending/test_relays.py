@@ -14,6 +14,7 @@ from mailer.model import Accepted, Deferred, DeliveryState, NotSent, Outcome, Re
 from mailer.sending import retry_schedule
 from mailer.sending.relays import Circuits
 from mailer.settings import Delivery
+from mailer.smtp.relay import Relay
 
 
 class FakeSession(Whole):
@@ -27,10 +28,10 @@ class FakeSession(Whole):
 
 
 @dataclass
-class FakeRelay:
+class FakeRelay(Relay):
     """Up or down, as it is told; counts what was asked of it."""
 
-    name: str
+    name: str = ""
     up: bool = True
     asked: int = field(default=0)
 

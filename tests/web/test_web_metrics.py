@@ -8,11 +8,12 @@ from pathlib import Path
 import make
 from make import Clock
 from prometheus_client.parser import text_string_to_metric_families
+from relays import OK, Fake
 from starlette.testclient import TestClient
 
 from mailer.context import App
 from mailer.errors import RelayDown
-from mailer.model import Accepted, Envelope, EventKind, IssueState, Method, Outcome, Rejected, Rejection, Reply
+from mailer.model import EventKind, IssueState, Method, Outcome, Rejected, Rejection, Reply
 from mailer.model import SubscriberStatus as Status
 from mailer.operations.metrics import Vitals
 from mailer.sending.relays import Circuits
@@ -23,44 +24,23 @@ from mailer.store.database import Store
 from mailer.web import metrics
 
 ROOT = Path(__file__).parents[2]
+UP, DOWN = "mail.iran.example:25", "down.iran.example:587"
 Labels = tuple[tuple[str, str], ...]
 
 
-class Session:
-    """A line that takes every mail but those to `dead…`."""
-
-    lost = spent = False
-
-    def begin(self, envelope: Envelope) -> None:
-        self._next = envelope
-
-    async def ready(self) -> Outcome | None:
-        return None
-
-    def content(self, segments: object, follow: Envelope | None = None) -> None:
-        self._now, self._next = self._next, follow or self._next
-
-    async def outcome(self) -> Outcome:
-        if self._now.recipient.startswith("dead"):
-            return Rejected(Rejection.HARD, Reply("dot", 550, "5.1.1", "unknown"))
-        return Accepted(Reply("dot", 250, "2.0.0", "ok"))
-
-    async def close(self) -> None:
-        return None
+async def answer(recipient: str) -> Outcome:
+    """Takes every mail but those to `dead…`."""
+    if recipient.startswith("dead"):
+        return Rejected(Rejection.HARD, Reply("dot", 550, "5.1.1", "unknown"))
+    return OK
 
 
-class Relay:
-    name = "mail.iran.example:25"
-
-    async def connect(self) -> Session:
-        return Session()
+def up() -> Fake:
+    return Fake(answer, UP)
 
 
-class Down:
-    name = "down.iran.example:587"
-
-    async def connect(self) -> Session:
-        raise RelayDown("no")
+def down() -> Fake:
+    return Fake(name=DOWN, down=True)
 
 
 def scrape(vitals: Vitals) -> dict[str, dict[Labels, float]]:
@@ -84,7 +64,7 @@ def scrape(vitals: Vitals) -> dict[str, dict[Labels, float]]:
 
 def sending(store: Store, folder: Path, clock: Clock) -> App:
     make.subscribers_of(store, ["a@gmail.com", "b@example.org", "dead@example.org"])
-    return make.app(store, folder, clock, relays=[Relay(), Down()], delivery=Delivery(connections=1))
+    return make.app(store, folder, clock, relays=[up(), down()], delivery=Delivery(connections=1))
 
 
 def test_before_the_first_issue(app: App) -> None:
@@ -113,12 +93,12 @@ def test_an_issue_under_way(store: Store, tmp_path: Path, clock: Clock) -> None:
     assert {k: v for k, v in after["mailer_issue_state"].items() if v} == {(slot, ("state", "sending")): 1}
     assert after["mailer_issue_started_timestamp_seconds"][(slot,)] == make.NOW.timestamp()
     mails = {tuple(dict(labels).values()): value for labels, value in after["mailer_mails_total"].items() if value}
-    assert mails == {("accepted", Relay.name): 2, ("rejected", Relay.name): 1}
-    assert after["mailer_relay_connections"] == {(("relay", Relay.name),): 0, (("relay", Down.name),): 0}
+    assert mails == {("accepted", UP): 2, ("rejected", UP): 1}
+    assert after["mailer_relay_connections"] == {(("relay", UP),): 0, (("relay", DOWN),): 0}
 
 
 def test_a_relay_that_is_down(store: Store, tmp_path: Path, clock: Clock) -> None:
-    app = make.app(store, tmp_path, clock, relays=[Down()])
+    app = make.app(store, tmp_path, clock, relays=[down()])
     circuits = Circuits()
 
     async def fail() -> None:
@@ -127,9 +107,9 @@ def test_a_relay_that_is_down(store: Store, tmp_path: Path, clock: Clock) -> Non
         except RelayDown:
             return
 
-    assert scrape(Vitals(app, circuits))["mailer_relay_circuit_open"] == {(("relay", Down.name),): 0}
+    assert scrape(Vitals(app, circuits))["mailer_relay_circuit_open"] == {(("relay", DOWN),): 0}
     asyncio.run(fail())
-    assert scrape(Vitals(app, circuits))["mailer_relay_circuit_open"] == {(("relay", Down.name),): 1}
+    assert scrape(Vitals(app, circuits))["mailer_relay_circuit_open"] == {(("relay", DOWN),): 1}
 
 
 def test_who_reads_and_who_left(app: App, clock: Clock) -> None:
@@ -162,11 +142,11 @@ def test_lanes_and_sources(app: App, clock: Clock) -> None:
 
 
 def test_without_its_database_a_process_still_tells_of_itself(store: Store, tmp_path: Path, clock: Clock) -> None:
-    app = make.app(store, tmp_path, clock, relays=[Relay()])
+    app = make.app(store, tmp_path, clock, relays=[up()])
     broken = make.app(Store("postgresql://nobody@127.0.0.1:1/none"), tmp_path, clock, relays=app.relays)
     found = scrape(Vitals(broken, Circuits()))
     assert found["mailer_database_up"] == {(): 0}
-    assert found["mailer_relay_connections"] == {(("relay", Relay.name),): 0}
+    assert found["mailer_relay_connections"] == {(("relay", UP),): 0}
 
 
 def test_many_watchers_share_one_look(app: App) -> None:
