@@ -79,6 +79,9 @@ class Article:
 
 
 # --- Stories and digests: what was chosen, and why -------------------------------------------------------------------
+OTHER_NEWS = "دیگر خبرها"  # the section of stories without a section of their own
+
+
 class TimeSpan(NamedTuple):
     """The span of time whose articles count: start <= dated < end."""
 

@@ -12,12 +12,11 @@ from mailer.choice.growth import CAUTIOUS, Growth
 from mailer.choice.rank import Ranking, day_by_day, interest, rank
 from mailer.choice.select import select
 from mailer.choice.time_span import holds, late
-from mailer.model import Article, Digest, Story, TimeSpan, Turned
+from mailer.model import OTHER_NEWS, Article, Digest, Story, TimeSpan, Turned
 from mailer.settings import Digest as Rules
 from mailer.text import links
 from mailer.text.search_key import key
 
-OTHER_NEWS = "دیگر خبرها"
 _SHOWN = 10  # rejected stories worth an editor's look
 _GONE = "its page is gone"
 _TOLD = "already in an earlier issue"

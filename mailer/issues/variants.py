@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from mailer.context import App
 from mailer.issues import draft
 from mailer.mail import view
-from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered
+from mailer.model import OTHER_NEWS, ChosenStory, DeliveryKind, Issue, IssueState, Rendered
 from mailer.store import issues, subscribers
 from mailer.text.locales import FA, Locale
 
@@ -50,7 +50,7 @@ LEAST = 3  # stories; fewer are no issue
 
 def of_sections(issue: Issue, sections: Sequence[str], locale: Locale = FA) -> Issue | None:
     """The issue as readers of these sections get it; None: as everybody does, as too little or nothing is left out."""
-    stories = [story for story in issue.stories if (story.section or view.REST) in sections]
+    stories = [story for story in issue.stories if (story.section or OTHER_NEWS) in sections]
     if len(stories) < LEAST or len(stories) == len(issue.stories):
         return None
     return only(issue, stories, locale)

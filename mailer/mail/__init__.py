@@ -1,5 +1,5 @@
-"""The mail and the pages: from an issue to words, markup and bytes.
+"""Turns an issue into text, HTML and the bytes of a mail, and renders the pages.
 
-Pure: clock and randomness are arguments, no socket and no database; the only files read are templates. Knows nothing
-of subscribers or relays: what differs per reader is a slot (`slots`), and who sends the bytes is not decided here.
+Pure: clock and randomness are arguments, no socket and no database; the only files read are templates and sample
+texts. Knows neither subscribers nor relays: values that differ for each reader are placeholders until `merge`.
 """

@@ -1,8 +1,8 @@
 """Direction: what must be wrapped so that Latin, numbers and Persian keep their order in a right-to-left line.
 
-HTML gets `<span dir="ltr">` (Gmail, Outlook and Yahoo keep it; `<bdi>` they do not), plain text gets marks. Which runs
-come out wrong was found by running UAX #9 over what newsrooms write; scores («۲ – ۱») and dates with slashes are right
-as they are. Does not touch spelling, and puts no bidi control into HTML.
+HTML gets `<span dir="ltr">` (Gmail, Outlook and Yahoo keep it, but not `<bdi>`); plain text gets control characters.
+The patterns cover the runs that UAX #9 puts into the wrong order in real headlines; scores («۲ – ۱») and dates with
+slashes come out right without help. Changes no spelling, and puts no bidi control into HTML.
 """
 
 import re
@@ -29,7 +29,7 @@ _PERSIAN = re.compile("[\u0621-\u06d3]")
 
 
 def first_strong(text: str) -> str | None:
-    """The first letter's direction: "L", "R" or "AL"; None for a text of digits and signs."""
+    """Returns the direction of the first letter: "L", "R" or "AL", or None if the text has no letter."""
     for char in text:
         kind = unicodedata.bidirectional(char)
         if kind in ("L", "R", "AL"):
@@ -38,7 +38,7 @@ def first_strong(text: str) -> str | None:
 
 
 def isolate(text: str) -> Markup:
-    """The template filter `bidi`: escaped HTML with the runs that would come out wrong in `<span dir="ltr">`."""
+    """Returns the text as escaped HTML, the runs that would come out wrong in `<span dir="ltr">` (filter `bidi`)."""
     pieces: list[Markup] = []
     at = 0
     for found in _LEFT_TO_RIGHT.finditer(text):
@@ -48,22 +48,24 @@ def isolate(text: str) -> Markup:
 
 
 def isolate_rtl(text: str) -> Markup:
-    """The same for a left-to-right mail: a text that begins with Persian or Arabic is one run of its own, or its full
-    stop would jump to the wrong end."""
+    """Does the same for a left-to-right mail.
+
+    A text that begins with Persian or Arabic becomes one run, or its full stop would jump to the wrong end.
+    """
     right = first_strong(text) in ("R", "AL")
     return Markup('<span dir="rtl">{}</span>').format(isolate(text)) if right else escape(text)
 
 
 def subject(text: str, locale: Locale = FA) -> str:
-    """Led by RLM when it begins with Latin, for viewers would lay the whole line out left to right."""
+    """Puts RLM before a subject that begins with Latin; without it, viewers lay the whole line out left to right."""
     return RLM + text if locale.rtl and first_strong(text) == "L" else text
 
 
 def plain(text: str) -> str:
-    """A text part whose Persian lines read right to left everywhere.
+    """Returns a text part whose Persian lines read right to left everywhere.
 
-    RLM serves viewers that go by the first letter, RLE … PDF those that lay everything out left to right
-    (Thunderbird). A line with a reader's own words counts as Persian; an address alone on its line stays as it is.
+    RLM is for viewers that go by the first letter, RLE … PDF for those that lay everything out left to right
+    (Thunderbird). A line with a placeholder for words counts as Persian; a line that is only an address stays as it is.
     """
     return "\n".join(_line(line) for line in text.split("\n"))
 

@@ -1,20 +1,20 @@
-"""One accent colour becomes a palette that can be read, by day and by night.
+"""Makes a readable palette, for light and dark mode, from one accent colour.
 
-A newsroom's colour is made darker or lighter only as far as the contrast of WCAG 2.2 §1.4.3 demands, and keeps its
-hue, so it stays recognisable. Knows nothing of templates.
+The newsroom's colour is made darker or lighter only as far as the contrast of WCAG 2.2 §1.4.3 demands, and keeps its
+hue, so that it stays recognisable.
 """
 
 import colorsys
 from typing import TypedDict
 
-TEXT = 4.5  # the least contrast of text (level AA)
-BETTER = 7.0  # of text on large coloured areas, which Gmail's own dark mode will recolour (level AAA)
+TEXT = 4.5  # the minimum contrast of text (level AA)
+BETTER = 7.0  # for text on large coloured areas, which Gmail's own dark mode recolours (level AAA)
 _WHITE, _CARD, _PAGE = "#fffdf8", "#fffefb", "#f1efe9"
 _DARK_CARD, _DARK_PAGE = "#1a201f", "#111615"
 
 
 class Palette(TypedDict):
-    """`mast` is the coloured area, `on_mast` quiet text on it, `link` coloured text, `line` a rule."""
+    """Colours as #rrggbb: `mast` is the coloured area, `on_mast` quiet text on it, `link` links, `line` a rule."""
 
     mast: str
     on_mast: str
@@ -27,20 +27,22 @@ class Palette(TypedDict):
 
 
 def contrast(one: str, other: str) -> float:
-    """Between 1 and 21, of two colours written #rrggbb (WCAG 2.2, «contrast ratio»)."""
+    """Returns the contrast ratio of two colours written #rrggbb, from 1 to 21 (WCAG 2.2, "contrast ratio")."""
     light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
 def mix(one: str, other: str, share: float) -> str:
-    """`share` of `other` in `one`, 0 to 1."""
+    """Mixes a `share` (0 to 1) of `other` into `one`."""
     pairs = zip(_channels(one), _channels(other), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
 
 def readable(colour: str, *grounds: str, least: float = TEXT) -> str:
-    """The colour, bent as little as possible until it stands out from every ground; the grounds are all light or all
-    dark."""
+    """Changes the colour as little as needed to reach the contrast `least` with every ground.
+
+    The grounds must be all light or all dark.
+    """
     hue, light, saturation = colorsys.rgb_to_hls(*(channel / 255 for channel in _channels(colour)))
     end = 0.0 if _luminance(grounds[0]) > 0.18 else 1.0
     for step in range(101):
@@ -57,7 +59,7 @@ def _written(hue: float, light: float, saturation: float) -> str:
 
 
 def palette(accent: str) -> Palette:
-    """All the colours that come from the accent, which is written #rrggbb."""
+    """Returns all colours derived from the accent, which is written #rrggbb."""
     mast = readable(accent, _WHITE, least=BETTER)
     dark_mast = readable(mix(mast, "#000000", 0.2), _WHITE, least=BETTER)
     return Palette(
@@ -68,7 +70,7 @@ def palette(accent: str) -> Palette:
         dark_mast=dark_mast,
         dark_on_mast=readable(mix(dark_mast, "#ffffff", 0.8), dark_mast),
         dark_link=readable(accent, _DARK_CARD, _DARK_PAGE, least=BETTER),
-        dark_line=readable(accent, _DARK_CARD, least=3.0),  # a sign, not text (§1.4.11)
+        dark_line=readable(accent, _DARK_CARD, least=3.0),  # a graphic, not text (§1.4.11)
     )
 
 

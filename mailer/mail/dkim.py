@@ -1,8 +1,9 @@
-"""DKIM signatures (RFC 6376): who sent a mail, and that nobody changed it, provable by a key in the DNS.
+"""DKIM signatures (RFC 6376): prove, by a key in the DNS, which domain sent a mail and that it was not changed.
 
-An own signer, because the libraries there are need ten milliseconds a mail and leave List-Unsubscribe-Post out. Signs
-with RSA-SHA256 and, beside it, Ed25519 (RFC 8463); headers canonicalised relaxed, the body simple: it is base64 in
-CRLF lines, which nothing on the way has a reason to touch. Reads no key file, makes no key and verifies nothing.
+The existing libraries need ten milliseconds a mail and do not sign List-Unsubscribe-Post, so this module has its own
+signer. It signs with RSA-SHA256 and, optionally, also Ed25519 (RFC 8463). Headers are canonicalised "relaxed", the
+body "simple": the body is base64 in CRLF lines, which no server has a reason to change. Key files are read in
+`config.dkim`; nothing here makes keys or verifies signatures.
 """
 
 import re
@@ -21,13 +22,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
-# What is signed. RFC 8058 §4 asks for List-Unsubscribe-Post, or no client shows its button.
+# The signed fields. RFC 8058 §4 requires List-Unsubscribe-Post; without it, clients show no unsubscribe button.
 SIGNED = (
     *("From", "To", "Subject", "Date", "Message-ID", "Reply-To", "MIME-Version", "Content-Type"),
     *("List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Feedback-ID"),
 )
 _KNOWN = tuple(name.lower().encode() for name in SIGNED)
-WEAKEST = 1024  # bits of an RSA key that any verifier takes (RFC 8301 §3.2)
+WEAKEST = 1024  # the fewest bits of an RSA key that verifiers accept (RFC 8301 §3.2)
 _STRING = 255  # octets in one string of a TXT record (RFC 1035 §3.3.14)
 _LINE = 72
 
@@ -39,23 +40,25 @@ _PADDING, _SHA256 = padding.PKCS1v15(), hashes.SHA256()
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A private key and its selector: the name under which the DNS has its other half."""
+    """A private key and its selector, the name under which the DNS publishes the public key."""
 
     selector: str
     private: PrivateKey
 
     @property
     def algorithm(self) -> str:
-        """`rsa` or `ed25519`, as `k=` of the record says it."""
+        """The value of `k=` in the DNS record: `rsa` or `ed25519`."""
         return "rsa" if isinstance(self.private, RSAPrivateKey) else "ed25519"
 
 
 class Signer:
-    """Signs for one domain with one or more keys. Several threads may use it at once; hashing and signing, nine tenths
-    of the work, do not hold the interpreter's lock."""
+    """Signs for one domain with one or more keys.
+
+    Several threads may share it: hashing and signing, nine tenths of the work, release the interpreter's lock.
+    """
 
     def __init__(self, domain: str, keys: Sequence[Key]) -> None:
-        """ValueError: there is no key, or a name that cannot stand in the DNS. `domain` is in ASCII form."""
+        """Takes the domain in ASCII form. Raises ValueError without a key, or if a name is not valid in the DNS."""
         for name in (domain, *(key.selector for key in keys)):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"not a name for the DNS: {name!r}")
@@ -70,29 +73,32 @@ class Signer:
         ]
 
     def sign(self, head: bytes, body: Sequence[bytes], at: datetime) -> bytes:
-        """The DKIM-Signature fields, one for each key in their order, to be written in front of `head`.
+        """Returns the DKIM-Signature fields to write before `head`, one for each key.
 
-        `head` is the header block without the empty line; the pieces of `body`, joined, are what comes behind it.
-        `at` is the time of signing. ValueError: there is not exactly one From.
+        `head` is the header block without its empty line; `body` are the pieces of what follows that line. `at` is
+        the time of signing. Raises ValueError unless there is exactly one From.
         """
         found = _relaxed(head)
         if len(found.get(b"from", ())) != 1:
             raise ValueError("a mail to be signed has exactly one From")
         names = _listed(tuple(len(found.get(name, ())) for name in _KNOWN))
-        # RFC 6376 §5.4.2: of a field that is there several times, the last one is signed first.
+        # RFC 6376 §5.4.2: if a field occurs several times, the last one is signed first.
         signed = b"".join([line for name in _KNOWN for line in reversed(found.get(name, ()))])
         body_hash = b64encode(sha256(_simple(b"".join(body))).digest())
         fields = []
         for private, constant in self._keys:
             field = b"%s t=%d;\r\n bh=%s;\r\n h=%s;\r\n b=" % (constant, at.timestamp(), body_hash, names)
-            # Its own canonical form: folds are single blanks, and the value of b= is empty (RFC 6376 §3.7).
+            # The field is signed in its own canonical form, unfolded and with an empty b= (RFC 6376 §3.7).
             raw = _signature(private, signed + b"dkim-signature:" + field.replace(b"\r\n", b""))
             fields.append(b"DKIM-Signature: %s%s\r\n" % (field, raw))
         return b"".join(fields)
 
 
 def private_key(pem: bytes) -> PrivateKey:
-    """The key in a PEM file (PKCS #1 or #8). ValueError says why it cannot sign mails; it never holds a key."""
+    """Reads a key in PEM form (PKCS #1 or #8).
+
+    Raises ValueError, with the reason, if the key cannot sign mails. The message never contains the key.
+    """
     try:
         found = serialization.load_pem_private_key(pem, password=None)
     except TypeError:
@@ -102,26 +108,26 @@ def private_key(pem: bytes) -> PrivateKey:
     if isinstance(found, Ed25519PrivateKey):
         return found
     if not isinstance(found, RSAPrivateKey):
-        raise ValueError("DKIM knows RSA and Ed25519 keys only")
+        raise ValueError("DKIM uses only RSA and Ed25519 keys")
     if found.key_size < WEAKEST:
-        raise ValueError(f"an RSA key of {found.key_size} bits is too weak: nobody takes less than {WEAKEST}")
+        raise ValueError(f"an RSA key of {found.key_size} bits is too weak: verifiers need at least {WEAKEST}")
     return found
 
 
 def private_pem(private: PrivateKey) -> bytes:
-    """The text of a key file, PKCS #8."""
+    """Returns the content of a key file (PKCS #8)."""
     return private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
 def record_name(selector: str, domain: str) -> str:
-    """Where the DNS has the public half (RFC 6376 §3.6.2.1)."""
+    """Returns the DNS name of the public key (RFC 6376 §3.6.2.1)."""
     return f"{selector}._domainkey.{domain}"
 
 
 def record(key: Key) -> str:
-    """The value of the TXT record: `v=DKIM1; k=rsa; p=…` (RFC 6376 §3.6.1, RFC 8463 §4)."""
+    """Returns the value of the TXT record: `v=DKIM1; k=rsa; p=…` (RFC 6376 §3.6.1, RFC 8463 §4)."""
     if isinstance(key.private, RSAPrivateKey):
         public = key.private.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -132,14 +138,14 @@ def record(key: Key) -> str:
 
 
 def zone_line(selector: str, domain: str, value: str) -> str:
-    """The record as a zone file has it: a value longer than 255 letters in several strings, which the DNS joins."""
+    """Returns the record as a line of a zone file; the DNS joins the strings of a value longer than 255 characters."""
     strings = [value[at : at + _STRING] for at in range(0, len(value), _STRING)]
     quoted = " ".join(f'"{each}"' for each in strings)
     return f"{record_name(selector, domain)}. IN TXT " + (f"( {quoted} )" if len(strings) > 1 else quoted)
 
 
 def _relaxed(head: bytes) -> Mapping[bytes, Sequence[bytes]]:
-    """The fields by name in lower case, each unfolded, its blanks made one (RFC 6376 §3.4.2)."""
+    """Returns the fields by lower-case name, unfolded and with single blanks (RFC 6376 §3.4.2)."""
     found: dict[bytes, list[bytes]] = {}
     for line in _FIELD_END.split(head):
         name, written = _field(line)
@@ -150,7 +156,7 @@ def _relaxed(head: bytes) -> Mapping[bytes, Sequence[bytes]]:
 
 @lru_cache(256)  # most fields are the same in all mails of an issue
 def _field(line: bytes) -> tuple[bytes, bytes]:
-    """The name of a field and its canonical form; no name: it is none."""
+    """Returns the name of a field and its canonical form; the name is empty if the line is not a field."""
     name, colon, value = _BLANKS.sub(b" ", line).partition(b":")
     if not colon:
         return b"", b""
@@ -160,8 +166,11 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
 
 @lru_cache(maxsize=16)
 def _listed(counts: tuple[int, ...]) -> bytes:
-    """The value of h=. Each name once more than its field is there, so that adding another one breaks the signature
-    (RFC 6376 §8.15); without that a second Subject could be put on top, and be what the reader sees."""
+    """Returns the value of h=, with each name once more often than its field occurs.
+
+    So an added field breaks the signature (RFC 6376 §8.15); otherwise a second Subject could be put on top, and a
+    reader would see that one.
+    """
     lines = [""]
     for name in (name for name, count in zip(SIGNED, counts, strict=True) for _ in range(count + 1)):
         if len(lines[-1]) + len(name) > _LINE:
@@ -171,7 +180,7 @@ def _listed(counts: tuple[int, ...]) -> bytes:
 
 
 def _simple(body: bytes) -> bytes:
-    """RFC 6376 §3.4.3: empty lines at the end do not count, and a missing last CRLF does."""
+    """Canonicalises the body: drops empty lines at the end, and adds a missing last CRLF (RFC 6376 §3.4.3)."""
     if not body.endswith(b"\r\n"):
         return body + b"\r\n"
     end = len(body)
@@ -185,5 +194,5 @@ def _signature(private: PrivateKey, data: bytes) -> bytes:
         raw = private.sign(data, _PADDING, _SHA256)
     else:
         raw = private.sign(sha256(data).digest())  # RFC 8463 §3: the hash is what is signed
-    letters = b64encode(raw)
-    return b"\r\n ".join([letters[at : at + _LINE] for at in range(0, len(letters), _LINE)])
+    written = b64encode(raw)
+    return b"\r\n ".join([written[at : at + _LINE] for at in range(0, len(written), _LINE)])

@@ -1,11 +1,12 @@
-"""One mail for many: what all readers share is encoded once, and a reader's own values are merged in.
+"""Compiles a mail once for all readers, and merges each reader's own values into it.
 
-A rendered mail is compiled to constant bytes and *regions*: the whole base64 lines that hold a slot. For a reader only
-the regions are encoded. So that a name of any length moves nothing behind it, its last line is filled up with blanks at
-the next place where blanks mean nothing: in HTML within an end tag (`</p   >`), in text at the end of the line. The
-bytes are final: nothing behind this encodes them again, so that a signature holds and no relay needs 8BITMIME.
+A rendered mail is compiled to constant bytes and *regions*: the whole base64 lines that hold a placeholder. For each
+reader only the regions are encoded. A name of any length must not shift the lines after it, so a region is padded with
+blanks to the end of its last line. The blanks go to the next place where they mean nothing: in HTML inside an end tag
+(`</p   >`), in text at the end of the line. Nothing encodes the bytes again later, so a signature stays valid and no
+relay needs 8BITMIME.
 
-Which fields a mail has is decided in `mime`, what makes a value harmless in `slots`. Does not sign and does not send.
+`mime` decides which fields a mail has, `placeholders` escapes the values, `dkim` signs.
 """
 
 import re
@@ -16,47 +17,49 @@ from typing import Literal
 
 from mailer.mail import headers, placeholders
 
-LINE = 57  # bytes that make one base64 line of 76 letters (RFC 2045 §6.8)
+LINE = 57  # bytes that make one base64 line of 76 characters (RFC 2045 §6.8)
 
 Part = Literal["html", "text"]
-Slot = tuple[str, Part]  # the name of a value, and what it is made harmless for
+Use = tuple[str, Part]  # the name of a placeholder, and the part whose escaping its value needs
 
 _SUBTYPE: Mapping[Part, bytes] = {"text": b"plain", "html": b"html"}
-# Behind which bytes blanks mean nothing. HTML §13.1.2.2 allows them in an end tag, and no client draws them there.
+# The bytes after which blanks mean nothing. HTML §13.1.2.2 allows them in an end tag, and no client shows them.
 _BLANKS_MEAN_NOTHING: Mapping[Part, re.Pattern[bytes]] = {
     "html": re.compile(rb"</[A-Za-z][A-Za-z0-9]*(?=>)"),
     "text": re.compile(rb"(?=\r\n)"),
 }
-_BOUNDARY = re.compile(r"=_[A-Za-z0-9]{8,60}")  # «=_» never begins, and is never within, a base64 line
+_BOUNDARY = re.compile(r"=_[A-Za-z0-9]{8,60}")  # a base64 line never contains "=_"
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Whole base64 lines with slots in them: constant bytes, and numbers of slots, in turn. `padded`: filled up with
-    blanks to the end of the last line; only what ends with its part is not."""
+    """Whole base64 lines with placeholders: constant bytes, and indexes into `Template.needs`, in order.
+
+    A region is `padded` with blanks to the end of its last line, unless it ends where its part ends.
+    """
 
     pieces: tuple[bytes | int, ...]
     padded: bool
 
     def merge(self, ready: Sequence[bytes]) -> bytes:
-        """The lines for a reader whose values, harmless, are `ready`."""
+        """Returns the lines for a reader; `ready` are the escaped values of `Template.needs`."""
         raw = b"".join([piece if isinstance(piece, bytes) else ready[piece] for piece in self.pieces])
         return _encoded(raw + b" " * (-len(raw) % LINE) if self.padded else raw)
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled mail. It holds nothing of any reader, and may be used by several threads at once."""
+    """A compiled mail. It holds no reader's data, and several threads may share it."""
 
-    fields: tuple[bytes | str, ...]  # constant bytes, and the names of fields whose value a reader brings, in turn
+    fields: tuple[bytes | str, ...]  # constant bytes, and the names of fields that differ for each reader, in order
     pieces: tuple[bytes | Region, ...]
-    needs: tuple[Slot, ...]  # what the numbers in regions stand for
-    names: tuple[str, ...]  # the values in them
+    needs: tuple[Use, ...]  # the indexes in regions refer to this
+    names: tuple[str, ...]  # the names in `needs`, each once
 
     def head(self, fields: Mapping[str, bytes]) -> bytes:
-        """The header block without the empty line behind it; `fields` are this reader's own, written by `headers`.
+        """Returns the header block without the empty line after it; `fields` are this reader's, written by `headers`.
 
-        ValueError: one is missing, or its value could end its field early.
+        Raises ValueError if one is missing, or a value could end its field early.
         """
         try:
             return b"".join(
@@ -66,38 +69,41 @@ class Template:
             raise ValueError(f"no value for the field {missing.args[0]}") from None
 
     def body(self, values: Mapping[str, str]) -> list[bytes]:
-        """What comes behind the empty line, in pieces to be joined. Values without a slot are no error.
+        """Returns what follows the empty line, in pieces to be joined. Values without a placeholder are ignored.
 
-        ValueError: a slot has no value, or an `…_url` is not an http(s) address.
+        Raises ValueError if a placeholder has no value, or an `…_url` is not an http(s) address.
         """
         try:
             checked = {name: placeholders.checked(name, values[name]) for name in self.names}
         except KeyError as missing:
-            raise ValueError(f"no value for the slot {missing.args[0]!r}") from None
-        ready = [placeholders.written(checked[name], part).encode() for name, part in self.needs]
+            raise ValueError(f"no value for the placeholder {missing.args[0]!r}") from None
+        ready = [placeholders.escaped(checked[name], part).encode() for name, part in self.needs]
         return [piece if isinstance(piece, bytes) else piece.merge(ready) for piece in self.pieces]
 
     def merge(self, fields: Mapping[str, bytes], values: Mapping[str, str]) -> bytes:
-        """The whole mail for one reader: CRLF, 7-bit, and no line begins with a dot, so that it can be written behind
-        DATA as it is (RFC 5321 §4.5.2)."""
+        """Returns the whole mail for one reader: CRLF lines, 7-bit.
+
+        No line begins with a dot, so the mail can follow DATA as it is (RFC 5321 §4.5.2).
+        """
         return b"".join([self.head(fields), b"\r\n", *self.body(values)])
 
 
 def compile(fields: Sequence[tuple[str, bytes]], own: Collection[str], text: str, html: str, boundary: str) -> Template:
-    """Compiles a rendered mail. `fields` are those of any one reader, in order, as `mime` makes them; those named in
-    `own` every reader brings. The parts may hold slots; text comes first (RFC 2046 §5.1.4: the better one last).
+    """Compiles a rendered mail.
 
-    ValueError: the fields do not parse back, the boundary is not that of the fields or not one of ours, a slot mark is
+    `fields` are those of any one reader, in order, as `mime` makes them; those named in `own` differ for each reader.
+    The parts may hold placeholders; text comes first (RFC 2046 §5.1.4: the better part last). Raises ValueError if the
+    fields do not parse back, the boundary differs from that in the fields or has another form, or a placeholder is
     broken.
     """
     written = headers.block(fields)
     if not _BOUNDARY.fullmatch(boundary) or f'boundary="{boundary}"'.encode() not in written:
         raise ValueError("the boundary is not the one of the headers")
-    numbers: dict[Slot, int] = {}
-    mark = b"--" + boundary.encode("ascii")
-    pieces = [*_part(mark, "text", text, numbers), *_part(mark, "html", html, numbers), mark + b"--\r\n"]
-    names = tuple(dict.fromkeys(name for name, _ in numbers))
-    return Template(tuple(_head(fields, own)), tuple(_joined(pieces)), tuple(numbers), names)
+    indexes: dict[Use, int] = {}
+    line = b"--" + boundary.encode("ascii")
+    pieces = [*_part(line, "text", text, indexes), *_part(line, "html", html, indexes), line + b"--\r\n"]
+    names = tuple(dict.fromkeys(name for name, _ in indexes))
+    return Template(tuple(_head(fields, own)), tuple(_joined(pieces)), tuple(indexes), names)
 
 
 def _head(fields: Sequence[tuple[str, bytes]], own: Collection[str]) -> Iterator[bytes | str]:
@@ -112,14 +118,12 @@ def _head(fields: Sequence[tuple[str, bytes]], own: Collection[str]) -> Iterator
     yield constant
 
 
-def _part(mark: bytes, part: Part, content: str, numbers: dict[Slot, int]) -> Iterator[bytes | Region]:
-    """One part, its head included. Slots not met before get the next number."""
-    yield b"%s\r\nContent-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n" % (
-        mark,
-        _SUBTYPE[part],
-    )
+def _part(line: bytes, part: Part, content: str, indexes: dict[Use, int]) -> Iterator[bytes | Region]:
+    """Yields one part, from its boundary line on; adds placeholders not seen before to `indexes`."""
+    head = b"%s\r\nContent-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    yield head % (line, _SUBTYPE[part])
     region: list[bytes | int] = []
-    constant = b""  # behind the last region; begins where a base64 line does
+    constant = b""  # what follows the last region; begins at the start of a base64 line
     for piece in placeholders.split(_canonical(content)):
         raw = piece.encode()
         if names := placeholders.names(piece):
@@ -127,9 +131,9 @@ def _part(mark: bytes, part: Part, content: str, numbers: dict[Slot, int]) -> It
                 whole = len(constant) // LINE * LINE
                 yield _encoded(constant[:whole])
                 region.append(constant[whole:])
-            region += [numbers.setdefault((name, part), len(numbers)) for name in names]
+            region += [indexes.setdefault((name, part), len(indexes)) for name in names]
         elif b"\x02" in raw or b"\x03" in raw:
-            raise ValueError("a broken slot mark is left in the text")
+            raise ValueError("a broken placeholder is left in the text")
         elif not region:
             constant = raw
         elif place := _BLANKS_MEAN_NOTHING[part].search(raw):
@@ -146,16 +150,16 @@ def _canonical(content: str) -> str:
 
 
 def _encoded(raw: bytes) -> bytes:
-    letters = b2a_base64(raw, newline=False)
-    if 0 < len(letters) <= 76:  # as most regions are: one line or two
-        return letters + b"\r\n"
-    if 76 < len(letters) <= 152:
-        return b"%b\r\n%b\r\n" % (letters[:76], letters[76:])
-    return b"".join([letters[at : at + 76] + b"\r\n" for at in range(0, len(letters), 76)])
+    written = b2a_base64(raw, newline=False)
+    if 0 < len(written) <= 76:  # most regions are one line or two
+        return written + b"\r\n"
+    if 76 < len(written) <= 152:
+        return b"%b\r\n%b\r\n" % (written[:76], written[76:])
+    return b"".join([written[at : at + 76] + b"\r\n" for at in range(0, len(written), 76)])
 
 
 def _joined(pieces: Iterable[bytes | Region]) -> Iterator[bytes | Region]:
-    """The same with neighbouring constants made one."""
+    """Yields the same pieces, with neighbouring constants joined."""
     constant = b""
     for piece in pieces:
         if isinstance(piece, bytes):

@@ -1,6 +1,6 @@
-"""Which headers a mail has, and the boundary between its parts.
+"""The list of headers of a mail, and the boundary between its parts.
 
-How a field is written is `headers`' business, how the parts are `merge`'s.
+`headers` writes the fields, `merge` the parts.
 """
 
 import re
@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from mailer.mail import headers
 
-# The fields of which each reader has their own; all others are the same for a whole issue.
+# The fields that differ for each reader; all others are the same for a whole issue.
 READER_FIELDS = ("To", "Date", "Message-ID", "List-Unsubscribe", "Feedback-ID")
 
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[A-Za-z0-9.-]+>")
@@ -17,12 +17,15 @@ _MAILBOX = re.compile(r"(?:(?P<name>.*)<)?(?P<address>[^<>\s]+@[^<>\s]+?)>?")
 
 
 def boundary(seed: str) -> str:
-    """A boundary that is always the same for the same seed. «=_» and «--» never begin a base64 line."""
+    """Returns the boundary for a seed. It cannot occur in a part, because no base64 line contains "=_"."""
     return f"=_{sha256(seed.encode()).hexdigest()[:32]}"
 
 
 def mailbox(written: str) -> tuple[str, str]:
-    """The display name (may be empty) and the address of `ایران من <news@example.org>` or of a bare address."""
+    """Splits `ایران من <news@example.org>`, or a bare address, into the display name (may be empty) and the address.
+
+    Raises ValueError if it is neither.
+    """
     found = _MAILBOX.fullmatch(written.strip())
     if not found:
         raise ValueError(f"not a mailbox: {written!r}")
@@ -46,10 +49,11 @@ def message_headers(
     language: str,
     boundary: str,
 ) -> list[tuple[str, bytes]]:
-    """The fields of an issue mail, in order, ready for `headers.block`.
+    """Returns the fields of an issue mail, in order, ready for `headers.block`.
 
-    `sender` and `reply_to` are mailboxes with A-label domains; `message_id` holds its angle brackets; an empty
-    `archive_url`, `help_url` or `feedback_id` leaves its field out. ValueError: a value cannot stand in its field.
+    `sender` and `reply_to` are mailboxes with A-label domains; `message_id` includes its angle brackets; an empty
+    `archive_url`, `help_url` or `feedback_id` leaves the field out. Raises ValueError if a value is not valid in its
+    field.
     """
     own = reader_fields(
         to=to, date=date, message_id=message_id, unsubscribe_url=unsubscribe_url, feedback_id=feedback_id
@@ -66,7 +70,7 @@ def message_headers(
     fields += [
         ("List-Id", headers.list_id(list_name, list_id)),  # RFC 2919
         ("List-Unsubscribe", own["List-Unsubscribe"]),  # RFC 2369 §3.2
-        ("List-Unsubscribe-Post", b"List-Unsubscribe=One-Click"),  # RFC 8058 §3.1, exactly these letters
+        ("List-Unsubscribe-Post", b"List-Unsubscribe=One-Click"),  # RFC 8058 §3.1: exactly this value
     ]
     if help_url:
         fields.append(("List-Help", headers.url("List-Help", help_url)))
@@ -80,12 +84,15 @@ def message_headers(
 def reader_fields(
     *, to: str, date: datetime, message_id: str, unsubscribe_url: str, feedback_id: str, meant_for: str = ""
 ) -> dict[str, bytes]:
-    """The values of READER_FIELDS for one reader. `meant_for`: whose mail it is, when it goes to somebody else; that
-    one is named in To as a display name. ValueError: a value cannot stand in its field."""
+    """Returns the values of READER_FIELDS for one reader.
+
+    If the mail is redirected, `meant_for` is the reader's own address, which To then shows as the display name.
+    Raises ValueError if a value is not valid in its field.
+    """
     if not _MESSAGE_ID.fullmatch(message_id):
         raise ValueError(f"not a Message-ID: {message_id!r}")
     found = {
-        # The bare address, as a rule: a name would be one more thing that can go wrong.
+        # Normally the bare address: a display name would be one more thing that can go wrong.
         "To": headers.address(meant_for, to, "To") if meant_for else headers.recipient(to),
         "Date": headers.date(date),
         "Message-ID": headers.raw("Message-ID", message_id),
@@ -97,7 +104,7 @@ def reader_fields(
 
 
 def content_headers(language: str, boundary: str) -> list[tuple[str, bytes]]:
-    """The last fields of every mail we send: what its body is."""
+    """Returns the last fields of every mail, which describe its body."""
     return [
         ("Content-Language", headers.raw("Content-Language", language)),
         ("MIME-Version", b"1.0"),

@@ -1,80 +1,68 @@
-"""Merge slots: the places in a mail, rendered once for all readers, where a reader's own value goes.
+"""Placeholders: the places in a mail, rendered once for all readers, that each reader's own values replace.
 
-A slot is STX name ETX: two control characters that no cleaned text, markup or header can hold. This room fills slots;
-it does not decide which values there are.
+A placeholder is STX name ETX. These two control characters cannot occur in cleaned text, markup or headers.
 """
 
 import html
 import re
 from collections.abc import Mapping
-from typing import Literal, assert_never
+from typing import Literal
 
 from mailer.text import clean
 
-_SLOT = re.compile("\x02([a-z][a-z_]*)\x03")
-# An address as it may stand in an attribute, alone on a line of text, or between < and > in a header: printable
-# ASCII without quotes, angle brackets and blanks. `javascript:` and its kin do not begin like this.
+_PLACEHOLDER = re.compile("\x02([a-z][a-z_]*)\x03")
+# Printable ASCII without quotes, angle brackets and blanks: an address of this form is safe in an attribute, alone on a
+# line of text, and between < and > in a header. `javascript:` and the like do not match.
 _URL = re.compile(r"https?://[!#-;=?-~]+")
 
 Kind = Literal["html", "text", "header"]
 
 
 def named(name: str) -> str:
-    """The mark for the value called `name`: small letters and underscores; `…_url` takes a web address."""
-    mark = f"\x02{name}\x03"
-    if not _SLOT.fullmatch(mark):
-        raise ValueError(f"not a name for a slot: {name!r}")
-    return mark
+    """Returns the placeholder for the value `name` (small letters and underscores); `…_url` takes a web address."""
+    made = f"\x02{name}\x03"
+    if not _PLACEHOLDER.fullmatch(made):
+        raise ValueError(f"not a name for a placeholder: {name!r}")
+    return made
 
 
 def names(raw: str) -> frozenset[str]:
-    """Which values a text asks for."""
-    return frozenset(_SLOT.findall(raw))
+    """Returns the names of all placeholders in a text."""
+    return frozenset(_PLACEHOLDER.findall(raw))
 
 
 def split(raw: str) -> list[str]:
-    """Constant text and slot marks in turn, without empty pieces; joined again they are `raw`."""
+    """Splits a text into constant pieces and placeholders, without empty pieces; joined they are `raw` again."""
     return [piece for piece in re.split("(\x02[a-z][a-z_]*\x03)", raw) if piece]
 
 
 def fill(raw: str, values: Mapping[str, str], kind: Kind) -> str:
-    """Put the values into their slots, made harmless for where they go. Values without a slot are no error.
+    """Replaces the placeholders by values, escaped for this kind of text. Other values are ignored.
 
-    ValueError: a slot has no value, an `…_url` is not an http(s) address, or a broken slot mark is left.
+    Raises ValueError if a placeholder has no value or is broken, or an `…_url` is not an http(s) address.
     """
 
-    def put(found: re.Match[str]) -> str:
+    def value(found: re.Match[str]) -> str:
         name = found[1]
         if name not in values:
-            raise ValueError(f"no value for the slot {name!r}")
-        return harmless(name, values[name], kind)
+            raise ValueError(f"no value for the placeholder {name!r}")
+        return escaped(checked(name, values[name]), kind)
 
-    filled = _SLOT.sub(put, raw)
+    filled = _PLACEHOLDER.sub(value, raw)
     if "\x02" in filled or "\x03" in filled:
-        raise ValueError("a broken slot mark is left in the text")
+        raise ValueError("a broken placeholder is left in the text")
     return filled
 
 
-def harmless(name: str, value: str, kind: Kind) -> str:
-    """A value as it stands in the slot `name` of such a text. ValueError: an `…_url` is not an http(s) address."""
-    return written(checked(name, value), kind)
-
-
 def checked(name: str, value: str) -> str:
-    """A value that may be `written` into the slot `name`. ValueError: an `…_url` is not an http(s) address."""
+    """Returns the value on one line, ready for `escaped`. Raises ValueError if an `…_url` is not an http(s) address."""
     if not name.endswith("_url"):
-        return clean.clean(value)  # one line: no value can begin a new header or a new paragraph
+        return clean.clean(value)  # on one line, so it cannot begin a new header or paragraph
     if not _URL.fullmatch(value):
-        raise ValueError(f"the slot {name!r} takes an http(s) address")
+        raise ValueError(f"the placeholder {name!r} takes an http(s) address")
     return value
 
 
-def written(value: str, kind: Kind) -> str:
-    """A `checked` value as it stands in such a text."""
-    match kind:
-        case "html":
-            return html.escape(value)
-        case "text" | "header":
-            return value
-        case _:
-            assert_never(kind)
+def escaped(value: str, kind: Kind) -> str:
+    """Escapes a `checked` value for this kind of text; only HTML needs it."""
+    return html.escape(value) if kind == "html" else value

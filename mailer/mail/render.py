@@ -1,7 +1,7 @@
-"""Templates to mails and pages, in a sandbox.
+"""Renders mails and pages from templates, in a sandbox.
 
-Templates may be a newsroom's own, so they see plain values only, cannot call or change anything, and a mistake in one
-is told with its file and line. What the values mean is decided in `view`; slots pass through untouched.
+A newsroom may edit the templates, so they get plain values only, cannot call or change anything, and an error names the
+file and line of the template. `view` decides what the values mean; placeholders pass through unchanged.
 """
 
 import re
@@ -29,10 +29,10 @@ T = TypeVar("T")
 
 
 class Renderer:
-    """Renders templates by name: first from the newsroom's `folder`, then from the built-in ones.
+    """Renders templates by name, from the newsroom's `folder` if it has them, else from the built-in ones.
 
-    `language` is one of `locales.CODES`. What every template may use: the names `lang`, `dir`, `start` and `end`
-    (sides), `comma`, `theme` (colours, logo, footer), the function `_`, the filters `bidi` and `digits`.
+    `language` is one of `locales.CODES`. Every template may use the names `lang`, `dir`, `start` and `end` (sides),
+    `comma`, `theme` (colours, logo, footer), the function `_`, and the filters `bidi` and `digits`.
     """
 
     def __init__(self, folder: Path | None, builtin: Path, language: str = "fa", theme: Theme | None = None) -> None:
@@ -56,14 +56,14 @@ class Renderer:
             "_": self.locale.say,
         }
         self._environment.filters |= {"bidi": self._isolated, "digits": self.locale.number}
-        # Only on the rendered result: an HTML parser hoists `{% for %}` out of tables. What a template marks
-        # data-css-inline="keep" (dark mode, small screens) stays a <style>.
+        # Applied to rendered HTML only: an HTML parser would move `{% for %}` out of tables. Styles marked
+        # data-css-inline="keep" (dark mode, small screens) stay in <style>.
         self._inliner = css_inline.CSSInliner(
             keep_style_tags=False, keep_link_tags=False, load_remote_stylesheets=False, minify_css=True
         )
 
     def mail(self, kind: DeliveryKind, values: Values) -> Rendered:
-        """The mail from `mail/<kind>.subject.txt`, `.html` and `.txt`. UnreadableInput: a template is wrong."""
+        """Renders `mail/<kind>.subject.txt`, `.html` and `.txt`. Raises UnreadableInput if a template is wrong."""
         subject = clean(self._render(f"mail/{kind}.subject.txt", values), keep="\x02\x03")
         text = self._render(f"mail/{kind}.txt", values)
         try:
@@ -76,30 +76,30 @@ class Renderer:
         )
 
     def raw(self, kind: DeliveryKind, values: Values) -> str:
-        """The HTML before its styles are inlined: inlining repairs broken markup silently, so checks look here."""
+        """Returns the HTML before its styles are inlined; the checks need it, as inlining silently repairs markup."""
         return self._render(f"mail/{kind}.html", values)
 
     def page(self, name: str, values: Values) -> str:
-        """The page from `page/<name>.html`. UnreadableInput: the template is wrong."""
+        """Renders `page/<name>.html`. Raises UnreadableInput if the template is wrong."""
         return _squeeze(self._render(f"page/{name}.html", values))
 
     def stylesheet(self) -> str:
-        """The style of the pages, `page/page.css`, to be served as /static/page.css."""
+        """Returns the style of the pages, `page/page.css`, which the web serves as /static/page.css."""
         return self._render("page/page.css", {})
 
     def names(self) -> list[str]:
-        """Every template there is, the newsroom's own and the built-in ones."""
+        """Returns the names of all templates, the newsroom's own and the built-in ones."""
         return self._environment.list_templates()
 
     def check(self, name: str) -> None:
-        """UnreadableInput: the template's syntax is wrong."""
-        self._told(name, lambda: self._environment.get_template(name))
+        """Raises UnreadableInput if the syntax of the template is wrong."""
+        self._located(name, lambda: self._environment.get_template(name))
 
     def _language(self, code: str) -> Locale:
         if code == "fa":
             return locale(code, "")
         name = f"locale/{code}.po"
-        source = self._told(name, lambda: self._source(name))
+        source = self._located(name, lambda: self._source(name))
         try:
             return locale(code, source)
         except ValueError as error:
@@ -114,12 +114,12 @@ class Renderer:
 
     def _render(self, name: str, values: Values) -> str:
         _only_plain(values)
-        return self._told(name, lambda: self._environment.get_template(name).render(values))
+        return self._located(name, lambda: self._environment.get_template(name).render(values))
 
-    def _told(self, name: str, work: Callable[[], T]) -> T:
-        """What `work` gives; what goes wrong in it is told with the template's file and line."""
+    def _located(self, name: str, use_template: Callable[[], T]) -> T:
+        """Returns what `use_template` returns. Errors become UnreadableInput with the template's file and line."""
         try:
-            return work()
+            return use_template()
         except TemplateNotFound as error:
             raise UnreadableInput(f"There is no template {error.name}.") from error
         except TemplateSyntaxError as error:
@@ -129,7 +129,7 @@ class Renderer:
 
 
 def _themed(theme: Theme) -> dict[str, object]:
-    """`theme` for the templates; a logo that mail programs cannot draw gives way to the name in letters."""
+    """Returns `theme` for the templates; the logo is empty (and its name shown) if mail programs cannot draw it."""
     return {
         **colour.palette(theme.accent),
         "logo": picture(theme.logo or ""),
@@ -139,14 +139,14 @@ def _themed(theme: Theme) -> dict[str, object]:
 
 
 def _place(error: Exception, name: str) -> str:
-    """File and line of the innermost template frame; Jinja writes templates into the traceback as if they were code."""
+    """Returns file and line of the innermost template frame; Jinja shows templates in the traceback like code."""
     suffix = Path(name).suffix
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).suffix == suffix]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else name
 
 
 def _only_plain(value: object) -> None:
-    """A template must not reach objects of ours, nor text that claims to be escaped already."""
+    """Raises TypeError for any other value: templates must reach no objects of the program, and no Markup."""
     if isinstance(value, Mapping):
         for each in value.values():
             _only_plain(each)
@@ -161,8 +161,11 @@ _TAG = re.compile(r'<!--.*?-->|<[A-Za-z][^\s/>]*(?:\s+[^\s=>]+="[^"]*")*\s*/?>',
 
 
 def _attributes_escaped(html: str) -> str:
-    """The inliner leaves < and > in attributes as they are. Allowed, but a picture's words could then hold a comment's
-    beginning, and simpler readers than a browser, our own archive among them, would take it for one."""
+    """Escapes < and > in attributes, which the inliner leaves as they are.
+
+    HTML allows them, but the alt text of a picture could then contain `<!--`, and readers simpler than a browser, such
+    as `issues.archive`, would take it for a comment.
+    """
 
     def tag(found: re.Match[str]) -> str:
         if found[0].startswith("<!--"):
@@ -173,27 +176,26 @@ def _attributes_escaped(html: str) -> str:
 
 
 def _squeeze(html: str) -> str:
-    """Without indentation and empty lines. Minifiers would also drop Outlook's conditional comments."""
+    """Removes indentation and empty lines; a minifier would also drop Outlook's conditional comments."""
     return re.sub(r"\n\s+", "\n", html).strip() + "\n"
 
 
 def _paragraphs(text: str) -> str:
-    """At most one empty line in a row, none at the ends."""
+    """Leaves at most one empty line in a row, and none at the ends."""
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip() + "\n"
 
 
 # --- size ------------------------------------------------------------------------------------------------------------
-# How large a mail may be, and what is left out of a larger one.
-HTML_BYTES = 90_000  # encoded; Gmail cuts at about 102 kB, and a reader's own values still come in
+HTML_BYTES = 90_000  # encoded; Gmail cuts at about 102 kB, and each reader's own values are still to be added
 MAIL_BYTES = 150_000  # both parts and the headers
-_HEADERS = 4_000  # what headers and the marks between the parts take at most
+_HEADERS = 4_000  # the most that headers and boundary lines take
 
 
 def encoded(part: str) -> int:
-    """The bytes of a part in base64 with its line ends, as it goes out."""
+    """Returns the size of a part as it is sent: in base64, with line ends."""
     whole = len(part.encode()) + part.count("\n")  # line ends become CRLF
-    letters = -(-whole // 3) * 4
-    return letters + -(-letters // 76) * 2
+    characters = -(-whole // 3) * 4
+    return characters + -(-characters // 76) * 2
 
 
 def fits(mail: Rendered) -> bool:
@@ -201,8 +203,10 @@ def fits(mail: Rendered) -> bool:
 
 
 def fitted(stories: tuple[ChosenStory, ...], render: Callable[[tuple[ChosenStory, ...]], Rendered]) -> Rendered:
-    """The mail of these stories, made to fit: from the last story up first everything but the headline goes, then the
-    story itself. The first story and what stands around the stories always stay.
+    """Renders the stories, and shortens the mail until it fits.
+
+    First the stories lose everything except their headline, from the last one up; then the last stories are left out.
+    The first story, and everything around the stories, always stays.
     """
     stories = tuple(sorted(stories, key=lambda story: story.position))
     mail = render(stories)

@@ -8,7 +8,7 @@ import re
 from datetime import tzinfo
 
 from mailer.mail import bidi, placeholders, view
-from mailer.model import Issue, IssueState
+from mailer.model import OTHER_NEWS, Issue, IssueState
 from mailer.settings import Newsletter
 from mailer.text.calendar import long_date
 from mailer.text.characters import RLM
@@ -74,7 +74,7 @@ def notice(
             {
                 "rank": locale.number(story.position),
                 "title": clean(story.title),
-                "section": locale.say(view.REST) if story.section == view.REST else clean(story.section),
+                "section": locale.say(OTHER_NEWS) if story.section == OTHER_NEWS else clean(story.section),
                 "url": web_address(story.url),
             }
             for story in issue.stories

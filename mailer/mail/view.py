@@ -1,7 +1,7 @@
-"""What a reader sees of an issue, as plain values for the templates.
+"""Turns an issue into plain values for the templates.
 
-Every word that comes from outside is cleaned and cut to size here. Does not choose or order stories, and knows no
-markup.
+Every text from outside is cleaned and shortened here. `choice` chooses and orders the stories; markup is in the
+templates.
 """
 
 import re
@@ -10,23 +10,22 @@ from typing import TypedDict
 from urllib.parse import urlsplit
 
 from mailer.mail import bidi, placeholders
-from mailer.model import ChosenStory, Issue
+from mailer.model import OTHER_NEWS, ChosenStory, Issue
 from mailer.settings import Newsletter
 from mailer.text.calendar import long_date
 from mailer.text.clean import clean, first_words, shorten
 from mailer.text.links import loopback, story_picture, web_address
 from mailer.text.locales import FA, Locale
 
-REST = "دیگر خبرها"  # the section of what has no section of its own
-
-SUBJECT_LETTERS = 45  # Gmail on a phone shows about forty
-SECTION_LETTERS = 40
-TITLE_LETTERS = 180
+# Lengths in characters, unless they say words.
+SUBJECT_LENGTH = 45  # Gmail on a phone shows about forty
+SECTION_LENGTH = 40
+TITLE_LENGTH = 180
 LEAD_WORDS = 35
 BRIEF_WORDS = 24  # for leads of stories without a picture
-LEAD_LETTERS = 400  # for leads that are one endless «word»
-CARD_EVERY = 4  # of a section's stories, the first and every fourth may show their picture
-ALSO = 2  # further reports named under a story
+LEAD_LENGTH = 400  # for leads that are one endless "word"
+CARD_EVERY = 4  # the first and every fourth story of a section may show their picture
+ALSO = 2  # how many further reports are listed under a story
 PREHEADER_LEAST, PREHEADER_BETTER, PREHEADER_MOST = 40, 90, 130
 WORDS_A_MINUTE = 180
 
@@ -37,7 +36,7 @@ class AlsoView(TypedDict):
 
 
 class StoryView(TypedDict):
-    """`section`, `url` and `image` may be empty: no kicker, no link, no picture. `alt` never is."""
+    """`section`, `url` and `image` may be empty: no kicker, no link, no picture. `alt` is never empty."""
 
     url: str
     title: str
@@ -53,7 +52,7 @@ class RankedView(TypedDict):
     rank: str  # «۱»
     url: str
     title: str
-    section: str  # empty: not said
+    section: str  # may be empty
 
 
 class SectionView(TypedDict):
@@ -62,29 +61,28 @@ class SectionView(TypedDict):
 
 
 def greeting(name: str, locale: Locale = FA) -> str:
-    """The value of the `greeting` slot: «سلام» or «سلام نرگس عزیز»."""
+    """Returns the value of the placeholder `greeting`: «سلام» or «سلام نرگس عزیز»."""
     name = shorten(clean(name), 60)
     return locale.say("سلام {name} عزیز", name=name) if name else locale.say("سلام")
 
 
 def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
-    """At most 45 letters with the first story's news; empty when there is no story.
+    """Returns at most 45 characters with the first story's news, or "" if there is no story.
 
-    A first clause that says something by itself is taken whole, otherwise the title is cut between words. RLM leads
-    it when it begins with Latin.
+    A first clause long enough to make sense alone is taken whole; otherwise the title is cut between words. A subject
+    that begins with Latin gets an RLM before it.
     """
     if not stories:
         return ""
     title = clean(min(stories, key=lambda story: story.position).title)
     clause = re.split(r"\s*[؛;]", title)[0]
-    if len(title) >= SUBJECT_LETTERS and 20 <= len(clause) < SUBJECT_LETTERS:
+    if len(title) >= SUBJECT_LENGTH and 20 <= len(clause) < SUBJECT_LENGTH:
         return bidi.subject(clause, locale)
-    return shorten(bidi.subject(title, locale), SUBJECT_LETTERS)
+    return shorten(bidi.subject(title, locale), SUBJECT_LENGTH)
 
 
 def page_view(newsletter: Newsletter) -> dict[str, object]:
-    """The values that every page and mail of a newsletter needs: brand, title, site_url and postal_address (may be
-    empty)."""
+    """Returns the values that every page and mail needs: brand, title, site_url and postal_address (may be empty)."""
     return {
         "brand": clean(newsletter.name),
         "title": clean(newsletter.title),
@@ -102,12 +100,12 @@ def issue_view(
     most_read: Iterable[tuple[str, str]] = (),
     preferences: bool = False,
 ) -> dict[str, object]:
-    """The values of `mail/issue.*`: of `page_view`, and subject, number, date, preheader, greeting, intro, reading,
-    hero (StoryView or None), sections (SectionViews), most_read (RankedViews), archive_url, unsubscribe_url,
-    preferences_url (may be empty).
+    """Returns the values of `mail/issue.*`.
 
-    The slots `greeting` and `unsubscribe_url` are in it, with `preferences` also `preferences_url`; everything else is
-    final. `archive_url` is the public address of this issue, our own; `most_read` are addresses and titles.
+    They are those of `page_view`, and subject, number, date, preheader, greeting, intro, reading, hero (StoryView or
+    None), sections (SectionViews), most_read (RankedViews), archive_url, unsubscribe_url, preferences_url (may be
+    empty). `greeting` and `unsubscribe_url` are placeholders, with `preferences` also `preferences_url`; all other
+    values are final. `archive_url` is the public address of this issue; `most_read` are addresses and titles.
     """
     stories = _in_order(issue)
     hero = _story(stories[0], LEAD_WORDS, newsletter, locale) if stories else None
@@ -136,9 +134,9 @@ def _in_order(issue: Issue) -> list[ChosenStory]:
 
 
 def picture_of(story: ChosenStory, newsletter: Newsletter) -> str:
-    """The address of a story's picture; empty when it has none, or none of the newsroom (promise 10)."""
+    """Returns the address of a story's picture, or "" if it has none or it is not on a host of the newsroom."""
     base = urlsplit(newsletter.base_url)
-    # In clear only where nobody else sees it: the demo, and trying things out.
+    # Without TLS only on this machine: for the demo and for trials.
     plain = base.scheme == "http" and loopback(base.hostname or "")
     ours = (newsletter.base_url, newsletter.site_url or "")
     return story_picture(story.image_url, story.url, ours, plain=plain)
@@ -146,17 +144,17 @@ def picture_of(story: ChosenStory, newsletter: Newsletter) -> str:
 
 def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Locale, card: bool = False) -> StoryView:
     title = clean(story.title)
-    if story.update:  # an earlier issue told it; it moved on
+    if story.update:  # an earlier issue had this story, and there is news
         title = locale.say("به‌روزرسانی: {title}", title=title)
-    title = shorten(title, TITLE_LETTERS)
+    title = shorten(title, TITLE_LENGTH)
     also = [AlsoView(url=web_address(url), title=shorten(clean(other), 90)) for _, url, other in story.also]
     return StoryView(
         url=web_address(story.url),
         title=title,
-        lead=shorten(first_words(clean(story.lead), words), LEAD_LETTERS),
-        section=shorten(clean(story.section), SECTION_LETTERS) if story.section != REST else "",
+        lead=shorten(first_words(clean(story.lead), words), LEAD_LENGTH),
+        section=shorten(clean(story.section), SECTION_LENGTH) if story.section != OTHER_NEWS else "",
         image=picture_of(story, newsletter),
-        # Never empty: Yahoo drops aria-hidden, and a linked picture without words is a link to nowhere.
+        # Never empty: Yahoo drops aria-hidden, and a screen reader has nothing to say for a linked picture without it.
         alt=shorten(clean(story.image_alt), 120) or locale.say("عکس خبر: {title}", title=shorten(title, 100)),
         card=card,
         also=[each for each in also if each["url"] and each["title"]][:ALSO],
@@ -164,24 +162,27 @@ def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Local
 
 
 def _by_section(stories: Iterable[ChosenStory], newsletter: Newsletter, locale: Locale) -> list[SectionView]:
-    """The newsletter's sections in its order, then others as they come, the rest last; empty ones vanish."""
+    """Groups stories: the newsletter's sections in its order, then others as they come, other news last.
+
+    Empty sections are left out.
+    """
     found: dict[str, list[StoryView]] = {clean(name): [] for name in newsletter.sections.values()}
-    rest = found.pop(REST, [])
+    others = found.pop(OTHER_NEWS, [])
     for story in stories:
         name = clean(story.section)
-        room = rest if name in ("", REST) else found.setdefault(name, [])
-        card = len(room) % CARD_EVERY == 0 and picture_of(story, newsletter) != ""
-        room.append(_story(story, LEAD_WORDS if card else BRIEF_WORDS, newsletter, locale, card))
+        section = others if name in ("", OTHER_NEWS) else found.setdefault(name, [])
+        card = len(section) % CARD_EVERY == 0 and picture_of(story, newsletter) != ""
+        section.append(_story(story, LEAD_WORDS if card else BRIEF_WORDS, newsletter, locale, card))
     return [
-        SectionView(name=shorten(name, SECTION_LETTERS), stories=room)
-        for name, room in [*found.items(), (locale.say(REST), rest)]
-        if room
+        SectionView(name=shorten(name, SECTION_LENGTH), stories=views)
+        for name, views in [*found.items(), (locale.say(OTHER_NEWS), others)]
+        if views
     ]
 
 
 def _ranked(found: Iterable[tuple[str, str]], locale: Locale) -> list[RankedView]:
-    """Titles only; one without an address that may stand in a mail is left out, for it would lead nowhere."""
-    checked = [(web_address(url), shorten(clean(title), TITLE_LETTERS)) for url, title in found]
+    """Ranks the titles; leaves out those without a usable address, which would lead nowhere."""
+    checked = [(web_address(url), shorten(clean(title), TITLE_LENGTH)) for url, title in found]
     kept = [(url, title) for url, title in checked if url and title]
     return [
         RankedView(rank=locale.number(at), url=url, title=title, section="")
@@ -200,10 +201,10 @@ def _reading(stories: Sequence[StoryView], intro: str, locale: Locale) -> str:
 
 
 def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
-    """The line that inboxes show behind the subject: 40–130 letters, of the second to fourth stories.
+    """Returns the line that inboxes show after the subject: 40–130 characters, from the second to fourth stories.
 
-    An editor's own words come first and stand alone when they are long enough. Never filled up with blanks: Apple
-    ignores them and readers hear them.
+    An editor's own words come first, alone if they are long enough. It is never padded with blanks: Apple Mail ignores
+    them, and screen readers read them out.
     """
     line = shorten(clean(issue.preheader), PREHEADER_MOST)
     if len(line) >= PREHEADER_LEAST:
@@ -218,7 +219,7 @@ def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
         longer = f"{line}{locale.semicolon} {piece}" if line else piece
         if len(longer) <= PREHEADER_MOST:
             line = longer
-        elif len(line) < PREHEADER_BETTER:  # room enough for words that say something
+        elif len(line) < PREHEADER_BETTER:  # enough space left for some useful words
             line = shorten(longer, PREHEADER_MOST)
             break
     return line

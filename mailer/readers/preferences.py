@@ -9,8 +9,7 @@ from sqlalchemy import Connection
 from mailer import tokens
 from mailer.context import App, local_day
 from mailer.errors import BadToken
-from mailer.mail import view
-from mailer.model import EventKind, Method, Subscriber, SubscriberStatus
+from mailer.model import OTHER_NEWS, EventKind, Method, Subscriber, SubscriberStatus
 from mailer.store import subscribers
 from mailer.tokens import Purpose
 
@@ -28,7 +27,7 @@ class Preferences:
 
 def sections_of(app: App) -> tuple[str, ...]:
     """The sections an issue can have, in their order; what belongs to none comes last."""
-    return tuple(dict.fromkeys([*app.settings.newsletter.sections.values(), view.REST]))
+    return tuple(dict.fromkeys([*app.settings.newsletter.sections.values(), OTHER_NEWS]))
 
 
 def look(app: App, token: str) -> Preferences:

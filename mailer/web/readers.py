@@ -17,7 +17,7 @@ from starlette.routing import Route
 from mailer.context import App
 from mailer.errors import BadAddress, BadToken, MailerError, TooMany
 from mailer.issues import archive
-from mailer.mail import view
+from mailer.model import OTHER_NEWS
 from mailer.readers import joining, leaving, preferences
 from mailer.text import calendar
 from mailer.text.locales import Locale
@@ -145,7 +145,7 @@ class ReaderPages:
             "action": f"/preferences/{token}",
             "saved": saved,
             "sections": [
-                {"name": name, "label": locale.say(name) if name == view.REST else name, "chosen": chosen}
+                {"name": name, "label": locale.say(name) if name == OTHER_NEWS else name, "chosen": chosen}
                 for name, chosen in found.sections
             ],
             "paused_until": calendar.long_date(until, self.app.settings.newsletter.calendar, locale) if until else "",

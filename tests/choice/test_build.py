@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.choice.build import OTHER_NEWS, build
+from mailer.choice.build import build
 from mailer.choice.time_span import for_issue
 from mailer.mail.service_mails import in_words
-from mailer.model import Article, Dating, Digest
+from mailer.model import OTHER_NEWS, Article, Dating, Digest
 from mailer.settings import Digest as Rules
 from mailer.text.links import web_address
 from mailer.text.locales import FA

@@ -50,4 +50,4 @@ def test_real_weeks_make_whole_mails_of_modest_size() -> None:
         preheader = str(samples.values(sample)["preheader"])
         assert 90 <= len(preheader) <= 130
         shown = {"".join(each.itertext()).strip() for each in tree.iter() if str(each.tag)[-2:] in ("h2", "h3")}
-        assert {shorten(clean(story.title), view.TITLE_LETTERS) for story in sample.stories} <= shown
+        assert {shorten(clean(story.title), view.TITLE_LENGTH) for story in sample.stories} <= shown

@@ -200,7 +200,7 @@ def test_hostile_words_are_words(title: str) -> None:
     sample = samples.issue((*bad, *(samples.story(n) for n in range(3, 13))))
     mail = samples.rendered(sample)
     assert "\n" not in mail.subject
-    assert len(mail.subject) <= view.SUBJECT_LETTERS
+    assert len(mail.subject) <= view.SUBJECT_LENGTH
     assert placeholders.names(mail.subject) == set()
     html, text = samples.merged(mail)
     parsed(raw(sample))

@@ -34,7 +34,7 @@ def test_the_subject_carries_the_first_news(title: str, subject: str) -> None:
 @given(ANY)
 def test_any_title_gives_a_short_subject_that_encodes(title: str) -> None:
     subject = view.subject([samples.story(title=title)])
-    assert len(subject) <= view.SUBJECT_LETTERS
+    assert len(subject) <= view.SUBJECT_LENGTH
     assert sanitise(subject) == subject
     own = subject.removeprefix("\u200f")
     match first_strong(own):

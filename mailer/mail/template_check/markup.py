@@ -1,7 +1,7 @@
-"""A mail's HTML as a tree, with everything that a forgiving parser would have to repair.
+"""Parses the HTML of a mail into a tree, and reports everything that a forgiving parser would have to repair.
 
-Mail programs repair differently, so a mail must leave them nothing to repair. Reads the subset that mails are written
-in; it judges nesting and nothing else.
+Mail programs repair markup differently, so a mail must leave them nothing to repair. It knows only the subset of HTML
+that mails use, and judges only the nesting.
 """
 
 import re
@@ -20,18 +20,17 @@ _NOT_MSO = re.compile(r"<!--\[if !mso\]><!-->.*?<!--<!\[endif\]-->", re.DOTALL)
 
 @dataclass(eq=False)
 class Element:
-    """One element; `pieces` are its text and its elements in order."""
+    """One element; `pieces` are its texts and elements in order."""
 
     tag: str
     attributes: dict[str, str]
-    above: "Element | None" = None
     pieces: list["Element | str"] = field(default_factory=list)
 
     def get(self, name: str) -> str:
         return self.attributes.get(name, "")
 
     def all(self, *tags: str) -> Iterator["Element"]:
-        """Every element below with one of these tags (without tags: every one), in the order of the text."""
+        """Yields the elements below this one, in document order; only those with one of the tags, if any are given."""
         for piece in self.pieces:
             if isinstance(piece, Element):
                 if not tags or piece.tag in tags:
@@ -45,16 +44,14 @@ class Element:
         return [piece for piece in self.pieces if isinstance(piece, Element)]
 
     def text(self) -> str:
-        """The words that a reader sees; styles and scripts are none."""
-        return "".join(piece if isinstance(piece, str) else piece.text() for piece in self.pieces if _seen(piece))
-
-
-def _seen(piece: Element | str) -> bool:
-    return isinstance(piece, str) or piece.tag not in ("style", "script")
+        """Returns the text that a reader sees, without styles and scripts."""
+        if self.tag in ("style", "script"):
+            return ""
+        return "".join(piece if isinstance(piece, str) else piece.text() for piece in self.pieces)
 
 
 def read(html: str) -> tuple[Element, list[str]]:
-    """The tree (its root has the tag "") and what is wrong with the nesting, in words."""
+    """Returns the tree, whose root has the tag "", and the problems of its nesting."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -63,7 +60,7 @@ def read(html: str) -> tuple[Element, list[str]]:
 
 
 def as_word_sees_it(html: str) -> str:
-    """The HTML with Outlook's conditional comments carried out."""
+    """Returns the HTML that Outlook's conditional comments leave for Word, which is what Outlook renders with."""
     return _MSO.sub(r"\1", _NOT_MSO.sub("", html))
 
 
@@ -76,20 +73,19 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         above = self.open[-1]
-        element = Element(tag, {name: value or "" for name, value in attrs}, above)
+        element = Element(tag, {name: value or "" for name, value in attrs})
         if len(element.attributes) < len(attrs):
             self.problems.append(f"<{tag}> has an attribute twice")
         if element.get("id") in self._ids:
             self.problems.append(f"two elements have the id {element.get('id')}")
         self._ids |= {element.get("id")} - {""}
-        if tag in _PARENTS and above.tag not in _PARENTS[tag]:
-            self.problems.append(f"<{tag}> stands in <{above.tag}>")
-        if above.tag in _ONLY_ROWS and tag not in _PARENTS:
-            self.problems.append(f"<{tag}> stands directly in <{above.tag}>")
-        if tag in _BLOCKS and above.tag in ("p", "h1", "h2", "h3", "span", "a"):
-            self.problems.append(f"<{tag}> stands in <{above.tag}>")
+        wrong_parent = tag in _PARENTS and above.tag not in _PARENTS[tag]
+        between_rows = above.tag in _ONLY_ROWS and tag not in _PARENTS
+        block_in_line = tag in _BLOCKS and above.tag in ("p", "h1", "h2", "h3", "span", "a")
+        if wrong_parent or between_rows or block_in_line:
+            self.problems.append(f"<{tag}> must not be in <{above.tag}>")
         if tag == "a" and any(outer.tag == "a" for outer in self.open):
-            self.problems.append("a link stands in a link")
+            self.problems.append("a link is inside a link")
         above.pieces.append(element)
         if tag not in _VOID:
             self.open.append(element)
@@ -111,5 +107,5 @@ class _Reader(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self.open[-1].tag in _ONLY_ROWS and data.strip():
-            self.problems.append(f"«{data.strip()[:40]}» stands directly in <{self.open[-1].tag}>")
+            self.problems.append(f"«{data.strip()[:40]}» must not be directly in <{self.open[-1].tag}>")
         self.open[-1].pieces.append(data)

@@ -1,7 +1,7 @@
-"""The rules that every mail keeps to, as checks that need no browser: `templates check` and the gates run them.
+"""The rules that every mail must keep, as checks that need no browser; `templates check` and the gates run them.
 
-What 99.9 % of HTML mails get wrong is here: direction and language, roles, words for pictures, styles that a program
-drops. How a mail looks after a sanitiser or in the dark is not judged here; that takes a browser (`make gates`).
+They cover what 99.9 % of HTML mails get wrong: direction and language, roles, alt texts, styles that mail programs
+drop. How a mail looks after a sanitiser or in dark mode needs a browser (`make gates`).
 """
 
 import re
@@ -16,10 +16,10 @@ from mailer.mail.template_check.markup import Element
 from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, is_invisible
 from mailer.text.locales import FA, Locale
 
-STYLE_BYTES = 8192  # Gmail keeps little more of all <style> together
-PREHEADER = range(40, 131)
+STYLE_BYTES = 8192  # Gmail keeps little more than this of all <style> elements together
+PREHEADER = range(40, 131)  # characters
 
-# What nearly every mail program draws (caniemail), so that nothing else gets in unnoticed.
+# The properties that nearly every mail program supports (caniemail).
 PROPERTIES = {
     *("background-color", "color", "font-family", "font-size", "font-weight", "line-height", "text-align"),
     *("text-decoration", "direction", "display", "word-break", "vertical-align", "overflow", "border-collapse"),
@@ -44,7 +44,7 @@ _LEFTOVER = re.compile(r"\{\{|\}\}|\{%|%\}|(?<![A-Za-z])(?:None|undefined|null|N
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong: the rule's name, and where."""
+    """One violation: the name of the rule, and what is wrong."""
 
     rule: str
     what: str
@@ -54,10 +54,10 @@ class Finding:
 
 
 def mail(html: str, text: str, *, raw: str = "", locale: Locale = FA, own_words: bool = True) -> list[Finding]:
-    """Everything wrong with a mail as one reader gets it.
+    """Returns all violations in a mail as one reader gets it.
 
-    `raw` is the HTML before its styles were inlined, which repairs broken markup silently. `own_words` False: the words
-    are a hostile guest's, so their spelling is not ours to judge.
+    `raw` is the HTML before its styles were inlined, because inlining silently repairs broken markup. Pass
+    `own_words=False` for hostile sample texts, whose spelling is not to be judged.
     """
     tree, problems = markup.read(html)
     _, before = markup.read(raw)
@@ -80,7 +80,7 @@ def mail(html: str, text: str, *, raw: str = "", locale: Locale = FA, own_words:
 
 
 def page(html: str, locale: Locale) -> list[Finding]:
-    """Everything wrong with a page of ours: its frame, and what the policy of our pages lets no browser load."""
+    """Returns all violations in a web page, above all what its content security policy keeps a browser from loading."""
     tree, problems = markup.read(html)
     whole = tree.first("html") or tree
     found = [Finding("nesting", each) for each in dict.fromkeys(problems)]
@@ -91,14 +91,17 @@ def page(html: str, locale: Locale) -> list[Finding]:
     for element in tree.all():
         active = any(name == "style" or name.startswith("on") for name in element.attributes)
         if active or element.tag in ("script", "style", "iframe", "object", "embed"):
-            found.append(Finding("tag", f"<{element.tag}>: our pages forbid scripts, frames and styles of their own"))
+            found.append(Finding("tag", f"<{element.tag}>: pages must not contain scripts, frames or inline styles"))
     loaded = [each.get("href") + each.get("src") for each in tree.all("link", "img")]
     elsewhere = [address for address in loaded if not re.match("/[^/]", address)]
-    return [*found, *(Finding("link", f"our pages load nothing from elsewhere: {each[:60]}") for each in elsewhere)]
+    return [
+        *found,
+        *(Finding("link", f"pages must load nothing from elsewhere: {each[:60]}") for each in elsewhere),
+    ]
 
 
 def _direction(tree: Element, body: Element, wrapper: Element, locale: Locale) -> Iterator[Finding]:
-    """Each of the three is lost in some mail program, so all three say it."""
+    """Checks that html, body and the wrapper all give the direction; each of them is lost in some mail program."""
     for name, element in (("html", tree.first("html") or tree), ("body", body), ("the wrapper", wrapper)):
         if (element.get("lang"), element.get("dir")) != (locale.code, locale.direction):
             yield Finding("direction", f"{name} lacks lang={locale.code} dir={locale.direction}")
@@ -115,7 +118,7 @@ def _tables(tree: Element, html: str, locale: Locale) -> Iterator[Finding]:
         if table.get("role") != "presentation":
             yield Finding("table", "a layout table is not role=presentation")
         if table.get("dir") != locale.direction:
-            yield Finding("table", f"a table lacks dir={locale.direction}, which orders its cells")
+            yield Finding("table", f"a table lacks dir={locale.direction}, which gives the order of its cells")
         if [table.get(name) for name in ("border", "cellpadding", "cellspacing")] != ["0", "0", "0"]:
             yield Finding("table", "a table has gaps: border, cellpadding, cellspacing must be 0")
 
@@ -124,13 +127,13 @@ def _pictures(tree: Element) -> Iterator[Finding]:
     for picture in tree.all("img"):
         source = picture.get("src")
         if not picture.get("alt").strip():
-            yield Finding("picture", f"no words in place of {source}")
+            yield Finding("picture", f"{source} has no alt text")
         if not re.fullmatch(r"[1-9][0-9]{0,2}", picture.get("width")):
-            yield Finding("picture", f"no width for {source}: Outlook draws it at its full size")
+            yield Finding("picture", f"{source} has no width, so Outlook shows it at its full size")
         if urlsplit(source).scheme not in ("https", "http"):
-            yield Finding("picture", f"no web address: {source}")
+            yield Finding("picture", f"not a web address: {source}")
         if re.search(r"\.(svg|webp|avif)$", urlsplit(source).path, re.IGNORECASE):
-            yield Finding("picture", f"Outlook cannot draw {source}")
+            yield Finding("picture", f"Outlook cannot show {source}")
 
 
 def _headings(tree: Element) -> Iterator[Finding]:
@@ -138,7 +141,7 @@ def _headings(tree: Element) -> Iterator[Finding]:
     if levels.count(1) != 1 or levels[:1] != [1]:
         yield Finding("heading", "there must be one h1, before all others")
     if any(after > before + 1 for before, after in pairwise(levels)):
-        yield Finding("heading", f"a level is left out: {levels}")
+        yield Finding("heading", f"a level is skipped: {levels}")
 
 
 def _links(tree: Element, html: str, text: str) -> Iterator[Finding]:
@@ -150,11 +153,11 @@ def _links(tree: Element, html: str, text: str) -> Iterator[Finding]:
         elif parts.scheme != "mailto" and not parts.hostname:
             yield Finding("link", f"leads nowhere: {address}")
         if link.get("dir"):
-            yield Finding("link", f"«{words}» has dir, which Outlook draws wrong")
+            yield Finding("link", f"«{words}» has dir, which Outlook lays out wrong")
         if words.casefold().strip(" .…›»") in _VAGUE:
             yield Finding("link", f"«{words}» does not say where it leads")
         if not words and not any(picture.get("alt").strip() for picture in link.all("img")):
-            yield Finding("link", f"no words: {address}")
+            yield Finding("link", f"no text and no alt text: {address}")
     in_html = {link.get("href") for link in tree.all("a")}
     missing = {line for line in text.split("\n") if re.fullmatch(r"https?://\S+", line)} - in_html
     for address in sorted(missing):
@@ -167,11 +170,11 @@ def _preheader(wrapper: Element) -> Iterator[Finding]:
     first = next(iter(wrapper.children()), Element("div", {}))
     style = first.get("style").replace(" ", "")
     if "display:none" not in style or "mso-hide:all" not in style:
-        yield Finding("preheader", "the first element must be it, hidden with display:none and mso-hide:all")
+        yield Finding("preheader", "it must be the first element, hidden with display:none and mso-hide:all")
     if "color:" in style:
-        yield Finding("preheader", "it has a colour, which spam filters take for a trick")
-    if len(first.text().strip()) not in PREHEADER:
-        yield Finding("preheader", f"{len(first.text().strip())} letters; {PREHEADER[0]} to {PREHEADER[-1]} are shown")
+        yield Finding("preheader", "it has a colour, which spam filters take for hidden text")
+    if (length := len(first.text().strip())) not in PREHEADER:
+        yield Finding("preheader", f"{length} characters; it must have {PREHEADER[0]} to {PREHEADER[-1]}")
 
 
 def _styles(tree: Element, html: str) -> Iterator[Finding]:
@@ -180,17 +183,17 @@ def _styles(tree: Element, html: str) -> Iterator[Finding]:
     if size > STYLE_BYTES:
         yield Finding("style", f"<style> has {size} bytes, more than Gmail keeps")
     if not any("prefers-color-scheme" in style for style in kept):
-        yield Finding("style", "no colours for the dark")
+        yield Finding("style", "no colours for dark mode")
     for element in tree.all():
         style = element.get("style")
         for part in filter(str.strip, style.split(";")):
             name = part.split(":")[0].strip().lower()
             if name not in PROPERTIES:
-                yield Finding("style", f"{name} is not drawn everywhere")
+                yield Finding("style", f"{name} is not supported everywhere")
             if name == "display" and not re.fullmatch(r"display:\s*(none|block|inline-block|inline)\s*", part.strip()):
-                yield Finding("style", f"{part.strip()} is not understood everywhere")
+                yield Finding("style", f"{part.strip()} is not supported everywhere")
         if re.search(r"rgba?\(|hsla?\(|var\(|calc\(|url\(|!important", style):
-            yield Finding("style", f"one such value costs Gmail the whole attribute: {style[:60]}")
+            yield Finding("style", f"Gmail drops the whole style attribute because of a value in it: {style[:60]}")
 
 
 def _tags(tree: Element) -> Iterator[Finding]:
@@ -210,29 +213,29 @@ def _sizes(html: str, text: str) -> Iterator[Finding]:
 
 def _characters(tree: Element, html: str, text: str) -> Iterator[Finding]:
     if found := _CONTROL.search(html + text):
-        yield Finding("characters", f"U+{ord(found[0]):04X}: controls make Gmail cut a mail")
+        yield Finding("characters", f"U+{ord(found[0]):04X}: Gmail cuts a mail at control characters")
     elif char := min(filter(is_invisible, {*html}), default=""):
-        yield Finding("characters", f"U+{ord(char):04X} in the HTML; direction is written with dir")
+        yield Finding("characters", f"U+{ord(char):04X} in the HTML; use the attribute dir for direction")
 
 
 def _text_part(text: str, locale: Locale) -> Iterator[Finding]:
     for line in text.split("\n"):
         if locale.rtl and _ARABIC_SCRIPT.search(line) and not re.fullmatch("\u200f\u202b.*\u202c", line):
-            yield Finding("text", f"a line without its marks of direction: {line[:40]}")
+            yield Finding("text", f"a line without its direction marks: {line[:40]}")
         if "://" in line and not re.fullmatch(r"https?://[!-~]+", line):
             yield Finding("text", f"an address is not alone on its line: {line[:60]}")
 
 
 def _spoken(tree: Element) -> list[str]:
-    """Words in attributes: programs that read aloud say them."""
+    """Returns the texts in attributes, which screen readers read aloud."""
     return [element.get(name) for element in tree.all() for name in ("alt", "title", "aria-label") if element.get(name)]
 
 
 def _leftovers(html: str, text: str, words: str) -> Iterator[Finding]:
     if found := _LEFTOVER.search(words + text):
-        yield Finding("leftover", f"a template's or program's word: {found[0]!r}")
+        yield Finding("leftover", f"left over from a template or the program: {found[0]!r}")
     if "\\u{" in html:
-        yield Finding("leftover", "an escaped letter stands in the HTML")
+        yield Finding("leftover", "an escaped character in the HTML")
 
 
 def _spelling(words: str, text: str, locale: Locale) -> Iterator[Finding]:
@@ -240,8 +243,8 @@ def _spelling(words: str, text: str, locale: Locale) -> Iterator[Finding]:
         return
     for name, said in (("HTML", words), ("text part", text)):
         if found := _NOT_PERSIAN.search(said):
-            yield Finding("spelling", f"U+{ord(found[0]):04X} in the {name} is no Persian letter or digit")
+            yield Finding("spelling", f"U+{ord(found[0]):04X} in the {name} is not a Persian letter or digit")
         if found := _LOST_ZWNJ.search(said):
-            yield Finding("spelling", f"a half-space is lost in the {name}: «{found[0]}»")
+            yield Finding("spelling", f"a half-space is missing in the {name}: «{found[0]}»")
         if found := _LATIN_NUMBER.search(_LATIN_RUN.sub(" ", said)):
             yield Finding("spelling", f"Latin digits in the {name}: {found[0]}")

@@ -1,5 +1,6 @@
-"""A set of templates tried on the specimen issues: every rule that needs no browser, for `templates check`."""
+"""Renders a set of templates with the sample issues and checks every rule that needs no browser (`templates check`)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -14,7 +15,7 @@ from mailer.text.characters import RLM
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The mail of a case as one reader gets it, and the HTML before its styles were inlined."""
+    """The mail of a case as one reader gets it, and `raw`, its HTML before the styles were inlined."""
 
     subject: str
     html: str
@@ -23,13 +24,13 @@ class Trial:
 
 
 def mail(renderer: Renderer, case: str) -> Trial:
-    """One of the specimen's CASES or LETTERS through these templates. UnreadableInput: one of them is wrong."""
+    """Renders one of the sample CASES or SERVICE_MAILS. Raises UnreadableInput if a template is wrong."""
     kind = sample_issues.SERVICE_MAILS.get(case, DeliveryKind.ISSUE)
     if kind in (DeliveryKind.NOTICE, DeliveryKind.CONFIRMATION):
         values = _notice(renderer, case) if kind is DeliveryKind.NOTICE else _confirmation(renderer)
         rendered = renderer.mail(kind, values)
     else:
-        kind = DeliveryKind.ISSUE  # a test mail is the issue itself, but for its subject
+        kind = DeliveryKind.ISSUE  # a test mail is the issue with another subject
         rendered, values = _issue(renderer, case)
     own = {**sample_issues.READER, "greeting": view.greeting(sample_issues.READER_NAME, renderer.locale)}
     subject = service_mails.trial_subject(rendered.subject, renderer.locale) if case == "test" else rendered.subject
@@ -42,7 +43,7 @@ def mail(renderer: Renderer, case: str) -> Trial:
 
 
 def _issue(renderer: Renderer, case: str) -> tuple[Rendered, dict[str, object]]:
-    """The mail made to fit, and the values that it was made of in the end."""
+    """Returns the fitted mail, and the values of its last rendering."""
     issue = sample_issues.issue(case)
     values: dict[str, object] = {}
 
@@ -63,10 +64,12 @@ def _issue(renderer: Renderer, case: str) -> tuple[Rendered, dict[str, object]]:
 
 def _notice(renderer: Renderer, case: str) -> dict[str, object]:
     newsletter = sample_issues.NEWSLETTER
-    zone = ZoneInfo(newsletter.timezone)
-    issue = sample_issues.issue(case)
     return service_mails.notice(
-        issue, newsletter, editor_url=sample_issues.EDITOR_URL, zone=zone, locale=renderer.locale
+        sample_issues.issue(case),
+        newsletter,
+        editor_url=sample_issues.EDITOR_URL,
+        zone=ZoneInfo(newsletter.timezone),
+        locale=renderer.locale,
     )
 
 
@@ -74,41 +77,43 @@ def _confirmation(renderer: Renderer) -> dict[str, object]:
     return service_mails.confirmation(sample_issues.NEWSLETTER, 7, renderer.locale)
 
 
-def findings(renderer: Renderer) -> dict[str, list[Finding]]:
-    """What is wrong, by case or by template; empty when all is well."""
-    found: dict[str, list[Finding]] = {}
-    for name in renderer.names():
-        try:
-            if not name.endswith(".po"):
-                renderer.check(name)
-        except UnreadableInput as error:
-            found[name] = [Finding("syntax", str(error))]
-    if found:
-        return found
-    for case in (*sample_issues.CASES, *sample_issues.SERVICE_MAILS):
-        try:
-            found[case] = _of(renderer, case)
-        except UnreadableInput as error:
-            found[case] = [Finding("syntax", str(error))]
-        except ValueError as error:  # a slot that nobody fills
-            found[case] = [Finding("slot", str(error))]
-    for name in sample_issues.PAGES:
-        try:
-            found[f"page/{name}.html"] = rules.page(page(renderer, name), renderer.locale)
-        except UnreadableInput as error:
-            found[f"page/{name}.html"] = [Finding("syntax", str(error))]
-    return {case: wrong for case, wrong in found.items() if wrong}
-
-
 def page(renderer: Renderer, name: str) -> str:
-    """One of the specimen's PAGES through these templates. UnreadableInput: it is wrong."""
-    own = (
-        {**_notice(renderer, "notice"), **sample_issues.PAGES[name]} if name == "editor" else sample_issues.PAGES[name]
-    )
+    """Renders one of the sample PAGES. Raises UnreadableInput if a template is wrong."""
+    own = sample_issues.PAGES[name]
+    if name == "editor":
+        own = {**_notice(renderer, "notice"), **own}
     return renderer.page(name, view.page_view(sample_issues.NEWSLETTER) | own)
 
 
-def _of(renderer: Renderer, case: str) -> list[Finding]:
+def findings(renderer: Renderer) -> dict[str, list[Finding]]:
+    """Returns what is wrong, by template if there are syntax errors, otherwise by case and page; {} if all is well."""
+    templates = [name for name in renderer.names() if not name.endswith(".po")]
+    found = {name: _judged(_syntax, renderer, name) for name in templates}
+    if not any(found.values()):
+        found = {case: _judged(_mail, renderer, case) for case in (*sample_issues.CASES, *sample_issues.SERVICE_MAILS)}
+        found |= {f"page/{name}.html": _judged(_page, renderer, name) for name in sample_issues.PAGES}
+    return {name: wrong for name, wrong in found.items() if wrong}
+
+
+def _judged(judge: Callable[[Renderer, str], list[Finding]], renderer: Renderer, name: str) -> list[Finding]:
+    try:
+        return judge(renderer, name)
+    except UnreadableInput as error:
+        return [Finding("syntax", str(error))]
+    except ValueError as error:  # a placeholder without a value
+        return [Finding("slot", str(error))]
+
+
+def _syntax(renderer: Renderer, name: str) -> list[Finding]:
+    renderer.check(name)
+    return []
+
+
+def _page(renderer: Renderer, name: str) -> list[Finding]:
+    return rules.page(page(renderer, name), renderer.locale)
+
+
+def _mail(renderer: Renderer, case: str) -> list[Finding]:
     tried = mail(renderer, case)
     found = rules.mail(tried.html, tried.text, raw=tried.raw, locale=renderer.locale, own_words=case != "hostile")
     purpose = sample_issues.PURPOSE[sample_issues.SERVICE_MAILS.get(case, DeliveryKind.ISSUE)]
@@ -116,7 +121,7 @@ def _of(renderer: Renderer, case: str) -> list[Finding]:
         if purpose not in part:
             found.append(Finding("purpose", f"the {name} lacks the link that such a mail must have: {purpose}"))
     if tried.subject != bidi.subject(tried.subject.removeprefix(RLM), renderer.locale):
-        found.append(Finding("subject", "it begins with Latin and without its mark of direction"))
-    if case != "test" and not 0 < len(tried.subject) <= view.SUBJECT_LETTERS:
-        found.append(Finding("subject", f"{len(tried.subject)} letters, where {view.SUBJECT_LETTERS} are seen"))
+        found.append(Finding("subject", "it begins with Latin but has no direction mark before it"))
+    if case != "test" and not 0 < len(tried.subject) <= view.SUBJECT_LENGTH:
+        found.append(Finding("subject", f"{len(tried.subject)} characters; only {view.SUBJECT_LENGTH} are shown"))
     return found

@@ -1,4 +1,4 @@
-"""The checks find nothing wrong with our own mails, and every one of these faults."""
+"""The checks find nothing wrong with the built-in mails, and find every one of these faults."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ WEEK = trial.mail(RENDERER, "week")
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_our_own_templates_keep_every_rule(code: str) -> None:
+def test_the_built_in_templates_keep_every_rule(code: str) -> None:
     assert trial.findings(Renderer(None, samples.TEMPLATES, code, sample_issues.THEME)) == {}
 
 
@@ -26,22 +26,22 @@ def test_a_mail_without_a_theme_keeps_them_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("markup", "told"),
+    ("markup", "problem"),
     [
-        ("<p><table></table></p>", "<table> stands in <p>"),
-        ("<table>سلام<tr></tr></table>", "stands directly in <table>"),
-        ("<tr><td></td></tr>", "<tr> stands in <>"),
+        ("<p><table></table></p>", "<table> must not be in <p>"),
+        ("<table>سلام<tr></tr></table>", "must not be directly in <table>"),
+        ("<tr><td></td></tr>", "<tr> must not be in <>"),
         ("<div><p></div>", "</div> closes <p>"),
         ("<div>", "<div> is never closed"),
-        ("<a><b><a></a></b></a>", "a link stands in a link"),
+        ("<a><b><a></a></b></a>", "a link is inside a link"),
         ('<p id="x"></p><p id="x"></p>', "two elements have the id x"),
         ('<p class="a" class="b"></p>', "has an attribute twice"),
         ("<p/>", "closes nothing"),
     ],
 )
-def test_what_a_parser_would_repair_is_told(markup: str, told: str) -> None:
+def test_what_a_parser_would_repair_is_reported(markup: str, problem: str) -> None:
     _, problems = read(markup)
-    assert any(told in problem for problem in problems), problems
+    assert any(problem in each for each in problems), problems
 
 
 def test_the_tree_reads_as_it_was_written() -> None:
@@ -53,7 +53,7 @@ def test_the_tree_reads_as_it_was_written() -> None:
     assert paragraph.get("title") == "<a>"
 
 
-def test_words_conditionals_are_carried_out() -> None:
+def test_conditional_comments_are_applied() -> None:
     assert as_word_sees_it("<!--[if mso]><p><![endif]-->x<!--[if !mso]><!-->y<!--<![endif]-->") == "<p>x"
 
 
@@ -89,7 +89,7 @@ def test_a_fault_that_inlining_repairs_is_found_in_the_raw_markup() -> None:
     assert {finding.rule for finding in rules.mail(WEEK.html, WEEK.text, raw=raw)} == {"nesting"}
 
 
-def test_templates_with_faults_are_told_by_case(tmp_path: Path) -> None:
+def test_faults_of_templates_are_reported_by_case(tmp_path: Path) -> None:
     (tmp_path / "mail").mkdir()
     layout = (samples.TEMPLATES / "mail" / "layout.html").read_text("utf-8")
     (tmp_path / "mail" / "layout.html").write_text(layout.replace('<div class="pre">', '<div class="shown">'), "utf-8")
@@ -98,7 +98,7 @@ def test_templates_with_faults_are_told_by_case(tmp_path: Path) -> None:
     assert {finding.rule for each in found.values() for finding in each} == {"preheader"}
 
 
-def test_broken_templates_are_told_by_name(tmp_path: Path) -> None:
+def test_broken_templates_are_reported_by_name(tmp_path: Path) -> None:
     (tmp_path / "mail").mkdir()
     (tmp_path / "mail" / "issue.txt").write_text("\n{% for %}", "utf-8")
     (found,) = trial.findings(Renderer(tmp_path, samples.TEMPLATES)).items()
@@ -106,11 +106,11 @@ def test_broken_templates_are_told_by_name(tmp_path: Path) -> None:
     assert "issue.txt:2" in str(found[1][0])
 
 
-@pytest.mark.parametrize(("add", "told"), [("{{ nonsense }}", "undefined"), ("{{ unsubscribe_url }}\x02bad", "broken")])
-def test_values_nobody_gives_are_told(tmp_path: Path, add: str, told: str) -> None:
+@pytest.mark.parametrize(("add", "what"), [("{{ nonsense }}", "undefined"), ("{{ unsubscribe_url }}\x02bad", "broken")])
+def test_missing_values_are_reported(tmp_path: Path, add: str, what: str) -> None:
     (tmp_path / "mail").mkdir()
     text = (samples.TEMPLATES / "mail" / "issue.txt").read_text("utf-8")
     (tmp_path / "mail" / "issue.txt").write_text(text + add, "utf-8")
     found = trial.findings(Renderer(tmp_path, samples.TEMPLATES))
-    assert all(told in str(each[0]) for each in found.values())
+    assert all(what in str(each[0]) for each in found.values())
     assert set(found) == {*sample_issues.CASES, "test"}
