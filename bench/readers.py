@@ -32,7 +32,7 @@ from mailer.demo.inbox import Inbox
 from mailer.issues import delivery, draft
 from mailer.readers import admin, importing
 from mailer.readers.importing import How
-from mailer.sources import identity, people
+from mailer.sources import people
 from mailer.wiring import wire
 
 LEAVINGS = 1000
@@ -95,7 +95,7 @@ def _rows(folder: Path, inbox: Inbox, readers: int) -> Iterator[Row]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         yield Row("peak memory until here, our test server included", "120 MB", "60 MB", f"{peak} MB")
         now = app.now()
-        collect.keep(app, [(a, *identity.identify(a)) for a in sample.articles(now, "https://news.example.org")])
+        collect.keep(app, sample.articles(now, "https://news.example.org"))
         issue = draft.freeze(app, draft.draft(app))
         yield timed(f"freeze the recipients, {many}", "30 s", "5 s", lambda: delivery.start(app, issue))
         with leaving.service(folder, "sender,web"):

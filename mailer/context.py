@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 from mailer import address, lanes, lifecycle, week
 from mailer.errors import NoSuchIssue, sentences
 from mailer.lifecycle import IssueEvent
-from mailer.mail import mime
 from mailer.mail.dkim import Signer
 from mailer.mail.render import Renderer
-from mailer.model import FoundArticle, Issue
+from mailer.model import Issue
 from mailer.settings import Settings
+from mailer.sources.found import Source
 from mailer.store import issues
 from mailer.store.database import Store
 from mailer.tokens import Keyring, Purpose, make
@@ -27,34 +27,6 @@ if TYPE_CHECKING:  # a command that sends no mail need not import SMTP
 
 LEASE = timedelta(seconds=60)
 REDIRECTED = "no reader gets a mail, every mail goes to the address in [delivery] redirect_all_to."
-
-
-class Gathered(Protocol):
-    """What a source gave: articles with identity and canonical link, in its own order."""
-
-    @property
-    def found(self) -> tuple[tuple[FoundArticle, str, str], ...]: ...
-
-    @property
-    def notes(self) -> tuple[str, ...]: ...
-
-    @property
-    def etag(self) -> str: ...
-
-    @property
-    def modified(self) -> str: ...
-
-
-class Source(Protocol):
-    """A place that articles come from, asked again and again; `gather` raises a MailerError."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def front_page(self) -> bool: ...
-
-    def gather(self, etag: str, modified: str) -> Gathered: ...
 
 
 def _nothing_is_gone(url: str) -> bool:
@@ -97,14 +69,14 @@ class App:
     @cached_property  # asked for with every mail, and reading an address takes as long as making the mail
     def sender(self) -> tuple[str, str]:
         """Display name and address of the From field."""
-        name, written = mime.mailbox(self.settings.newsletter.from_)
+        name, written = address.mailbox(self.settings.newsletter.from_)
         return name or self.settings.newsletter.name, address.parse(written).written
 
     @cached_property
     def redirect(self) -> str | None:
         """Where every mail goes instead of to its reader, on a staging deployment."""
         to = self.settings.delivery.redirect_all_to
-        return address.parse(mime.mailbox(to)[1]).written if to else None
+        return address.in_mailbox(to).written if to else None
 
     @cached_property
     def lanes(self) -> Mapping[str, str]:

@@ -11,6 +11,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+OTHER_NEWS = "دیگر خبرها"  # the section of stories whose category belongs to no section
+
 
 # --- Articles: what the newsroom published -------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,15 @@ class FoundArticle:
     title_given: str = ""  # the source's own words, where our spelling of them differs
     lead_given: str = ""
     alt_given: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedArticle:
+    """An article with the names by which the store knows it; `sources.identity` makes them."""
+
+    article: FoundArticle
+    identity: str
+    link: str  # the canonical link, "" for none
 
 
 class Dating(StrEnum):

@@ -6,6 +6,7 @@ no relay's health and no lane's: it only says whose fault a refusal was.
 
 import re
 
+from mailer.address import without_addresses
 from mailer.model import (
     Accepted,
     Deferred,
@@ -21,7 +22,6 @@ _DEAD = frozenset({"5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"})
 # Codes that do not say whose fault it was; then the text has to.
 _VAGUE = frozenset({"", "5.0.0", "5.1.0", "5.2.0", "5.2.1", "5.3.0", "5.4.0", "5.4.1", "5.5.0", "5.5.1"})
 _ENHANCED = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.]|\w)")
-_ADDRESSES = re.compile(r"\S*@\S*")  # «spam@example.org» in a reply is a name, not a reason
 
 
 def _any_of(*phrases: str) -> re.Pattern[str]:
@@ -106,7 +106,7 @@ def _why(reply: Reply) -> Rejection:
         return Rejection.SOFT
     # A relay's own 5.0.0 often wraps the true reply of the next host: the code inside knows more.
     code = next((code for code in codes if code not in _VAGUE), reply.enhanced)
-    text = _ADDRESSES.sub(" ", reply.text)
+    text = without_addresses(reply.text, " ")  # "spam@example.org" in a reply is a name, not a reason
     if code in _VAGUE:
         return _by_text(code, reply.code, text)
     if code in _DEAD:

@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 
 from mailer import config
 from mailer.config import dkim
-from mailer.context import App, Source
+from mailer.context import App
 from mailer.domains import Domains
 from mailer.errors import SourceUnavailable
 from mailer.mail.render import Renderer
 from mailer.settings import Settings
 from mailer.smtp.relay import Relay
 from mailer.sources.fetch import Fetcher
+from mailer.sources.found import Source
 from mailer.sources.gather import FeedSource
 from mailer.sources.newsroom import DatabaseSource
 from mailer.sources.wordpress import WordPressSource

@@ -17,7 +17,7 @@ from mailer.address import parse
 from mailer.context import App
 from mailer.lifecycle import IssueEvent
 from mailer.mail.render import Renderer
-from mailer.model import DeliveryKind, FoundArticle, Issue, IssueState, Rendered, Slot, SubscriberStatus
+from mailer.model import DeliveryKind, FoundArticle, Issue, IssueState, NamedArticle, Rendered, Slot, SubscriberStatus
 from mailer.settings import Delivery, Newsletter, Schedule, Settings, Smtp
 from mailer.smtp.relay import Relay
 from mailer.store import articles, deliveries, issues, subscribers
@@ -203,8 +203,9 @@ def keep(store: Store, *found: FoundArticle, now: datetime = NOW) -> articles.Me
     return store.write(lambda tx: articles.merge(tx, [named(each) for each in found], now))
 
 
-def named(found: FoundArticle) -> tuple[FoundArticle, str, str]:
-    return found, f"guid:{found.source}:{found.guid}" if found.guid else f"link:{found.url}", found.url
+def named(found: FoundArticle) -> NamedArticle:
+    identity = f"guid:{found.source}:{found.guid}" if found.guid else f"link:{found.url}"
+    return NamedArticle(found, identity, found.url)
 
 
 def week_of_articles(store: Store, now: datetime = NOW, *, count: int = 14, first: int = 0) -> articles.Merged:

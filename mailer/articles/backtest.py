@@ -16,7 +16,6 @@ from mailer.settings import Digest as Rules
 from mailer.store import articles, issues
 
 _WEEK = timedelta(days=7)
-_REMEMBERED = 4  # issues
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def _choose(app: App, past: _Past, slot: Slot, tx: Connection) -> tuple[Choice, 
 
 
 def _union(weeks: list[frozenset[int]]) -> frozenset[int]:
-    return frozenset(number for each in weeks[-_REMEMBERED:] for number in each)
+    return frozenset(number for each in weeks[-articles.REMEMBERED :] for number in each)
 
 
 def _described(digest: Digest, pool: list[Article]) -> Choice:

@@ -8,7 +8,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,10 +17,13 @@ from random import random
 
 from sqlalchemy import Connection
 
-from mailer.context import App, Source, alert
+from mailer.context import App, alert
 from mailer.errors import MailerError, NoSuchArticle
-from mailer.model import Article, FoundArticle
+from mailer.model import Article, FoundArticle, NamedArticle
+from mailer.sources.found import Source
+from mailer.sources.identity import identify
 from mailer.store import articles, feeds
+from mailer.store.articles import Merged
 from mailer.text.spelling import corrected
 
 log = logging.getLogger(__name__)
@@ -28,40 +31,30 @@ _LONGEST_WAIT = timedelta(hours=24)  # for a source that fails again and again
 _ALARMING = 3  # failures in a row
 _LONGEST_LOOK = 2.0  # hours: what was on the front page while nobody looked is not known
 _LOOK_S = 60
-Named = tuple[FoundArticle, str, str]  # an article, its identity and its canonical link
 
 _PIECE = 100  # articles in one transaction: a tenth of a second at most
 _GAP_S = 0.002  # between two; who waits for SQLite's lock looks four times in it
-_OPPOSITE = {"pinned": "banned", "banned": "pinned"}
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """What became of the articles of one source; `notes` says what was left out and why."""
+def keep(app: App, found: Iterable[FoundArticle]) -> Merged:
+    """Store articles. Returns how many are new, updated and unchanged.
 
-    added: int
-    updated: int
-    unchanged: int
-    notes: tuple[str, ...] = ()
-
-
-def keep(app: App, found: Sequence[Named], notes: Sequence[str] = ()) -> Collected:
-    """Stores articles, each with its identity and canonical link. In pieces: a reader who leaves, and the sending, must
-    not wait for a whole archive; what an interrupted one has stored, the next finds unchanged."""
-    newest: dict[str, Named] = {}
-    for each in found:
-        # Archives hold several versions of an item: only the last one counts, so that a second import of the same
-        # file finds nothing to change.
-        known = newest.get(each[1])
-        if known is None or not _older(each[0], known[0]):
-            newest[each[1]] = each
-    added = updated = unchanged = 0
+    Many short transactions: a reader who unsubscribes, and the sending, must not wait for a whole archive. An
+    interrupted run can be repeated, because what it stored is then unchanged.
+    """
+    newest: dict[str, NamedArticle] = {}
+    for named in map(identify, found):
+        # Archives hold several versions of an item. Only the last one counts, so that a second import of the same file
+        # finds nothing to change.
+        known = newest.get(named.identity)
+        if known is None or not _older(named.article, known.article):
+            newest[named.identity] = named
+    total = Merged()
     rest = iter(newest.values())
-    while piece := [(_spelled(app, each), identity, link) for each, identity, link in islice(rest, _PIECE)]:
-        merged = app.store.write(partial(articles.merge, found=piece, now=app.now()))
-        added, updated, unchanged = added + merged.added, updated + merged.updated, unchanged + merged.unchanged
+    while piece := [replace(named, article=_spelled(app, named.article)) for named in islice(rest, _PIECE)]:
+        total += app.store.write(partial(articles.merge, found=piece, now=app.now()))
         time.sleep(_GAP_S)
-    return Collected(added, updated, unchanged, tuple(notes))
+    return total
 
 
 def _spelled(app: App, article: FoundArticle) -> FoundArticle:
@@ -91,24 +84,45 @@ def listing(
     return app.store.read(lambda tx: articles.listing(tx, since=since, until=until, search=search, limit=limit))
 
 
-def mark(app: App, numbers: Sequence[int], flag: str, value: bool) -> list[Article]:
-    """Sets `pinned` or `banned` of articles, of all of them or of none. A pin takes a ban away, and the other way."""
-
-    def work(tx: Connection) -> list[Article]:
-        found = [articles.get(tx, number) for number in numbers]
-        for number, article in zip(numbers, found, strict=True):
-            if article is None:
-                raise NoSuchArticle(f"There is no article {number}.", "`mailer articles list` shows the numbers.")
-        articles.mark(tx, numbers, {flag: value} | ({_OPPOSITE[flag]: False} if value else {}))
-        return [article for number in numbers if (article := articles.get(tx, number))]
-
-    return app.store.write(work)
+def show(app: App, number: int) -> Article:
+    """Raises NoSuchArticle."""
+    return app.store.read(lambda tx: _article(tx, number))
 
 
-def show(app: App, article_id: int) -> Article:
-    found = app.store.read(lambda tx: articles.get(tx, article_id))
+def pin(app: App, numbers: Sequence[int]) -> list[Article]:
+    """Put articles into the issue whatever their score; a ban ends. Raises NoSuchArticle, and then changes none."""
+    return _change(app, numbers, partial(articles.pin, numbers=numbers, pinned=True))
+
+
+def unpin(app: App, numbers: Sequence[int]) -> list[Article]:
+    """Raises NoSuchArticle."""
+    return _change(app, numbers, partial(articles.pin, numbers=numbers, pinned=False))
+
+
+def ban(app: App, numbers: Sequence[int]) -> list[Article]:
+    """Keep articles out of every issue; a pin ends. Raises NoSuchArticle, and then changes none."""
+    return _change(app, numbers, partial(articles.ban, numbers=numbers, banned=True))
+
+
+def unban(app: App, numbers: Sequence[int]) -> list[Article]:
+    """Raises NoSuchArticle."""
+    return _change(app, numbers, partial(articles.ban, numbers=numbers, banned=False))
+
+
+def _change(app: App, numbers: Sequence[int], change: Callable[[Connection], None]) -> list[Article]:
+    def change_all(tx: Connection) -> list[Article]:
+        for number in numbers:
+            _article(tx, number)
+        change(tx)
+        return [_article(tx, number) for number in numbers]
+
+    return app.store.write(change_all)
+
+
+def _article(tx: Connection, number: int) -> Article:
+    found = articles.get(tx, number)
     if found is None:
-        raise NoSuchArticle(f"There is no article {article_id}.", "`mailer articles list` shows the numbers.")
+        raise NoSuchArticle(f"There is no article {number}.", "`mailer articles list` shows the numbers.")
     return found
 
 
@@ -144,14 +158,14 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     every = app.settings.articles.every * (0.9 + 0.2 * jitter())
     try:
         gathered = source.gather(state.etag, state.modified)
-        kept = keep(app, gathered.found, gathered.notes)
+        kept = keep(app, gathered.articles)
     except MailerError as error:
         log.warning("%s", error)
         return _failed(app, source, state.failures + 1, error.message, every)
     except Exception as error:  # a mistake of ours, or of a library: it spoils no other source either
         log.exception("the source %s", source.name)
         return _failed(app, source, state.failures + 1, f"{source.name}: it broke ({type(error).__name__}).", every)
-    shares = _shares(source, gathered.found, state.fetched_at, now)
+    shares = _shares(source, gathered.articles, state.fetched_at, now)
 
     def done(tx: Connection) -> None:
         feeds.add_prominence(tx, shares)
@@ -171,14 +185,14 @@ def _failed(app: App, source: Source, failures: int, problem: str, every: timede
     return Asked(source.name, problem=problem)
 
 
-def _shares(source: Source, found: Sequence[Named], last: datetime | None, now: datetime) -> dict[str, float]:
+def _shares(source: Source, found: Sequence[FoundArticle], last: datetime | None, now: datetime) -> dict[str, float]:
     """What the places on a front page were worth since it was last seen: hours, the first place weighing most."""
     if not source.front_page:
         return {}
     hours = min((now - last).total_seconds() / 3600, _LONGEST_LOOK) if last else 1.0
     best: dict[str, int] = {}
-    for place, (_, identity, _) in enumerate(found, 1):
-        best.setdefault(identity, place)  # one that stands there twice counts by its better place
+    for place, article in enumerate(found, 1):
+        best.setdefault(identify(article).identity, place)  # if it is there twice, its better place counts
     return {identity: max(hours, 0.0) / math.log2(place + 1) for identity, place in best.items()}
 
 

@@ -64,7 +64,7 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
     the same again changes nothing. A file that cannot be read does not stop the others.
     """
     from mailer.articles import collect
-    from mailer.sources import fetch, identity, read
+    from mailer.sources import fetch, read
 
     total = {"added": 0, "updated": 0, "unchanged": 0}
     failed: list[MailerError] = []
@@ -79,7 +79,7 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
             except (UnreadableInput, FetchFailed) as error:
                 failed.append(error)
                 continue
-            kept = collect.keep(app, [(article, *identity.identify(article)) for article in found.articles])
+            kept = collect.keep(app, found.articles)
             notes += found.notes
             total["added"] += kept.added
             total["updated"] += kept.updated
@@ -181,16 +181,17 @@ def show_(app: "App", number: int) -> Result:
 
 
 # --- pins and bans ---------------------------------------------------------------------------------------------------
-def _pin_command(name: str, help_: str, flag: str, value: bool) -> None:
+def _pin_command(name: str, help_: str, effect: str) -> None:
     def change(app: "App", numbers: tuple[int, ...]) -> Result:
         from mailer.articles import collect
 
-        found = collect.mark(app, numbers, flag, value)
+        verbs = {"pin": collect.pin, "unpin": collect.unpin, "ban": collect.ban, "unban": collect.unban}
+        found = verbs[name](app, numbers)
         if not wants_json():
             _print_notes(["This counts from the next choice on: within the hour, or now with `mailer issue draft`."])
         return Result(
             [{"id": each.id, "title": each.title, "pinned": each.pinned, "banned": each.banned} for each in found],
-            "\n".join(f"{each.id} «{each.title}»: {'' if value else 'no longer '}{flag}" for each in found),
+            "\n".join(f"{each.id} «{each.title}»: {effect}" for each in found),
         )
 
     change.__name__, change.__doc__ = name, help_
@@ -198,7 +199,7 @@ def _pin_command(name: str, help_: str, flag: str, value: bool) -> None:
     command(articles)(numbers(change))
 
 
-_pin_command("pin", "Always include articles in the issue, at its top.", "pinned", True)
-_pin_command("unpin", "Undo `pin`: choose articles by their score again.", "pinned", False)
-_pin_command("ban", "Never include articles in an issue.", "banned", True)
-_pin_command("unban", "Undo `ban`.", "banned", False)
+_pin_command("pin", "Always include articles in the issue, at its top.", "pinned")
+_pin_command("unpin", "Undo `pin`: choose articles by their score again.", "no longer pinned")
+_pin_command("ban", "Never include articles in an issue.", "banned")
+_pin_command("unban", "Undo `ban`.", "no longer banned")

@@ -22,7 +22,6 @@ from mailer.issues import delivery, draft
 from mailer.model import IssueState
 from mailer.process import stop_on_signals
 from mailer.readers import admin
-from mailer.sources import identity
 from mailer.wiring import wire
 
 READERS = (("narges@example.org", "نرگس"), ("arash@example.org", "آرش"), ("leila@example.org", ""))
@@ -101,8 +100,7 @@ async def _run(app: App, inbox: Inbox, folder: Path, *, once: bool) -> Result:
     base_url = app.settings.newsletter.base_url
     now = app.now()
     await asyncio.to_thread(sample.write_site, folder / "media", base_url, now)
-    found = [(article, *identity.identify(article)) for article in sample.articles(now, base_url)]
-    kept = await asyncio.to_thread(collect.keep, app, found)
+    kept = await asyncio.to_thread(collect.keep, app, sample.articles(now, base_url))
     for email, name in READERS:
         await asyncio.to_thread(admin.add, app, email, name=name)
     serving = None

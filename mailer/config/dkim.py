@@ -6,7 +6,7 @@ from typing import Literal
 
 from mailer import address
 from mailer.errors import ConfigError
-from mailer.mail import dkim, mime
+from mailer.mail import dkim
 from mailer.settings import Settings
 
 
@@ -21,7 +21,7 @@ class KeyFile:
 
 def domain(settings: Settings) -> str:
     """The domain that signs, in ASCII form."""
-    return settings.dkim.domain or address.parse(mime.mailbox(settings.newsletter.from_)[1]).domain
+    return settings.dkim.domain or address.in_mailbox(settings.newsletter.from_).domain
 
 
 def key_files(settings: Settings) -> list[KeyFile]:

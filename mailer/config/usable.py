@@ -14,7 +14,7 @@ from mailer import address
 from mailer.config.fields import quoted
 from mailer.config.problems import Problem
 from mailer.errors import BadAddress
-from mailer.mail import headers, mime
+from mailer.mail import headers
 from mailer.settings import Settings
 from mailer.text.links import web_address
 
@@ -57,7 +57,7 @@ def _unusable(folder: Path) -> str:
 
 def _mailbox(written: str) -> str:
     """BadAddress or ValueError: it cannot stand in the header of a mail."""
-    name, given = mime.mailbox(written)
+    name, given = address.mailbox(written)
     parsed = address.parse(given)
     if parsed.needs_smtputf8:
         raise ValueError(

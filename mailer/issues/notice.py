@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from mailer import address
 from mailer.context import App
-from mailer.mail import mime, service_mails
+from mailer.mail import service_mails
 from mailer.model import DeliveryKind, Issue, IssueState
 from mailer.store import deliveries, issues
 from mailer.tokens import Purpose, make
@@ -26,7 +26,7 @@ def tell(app: App, issue: Issue) -> None:
     """Owes the notice to each editor of `[editors] notify`, unless it was owed before."""
     if issue.state not in _TOLD or not app.settings.editors.notify:
         return
-    people = [address.parse(mime.mailbox(each)[1]).written for each in app.settings.editors.notify]
+    people = [address.in_mailbox(each).written for each in app.settings.editors.notify]
     # By address: a list of editors that is put in another order tells nobody twice, and nobody new is left out.
     keys = {f"notice.{issue.slot}.{issue.state}.{hashlib.sha256(to.encode()).hexdigest()[:16]}": to for to in people}
     if app.store.read(lambda tx: all(deliveries.owed(tx, key) for key in keys)):

@@ -7,29 +7,18 @@ import re
 from datetime import datetime
 from hashlib import sha256
 
+from mailer.address import mailbox
 from mailer.mail import headers
 
 # The fields that differ for each reader; all others are the same for a whole issue.
 READER_FIELDS = ("To", "Date", "Message-ID", "List-Unsubscribe", "Feedback-ID")
 
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[A-Za-z0-9.-]+>")
-_MAILBOX = re.compile(r"(?:(?P<name>.*)<)?(?P<address>[^<>\s]+@[^<>\s]+?)>?")
 
 
 def boundary(seed: str) -> str:
     """Returns the boundary for a seed. It cannot occur in a part, because no base64 line contains "=_"."""
     return f"=_{sha256(seed.encode()).hexdigest()[:32]}"
-
-
-def mailbox(written: str) -> tuple[str, str]:
-    """Splits `ایران من <news@example.org>`, or a bare address, into the display name (may be empty) and the address.
-
-    Raises ValueError if it is neither.
-    """
-    found = _MAILBOX.fullmatch(written.strip())
-    if not found:
-        raise ValueError(f"not a mailbox: {written!r}")
-    return (found["name"] or "").strip().strip('"').strip(), found["address"]
 
 
 def message_headers(

@@ -15,6 +15,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from mailer import lanes as rules
+from mailer.address import without_addresses
 from mailer.context import App, alert, step
 from mailer.errors import StoreUnavailable
 from mailer.lifecycle import IssueEvent
@@ -27,7 +28,6 @@ log = logging.getLogger(__name__)
 # The codes of Google and Microsoft for mail that is not authenticated: every mail of the issue has that fault.
 UNAUTHENTICATED = ("5.7.26", "5.7.515")
 _CHECK_S = 1.0  # seconds between checks for pauses that another process or an admin made
-_ADDRESSES = re.compile(r"\S*@\S*")
 
 
 class LaneBreaker:
@@ -120,7 +120,7 @@ def unauthenticated(reply: Reply) -> bool:
 
 def _without_addresses(reply: Reply) -> str:
     """A reply for logs and alerts, which must not hold a reader's address."""
-    return f"{reply.code} {_ADDRESSES.sub('…', reply.text)}"[:300].strip()
+    return f"{reply.code} {without_addresses(reply.text, '…')}"[:300].strip()
 
 
 def paused(app: App, issue: Issue) -> list[tuple[PausedLane, int]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from mailer import tokens
+from mailer import address, tokens
 from mailer.context import App
 from mailer.mail import headers, merge, mime, placeholders, view
 from mailer.model import Batch, Delivery, DeliveryKind, Variant
@@ -108,7 +108,7 @@ def _letter_fields(app: App, subject: str, boundary: str) -> list[tuple[str, byt
         ("Message-ID", own["Message-ID"]),
     ]
     if app.settings.newsletter.reply_to:
-        reply_to = mime.mailbox(app.settings.newsletter.reply_to)
+        reply_to = address.mailbox(app.settings.newsletter.reply_to)
         found.append(("Reply-To", headers.address(*reply_to, name="Reply-To")))
     return [
         *found,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from mailer.address import check_for_smtp
+from mailer.address import check_for_smtp, without_addresses
 from mailer.model import Envelope, NotSent, Outcome, Rejected, Rejection, Reply, Unknown
 from mailer.replies import classify
 from mailer.smtp.line import Line, Step
@@ -20,7 +20,6 @@ from mailer.smtp.replies import silence
 # What a relay says that did not expect the commands of a group together (Postfix: «Improper use of SMTP command
 # pipelining», Exim: «SMTP synchronization error»).
 _CONFUSED = re.compile(r"pipelin|synchroni[sz]ation|bad sequence", re.IGNORECASE)
-_ADDRESSES = re.compile(r"\S*@\S*")
 _GOODBYE = 2.0  # seconds to wait for the answer to QUIT
 _DOT = b".\r\n"
 
@@ -256,7 +255,7 @@ class Session:
         taken, so only the group can be meant."""
         if not self._grouped or (reply.phase == "MAIL" and not self._overlapped):
             return False
-        return reply.code == 503 or (reply.code == 554 and bool(_CONFUSED.search(_ADDRESSES.sub("", reply.text))))
+        return reply.code == 503 or (reply.code == 554 and bool(_CONFUSED.search(without_addresses(reply.text))))
 
     def _learn(self, answered: int, count: int) -> None:
         """What the answers to a group tell of the relay's manners."""

@@ -1,28 +1,13 @@
-"""What every source that is asked again and again has in common, and the one that is a feed.
+"""The source that is a feed at an address."""
 
-A source is asked with what it said last time, so that it can answer «nothing new». It does *not* decide when: `app`
-does.
-"""
-
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from mailer.model import FoundArticle
 from mailer.settings import Feed
-from mailer.sources import identity, read
+from mailer.sources import read
 from mailer.sources.fetch import LARGEST, Fetcher
-
-Named = tuple[FoundArticle, str, str]  # an article, its identity and its canonical link
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """What a source gave: in its own order, the newest or most prominent first."""
-
-    found: tuple[Named, ...] = ()
-    notes: tuple[str, ...] = ()
-    etag: str = ""
-    modified: str = ""
+from mailer.sources.found import Gathered
 
 
 class FeedSource:
@@ -39,11 +24,9 @@ class FeedSource:
         if page.unchanged:
             return Gathered(etag=page.etag or etag, modified=page.modified or modified)
         found = read.read(self._feed.address, page.content, zone=self._zone, source=self._feed.source, largest=LARGEST)
-        return Gathered(named(found.articles, self._feed.category), found.notes, page.etag, page.modified)
+        return Gathered(in_category(found.articles, self._feed.category), found.notes, page.etag, page.modified)
 
 
-def named(articles: tuple[FoundArticle, ...], category: str = "") -> tuple[Named, ...]:
-    """Articles with their names; `category` is given to those that have none."""
-    cut = map(read.cut, articles)
-    whole = [article if article.category else replace(article, category=category) for article in cut]
-    return tuple((article, *identity.identify(article)) for article in whole)
+def in_category(articles: tuple[FoundArticle, ...], category: str) -> tuple[FoundArticle, ...]:
+    """Return the articles with `category` for those that have none."""
+    return tuple(article if article.category else replace(article, category=category) for article in articles)

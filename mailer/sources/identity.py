@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, quote, unquote_to_bytes
 
 import idna
 
-from mailer.model import FoundArticle
+from mailer.model import FoundArticle, NamedArticle
 from mailer.text import links, search_key
 
 # Parameters that tell where a reader came from and never which page is meant.
@@ -30,23 +30,22 @@ _IN_QUERY = "!$'()*+,;:@/?-._~"
 _LONGEST_NAME = 300  # letters of a guid that are kept as they are
 
 
-def identify(found: FoundArticle) -> tuple[str, str]:
-    """(identity, link key) of an item.
+def identify(found: FoundArticle) -> NamedArticle:
+    """Return the article with its identity and its canonical link, which is "" if there is none.
 
-    identity: "guid:<host>:<guid>", "guid:<address>" when the guid is an address, "link:<canonical link>", or, for an
-    item without either, "text:<SHA-256 of its words and date>" (it is stored and not eligible for an issue).
-    link key: the canonical link, "" when there is none; two items with one link key are one item.
+    The identity is "guid:<host>:<guid>", "guid:<address>" if the guid is an address, "link:<canonical link>" or, for an
+    item without either, "text:<SHA-256 of its words and date>"; such an item is stored and not eligible for an issue.
     """
     link = canonical(found.url)
     if link == host(found.url):
         link = ""  # a site's front page is no item's own link, and feeds that give it give it to every item
     guid = found.guid.strip()
     if guid:
-        return f"guid:{_guid(guid, found)}", link
+        return NamedArticle(found, f"guid:{_guid(guid, found)}", link)
     if link:
-        return f"link:{link}", link
+        return NamedArticle(found, f"link:{link}", link)
     words = "\n".join((search_key.key(found.title), search_key.key(found.lead), found.published_raw.strip()))
-    return f"text:{_sha256(words)}", ""
+    return NamedArticle(found, f"text:{_sha256(words)}", "")
 
 
 def canonical(url: str) -> str:

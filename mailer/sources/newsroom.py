@@ -18,7 +18,8 @@ from mailer.errors import ConfigError, SourceUnavailable
 from mailer.model import FoundArticle
 from mailer.settings import ArticleDatabase
 from mailer.sources import identity, plain
-from mailer.sources.gather import Gathered, named
+from mailer.sources.found import Gathered
+from mailer.sources.read import cut
 from mailer.sources.wordpress import posts
 from mailer.text import dates, links
 
@@ -112,10 +113,10 @@ class DatabaseSource:
                 connection.rollback()
         except SQLAlchemyError as error:
             raise self._unavailable(error) from None
-        kept = tuple(article for article in articles if article)
+        kept = tuple(cut(article) for article in articles if article)
         untitled = len(articles) - len(kept)
         notes = (f"{self.name}: {untitled} rows without a title.",) if untitled else ()
-        return Gathered(named(kept), notes)
+        return Gathered(kept, notes)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from mailer.address import looks_like_one
 from mailer.errors import UnreadableInput
 from mailer.model import NewSubscriber
 from mailer.text import dates
@@ -32,7 +33,6 @@ _LONGEST = 256 * 1024  # letters of a line: a file that is none of ours must not
 _LONGEST_CELL = 131_072  # characters; a quotation mark that is never closed swallows no more than this
 _FORMULA = re.compile(r"[=+\-@\t\r]")  # what a spreadsheet program would run
 _INSTANT = re.compile(r"(?:19|20)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)")
-_ADDRESS = re.compile(r"\ufeff?\s*[^\s@]+@[^\s@]+\.[^\s@]+\s*")
 
 
 def read(file: Path) -> Iterator[NewSubscriber]:
@@ -100,7 +100,7 @@ def _table(file: Path, lines: IO[str]) -> Iterator[NewSubscriber]:
         first = []
     at = _columns(first)
     if "email" not in at:
-        found = next((i for i, cell in enumerate(first) if _ADDRESS.fullmatch(cell)), None)
+        found = next((i for i, cell in enumerate(first) if looks_like_one(cell.strip("\ufeff"))), None)
         if found is None:
             raise UnreadableInput(
                 f"{file}: the first line names no column «email» (it is: {heading.strip()[:80]!r}).",

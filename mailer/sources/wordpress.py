@@ -17,7 +17,9 @@ from mailer.model import FoundArticle
 from mailer.settings import Feed
 from mailer.sources import identity, plain
 from mailer.sources.fetch import Fetcher
-from mailer.sources.gather import Gathered, named
+from mailer.sources.found import Gathered
+from mailer.sources.gather import in_category
+from mailer.sources.read import cut
 from mailer.text import links
 
 _PAGES, _PER_PAGE = 3, 100
@@ -52,8 +54,8 @@ class WordPressSource:
             articles += [_article(post, self._feed) for post in self._posts(found.content)]
             if page >= _total(found.headers):
                 break
-        good = tuple(article for article in articles if article.title)
-        return Gathered(named(good, self._feed.category), (), first.etag if first else "", "")
+        good = tuple(cut(article) for article in articles if article.title)
+        return Gathered(in_category(good, self._feed.category), etag=first.etag if first else "")
 
     def _posts(self, content: bytes) -> list[Mapping[str, Any]]:
         try:

@@ -4,18 +4,18 @@ An item keeps its identity for good. A second sighting fills in and renews what 
 importing the same file twice changes nothing.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from mailer.model import Article, Dating, FoundArticle, IssueState, TimeSpan
+from mailer.model import Article, Dating, FoundArticle, IssueState, NamedArticle, TimeSpan
 from mailer.store.database import inserting
 from mailer.store.schema import REACHED, articles, issue_articles, issues, view_snapshots
 
-_REMEMBERED = 4  # issues: what they told is recognised when it comes again
+REMEMBERED = 4  # issues whose stories are recognised when they come again
 YOUNG, OLD = timedelta(hours=72), timedelta(days=10)  # how long counts are noted hourly, and how long at all
 FUTURE = timedelta(hours=2)  # a later date is a mistake of the source
 _TEXTS = ("url", "lead", "body", "category", "author", "image_url", "image_alt", "published_raw")
@@ -26,22 +26,25 @@ _GIVEN = ("title_given", "lead_given", "alt_given")
 
 @dataclass(frozen=True, slots=True)
 class Merged:
+    """How many articles were new, changed and the same."""
+
     added: int = 0
     updated: int = 0
     unchanged: int = 0
 
+    def __add__(self, other: "Merged") -> "Merged":
+        return Merged(self.added + other.added, self.updated + other.updated, self.unchanged + other.unchanged)
 
-def merge(tx: Connection, found: Iterable[tuple[FoundArticle, str, str]], now: datetime) -> Merged:
-    """Stores articles, each with its identity and its canonical link ('' for none)."""
+
+def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime) -> Merged:
+    """Store new articles and update known ones with what is new about them."""
     added = updated = unchanged = 0
-    for article, identity, link_key in found:
-        row = _known(tx, article.guid, identity, link_key)
+    for named in found:
+        row = _known(tx, named)
         if row is None:
-            tx.execute(insert(articles).values(_fresh(article, identity, link_key, now)))
+            tx.execute(insert(articles).values(_fresh(named, now)))
             added += 1
-            continue
-        changes = _changes(row, article, now)
-        if changes:
+        elif changes := _changes(row, named.article, now):
             tx.execute(update(articles).where(articles.c.id == row.id).values(updated_at=now, **changes))
             updated += 1
         else:
@@ -49,14 +52,15 @@ def merge(tx: Connection, found: Iterable[tuple[FoundArticle, str, str]], now: d
     return Merged(added, updated, unchanged)
 
 
-def _known(tx: Connection, guid: str, identity: str, link_key: str) -> Row[Any] | None:
-    row = tx.execute(select(articles).where(articles.c.identity == identity)).first()
-    if row is None and link_key:
-        # The same item may come once with a guid and once without; two different guids stay two items, because some
+def _known(tx: Connection, named: NamedArticle) -> Row[Any] | None:
+    row = tx.execute(select(articles).where(articles.c.identity == named.identity)).first()
+    if row is None and named.link:
+        # The same item may come once with a guid and once without. Two different guids stay two items, because some
         # feeds give every item the same link.
-        query = select(articles).where(articles.c.link_key == link_key).order_by(articles.c.id)
-        if identity.startswith("guid:"):
-            query = query.where(articles.c.guid.in_(("", guid)))  # it may have got this guid after its identity
+        query = select(articles).where(articles.c.link_key == named.link).order_by(articles.c.id)
+        if named.identity.startswith("guid:"):
+            # The stored item may have got this guid after its identity.
+            query = query.where(articles.c.guid.in_(("", named.article.guid)))
         row = tx.execute(query.limit(1)).first()
     return row
 
@@ -69,11 +73,12 @@ def _dated(published: datetime | None, seen: datetime) -> tuple[datetime, Dating
     return published, Dating.GIVEN
 
 
-def _fresh(article: FoundArticle, identity: str, link_key: str, now: datetime) -> dict[str, Any]:
+def _fresh(named: NamedArticle, now: datetime) -> dict[str, Any]:
+    article = named.article
     dated, dating = _dated(article.published, now)
     return {
-        "identity": identity,
-        "link_key": link_key,
+        "identity": named.identity,
+        "link_key": named.link,
         "source": article.source,
         "guid": article.guid,
         "title": article.title,
@@ -146,7 +151,7 @@ def _told(tx: Connection, before: datetime) -> set[int]:
         select(issues.c.id)
         .where(issues.c.window_end <= before, REACHED)
         .order_by(issues.c.window_end.desc())
-        .limit(_REMEMBERED)
+        .limit(REMEMBERED)
     )
     return set(tx.execute(select(issue_articles.c.article_id).where(issue_articles.c.issue_id.in_(last))).scalars())
 
@@ -194,8 +199,15 @@ def reserve(tx: Connection, issue_id: int, leads: Sequence[int], others: Sequenc
         tx.execute(insert(issue_articles), rows)
 
 
-def mark(tx: Connection, numbers: Sequence[int], values: Mapping[str, bool]) -> None:
-    """Sets flags of articles."""
+def pin(tx: Connection, numbers: Sequence[int], *, pinned: bool) -> None:
+    """Set or clear the pin of articles. A pin clears a ban."""
+    values = {"pinned": True, "banned": False} if pinned else {"pinned": False}
+    tx.execute(update(articles).where(articles.c.id.in_(numbers)).values(**values))
+
+
+def ban(tx: Connection, numbers: Sequence[int], *, banned: bool) -> None:
+    """Set or clear the ban of articles. A ban clears a pin."""
+    values = {"banned": True, "pinned": False} if banned else {"banned": False}
     tx.execute(update(articles).where(articles.c.id.in_(numbers)).values(**values))
 
 

@@ -18,7 +18,8 @@ from mailer.articles import collect
 from mailer.context import App
 from mailer.settings import Feed
 from mailer.sources.fetch import Fetcher
-from mailer.sources.gather import FeedSource, Gathered
+from mailer.sources.found import Gathered
+from mailer.sources.gather import FeedSource
 from mailer.sources.wordpress import WordPressSource
 from mailer.store import articles, feeds
 
@@ -56,7 +57,7 @@ BILLION_LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "ha ha ha ha
 
 def test_an_archive_is_kept_in_pieces(app: App) -> None:
     """Or who leaves meanwhile waits until all of it is stored; on SQLite others cannot write in that time."""
-    found = [make.named(make.article(number)) for number in range(450)]
+    found = [make.article(number) for number in range(450)]
     waits: list[float] = []
     done = threading.Event()
 

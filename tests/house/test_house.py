@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = sorted(path for path in (ROOT / "mailer").rglob("*.py"))
 EMPTY = ("store/migrations/__init__.py", "store/migrations/versions/__init__.py", "mailer/__init__.py")
 # Their imports cost much and are needed seldom: commands are run one at a time, migrations once.
-MAY_IMPORT_LATE = ("mailer/cli/", "mailer/store/upgrade.py", "mailer/text/locales.py")
+MAY_IMPORT_LATE = ("mailer/cli/", "mailer/address.py", "mailer/store/upgrade.py", "mailer/text/locales.py")
 
 
 def kinds(of: type[MailerError] = MailerError) -> Iterator[type[MailerError]]:

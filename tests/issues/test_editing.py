@@ -217,14 +217,14 @@ def test_what_cannot_be_edited_is_said(app: App) -> None:
 def test_a_pin_leads_and_a_ban_never_comes(app: App) -> None:
     issue = drafted(app)
     last, first = issue.stories[-1].article_id, issue.stories[0].article_id
-    collect.mark(app, [last], "pinned", True)
-    collect.mark(app, [first], "banned", True)
+    collect.pin(app, [last])
+    collect.ban(app, [first])
     again = draft.choose(app, get(app, issue.id))
     assert again.stories[0].article_id == last
     assert again.stories[0].pinned
     assert first not in {story.article_id for story in again.stories}
-    collect.mark(app, [first], "pinned", True)
+    collect.pin(app, [first])
     assert not collect.show(app, first).banned
     with pytest.raises(NoSuchArticle, match="no article 4711"):
-        collect.mark(app, [first, 4711], "banned", True)
+        collect.ban(app, [first, 4711])
     assert not collect.show(app, first).banned

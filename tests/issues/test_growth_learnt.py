@@ -14,7 +14,7 @@ from mailer.issues import draft
 from mailer.model import FoundArticle
 from mailer.settings import Digest
 from mailer.sources import identity
-from mailer.sources.gather import Gathered, named
+from mailer.sources.found import Gathered
 from mailer.store import articles
 
 _SLOW = 60.0  # hours until half of the readers came: readers who come by searching, for days
@@ -44,7 +44,7 @@ class Counted:
             hours = (now - at).total_seconds() / 3600
             if 0 <= hours <= 240:
                 found.append(replace(article, views=round(final * share(hours))))
-        return Gathered(named(tuple(found)))
+        return Gathered(tuple(found))
 
 
 @pytest.mark.slow
@@ -67,6 +67,6 @@ def test_a_curve_is_learnt_and_used(app: App, clock: Clock) -> None:
     for hours in (6.0, 24.0, 72.0):
         assert curve.at(hours) == pytest.approx(share(hours), abs=0.06)
     found = {article.identity: article.views or 0 for article in collect.listing(app, limit=100)}
-    young, old = (identity.identify(made)[0] for made, _, _ in source.made[-1:-3:-1])
+    young, old = (identity.identify(made).identity for made, _, _ in source.made[-1:-3:-1])
     assert found[young] < found[old], "counts alone put it behind"
     assert collect.show(app, draft.draft(app).stories[0].article_id).identity == young, "but it is young"

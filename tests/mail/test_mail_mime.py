@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mailer.address import mailbox
 from mailer.mail import headers, merge, mime
 
 BOUNDARY = mime.boundary("1405-W36")
@@ -124,4 +125,4 @@ def test_values_that_cannot_stand_in_their_field_are_refused(changes: dict[str, 
     ],
 )
 def test_mailboxes_are_read_as_the_settings_write_them(written: str, parts: tuple[str, str]) -> None:
-    assert mime.mailbox(written) == parts
+    assert mailbox(written) == parts

@@ -9,7 +9,8 @@ from email.header import decode_header, make_header
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.mail import bidi, headers, mime
+from mailer.address import mailbox
+from mailer.mail import bidi, headers
 
 WORDS = st.sampled_from(
     [
@@ -60,4 +61,4 @@ def test_names_of_senders_come_back_exactly(name: str) -> None:
     assert [box.addr_spec for box in parsed["From"].addresses] == ["news@example.org"]
     # Python's own phrases keep the blank between two encoded words, against RFC 2047 §6.2, so it is asked differently.
     assert decoded(written) == f"{name} <news@example.org>"
-    assert mime.mailbox(f"{name} <news@example.org>") == (name, "news@example.org")
+    assert mailbox(f"{name} <news@example.org>") == (name, "news@example.org")

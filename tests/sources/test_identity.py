@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.model import FoundArticle
+from mailer.model import FoundArticle, NamedArticle
 from mailer.sources.identity import canonical, host, identify
 
 
@@ -70,29 +70,24 @@ def test_raw_persian_is_the_encoded_one() -> None:
 
 
 def test_the_guid_counts_before_the_link() -> None:
-    assert identify(item(guid="818316", url="https://www.khabar.example/a")) == (
-        "guid:khabar.example:818316",
-        "khabar.example/a",
-    )
-    assert identify(item(guid="818316"))[0] == "guid:khabar.example:818316"
+    found = item(guid="818316", url="https://www.khabar.example/a")
+    assert identify(found) == NamedArticle(found, "guid:khabar.example:818316", "khabar.example/a")
+    assert identify(item(guid="818316")).identity == "guid:khabar.example:818316"
     moved = item(guid=" http://www.khabar.example/?p=12 ", url="https://khabar.example/other-slug")
-    assert identify(moved)[0] == "guid:khabar.example?p=12"
-    assert identify(item(guid="https://khabar.example/?p=12"))[0] == identify(moved)[0]
+    assert identify(moved).identity == "guid:khabar.example?p=12"
+    assert identify(item(guid="https://khabar.example/?p=12")).identity == identify(moved).identity
 
 
 def test_two_sites_may_count_alike() -> None:
     here, there = item(guid="1", url="https://a.example/x"), item(guid="1", url="https://b.example/x")
-    assert identify(here)[0] != identify(there)[0]
+    assert identify(here).identity != identify(there).identity
 
 
 def test_versions_in_a_guids_fragment_are_one_item() -> None:
     link = "https://khabar.example/articles/c1234?at_medium=RSS"
     first, second = (item(guid=f"https://khabar.example/articles/c1234#{number}", url=link) for number in (0, 7))
-    assert (
-        identify(first)
-        == identify(second)
-        == ("guid:khabar.example/articles/c1234",) * 1 + ("khabar.example/articles/c1234",)
-    )
+    for found in map(identify, (first, second)):
+        assert (found.identity, found.link) == ("guid:khabar.example/articles/c1234", "khabar.example/articles/c1234")
 
 
 def test_other_fragments_tell_items_apart() -> None:
@@ -100,27 +95,27 @@ def test_other_fragments_tell_items_apart() -> None:
         item(guid=f"https://khabar.example/today.html#a0{n}", url=f"https://khabar.example/today.html#a0{n}")
         for n in (1, 2)
     )
-    assert identify(one)[0] != identify(two)[0]
+    assert identify(one).identity != identify(two).identity
 
 
 def test_the_title_alone_is_never_an_identity() -> None:
     rubrics = [item(title="خبر", lead="باران بارید."), item(title="خبر", lead="برف بارید.")]
-    assert len({identify(each)[0] for each in rubrics}) == 2
-    assert identify(rubrics[0]) == identify(item(title="خبر", lead="باران  باريد"))
-    assert identify(rubrics[0])[0].startswith("text:")
-    assert identify(rubrics[0])[1] == ""
+    assert len({identify(each).identity for each in rubrics}) == 2
+    assert identify(rubrics[0]).identity == identify(item(title="خبر", lead="باران  باريد")).identity
+    assert identify(rubrics[0]).identity.startswith("text:")
+    assert identify(rubrics[0]).link == ""
 
 
 def test_the_front_page_is_no_items_link() -> None:
     one, two = item(url="https://khabar.example/", lead="الف"), item(url="https://khabar.example", lead="ب")
-    assert identify(one)[1] == ""
-    assert identify(one)[0] != identify(two)[0]
+    assert identify(one).link == ""
+    assert identify(one).identity != identify(two).identity
 
 
 def test_a_very_long_guid_stays_short() -> None:
-    identity, _ = identify(item(guid="x" * 100_000))
+    identity = identify(item(guid="x" * 100_000)).identity
     assert len(identity) < 400
-    assert identity != identify(item(guid="x" * 100_001))[0]
+    assert identity != identify(item(guid="x" * 100_001)).identity
 
 
 def test_host() -> None:

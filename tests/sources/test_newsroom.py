@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from mailer.errors import ConfigError, SourceUnavailable
 from mailer.settings import ArticleDatabase
 from mailer.sources import newsroom
+from mailer.sources.identity import identify
 from mailer.sources.newsroom import DatabaseSource
 
 ZONE = ZoneInfo("Asia/Tehran")
@@ -45,19 +46,18 @@ def test_a_column_map_brings_what_may_be_told(source: Make) -> None:
     found = source(TABLE, table="news", columns=COLUMNS, where="shown = 1", site="https://khabar.example").gather(
         "", ""
     )
-    assert len(found.found) == 1
-    article, identity, _ = found.found[0]
+    (article,) = found.articles
     assert (article.title, article.lead, article.views) == ("گشایش & بازدید", "شرح", 17)
     assert article.url == "https://khabar.example/news/1"
     assert article.published == datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
-    assert identity == "guid:khabar.example:news:1"
+    assert identify(article).identity == "guid:khabar.example:news:1"
     assert found.notes == ("database:news: 1 rows without a title.",)
 
 
 def test_the_view_for_vendors_needs_no_map(source: Make) -> None:
     view = """CREATE TABLE n (a, b, c, d); INSERT INTO n VALUES (7, 'خبر هفته', 'https://k.example/7', '2026-11-23');
     CREATE VIEW newsletter_articles AS SELECT a AS id, b AS title, c AS url, d AS published FROM n;"""
-    assert [each[0].title for each in source(view).gather("", "").found] == ["خبر هفته"]
+    assert [each.title for each in source(view).gather("", "").articles] == ["خبر هفته"]
 
 
 def test_wrong_names_are_said_at_once(source: Make) -> None:
@@ -142,7 +142,7 @@ INSERT INTO wp_term_relationships VALUES (5, 1), (5, 2), (6, 1);
 )  # fmt: skip
 def test_wordpress_with_each_view_counter(source: Make, counter: str, views: int | None) -> None:
     found = source(WORDPRESS + counter, preset="wordpress", site="https://wp.example").gather("", "")
-    posts = {each[0].title: each[0] for each in found.found}
+    posts = {each.title: each for each in found.articles}
     assert set(posts) == {"نوشتهٔ نخست", "رمزدار"}
     post = posts["نوشتهٔ نخست"]
     assert (post.views, post.comments, post.category) == (views, 3, "سیاسی")
@@ -169,17 +169,17 @@ def test_long_texts_do_not_fill_the_memory(source: Make) -> None:
     asked = source(many)
     tracemalloc.start()
     try:
-        found = asked.gather("", "").found
+        found = asked.gather("", "").articles
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert len(found) == 100
-    assert all(0 < len(article.body) <= 5000 for article, *_ in found)
+    assert all(0 < len(article.body) <= 5000 for article in found)
     assert peak < 40_000_000, "at once they are 80 MB, and more while they are turned"
 
 
 def test_a_count_without_end_is_no_count(source: Make) -> None:
     table = "CREATE TABLE news (title TEXT, url TEXT, published TEXT, views REAL, news_value REAL);"
     row = "INSERT INTO news VALUES ('باران', 'https://khabar.example/1', '2026-11-23T10:00:00', 9e999, -9e999);"
-    article = source(table + row, table="news").gather("", "").found[0][0]
+    article = source(table + row, table="news").gather("", "").articles[0]
     assert (article.views, article.news_value) == (None, None)

@@ -131,7 +131,7 @@ def test_a_wordpress_site_with_each_view_counter(mariadb: str, counter: str) -> 
     within(mariadb, lambda tx: run(tx, SCHEMA + ";\n" + script))
     news = source(mariadb, preset="wordpress", site="https://wp.example")
     news.check()
-    found = {article.title: article for article, _, _ in news.gather("", "").found}
+    found = {article.title: article for article in news.gather("", "").articles}
     news.close()
     assert set(found) == {"نوشتهٔ نخست 🎉", "رمزدار"}
     post = found["نوشتهٔ نخست 🎉"]
@@ -161,13 +161,13 @@ def test_a_large_wordpress_site_is_asked_by_its_index(mariadb: str) -> None:
 def test_a_server_that_went_away_is_one_line_and_may_come_back(mariadb: str) -> None:
     within(mariadb, lambda tx: run(tx, SCHEMA))
     news = source(mariadb, preset="wordpress", site="https://wp.example")
-    assert len(news.gather("", "").found) == 2
+    assert len(news.gather("", "").articles) == 2
     within(mariadb, lambda tx: run(tx, "RENAME TABLE wp_terms TO away"))
     with pytest.raises(SourceUnavailable) as said:
         news.gather("", "")
     assert "\n" not in said.value.message
     within(mariadb, lambda tx: run(tx, "RENAME TABLE away TO wp_terms"))
-    assert len(news.gather("", "").found) == 2
+    assert len(news.gather("", "").articles) == 2
     news.close()
 
 
@@ -223,7 +223,7 @@ def test_a_real_article_store_comes_through_the_column_map(newsroom: str) -> Non
     now = datetime(2015, 9, 30, 9, 0, tzinfo=UTC)
     store = source(newsroom, now, table="told", columns=COLUMNS)
     store.check()
-    found = {article.guid.removeprefix("told:"): article for article, _, _ in store.gather("", "").found}
+    found = {article.guid.removeprefix("told:"): article for article in store.gather("", "").articles}
     store.close()
     # SQLite has no dates but texts, which may be of any calendar: all rows come.
     since = "" if newsroom.startswith("sqlite") else "2015-09-16"

@@ -50,7 +50,7 @@ def test_every_item_is_read(data: Path, name: str, articles: int, distinct: int,
     found = of(data / name)
     assert found.notes == ()
     assert len(found.articles) == articles
-    assert len({identify(article)[0] for article in found.articles}) == distinct
+    assert len({identify(article).identity for article in found.articles}) == distinct
     assert sum(article.published is not None for article in found.articles) == dated
 
 
@@ -65,7 +65,7 @@ def test_a_feed_with_line_breaks_in_its_links(data: Path) -> None:
     articles = of(data / "feeds/persian/tabnak-2018-allnews.xml").articles
     assert all(" " not in article.url and "\n" not in article.title + article.url for article in articles)
     assert {article.source for article in articles} == {"tabnak.ir"}
-    assert all(identify(article)[0].removeprefix("link:tabnak.ir/fa/news/").isdigit() for article in articles)
+    assert all(identify(article).identity.removeprefix("link:tabnak.ir/fa/news/").isdigit() for article in articles)
 
 
 def test_views_are_kept(data: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_saved_page_is_one_article(data: Path) -> None:
     (article,) = read(path.name, path.read_bytes(), zone=TEHRAN, page_at="").articles
     assert article.title.startswith("درخواست سپنتا نیکنام")
     assert article.title.endswith("خبرسازی کند؟"), "without the outlet's name"
-    assert identify(article)[0] == "link:tabnak.ir/fa/news/818242"
+    assert identify(article).identity == "link:tabnak.ir/fa/news/818242"
     assert article.published == datetime(2018, 7, 20, 19, 50, tzinfo=UTC), "۱۳۹۷/۰۴/۳۰ - ۰۰:۲۰, in summer time"
     # The page's description is cut off at a quotation mark in it; its paragraph is whole.
     assert article.lead.endswith("رصد‌خانه امروز تابناک را تشکیل می‌دهند.")

@@ -50,7 +50,7 @@ found_articles = st.builds(
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(found_articles, min_size=1, max_size=6, unique_by=lambda each: make.named(each)[1]))
+@given(st.lists(found_articles, min_size=1, max_size=6, unique_by=lambda each: make.named(each).identity))
 def test_the_same_file_twice_changes_nothing(store: Store, found: list[FoundArticle]) -> None:
     make.wipe(store)
     first = keep(store, *found)
