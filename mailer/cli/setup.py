@@ -1,12 +1,14 @@
-"""`mailer init`, `mailer config …`, `mailer db …`: what an admin does before and beside the weekly work."""
+"""`mailer init`, `mailer config …` and `mailer db …`: setting up a deployment and looking after it."""
 
+import contextlib
+import fcntl
 import json
 import os
 import re
 import secrets
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -23,10 +25,11 @@ _WITHOUT_TEMPLATES = re.compile(r"^# templates =.*$", re.MULTILINE)
 @command(None, opens=False)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
 def init(_path: Path, folder: Path) -> Result:
-    """Make a new deployment in DIR (by default here): config.toml, secret.key, templates/ to edit and the database.
+    """Create a new deployment in FOLDER (by default the current one): config.toml, secret.key, templates/ to edit and
+    the database.
 
-    Whatever is there already is kept as it is, and templates/ is only made together with config.toml. Replacing
-    secret.key would break every link in mails that went out.
+    Existing files are kept as they are, and templates/ is created only together with config.toml. Replacing secret.key
+    would break every link in the mails already sent.
     """
     made = make_deployment(folder, settings_edge.reference(), templates=True, environ=os.environ)
     lines = [f"made {folder / name}" for name in made]
@@ -47,20 +50,40 @@ def init(_path: Path, folder: Path) -> Result:
 def make_deployment(
     folder: Path, text: str, *, templates: bool = False, environ: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Writes what is missing and returns the names. `templates`: the built-in ones are copied, to be edited. `environ`
-    may say where key file and database are, as for every other command."""
-    config_file = folder / "config.toml"
+    """Create the missing files of a deployment and return their names.
+
+    `text` is the content of config.toml. With `templates`, the built-in ones are copied, to be edited. `environ` may
+    name another key file or database, as for every command. Several processes may call this at once.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        return _make_missing(folder, text, templates, environ or {})
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time work in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_missing(folder: Path, text: str, templates: bool, environ: Mapping[str, str]) -> list[str]:
+    config_file = folder / "config.toml"
     made = []
-    # Beside settings that are there already, copies would lie unused until somebody wondered why they change nothing.
+    # An existing config.toml would not use the copies, and an admin would wonder why editing them changes nothing.
     if templates and not config_file.exists() and not (folder / "templates").exists():
         shutil.copytree(wiring.templates_folder(), folder / "templates")
         text = _WITHOUT_TEMPLATES.sub('templates = "templates"', text)
         made.append("templates")
     if not config_file.exists():
-        _write_private(config_file, text)  # it may come to hold the relay's password
+        _write_private(config_file, text)  # it may later hold the relay's password
         made.append("config.toml")
-    settings = settings_edge.load(config_file, environ or {})
+    settings = settings_edge.load(config_file, environ)
     key_file = settings.path(settings.keys.file)
     if not key_file.exists():
         _write_private(key_file, new_key_file(secrets.token_bytes))
@@ -69,7 +92,7 @@ def make_deployment(
 
 
 def _write_private(file: Path, text: str) -> None:
-    # Made with its right from the first byte on: nobody else can read it even for a moment.
+    # Created with these permissions, so that no other user can read it even for a moment.
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
         out.write(text)
 
@@ -81,7 +104,7 @@ def config() -> None:
 
 @command(config, opens=False)
 def check(path: Path) -> Result:
-    """Every problem of the file and of MAILER_* at once."""
+    """List every problem of the file and of the MAILER_* variables at once."""
     settings = settings_edge.load(path, os.environ)
     settings_edge.keys(settings)
     dkim.signer(settings)
@@ -92,7 +115,7 @@ def check(path: Path) -> Result:
 
 @command(config, opens=False)
 def show_(path: Path) -> Result:
-    """The settings in force, from the file and from MAILER_*; secrets are masked."""
+    """Show the effective settings, from the file and from the MAILER_* variables. Secrets are masked."""
     shown = settings_edge.shown(settings_edge.load(path, os.environ))
     lines = []
     for section, values in shown.items():
@@ -106,7 +129,7 @@ def show_(path: Path) -> Result:
 
 
 def _written(value: object) -> str:
-    """A value as the file spells it, as nearly as a line can."""
+    """A value on one line, much as config.toml would have it."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_written(name)} = {_written(each)}" for name, each in value.items()) + "}"
     return "(not set)" if value is None else json.dumps(value, ensure_ascii=False)
@@ -119,7 +142,7 @@ def db() -> None:
 
 @command(db, opens=False)
 def upgrade(path: Path) -> Result:
-    """Bring the tables to the version of this program. Make a backup before."""
+    """Upgrade the tables to the version of this program. Make a backup first."""
     before, after = wiring.upgrade_database(settings_edge.load(path, os.environ))
-    already = " already" if before == after else ""
-    return Result({"before": before, "after": after}, f"The tables are of version {after}{already}.")
+    already = "already " if before == after else ""
+    return Result({"before": before, "after": after}, f"The tables are {already}of version {after}.")

@@ -1,6 +1,6 @@
-"""Many rows for one statement, as one JSON array: one bind, no limit on their number, the same on both databases.
+"""Passes many rows to one statement as one JSON array: one parameter, any number of rows, the same on both databases.
 
-A statement for each row, or a bind for each cell, costs more than the database's own work. Holds no table.
+A statement for each row, or a parameter for each cell, would cost more than the database's own work. Knows no table.
 """
 
 import json
@@ -18,15 +18,16 @@ Columns = Sequence[tuple[str, str]]  # name and PostgreSQL type; SQLite takes ea
 
 
 def source(dialect: str, columns: Columns) -> str:
-    """What stands behind FROM: a table `m` of these columns, made of the bind `:rows`."""
+    """What follows FROM: a table `m` of these columns, made of the parameter `:rows`."""
     cells = (_CELL[dialect].format(n=n, name=name, kind=kind) for n, (name, kind) in enumerate(columns))
     return _SOURCE[dialect].format(", ".join(cells))
 
 
 def packed(rows: Iterable[Sequence[Any]]) -> str:
     """The value of `:rows`."""
-    return json.dumps(rows if isinstance(rows, list) else list(rows), ensure_ascii=False)
+    return json.dumps(list(rows), ensure_ascii=False)
 
 
 def dialect(tx: Connection) -> str:
+    """The name of the database, as `source` takes it."""
     return "sqlite" if tx.dialect.name == "sqlite" else "postgresql"

@@ -1,29 +1,24 @@
-"""Brings a database to the shape of `schema`. Alembic is imported only when it is needed: it costs 0.4 s."""
+"""Brings a database to the shape of `schema`. Alembic takes 0.4 s to import, so only a migration imports it."""
 
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, event, inspect, text
+from sqlalchemy import inspect, text
 
 from mailer.errors import StoreOutdated
-from mailer.store.database import BUSY_MS, Store, plainly
+from mailer.store.database import Store
 
 HEAD = "0010"  # the newest file in migrations/versions; a test compares
 _FOLDER = Path(__file__).parent / "migrations"
 
 
 def revision(store: Store) -> str | None:
-    """The version of the tables; None: there are none yet."""
-
-    def work(tx: Connection) -> str | None:
-        if not inspect(tx).has_table("alembic_version"):
-            return None
-        return tx.execute(text("SELECT version_num FROM alembic_version")).scalar()
-
-    return store.read(work)
+    """Return the version of the tables, or None if there are no tables yet."""
+    query = text("SELECT version_num FROM alembic_version")
+    return store.read(lambda tx: tx.execute(query).scalar() if inspect(tx).has_table("alembic_version") else None)
 
 
 def ensure(store: Store) -> None:
-    """Tables are made where there are none; a database of another version is refused."""
+    """Create missing tables. Raises StoreOutdated if the tables are of another version."""
     found = revision(store)
     if found is None:
         upgrade(store)
@@ -37,38 +32,22 @@ def ensure(store: Store) -> None:
 
 
 def upgrade(store: Store) -> str:
-    """Runs the migrations that are missing, all or none. Returns the version reached."""
+    """Run the missing migrations, all or none, and return the version reached.
+
+    Several processes may call this at once: one migrates, the others wait and then find nothing left to do.
+    """
     from alembic import command
     from alembic.config import Config
 
-    engine = create_engine(store.url, connect_args={"timeout": BUSY_MS / 1000} if store.sqlite else {})
-    if store.sqlite:
-        # Alembic rebuilds tables on SQLite by copy and drop; with foreign keys on, the drop takes the children along.
-        @event.listens_for(engine, "connect")
-        def _connect(connection: object, _record: object) -> None:
-            connection.isolation_level = None  # type: ignore[attr-defined]
-            connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[attr-defined]
-            connection.execute("PRAGMA foreign_keys=OFF")  # type: ignore[attr-defined]
-
-        @event.listens_for(engine, "begin")
-        def _begin(connection: Connection) -> None:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    try:
-        with plainly(store.url), engine.begin() as connection:
-            if not store.sqlite:
-                # Two processes may start at once on an empty database: the second waits here, then finds all done.
-                connection.execute(text("SELECT pg_advisory_xact_lock(5150112)"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            if store.sqlite:
-                broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
-                if broken:
-                    raise StoreOutdated(
-                        f"The upgrade would leave {len(broken)} rows without their parent; nothing was changed."
-                    )
-    finally:
-        engine.dispose()
+    with store.migrating() as tx:
+        if not store.sqlite:  # where a transaction does not lock the whole database
+            tx.execute(text("SELECT pg_advisory_xact_lock(5150112)"))
+        config.attributes["connection"] = tx
+        command.upgrade(config, "head")
+        if store.sqlite and (orphans := tx.exec_driver_sql("PRAGMA foreign_key_check").fetchall()):
+            raise StoreOutdated(
+                f"The upgrade would leave {len(orphans)} rows without their parent; nothing was changed."
+            )
     return HEAD

@@ -46,7 +46,7 @@ def test_damaged(here: Deployment) -> None:
     database = here.folder / "subscribers.db"
     whole = database.read_bytes()
     database.write_bytes(b"no database" * 100)
-    refused(here, "is damaged, or is no SQLite database", "subscribers", "list")
+    refused(here, "is damaged, or is not a SQLite database", "subscribers", "list")
     assert here.call("subscribers", "list", "--json").error["code"] == "store_unavailable"
     assert database.read_bytes() == b"no database" * 100, "what a restore needs is still there"
     database.write_bytes(whole)
@@ -57,7 +57,7 @@ def test_an_empty_file_is_not_taken_for_a_new_one(here: Deployment) -> None:
     database = here.folder / "subscribers.db"
     database.write_bytes(b"")
     for words in (("subscribers", "list"), ("db", "upgrade")):
-        refused(here, "is empty: was it lost? Restore a backup, or remove the file", *words)
+        refused(here, "is empty: was it lost? Restore a backup, or delete the file", *words)
     assert database.read_bytes() == b""
     database.unlink()
     assert here.json("subscribers", "list") == []

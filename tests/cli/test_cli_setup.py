@@ -1,12 +1,18 @@
-"""`mailer init`, `config`, `db` and `health`, and what a deployment that is not whole says."""
+"""`mailer init`, `config`, `db` and `health`, and the errors of an incomplete deployment."""
 
+import fcntl
+import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
+import crowd
+import make
 import pytest
-from admin import Deployment, call, deployment, free_port
+from admin import Deployment, call, deployment, environ, free_port
 from sqlalchemy import text
 
 from mailer.config import reference
@@ -62,6 +68,55 @@ def test_files_that_are_there_keep_their_rights(here: Deployment) -> None:
     here.json("subscribers", "add", "a@example.org")
     for name in ("config.toml", "subscribers.db"):
         assert stat.S_IMODE((here.folder / name).stat().st_mode) == 0o640
+
+
+def whole(folder: Path) -> None:
+    """Asserts that a folder holds one complete deployment that uses its own templates."""
+    names = {"config.toml", "secret.key", "subscribers.db", "templates"}
+    assert {path.name for path in folder.iterdir()} - {"subscribers.db-shm", "subscribers.db-wal"} == names
+    assert 'templates = "templates"' in (folder / "config.toml").read_text("utf-8").splitlines()
+    key = (folder / "secret.key").read_text("utf-8").splitlines()
+    assert [line.split()[0] for line in key if line[:1] not in ("", "#")] == ["sign", "suppress"]
+    built_in = {path.relative_to(make.TEMPLATES): path.read_bytes() for path in files(make.TEMPLATES)}
+    assert {
+        path.relative_to(folder / "templates"): path.read_bytes() for path in files(folder / "templates")
+    } == built_in
+    assert call("--config", str(folder / "config.toml"), "subscribers", "list", "--json").json == []
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_init_waits_for_another_one_in_the_same_folder(tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)  # as the other one does until it is done
+    with subprocess.Popen([sys.executable, "-m", "mailer", "init", str(tmp_path)], env=environ()) as waiting:
+        with pytest.raises(subprocess.TimeoutExpired):
+            waiting.wait(1.5)
+        assert list(tmp_path.iterdir()) == []
+        os.close(folder)
+        assert waiting.wait(60) == 0
+    whole(tmp_path)
+
+
+@pytest.mark.slow
+def test_init_may_be_run_eight_times_at_once(tmp_path: Path) -> None:
+    for number in range(5):
+        folder = tmp_path / str(number)
+        command = [sys.executable, "-m", "mailer", "init", str(folder)]
+        running = [subprocess.Popen(command, env=environ(), stdout=subprocess.DEVNULL) for _ in range(8)]
+        assert [process.wait(120) for process in running] == [0] * 8
+        whole(folder)
+
+
+@pytest.mark.slow
+def test_a_deployment_may_be_made_by_eight_processes_at_once_again_and_again(tmp_path: Path) -> None:
+    with crowd.crowd(crowd.init, 8) as play:
+        for number in range(25):
+            folder = tmp_path / str(number)
+            assert play(str(folder)) == []
+            whole(folder)
 
 
 def test_init_beside_settings_makes_no_templates_that_nothing_uses(tmp_path: Path) -> None:

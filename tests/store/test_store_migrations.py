@@ -1,5 +1,6 @@
-"""The tables: what the migrations make is what `schema` says, and making them is safe whoever comes at once."""
+"""The migrations create the tables of `schema`, and several processes may create them at once."""
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import crowd
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -60,7 +62,7 @@ def test_the_checks_of_the_migrated_database_are_those_of_the_schema(store: Stor
     engine = create_engine(f"sqlite:///{tmp_path / 'plain.db'}") if store.sqlite else create_engine(store.url)
     with engine.connect() as fresh:
         if not store.sqlite:
-            fresh.execute(text("CREATE TEMPORARY TABLE here (id int)"))  # gives us a schema that is gone with the line
+            fresh.execute(text("CREATE TEMPORARY TABLE here (id int)"))  # its schema lasts as long as the connection
             fresh.execute(text("SET search_path TO pg_temp"))
             for table in TABLES:
                 made = str(CreateTable(table).compile(fresh)).replace("CREATE TABLE", "CREATE TEMPORARY TABLE")
@@ -88,7 +90,7 @@ def _made(tx: Connection) -> dict[str, str]:
 
 
 @only_sqlite
-def test_ids_are_never_given_twice_by_sqlite(store: Store) -> None:
+def test_ids_are_never_reused_by_sqlite(store: Store) -> None:
     made: dict[str, str] = store.read(_made)
     numbered = {table.name for table in TABLES if "id" in table.columns}
     assert {name for name in numbered if "AUTOINCREMENT" not in made[name]} == set()
@@ -119,16 +121,17 @@ def test_tables_are_made_on_first_use(empty_url: str) -> None:
     assert tables == {"alembic_version", *(table.name for table in TABLES)}
 
 
-def test_upgrade_tells_the_version_and_does_nothing_twice(empty_url: str) -> None:
+def test_upgrade_returns_the_version_and_does_nothing_twice(empty_url: str) -> None:
     assert opened(empty_url, lambda store: (upgrade.upgrade(store), upgrade.upgrade(store))) == (upgrade.HEAD,) * 2
 
 
-def test_a_new_database_may_be_opened_by_many_at_once(empty_url: str) -> None:
+def opened_at_once(url: str) -> list[BaseException]:
+    """The errors of four threads that open a database at the same moment."""
     start = threading.Barrier(4)
     failures: list[BaseException] = []
 
     def come() -> None:
-        store = Store(empty_url)
+        store = Store(url)
         try:
             start.wait()
             upgrade.revision(store)
@@ -142,12 +145,42 @@ def test_a_new_database_may_be_opened_by_many_at_once(empty_url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert failures == []
+    return failures
+
+
+def test_a_new_database_may_be_opened_by_many_at_once(empty_url: str) -> None:
+    assert opened_at_once(empty_url) == []
+
+
+@pytest.mark.slow
+def test_a_new_file_may_be_opened_by_four_threads_at_once_again_and_again(tmp_path: Path) -> None:
+    assert [opened_at_once(f"sqlite:///{tmp_path / f'{number}.db'}") for number in range(30)] == [[]] * 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", [crowd.open_store, crowd.make_tables])
+def test_a_new_file_may_be_opened_by_four_processes_at_once_again_and_again(
+    tmp_path: Path, task: Callable[[str], None]
+) -> None:
+    with crowd.crowd(task, 4) as play:
+        assert [play(f"sqlite:///{tmp_path / f'{number}.db'}") for number in range(30)] == [[]] * 30
+
+
+def test_a_file_that_is_not_in_wal_mode_waits_for_a_reader(tmp_path: Path) -> None:
+    """As a restored backup may be: the switch to WAL needs the file for a moment, and SQLite does not wait for it."""
+    file = tmp_path / "restored.db"
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("CREATE TABLE restored (x)")
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM restored").fetchall()
+    threading.Timer(0.2, lambda: other.execute("ROLLBACK")).start()
+    assert opened(f"sqlite:///{file}", upgrade.revision) is None
+    other.close()
 
 
 @pytest.mark.slow
 def test_processes_make_the_tables_at_once(empty_url: str) -> None:
-    # Alembic keeps state of its process in globals, so real processes are what meets in life.
+    # Alembic keeps its state in globals, so real processes are needed, as in production.
     program = (
         "import sys; from mailer.store import upgrade; from mailer.store.database import Store;"
         "s = Store(sys.argv[1]); upgrade.ensure(s); print(upgrade.revision(s)); s.close()"
