@@ -426,6 +426,18 @@ class NotSent:
 Outcome = Accepted | Deferred | Rejected | Unknown | NotSent
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryChange:
+    """What the ledger records about a delivery after an attempt to send it."""
+
+    delivery: Delivery  # with its counts after the attempt
+    state: DeliveryState
+    reason: Rejection | Expiry | None = None
+    due_at: datetime | None = None  # when a deferred delivery is tried again
+    reply: Reply | None = None
+    relay: str | None = None  # None keeps what is recorded
+
+
 # --- Pace ------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Rate:

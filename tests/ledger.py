@@ -4,9 +4,24 @@ from typing import Any
 
 from sqlalchemy import select
 
-from mailer.model import DeliveryState
+from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState
 from mailer.store.database import Store
 from mailer.store.schema import batches, deliveries, subscribers
+
+NEW = Delivery(
+    id=1,
+    key="issue.1405-W36.1",
+    kind=DeliveryKind.ISSUE,
+    batch=Batch(1, 1),
+    address="reader@example.org",
+    name="",
+    subscriber_id=1,
+    issue_id=1,
+    variant_id=1,
+    attempts=0,
+    losses=0,
+    first_reply_at=None,
+)  # a delivery that was never tried
 
 
 def rows(store: Store) -> list[dict[str, Any]]:

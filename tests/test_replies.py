@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ledger import NEW
 
 from mailer.lifecycle import DELIVERY_ARROWS, TERMINAL
 from mailer.model import (
     Accepted,
     Deferred,
+    DeliveryChange,
     DeliveryState,
     NotSent,
     Outcome,
@@ -25,7 +27,7 @@ from mailer.model import (
     Unknown,
 )
 from mailer.replies import classify
-from mailer.sending.retry_schedule import MAX_LOSSES, WAITS, Change, after, after_crash
+from mailer.sending.retry_schedule import MAX_LOSSES, WAITS, after, after_crash
 from mailer.settings import Delivery
 
 NOW = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
@@ -180,17 +182,11 @@ def test_any_reply_means_something_and_only_a_2xx_after_the_dot_is_success(said:
         assert said.phase == "dot"
 
 
-def then(outcome: Outcome, before: Change | None = None, now: datetime = NOW, rules: Delivery = RULES) -> Change:
+def then(
+    outcome: Outcome, before: DeliveryChange | None = None, now: datetime = NOW, rules: Delivery = RULES
+) -> DeliveryChange:
     """The row after one more attempt."""
-    return after(
-        attempts=before.attempts if before else 0,
-        losses=before.losses if before else 0,
-        unknowns=before.unknowns if before else 0,
-        first_reply_at=before.first_reply_at if before else None,
-        outcome=outcome,
-        now=now,
-        rules=rules,
-    )
+    return after(before.delivery if before else NEW, outcome, now, rules)
 
 
 GREYLISTED = Deferred(reply("RCPT", 450, "greylisted", "4.7.1"))
@@ -209,20 +205,16 @@ def test_waits_grow_and_patience_ends_48_hours_after_the_first_reply() -> None:
     assert waits[:8] == [minutes, 5 * minutes, 15 * minutes, hours, 3 * hours, 6 * hours, 6 * hours, 6 * hours]
     assert (row.state, row.reason, row.due_at) == (DeliveryState.EXPIRED, "gave_up", None)
     assert now == NOW + timedelta(hours=48)
-    assert row.first_reply_at == NOW
-    assert row.attempts == len(waits) + 1
-    assert (row.code, row.enhanced, row.reply_text) == (450, "4.7.1", "greylisted")
+    assert row.delivery.first_reply_at == NOW
+    assert row.delivery.attempts == len(waits) + 1
+    assert row.reply == GREYLISTED.reply
 
 
 def test_a_jitter_spreads_but_never_past_the_end() -> None:
-    row = after(
-        attempts=0, losses=0, unknowns=0, first_reply_at=None, outcome=GREYLISTED, now=NOW, rules=RULES, jitter=0.5
-    )
+    row = after(NEW, GREYLISTED, NOW, RULES, jitter=0.5)
     assert row.due_at == NOW + timedelta(seconds=90)
     first = NOW - timedelta(hours=47, minutes=50)
-    row = after(
-        attempts=9, losses=0, unknowns=0, first_reply_at=first, outcome=GREYLISTED, now=NOW, rules=RULES, jitter=1
-    )
+    row = after(NEW._replace(attempts=9, first_reply_at=first), GREYLISTED, NOW, RULES, jitter=1)
     assert row.due_at == NOW + timedelta(minutes=10)
 
 
@@ -233,49 +225,62 @@ def test_an_outage_burns_nothing() -> None:
     for hour in range(100):
         row = then(down, row, NOW + timedelta(hours=hour))
         assert row.state is DeliveryState.QUEUED
-        assert (row.attempts, row.losses, row.unknowns) == (before.attempts, before.losses, before.unknowns)
-        assert row.first_reply_at == before.first_reply_at
-    assert then(down).first_reply_at is None
+        assert row.delivery == before.delivery
+    assert then(down).delivery.first_reply_at is None
 
 
 def test_a_line_lost_before_the_dot_is_tried_again_three_times_and_then_put_off() -> None:
     row = then(LOST)
     for losses in range(1, MAX_LOSSES + 1):
-        assert (row.state, row.losses, row.attempts, row.due_at) == (DeliveryState.QUEUED, losses, 0, None)
-        assert row.first_reply_at is None
+        assert (row.state, row.delivery.losses, row.delivery.attempts, row.due_at) == (
+            DeliveryState.QUEUED,
+            losses,
+            0,
+            None,
+        )
+        assert row.delivery.first_reply_at is None
         row = then(LOST, row)
-    assert (row.state, row.losses, row.attempts) == (DeliveryState.DEFERRED, 0, 1)
+    assert (row.state, row.delivery.losses, row.delivery.attempts) == (DeliveryState.DEFERRED, 0, 1)
     assert row.due_at == NOW + WAITS[0]
     assert MAX_LOSSES == 3
 
 
 def test_losses_count_only_in_a_row() -> None:
     row = then(LOST, then(LOST))
-    assert row.losses == 2
-    assert then(GREYLISTED, row).losses == 0
+    assert row.delivery.losses == 2
+    assert then(GREYLISTED, row).delivery.losses == 0
 
 
 def test_an_unknown_is_sent_once_more_and_no_more() -> None:
     row = then(SILENT)
-    assert (row.state, row.unknowns) == (DeliveryState.QUEUED, 1)
+    assert (row.state, row.delivery.unknowns) == (DeliveryState.QUEUED, 1)
     again = then(SILENT, row)
-    assert (again.state, again.unknowns, again.due_at) == (DeliveryState.UNKNOWN, 2, None)
+    assert (again.state, again.delivery.unknowns, again.due_at) == (DeliveryState.UNKNOWN, 2, None)
     assert then(SILENT, rules=HOLD).state is DeliveryState.UNKNOWN
 
 
 def test_a_crash_counts_as_an_unknown() -> None:
-    row = after_crash(attempts=1, unknowns=0, first_reply_at=NOW, rules=RULES)
-    assert (row.state, row.unknowns, row.attempts, row.first_reply_at) == (DeliveryState.QUEUED, 1, 2, NOW)
-    assert after_crash(attempts=2, unknowns=1, first_reply_at=NOW, rules=RULES).state is DeliveryState.UNKNOWN
-    assert after_crash(attempts=0, unknowns=0, first_reply_at=None, rules=HOLD).state is DeliveryState.UNKNOWN
+    row = after_crash(NEW._replace(attempts=1, first_reply_at=NOW), RULES)
+    job = row.delivery
+    assert (row.state, job.unknowns, job.attempts, job.first_reply_at) == (DeliveryState.QUEUED, 1, 2, NOW)
+    assert after_crash(NEW._replace(attempts=2, unknowns=1), RULES).state is DeliveryState.UNKNOWN
+    assert after_crash(NEW, HOLD).state is DeliveryState.UNKNOWN
 
 
 def test_accepted_and_rejected_are_the_end() -> None:
     taken = then(Accepted(reply("dot", 250, "queued as 4711")))
-    assert (taken.state, taken.attempts, taken.reply_text) == (DeliveryState.ACCEPTED, 1, "queued as 4711")
+    assert (taken.state, taken.delivery.attempts, taken.reply and taken.reply.text) == (
+        DeliveryState.ACCEPTED,
+        1,
+        "queued as 4711",
+    )
     refused = then(Rejected(SOFT, reply("RCPT", 552, "full", "5.2.2")))
-    assert (refused.state, refused.reason, refused.code) == (DeliveryState.REJECTED, "soft", 552)
-    assert refused.first_reply_at == NOW
+    assert (refused.state, refused.reason, refused.reply and refused.reply.code) == (
+        DeliveryState.REJECTED,
+        "soft",
+        552,
+    )
+    assert refused.delivery.first_reply_at == NOW
 
 
 OUTCOMES = st.one_of(
@@ -296,11 +301,11 @@ def test_every_way_keeps_to_the_arrows_and_tries_at_most_twice_after_a_dot(
         assert row.state in DELIVERY_ARROWS[DeliveryState.SENDING]
         assert (row.due_at is not None) == (row.state is DeliveryState.DEFERRED)
         assert (row.reason is not None) == (row.state in (DeliveryState.REJECTED, DeliveryState.EXPIRED))
-        assert row.unknowns == unknowns <= 2
-        assert row.losses <= MAX_LOSSES
+        assert row.delivery.unknowns == unknowns <= 2
+        assert row.delivery.losses <= MAX_LOSSES
         if row.due_at is not None:
-            assert row.first_reply_at is not None
-            assert now < row.due_at <= row.first_reply_at + rules.give_up_after
+            assert row.delivery.first_reply_at is not None
+            assert now < row.due_at <= row.delivery.first_reply_at + rules.give_up_after
         if row.state in TERMINAL:
             return
 

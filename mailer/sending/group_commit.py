@@ -1,7 +1,7 @@
-"""Group commit: what all connections have to write at one moment goes into one transaction. Decides nothing.
+"""Group commit: what all connections have to write at one moment goes into one transaction.
 
-The disk is asked once for many mails: who has something to write waits a moment for others, and while a transaction
-runs, the next group gathers. What is written, and under which rules, is in `store.marks` and `outcome`.
+The disk is asked once for many mails: a connection that has something to write waits a moment for others, and while one
+transaction runs, the next group gathers. What is written, and under which rules, is in `store.hot_path` and `outcome`.
 """
 
 import asyncio
@@ -16,215 +16,210 @@ from sqlalchemy import Connection
 
 from mailer.context import App
 from mailer.errors import StoreUnavailable
-from mailer.model import Delivery, DeliveryState
+from mailer.model import Delivery, DeliveryChange, DeliveryState
 from mailer.sending import outcome
 from mailer.store import deliveries, hot_path
-from mailer.store.deliveries import Mark
-from mailer.store.hot_path import Taken
+from mailer.store.hot_path import AcceptedMail
 
 log = logging.getLogger(__name__)
-TURNS = 4  # of the loop, for others to come; from a relay's answer to here it takes two
-_AGAIN_S = 0.5  # between two attempts while the database fails us
+LOOP_TURNS = 4  # of the event loop that a group waits for others; from a relay's answer to here it takes two
+_RETRY_S = 0.5  # between two attempts while the database fails
 
-Done = Mark | Taken  # what became of a mail
+Result = AcceptedMail | DeliveryChange
 
 
 class Written(NamedTuple):
-    """What became of an entry. `state`: of the delivery whose outcome was written; None: its claim was lost (or there
-    was none). `go`: the intended mail may be sent. `ours`: its batch is."""
+    """What became of an entry."""
 
-    state: DeliveryState | None
-    go: bool
-    ours: bool
+    state: DeliveryState | None  # of the delivery whose result was written; None if its claim was lost or there is none
+    may_go: bool  # the intended mail may be sent
+    claim_held: bool  # the claim on the intended mail's batch still holds
 
 
 class Entry:
-    """What one connection wants to be written, and what became of it."""
+    """What one connection wants to have written."""
 
-    __slots__ = ("_told", "_waiter", "done", "intent")
+    __slots__ = ("_outcome", "_waiter", "intent", "result")
 
-    def __init__(self, done: Done | None, intent: Delivery | None) -> None:
-        self.done, self.intent = done, intent
-        self._told: Written | Exception | None = None
+    def __init__(self, result: Result | None, intent: Delivery | None) -> None:
+        self.result, self.intent = result, intent
+        self._outcome: Written | Exception | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     async def written(self) -> Written:
-        """What became of it, when it is on disk. Who is cancelled while waiting may ask again: it is written all the
-        same. StoreUnavailable: the database failed us for as long as a claim holds."""
-        if self._told is None:
+        """Waits until the entry is on disk. A caller that is cancelled meanwhile may ask again: the entry is written
+        all the same. Raises StoreUnavailable if the database failed for as long as a claim holds."""
+        if self._outcome is None:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        if isinstance(self._told, Written):
-            return self._told
-        raise self._told or RuntimeError("nobody told")
+        if isinstance(self._outcome, Written):
+            return self._outcome
+        raise self._outcome or RuntimeError("the waiter was woken without an outcome")
 
-    def tell(self, told: Written | Exception) -> None:
-        self._told = told
+    def end(self, outcome: Written | Exception) -> None:
+        self._outcome = outcome
         if self._waiter and not self._waiter.done():
             self._waiter.set_result(None)
 
 
 class GroupCommit:
-    """The ledger as the connections of one process see it."""
+    """The ledger as the connections of one process write it."""
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._waiting: deque[Entry] = deque()
-        self._asked = False  # a group was begun and has not gathered yet
-        self._under_way = 0  # groups with the writer's thread that are not settled
-        self._again: set[asyncio.Task[None]] = set()
+        self._gathering = False  # a group was begun and has not taken its entries yet
+        self._running = 0  # groups in the writer's thread or after a failure
+        self._recovering: set[asyncio.Task[None]] = set()
 
-    def write(self, done: Done | None, intent: Delivery | None) -> Entry:
-        """The outcome of a connection's last mail and the intent of its next one, in one transaction: so a kill leaves
-        at most one mail of a connection whose fate is not known."""
-        entry = Entry(done, intent)
+    def write(self, result: Result | None, intent: Delivery | None) -> Entry:
+        """Writes the result of a connection's last mail and the intent of its next one in one transaction, so that a
+        kill leaves at most one mail of a connection whose fate is unknown."""
+        entry = Entry(result, intent)
         self._waiting.append(entry)
-        if not self._asked:
-            self._asked = True
-            asyncio.get_running_loop().call_soon(self._ask, TURNS)
+        if not self._gathering:
+            self._gathering = True
+            asyncio.get_running_loop().call_soon(self._begin, LOOP_TURNS)
         return entry
 
     async def empty(self) -> None:
-        """Until nothing is left to be written."""
-        while self._asked or self._under_way:  # noqa: ASYNC110 - at the end of a run, once
+        """Waits until everything is written."""
+        while self._gathering or self._running:  # noqa: ASYNC110 - once, at the end of a run
             await asyncio.sleep(0.01)
 
-    def _ask(self, turns: int) -> None:
-        """Writes a group: here and now if that can be, and else in the writer's thread. There it gathers when it
-        begins, so that those who come while another is written go with it."""
+    def _begin(self, turns: int) -> None:
+        """Writes a group at once if possible, and otherwise in the writer's thread. There it takes its entries when it
+        begins, so that those that arrive while another group is written join it."""
         loop = asyncio.get_running_loop()
         if turns:
-            loop.call_soon(self._ask, turns - 1)
+            loop.call_soon(self._begin, turns - 1)
             return
         group: list[Entry] = []
-        short, work = partial(self._shortly, group), partial(self._work, group)
+        short = partial(self._write_in_one_statement, group)
         written = self._app.store.at_once(short)
         if written is not None:
-            _tell(group, written)
+            _end(group, written)
             return
 
         def ended(writing: "Future[list[Written]]") -> None:  # in the writer's thread
-            loop.call_soon_threadsafe(self._settle, group, writing)
+            loop.call_soon_threadsafe(self._ended, group, writing)
 
         try:
-            writing = self._app.store.submit(work, short=short)
-        except RuntimeError as error:  # it is closed
+            writing = self._app.store.submit(partial(self._write, group), short=short)
+        except RuntimeError as error:  # the store is closed
             self._gather(group)
-            _tell(group, [error] * len(group))
+            _end(group, [error] * len(group))
             return
-        self._under_way += 1
+        self._running += 1
         writing.add_done_callback(ended)
 
-    def _settle(self, group: list[Entry], writing: "Future[list[Written]]") -> None:
+    def _ended(self, group: list[Entry], writing: "Future[list[Written]]") -> None:
         error = asyncio.CancelledError() if writing.cancelled() else writing.exception()
         if error is None:
-            self._under_way -= 1
-            _tell(group, writing.result())
+            self._running -= 1
+            _end(group, writing.result())
             return
         if not group:  # it did not even begin
             self._gather(group)
-        again = asyncio.create_task(self._recover(group, error))
-        self._again.add(again)
-        again.add_done_callback(self._recovered)
+        recovering = asyncio.create_task(self._recover(group, error))
+        self._recovering.add(recovering)
+        recovering.add_done_callback(self._recovered)
 
-    def _recovered(self, again: "asyncio.Task[None]") -> None:
-        self._again.discard(again)
-        self._under_way -= 1
+    def _recovered(self, recovering: "asyncio.Task[None]") -> None:
+        self._recovering.discard(recovering)
+        self._running -= 1
 
-    # --- when the database fails us
+    # --- after a failure
     async def _recover(self, group: Sequence[Entry], error: BaseException) -> None:
-        """After a group failed: again while the database is away, and else each by itself. What is wrong with one row
-        must not cost the others theirs."""
-        away = error if isinstance(error, StoreUnavailable) else None
-        for part in [group] if away else [[entry] for entry in group]:
+        """Writes a failed group again: as a whole while the database is unavailable, and otherwise each entry by
+        itself, so that a fault of one row does not cost the others their outcomes."""
+        unavailable = error if isinstance(error, StoreUnavailable) else None
+        for part in [group] if unavailable else [[entry] for entry in group]:
             try:
-                results = await self._surely(part, away)
+                results = await self._write_patiently(part, unavailable)
             except Exception as failure:
                 if len(part) > 1 and not isinstance(failure, StoreUnavailable):
                     await self._recover(part, failure)
                     continue
-                _tell(part, [failure] * len(part))
+                _end(part, [failure] * len(part))
             else:
-                _tell(part, results)
+                _end(part, results)
 
-    async def _surely(self, group: Sequence[Entry], error: StoreUnavailable | None) -> list[Written]:
+    async def _write_patiently(self, group: Sequence[Entry], error: StoreUnavailable | None) -> list[Written]:
         """Tries for as long as a claim holds: an outcome that is lost because a backup locks the database for a while
         is a mail sent twice."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._app.lease.total_seconds()
+        deadline = loop.time() + self._app.lease.total_seconds()
         while True:
             if error:
-                if loop.time() > until:
+                if loop.time() > deadline:
                     raise error
                 log.warning("outcomes wait to be written: %s", error)
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_RETRY_S)
             try:
-                return await asyncio.wrap_future(self._app.store.submit(partial(self._work, group)))
+                return await asyncio.wrap_future(self._app.store.submit(partial(self._write, group)))
             except StoreUnavailable as failure:
                 error = failure
 
-    # --- writing, mostly in the writer's thread
+    # --- writing, mostly in the writer's thread; perhaps twice for the same group
     def _gather(self, group: list[Entry]) -> None:
-        self._asked = False  # first, so that whoever comes while we look asks for the next one
+        self._gathering = False  # first, so that an entry that arrives meanwhile begins the next group
         try:
-            while True:  # not by its length: loop and thread may gather at once
+            while True:  # not by the length: the loop and the thread may gather at the same time
                 group.append(self._waiting.popleft())
         except IndexError:
             return
 
-    def _shortly(self, group: list[Entry], alone: Connection) -> list[Written] | None:
-        """Gathers what waits by now, and writes it as one statement. None: that is not all there is to say of it; some
-        of it may be written by then, and is told by `_work` as what it is. Perhaps a second time for the same group."""
+    def _write_in_one_statement(self, group: list[Entry], connection: Connection) -> list[Written] | None:
+        """Takes the waiting entries and writes them as one statement. Returns None if that was not enough; `_write`
+        then runs for this group, even if some of it is written already."""
         self._gather(group)
-        if any(isinstance(entry.done, Mark) for entry in group):
+        if any(isinstance(entry.result, DeliveryChange) for entry in group):
             return None
-        if not hot_path.write_all(alone, *_taken_and_intended(group), self._app.now()):
+        if not hot_path.write_all(connection, *_accepted_and_intended(group), self._app.now()):
             return None
         return [
-            Written(DeliveryState.ACCEPTED if entry.done else None, entry.intent is not None, True) for entry in group
+            Written(DeliveryState.ACCEPTED if entry.result else None, entry.intent is not None, True) for entry in group
         ]
 
-    def _work(self, group: Sequence[Entry], tx: Connection) -> list[Written]:
-        """Perhaps a second time for the same group."""
+    def _write(self, group: Sequence[Entry], tx: Connection) -> list[Written]:
         now = self._app.now()
         states: dict[int, DeliveryState | None] = {}
-        still_ours, going = hot_path.write(tx, *_taken_and_intended(group), now)
+        accepted, may_go = hot_path.write(tx, *_accepted_and_intended(group), now)
         for entry in group:
-            if isinstance(entry.done, Mark):
-                states[entry.done.delivery.id] = outcome.write(tx, entry.done, now)
-            elif entry.done and entry.done.delivery.id in still_ours:
-                states[entry.done.delivery.id] = DeliveryState.ACCEPTED
+            if isinstance(entry.result, DeliveryChange):
+                states[entry.result.delivery.id] = outcome.record(tx, entry.result, now)
+            elif entry.result and entry.result.delivery.id in accepted:
+                states[entry.result.delivery.id] = DeliveryState.ACCEPTED
         results = []
         for entry in group:
-            state = states.get(entry.done.delivery.id) if entry.done else None
-            if entry.intent is None or entry.intent.id in going:
+            state = states.get(entry.result.delivery.id) if entry.result else None
+            if entry.intent is None or entry.intent.id in may_go:
                 results.append(Written(state, entry.intent is not None, True))
             else:
-                go, ours = self._hindered(tx, entry.intent)
-                results.append(Written(state, go, ours))
+                results.append(Written(state, *self._try_alone(tx, entry.intent)))
         return results
 
-    def _hindered(self, tx: Connection, job: Delivery) -> tuple[bool, bool]:
-        """A mail that the statement for many passed over, looked at by itself: (it may go, its batch is ours)."""
+    def _try_alone(self, tx: Connection, job: Delivery) -> tuple[bool, bool]:
+        """Tries an intent that the statement for many did not record, and skips the delivery if its reader may not be
+        mailed. Returns (may go, claim held)."""
         now = self._app.now()
-        # After a machine slept, or its clock jumped, the lease is over although nobody took the batch: the fence
-        # tells. Giving it back would make the mails on our other lines look like those of a dead process.
+        # After the machine slept, or its clock jumped, the lease is over although no process took the batch: the fence
+        # shows it. Giving the batch back would make the mails on other connections look like those of a dead process.
         deliveries.renew(tx, [job.batch], now, self._app.lease)
         if hot_path.write_all(tx, (), [job], now):
             return True, True
-        why = deliveries.hindrance(tx, job, now)
-        if why is None:
-            return False, False
-        values = {"state": DeliveryState.SKIPPED, "reason": why, "finished_at": now}
-        deliveries.mark(tx, Mark(job, values), from_=DeliveryState.QUEUED)
-        return False, True
+        reason = deliveries.hindrance(tx, job, now)
+        if reason is not None:
+            deliveries.skip(tx, job, reason, now)
+        return False, reason is not None
 
 
-def _tell(group: Sequence[Entry], told: Sequence[Written | Exception]) -> None:
-    for entry, each in zip(group, told, strict=True):
-        entry.tell(each)
+def _end(group: Sequence[Entry], outcomes: Sequence[Written | Exception]) -> None:
+    for entry, each in zip(group, outcomes, strict=True):
+        entry.end(each)
 
 
-def _taken_and_intended(group: Sequence[Entry]) -> tuple[list[Taken], list[Delivery]]:
-    taken = [entry.done for entry in group if isinstance(entry.done, Taken)]
-    return taken, [entry.intent for entry in group if entry.intent is not None]
+def _accepted_and_intended(group: Sequence[Entry]) -> tuple[list[AcceptedMail], list[Delivery]]:
+    accepted = [entry.result for entry in group if isinstance(entry.result, AcceptedMail)]
+    return accepted, [entry.intent for entry in group if entry.intent is not None]

@@ -1,4 +1,4 @@
-"""One message: a variant, compiled once for many, becomes the bytes for one reader. Talks to nobody."""
+"""Messages: a variant, compiled once for all its readers, becomes the bytes of the mail to one reader."""
 
 import asyncio
 import os
@@ -16,28 +16,28 @@ from mailer.readers import joining
 from mailer.sending.queue import Queue
 from mailer.store import issues
 
-INERT = "/unsubscribe/test"  # where the links of a test mail lead: to a page that knows nobody
+INERT = "/unsubscribe/test"  # where the links of a test mail lead: a page that changes nothing
 INERT_PREFERENCES = "/preferences/test"
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A variant that only lacks its reader. Made by `compile`; several threads may use it at once."""
+    """A variant ready to be filled in for one reader. Made by `compile`; several threads may use it at once."""
 
     app: App
     template: merge.Template
-    subject: str  # empty, unless a slot stands in it
+    subject: str  # empty unless it contains a slot
 
     def message(self, delivery: Delivery, now: datetime) -> bytes:
         """The whole mail; see `pieces`."""
         return b"".join(self.pieces(delivery, now))
 
     def pieces(self, delivery: Delivery, now: datetime) -> list[bytes]:
-        """The mail, signed when we sign: CRLF, 7-bit, ready to be written behind DATA; in pieces, of which most are the
-        same for all. The same delivery always has the same Message-ID (RFC 5322 §3.6.4), so that a mail sent twice
-        after a crash can be known as one.
+        """The mail as it is written after DATA: CRLF, 7-bit, signed if this program signs. Most of its pieces are the
+        same for all readers. A delivery always has the same Message-ID (RFC 5322 section 3.6.4), so that a mail that is
+        sent twice after a crash can be recognised.
 
-        ValueError: it cannot be made for this reader, as when the address cannot stand in To.
+        Raises ValueError if it cannot be built for this reader, for example because the address is invalid in To.
         """
         leave = _leave_url(self.app, delivery)
         values = _values(self.app, delivery, leave)
@@ -57,13 +57,13 @@ class Compiled:
 
 
 def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
-    """Compiles a variant for mails of that kind, and tries it on an invented reader. ValueError says what is wrong with
-    the variant, or with the settings, before any reader's delivery has to pay for it."""
+    """Compiles a variant for mails of that kind and tries it on an invented reader. Raises ValueError if something is
+    wrong with the variant or the settings, before the delivery of any reader is affected."""
     values = _trial_values(app, kind)
     boundary = mime.boundary(f"{kind}.{variant.sha256}")
     of_the_list = kind in (DeliveryKind.ISSUE, DeliveryKind.TEST)
     subject = placeholders.fill(variant.subject, values, "header")
-    fields = (_fields if of_the_list else _letter_fields)(app, subject, boundary)
+    fields = (_fields if of_the_list else _service_fields)(app, subject, boundary)
     named = placeholders.names(variant.subject)
     own = (*mime.READER_FIELDS, "Subject") if named else mime.READER_FIELDS
     template = merge.compile(fields, own, variant.text, variant.html, boundary)
@@ -72,7 +72,7 @@ def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
 
 
 def _fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
-    """The fields of a mail of the list, as they are for an invented reader."""
+    """The header fields of a mail of the list, for an invented reader."""
     return mime.message_headers(
         sender=_mailbox(*app.sender),
         to=app.sender[1],
@@ -91,8 +91,8 @@ def _fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
     )
 
 
-def _letter_fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
-    """Those of a mail that is none of the list's, a confirmation or a notice: there is nothing in it to leave."""
+def _service_fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
+    """The header fields of a confirmation or a notice, which cannot be unsubscribed from."""
     own = mime.reader_fields(
         to=app.sender[1],
         date=datetime.fromtimestamp(0, UTC),
@@ -112,26 +112,26 @@ def _letter_fields(app: App, subject: str, boundary: str) -> list[tuple[str, byt
         found.append(("Reply-To", headers.address(*reply_to, name="Reply-To")))
     return [
         *found,
-        ("Auto-Submitted", b"auto-generated"),  # RFC 3834 §5: no vacation note shall answer it
+        ("Auto-Submitted", b"auto-generated"),  # RFC 3834 section 5: stops vacation replies
         ("Feedback-ID", own["Feedback-ID"]),
         *mime.content_headers(app.settings.newsletter.locale, boundary),
     ]
 
 
 def list_id(app: App) -> str:
-    """RFC 2919: a name for the list that outlives its host."""
+    """The List-Id (RFC 2919): a name for the list that outlives its host."""
     return app.settings.newsletter.list_id or f"weekly.{app.domain}"
 
 
 def feedback_id(delivery: Delivery) -> str:
-    """`issue:list:type:sender`, at most four parts and nothing of the reader, so that complaints can be counted."""
+    """`issue:list:type:sender`, so that complaints can be counted. At most four parts, and nothing about the reader."""
     kind = delivery.kind.value
     issue = delivery.key.split(".")[1] if delivery.kind is DeliveryKind.ISSUE else kind
     return f"{issue}:weekly:{kind}:khabarnameh"
 
 
 def _values(app: App, delivery: Delivery, leave: str) -> dict[str, str]:
-    """What the slots of a reader's mail are filled with."""
+    """The values for the slots of a reader's mail."""
     if delivery.kind is DeliveryKind.CONFIRMATION:
         link = app.url(joining.INERT) if app.redirect else joining.url_of(app, delivery.key)
         return {"confirm_url": link}
@@ -154,7 +154,7 @@ def _trial_values(app: App, kind: DeliveryKind) -> dict[str, str]:
 
 
 def _leave_url(app: App, delivery: Delivery) -> str:
-    # Staging is often a copy of the real list, with its keys: whoever tries a link must neither end nor begin a mail.
+    # Staging is often a copy of the real list, with its keys: a link tried there must not unsubscribe a reader.
     if delivery.subscriber_id is None or app.redirect:
         return app.url(INERT)
     return app.unsubscribe_url(delivery.subscriber_id, delivery.issue_id or 0)
@@ -170,11 +170,11 @@ def _mailbox(name: str, written: str) -> str:
 # chunks, because handing over one message at a time would cost more than it gains. A connection whose message is not
 # built yet builds it itself.
 CHUNK = 16
-AHEAD = 2 * CHUNK  # mails made and not yet wanted, at most, when the next chunk is begun
+AHEAD = 2 * CHUNK  # no further chunk is begun while so many built mails wait
 
 
 class Mails:
-    """Content for deliveries. It works ahead on what `queue` holds."""
+    """The mails of deliveries, built when needed or ahead for those that `queue` holds."""
 
     def __init__(self, app: App, queue: Queue) -> None:
         self._app = app
@@ -182,75 +182,79 @@ class Mails:
         self._compiled: dict[int, Compiled] = {}
         self._threads = min(2, os.cpu_count() or 1) if app.signer else 0
         self._pool = ThreadPoolExecutor(self._threads, "sign") if self._threads else None
-        self._made: dict[int, tuple[Batch, Sequence[bytes]]] = {}
-        self._making: set[asyncio.Task[None]] = set()
+        self._built: dict[int, tuple[Batch, Sequence[bytes]]] = {}  # delivery id → its batch and mail
+        self._building: set[asyncio.Task[None]] = set()
 
     async def compile(self, job: Delivery) -> None:
-        """Makes the variant of a delivery ready. ValueError and others: it cannot be, for anybody."""
+        """Compiles the variant of a delivery if necessary. Raises ValueError or another error if it cannot be compiled
+        for any reader."""
         if job.variant_id not in self._compiled:
             variant = await asyncio.to_thread(self._app.store.read, partial(issues.variant, variant_id=job.variant_id))
             self._compiled[job.variant_id] = await asyncio.to_thread(compile, self._app, variant, job.kind)
 
-    def make(self, job: Delivery) -> Sequence[bytes] | None:
-        """The mail of a delivery, at once; None: its variant is not compiled. ValueError: it cannot be made for this
-        reader."""
-        made = self._made.pop(job.id, None)
-        if made:
-            return made[1]
+    def build(self, job: Delivery) -> Sequence[bytes] | None:
+        """The mail of a delivery, without waiting. Returns None if its variant is not compiled. Raises ValueError if it
+        cannot be built for this reader."""
+        built = self._built.pop(job.id, None)
+        if built:
+            return built[1]
         compiled = self._compiled.get(job.variant_id)
         return compiled.pieces(job, self._app.now()) if compiled else None
 
     def keep(self, job: Delivery, content: Sequence[bytes]) -> None:
-        """A mail that was made, and is put back to go later."""
-        self._forget()
-        if self._queue.holds(job.batch):
-            self._made[job.id] = job.batch, content
+        """Keeps a mail whose delivery is put back, unless its batch was dropped."""
+        self._forget_dropped()
+        self._keep(job, content)
 
-    def _forget(self) -> None:
-        self._made = {number: made for number, made in self._made.items() if self._queue.holds(made[0])}
+    def _keep(self, job: Delivery, content: Sequence[bytes]) -> None:
+        if self._queue.holds(job.batch):
+            self._built[job.id] = job.batch, content
+
+    def _forget_dropped(self) -> None:
+        self._built = {number: built for number, built in self._built.items() if self._queue.holds(built[0])}
 
     # --- ahead
     @property
-    def making(self) -> bool:
-        """Whether mails are away to be made, and will be at hand again."""
-        return bool(self._making)
+    def building(self) -> bool:
+        """Whether worker threads are building mails; their deliveries return to the queue."""
+        return bool(self._building)
 
-    async def made(self) -> None:
-        """Waits until some of those are."""
-        await asyncio.wait(self._making, return_when=asyncio.FIRST_COMPLETED)
+    async def some_built(self) -> None:
+        """Waits until a worker thread has finished its chunk."""
+        await asyncio.wait(self._building, return_when=asyncio.FIRST_COMPLETED)
 
-    def work_ahead(self) -> None:
-        while self._pool and len(self._making) < self._threads and len(self._made) < AHEAD:
-            jobs = self._queue.take_ahead(len(self._made), CHUNK)
+    def build_ahead(self) -> None:
+        while self._pool and len(self._building) < self._threads and len(self._built) < AHEAD:
+            jobs = self._queue.take_ahead(len(self._built), CHUNK)
             if not jobs:
                 return
-            task = asyncio.create_task(self._ahead(self._pool, jobs))
-            self._making.add(task)
-            task.add_done_callback(self._making.discard)
+            task = asyncio.create_task(self._build_chunk(self._pool, jobs))
+            self._building.add(task)
+            task.add_done_callback(self._building.discard)
 
-    async def _ahead(self, pool: ThreadPoolExecutor, jobs: Sequence[Delivery]) -> None:
+    async def _build_chunk(self, pool: ThreadPoolExecutor, jobs: Sequence[Delivery]) -> None:
         contents: Sequence[Sequence[bytes] | None] = [None] * len(jobs)
         try:
-            contents = await asyncio.get_running_loop().run_in_executor(pool, self._chunk, jobs)
+            contents = await asyncio.get_running_loop().run_in_executor(pool, self._build_all, jobs)
         finally:
-            self._forget()
+            self._forget_dropped()
             for job, content in zip(reversed(jobs), reversed(contents), strict=True):
                 self._queue.put_back(job)
-                if content and self._queue.holds(job.batch):
-                    self._made[job.id] = job.batch, content
+                if content:
+                    self._keep(job, content)
 
-    def _chunk(self, jobs: Sequence[Delivery]) -> list[Sequence[bytes] | None]:
-        return [self._made_or_not(job) for job in jobs]
+    def _build_all(self, jobs: Sequence[Delivery]) -> list[Sequence[bytes] | None]:
+        return [self._build_or_none(job) for job in jobs]
 
-    def _made_or_not(self, job: Delivery) -> Sequence[bytes] | None:
+    def _build_or_none(self, job: Delivery) -> Sequence[bytes] | None:
         compiled = self._compiled.get(job.variant_id)
         try:
             return compiled.pieces(job, self._app.now()) if compiled else None
         except ValueError:
-            return None  # its connection finds out the same, and says so
+            return None  # the connection that takes this delivery fails in the same way and reports it
 
     async def close(self) -> None:
-        """Whatever is away comes back."""
-        await asyncio.gather(*self._making, return_exceptions=True)
+        """Waits until all deliveries are back in the queue."""
+        await asyncio.gather(*self._building, return_exceptions=True)
         if self._pool:
             self._pool.shutdown(wait=False)

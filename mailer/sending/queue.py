@@ -276,12 +276,10 @@ class Queue:
         if batch is None:
             return None
         left = deliveries.left_in_sending(tx, batch)
-        for number, attempts, unknowns, first in left:
-            change = retry_schedule.after_crash(
-                attempts=attempts, unknowns=unknowns, first_reply_at=first, rules=self._app.settings.delivery
-            )
-            log.warning("delivery %d was left half sent: it is %s now", number, change.state)
-            deliveries.settle_left(tx, number, outcome.columns(change, now))
+        for job in left:
+            change = retry_schedule.after_crash(job, self._app.settings.delivery)
+            log.warning("delivery %d was left half sent: it is %s now", job.id, change.state)
+            deliveries.record(tx, change, now)
         jobs = deliveries.queued(tx, batch, self._app.lanes)
         if left and jobs and outcome.end_if_over(tx, jobs, now):
             jobs = []

@@ -1,13 +1,13 @@
-"""The way out for every mail: the connections of one process.
+"""The sender: the connections of one process, over which every mail goes out.
 
-How one mail goes (promise 2), on each connection:
-1. Its envelope is announced to the relay, at the latest when the mail before it is answered.
-2. Meanwhile one transaction, shared with the other connections, holds the outcome of the mail before and the intent of
-   this one, with the last look (`commit`). The content leaves only when it is on disk: so a kill leaves at most one
-   mail of a connection whose fate is not known.
-3. The content and the final dot go out, and the relay's answer is the outcome.
+Each connection sends its mails like this:
+1. The envelope is announced to the relay, at the latest when the previous mail is answered.
+2. Meanwhile one transaction, shared with the other connections, records the outcome of the previous mail and the intent
+   to send this one, with the last look (`group_commit`). The content leaves only when that is on disk, so a kill leaves
+   at most one mail of a connection whose fate is unknown.
+3. The content and the final dot go out; the relay's answer is the outcome.
 
-What is to be sent comes from `queue`; what an answer means is decided in `delivery` and written by `outcome`.
+Deliveries come from `queue`. `replies` and `retry_schedule` decide what an answer means, `outcome` records it.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ from mailer.model import (
     Reply,
     Unknown,
 )
-from mailer.sending import outcome, retry_schedule
-from mailer.sending.group_commit import Done, GroupCommit, Written
+from mailer.sending import retry_schedule
+from mailer.sending.group_commit import GroupCommit, Result, Written
 from mailer.sending.lane_pauses import LaneBreaker
 from mailer.sending.message import Mails
 from mailer.sending.pace import Pace
@@ -48,17 +48,17 @@ from mailer.sending.queue import CHECK_S, Queue
 from mailer.sending.relays import PAUSES_S, Circuits
 from mailer.smtp.session import Session
 from mailer.store import issues
-from mailer.store.hot_path import Taken
+from mailer.store.hot_path import AcceptedMail
 
 log = logging.getLogger(__name__)
-_TRIES = 30  # a second apart, in which the database or the machine may come to itself
-DRAIN_S = 7.0  # of the ten seconds that SIGTERM leaves: an unanswered mail is unknown after that
-TIDY_S = 1.5  # and then for what is to be written; a claim that is not given back runs out by itself
+_COMPILE_TRIES = 30  # a second apart, in which the database or the machine may recover
+DRAIN_S = 7.0  # of the ten seconds that SIGTERM leaves; a mail that is not answered by then is unknown
+SHUTDOWN_S = 1.5  # of the rest, to write what is left; a claim that is not given back ends with its lease
 
 
 @dataclass(slots=True)
 class _Mail:
-    """A mail on a connection: the delivery and its bytes, in pieces."""
+    """A delivery on a connection, and the bytes of its mail in pieces."""
 
     job: Delivery
     content: Sequence[bytes]
@@ -66,22 +66,22 @@ class _Mail:
 
 @dataclass
 class Sender:
-    """One process's share of the sending. `run` returns when nothing can be claimed now, or when told to stop."""
+    """Sends with the connections of one process. `run` returns when nothing can be claimed now, or after `stop`."""
 
     app: App
     circuits: Circuits
-    issue_id: int | None = None  # only this issue (and mails of none)
+    issue_id: int | None = None  # only this issue, and service mails
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     accepted: int = 0
 
     drain_s: float = DRAIN_S
-    pauses_s: Sequence[float] = PAUSES_S  # before a connection that the relay did not take is tried again
+    pauses_s: Sequence[float] = PAUSES_S  # before a worker whose connection was refused tries again
 
     _connecting: set["asyncio.Future[None]"] = field(default_factory=set)
-    _serving: set["asyncio.Task[None] | None"] = field(default_factory=set)  # workers that got a line when they tried
-    _alone: asyncio.Event = field(default_factory=asyncio.Event)  # none of them is left
-    _unmade: int = 0
-    _failed: int = 0  # times in a row that nothing could be compiled, through no fault of the mails
+    _connected: set["asyncio.Task[None] | None"] = field(default_factory=set)  # workers that got a connection
+    _none_connected: asyncio.Event = field(default_factory=asyncio.Event)  # no worker has one or is getting one
+    _unbuildable: int = 0  # mails that could not be built for their reader
+    _compile_failures: int = 0  # in a row, caused by the database or the machine
 
     def __post_init__(self) -> None:
         self._pace = Pace(self.app.store, self.app.settings)
@@ -91,85 +91,84 @@ class Sender:
         self._commit = GroupCommit(self.app)
 
     async def run(self) -> None:
-        """Sends all that can be sent now. RelayDown: no relay takes mail; what is unsent stays queued."""
+        """Sends everything that can be sent now. Raises RelayDown if no relay accepts mail; the rest stays queued."""
         if self.app.settings.delivery.warm_up:
-            self._pace.issue = await asyncio.to_thread(self.app.store.read, _number)
+            self._pace.issue = await asyncio.to_thread(self.app.store.read, _number_of_issue)
         beside = [asyncio.create_task(self._queue.renew()), asyncio.create_task(self._breaker.watch())]
-        count = self.app.settings.delivery.connections
-        workers = [asyncio.create_task(self._work()) for _ in range(count)]
+        workers = [asyncio.create_task(self._work()) for _ in range(self.app.settings.delivery.connections)]
         try:
             await self._finish(workers)
         finally:
-            unsent = await self._tidied(asyncio.create_task(self._tidy((*beside, *workers))))
+            unsent = await self._close_in_time(asyncio.create_task(self._close((*beside, *workers))))
         failures = [error for worker in workers if not worker.cancelled() and (error := worker.exception())]
         for failure in failures:
-            # A relay that takes fewer connections than we would like is no trouble while the others do the work.
+            # A relay that accepts fewer connections than configured is no error while the others do the work.
             if not isinstance(failure, RelayDown) or unsent:
                 raise failure
 
-    async def _tidy(self, tasks: Sequence["asyncio.Task[None]"]) -> bool:
-        """Ends everything; whether something is left unsent."""
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._breaker.close()
-        await self._mails.close()
-        # A batch that is given back while an outcome of it is still to be written looks like a dead process's.
-        await self._commit.empty()
-        unsent = bool(self._queue.unsent)
-        await self._queue.give_back()
-        return unsent
-
-    async def _tidied(self, tidying: "asyncio.Task[bool]") -> bool:
-        if self.stop.is_set():
-            _, late = await asyncio.wait({tidying}, timeout=TIDY_S)
-            if late:
-                log.warning("the database did not answer in time: claims run out by themselves, a mail may be unknown")
-                tidying.cancel()
-                await asyncio.gather(tidying, return_exceptions=True)
-                return True
-        return await tidying
-
     async def _finish(self, workers: Sequence["asyncio.Task[None]"]) -> None:
-        """Waits for the connections; after `stop`, only so long as SIGTERM allows."""
+        """Waits for the workers; after `stop`, only for as long as SIGTERM allows."""
         stopping = asyncio.create_task(self.stop.wait())
         everyone = asyncio.gather(*workers, return_exceptions=True)
         try:
-            either: tuple[asyncio.Future[Any], ...] = (stopping, everyone)
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            both: list[asyncio.Future[Any]] = [stopping, everyone]
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not everyone.done():
                 self.app.store.hurry()
                 await asyncio.wait((everyone,), timeout=self.drain_s)
         finally:
             stopping.cancel()
 
-    # --- one connection
+    async def _close(self, tasks: Sequence["asyncio.Task[None]"]) -> bool:
+        """Ends everything. Returns whether something is left unsent."""
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._breaker.close()
+        await self._mails.close()
+        # First the outcomes: a batch given back with a mail in `sending` looks like that of a dead process.
+        await self._commit.empty()
+        unsent = bool(self._queue.unsent)
+        await self._queue.give_back()
+        return unsent
+
+    async def _close_in_time(self, closing: "asyncio.Task[bool]") -> bool:
+        if self.stop.is_set():
+            _, late = await asyncio.wait({closing}, timeout=SHUTDOWN_S)
+            if late:
+                log.warning("the database did not answer in time: leases run out by themselves, a mail may be unknown")
+                closing.cancel()
+                await asyncio.gather(closing, return_exceptions=True)
+                return True
+        return await closing
+
+    # --- one worker and its connection
     async def _work(self) -> None:
-        """Serves until there is nothing to do. A relay that takes fewer lines than we would like is tried again after a
-        while, for as long as others have one: it may be only just now, and an issue takes hours."""
+        """Sends until nothing is left to do. If the relay refuses this worker's connection while others have one, it
+        tries again later: the limit may be temporary, and an issue takes hours."""
         failures = 0
-        me = asyncio.current_task()
+        worker = asyncio.current_task()
         try:
             while True:
                 try:
                     return await self._serve()
                 except RelayDown:
-                    failures = 1 if me in self._serving else failures + 1
-                    self._gone(me)
-                    if self.stop.is_set() or not (self._serving or self._connecting):
+                    failures = 1 if worker in self._connected else failures + 1
+                    self._disconnected(worker)
+                    if self.stop.is_set() or not (self._connected or self._connecting):
                         raise
-                    self._alone.clear()
-                    await self._until_alone(self.pauses_s[min(failures, len(self.pauses_s)) - 1])
+                    self._none_connected.clear()
+                    await self._wait_to_reconnect(self.pauses_s[min(failures, len(self.pauses_s)) - 1])
         finally:
-            self._gone(me)
+            self._disconnected(worker)
 
-    def _gone(self, worker: "asyncio.Task[None] | None") -> None:
-        self._serving.discard(worker)
-        if not self._serving and not self._connecting:
-            self._alone.set()
+    def _disconnected(self, worker: "asyncio.Task[None] | None") -> None:
+        self._connected.discard(worker)
+        if not self._connected and not self._connecting:
+            self._none_connected.set()
 
-    async def _until_alone(self, seconds: float) -> None:
-        waits = [asyncio.create_task(event.wait()) for event in (self.stop, self._alone)]
+    async def _wait_to_reconnect(self, seconds: float) -> None:
+        waits = [asyncio.create_task(event.wait()) for event in (self.stop, self._none_connected)]
         try:
             await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -180,53 +179,49 @@ class Sender:
         session: Session | None = None
         relay = ""
         try:
-            while not self.stop.is_set() and (job := await self._next(ready=session is not None)):
+            while not self.stop.is_set() and (job := await self._next(connected=session is not None)):
                 if session and (session.lost or session.spent or self.circuits.open(relay)):
-                    # Broken, used enough, or the relay refuses our sender: this line is of no use.
-                    parting, session = session, None
+                    closing, session = session, None
                     self._queue.put_back(job)
-                    await self.circuits.part(relay, parting)
+                    await self.circuits.disconnect(relay, closing)
                     continue
                 if session is None:
                     relay, session = await self._connect(job)
-                if not await self._may_go(relay, job):
-                    continue
-                mail = await self._make(job)
-                if mail:
-                    await self._stream(session, relay, mail)
+                if await self._may_go(relay, job) and (mail := await self._build(job)):
+                    await self._send_in_turn(session, relay, mail)
         finally:
             if session:
-                await self.circuits.part(relay, session)
+                await self.circuits.disconnect(relay, session)
 
-    async def _next(self, *, ready: bool) -> Delivery | None:
-        """The next mail; None: nothing can be claimed now. `ready`: the caller has a line, and stays for the mails of
-        those who may not get one."""
+    async def _next(self, *, connected: bool) -> Delivery | None:
+        """The next delivery, or None if nothing can be claimed now. A worker that is `connected` first waits for the
+        workers that are connecting: they hand back their mail if they get no connection."""
         while not self.stop.is_set():
             job = await self._queue.next()
             if job:
                 return job
-            if self._mails.making:
-                await self._mails.made()
+            if self._mails.building:
+                await self._mails.some_built()
                 continue
             seconds = self._queue.rest_s()
             if seconds is not None:
                 await self._rest(seconds)
                 continue
-            if not ready or not self._connecting:
+            if not connected or not self._connecting:
                 return None
             await asyncio.wait(self._connecting, return_when=asyncio.FIRST_COMPLETED)
         return None
 
     async def _connect(self, job: Delivery) -> tuple[str, Session]:
-        """A line for a mail. RelayDown: there is none, and the mail is the others' to send; those that have a line wait
-        for how this ends (`_next`)."""
+        """A connection for a delivery. If there is none, the delivery is put back for the other workers, which wait for
+        this (`_next`), and RelayDown is raised."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connecting.add(ended)
         try:
-            found = await self.circuits.connect(self.app.relays)
-            self._serving.add(asyncio.current_task())
-            self._alone.clear()
-            return found
+            connection = await self.circuits.connect(self.app.relays)
+            self._connected.add(asyncio.current_task())
+            self._none_connected.clear()
+            return connection
         except BaseException:
             self._queue.put_back(job)
             raise
@@ -235,8 +230,8 @@ class Sender:
             ended.set_result(None)
 
     async def _may_go(self, relay: str, job: Delivery) -> bool:
-        """Whether a mail may go at the set pace. False: it makes room for mails of other lanes; or nothing may go over
-        this relay just now, and that was waited for."""
+        """Whether a mail may go now at the configured rates. If only its lane is full, it is put aside for mails of
+        other lanes; if nothing may go over this relay, this waits."""
         seconds = await self._pace.ask(relay, job.lane)
         if not seconds:
             return True
@@ -248,187 +243,175 @@ class Sender:
         return False
 
     async def _rest(self, seconds: float) -> None:
-        """For so long, but at most a second: by then there may be a mail that goes before others."""
+        """Waits for that long, but at most for a second: a service mail may arrive meanwhile."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.stop.wait(), min(max(seconds, 0.01), CHECK_S))
 
-    async def _stream(self, session: Session, relay: str, first: _Mail) -> None:
-        """Mails one after the other, for as long as there is one at hand and the line is good. Whatever happens, the
-        outcome of the last one is written: even when we are stopped."""
+    # --- sending
+    async def _send_in_turn(self, session: Session, relay: str, first: _Mail) -> None:
+        """Sends one mail after the other for as long as there is one and the connection works. The result of the last
+        one is always written, even after a cancellation."""
         mail: _Mail | None = first
-        mark: Done | None = None
+        result: Result | None = None
         session.begin(self._envelope(first))
         while mail is not None:
-            result, follow, written = await self._one(session, relay, mail, mark)
+            outcome, follow, written = await self._send_one(session, relay, mail, result)
             if written:
-                await self._told(mark, written)
-            mark = self._mark(mail.job, result, relay) if result else None
-            if follow and (result is None or session.lost or self.circuits.open(relay)):
+                await self._conclude(result, written)
+            result = self._result(mail.job, outcome, relay) if outcome else None
+            if follow and (outcome is None or session.lost or self.circuits.open(relay)):
                 self._queue.put_back(follow.job)
                 follow = None
             mail = follow
-        if mark:
-            await self._told(mark, await self._commit.write(mark, None).written())
+        if result:
+            await self._conclude(result, await self._commit.write(result, None).written())
 
-    async def _one(
-        self, session: Session, relay: str, mail: _Mail, last: Done | None
+    async def _send_one(
+        self, session: Session, relay: str, mail: _Mail, last: Result | None
     ) -> tuple[Outcome | None, _Mail | None, Written | None]:
-        """The mail that was begun: what became of it (None: it was not to be sent), the one begun behind it, and what
-        became of the outcome of the `last` one."""
+        """Sends the mail whose envelope was announced. Returns its outcome (None if it must not be sent), the mail
+        announced behind it, and what became of the result of the `last` mail."""
         writing = self._commit.write(last, mail.job)
-        # Made while the disk is busy, so that the relay waits for nothing but its content. Not a letter: somebody waits
-        # for it, and it is still open whether this line gets on.
+        # Built while the disk is busy, so that the relay waits only for content. Not if a service mail waits: a person
+        # waits for it, and this connection might not get to it.
         follow = None if session.spent or self._queue.service_mail_waits else self._follow(relay)
         written: Written | None = None
-        begun = False
+        announced = False
         try:
             refused = await session.ready()
             written = await writing.written()
-            if not written.go:
-                await self._passed_over(mail.job, written)
+            if not written.may_go:
+                await self._not_sent(mail.job, written)
                 if refused is None:
-                    await session.close()  # the relay waits for a content that must not come
+                    await session.close()  # the relay waits for content that must not be sent
                 return None, None, written
             if refused is not None:
                 return refused, None, written
             if follow is None and not session.spent:
                 follow = self._follow(relay)
-            begun = follow is not None and not self.stop.is_set() and self._queue.holds(follow.job.batch)
-            session.content(mail.content, self._envelope(follow) if follow and begun else None)
+            announced = follow is not None and not self.stop.is_set() and self._queue.holds(follow.job.batch)
+            session.content(mail.content, self._envelope(follow) if follow and announced else None)
         except asyncio.CancelledError:
             self.stop.set()
             written = written or await writing.written()
             return NotSent(Reply("DATA", 0, "", "stopped before the content")), None, written
         finally:
-            if follow and not begun:
+            if follow and not announced:
                 self._mails.keep(follow.job, follow.content)
                 self._queue.put_back(follow.job)
         try:
-            return await session.outcome(), follow if begun else None, written
+            return await session.outcome(), follow if announced else None, written
         except asyncio.CancelledError:
-            # The time that SIGTERM leaves is over and the relay has not answered, so nobody knows.
+            # The time that SIGTERM leaves is over, and the relay has not answered.
             self.stop.set()
             reply = Reply("dot", 0, "", "stopped while waiting for the answer")
-            return Unknown(reply), follow if begun else None, written
+            return Unknown(reply), follow if announced else None, written
 
     def _follow(self, relay: str) -> _Mail | None:
-        """The next mail, if it is at hand and can be made at once: nobody waits while a relay waits for us. Where a
-        pace is set, each mail has to ask first."""
+        """The next mail, if it is claimed and can be built at once, since the relay waits. Returns None where a rate is
+        set: each mail must ask first then."""
         if self.stop.is_set():
             return None
         job = self._queue.take()
-        self._mails.work_ahead()
+        self._mails.build_ahead()
         if job is None:
             return None
-        if self._pace.limits(relay, job.lane):
-            self._queue.put_back(job)
-            return None
-        try:
-            address.check_for_smtp(job.address)
-            content = self._mails.make(job)
-            if content:
-                return _Mail(job, content)
-        except ValueError:
-            pass  # `_make` says so, in its turn
+        if not self._pace.limits(relay, job.lane):
+            # If it cannot be built, `_build` reports that in its turn.
+            with contextlib.suppress(ValueError):
+                address.check_for_smtp(job.address)
+                if content := self._mails.build(job):
+                    return _Mail(job, content)
         self._queue.put_back(job)
         return None
 
     def _envelope(self, mail: _Mail) -> Envelope:
         return Envelope(self.app.sender[1], self.app.redirect or mail.job.address, sum(map(len, mail.content)))
 
-    # --- making it
-    async def _make(self, job: Delivery) -> _Mail | None:
-        """The mail of a delivery. None: it cannot be made, or its variant cannot, and the ledger knows."""
+    # --- building the mail
+    async def _build(self, job: Delivery) -> _Mail | None:
+        """The mail of a delivery. Returns None if it cannot be built; the ledger then says why."""
         try:
             await self._mails.compile(job)
-            self._failed = 0
+            self._compile_failures = 0
         except (StoreUnavailable, OSError, MemoryError) as error:
             self._queue.put_back(job)
-            self._failed += 1
-            if self._failed > _TRIES:
+            self._compile_failures += 1
+            if self._compile_failures > _COMPILE_TRIES:
                 raise
-            log.warning("the mails cannot be made just now: %s", error)
+            log.warning("the mails cannot be built now: %s", error)
             await self._rest(1.0)
             return None
         except Exception as error:
             if job.kind is not DeliveryKind.ISSUE:
-                await self._refuse(job, error)
+                await self._reject(job, error)
                 return None
-            # That would hit every reader alike, so none of them has to pay for it.
-            log.exception("the mails of an issue cannot be made")
-            await self._pause(job, f"its mails cannot be made: {error}")
+            # Every reader would be affected, so none of them is penalised.
+            log.exception("the mails of an issue cannot be built")
+            await self._pause_issue(job, f"its mails cannot be made: {error}")
             return None
         try:
             address.check_for_smtp(job.address)
-            content = self._mails.make(job)
+            content = self._mails.build(job)
         except ValueError as error:
-            await self._refuse(job, error)
+            await self._reject(job, error)
             return None
         return _Mail(job, content) if content else None
 
-    async def _refuse(self, job: Delivery, error: Exception) -> None:
-        """A mail that cannot be made for its reader ends as rejected; nobody else waits for it."""
+    async def _reject(self, job: Delivery, error: Exception) -> None:
+        """Rejects a mail that cannot be built for its reader. The variant itself is sound, so the cause is the name or
+        the address of this reader, and the other mails go on."""
         written = await self._commit.write(None, job).written()
-        if not written.go:
-            await self._passed_over(job, written)
+        if not written.may_go:
+            await self._not_sent(job, written)
             return
-        mark = self._mark(job, self._unmakable(job, error), "")
-        await self._told(mark, await self._commit.write(mark, None).written())
+        log.error("delivery %d cannot be built: %s", job.id, type(error).__name__)
+        self._unbuildable += 1
+        if self._unbuildable == 1:
+            alert(self.app, "A mail could not be built for its reader.", "See `mailer issue status --failed`.")
+        rejected = Rejected(Rejection.OTHER, Reply("MAIL", 0, "", f"the mail cannot be made: {error}"[:500]))
+        result = self._result(job, rejected, "")
+        await self._conclude(result, await self._commit.write(result, None).written())
 
-    async def _passed_over(self, job: Delivery, written: Written) -> None:
-        """A mail that must not be sent: its reader left, or its batch is not ours any more."""
-        if not written.ours:
+    async def _not_sent(self, job: Delivery, written: Written) -> None:
+        """After the last look: the reader may not be mailed, or the claim was lost."""
+        if not written.claim_held:
             self._queue.drop(job.batch)
         await self._queue.finished(job)
 
-    def _unmakable(self, job: Delivery, error: Exception) -> Rejected:
-        """The variant itself is sound, so it is this one reader's name or address: nobody else waits."""
-        log.error("delivery %d cannot be made: %s", job.id, type(error).__name__)
-        self._unmade += 1
-        if self._unmade == 1:
-            alert(self.app, "A mail could not be made for its reader.", "See `mailer issue status --failed`.")
-        return Rejected(Rejection.OTHER, Reply("MAIL", 0, "", f"the mail cannot be made: {error}"[:500]))
-
-    async def _pause(self, job: Delivery, why: str) -> None:
-        issue_id = job.issue_id or 0
-        work = partial(step, issue_id=issue_id, event=IssueEvent.PAUSE, reason=why)
-        if await asyncio.shield(asyncio.wrap_future(self.app.store.submit(work))):
-            alert(self.app, f"An issue was paused: {why}", "Mend it, then run `mailer issue resume`.")
+    async def _pause_issue(self, job: Delivery, reason: str) -> None:
+        pause = partial(step, issue_id=job.issue_id or 0, event=IssueEvent.PAUSE, reason=reason)
+        if await asyncio.shield(asyncio.wrap_future(self.app.store.submit(pause))):
+            alert(self.app, f"An issue was paused: {reason}", "Fix it, then run `mailer issue resume`.")
         self._queue.drop(job.batch)
         await self._queue.finished(job)
 
-    # --- what became of it
-    def _mark(self, job: Delivery, result: Outcome, relay: str) -> Done:
+    # --- after the outcome
+    def _result(self, job: Delivery, outcome: Outcome, relay: str) -> Result:
+        """What the ledger will record."""
         if not self.app.redirect:
-            self._breaker.heard(job, result)
-        elif isinstance(result, Rejected):
-            # The staging mailbox said it: it must cost no reader anything, and tells nothing of a provider.
-            result = Rejected(Rejection.OTHER, result.reply)
+            self._breaker.heard(job, outcome)
+        elif isinstance(outcome, Rejected):
+            # The staging mailbox refused it, which must not penalise the reader and says nothing of a provider.
+            outcome = Rejected(Rejection.OTHER, outcome.reply)
         if relay:
-            self.circuits.heard(relay, result)
-        if isinstance(result, Accepted):
+            self.circuits.heard(relay, outcome)
+        if isinstance(outcome, Accepted):
             self.accepted += 1
-            return Taken(job, result.reply, relay)
-        now = self.app.now()
-        change = retry_schedule.after(
-            attempts=job.attempts,
-            losses=job.losses,
-            unknowns=job.unknowns,
-            first_reply_at=job.first_reply_at,
-            outcome=result,
-            now=now,
-            rules=self.app.settings.delivery,
-            jitter=random.random() * 0.1,  # noqa: S311 - spreads retries, hides nothing
-        )
-        if isinstance(result, NotSent) and result.relay_fault and (error := self.circuits.fault(relay, result.reply)):
-            alert(self.app, error.message, error.fix)
-        return outcome.mark(job, change, relay, now)
+            return AcceptedMail(job, outcome.reply, relay)
+        if isinstance(outcome, NotSent) and outcome.relay_fault:
+            error = self.circuits.refuses_sender(relay, outcome.reply)
+            if error:
+                alert(self.app, error.message, error.fix)
+        jitter = random.random() * 0.1  # noqa: S311 - spreads retries; nothing is secret
+        rules = self.app.settings.delivery
+        return retry_schedule.after(job, outcome, self.app.now(), rules, relay=relay, jitter=jitter)
 
-    async def _told(self, mark: Done | None, written: Written) -> None:
-        """After an outcome was written: a mail that is queued again is tried again, and a batch may be at its end."""
-        if mark is None:
+    async def _conclude(self, result: Result | None, written: Written) -> None:
+        """After a result was written: puts back a delivery that is queued again, and otherwise finishes it."""
+        if result is None:
             return
-        job = mark.delivery
+        job = result.delivery
         if written.state is None:
             log.warning("delivery %d: its claim was lost before the outcome was written", job.id)
             self._queue.drop(job.batch)
@@ -438,7 +421,7 @@ class Sender:
         await self._queue.finished(job)
 
 
-def _number(tx: Connection) -> int | None:
-    """Which issue of the newsroom is under way; not the newest one, that is the next week's draft soon. None: none."""
+def _number_of_issue(tx: Connection) -> int | None:
+    """The number of the issue being sent, or None. The newest issue would be wrong: it soon is next week's draft."""
     sending = issues.listing(tx, states=(IssueState.SENDING,), limit=1)
     return sending[0].number if sending else None

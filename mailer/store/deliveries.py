@@ -6,7 +6,6 @@ in `delivery`; here it is only written down.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -33,6 +32,7 @@ from mailer.lanes import BUILT_IN, lane_of
 from mailer.model import (
     Batch,
     Delivery,
+    DeliveryChange,
     DeliveryKind,
     DeliveryState,
     Expiry,
@@ -48,14 +48,6 @@ WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
 OPEN = (*WAITING, DeliveryState.SENDING)
 _IS_DEFERRED = deliveries.c.due_at.is_not(None)  # the state says the same, but the partial indexes ask for this
 PRIORITY = {DeliveryKind.CONFIRMATION: 0, DeliveryKind.TEST: 1, DeliveryKind.NOTICE: 1, DeliveryKind.ISSUE: 5}
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """What is to be written about a delivery after its outcome."""
-
-    delivery: Delivery
-    values: Mapping[str, Any]  # columns of `deliveries`
 
 
 # --- making rows -----------------------------------------------------------------------------------------------------
@@ -252,22 +244,8 @@ def _mine(statement: Any, batch: Batch) -> Any:
     return statement.where(batches.c.id == batch.id, batches.c.fence == batch.fence)
 
 
-def left_in_sending(tx: Connection, batch: Batch) -> list[tuple[int, int, int, datetime | None]]:
-    """Rows of a claimed batch that its last owner left between intent and outcome: (delivery id, attempts, unknowns,
-    first reply)."""
-    query = select(deliveries.c.id, deliveries.c.attempts, deliveries.c.unknowns, deliveries.c.first_reply_at).where(
-        deliveries.c.batch_id == batch.id, deliveries.c.state == DeliveryState.SENDING
-    )
-    return [(row.id, row.attempts, row.unknowns, row.first_reply_at) for row in tx.execute(query)]
-
-
-def settle_left(tx: Connection, delivery_id: int, values: Mapping[str, Any]) -> None:
-    statement = update(deliveries).where(deliveries.c.id == delivery_id, deliveries.c.state == DeliveryState.SENDING)
-    tx.execute(statement.values(**values))
-
-
-# In the order of a delivery's fields, but for its batch, which stands behind the kind.
-_QUEUED = (
+# In the order of the fields of a Delivery, except that its batch follows the kind and its lane the rest.
+_OF_BATCH = (
     select(
         deliveries.c.id,
         deliveries.c.key,
@@ -283,7 +261,7 @@ _QUEUED = (
         deliveries.c.unknowns,
     )
     .select_from(deliveries.outerjoin(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
-    .where(deliveries.c.batch_id == bindparam("batch"), deliveries.c.state == DeliveryState.QUEUED)
+    .where(deliveries.c.batch_id == bindparam("batch"), deliveries.c.state == bindparam("state"))
     .order_by(deliveries.c.id)
 )
 _KINDS = {kind.value: kind for kind in DeliveryKind}
@@ -291,7 +269,16 @@ _KINDS = {kind.value: kind for kind in DeliveryKind}
 
 def queued(tx: Connection, batch: Batch, lanes: Mapping[str, str] = BUILT_IN) -> list[Delivery]:
     """The queued deliveries of a claimed batch, in the order of their ids. `lanes` is a table of `mailer.lanes`."""
-    rows = tx.execute(_QUEUED, {"batch": batch.id})
+    return _of_batch(tx, batch, DeliveryState.QUEUED, lanes)
+
+
+def left_in_sending(tx: Connection, batch: Batch) -> list[Delivery]:
+    """The deliveries of a claimed batch that its last owner left between intent and outcome."""
+    return _of_batch(tx, batch, DeliveryState.SENDING, BUILT_IN)
+
+
+def _of_batch(tx: Connection, batch: Batch, state: DeliveryState, lanes: Mapping[str, str]) -> list[Delivery]:
+    rows = tx.execute(_OF_BATCH, {"batch": batch.id, "state": state})
     return [Delivery._make((*row[:2], _KINDS[row[2]], batch, *row[3:], lane_of(row[3], lanes))) for row in rows]
 
 
@@ -315,14 +302,41 @@ def hindrance(tx: Connection, delivery: Delivery, now: datetime) -> Skip | None:
     return next((reason for reason, met in zip(needed, row, strict=True) if not met), None)
 
 
-def mark(tx: Connection, marked: Mark, *, from_: DeliveryState = DeliveryState.SENDING) -> bool:
-    """Writes an outcome; False: the claim was lost meanwhile, and the row is another process's."""
-    batch = marked.delivery.batch
+def record(tx: Connection, change: DeliveryChange, now: datetime) -> bool:
+    """Writes what became of a delivery in `sending`. Returns False if the claim was lost meanwhile: the row is another
+    process's then."""
+    job, reply = change.delivery, change.reply
+    values: dict[str, Any] = {
+        "state": change.state,
+        "reason": change.reason,
+        "due_at": change.due_at,
+        "attempts": job.attempts,
+        "losses": job.losses,
+        "unknowns": job.unknowns,
+        "first_reply_at": job.first_reply_at,
+        "code": reply.code if reply else None,
+        "enhanced": reply.enhanced if reply else None,
+        "reply": reply.text if reply else None,
+        "finished_at": None if change.state in OPEN else now,
+    }
+    if change.relay is not None:
+        values["relay"] = change.relay
+    if change.state is DeliveryState.DEFERRED:
+        values["batch_id"] = None  # it gets a new batch when it is due
+    return _write(tx, job, DeliveryState.SENDING, values)
+
+
+def skip(tx: Connection, job: Delivery, reason: Skip, now: datetime) -> bool:
+    """Ends a queued delivery that must not be sent. Returns False if the claim was lost meanwhile."""
+    return _write(tx, job, DeliveryState.QUEUED, {"state": DeliveryState.SKIPPED, "reason": reason, "finished_at": now})
+
+
+def _write(tx: Connection, job: Delivery, from_: DeliveryState, values: Mapping[str, Any]) -> bool:
     held = exists().where(
-        batches.c.id == deliveries.c.batch_id, batches.c.id == batch.id, batches.c.fence == batch.fence
+        batches.c.id == deliveries.c.batch_id, batches.c.id == job.batch.id, batches.c.fence == job.batch.fence
     )
-    statement = update(deliveries).where(deliveries.c.id == marked.delivery.id, deliveries.c.state == from_, held)
-    return tx.execute(statement.values(**marked.values)).rowcount == 1
+    statement = update(deliveries).where(deliveries.c.id == job.id, deliveries.c.state == from_, held)
+    return tx.execute(statement.values(**values)).rowcount == 1
 
 
 # --- what is put off, and how far it is ------------------------------------------------------------------------------

@@ -52,9 +52,9 @@ class _Collector(Collector):
             "mailer_relay_circuit_open", "1 while a relay that failed is left alone.", labels=("relay",)
         )
         for relay in sorted({relay.name for relay in self._vitals.app.relays}):
-            for outcome, count in circuits.heard_of(relay).items():
+            for outcome, count in circuits.outcomes(relay).items():
                 mails.add_metric((relay, outcome), count)
-            lines.add_metric((relay,), circuits.lines(relay))
+            lines.add_metric((relay,), circuits.connections(relay))
             opened.add_metric((relay,), circuits.open(relay))
         yield from (mails, lines, opened)
         ticked = self._vitals.last_tick()

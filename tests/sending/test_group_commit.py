@@ -16,7 +16,7 @@ from mailer.model import Delivery, DeliveryState, Reply
 from mailer.sending.group_commit import GroupCommit, Written
 from mailer.store import deliveries, reports
 from mailer.store.database import Store, Work
-from mailer.store.hot_path import Taken
+from mailer.store.hot_path import AcceptedMail
 
 T = TypeVar("T")
 REPLY = Reply("dot", 250, "2.0.0", "2.0.0 queued")
@@ -63,7 +63,7 @@ async def test_all_connections_share_a_commit(app: App, store_url: str, tmp_path
 
     async def connection(job: Delivery) -> None:
         assert await commit.write(None, job).written() == Written(None, True, True)
-        told = await commit.write(Taken(job, REPLY, "relay"), None).written()
+        told = await commit.write(AcceptedMail(job, REPLY, "relay"), None).written()
         assert told == Written(DeliveryState.ACCEPTED, False, True)
 
     try:

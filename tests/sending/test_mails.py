@@ -43,23 +43,23 @@ async def at_hand(app: App, count: int) -> tuple[Queue, Mails, Delivery]:
 
 
 async def settle(mails: Mails) -> None:
-    while mails.making:
-        await mails.made()
+    while mails.building:
+        await mails.some_built()
         await asyncio.sleep(0)
 
 
 @make.only_sqlite
 async def test_ahead_is_made_what_would_be_made_then(signing: App) -> None:
     queue, mails, first = await at_hand(signing, AHEAD)
-    mails.work_ahead()
-    assert mails.making
+    mails.build_ahead()
+    assert mails.building
     await settle(mails)
     order = []
     while job := queue.take():
         order.append(job.id)
-        ahead = mails.make(job)
+        ahead = mails.build(job)
         assert ahead is not None
-        assert ahead == mails.make(job), "the second time it is made anew"
+        assert ahead == mails.build(job), "the second time it is made anew"
     assert sorted(order) == list(range(first.id + 1, first.id + AHEAD)), "each is at hand once"
     await mails.close()
     await queue.give_back()
@@ -69,9 +69,9 @@ async def test_ahead_is_made_what_would_be_made_then(signing: App) -> None:
 async def test_it_stays_a_little_ahead_and_no_more(signing: App) -> None:
     queue, mails, _ = await at_hand(signing, 6 * CHUNK)
     for _ in range(10):
-        mails.work_ahead()
+        mails.build_ahead()
         await settle(mails)
-    made = len(mails._made)
+    made = len(mails._built)
     assert AHEAD <= made < AHEAD + 2 * CHUNK
     await mails.close()
     await queue.give_back()
@@ -80,10 +80,10 @@ async def test_it_stays_a_little_ahead_and_no_more(signing: App) -> None:
 @make.only_sqlite
 async def test_nothing_is_kept_of_a_dropped_batch(signing: App) -> None:
     queue, mails, first = await at_hand(signing, 2 * AHEAD)
-    mails.work_ahead()
+    mails.build_ahead()
     queue.drop(first.batch)
     await settle(mails)
-    assert (queue.take(), len(mails._made)) == (None, 0)
+    assert (queue.take(), len(mails._built)) == (None, 0)
     await mails.close()
     await queue.give_back()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from ledger import NEW
 from make import NOW, Clock
 from whole import Whole
 
@@ -100,23 +101,13 @@ async def test_two_minutes_without_a_relay_cost_no_attempt(clock: Clock) -> None
 
 def walk(outcomes: Sequence[Outcome]) -> tuple[DeliveryState, int, timedelta]:
     """A delivery through these outcomes, each as soon as it is due: its state, its attempts, the time it took."""
-    clock, attempts, losses, unknowns, first = Clock(), 0, 0, 0, None
-    state = DeliveryState.QUEUED
+    clock, job, state = Clock(), NEW, DeliveryState.QUEUED
     for outcome in outcomes:
-        change = retry_schedule.after(
-            attempts=attempts,
-            losses=losses,
-            unknowns=unknowns,
-            first_reply_at=first,
-            outcome=outcome,
-            now=clock(),
-            rules=Delivery(),
-        )
-        state, attempts, losses = change.state, change.attempts, change.losses
-        unknowns, first = change.unknowns, change.first_reply_at
+        change = retry_schedule.after(job, outcome, clock(), Delivery())
+        state, job = change.state, change.delivery
         if change.due_at:
             clock.set(change.due_at)
-    return state, attempts, clock() - NOW
+    return state, job.attempts, clock() - NOW
 
 
 ACCEPTED = Accepted(Reply("dot", 250, "2.0.0", "2.0.0 ok"))

@@ -67,10 +67,8 @@ async def sink(*options: str) -> AsyncIterator[Relay]:
 
 def state_after(outcome: Outcome) -> tuple[DeliveryState, str | None, int]:
     """State, reason and attempts counted of a delivery that was never tried before."""
-    change = retry_schedule.after(
-        attempts=0, losses=0, unknowns=0, first_reply_at=None, outcome=outcome, now=NOW, rules=Delivery()
-    )
-    return change.state, change.reason, change.attempts
+    change = retry_schedule.after(ledger.NEW, outcome, NOW, Delivery())
+    return change.state, change.reason, change.delivery.attempts
 
 
 DOWN = None  # no session: the mail stays queued, no attempt counted, the relay's circuit opens

@@ -8,7 +8,7 @@ from make import NOW
 from mailer.model import Batch, Delivery, DeliveryState, EventKind, Reply, SubscriberStatus
 from mailer.store import deliveries, hot_path, reports, subscribers
 from mailer.store.database import Store
-from mailer.store.hot_path import Taken
+from mailer.store.hot_path import AcceptedMail
 
 LEASE = timedelta(seconds=60)
 REPLY = Reply("dot", 250, "2.0.0", "2.0.0 «نوشته» 'taken' as %s :now")
@@ -63,7 +63,7 @@ def test_nothing_goes_under_a_lease_that_is_over(store: Store) -> None:
 def test_accepted_is_written_only_under_our_fence(store: Store) -> None:
     jobs = at_hand(store, 3)
     store.write(lambda tx: hot_path.write(tx, (), jobs, NOW)[1])
-    taken = [Taken(job, REPLY, "mail.example.org:25") for job in (jobs[0], stale(jobs[1]), jobs[2])]
+    taken = [AcceptedMail(job, REPLY, "mail.example.org:25") for job in (jobs[0], stale(jobs[1]), jobs[2])]
     assert store.write(lambda tx: hot_path.write(tx, taken, (), NOW)[0]) == {jobs[0].id, jobs[2].id}
     found = store.read(lambda tx: reports.states_of(tx, [job.id for job in jobs]))
     assert found[jobs[0].id] == (DeliveryState.ACCEPTED, None, REPLY.text)
@@ -74,7 +74,7 @@ def test_what_was_written_already_is_told_so(store: Store) -> None:
     """After a commit whose success was not heard of, the same is written once more."""
     jobs = at_hand(store, 2)
     everyone = {job.id for job in jobs}
-    taken = [Taken(job, REPLY, "") for job in jobs]
+    taken = [AcceptedMail(job, REPLY, "") for job in jobs]
     for _ in range(2):
         assert store.write(lambda tx: hot_path.write(tx, (), jobs, NOW)[1]) == everyone
     for _ in range(2):

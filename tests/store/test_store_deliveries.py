@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from mailer.model import (
     Batch,
     Delivery,
+    DeliveryChange,
     DeliveryKind,
     DeliveryState,
     EventKind,
@@ -22,12 +23,12 @@ from mailer.model import (
     IssueState,
     Rejection,
     Rendered,
+    Reply,
     Skip,
     SubscriberStatus,
 )
 from mailer.store import deliveries, hot_path, issues, reports, subscribers
 from mailer.store.database import Store
-from mailer.store.deliveries import Mark
 from mailer.store.schema import batches
 from mailer.store.schema import deliveries as table
 from mailer.store.schema import subscribers as people
@@ -58,12 +59,13 @@ def hindrance(store: Store, delivery: Delivery, now: datetime = NOW) -> Skip | N
     return store.read(lambda tx: deliveries.hindrance(tx, delivery, now))
 
 
-def mark(store: Store, delivery: Delivery, from_: DeliveryState = S, **values: Any) -> bool:
-    return store.write(lambda tx: deliveries.mark(tx, Mark(delivery, values), from_=from_))
+def record(store: Store, delivery: Delivery, state: DeliveryState, **fields: Any) -> bool:
+    change = DeliveryChange(delivery=delivery, state=state, **fields)
+    return store.write(lambda tx: deliveries.record(tx, change, NOW))
 
 
 def defer(store: Store, delivery: Delivery, until: datetime) -> bool:
-    return mark(store, delivery, state=DeliveryState.DEFERRED, due_at=until, batch_id=None)
+    return record(store, delivery, DeliveryState.DEFERRED, due_at=until)
 
 
 def close(store: Store, batch: Batch) -> bool:
@@ -262,10 +264,10 @@ def test_a_held_batch_is_free_again_when_its_lease_ends_and_the_old_owner_is_shu
     taken = claimed(store, later, "two")
     assert (taken.id, taken.fence) == (batch.id, batch.fence + 1)
     (left,) = store.read(lambda tx: deliveries.left_in_sending(tx, taken))
-    assert left[0] == delivery.id
+    assert (left.id, left.batch) == (delivery.id, taken)
 
     # The old owner wakes up: whatever it does changes nothing.
-    assert not mark(store, delivery, state=DeliveryState.ACCEPTED)
+    assert not record(store, delivery, DeliveryState.ACCEPTED)
     assert not close(store, batch)
     store.write(lambda tx: deliveries.renew(tx, [batch], NOW + timedelta(days=1), LEASE))
     store.write(lambda tx: deliveries.release(tx, batch, NOW))
@@ -273,21 +275,21 @@ def test_a_held_batch_is_free_again_when_its_lease_ends_and_the_old_owner_is_shu
     assert hindrance(store, delivery, later) is None
     assert store.read(lambda tx: reports.states_of(tx, [delivery.id]))[delivery.id][0] is S
 
-    store.write(lambda tx: deliveries.settle_left(tx, delivery.id, {"state": Q, "unknowns": 1}))
+    assert record(store, left._replace(unknowns=1), Q)
     (again,) = queued(store, taken)
     assert again.unknowns == 1
     assert again.key == delivery.key
     assert not intend(store, delivery, later)
     assert intend(store, again, later)
-    assert mark(store, again, state=DeliveryState.ACCEPTED, finished_at=later)
-    assert not mark(store, again, state=DeliveryState.UNKNOWN)  # an outcome is written once
+    assert record(store, again, DeliveryState.ACCEPTED)
+    assert not record(store, again, DeliveryState.UNKNOWN)  # an outcome is written once
 
 
 def test_what_was_settled_meanwhile_is_not_settled_again(store: Store) -> None:
     _, _, delivery = one(store)
     intend(store, delivery)
-    mark(store, delivery, state=DeliveryState.ACCEPTED)
-    store.write(lambda tx: deliveries.settle_left(tx, delivery.id, {"state": Q}))
+    record(store, delivery, DeliveryState.ACCEPTED)
+    assert not record(store, delivery, Q)
     assert store.read(lambda tx: reports.states_of(tx, [delivery.id]))[delivery.id][0] is DeliveryState.ACCEPTED
 
 
@@ -381,7 +383,7 @@ def test_a_claim_says_nothing_about_a_row_of_another_batch(store: Store) -> None
     while not queued(store, moved):
         moved = claimed(store, worker="two")
     assert intend(store, queued(store, moved)[0])
-    assert not mark(store, delivery, state=DeliveryState.ACCEPTED)
+    assert not record(store, delivery, DeliveryState.ACCEPTED)
     assert counts(store, issue) == {S: 1}
 
 
@@ -408,7 +410,7 @@ def test_who_left_after_the_freeze_gets_nothing(
         store.write(lambda tx: subscribers.suppress(tx, hash_, EventKind.UNSUBSCRIBED, at=NOW))
     assert not intend(store, delivery)
     assert hindrance(store, delivery) is why
-    assert mark(store, delivery, Q, state=DeliveryState.SKIPPED, reason=why, finished_at=NOW)
+    assert store.write(lambda tx: deliveries.skip(tx, delivery, why, NOW))
     assert counts(store, issue) == {DeliveryState.SKIPPED: 1}
     assert close(store, batch)
     assert not is_open(store, issue)
@@ -460,7 +462,7 @@ def test_a_deferred_mail_leaves_its_batch_and_comes_back(store: Store) -> None:
     assert defer(store, first, due)
     assert not close(store, batch)
     intend(store, second)
-    mark(store, second, state=DeliveryState.ACCEPTED)
+    record(store, second, DeliveryState.ACCEPTED)
     assert close(store, batch)
 
     assert is_open(store, issue)
@@ -476,7 +478,7 @@ def test_a_deferred_mail_leaves_its_batch_and_comes_back(store: Store) -> None:
     assert new.id != batch.id
     (again,) = queued(store, new)
     assert (again.id, again.key) == (first.id, first.key)
-    assert not mark(store, first, state=DeliveryState.ACCEPTED)
+    assert not record(store, first, DeliveryState.ACCEPTED)
 
 
 def test_put_off_mails_of_two_issues_come_back_apart(store: Store) -> None:
@@ -508,7 +510,7 @@ def test_what_is_ended_is_what_waits_and_not_what_is_on_its_way(store: Store) ->
     on_its_way, done, put_off, _ = queued(store, batch)
     for each in (on_its_way, done, put_off):
         intend(store, each)
-    mark(store, done, state=DeliveryState.ACCEPTED)
+    record(store, done, DeliveryState.ACCEPTED)
     defer(store, put_off, LATER)
 
     ended = store.write(lambda tx: deliveries.end_waiting(tx, issue.id, DeliveryState.SKIPPED, Skip.CANCELLED, NOW))
@@ -516,7 +518,7 @@ def test_what_is_ended_is_what_waits_and_not_what_is_on_its_way(store: Store) ->
     assert counts(store, issue) == {S: 1, DeliveryState.ACCEPTED: 1, DeliveryState.SKIPPED: 2}
     store.write(lambda tx: deliveries.end_batches(tx, issue.id))
     assert is_open(store, issue)  # one is on its way
-    assert mark(store, on_its_way, state=DeliveryState.ACCEPTED)
+    assert record(store, on_its_way, DeliveryState.ACCEPTED)
     store.write(lambda tx: deliveries.end_batches(tx, issue.id))
     assert not is_open(store, issue)
     assert claim(store, LATER) is None
@@ -557,7 +559,7 @@ def test_a_batch_with_something_left_cannot_be_closed(store: Store) -> None:
     assert not close(store, batch)
     intend(store, delivery)
     assert not close(store, batch)
-    mark(store, delivery, state=DeliveryState.UNKNOWN)
+    record(store, delivery, DeliveryState.UNKNOWN)
     assert close(store, batch)
     assert not is_open(store, issue)
 
@@ -569,9 +571,10 @@ def test_who_did_not_get_it_and_what_a_reader_got(store: Store) -> None:
     first, second, third = queued(store, claimed(store))
     for each in (first, second, third):
         intend(store, each)
-    mark(store, first, state=DeliveryState.REJECTED, reason="hard", code=550, enhanced="5.1.1", reply="no such user")
-    mark(store, second, state=DeliveryState.ACCEPTED, finished_at=NOW)
-    mark(store, third, state=DeliveryState.UNKNOWN)
+    refused = Reply("RCPT", 550, "5.1.1", "no such user")
+    record(store, first, DeliveryState.REJECTED, reason=Rejection.HARD, reply=refused)
+    record(store, second, DeliveryState.ACCEPTED)
+    record(store, third, DeliveryState.UNKNOWN)
 
     failed = store.read(lambda tx: reports.failed(tx, issue.id))
     assert [(each["email"], each["state"], each["code"]) for each in failed] == [

@@ -16,10 +16,21 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, update
 
 from mailer.lifecycle import DELIVERY_ARROWS, TERMINAL
-from mailer.model import Batch, Delivery, DeliveryState, EventKind, Issue, IssueState, Skip, SubscriberStatus
+from mailer.model import (
+    Batch,
+    Delivery,
+    DeliveryChange,
+    DeliveryState,
+    EventKind,
+    Expiry,
+    Issue,
+    IssueState,
+    Rejection,
+    Skip,
+    SubscriberStatus,
+)
 from mailer.store import deliveries, hot_path, issues, reports, subscribers
 from mailer.store.database import Store
-from mailer.store.deliveries import Mark
 from mailer.store.schema import batches
 from mailer.store.schema import deliveries as table
 
@@ -47,13 +58,13 @@ steps = st.lists(
 ENDS: tuple[dict[str, Any], ...] = (
     {"state": D.ACCEPTED},
     {"state": D.UNKNOWN},
-    {"state": D.REJECTED, "reason": "soft"},
-    {"state": D.REJECTED, "reason": "hard"},
-    {"state": D.REJECTED, "reason": "block"},
+    {"state": D.REJECTED, "reason": Rejection.SOFT},
+    {"state": D.REJECTED, "reason": Rejection.HARD},
+    {"state": D.REJECTED, "reason": Rejection.BLOCK},
     {"state": D.QUEUED},
-    {"state": D.DEFERRED, "batch_id": None},
-    {"state": D.EXPIRED, "reason": "gave_up"},
-    {"state": D.REJECTED, "reason": "other"},
+    {"state": D.DEFERRED},
+    {"state": D.EXPIRED, "reason": Expiry.GAVE_UP},
+    {"state": D.REJECTED, "reason": Rejection.OTHER},
 )
 CLOCK = (1, 30, 61, 600, -45, -3600)  # seconds
 
@@ -128,10 +139,10 @@ class Walk:
             batch = deliveries.claim(tx, name, self.now, LEASE)
             if batch is None:
                 return None
-            for number, _, unknowns, _ in deliveries.left_in_sending(tx, batch):
-                again = unknowns == 0
-                values = {"state": D.QUEUED if again else D.UNKNOWN, "unknowns": unknowns + 1}
-                deliveries.settle_left(tx, number, values)
+            for job in deliveries.left_in_sending(tx, batch):
+                state = D.UNKNOWN if job.unknowns else D.QUEUED
+                change = DeliveryChange(delivery=job._replace(unknowns=job.unknowns + 1), state=state)
+                deliveries.record(tx, change, self.now)
             return batch, deliveries.queued(tx, batch)
 
         taken = self.store.write(work)
@@ -146,14 +157,14 @@ class Walk:
         why = self.store.write(lambda tx: deliveries.hindrance(tx, job, self.now))
         if why:
             assert job.subscriber_id in self.gone
-            skipped = {"state": D.SKIPPED, "reason": why, "finished_at": self.now}
-            self.store.write(lambda tx: deliveries.mark(tx, Mark(job, skipped), from_=D.QUEUED))
+            self.store.write(lambda tx: deliveries.skip(tx, job, why, self.now))
         del sender.jobs[job.id]
 
     def mark(self, sender: Sender, number: int, end: dict[str, Any]) -> None:
         job = sender.jobs[number]
-        values = {**end, "due_at": self.now + timedelta(minutes=5) if end["state"] is D.DEFERRED else None}
-        if self.store.write(lambda tx: deliveries.mark(tx, Mark(job, values))) and end["state"] is D.ACCEPTED:
+        due_at = self.now + timedelta(minutes=5) if end["state"] is D.DEFERRED else None
+        change = DeliveryChange(delivery=job, due_at=due_at, **end)
+        if self.store.write(lambda tx: deliveries.record(tx, change, self.now)) and end["state"] is D.ACCEPTED:
             self.accepted.append(number)
         sender.sending.discard(number)
         if end["state"] is not D.QUEUED:
