@@ -36,7 +36,7 @@ async def delivered(app: App, issue: Issue, *, wait: bool = False) -> IssueStatu
     return await delivering.deliver(app, issue, wait=wait, stop=asyncio.Event())
 
 
-async def until(done: Callable[[], bool], seconds: float = 10) -> None:
+async def until(done: Callable[[], bool], seconds: float = 60) -> None:
     end = asyncio.get_running_loop().time() + seconds
     for _ in range(10_000):
         if await asyncio.to_thread(done):
@@ -236,7 +236,7 @@ async def test_the_service_finishes_what_is_paused_and_resumed(sending_app: App,
     await until(lambda: get(app, issue.id).state is IssueState.SENT)
     assert len(inbox.mails) == 5
     stop.set()
-    await asyncio.wait_for(sending, 2)
+    await asyncio.wait_for(sending, 10)
 
 
 @make.only_sqlite
@@ -255,7 +255,7 @@ async def test_the_service_lives_through_a_bug(
     await until(lambda: any("sending failed" in each.getMessage() for each in caplog.records))
     assert not sending.done()
     stop.set()
-    await asyncio.wait_for(sending, 2)
+    await asyncio.wait_for(sending, 10)
 
 
 @make.only_sqlite
@@ -281,7 +281,7 @@ async def test_an_outage_of_ten_minutes_is_told_once(
     relay.down = False
     await until(lambda: bool(relay.taken))
     stop.set()
-    await asyncio.wait_for(sending, 5)
+    await asyncio.wait_for(sending, 10)
 
 
 @make.only_sqlite

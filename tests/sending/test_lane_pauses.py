@@ -197,9 +197,10 @@ async def test_another_process_sees_the_pause_within_seconds(store: Store, tmp_p
     app = make.app(store, tmp_path, clock, relays=[relay], delivery=ONE)
     store.write(lambda tx: lanes.add(tx, "gmail", 1, lanes.Tally(0, 0), 1000, clock()))
     sending = asyncio.create_task(run(app))
-    await asyncio.sleep(0.3)
+    while not relay.taken:  # noqa: ASYNC110 - a relay without a socket sets no event
+        await asyncio.sleep(0.01)
     store.write(lambda tx: lanes.pause(tx, "gmail", clock() + timedelta(hours=1), "550 no"))
-    await asyncio.wait_for(sending, 5)
+    await asyncio.wait_for(sending, 30)
     assert 0 < len(relay.taken) < 300
     assert states(app, "gmail.com")[S.QUEUED] == 400 - len(relay.taken)
 
@@ -207,7 +208,7 @@ async def test_another_process_sees_the_pause_within_seconds(store: Store, tmp_p
 async def test_wait_ends_when_only_paused_lanes_are_left(store: Store, tmp_path: Path, clock: Clock) -> None:
     issue = owe(store, gmail=40, outlook=10)
     app = make.app(store, tmp_path, clock, relays=[Provider("gmail.com")], delivery=ONE)
-    done = await asyncio.wait_for(delivering.deliver(app, issue, wait=True, stop=asyncio.Event()), 20)
+    done = await asyncio.wait_for(delivering.deliver(app, issue, wait=True, stop=asyncio.Event()), 60)
     assert (done.state, done.counts[S.ACCEPTED]) == (IssueState.SENDING, 10)
     assert done.counts[S.QUEUED] > 0
 
@@ -288,6 +289,7 @@ async def test_what_is_put_back_of_a_dropped_batch_does_not_keep_it(store: Store
     for job in jobs:
         assert job is not None
         queue.put_back(job)
-    await asyncio.sleep(0.2)
-    assert ledger.leases(store) == 0
+    async with asyncio.timeout(10):
+        while ledger.leases(store):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     await queue.give_back()

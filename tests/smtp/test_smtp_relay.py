@@ -231,7 +231,7 @@ async def test_nobody_listens() -> None:
         started = time.monotonic()
         said = await failure_of(relay_at(unused.getsockname()[1]))
     assert "CONNECT failed: connection refused. Check host and port in [[smtp]], and that the relay runs." in said
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20, "that is no time-out"
 
 
 @pytest.mark.parametrize(

@@ -184,9 +184,9 @@ def test_a_file_that_is_locked_whole_is_reported_by_every_read(file: Path) -> No
 def test_a_writer_waits_for_another_one(store_url: str, file: Path) -> None:
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
-    threading.Timer(0.2, lambda: other.execute("ROLLBACK")).start()
-    store = Store(store_url)  # with the patience of real life
+    store = Store(store_url)  # it waits as long as in production
     began = time.monotonic()
+    threading.Timer(0.2, lambda: other.execute("ROLLBACK")).start()
     assert store.write(WRITES["plan"])
     assert time.monotonic() - began > 0.1
     store.close()
