@@ -4,7 +4,7 @@
 #         and edit config.toml there, or give settings as -e MAILER_SECTION__KEY=…
 # Run     docker run -d --name mailer -v mailer:/var/lib/mailer -p 127.0.0.1:8080:8080 --stop-timeout 30 khabarnameh
 # Use     docker exec mailer mailer subscribers list
-# Podman and buildah leave HEALTHCHECK out unless called with --format docker.
+# Podman and buildah ignore HEALTHCHECK unless called with --format docker.
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
@@ -12,12 +12,12 @@ ARG PIP_INDEX_URL=
 ARG PIP_TRUSTED_HOST=
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_INPUT=1
 WORKDIR /src
-# Two environments: the tools that build the wheel stay behind, and what is shipped holds no pip.
+# Two environments: the image gets only the second one, without build tools and pip.
 RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/mailer
-# The locks come before the code, so that a change of the code does not fetch the libraries again.
+# The lock files are copied before the code, so that a change of the code does not fetch the libraries again.
 COPY requirements-run.lock requirements.lock ./
 RUN /opt/build/bin/pip --python /opt/mailer/bin/python install --require-hashes --no-deps -r requirements-run.lock
-# pip refuses an entry that is not pinned with its hash: when the build tool comes to need another package, this fails.
+# pip refuses packages without a hash, so this fails if the build tool ever needs another package.
 RUN sed -En '/^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/,/[^\\]$/p' requirements.lock > build.lock \
     && /opt/build/bin/pip install --require-hashes -r build.lock
 COPY pyproject.toml README.md LICENSE config.toml ./
@@ -32,7 +32,7 @@ RUN groupadd --gid 10001 mailer \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/mailer --shell /usr/sbin/nologin mailer \
     && install -d -o mailer -g mailer -m 0750 /var/lib/mailer
 COPY --from=build /opt/mailer /opt/mailer
-# A container's loopback is reachable by nobody, so the pages listen on all of its addresses; publish the port as above.
+# A container's loopback cannot be reached from outside, so the pages listen on all addresses; publish the port as above.
 ENV PATH=/opt/mailer/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     MAILER_CONFIG=/var/lib/mailer/config.toml \
