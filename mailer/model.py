@@ -11,8 +11,6 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-OTHER_NEWS = "دیگر خبرها"  # the section of stories whose category belongs to no section
-
 
 # --- Articles: what the newsroom published -------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +48,18 @@ class NamedArticle:
     article: FoundArticle
     identity: str
     link: str  # the canonical link, "" for none
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """How many articles were new, changed and the same when they were stored."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: "Merged") -> "Merged":
+        return Merged(self.added + other.added, self.updated + other.updated, self.unchanged + other.unchanged)
 
 
 class Dating(StrEnum):

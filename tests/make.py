@@ -17,7 +17,17 @@ from mailer.address import parse
 from mailer.context import App
 from mailer.lifecycle import IssueEvent
 from mailer.mail.render import Renderer
-from mailer.model import DeliveryKind, FoundArticle, Issue, IssueState, NamedArticle, Rendered, Slot, SubscriberStatus
+from mailer.model import (
+    DeliveryKind,
+    FoundArticle,
+    Issue,
+    IssueState,
+    Merged,
+    NamedArticle,
+    Rendered,
+    Slot,
+    SubscriberStatus,
+)
 from mailer.settings import Delivery, Newsletter, Schedule, Settings, Smtp
 from mailer.smtp.relay import Relay
 from mailer.store import articles, deliveries, issues, subscribers
@@ -198,7 +208,7 @@ def article(number: int = 1, *, published: datetime | None = NOW - timedelta(day
     return FoundArticle(**values)
 
 
-def keep(store: Store, *found: FoundArticle, now: datetime = NOW) -> articles.Merged:
+def keep(store: Store, *found: FoundArticle, now: datetime = NOW) -> Merged:
     """Stores articles, named by guid where they have one, else by their link."""
     return store.write(lambda tx: articles.merge(tx, [named(each) for each in found], now))
 
@@ -208,7 +218,7 @@ def named(found: FoundArticle) -> NamedArticle:
     return NamedArticle(found, identity, found.url)
 
 
-def week_of_articles(store: Store, now: datetime = NOW, *, count: int = 14, first: int = 0) -> articles.Merged:
+def week_of_articles(store: Store, now: datetime = NOW, *, count: int = 14, first: int = 0) -> Merged:
     """`count` articles of the three days before `now`, each its own event. Another `first`: other articles."""
     found = [
         article(first + number, published=now - timedelta(hours=1 + 70 * number / max(count, 1)))

@@ -19,11 +19,10 @@ from sqlalchemy import Connection
 
 from mailer.context import App, alert
 from mailer.errors import MailerError, NoSuchArticle
-from mailer.model import Article, FoundArticle, NamedArticle
+from mailer.model import Article, FoundArticle, Merged, NamedArticle
 from mailer.sources.found import Source
 from mailer.sources.identity import identify
 from mailer.store import articles, feeds
-from mailer.store.articles import Merged
 from mailer.text.spelling import corrected
 
 log = logging.getLogger(__name__)

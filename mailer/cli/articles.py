@@ -1,7 +1,6 @@
 """`mailer articles …`: what the newsroom published."""
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ import click
 
 from mailer.cli.command import NUMBER, TEXT, Result, command, instant, local, stamp, table, wants_json
 from mailer.errors import FetchFailed, MailerError, UnreadableInput
-from mailer.model import Article
+from mailer.model import Article, Merged
 
 if TYPE_CHECKING:
     from mailer.context import App
@@ -66,24 +65,21 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
     from mailer.articles import collect
     from mailer.sources import fetch, read
 
-    total = {"added": 0, "updated": 0, "unchanged": 0}
+    total = Merged()
     failed: list[MailerError] = []
     notes: list[str] = []
     options = {"url": url, "published": published, "source": source}
-    with closing(fetch.Fetcher()) as fetcher:
-        for each in places:
-            try:
-                name, content, at = _content(each, fetcher)
-                largest = fetch.LARGEST if at else read.LARGEST
-                found = read.read(name, content, zone=app.zone, page_at=at, largest=largest, **options)
-            except (UnreadableInput, FetchFailed) as error:
-                failed.append(error)
-                continue
-            kept = collect.keep(app, found.articles)
-            notes += found.notes
-            total["added"] += kept.added
-            total["updated"] += kept.updated
-            total["unchanged"] += kept.unchanged
+    fetcher = fetch.Fetcher()
+    for each in places:
+        try:
+            name, content, at = _content(each, fetcher)
+            largest = fetch.LARGEST if at else read.LARGEST
+            found = read.read(name, content, zone=app.zone, page_at=at, largest=largest, **options)
+        except (UnreadableInput, FetchFailed) as error:
+            failed.append(error)
+            continue
+        total += collect.keep(app, found.articles)
+        notes += found.notes
     _print_notes(notes)
     if len(places) == len(failed) == 1:
         raise failed[0]
@@ -93,8 +89,8 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
         kind = FetchFailed if all(isinstance(each, FetchFailed) for each in failed) else UnreadableInput
         raise kind(f"None of the {len(failed)} could be read.")
     return Result(
-        {**total, "failed": [error.message for error in failed], "notes": notes},
-        ", ".join(f"{count} {word}" for word, count in total.items()) + ".",
+        {**asdict(total), "failed": [error.message for error in failed], "notes": notes},
+        ", ".join(f"{count} {word}" for word, count in asdict(total).items()) + ".",
         5 if failed else 0,
     )
 

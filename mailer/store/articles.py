@@ -5,13 +5,13 @@ importing the same file twice changes nothing.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
-from mailer.model import Article, Dating, FoundArticle, IssueState, NamedArticle, TimeSpan
+from mailer.model import Article, Dating, FoundArticle, IssueState, Merged, NamedArticle, TimeSpan
 from mailer.store.database import inserting
 from mailer.store.schema import REACHED, articles, issue_articles, issues, view_snapshots
 
@@ -22,18 +22,6 @@ _TEXTS = ("url", "lead", "body", "category", "author", "image_url", "image_alt",
 _COUNTS = ("views", "comments", "shares")
 _FLAGS = ("front_page", "closed")
 _GIVEN = ("title_given", "lead_given", "alt_given")
-
-
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """How many articles were new, changed and the same."""
-
-    added: int = 0
-    updated: int = 0
-    unchanged: int = 0
-
-    def __add__(self, other: "Merged") -> "Merged":
-        return Merged(self.added + other.added, self.updated + other.updated, self.unchanged + other.unchanged)
 
 
 def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime) -> Merged:

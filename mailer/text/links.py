@@ -5,7 +5,6 @@ Only the text of an address is judged; nothing is looked up.
 
 import ipaddress
 import re
-import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
@@ -53,11 +52,9 @@ def absolute(raw: str, base: str = "") -> str:
 
 
 def _allowed(char: str) -> str:
-    category = unicodedata.category(char)
-    if category == "Cs":
+    if "\ud800" <= char <= "\udfff":  # a lone surrogate
         return ""
-    unfit = char in ' <>"`{}|\\^' or (category in ("Cc", "Cf", "Zs", "Zl", "Zp") and char != ZWNJ)
-    return quote(char) if unfit else char
+    return quote(char) if char in ' <>"`{}|\\^' or not (char.isprintable() or char == ZWNJ) else char
 
 
 def web_address(url: str) -> str:

@@ -33,10 +33,8 @@ def server() -> Iterator[WebServer]:
 
 
 @pytest.fixture
-def fetcher() -> Iterator[Fetcher]:
-    made = Fetcher()
-    yield made
-    made.close()
+def fetcher() -> Fetcher:
+    return Fetcher()
 
 
 def feed(server: WebServer, path: str, fetcher: Fetcher, **more: object) -> FeedSource:

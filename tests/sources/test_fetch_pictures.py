@@ -56,11 +56,8 @@ class Https:
     trust: ssl.SSLContext
 
     def fetch(self, path: str) -> bytes:
-        fetcher = Fetcher(may=_loopback, trust=self.trust)
-        try:
-            return fetcher.picture(f"https://localhost:{self.port}{path}")
-        finally:
-            fetcher.close()
+        fetcher = Fetcher(allowed=_loopback, trust=self.trust)
+        return fetcher.picture(f"https://localhost:{self.port}{path}")
 
 
 def _loopback(address: fetch.Address) -> bool:
@@ -107,7 +104,7 @@ def test_a_picture_comes_as_it_is_also_from_where_it_moved(site: Https) -> None:
         ("/none", "the server answered 404"),
         ("/circle", "redirected more than 3 times"),
         ("/inside", "private address"),
-        ("/plain", r"not a web address that is asked \(https\)"),
+        ("/plain", r"not a web address that can be fetched \(https\)"),
         ("/page", "text/html"),
         ("/large", "holds more than 5 MB"),
     ],
@@ -119,7 +116,7 @@ def test_what_is_no_picture_is_told(site: Https, path: str, why: str) -> None:
 
 def test_a_certificate_of_nobody_is_refused(site: Https) -> None:
     with pytest.raises(FetchFailed, match="certificate"):
-        Fetcher(may=_loopback).picture(f"https://localhost:{site.port}/picture")
+        Fetcher(allowed=_loopback).picture(f"https://localhost:{site.port}/picture")
 
 
 @pytest.mark.parametrize(
@@ -171,16 +168,14 @@ def test_a_name_that_answers_otherwise_the_second_time_reaches_nothing(site: Htt
         asked.append(host)
         return ["127.0.0.1"]
 
-    fetcher = Fetcher(resolve=once, may=_loopback, trust=site.trust)
+    fetcher = Fetcher(resolve=once, allowed=_loopback, trust=site.trust)
     # The certificate is for localhost, and it is looked at under the name that was asked for.
     with pytest.raises(FetchFailed, match=r"certificate|Hostname mismatch"):
         fetcher.picture(f"https://rebound.invalid:{site.port}/picture")
     assert fetcher.picture(f"https://localhost:{site.port}/picture") == b"picture /picture"
     assert asked == ["rebound.invalid", "localhost"]
-    fetcher.close()
 
 
 def test_the_next_address_is_tried_when_one_does_not_answer(site: Https) -> None:
-    fetcher = Fetcher(resolve=lambda host: ["::1", "127.0.0.1"], may=_loopback, trust=site.trust)
+    fetcher = Fetcher(resolve=lambda host: ["::1", "127.0.0.1"], allowed=_loopback, trust=site.trust)
     assert fetcher.picture(f"https://localhost:{site.port}/picture") == b"picture /picture"
-    fetcher.close()

@@ -13,9 +13,8 @@ from make import NOW, article, keep
 from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from mailer.model import Article, Dating, FoundArticle, IssueState, TimeSpan
+from mailer.model import Article, Dating, FoundArticle, IssueState, Merged, TimeSpan
 from mailer.store import articles
-from mailer.store.articles import Merged
 from mailer.store.database import Store
 from mailer.store.schema import articles as table
 from mailer.store.schema import deliveries
