@@ -90,7 +90,7 @@ def _rows(folder: Path, inbox: Inbox, readers: int) -> Iterator[Row]:
         yield timed("the same list again", "", "", lambda: importing.import_rows(app, people.read(file)))
         dry = How(dry_run=True)
         yield timed("dry run of it", "", "", lambda: importing.import_rows(app, people.read(file), dry))
-        yield timed(f"list --search, {many}", "", "", lambda: admin.listing(app, search="no such", limit=50))
+        yield timed(f"list --search, {many}", "", "", lambda: admin.matching(app, search="no such", limit=50))
         yield timed(f"export, {many}", "", "", lambda: export(app, folder / "out.csv"))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         yield Row("peak memory until here, our test server included", "120 MB", "60 MB", f"{peak} MB")

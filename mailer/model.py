@@ -254,9 +254,11 @@ class SubscriberStatus(StrEnum):
 class Subscriber:
     id: int
     address: str  # as it is written to; empty for a tombstone
+    address_hash: str  # keyed; a tombstone keeps it
     name: str
     status: SubscriberStatus
     sections: tuple[str, ...]  # empty: all
+    paused_until: date | None  # no issue before this day
     source: str
     created_at: datetime
 
@@ -309,6 +311,20 @@ class Event:
     method: Method | None
     slot: str | None
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to be recorded. `details` are kept as JSON, e.g. the words of consent that were shown."""
+
+    kind: EventKind
+    at: datetime
+    method: Method | None = None
+    issue_id: int | None = None
+    reason: str = ""
+    agent: str = ""  # the class of the user agent, never the whole string
+    network: str = ""  # truncated
+    details: Mapping[str, object] | None = None
 
 
 # --- Deliveries ------------------------------------------------------------------------------------------------------

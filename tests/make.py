@@ -33,6 +33,7 @@ from mailer.smtp.relay import Relay
 from mailer.store import articles, deliveries, issues, subscribers
 from mailer.store.database import Store
 from mailer.store.schema import TABLES
+from mailer.store.subscribers import New
 from mailer.tokens import Keyring, address_hash
 
 ROOT = Path(__file__).parents[1]
@@ -136,24 +137,21 @@ def subscribers_of(
     now: datetime = NOW,
 ) -> list[int]:
     """Many on the list, in one transaction; returns the ids in the same order."""
-    parsed = [parse(address) for address in addresses]
-    return store.write(
-        lambda tx: [
-            subscribers.add(
-                tx,
-                address=each.written,
-                key=each.key,
-                hash_=hash_of(each.key),
-                domain=each.domain,
-                name=name,
-                sections=sections,
-                status=status,
-                source="test",
-                now=now,
-            )
-            for each in parsed
-        ]
-    )
+    new = [new_subscriber(each, name=name, sections=sections, status=status) for each in addresses]
+    return store.write(lambda tx: subscribers.add(tx, new, now))
+
+
+def new_subscriber(
+    address: str,
+    *,
+    name: str = "",
+    sections: Sequence[str] = (),
+    status: SubscriberStatus = SubscriberStatus.ACTIVE,
+    source: str = "test",
+) -> New:
+    """Somebody who is not on the list yet."""
+    parsed = parse(address)
+    return New(parsed.written, parsed.key, hash_of(parsed.key), parsed.domain, name, tuple(sections), source, status)
 
 
 def readers(store: Store, count: int, now: datetime = NOW) -> list[int]:

@@ -79,7 +79,7 @@ def list_(app: "App", status: str | None, search: str, limit: int) -> Result:
     from mailer.readers import admin
 
     wanted = SubscriberStatus(status) if status else None
-    found = admin.listing(app, status=wanted, search=search, limit=limit)
+    found = admin.matching(app, status=wanted, search=search, limit=limit)
     rows = [(each.address, each.name, each.status, local(app, each.created_at)) for each in found]
     counts = ", ".join(f"{count} {word}" for word, count in sorted(admin.counts(app).items()))
     return Result(

@@ -54,7 +54,7 @@ def tick(app: App) -> None:
             _hold(app, issue, f"cannot be made: {error}", "Mend it, then run `mailer issue release`.")
     _tell(app, too_late)
     delivery.finish(app)
-    joining.settle(app)  # what the pages took and did not come to decide
+    joining.decide_wishes(app)  # what the pages took and did not come to decide
     joining.tidy(app)
 
 

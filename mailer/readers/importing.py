@@ -1,12 +1,12 @@
-"""Many subscribers into the list and out of it. Who left is never revived, and a bad row never stops the rest.
+"""Imports and exports lists of subscribers. A bad row never stops the rest, and nobody who left is brought back.
 
-Chunks of a few thousand rows are asked and written as sets; each chunk is a transaction, so that the sending beside it
-waits for milliseconds and memory stays flat.
+Rows are written in chunks of a few thousand, each in one transaction: sending beside it waits only for milliseconds,
+and memory stays flat.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -16,29 +16,18 @@ from mailer import address, tokens
 from mailer.address import Address
 from mailer.context import App
 from mailer.errors import BadAddress
-from mailer.model import NewSubscriber, SubscriberStatus
-from mailer.readers import joining
-from mailer.readers.admin import since, tidy_name, why_not
-from mailer.store import subscribers
+from mailer.model import EventKind, Method, NewEvent, NewSubscriber, SubscriberStatus
+from mailer.readers import adding
+from mailer.store import events, subscribers, suppressions
 from mailer.store.subscribers import New
 
 CHUNK = 2000  # rows in one transaction
-TOLD = 10_000  # refusals that are told one by one
+MOST_REFUSALS = 10_000  # listed one by one; the others are only counted
 
-# RFC 2142: read by whoever is on duty, if at all; such a mailbox may join by itself, never by a list from somewhere.
+# Role mailboxes (RFC 2142 and usual names) are read by whoever is on duty: they may sign up, but are never imported.
 _ROLES = frozenset(
-    {
-        "abuse",
-        "postmaster",
-        "hostmaster",
-        "noc",
-        "security",
-        "mailer-daemon",
-        "noreply",
-        "no-reply",
-        "webmaster",
-        "root",
-    }
+    {"abuse", "postmaster", "hostmaster", "noc", "security", "mailer-daemon", "noreply", "no-reply"}
+    | {"webmaster", "root"}
 )
 _JOINED = frozenset({"", "active", "enabled", "subscribed", "confirmed", "فعال", "عضو", "true", "1", "yes"})
 _LEFT = frozenset(
@@ -49,7 +38,7 @@ _LEFT = frozenset(
 
 @dataclass(slots=True)
 class Imported:
-    """What became of the rows; `refusals` says which line and why, `more` how many were not told one by one."""
+    """How many rows were added and so on. `refusals` lists rows that were not taken in, `more` counts the others."""
 
     added: int = 0
     updated: int = 0
@@ -64,95 +53,98 @@ class Imported:
         return self.added + self.updated + self.unchanged + self.refused + self.suppressed
 
     def refuse(self, row: NewSubscriber, reason: str) -> None:
-        if len(self.refusals) < TOLD:
+        if len(self.refusals) < MOST_REFUSALS:
             self.refusals.append((row.line, row.email, reason))
         else:
             self.more += 1
 
-    def take(self, part: "Imported") -> None:
+    def include(self, part: "Imported") -> None:
         for count in ("added", "updated", "unchanged", "refused", "suppressed", "more"):
             setattr(self, count, getattr(self, count) + getattr(part, count))
-        room = TOLD - len(self.refusals)
+        room = MOST_REFUSALS - len(self.refusals)
         self.refusals += part.refusals[:room]
         self.more += len(part.refusals[room:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class How:
-    """How an import is meant."""
+    """The options of an import."""
 
     source: str = "import"
-    invite: bool = False  # ask each one by a mail first
-    suppress: bool = False  # these left the old system: never mail them
-    dry_run: bool = False  # only say what would happen
+    invite: bool = False  # first ask each new reader with a confirmation mail
+    suppress: bool = False  # these people left the old system: never mail them
+    dry_run: bool = False  # write nothing, only count
 
 
 def import_rows(
     app: App, rows: Iterable[NewSubscriber], how: How | None = None, *, progress: Callable[[int], None] | None = None
 ) -> Imported:
-    """Takes the rows in; with `dry_run`, only tells what would become of them."""
+    """Import the rows; `progress` is called with the number of rows after each chunk. Returns what became of them."""
     how = how or How()
     report = Imported()
-    met: set[int] = set()  # of a dry run: what earlier chunks would have stored, as short hashes
+    met: set[int] = set()  # in a dry run: short hashes of the addresses that earlier chunks would have added
     iterator = iter(rows)
     while chunk := list(islice(iterator, CHUNK)):
-        work = partial(_chunk, app, chunk, how, met)
-        report.take(app.store.read(work) if how.dry_run else app.store.write(work))
+        import_chunk = partial(_import_chunk, app, chunk, how, met)
+        report.include(app.store.read(import_chunk) if how.dry_run else app.store.write(import_chunk))
         if progress:
             progress(report.rows)
     return report
 
 
-def _chunk(app: App, chunk: list[NewSubscriber], how: How, met: set[int], tx: Connection) -> Imported:
+def _import_chunk(app: App, chunk: list[NewSubscriber], how: How, met: set[int], tx: Connection) -> Imported:
     part = Imported()
-    wanted: dict[str, tuple[NewSubscriber, Address]] = {}
-    leaving: dict[str, Address] = {}
+    rows: dict[str, NewSubscriber] = {}  # by address, as are the people made of them
+    people: dict[str, New] = {}
+    leaving: set[str] = set()
     for row in chunk:
         try:
-            parsed, leaves = _read(row, how)
+            parsed, status = _read(row, how)
         except BadAddress as error:
             part.refused += 1
             part.refuse(row, error.message)
             continue
-        if leaves:
-            leaving[parsed.key] = parsed
-        elif parsed.key in wanted:
+        key = parsed.key
+        if status is SubscriberStatus.UNSUBSCRIBED:
+            leaving.add(key)
+            continue
+        if key in rows:
             part.unchanged += 1
-            wanted[parsed.key] = (_fuller(wanted[parsed.key][0], row), parsed)
-        else:
-            wanted[parsed.key] = (row, parsed)
-    part.suppressed += _leave(app, tx, leaving, how)
-    _join(app, tx, wanted, how, met, part)
+            row, status = _merged(rows[key], row), people[key].status
+        rows[key] = row
+        source = row.source or how.source
+        people[key] = adding.person(app, parsed, row.name, row.sections, source, status, row.consent_at)
+    part.suppressed += len(leaving)
+    if not how.dry_run:
+        _leave(app, tx, leaving)
+    plan = adding.plan(tx, people.values())
+    for who, reason, when in plan.refused:
+        part.suppressed += 1
+        part.refuse(rows[who.key], f"{who.address} {reason}{adding.since(app, when)}")
+    _join(app, tx, plan, how, met, part)
     return part
 
 
-def _read(row: NewSubscriber, how: How) -> tuple[Address, bool]:
-    """The address of a row, and whether the row says that its person left. BadAddress: it must not be taken in."""
+def _read(row: NewSubscriber, how: How) -> tuple[Address, SubscriberStatus]:
+    """The address of a row, and the status it asks for: UNSUBSCRIBED, PENDING or ACTIVE.
+
+    Raises BadAddress if the row must be refused.
+    """
     if row.problem:
         raise BadAddress(row.problem)
-    status = row.status.strip().casefold()
+    given = row.status.strip().casefold()
     parsed = address.parse(row.email)
-    if how.suppress or status in _LEFT:
-        return parsed, True
-    if status not in _JOINED and status != "pending":
+    if how.suppress or given in _LEFT:
+        return parsed, SubscriberStatus.UNSUBSCRIBED
+    if given not in _JOINED and given != "pending":
         raise BadAddress(f"the status {row.status[:40]!r} is not known", "Write active or unsubscribed.")
     if parsed.local.lower() in _ROLES:
-        raise BadAddress(f"{parsed.local}@ belongs to an office, not to a reader", "It may sign up by itself.")
-    return parsed, False
+        raise BadAddress(f"{parsed.local}@ is the mailbox of an office, not of a reader", "It may sign up by itself.")
+    return parsed, SubscriberStatus.PENDING if how.invite or given == "pending" else SubscriberStatus.ACTIVE
 
 
-@lru_cache(maxsize=1000)  # a million rows have a few of them
-def _sections(given: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted({tidy for name in given if (tidy := tidy_name(name))}))
-
-
-@lru_cache(maxsize=1000)
-def _source(given: str) -> str:
-    return tidy_name(given)
-
-
-def _fuller(one: NewSubscriber, other: NewSubscriber) -> NewSubscriber:
-    """Of two rows about one address the later counts, but for what it leaves out."""
+def _merged(one: NewSubscriber, other: NewSubscriber) -> NewSubscriber:
+    """Two rows with the same address as one: the later row wins where it says something, except for the consent."""
     return NewSubscriber(
         one.line,
         one.email,
@@ -164,69 +156,30 @@ def _fuller(one: NewSubscriber, other: NewSubscriber) -> NewSubscriber:
     )
 
 
-def _leave(app: App, tx: Connection, leaving: Mapping[str, Address], how: How) -> int:
-    if not leaving:
-        return 0
-    if not how.dry_run:
-        now = app.now()
-        subscribers.suppress_many(tx, {tokens.address_hash(app.keys, key) for key in leaving}, now)
-        subscribers.leave(tx, leaving, now)
-    return len(leaving)
-
-
-def _join(
-    app: App,
-    tx: Connection,
-    wanted: Mapping[str, tuple[NewSubscriber, Address]],
-    how: How,
-    met: set[int],
-    part: Imported,
-) -> None:
-    """Adds, changes or leaves alone; who left is counted as suppressed and told."""
-    hashes = {key: tokens.address_hash(app.keys, key) for key in wanted}
-    barred = subscribers.suppressed_among(tx, hashes.values())
-    known = subscribers.known(tx, wanted)
-    new: dict[SubscriberStatus, list[New]] = {SubscriberStatus.ACTIVE: [], SubscriberStatus.PENDING: []}
-    changed: dict[str, tuple[str, tuple[str, ...]]] = {}
-    for key, (row, parsed) in wanted.items():
-        there = known.get(key)
-        bar = barred.get(hashes[key])
-        if what := why_not(there.status if there else None, bar[0] if bar else None):
-            part.suppressed += 1
-            part.refuse(row, f"{parsed.written} {what}{since(app, bar[1] if bar else None)}")
-            continue
-        name = tidy_name(row.name) if row.name else ""
-        sections = _sections(row.sections) if row.sections else ()
-        if there is None and how.dry_run and hash(key) in met:
-            part.unchanged += 1
-        elif there is None:
-            if how.dry_run:
-                met.add(hash(key))
-            waits = how.invite or row.status.strip().casefold() == "pending"
-            status = SubscriberStatus.PENDING if waits else SubscriberStatus.ACTIVE
-            source = _source(row.source or how.source)
-            new[status].append(
-                New(parsed.written, key, hashes[key], parsed.domain, name, sections, source, row.consent_at)
-            )
-        elif (name and name != there.name) or (sections and sections != there.sections):
-            changed[key] = (name or there.name, sections or there.sections)
-        else:
-            part.unchanged += 1
-    part.added += sum(map(len, new.values()))
-    part.updated += len(changed)
-    if how.dry_run:
+def _leave(app: App, tx: Connection, keys: set[str]) -> None:
+    if not keys:
         return
     now = app.now()
-    for status, rows in new.items():
-        subscribers.add_many(tx, rows, status, now)
-    subscribers.change_many(tx, changed, now)
-    if how.invite:
-        asked = [each.key for each in new[SubscriberStatus.PENDING]]
-        joining.owe(app, tx, subscribers.ids(tx, asked), now)
+    hashes = {tokens.address_hash(app.keys, key) for key in keys}
+    suppressions.add(tx, hashes, EventKind.UNSUBSCRIBED, at=now)
+    events.record(tx, subscribers.unsubscribe(tx, keys), NewEvent(EventKind.UNSUBSCRIBED, now, Method.IMPORT))
+
+
+def _join(app: App, tx: Connection, plan: adding.Plan, how: How, met: set[int], part: Imported) -> None:
+    added = len(plan.new)
+    if how.dry_run:
+        fresh = {number for who in plan.new if (number := hash(who.key)) not in met}
+        met |= fresh
+        added = len(fresh)
+    else:
+        adding.carry_out(app, tx, plan, app.now(), kind=EventKind.ADDED, method=Method.IMPORT, invite=how.invite)
+    part.added += added
+    part.updated += len(plan.changed)
+    part.unchanged += plan.unchanged + len(plan.new) - added
 
 
 def export_rows(app: App, status: SubscriberStatus | None = None) -> Iterator[Mapping[str, Any]]:
-    """Everybody, page by page: address, name, sections, status, consent_at, source."""
+    """Yield all subscribers with address, name, sections, status, consent_at and source; one transaction a page."""
     after = 0
     while rows := app.store.read(partial(_page, after=after, status=status)):
         yield from rows

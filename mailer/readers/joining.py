@@ -1,7 +1,7 @@
-"""Joining by the person's own wish: the form takes a wish, `settle` decides it, and a link in a mail confirms it.
+"""Joining by the reader's own wish: the form takes the wish, `decide_wishes` decides it, a link in a mail confirms it.
 
-The form's answer must not tell whether an address is known, neither by its words nor by its time. So taking a wish is
-one row, whoever it is about; what becomes of it is decided a moment later, behind the reader's back.
+The form's answer must not reveal whether an address is known, neither by its content nor by its time. So taking a wish
+writes one row whoever it is about, and what becomes of the wish is decided a moment later, after the answer.
 """
 
 from collections.abc import Iterable
@@ -15,20 +15,21 @@ from mailer.address import Address
 from mailer.context import App, alert
 from mailer.errors import BadAddress, BadToken, TooMany
 from mailer.mail import service_mails
-from mailer.model import DeliveryKind, EventKind, Method, Subscriber, SubscriberStatus
-from mailer.store import deliveries, issues, signups, subscribers
+from mailer.model import DeliveryKind, EventKind, Method, NewEvent, Subscriber, SubscriberStatus
+from mailer.store import deliveries, events, issues, signups, subscribers, suppressions
 from mailer.store.signups import Wish
+from mailer.store.subscribers import New
 from mailer.tokens import Purpose
 
-EVERY = timedelta(hours=24)  # one confirmation mail an address
-AT_MOST = 3  # confirmation mails to an address that never confirms …
+CONFIRMATION_EVERY = timedelta(hours=24)  # at most one confirmation mail to an address in this time
+MOST_UNCONFIRMED = 3  # confirmation mails to an address that does not confirm …
 REMEMBERED = timedelta(days=90)  # … in this time
-FORM_LEAST, FORM_MOST = timedelta(seconds=2), timedelta(hours=2)
-_AT_ONCE = 200  # wishes decided in one go
+FORM_LEAST, FORM_MOST = timedelta(seconds=2), timedelta(hours=2)  # age of a form that is accepted
+_WISHES_AT_ONCE = 200  # decided in one transaction
 
 
-def words(app: App) -> str:
-    """What the form says one agrees to; kept with the consent."""
+def consent_words(app: App) -> str:
+    """What the form says the reader agrees to; stored with the consent."""
     return app.renderer.locale.say(
         "عضو خبرنامهٔ هفتگی «{name}» شوید. آخرین اخبار مهم ایران و جهان را هفته‌ای یک بار برای شما ارسال خواهیم کرد.",
         name=app.settings.newsletter.name,
@@ -37,12 +38,12 @@ def words(app: App) -> str:
 
 # --- the form --------------------------------------------------------------------------------------------------------
 def form_token(app: App) -> str:
-    """A signed time that our own form carries. A form of the news site's has none, and is answered by ours."""
+    """The signed time that our own form carries. The news site's form has none and is answered with our form."""
     return tokens.make(app.keys, Purpose.FORM, 0, 0, int(app.now().timestamp()))
 
 
 def form_is_ours(app: App, token: str) -> bool:
-    """Whether the form is ours, not older than two hours, and not filled in faster than a person can."""
+    """Whether the form is ours, at most two hours old, and was not filled in faster than a person can."""
     try:
         age = app.now().timestamp() - tokens.read(app.keys, Purpose.FORM, token).stamp
     except BadToken:
@@ -51,7 +52,10 @@ def form_is_ours(app: App, token: str) -> bool:
 
 
 def check(typed: str) -> tuple[Address, str | None]:
-    """The address, and another one that was probably meant. BadAddress: it cannot be written to, and why."""
+    """The address, and another one that was probably meant.
+
+    Raises BadAddress, with the reason, if it cannot be written to.
+    """
     found = address.parse(typed)
     if address.mixed_scripts(found.domain):
         raise BadAddress(f"{typed!r} mixes letters of two scripts, as forgeries do.")
@@ -59,109 +63,107 @@ def check(typed: str) -> tuple[Address, str | None]:
 
 
 def wish(app: App, found: Address, *, network: str = "", agent: str = "") -> None:
-    """Takes the wish to join. TooMany: from this network, or in all; that has nothing to do with the address.
-    BadAddress: its domain says that it takes no mail; may ask the DNS, and no answer counts as a yes."""
-    # A flood is turned away by reading alone; it must not keep the sending from writing, nor ask others' DNS for us.
-    if app.store.read(lambda tx: _full(app, tx, network)):
-        raise TooMany("Too many sign-ups just now.", "Try again in an hour.")
+    """Take the wish to join.
+
+    Raises TooMany if the limit of this network or of all is reached; that does not depend on the address. Raises
+    BadAddress if the domain says that it takes no mail; this may ask the DNS, and no answer counts as yes.
+    """
+    # Reading alone turns a flood away: it must neither keep the sender from writing nor make us send DNS queries.
+    if app.store.read(lambda tx: _limit_reached(app, tx, network)):
+        raise _too_many()
     if app.takes_mail(found.domain) is False:
         raise BadAddress(f"The domain {found.domain} takes no mail.")
 
-    def work(tx: Connection) -> bool:
-        if _full(app, tx, network):
-            return False
+    def take(tx: Connection) -> None:
+        if _limit_reached(app, tx, network):
+            raise _too_many()
         now = app.now()
         hash_ = tokens.address_hash(app.keys, found.key)
-        shown = words(app)
-        signups.add(tx, at=now, hash_=hash_, address=found.written, network=network, agent=agent, words=shown)
+        words = consent_words(app)
+        signups.add(tx, at=now, hash_=hash_, address=found.written, network=network, agent=agent, words=words)
         most = app.settings.readers.per_minute
         if signups.count(tx, now - timedelta(minutes=1)) == most:
             alert(app, f"{most} sign-ups within a minute: no more are taken.", "Somebody may misuse the form.")
-        return True
 
-    if not app.store.write(work):
-        raise TooMany("Too many sign-ups just now.", "Try again in an hour.")
+    app.store.write(take)
 
 
-def _full(app: App, tx: Connection, network: str) -> bool:
-    """Whether a limit is reached that has nothing to do with the address."""
+def _limit_reached(app: App, tx: Connection, network: str) -> bool:
+    """Whether a limit that does not depend on the address is reached."""
     now, limits = app.now(), app.settings.readers
     if signups.count(tx, now - timedelta(minutes=1)) >= limits.per_minute:
         return True
     return bool(network) and signups.count(tx, now - timedelta(hours=1), network=network) >= limits.per_network
 
 
+def _too_many() -> TooMany:
+    return TooMany("Too many sign-ups just now.", "Try again in an hour.")
+
+
 # --- behind the form -------------------------------------------------------------------------------------------------
-def settle(app: App) -> int:
-    """Decides the wishes that were taken; returns how many got a confirmation mail. Any process may do so."""
+def decide_wishes(app: App) -> int:
+    """Decide the wishes taken so far. Returns how many get a confirmation mail. Any process may call this."""
 
-    def work(tx: Connection) -> int:
+    def decide(tx: Connection) -> int:
         now = app.now()
-        asked: list[int] = []
-        for each in signups.open_(tx, _AT_ONCE, lock=True):
-            outcome, reader = _decide(app, tx, each, now)
+        invited: list[int] = []
+        for each in signups.undecided(tx, _WISHES_AT_ONCE, lock=True):
+            outcome, reader = _decide(tx, each, now)
             if signups.decide(tx, each.id, outcome) and reader is not None:
-                asked.append(reader)
-        owe(app, tx, asked, now)
-        return len(asked)
+                invited.append(reader)
+        owe(app, tx, invited, now)
+        return len(invited)
 
-    if not app.store.read(lambda tx: signups.open_(tx, 1)):
-        return 0  # the usual case costs no lock
-    return app.store.write(work)
+    if not app.store.read(lambda tx: signups.undecided(tx, 1)):
+        return 0  # the usual case needs no lock
+    return app.store.write(decide)
 
 
-def _decide(app: App, tx: Connection, each: Wish, now: datetime) -> tuple[str, int | None]:
+def _decide(tx: Connection, each: Wish, now: datetime) -> tuple[str, int | None]:
+    """What becomes of a wish: "sent" with the subscriber's id, "silent" or "limited"."""
     parsed = address.parse(each.address)
     found = subscribers.find(tx, parsed.key)
-    barred = subscribers.suppressed(tx, each.hash)
-    # Who reported us as spam, or must not be mailed for another reason, is not even asked: it might be a stranger's
-    # joke, and one more mail is one too many.
-    if barred is not None and barred[0] in subscribers.STRONG:
+    suppression = suppressions.find(tx, each.hash)
+    # The wish may be a stranger's joke: a reader who complained, or whom an admin suppressed, is not even asked.
+    if suppression is not None and suppression.strong:
         return "silent", None
-    if found is not None and found.status is SubscriberStatus.ACTIVE and barred is None:
+    if found is not None and found.status is SubscriberStatus.ACTIVE and suppression is None:
         return "silent", None
-    if signups.count(tx, now - EVERY, hash_=each.hash, sent=True) >= 1:
+    if signups.count(tx, now - CONFIRMATION_EVERY, hash_=each.hash, sent=True) >= 1:
         return "limited", None
-    if signups.count(tx, now - REMEMBERED, hash_=each.hash, sent=True) >= AT_MOST:
+    if signups.count(tx, now - REMEMBERED, hash_=each.hash, sent=True) >= MOST_UNCONFIRMED:
         return "limited", None
-    if found is not None and waits_since(tx, found.id, now - EVERY):
+    if found is not None and _waits_since(tx, found.id, now - CONFIRMATION_EVERY):
         return "limited", None
-    reader = _pending(tx, parsed, each, found, now)
-    subscribers.record(
-        tx,
-        reader,
-        EventKind.INVITED,
-        at=each.at,
-        method=Method.PAGE,
-        agent=each.agent or None,
-        network=each.network or None,
-        details={"words": each.words},
-    )
+    reader = _make_pending(tx, parsed, each, found, now)
+    details = {"words": each.words}
+    invited = NewEvent(EventKind.INVITED, each.at, Method.PAGE, agent=each.agent, network=each.network, details=details)
+    events.record(tx, [reader], invited)
     return "sent", reader
 
 
-def _pending(tx: Connection, parsed: Address, each: Wish, found: Subscriber | None, now: datetime) -> int:
-    if found is not None:
-        if found.status is SubscriberStatus.BOUNCED:  # still dead to all but its own confirmation
-            subscribers.suppress(tx, each.hash, EventKind.BOUNCED, at=now)
-        subscribers.move(tx, found.id, SubscriberStatus.PENDING, from_=tuple(SubscriberStatus))
-        return found.id
-    return subscribers.add(
-        tx,
-        address=parsed.written,
-        key=parsed.key,
-        hash_=each.hash,
-        domain=parsed.domain,
-        name="",
-        sections=(),
-        status=SubscriberStatus.PENDING,
-        source="form",
-        now=now,
-    )
+def _make_pending(tx: Connection, parsed: Address, each: Wish, found: Subscriber | None, now: datetime) -> int:
+    pending = SubscriberStatus.PENDING
+    if found is None:
+        new = New(parsed.written, parsed.key, each.hash, parsed.domain, "", (), "form", pending)
+        return subscribers.add(tx, [new], now)[0]
+    if found.status is SubscriberStatus.BOUNCED:  # still dead for everything but this confirmation
+        suppressions.add(tx, [each.hash], EventKind.BOUNCED, at=now)
+    subscribers.move(tx, found.id, pending, from_=tuple(SubscriberStatus))
+    return found.id
+
+
+def _waits_since(tx: Connection, subscriber_id: int, since: datetime) -> bool:
+    """Whether the reader got a confirmation mail after `since`, from whatever source, and has not confirmed."""
+    asked = deliveries.asked_at(tx, subscriber_id)
+    if asked is None or asked <= since:
+        return False
+    confirmed = events.last(tx, subscriber_id, (EventKind.CONFIRMED,))
+    return confirmed is None or confirmed.at < asked
 
 
 def tidy(app: App) -> None:
-    """Forgets what is only kept for a while: truncated networks, and sign-ups that no limit counts any more."""
+    """Delete what is kept only for a while: truncated networks, and sign-ups too old to count for any limit."""
     now = app.now()
     app.store.write(lambda tx: signups.fade(tx, now - app.settings.readers.keep_network, now - REMEMBERED))
 
@@ -169,91 +171,71 @@ def tidy(app: App) -> None:
 # --- the link in the mail --------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """Somebody who has confirmed: their address, masked, and a token for their preferences."""
+    """The masked address of a reader who has confirmed, and a token for their preferences."""
 
     masked: str
     preferences: str
 
 
-def asked(app: App, token: str) -> str:
-    """Whose confirmation link this is, masked. Changes nothing. BadToken: not our link, too old, or overtaken."""
-    found = app.store.read(lambda tx: _claimed(app, tx, token))
+def masked_address(app: App, token: str) -> str:
+    """The masked address that a confirmation link is about. Changes nothing. Raises BadToken as `confirm` does."""
+    found = app.store.read(lambda tx: _reader_of(app, tx, token))
     return address.mask(found.address)
 
 
 def confirm(app: App, token: str, *, agent: str = "", network: str = "") -> Welcome:
-    """The reader has pressed the button: active from now on, also when they had left before. A second time is the same.
+    """Make the reader active, also if they had left before. Confirming again changes nothing.
 
-    BadToken: not our link, too old, or they left after they had asked for it.
+    Raises BadToken if the link is not ours or too old, or if the reader left after asking for it.
     """
 
-    def work(tx: Connection) -> Subscriber:
+    def make_active(tx: Connection) -> Subscriber:
         now = app.now()
-        found = _claimed(app, tx, token)
-        hash_ = subscribers.hash_of(tx, found.id)
+        found = _reader_of(app, tx, token)
         if subscribers.move(tx, found.id, SubscriberStatus.ACTIVE, from_=(SubscriberStatus.PENDING,)):
-            subscribers.record(
-                tx,
-                found.id,
-                EventKind.CONFIRMED,
-                at=now,
-                method=Method.PAGE,
-                agent=agent or None,
-                network=network or None,
-                details={"words": words(app)},
-            )
+            details = {"words": consent_words(app)}
+            confirmed = NewEvent(EventKind.CONFIRMED, now, Method.PAGE, agent=agent, network=network, details=details)
+            events.record(tx, [found.id], confirmed)
             subscribers.set_consent(tx, found.id, now)
             subscribers.set_pause(tx, found.id, None)  # the page promises the next issue; chosen sections stay
-            if hash_:
-                subscribers.unsuppress(tx, hash_)
-                signups.forget(tx, hash_)
+            suppressions.remove(tx, found.address_hash)
+            signups.forget(tx, found.address_hash)
         return found
 
-    found = app.store.write(work)
+    found = app.store.write(make_active)
     return Welcome(address.mask(found.address), tokens.make(app.keys, Purpose.PREFERENCES, found.id))
 
 
-def _claimed(app: App, tx: Connection, token: str) -> Subscriber:
-    """The subscriber whom a confirmation link is about, if it still counts."""
+def _reader_of(app: App, tx: Connection, token: str) -> Subscriber:
+    """The subscriber of a confirmation link that is still valid. Raises BadToken otherwise."""
     claim = tokens.read(app.keys, Purpose.CONFIRM, token)
     found = subscribers.get(tx, claim.subscriber_id)
     late = app.now().timestamp() > claim.stamp + app.settings.readers.confirm_within.total_seconds()
     if found is None or not found.address or late:
         raise BadToken("This link is too old.", "Sign up again.")
-    if found.status not in (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE):
-        raise BadToken("This link was overtaken: its reader left later.", "Sign up again.")
-    hash_ = subscribers.hash_of(tx, found.id)
-    barred = subscribers.suppressed(tx, hash_) if hash_ else None
-    # A leaving or a complaint after the wish counts more than the wish.
-    if barred is not None and (barred[0] in subscribers.STRONG or int(barred[1].timestamp()) > claim.stamp):
-        raise BadToken("This link was overtaken: its reader left later.", "Sign up again.")
+    suppression = suppressions.find(tx, found.address_hash)
+    # Leaving or complaining after the wish counts more than the wish.
+    left = suppression is not None and (suppression.strong or int(suppression.at.timestamp()) > claim.stamp)
+    if left or found.status not in (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE):
+        raise BadToken("This link is no longer valid: its reader left after asking for it.", "Sign up again.")
     return found
 
 
 # --- the confirmation mail -------------------------------------------------------------------------------------------
-# It contains no word that a stranger could have typed, so that nobody can use it to write to other people.
-INERT = "/confirm/test"  # where the link of a trial mail leads: to nobody
+# It contains nothing that a stranger could have typed, so that nobody can use it to write to other people.
+INERT = "/confirm/test"  # where the link of a test mail leads; it confirms nobody
 
 
 def owe(app: App, tx: Connection, readers: Iterable[int], now: datetime) -> None:
-    """Owes the mail to each of these subscribers, before any issue (product.md §5: the ledger is the one way out)."""
+    """Queue a confirmation mail for each of these subscribers; it goes out before any issue."""
     stamp = int(now.timestamp())
     keys = {f"confirmation.{reader}.{stamp}": reader for reader in readers}
     if keys:
         deliveries.owe_readers(tx, DeliveryKind.CONFIRMATION, keys, _variant(app, tx, now), now)
 
 
-def waits_since(tx: Connection, subscriber_id: int, since: datetime) -> bool:
-    """Whether somebody was asked after `since`, by whomever, and has not confirmed."""
-    asked = deliveries.asked_at(tx, subscriber_id)
-    if asked is None or asked <= since:
-        return False
-    confirmed = subscribers.last_event(tx, subscriber_id, (EventKind.CONFIRMED,))
-    return confirmed is None or confirmed.at < asked
-
-
 def _variant(app: App, tx: Connection, now: datetime) -> int:
-    """The mail rendered once; a new row only when templates or names have changed."""
+    """The id of the rendered mail; a new one only when templates or names have changed."""
     newsletter, locale = app.settings.newsletter, app.renderer.locale
     days = max(1, app.settings.readers.confirm_within.days)
     rendered = app.renderer.mail(DeliveryKind.CONFIRMATION, service_mails.confirmation(newsletter, days, locale))
@@ -262,11 +244,11 @@ def _variant(app: App, tx: Connection, now: datetime) -> int:
 
 
 def url(app: App, subscriber_id: int, stamp: int) -> str:
-    """The link that confirms. It is for one wish: `stamp` is when that was made."""
+    """The confirmation link for one wish; `stamp` is the Unix time at which that was made."""
     return app.url("/confirm/" + tokens.make(app.keys, Purpose.CONFIRM, subscriber_id, 0, stamp))
 
 
 def url_of(app: App, key: str) -> str:
-    """The link in the mail of this key, as `owe` makes keys. ValueError: it is none."""
+    """The confirmation link for the delivery with this key, as `owe` makes keys. Raises ValueError for other keys."""
     _, reader, stamp = key.split(".")
     return url(app, int(reader), int(stamp))

@@ -1,4 +1,4 @@
-"""What a reader chooses: which sections, and a pause. Never tells or changes an address, and ends nothing."""
+"""What a reader chooses: sections, and a pause. Never shows or changes an address, and never ends a subscription."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from mailer import tokens
 from mailer.context import App, local_day
 from mailer.errors import BadToken
-from mailer.model import OTHER_NEWS, EventKind, Method, Subscriber, SubscriberStatus
-from mailer.store import subscribers
+from mailer.model import OTHER_NEWS, EventKind, Method, NewEvent, Subscriber, SubscriberStatus
+from mailer.store import events, subscribers
 from mailer.tokens import Purpose
 
 PAUSES = (0, 1, 2, 4, 8, 12)  # weeks
@@ -18,7 +18,7 @@ PAUSES = (0, 1, 2, 4, 8, 12)  # weeks
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`sections`: all there are, and whether each is chosen; `paused_until`: the first day that counts again."""
+    """`sections` has all sections and whether each is chosen; `paused_until` is the first day of the next mails."""
 
     sections: tuple[tuple[str, bool], ...]
     paused_until: date | None
@@ -26,54 +26,51 @@ class Preferences:
 
 
 def sections_of(app: App) -> tuple[str, ...]:
-    """The sections an issue can have, in their order; what belongs to none comes last."""
+    """The sections that an issue can have, in their order; the one for all other articles is last."""
     return tuple(dict.fromkeys([*app.settings.newsletter.sections.values(), OTHER_NEWS]))
 
 
-def look(app: App, token: str) -> Preferences:
-    """What the holder of the link has chosen. BadToken: not our link, or its reader is none any more."""
-
-    def work(tx: Connection) -> Preferences:
-        found = _reader(app, tx, token)
-        until = subscribers.paused_until(tx, found.id)
-        pausing = until is not None and until > local_day(app, app.now())
-        chosen = found.sections
-        return Preferences(
-            tuple((name, not chosen or name in chosen) for name in sections_of(app)),
-            until if pausing else None,
-            tokens.make(app.keys, Purpose.UNSUBSCRIBE, found.id),
-        )
-
-    return app.store.read(work)
+def current(app: App, token: str) -> Preferences:
+    """What the reader of the link has chosen. Raises BadToken if the link is not ours or its reader is not active."""
+    found = app.store.read(lambda tx: _reader(app, tx, token))
+    chosen, until = found.sections, found.paused_until
+    return Preferences(
+        tuple((name, not chosen or name in chosen) for name in sections_of(app)),
+        until if until is not None and until > local_day(app, app.now()) else None,
+        tokens.make(app.keys, Purpose.UNSUBSCRIBE, found.id),
+    )
 
 
 def choose(app: App, token: str, sections: Sequence[str], weeks: int | None) -> Preferences:
-    """Keeps a choice. No section, or all of them, means all; `weeks` 0 ends a pause, None leaves it as it is."""
+    """Store a choice and return it. No section, or all of them, means all.
 
-    def work(tx: Connection) -> None:
+    `weeks` is the length of a pause from today; 0 ends a pause, None or a number not in PAUSES leaves it as it is.
+    Raises BadToken as `current` does.
+    """
+    available = sections_of(app)
+    chosen = [name for name in available if name in sections]
+    if len(chosen) == len(available):
+        chosen = []  # "all" includes sections that are added later
+
+    def store(tx: Connection) -> None:
         found = _reader(app, tx, token)
-        there = sections_of(app)
-        chosen = [name for name in there if name in sections]
-        if len(chosen) == len(there):
-            chosen = []  # «all» also means sections that will be added one day
-        before = subscribers.paused_until(tx, found.id)
-        until = before
+        until = found.paused_until
         if weeks in PAUSES:
             until = local_day(app, app.now()) + timedelta(weeks=weeks) if weeks else None
-        if tuple(sorted(chosen)) == found.sections and until == before:
+        if tuple(sorted(chosen)) == found.sections and until == found.paused_until:
             return
-        subscribers.change(tx, found.id, sections=chosen)
+        subscribers.change(tx, {found.id: (found.name, chosen)})
         subscribers.set_pause(tx, found.id, until)
         details = {"sections": chosen, "paused_until": until.isoformat() if until else None}
-        subscribers.record(tx, found.id, EventKind.CHANGED, at=app.now(), method=Method.PAGE, details=details)
+        events.record(tx, [found.id], NewEvent(EventKind.CHANGED, app.now(), Method.PAGE, details=details))
 
-    app.store.write(work)
-    return look(app, token)
+    app.store.write(store)
+    return current(app, token)
 
 
 def _reader(app: App, tx: Connection, token: str) -> Subscriber:
     claim = tokens.read(app.keys, Purpose.PREFERENCES, token)
     found = subscribers.get(tx, claim.subscriber_id)
     if found is None or not found.address or found.status is not SubscriberStatus.ACTIVE:
-        raise BadToken("This link belongs to nobody who gets the newsletter.")
+        raise BadToken("This link belongs to no active subscriber.")
     return found

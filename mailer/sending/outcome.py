@@ -18,11 +18,12 @@ from mailer.model import (
     Expiry,
     IssueState,
     Method,
+    NewEvent,
     Rejection,
     Skip,
     SubscriberStatus,
 )
-from mailer.store import deliveries, issues, subscribers
+from mailer.store import deliveries, events, issues, subscribers
 from mailer.store.deliveries import WAITING
 
 _MAILED = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
@@ -84,12 +85,6 @@ def _penalise_reader(tx: Connection, change: DeliveryChange, now: datetime) -> N
     if change.reason is not Rejection.HARD:
         return
     if subscribers.move(tx, job.subscriber_id, SubscriberStatus.BOUNCED, from_=_MAILED):
-        subscribers.record(
-            tx,
-            job.subscriber_id,
-            EventKind.BOUNCED,
-            at=now,
-            method=Method.BOUNCE,
-            issue_id=job.issue_id,
-            reason=change.reply.text[:200] if change.reply else "",
-        )
+        reason = change.reply.text[:200] if change.reply else ""
+        event = NewEvent(EventKind.BOUNCED, now, Method.BOUNCE, job.issue_id, reason)
+        events.record(tx, [job.subscriber_id], event)

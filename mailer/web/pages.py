@@ -112,7 +112,7 @@ class Pages:
     async def ask(self, request: Request) -> Response:
         """GET and HEAD: one button. Link scanners and prefetching come here, and change nothing."""
         token = request.path_params["token"]
-        found = await asyncio.to_thread(leaving.look, self.app, token)
+        found = await asyncio.to_thread(leaving.link_holder, self.app, token)
         values = {
             "masked": found.masked,
             "action": f"/unsubscribe/{token}",

@@ -56,7 +56,7 @@ class ReaderPages:
 
     def _form(self, status: int = 200, **values: object) -> HTMLResponse:
         shown = {
-            "words": joining.words(self.app),
+            "words": joining.consent_words(self.app),
             "form_token": joining.form_token(self.app),
             "trap": TRAP,
             "email": "",
@@ -99,14 +99,14 @@ class ReaderPages:
     async def _settle(self) -> None:
         await asyncio.sleep(0.5 + random.random())  # noqa: S311 - spreads, hides nothing
         try:
-            await asyncio.to_thread(joining.settle, self.app)
+            await asyncio.to_thread(joining.decide_wishes, self.app)
         except MailerError as error:
             log.error("%s", error)
 
     async def asked(self, request: Request) -> Response:
         """GET and HEAD: one button. Scanners that open the link in the mail confirm nothing."""
         token = request.path_params["token"]
-        masked = await asyncio.to_thread(joining.asked, self.app, token)
+        masked = await asyncio.to_thread(joining.masked_address, self.app, token)
         return self.page("confirm", {"masked": masked, "action": f"/confirm/{token}"})
 
     async def confirm(self, request: Request) -> Response:
@@ -121,7 +121,7 @@ class ReaderPages:
     # --- preferences
     async def chosen(self, request: Request) -> Response:
         token = request.path_params["token"]
-        return self._preferences(token, await asyncio.to_thread(preferences.look, self.app, token))
+        return self._preferences(token, await asyncio.to_thread(preferences.current, self.app, token))
 
     async def choose(self, request: Request) -> Response:
         token = request.path_params["token"]

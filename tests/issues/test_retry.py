@@ -30,7 +30,7 @@ from mailer.model import (
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery
-from mailer.store import subscribers
+from mailer.store import subscribers, suppressions
 from mailer.store.database import Store
 
 S = DeliveryState
@@ -153,7 +153,7 @@ async def test_readers_who_may_not_be_mailed_now_are_not_queued_again(
             if why == "paused":
                 subscribers.set_pause(tx, reader, issue.day + timedelta(days=1))
             elif why == "suppressed":
-                subscribers.suppress(tx, make.hash_of(email), EventKind.COMPLAINED, at=clock())
+                suppressions.add(tx, [make.hash_of(email)], EventKind.COMPLAINED, at=clock())
             else:
                 active = (SubscriberStatus.ACTIVE,)
                 subscribers.move(tx, reader, SubscriberStatus.UNSUBSCRIBED, from_=active)

@@ -119,7 +119,7 @@ def test_an_export_is_read_back_and_runs_nothing(app: App, tmp_path: Path) -> No
     admin.add(app, "+plus@example.org")
     admin.add(app, "=eq@example.org")
     make.subscriber(app.store, "left@example.org", status=SubscriberStatus.UNSUBSCRIBED)
-    before = {s.address: (s.name, s.sections, s.source) for s in admin.listing(app)}
+    before = {s.address: (s.name, s.sections, s.source) for s in admin.matching(app)}
     file = tmp_path / "out.csv"
     with file.open("w", encoding="utf-8-sig", newline="") as to:
         assert people.write(importing.export_rows(app), to) == len(before)
@@ -129,7 +129,7 @@ def test_an_export_is_read_back_and_runs_nothing(app: App, tmp_path: Path) -> No
 
     make.wipe(app.store)
     assert counts(take(app, file)) == (len(before) - 1, 0, 0, 0, 1)
-    after = {s.address: (s.name, s.sections, s.source) for s in admin.listing(app)}
+    after = {s.address: (s.name, s.sections, s.source) for s in admin.matching(app)}
     del before["left@example.org"]
     assert after == before
 
@@ -206,7 +206,7 @@ def test_no_cell_breaks_the_rest(app: App, tmp_path: Path) -> None:
     assert report.added >= len(nasty)
     assert report.rows == len(rows)
     assert admin.show(app, "reader2@example.org")[0].sections == ("سیاست",)
-    for row in app.store.read(lambda tx: subscribers.listing(tx)):
+    for row in app.store.read(lambda tx: subscribers.matching(tx)):
         assert not set("\x00\ud800\u202e\n") & set(row.name + row.source + "".join(row.sections))
 
 

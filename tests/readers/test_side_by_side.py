@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 from mailer.address import parse
 from mailer.model import DeliveryKind, NewSubscriber, SubscriberStatus
 from mailer.readers import admin, importing, joining
-from mailer.store import subscribers
+from mailer.store import signups, subscribers
 from mailer.store.database import Store
 from mailer.store.schema import deliveries, events
 
@@ -43,19 +43,7 @@ def held(store: Store, first: Callable[[Connection], Any], then: Callable[[], An
 
 
 def put_in(tx: Connection) -> None:
-    parsed = parse(EMAIL)
-    subscribers.add(
-        tx,
-        address=parsed.written,
-        key=parsed.key,
-        hash_=make.hash_of(EMAIL),
-        domain=parsed.domain,
-        name="",
-        sections=(),
-        status=SubscriberStatus.ACTIVE,
-        source="other",
-        now=make.NOW,
-    )
+    subscribers.add(tx, [make.new_subscriber(EMAIL, source="other")], make.NOW)
 
 
 def test_an_import_beside_another_process_goes_on(store: Store, clock: Clock) -> None:
@@ -81,7 +69,7 @@ def test_two_processes_that_decide_wishes_make_one_mail(store: Store, clock: Clo
 
     def decide(each: Store) -> None:
         began.wait()
-        joining.settle(make.app(each, make.ROOT, clock))
+        joining.decide_wishes(make.app(each, make.ROOT, clock))
 
     threads = [threading.Thread(target=decide, args=(each,)) for each in stores]
     for thread in threads:
@@ -99,13 +87,12 @@ def test_a_wish_that_is_being_decided_is_waited_for(store: Store, clock: Clock) 
     app = make.app(store, make.ROOT, clock)
     make.subscriber(store, EMAIL, status=SubscriberStatus.UNSUBSCRIBED)
     joining.wish(app, parse(EMAIL))
-    from mailer.store import signups
 
     def decide(tx: Connection) -> None:
-        (wish,) = signups.open_(tx, 10, lock=True)
+        (wish,) = signups.undecided(tx, 10, lock=True)
         assert signups.decide(tx, wish.id, "sent")
 
     began = time.monotonic()
-    assert held(store, decide, lambda: joining.settle(app)) == 0
+    assert held(store, decide, lambda: joining.decide_wishes(app)) == 0
     assert time.monotonic() - began < 9
     assert admin.show(app, EMAIL)[0].status is SubscriberStatus.UNSUBSCRIBED

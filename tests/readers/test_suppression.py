@@ -17,7 +17,7 @@ from mailer.readers import admin, importing, joining, leaving, preferences
 from mailer.readers.importing import How
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
-from mailer.store import subscribers
+from mailer.store import events, subscribers, suppressions
 from mailer.tokens import Keyring, Purpose
 
 EMAIL = "narges@example.org"
@@ -51,7 +51,7 @@ def test_left_forgotten_imported_added_and_still_nothing_is_sent(sending_app: Ap
 
     clock.turn(days=1)
     joining.wish(app, parse(EMAIL))
-    assert joining.settle(app) == 1
+    assert joining.decide_wishes(app) == 1
     new = app.store.read(lambda tx: subscribers.find(tx, EMAIL))
     assert new is not None
     assert new.id != old
@@ -66,7 +66,7 @@ def test_an_old_link_of_somebody_forgotten_works_for_who_came_back_and_for_nobod
     old = admin.add(app, EMAIL)[0].id
     other = admin.add(app, "other@example.org")[0].id
     leaving.forget(app, EMAIL)
-    app.store.write(lambda tx: subscribers.unsuppress(tx, make.hash_of(EMAIL)))
+    app.store.write(lambda tx: suppressions.remove(tx, make.hash_of(EMAIL)))
     admin.add(app, EMAIL)
     stamp = int(app.now().timestamp()) + 100
     with pytest.raises(BadToken):
@@ -98,7 +98,7 @@ def test_forgetting_leaves_a_number_and_a_hash(app: App) -> None:
     for trace in (EMAIL, "نرگس", "192.0.2", "سیاست", "browser"):
         assert trace not in dump
     assert make.hash_of(EMAIL) in dump
-    kinds = [event.kind for event in app.store.read(lambda tx: subscribers.history(tx, who))]
+    kinds = [event.kind for event in app.store.read(lambda tx: events.history(tx, who))]
     assert kinds == [EventKind.ADDED, EventKind.UNSUBSCRIBED, EventKind.FORGOTTEN]
     assert not leaving.forget(app, "never@example.org")  # not known, and not mailed either
     with pytest.raises(LeftBefore):
@@ -156,7 +156,7 @@ def test_lifting_a_suppression_does_not_bring_back_who_was_forgotten(app: App, l
     assert leaving.forget(app, EMAIL)
     assert leaving.unsuppress(app, EMAIL) is None
     hash_ = tokens.address_hash(app.keys, EMAIL)
-    barred = app.store.read(lambda tx: subscribers.suppressed(tx, hash_))
+    barred = app.store.read(lambda tx: suppressions.find(tx, hash_))
     assert barred is not None
     assert barred[0] is EventKind.FORGOTTEN
     with pytest.raises(LeftBefore):
@@ -168,7 +168,7 @@ def test_what_a_person_wants_counts_more_than_a_dead_address(app: App, suppresse
     number = admin.add(app, EMAIL)[0].id
     app.store.write(lambda tx: subscribers.move(tx, number, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)))
     joining.wish(app, parse(EMAIL))
-    assert joining.settle(app) == 1
+    assert joining.decide_wishes(app) == 1
     if suppressed:
         leaving.suppress(app, EMAIL)
     leaving.leave(app, link(app, number), Method.ONE_CLICK)
@@ -176,7 +176,7 @@ def test_what_a_person_wants_counts_more_than_a_dead_address(app: App, suppresse
     if suppressed:
         assert leaving.unsuppress(app, EMAIL) is SubscriberStatus.UNSUBSCRIBED
     hash_ = tokens.address_hash(app.keys, EMAIL)
-    barred = app.store.read(lambda tx: subscribers.suppressed(tx, hash_))
+    barred = app.store.read(lambda tx: suppressions.find(tx, hash_))
     assert barred is not None
     assert barred[0] is EventKind.UNSUBSCRIBED
 
@@ -204,7 +204,7 @@ def test_undo_is_no_way_around_confirming(app: App) -> None:
     who = admin.add(app, EMAIL)[0].id
     leaving.leave(app, link(app, who), Method.PAGE)
     joining.wish(app, parse(EMAIL))  # by whomsoever
-    assert joining.settle(app) == 1
+    assert joining.decide_wishes(app) == 1
     assert status(app) is SubscriberStatus.PENDING
     left = leaving.leave(app, link(app, who), Method.PAGE)  # a mail of old may have been passed on
     assert left.undo == ""
@@ -281,7 +281,7 @@ def test_links_outlive_a_rotation_and_end_with_a_removed_key(app: App, clock: Cl
 def test_a_reader_chooses_sections_and_a_pause(app: App, clock: Clock) -> None:
     who = admin.add(app, EMAIL)[0].id
     token = link(app, who, Purpose.PREFERENCES)
-    assert [chosen for _, chosen in preferences.look(app, token).sections] == [True] * 4
+    assert [chosen for _, chosen in preferences.current(app, token).sections] == [True] * 4
     kept = preferences.choose(app, token, ["سیاست", "no such section"], 2)
     assert [name for name, chosen in kept.sections if chosen] == ["سیاست"]
     assert kept.paused_until == clock().date() + timedelta(weeks=2)

@@ -76,7 +76,7 @@ async def test_a_confirmation_that_bounces_ends_the_wish(store: Store, clock: Cl
         if who_left_before:
             make.subscriber(store, EMAIL, status=SubscriberStatus.UNSUBSCRIBED)
         joining.wish(app, parse(EMAIL))
-        assert joining.settle(app) == 1
+        assert joining.decide_wishes(app) == 1
         await Sender(app, Circuits()).run()
     who, events, mails = admin.show(app, EMAIL)
     assert who.status is SubscriberStatus.BOUNCED
@@ -86,7 +86,7 @@ async def test_a_confirmation_that_bounces_ends_the_wish(store: Store, clock: Cl
         admin.add(app, EMAIL)
     clock.turn(days=2)
     joining.wish(app, parse(EMAIL))  # the mailbox may be there again: the person may ask anew
-    assert joining.settle(app) == 1
+    assert joining.decide_wishes(app) == 1
     assert admin.show(app, EMAIL)[0].status is SubscriberStatus.PENDING
 
 

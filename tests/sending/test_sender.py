@@ -43,7 +43,7 @@ from mailer.sending.queue import CHECK_S, Queue
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery
-from mailer.store import deliveries, hot_path, issues, subscribers
+from mailer.store import deliveries, events, hot_path, issues, subscribers, suppressions
 from mailer.store.database import Store, Work
 from mailer.store.schema import subscribers as subscribers_table
 from mailer.store.schema import variants
@@ -115,8 +115,8 @@ async def test_a_reply_becomes_a_state(
     reader = store.read(lambda tx: subscribers.get(tx, row["subscriber_id"]))
     assert reader is not None
     assert reader.status is status
-    events = store.read(lambda tx: [event.kind for event in subscribers.history(tx, reader.id)])
-    assert (EventKind.BOUNCED in events) is (status is SubscriberStatus.BOUNCED)
+    kinds = store.read(lambda tx: [event.kind for event in events.history(tx, reader.id)])
+    assert (EventKind.BOUNCED in kinds) is (status is SubscriberStatus.BOUNCED)
     assert ledger.leases(store) == 0
 
 
@@ -577,7 +577,7 @@ async def test_whoever_leaves_after_the_freeze_gets_nothing(store: Store, tmp_pa
 
     def leave(tx):  # type: ignore[no-untyped-def]
         subscribers.move(tx, leaver, SubscriberStatus.UNSUBSCRIBED, from_=(SubscriberStatus.ACTIVE,))
-        subscribers.suppress(tx, make.hash_of("reader0002@example.org"), EventKind.COMPLAINED, at=clock())
+        suppressions.add(tx, [make.hash_of("reader0002@example.org")], EventKind.COMPLAINED, at=clock())
 
     store.write(leave)
     relay = Fake()

@@ -8,7 +8,7 @@ from make import NOW
 from sqlalchemy import Connection, select, update
 
 from mailer.model import DeliveryState, EventKind, SubscriberStatus
-from mailer.store import deliveries, eligibility, hot_path, subscribers
+from mailer.store import deliveries, eligibility, hot_path, suppressions
 from mailer.store.database import Store
 from mailer.store.schema import batches
 from mailer.store.schema import deliveries as ledger
@@ -21,7 +21,7 @@ def put(tx: Connection, number: int, address: str, state: tuple[SubscriberStatus
     status, suppressed, paused_until = state
     tx.execute(update(people).where(people.c.id == number).values(status=status, paused_until=paused_until))
     if suppressed:
-        subscribers.suppress(tx, make.hash_of(address), EventKind.COMPLAINED, at=NOW)
+        suppressions.add(tx, [make.hash_of(address)], EventKind.COMPLAINED, at=NOW)
 
 
 def test_all_who_ask_get_the_same_answer_about_each_reader(store: Store) -> None:

@@ -6,7 +6,7 @@ import make
 from make import NOW
 
 from mailer.model import Batch, Delivery, DeliveryState, EventKind, Reply, SubscriberStatus
-from mailer.store import deliveries, hot_path, reports, subscribers
+from mailer.store import deliveries, hot_path, reports, subscribers, suppressions
 from mailer.store.database import Store
 from mailer.store.hot_path import AcceptedMail
 
@@ -48,7 +48,7 @@ def test_who_left_who_is_barred_and_what_is_not_ours_stay_behind(store: Store) -
         lambda tx: subscribers.move(tx, number, SubscriberStatus.UNSUBSCRIBED, from_=(SubscriberStatus.ACTIVE,))
     )
     hashed = make.hash_of(barred.address)
-    store.write(lambda tx: subscribers.suppress(tx, hashed, EventKind.COMPLAINED, at=NOW))
+    store.write(lambda tx: suppressions.add(tx, [hashed], EventKind.COMPLAINED, at=NOW))
     asked = [jobs[0], left, barred, lost, jobs[4]]
     assert store.write(lambda tx: hot_path.write(tx, (), asked, NOW)[1]) == {jobs[0].id, jobs[4].id}
     queued, sending = DeliveryState.QUEUED, DeliveryState.SENDING

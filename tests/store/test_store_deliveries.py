@@ -27,7 +27,7 @@ from mailer.model import (
     Skip,
     SubscriberStatus,
 )
-from mailer.store import deliveries, hot_path, issues, reports, subscribers
+from mailer.store import deliveries, hot_path, issues, reports, subscribers, suppressions
 from mailer.store.database import Store
 from mailer.store.schema import batches
 from mailer.store.schema import deliveries as table
@@ -101,7 +101,7 @@ def test_exactly_the_eligible_are_owed_the_issue(store: Store) -> None:
             make.subscriber(store, f"{status}@example.org", status=status)
     make.subscriber(store, "barred@example.org")
     barred = make.hash_of("barred@example.org")
-    store.write(lambda tx: subscribers.suppress(tx, barred, EventKind.COMPLAINED, at=NOW))
+    store.write(lambda tx: suppressions.add(tx, [barred], EventKind.COMPLAINED, at=NOW))
     back_on_the_day = make.subscriber(store, "back@example.org")
     away = make.subscriber(store, "away@example.org")
 
@@ -407,7 +407,7 @@ def test_who_left_after_the_freeze_gets_nothing(
     store.write(lambda tx: tx.execute(update(people).values(status=status)))
     if barred:
         hash_ = make.hash_of(delivery.address)
-        store.write(lambda tx: subscribers.suppress(tx, hash_, EventKind.UNSUBSCRIBED, at=NOW))
+        store.write(lambda tx: suppressions.add(tx, [hash_], EventKind.UNSUBSCRIBED, at=NOW))
     assert not intend(store, delivery)
     assert hindrance(store, delivery) is why
     assert store.write(lambda tx: deliveries.skip(tx, delivery, why, NOW))

@@ -18,8 +18,18 @@ from make import NOW, only_postgresql, only_sqlite
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from mailer.errors import StoreUnavailable
-from mailer.model import DeliveryKind, DeliveryState, EventKind, IssueState, Rendered, Skip, SubscriberStatus, TimeSpan
-from mailer.store import articles, deliveries, issues, reports, subscribers, upgrade
+from mailer.model import (
+    DeliveryKind,
+    DeliveryState,
+    EventKind,
+    IssueState,
+    NewEvent,
+    Rendered,
+    Skip,
+    SubscriberStatus,
+    TimeSpan,
+)
+from mailer.store import articles, deliveries, events, issues, reports, subscribers, suppressions, upgrade
 from mailer.store.database import Store
 from mailer.store.schema import subscribers as people
 
@@ -29,22 +39,11 @@ FAILS_FAST = 100  # ms to wait for a lock
 
 # One of each public room that writes, and of each that reads.
 WRITES: dict[str, Work] = {
-    "add": lambda tx: subscribers.add(
-        tx,
-        address="new@example.org",
-        key="new@example.org",
-        hash_="ab",
-        domain="example.org",
-        name="",
-        sections=(),
-        status=SubscriberStatus.ACTIVE,
-        source="",
-        now=NOW,
-    ),
+    "add": lambda tx: subscribers.add(tx, [make.new_subscriber("new@example.org")], NOW),
     "leave": lambda tx: subscribers.move(tx, 1, SubscriberStatus.UNSUBSCRIBED, from_=(SubscriberStatus.ACTIVE,)),
-    "change": lambda tx: subscribers.change(tx, 1, name="سارا"),
-    "record": lambda tx: subscribers.record(tx, 1, EventKind.CHANGED, at=NOW),
-    "suppress": lambda tx: subscribers.suppress(tx, "ab", EventKind.COMPLAINED, at=NOW),
+    "change": lambda tx: subscribers.change(tx, {1: ("سارا", ())}),
+    "record": lambda tx: events.record(tx, [1], NewEvent(EventKind.CHANGED, NOW)),
+    "suppress": lambda tx: suppressions.add(tx, ["ab"], EventKind.COMPLAINED, at=NOW),
     "merge": lambda tx: articles.merge(tx, [make.named(make.article(99))], NOW),
     "reserve": lambda tx: articles.reserve(tx, 1, [1], []),
     "plan": lambda tx: issues.plan(tx, make.slot("1405-W40"), NOW, NOW),
@@ -56,8 +55,8 @@ WRITES: dict[str, Work] = {
 }
 READS: dict[str, Work] = {
     "find": lambda tx: subscribers.find(tx, "reader0001@example.org"),
-    "list": lambda tx: subscribers.listing(tx),
-    "history": lambda tx: subscribers.history(tx, 1),
+    "list": lambda tx: subscribers.matching(tx),
+    "history": lambda tx: events.history(tx, 1),
     "window": lambda tx: articles.in_span(tx, TimeSpan(NOW - timedelta(days=7), NOW), NOW - timedelta(days=14)),
     "issues": lambda tx: issues.listing(tx),
     "counts": lambda tx: deliveries.counts(tx, 1),
@@ -365,8 +364,8 @@ def test_a_transaction_that_lost_against_another_one_is_run_again(store_url: str
     def rename(tx: Connection) -> None:
         runs.append(str(tx.execute(people.select()).one().name))
         if len(runs) == 1:
-            other.write(lambda tx: subscribers.change(tx, 1, name="سارا"))
-        subscribers.change(tx, 1, name="لیلا")
+            other.write(lambda tx: subscribers.change(tx, {1: ("سارا", ())}))
+        subscribers.change(tx, {1: ("لیلا", ())})
 
     store.write(rename, snapshot=True)
     other.close()

@@ -29,7 +29,7 @@ from mailer.model import (
     Skip,
     SubscriberStatus,
 )
-from mailer.store import deliveries, hot_path, issues, reports, subscribers
+from mailer.store import deliveries, hot_path, issues, reports, subscribers, suppressions
 from mailer.store.database import Store
 from mailer.store.schema import batches
 from mailer.store.schema import deliveries as table
@@ -183,8 +183,9 @@ class Walk:
                 to, from_ = SubscriberStatus.UNSUBSCRIBED, (SubscriberStatus.ACTIVE,)
                 subscribers.move(tx, reader, to, from_=from_)
             else:
-                hash_ = subscribers.hash_of(tx, reader) or ""
-                subscribers.suppress(tx, hash_, EventKind.COMPLAINED, at=self.now)
+                found = subscribers.get(tx, reader)
+                assert found is not None
+                suppressions.add(tx, [found.address_hash], EventKind.COMPLAINED, at=self.now)
 
         self.store.write(work)
         self.gone.add(reader)

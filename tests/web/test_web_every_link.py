@@ -91,7 +91,7 @@ def test_the_mail_leads_to_the_readers_own_preferences(sending_app: App, inbox: 
         assert "narges@example.org" not in page.text
         assert "ذخیره شد" in client.post(link, data={"section": "سیاست", "pause": "0", "save": "yes"}).text
     token = link.rpartition("/")[2]
-    assert [name for name, chosen in preferences.look(app, token).sections if chosen] == ["سیاست"]
+    assert [name for name, chosen in preferences.current(app, token).sections if chosen] == ["سیاست"]
 
 
 @pytest.mark.parametrize("host", ["news.iran.example", "NEWS.iran.example:443", "127.0.0.1", "xn--mgba3a4f16a.example"])

@@ -20,7 +20,7 @@ from mailer.context import App
 from mailer.model import EventKind, Method, NewSubscriber, SubscriberStatus
 from mailer.readers import importing
 from mailer.readers import leaving as leaving_verbs
-from mailer.store import subscribers
+from mailer.store import events, subscribers, suppressions
 from mailer.store.schema import subscribers as table
 from mailer.tokens import Purpose
 
@@ -50,7 +50,7 @@ def status(app: App, who: int) -> SubscriberStatus:
 
 
 def happened(app: App, who: int) -> list[tuple[EventKind, Method | None]]:
-    return [(event.kind, event.method) for event in app.store.read(lambda tx: subscribers.history(tx, who))]
+    return [(event.kind, event.method) for event in app.store.read(lambda tx: events.history(tx, who))]
 
 
 def undo_of(page: str) -> str:
@@ -98,7 +98,7 @@ def test_the_button_and_the_issue_it_was_in(app: App, client: TestClient, who: i
     client.post(link(app, who, issue.id), data={"leave": "1"})
     ((address, event),) = leaving_verbs.leavings(app)
     assert (address, event.method, event.slot) == (EMAIL, Method.PAGE, make.SLOT)
-    assert app.store.read(lambda tx: subscribers.suppressed(tx, make.hash_of(EMAIL))) is not None
+    assert app.store.read(lambda tx: suppressions.find(tx, make.hash_of(EMAIL))) is not None
 
 
 def test_twice_is_once(app: App, client: TestClient, who: int) -> None:
@@ -226,7 +226,7 @@ def test_undo_within_the_hour(app: App, client: TestClient, who: int) -> None:
         assert client.post(f"/unsubscribe/undo/{undo}").status_code == 200
     assert status(app, who) is SubscriberStatus.ACTIVE
     assert happened(app, who) == [(EventKind.UNSUBSCRIBED, Method.ONE_CLICK), (EventKind.RETURNED, Method.PAGE)]
-    assert app.store.read(lambda tx: subscribers.suppressed(tx, make.hash_of(EMAIL))) is None
+    assert app.store.read(lambda tx: suppressions.find(tx, make.hash_of(EMAIL))) is None
 
 
 def test_no_undo_after_the_hour(app: App, client: TestClient, who: int, clock: Clock) -> None:
@@ -271,7 +271,7 @@ def test_each_undo_is_for_one_leaving(app: App, client: TestClient, who: int) ->
 
 def test_undo_does_not_lift_another_bar(app: App, client: TestClient, who: int) -> None:
     app.store.write(
-        lambda tx: subscribers.suppress(tx, make.hash_of(EMAIL), EventKind.COMPLAINED, at=app.now(), issue_id=None)
+        lambda tx: suppressions.add(tx, [make.hash_of(EMAIL)], EventKind.COMPLAINED, at=app.now(), issue_id=None)
     )
     undo = undo_of(client.post(link(app, who), data=ONE_CLICK).text)
     if undo:
@@ -291,7 +291,7 @@ def test_a_link_works_for_somebody_forgotten(app: App, client: TestClient, who: 
     assert client.get(link(app, who)).status_code == 200
     answer = client.post(link(app, who), data=ONE_CLICK)
     assert answer.status_code == 200
-    assert app.store.read(lambda tx: subscribers.suppressed(tx, make.hash_of(EMAIL))) is not None
+    assert app.store.read(lambda tx: suppressions.find(tx, make.hash_of(EMAIL))) is not None
     undo = undo_of(answer.text)
     assert not undo or client.post(f"/unsubscribe/undo/{undo}").status_code == 404
 

@@ -70,7 +70,7 @@ def send_everything(app: App) -> None:
     drafted = draft.draft(app)
     notice.tell(app, drafted)
     joining.wish(app, parse(JOINING))
-    joining.settle(app)
+    joining.decide_wishes(app)
 
     async def send() -> None:
         await Sender(app, Circuits()).run()

@@ -13,13 +13,13 @@ from starlette.testclient import TestClient
 
 from mailer.context import App
 from mailer.errors import RelayDown
-from mailer.model import EventKind, IssueState, Method, Outcome, Rejected, Rejection, Reply
+from mailer.model import EventKind, IssueState, Method, NewEvent, Outcome, Rejected, Rejection, Reply
 from mailer.model import SubscriberStatus as Status
 from mailer.operations.metrics import Vitals
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery
-from mailer.store import feeds, lanes, subscribers
+from mailer.store import events, feeds, lanes, subscribers
 from mailer.store.database import Store
 from mailer.web import metrics
 
@@ -115,9 +115,7 @@ def test_a_relay_that_is_down(store: Store, tmp_path: Path, clock: Clock) -> Non
 def test_who_reads_and_who_left(app: App, clock: Clock) -> None:
     first, *_ = make.readers(app.store, 3)
     app.store.write(lambda tx: subscribers.move(tx, first, Status.UNSUBSCRIBED, from_=(Status.ACTIVE,)))
-    app.store.write(
-        lambda tx: subscribers.record(tx, first, EventKind.UNSUBSCRIBED, at=clock(), method=Method.ONE_CLICK)
-    )
+    app.store.write(lambda tx: events.record(tx, [first], NewEvent(EventKind.UNSUBSCRIBED, clock(), Method.ONE_CLICK)))
     found = scrape(Vitals(app, Circuits()))
     assert {k: v for k, v in found["mailer_subscribers"].items() if v} == {
         (("status", "active"),): 2,

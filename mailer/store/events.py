@@ -1,0 +1,106 @@
+"""What happened to each subscriber: joined, changed, left, bounced. Events are only ever added.
+
+The figures made from them are in `reports`.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Connection, Row, bindparam, exists, func, select, text, update
+
+from mailer.model import Event, EventKind, Method, NewEvent, SubscriberStatus
+from mailer.store import arrays
+from mailer.store.schema import events, issues, subscribers
+
+# A link in an old mail still works when its issue has been deleted: the event then names no issue.
+_RECORD = """
+INSERT INTO events (at, subscriber_id, kind, method, issue_id, reason, agent, network, details)
+SELECT :at, m.id, :kind, :method, (SELECT id FROM issues WHERE id = :issue_id), :reason, :agent, :network, :details
+FROM {rows} ORDER BY m.id
+"""
+_TYPES = (bindparam("at", type_=events.c.at.type), bindparam("details", type_=JSON(none_as_null=True)))
+_EVENT = (events.c.at, events.c.kind, events.c.method, issues.c.slot, events.c.reason)
+
+
+def record(tx: Connection, subscriber_ids: Collection[int], event: NewEvent) -> None:
+    """Record the same event for each of these subscribers."""
+    if not subscriber_ids:
+        return
+    statement = text(_RECORD.format(rows=arrays.source(arrays.dialect(tx), (("id", "bigint"),)))).bindparams(*_TYPES)
+    values: dict[str, Any] = {
+        "rows": arrays.packed(zip(subscriber_ids)),
+        "at": event.at,
+        "kind": event.kind.value,
+        "method": event.method.value if event.method else None,
+        "issue_id": event.issue_id,
+        "reason": event.reason or None,
+        "agent": event.agent or None,
+        "network": event.network or None,
+        "details": event.details,
+    }
+    tx.execute(statement, values)
+
+
+def _event(row: Row[*tuple[Any, ...]]) -> Event:
+    return Event(row.at, EventKind(row.kind), Method(row.method) if row.method else None, row.slot, row.reason)
+
+
+def history(tx: Connection, subscriber_id: int) -> list[Event]:
+    """All events of a subscriber, in the order in which they were recorded."""
+    query = (
+        select(*_EVENT)
+        .select_from(events.outerjoin(issues, events.c.issue_id == issues.c.id))
+        .where(events.c.subscriber_id == subscriber_id)
+        .order_by(events.c.id)
+    )
+    return [_event(row) for row in tx.execute(query)]
+
+
+def last(tx: Connection, subscriber_id: int, kinds: Sequence[EventKind]) -> Event | None:
+    found = [event for event in history(tx, subscriber_id) if event.kind in kinds]
+    return found[-1] if found else None
+
+
+def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None = None) -> Iterator[tuple[str, Event]]:
+    """Yield the address ('' if forgotten) and the event of each unsubscription, the oldest first."""
+    subscriber = events.c.subscriber_id == subscribers.c.id
+    query = (
+        select(subscribers.c.address, *_EVENT)
+        .select_from(events.join(subscribers, subscriber).outerjoin(issues, events.c.issue_id == issues.c.id))
+        .where(events.c.kind == EventKind.UNSUBSCRIBED)
+        .order_by(events.c.id)
+    )
+    if since:
+        query = query.where(events.c.at >= since)
+    if slot:
+        query = query.where(issues.c.slot == slot)
+    for row in tx.execute(query):
+        yield row.address or "", _event(row)
+
+
+def explain(tx: Connection, subscriber_id: int, reason: str, *, since: datetime) -> bool:
+    """Add the reader's reason to their last unsubscription.
+
+    Returns False if they did not unsubscribe after `since`, came back or were forgotten.
+    """
+    back = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
+    gone = exists().where(
+        subscribers.c.id == subscriber_id, subscribers.c.address.is_not(None), subscribers.c.status.not_in(back)
+    )
+    latest = select(func.max(events.c.id)).where(
+        events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since, gone
+    )
+    return tx.execute(update(events).where(events.c.id == latest.scalar_subquery()).values(reason=reason)).rowcount == 1
+
+
+def status_before_suppression(tx: Connection, subscriber_id: int) -> SubscriberStatus:
+    """The status that a subscriber had when an admin last suppressed the address."""
+    query = (
+        select(events.c.details)
+        .where(events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.SUPPRESSED)
+        .order_by(events.c.id.desc())
+        .limit(1)
+    )
+    details = tx.execute(query).scalar() or {}
+    return SubscriberStatus(details.get("before", SubscriberStatus.UNSUBSCRIBED))

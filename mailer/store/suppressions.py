@@ -1,0 +1,98 @@
+"""Addresses that must never be mailed, by their keyed hash, with the reason of each.
+
+A row outlives the subscriber: an address stays suppressed after its person was forgotten. The reasons have an order:
+BOUNCED gives way to any other; UNSUBSCRIBED and FORGOTTEN give way to the strong ones, an admin's SUPPRESSED and a
+COMPLAINED. A strong reason keeps the weaker one in `replaced`, so that lifting it does not lose what the reader wanted.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Text, and_, case, delete, false, not_, or_, select, text, true, update
+
+from mailer.model import EventKind
+from mailer.store import arrays
+from mailer.store.database import inserting
+from mailer.store.schema import issues, suppressions
+
+_STRONG = (EventKind.COMPLAINED, EventKind.SUPPRESSED)
+_AMONG = "SELECT suppressions.hash, reason, at FROM {rows} JOIN suppressions ON suppressions.hash = m.hash"
+
+
+class Suppression(NamedTuple):
+    """Why and since when an address must not be mailed."""
+
+    reason: EventKind
+    at: datetime
+
+    @property
+    def strong(self) -> bool:
+        """True for an admin's suppression or a complaint: even the reader's own sign-up does not lift it."""
+        return self.reason in _STRONG
+
+
+def find(tx: Connection, hash_: str) -> Suppression | None:
+    return among(tx, [hash_]).get(hash_)
+
+
+def among(tx: Connection, hashes: Iterable[str]) -> dict[str, Suppression]:
+    """Those of these hashes that are suppressed."""
+    rows = arrays.source(arrays.dialect(tx), (("hash", "text"),))
+    statement = text(_AMONG.format(rows=rows)).columns(hash=Text, reason=Text, at=suppressions.c.at.type)
+    found = tx.execute(statement, {"rows": arrays.packed(zip(hashes))})
+    return {row.hash: Suppression(EventKind(row.reason), row.at) for row in found}
+
+
+def add(
+    tx: Connection, hashes: Collection[str], reason: EventKind, *, at: datetime, issue_id: int | None = None
+) -> bool:
+    """Suppress the addresses of these hashes. Returns True if this changed a row.
+
+    An address that is suppressed for an equal or stronger reason stays as it is.
+    """
+    if not hashes:
+        return False
+    known = select(issues.c.id).where(issues.c.id == issue_id).scalar_subquery()
+    statement = _upsert(tx, reason).values(reason=reason, at=at, issue_id=known)
+    # Without the option the row count of an INSERT is lost on PostgreSQL.
+    done = tx.execute(statement, [{"hash": each} for each in hashes], execution_options={"preserve_rowcount": True})
+    return done.rowcount > 0
+
+
+def _upsert(tx: Connection, reason: EventKind) -> Any:
+    statement = inserting(tx, suppressions)
+    strong = or_(*(suppressions.c.reason == each for each in _STRONG))  # IN cannot be used by executemany
+    if reason in _STRONG:
+        return statement.on_conflict_do_update(
+            index_elements=["hash"],
+            set_={"reason": reason, "at": statement.excluded.at, "replaced": suppressions.c.reason},
+            where=not_(strong),
+        )
+    # A weaker reason never replaces a strong one: it is kept under it and counts again when that one is lifted.
+    above_dead = false() if reason is EventKind.BOUNCED else suppressions.c.reason == EventKind.BOUNCED
+    last_word = true() if reason is EventKind.FORGOTTEN else false()
+    below = or_(suppressions.c.replaced.is_(None), suppressions.c.replaced == EventKind.BOUNCED, last_word)
+    return statement.on_conflict_do_update(
+        index_elements=["hash"],
+        set_={
+            "reason": case((strong, suppressions.c.reason), else_=statement.excluded.reason),
+            "at": case((strong, suppressions.c.at), else_=statement.excluded.at),
+            "replaced": case((strong, statement.excluded.reason), else_=suppressions.c.replaced),
+        },
+        where=or_(above_dead, and_(strong, below)),
+    )
+
+
+def lift(tx: Connection, hash_: str) -> EventKind | None:
+    """Lift a strong suppression. Returns the weaker reason that now counts again, or None if there was none."""
+    replaced = tx.execute(select(suppressions.c.replaced).where(suppressions.c.hash == hash_)).scalar()
+    if replaced is None:
+        remove(tx, hash_)
+        return None
+    tx.execute(update(suppressions).where(suppressions.c.hash == hash_).values(reason=replaced, replaced=None))
+    return EventKind(replaced)
+
+
+def remove(tx: Connection, hash_: str) -> bool:
+    return tx.execute(delete(suppressions).where(suppressions.c.hash == hash_)).rowcount == 1
