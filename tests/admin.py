@@ -55,7 +55,7 @@ def call(*words: str) -> Answer:
 
 def program(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """A command as a program of its own, run to its end."""
-    options = {"capture_output": True, "timeout": 60, "env": environ(), **options}
+    options = {"capture_output": True, "timeout": 180, "env": environ(), **options}
     return subprocess.run([sys.executable, "-m", "mailer", *words], text=True, check=False, **options)
 
 
@@ -202,7 +202,7 @@ class _Straight(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def until(url: str, process: "subprocess.Popen[str]", seconds: float = 20) -> None:
+def until(url: str, process: "subprocess.Popen[str]", seconds: float = 60) -> None:
     """Waits until somebody answers there, or fails with what the process said."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

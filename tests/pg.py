@@ -23,8 +23,8 @@ from sqlalchemy import create_engine, exc, text
 from sqlalchemy.engine import URL, make_url
 
 _DEBIAN = Path("/usr/lib/postgresql")
-_START_S = 30.0
-_STOP_S = 20.0
+_START_S = 60.0
+_STOP_S = 60.0
 _ALWAYS = ("max_connections=100", "listen_addresses=")
 # What is lost in a power cut matters to nobody here, except where speed is measured or a server is stopped.
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")

@@ -155,14 +155,14 @@ def until(ready: Callable[[], bool], process: "subprocess.Popen[str] | None" = N
         time.sleep(0.001)
 
 
-def end(process: "subprocess.Popen[str]", number: int = signal.SIGTERM, seconds: float = 30) -> int:
+def end(process: "subprocess.Popen[str]", number: int = signal.SIGTERM, seconds: float = 60) -> int:
     """Sends a signal, waits for the end and returns the exit code."""
     process.send_signal(number)
     process.communicate(timeout=seconds)
     return process.returncode
 
 
-def finished(process: "subprocess.Popen[str]", seconds: float = 60) -> tuple[int, str]:
+def finished(process: "subprocess.Popen[str]", seconds: float = 180) -> tuple[int, str]:
     """Waits until a process ends by itself: exit code and output."""
     out, _ = process.communicate(timeout=seconds)
     return process.returncode, out

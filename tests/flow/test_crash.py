@@ -99,7 +99,7 @@ def test_sigterm_in_the_middle_loses_nothing(store_url: str, tmp_path: Path, por
     assert middle.counts[DeliveryState.SENDING] == 0
     assert middle.counts[DeliveryState.QUEUED] > 0
     # What it held is free at once: no lease has to run out.
-    assert deployment.finished(made.start("issue", "send", "--now", cli=True), 30)[0] == 0
+    assert deployment.finished(made.start("issue", "send", "--now", cli=True))[0] == 0
     assert Counter(recipient for recipient, _ in recorded(record)) == Counter(readers(400))
 
 

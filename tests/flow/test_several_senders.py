@@ -79,7 +79,7 @@ def test_one_of_several_is_killed(store_url: str, tmp_path: Path, port: int, rec
         assert [deployment.finished(each)[0] for each in others] == [0] * len(others)
     with made.app() as app:
         assert max(ledger.fences(app.store)) > 1, "what the dead one held was claimed anew"
-    assert time.monotonic() - killed < LEASE_S + 20, "nobody waited for longer than the lease, and the rest of the work"
+    assert time.monotonic() - killed < LEASE_S + 50, "less than the usual lease: none waited longer than it had to"
     assert judge(made, record, READERS, doubles=CONNECTIONS) == 0
 
 

@@ -59,7 +59,7 @@ def live(made: Deployment, app: App, weeks: int) -> None:
             slot = week.following(slot, newsletter, schedule)
     finally:
         for each in processes:
-            each.communicate(timeout=20)
+            each.communicate(timeout=60)
 
 
 def test_fifty_three_weeks_with_three_processes(store_url: str, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ EXIM = os.environ.get("EXIM", "")
 # A user that Debian has and that owns nothing; Postfix refuses one that it would share.
 _OWNER, _GROUP = "list", "games"
 _UID = 64_999
-_START_S = 15.0
+_START_S = 60.0
 
 _MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
