@@ -1,6 +1,6 @@
-"""The tables, for SQLite and PostgreSQL alike. Holds no query; `migrations/` brings a database to this shape.
+"""The tables, the same on SQLite and PostgreSQL. Contains no query; `migrations/` brings a database to this shape.
 
-Uniqueness, states and reasons are constraints here, so that no process can break them whatever it believes.
+Uniqueness, states and reasons are constraints here, so that no process can violate them.
 """
 
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ from mailer.model import (
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware instant: timestamptz on PostgreSQL; on SQLite text in UTC of fixed width, which sorts rightly."""
+    """An aware instant: timestamptz on PostgreSQL; on SQLite text in UTC of fixed width, which sorts by time."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -67,7 +67,6 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-# SQLAlchemy writes a condition on a flag as «= 1» for SQLite; a partial index is used only when it says the same.
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -82,16 +81,16 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _id() -> Column[Any]:
-    # With sqlite_autoincrement below, an id is never given out twice: an old link never reaches somebody else.
+    # With sqlite_autoincrement below, an id is never reused: an old link never reaches another person.
     return Column("id", Id, primary_key=True, autoincrement=True)
 
 
-def _words(words: Iterable[str]) -> str:
-    return ", ".join(f"'{word}'" for word in words)
+def _quoted(values: Iterable[str]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
 
 
-def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
-    return CheckConstraint(f"{column} IN ({_words(words)})", name=column)
+def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({_quoted(values)})", name=column)
 
 
 def _count(name: str) -> Column[int]:
@@ -106,13 +105,23 @@ def _text(name: str) -> Column[str]:
     return Column(name, Text, nullable=False, server_default=text("''"))
 
 
+def _json(name: str, default: str = "[]") -> Column[Any]:
+    return Column(name, JSON, nullable=False, server_default=text(f"'{default}'"))
+
+
+def _partial_index(name: str, *columns: str, where: str, sqlite_where: str = "", unique: bool = False) -> Index:
+    """`sqlite_where` where it differs: SQLAlchemy compares a flag with 1 for SQLite, and SQLite uses a partial index
+    only for a query with the same condition."""
+    return Index(name, *columns, unique=unique, sqlite_where=text(sqlite_where or where), postgresql_where=text(where))
+
+
 subscribers = Table(
     "subscribers",
     metadata,
     _id(),
-    Column("address", Text),  # as it is written to; NULL in the tombstone that `forget` leaves
+    Column("address", Text),  # NULL in the tombstone that `forget` leaves
     Column("address_key", Text, unique=True),  # normalised; NULL in a tombstone
-    Column("address_hash", Text, nullable=False, index=True),  # keyed; what suppressions are looked up by
+    Column("address_hash", Text, nullable=False, index=True),  # keyed; suppressions are found by it
     Column("domain", Text),  # in A-labels, for lanes
     _text("name"),
     Column("status", Text, nullable=False),
@@ -140,18 +149,13 @@ events = Table(
     Column("issue_id", Id, ForeignKey("issues.id")),
     Column("reason", Text),
     Column("agent", Text),  # class of the user agent, never the whole string
-    Column("network", Text),  # truncated address (/24, /48), kept for a while
-    Column("details", JSON),  # e.g. the words of consent that were shown
+    Column("network", Text),  # truncated address (/24, /48); deleted after a while
+    Column("details", JSON),  # e.g. the consent text that was shown
     _one_of("kind", EventKind),
-    CheckConstraint(f"method IS NULL OR method IN ({_words(Method)})", name="method"),
+    CheckConstraint(f"method IS NULL OR method IN ({_quoted(Method)})", name="method"),
     Index("ix_events_subscriber_id", "subscriber_id", "id"),
     Index("ix_events_issue_id", "issue_id", "kind"),
-    Index(  # what is to be forgotten of old events is found without reading them all
-        "ix_events_network",
-        "at",
-        sqlite_where=text("network IS NOT NULL"),
-        postgresql_where=text("network IS NOT NULL"),
-    ),
+    _partial_index("ix_events_network", "at", where="network IS NOT NULL"),  # finds old networks, to delete them
     sqlite_autoincrement=True,
 )
 
@@ -159,29 +163,29 @@ suppressions = Table(
     "suppressions",
     metadata,
     Column("hash", Text, primary_key=True),  # of the normalised address, by the key that never rotates
-    Column("reason", Text, nullable=False),  # an EventKind: what made it
+    Column("reason", Text, nullable=False),  # the EventKind that caused it
     Column("at", Instant, nullable=False),
     Column("issue_id", Id, ForeignKey("issues.id")),
-    Column("replaced", Text),  # the weaker reason that stood before an admin's; it stands again when that one is lifted
+    Column("replaced", Text),  # the weaker reason that an admin's replaced; it is restored when that one is lifted
     _one_of("reason", EventKind),
 )
 
-signups = Table(  # wishes to join, as the form took them; what limits are counted by
+signups = Table(  # sign-ups as the form took them; the limits are counted from them
     "signups",
     metadata,
     _id(),
     Column("at", Instant, nullable=False, index=True),
     Column("hash", Text, nullable=False),  # keyed, of the normalised address
-    Column("address", Text),  # NULL once it is decided
-    Column("network", Text),  # truncated, kept for a while
+    Column("address", Text),  # NULL once it was processed
+    Column("network", Text),  # truncated; deleted after a while
     Column("agent", Text),
-    Column("words", Text),  # of consent, as they were shown
-    Column("outcome", Text),  # NULL: to be decided
+    Column("words", Text),  # the consent text that was shown
+    Column("outcome", Text),  # NULL while it waits to be processed
     CheckConstraint("outcome IS NULL OR outcome IN ('sent', 'silent', 'limited')", name="outcome"),
     CheckConstraint("(outcome IS NULL) = (address IS NOT NULL)", name="address"),
     Index("ix_signups_hash", "hash", "at"),
     Index("ix_signups_network", "network", "at"),
-    Index("ix_signups_open", "id", sqlite_where=text("outcome IS NULL"), postgresql_where=text("outcome IS NULL")),
+    _partial_index("ix_signups_open", "id", where="outcome IS NULL"),
     sqlite_autoincrement=True,
 )
 
@@ -190,7 +194,7 @@ articles = Table(
     metadata,
     _id(),
     Column("identity", Text, nullable=False, unique=True),
-    Column("link_key", Text, nullable=False, index=True),  # canonical link, '' when there is none
+    Column("link_key", Text, nullable=False, index=True),  # canonical link, or ''
     Column("source", Text, nullable=False),
     _text("guid"),
     _text("url"),
@@ -198,7 +202,7 @@ articles = Table(
     _text("lead"),
     _text("body"),
     _text("category"),
-    Column("tags", JSON, nullable=False, server_default=text("'[]'")),
+    _json("tags"),
     _text("author"),
     _text("image_url"),
     _text("image_alt"),
@@ -213,9 +217,9 @@ articles = Table(
     Column("shares", BigInteger),
     _flag("front_page"),
     Column("news_value", SmallInteger),  # the editor's, -2 … +2
-    Column("prominence", Float),  # hours on the front page, each divided by log2(position + 1); NULL: not watched
-    _flag("closed"),  # members only, or paid for
-    Column("title_given", Text),  # the source's own words, where our spelling of them differs
+    Column("prominence", Float),  # hours on the front page, each divided by log2(position + 1); NULL if unknown
+    _flag("closed"),  # for members or subscribers only
+    Column("title_given", Text),  # the source's own text, where the spelling was corrected
     Column("lead_given", Text),
     Column("alt_given", Text),
     _flag("pinned"),
@@ -223,7 +227,7 @@ articles = Table(
     _one_of("dating", Dating),
     CheckConstraint("news_value IS NULL OR news_value BETWEEN -2 AND 2", name="news_value"),
     Index("ix_articles_dated", "dated", "id"),
-    Index("ix_articles_pinned", "dated", sqlite_where=text("pinned = 1"), postgresql_where=text("pinned")),
+    _partial_index("ix_articles_pinned", "dated", where="pinned", sqlite_where="pinned = 1"),
     sqlite_autoincrement=True,
 )
 
@@ -237,17 +241,17 @@ view_snapshots = Table(
     Column("shares", BigInteger),
 )
 
-feeds = Table(  # what is known of a source that is fetched: so that a restart asks nothing twice
+feeds = Table(  # the last fetch of each source, so that a restart fetches nothing twice
     "feeds",
     metadata,
     Column("url", Text, primary_key=True),
     Column("etag", Text),
-    Column("modified", Text),  # its Last-Modified, as it was given
-    Column("next_at", Instant, nullable=False),  # not before then
+    Column("modified", Text),  # its Last-Modified header
+    Column("next_at", Instant, nullable=False),  # the next fetch is not before this time
     _count("failures"),  # in a row
-    _text("problem"),  # of the last try; '' when it went well
-    Column("fetched_at", Instant),  # the last try that went well
-    Column("looked_at", Instant),  # the last try
+    _text("problem"),  # of the last attempt; '' after a success
+    Column("fetched_at", Instant),  # the last successful attempt
+    Column("looked_at", Instant),  # the last attempt
 )
 
 issues = Table(
@@ -257,18 +261,18 @@ issues = Table(
     Column("slot", Text, nullable=False, unique=True),
     Column("day", Date, nullable=False),  # the local date of sending
     Column("state", Text, nullable=False),
-    Column("number", Integer, unique=True),  # set when frozen
+    Column("number", Integer, unique=True),  # set at the freeze
     Column("send_at", Instant, nullable=False),
     Column("window_start", Instant),
-    Column("window_end", Instant),  # the cut-off: the next window begins here
+    Column("window_end", Instant),  # the cut-off: the next time span begins here
     _text("subject"),
     _text("preheader"),
     _text("intro"),
-    Column("stories", JSON, nullable=False, server_default=text("'[]'")),
-    Column("rejected", JSON, nullable=False, server_default=text("'[]'")),
-    Column("notes", JSON, nullable=False, server_default=text("'[]'")),
-    Column("redacted", JSON, nullable=False, server_default=text("'[]'")),  # positions cut from archive and feed
-    Column("edits", JSON, nullable=False, server_default=text("'{}'")),  # the editor's, survive a new choice
+    _json("stories"),
+    _json("rejected"),
+    _json("notes"),
+    _json("redacted"),  # positions removed from archive and feed
+    _json("edits", "{}"),  # the editor's; kept when the stories are chosen again
     _text("reason"),
     _flag("approved"),
     _flag("released"),
@@ -282,38 +286,30 @@ issues = Table(
     sqlite_autoincrement=True,
 )
 
-issue_articles = Table(  # what an issue has reserved; used up once one of its deliveries was accepted
+issue_articles = Table(  # reserved by an issue; used up once one of its deliveries was accepted
     "issue_articles",
     metadata,
     Column("issue_id", Id, ForeignKey("issues.id"), primary_key=True),
     Column("article_id", Id, ForeignKey("articles.id"), primary_key=True, index=True),
     _flag("lead"),
-    _flag("first"),  # the issue begins with it
+    _flag("first"),  # the first story of the issue
 )
 
-variants = Table(  # a mail rendered once for many, with its merge slots
+variants = Table(  # a mail rendered once for many readers, with its merge slots
     "variants",
     metadata,
     _id(),
     Column("kind", Text, nullable=False),
     Column("issue_id", Id, ForeignKey("issues.id"), index=True),
-    Column(
-        "sections", Text, nullable=False, server_default=text("'[]'")
-    ),  # the choice it was made for; [] is the full one
+    Column("sections", Text, nullable=False, server_default=text("'[]'")),  # the choice it is for; [] is the full one
     Column("subject", Text, nullable=False),
     Column("html", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     _one_of("kind", DeliveryKind),
-    Index(  # two processes that freeze at once make one variant of each choice; a reader gets exactly one of them
-        "uq_variants_choice",
-        "issue_id",
-        "sections",
-        unique=True,
-        sqlite_where=text("kind = 'issue'"),
-        postgresql_where=text("kind = 'issue'"),
-    ),
+    # Two processes that freeze at once make one variant for each choice of sections: a reader gets exactly one of them.
+    _partial_index("uq_variants_choice", "issue_id", "sections", where="kind = 'issue'", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -321,23 +317,16 @@ batches = Table(
     "batches",
     metadata,
     _id(),
-    Column("issue_id", Id, ForeignKey("issues.id")),  # NULL: mails that wait for no issue (tests, confirmations)
-    Column("lane", Text),  # NULL: mails to anybody; else to one lane only, set aside when it was paused
+    Column("issue_id", Id, ForeignKey("issues.id")),  # NULL for service mails of no issue (tests, confirmations)
+    Column("lane", Text),  # NULL for any lane; else mails of one lane, set aside while it is paused
     Column("ordinal", BigInteger, nullable=False),  # neighbouring subscriber ids share one
     _flag("done"),
-    Column("priority", SmallInteger, nullable=False),  # the lower goes first
+    Column("priority", SmallInteger, nullable=False),  # lower goes first
     Column("due_at", Instant, nullable=False),
     Column("worker", Text),
     Column("fence", Integer, nullable=False, server_default=text("0")),  # grows with every claim
     Column("lease_until", Instant),
-    Index(
-        "ix_batches_open",
-        "priority",
-        "due_at",
-        "id",
-        sqlite_where=text("done = 0"),
-        postgresql_where=text("NOT done"),
-    ),
+    _partial_index("ix_batches_open", "priority", "due_at", "id", where="NOT done", sqlite_where="done = 0"),
     Index("ix_batches_issue_id", "issue_id", "ordinal"),
     sqlite_autoincrement=True,
 )
@@ -349,10 +338,10 @@ deliveries = Table(  # the ledger
     metadata,
     _id(),
     Column("kind", Text, nullable=False),
-    Column("key", Text, nullable=False, unique=True),  # makes it happen once, and is the left half of the Message-ID
+    Column("key", Text, nullable=False, unique=True),  # prevents a second one; also the left half of the Message-ID
     Column("issue_id", Id, ForeignKey("issues.id")),
     Column("subscriber_id", Id, ForeignKey("subscribers.id"), index=True),
-    Column("recipient", Text),  # the address, when it goes to nobody on the list (tests, notices)
+    Column("recipient", Text),  # the address, if it goes to no subscriber (tests, notices)
     Column("variant_id", Id, ForeignKey("variants.id"), nullable=False),
     Column("batch_id", Id, ForeignKey("batches.id")),  # NULL while deferred
     Column("state", Text, nullable=False),
@@ -362,72 +351,63 @@ deliveries = Table(  # the ledger
     Column("reply", Text),
     Column("relay", Text),
     _count("attempts"),
-    _count("losses"),  # lines lost before the final dot, in a row
+    _count("losses"),  # connections lost before the final dot, in a row
     _count("unknowns"),
-    Column("due_at", Instant),  # when a deferred one is tried again
-    Column("first_reply_at", Instant),  # it is given up so long after this
+    Column("due_at", Instant),  # the next attempt of a deferred one
+    Column("first_reply_at", Instant),  # `give_up_after` counts from this
     Column("created_at", Instant, nullable=False),
     Column("finished_at", Instant),
     _one_of("kind", DeliveryKind),
     _one_of("state", DeliveryState),
     CheckConstraint(
-        # IS NOT NULL has to be said: a check that comes out as NULL is passed.
+        # Without IS NOT NULL a check whose result is NULL would pass.
         " OR ".join(
-            f"(state = '{state}' AND reason IS NOT NULL AND reason IN ({_words(words)}))"
-            for state, words in _REASONS.items()
+            f"(state = '{state}' AND reason IS NOT NULL AND reason IN ({_quoted(reasons)}))"
+            for state, reasons in _REASONS.items()
         )
-        + f" OR (state NOT IN ({_words(_REASONS)}) AND reason IS NULL)",
+        + f" OR (state NOT IN ({_quoted(_REASONS)}) AND reason IS NULL)",
         name="reason",
     ),
-    CheckConstraint("state NOT IN ('queued', 'sending') OR batch_id IS NOT NULL", name="batch_id"),  # or none finds it
+    # A delivery without a batch would be found by no claim.
+    CheckConstraint("state NOT IN ('queued', 'sending') OR batch_id IS NOT NULL", name="batch_id"),
     CheckConstraint("(state = 'deferred') = (due_at IS NOT NULL)", name="due_at"),
     CheckConstraint("(subscriber_id IS NULL) = (recipient IS NOT NULL)", name="recipient"),
     UniqueConstraint("issue_id", "subscriber_id"),
     Index("ix_deliveries_batch_id", "batch_id"),
-    # Their conditions name no column that changes with each mail: else PostgreSQL would write into every index of the
-    # table, twice a mail, instead of into a free place of the same page (HOT updates; hence the room left there).
-    Index(
-        "ix_deliveries_due_at",
-        "due_at",
-        sqlite_where=text("due_at IS NOT NULL"),
-        postgresql_where=text("due_at IS NOT NULL"),
-    ),
-    Index(  # or the end of an issue would be looked for among all its rows
-        "ix_deliveries_deferred",
-        "issue_id",
-        "due_at",
-        sqlite_where=text("due_at IS NOT NULL"),
-        postgresql_where=text("due_at IS NOT NULL"),
-    ),
+    # These conditions name no column that changes with each mail. Otherwise PostgreSQL would write to every index of
+    # the table twice a mail, instead of to free space in the same page (a HOT update; hence the fill factor below).
+    _partial_index("ix_deliveries_due_at", "due_at", where="due_at IS NOT NULL"),
+    # Whether an issue is finished is found without reading all its rows.
+    _partial_index("ix_deliveries_deferred", "issue_id", "due_at", where="due_at IS NOT NULL"),
     sqlite_autoincrement=True,
     postgresql_with={"fillfactor": 70},
 )
 
 
 def of_issue(issue_id: Any) -> ColumnElement[bool]:
-    """The deliveries of an issue itself: without its tests, which reach no reader."""
+    """The condition for the deliveries of an issue to its readers, without its tests and notices."""
     return and_(deliveries.c.issue_id == issue_id, deliveries.c.kind == DeliveryKind.ISSUE)
 
 
-# Whether any reader got the issue of the row.
+# True if any reader got the issue of the row.
 REACHED = select(deliveries.c.id).where(of_issue(issues.c.id), deliveries.c.state == DeliveryState.ACCEPTED).exists()
 
-throttles = Table(  # how fast mails may go, for all processes together
+throttles = Table(  # the pace of mails, for all processes together
     "throttles",
     metadata,
     Column("name", Text, primary_key=True),  # "all", "relay:mail.example.org:587", "lane:gmail"
-    Column("free_at", Instant, nullable=False),  # from then on, nothing that went before counts any more
+    Column("free_at", Instant, nullable=False),  # from this time on, earlier mails no longer count
 )
 
-lanes = Table(  # what providers said of us; for all processes together
+lanes = Table(  # lanes whose provider refuses our mails; for all processes together
     "lanes",
     metadata,
     Column("lane", Text, primary_key=True),
-    Column("issue_id", Id, ForeignKey("issues.id"), nullable=False),  # whose mails were counted
+    Column("issue_id", Id, ForeignKey("issues.id"), nullable=False),  # the issue whose mails were counted
     Column("answered", Integer, nullable=False, server_default=text("0")),
-    Column("blocked", Integer, nullable=False, server_default=text("0")),  # of those, how many refused us
+    Column("blocked", Integer, nullable=False, server_default=text("0")),  # of those, refusals of our mails
     Column("paused_until", Instant),
-    _text("reply"),  # what the provider said
+    _text("reply"),  # the provider's reply
 )
 
 TABLES: tuple[Table, ...] = tuple(metadata.sorted_tables)

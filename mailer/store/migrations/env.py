@@ -1,4 +1,4 @@
-"""What Alembic runs: the migrations, on the connection that `store.upgrade` hands over. Its transaction is ours."""
+"""Alembic runs this: the migrations, on the connection and in the transaction of `store.upgrade`."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""How fast mails may go."""
+"""The pace of mails."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What collecting and choosing articles remember: feeds, the front page, the source's own words, who led an issue."""
+"""Columns for collecting and choosing: feeds, the front page, the source's own text, the first story of an issue."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Lanes that are paused because their provider refuses us, and batches of mails that wait for one of them."""
+"""Lanes paused because their provider refuses our mails, and batches of mails waiting for one of them."""
 
 import sqlalchemy as sa
 from alembic import op

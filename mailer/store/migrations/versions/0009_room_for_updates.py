@@ -1,4 +1,4 @@
-"""Intents and outcomes change no index on PostgreSQL any more: HOT updates, and room for them in each page."""
+"""On PostgreSQL, intents and outcomes no longer change an index: HOT updates, and free space for them in each page."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Nothing ever withdrew an article: pages that are gone are found by looking, before each issue."""
+"""Removes a column that was never set: deleted pages are found by a check before each issue."""
 
 from alembic import op
 
