@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -118,9 +118,8 @@ def frozen(app: App, *, stories: int = 8, words: int = 66) -> Issue:
     """An issue with invented stories, long enough for a mail of about 50 kB, frozen."""
     issue = draft.draft(app)
     told = [_story(app, number, words) for number in range(1, stories + 1)]
-    app.store.write(
-        lambda tx: issues.choose(tx, issue.id, (issue.state,), IssueState.DRAFT, stories=told, subject="خبر هفته")
-    )
+    chosen = replace(issue, state=IssueState.DRAFT, stories=tuple(told), subject="خبر هفته", reason=None)
+    app.store.write(lambda tx: issues.save_choice(tx, chosen, issue.state))
     return draft.freeze(app, get(app, issue.id))
 
 

@@ -8,11 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
-
-from mailer import address, lanes, lifecycle, week
+from mailer import address, lanes, week
 from mailer.errors import NoSuchIssue, sentences
-from mailer.lifecycle import IssueEvent
 from mailer.mail.dkim import Signer
 from mailer.mail.render import Renderer
 from mailer.model import Issue
@@ -87,12 +84,6 @@ class App:
     def domain(self) -> str:
         """The sender's domain, in A-labels."""
         return address.parse(self.sender[1]).domain
-
-
-def step(tx: Connection, issue_id: int, event: IssueEvent, **values: object) -> bool:
-    """Moves an issue along one arrow of `lifecycle`; False: it was not where the arrow begins."""
-    from_, to = lifecycle.ARROWS[event]
-    return issues.move(tx, issue_id, from_, to, **values)
 
 
 def find(app: App, slot: str | None) -> Issue:

@@ -55,9 +55,13 @@ ARROWS: Mapping[IssueEvent, tuple[frozenset[IssueState], IssueState]] = {
 FINAL = frozenset({_I.SENT, _I.PARTIAL, _I.SKIPPED, _I.CANCELLED})
 EDITABLE = frozenset({_I.DRAFT, _I.HELD})
 
+STARTED = frozenset({_I.SENDING, _I.PAUSED, _I.SENT, _I.PARTIAL})
+
 _D = DeliveryState
 
 TERMINAL = frozenset({_D.ACCEPTED, _D.REJECTED, _D.UNKNOWN, _D.SKIPPED, _D.EXPIRED})
+
+MAYBE_RECEIVED = frozenset({_D.ACCEPTED, _D.UNKNOWN, _D.SENDING})
 
 # Out of a terminal state leads only a person's command: `issue retry` (rejected, unknown, expired), or reopening a
 # cancelled issue (skipped). Whoever has the mail never gets it again: nothing leads out of ACCEPTED.

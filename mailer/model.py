@@ -99,6 +99,59 @@ class Article:
     tags: tuple[str, ...] = ()
 
 
+# --- Reasons and notes: why something is as it is ------------------------------------------------------------------
+class ReasonCode(StrEnum):
+    """What a reason or a note says. `mailer.reasons` has the sentence of each, with the names of its arguments."""
+
+    TEXT = "text"  # a person's own words, or what an older version wrote
+    # Why an issue is held, paused, skipped or cancelled.
+    TOO_FEW_STORIES = "too_few_stories"
+    APPROVAL_REQUIRED = "approval_required"
+    HELD_BY_EDITOR = "held_by_editor"
+    CANNOT_BE_MADE = "cannot_be_made"
+    MAILS_CANNOT_BE_MADE = "mails_cannot_be_made"
+    NOT_AUTHENTICATED = "not_authenticated"
+    TOO_LATE = "too_late"
+    NO_STORY = "no_story"
+    CANCELLED_BY_ADMIN = "cancelled_by_admin"
+    SUPERSEDED = "superseded"
+    # Notes: how an issue was chosen.
+    NO_VIEW_COUNTS = "no_view_counts"
+    FEW_VIEW_COUNTS = "few_view_counts"
+    EQUAL_VIEW_COUNTS = "equal_view_counts"
+    SOME_VIEW_COUNTS_MISSING = "some_view_counts_missing"
+    NO_SECTIONS = "no_sections"
+    SECTION_LIMIT_DROPPED = "section_limit_dropped"
+    SOURCE_LIMIT_DROPPED = "source_limit_dropped"
+    DAY_LIMIT_DROPPED = "day_limit_dropped"
+    TOO_MANY_PINS = "too_many_pins"
+    STORY_LEFT_OUT = "story_left_out"
+    # Why a story was not chosen.
+    BANNED = "banned"
+    BANNED_WORD = "banned_word"
+    ALREADY_TOLD = "already_told"
+    NO_ADDRESS = "no_address"
+    NOT_A_WEB_PAGE = "not_a_web_page"
+    NOT_LINKABLE = "not_linkable"
+    NOT_FREE = "not_free"
+    SHORT_TITLE = "short_title"
+    PAGE_GONE = "page_gone"
+    DROPPED_BY_EDITOR = "dropped_by_editor"
+    SAME_TITLE = "same_title"
+    SECTION_FULL = "section_full"
+    SOURCE_FULL = "source_full"
+    DAY_FULL = "day_full"
+    NOT_AMONG_BEST = "not_among_best"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something is in its state, or a note about how an issue was chosen: a code and its arguments."""
+
+    code: ReasonCode
+    args: Mapping[str, str | int] = field(default_factory=dict)
+
+
 # --- Stories and digests: what was chosen, and why -------------------------------------------------------------------
 OTHER_NEWS = "دیگر خبرها"  # the section of stories without a section of their own
 
@@ -124,11 +177,11 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class Turned:
-    """A story that was considered and not chosen, with the reason in words."""
+class NotChosen:
+    """A story that was considered and not chosen."""
 
     story: Story
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +190,9 @@ class Digest:
 
     span: TimeSpan
     stories: tuple[Story, ...]
-    rejected: tuple[Turned, ...]
-    considered: int  # eligible articles in the window
-    notes: tuple[str, ...] = ()  # warnings for the editor, e.g. «no view counts»
+    not_chosen: tuple[NotChosen, ...]
+    considered: int  # eligible articles
+    notes: tuple[Reason, ...] = ()  # for the editor
 
 
 # --- Issues ----------------------------------------------------------------------------------------------------------
@@ -188,6 +241,32 @@ class ChosenStory:
     update: bool = False  # an earlier issue told its event; it moved on
 
 
+@dataclass(frozen=True, slots=True)
+class RejectedStory:
+    """A story that was not chosen, as an issue keeps it."""
+
+    url: str
+    title: str
+    score: float
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """All that editors changed in an issue, and the pages that were found gone.
+
+    By article, so that it survives every new choice of stories.
+    """
+
+    dropped: frozenset[int] = frozenset()  # ids of the articles of stories that an editor took out
+    places: Mapping[int, int] = field(default_factory=dict)  # article id → position, in the order they were asked for
+    titles: Mapping[int, str] = field(default_factory=dict)  # article id → an editor's title
+    subject: str = ""
+    intro: str = ""
+    gone: Mapping[int, str] = field(default_factory=dict)  # article id → title of articles whose pages are gone
+    checked: bool = False  # the pages of the stories were checked for the last time before sending
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
     """A digest on its way to the readers of one slot."""
@@ -203,9 +282,9 @@ class Issue:
     preheader: str
     intro: str
     stories: tuple[ChosenStory, ...]
-    rejected: tuple[Mapping[str, object], ...]
-    notes: tuple[str, ...]
-    reason: str  # why it is held, skipped or cancelled
+    rejected: tuple[RejectedStory, ...]
+    notes: tuple[Reason, ...]
+    reason: Reason | None  # why it is held, paused, skipped or cancelled
     approved: bool
     released: bool  # an editor lets it go although there are few stories
     drafted_at: datetime | None
@@ -213,7 +292,7 @@ class Issue:
     started_at: datetime | None
     finished_at: datetime | None
     recipients: int
-    edits: Mapping[str, object] = field(default_factory=dict)  # as `digest.edits` writes them
+    edits: Edits = Edits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,13 @@ from mailer.choice.growth import CAUTIOUS, Growth
 from mailer.choice.rank import Ranking, day_by_day, interest, rank
 from mailer.choice.select import select
 from mailer.choice.time_span import holds, late
-from mailer.model import OTHER_NEWS, Article, Digest, Story, TimeSpan, Turned
+from mailer.model import OTHER_NEWS, Article, Digest, NotChosen, Reason, ReasonCode, Story, TimeSpan
 from mailer.settings import Digest as Rules
 from mailer.text import links
 from mailer.text.search_key import key
 
 _SHOWN = 10  # rejected stories worth an editor's look
-_GONE = "its page is gone"
-_TOLD = "already in an earlier issue"
+_ALREADY_TOLD = Reason(ReasonCode.ALREADY_TOLD)
 _COMPARED = 1000  # articles worth comparing: measured on 5,000, eleven of twelve choices are those of comparing all
 _ENDINGS = ("", "ها", "های", "هایی")  # of a banned word, as its key has them
 _MOVED_ON = timedelta(hours=12)  # after the newest article that was told
@@ -38,7 +37,7 @@ def build(
     growth: Growth = CAUTIOUS,
     allow_late: bool = True,
     kept: frozenset[int] = frozenset(),
-    dropped: Mapping[int, str] | None = None,
+    dropped: frozenset[int] = frozenset(),
     gone: frozenset[int] = frozenset(),
 ) -> Digest:
     """The digest of a window, the same for every order of `articles`.
@@ -50,7 +49,7 @@ def build(
     zone        the newsroom's, for what is a day
     growth      how fast its articles are read
     kept        ids of articles that an editor worked on: they lead their events and are not refused
-    dropped     id → why: what an editor took out, and whatever tells the same event
+    dropped     ids of articles that an editor took out; no other article about their events is chosen
     gone        ids of articles whose pages are gone: others may tell their events
     allow_late  whether older articles first seen now count; for a first issue they do not, nothing was missed yet
     """
@@ -65,9 +64,9 @@ def build(
     bans = [words for word in rules.banned_words if (words := key(word))]
     labels = {label: key(label) for label in {label for it in gathered for label in (it.category, *it.tags)}}
 
-    def why(it: Article) -> str:
+    def why(it: Article) -> Reason | None:
         said = " / ".join((titles[it.id], *(labels.get(label, "") for label in (it.category, *it.tags))))
-        return _GONE if it.id in gone else _barred(it, titles[it.id], said, used, bans)
+        return Reason(ReasonCode.PAGE_GONE) if it.id in gone else _barred(it, titles[it.id], said, used, bans)
 
     barred = {it.id: reason for it in gathered if (reason := why(it))}
     free = [article for article in gathered if article.id not in barred]
@@ -80,19 +79,19 @@ def build(
     events = group([*worth, *before], titles, zone, told=used)
     event_of = {member.id: event for event in events.events for member in event.members}
     ranking = rank(gathered, span, free, titles, event_of, readers)
-    stories, repeated = _Stories(ranking, _Sections(sections), events, used, kept, dropped or {}).all()
+    stories, repeated = _Stories(ranking, _Sections(sections), events, used, kept, dropped).all()
     selection = select(stories, rules, titles, events, zone, balance_sections=bool(sections), kept=kept)
     unfit = [
-        Turned(_story([article], ranking, _Sections(sections)), barred[article.id])
+        NotChosen(_story([article], ranking, _Sections(sections)), barred[article.id])
         for article in gathered
         if article.id in barred and counts(article)
     ]
-    turned = sorted([*unfit, *repeated, *selection.turned], key=lambda it: ranking.order(it.story.lead))
-    unbalanced = ["no sections are configured: nothing balances them"] if stories and not sections else []
+    not_chosen = sorted([*unfit, *repeated, *selection.not_chosen], key=lambda it: ranking.order(it.story.lead))
+    unbalanced = [Reason(ReasonCode.NO_SECTIONS)] if stories and not sections else []
     return Digest(
         span=span,
         stories=_begin_anew(selection.chosen, led, event_of),
-        rejected=tuple(turned[:_SHOWN]),
+        not_chosen=tuple(not_chosen[:_SHOWN]),
         considered=len(free),
         notes=(*ranking.notes, *unbalanced, *selection.notes),
     )
@@ -102,29 +101,32 @@ def fit(article: Article, rules: Rules) -> bool:
     """Whether an article may stand in an issue at all, told before or not."""
     title, *labels = (key(words) for words in (article.title, article.category, *article.tags))
     bans = [words for word in rules.banned_words if (words := key(word))]
-    return not _barred(article, title, " / ".join((title, *labels)), frozenset(), bans)
+    return _barred(article, title, " / ".join((title, *labels)), frozenset(), bans) is None
 
 
-def _barred(article: Article, title_key: str, labels: str, used: frozenset[int], bans: Sequence[str]) -> str:
-    """Why an article can never be chosen, whatever its score; empty when it can. `labels`: the keys of its title,
-    category and tags."""
+def _barred(article: Article, title_key: str, labels: str, used: frozenset[int], bans: Sequence[str]) -> Reason | None:
+    """Why an article can never be chosen, whatever its score, or None if it can.
+
+    `labels` are the keys of its title, category and tags.
+    """
+    code = None
     if article.banned:
-        return "banned"
-    if article.id in used:
-        return _TOLD
-    if not article.url:
-        return "no address"
-    if not article.url.lower().startswith(("http://", "https://")):
-        return "its address is not a web page"
-    if not links.is_usable(article.url):
-        return "no reader can be sent to its address"
-    if article.closed:
-        return "not free to read"
-    if word := next((word for word in bans if any(f" {word}{end} " in f" {labels} " for end in _ENDINGS)), ""):
-        return f"holds the banned word «{word}»"
-    if len(title_key.split()) < 2 and not article.lead:
-        return "its title is too short"
-    return ""
+        code = ReasonCode.BANNED
+    elif article.id in used:
+        code = ReasonCode.ALREADY_TOLD
+    elif not article.url:
+        code = ReasonCode.NO_ADDRESS
+    elif not article.url.lower().startswith(("http://", "https://")):
+        code = ReasonCode.NOT_A_WEB_PAGE
+    elif not links.is_usable(article.url):
+        code = ReasonCode.NOT_LINKABLE
+    elif article.closed:
+        code = ReasonCode.NOT_FREE
+    elif word := next((word for word in bans if any(f" {word}{end} " in f" {labels} " for end in _ENDINGS)), ""):
+        return Reason(ReasonCode.BANNED_WORD, {"word": word})
+    elif len(title_key.split()) < 2 and not article.lead:
+        code = ReasonCode.SHORT_TITLE
+    return Reason(code) if code else None
 
 
 class _Stories:
@@ -137,28 +139,27 @@ class _Stories:
         events: Events,
         used: frozenset[int],
         kept: frozenset[int],
-        dropped: Mapping[int, str],
+        dropped: frozenset[int],
     ) -> None:
         self._ranking, self._sections, self._events = ranking, sections, events
         self._used, self._kept, self._dropped = used, kept, dropped
 
-    def all(self) -> tuple[list[Story], list[Turned]]:
+    def all(self) -> tuple[list[Story], list[NotChosen]]:
         stories: list[Story] = []
-        repeated: list[Turned] = []
+        repeated: list[NotChosen] = []
         for event in self._events.events:
             fresh = [member for member in event.members if member.id not in self._used]
             if not fresh:
                 continue
-            out = next((self._dropped[it.id] for it in event.members if it.id in self._dropped), "")
-            if out:
-                repeated.append(Turned(self._story(fresh), out))
+            if any(member.id in self._dropped for member in event.members):
+                repeated.append(NotChosen(self._story(fresh), Reason(ReasonCode.DROPPED_BY_EDITOR)))
                 continue
             old = [member for member in event.members if member.id in self._used]
             news = fresh if not old else [it for it in fresh if it.pinned or self._moved_on(it, old, event)]
             if news:
                 stories.append(self._story(news, update=bool(old)))
             else:
-                repeated.append(Turned(self._story(fresh), _TOLD))
+                repeated.append(NotChosen(self._story(fresh), _ALREADY_TOLD))
         return sorted(stories, key=lambda story: self._ranking.order(story.lead)), repeated
 
     def _story(self, members: Sequence[Article], *, update: bool = False) -> Story:

@@ -1,92 +1,103 @@
-"""What an editor changed in a draft, as a value that survives every new choice.
+"""What an editor can change in a draft: drop, move and retitle stories, write the subject and the opening words.
 
-It names articles, not positions: the third story of this hour may be the fifth of the next. It applies what is asked;
-it does not judge whether the issue is still good enough.
+An edit names articles, not positions: the third story of this hour may be the fifth of the next. Whether an issue is
+still good enough after an edit is decided elsewhere.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import assert_never
 
-from mailer.model import ChosenStory
+from mailer.model import ChosenStory, Edits, Reason, ReasonCode
 
 
 @dataclass(frozen=True, slots=True)
-class Edits:
-    """`dropped`: article id → why. `places`: (article id, position), in the order in which they were asked for."""
+class Drop:
+    """Leave a story out, with all `articles` about its event, so that none of them takes its place."""
 
-    dropped: Mapping[int, str] = field(default_factory=dict)
-    places: tuple[tuple[int, int], ...] = ()
-    titles: Mapping[int, str] = field(default_factory=dict)
-    subject: str = ""
-    intro: str = ""
-    gone: Mapping[int, str] = field(default_factory=dict)  # id → title of articles whose pages are gone
-    checked: bool = False  # whether the stories' pages were looked at for the last time
+    articles: frozenset[int]
 
-    @classmethod
-    def read(cls, stored: Mapping[str, Any]) -> "Edits":
-        """From the JSON of the store, whose keys are texts."""
-        return cls(
-            dropped={int(number): str(why) for number, why in stored.get("dropped", {}).items()},
-            places=tuple((int(number), int(place)) for number, place in stored.get("places", ())),
-            titles={int(number): str(title) for number, title in stored.get("titles", {}).items()},
-            subject=str(stored.get("subject", "")),
-            intro=str(stored.get("intro", "")),
-            gone={int(number): str(title) for number, title in stored.get("dead", {}).items()},
-            checked=bool(stored.get("checked", False)),
-        )
 
-    def written(self) -> dict[str, Any]:
-        """As JSON for the store."""
-        return {
-            "dropped": {str(number): why for number, why in self.dropped.items()},
-            "places": [list(each) for each in self.places],
-            "titles": {str(number): title for number, title in self.titles.items()},
-            "subject": self.subject,
-            "intro": self.intro,
-            "dead": {str(number): title for number, title in self.gone.items()},
-            "checked": self.checked,
-        }
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Put a story at a position and keep it there."""
 
-    @property
-    def kept(self) -> frozenset[int]:
-        """Articles that an editor has worked on: they stay, whatever is chosen beside them."""
-        return frozenset((*self.titles, *(number for number, _ in self.places))) - frozenset(
-            (*self.dropped, *self.gone)
-        )
+    article: int
+    position: int
 
-    @property
-    def notes(self) -> list[str]:
-        """What an editor must know of what was not an editor's doing."""
-        return [f"left out, for its page is gone: «{title}»" for title in self.gone.values()]
 
-    def without(self, story: ChosenStory, why: str) -> "Edits":
-        """The whole event goes: its other articles must not take the place of the one that was dropped."""
-        gone = {story.article_id: why, **{number: why for number, _, _ in story.also}}
-        return replace(self, dropped={**self.dropped, **gone})
+@dataclass(frozen=True, slots=True)
+class Retitle:
+    """Give a story another title; an empty one restores the newsroom's own."""
 
-    def unreachable(self, stories: Sequence[ChosenStory]) -> "Edits":
-        """Only the article goes, not its event: a living page may tell it."""
-        return replace(self, gone={**self.gone, **{story.article_id: story.title for story in stories}})
+    article: int
+    title: str
 
-    def moved(self, story: ChosenStory, place: int) -> "Edits":
-        others = tuple(each for each in self.places if each[0] != story.article_id)
-        return replace(self, places=(*others, (story.article_id, place)))
 
-    def retitled(self, story: ChosenStory, title: str) -> "Edits":
-        """An empty title gives back the newsroom's own."""
-        titles = {number: text for number, text in self.titles.items() if number != story.article_id}
-        return replace(self, titles={**titles, story.article_id: title} if title else titles)
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Write the subject; an empty one restores the first story's title."""
 
-    def applied(self, stories: Sequence[ChosenStory]) -> tuple[ChosenStory, ...]:
-        """The stories as the editor wants them, numbered from 1."""
-        order = [story for story in stories if story.article_id not in {*self.dropped, *self.gone}]
-        for number, place in self.places:
-            found = next((story for story in order if story.article_id == number), None)
-            if found:
-                order.remove(found)
-                order.insert(place - 1, found)
-        return tuple(
-            replace(story, position=position, title=self.titles.get(story.article_id, story.title))
-            for position, story in enumerate(order, 1)
-        )
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intro:
+    """Write the opening words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOut:
+    """Leave out articles whose pages are gone. Other articles about their events may take their places."""
+
+    titles: tuple[tuple[int, str], ...]  # article id, title
+
+
+Edit = Drop | Move | Retitle | Subject | Intro | LeaveOut
+
+
+def add(edits: Edits, edit: Edit) -> Edits:
+    """The edits of an issue with one more."""
+    match edit:
+        case Drop(articles):
+            return replace(edits, dropped=edits.dropped | articles)
+        case Move(article, position):
+            earlier = {number: place for number, place in edits.places.items() if number != article}
+            return replace(edits, places={**earlier, article: position})  # applied in order: the last move wins
+        case Retitle(article, title):
+            others = {number: text for number, text in edits.titles.items() if number != article}
+            return replace(edits, titles={**others, article: title} if title else others)
+        case Subject(text):
+            return replace(edits, subject=text)
+        case Intro(text):
+            return replace(edits, intro=text)
+        case LeaveOut(titles):
+            return replace(edits, gone={**edits.gone, **dict(titles)})
+        case _:
+            assert_never(edit)
+
+
+def apply(edits: Edits, stories: Sequence[ChosenStory]) -> tuple[ChosenStory, ...]:
+    """The stories as the editor wants them, numbered from 1."""
+    order = [story for story in stories if story.article_id not in {*edits.dropped, *edits.gone}]
+    for number, place in edits.places.items():
+        found = next((story for story in order if story.article_id == number), None)
+        if found:
+            order.remove(found)
+            order.insert(place - 1, found)
+    return tuple(
+        replace(story, position=position, title=edits.titles.get(story.article_id, story.title))
+        for position, story in enumerate(order, 1)
+    )
+
+
+def kept(edits: Edits) -> frozenset[int]:
+    """Ids of the articles that an editor moved or retitled: they stay, whatever else is chosen."""
+    return frozenset({*edits.titles, *edits.places} - {*edits.dropped, *edits.gone})
+
+
+def notes(edits: Edits) -> list[Reason]:
+    """What editors must know of stories that were left out without their doing."""
+    return [Reason(ReasonCode.STORY_LEFT_OUT, {"title": title}) for title in edits.gone.values()]

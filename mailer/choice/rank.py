@@ -16,7 +16,7 @@ from statistics import fmean, median
 from mailer.choice.group import Event
 from mailer.choice.growth import Growth
 from mailer.choice.time_span import late
-from mailer.model import Article, TimeSpan
+from mailer.model import Article, Reason, ReasonCode, TimeSpan
 
 # Weights of the signals, shared out among those that exist. With views, what was read decides: measured over a year of
 # weeks, every tenth that other signals take from it loses stories that people wanted; they part equals.
@@ -40,7 +40,7 @@ class Ranking:
     """The parts of each article's score by article id, and what the editor should know about them."""
 
     parts: Mapping[int, Mapping[str, float]]
-    notes: tuple[str, ...]
+    notes: tuple[Reason, ...]
 
     def score(self, article: Article) -> float:
         """The sum of the parts, to four places as the parts are, so that what people see adds up exactly."""
@@ -57,7 +57,7 @@ class Interest:
     reason."""
 
     readers: Mapping[int, float]
-    notes: tuple[str, ...]
+    notes: tuple[Reason, ...]
 
     def order(self, article: Article) -> tuple[float, float, float, int]:
         """A sort key for which articles are worth comparing at all: most readers, most prominent, newest first."""
@@ -105,19 +105,19 @@ def interest(pool: Sequence[Article], span: TimeSpan, growth: Growth) -> Interes
         hours = (span.end - article.dated).total_seconds() / 3600
         readers[article.id] = (_PRIOR * usual + _readers(article)) / (_PRIOR + growth.at(hours))
     missing = len(pool) - len(known)
-    note = f"{missing} of {len(pool)} articles have no view count: taken as average"
+    note = Reason(ReasonCode.SOME_VIEW_COUNTS_MISSING, {"missing": missing, "all": len(pool)})
     return Interest(readers, (note,) if missing else ())
 
 
-def _no_views(views: Sequence[int], count: int) -> str:
-    chosen = "chosen by place, coverage and quality"
+def _no_views(views: Sequence[int], count: int) -> Reason | None:
+    """Why the views of `count` articles cannot decide, or None if they can."""
     if not views:
-        return f"no article has view counts: {chosen}"
+        return Reason(ReasonCode.NO_VIEW_COUNTS)
     if len(views) < _ENOUGH * count:
-        return f"only {len(views)} of {count} articles have view counts: {chosen}"
+        return Reason(ReasonCode.FEW_VIEW_COUNTS, {"known": len(views), "all": count})
     if len(set(views)) == 1 and count > 1:
-        return f"all view counts are the same: {chosen}"
-    return ""
+        return Reason(ReasonCode.EQUAL_VIEW_COUNTS)
+    return None
 
 
 def _readers(article: Article) -> float:

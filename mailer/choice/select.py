@@ -9,12 +9,17 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from mailer.choice.group import Events
-from mailer.model import Story, Turned
+from mailer.model import NotChosen, Reason, ReasonCode, Story
 from mailer.settings import Digest
 
 _LIKE_CHOSEN = 0.3  # what is taken off for being like a chosen story; half of all follow-ups are an event of their own
 _SAME_SECTION = 0.04  # for each chosen story of the section
-_QUOTAS = ("section", "source", "day")  # in the order in which they are dropped
+# In the order in which they are dropped. Codes: the quota was exceeded; a story was not chosen because of it.
+_QUOTAS = {
+    "section": (ReasonCode.SECTION_LIMIT_DROPPED, ReasonCode.SECTION_FULL),
+    "source": (ReasonCode.SOURCE_LIMIT_DROPPED, ReasonCode.SOURCE_FULL),
+    "day": (ReasonCode.DAY_LIMIT_DROPPED, ReasonCode.DAY_FULL),
+}
 
 
 @dataclass(slots=True)
@@ -22,8 +27,8 @@ class Selection:
     """The stories chosen, pins first, each part best first; the others with their reasons, best first."""
 
     chosen: list[Story] = field(default_factory=list)
-    turned: list[Turned] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    not_chosen: list[NotChosen] = field(default_factory=list)
+    notes: list[Reason] = field(default_factory=list)
 
 
 def select(
@@ -61,10 +66,10 @@ def select(
     chosen = sorted(table.chosen, key=lambda story: (not story.pinned, order[id(story)]))
     notes = table.notes()
     if pins > rules.stories:
-        notes.insert(0, f"{pins} stories are pinned, more than the {rules.stories} of an issue")
+        notes.insert(0, Reason(ReasonCode.TOO_MANY_PINS, {"pins": pins, "stories": rules.stories}))
     taken = {id(story) for story in chosen}
-    turned = [Turned(story, table.reason(story)) for story in ranked if id(story) not in taken]
-    return Selection(chosen, turned, notes)
+    not_chosen = [NotChosen(story, table.reason(story)) for story in ranked if id(story) not in taken]
+    return Selection(chosen, not_chosen, notes)
 
 
 class _Table:
@@ -127,7 +132,7 @@ class _Table:
         for story in ranked:
             if best is not None and story.score <= most:
                 break  # scores only fall from here, and nothing is ever added to one
-            if id(story) not in self._taken and not self.told(story) and not self._full(story):
+            if id(story) not in self._taken and not self.told(story) and not self._over(story):
                 worth = story.score - self._repetition(story)
                 if best is None or worth > most:
                     best, most = story, worth
@@ -148,32 +153,27 @@ class _Table:
     def drop(self, quota: str) -> None:
         self._dropped[quota] = self._limits.pop(quota)
 
-    def notes(self) -> list[str]:
-        """What the editor should know: the quotas that do not hold."""
+    def notes(self) -> list[Reason]:
+        """For the editor: the quotas that were exceeded."""
         return [
-            f"too few stories elsewhere: the limit of {limit} of one {quota} was dropped"
+            Reason(_QUOTAS[quota][0], {"limit": limit})
             for quota, limit in self._dropped.items()
             if quota in self._exceeded
         ]
 
-    def reason(self, story: Story) -> str:
+    def reason(self, story: Story) -> Reason:
         """Why a story was not chosen."""
         if self.told(story):
-            return f"same title as «{self._told[self._keys[story.lead.id]]}»"
-        return self._full(story) or f"not among the {len(self.chosen)} best"
+            return Reason(ReasonCode.SAME_TITLE, {"title": self._told[self._keys[story.lead.id]]})
+        for quota in self._over(story):
+            name = self._of[quota](story)
+            count = self._count[quota][name]
+            return Reason(_QUOTAS[quota][1], {"name": name, "count": count, "stories": self._rules.stories})
+        return Reason(ReasonCode.NOT_AMONG_BEST, {"count": len(self.chosen)})
 
     def _over(self, story: Story) -> list[str]:
         """The quotas that have no place for the story."""
         return [q for q, limit in self._limits.items() if self._count[q][self._of[q](story)] >= limit]
-
-    def _full(self, story: Story) -> str:
-        """Which quota has no place for the story, in words; empty when there is one."""
-        for quota in self._over(story):
-            name = self._of[quota](story)
-            count = self._count[quota][name]
-            name = f"«{name}»" if quota == "section" else name
-            return f"{quota} {name} is full ({count} of {self._rules.stories})"
-        return ""
 
 
 def _places(share: float, stories: int) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mailer import reasons
 from mailer.cli import progress
 from mailer.cli.command import (
     NUMBER,
@@ -24,7 +25,7 @@ from mailer.cli.command import (
 from mailer.context import REDIRECTED, App, find, list_issues
 from mailer.errors import RelayDown
 from mailer.lifecycle import FINAL
-from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
+from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus, Reason
 
 if TYPE_CHECKING:
     from mailer.issues.report import Report
@@ -49,6 +50,14 @@ def _story(story: ChosenStory) -> dict[str, object]:
     }
 
 
+def _reason(reason: Reason | None) -> dict[str, object]:
+    return {
+        "reason": reasons.english(reason),
+        "reason_code": reason.code if reason else None,
+        "reason_args": dict(reason.args) if reason else {},
+    }
+
+
 def _issue(found: Issue) -> dict[str, object]:
     return {
         "slot": found.slot,
@@ -57,9 +66,10 @@ def _issue(found: Issue) -> dict[str, object]:
         "number": found.number,
         "send_at": stamp(found.send_at),
         "window": [stamp(found.span.start), stamp(found.span.end)] if found.span else None,
-        "reason": found.reason,
+        **_reason(found.reason),
         "approved": found.approved,
-        "notes": list(found.notes),
+        "notes": [reasons.english(note) for note in found.notes],
+        "note_codes": [{"code": note.code, "args": dict(note.args)} for note in found.notes],
         "stories": [_story(story) for story in found.stories],
     }
 
@@ -95,14 +105,15 @@ def _state(found: Issue) -> str:
 def _issue_text(app: App, found: Issue, *, why: bool = False) -> str:
     """An issue and its stories; `why` adds how each score came about."""
     number = f" (no. {found.number})" if found.number else ""
-    lines = [f"{found.slot}{number}: {_state(found)}{f' – {found.reason}' if found.reason else ''}"]
+    reason = f" – {reasons.english(found.reason)}" if found.reason else ""
+    lines = [f"{found.slot}{number}: {_state(found)}{reason}"]
     if found.state in (IssueState.DRAFT, IssueState.HELD, IssueState.PLANNED):
         lines.append(f"goes out at {local(app, found.send_at)} {app.settings.newsletter.timezone}")
     if found.span:
         lines.append(f"articles from {local(app, found.span.start)} to {local(app, found.span.end)}")
     if found.subject:
         lines.append(f"subject: {found.subject}")
-    lines += [f"note: {note}" for note in found.notes]
+    lines += [f"note: {reasons.english(note)}" for note in found.notes]
     for story in found.stories:
         lines.append(f"{story.position:3}. {story.title}  [{story.section}]")
         if why:
@@ -119,7 +130,7 @@ def _status_text(app: App, status: IssueStatus) -> str:
     lines = [progress.sentence(status)]
     found = find(app, status.slot)
     if found.state is IssueState.PAUSED and found.reason:
-        lines.append(f"It was paused: {found.reason} (`mailer issue resume` continues)")
+        lines.append(f"It was paused: {reasons.english(found.reason)} (`mailer issue resume` continues)")
     if found.state not in FINAL:
         lines += [
             f"The lane {lane.lane} is paused until {local(app, lane.until)}, {waiting} mails wait: {lane.reply} "
@@ -186,8 +197,11 @@ def explain(app: App, slot: str | None) -> Result:
     """Show why these stories were chosen and others were not."""
     found = find(app, slot)
     lines = [_issue_text(app, found, why=True), *(["not chosen:"] if found.rejected else [])]
-    lines += [f"     {story['score']:.3f} {story['title']} – {story['reason']}" for story in found.rejected]
-    return Result({**_issue(found), "rejected": [dict(story) for story in found.rejected]}, "\n".join(lines))
+    lines += [f"     {each.score:.3f} {each.title} – {reasons.english(each.reason)}" for each in found.rejected]
+    rejected = [
+        {"url": each.url, "title": each.title, "score": each.score, **_reason(each.reason)} for each in found.rejected
+    ]
+    return Result({**_issue(found), "rejected": rejected}, "\n".join(lines))
 
 
 @command(issue)
@@ -424,7 +438,7 @@ def send(app: App, slot: str | None, at_once: bool, wait: bool) -> Result:
     if found.state is not IssueState.DRAFT:
         found = control.release(app, found.slot)
     if found.state is IssueState.HELD:
-        return Result(_issue(found), f"{found.slot} is still held: {found.reason}.", 5)
+        return Result(_issue(found), f"{found.slot} is still held: {reasons.english(found.reason)}.", 5)
     return Result(_issue(found), f"{found.slot} goes out at {local(app, found.send_at)}, by `mailer run`.")
 
 

@@ -13,14 +13,14 @@ from sqlalchemy import Connection
 from mailer.context import App, find
 from mailer.errors import NoSuchArticle, NoSuchIssue, WrongState
 from mailer.issues import draft, variants
+from mailer.lifecycle import STARTED
 from mailer.mail import placeholders, view
-from mailer.model import DeliveryKind, Issue, IssueState, Variant
+from mailer.model import DeliveryKind, Issue, Variant
 from mailer.store import issues
 from mailer.text import calendar
 from mailer.text.clean import clean
 from mailer.text.locales import FA, Locale
 
-PUBLIC = (IssueState.SENDING, IssueState.PAUSED, IssueState.SENT, IssueState.PARTIAL)
 FEED = 30  # issues in the feed
 _LOCALE = {"fa": "fa_IR"}
 
@@ -182,7 +182,7 @@ class _Shown(NamedTuple):
 
 def _public(app: App, limit: int | None) -> list[_Shown]:
     def work(tx: Connection) -> list[_Shown]:
-        shown = (_shown(app, tx, issue) for issue in issues.listing(tx, states=PUBLIC, limit=limit))
+        shown = (_shown(app, tx, issue) for issue in issues.listing(tx, states=STARTED, limit=limit))
         return [each for each in shown if each]
 
     return app.store.read(work)
@@ -190,7 +190,7 @@ def _public(app: App, limit: int | None) -> list[_Shown]:
 
 def _shown(app: App, tx: Connection, issue: Issue) -> _Shown | None:
     variant = issues.public_variant(tx, issue.id)
-    if issue.state not in PUBLIC or variant is None:
+    if issue.state not in STARTED or variant is None:
         return None
     out = issues.redacted(tx, issue.id)
     left = [story for story in issue.stories if story.position not in out]
@@ -223,7 +223,7 @@ def redact(app: App, slot: str | None, position: int) -> Issue:
     WrongState: the issue is not public, or nothing would be left. NoSuchArticle: it has no such story.
     """
     issue = find(app, slot)
-    if issue.state not in PUBLIC:
+    if issue.state not in STARTED:
         raise WrongState(f"The issue {issue.slot} is {issue.state}, not public: there is nothing to redact.")
     if position not in {story.position for story in issue.stories}:
         raise NoSuchArticle(

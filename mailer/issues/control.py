@@ -1,116 +1,124 @@
 """What an editor or an admin does to an issue: hold, release, approve, pause, resume, cancel. Sends nothing."""
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection
 
-from mailer.context import App, alert, find, get, step
+from mailer import reasons
+from mailer.context import App, alert, find, get
 from mailer.errors import NotEnoughStories, WrongState
-from mailer.issues.draft import APPROVAL, TOO_FEW, unapproved
-from mailer.lifecycle import ARROWS, IssueEvent
-from mailer.model import DeliveryState, Issue, IssueState, Skip
+from mailer.issues.draft import is_approval_missing
+from mailer.lifecycle import ARROWS, MAYBE_RECEIVED, IssueEvent
+from mailer.model import DeliveryState, Issue, IssueState, Reason, ReasonCode, Skip
 from mailer.store import deliveries, issues, lanes
 
-MAYBE_READ = (DeliveryState.ACCEPTED, DeliveryState.UNKNOWN, DeliveryState.SENDING)  # somebody has it, or may have it
+_APPROVAL = Reason(ReasonCode.APPROVAL_REQUIRED)
 
 
-def hold(app: App, slot: str | None, reason: str = "held by an editor") -> Issue:
-    """Keeps a draft back until it is released."""
+def hold(app: App, slot: str | None, reason: str = "") -> Issue:
+    """Keeps a draft back until it is released. `reason` may be an editor's own words."""
     issue = find(app, slot)
-    return _moved(app, issue, IssueEvent.HOLD, "held", reason=reason)
+    why = Reason(ReasonCode.TEXT, {"words": reason}) if reason else Reason(ReasonCode.HELD_BY_EDITOR)
+    event = IssueEvent.HOLD
+    return _change(app, issue, event, "held", lambda tx: issues.step(tx, issue.id, event, reason=why))
 
 
 def release(app: App, slot: str | None) -> Issue:
-    """Lets a held issue go out at T although there are few stories; never one without any. Where approval is required
-    and missing, it is held for that from then on."""
+    """Lets a held issue go out at its time although it has few stories.
+
+    Where approval is required and missing, the issue is then held for that. Raises NotEnoughStories if it has none at
+    all, and WrongState if it already waits for approval.
+    """
     found = find(app, slot)
 
-    def work(tx: Connection) -> bool:
-        issue = issues.get(tx, found.id) or found
-        if issue.state is IssueState.HELD and not issue.stories:
+    def change(tx: Connection) -> bool:
+        issue = issues.lock(tx, found.id, ARROWS[IssueEvent.RELEASE][0])
+        if issue is None:
+            return False
+        held = issue.state is IssueState.HELD
+        if held and not issue.stories:
             raise NotEnoughStories(
                 f"The issue {issue.slot} has no stories; it cannot be released.",
                 "Import articles, then run `mailer issue draft`.",
             )
-        if issue.state is IssueState.HELD and issue.reason == APPROVAL:
+        if held and issue.reason == _APPROVAL:
             raise WrongState(f"The issue {issue.slot} waits for approval.", "Use `mailer issue approve`.")
-        if issue.state not in ARROWS[IssueEvent.RELEASE][0]:
-            return False
-        values = {"released": True} if issue.reason.startswith(TOO_FEW) else {}
-        if unapproved(app, issue):
-            return step(tx, issue.id, IssueEvent.HOLD, reason=APPROVAL, **values)
-        return step(tx, issue.id, IssueEvent.RELEASE, reason="", **values)
+        missing = is_approval_missing(app, issue)
+        few = issue.reason is not None and issue.reason.code is ReasonCode.TOO_FEW_STORIES
+        return issues.step(
+            tx,
+            issue.id,
+            IssueEvent.HOLD if missing else IssueEvent.RELEASE,
+            reason=_APPROVAL if missing else None,
+            released=True if few else None,
+        )
 
-    if not app.store.write(work):
-        raise _refused(app, found, IssueEvent.RELEASE, "released")
-    return get(app, found.id)
+    return _change(app, found, IssueEvent.RELEASE, "released", change)
 
 
 def approve(app: App, slot: str | None) -> Issue:
-    """An editor's yes. An issue that is held for other reasons stays held."""
+    """Records an editor's approval. Raises WrongState if the issue is held for another reason."""
     found = find(app, slot)
 
-    def work(tx: Connection) -> bool:
-        issue = issues.get(tx, found.id) or found
-        if issue.state is IssueState.HELD and issue.reason != APPROVAL:
-            raise WrongState(f"The issue {issue.slot} is held: {issue.reason}.", "Use `mailer issue release`.")
-        return step(tx, issue.id, IssueEvent.RELEASE, reason="", approved=True)
+    def change(tx: Connection) -> bool:
+        issue = issues.lock(tx, found.id, ARROWS[IssueEvent.RELEASE][0])
+        if issue and issue.state is IssueState.HELD and issue.reason != _APPROVAL:
+            why = reasons.english(issue.reason)
+            raise WrongState(f"The issue {issue.slot} is held: {why}.", "Use `mailer issue release`.")
+        return issues.step(tx, found.id, IssueEvent.RELEASE, approved=True)
 
-    if not app.store.write(work):
-        raise _refused(app, found, IssueEvent.RELEASE, "approved")
-    return get(app, found.id)
+    return _change(app, found, IssueEvent.RELEASE, "approved", change)
 
 
 def pause(app: App, slot: str | None) -> Issue:
-    """Stops sending: nothing more begins; a mail on its way gets its answer."""
-    return _moved(app, find(app, slot), IssueEvent.PAUSE, "paused")
+    """Stops sending. Mails that a relay is taking just now are finished; no other mail is begun."""
+    issue = find(app, slot)
+    return _change(app, issue, IssueEvent.PAUSE, "paused", lambda tx: issues.step(tx, issue.id, IssueEvent.PAUSE))
 
 
 def resume(app: App, slot: str | None) -> Issue:
-    """Goes on sending, also to the lanes that were paused because their provider refused us."""
+    """Continues a paused issue, and the lanes that were paused because their provider refused this program's mail."""
     issue = find(app, slot)
 
-    def work(tx: Connection) -> bool:
-        paused = step(tx, issue.id, IssueEvent.RESUME, reason="")
-        under_way = issues.move(tx, issue.id, (IssueState.SENDING,), IssueState.SENDING)
-        return (under_way and bool(lanes.resume(tx, app.now()))) or paused
+    def change(tx: Connection) -> bool:
+        was_paused = issues.step(tx, issue.id, IssueEvent.RESUME)
+        under_way = issues.lock(tx, issue.id, (IssueState.SENDING,))
+        return (under_way is not None and bool(lanes.resume(tx, app.now()))) or was_paused
 
-    if not app.store.write(work):
-        raise _refused(app, issue, IssueEvent.RESUME, "resumed")
-    return get(app, issue.id)
+    return _change(app, issue, IssueEvent.RESUME, "resumed", change)
 
 
-def cancel(app: App, slot: str | None, reason: str = "cancelled by an admin") -> Issue:
-    """Ends an issue for good; what is unsent becomes skipped(cancelled)."""
+def cancel(app: App, slot: str | None) -> Issue:
+    """Ends an issue for good. Its unsent mails become skipped(cancelled)."""
     issue = find(app, slot)
 
-    def work(tx: Connection) -> bool:
-        if not step(tx, issue.id, IssueEvent.CANCEL, reason=reason, finished_at=app.now()):
+    def change(tx: Connection) -> bool:
+        now, why = app.now(), Reason(ReasonCode.CANCELLED_BY_ADMIN)
+        if not issues.step(tx, issue.id, IssueEvent.CANCEL, at=now, reason=why):
             return False
-        deliveries.end_waiting(tx, issue.id, DeliveryState.SKIPPED, Skip.CANCELLED, app.now())
+        deliveries.end_waiting(tx, issue.id, DeliveryState.SKIPPED, Skip.CANCELLED, now)
         deliveries.end_batches(tx, issue.id)
         counts = deliveries.counts(tx, issue.id)
-        if not any(counts[state] for state in MAYBE_READ):
+        if not any(counts[state] for state in MAYBE_RECEIVED):
             issues.give_number_back(tx, issue.id)
         return True
 
-    if not app.store.write(work):
-        raise _refused(app, issue, IssueEvent.CANCEL, "cancelled")
-    return get(app, issue.id)
+    return _change(app, issue, IssueEvent.CANCEL, "cancelled", change)
 
 
-def skip(app: App, issue: Issue, reason: str, *, tell: bool = True) -> bool:
-    """Ends an issue that is too late or has nothing to say, and tells the newsroom, unless the caller will."""
-    done = app.store.write(lambda tx: step(tx, issue.id, IssueEvent.SKIP, reason=reason, finished_at=app.now()))
-    if done and tell:
-        alert(app, f"The issue {issue.slot} was skipped: {reason}.", "Nobody was mailed.")
+def skip(app: App, issue: Issue, reason: Reason, *, warn: bool = True) -> bool:
+    """Ends an issue that is too late or has no story, with an alert if `warn`. Returns False if it is past that."""
+    at = app.now()
+    done = app.store.write(lambda tx: issues.step(tx, issue.id, IssueEvent.SKIP, at=at, reason=reason))
+    if done and warn:
+        alert(app, f"The issue {issue.slot} was skipped: {reasons.english(reason)}.", "No reader was mailed.")
     return done
 
 
-def _moved(app: App, issue: Issue, event: IssueEvent, word: str, **values: object) -> Issue:
-    if not app.store.write(lambda tx: step(tx, issue.id, event, **values)):
-        raise _refused(app, issue, event, word)
+def _change(app: App, issue: Issue, event: IssueEvent, done: str, change: Callable[[Connection], bool]) -> Issue:
+    """Runs `change` in a transaction. Raises WrongState if it returns False: the issue is not where `event` begins."""
+    if not app.store.write(change):
+        states = " or ".join(sorted(ARROWS[event][0]))
+        state = get(app, issue.id).state
+        raise WrongState(f"The issue {issue.slot} is {state}: only one that is {states} can be {done}.")
     return get(app, issue.id)
-
-
-def _refused(app: App, issue: Issue, event: IssueEvent, word: str) -> WrongState:
-    from_ = " or ".join(sorted(ARROWS[event][0]))
-    return WrongState(f"The issue {issue.slot} is {get(app, issue.id).state}: only one that is {from_} can be {word}.")

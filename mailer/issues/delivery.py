@@ -1,6 +1,6 @@
-"""Sending as a whole: from frozen to sent. Starts an issue, keeps senders at work until its end, and says how it ended.
+"""Sends an issue as a whole, from frozen to sent: starts it, runs senders until its end, and records how it ended.
 
-`deliver` is what `mailer issue send` does, `keep_sending` what the service does. One mail's way is in `send`.
+`deliver` is used by `mailer issue send`, `keep_sending` by the service. `sending.sender` sends the single mails.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from mailer import lifecycle
-from mailer.context import App, alert, get, step
+from mailer.context import App, alert, get
 from mailer.errors import RelayDown, StoreUnavailable, WrongState
 from mailer.issues import variants
 from mailer.lifecycle import IssueEvent
-from mailer.model import DeliveryState, Expiry, Issue, IssueState, IssueStatus
+from mailer.model import DeliveryState, Expiry, Issue, IssueState, IssueStatus, Reason, ReasonCode
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.store import deliveries, issues, reports
 
 log = logging.getLogger(__name__)
 SOON = timedelta(minutes=5)  # `--wait` waits for what is due within this
-_IDLE_S = 1.0  # how often we look for work when there is none just now
+_IDLE_S = 1.0  # between looks for work when there is none
 _POLL_S = 0.25
 _RATE_OVER_S = 10
 _ALERT_AFTER_S = 600.0  # an outage of all relays
@@ -33,40 +33,43 @@ Progress = Callable[[IssueStatus], None]
 
 
 def start(app: App, issue: Issue) -> Issue:
-    """frozen → sending: whoever is to get the issue is written down, in one go. A second process changes nothing.
+    """Moves a frozen issue to sending and writes down all its recipients at once. A second process changes nothing.
 
-    What is left of an older issue expires, and an older one that is frozen and has not begun never will.
+    The unsent mails of older issues expire, and an older issue that is frozen is cancelled.
     """
-
     variants.make(app, issue)
 
     def work(tx: Connection) -> list[str]:
         now = app.now()
         variant = issues.full_variant(tx, issue.id)
-        if variant is None or not step(tx, issue.id, IssueEvent.START, started_at=now):
+        if variant is None or not issues.step(tx, issue.id, IssueEvent.START, at=now):
             return []
         count = deliveries.freeze_recipients(tx, issue.id, issue.slot, issue.day, variant.id, now)
         issues.set_recipients(tx, issue.id, count)
-        cancelled = []
-        for other in issues.listing(tx, states=(IssueState.FROZEN, IssueState.SENDING, IssueState.PAUSED)):
-            if other.day >= issue.day:
-                continue
-            if other.state is IssueState.FROZEN:
-                reason = f"superseded: the issue {issue.slot} began before it"
-                if step(tx, other.id, IssueEvent.CANCEL, reason=reason, finished_at=now, number=None):
-                    cancelled.append(other.slot)
-                continue
-            deliveries.end_waiting(tx, other.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
-            deliveries.end_batches(tx, other.id)
-        return cancelled
+        unfinished = issues.listing(tx, states=(IssueState.FROZEN, IssueState.SENDING, IssueState.PAUSED))
+        older = [other for other in unfinished if other.day < issue.day]
+        return [other.slot for other in older if _supersede(tx, other, issue.slot, now)]
 
     for slot in app.store.write(work, snapshot=True):
-        alert(app, f"The issue {slot} was cancelled: the issue {issue.slot} began before it.", "Nobody was mailed.")
+        alert(app, f"The issue {slot} was cancelled: the issue {issue.slot} began before it.", "No reader was mailed.")
     return get(app, issue.id)
 
 
+def _supersede(tx: Connection, older: Issue, slot: str, now: datetime) -> bool:
+    """Ends an older issue because that of `slot` began. Returns True if it was cancelled before it began."""
+    if older.state is not IssueState.FROZEN:
+        deliveries.end_waiting(tx, older.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
+        deliveries.end_batches(tx, older.id)
+        return False
+    why = Reason(ReasonCode.SUPERSEDED, {"slot": slot})
+    cancelled = issues.step(tx, older.id, IssueEvent.CANCEL, at=now, reason=why)
+    if cancelled:
+        issues.give_number_back(tx, older.id)
+    return cancelled
+
+
 def finish(app: App) -> list[Issue]:
-    """sending → sent or partial, for every issue of which nothing is open any more."""
+    """Moves every issue without open deliveries to sent or partial; returns those issues."""
     under_way = app.store.read(lambda tx: issues.listing(tx, states=(IssueState.SENDING, IssueState.PAUSED)))
     return [get(app, issue.id) for issue in under_way if _finish(app, issue)]
 
@@ -80,9 +83,9 @@ def _finish(app: App, issue: Issue) -> bool:
         if end is None:
             return False
         if issue.state is IssueState.PAUSED:  # superseded while it was paused
-            step(tx, issue.id, IssueEvent.RESUME)
+            issues.step(tx, issue.id, IssueEvent.RESUME, reason=issue.reason)
         event = IssueEvent.FINISH_SENT if end is IssueState.SENT else IssueEvent.FINISH_PARTIAL
-        return step(tx, issue.id, event, finished_at=app.now())
+        return issues.step(tx, issue.id, event, at=app.now(), reason=issue.reason)
 
     return app.store.write(work)
 
@@ -95,8 +98,11 @@ def weights(app: App) -> dict[str, int]:
 async def deliver(
     app: App, issue: Issue, *, wait: bool, stop: asyncio.Event, progress: Progress | None = None
 ) -> IssueStatus:
-    """Sends what is left of an issue. `wait`: until nothing is due within five minutes; otherwise what is put off is
-    left to the service. RelayDown: no relay takes mail; all stays queued."""
+    """Sends what is left of an issue.
+
+    With `wait` it also sends deferred mails that are due within five minutes; otherwise they are left to the service.
+    Raises RelayDown if no relay takes mail; all mails stay queued.
+    """
     circuits = Circuits(weights=weights(app))
     watching = asyncio.create_task(_watch(app, issue, progress)) if progress else None
     try:
@@ -122,10 +128,10 @@ async def deliver(
 
 
 def _next_step(app: App, issue: Issue, wait: bool) -> datetime | None:
-    """When something of the issue can be done again; None: never, or not by us."""
+    """When a mail of the issue can be sent again, or None if this process has nothing more to send."""
     if get(app, issue.id).state is not IssueState.SENDING:
         return None
-    # A batch that another process holds is waited for in any case: if that one died, its lease ends in a minute.
+    # Always wait for a batch that another process holds: if that process died, the lease ends within a minute.
     times = [app.store.read(lambda tx: deliveries.claimable_at(tx, issue.id))]
     if wait:
         times.append(app.store.read(lambda tx: deliveries.next_due(tx, issue.id)))
@@ -133,7 +139,7 @@ def _next_step(app: App, issue: Issue, wait: bool) -> datetime | None:
 
 
 async def _watch(app: App, issue: Issue, progress: Progress) -> None:
-    """Tells every second how far it is. The rate is that of the last seconds: since the start says nothing of now."""
+    """Reports progress every second. The rate is that of the last seconds: an average since the start would hide it."""
     clock = asyncio.get_running_loop().time
     seen: deque[tuple[float, int]] = deque(maxlen=_RATE_OVER_S)
     while True:
@@ -143,12 +149,12 @@ async def _watch(app: App, issue: Issue, progress: Progress) -> None:
         (first, before), (last, accepted) = seen[0], seen[-1]
         rate = round((accepted - before) / (last - first), 1) if last > first else 0.0
         progress(replace(now, rate=rate))
-        # To count a million deliveries takes half a second, which is then missing in the sending.
+        # Counting a million deliveries takes half a second, in which less is sent, so do it less often then.
         await asyncio.sleep(max(1.0, 10 * (clock() - begun)))
 
 
 async def keep_sending(app: App, stop: asyncio.Event, circuits: Circuits | None = None) -> None:
-    """The service's sender: at work whenever something is due, through outages of relays and of the database."""
+    """Sends whatever is due until `stop` is set, through outages of relays and of the database."""
     circuits = circuits or Circuits(weights=weights(app))
     alerted = False
     while not stop.is_set():
@@ -167,7 +173,7 @@ async def keep_sending(app: App, stop: asyncio.Event, circuits: Circuits | None 
             log.error("%s", error)
             pause = 5.0
         except Exception:
-            # A bug must not end the week's issue for everybody: it is logged whole, and the rest goes on.
+            # A bug must not stop the week's issue for all readers: log it and go on.
             log.exception("sending failed")
             pause = 10.0
         await _sleep(stop, pause)
@@ -181,7 +187,7 @@ async def _sleep(stop: asyncio.Event, seconds: float) -> None:
 
 
 def status(app: App, issue: Issue) -> IssueStatus:
-    """The counts of an issue just now."""
+    """The counts of an issue as they are now."""
 
     def work(tx: Connection) -> IssueStatus:
         current = issues.get(tx, issue.id) or issue
@@ -205,12 +211,12 @@ def status(app: App, issue: Issue) -> IssueStatus:
 
 
 def failures(app: App, issue: Issue) -> list[dict[str, object]]:
-    """Who did not get it, and why."""
+    """The deliveries that did not reach their readers, with the reasons."""
     return app.store.read(lambda tx: reports.failed(tx, issue.id))
 
 
 def ready(app: App, issue: Issue) -> Issue:
-    """An issue that is frozen or under way; WrongState says what is in the way."""
+    """The issue, started if it is frozen. Raises WrongState if it is paused."""
     if issue.state is IssueState.PAUSED:
         raise WrongState(f"The issue {issue.slot} is paused.", "Use `mailer issue resume`.")
     return start(app, issue) if issue.state is IssueState.FROZEN else issue

@@ -1,111 +1,101 @@
-"""The editor's window, from the draft to T: drop, move and rename stories, write the subject and the opening words.
+"""Editing a draft until its time: drop, move and retitle stories, write the subject and the opening words.
 
-Every command is remembered, then the issue is chosen anew with it, so that what an editor sees is what would go out. An
-approved issue is not chosen anew: what was said yes to stays, but for what the editor changes, while enough is left.
+Every edit is stored, then the stories are chosen again with it, so that an editor sees what would go out. The stories
+of an approved issue are not chosen again: only the edit is applied, and the issue stays approved while it has enough.
 """
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 
 from sqlalchemy import Connection
 
-from mailer.choice.edits import Edits
-from mailer.context import App, alert, find, get
+from mailer import reasons
+from mailer.choice import edits
+from mailer.choice.edits import Drop, Edit, Intro, LeaveOut, Move, Retitle, Subject
+from mailer.context import App, find, get
 from mailer.errors import NoSuchArticle, UsageError, WrongState
 from mailer.issues import draft
+from mailer.lifecycle import EDITABLE
 from mailer.mail import view
-from mailer.model import ChosenStory, Issue, IssueState
+from mailer.model import ChosenStory, Edits, Issue, IssueState
 from mailer.store import articles, issues
 from mailer.text import clean
 
-_OPEN = (IssueState.DRAFT, IssueState.HELD)
-_LOOKS = 4  # pages looked at beside each other
-_ROUNDS = 3  # what comes in for a story that is gone may be gone too
-_LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600  # letters
+_PARALLEL_CHECKS = 4
+_ROUNDS = 3  # a story that replaces one whose page is gone may be gone too
+_LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600  # characters
 
 
 def drop(app: App, slot: str | None, position: int) -> Issue:
-    """Takes a story out, and whatever else tells its event; the next best comes in."""
+    """Takes a story out, with every other article about its event; the next best story takes its place."""
     issue = find(app, slot)
     story = _at(issue, position)
-    return _edit(app, issue, lambda edits: edits.without(story, "dropped by an editor"))
+    return _edit(app, issue, Drop(frozenset({story.article_id, *(number for number, _, _ in story.also)})))
 
 
 def move(app: App, slot: str | None, position: int, to: int) -> Issue:
     """Puts a story in another place, where it stays."""
     issue = find(app, slot)
-    story = _at(issue, position)
     _at(issue, to)
-    return _edit(app, issue, lambda edits: edits.moved(story, to))
+    return _edit(app, issue, Move(_at(issue, position).article_id, to))
 
 
-def title(app: App, slot: str | None, position: int, words: str) -> Issue:
-    """Gives a story another title in this issue; empty words give back its own."""
+def title(app: App, slot: str | None, position: int, text: str) -> Issue:
+    """Gives a story another title in this issue; an empty text restores its own."""
     issue = find(app, slot)
-    story = _at(issue, position)
-    return _edit(app, issue, lambda edits: edits.retitled(story, _words("title", words, _LONGEST_TITLE)))
+    return _edit(app, issue, Retitle(_at(issue, position).article_id, _checked("title", text, _LONGEST_TITLE)))
 
 
-def subject(app: App, slot: str | None, words: str) -> Issue:
-    """Writes the subject of the mail; empty words give back the first story's."""
-    written = _words("subject", words, _LONGEST_SUBJECT)
-    return _edit(app, find(app, slot), lambda edits: Edits.read({**edits.written(), "subject": written}))
+def subject(app: App, slot: str | None, text: str) -> Issue:
+    """Writes the subject of the mail; an empty text restores the first story's title."""
+    return _edit(app, find(app, slot), Subject(_checked("subject", text, _LONGEST_SUBJECT)))
 
 
-def intro(app: App, slot: str | None, words: str) -> Issue:
-    """Writes the words that stand before the first story."""
-    written = _words("intro", words, _LONGEST_INTRO)
-    return _edit(app, find(app, slot), lambda edits: Edits.read({**edits.written(), "intro": written}))
+def intro(app: App, slot: str | None, text: str) -> Issue:
+    """Writes the text before the first story."""
+    return _edit(app, find(app, slot), Intro(_checked("intro", text, _LONGEST_INTRO)))
 
 
 def check_links(app: App, issue: Issue, *, last: bool) -> Issue:
-    """Leaves out the stories whose pages are gone, with a note; a living page of the event comes in, or the next best.
+    """Leaves out the stories whose pages are gone, with a note. Another article about the event takes the place of such
+    a story, or else the next best story.
 
-    `last`: before T, once.
+    `last`: the check before sending, which is made once.
     """
-    if Edits.read(issue.edits).checked:
+    if issue.edits.checked:
         return issue
-    looked_at: set[int] = set()
+    checked: set[int] = set()
     for _ in range(_ROUNDS):
-        fresh = [story for story in issue.stories if story.article_id not in looked_at]
-        looked_at |= {story.article_id for story in fresh}
-        with ThreadPoolExecutor(_LOOKS) as pool:
+        fresh = [story for story in issue.stories if story.article_id not in checked]
+        checked |= {story.article_id for story in fresh}
+        with ThreadPoolExecutor(_PARALLEL_CHECKS) as pool:
             answers = pool.map(app.gone, [story.url for story in fresh])
-            gone = [story for story, is_gone in zip(fresh, answers, strict=True) if is_gone]
+            gone = [(story.article_id, story.title) for story, is_gone in zip(fresh, answers, strict=True) if is_gone]
         if not gone:
             break
-        issue = _edit(app, issue, partial(Edits.unreachable, stories=gone))
+        issue = _edit(app, issue, LeaveOut(tuple(gone)))
     if last:
-        checked = {"checked": True}
-        app.store.write(lambda tx: issues.edit(tx, issue.id, lambda old: {**old, **checked}, _OPEN))
+        _store(app, issue, lambda before: replace(before, checked=True))
     return get(app, issue.id)
 
 
 def close(app: App, issue: Issue) -> Issue:
-    """A draft that goes out at once: its pages are looked at as before every T, then it is frozen.
+    """Freezes a draft that is to go out at once, after the last check of its pages.
 
-    WrongState: too few stories are left, or approval is missing.
+    Raises WrongState if too few stories are left or approval is missing.
     """
     if issue.state is IssueState.DRAFT:
         issue = check_links(app, issue, last=True)
     if issue.state is IssueState.HELD:
         fix = "`mailer issue explain` says why; `mailer issue release` (or `approve`) lets it go."
-        raise WrongState(f"The issue {issue.slot} is held: {issue.reason}.", fix)
+        raise WrongState(f"The issue {issue.slot} is held: {reasons.english(issue.reason)}.", fix)
     return draft.freeze(app, issue)
 
 
-def _edit(app: App, issue: Issue, change: Callable[[Edits], Edits]) -> Issue:
-    def work(tx: Connection) -> Issue | None:
-        if not issues.edit(tx, issue.id, lambda stored: change(Edits.read(stored)).written(), _OPEN):
-            return None
-        before = issues.get(tx, issue.id)  # nobody else edits or approves it until the end of this transaction
-        if before and before.approved:
-            _apply(app, tx, before, change)
-        return before
-
-    before = app.store.write(work)
+def _edit(app: App, issue: Issue, edit: Edit) -> Issue:
+    """Stores the edit and applies it. Raises WrongState if the issue is neither a draft nor held."""
+    before = _store(app, issue, lambda stored: edits.add(stored, edit), edit)
     if before is None:
         state = get(app, issue.id).state
         raise WrongState(f"The issue {issue.slot} is {state}: it can be edited only while it is draft or held.")
@@ -113,41 +103,54 @@ def _edit(app: App, issue: Issue, change: Callable[[Edits], Edits]) -> Issue:
         chosen = draft.choose(app, before)
         if not chosen.approved:
             return chosen
-        # The yes came between, and was to the stories without this edit.
-        if not app.store.write(partial(_late, app, issue.id, change)):
+        # It was approved between the two transactions, with the stories as they were without this edit.
+        if _store(app, issue, lambda stored: stored, edit) is None:
             raise WrongState(f"The issue {issue.slot} is {get(app, issue.id).state}: the edit came too late for it.")
     edited = get(app, issue.id)
-    if edited.state is IssueState.HELD and before.state is not IssueState.HELD:
-        alert(app, f"The issue {issue.slot} is held: {edited.reason}", "See `mailer issue explain`.")
+    draft.warn_if_newly_held(app, edited, before.state)
     return edited
 
 
-def _late(app: App, issue_id: int, change: Callable[[Edits], Edits], tx: Connection) -> bool:
-    """False: the issue is on its way by now."""
-    if not issues.edit(tx, issue_id, lambda stored: stored, _OPEN):  # nobody else changes it from here on
-        return False
-    issue = issues.get(tx, issue_id)
-    if issue is not None and issue.approved:
-        _apply(app, tx, issue, change)
-    return True
+def _store(app: App, issue: Issue, change: Callable[[Edits], Edits], edit: Edit | None = None) -> Issue | None:
+    """Changes the stored edits. If the issue is approved, `edit` is applied to its stories in the same transaction.
+
+    Returns the issue as it was before, or None if it can no longer be edited.
+    """
+
+    def work(tx: Connection) -> Issue | None:
+        before = issues.lock(tx, issue.id, EDITABLE)
+        if before is None:
+            return None
+        changed = replace(before, edits=change(before.edits))
+        issues.set_edits(tx, issue.id, changed.edits)
+        if edit and before.approved:
+            _apply(app, tx, changed, edit)
+        return before
+
+    return app.store.write(work)
 
 
-def _apply(app: App, tx: Connection, issue: Issue, change: Callable[[Edits], Edits]) -> None:
-    """One edit on the stories as they are, without a new choice; those before it are in them already. When too few are
-    left the issue is held: the yes was to another one."""
-    edits, new = Edits.read(issue.edits), change(Edits())
-    titled = {story.article_id: story.title for story in issue.stories}
-    given_back = titled.keys() - change(Edits(titles=titled)).titles.keys()
-    own = {article.id: article.title for article in articles.by_ids(tx, given_back)}
-    stories = replace(new, titles={**new.titles, **own}).applied(issue.stories)
+def _apply(app: App, tx: Connection, issue: Issue, edit: Edit) -> None:
+    """Applies one edit to the stories of an approved issue; earlier edits are in them already.
+
+    If too few stories are left the issue is held and has to be approved again.
+    """
+    if isinstance(edit, Retitle) and not edit.title:
+        own = articles.by_ids(tx, [edit.article])
+        edit = replace(edit, title=own[0].title if own else "")
+    stories = edits.apply(edits.add(Edits(), edit), issue.stories)
     why = draft.hold_reason(app, issue, stories)
-    held = {"reason": issue.reason or why, "approved": False} if why else {}
-    state = IssueState.HELD if why else issue.state
-    words = {"subject": edits.subject or view.subject(stories, app.renderer.locale), "intro": edits.intro, **held}
-    notes = list(dict.fromkeys((*issue.notes, *edits.notes)))
-    if issues.choose(tx, issue.id, (issue.state,), state, stories=stories, notes=notes, **words):
-        others = [number for story in stories for number, _, _ in story.also]
-        articles.reserve(tx, issue.id, [story.article_id for story in stories], others)
+    edited = replace(
+        issue,
+        state=IssueState.HELD if why else issue.state,
+        stories=stories,
+        subject=issue.edits.subject or view.subject(stories, app.renderer.locale),
+        intro=issue.edits.intro,
+        notes=(*issue.notes, *(note for note in edits.notes(issue.edits) if note not in issue.notes)),
+        reason=issue.reason or why,
+        approved=not why,
+    )
+    draft.save(tx, edited, issue.state)
 
 
 def _at(issue: Issue, position: int) -> ChosenStory:
@@ -160,8 +163,8 @@ def _at(issue: Issue, position: int) -> ChosenStory:
     )
 
 
-def _words(what: str, words: str, longest: int) -> str:
-    cleaned = clean.clean(words)
+def _checked(what: str, text: str, longest: int) -> str:
+    cleaned = clean.clean(text)
     if len(cleaned) > longest:
-        raise UsageError(f"This {what} has {len(cleaned)} letters; at most {longest} can be shown.")
+        raise UsageError(f"This {what} has {len(cleaned)} characters; at most {longest} can be shown.")
     return cleaned

@@ -1,6 +1,6 @@
-"""Tells the editors by mail that a draft is there, or is held, with a link that approves or holds it.
+"""Mails the editors a notice that a draft is ready or held, with a link to approve or hold it.
 
-The notice goes through the same ledger as every mail, once for each issue, state and editor. Changes no issue.
+The notice goes through the ledger like every mail, once for each issue, state and editor. Changes no issue.
 """
 
 import hashlib
@@ -9,28 +9,27 @@ from sqlalchemy import Connection
 
 from mailer import address
 from mailer.context import App
+from mailer.lifecycle import EDITABLE
 from mailer.mail import service_mails
-from mailer.model import DeliveryKind, Issue, IssueState
+from mailer.model import DeliveryKind, Issue
 from mailer.store import deliveries, issues
 from mailer.tokens import Purpose, make
 
-_TOLD = (IssueState.DRAFT, IssueState.HELD)
-
 
 def link(app: App, issue: Issue) -> str:
-    """The page on which an editor approves or holds the issue. Whoever has the link can: it goes to editors only."""
+    """The page where an editor approves or holds the issue. The link alone gives access, so only editors get it."""
     return app.url("/editor/" + make(app.keys, Purpose.EDITOR, 0, issue.id))
 
 
-def tell(app: App, issue: Issue) -> None:
-    """Owes the notice to each editor of `[editors] notify`, unless it was owed before."""
-    if issue.state not in _TOLD or not app.settings.editors.notify:
+def queue(app: App, issue: Issue) -> None:
+    """Queues the notice for each editor of `[editors] notify` for whom it was not queued before."""
+    if issue.state not in EDITABLE or not app.settings.editors.notify:
         return
-    people = [address.in_mailbox(each).written for each in app.settings.editors.notify]
-    # By address: a list of editors that is put in another order tells nobody twice, and nobody new is left out.
-    keys = {f"notice.{issue.slot}.{issue.state}.{hashlib.sha256(to.encode()).hexdigest()[:16]}": to for to in people}
+    editors = [address.in_mailbox(each).written for each in app.settings.editors.notify]
+    # The key is made from the address: if the setting is reordered, each editor still gets exactly one notice.
+    keys = {f"notice.{issue.slot}.{issue.state}.{hashlib.sha256(to.encode()).hexdigest()[:16]}": to for to in editors}
     if app.store.read(lambda tx: all(deliveries.owed(tx, key) for key in keys)):
-        return  # as it is at nearly every tick
+        return  # the usual case: this runs at every tick
     rendered = app.renderer.mail(DeliveryKind.NOTICE, values(app, issue))
 
     def work(tx: Connection) -> None:
@@ -46,7 +45,7 @@ def tell(app: App, issue: Issue) -> None:
 
 
 def values(app: App, issue: Issue) -> dict[str, object]:
-    """What an editor is shown of an issue, in a mail and on the page."""
+    """The values of an issue for the notice and for the editor's page."""
     return service_mails.notice(
         issue, app.settings.newsletter, editor_url=link(app, issue), zone=app.zone, locale=app.renderer.locale
     )

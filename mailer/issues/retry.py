@@ -1,11 +1,11 @@
-"""`issue retry`: what failed of an issue that is over is queued once more. Sends nothing; a sender finds it due."""
+"""`issue retry`: queues the failed deliveries of an issue that is over once more. A sender then finds them due."""
 
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from mailer import lifecycle
-from mailer.context import App, find, get, step
+from mailer.context import App, find, get
 from mailer.errors import WrongState
 from mailer.issues.report import worded
 from mailer.lifecycle import IssueEvent
@@ -15,7 +15,7 @@ from mailer.store import deliveries, issues, reports
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """`queued`: how many go out once more. `left`: what failed and stays so, in the ledger's words."""
+    """`queued` deliveries are sent once more; `left` counts the failed ones that are not, by state and reason."""
 
     issue: Issue
     queued: int
@@ -23,29 +23,29 @@ class Retried:
 
 
 def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
-    """partial → sending, when there is something that may go again. WrongState: the issue is not over, or a newer one
-    went out since."""
+    """Moves a partial issue back to sending if any of its failed deliveries may be sent again.
+
+    `unknown`: also those whose outcome is unknown. Raises WrongState if the issue is not over or a newer one has gone
+    out.
+    """
     found = find(app, slot)
 
     def work(tx: Connection) -> int:
-        now = app.now()
         issue = issues.get(tx, found.id) or found
         if issue.state not in (IssueState.SENT, IssueState.PARTIAL):
             over = " or ".join(sorted((IssueState.SENT, IssueState.PARTIAL)))
             fix = "`mailer issue status` says how far it is." if issue.state not in lifecycle.FINAL else ""
             raise WrongState(f"The issue {issue.slot} is {issue.state}: only one that is {over} can be retried.", fix)
         if issues.superseded(tx, issue):
-            raise WrongState(f"The issue {issue.slot} is not sent any more: a newer one went out since.")
-        if not step(tx, issue.id, IssueEvent.RETRY):
-            return 0  # sent: all who stayed have it
-        queued = deliveries.requeue(tx, issue.id, now, unknown=unknown)
-        if queued:
-            issues.move(tx, issue.id, (IssueState.SENDING,), IssueState.SENDING, finished_at=None)
-        else:
-            step(tx, issue.id, IssueEvent.FINISH_PARTIAL)
+            raise WrongState(f"The issue {issue.slot} can no longer be sent: a newer one has gone out.")
+        if not issues.step(tx, issue.id, IssueEvent.RETRY):
+            return 0  # it is sent: every reader who is still on the list has it
+        queued = deliveries.requeue(tx, issue.id, app.now(), unknown=unknown)
+        if not queued:
+            issues.step(tx, issue.id, IssueEvent.FINISH_PARTIAL, at=issue.finished_at, reason=issue.reason)
         return queued
 
-    queued = app.store.write(work, snapshot=True)  # who is given a batch and who is queued must be the same
+    queued = app.store.write(work, snapshot=True)  # the rows that get a batch and the rows that are queued must agree
     ended = app.store.read(lambda tx: reports.outcomes(tx, found.id))
     left = worded({which: count for which, count in ended.items() if which[0] in reports.FAILED})
     return Retried(get(app, found.id), queued, left)

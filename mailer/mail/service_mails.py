@@ -1,12 +1,11 @@
-"""What a reader sees of the mails that are no issue, as plain values for the templates.
+"""The values that the templates of service mails show: the notice to editors, the confirmation, the test mail.
 
-The notice to editors, the question whether somebody joins, the mark of a test mail. Every word that comes from outside
-is cleaned here; whether and to whom such a mail goes is decided in `app`.
+Text that comes from outside is cleaned here. Whether a mail is sent, and to whom, is decided in `issues` and `readers`.
 """
 
-import re
 from datetime import tzinfo
 
+from mailer import reasons
 from mailer.mail import bidi, placeholders, view
 from mailer.model import OTHER_NEWS, Issue, IssueState
 from mailer.settings import Newsletter
@@ -16,56 +15,23 @@ from mailer.text.clean import clean
 from mailer.text.links import web_address
 from mailer.text.locales import FA, Locale
 
-# What commands print in English, and how editors read it; translated like every word of the templates.
-TOLD = {
-    r"too few stories: (?P<found>\d+) of at least (?P<least>\d+)": (
-        "خبرها کم است: {found} خبر، و دست‌کم {least} خبر لازم است"
-    ),
-    r"approval is required": "تأیید ویراستار لازم است",
-    r"held by an editor": "به خواست ویراستار",
-    r"no sections are configured: nothing balances them": "هیچ بخشی تعریف نشده است",
-    r"(?P<missing>\d+) of (?P<all>\d+) articles have no view count: taken as average": (
-        "{missing} خبر از {all} خبر شمار بازدید ندارند و میانگین گرفته شده‌اند"
-    ),
-    r"left out, for its page is gone: «(?P<title>.+)»": "صفحهٔ این خبر دیگر نیست، و کنار گذاشته شد: «{title}»",
-    r"no article has view counts: chosen by place, coverage and quality": (
-        "شمار بازدید هیچ خبری دانسته نیست: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند"
-    ),
-    r"only (?P<known>\d+) of (?P<all>\d+) articles have view counts: chosen by place, coverage and quality": (
-        "شمار بازدید فقط {known} خبر از {all} خبر دانسته است: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند"
-    ),
-    r"all view counts are the same: chosen by place, coverage and quality": (
-        "شمار بازدید همهٔ خبرها یکی است: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند"
-    ),
-    r"too few stories elsewhere: the limit of (?P<limit>\d+) of one section was dropped": (
-        "از بخش‌های دیگر خبر کم بود: سقف {limit} خبر از یک بخش برداشته شد"
-    ),
-    r"too few stories elsewhere: the limit of (?P<limit>\d+) of one source was dropped": (
-        "از منبع‌های دیگر خبر کم بود: سقف {limit} خبر از یک منبع برداشته شد"
-    ),
-    r"too few stories elsewhere: the limit of (?P<limit>\d+) of one day was dropped": (
-        "از روزهای دیگر خبر کم بود: سقف {limit} خبر از یک روز برداشته شد"
-    ),
-    r"(?P<pins>\d+) stories are pinned, more than the (?P<stories>\d+) of an issue": (
-        "{pins} خبر سنجاق شده است، بیش از {stories} خبر یک شماره"
-    ),
-}
-
 
 def notice(
     issue: Issue, newsletter: Newsletter, *, editor_url: str, zone: tzinfo, locale: Locale = FA
 ) -> dict[str, object]:
-    """The values of `mail/notice.*`, also of the page behind `editor_url`, which is one of our own: of `page_view`, and
-    slot, date, state, reason (may be empty), approved, send_at, subject, preheader, stories (rank, title, section, url;
-    the latter two may be empty), notes, editor_url."""
+    """The values of `mail/notice.*` and of the editor's page, which is at `editor_url`.
+
+    They are those of `page_view`, and slot, date, state, reason (may be empty), approved, send_at, subject, preheader,
+    stories (rank, title, section, url; the latter two may be empty), notes, editor_url.
+    """
     local = issue.send_at.astimezone(zone)
     day = long_date(local.date(), newsletter.calendar, locale)
     return {
         **view.page_view(newsletter),
         "slot": issue.slot,
         "date": long_date(issue.day, newsletter.calendar, locale),
-        "state": _standing(issue.state, locale),
-        "reason": in_words(issue.reason, locale),
+        "state": _state_name(issue.state, locale),
+        "reason": reasons.translated(issue.reason, locale),
         "approved": issue.approved,
         "send_at": f"{day}{locale.comma} {locale.number(f'{local:%H:%M}')}",
         "subject": clean(issue.subject),
@@ -79,14 +45,16 @@ def notice(
             }
             for story in issue.stories
         ],
-        "notes": [in_words(note, locale) for note in issue.notes],
+        "notes": [reasons.translated(note, locale) for note in issue.notes],
         "editor_url": editor_url,
     }
 
 
 def confirmation(newsletter: Newsletter, days: int, locale: Locale = FA) -> dict[str, object]:
-    """The values of `mail/confirmation.*`: of `page_view`, and subject, preheader, days and the slot `confirm_url`.
-    `days`: how long the link works. Nothing that a stranger could have typed is among them."""
+    """The values of `mail/confirmation.*`: those of `page_view`, subject, preheader, days and the slot `confirm_url`.
+
+    `days` is how long the link works. Nothing that a stranger could have typed is shown.
+    """
     return {
         **view.page_view(newsletter),
         "subject": locale.say("تأیید عضویت در خبرنامهٔ «{name}»", name=clean(newsletter.name)),
@@ -97,13 +65,12 @@ def confirmation(newsletter: Newsletter, days: int, locale: Locale = FA) -> dict
 
 
 def trial_subject(subject: str, locale: Locale = FA) -> str:
-    """The subject of a test mail: «آزمایشی: …», so that nobody takes it for the issue."""
+    """The subject of a test mail, «آزمایشی: …», so that it is not mistaken for the issue."""
     return bidi.subject(locale.say("آزمایشی: {subject}", subject=subject.removeprefix(RLM)), locale)
 
 
-def _standing(state: IssueState, locale: Locale) -> str:
-    """How an issue stands, in words for its editors."""
-    words = {
+def _state_name(state: IssueState, locale: Locale) -> str:
+    names = {
         IssueState.PLANNED: locale.say("در برنامه است"),
         IssueState.DRAFT: locale.say("پیش‌نویس آماده است"),
         IssueState.HELD: locale.say("نگه داشته شده است"),
@@ -115,17 +82,4 @@ def _standing(state: IssueState, locale: Locale) -> str:
         IssueState.SKIPPED: locale.say("فرستاده نشد"),
         IssueState.CANCELLED: locale.say("لغو شد"),
     }
-    return words[state]
-
-
-def in_words(told: str, locale: Locale) -> str:
-    """A reason or a note of ours, which commands print in English, as editors read it; another's stays as it is."""
-    told = clean(told)
-    for pattern, words in TOLD.items():
-        if found := re.fullmatch(pattern, told):
-            return locale.say(words, **{name: _value(value, locale) for name, value in found.groupdict().items()})
-    return told
-
-
-def _value(value: str, locale: Locale) -> str:
-    return locale.number(value) if value.isdecimal() else value
+    return names[state]

@@ -16,13 +16,24 @@ from sqlalchemy import Connection
 
 from mailer import lanes as rules
 from mailer.address import without_addresses
-from mailer.context import App, alert, step
+from mailer.context import App, alert
 from mailer.errors import StoreUnavailable
 from mailer.lifecycle import IssueEvent
-from mailer.model import Delivery, DeliveryKind, Issue, Outcome, PausedLane, Rejected, Rejection, Reply
+from mailer.model import (
+    Delivery,
+    DeliveryKind,
+    Issue,
+    Outcome,
+    PausedLane,
+    Reason,
+    ReasonCode,
+    Rejected,
+    Rejection,
+    Reply,
+)
 from mailer.replies import answered
 from mailer.sending.queue import Queue
-from mailer.store import lanes
+from mailer.store import issues, lanes
 
 log = logging.getLogger(__name__)
 # The codes of Google and Microsoft for mail that is not authenticated: every mail of the issue has that fault.
@@ -89,9 +100,8 @@ class LaneBreaker:
         said = _without_addresses(refusal)
         too_many = rules.refuses_sender(total.answered, total.blocked)
         lane_paused = too_many and lanes.pause(tx, lane, now + rules.PAUSE, said)
-        issue_paused = unauthenticated(refusal) and step(
-            tx, issue_id, IssueEvent.PAUSE, reason=f"not authenticated: {said}"
-        )
+        why = Reason(ReasonCode.NOT_AUTHENTICATED, {"reply": said})
+        issue_paused = unauthenticated(refusal) and issues.step(tx, issue_id, IssueEvent.PAUSE, reason=why)
         return lane_paused, issue_paused
 
     async def watch(self) -> None:

@@ -21,8 +21,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from mailer import address
-from mailer.context import App, alert, step
+from mailer import address, reasons
+from mailer.context import App, alert
 from mailer.errors import RelayDown, StoreUnavailable
 from mailer.lifecycle import IssueEvent
 from mailer.model import (
@@ -34,6 +34,8 @@ from mailer.model import (
     IssueState,
     NotSent,
     Outcome,
+    Reason,
+    ReasonCode,
     Rejected,
     Rejection,
     Reply,
@@ -348,7 +350,7 @@ class Sender:
                 return None
             # Every reader would be affected, so none of them is penalised.
             log.exception("the mails of an issue cannot be built")
-            await self._pause_issue(job, f"its mails cannot be made: {error}")
+            await self._pause_issue(job, Reason(ReasonCode.MAILS_CANNOT_BE_MADE, {"error": str(error)}))
             return None
         try:
             address.check_for_smtp(job.address)
@@ -379,10 +381,12 @@ class Sender:
             self._queue.drop(job.batch)
         await self._queue.finished(job)
 
-    async def _pause_issue(self, job: Delivery, reason: str) -> None:
-        pause = partial(step, issue_id=job.issue_id or 0, event=IssueEvent.PAUSE, reason=reason)
+    async def _pause_issue(self, job: Delivery, reason: Reason) -> None:
+        pause = partial(issues.step, issue_id=job.issue_id or 0, event=IssueEvent.PAUSE, reason=reason)
         if await asyncio.shield(asyncio.wrap_future(self.app.store.submit(pause))):
-            alert(self.app, f"An issue was paused: {reason}", "Fix it, then run `mailer issue resume`.")
+            alert(
+                self.app, f"An issue was paused: {reasons.english(reason)}", "Fix it, then run `mailer issue resume`."
+            )
         self._queue.drop(job.batch)
         await self._queue.finished(job)
 

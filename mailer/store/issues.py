@@ -4,18 +4,30 @@ Any process may take any step: a move is one UPDATE that names the states it may
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, literal_column, select, update
 
-from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered, Slot, TimeSpan, Variant
+from mailer.lifecycle import ARROWS, STARTED, IssueEvent
+from mailer.model import (
+    ChosenStory,
+    DeliveryKind,
+    Edits,
+    Issue,
+    IssueState,
+    Reason,
+    ReasonCode,
+    RejectedStory,
+    Rendered,
+    Slot,
+    TimeSpan,
+    Variant,
+)
 from mailer.store.database import inserting
 from mailer.store.schema import REACHED, issues, variants
-
-_STARTED = (IssueState.SENDING, IssueState.PAUSED, IssueState.SENT, IssueState.PARTIAL)
 
 
 def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
@@ -25,14 +37,88 @@ def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
     return tx.execute(made).first() is not None  # not rowcount: PostgreSQL's driver has lost it by now
 
 
-def move(tx: Connection, issue_id: int, from_: Iterable[IssueState], to: IssueState, **values: Any) -> bool:
-    """One step; False: the issue was not in one of the states `from_`."""
-    statement = (
-        update(issues).where(issues.c.id == issue_id, issues.c.state.in_(tuple(from_))).values(state=to, **values)
+_TIMES: Mapping[IssueEvent, str] = {  # the column that holds when an event happened
+    IssueEvent.FREEZE: "frozen_at",
+    IssueEvent.START: "started_at",
+    IssueEvent.FINISH_SENT: "finished_at",
+    IssueEvent.FINISH_PARTIAL: "finished_at",
+    IssueEvent.SKIP: "finished_at",
+    IssueEvent.CANCEL: "finished_at",
+    IssueEvent.RETRY: "finished_at",  # `at` is None: it is not over any more
+}
+
+
+def step(
+    tx: Connection,
+    issue_id: int,
+    event: IssueEvent,
+    *,
+    at: datetime | None = None,
+    reason: Reason | None = None,
+    number: int | None = None,
+    approved: bool | None = None,
+    released: bool | None = None,
+) -> bool:
+    """Moves an issue along one arrow of `lifecycle`. Returns False if it is not in a state where the arrow begins.
+
+    `reason` is why the issue is in its new state and replaces the old one. `at` is when the event happened. Number,
+    approval and release stay as they are where None is given.
+    """
+    from_, to = ARROWS[event]
+    given = {"number": number, "approved": approved, "released": released}
+    values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if event in _TIMES:
+        values[_TIMES[event]] = at
+    return _move(tx, issue_id, from_, to, **values, **_reason_columns(reason))
+
+
+def _move(tx: Connection, issue_id: int, from_: Iterable[IssueState], to: IssueState, **values: Any) -> bool:
+    guarded = update(issues).where(issues.c.id == issue_id, issues.c.state.in_(tuple(from_)))
+    return tx.execute(guarded.values(state=to, **values)).rowcount == 1
+
+
+def reopen(tx: Connection, issue: Issue) -> bool:
+    """Plans a cancelled issue again. Its edits stay, but its pages must be checked again: they may be gone by now."""
+    from_, to = ARROWS[IssueEvent.REOPEN]
+    return _move(
+        tx,
+        issue.id,
+        from_,
+        to,
+        number=None,
+        frozen_at=None,
+        started_at=None,
+        finished_at=None,
+        approved=False,
+        released=False,
+        recipients=0,
+        redacted=[],
+        edits=_json_of(replace(issue.edits, checked=False)),
+        **_reason_columns(None),
     )
-    return tx.execute(statement).rowcount == 1
 
 
+def save_choice(tx: Connection, issue: Issue, before: IssueState) -> bool:
+    """Writes state, stories, words and notes of `issue`. Returns False if its state is not `before` any more."""
+    return _move(
+        tx,
+        issue.id,
+        (before,),
+        issue.state,
+        stories=[_json_of(story) for story in issue.stories],
+        rejected=[_json_of(story) for story in issue.rejected],
+        notes=[_json_of(note) for note in issue.notes],
+        subject=issue.subject,
+        intro=issue.intro,
+        window_start=issue.span.start if issue.span else None,
+        window_end=issue.span.end if issue.span else None,
+        approved=issue.approved,
+        drafted_at=issue.drafted_at,
+        **_reason_columns(issue.reason),
+    )
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
 def _issue(row: Row[Any]) -> Issue:
     return Issue(
         id=row.id,
@@ -46,9 +132,9 @@ def _issue(row: Row[Any]) -> Issue:
         preheader=row.preheader,
         intro=row.intro,
         stories=tuple(_story(value) for value in row.stories),
-        rejected=tuple(row.rejected),
-        notes=tuple(row.notes),
-        reason=row.reason,
+        rejected=tuple(RejectedStory(**{**each, "reason": _reason(each["reason"])}) for each in row.rejected),
+        notes=tuple(_reason(note) for note in row.notes),
+        reason=Reason(ReasonCode(row.reason_code), row.reason_args) if row.reason_code else None,
         approved=row.approved,
         released=row.released,
         drafted_at=row.drafted_at,
@@ -56,7 +142,7 @@ def _issue(row: Row[Any]) -> Issue:
         started_at=row.started_at,
         finished_at=row.finished_at,
         recipients=row.recipients,
-        edits=row.edits,
+        edits=_edits(row.edits),
     )
 
 
@@ -65,10 +151,26 @@ def _story(value: Mapping[str, Any]) -> ChosenStory:
     return ChosenStory(**{**value, "dated": datetime.fromisoformat(value["dated"]), "also": also})
 
 
-def _stored(story: ChosenStory) -> dict[str, Any]:
-    return json.loads(json.dumps({**asdict(story), "dated": story.dated.isoformat()}))  # type: ignore[no-any-return]
+def _reason(value: Mapping[str, Any]) -> Reason:
+    return Reason(ReasonCode(value["code"]), value["args"])
 
 
+def _reason_columns(reason: Reason | None) -> dict[str, Any]:
+    return {"reason_code": reason.code if reason else "", "reason_args": reason.args if reason else {}}
+
+
+def _edits(value: Mapping[str, Any]) -> Edits:
+    keyed = ("places", "titles", "gone")  # by article id, which JSON makes a text
+    by_id = {name: {int(number): each for number, each in value.get(name, {}).items()} for name in keyed}
+    return Edits(**{**value, **by_id, "dropped": frozenset(value.get("dropped", ()))})
+
+
+def _json_of(value: ChosenStory | RejectedStory | Reason | Edits) -> dict[str, Any]:
+    text = json.dumps(asdict(value), default=lambda it: it.isoformat() if isinstance(it, datetime) else sorted(it))
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+# --- finding issues --------------------------------------------------------------------------------------------------
 def get(tx: Connection, issue_id: int) -> Issue | None:
     row = tx.execute(select(issues).where(issues.c.id == issue_id)).first()
     return _issue(row) if row else None
@@ -93,32 +195,16 @@ def listing(tx: Connection, *, states: Iterable[IssueState] | None = None, limit
     return [_issue(row) for row in tx.execute(query)]
 
 
-def choose(
-    tx: Connection,
-    issue_id: int,
-    from_: Iterable[IssueState],
-    to: IssueState,
-    *,
-    stories: Iterable[ChosenStory],
-    **values: Any,
-) -> bool:
-    """Writes a choice of stories, if the issue is still in one of the states `from_`."""
-    return move(tx, issue_id, from_, to, stories=[_stored(story) for story in stories], **values)
-
-
-def edit(
-    tx: Connection,
-    issue_id: int,
-    change: Callable[[Mapping[str, Any]], Mapping[str, Any]],
-    states: Iterable[IssueState],
-) -> bool:
-    """Replaces what an editor changed by `change` of what it was; False: the issue is not in one of `states`."""
-    query = select(issues.c.edits).where(issues.c.id == issue_id, issues.c.state.in_(tuple(states)))
+def lock(tx: Connection, issue_id: int, states: Iterable[IssueState]) -> Issue | None:
+    """The issue, which no other process changes until the end of this transaction. Returns None if it is not in one of
+    `states`."""
+    query = select(issues).where(issues.c.id == issue_id, issues.c.state.in_(tuple(states)))
     row = tx.execute(query.with_for_update()).first()
-    if row is None:
-        return False
-    tx.execute(update(issues).where(issues.c.id == issue_id).values(edits=dict(change(row.edits))))
-    return True
+    return _issue(row) if row else None
+
+
+def set_edits(tx: Connection, issue_id: int, edits: Edits) -> None:
+    tx.execute(update(issues).where(issues.c.id == issue_id).values(edits=_json_of(edits)))
 
 
 def previous_end(tx: Connection, day: date) -> datetime | None:
@@ -135,7 +221,7 @@ def previous_end(tx: Connection, day: date) -> datetime | None:
 def superseded(tx: Connection, issue: Issue) -> bool:
     """Whether an issue of a later slot began after this one did. An older issue may be sent after a newer one."""
     newer = select(issues.c.id).where(issues.c.day > issue.day, issues.c.started_at >= issue.started_at)
-    return tx.execute(newer.where(issues.c.state.in_(_STARTED)).limit(1)).first() is not None
+    return tx.execute(newer.where(issues.c.state.in_(STARTED)).limit(1)).first() is not None
 
 
 def began(tx: Connection) -> datetime | None:

@@ -273,7 +273,8 @@ issues = Table(
     _json("notes"),
     _json("redacted"),  # positions removed from archive and feed
     _json("edits", "{}"),  # the editor's; kept when the stories are chosen again
-    _text("reason"),
+    _text("reason_code"),  # a ReasonCode, or '' without a reason
+    _json("reason_args", "{}"),
     _flag("approved"),
     _flag("released"),
     Column("planned_at", Instant, nullable=False),

@@ -38,6 +38,8 @@ def test_nothing_to_say_is_held_and_nobody_is_mailed(tmp_path: Path) -> None:
     drafted_ = here.json("issue", "draft")
     assert (drafted_["state"], drafted_["stories"]) == ("held", [])
     assert "too few stories" in drafted_["reason"]
+    assert drafted_["reason_code"] == "too_few_stories"
+    assert set(drafted_["reason_args"]) == {"found", "least"}
     for words in (("send",), ("send", "--now"), ("release",), ("preview",), ("test", "b@example.org")):
         answer = here.call("issue", *words)
         assert answer.code == 3, words
@@ -208,7 +210,9 @@ def test_titles_come_through_the_whole_chain_harmless(tmp_path: Path, inbox: Inb
 
 
 # --- the editor's window ---------------------------------------------------------------------------------------------
-SHOWN = {"slot", "state", "subject", "number", "send_at", "window", "reason", "approved", "notes", "stories"}
+REASON = {"reason", "reason_code", "reason_args"}
+SHOWN = {"slot", "state", "subject", "number", "send_at", "window", "approved", "stories"}
+SHOWN |= {"notes", "note_codes"} | REASON
 
 
 def test_an_editors_hour(tmp_path: Path) -> None:
@@ -228,8 +232,8 @@ def test_an_editors_hour(tmp_path: Path) -> None:
     dropped = here.json("issue", "drop", "3")
     assert titles[1] not in {story["title"] for story in dropped["stories"]}
     gone = [turned for turned in here.json("issue", "explain")["rejected"] if turned["title"] == titles[1]]
-    assert [set(turned) for turned in gone] == [{"url", "title", "score", "reason"}]
-    assert gone[0]["reason"] == "dropped by an editor"
+    assert [set(turned) for turned in gone] == [{"url", "title", "score"} | REASON]
+    assert [gone[0][key] for key in sorted(REASON)] == ["dropped by an editor", {}, "dropped_by_editor"]
     assert here.json("issue", "draft")["stories"] == dropped["stories"], "the edits outlive a new choice"
     assert here.call("issue", "title", "1", "").out.splitlines()[0].endswith(": draft")
 
@@ -240,8 +244,8 @@ def test_an_editors_hour(tmp_path: Path) -> None:
         (("drop", "99"), "no_such_article", "has no story 99: it has 6. `mailer issue show` shows their numbers."),
         (("move", "1", "99"), "no_such_article", "has no story 99"),
         (("title", "99", "x"), "no_such_article", "has no story 99"),
-        (("subject", "خ" * 121), "usage_error", "This subject has 121 letters; at most 120 can be shown."),
-        (("intro", "خ" * 601), "usage_error", "This intro has 601 letters; at most 600 can be shown."),
+        (("subject", "خ" * 121), "usage_error", "This subject has 121 characters; at most 120 can be shown."),
+        (("intro", "خ" * 601), "usage_error", "This intro has 601 characters; at most 600 can be shown."),
         (("drop", "1", "--slot", "1400-W10"), "no_such_issue", "There is no issue 1400-W10. The newest is"),
         (("drop", "0"), "usage_error", "0 is not in the range"),
         (("drop", "x"), "usage_error", "'x' is not a valid integer"),

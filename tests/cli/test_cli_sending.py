@@ -11,13 +11,14 @@ import pytest
 from admin import Deployment, drafted, environ
 from sqlalchemy import Connection, update
 
-from mailer.context import find, step
+from mailer.context import find
 from mailer.demo.inbox import Inbox
 from mailer.issues import delivery, draft
 from mailer.lifecycle import IssueEvent
-from mailer.model import DeliveryState, IssueState
-from mailer.store import lanes
-from mailer.store.schema import deliveries, issues
+from mailer.model import DeliveryState, IssueState, Reason, ReasonCode
+from mailer.store import issues, lanes
+from mailer.store.schema import deliveries
+from mailer.store.schema import issues as table
 
 STATUS = ["slot", "state", "recipients", *map(str, DeliveryState), "started_at", "finished_at", "rate"]
 
@@ -35,7 +36,7 @@ def spoil(here: Deployment, **columns: object) -> None:
 
     def work(tx: Connection) -> None:
         tx.execute(update(deliveries).where(deliveries.c.id == 1).values(**columns))
-        tx.execute(update(issues).values(state=IssueState.PARTIAL))
+        tx.execute(update(table).values(state=IssueState.PARTIAL))
 
     with here.app() as app:
         app.store.write(work)
@@ -114,9 +115,10 @@ def test_status_says_why_it_was_paused(here: Deployment) -> None:
         slot = here.json("issue", "status")["slot"]
         frozen = draft.freeze(app, find(app, slot))
         delivery.start(app, frozen)
-        app.store.write(lambda tx: step(tx, frozen.id, IssueEvent.PAUSE, reason="not authenticated: 550 5.7.26 no"))
+        reason = Reason(ReasonCode.NOT_AUTHENTICATED, {"reply": "550 5.7.26 no"})
+        app.store.write(lambda tx: issues.step(tx, frozen.id, IssueEvent.PAUSE, reason=reason))
     lines = here.call("issue", "status").out.splitlines()
-    assert lines[1] == "It was paused: not authenticated: 550 5.7.26 no (`mailer issue resume` continues)"
+    assert lines[1] == "It was paused: its mails are not authenticated: 550 5.7.26 no (`mailer issue resume` continues)"
     assert here.call("issue", "resume").code == 0
     assert len(here.call("issue", "status").out.splitlines()) == 1
 

@@ -18,6 +18,7 @@ from mailer.issues import control, delivery, draft
 from mailer.issues.clock import tick
 from mailer.mail.render import Renderer
 from mailer.model import DeliveryKind, DeliveryState, Issue, IssueState, Skip
+from mailer.reasons import english
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Digest, Newsletter, Schedule
@@ -54,7 +55,7 @@ def an_issue_before(app: App, key: str = "1405-W35") -> None:
     issue = find(app, key)
 
     def work(tx):  # type: ignore[no-untyped-def]
-        issues.move(tx, issue.id, [IssueState.PLANNED], IssueState.SENT)
+        make.put(tx, issue.id, IssueState.SENT)
 
     app.store.write(work)
 
@@ -139,7 +140,7 @@ def test_too_late_is_skipped_with_an_alert(app: App, clock: Clock, caplog: pytes
     turned(clock, hours=24, seconds=1)
     tick(app)
     assert states(app) == {make.SLOT: IssueState.SKIPPED}
-    assert "too late" in the_issue(app).reason
+    assert "too late" in english(the_issue(app).reason)
     assert [said for said in alerts(caplog) if "was skipped: too late" in said]
     assert ledger.rows(app.store) == []
 
@@ -156,12 +157,15 @@ def test_just_within_max_late_it_still_goes_out(app: App, clock: Clock) -> None:
 def test_an_empty_week_is_skipped_at_t(app: App, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     turned(clock, hours=-20)
     tick(app)
-    assert (the_issue(app).state, the_issue(app).reason) == (IssueState.HELD, "too few stories: 0 of at least 5")
+    assert (the_issue(app).state, english(the_issue(app).reason)) == (
+        IssueState.HELD,
+        "too few stories: 0 of at least 5",
+    )
     turned(clock)
     tick(app)
-    assert (the_issue(app).state, the_issue(app).reason) == (
+    assert (the_issue(app).state, english(the_issue(app).reason)) == (
         IssueState.SKIPPED,
-        "nothing to say: no story in its window",
+        "there is nothing to send: no story in its time span",
     )
     assert len(alerts(caplog)) == 2
     with pytest.raises(NotEnoughStories):
@@ -176,7 +180,10 @@ def test_too_few_stories_are_held_until_a_person_releases_them(
     tick(app)
     turned(clock, hours=1)
     tick(app)
-    assert (the_issue(app).state, the_issue(app).reason) == (IssueState.HELD, "too few stories: 3 of at least 5")
+    assert (the_issue(app).state, english(the_issue(app).reason)) == (
+        IssueState.HELD,
+        "too few stories: 3 of at least 5",
+    )
     assert len(alerts(caplog)) == 1, "once, not at every choice"
     control.release(app, None)
     tick(app)
@@ -201,7 +208,7 @@ def test_what_a_person_holds_stays_held(app: App, clock: Clock) -> None:
     for hours in (-18, -1, 0, 5):
         turned(clock, hours=hours)
         tick(app)
-    assert (the_issue(app).state, the_issue(app).reason) == (IssueState.HELD, "held by an editor")
+    assert (the_issue(app).state, english(the_issue(app).reason)) == (IssueState.HELD, "held by an editor")
     control.release(app, None)
     tick(app)
     assert states(app) == {make.SLOT: IssueState.SENDING}
@@ -214,7 +221,7 @@ def test_approval_is_waited_for(store: Store, tmp_path: Path, clock: Clock) -> N
     tick(app)
     turned(clock, hours=2)
     tick(app)
-    assert (the_issue(app).state, the_issue(app).reason) == (IssueState.HELD, "approval is required")
+    assert (the_issue(app).state, english(the_issue(app).reason)) == (IssueState.HELD, "approval is required")
     with pytest.raises(WrongState, match="approve"):
         control.release(app, None)
     control.approve(app, None)
@@ -239,7 +246,7 @@ def test_an_issue_that_cannot_be_made_is_held_and_stops_no_other(
     turned(clock)
     tick(broken)
     assert the_issue(app).state is IssueState.HELD
-    assert the_issue(app).reason.startswith("cannot be made: ")
+    assert english(the_issue(app).reason).startswith("cannot be made: ")
     assert [said for said in alerts(caplog) if "cannot be made" in said]
     assert find(app, older.slot).state is IssueState.SENT, "the tick went on to the end"
     control.release(app, None)
@@ -273,7 +280,7 @@ def test_approval_that_is_required_from_now_on_stops_a_draft(store: Store, tmp_p
         draft.freeze(strict, the_issue(strict))
     clock.set(the_issue(strict).send_at)
     tick(strict)
-    assert (the_issue(strict).state, the_issue(strict).reason) == (IssueState.HELD, "approval is required")
+    assert (the_issue(strict).state, english(the_issue(strict).reason)) == (IssueState.HELD, "approval is required")
     control.approve(strict, None)
     tick(strict)
     assert the_issue(strict).state is IssueState.SENDING
@@ -316,7 +323,7 @@ def test_missed_weeks_become_rows_that_are_skipped(app: App, clock: Clock, caplo
     }
     assert [said for said in alerts(caplog) if "skipped" in said] == [
         "ALERT 2 issues, from 1405-W34 to 1405-W35, were skipped: too late: more than max_late after its time. "
-        "Nobody was mailed."
+        "No reader was mailed."
     ], "one alert, however many weeks"
 
 

@@ -20,6 +20,7 @@ from mailer.errors import RelayDown, WrongState
 from mailer.issues import control, draft
 from mailer.issues import delivery as delivering
 from mailer.model import Deferred, DeliveryState, Issue, IssueState, IssueStatus, Outcome, Reply, SubscriberStatus
+from mailer.reasons import english
 from mailer.sending.relays import Circuits
 from mailer.settings import Delivery
 from mailer.store.database import Store
@@ -138,7 +139,7 @@ def test_an_older_issue_that_is_frozen_does_not_begin_after_a_newer_one(
     make.week_of_articles(app.store, clock.turn(days=7), first=20)
     newer = delivering.start(app, draft.freeze(app, draft.draft(app, "1405-W37")))
     assert delivering.start(app, older).state is IssueState.CANCELLED
-    assert (get(app, older.id).reason, get(app, older.id).number) == (
+    assert (english(get(app, older.id).reason), get(app, older.id).number) == (
         "superseded: the issue 1405-W37 began before it",
         None,
     )

@@ -16,6 +16,7 @@ from mailer.errors import NoSuchIssue, NotEnoughStories, RelayDown, UsageError, 
 from mailer.issues import control, delivery, preview
 from mailer.issues import draft as drafting
 from mailer.model import DeliveryState, IssueState
+from mailer.reasons import english
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Digest, Schedule
@@ -75,7 +76,7 @@ def test_a_choice_from_before_a_persons_hold_changes_nothing(app: App, clock: Cl
     make.week_of_articles(app.store, clock())
     before = drafting.draft(app)
     control.hold(app, None, "wait for the court's ruling")
-    assert drafting.choose(app, before).reason == "wait for the court's ruling"
+    assert english(drafting.choose(app, before).reason) == "wait for the court's ruling"
     with pytest.raises(WrongState, match="court"):
         drafting.freeze(app, before)
 
@@ -98,7 +99,7 @@ def test_what_cannot_be_drafted_or_frozen_says_why(app: App, clock: Clock) -> No
 @make.only_sqlite
 def test_release_overrides_too_few(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store, clock(), count=2)
-    assert drafting.draft(app).reason.startswith("too few stories: 2 of")
+    assert english(drafting.draft(app).reason).startswith("too few stories: 2 of")
     assert control.release(app, None).released
     clock.turn(hours=2)
     assert drafting.draft(app).state is IssueState.DRAFT, "the next choice keeps to it"
@@ -161,7 +162,7 @@ def test_release_is_no_approval(store: Store, tmp_path: Path, clock: Clock, coun
     if hold:
         control.hold(app, None)
     released = control.release(app, None)
-    assert (released.state, released.reason) == (IssueState.HELD, "approval is required")
+    assert (released.state, english(released.reason)) == (IssueState.HELD, "approval is required")
     with pytest.raises(WrongState, match="approval"):
         drafting.freeze(app, released)
     assert control.approve(app, None).state is IssueState.DRAFT
@@ -175,7 +176,7 @@ def test_what_is_chosen_anew_is_approved_anew(store: Store, tmp_path: Path, cloc
     drafting.draft(app)
     control.approve(app, None)
     again = drafting.draft(app)
-    assert (again.state, again.reason, again.approved) == (IssueState.HELD, "approval is required", False)
+    assert (again.state, english(again.reason), again.approved) == (IssueState.HELD, "approval is required", False)
 
 
 @make.only_sqlite
@@ -193,8 +194,22 @@ def test_a_choice_from_before_a_release_keeps_to_it(app: App, clock: Clock) -> N
     make.week_of_articles(app.store, clock(), count=2)
     before = drafting.draft(app)
     control.release(app, None)
-    control.hold(app, None, "too few stories, says the editor")  # the state it had, and a yes to few stories since
+    held = {"reason_code": before.reason.code, "reason_args": before.reason.args} if before.reason else {}
+    app.store.write(lambda tx: make.put(tx, before.id, IssueState.HELD, **held))  # the state it had, but it is released
     assert drafting.choose(app, before).state is IssueState.DRAFT
+
+
+@make.only_sqlite
+def test_an_editors_own_words_are_never_taken_for_the_programs(app: App, clock: Clock) -> None:
+    make.week_of_articles(app.store, clock())
+    before = drafting.draft(app)
+    for words in ("too few stories, says the editor", "approval is required", "too few stories: 2 of at least 5"):
+        control.hold(app, None, words)
+        assert drafting.choose(app, before).state is IssueState.HELD, "only a person releases it"
+        with pytest.raises(WrongState, match=f"is held: {words}"):
+            control.approve(app, None)
+        released = control.release(app, None)
+        assert (released.state, released.released) == (IssueState.DRAFT, False)
 
 
 # --- numbers and windows ---------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from mailer.errors import BadToken
 from mailer.issues import clock as ticking
 from mailer.issues import control, draft, editing, editor_page, notice
 from mailer.mail.template_check import rules
-from mailer.model import IssueState, Outcome
+from mailer.model import IssueState, Outcome, Reason, ReasonCode
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Editors, Schedule
@@ -102,7 +102,7 @@ async def test_the_notice_goes_out_in_the_newsletters_language(
     make.week_of_articles(store, clock())
     make.keep(store, make.article(90, title="\x02greeting\x03 <b>خبر</b> {brand}", views=10**6))
     issue = draft.draft(app)
-    notice.tell(app, issue)
+    notice.queue(app, issue)
     await Sender(app, Circuits()).run()
     assert [to for to, _ in relay.taken] == ["dabir@iran.example"]
     text, html = (part.get_content() for part in relay.mails[0].walk() if not part.is_multipart())
@@ -188,9 +188,9 @@ def test_stories_whose_pages_are_gone_are_left_out_before_t(app: App, clock: Clo
     ticking.tick(app)
     after = get(app, issue.id)
     assert dead not in {story.url for story in after.stories}
-    assert "its page is gone" in {str(turned["reason"]) for turned in after.rejected}
+    assert ReasonCode.PAGE_GONE in {each.reason.code for each in after.rejected}
     assert len(after.stories) == len(issue.stories)
-    note = f"left out, for its page is gone: «{issue.stories[2].title}»"
+    note = Reason(ReasonCode.STORY_LEFT_OUT, {"title": issue.stories[2].title})
     assert note in after.notes
     words = f"صفحهٔ این خبر دیگر نیست، و کنار گذاشته شد: «{issue.stories[2].title}»"
     assert words in notice.values(app, after)["notes"]  # type: ignore[operator]
@@ -202,7 +202,7 @@ def test_what_comes_in_for_a_story_that_is_gone_is_looked_at_too(app: App, clock
     make.week_of_articles(app.store, count=16)
     issue = draft.draft(app)
     told = [story.url for story in issue.stories]
-    reserve = next(str(turned["url"]) for turned in issue.rejected if turned["url"] not in told)
+    reserve = next(each.url for each in issue.rejected if each.url not in told)
     app = replace(app, gone=lambda url: url in (told[0], reserve))
     after = editing.check_links(app, issue, last=True)
     assert {told[0], reserve}.isdisjoint(story.url for story in after.stories)
@@ -216,7 +216,7 @@ def test_an_approved_issue_loses_what_is_gone_with_a_note(app: App) -> None:
     after = editing.check_links(replace(app, gone=lambda url: url == issue.stories[0].url), issue, last=True)
     assert [story.url for story in after.stories] == [story.url for story in issue.stories[1:]]
     assert after.approved
-    assert after.notes[-1] == f"left out, for its page is gone: «{issue.stories[0].title}»"
+    assert after.notes[-1] == Reason(ReasonCode.STORY_LEFT_OUT, {"title": issue.stories[0].title})
 
 
 def test_editors_read_of_stories_that_are_there(app: App, clock: Clock) -> None:

@@ -238,5 +238,5 @@ async def test_an_issue_after_which_a_newer_one_went_out_is_left_alone(over: App
     await sent(over, clock)
     clock.turn(days=7)
     make.under_way(over.store, "1405-W37", now=clock())
-    with pytest.raises(WrongState, match="a newer one went out since"):
+    with pytest.raises(WrongState, match="a newer one has gone out"):
         retry(over, make.SLOT, unknown=False)

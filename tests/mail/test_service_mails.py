@@ -8,7 +8,7 @@ import pytest
 
 from mailer.mail import service_mails
 from mailer.mail.template_check import sample_issues
-from mailer.model import IssueState
+from mailer.model import IssueState, Reason, ReasonCode
 from mailer.text.characters import RLM
 from mailer.text.locales import FA, Locale, locale
 
@@ -31,36 +31,10 @@ def test_a_test_mail_is_marked_in_the_newsletters_language(language: Locale, sub
     assert service_mails.trial_subject(subject, language) == marked
 
 
-@pytest.mark.parametrize(
-    ("told", "said"),
-    [
-        ("too few stories: 4 of at least 5", "خبرها کم است: ۴ خبر، و دست‌کم ۵ خبر لازم است"),
-        ("approval is required", "تأیید ویراستار لازم است"),
-        ("held by an editor", "به خواست ویراستار"),
-        ("no sections are configured: nothing balances them", "هیچ بخشی تعریف نشده است"),
-        (
-            "3 of 140 articles have no view count: taken as average",
-            "۳ خبر از ۱۴۰ خبر شمار بازدید ندارند و میانگین گرفته شده‌اند",
-        ),
-        ("13 stories are pinned, more than the 12 of an issue", "۱۳ خبر سنجاق شده است، بیش از ۱۲ خبر یک شماره"),
-        (
-            "only 1 of 10 articles have view counts: chosen by place, coverage and quality",
-            "شمار بازدید فقط ۱ خبر از ۱۰ خبر دانسته است: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند",
-        ),
-        (
-            "too few stories elsewhere: the limit of 4 of one section was dropped",
-            "از بخش‌های دیگر خبر کم بود: سقف ۴ خبر از یک بخش برداشته شد",
-        ),
-        ("somebody's own\nwords \u202e", "somebody's own words"),
-        ("", ""),
-    ],
-)
-def test_reasons_and_notes_are_told_in_words(told: str, said: str) -> None:
-    assert service_mails.in_words(told, FA) == said
-
-
 def test_a_notice_says_when_by_the_clock_of_the_newsroom() -> None:
-    held = replace(samples.issue(), state=IssueState.HELD, reason="too few stories: 4 of at least 5")
+    held = replace(
+        samples.issue(), state=IssueState.HELD, reason=Reason(ReasonCode.TOO_FEW_STORIES, {"found": 4, "least": 5})
+    )
     said = service_mails.notice(held, sample_issues.NEWSLETTER, editor_url=sample_issues.EDITOR_URL, zone=TEHRAN)
     assert said["send_at"] == "دوشنبه ۲ آذر ۱۴۰۵، ۰۹:۰۰"
     assert said["state"] == "نگه داشته شده است"

@@ -30,6 +30,7 @@ from mailer.model import (
     Reply,
     SubscriberStatus,
 )
+from mailer.reasons import english
 from mailer.sending import lane_pauses
 from mailer.sending.queue import Queue
 from mailer.sending.relays import Circuits
@@ -252,7 +253,7 @@ async def test_mails_that_are_not_authenticated_stop_the_issue(
         await run(app)
     now = get(app, issue.id)
     assert (now.state, len(relay.tried) < 8) == (IssueState.PAUSED, True)
-    assert "not authenticated" in now.reason
+    assert "not authenticated" in english(now.reason)
     alerts = [r.getMessage() for r in caplog.records if r.name == "mailer.alert"]
     assert len(alerts) == 1
     assert "SPF, DKIM and DMARC" in alerts[0]

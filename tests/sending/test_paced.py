@@ -18,7 +18,7 @@ from mailer.sending.queue import CLAIM_BELOW
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery
-from mailer.store import deliveries, issues
+from mailer.store import deliveries
 from mailer.store.database import Store
 from mailer.store.deliveries import BATCH
 
@@ -124,7 +124,7 @@ async def test_warming_up_counts_the_issue_under_way_not_the_next_draft(
 ) -> None:
     make.readers(store, 1)
     issue = make.under_way(store)
-    store.write(lambda tx: issues.move(tx, issue.id, (IssueState.SENDING,), IssueState.SENDING, number=2))
+    store.write(lambda tx: make.put(tx, issue.id, IssueState.SENDING, number=2))
     make.issue(store, "1405-W37", state=IssueState.DRAFT)
     rules = Delivery(connections=1, rate="100/s", warm_up=(0.1, 0.5))
     app = make.app(store, tmp_path, clock, relays=[Fake()], delivery=rules)

@@ -18,11 +18,11 @@ from make import NOW, only_postgresql, only_sqlite
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from mailer.errors import StoreUnavailable
+from mailer.lifecycle import IssueEvent
 from mailer.model import (
     DeliveryKind,
     DeliveryState,
     EventKind,
-    IssueState,
     NewEvent,
     Rendered,
     Skip,
@@ -47,7 +47,7 @@ WRITES: dict[str, Work] = {
     "merge": lambda tx: articles.merge(tx, [make.named(make.article(99))], NOW),
     "reserve": lambda tx: articles.reserve(tx, 1, [1], []),
     "plan": lambda tx: issues.plan(tx, make.slot("1405-W40"), NOW, NOW),
-    "move": lambda tx: issues.move(tx, 1, tuple(IssueState), IssueState.PAUSED),
+    "step": lambda tx: issues.step(tx, 1, IssueEvent.PAUSE),
     "variant": lambda tx: issues.add_variant(tx, DeliveryKind.TEST, 1, Rendered("", "", ""), NOW),
     "claim": lambda tx: deliveries.claim(tx, "one", NOW, LEASE),
     "end": lambda tx: deliveries.end_waiting(tx, 1, DeliveryState.SKIPPED, Skip.CANCELLED, NOW),

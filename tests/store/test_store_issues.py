@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,10 +14,19 @@ from make import NOW
 from sqlalchemy import insert, update
 from sqlalchemy.exc import IntegrityError
 
-from mailer import lifecycle
-from mailer.errors import WrongState
 from mailer.lifecycle import ARROWS, IssueEvent
-from mailer.model import ChosenStory, DeliveryKind, IssueState, Rendered, TimeSpan, Variant
+from mailer.model import (
+    ChosenStory,
+    DeliveryKind,
+    Edits,
+    IssueState,
+    Reason,
+    ReasonCode,
+    RejectedStory,
+    Rendered,
+    TimeSpan,
+    Variant,
+)
 from mailer.store import issues
 from mailer.store.database import Store
 from mailer.store.schema import deliveries
@@ -68,13 +78,12 @@ def test_of_eight_who_plan_a_slot_at_once_one_wins(store_url: str) -> None:
 def test_of_four_who_walk_the_same_arrow_at_once_one_wins(store_url: str, store: Store) -> None:
     issue = make.issue(store, state=IssueState.FROZEN)
     start = threading.Barrier(4)
-    from_, to = ARROWS[IssueEvent.START]
 
     def walk(snapshot: bool) -> bool:
         own = Store(store_url)
         try:
             start.wait()
-            return own.write(lambda tx: issues.move(tx, issue.id, from_, to), snapshot=snapshot)
+            return own.write(lambda tx: issues.step(tx, issue.id, IssueEvent.START, at=NOW), snapshot=snapshot)
         finally:
             own.close()
 
@@ -89,14 +98,10 @@ def test_only_the_arrows_can_be_walked(store: Store, events: list[IssueEvent]) -
     issue = make.issue(store, state=IssueState.PLANNED)
     state = IssueState.PLANNED
     for event in events:
-        try:
-            expected: IssueState | None = lifecycle.step(state, event)
-        except WrongState:
-            expected = None
         from_, to = ARROWS[event]
-        moved = store.write(lambda tx, from_=from_, to=to: issues.move(tx, issue.id, from_, to))  # type: ignore[misc]
-        assert moved is (expected is not None), (state, event)
-        state = expected or state
+        moved = store.write(lambda tx, event=event: issues.step(tx, issue.id, event))  # type: ignore[misc]
+        assert moved is (state in from_), (state, event)
+        state = to if moved else state
         found = store.read(lambda tx: issues.get(tx, issue.id))
         assert found is not None
         assert found.state is state
@@ -107,7 +112,7 @@ def test_each_arrow_from_each_state(store: Store, event: IssueEvent) -> None:
     from_, to = ARROWS[event]
     for state in IssueState:
         issue = make.issue(store, state=state)
-        moved = store.write(lambda tx, number=issue.id: issues.move(tx, number, from_, to))  # type: ignore[misc]
+        moved = store.write(lambda tx, number=issue.id: issues.step(tx, number, event))  # type: ignore[misc]
         assert moved is (state in from_), state
         after = store.read(lambda tx: issues.find(tx, make.SLOT))
         assert after is not None
@@ -123,32 +128,54 @@ def test_no_other_state_can_be_written(store: Store) -> None:
 def test_a_choice_is_read_back_as_it_was_made(store: Store) -> None:
     issue = make.issue(store)
     span = TimeSpan(NOW - timedelta(days=7), NOW)
-    plain = (IssueState.PLANNED,)
+    reason = Reason(ReasonCode.TOO_FEW_STORIES, {"found": 1, "least": 5})
+    chosen = replace(
+        issue,
+        state=IssueState.HELD,
+        stories=(STORY,),
+        rejected=(RejectedStory("u", "t", 0.5, Reason(ReasonCode.SAME_TITLE, {"title": "انار"})),),
+        notes=(Reason(ReasonCode.NO_VIEW_COUNTS), Reason(ReasonCode.TEXT, {"words": "بدون شمار بازدید"})),
+        span=span,
+        subject="انار و خبرهای دیگر",
+        reason=reason,
+        drafted_at=NOW,
+    )
+    assert store.write(lambda tx: issues.save_choice(tx, chosen, IssueState.PLANNED))
+    assert not store.write(lambda tx: issues.save_choice(tx, issue, IssueState.PLANNED)), "it is held now"
+    assert store.read(lambda tx: issues.get(tx, issue.id)) == chosen
 
-    def choose(**how: Any) -> bool:
-        return store.write(
-            lambda tx: issues.choose(
-                tx,
-                issue.id,
-                plain,
-                IssueState.DRAFT,
-                stories=[STORY],
-                rejected=[{"url": "u", "title": "t", "score": 0.5, "reason": "کم‌خوانده"}],
-                notes=["بدون شمار بازدید"],
-                window_start=span.start,
-                window_end=span.end,
-                **how,
-            )
-        )
 
-    assert choose(subject="انار و خبرهای دیگر", drafted_at=NOW)
-    assert not choose(subject="دیگر")  # it is a draft now
+@pytest.mark.parametrize("code", ReasonCode)
+def test_every_reason_is_read_back_as_it_was_written(store: Store, code: ReasonCode) -> None:
+    issue = make.issue(store)
+    reason = Reason(code, {"count": 3, "name": "«نام» {x}"})
+    assert store.write(lambda tx: issues.step(tx, issue.id, IssueEvent.HOLD, reason=reason))
     found = store.read(lambda tx: issues.get(tx, issue.id))
     assert found is not None
-    assert found.stories == (STORY,)
-    assert found.rejected[0]["reason"] == "کم‌خوانده"
-    assert (found.notes, found.span, found.subject) == (("بدون شمار بازدید",), span, "انار و خبرهای دیگر")
-    assert found.drafted_at == NOW
+    assert found.reason == reason
+    assert store.write(lambda tx: issues.step(tx, issue.id, IssueEvent.RELEASE))
+    assert store.read(lambda tx: issues.get(tx, issue.id)) == replace(issue, state=IssueState.DRAFT), (
+        "no reason is left"
+    )
+
+
+def test_edits_are_read_back_as_they_were_written_in_the_order_of_the_moves(store: Store) -> None:
+    issue = make.issue(store, state=IssueState.DRAFT)
+    edits = Edits(
+        dropped=frozenset({7, 3}),
+        places={12: 1, 4: 2, 9: 1},
+        titles={4: "تیتر"},
+        subject="س",
+        intro="م",
+        gone={5: "رفت"},
+        checked=True,
+    )
+    store.write(lambda tx: issues.set_edits(tx, issue.id, edits))
+    found = store.write(lambda tx: issues.lock(tx, issue.id, (IssueState.DRAFT,)))
+    assert found == replace(issue, edits=edits)
+    assert found is not None
+    assert list(found.edits.places) == [12, 4, 9]
+    assert store.write(lambda tx: issues.lock(tx, issue.id, (IssueState.HELD,))) is None
 
 
 def test_the_newest_issue_is_that_of_the_latest_slot(store: Store) -> None:
@@ -186,10 +213,10 @@ def test_the_next_window_begins_where_somebody_was_last_told(store: Store) -> No
 def test_numbers_count_up_and_are_given_once(store: Store) -> None:
     assert store.read(issues.next_number) == 1
     first, second = make.issue(store, "1405-W35"), make.issue(store, "1405-W36")
-    store.write(lambda tx: issues.move(tx, first.id, tuple(IssueState), IssueState.FROZEN, number=46))
+    store.write(lambda tx: make.put(tx, first.id, IssueState.FROZEN, number=46))
     assert store.read(issues.next_number) == 47
     with pytest.raises(IntegrityError):
-        store.write(lambda tx: issues.move(tx, second.id, tuple(IssueState), IssueState.FROZEN, number=46))
+        store.write(lambda tx: make.put(tx, second.id, IssueState.FROZEN, number=46))
 
 
 def test_the_frozen_bytes_are_kept_and_forgotten_on_reopening(store: Store) -> None:

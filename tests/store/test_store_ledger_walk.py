@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, update
 
-from mailer.lifecycle import DELIVERY_ARROWS, TERMINAL
+from mailer.lifecycle import DELIVERY_ARROWS, TERMINAL, IssueEvent
 from mailer.model import (
     Batch,
     Delivery,
@@ -24,7 +24,6 @@ from mailer.model import (
     EventKind,
     Expiry,
     Issue,
-    IssueState,
     Rejection,
     Skip,
     SubscriberStatus,
@@ -109,9 +108,8 @@ class Walk:
         elif name in ("leave", "suppress"):
             self.leave(self.readers[number], name)
         elif name == "pause":
-            to = IssueState.PAUSED if who else IssueState.SENDING
-            both = (IssueState.SENDING, IssueState.PAUSED)
-            self.store.write(lambda tx: issues.move(tx, self.issue.id, both, to))
+            event = IssueEvent.PAUSE if who else IssueEvent.RESUME
+            self.store.write(lambda tx: issues.step(tx, self.issue.id, event))
         elif name == "clock":
             self.now += timedelta(seconds=CLOCK[number % len(CLOCK)])
         elif name == "retry":
@@ -208,9 +206,7 @@ class Walk:
 
     def finish(self, ends: list[dict[str, Any]]) -> None:
         """A healthy sender clears up, on a day when nothing else goes wrong; the relay answers with `ends`, in turn."""
-        self.store.write(
-            lambda tx: issues.move(tx, self.issue.id, (IssueState.PAUSED,), IssueState.SENDING),
-        )
+        self.store.write(lambda tx: issues.step(tx, self.issue.id, IssueEvent.RESUME))
         self.senders = (Sender(), Sender())
         sender, sent = self.senders[0], 0
         for _ in range(60):

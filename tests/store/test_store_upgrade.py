@@ -18,7 +18,22 @@ from mailer.store import upgrade
 # The rows of a SQLite file that version 0010 wrote by its own commands, and what those commands showed of it.
 OLD = json.loads((Path(__file__).parent / "version_0010.json").read_text("utf-8"))
 # Sentences that are worded otherwise since: as version 0010 stored them → as they are shown now.
-REWORDED: Mapping[str, str] = {}
+REWORDED: Mapping[str, str] = {
+    "nothing to say: no story in its window": "there is nothing to send: no story in its time span",
+    "no sections are configured: nothing balances them": (
+        "no sections are configured, so stories are not balanced between sections"
+    ),
+    "too few stories elsewhere: the limit of 1 of one section was dropped": (
+        "more stories of one section than its limit of 1: other sections had too few"
+    ),
+    "too few stories elsewhere: the limit of 2 of one source was dropped": (
+        "more stories of one source than its limit of 2: other sources had too few"
+    ),
+    "left out, for its page is gone: «ووزا تاقیدی توخیوا چوکا تاقیتی»": (
+        "left out because its page is gone: «ووزا تاقیدی توخیوا چوکا تاقیتی»"
+    ),
+    "holds the banned word «ممنوعه»": "contains the banned word «ممنوعه»",
+}
 
 
 def rewritten(shown: Any) -> Any:
@@ -94,8 +109,8 @@ def old_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def upgraded(old_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     """A deployment with that database, after `mailer db upgrade`."""
-    monkeypatch.setenv("MAILER_DATABASE__URL", old_url)
     here = deployment(tmp_path / "deployment")
+    monkeypatch.setenv("MAILER_DATABASE__URL", old_url)
     assert here.json("db", "upgrade") == {"before": OLD["version"], "after": upgrade.HEAD}
     return here
 

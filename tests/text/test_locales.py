@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import UnreadableInput
-from mailer.mail import service_mails, view
+from mailer.mail import view
 from mailer.mail.render import Renderer
 from mailer.model import OTHER_NEWS
+from mailer.reasons import SENTENCES
 from mailer.text import calendar
 from mailer.text.locales import CODES, FA, Locale, locale
 
@@ -36,7 +37,13 @@ def words_in_use() -> set[str]:
     for room in ("mail", "issues", "readers", "web", "text"):
         python = extract_from_dir(ROOT / "mailer" / room, method_map=[("**.py", "python")], keywords={"say": None})
         found |= {str(each[2]) for each in python}
-    return found | {OTHER_NEWS, *calendar.WEEKDAYS, *calendar.JALALI, *calendar.GREGORIAN, *service_mails.TOLD.values()}
+    return found | {
+        OTHER_NEWS,
+        *calendar.WEEKDAYS,
+        *calendar.JALALI,
+        *calendar.GREGORIAN,
+        *(sentence.persian for sentence in SENTENCES.values()),
+    }
 
 
 @pytest.mark.parametrize("code", OTHERS)

@@ -68,7 +68,7 @@ def here(store: Store, tmp_path: Path, clock: Clock, inbox: Inbox) -> App:
 def send_everything(app: App) -> None:
     """A mail of every kind: the notice, the question to somebody who joins, a test mail, the issue."""
     drafted = draft.draft(app)
-    notice.tell(app, drafted)
+    notice.queue(app, drafted)
     joining.wish(app, parse(JOINING))
     joining.decide_wishes(app)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState
+from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Reason, ReasonCode
 from mailer.settings import Newsletter, Theme
 
 SITE = "https://www.irannemoone.example"
@@ -70,10 +70,11 @@ def issue(case: str = "week") -> Issue:
         case "latin":
             return _issue(tuple(replace(story, title=title) for story, title in zip(week, _LATIN, strict=False)))
         case "notice":
-            note = "3 of 140 articles have no view count: taken as average"
+            note = Reason(ReasonCode.SOME_VIEW_COUNTS_MISSING, {"missing": 3, "all": 140})
             return replace(_issue(week), subject="شورای شهر شیراز با ساخت سه بوستان موافقت کرد", notes=(note,))
         case "held":
-            few = replace(_issue(week[:4]), reason="too few stories: 4 of at least 5", state=IssueState.HELD)
+            reason = Reason(ReasonCode.TOO_FEW_STORIES, {"found": 4, "least": 5})
+            few = replace(_issue(week[:4]), reason=reason, state=IssueState.HELD)
             return replace(few, subject="شورای شهر شیراز با ساخت سه بوستان موافقت کرد")
         case "hostile":
             return _issue(tuple(_hostile(story, title) for story, title in zip(week, _HOSTILE, strict=True)))
@@ -144,7 +145,7 @@ def _issue(stories: tuple[ChosenStory, ...]) -> Issue:
         stories=stories,
         rejected=(),
         notes=(),
-        reason="",
+        reason=None,
         approved=False,
         released=False,
         drafted_at=None,

@@ -1,0 +1,90 @@
+"""Reasons and notes: one catalogue, in every language."""
+
+import re
+from string import Formatter
+
+import mail_samples as samples
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailer.model import Reason, ReasonCode
+from mailer.reasons import SENTENCES, english, translated
+from mailer.text.locales import CODES, FA, Locale, locale
+
+LANGUAGES = {
+    code: locale(code, "" if code == "fa" else (samples.TEMPLATES / "locale" / f"{code}.po").read_text("utf-8"))
+    for code in CODES
+}
+FREE_TEXT = "its mails\u202e cannot\nbe made: {error}"
+
+
+def names(sentence: str) -> set[str]:
+    return {name for _, name, *_ in Formatter().parse(sentence) if name}
+
+
+def test_every_code_has_a_sentence() -> None:
+    assert set(SENTENCES) == set(ReasonCode)
+
+
+@pytest.mark.parametrize("code", ReasonCode)
+def test_every_sentence_is_there_in_all_languages_with_the_same_arguments(code: ReasonCode) -> None:
+    sentence = SENTENCES[code]
+    assert sentence.english.isascii() or "«" in sentence.english
+    said = {language: tongue.words.get(sentence.persian, "") for language, tongue in LANGUAGES.items()}
+    said["fa"] = sentence.persian
+    for language, text in said.items():
+        assert text, language
+        assert names(text) == names(sentence.english), language
+    if code is not ReasonCode.TEXT:
+        assert len(set(said.values())) == 3
+
+
+@pytest.mark.parametrize("code", ReasonCode)
+@pytest.mark.parametrize("tongue", LANGUAGES.values(), ids=CODES)
+def test_a_sentence_shows_its_arguments_with_the_digits_of_the_language(code: ReasonCode, tongue: Locale) -> None:
+    numbers = {name: 40 + place for place, name in enumerate(sorted(names(SENTENCES[code].english)))}
+    reason = Reason(code, numbers)
+    assert set(re.findall(r"[0-9]+", english(reason))) == {str(value) for value in numbers.values()}
+    assert set(re.findall(r"\d+", translated(reason, tongue))) == {tongue.number(value) for value in numbers.values()}
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        (Reason(ReasonCode.TOO_FEW_STORIES, {"found": 4, "least": 5}), "خبرها کم است: ۴ خبر، و دست‌کم ۵ خبر لازم است"),
+        (Reason(ReasonCode.APPROVAL_REQUIRED), "تأیید ویراستار لازم است"),
+        (Reason(ReasonCode.HELD_BY_EDITOR), "به خواست ویراستار"),
+        (Reason(ReasonCode.NO_SECTIONS), "هیچ بخشی تعریف نشده است"),
+        (
+            Reason(ReasonCode.SOME_VIEW_COUNTS_MISSING, {"missing": 3, "all": 140}),
+            "۳ خبر از ۱۴۰ خبر شمار بازدید ندارند و میانگین گرفته شده‌اند",
+        ),
+        (
+            Reason(ReasonCode.TOO_MANY_PINS, {"pins": 13, "stories": 12}),
+            "۱۳ خبر سنجاق شده است، بیش از ۱۲ خبر یک شماره",
+        ),
+        (
+            Reason(ReasonCode.FEW_VIEW_COUNTS, {"known": 1, "all": 10}),
+            "شمار بازدید فقط ۱ خبر از ۱۰ خبر دانسته است: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند",
+        ),
+        (
+            Reason(ReasonCode.SECTION_LIMIT_DROPPED, {"limit": 4}),
+            "از بخش‌های دیگر خبر کم بود: سقف ۴ خبر از یک بخش برداشته شد",
+        ),
+        (Reason(ReasonCode.SUPERSEDED, {"slot": "1405-W37"}), "شمارهٔ 1405-W37 پیش از آن فرستاده شد و جای آن را گرفت"),
+        (Reason(ReasonCode.TEXT, {"words": FREE_TEXT}), "its mails cannot be made: {error}"),
+        (None, ""),
+    ],
+)
+def test_editors_read_persian(reason: Reason | None, said: str) -> None:
+    assert translated(reason, FA) == said
+
+
+def test_without_a_reason_there_is_no_sentence() -> None:
+    assert english(None) == ""
+
+
+@given(st.text(max_size=40))
+def test_a_persons_own_words_are_shown_as_they_are(text: str) -> None:
+    assert english(Reason(ReasonCode.TEXT, {"words": text})) == text
