@@ -1,10 +1,10 @@
-"""An invented issue for the tests of the mail room."""
+"""An invented issue and its mail, for the tests of `mailer.mail`."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from mailer.mail import placeholders, view
+from mailer.mail import merge, mime, placeholders, view
 from mailer.mail.render import Renderer
 from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered
 from mailer.settings import Newsletter
@@ -82,7 +82,7 @@ def renderer(folder: Path | None = None) -> Renderer:
 
 
 def rendered(sample: Issue | None = None, newsletter: Newsletter = NEWSLETTER) -> Rendered:
-    """The issue mail with its slots."""
+    """The issue mail with its placeholders."""
     return renderer().mail(DeliveryKind.ISSUE, values(sample, newsletter))
 
 
@@ -92,5 +92,44 @@ def values(sample: Issue | None = None, newsletter: Newsletter = NEWSLETTER) -> 
 
 def merged(mail: Rendered, name: str = "نرگس") -> tuple[str, str]:
     """HTML and text as one reader gets them."""
-    own = {"greeting": view.greeting(name), "unsubscribe_url": UNSUBSCRIBE}
+    own = own_values(name)
     return placeholders.fill(mail.html, own, "html"), placeholders.fill(mail.text, own, "text")
+
+
+# --- compiled mails --------------------------------------------------------------------------------------------------
+BOUNDARY = mime.boundary("1405-W36")
+
+
+def issue_headers(**changes: object) -> list[tuple[str, bytes]]:
+    """Returns the fields of an issue mail; `changes` are arguments of `mime.message_headers`."""
+    given: dict[str, object] = {
+        "sender": "ایران من <news@example.org>",
+        "to": "narges@reader.example",
+        "subject": "شورای شهر با ساخت سه بوستان موافقت کرد",
+        "date": datetime(2026, 11, 23, 5, 30, tzinfo=UTC),
+        "message_id": "<issue.1405-W36.17.a1b2@example.org>",
+        "reply_to": None,
+        "list_id": "weekly.example.org",
+        "list_name": "ایران من",
+        "unsubscribe_url": UNSUBSCRIBE,
+        "archive_url": "https://news.example.org/archive",
+        "help_url": "https://news.example.org/",
+        "feedback_id": "1405-W36:weekly:issue:example",
+        "language": "fa",
+        "boundary": BOUNDARY,
+    }
+    return mime.message_headers(**(given | changes))  # type: ignore[arg-type]
+
+
+def compiled(text: str, html: str) -> merge.Template:
+    return merge.compile(issue_headers(), mime.READER_FIELDS, text, html, BOUNDARY)
+
+
+def own_fields(**changes: object) -> dict[str, bytes]:
+    """Returns the fields that differ for each reader."""
+    return {name: value for name, value in issue_headers(**changes) if name in mime.READER_FIELDS}
+
+
+def own_values(name: str, link: str = UNSUBSCRIBE) -> dict[str, str]:
+    """Returns the values of the placeholders for one reader."""
+    return {"greeting": view.greeting(name), "unsubscribe_url": link}

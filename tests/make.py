@@ -6,6 +6,8 @@ Every value is invented. A builder writes through the store's own rooms, so that
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from mailer.model import (
     Slot,
     SubscriberStatus,
 )
+from mailer.readers import admin
 from mailer.settings import Delivery, Newsletter, Schedule, Settings, Smtp
 from mailer.smtp.relay import Relay
 from mailer.store import articles, deliveries, issues, subscribers
@@ -155,6 +158,11 @@ def new_subscriber(
     return New(parsed.written, parsed.key, hash_of(parsed.key), parsed.domain, name, tuple(sections), source, status)
 
 
+def status(app: App, address: str = "narges@example.org") -> SubscriberStatus:
+    """Returns what `subscribers show` says of an address."""
+    return admin.show(app, address)[0].status
+
+
 def readers(store: Store, count: int, now: datetime = NOW) -> list[int]:
     """`count` active subscribers: reader0001@example.org and so on."""
     return subscribers_of(store, [f"reader{number:04}@example.org" for number in range(1, count + 1)], now=now)
@@ -269,6 +277,14 @@ def recipients(tx: Connection, key: str | None = None) -> int:
     """How many are owed the newest issue, or that of a slot."""
     found = issues.find(tx, key) if key else issues.newest(tx)
     return found.recipients if found else 0
+
+
+# --- mails -----------------------------------------------------------------------------------------------------------
+def parsed(raw: bytes) -> EmailMessage:
+    """Reads the bytes of a mail as a mail program does."""
+    mail = message_from_bytes(raw, policy=policy.default)
+    assert isinstance(mail, EmailMessage)
+    return mail
 
 
 # --- the database ----------------------------------------------------------------------------------------------------

@@ -1,25 +1,17 @@
 """`mailer issue …`: the shapes other tools rely on, what is refused, and a relay that is not there."""
 
-import email
-import email.policy
 import json
-from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 from admin import Deployment, articles_file, deployment, drafted
+from make import parsed
 
 from mailer.demo.inbox import Inbox
 from mailer.model import DeliveryState
 
 STATUS = ["slot", "state", "recipients", *map(str, DeliveryState)]
 ACTING = ("hold", "release", "approve", "pause", "resume", "cancel")
-
-
-def parsed(raw: bytes) -> EmailMessage:
-    found = email.message_from_bytes(raw, policy=email.policy.default)
-    assert isinstance(found, EmailMessage)
-    return found
 
 
 def test_no_issue_yet(tmp_path: Path) -> None:

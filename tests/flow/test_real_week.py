@@ -1,7 +1,5 @@
 """The main job on inputs that this project did not write. KHABARNAMEH_DATA names their folder."""
 
-import email
-import email.policy
 import os
 import re
 from email.message import EmailMessage
@@ -10,6 +8,7 @@ from pathlib import Path
 import html5lib
 import pytest
 from admin import Deployment, deployment
+from make import parsed
 
 from mailer.demo.inbox import Inbox
 
@@ -81,12 +80,6 @@ def test_the_week_of_tabnak_goes_out(here: Deployment, tmp_path: Path, inbox: In
         tree = html5lib.parse(html, namespaceHTMLElements=False)
         assert (tree.get("lang"), tree.get("dir")) == ("fa", "rtl")
         assert re.search("[۰-۹]{1,2} [آ-ی]+ ۱۴[۰-۹]{2}", plain)
-
-
-def parsed(raw: bytes) -> EmailMessage:
-    found = email.message_from_bytes(raw, policy=email.policy.default)
-    assert isinstance(found, EmailMessage)
-    return found
 
 
 def content(mail: EmailMessage, kind: str) -> str:

@@ -1,6 +1,6 @@
-"""The mails of tests/golden, made anew: `python tests/mail/golden_mails.py` writes them, the test compares them.
+"""Renders the mails of tests/golden: `python tests/mail/golden_mails.py` writes them, the test compares them.
 
-A folder is a case; its case.toml says which specimen issue and which language.
+A folder is a case; its case.toml names the sample issue and the language.
 """
 
 import tomllib
@@ -14,7 +14,7 @@ FOLDERS = sorted(file.parent for file in (ROOT / "tests" / "golden").glob("*/cas
 
 
 def made(folder: Path) -> dict[str, str]:
-    """File name → what it must hold."""
+    """Returns the content that each file must have."""
     case = tomllib.loads((folder / "case.toml").read_text("utf-8"))
     renderer = Renderer(None, ROOT / "templates", case["language"], sample_issues.THEME)
     mail = trial.mail(renderer, case["issue"])

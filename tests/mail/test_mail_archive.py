@@ -30,10 +30,8 @@ def test_words_that_look_like_the_marks_cut_nothing() -> None:
 
 
 def test_our_own_pictures_are_seen_under_every_name_of_our_pages() -> None:
-    slot = placeholders.named("greeting")
-    html = (
-        f'<p>{slot}</p><img alt="" src="http://127.0.0.1:8025/media/a.jpg"><img src="https://iran.example/media/b.jpg">'
-    )
+    greeting = placeholders.named("greeting")
+    html = f'<p>{greeting}</p><img alt="" src="http://127.0.0.1:8025/media/a.jpg"><img src="https://iran.example/media/b.jpg">'
     public = archive.public(html, base_url="http://127.0.0.1:8025")
     assert ' src="../media/a.jpg"' in public
     assert ' src="https://iran.example/media/b.jpg"' in public

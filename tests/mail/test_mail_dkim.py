@@ -1,4 +1,4 @@
-"""Our signatures convince a verifier that is not ours, and nothing that they cover can be changed or added."""
+"""An independent verifier accepts the signatures, and nothing that they cover can be changed or added."""
 
 import base64
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_mail_merge import compiled, own_fields, own_values
+from mail_samples import compiled, own_fields, own_values
 
 from mailer.mail import dkim
 
@@ -25,7 +25,7 @@ AT = datetime(2020, 11, 1, 5, 30, tzinfo=UTC)  # long ago: the verifier refuses 
 
 
 def verified(mail: bytes) -> list[bool]:
-    """For each signature of a mail, from the top, whether it holds: by dkimpy, with the records above."""
+    """Returns for each signature, from the top, whether dkimpy accepts it with the records above."""
 
     def holds(index: int) -> bool:
         try:
@@ -68,7 +68,7 @@ def test_a_whole_issue_is_verified() -> None:
     assert verified(mail) == [True, True]
     assert b"a=rsa-sha256; c=relaxed/simple; d=news.example.org;\r\n s=mailer; t=1604208600;" in mail
     assert mail.index(b"a=rsa-sha256") < mail.index(b"a=ed25519-sha256")
-    assert b" l=" not in mail  # a signature of the beginning only would let anybody write on
+    assert b" l=" not in mail  # with a signature of only the beginning, text could be appended
 
 
 def test_one_key_is_one_signature(mail: bytes) -> None:
@@ -79,8 +79,10 @@ def test_one_key_is_one_signature(mail: bytes) -> None:
 
 @pytest.mark.slow
 def test_any_byte_changed_in_what_is_signed_breaks_it(mail: bytes) -> None:
-    """Every byte of the signed fields and of the body, one at a time. Names and blanks are compared relaxed, so a
-    letter is changed to another one and not to its capital."""
+    """Changes every byte of the signed fields and the body, one at a time.
+
+    Names and blanks are compared relaxed, so a letter is changed to another one and not to its capital.
+    """
     unsigned = (b"list-help", b"list-archive", b"content-language")
     start = mail.index(b"\r\nFrom: ") + 2
     head = mail[start : mail.index(b"\r\n\r\n", start)]

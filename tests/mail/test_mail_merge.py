@@ -1,26 +1,24 @@
-"""A merged mail is byte for byte what encoding everything anew for that reader gives, and reads as the slots filled."""
+"""A merged mail has the same bytes as one encoded for that reader alone, and reads as the filled template."""
 
-import email
-import email.policy
 import re
 from base64 import encodebytes
 from collections.abc import Mapping
-from email.message import EmailMessage
 
 import html5lib
 import mail_samples as samples
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_mail_mime import BOUNDARY, issue_headers
+from mail_samples import BOUNDARY, compiled, issue_headers, own_fields, own_values
+from make import parsed
 
-from mailer.mail import headers, merge, mime, placeholders, view
+from mailer.mail import headers, merge, mime, placeholders
 from mailer.model import Rendered
 
 GREETING, LEAVE = placeholders.named("greeting"), placeholders.named("unsubscribe_url")
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 links = st.text("abcXYZ019-_&'", max_size=90).map(lambda path: f"https://news.example.org/{path}")
-# Texts as templates could make them: words, ends of lines and of elements, and slots anywhere.
+# Texts as templates could make them: words, ends of lines and of elements, and placeholders anywhere.
 pieces = st.one_of(
     st.text("سلام abc<>.&\n", max_size=130),
     st.sampled_from([GREETING, LEAVE, "</p>", "</H1>", "\r\n", "\r", "\n", f'<a href="{LEAVE}">']),
@@ -30,24 +28,12 @@ bodies = st.lists(pieces, max_size=14).map("".join)
 
 @pytest.fixture(scope="module")
 def mail() -> Rendered:
-    """The issue mail with its slots."""
+    """The issue mail with its placeholders."""
     return samples.rendered()
 
 
-def compiled(text: str, html: str) -> merge.Template:
-    return merge.compile(issue_headers(), mime.READER_FIELDS, text, html, BOUNDARY)
-
-
-def own_fields(**changes: object) -> dict[str, bytes]:
-    return {name: value for name, value in issue_headers(**changes) if name in mime.READER_FIELDS}
-
-
-def own_values(name: str, link: str = samples.UNSUBSCRIBE) -> dict[str, str]:
-    return {"greeting": view.greeting(name), "unsubscribe_url": link}
-
-
 def padded(content: str, values: Mapping[str, str], part: placeholders.Kind) -> bytes:
-    """The slow way: everything filled in from left to right, and blanks counted from the beginning of the part."""
+    """Does it the slow way: fills from left to right, and counts the blanks from the beginning of the part."""
     raw = content.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
     filled, waits = b"", False
     for piece in placeholders.split(raw):
@@ -63,7 +49,7 @@ def padded(content: str, values: Mapping[str, str], part: placeholders.Kind) -> 
 
 
 def full(fields: list[tuple[str, bytes]], text: str, html: str, values: Mapping[str, str]) -> bytes:
-    """The whole mail for one reader, everything encoded anew, by other means than those under test."""
+    """Encodes the whole mail for one reader, by other means than those under test."""
     mail = headers.block(fields) + b"\r\n"
     for subtype, raw in (("plain", padded(text, values, "text")), ("html", padded(html, values, "html"))):
         mail += f"--{BOUNDARY}\r\nContent-Type: text/{subtype}; charset=utf-8\r\n".encode()
@@ -72,11 +58,10 @@ def full(fields: list[tuple[str, bytes]], text: str, html: str, values: Mapping[
 
 
 def parts(mail: bytes) -> tuple[str, str]:
-    """Text and HTML as a reader's program decodes them."""
-    parsed = email.message_from_bytes(mail, policy=email.policy.default)
-    assert isinstance(parsed, EmailMessage)
-    assert not parsed.defects
-    plain, rich = parsed.iter_parts()
+    """Returns text and HTML as a reader's program decodes them."""
+    read = parsed(mail)
+    assert not read.defects
+    plain, rich = read.iter_parts()
     assert (plain.get_content_type(), rich.get_content_type()) == ("text/plain", "text/html")
     found = [part.get_payload(decode=True) for part in (plain, rich)]
     assert isinstance(found[0], bytes)
@@ -95,14 +80,14 @@ def test_the_bytes_are_those_of_a_full_render(text: str, html: str, name: str, l
 
 @settings(max_examples=60, deadline=None)
 @given(any_text, links)
-def test_a_real_issue_reads_as_its_slots_filled(mail: Rendered, name: str, link: str) -> None:
+def test_a_real_issue_reads_as_the_filled_template(mail: Rendered, name: str, link: str) -> None:
     values = own_values(name, link)
     text, html = parts(compiled(mail.text, mail.html).merge(own_fields(), values))
     assert re.sub(r" *\r\n", "\n", text) == placeholders.fill(mail.text, values, "text")
     assert re.sub(r"(</\w+) +>", r"\1>", html).replace("\r\n", "\n") == placeholders.fill(mail.html, values, "html")
 
 
-def test_the_blanks_change_nothing_that_is_drawn(mail: Rendered) -> None:
+def test_the_blanks_change_nothing_that_is_shown(mail: Rendered) -> None:
     values = own_values("نرگس")
     text, html = parts(compiled(mail.text, mail.html).merge(own_fields(), values))
     plain = placeholders.fill(mail.html, values, "html")
@@ -112,7 +97,7 @@ def test_the_blanks_change_nothing_that_is_drawn(mail: Rendered) -> None:
     assert leave.rstrip(" ") == samples.UNSUBSCRIBE  # still alone on its line
 
 
-def test_only_the_lines_with_a_slot_differ_between_readers(mail: Rendered) -> None:
+def test_only_lines_with_a_placeholder_differ_between_readers(mail: Rendered) -> None:
     template = compiled(mail.text, mail.html)
     mails = [template.merge(own_fields(), own_values(name)).split(b"\r\n") for name in ("نرگس", "ن" * 60)]
     assert len(template.needs) == 4
@@ -122,7 +107,7 @@ def test_only_the_lines_with_a_slot_differ_between_readers(mail: Rendered) -> No
     assert len(constant[0] & constant[1]) > 0.95 * len(constant[0])
 
 
-def test_no_slot_stays_unfilled() -> None:
+def test_every_placeholder_must_be_filled() -> None:
     template = compiled(GREETING, LEAVE)
     with pytest.raises(ValueError, match="'unsubscribe_url'"):
         template.merge(own_fields(), {"greeting": "سلام"})
@@ -156,9 +141,9 @@ def test_a_readers_field_cannot_begin_another(bad: bytes) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.characters(), min_size=1, max_size=40))
-def test_whatever_name_there_is_the_fields_are_the_same(name: str) -> None:
+def test_the_fields_are_the_same_for_any_name(name: str) -> None:
     mail = compiled(GREETING, f"<p>{GREETING}</p>").merge(own_fields(), own_values(name))
-    assert email.message_from_bytes(mail).keys() == [name for name, _ in issue_headers()]
+    assert parsed(mail).keys() == [name for name, _ in issue_headers()]
     assert b"\r\n." not in mail
     assert mail.isascii()
 
@@ -166,9 +151,9 @@ def test_whatever_name_there_is_the_fields_are_the_same(name: str) -> None:
 def test_an_address_beyond_ascii_keeps_the_mail_7_bit() -> None:
     mail = compiled("", "").merge(own_fields(to="سارا@reader.example"), {})
     assert mail.isascii()
-    parsed = email.message_from_bytes(mail, policy=email.policy.default)
-    assert parsed["To"].groups[0].display_name == "سارا@reader.example"  # RFC 6857: a group without members
-    assert not parsed["To"].addresses
+    to = parsed(mail)["To"]
+    assert to.groups[0].display_name == "سارا@reader.example"  # RFC 6857: a group without members
+    assert not to.addresses
 
 
 def test_fields_that_do_not_parse_back_are_refused() -> None:
@@ -193,6 +178,6 @@ def test_a_mail_of_another_kind_brings_its_own_fields() -> None:
     ]
     template = merge.compile(fields, ("To", "Subject"), "", f'<a href="{placeholders.named("confirm_url")}">', BOUNDARY)
     mail = template.merge({"To": b"c@d.example", "Subject": b"x"}, {"confirm_url": "https://x.example/?a=1&b=2"})
-    parsed = email.message_from_bytes(mail, policy=email.policy.default)
-    assert (parsed["To"], parsed["Subject"], parsed["Auto-Submitted"]) == ("c@d.example", "x", "auto-generated")
+    read = parsed(mail)
+    assert (read["To"], read["Subject"], read["Auto-Submitted"]) == ("c@d.example", "x", "auto-generated")
     assert parts(mail)[1] == '<a href="https://x.example/?a=1&amp;b=2">'

@@ -19,12 +19,12 @@ def test_values_are_escaped_for_where_they_go() -> None:
 @pytest.mark.parametrize(
     "bad", ["javascript:alert(1)", "https://x.example/a b", 'https://x.example/"onload', "", "https://x/<b>", "HTTPS"]
 )
-def test_a_link_slot_takes_nothing_but_web_addresses(bad: str) -> None:
+def test_a_link_takes_only_web_addresses(bad: str) -> None:
     with pytest.raises(ValueError, match="http"):
         fill(named("unsubscribe_url"), {"unsubscribe_url": bad}, "html")
 
 
-def test_no_slot_stays_unfilled() -> None:
+def test_every_placeholder_must_be_filled() -> None:
     raw = named("greeting") + named("name")
     with pytest.raises(ValueError, match="'name'"):
         fill(raw, {"greeting": "سلام"}, "text")
@@ -33,7 +33,7 @@ def test_no_slot_stays_unfilled() -> None:
     assert fill("بی‌جا", {"unused": "x"}, "text") == "بی‌جا"
 
 
-def test_a_value_cannot_bring_a_slot() -> None:
+def test_a_value_cannot_add_a_placeholder() -> None:
     filled = fill(named("a") + named("b"), {"a": named("b"), "b": "B"}, "text")
     assert filled == "bB"
 

@@ -121,7 +121,7 @@ def test_any_preheader_has_its_length(titles: list[str], own: str, day: date) ->
 
 @settings(max_examples=100, deadline=None)
 @given(ANY, ANY, ANY)
-def test_no_value_holds_a_slot_that_is_not_ours(title: str, lead: str, name: str) -> None:
+def test_no_value_contains_an_unknown_placeholder(title: str, lead: str, name: str) -> None:
     hostile = "\x02unsubscribe_url\x03"
     stories = tuple(samples.story(n, title=hostile + title, lead=lead + hostile, section=hostile) for n in (1, 2))
     newsletter = Newsletter(postal_address=samples.NEWSLETTER.postal_address)

@@ -8,7 +8,7 @@ from email import message_from_bytes, policy
 
 import make
 import pytest
-from make import Clock
+from make import Clock, status
 
 from mailer import address
 from mailer.address import parse
@@ -41,10 +41,6 @@ def confirm_token(app: App, email: str = EMAIL) -> str:
     assert mail
     stamp = int(app.now().timestamp())
     return joining.url(app, found.id, stamp).rpartition("/")[2]
-
-
-def status(app: App, email: str = EMAIL) -> SubscriberStatus:
-    return admin.show(app, email)[0].status
 
 
 def send_all(app: App) -> None:

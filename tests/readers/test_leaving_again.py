@@ -3,7 +3,7 @@ cannot bring back a reader who left long ago, or whom the newsroom took off the 
 
 import make
 import pytest
-from make import Clock
+from make import Clock, status
 
 from mailer import tokens
 from mailer.context import App
@@ -18,10 +18,6 @@ EMAIL = "narges@example.org"
 @pytest.fixture
 def link(app: App) -> str:
     return tokens.make(app.keys, Purpose.UNSUBSCRIBE, make.subscriber(app.store, EMAIL))
-
-
-def status(app: App) -> SubscriberStatus:
-    return admin.show(app, EMAIL)[0].status
 
 
 def test_the_first_clicks_undo_outlives_a_second_click(app: App, clock: Clock, link: str) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import make
 import pytest
-from make import Clock
+from make import Clock, status
 
 from mailer import tokens
 from mailer.address import parse
@@ -25,10 +25,6 @@ EMAIL = "narges@example.org"
 
 def link(app: App, subscriber_id: int, purpose: Purpose = Purpose.UNSUBSCRIBE) -> str:
     return tokens.make(app.keys, purpose, subscriber_id)
-
-
-def status(app: App, email: str = EMAIL) -> SubscriberStatus:
-    return admin.show(app, email)[0].status
 
 
 def import_one(app: App, email: str = EMAIL) -> importing.Imported:
