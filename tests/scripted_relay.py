@@ -164,6 +164,16 @@ async def session_with(scripted: ScriptedRelay, waits: Waits = PATIENT) -> Async
         await session.close()
 
 
+async def send(session: Session, sender: str, recipient: str, message: bytes) -> Outcome:
+    """Sends one mail. The lines of `message` end in CRLF; leading dots are doubled here (RFC 5321 section 4.5.2)."""
+    session.begin(Envelope(sender, recipient, len(message)))
+    refused = await session.ready()
+    if refused is not None:
+        return refused
+    session.content(((b"\r\n" + message).replace(b"\r\n.", b"\r\n..")[2:],))
+    return await session.outcome()
+
+
 async def drive(
     session: Session, recipients: Sequence[str], content: Callable[[int], Sequence[bytes]]
 ) -> list[Outcome]:

@@ -1,7 +1,7 @@
-"""A relay of the settings, and how a session with it comes about: connect, EHLO, STARTTLS, AUTH.
+"""A relay of the settings, and how a session with it is opened: connect, EHLO, STARTTLS, AUTH.
 
-Every failure on that way is one `RelayDown` whose sentence says where, what the relay said and how to mend it. It does
-not try again, and it never goes on in clear when the settings ask for TLS.
+Every failure is a `RelayDown` that says in which step, what the relay said and how to fix it. Nothing is retried, and
+nothing continues without TLS if the settings ask for it.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ import aiosmtplib
 
 from mailer.errors import RelayDown
 from mailer.settings import Smtp
-from mailer.smtp.line import Line
+from mailer.smtp.connection import Connection
 from mailer.smtp.replies import cleaned
-from mailer.smtp.session import Manners, Session, Waits
+from mailer.smtp.session import Session, Tolerance, Waits
 
-_CLOSED = "the relay closed the line"
-# What says so in its greeting was tried with the next mail's commands behind the final dot, and answered each in turn.
+_CLOSED = "the relay closed the connection"
+# Servers with these banners were tested to answer the next mail's commands right behind the final dot in order.
 _OVERLAPS = re.compile(r"\bESMTP (Postfix|Exim)\b")
 
 
 class Relay:
-    """One `[[smtp]]` of the settings. `password` and `ca_file` come resolved; `local_hostname` is what we call
-    ourselves in EHLO; `waits` overrides the times that follow from `setting.timeout`."""
+    """One `[[smtp]]` of the settings. `password` and `ca_file` are resolved already; `local_hostname` is this host's
+    name in EHLO; `waits` overrides the times that follow from `setting.timeout`."""
 
     def __init__(
         self,
@@ -41,19 +41,19 @@ class Relay:
         self._setting = setting
         self._password = password
         self._ca_file = ca_file
-        # RFC 5321 §4.1.4: who has no proper name gives an address in brackets; a name with other letters is no name.
+        # RFC 5321 section 4.1.4: a host without a valid name gives its address in brackets.
         self._local_hostname = local_hostname if re.fullmatch(r"[A-Za-z0-9.-]+", local_hostname) else "[127.0.0.1]"
         self._waits = waits or Waits.of(setting.timeout.total_seconds())
         self._context: ssl.SSLContext | None = None
-        self._manners: Manners | None = None  # not known before the first session
+        self._tolerance: Tolerance | None = None  # unknown before the first session
 
     @property
     def name(self) -> str:
-        """`host:port`, as people know it."""
+        """`host:port`."""
         return self._setting.name
 
     async def connect(self) -> Session:
-        """A session ready for mail. Raises `RelayDown`."""
+        """Opens a session that is ready for mail. Raises RelayDown if that fails."""
         context = await self._trust() if self._setting.tls != "none" else None
         client = aiosmtplib.SMTP(
             hostname=self._setting.host,
@@ -61,7 +61,7 @@ class Relay:
             local_hostname=self._local_hostname,
             timeout=self._waits.answer,
             use_tls=self._setting.tls == "implicit",
-            # aiosmtplib's own choice (None) goes on in clear when STARTTLS is not offered; each step is ours instead.
+            # With None, aiosmtplib continues in clear if STARTTLS is not offered; so `_secure` does it.
             start_tls=False,
             tls_context=context,
         )
@@ -75,16 +75,18 @@ class Relay:
             transport = cast("asyncio.Transport | None", client.transport)
             if transport is None or transport.is_closing():
                 self._fail("EHLO", _CLOSED, "Try again later.")
-            self._meet(greeting)
+            # Only from the first greeting: what the relay turned out not to cope with since then is kept.
+            self._tolerance = self._tolerance or Tolerance(self.name, overlap=self._may_overlap(greeting))
             extensions = dict(client.esmtp_extensions)
-            return Session(Line(transport), extensions, self._waits, self._manners, self._setting.max_messages)
+            connection = Connection(transport)
+            return Session(connection, extensions, self._waits, self._tolerance, self._setting.max_messages)
         except BaseException:
             client.close()
             raise
 
     # --- the steps
     async def _trust(self) -> ssl.SSLContext:
-        """Made once: reading the system's certificates takes longer than a mail does."""
+        """The TLS context, made once: reading the system's certificates takes longer than sending a mail."""
         if self._context is None:
             try:
                 self._context = await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
@@ -96,22 +98,15 @@ class Relay:
                 )
         return self._context
 
-    def _meet(self, greeting: str) -> None:
-        """The first greeting tells whether the relay is of a kind that is known to cope with overlapping. What it was
-        found not to cope with since stays as it is."""
-        if self._manners is None:
-            overlap = self._setting.overlap == "on" or (
-                self._setting.overlap == "auto" and bool(_OVERLAPS.search(greeting))
-            )
-            self._manners = Manners(self.name, overlap=overlap)
+    def _may_overlap(self, greeting: str) -> bool:
+        overlap = self._setting.overlap
+        return overlap == "on" or (overlap == "auto" and bool(_OVERLAPS.search(greeting)))
 
     async def _open(self, client: aiosmtplib.SMTP) -> str:
         try:
             return (await client.connect()).message
         except aiosmtplib.SMTPResponseException as e:
-            self._fail(
-                "CONNECT", _said(e), "It takes no mail from this host just now; ask its administrator if it lasts."
-            )
+            self._fail("CONNECT", _said(e), "It takes no mail from this host now; ask its administrator if that lasts.")
         except (aiosmtplib.SMTPException, OSError, ValueError) as e:
             cause = e.__cause__ or e
             if isinstance(cause, ssl.SSLError):
@@ -122,7 +117,7 @@ class Relay:
         try:
             await client.ehlo()
         except aiosmtplib.SMTPResponseException as e:
-            # No falling back to HELO: it offers neither TLS nor AUTH, and no relay of today needs it.
+            # No fallback to HELO: it offers neither TLS nor AUTH, and no current relay needs it.
             self._fail("EHLO", _said(e), f"Is {self._local_hostname} a name that the relay accepts?")
         except (aiosmtplib.SMTPException, OSError) as e:
             self._fail("EHLO", _why(e), "Check that an SMTP relay listens there.")
@@ -141,8 +136,8 @@ class Relay:
         except ssl.SSLError as e:
             self._distrust(e)
         except (aiosmtplib.SMTPException, OSError) as e:
-            self._fail("STARTTLS", _why(e), "The relay broke off while the line was being made secret.")
-        # What was offered in clear may be forged and is forgotten (RFC 3207 §4.2): ask again.
+            self._fail("STARTTLS", _why(e), "The relay ended the connection during the TLS handshake.")
+        # What was offered in clear may be forged, so it is discarded (RFC 3207 section 4.2).
         await self._ehlo(client)
 
     async def _log_in(self, client: aiosmtplib.SMTP, username: str) -> None:
@@ -162,8 +157,8 @@ class Relay:
                 return
             except aiosmtplib.SMTPResponseException as e:
                 refused = e
-                # aiosmtplib's own login() goes on whatever was said, and three wrong passwords at once lock accounts.
-                # Only «not this way» is worth another try; a relay that keeps hashes says 535 to every CRAM-MD5.
+                # aiosmtplib's login() tries every method, and three wrong passwords in a row lock accounts. Another
+                # method is tried only if this one was refused; a relay that stores hashes says 535 to every CRAM-MD5.
                 if e.code // 100 == 4 or (e.code == 535 and method != "cram-md5"):
                     break
             except (aiosmtplib.SMTPException, OSError) as e:
@@ -176,18 +171,18 @@ class Relay:
             self._fail("AUTH", self._without_password(_said(refused)), fix)
 
     def _without_password(self, text: str) -> str:
-        """Some relays repeat the line that they refuse, and ours held the password in a thin disguise (base64)."""
+        """Some relays repeat the refused command, which holds the password in base64."""
         plain = f"\0{self._setting.username}\0{self._password}"
         for secret in (plain, self._password):
             text = text.replace(base64.b64encode(secret.encode()).decode(), "…")
         return text
 
     def _preference(self, method: str) -> int:
-        """Behind TLS, PLAIN is what every relay understands; in clear, CRAM-MD5 does not show the password."""
+        """Over TLS, every relay understands PLAIN; in clear, CRAM-MD5 does not reveal the password."""
         order = ("cram-md5", "plain", "login") if self._setting.tls == "none" else ("plain", "login", "cram-md5")
         return order.index(method)
 
-    # --- what went wrong, in words
+    # --- failures
     def _fail(self, phase: str, what: str, fix: str) -> NoReturn:
         raise RelayDown(f"{self.name}: {phase} failed: {what}.", fix) from None
 
@@ -198,30 +193,30 @@ class Relay:
             self._fail("CONNECT", "connection refused", "Check host and port in [[smtp]], and that the relay runs.")
         fix = "Check host and port in [[smtp]] and the firewall."
         if isinstance(error, TimeoutError) and self._setting.tls != "implicit":
-            # A relay that waits for TLS says nothing in clear.
+            # A relay that expects TLS from the start says nothing in clear.
             fix = f'{fix[:-1]}; a port that speaks TLS at once (465) needs tls = "implicit".'
         self._fail("CONNECT", _why(error), fix)
 
     def _distrust(self, error: ssl.SSLError) -> NoReturn:
-        self._context = None  # a mended ca_file counts from the next connection on
+        self._context = None  # a corrected ca_file counts from the next connection on
         if not isinstance(error, ssl.SSLCertVerificationError):
             fix = 'Port 587 usually wants tls = "starttls", port 465 tls = "implicit".'
-            self._fail("TLS", f"no secret line could be agreed on ({_reason(error)})", fix)
+            self._fail("TLS", f"no encrypted connection could be agreed on ({_reason(error)})", fix)
         what = f"the relay's certificate is not trusted ({cleaned(error.verify_message)})"
         if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
-            fix = "Set host in [[smtp]] to the name that its certificate holds."
+            fix = "Set host in [[smtp]] to the name in its certificate."
         elif error.verify_code in (9, 10):  # not yet valid, expired
             fix = "Have the relay's certificate renewed, and check the clock of this machine."
         elif self._ca_file:
-            fix = f"ca_file ({self._ca_file}) must hold the certificate of the authority that signed it."
+            fix = f"ca_file ({self._ca_file}) must contain the certificate of the authority that signed it."
         else:
             fix = "Set ca_file in [[smtp]] to the certificate of the authority that signed it."
         self._fail("TLS", what, fix)
 
 
 def _said(error: aiosmtplib.SMTPResponseException) -> str:
-    # aiosmtplib marks with -1 what was no SMTP answer at all.
-    return cleaned(f"the relay said «{error.code} {error.message}»" if error.code > 0 else error.message)
+    # aiosmtplib gives the code -1 to what was no SMTP answer.
+    return cleaned(f'the relay said "{error.code} {error.message}"' if error.code > 0 else error.message)
 
 
 def _why(error: BaseException) -> str:

@@ -1,6 +1,6 @@
-"""What a relay says: bytes to answers, and an answer to a `Reply` that may be stored and shown.
+"""The answers of a relay: from bytes to answers, and from an answer to a `Reply` that is safe to store and show.
 
-Pure: it reads no socket and judges nothing; what an answer means for a mail is said in `delivery`.
+Pure: nothing here reads a socket. `mailer.replies` decides what an answer means for a mail.
 """
 
 import re
@@ -10,16 +10,16 @@ from typing import NamedTuple
 from mailer.model import Reply
 from mailer.text.characters import is_printable
 
-LONGEST_ANSWER = 8192  # bytes; RFC 5321 §4.5.3.1.5 asks for 512 a line, a relay may use several lines
+LONGEST_ANSWER = 8192  # bytes; RFC 5321 section 4.5.3.1.5 allows 512 a line, and an answer may have several lines
 LONGEST_TEXT = 500
 
-# RFC 5321 §4.2: three digits, then a hyphen (more lines follow), a blank, or nothing at all.
+# RFC 5321 section 4.2: three digits, then a hyphen (more lines follow), a blank, or nothing at all.
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245])\.\d{1,3}\.\d{1,3}(?!\d|\.\d)")
 
 
 class Answer(NamedTuple):
-    """A whole answer: its code (200 to 599) and its lines, joined by newlines."""
+    """A complete answer: its code (200 to 599) and its lines, joined by newlines."""
 
     code: int
     text: str
@@ -31,7 +31,7 @@ class _Parsed(NamedTuple):
     answer: Answer
 
 
-@lru_cache(128)  # a relay says the same thing to every MAIL, RCPT and DATA
+@lru_cache(128)  # a relay gives the same answer to every MAIL, RCPT and DATA
 def _parsed(line: bytes) -> _Parsed | None:
     found = _LINE.fullmatch(line)
     if not found:
@@ -41,8 +41,8 @@ def _parsed(line: bytes) -> _Parsed | None:
 
 
 class Reader:
-    """Cuts the stream of a relay's bytes into answers, wherever the packets happen to end. `nonsense` says what came
-    that is no SMTP answer; nothing after it is read, because nothing after it can be trusted."""
+    """Cuts the bytes of a relay into answers, wherever the packets end. `nonsense` says what is not an SMTP answer;
+    nothing after it is read, because nothing after it can be trusted."""
 
     def __init__(self) -> None:
         self.nonsense = ""
@@ -69,7 +69,7 @@ class Reader:
         if not found or (self._lines and found.code != self._code):
             self.nonsense = f"it sent no SMTP answer but {line[:80]!r}"
             return None
-        if not found.more and not self._lines:  # as nearly all are
+        if not found.more and not self._lines:  # the usual case
             return found.answer
         self._code = found.code
         self._lines.append(found.answer.text)
@@ -82,27 +82,27 @@ class Reader:
         return Answer(self._code, text)
 
     def _limit(self) -> None:
-        # Without it, a relay gone mad could fill our memory.
+        # Without this, a faulty relay could fill the memory.
         if self._length + len(self._rest) > LONGEST_ANSWER:
             self.nonsense = f"it sent an answer of more than {LONGEST_ANSWER} bytes"
 
 
 def cleaned(text: str) -> str:
-    """One line of at most 500 letters that cannot harm a terminal, a log or a page.
+    """One line of at most 500 characters that is safe in a terminal, a log or a page.
 
-    Control and invisible formatting characters go (they could turn the direction of what follows, or move a cursor);
-    the joiners of Persian stay.
+    Control characters and invisible formatting characters are removed (they could reverse the direction of the text or
+    move the cursor); the joiners of Persian are kept.
     """
-    if text.isascii() and text.isprintable():  # as nearly all are, and several come for each mail
+    if text.isascii() and text.isprintable():  # the usual case, several times for each mail
         return " ".join(text.split())[:LONGEST_TEXT].rstrip()
-    kept = (letter if is_printable(letter) else " " for letter in text)
+    kept = (char if is_printable(char) else " " for char in text)
     return " ".join("".join(kept).split())[:LONGEST_TEXT].rstrip()
 
 
 @lru_cache(128)
 def reply(phase: str, code: int, text: str) -> Reply:
-    """The `Reply` of an answer. An enhanced status (RFC 3463) counts only when it leads the text, as RFC 2034 §4 says,
-    and when its class is that of the code: a relay that contradicts itself is taken by its code."""
+    """The `Reply` of an answer. An enhanced status (RFC 3463) counts only if it begins the text (RFC 2034 section 4)
+    and its class is that of the code: if a relay contradicts itself, the code decides."""
     text = cleaned(text)
     found = _ENHANCED.match(text)
     enhanced = found[0] if found and found[1] == str(code)[0] else ""
@@ -110,5 +110,5 @@ def reply(phase: str, code: int, text: str) -> Reply:
 
 
 def silence(phase: str, why: str) -> Reply:
-    """The `Reply` when the relay said nothing that can be read; `why` tells what happened instead."""
+    """The `Reply` if the relay said nothing readable; `why` says what happened instead."""
     return Reply(phase, 0, "", cleaned(why))

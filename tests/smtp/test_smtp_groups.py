@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_relay import DEAF, DROP, PATIENT, QUICK, SILENCE, STAY, drive, scripted_relay
+from scripted_relay import DEAF, DROP, PATIENT, QUICK, SILENCE, STAY, drive, scripted_relay, send
 
 from mailer.model import Accepted, Deferred, Envelope, NotSent, Outcome, Rejected, Rejection, Unknown
 from mailer.settings import Smtp
@@ -228,17 +228,17 @@ async def test_a_relay_confused_by_a_group_costs_no_mail(phase: str, said: str) 
     async with scripted_relay({"EHLO": [OFFER, OFFER], phase: [said]}) as scripted:
         relay = relay_at(scripted.port)
         async with session_at(relay) as session:
-            outcome = await session.send("news@example.org", SARA, b"x\r\n")
+            outcome = await send(session, "news@example.org", SARA, b"x\r\n")
             assert outcome == NotSent(outcome.reply)
             assert session.lost
         scripted.lines.clear()
         async with session_at(relay) as session:
-            assert isinstance(await session.send("news@example.org", SARA, b"x\r\n"), Accepted)
-            refused = await session.send("news@example.org", SARA, b"x\r\n")
+            assert isinstance(await send(session, "news@example.org", SARA, b"x\r\n"), Accepted)
+            refused = await send(session, "news@example.org", SARA, b"x\r\n")
         # One by one, the same words would be said of the mail.
         scripted.answers[phase] = [said]
         async with session_at(relay) as session:
-            refused = await session.send("news@example.org", SARA, b"x\r\n")
+            refused = await send(session, "news@example.org", SARA, b"x\r\n")
     assert isinstance(refused, Rejected)
 
 
@@ -267,14 +267,14 @@ async def test_a_relay_that_dies_now_and_then_is_not_taken_for_one_that_cannot_p
         relay = relay_at(scripted.port)
         for _ in range(3):
             async with session_at(relay) as session:
-                assert isinstance(await session.send("news@example.org", SARA, b"x\r\n"), NotSent)
+                assert isinstance(await send(session, "news@example.org", SARA, b"x\r\n"), NotSent)
             async with session_at(relay) as session:
-                assert isinstance(await session.send("news@example.org", SARA, b"x\r\n"), Accepted)
+                assert isinstance(await send(session, "news@example.org", SARA, b"x\r\n"), Accepted)
         assert caplog.messages == []
         scripted.answers["RCPT"] = [DROP] * 3
         for _ in range(3):
             async with session_at(relay) as session:
-                assert isinstance(await session.send("news@example.org", SARA, b"x\r\n"), NotSent)
+                assert isinstance(await send(session, "news@example.org", SARA, b"x\r\n"), NotSent)
     assert len(caplog.messages) == 1
 
 
@@ -416,7 +416,7 @@ async def test_a_slow_reader_is_waited_for_as_long_as_it_reads() -> None:
     content = (b"x" * 76 + b"\r\n") * 400_000
     started = asyncio.get_running_loop().time()
     async with session_at(relay_at(server.sockets[0].getsockname()[1], waits=waits)) as session:
-        outcome = await session.send("news@example.org", SARA, content)
+        outcome = await send(session, "news@example.org", SARA, content)
     server.close()
     assert isinstance(outcome, Accepted)
     assert reader.got == len(content) + 3
@@ -430,5 +430,5 @@ async def test_a_storm_of_421_defers_each_mail_and_loses_none() -> None:
         outcomes = []
         for _ in range(12):
             async with session_at(relay) as session:
-                outcomes.append(await session.send("news@example.org", SARA, b"x\r\n"))
+                outcomes.append(await send(session, "news@example.org", SARA, b"x\r\n"))
     assert [type(outcome) for outcome in outcomes] == [Deferred] * 10 + [Accepted] * 2

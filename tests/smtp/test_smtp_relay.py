@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
-from scripted_relay import DROP, PATIENT, QUICK, SILENCE, ScriptedRelay, scripted_relay
+from scripted_relay import DROP, PATIENT, QUICK, SILENCE, ScriptedRelay, scripted_relay, send
 
 from mailer.errors import RelayDown
 from mailer.model import Accepted
@@ -137,7 +137,7 @@ async def send_one(relay: Relay, recipient: str = "sara@example.com") -> None:
     session = await relay.connect()
     try:
         for _ in range(2):
-            assert isinstance(await session.send("news@example.org", recipient, MESSAGE), Accepted)
+            assert isinstance(await send(session, "news@example.org", recipient, MESSAGE), Accepted)
     finally:
         await session.close()
 
@@ -172,7 +172,7 @@ async def test_a_mail_far_larger_than_the_buffers(
     async with scripted_relay(tls=right.server if tls == "implicit" else None) as scripted:
         session = await relay_at(scripted.port, tls, ca_file=right.path).connect()
         for _ in range(2):
-            assert isinstance(await session.send("news@example.org", "sara@example.com", message), Accepted)
+            assert isinstance(await send(session, "news@example.org", "sara@example.com", message), Accepted)
         await session.close()
     assert [len(content) for content in scripted.contents] == [len(message)] * 2
 
@@ -221,7 +221,7 @@ async def test_a_refused_way_is_followed_by_the_next(refusal: str) -> None:
 async def test_a_line_lost_after_a_refusal_does_not_hide_it() -> None:
     answers = {"EHLO": ["250-relay\r\n250 AUTH PLAIN CRAM-MD5"], "AUTH": ["535 5.7.8 no", DROP]}
     async with scripted_relay(answers) as scripted:
-        assert "the relay said «535 5.7.8 no»" in await failure_of(relay_at(scripted.port, username="newsroom"))
+        assert 'the relay said "535 5.7.8 no"' in await failure_of(relay_at(scripted.port, username="newsroom"))
 
 
 # --- the ways that fail, each with a sentence
@@ -237,17 +237,17 @@ async def test_nobody_listens() -> None:
 @pytest.mark.parametrize(
     ("answers", "words"),
     [
-        ({"CONNECT": ["421 4.3.2 too busy"]}, "CONNECT failed: the relay said «421 4.3.2 too busy»."),
-        ({"CONNECT": ["554 5.7.1 go away"]}, "CONNECT failed: the relay said «554 5.7.1 go away»."),
+        ({"CONNECT": ["421 4.3.2 too busy"]}, 'CONNECT failed: the relay said "421 4.3.2 too busy".'),
+        ({"CONNECT": ["554 5.7.1 go away"]}, 'CONNECT failed: the relay said "554 5.7.1 go away".'),
         ({"CONNECT": [DROP]}, "CONNECT failed: "),
         ({"CONNECT": [SILENCE]}, "CONNECT failed: Timed out waiting for server ready message."),
         ({"CONNECT": ["HTTP/1.1 400 Bad Request"]}, "CONNECT failed: Malformed SMTP response line: HTTP/1.1"),
         (
             {"EHLO": ["550 5.7.1 who are you"]},
-            "EHLO failed: the relay said «550 5.7.1 who are you». Is mail.example.org",
+            'EHLO failed: the relay said "550 5.7.1 who are you". Is mail.example.org',
         ),
-        ({"EHLO": ["421 4.3.2 not now"]}, "EHLO failed: the relay said «421 4.3.2 not now»."),
-        ({"EHLO": [DROP]}, "EHLO failed: the relay closed the line."),
+        ({"EHLO": ["421 4.3.2 not now"]}, 'EHLO failed: the relay said "421 4.3.2 not now".'),
+        ({"EHLO": [DROP]}, "EHLO failed: the relay closed the connection."),
         ({"EHLO": [SILENCE]}, "EHLO failed: Timed out waiting for server response."),
     ],
     ids=str,
@@ -281,9 +281,9 @@ async def test_starttls_that_fails_means_that_nothing_is_sent(trouble: str) -> N
 @pytest.mark.parametrize(
     ("shown", "trusted", "words"),
     [
-        ("stranger", "right", "right.pem) must hold the certificate of the authority that signed it."),
+        ("stranger", "right", "right.pem) must contain the certificate of the authority that signed it."),
         ("stranger", None, "Set ca_file in [[smtp]] to the certificate of the authority that signed it."),
-        ("elsewhere", "elsewhere", "Set host in [[smtp]] to the name that its certificate holds."),
+        ("elsewhere", "elsewhere", "Set host in [[smtp]] to the name in its certificate."),
     ],
 )
 async def test_a_certificate_that_is_not_trusted(
@@ -326,7 +326,7 @@ async def test_a_ca_file_that_cannot_be_read(content: str | None, tmp_path: Path
 async def test_tls_at_once_with_a_relay_that_speaks_in_clear() -> None:
     async with scripted_relay() as scripted:
         said = await failure_of(relay_at(scripted.port, "implicit", waits=QUICK))
-    assert "TLS failed: no secret line could be agreed on" in said
+    assert "TLS failed: no encrypted connection could be agreed on" in said
     assert 'tls = "starttls"' in said
 
 
@@ -341,7 +341,7 @@ async def test_a_wrong_password(certificates: dict[str, Certificate]) -> None:
     async with inbox(right) as kept:
         relay = relay_at(kept.port, "starttls", ca_file=right.path, username="newsroom", password="wrong")
         said = await failure_of(relay)
-    assert "AUTH failed: the relay said «535 5.7.8 Authentication credentials invalid»." in said
+    assert 'AUTH failed: the relay said "535 5.7.8 Authentication credentials invalid".' in said
     assert said.endswith("Check username and password_file in [[smtp]].")
     assert "wrong" not in said
     assert kept.mails == []
@@ -376,9 +376,9 @@ async def test_no_way_to_log_in(offered: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ("454 4.7.0 try later", "AUTH failed: the relay said «454 4.7.0 try later». Try again later."),
+        ("454 4.7.0 try later", 'AUTH failed: the relay said "454 4.7.0 try later". Try again later.'),
         ("421 4.7.0 too many tries", "AUTH failed: "),
-        (DROP, "AUTH failed: the relay closed the line."),
+        (DROP, "AUTH failed: the relay closed the connection."),
         (SILENCE, "AUTH failed: Timed out waiting for server response."),
     ],
 )

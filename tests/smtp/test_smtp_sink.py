@@ -19,7 +19,7 @@ import ledger
 import make
 import pytest
 from real_servers import free_port
-from scripted_relay import drive
+from scripted_relay import drive, send
 
 from mailer.errors import RelayDown
 from mailer.model import Accepted, DeliveryState, NotSent, Outcome
@@ -124,14 +124,14 @@ async def test_a_fault_ends_as_the_table_says(case: str, way: str) -> None:
                 await relay.connect()
             return
         session = await relay.connect()
-        outcome = await session.send("news@example.org", "sara@example.com", MESSAGE)
+        outcome = await send(session, "news@example.org", "sara@example.com", MESSAGE)
         assert state_after(outcome) == expected, outcome
         assert (isinstance(outcome, NotSent) and outcome.relay_fault) is (case == "-f MAIL")
         # A refusal leaves the line usable, and the next mail fares alike; a lost line is lost for good.
         kept = case.startswith(("-f", "-r"))
         assert kept is not session.lost or case == "-A 1"  # there the end of the line may be on its way yet
         if kept:
-            again = await session.send("news@example.org", "reza@example.com", MESSAGE)
+            again = await send(session, "news@example.org", "reza@example.com", MESSAGE)
             assert state_after(again) == expected
             assert not session.lost
         await session.close()
@@ -186,7 +186,7 @@ async def test_a_refusal_before_the_content_was_begun() -> None:
     # -A 0 says 550 together with its 354: by then nobody can have the mail, whatever the packets do.
     async with sink("-A", "0") as relay:
         session = await relay.connect()
-        outcome = await session.send("news@example.org", "sara@example.com", MESSAGE)
+        outcome = await send(session, "news@example.org", "sara@example.com", MESSAGE)
         assert state_after(outcome) in (QUEUED, REJECTED), outcome
         await session.close()
 

@@ -1,0 +1,233 @@
+"""A connection to a relay: commands go out, every answer is paired with its command, and every wait has a limit.
+
+It takes over the transport that aiosmtplib opened, because aiosmtplib sends one command at a time, raises the same
+error for a connection lost before and after the final dot, and discards answers that arrive early. It does not know
+what an answer means.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from mailer.model import Reply
+from mailer.smtp.replies import Answer, Reader, reply
+
+_TLS_OVERHEAD = 512  # bytes, at most, that TLS adds to a tail
+CLOSING = 421  # RFC 5321 section 3.8: may come at any time; the relay then closes the connection
+
+
+class Step(NamedTuple):
+    """An answer that is due: its phase, and the seconds that it may take after the answer before it."""
+
+    phase: str
+    seconds: float
+
+
+class Connection(asyncio.Protocol):
+    """`lost` says why the connection can no longer be used; it is empty while it can. `silent`: because an answer did
+    not come in time; `closing`: because the relay announced it (421).
+
+    `content_left`: whether the end of the last content may have left this process. False is certain, True is not:
+    bytes may still be in the buffers of TLS and of the system.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._reader = Reader()
+        self._due: deque[Step] = deque()  # answers, in the order of their commands
+        self._replies: deque[Reply] = deque()
+        self._wanted = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._buffer_full = False
+        self._fits = 0  # bytes of the longest content that was written at once; 0 after one that was not, with its tail
+        self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())  # to be written when the content has left
+        self._tail_size = 0  # bytes of a tail written with the content: if no more are buffered, the dot has left
+        self._block_s = 0.0  # within which some of the content must leave the buffer
+        self._buffered = 0  # bytes in the buffer at the last check
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self.content_left = True
+        self.silent = self.closing = False
+        self.lost = "" if not transport.is_closing() else "the relay closed the connection"
+        # With these limits, "paused" means that bytes are still in asyncio's buffer. (With high=0, asyncio behind TLS
+        # alternately pauses and resumes even if the buffer is empty.)
+        transport.set_write_buffer_limits(high=1, low=0)
+        transport.set_protocol(self)
+
+    # --- what goes out
+    def ask(self, commands: bytes, *steps: Step) -> None:
+        """Writes whole commands; an answer is due for each step. Does nothing on a lost connection."""
+        if self.lost:
+            return
+        if not self._due:
+            self._expect(steps[0].seconds)
+        self._due.extend(steps)
+        self._transport.write(commands)
+
+    def hand_over(self, content: Iterable[bytes], step: Step, block_s: float, tail: bytes = b"", *steps: Step) -> None:
+        """Writes a content that ends with the final dot. Some of it must leave the buffer every `block_s` seconds; the
+        time of `step` begins when all of it has left.
+
+        The `tail`, further commands, follows the content. It is written together with it only if a content of that size
+        was written at once before: if the connection is lost while bytes are buffered, it would be unclear whether they
+        are only the tail or the dot too.
+        """
+        self.content_left, self._tail_size = False, 0
+        if self.lost:
+            return
+        if self._due:
+            raise RuntimeError("a content between other answers would break the pairing")
+        self._due.append(step)
+        self._block_s = block_s
+        pieces = list(content)
+        size = sum(map(len, pieces))
+        # In one packet: otherwise the relay answers the two separately, and its second answer waits for an
+        # acknowledgement, which the system delays by 40 ms (RFC 896, RFC 1122 section 4.2.3.2).
+        together = bool(tail) and size <= self._fits
+        self._tail = (b"", ()) if together else (tail, steps)
+        if together:
+            self._due.extend(steps)
+            pieces.append(tail)
+            self._tail_size = len(tail)
+        self._transport.write(b"".join(pieces))
+        if not self._buffer_full:
+            self._fits = max(self._fits, size)
+            self._content_has_left()
+        else:
+            if together:
+                self._fits = 0
+            self._buffered = self._transport.get_write_buffer_size()
+            self._expect(block_s)
+
+    def _content_has_left(self) -> None:
+        self.content_left = True
+        self._expect(self._due[0].seconds)
+        tail, steps = self._tail
+        if tail:
+            self._due.extend(steps)
+            self._transport.write(tail)
+
+    # --- what comes back
+    async def answers(self, count: int) -> list[Reply]:
+        """The next `count` replies, or fewer if the connection is lost before them. A cancellation loses the connection
+        too: a late answer would be taken for that of the next command."""
+        if len(self._replies) < count and not self.lost:
+            if self._waiter:
+                raise RuntimeError("one question at a time: the answers would be mixed up")
+            self._wanted, self._waiter = count, self._loop.create_future()
+            try:
+                await self._waiter
+            except asyncio.CancelledError:
+                self.drop("given up while waiting for an answer")
+                raise
+            finally:
+                self._waiter = None
+        return [self._replies.popleft() for _ in range(min(count, len(self._replies)))]
+
+    def _answered(self, answer: Answer) -> None:
+        if not self._due:
+            # For example "421 idle for too long". Answers and commands no longer pair.
+            self.drop(f"it said, unasked: {answer.code} {answer.text}")
+            return
+        self.content_left = self.content_left or self._only_tail_buffered()
+        step = self._due.popleft()
+        self._replies.append(reply(step.phase, answer.code, answer.text))
+        if answer.code == CLOSING:
+            self.closing = True
+            self.drop(f"it closes the connection: {answer.text}")
+        elif not self.content_left:
+            # The end of the content is still here, so the relay cannot have the whole mail. The rest must not follow.
+            self.drop("it answered before it had the whole mail")
+
+    def drop(self, why: str) -> None:
+        """Gives up the connection at once; what is still in the buffer is never sent."""
+        self.lost = self.lost or why
+        self.content_left = self.content_left or self._only_tail_buffered()
+        self._transport.abort()
+        self._end()
+
+    async def closed(self) -> None:
+        """Waits until the transport of a dropped connection is closed."""
+        await self._closed
+
+    def _end(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    # --- time limits
+    def _expect(self, seconds: float) -> None:
+        """Requires the next sign of life within `seconds`.
+
+        A connection has one timer, which is usually left running: it checks the deadline when it fires. Creating and
+        cancelling a timer for each phase of each mail would cost more than the phase.
+        """
+        self._deadline = self._loop.time() + seconds
+        if self._timer and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+
+    def _check_deadline(self) -> None:
+        self._timer = None
+        if not self._due:
+            return  # the next command sets the timer again
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._check_deadline)
+        elif not self.content_left and self._content_moved():
+            self._expect(self._block_s)
+        else:
+            self.silent = True
+            seconds = self._due[0].seconds if self.content_left else self._block_s
+            self.drop(f"no answer within {seconds:g} seconds")
+
+    def _only_tail_buffered(self) -> bool:
+        """Whether only the tail of a content written with its tail may still be in the buffer."""
+        return bool(self._tail_size) and self._transport.get_write_buffer_size() <= self._tail_size + _TLS_OVERHEAD
+
+    def _content_moved(self) -> bool:
+        """Whether a slow relay took some of the content since the last check."""
+        before, self._buffered = self._buffered, self._transport.get_write_buffer_size()
+        return self._buffered < before
+
+    # --- called by the transport
+    def data_received(self, data: bytes) -> None:
+        # A complete answer counts even if nonsense follows it.
+        for answer in self._reader.feed(data):
+            if self.lost:
+                return
+            self._answered(answer)
+        if self._reader.nonsense:
+            self.drop(self._reader.nonsense)
+        elif self._due:
+            self._expect(self._due[0].seconds if self.content_left else self._block_s)
+        if len(self._replies) >= self._wanted:
+            self._wake()
+
+    def eof_received(self) -> None:
+        self.drop("the relay closed the connection")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.lost and self._tail_size:
+            self.content_left = True  # possibly: the buffer is discarded by now
+        self.lost = self.lost or (f"the connection broke: {exc}" if exc else "the relay closed the connection")
+        if not self._closed.done():
+            self._closed.set_result(None)
+        self._end()
+
+    def pause_writing(self) -> None:
+        self._buffer_full = True
+
+    def resume_writing(self) -> None:
+        self._buffer_full = False
+        if not self.content_left and not self.lost:
+            self._content_has_left()
