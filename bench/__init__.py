@@ -1,1 +1,1 @@
-"""`make bench`: figures that anybody can measure again. Ratios in one run; nothing here is asserted in a test."""
+"""`make bench`: measurements that anyone can repeat. They are ratios within one run, and no test asserts them."""

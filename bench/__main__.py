@@ -1,7 +1,7 @@
-"""`make bench`: the figures of delivery and the rest, on this machine, into docs/performance.md.
+"""`make bench`: measure delivery and the rest on this machine, and write the figures to docs/performance.md.
 
-`--only sqlite,merge` runs these parts and leaves the other sections of the page as they are; `--count` recipients for
-each row of delivery. A quick look: `--count 10000`.
+`--only sqlite,merge` runs these parts and keeps the other sections of the page. `--count` is the number of recipients
+for each row of delivery; `--count 10000` gives a quick impression.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=50_000, help="recipients for each row of delivery (%(default)s)")
     parser.add_argument("--large", type=int, help="subscribers of the parts memory and large (20 times --count)")
     names = [part.name for part in PARTS]
-    parser.add_argument("--only", default=",".join(names), help="parts to run, parted by commas (all: %(default)s)")
+    parser.add_argument("--only", default=",".join(names), help="parts to run, separated by commas (all: %(default)s)")
     asked = parser.parse_args()
     only = asked.only.split(",")
     if unknown := set(only) - set(names):
@@ -56,12 +56,12 @@ def main() -> int:
         except Skipped as reason:
             print(f"{part.name}: {reason}", file=sys.stderr)
             continue
-        words = f"--count {options.count} --large {options.large} --only {part.name}"
-        stamp = f'{datetime.now(UTC):%Y-%m-%d}, `make bench BENCH="{words}"`, {machine.described()}.\n'
-        # Who reads it must know whether the machine had other things to do: then all shares are too low.
+        arguments = f"--count {options.count} --large {options.large} --only {part.name}"
+        stamp = f'{datetime.now(UTC):%Y-%m-%d}, `make bench BENCH="{arguments}"`, {machine.described()}.\n'
+        # On a machine that had other work to do, all shares are too low.
         stamp += f"Load of the machine before: {load:.1f}.\n\n"
         print(f"{part.title} ({time.monotonic() - begun:.0f} s)\n\n{text}", flush=True)
-        # At once: what was measured must not be lost with the next part.
+        # Written after each part, so that a failure of the next one loses nothing.
         page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
         PAGE.write_text(with_section(page, part, stamp + text), encoding="utf-8")
     return 0

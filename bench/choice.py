@@ -1,8 +1,8 @@
 """How well and how fast the week's stories are chosen, on real data and in a store of a million articles.
 
 Quality: weeks of a news site's list of the most read, labelled pairs, copies in other spellings (`KHABARNAMEH_DATA`
-names the folder; without it they are left out). Speed: a week of 5,000 articles, on both databases. `section` gives the
-part of docs/performance.md; alone, `python -m bench.choice` prints it. Nothing here is asserted; tests do that.
+names the folder; without it they are left out). Speed: a week of 5,000 articles, on both databases. `section` returns
+the section of docs/performance.md; `python -m bench.choice` prints it.
 """
 
 import argparse
@@ -51,7 +51,7 @@ _POSTGRESQL = "WITH n(i) AS (SELECT generate_series(CAST(1 AS bigint), :count))"
 
 
 class Row(NamedTuple):
-    """One line of the report. `asked`: what product.md demands, and aims at."""
+    """One row of the report. `asked` holds the required value and the aim."""
 
     what: str
     found: str
@@ -59,7 +59,7 @@ class Row(NamedTuple):
 
 
 def rows(count: int = ARTICLES) -> Iterator[Row]:
-    """All that is measured of the choice; `count` articles in the store."""
+    """All measurements of the choice, with `count` articles in the store."""
     folder = os.environ.get("KHABARNAMEH_DATA")
     if folder:
         yield from _weeks(Path(folder))
@@ -123,7 +123,7 @@ def _spelling(folder: Path) -> Iterator[Row]:
 
 
 def _speed(name: str, url: str, count: int) -> Row:
-    """The time from the question to the digest; the best of a few, so that other work on the machine counts less."""
+    """The time from the query to the digest; the best of a few runs, so that other work on the machine counts less."""
     store = Store(url)
     try:
         upgrade.ensure(store)

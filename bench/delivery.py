@@ -1,7 +1,8 @@
-"""How fast mails go out, with the ledger on: `mailer issue send` in processes of their own, against the C client.
+"""How fast mails go out with the ledger on: `mailer issue send` in processes of its own, compared with the C client.
 
-A row is a ratio: our rate through the mean of `smtp-source -d` measured just before and just after, with the same
-connections and bytes, into the same `smtp-sink`. Our rate is that from the first outcome in the ledger to the last.
+The share is the rate of this program divided by the mean of two rates of `smtp-source -d`, measured just before
+and after, with the same number of connections and bytes, into the same `smtp-sink`. The rate of this program is counted
+from the first outcome in the ledger to the last.
 """
 
 import subprocess
@@ -24,10 +25,10 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import pg
 
 COLUMNS = ("what", "connections", "mails a second", "share of smtp-source", "CPU ms a mail", "smtp-source's CPU")
-_WORDS = """\
-Share: our rate through that of `smtp-source -d` just before and after, with the same connections and bytes ({size:,}),
-into Debian's `smtp-sink` on the same machine. CPU: of all our processes, less that of starting them
-({start:.1f} s in all).
+_EXPLANATION = """\
+Share: the rate divided by that of `smtp-source -d` just before and after, with the same number of
+connections and bytes ({size:,}), into Debian's `smtp-sink` on the same machine. CPU: of all sending
+processes, without the CPU of starting them ({start:.1f} s in all).
 """
 ON, OFF = 'overlap = "on"\n', 'overlap = "off"\n'
 
@@ -40,9 +41,9 @@ class Row:
     connections: int
     rate: float  # mails a second
     share: float  # of smtp-source
-    cpu_ms: float  # of our process(es), a mail
+    cpu_ms: float  # of the sending processes, a mail
     source_cpu_ms: float
-    start_s: float  # CPU of starting our process(es)
+    start_s: float  # CPU of starting the processes
     size: int
 
     @property
@@ -98,11 +99,13 @@ def senders(options: Options) -> str:
             )
             for each in (1, 2, 4)
         ]
-    return "Connections are those of each process; `smtp-source` has as many as all of them.\n\n" + _section(rows)
+    return "Each process has this many connections; `smtp-source` has as many as all of them together.\n\n" + _section(
+        rows
+    )
 
 
 def late(options: Options) -> str:
-    """No share: the C client would wait as we do, and four round trips for each mail."""
+    """Without a share, because the C client would wait for four round trips a mail."""
     rows = []
     for name, smtp in (("overlapped", ON), ("pipelined", OFF)):
         with wire.late_relay() as port, tempfile.TemporaryDirectory() as folder:
@@ -124,7 +127,7 @@ def measure(
     processes: int = 1,
     count: int = 0,
 ) -> Row:
-    """Sends an issue to `count` readers from a database of its own, by `mailer issue send --now`."""
+    """Send an issue to `count` readers from a database of its own, by `mailer issue send --now`."""
     count = count or options.count
     with tempfile.TemporaryDirectory() as folder, machine.sink(options.tools) as port:
         place, size = prepared(
@@ -132,15 +135,15 @@ def measure(
         )
 
         def source() -> machine.Source:
-            lines = connections * processes
-            return machine.source(options.tools, port, connections=lines, count=max(count // 5, 2000), size=size)
+            every = connections * processes
+            return machine.source(options.tools, port, connections=every, count=max(count // 5, 2000), size=size)
 
         before, used = source(), machine.cpu_of_children()
         _send(place, processes)
         sent = machine.cpu_of_children()
         after = source()
         again = machine.cpu_of_children()
-        _send(place, processes)  # all is sent: what is left is the start
+        _send(place, processes)  # nothing is left to send, so this measures the start alone
         start = machine.cpu_of_children() - again
         rate = _rate(place)
         return Row(
@@ -158,7 +161,7 @@ def measure(
 def prepared(
     folder: Path, count: int, port: int, *, connections: int, smtp: str, database: str = "", sign: bool = False
 ) -> tuple[deployment.Deployment, int]:
-    """A deployment whose issue is frozen, and the size of its mails."""
+    """A deployment with a frozen issue, and the size of its mails."""
     place = deployment.make(folder, smtp_port=port, connections=connections, database=database, smtp=smtp, sign=sign)
     with opened(place) as app:
         deployment.fill(app, count)
@@ -183,7 +186,7 @@ def _send(place: deployment.Deployment, processes: int) -> None:
 
 
 def _rate(place: deployment.Deployment) -> float:
-    """Mails a second, from the first outcome to the last. RuntimeError: not all were accepted."""
+    """Mails a second from the first outcome to the last. Raises RuntimeError if not all were accepted."""
     done = deliveries.c.finished_at
     query = select(func.count(), func.min(done), func.max(done)).where(deliveries.c.state == "accepted")
     with opened(place) as app:
@@ -204,5 +207,5 @@ def _server() -> Iterator[pg.Cluster]:
 
 
 def _section(rows: list[Row]) -> str:
-    words = _WORDS.format(size=rows[0].size, start=max(row.start_s for row in rows))
-    return words + "\n" + table(COLUMNS, [row.cells for row in rows])
+    explanation = _EXPLANATION.format(size=rows[0].size, start=max(row.start_s for row in rows))
+    return explanation + "\n" + table(COLUMNS, [row.cells for row in rows])

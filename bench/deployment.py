@@ -1,6 +1,6 @@
-"""A deployment to measure: a config, a database with N subscribers, and an issue of about 50 kB that is frozen.
+"""A deployment to measure: settings, a database with N subscribers, and a frozen issue of about 50 kB.
 
-Filled by SQL, because a million calls of a verb would measure something else.
+Filled by SQL, because a million calls of a use case would take too long.
 """
 
 import json
@@ -76,7 +76,7 @@ def _environ() -> dict[str, str]:
 def make(
     folder: Path, *, smtp_port: int, connections: int, database: str = "", smtp: str = "", sign: bool = False
 ) -> Deployment:
-    """A new deployment in an empty folder. `smtp`: further lines about its relay; `sign`: with an RSA key of ours."""
+    """A new deployment in an empty folder. `smtp` holds further settings of its relay; `sign` signs with an RSA key."""
     deployment = Deployment(folder)
     made = subprocess.run([sys.executable, "-m", "mailer", "init", str(folder)], capture_output=True, check=False)
     if made.returncode:
@@ -88,13 +88,13 @@ def make(
         f"[[smtp]]\nport = {smtp_port}\n{smtp}",
         encoding="utf-8",
     )
-    if sign and (said := deployment.run("dkim", "keygen")).returncode:
-        raise RuntimeError(said.stderr)
+    if sign and (keygen := deployment.run("dkim", "keygen")).returncode:
+        raise RuntimeError(keygen.stderr)
     return deployment
 
 
 def fill(app: App, count: int) -> None:
-    """`count` active subscribers."""
+    """Add `count` active subscribers."""
     numbers = {
         True: "WITH RECURSIVE s(g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM s WHERE g < :count) SELECT {} FROM s",
         False: "SELECT {} FROM generate_series(1, :count) AS s(g)",
@@ -107,18 +107,18 @@ def fill(app: App, count: int) -> None:
     stamp = now.strftime("%Y-%m-%d %H:%M:%S.000000") if app.store.sqlite else now
     names = "address, address_key, address_hash, domain, name, status, created_at"
 
-    def work(tx: Connection) -> None:
+    def insert(tx: Connection) -> None:
         tx.execute(text(f"INSERT INTO subscribers ({names}) {numbers.format(columns)}"), {"count": count, "now": stamp})
 
-    app.store.write(work)
+    app.store.write(insert)
     app.store.write(lambda tx: tx.execute(text("ANALYZE")))
 
 
 def frozen(app: App, *, stories: int = 8, words: int = 66) -> Issue:
-    """An issue with invented stories, long enough for a mail of about 50 kB, frozen."""
+    """A frozen issue with invented stories, long enough for a mail of about 50 kB."""
     issue = draft.draft(app)
-    told = [_story(app, number, words) for number in range(1, stories + 1)]
-    chosen = replace(issue, state=IssueState.DRAFT, stories=tuple(told), subject="خبر هفته", reason=None)
+    invented = tuple(_story(app, number, words) for number in range(1, stories + 1))
+    chosen = replace(issue, state=IssueState.DRAFT, stories=invented, subject="خبر هفته", reason=None)
     app.store.write(lambda tx: issues.save_choice(tx, chosen, issue.state))
     return draft.freeze(app, get(app, issue.id))
 

@@ -1,7 +1,8 @@
 """How long a reader waits for an unsubscribe POST while the service sends at full speed (product.md §9).
 
-Readers come at a fixed rate, whether those before them were answered or not, and each wait counts from the moment the
-reader came. They, the relay (`smtp-sink`) and the service are processes of their own, so that nobody waits for us.
+Requests are sent at a fixed rate, whether earlier ones were answered or not, and each wait counts from the time the
+request was due. The readers, the relay (`smtp-sink`) and the service are separate processes, so that none is delayed by
+the bench.
 
     python -m bench.leaving [--readers 100000] [--leavings 400]
 """
@@ -31,7 +32,7 @@ from mailer.issues import delivery
 from mailer.store.schema import deliveries
 from mailer.tokens import Purpose
 
-A_SECOND, CALLERS = 20, 8  # POSTs, and lines they come by
+A_SECOND, CALLERS = 20, 8  # POSTs a second, and the connections they use
 SETUPS = {"one process": ("sender,web",), "two processes": ("web", "sender")}
 _BODY = "List-Unsubscribe=One-Click"
 _REQUEST = (
@@ -41,7 +42,7 @@ _REQUEST = (
 
 
 class Waits(NamedTuple):
-    """Milliseconds until the answer, and mails a second beside them."""
+    """Milliseconds until the response, and mails a second sent meanwhile."""
 
     median: float
     p99: float
@@ -54,7 +55,7 @@ class Waits(NamedTuple):
 
 
 def both(tools: Tools, readers: int, leavings: int) -> Iterator[tuple[str, Waits]]:
-    """Each set-up with a database of its own. `readers` must be enough mails for as long as it takes."""
+    """Measure each set-up with a database of its own. `readers` must be enough to keep it sending all the while."""
     chance = random.Random(1)
     for name, parts in SETUPS.items():
         with tempfile.TemporaryDirectory() as folder, machine.sink(tools) as port:
@@ -71,7 +72,7 @@ def both(tools: Tools, readers: int, leavings: int) -> Iterator[tuple[str, Waits
 
 
 def measure(app: App, folder: Path, web: int, parts: Sequence[str], who: Sequence[int]) -> Waits:
-    """While an issue that is being sent goes out by `mailer run --only` each of the `parts`: `who` leaves."""
+    """Unsubscribe the readers `who` while `mailer run --only`, one process for each of the `parts`, sends an issue."""
     paths = ["/unsubscribe/" + tokens.make(app.keys, Purpose.UNSUBSCRIBE, number, 1) for number in who]
     with ExitStack() as running:
         for part in parts:
@@ -79,9 +80,9 @@ def measure(app: App, folder: Path, web: int, parts: Sequence[str], who: Sequenc
         _until(lambda: sent(app) > 0)
         before, began = sent(app), time.perf_counter()
         command = [sys.executable, "-m", "bench.leaving", "--call", str(web)]
-        said = subprocess.run(command, input=json.dumps(paths), capture_output=True, text=True, check=True)
+        called = subprocess.run(command, input=json.dumps(paths), capture_output=True, text=True, check=True)
         mails = (sent(app) - before) / (time.perf_counter() - began)
-    waits = json.loads(said.stdout)
+    waits = json.loads(called.stdout)
     cuts = statistics.quantiles(waits, n=100)
     return Waits(cuts[49], cuts[98], max(waits), mails)
 
@@ -93,7 +94,7 @@ def sent(app: App) -> int:
 
 @contextmanager
 def service(folder: Path, parts: str) -> Iterator[None]:
-    """These parts of `mailer run`, from when they are there until the block ends."""
+    """Run these parts of `mailer run` for the length of the block, which starts once they are ready."""
     command = [sys.executable, "-m", "mailer", "--config", str(folder / "config.toml"), "run", "--only", parts]
     log = folder / f"{parts}.log"
     with log.open("wb") as out:
@@ -106,16 +107,16 @@ def service(folder: Path, parts: str) -> Iterator[None]:
         process.wait(15)
 
 
-def _until(there: Callable[[], bool], seconds: float = 120) -> None:
+def _until(ready: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
-    while not there():
+    while not ready():
         if time.monotonic() > end:
-            raise RuntimeError("the service does not begin")
+            raise RuntimeError("the service does not start")
         time.sleep(0.02)
 
 
 async def call(port: int, paths: Sequence[str]) -> list[float]:
-    """Sends the POSTs at their rate; milliseconds from when each was due to its answer."""
+    """Send the POSTs at their rate; returns the milliseconds from when each was due to its response."""
     began = time.perf_counter() + 0.1
 
     async def caller(first: int) -> list[float]:
@@ -127,7 +128,7 @@ async def call(port: int, paths: Sequence[str]) -> list[float]:
             writer.write(_REQUEST.format(path=paths[number]).encode())
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
             if not head.startswith("http/1.1 200 "):
-                raise RuntimeError(f"an unsubscribe POST was answered {head.splitlines()[0]}")
+                raise RuntimeError(f"the response to an unsubscribe POST: {head.splitlines()[0]}")
             await reader.readexactly(int(head.partition("content-length:")[2].split()[0]))
             waits.append((time.perf_counter() - due) * 1000)
         writer.close()
@@ -138,11 +139,11 @@ async def call(port: int, paths: Sequence[str]) -> list[float]:
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--readers", type=int, default=100_000)
-    words.add_argument("--leavings", type=int, default=400)
-    words.add_argument("--call", type=int, metavar="PORT", help="be the readers (paths on stdin)")
-    asked = words.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--readers", type=int, default=100_000)
+    parser.add_argument("--leavings", type=int, default=400)
+    parser.add_argument("--call", type=int, metavar="PORT", help="be the readers (paths on stdin)")
+    asked = parser.parse_args()
     if asked.call:
         print(json.dumps(asyncio.run(call(asked.call, json.load(sys.stdin)))))
         return

@@ -1,4 +1,4 @@
-"""The machine, and the C programs that we are measured against: Postfix's smtp-sink and smtp-source."""
+"""The machine, and the C programs for comparison: Postfix's smtp-sink and smtp-source."""
 
 import contextlib
 import os
@@ -15,14 +15,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Tools:
-    """Where the two programs are."""
+    """The paths of the two programs."""
 
     sink: str
     source: str
 
 
 def tools() -> Tools | None:
-    """As `bench/postfix-tools.sh` says (SMTP_SINK, SMTP_SOURCE), or from PATH."""
+    """The programs that SMTP_SINK and SMTP_SOURCE name, or those in PATH; None if one is missing."""
     path = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"
     sink = os.environ.get("SMTP_SINK") or shutil.which("smtp-sink", path=path)
     source = os.environ.get("SMTP_SOURCE") or shutil.which("smtp-source", path=path)
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def sink(tool: Tools, *options: str) -> Iterator[int]:
-    """smtp-sink on a free port of loopback; ends with the block."""
+    """Run smtp-sink on a free port of 127.0.0.1 for the length of the block."""
     port = free_port()
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     process = subprocess.Popen(
@@ -62,7 +62,7 @@ def _wait(port: int) -> None:
 
 @dataclass(frozen=True)
 class Source:
-    """What `smtp-source` made of it: messages a second, and its own CPU time in ms a message."""
+    """The figures of `smtp-source`: messages a second, and its CPU time in ms a message."""
 
     rate: float
     cpu_ms: float
@@ -83,13 +83,13 @@ def source(tool: Tools, port: int, *, connections: int, count: int, size: int) -
 
 
 def cpu_of_children() -> float:
-    """Seconds of CPU of the processes that we started and that are over."""
+    """Seconds of CPU of the child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def peak_mb(pid: int) -> float:
-    """The most memory a running process ever had (VmHWM), in MB; 0 when it is over."""
+    """The peak memory of a running process (VmHWM) in MB; 0 if it has ended."""
     with contextlib.suppress(OSError, ProcessLookupError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

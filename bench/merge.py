@@ -1,6 +1,6 @@
-"""What one reader's mail costs before it is sent: merging, signing, and all of it. `python -m bench.merge [--json]`.
+"""The CPU time of making one reader's mail: merging, signing, and all of it. `python -m bench.merge [--json]`.
 
-CPU time in microseconds, the best of several rounds: other work on the machine makes a round slower, never faster.
+In microseconds, the best of several rounds: other work on the machine makes a round slower, never faster.
 """
 
 import json
@@ -26,7 +26,7 @@ from mailer.sending import message
 from mailer.wiring import wire
 
 HTML_BYTES, TEXT_BYTES = 45_000, 6_000
-ROUNDS, ROUND_S = 40, 0.005  # short rounds, so that some are undisturbed
+ROUNDS, ROUND_S = 40, 0.005  # short rounds, so that some are not disturbed
 AT = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
 _WORDS = (
     "خبر",
@@ -48,14 +48,14 @@ _WORDS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One measured thing; `micros` for one mail."""
+    """One measurement, in microseconds a mail."""
 
     name: str
     micros: float
 
 
 def variant(html_bytes: int = HTML_BYTES, text_bytes: int = TEXT_BYTES) -> Variant:
-    """A mail of about that size, with the slots where the built-in templates have them."""
+    """A mail of about that size, with the merge slots where the built-in templates have them."""
     greeting, leave = placeholders.named("greeting"), placeholders.named("unsubscribe_url")
     html = f'<html lang="fa" dir="rtl"><body><p>{greeting}،</p>\n{_filler(html_bytes, "<p>{}</p>")}'
     html += f'<p><a href="{leave}">لغو اشتراک</a></p></body></html>\n'
@@ -72,7 +72,7 @@ def _filler(size: int, paragraph: str) -> str:
 
 
 def measure() -> list[Row]:
-    """Every row, in the order of the report."""
+    """All rows, in the order of the report."""
     with tempfile.TemporaryDirectory() as folder:
         make_deployment(Path(folder), config.reference())
         app = wire(config.load(Path(folder) / "config.toml", {}), {})
@@ -107,7 +107,7 @@ def measure() -> list[Row]:
 
 
 def section(_: Options) -> str:
-    """A section of the page."""
+    """The section of the page."""
     words = "CPU of one mail with an HTML part of 45 kB and a text part of 6 kB, the best of several rounds.\n\n"
     return words + table(("what", "µs"), [(row.name, f"{row.micros:,.1f}") for row in measure()])
 
@@ -130,7 +130,7 @@ def _reader() -> Delivery:
 
 
 def _full(mail: Variant, values: dict[str, str]) -> merge.Template:
-    """Fills the placeholders first, then encodes all: what each mail would cost without regions."""
+    """Fill the placeholders first, then encode all: the cost of a mail if nothing were compiled in advance."""
     html, text = placeholders.fill(mail.html, values, "html"), placeholders.fill(mail.text, values, "text")
     boundary = mime.boundary("bench")
     return merge.compile(mime.content_headers("fa", boundary), (), text, html, boundary)

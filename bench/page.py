@@ -1,4 +1,4 @@
-"""The page of figures: one section for each part of the bench, replaced when that part was run and kept when not."""
+"""The page of figures: one section for each part of the bench, replaced when that part runs and kept otherwise."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -9,23 +9,23 @@ from bench import machine
 _HEAD = """\
 # Performance
 
-Made by `make bench`; each section says when, and with which words. Ratios within one section travel from machine to
-machine, absolute rates do not.
+Written by `make bench`; each section says when, and with which arguments. Ratios within one section hold on
+other machines, absolute rates do not.
 """
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for."""
+    """The command line of the bench."""
 
     count: int  # recipients for each row of delivery
-    large: int  # subscribers where the size of the list is what is measured
+    large: int  # subscribers for the parts that measure a long list
     tools: machine.Tools
 
 
 @dataclass(frozen=True)
 class Part:
-    """One thing that is measured. `run` returns the section's text; it may raise Skipped."""
+    """One measurement. `run` returns the section's text, or raises Skipped."""
 
     name: str  # in --only, and in the page
     title: str
@@ -33,17 +33,17 @@ class Part:
 
 
 class Skipped(Exception):
-    """It cannot be measured here; says why."""
+    """It cannot be measured here; the message says why."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Markdown."""
+    """A table in Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
 
 
 def with_section(page: str, part: Part, text: str) -> str:
-    """The page with the part's section as it is now; a new one goes to the end."""
+    """The page with this text as the part's section; a new section is added at the end."""
     section = f"<!-- {part.name} -->\n## {part.title}\n\n{text.strip()}\n<!-- /{part.name} -->\n"
     old = re.compile(rf"<!-- {part.name} -->\n.*?<!-- /{part.name} -->\n", re.DOTALL)
     page = page if page.startswith(_HEAD) else _HEAD

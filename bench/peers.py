@@ -1,6 +1,6 @@
-"""What others need for the same mails into the same sink: aiosmtplib's own loop, and nodemailer's pool.
+"""The same mails into the same sink by other libraries: aiosmtplib in a loop, and nodemailer's pool.
 
-Neither keeps a ledger; a row is a ratio to `smtp-source -d` like ours.
+Neither keeps a ledger; the share is the ratio to `smtp-source -d`, as in the other parts.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from bench.page import Options, table
 
 SIZE = 50_000
 CONNECTIONS = 10
-MOST = 5000  # mails: they are slow
+MOST = 5000  # mails, because they are slow
 COLUMNS = ("what", "connections", "mails a second", "share of smtp-source", "CPU ms a mail")
 
 
@@ -29,7 +29,7 @@ def run(options: Options) -> str:
     rows = [_aiosmtplib(options, count)]
     if pool := _nodemailer(options, count):
         rows.append(pool)
-    return "No ledger, no merging, the same bytes for everybody.\n\n" + table(COLUMNS, rows)
+    return "No ledger, no merging, the same bytes for every recipient.\n\n" + table(COLUMNS, rows)
 
 
 def _row(name: str, source: machine.Source, rate: float, cpu_ms: float) -> tuple[str, ...]:
@@ -41,7 +41,7 @@ def _source(options: Options, port: int, count: int) -> machine.Source:
 
 
 def _aiosmtplib(options: Options, count: int) -> tuple[str, ...]:
-    """What one gets by calling `sendmail` in a loop on kept connections."""
+    """`sendmail` called in a loop on persistent connections."""
     content = b"Subject: x\r\n\r\n" + (b"x" * 76 + b"\r\n") * (SIZE // 78)
 
     async def one(port: int, share: int) -> None:
@@ -82,7 +82,7 @@ Promise.all(all).then(() => {
 
 
 def _nodemailer(options: Options, count: int) -> tuple[str, ...] | None:
-    """nodemailer's pool, when node and the package can be had; None otherwise."""
+    """nodemailer's pool; None if node or the package cannot be had."""
     if not shutil.which("npm"):
         return None
     with _node_folder() as folder, machine.sink(options.tools) as port:
@@ -93,8 +93,8 @@ def _nodemailer(options: Options, count: int) -> tuple[str, ...] | None:
         done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             return None
-        said = json.loads(done.stdout)
-        return _row("nodemailer's pool", source, count / said["seconds"], said["cpu"] / count * 1e3)
+        result = json.loads(done.stdout)
+        return _row("nodemailer's pool", source, count / result["seconds"], result["cpu"] / count * 1e3)
 
 
 @contextmanager

@@ -1,10 +1,9 @@
-"""The figures about subscribers (product.md §9): lists in and out, freezing, searching, and how long a reader waits for
-an unsubscribe POST while the service sends. SQLite in a temporary folder; the service is a process of its own.
+"""The figures about subscribers: import and export, freezing, searching, and how long a reader waits for an unsubscribe
+POST while the service sends. SQLite in a temporary folder; the service is a separate process.
 
     python -m bench.readers [--readers 1000000] [--leavings 1000]
 
-`rows` gives them one by one; a bench measures, it asserts nothing. CPU is told beside the time, because a machine that
-does other things as well makes only the time longer.
+The CPU time is shown beside the time, because other work on the machine lengthens only the latter.
 """
 
 import argparse
@@ -53,7 +52,7 @@ ask_dns = false
 
 
 class Row(NamedTuple):
-    """One figure, in words."""
+    """One figure, as text."""
 
     what: str
     must: str
@@ -63,12 +62,12 @@ class Row(NamedTuple):
 
 
 def section(options: Options) -> str:
-    """A part of docs/performance.md."""
+    """The section of the page."""
     return table(HEAD, [*rows(options.large), *leave_while_sending(options.tools, LEAVINGS)])
 
 
 def rows(readers: int) -> Iterator[Row]:
-    """The figures for so many subscribers, as they are measured."""
+    """The figures for this many subscribers, one by one."""
     yield help_()
     inbox = Inbox()
     inbox.start()
@@ -107,9 +106,9 @@ def _rows(folder: Path, inbox: Inbox, readers: int) -> Iterator[Row]:
         app.store.close()
 
 
-def timed(what: str, must: str, aim: str, work: Callable[[], object]) -> Row:
+def timed(what: str, must: str, aim: str, use_case: Callable[[], object]) -> Row:
     began, cpu = time.perf_counter(), time.process_time()
-    work()
+    use_case()
     return Row(what, must, aim, f"{time.perf_counter() - began:.1f} s", f"{time.process_time() - cpu:.1f} s")
 
 
@@ -145,11 +144,11 @@ def leave_while_sending(tools: Tools, leavings: int) -> Iterator[Row]:
 
 
 def main() -> None:
-    words = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    words.add_argument("--readers", type=int, default=1_000_000)
-    words.add_argument("--leavings", type=int, default=LEAVINGS)
-    words.add_argument("--json", action="store_true", help="one JSON object a line")
-    asked = words.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--readers", type=int, default=1_000_000)
+    parser.add_argument("--leavings", type=int, default=LEAVINGS)
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    asked = parser.parse_args()
     tools = machine.tools()
     if tools is None:
         sys.exit('smtp-sink is missing: eval "$(bench/postfix-tools.sh DIR)"')

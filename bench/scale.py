@@ -1,4 +1,4 @@
-"""What the length of the list costs: memory of a sender, freezing the recipients, the first mail out."""
+"""The cost of a long list: memory of a sender, freezing the recipients, the first mail out."""
 
 import subprocess
 import sys
@@ -16,12 +16,12 @@ from mailer.model import Issue
 from mailer.store import issues
 from mailer.store.schema import deliveries
 
-WATCH_S = 600.0  # a sender's memory is watched for so long, at most; a million mails take four minutes
+WATCH_S = 600.0  # how long a sender's memory is watched at most; a million mails take four minutes
 SMALL = {"stories": 5, "words": 5}
 
 
 def memory(options: Options) -> str:
-    """The peak of one sender, while it sends to lists of three lengths."""
+    """The peak memory of one sender, for lists of three lengths."""
     rows = []
     for count in sorted({min(10_000, options.large), options.large // 10, options.large}):
         with tempfile.TemporaryDirectory() as folder, machine.sink(options.tools) as port:
@@ -45,7 +45,7 @@ def memory(options: Options) -> str:
 
 
 def large(options: Options) -> str:
-    """SQLite, as a newsroom has it."""
+    """The times for a long list, on SQLite."""
     with tempfile.TemporaryDirectory() as folder, machine.sink(options.tools) as port:
         place = deployment.make(Path(folder), smtp_port=port, connections=10, smtp=delivery.ON)
         with delivery.opened(place) as app:
@@ -73,7 +73,7 @@ def large(options: Options) -> str:
 
 
 def _pages(app: App) -> int:
-    """Bytes that the tables take."""
+    """The size of the tables in bytes."""
     query = text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
     return int(app.store.read(lambda tx: tx.execute(query).scalar_one()))
 
@@ -84,7 +84,7 @@ def _sender(place: deployment.Deployment) -> "subprocess.Popen[bytes]":
 
 
 def _first(app: App, issue: Issue, begun: float) -> float:
-    """Seconds from `begun` until a relay has taken the first mail, as the ledger says."""
+    """Seconds from `begun` until the ledger says that a relay has accepted the first mail."""
     query = select(deliveries.c.id).where(deliveries.c.id <= 50, deliveries.c.state == "accepted").limit(1)
     while app.store.read(lambda tx: tx.execute(query).first()) is None:
         if time.perf_counter() - begun > 300:

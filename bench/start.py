@@ -1,4 +1,4 @@
-"""How long a command takes to begin: `mailer --help` and one that opens the database."""
+"""How long a command takes to start: `mailer --help`, and commands that open the database."""
 
 import statistics
 import subprocess

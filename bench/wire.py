@@ -1,8 +1,8 @@
-"""What the wire costs: CPU and mails a second, ours and `smtp-source`, against Debian's `smtp-sink`, and against a
-relay whose every answer comes 20 ms late. Usage: python bench/wire.py [mails] [connections].
+"""The cost of SMTP alone: CPU and mails a second of `mailer.smtp` and of `smtp-source`, into Debian's `smtp-sink`, and
+into a relay that answers everything 20 ms late. Usage: python bench/wire.py [mails] [connections].
 
-It needs SMTP_SINK and SMTP_SOURCE, which `bench/postfix-tools.sh` fetches.
-It measures `mailer.smtp` alone: no ledger, no rendering, no DKIM. The bytes are those of a mail of 50 kB.
+Without ledger, rendering and DKIM, with mails of 50 kB. SMTP_SINK and SMTP_SOURCE, which `bench/postfix-tools.sh` sets,
+name the two programs.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ from mailer.settings import Smtp
 from mailer.smtp.relay import Relay
 from mailer.smtp.session import Session
 
-_WORDS = sys.argv[1:] if __name__ == "__main__" else []
-MAILS = int(_WORDS[0]) if _WORDS else 10_000
-CONNECTIONS = int(_WORDS[1]) if len(_WORDS) > 1 else 10
+_ARGUMENTS = sys.argv[1:] if __name__ == "__main__" else []
+MAILS = int(_ARGUMENTS[0]) if _ARGUMENTS else 10_000
+CONNECTIONS = int(_ARGUMENTS[1]) if len(_ARGUMENTS) > 1 else 10
 LATE_S = 0.02
 HEAD = b"From: <news@iran.example>\r\nTo: <reader%d@example.org>\r\nMessage-ID: <%d@iran.example>\r\n\r\n"
 BODY = [base64.encodebytes(os.urandom(18_000)).replace(b"\n", b"\r\n") for _ in range(2)]
@@ -34,7 +34,7 @@ Overlap = Literal["auto", "on", "off"]
 
 
 def free_port() -> int:
-    """Not one of those that the system gives to outgoing lines, or a question for it may be answered by itself."""
+    """A free port outside the range for outgoing connections: a client could otherwise connect to itself."""
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as free:
@@ -46,7 +46,7 @@ def free_port() -> int:
 
 
 class Late(asyncio.Protocol):
-    """A relay that answers a moment late whatever came together, and one thing at a time what did not."""
+    """A relay that answers late: commands that arrived together after one delay, others one after the other."""
 
     def __init__(self, *, pipelining: bool) -> None:
         self.offer = b"250-late\r\n250 PIPELINING\r\n" if pipelining else b"250 late\r\n"
@@ -83,7 +83,7 @@ class Late(asyncio.Protocol):
 
 @contextmanager
 def late_relay() -> Iterator[int]:
-    """The late relay in a process of its own; gives its port."""
+    """Run the late relay in a process of its own; yields its port."""
     command = [sys.executable, "-c", "from bench import wire; wire.serve_late()"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -104,7 +104,7 @@ def serve_late() -> None:
 
 
 async def drive(port: int, mails: int, overlap: Overlap) -> tuple[float, float]:
-    """Sends; mails a second and our own CPU in ms a mail."""
+    """Send the mails; returns mails a second and the CPU of this process in ms a mail."""
     relay = Relay(
         Smtp(host="127.0.0.1", port=port, overlap=overlap, max_messages=100_000),
         password="",
@@ -114,7 +114,7 @@ async def drive(port: int, mails: int, overlap: Overlap) -> tuple[float, float]:
     sessions = [await relay.connect() for _ in range(CONNECTIONS)]
     numbers = iter(range(mails))
 
-    async def work(session: Session) -> None:
+    async def send(session: Session) -> None:
         number = next(numbers, None)
         if number is not None:
             session.begin(Envelope("news@iran.example", f"reader{number}@example.org"))
@@ -127,7 +127,7 @@ async def drive(port: int, mails: int, overlap: Overlap) -> tuple[float, float]:
             number = after
 
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-    await asyncio.gather(*(work(session) for session in sessions))
+    await asyncio.gather(*(send(session) for session in sessions))
     seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     await asyncio.gather(*(session.close() for session in sessions))
@@ -154,7 +154,7 @@ async def sink(*options: str) -> AsyncIterator[int]:
 
 
 def by_smtp_source(port: int, length: int) -> float:
-    """Mails a second of Postfix's own generator, persistent connections."""
+    """Mails a second of Postfix's generator, with persistent connections."""
     started = time.perf_counter()
     command = [os.environ["SMTP_SOURCE"], "-d", "-s", str(CONNECTIONS), "-m", str(MAILS), "-l", str(length)]
     subprocess.run([*command, "-f", "a@b.example", "-t", "c@d.example", f"127.0.0.1:{port}"], check=True)
