@@ -25,7 +25,7 @@ from mailer.context import REDIRECTED, App
 from mailer.errors import MailerError, OutsideError
 from mailer.issues.clock import tick
 from mailer.issues.delivery import keep_sending, weights
-from mailer.operations.metrics import Vitals
+from mailer.operations.figures import Monitor
 from mailer.process import keep_what_is_loaded, stop_on_signals
 from mailer.sending.relays import Circuits
 from mailer.settings import Web
@@ -75,7 +75,7 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
         pages = serve_pages(web.create(app, pulse), settings, stop, listening)
         tasks.append(asyncio.create_task(pages, name="web"))
     if watched:
-        figures = metrics.create(Vitals(app, circuits, lambda: pulse.at))
+        figures = metrics.create(Monitor(app, circuits, lambda: pulse.at))
         tasks.append(asyncio.create_task(serve_pages(figures, settings, stop, watched), name="metrics"))
     log.info("mailer runs: %s", ", ".join(part for part in PARTS if part in parts))
     waiting = asyncio.create_task(stop.wait())

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from mailer.context import App
 from mailer.model import DeliveryState, EventKind, Issue
-from mailer.store import reports, subscribers
+from mailer.store import reports
 
 # After which time people leave. What leaves within a minute, by many at once, are no people.
 EDGES = (
@@ -115,11 +115,3 @@ def histogram(after: list[timedelta]) -> tuple[Bar, ...]:
 def rates(app: App, limit: int = 10) -> list[Rate]:
     """How many left by each of the latest issues."""
     return [Rate(*row) for row in app.store.read(lambda tx: reports.leaving_rates(tx, limit))]
-
-
-def figures(app: App) -> dict[str, Mapping[str, int]]:
-    """For metrics: subscribers by status, and who left in the last week by method."""
-    week = app.now() - timedelta(days=7)
-    return app.store.read(
-        lambda tx: {"subscribers": subscribers.counts(tx), "left_in_a_week": reports.methods_since(tx, week)}
-    )

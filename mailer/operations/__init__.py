@@ -1,1 +1,1 @@
-"""What an admin watches: the figures of `/metrics`."""
+"""What an admin needs to watch and run a deployment."""

@@ -96,7 +96,7 @@ def leaving_rates(tx: Connection, limit: int) -> list[tuple[str, int, int]]:
     return [(row[0], row[1], row[2]) for row in tx.execute(query.order_by(issues.c.day.desc()).limit(limit))]
 
 
-def methods_since(tx: Connection, since: datetime) -> dict[str, int]:
+def leaving_methods(tx: Connection, since: datetime) -> dict[str, int]:
     """How many left since then, by method; for metrics."""
     query = (
         select(events.c.method, func.count())
@@ -156,7 +156,7 @@ def states_of(tx: Connection, ids: Iterable[int]) -> dict[int, tuple[DeliverySta
 _UNDER_WAY = (IssueState.SENDING, IssueState.PAUSED)
 
 
-def issue(tx: Connection) -> Issue | None:
+def current_issue(tx: Connection) -> Issue | None:
     """The issue that is under way; when none is, the newest."""
     running = listing(tx, states=_UNDER_WAY, limit=1) or listing(tx, limit=1)
     return running[0] if running else None

@@ -1,5 +1,6 @@
-"""The readers' door: pages to verbs, errors to statuses. Decides nothing, sets no cookie, needs no JavaScript."""
+"""The website: pages that call use cases, and statuses for errors. Decides nothing, sets no cookie, needs no script."""
 
-from mailer.web.pages import Pulse, create
+from mailer.web.app import create
+from mailer.web.health import Pulse
 
 __all__ = ["Pulse", "create"]

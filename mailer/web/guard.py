@@ -1,42 +1,28 @@
-"""What every answer carries, and what an error becomes: headers that keep pages harmless, statuses that tell little."""
+"""Guards every request and answer: headers that keep pages harmless, statuses that reveal little, limits for bodies."""
 
 import ipaddress
-import logging
 import re
 from collections.abc import Mapping
-from typing import Literal, overload
 
+from starlette.datastructures import ImmutableMultiDict, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mailer.errors import (
-    AskError,
-    BadAddress,
-    BadToken,
-    ConfigError,
-    MailerError,
-    NoSuchArticle,
-    NoSuchIssue,
-    NoSuchSubscriber,
-    OutsideError,
-    TooMany,
-    UsageError,
-)
+from mailer import errors
+from mailer.errors import MailerError
 
-log = logging.getLogger(__name__)
-
-# The most telling type wins. A bad token and an issue that is not there look the same to a stranger.
+# The nearest base class counts. A bad token and a missing issue look the same to a stranger.
 STATUS: Mapping[type[MailerError], int] = {
-    BadToken: 404,
-    NoSuchIssue: 404,
-    NoSuchSubscriber: 404,
-    NoSuchArticle: 404,
-    BadAddress: 422,
-    TooMany: 429,
-    UsageError: 404,  # a slot in an address that is no slot
-    AskError: 409,
-    OutsideError: 503,
-    ConfigError: 500,
+    errors.BadToken: 404,
+    errors.NoSuchIssue: 404,
+    errors.NoSuchSubscriber: 404,
+    errors.NoSuchArticle: 404,
+    errors.BadAddress: 422,
+    errors.TooMany: 429,
+    errors.UsageError: 404,  # a malformed slot in the URL
+    errors.AskError: 409,
+    errors.OutsideError: 503,
+    errors.ConfigError: 500,
 }
 
 CSP = (
@@ -56,22 +42,20 @@ _HEADERS = {
 
 
 class Headers:
-    """ASGI middleware: every answer gets the headers above, unless its page has set its own."""
+    """ASGI middleware: every answer gets these headers, unless its page has set its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [
-                    *message["headers"],
-                    *((k.encode(), v.encode()) for k, v in _HEADERS.items() if k.encode() not in present),
-                ]
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
-        await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
 def status_of(error: MailerError) -> int:
@@ -79,7 +63,7 @@ def status_of(error: MailerError) -> int:
 
 
 def network_of(request: Request) -> str:
-    """The reader's network, /24 or /48: enough to see a scanner, too little to see a person."""
+    """The reader's network, /24 or /48: enough to recognise a scanner, too little to recognise a person."""
     if request.client is None:
         return ""
     try:
@@ -100,36 +84,30 @@ _AGENTS = (
 
 
 def agent_of(request: Request) -> str:
-    """The class of the program that asks; never its whole name."""
-    said = request.headers.get("user-agent", "")
-    return next((name for name, pattern in _AGENTS if pattern.search(said)), "other") if said else "none"
+    """The class of the user agent: bot, mail, browser, other or none. Its whole name is never kept."""
+    agent = request.headers.get("user-agent", "")
+    return next((name for name, pattern in _AGENTS if pattern.search(agent)), "other") if agent else "none"
 
 
 _LARGEST_BODY = 64 * 1024
 
 
-@overload
-async def form_of(request: Request) -> dict[str, str]: ...
-@overload
-async def form_of(request: Request, *, lists: Literal[True]) -> dict[str, list[str]]: ...
-async def form_of(request: Request, *, lists: bool = False) -> dict[str, str] | dict[str, list[str]]:
-    """The fields of a POST; a body that is too large, or no form, has none. `lists`: all values of each."""
+async def form_of(request: Request) -> ImmutableMultiDict[str, str]:
+    """The fields of a POST. A body that is too large, or is not a form, has none."""
     declared = request.headers.get("content-length", "0")
     if not declared.isdigit() or int(declared) > _LARGEST_BODY:
-        return {}
+        return ImmutableMultiDict()
     try:
-        # No file: one would be written to the disk, and no form of ours sends one.
+        # No files: they would be written to disk, and none of our forms sends one.
         bounded = Request(request.scope, _bounded(request.receive))
         form = await bounded.form(max_files=0, max_fields=100, max_part_size=_LARGEST_BODY)
-    except Exception:  # multipart that is none or endless, or bytes that are no text: nothing was said
-        return {}
-    if lists:
-        return {name: [str(value) for value in form.getlist(name)] for name in form}
-    return {name: str(value) for name, value in form.items()}
+    except Exception:  # malformed or endless multipart, or bytes that are not text
+        return ImmutableMultiDict()
+    return ImmutableMultiDict([(name, str(value)) for name, value in form.multi_items()])
 
 
 def _bounded(receive: Receive) -> Receive:
-    """The body, counted as it comes: a chunked one declares no length. ValueError: it is longer than any of ours."""
+    """Count the body as it arrives, because a chunked one declares no length. Raises ValueError if it is too long."""
     room = _LARGEST_BODY
 
     async def counted() -> Message:

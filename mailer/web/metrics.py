@@ -1,7 +1,7 @@
-"""`/metrics`: the figures of `app.metrics` in the words of Prometheus, on a port of their own. No page for readers."""
+"""`/metrics`, on a port of its own: the figures of `operations.figures` in the format of Prometheus."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -13,17 +13,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from mailer.model import IssueState
-from mailer.operations.metrics import Figures, Vitals
+from mailer.operations.figures import Figures, Monitor
 
 
-def create(vitals: Vitals) -> ASGIApp:
-    """The ASGI application of one process."""
+def create(monitor: Monitor) -> ASGIApp:
+    """The ASGI application that serves the metrics of one process."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(vitals))
+    registry.register(_Collector(monitor))
     ProcessCollector(registry=registry)
 
     async def metrics(_request: Request) -> Response:
-        # In a thread: the database is asked, and the sender shares this loop.
+        # In a thread, because it reads the database and the sender uses the same event loop.
         text = await asyncio.to_thread(generate_latest, registry)
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
@@ -31,80 +31,85 @@ def create(vitals: Vitals) -> ASGIApp:
 
 
 class _Collector(Collector):
-    def __init__(self, vitals: Vitals) -> None:
-        self._vitals = vitals
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._process()
-        figures = self._vitals.figures()
-        yield _one("mailer_database_up", "1 when the database answers.", float(figures is not None))
+        yield from _process(self._monitor)
+        figures = self._monitor.figures()
+        yield _gauge("mailer_database_up", "1 if the database answers.", figures is not None)
         if figures is not None:
             yield from _issue(figures)
-            yield from self._deployment(figures)
+            yield from _deployment(figures, self._monitor.app.now().timestamp())
 
-    def _process(self) -> Iterator[Metric]:
-        circuits = self._vitals.circuits
-        mails = CounterMetricFamily(
-            "mailer_mails", "Mails this process handed to a relay, by what became of them.", labels=("relay", "outcome")
-        )
-        lines = GaugeMetricFamily("mailer_relay_connections", "Open connections to a relay.", labels=("relay",))
-        opened = GaugeMetricFamily(
-            "mailer_relay_circuit_open", "1 while a relay that failed is left alone.", labels=("relay",)
-        )
-        for relay in sorted({relay.name for relay in self._vitals.app.relays}):
-            for outcome, count in circuits.outcomes(relay).items():
-                mails.add_metric((relay, outcome), count)
-            lines.add_metric((relay,), circuits.connections(relay))
-            opened.add_metric((relay,), circuits.open(relay))
-        yield from (mails, lines, opened)
-        ticked = self._vitals.last_tick()
-        if ticked is not None:
-            yield _one("mailer_last_tick_timestamp_seconds", "When this process's clock last ticked well.", ticked)
 
-    def _deployment(self, figures: Figures) -> Iterator[Metric]:
-        now = self._vitals.app.now()
-        age = max((now - figures.oldest).total_seconds(), 0.0) if figures.oldest else 0.0
-        yield _one("mailer_queue_mails", "Mails of any kind that are queued.", figures.queued)
-        yield _one("mailer_queue_oldest_age_seconds", "For how long the oldest queued mail has been owed.", age)
-        yield _one("mailer_lanes_paused", "Lanes that are paused: a provider refuses us.", len(figures.lanes_paused))
-        paused = GaugeMetricFamily("mailer_lane_paused", "1 for each lane that is paused.", labels=("lane",))
-        for lane in figures.lanes_paused:
-            paused.add_metric((lane,), 1)
-        failing = GaugeMetricFamily(
-            "mailer_source_failures", "How often in a row a source of articles failed.", labels=("source",)
-        )
-        for source, failures in figures.sources.items():
-            failing.add_metric((source,), failures)
-        readers = GaugeMetricFamily("mailer_subscribers", "Subscribers by status.", labels=("status",))
-        for status, count in figures.subscribers.items():
-            readers.add_metric((status,), count)
-        left = GaugeMetricFamily("mailer_left_in_a_week", "Who left in the last seven days.", labels=("method",))
-        for method, count in figures.left_in_a_week.items():
-            left.add_metric((method,), count)
-        yield from (paused, failing, readers, left)
+def _process(monitor: Monitor) -> Iterator[Metric]:
+    circuits = monitor.circuits
+    relays = sorted({relay.name for relay in monitor.app.relays})
+    mails = CounterMetricFamily(
+        "mailer_mails", "Mails that this process handed to a relay, by outcome.", labels=("relay", "outcome")
+    )
+    for relay in relays:
+        for outcome, count in circuits.outcomes(relay).items():
+            mails.add_metric((relay, outcome), count)
+    yield mails
+    yield _gauges(
+        "mailer_relay_connections",
+        "Open connections to a relay.",
+        ("relay",),
+        (((relay,), circuits.connections(relay)) for relay in relays),
+    )
+    yield _gauges(
+        "mailer_relay_circuit_open",
+        "1 while a relay that failed is left alone.",
+        ("relay",),
+        (((relay,), circuits.open(relay)) for relay in relays),
+    )
+    ticked = monitor.last_tick()
+    if ticked is not None:
+        yield _gauge("mailer_last_tick_timestamp_seconds", "The last successful tick of this process's clock.", ticked)
+
+
+def _deployment(figures: Figures, now: float) -> Iterator[Metric]:
+    age = max(now - figures.oldest.timestamp(), 0.0) if figures.oldest else 0.0
+    yield _gauge("mailer_queue_mails", "Queued mails of any kind.", figures.queued)
+    yield _gauge("mailer_queue_oldest_age_seconds", "How long the oldest queued mail has waited.", age)
+    yield _gauge("mailer_lanes_paused", "Lanes paused because their provider refuses us.", len(figures.lanes_paused))
+    paused = (((lane,), 1) for lane in figures.lanes_paused)
+    yield _gauges("mailer_lane_paused", "1 for each paused lane.", ("lane",), paused)
+    for name, meaning, label, counts in (
+        ("mailer_source_failures", "Failures in a row of a source of articles.", "source", figures.sources),
+        ("mailer_subscribers", "Subscribers by status.", "status", figures.subscribers),
+        ("mailer_left_in_a_week", "Readers who left in the last seven days.", "method", figures.left_in_a_week),
+    ):
+        yield _gauges(name, meaning, (label,), (((key,), count) for key, count in counts.items()))
 
 
 def _issue(figures: Figures) -> Iterator[Metric]:
-    """Of the issue under way, or of the newest when none is."""
+    """Metrics of the issue being sent, or of the newest if none is."""
     issue = figures.issue
     if issue is None:
         return
-    state = GaugeMetricFamily("mailer_issue_state", "1 for the state the issue is in.", labels=("slot", "state"))
-    for each in IssueState:
-        state.add_metric((issue.slot, each), each is issue.state)
-    recipients = GaugeMetricFamily("mailer_issue_recipients", "Readers frozen for the issue.", labels=("slot",))
-    recipients.add_metric((issue.slot,), issue.recipients)
-    deliveries = GaugeMetricFamily("mailer_issue_deliveries", "Its mails by state.", labels=("slot", "state"))
-    for kind, count in figures.counts.items():
-        deliveries.add_metric((issue.slot, kind), count)
-    yield from (state, recipients, deliveries)
+    states = (((issue.slot, state), state is issue.state) for state in IssueState)
+    yield _gauges("mailer_issue_state", "1 for the state of the issue.", ("slot", "state"), states)
+    frozen = [((issue.slot,), issue.recipients)]
+    yield _gauges("mailer_issue_recipients", "Readers frozen for the issue.", ("slot",), frozen)
+    counts = (((issue.slot, state), count) for state, count in figures.counts.items())
+    yield _gauges("mailer_issue_deliveries", "Deliveries of the issue, by state.", ("slot", "state"), counts)
     if issue.started_at:
-        started = GaugeMetricFamily("mailer_issue_started_timestamp_seconds", "When it began.", labels=("slot",))
-        started.add_metric((issue.slot,), issue.started_at.timestamp())
-        yield started
+        started = [((issue.slot,), issue.started_at.timestamp())]
+        yield _gauges("mailer_issue_started_timestamp_seconds", "When its sending began.", ("slot",), started)
 
 
-def _one(name: str, meaning: str, value: float) -> Metric:
-    family = GaugeMetricFamily(name, meaning)
-    family.add_metric((), value)
+def _gauges(
+    name: str, meaning: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], float]]
+) -> Metric:
+    """A metric with one value for each combination of labels."""
+    family = GaugeMetricFamily(name, meaning, labels=labels)
+    for keys, value in values:
+        family.add_metric(keys, value)
     return family
+
+
+def _gauge(name: str, meaning: str, value: float) -> Metric:
+    return _gauges(name, meaning, (), [((), value)])

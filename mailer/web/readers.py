@@ -1,60 +1,109 @@
-"""The pages on which readers act: joining, confirming, preferences, and saying why they left.
+"""The pages for readers: /unsubscribe, /subscribe, /confirm and /preferences.
 
-A GET changes nothing, whoever makes it; only a POST with our button does. Nothing a page says tells whether an address
-is known.
+A GET changes nothing, whoever makes it: link scanners and prefetching open every link of a mail. Only a POST with a
+button of ours, or a mail program's one click, does. No page reveals whether an address is known.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from asyncio import to_thread
 from functools import partial
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
+from mailer import tokens
 from mailer.context import App
 from mailer.errors import BadAddress, BadToken, MailerError, TooMany
 from mailer.issues import archive
-from mailer.model import OTHER_NEWS
+from mailer.model import OTHER_NEWS, Method
 from mailer.readers import joining, leaving, preferences
 from mailer.text import calendar
-from mailer.text.locales import Locale
+from mailer.tokens import Purpose
 from mailer.web.guard import agent_of, form_of, network_of
+from mailer.web.page import render
 
 log = logging.getLogger(__name__)
-Render = Callable[..., HTMLResponse]
-
-TRAP = "website"  # a field that no person sees and programs fill in
+TRAP = "website"  # a form field that people do not see and programs fill in
 
 
 class ReaderPages:
-    """The handlers. `page(name, values, status)` renders one of our templates."""
+    """The handlers. Each use case runs in a thread, so that a sender in the same event loop never waits."""
 
-    def __init__(self, app: App, page: Render) -> None:
+    def __init__(self, app: App) -> None:
         self.app = app
-        self.page = page
-        self._settling: asyncio.Task[None] | None = None
+        self._deciding: asyncio.Task[None] | None = None
 
     def routes(self) -> list[Route]:
         handlers = (
-            ("/subscribe", "GET", self.form),
-            ("/subscribe", "POST", self.wish),
-            ("/confirm/{token}", "GET", self.asked),
+            ("/unsubscribe/{token}", "GET", self.unsubscribe_form),
+            ("/unsubscribe/{token}", "POST", self.unsubscribe),
+            ("/unsubscribe/undo/{token}", "POST", self.undo),
+            ("/unsubscribe/why/{token}", "POST", self.explain),
+            ("/subscribe", "GET", self.subscribe_form),
+            ("/subscribe", "POST", self.subscribe),
+            ("/confirm/{token}", "GET", self.confirm_form),
             ("/confirm/{token}", "POST", self.confirm),
-            ("/preferences/{token}", "GET", self.chosen),
+            ("/preferences/{token}", "GET", self.preferences_form),
             ("/preferences/{token}", "POST", self.choose),
-            ("/unsubscribe/why/{token}", "POST", self.why),
         )
-        # With and without the slash: nobody who typed an address of ours off a screen is sent away.
+        # With and without the slash: a one-click POST must never be answered by a redirect (RFC 8058 §3.1).
         return [Route(path + end, handler, methods=[method]) for path, method, handler in handlers for end in ("", "/")]
 
-    # --- joining
-    async def form(self, request: Request) -> Response:
-        return self._form()
+    # --- leaving
+    async def unsubscribe_form(self, request: Request) -> Response:
+        token = request.path_params["token"]
+        holder = await to_thread(leaving.link_holder, self.app, token)
+        values = {
+            "masked": holder.masked,
+            "action": f"/unsubscribe/{token}",
+            "preferences": f"/preferences/{holder.preferences}" if holder.preferences else "",
+        }
+        return render(self.app, "unsubscribe", values)
 
-    def _form(self, status: int = 200, **values: object) -> HTMLResponse:
+    async def unsubscribe(self, request: Request) -> Response:
+        """Unsubscribe by a mail program's one click (RFC 8058) or by our button; show the form for any other POST."""
+        token = request.path_params["token"]
+        tokens.read(self.app.keys, Purpose.UNSUBSCRIBE, token)  # a stranger must not make us read a body
+        method = await _method(request)
+        if method is None:
+            return await self.unsubscribe_form(request)
+        agent, network = agent_of(request), network_of(request)
+        left = await to_thread(leaving.leave, self.app, token, method, agent=agent, network=network)
+        say = self.app.renderer.locale.say
+        labels = {
+            "too_often": say("نامه‌ها زیاد بود"),
+            "not_relevant": say("خبرها به کارم نمی‌آمد"),
+            "never_joined": say("خودم عضو نشده بودم"),
+            "elsewhere": say("خبرها را جای دیگری می‌خوانم"),
+            "other": say("دلیل دیگر"),
+        }
+        values = {
+            "undo_action": f"/unsubscribe/undo/{left.undo}" if left.undo else "",
+            "why_action": f"/unsubscribe/why/{left.why}" if left.why else "",
+            "whys": [{"value": reason, "label": labels[reason]} for reason in leaving.REASONS],
+        }
+        return render(self.app, "unsubscribed", values)
+
+    async def undo(self, request: Request) -> Response:
+        if not await to_thread(leaving.undo, self.app, request.path_params["token"]):
+            raise BadToken("It is too late to undo this.")
+        return render(self.app, "returned")
+
+    async def explain(self, request: Request) -> Response:
+        form = await form_of(request)
+        token, reason, text = request.path_params["token"], form.get("why", ""), form.get("text", "")
+        if not await to_thread(leaving.explain, self.app, token, reason, text):
+            raise BadToken("It is too late to give a reason, or none was given.")
+        return render(self.app, "thanks")
+
+    # --- joining
+    async def subscribe_form(self, request: Request) -> Response:
+        return self._subscribe_form()
+
+    def _subscribe_form(self, status: int = 200, **values: object) -> Response:
         shown = {
             "words": joining.consent_words(self.app),
             "form_token": joining.form_token(self.app),
@@ -64,74 +113,73 @@ class ReaderPages:
             "meant": "",
             **values,
         }
-        return self.page("subscribe", shown, status)
+        return render(self.app, "subscribe", shown, status)
 
-    async def wish(self, request: Request) -> Response:
-        """Our own form: the wish is taken. The news site's own form, without our token: our form, filled in."""
+    async def subscribe(self, request: Request) -> Response:
+        """Take the wish if the form is ours. A POST by the news site's form, without our token, gets our form."""
         form = await form_of(request)
         email = form.get("email", "")[:300]
         say = self.app.renderer.locale.say
         if form.get(TRAP):
-            return self.page("asked")
+            return render(self.app, "asked")
         try:
             found, meant = joining.check(email)
             if meant and "sure" not in form:
-                return self._form(email=email, meant=meant)
+                return self._subscribe_form(email=email, meant=meant)
             if not joining.form_is_ours(self.app, form.get("form", "")):
-                return self._form(email=found.written)
-            work = partial(joining.wish, self.app, found, network=network_of(request), agent=agent_of(request))
-            await asyncio.to_thread(work)
+                return self._subscribe_form(email=found.written)
+            network, agent = network_of(request), agent_of(request)
+            await to_thread(partial(joining.wish, self.app, found, network=network, agent=agent))
         except BadAddress:
             problem = say("این نشانی درست نیست. یک بار دیگر نگاهش کنید.")
-            return self._form(422, email=email, problem=problem)
+            return self._subscribe_form(422, email=email, problem=problem)
         except TooMany:
             problem = say("از شبکهٔ شما درخواست‌های زیادی رسیده است. یک ساعت دیگر دوباره امتحان کنید.")
-            return self._form(429, email=email, problem=problem)
-        self._settle_soon()
-        return self.page("asked")
+            return self._subscribe_form(429, email=email, problem=problem)
+        self._decide_soon()
+        return render(self.app, "asked")
 
-    def _settle_soon(self) -> None:
-        """Decides the wish a moment later, at no fixed time, so that neither this answer nor the next one tells by its
-        duration what was decided. Should we die before, the next tick does it."""
-        if self._settling is None or self._settling.done():
-            self._settling = asyncio.get_running_loop().create_task(self._settle())
+    def _decide_soon(self) -> None:
+        """Decide the wish a moment later, at a random time, so that the duration of this answer and of the next one
+        reveals nothing. If the process ends before, the next tick decides it."""
+        if self._deciding is None or self._deciding.done():
+            self._deciding = asyncio.get_running_loop().create_task(self._decide())
 
-    async def _settle(self) -> None:
+    async def _decide(self) -> None:
         await asyncio.sleep(0.5 + random.random())  # noqa: S311 - spreads, hides nothing
         try:
-            await asyncio.to_thread(joining.decide_wishes, self.app)
+            await to_thread(joining.decide_wishes, self.app)
         except MailerError as error:
             log.error("%s", error)
 
-    async def asked(self, request: Request) -> Response:
-        """GET and HEAD: one button. Scanners that open the link in the mail confirm nothing."""
+    async def confirm_form(self, request: Request) -> Response:
         token = request.path_params["token"]
-        masked = await asyncio.to_thread(joining.masked_address, self.app, token)
-        return self.page("confirm", {"masked": masked, "action": f"/confirm/{token}"})
+        masked = await to_thread(joining.masked_address, self.app, token)
+        return render(self.app, "confirm", {"masked": masked, "action": f"/confirm/{token}"})
 
     async def confirm(self, request: Request) -> Response:
         if "confirm" not in await form_of(request):
-            return await self.asked(request)
+            return await self.confirm_form(request)
         agent, network = agent_of(request), network_of(request)
         token = request.path_params["token"]
-        done = await asyncio.to_thread(joining.confirm, self.app, token, agent=agent, network=network)
-        latest = await asyncio.to_thread(archive.latest, self.app)
-        return self.page("welcome", {"latest": latest, "preferences": f"/preferences/{done.preferences}"})
+        welcome = await to_thread(joining.confirm, self.app, token, agent=agent, network=network)
+        latest = await to_thread(archive.latest, self.app)
+        values = {"latest": latest, "preferences": f"/preferences/{welcome.preferences}"}
+        return render(self.app, "welcome", values)
 
     # --- preferences
-    async def chosen(self, request: Request) -> Response:
+    async def preferences_form(self, request: Request) -> Response:
         token = request.path_params["token"]
-        return self._preferences(token, await asyncio.to_thread(preferences.current, self.app, token))
+        return self._preferences(token, await to_thread(preferences.current, self.app, token))
 
     async def choose(self, request: Request) -> Response:
         token = request.path_params["token"]
-        form = await form_of(request, lists=True)
+        form = await form_of(request)
         if "save" not in form:
-            return await self.chosen(request)
-        weeks = (form.get("pause") or [""])[0]
+            return await self.preferences_form(request)
+        weeks = form.get("pause", "")
         pause = int(weeks) if weeks.isascii() and weeks.isdigit() and len(weeks) < 4 else None
-        sections = form.get("section", [])
-        kept = await asyncio.to_thread(preferences.choose, self.app, token, sections, pause)
+        kept = await to_thread(preferences.choose, self.app, token, form.getlist("section"), pause)
         return self._preferences(token, kept, saved=True)
 
     def _preferences(self, token: str, found: preferences.Preferences, *, saved: bool = False) -> Response:
@@ -152,25 +200,13 @@ class ReaderPages:
             "pauses": pauses,
             "unsubscribe": f"/unsubscribe/{found.unsubscribe}",
         }
-        return self.page("preferences", values)
-
-    # --- leaving
-    async def why(self, request: Request) -> Response:
-        form = await form_of(request)
-        reason, text = form.get("why", ""), form.get("text", "")
-        token = request.path_params["token"]
-        if not await asyncio.to_thread(leaving.explain, self.app, token, reason, text):
-            raise BadToken("It is too late to say why, or nothing was said.")
-        return self.page("thanks")
+        return render(self.app, "preferences", values)
 
 
-def why_choices(locale: Locale) -> list[Mapping[str, str]]:
-    """The choices of the form on the page after leaving."""
-    labels = {
-        "too_often": locale.say("نامه‌ها زیاد بود"),
-        "not_relevant": locale.say("خبرها به کارم نمی‌آمد"),
-        "never_joined": locale.say("خودم عضو نشده بودم"),
-        "elsewhere": locale.say("خبرها را جای دیگری می‌خوانم"),
-        "other": locale.say("دلیل دیگر"),
-    }
-    return [{"value": reason, "label": labels[reason]} for reason in leaving.REASONS]
+async def _method(request: Request) -> Method | None:
+    """How a POST asks to unsubscribe, or None if it does not."""
+    form = await form_of(request)
+    fields = {name.casefold(): value.strip().casefold() for name, value in form.items()}
+    if fields.get("list-unsubscribe") == "one-click":
+        return Method.ONE_CLICK
+    return Method.PAGE if "leave" in fields else None

@@ -109,7 +109,7 @@ def test_every_kind_of_mail_in_use_has_its_three_templates() -> None:
 
 def test_every_page_that_is_shown_has_a_template_and_none_is_left_over() -> None:
     web = "\n".join(path.read_text("utf-8") for path in (ROOT / "mailer" / "web").glob("*.py"))
-    shown = set(re.findall(r'page\(\s*"([a-z-]+)"', web))
+    shown = set(re.findall(r'render\(\s*(?:self\.)?app,\s*"([a-z-]+)"', web))
     there = {path.stem for path in (ROOT / "templates" / "page").glob("*.html")} - {"layout"}
     assert shown == there
 

@@ -17,6 +17,7 @@ from mailer.demo.inbox import Inbox
 from mailer.errors import NoSuchArticle, NoSuchIssue, WrongState
 from mailer.issues import archive, control, delivery, draft, editing, report, variants
 from mailer.model import Issue, IssueState, Method
+from mailer.operations import figures
 from mailer.readers import admin, leaving
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
@@ -181,10 +182,10 @@ def test_a_leaving_that_was_taken_back_is_none(sending_app: App, clock: Clock) -
         clock.turn(minutes=1)
     assert report.report(app, issue).left == 0
     assert report.rates(app)[0].left == 0
-    assert not report.figures(app)["left_in_a_week"]
+    assert not figures.gather(app).left_in_a_week
     leaving.leave(app, link, Method.ONE_CLICK)
     assert report.report(app, issue).left == report.rates(app)[0].left == 1
-    assert report.figures(app)["left_in_a_week"] == {"one_click": 1}
+    assert figures.gather(app).left_in_a_week == {"one_click": 1}
 
 
 def test_only_public_issues_can_be_redacted(app: App, clock: Clock) -> None:
@@ -228,8 +229,8 @@ def test_the_report_adds_up(sending_app: App, clock: Clock, inbox: Inbox) -> Non
     assert bars["6 h"] == (1, False)
     assert sum(bar.left for bar in found.histogram) == 7
     assert [(rate.slot, rate.sent, rate.left) for rate in report.rates(app)] == [(issue.slot, 20, 7)]
-    assert report.figures(app)["subscribers"] == {"active": 14, "unsubscribed": 7}
-    assert report.figures(app)["left_in_a_week"] == {"one_click": 6, "page": 1}
+    assert figures.gather(app).subscribers == {"active": 14, "unsubscribed": 7}
+    assert figures.gather(app).left_in_a_week == {"one_click": 6, "page": 1}
 
 
 @pytest.mark.parametrize(

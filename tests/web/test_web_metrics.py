@@ -15,7 +15,7 @@ from mailer.context import App
 from mailer.errors import RelayDown
 from mailer.model import EventKind, IssueState, Method, NewEvent, Outcome, Rejected, Rejection, Reply
 from mailer.model import SubscriberStatus as Status
-from mailer.operations.metrics import Vitals
+from mailer.operations.figures import Monitor
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery
@@ -43,8 +43,8 @@ def down() -> Fake:
     return Fake(name=DOWN, down=True)
 
 
-def scrape(vitals: Vitals) -> dict[str, dict[Labels, float]]:
-    with TestClient(metrics.create(vitals)) as client:
+def scrape(monitor: Monitor) -> dict[str, dict[Labels, float]]:
+    with TestClient(metrics.create(monitor)) as client:
         answer = client.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")
@@ -68,7 +68,7 @@ def sending(store: Store, folder: Path, clock: Clock) -> App:
 
 
 def test_before_the_first_issue(app: App) -> None:
-    found = scrape(Vitals(app, Circuits()))
+    found = scrape(Monitor(app, Circuits()))
     assert found["mailer_database_up"] == {(): 1}
     assert found["mailer_queue_mails"] == found["mailer_queue_oldest_age_seconds"] == {(): 0}
     assert "mailer_issue_state" not in found
@@ -81,12 +81,12 @@ def test_an_issue_under_way(store: Store, tmp_path: Path, clock: Clock) -> None:
     clock.turn(minutes=5)
     circuits = Circuits()
     slot = ("slot", issue.slot)
-    before = scrape(Vitals(app, circuits, lambda: 1_700_000_000.0))
+    before = scrape(Monitor(app, circuits, lambda: 1_700_000_000.0))
     assert before["mailer_last_tick_timestamp_seconds"] == {(): 1_700_000_000}
     assert (before["mailer_queue_mails"][()], before["mailer_queue_oldest_age_seconds"][()]) == (3, 300)
     assert before["mailer_issue_deliveries"][slot, ("state", "queued")] == 3
     asyncio.run(Sender(app, circuits).run())
-    after = scrape(Vitals(app, circuits))
+    after = scrape(Monitor(app, circuits))
     states = {dict(labels)["state"]: value for labels, value in after["mailer_issue_deliveries"].items()}
     assert (states["accepted"], states["rejected"], states["queued"]) == (2, 1, 0)
     assert sum(states.values()) == after["mailer_issue_recipients"][(slot,)] == 3
@@ -107,16 +107,16 @@ def test_a_relay_that_is_down(store: Store, tmp_path: Path, clock: Clock) -> Non
         except RelayDown:
             return
 
-    assert scrape(Vitals(app, circuits))["mailer_relay_circuit_open"] == {(("relay", DOWN),): 0}
+    assert scrape(Monitor(app, circuits))["mailer_relay_circuit_open"] == {(("relay", DOWN),): 0}
     asyncio.run(fail())
-    assert scrape(Vitals(app, circuits))["mailer_relay_circuit_open"] == {(("relay", DOWN),): 1}
+    assert scrape(Monitor(app, circuits))["mailer_relay_circuit_open"] == {(("relay", DOWN),): 1}
 
 
 def test_who_reads_and_who_left(app: App, clock: Clock) -> None:
     first, *_ = make.readers(app.store, 3)
     app.store.write(lambda tx: subscribers.move(tx, first, Status.UNSUBSCRIBED, from_=(Status.ACTIVE,)))
     app.store.write(lambda tx: events.record(tx, [first], NewEvent(EventKind.UNSUBSCRIBED, clock(), Method.ONE_CLICK)))
-    found = scrape(Vitals(app, Circuits()))
+    found = scrape(Monitor(app, Circuits()))
     assert {k: v for k, v in found["mailer_subscribers"].items() if v} == {
         (("status", "active"),): 2,
         (("status", "unsubscribed"),): 1,
@@ -132,7 +132,7 @@ def test_lanes_and_sources(app: App, clock: Clock) -> None:
     source = "https://www.iran.example/rss/geheim?key=geheim"
     app.store.write(lambda tx: feeds.claim(tx, source, now))
     app.store.write(lambda tx: feeds.went_wrong(tx, source, problem="404", failures=3, now=now, next_at=now))
-    found = scrape(Vitals(app, Circuits()))
+    found = scrape(Monitor(app, Circuits()))
     assert (found["mailer_lanes_paused"], found["mailer_lane_paused"]) == ({(): 1}, {(("lane", "gmail"),): 1})
     [(labels, failures)] = found["mailer_source_failures"].items()
     assert re.fullmatch(r"www\.iran\.example [0-9a-f]{8}", dict(labels)["source"])
@@ -142,26 +142,26 @@ def test_lanes_and_sources(app: App, clock: Clock) -> None:
 def test_without_its_database_a_process_still_tells_of_itself(store: Store, tmp_path: Path, clock: Clock) -> None:
     app = make.app(store, tmp_path, clock, relays=[up()])
     broken = make.app(Store("postgresql://nobody@127.0.0.1:1/none"), tmp_path, clock, relays=app.relays)
-    found = scrape(Vitals(broken, Circuits()))
+    found = scrape(Monitor(broken, Circuits()))
     assert found["mailer_database_up"] == {(): 0}
     assert found["mailer_relay_connections"] == {(("relay", UP),): 0}
 
 
 def test_many_watchers_share_one_look(app: App) -> None:
     seconds = [0.0]
-    vitals = Vitals(app, Circuits(), clock=lambda: seconds[0])
-    assert "mailer_issue_state" not in scrape(vitals)
+    monitor = Monitor(app, Circuits(), clock=lambda: seconds[0])
+    assert "mailer_issue_state" not in scrape(monitor)
     make.issue(app.store)
     seconds[0] = 4.0
-    assert "mailer_issue_state" not in scrape(vitals)
+    assert "mailer_issue_state" not in scrape(monitor)
     seconds[0] = 6.0
-    assert "mailer_issue_state" in scrape(vitals)
+    assert "mailer_issue_state" in scrape(monitor)
 
 
 def test_the_page_about_it_names_every_metric(app: App, clock: Clock) -> None:
     make.issue(app.store, state=IssueState.SENDING)
     app.store.write(lambda tx: tx.exec_driver_sql("UPDATE issues SET started_at = planned_at"))
-    told = set(scrape(Vitals(app, Circuits(), lambda: 1.0))) | {
+    told = set(scrape(Monitor(app, Circuits(), lambda: 1.0))) | {
         "mailer_mails_total",
         "mailer_relay_connections",
         "mailer_relay_circuit_open",

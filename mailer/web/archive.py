@@ -1,0 +1,67 @@
+"""The public pages: /archive with the issues that were sent, its feed, and the pictures under /media."""
+
+from asyncio import to_thread
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import PathLike, StaticFiles
+
+from mailer.context import App
+from mailer.issues import archive
+from mailer.web.guard import ISSUE_CSP
+from mailer.web.page import render
+
+_LISTED = 200  # issues in the list of the archive: four years
+
+
+class Media(StaticFiles):
+    """Pictures and other files of the deployment.
+
+    A story's picture never changes, because its name is made from its address; mail programs and their proxies may keep
+    it.
+    """
+
+    async def check_config(self) -> None:
+        """Accept a missing folder: asking for a picture in it is a 404, not an error."""
+
+    def file_response(self, full_path: PathLike, *args: Any, **more: Any) -> Response:
+        answer = super().file_response(full_path, *args, **more)
+        if Path(full_path).parent.name == "pictures":
+            answer.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return answer
+
+
+def routes(app: App) -> list[BaseRoute]:
+    def public() -> dict[str, str]:
+        """Headers for what caches may keep and, if the newsroom wants it, search engines may list."""
+        index = app.settings.readers.archive_index
+        # Only five minutes: a redacted story must not remain in caches for hours.
+        return {"cache-control": "public, max-age=300", "x-robots-tag": "all" if index else "noindex"}
+
+    async def issues(request: Request) -> Response:
+        listed = await to_thread(archive.listing, app, _LISTED)
+        index = app.settings.readers.archive_index
+        answer = render(app, "archive", {"issues": listed, "feed": archive.feed_url(app), "index": index})
+        answer.headers.update(public())
+        return answer
+
+    async def issue(request: Request) -> Response:
+        page = await to_thread(archive.page, app, request.path_params["slot"])
+        headers = {"content-security-policy": ISSUE_CSP, **public(), "etag": f'"{page.mark}"'}
+        if page.mark in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return HTMLResponse(page.html, headers=headers)
+
+    async def feed(request: Request) -> Response:
+        body = await to_thread(archive.feed, app)
+        return Response(body, media_type="application/atom+xml", headers=public())
+
+    return [
+        Route("/archive", issues),
+        Route("/archive/feed.xml", feed),
+        Route("/archive/{slot}", issue),
+        Mount("/media", Media(directory=app.settings.folder / "media", check_dir=False)),
+    ]

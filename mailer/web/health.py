@@ -1,0 +1,45 @@
+"""/healthz and /readyz: whether the process is alive, and whether it can do its work."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from mailer.context import App
+from mailer.errors import MailerError
+
+_LATEST_TICK_S = 90.0
+
+
+@dataclass
+class Pulse:
+    """When the clock of this process last ticked. `expected` is False if the clock runs in another process."""
+
+    expected: bool = False
+    at: float | None = None  # Unix time of the last tick, for people; `well` uses a clock that never jumps
+    _last: float | None = None
+
+    def beat(self) -> None:
+        self._last, self.at = time.monotonic(), time.time()
+
+    @property
+    def well(self) -> bool:
+        return not self.expected or (self._last is not None and time.monotonic() - self._last < _LATEST_TICK_S)
+
+
+def routes(app: App, pulse: Pulse) -> list[Route]:
+    async def alive(request: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def ready(request: Request) -> Response:
+        """200 if the database answers within a second and the clock ticks, else 503."""
+        try:
+            await asyncio.wait_for(asyncio.to_thread(app.store.answers), 1)
+        except (MailerError, TimeoutError):
+            return PlainTextResponse("the database does not answer", 503)
+        return PlainTextResponse("ok") if pulse.well else PlainTextResponse("the clock does not tick", 503)
+
+    return [Route("/healthz", alive), Route("/readyz", ready)]

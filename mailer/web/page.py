@@ -1,0 +1,14 @@
+"""Renders the templates of the pages."""
+
+from collections.abc import Mapping
+
+from starlette.responses import HTMLResponse
+
+from mailer.context import App
+from mailer.mail import view
+
+
+def render(app: App, name: str, values: Mapping[str, object] | None = None, status: int = 200) -> HTMLResponse:
+    """The page `page/<name>.html`, with the values that every page shows."""
+    common = view.page_view(app.settings.newsletter)
+    return HTMLResponse(app.renderer.page(name, {**common, **(values or {})}), status)
