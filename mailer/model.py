@@ -11,6 +11,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from mailer.reasons import Reason
+
 
 # --- Articles: what the newsroom published -------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,59 +99,6 @@ class Article:
     news_value: int | None = None  # the editor's, -2 … +2
     closed: bool = False  # members only, or paid for
     tags: tuple[str, ...] = ()
-
-
-# --- Reasons and notes: why something is as it is ------------------------------------------------------------------
-class ReasonCode(StrEnum):
-    """What a reason or a note says. `mailer.reasons` has the sentence of each, with the names of its arguments."""
-
-    TEXT = "text"  # a person's own words, or what an older version wrote
-    # Why an issue is held, paused, skipped or cancelled.
-    TOO_FEW_STORIES = "too_few_stories"
-    APPROVAL_REQUIRED = "approval_required"
-    HELD_BY_EDITOR = "held_by_editor"
-    CANNOT_BE_MADE = "cannot_be_made"
-    MAILS_CANNOT_BE_MADE = "mails_cannot_be_made"
-    NOT_AUTHENTICATED = "not_authenticated"
-    TOO_LATE = "too_late"
-    NO_STORY = "no_story"
-    CANCELLED_BY_ADMIN = "cancelled_by_admin"
-    SUPERSEDED = "superseded"
-    # Notes: how an issue was chosen.
-    NO_VIEW_COUNTS = "no_view_counts"
-    FEW_VIEW_COUNTS = "few_view_counts"
-    EQUAL_VIEW_COUNTS = "equal_view_counts"
-    SOME_VIEW_COUNTS_MISSING = "some_view_counts_missing"
-    NO_SECTIONS = "no_sections"
-    SECTION_LIMIT_DROPPED = "section_limit_dropped"
-    SOURCE_LIMIT_DROPPED = "source_limit_dropped"
-    DAY_LIMIT_DROPPED = "day_limit_dropped"
-    TOO_MANY_PINS = "too_many_pins"
-    STORY_LEFT_OUT = "story_left_out"
-    # Why a story was not chosen.
-    BANNED = "banned"
-    BANNED_WORD = "banned_word"
-    ALREADY_TOLD = "already_told"
-    NO_ADDRESS = "no_address"
-    NOT_A_WEB_PAGE = "not_a_web_page"
-    NOT_LINKABLE = "not_linkable"
-    NOT_FREE = "not_free"
-    SHORT_TITLE = "short_title"
-    PAGE_GONE = "page_gone"
-    DROPPED_BY_EDITOR = "dropped_by_editor"
-    SAME_TITLE = "same_title"
-    SECTION_FULL = "section_full"
-    SOURCE_FULL = "source_full"
-    DAY_FULL = "day_full"
-    NOT_AMONG_BEST = "not_among_best"
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why something is in its state, or a note about how an issue was chosen: a code and its arguments."""
-
-    code: ReasonCode
-    args: Mapping[str, str | int] = field(default_factory=dict)
 
 
 # --- Stories and digests: what was chosen, and why -------------------------------------------------------------------

@@ -1,107 +1,153 @@
-"""The sentences of reasons and notes: English for commands and JSON, the newsletter's language for mails and pages.
+"""Why something is as it is, and notes for editors: codes with arguments, and the sentence of each code.
 
-The database holds codes with arguments and the program compares codes; the words are only here. The Persian sentences
-are the msgids of `templates/locale/*.po`, like all words of mails and pages.
+The database holds codes and the program compares codes; the words are only here. Commands and JSON show the English
+sentence, mails and pages the one in the newsletter's language. The Persian sentences are the msgids of
+`templates/locale/*.po`, like all words of mails and pages.
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Self
 
-from mailer.model import Reason, ReasonCode
 from mailer.text.clean import clean
 from mailer.text.locales import Locale
 
 
-class Sentence(NamedTuple):
-    """One sentence in both languages, with `{name}` for each argument."""
+class ReasonCode(StrEnum):
+    """The code of each reason and note, its English and its Persian sentence with `{name}` for each argument."""
 
     english: str
     persian: str
 
+    # Without the defaults a type checker refuses `ReasonCode("banned")`.
+    def __new__(cls, code: str, english: str = "", persian: str = "") -> Self:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.english, member.persian = english, persian
+        return member
 
-_C = ReasonCode
-SENTENCES: Mapping[ReasonCode, Sentence] = {
-    _C.TEXT: Sentence("{words}", "{words}"),
-    _C.TOO_FEW_STORIES: Sentence(
+    # A person's own words, or a sentence of an older version that has no code.
+    TEXT = "text", "{words}", "{words}"
+    # Why an issue is held, paused, skipped or cancelled.
+    TOO_FEW_STORIES = (
+        "too_few_stories",
         "too few stories: {found} of at least {least}",
         "خبرها کم است: {found} خبر، و دست‌کم {least} خبر لازم است",
-    ),
-    _C.APPROVAL_REQUIRED: Sentence("approval is required", "تأیید ویراستار لازم است"),
-    _C.HELD_BY_EDITOR: Sentence("held by an editor", "به خواست ویراستار"),
-    _C.CANNOT_BE_MADE: Sentence("cannot be made: {error}", "ساخته نمی‌شود: {error}"),
-    _C.MAILS_CANNOT_BE_MADE: Sentence("its mails cannot be made: {error}", "نامه‌هایش ساخته نمی‌شود: {error}"),
-    _C.NOT_AUTHENTICATED: Sentence("its mails are not authenticated: {reply}", "نامه‌هایش احراز هویت نمی‌شود: {reply}"),
-    _C.TOO_LATE: Sentence(
-        "too late: more than max_late after its time", "دیر شد: زمان فرستادنش بیش از اندازه گذشته است"
-    ),
-    _C.NO_STORY: Sentence("there is nothing to send: no story in its time span", "در این بازه خبری برای فرستادن نیست"),
-    _C.CANCELLED_BY_ADMIN: Sentence("cancelled by an admin", "به خواست مدیر لغو شد"),
-    _C.SUPERSEDED: Sentence(
-        "superseded: the issue {slot} began before it", "شمارهٔ {slot} پیش از آن فرستاده شد و جای آن را گرفت"
-    ),
-    _C.NO_VIEW_COUNTS: Sentence(
+    )
+    APPROVAL_REQUIRED = "approval_required", "approval is required", "تأیید ویراستار لازم است"
+    HELD_BY_EDITOR = "held_by_editor", "held by an editor", "به خواست ویراستار"
+    CANNOT_BE_MADE = "cannot_be_made", "cannot be made: {error}", "ساخته نمی‌شود: {error}"
+    MAILS_CANNOT_BE_MADE = (
+        "mails_cannot_be_made",
+        "its mails cannot be made: {error}",
+        "نامه‌هایش ساخته نمی‌شود: {error}",
+    )
+    NOT_AUTHENTICATED = (
+        "not_authenticated",
+        "its mails are not authenticated: {reply}",
+        "نامه‌هایش احراز هویت نمی‌شود: {reply}",
+    )
+    TOO_LATE = (
+        "too_late",
+        "too late: more than max_late after its time",
+        "دیر شد: زمان فرستادنش بیش از اندازه گذشته است",
+    )
+    NO_STORY = "no_story", "there is nothing to send: no story in its time span", "در این بازه خبری برای فرستادن نیست"
+    CANCELLED_BY_ADMIN = "cancelled_by_admin", "cancelled by an admin", "به خواست مدیر لغو شد"
+    SUPERSEDED = (
+        "superseded",
+        "superseded: the issue {slot} began before it",
+        "شمارهٔ {slot} پیش از آن فرستاده شد و جای آن را گرفت",
+    )
+    # Notes: how an issue was chosen.
+    NO_VIEW_COUNTS = (
+        "no_view_counts",
         "no article has view counts: chosen by place, coverage and quality",
         "شمار بازدید هیچ خبری دانسته نیست: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند",
-    ),
-    _C.FEW_VIEW_COUNTS: Sentence(
+    )
+    FEW_VIEW_COUNTS = (
+        "few_view_counts",
         "only {known} of {all} articles have view counts: chosen by place, coverage and quality",
         "شمار بازدید فقط {known} خبر از {all} خبر دانسته است: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند",
-    ),
-    _C.EQUAL_VIEW_COUNTS: Sentence(
+    )
+    EQUAL_VIEW_COUNTS = (
+        "equal_view_counts",
         "all view counts are the same: chosen by place, coverage and quality",
         "شمار بازدید همهٔ خبرها یکی است: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند",
-    ),
-    _C.SOME_VIEW_COUNTS_MISSING: Sentence(
+    )
+    SOME_VIEW_COUNTS_MISSING = (
+        "some_view_counts_missing",
         "{missing} of {all} articles have no view count: taken as average",
         "{missing} خبر از {all} خبر شمار بازدید ندارند و میانگین گرفته شده‌اند",
-    ),
-    _C.NO_SECTIONS: Sentence(
-        "no sections are configured, so stories are not balanced between sections", "هیچ بخشی تعریف نشده است"
-    ),
-    _C.SECTION_LIMIT_DROPPED: Sentence(
+    )
+    NO_SECTIONS = (
+        "no_sections",
+        "no sections are configured, so stories are not balanced between sections",
+        "هیچ بخشی تعریف نشده است",
+    )
+    SECTION_LIMIT_DROPPED = (
+        "section_limit_dropped",
         "more stories of one section than its limit of {limit}: other sections had too few",
         "از بخش‌های دیگر خبر کم بود: سقف {limit} خبر از یک بخش برداشته شد",
-    ),
-    _C.SOURCE_LIMIT_DROPPED: Sentence(
+    )
+    SOURCE_LIMIT_DROPPED = (
+        "source_limit_dropped",
         "more stories of one source than its limit of {limit}: other sources had too few",
         "از منبع‌های دیگر خبر کم بود: سقف {limit} خبر از یک منبع برداشته شد",
-    ),
-    _C.DAY_LIMIT_DROPPED: Sentence(
+    )
+    DAY_LIMIT_DROPPED = (
+        "day_limit_dropped",
         "more stories of one day than its limit of {limit}: other days had too few",
         "از روزهای دیگر خبر کم بود: سقف {limit} خبر از یک روز برداشته شد",
-    ),
-    _C.TOO_MANY_PINS: Sentence(
+    )
+    TOO_MANY_PINS = (
+        "too_many_pins",
         "{pins} stories are pinned, more than the {stories} of an issue",
         "{pins} خبر سنجاق شده است، بیش از {stories} خبر یک شماره",
-    ),
-    _C.STORY_LEFT_OUT: Sentence(
-        "left out because its page is gone: «{title}»", "صفحهٔ این خبر دیگر نیست، و کنار گذاشته شد: «{title}»"
-    ),
-    _C.BANNED: Sentence("banned", "ممنوع شده است"),
-    _C.BANNED_WORD: Sentence("contains the banned word «{word}»", "واژهٔ ممنوع «{word}» در آن است"),
-    _C.ALREADY_TOLD: Sentence("already in an earlier issue", "در شماره‌ای پیشین آمده است"),
-    _C.NO_ADDRESS: Sentence("no address", "نشانی ندارد"),
-    _C.NOT_A_WEB_PAGE: Sentence("its address is not a web page", "نشانی‌اش صفحهٔ وب نیست"),
-    _C.NOT_LINKABLE: Sentence("its address cannot be linked in a mail", "نشانی‌اش را نمی‌توان در نامه پیوند داد"),
-    _C.NOT_FREE: Sentence("not free to read", "خواندنش برای همه آزاد نیست"),
-    _C.SHORT_TITLE: Sentence("its title is too short", "عنوانش کوتاه است"),
-    _C.PAGE_GONE: Sentence("its page is gone", "صفحه‌اش دیگر نیست"),
-    _C.DROPPED_BY_EDITOR: Sentence("dropped by an editor", "ویراستار کنار گذاشت"),
-    _C.SAME_TITLE: Sentence("same title as «{title}»", "هم‌عنوان با «{title}»"),
-    _C.SECTION_FULL: Sentence(
-        "section «{name}» is full ({count} of {stories})", "بخش «{name}» پر است ({count} از {stories})"
-    ),
-    _C.SOURCE_FULL: Sentence(
-        "source {name} is full ({count} of {stories})", "منبع {name} پر است ({count} از {stories})"
-    ),
-    _C.DAY_FULL: Sentence("day {name} is full ({count} of {stories})", "روز {name} پر است ({count} از {stories})"),
-    _C.NOT_AMONG_BEST: Sentence("not among the {count} best", "میان {count} خبر برتر نیست"),
-}
+    )
+    STORY_LEFT_OUT = (
+        "story_left_out",
+        "left out because its page is gone: «{title}»",
+        "صفحهٔ این خبر دیگر نیست، و کنار گذاشته شد: «{title}»",
+    )
+    # Why a story was not chosen.
+    BANNED = "banned", "banned", "ممنوع شده است"
+    BANNED_WORD = "banned_word", "contains the banned word «{word}»", "واژهٔ ممنوع «{word}» در آن است"
+    ALREADY_TOLD = "already_told", "already in an earlier issue", "در شماره‌ای پیشین آمده است"
+    NO_ADDRESS = "no_address", "no address", "نشانی ندارد"
+    NOT_A_WEB_PAGE = "not_a_web_page", "its address is not a web page", "نشانی‌اش صفحهٔ وب نیست"
+    NOT_LINKABLE = "not_linkable", "its address cannot be linked in a mail", "نشانی‌اش را نمی‌توان در نامه پیوند داد"
+    NOT_FREE = "not_free", "not free to read", "خواندنش برای همه آزاد نیست"
+    SHORT_TITLE = "short_title", "its title is too short", "عنوانش کوتاه است"
+    PAGE_GONE = "page_gone", "its page is gone", "صفحه‌اش دیگر نیست"
+    DROPPED_BY_EDITOR = "dropped_by_editor", "dropped by an editor", "ویراستار کنار گذاشت"
+    SAME_TITLE = "same_title", "same title as «{title}»", "هم‌عنوان با «{title}»"
+    SECTION_FULL = (
+        "section_full",
+        "section «{name}» is full ({count} of {stories})",
+        "بخش «{name}» پر است ({count} از {stories})",
+    )
+    SOURCE_FULL = (
+        "source_full",
+        "source {name} is full ({count} of {stories})",
+        "منبع {name} پر است ({count} از {stories})",
+    )
+    DAY_FULL = "day_full", "day {name} is full ({count} of {stories})", "روز {name} پر است ({count} از {stories})"
+    NOT_AMONG_BEST = "not_among_best", "not among the {count} best", "میان {count} خبر برتر نیست"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A reason or a note: a code and its arguments."""
+
+    code: ReasonCode
+    args: Mapping[str, str | int] = field(default_factory=dict)
 
 
 def english(reason: Reason | None) -> str:
     """The English sentence; empty if there is no reason."""
-    return SENTENCES[reason.code].english.format_map(reason.args) if reason else ""
+    return reason.code.english.format_map(reason.args) if reason else ""
 
 
 def translated(reason: Reason | None, locale: Locale) -> str:
@@ -111,4 +157,4 @@ def translated(reason: Reason | None, locale: Locale) -> str:
     shown = {
         name: locale.number(value) if isinstance(value, int) else clean(value) for name, value in reason.args.items()
     }
-    return locale.say(SENTENCES[reason.code].persian, **shown)
+    return locale.say(reason.code.persian, **shown)

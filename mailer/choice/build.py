@@ -12,7 +12,8 @@ from mailer.choice.growth import CAUTIOUS, Growth
 from mailer.choice.rank import Ranking, day_by_day, interest, rank
 from mailer.choice.select import select
 from mailer.choice.time_span import holds, late
-from mailer.model import OTHER_NEWS, Article, Digest, NotChosen, Reason, ReasonCode, Story, TimeSpan
+from mailer.model import OTHER_NEWS, Article, Digest, NotChosen, Story, TimeSpan
+from mailer.reasons import Reason, ReasonCode
 from mailer.settings import Digest as Rules
 from mailer.text import links
 from mailer.text.search_key import key

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from mailer.model import ChosenStory, Edits, Reason, ReasonCode
+from mailer.model import ChosenStory, Edits
+from mailer.reasons import Reason, ReasonCode
 
 
 @dataclass(frozen=True, slots=True)

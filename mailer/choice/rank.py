@@ -16,7 +16,8 @@ from statistics import fmean, median
 from mailer.choice.group import Event
 from mailer.choice.growth import Growth
 from mailer.choice.time_span import late
-from mailer.model import Article, Reason, ReasonCode, TimeSpan
+from mailer.model import Article, TimeSpan
+from mailer.reasons import Reason, ReasonCode
 
 # Weights of the signals, shared out among those that exist. With views, what was read decides: measured over a year of
 # weeks, every tenth that other signals take from it loses stories that people wanted; they part equals.

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 
 from mailer.choice.group import Events
-from mailer.model import NotChosen, Reason, ReasonCode, Story
+from mailer.model import NotChosen, Story
+from mailer.reasons import Reason, ReasonCode
 from mailer.settings import Digest
 
 _LIKE_CHOSEN = 0.3  # what is taken off for being like a chosen story; half of all follow-ups are an event of their own

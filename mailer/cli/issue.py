@@ -25,7 +25,8 @@ from mailer.cli.command import (
 from mailer.context import REDIRECTED, App, find, list_issues
 from mailer.errors import RelayDown
 from mailer.lifecycle import FINAL
-from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus, Reason
+from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
+from mailer.reasons import Reason
 
 if TYPE_CHECKING:
     from mailer.issues.report import Report

@@ -14,8 +14,9 @@ from mailer.context import App, alert, get
 from mailer.errors import OutsideError, StoreUnavailable, WrongState
 from mailer.issues import control, delivery, draft, editing, notice
 from mailer.lifecycle import EDITABLE, IssueEvent
-from mailer.model import Issue, IssueState, Reason, ReasonCode, Slot
+from mailer.model import Issue, IssueState, Slot
 from mailer.readers import joining
+from mailer.reasons import Reason, ReasonCode
 from mailer.store import issues
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from mailer.context import App, alert, find, get
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.issues.draft import is_approval_missing
 from mailer.lifecycle import ARROWS, MAYBE_RECEIVED, IssueEvent
-from mailer.model import DeliveryState, Issue, IssueState, Reason, ReasonCode, Skip
+from mailer.model import DeliveryState, Issue, IssueState, Skip
+from mailer.reasons import Reason, ReasonCode
 from mailer.store import deliveries, issues, lanes
 
 _APPROVAL = Reason(ReasonCode.APPROVAL_REQUIRED)

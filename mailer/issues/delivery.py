@@ -17,7 +17,8 @@ from mailer.context import App, alert, get
 from mailer.errors import RelayDown, StoreUnavailable, WrongState
 from mailer.issues import variants
 from mailer.lifecycle import IssueEvent
-from mailer.model import DeliveryState, Expiry, Issue, IssueState, IssueStatus, Reason, ReasonCode
+from mailer.model import DeliveryState, Expiry, Issue, IssueState, IssueStatus
+from mailer.reasons import Reason, ReasonCode
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.store import deliveries, issues, reports

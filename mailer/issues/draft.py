@@ -22,13 +22,12 @@ from mailer.model import (
     Digest,
     Issue,
     IssueState,
-    Reason,
-    ReasonCode,
     RejectedStory,
     Rendered,
     Slot,
     Story,
 )
+from mailer.reasons import Reason, ReasonCode
 from mailer.store import articles, deliveries, issues
 
 REDRAFT = timedelta(hours=1)  # how often the stories are chosen again before the issue goes out

@@ -6,7 +6,8 @@ from mailer import tokens
 from mailer.context import App, get
 from mailer.issues import archive, control, draft, notice
 from mailer.lifecycle import EDITABLE
-from mailer.model import Issue, IssueState, ReasonCode
+from mailer.model import Issue, IssueState
+from mailer.reasons import ReasonCode
 from mailer.tokens import Purpose
 
 _ACTIONS = {"approve": control.approve, "hold": control.hold, "release": control.release}

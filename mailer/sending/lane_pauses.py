@@ -25,12 +25,11 @@ from mailer.model import (
     Issue,
     Outcome,
     PausedLane,
-    Reason,
-    ReasonCode,
     Rejected,
     Rejection,
     Reply,
 )
+from mailer.reasons import Reason, ReasonCode
 from mailer.replies import answered
 from mailer.sending.queue import Queue
 from mailer.store import issues, lanes

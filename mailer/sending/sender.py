@@ -34,13 +34,12 @@ from mailer.model import (
     IssueState,
     NotSent,
     Outcome,
-    Reason,
-    ReasonCode,
     Rejected,
     Rejection,
     Reply,
     Unknown,
 )
+from mailer.reasons import Reason, ReasonCode
 from mailer.sending import retry_schedule
 from mailer.sending.group_commit import GroupCommit, Result, Written
 from mailer.sending.lane_pauses import LaneBreaker

@@ -18,14 +18,13 @@ from mailer.model import (
     Edits,
     Issue,
     IssueState,
-    Reason,
-    ReasonCode,
     RejectedStory,
     Rendered,
     Slot,
     TimeSpan,
     Variant,
 )
+from mailer.reasons import Reason, ReasonCode
 from mailer.store.database import inserting
 from mailer.store.schema import REACHED, issues, variants
 

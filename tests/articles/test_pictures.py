@@ -13,7 +13,8 @@ from PIL import Image
 from mailer.context import App
 from mailer.errors import FetchFailed
 from mailer.issues import draft, editing, variants
-from mailer.model import Issue, ReasonCode
+from mailer.model import Issue
+from mailer.reasons import ReasonCode
 from mailer.settings import Digest, Theme
 from mailer.store import articles
 from mailer.store.database import Store

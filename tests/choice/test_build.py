@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mailer.choice.build import build
 from mailer.choice.time_span import for_issue
-from mailer.model import OTHER_NEWS, Article, Dating, Digest, ReasonCode
-from mailer.reasons import english
+from mailer.model import OTHER_NEWS, Article, Dating, Digest
+from mailer.reasons import ReasonCode, english
 from mailer.settings import Digest as Rules
 from mailer.text.links import web_address
 from mailer.text.search_key import key

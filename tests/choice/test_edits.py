@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from mail_samples import issue
 
 from mailer.choice.edits import Drop, Edit, Intro, LeaveOut, Move, Retitle, Subject, add, apply, kept, notes
-from mailer.model import Edits, Reason, ReasonCode
+from mailer.model import Edits
+from mailer.reasons import Reason, ReasonCode
 
 STORIES = issue().stories[:6]
 IDS = [story.article_id for story in STORIES]

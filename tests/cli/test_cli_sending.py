@@ -15,7 +15,8 @@ from mailer.context import find
 from mailer.demo.inbox import Inbox
 from mailer.issues import delivery, draft
 from mailer.lifecycle import IssueEvent
-from mailer.model import DeliveryState, IssueState, Reason, ReasonCode
+from mailer.model import DeliveryState, IssueState
+from mailer.reasons import Reason, ReasonCode
 from mailer.store import issues, lanes
 from mailer.store.schema import deliveries
 from mailer.store.schema import issues as table

@@ -14,8 +14,8 @@ from mailer.articles import collect
 from mailer.context import App, find, get
 from mailer.errors import NoSuchArticle, UsageError, WrongState
 from mailer.issues import control, draft, editing
-from mailer.model import Issue, IssueState, Reason, ReasonCode
-from mailer.reasons import english
+from mailer.model import Issue, IssueState
+from mailer.reasons import Reason, ReasonCode, english
 from mailer.store.database import Store, Work
 
 T = TypeVar("T")

@@ -19,7 +19,8 @@ from mailer.errors import BadToken
 from mailer.issues import clock as ticking
 from mailer.issues import control, draft, editing, editor_page, notice
 from mailer.mail.template_check import rules
-from mailer.model import IssueState, Outcome, Reason, ReasonCode
+from mailer.model import IssueState, Outcome
+from mailer.reasons import Reason, ReasonCode
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Editors, Schedule

@@ -8,7 +8,8 @@ import pytest
 
 from mailer.mail import service_mails
 from mailer.mail.template_check import sample_issues
-from mailer.model import IssueState, Reason, ReasonCode
+from mailer.model import IssueState
+from mailer.reasons import Reason, ReasonCode
 from mailer.text.characters import RLM
 from mailer.text.locales import FA, Locale, locale
 

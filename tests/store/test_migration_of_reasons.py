@@ -10,7 +10,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
 
-from mailer.model import Edits, Issue, Reason, ReasonCode
+from mailer.model import Edits, Issue
+from mailer.reasons import Reason, ReasonCode
 from mailer.store import issues, upgrade
 from mailer.store.database import Store
 

@@ -20,13 +20,12 @@ from mailer.model import (
     DeliveryKind,
     Edits,
     IssueState,
-    Reason,
-    ReasonCode,
     RejectedStory,
     Rendered,
     TimeSpan,
     Variant,
 )
+from mailer.reasons import Reason, ReasonCode
 from mailer.store import issues
 from mailer.store.database import Store
 from mailer.store.schema import deliveries

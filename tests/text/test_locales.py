@@ -14,7 +14,7 @@ from mailer.errors import UnreadableInput
 from mailer.mail import view
 from mailer.mail.render import Renderer
 from mailer.model import OTHER_NEWS
-from mailer.reasons import SENTENCES
+from mailer.reasons import ReasonCode
 from mailer.text import calendar
 from mailer.text.locales import CODES, FA, Locale, locale
 
@@ -42,7 +42,7 @@ def words_in_use() -> set[str]:
         *calendar.WEEKDAYS,
         *calendar.JALALI,
         *calendar.GREGORIAN,
-        *(sentence.persian for sentence in SENTENCES.values()),
+        *(code.persian for code in ReasonCode),
     }
 
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Reason, ReasonCode
+from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState
+from mailer.reasons import Reason, ReasonCode
 from mailer.settings import Newsletter, Theme
 
 SITE = "https://www.irannemoone.example"
