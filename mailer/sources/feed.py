@@ -1,7 +1,7 @@
-"""RSS and Atom → `Found`, with feedparser for the grammar and our own reading of dates, text and images.
+"""Reads RSS and Atom, with feedparser for the grammar.
 
-It does *not* fetch, and it does not use feedparser's dates (a Jalali year becomes the Middle Ages there) nor its
-clean-up of markup: a title is text here and passes through `plain`.
+Dates, texts and pictures are read here: feedparser takes a Jalali year for one of the Middle Ages, and a title is plain
+text and passes through `plain`. It does not fetch.
 """
 
 import codecs
@@ -18,88 +18,78 @@ import feedparser
 from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
 from mailer.sources import identity, plain
-from mailer.sources.found import Found
+from mailer.sources.found import Found, titled
 from mailer.text import dates, links
 
-# What feedparser calls damage although everything can be read.
+# feedparser calls these damage although everything can be read.
 _HARMLESS = (
     feedparser.exceptions.CharacterEncodingOverride,
     feedparser.exceptions.NonXMLContentType,
     feedparser.exceptions.UndeclaredNamespace,
 )
 _IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)$", re.IGNORECASE)
-# feedparser takes a picture's description for the item's own; under another name it is kept as what it is.
+# feedparser takes a picture's description for the item's own, so it is read under another name.
 _MEDIA_DESCRIPTION = re.compile(rb"(</?)media:description(?=[\s/>])")
 _ITEM_BEGINS = re.compile(rb"<(?:item|entry)[\s>]")
 _ITEM_ENDS = re.compile(rb"</(?:item|entry)\s*>")
 _DECLARED = re.compile(rb"""\s*<\?xml\b[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-# feedparser leaves some of them out, and expands others: those that do not begin a line.
+# feedparser removes some entity definitions, but expands those that do not begin a line.
 _DOCTYPE, _ENTITY = re.compile(rb"<!DOCTYPE\b", re.IGNORECASE), re.compile(rb"<!ENTITY\b", re.IGNORECASE)
-# Codecs of Python's that are none of a text's: they fail in a way of their own, or take hours over a few megabytes.
-_NO_ENCODINGS = ("punycode", "idna", "undefined", "unicodeescape", "rawunicodeescape")
-_LONG_LEAD = 1000  # characters; a longer «description» is the whole article
+# Python codecs that are not text encodings: they fail in their own ways, or take hours for a few megabytes.
+_NOT_ENCODINGS = ("punycode", "idna", "undefined", "unicodeescape", "rawunicodeescape")
+_LONG_LEAD = 1000  # characters; a longer "description" is the whole article
 
 Entry = Mapping[str, Any]
 
 
 def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
-    """The items of a feed. A damaged feed gives what can be read and a note.
+    """Return the items of a feed. A damaged feed gives what can be read, and a note.
 
-    `name` is the file's, for messages; `source` overrides the host of the feed's link. Raises UnreadableInput when it
-    is no feed, defines entities, or is broken without a single item.
+    `name` is the file's, for messages; `source` overrides the host of the feed's link. Raises UnreadableInput if it is
+    not a feed, defines entities, or is broken without a single item.
     """
-    declared = _DECLARED.match(content.removeprefix(codecs.BOM_UTF8))
-    if declared and _bare(declared[1].decode("ascii")) in _NO_ENCODINGS:
-        raise UnreadableInput(f"{name}: it says that it is written in «{declared[1].decode('ascii')}», as no feed is.")
+    encoding = _declared_encoding(content.removeprefix(codecs.BOM_UTF8))
+    if "".join(filter(str.isalnum, encoding.lower())) in _NOT_ENCODINGS:  # as Python looks up the name of a codec
+        raise UnreadableInput(f"{name}: it claims the encoding {encoding!r}, which no feed has.")
     if _defines_entities(content):
         raise UnreadableInput(
-            f"{name}: this XML defines entities of its own, by which a small file becomes a huge one.",
-            "No feed needs them: ask who makes it for one without <!ENTITY.",
+            f"{name}: this XML defines entities, with which a small file can become a huge one.",
+            "No feed needs them: ask its publisher for one without <!ENTITY.",
         )
-    # A stream, never text or plain bytes: feedparser would take those for an address to fetch or a file to open.
+    # A stream, because feedparser would take text or bytes for an address to fetch or a file to open.
     stream = io.BytesIO(_MEDIA_DESCRIPTION.sub(rb"\1media:caption", content))
     try:
         parsed = feedparser.parse(stream, sanitize_html=False, resolve_relative_uris=False)
     except UnicodeError as error:
-        raise UnreadableInput(f"{name}: its letters cannot be read: {error}.") from None
+        raise UnreadableInput(f"{name}: its characters cannot be read: {error}.") from None
     damage = parsed.get("bozo_exception") if parsed.bozo else None
     if isinstance(damage, _HARMLESS):
         damage = None
-    if not parsed.entries:
-        return _nothing(name, parsed.version, damage)
     home = links.absolute(parsed.feed.get("link") or "")
     outlet = plain.line(parsed.feed.get("title") or "")
     entries = list(parsed.entries)
     notes = []
-    if damage:
-        notes.append(f"{name}: the XML is damaged{_where(damage)}; what could be read was taken.")
+    if damage and entries:
+        notes.append(f"{name}: the XML is damaged{_where(damage)}; what could be read was stored.")
         if _last_item_is_cut_off(content):
             entries.pop()
             notes.append(f"{name}: item {len(entries) + 1}, the last, is cut off and was left out.")
-    articles = []
-    for number, entry in enumerate(entries, 1):
-        article = _article(entry, home, outlet, source, zone)
-        if article.title:
-            articles.append(article)
-        else:
-            notes.append(f"{name}: item {number} ({article.url or 'without a link'}) has no title and was left out.")
-    if damage and not articles:
+    found = titled(name, [_article(entry, home, outlet, source, zone) for entry in entries], notes)
+    if not found.articles and (damage or not entries):
         return _nothing(name, parsed.version, damage)
-    return Found(tuple(articles), tuple(notes))
+    return found
 
 
-def _bare(codec: str) -> str:
-    """The name of a codec as Python looks it up: without marks between."""
-    return "".join(filter(str.isalnum, codec.lower()))
+def _declared_encoding(content: bytes) -> str:
+    found = _DECLARED.match(content)
+    return found[1].decode("ascii") if found else ""
 
 
 def _defines_entities(content: bytes) -> bool:
-    letters = content.replace(b"\0", b"")  # UTF-16 and UTF-32 are the same letters between zeros
-    readings = [letters]
-    if declared := _DECLARED.match(content):
-        # In UTF-7 and its like, «<!» may be written with other letters; feedparser believes the declaration.
-        with suppress(LookupError, ValueError):
-            readings.append(content.decode(declared[1].decode("ascii"), errors="replace").encode("utf-8", "replace"))
+    readings = [content.replace(b"\0", b"")]  # UTF-16 and UTF-32 are the same characters between zeros
+    # In UTF-7 and the like "<!" may be written with other characters; feedparser believes the declaration.
+    with suppress(LookupError, ValueError):
+        readings.append(content.decode(_declared_encoding(content), errors="replace").encode("utf-8", "replace"))
     return any((begins := _DOCTYPE.search(each)) and _ENTITY.search(each, begins.end()) for each in readings)
 
 
@@ -107,7 +97,7 @@ def _nothing(name: str, version: str, damage: Exception | None) -> Found:
     if damage:
         raise UnreadableInput(
             f"{name}: this is broken XML{_where(damage)}, and no item can be read from it.",
-            "Save the feed again, whole, from its address.",
+            "Save the complete feed again from its address.",
         )
     if not version:
         raise UnreadableInput(f"{name}: this is XML, but neither RSS nor Atom.", "Save the feed itself.")
@@ -120,7 +110,7 @@ def _where(damage: Exception) -> str:
 
 
 def _last_item_is_cut_off(content: bytes) -> bool:
-    """Whether the file ends inside an item, whose words would then be half words."""
+    """True if the file ends inside an item, whose texts would then be cut, too."""
     begins = [found.start() for found in _ITEM_BEGINS.finditer(content)]
     ends = [found.start() for found in _ITEM_ENDS.finditer(content)]
     return bool(begins) and (not ends or begins[-1] > ends[-1])
@@ -128,12 +118,12 @@ def _last_item_is_cut_off(content: bytes) -> bool:
 
 def _article(entry: Entry, home: str, outlet: str, source: str, zone: ZoneInfo) -> FoundArticle:
     url = links.absolute(entry.get("link") or "", home)
-    # Not get("updated"): feedparser would warn and put «published» in its place.
+    # Not get("updated"): feedparser would warn and return "published" instead.
     raw = plain.line(entry.get("published") or ("updated" in entry and entry["updated"]) or "")
-    lead, body = _words(entry, outlet)
-    terms = [term for tag in entry.get("tags") or () if (term := plain.line(tag.get("term") or tag.get("label") or ""))]
-    comments = str(entry.get("slash_comments") or "").strip()
-    image = _image(entry, url or home)
+    lead, body = _lead_and_body(entry, outlet)
+    terms = [tag.get("term") or tag.get("label") or "" for tag in entry.get("tags") or ()]
+    category, *tags = plain.labels(terms) or ("",)
+    image = next((found for each in _pictures(entry) if (found := links.absolute(each, url or home))), "")
     return FoundArticle(
         title=plain.line(entry.get("title") or ""),
         source=source or identity.host(home) or identity.host(url),
@@ -141,46 +131,37 @@ def _article(entry: Entry, home: str, outlet: str, source: str, zone: ZoneInfo) 
         url=url,
         lead=lead,
         body=body,
-        category=terms[0] if terms else "",
-        tags=tuple(dict.fromkeys(terms[1:])),
+        category=category,
+        tags=tuple(tags),
         author=_author(entry.get("author") or ""),
         image_url=image,
         image_alt=plain.line(entry.get("media_caption") or "") if image else "",
         published=dates.parse(raw, zone=zone),
         published_raw=raw,
-        comments=int(comments) if re.fullmatch(r"[0-9]{1,9}", comments) else None,
+        comments=_number(entry.get("slash_comments")),
     )
 
 
-def _words(entry: Entry, outlet: str) -> tuple[str, str]:
-    """Lead and body of an entry."""
-    body = ""
-    for content in entry.get("content") or ():
-        body = max(body, plain.paragraphs(content.get("value") or ""), key=len)
+def _lead_and_body(entry: Entry, outlet: str) -> tuple[str, str]:
+    bodies = [plain.paragraphs(content.get("value") or "") for content in entry.get("content") or ()]
+    body = max(bodies, key=len, default="")
     summary = entry.get("summary") or ""
     lead = plain.lead(summary, outlet)
     if len(lead) > _LONG_LEAD:
-        body = body or plain.paragraphs(summary)
-        lead = ""
-    if body and not lead:
-        lead = plain.opening(body, outlet)
-    return lead, body
+        body, lead = body or plain.paragraphs(summary), ""
+    return lead or plain.opening(body, outlet), body
 
 
 def _author(raw: str) -> str:
-    """The author's name; an e-mail address is not one (RSS wants it there, and it is nobody's business here)."""
-    words = [word for word in plain.line(raw).replace("(", " ").replace(")", " ").split() if "@" not in word]
-    return " ".join(words)
-
-
-def _image(entry: Entry, base: str) -> str:
-    """The widest picture of media:content, else a thumbnail, else an enclosure; "" when there is none."""
-    return next((url for raw in _pictures(entry) if (url := links.absolute(raw, base))), "")
+    """Return the author's name without the e-mail address that RSS has there."""
+    words = plain.line(raw).replace("(", " ").replace(")", " ").split()
+    return " ".join(word for word in words if "@" not in word)
 
 
 def _pictures(entry: Entry) -> Iterator[str]:
+    """The addresses of an entry's pictures: those of media:content, the widest first, thumbnails, then enclosures."""
     media = [each for each in entry.get("media_content") or () if _is_picture(each, "url")]
-    for each in sorted(media, key=_width, reverse=True):
+    for each in sorted(media, key=lambda each: _number(each.get("width")) or 0, reverse=True):
         yield each["url"]
     for each in entry.get("media_thumbnail") or ():
         yield each.get("url") or ""
@@ -190,7 +171,7 @@ def _pictures(entry: Entry) -> Iterator[str]:
 
 
 def _is_picture(media: Entry, where: str) -> bool:
-    """By its type or medium; by the file's name only where the feed says neither."""
+    """Decide by its type or medium, and by the name of the file only if the feed gives neither."""
     address, kind = media.get(where) or "", media.get("type") or ""
     if kind or media.get("medium"):
         return bool(address) and (kind.startswith("image/") or (not kind and media.get("medium") == "image"))
@@ -200,6 +181,6 @@ def _is_picture(media: Entry, where: str) -> bool:
         return False
 
 
-def _width(media: Entry) -> int:
-    width = str(media.get("width") or "")
-    return int(width) if re.fullmatch(r"[0-9]{1,6}", width) else 0
+def _number(raw: object) -> int | None:
+    text = str(raw or "").strip()
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None

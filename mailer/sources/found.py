@@ -1,5 +1,6 @@
 """What sources and readers of files return, and what a source is. Reads nothing itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,16 @@ class Found:
 
     articles: tuple[FoundArticle, ...]
     notes: tuple[str, ...] = ()
+
+
+def titled(name: str, articles: Sequence[FoundArticle], notes: Sequence[str] = ()) -> Found:
+    """Return the articles of a feed that have a title, with a note about each of the others."""
+    others = [
+        f"{name}: item {number} ({article.url or 'without a link'}) has no title and was left out."
+        for number, article in enumerate(articles, 1)
+        if not article.title
+    ]
+    return Found(tuple(article for article in articles if article.title), (*notes, *others))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ does not escape: plain text is escaped where it is written.
 import html
 import re
 import unicodedata
+from collections.abc import Iterable
 
 import nh3
 
@@ -44,6 +45,11 @@ _KIND_OF_OUTLET = re.compile(r"^(?:(?:سایت|وبسایت|پایگاه|خبر�
 def line(markup: str) -> str:
     """Return one line of plain text: no markup, no line break, no invisible character, single blanks."""
     return clean(_without_markup(markup))
+
+
+def labels(raw: Iterable[str]) -> tuple[str, ...]:
+    """Return categories, tags or names as lines, each once and without empty ones."""
+    return tuple(dict.fromkeys(label for each in raw if (label := line(each))))
 
 
 def paragraphs(markup: str) -> str:

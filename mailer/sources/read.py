@@ -1,8 +1,8 @@
-"""What are these bytes, and which articles do they hold?
+"""Finds out what some bytes are, and reads the articles in them.
 
-The one way in for files: a feed (RSS, Atom, JSON Feed), records (JSON Lines, CSV), a saved page or the text of one,
-each perhaps gzipped. Told by the content; the file's name only decides where the content leaves it open. It does *not*
-open the file (its caller has the bytes) and it fetches nothing.
+This is the only way in for files: a feed (RSS, Atom, JSON Feed), records (JSON Lines, CSV), a saved page or the text of
+one, each perhaps gzipped. The content decides; the name of the file only where the content leaves it open. Files are
+opened by the caller, and nothing is fetched.
 """
 
 import json
@@ -18,10 +18,8 @@ from mailer.sources.found import Found
 from mailer.text import dates, links
 from mailer.text.clean import shorten
 
-__all__ = ["LARGEST", "Found", "read"]
-
 LARGEST = 50_000_000  # bytes, unpacked
-_MOST_MEMBERS = 1000  # each makes what follows it be copied
+_MOST_MEMBERS = 1000  # of a gzip file: each one copies the remaining bytes
 _GZIP = b"\x1f\x8b"
 _KNOWN_BINARIES = {
     b"PK\x03\x04": "a ZIP archive or an office document",
@@ -34,33 +32,15 @@ _KNOWN_BINARIES = {
     b"\xfd7zXZ": "an xz archive",
     b"(\xb5/\xfd": "a zstd archive",
 }
-# Control characters that no text holds; tab, line feed, form feed and carriage return are text.
-_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
-# What may stand before a document's first element: declaration, comments, DOCTYPE (its internal subset too).
+# Control characters that no text has; tab, line feed, form feed and carriage return are text.
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+# What may come before the first element of a document: declaration, comments, DOCTYPE (also with an internal subset).
 _PROLOGUE = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _DOCTYPE = re.compile(r"<!doctype\s+(?P<root>[^\s>\[]+)(?:[^>\[]|\[.*?\]\s*(?=>))*>", re.IGNORECASE | re.DOTALL)
 _ELEMENT = re.compile(r"<(?:[A-Za-z][\w.-]*:)?(?P<root>[A-Za-z][\w.-]*)")
-_HTML_ROOTS = frozenset(
-    [
-        "html",
-        "head",
-        "body",
-        "div",
-        "p",
-        "span",
-        "table",
-        "section",
-        "article",
-        "main",
-        "h1",
-        "a",
-        "img",
-        "script",
-        "meta",
-    ]
-)
+_HTML_ROOT = re.compile("html|head|body|div|p|span|table|section|article|main|h1|a|img|script|meta")
 _LONGEST_TITLE, _LONGEST_LEAD = 500, 5000  # characters
-_PEEK = 20_000  # characters looked at to tell what a text is
+_PEEK = 20_000  # characters that show what a text is
 
 
 def read(
@@ -74,36 +54,38 @@ def read(
     page_at: str | None = None,
     largest: int = LARGEST,
 ) -> Found:
-    """The articles in `content`.
+    """Return the articles in `content`.
 
-    `name`: the file's, for messages, and its ending as a hint. `zone`: the newsroom's, for dates that name none.
-    `url`, `published`: of the page whose text this is. `source`: the outlet, instead of what the content says.
-    `page_at`: where an HTML page was brought from, "" for a saved one; None: a page is a mistake here.
-    `largest`: bytes, unpacked; less for what comes from the net.
-    Raises UnreadableInput, with one sentence on what, where and how to mend it, when no articles can be had from it;
-    UsageError when `url` or `published` is none, or is given for several items.
+    name            the file's, for messages, and its ending as a hint
+    zone            the newsroom's, for dates that name none
+    url, published  of the page whose text this is
+    source          the outlet, instead of what the content says
+    page_at         where an HTML page was fetched from, "" for a saved one; with None a page is an error
+    largest         bytes, unpacked; less for content from the network
+
+    Raises UnreadableInput, with a sentence on what is wrong, where, and how to fix it, if it holds no articles;
+    UsageError if `url` or `published` is invalid, or is given for several items.
     """
     content = _unpacked(name, content, largest)
     text = _text(name, content)
     if not text.replace("\ufeff", "").strip():
         raise UnreadableInput(f"{name}: the file is empty.", "Save it again; perhaps the download failed.")
     found = _read(name.lower().removesuffix(".gz"), name, content, text, source, zone, page_at)
-    found = _undated(name, _with_options(name, found, url, published, source, zone))
-    return _linked(name, Found(tuple(cut(article) for article in found.articles), found.notes))
+    articles = _with_options(name, found.articles, url, published, source, zone)
+    notes = [*found.notes, *_undated(name, articles), *_unlinked(name, articles)]
+    return Found(tuple(cut(_with_usable_link(article)) for article in articles), tuple(notes))
 
 
 def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: ZoneInfo, page_at: str | None) -> Found:
     head = text[:_PEEK].lstrip()
     if head.startswith("<"):
-        if _root(head) in _HTML_ROOTS:
-            if page_at is None:
-                raise UnreadableInput(
-                    f"{name}: this is an HTML page, not a feed.", "Give the address of the feed itself."
-                )
-            return Found((page.read(name, text, zone=zone, address=page_at),))
-        return feed.read(name, content, source=source, zone=zone)
+        if not _HTML_ROOT.fullmatch(_root(head)):
+            return feed.read(name, content, source=source, zone=zone)
+        if page_at is None:
+            raise UnreadableInput(f"{name}: this is an HTML page, not a feed.", "Give the address of the feed itself.")
+        return Found((page.read(name, text, zone=zone, address=page_at),))
     if hint.endswith((".xml", ".rss", ".atom", ".rdf")):
-        raise UnreadableInput(f"{name}: this is not XML; its first sign is not «<».", "Save the feed itself.")
+        raise UnreadableInput(f'{name}: this is not XML; its first character is not "<".', "Save the feed itself.")
     if head.startswith(("{", "[{")) or hint.endswith((".jsonl", ".ndjson", ".json")):
         document = _document(text)
         if jsonfeed.is_feed(document):
@@ -115,13 +97,13 @@ def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: Zo
 
 
 def _unpacked(name: str, content: bytes, largest: int) -> bytes:
-    """The bytes themselves, or what is gzipped in them; never more than `largest`."""
+    """Return the bytes themselves, or those gzipped in them; never more than `largest`."""
     too_large = UnreadableInput(f"{name}: holds more than {largest // 1_000_000} MB.", "Split it into several files.")
     if not content.startswith(_GZIP):
         if len(content) > largest:
             raise too_large
         return content
-    # Not gzip.decompress(): it makes the whole of a bomb before anybody can look at its size.
+    # Not gzip.decompress(): it unpacks a whole bomb before its size can be checked.
     unpacked = bytearray()
     members = 0
     try:
@@ -142,9 +124,9 @@ def _unpacked(name: str, content: bytes, largest: int) -> bytes:
 
 
 def _text(name: str, content: bytes) -> str:
-    """The bytes as text: UTF-16 by its mark, UTF-8, else Windows-1256, the old Persian code page.
+    """Return the bytes as text: UTF-16 if marked as such, UTF-8, or else Windows-1256, the old Persian code page.
 
-    For XML this is a look only; its own declaration counts there, and feedparser gets the bytes.
+    For XML this only serves to recognise it. Its own declaration counts there, and feedparser gets the bytes.
     """
     for magic, kind in _KNOWN_BINARIES.items():
         if content.startswith(magic):
@@ -153,17 +135,17 @@ def _text(name: str, content: bytes) -> str:
         text = content.decode("utf-16", errors="replace")
     else:
         text = content.decode("utf-8", errors="replace")
-        # One bad byte does not make a file another code page: then nearly every Persian letter would be bad.
+        # One bad byte does not mean another code page: then nearly every Persian letter would be bad.
         if text.count("\ufffd") * 5 > sum(not char.isascii() for char in text):
             text = content.decode("cp1256", errors="replace")
     text = text.lstrip("\ufeff")
-    if _NO_TEXT.search(text[:_PEEK]) and not text.lstrip().startswith("<"):
+    if _NOT_TEXT.search(text[:_PEEK]) and not text.lstrip().startswith("<"):
         raise UnreadableInput(f"{name}: this is not text.", "Give a feed, JSON lines, CSV or the text of a page.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _root(head: str) -> str:
-    """The name of a document's first element, lower case, without prefix; "" when there is none in sight."""
+    """Return the name of a document's first element in lower case, without prefix; "" if there is none in sight."""
     place = 0
     while found := _PROLOGUE.match(head, place) or _DOCTYPE.match(head, place):
         if "root" in found.groupdict() and found["root"].lower() == "html":
@@ -177,63 +159,58 @@ def _document(text: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        return None  # several objects, one a line, or nothing that is JSON: read_jsonl says which
+        return None  # several objects, one a line, or not JSON at all: read_jsonl finds out
 
 
-def _with_options(name: str, found: Found, url: str, published: str, source: str, zone: ZoneInfo) -> Found:
-    if not url and not published and not source:
-        return found
-    if (url or published) and len(found.articles) != 1:
+def _with_options(
+    name: str, articles: tuple[FoundArticle, ...], url: str, published: str, source: str, zone: ZoneInfo
+) -> tuple[FoundArticle, ...]:
+    if (url or published) and len(articles) != 1:
+        raise UsageError(f"{name}: it holds {len(articles)} items; one URL or date cannot be meant for all of them.")
+    address, moment = links.absolute(url), dates.parse(published, zone=zone)
+    if url and not links.web_address(address):
+        raise UsageError(f"{plain.line(url)!r} is not a web address.", "It must begin with https:// or http://.")
+    if published and moment is None:
         raise UsageError(
-            f"{name}: it holds {len(found.articles)} items; one URL or date cannot be meant for all of them."
+            f"{plain.line(published)!r} is not a date that can be read.",
+            "Write it as 2026-01-27T12:30, 1404/11/07 12:30 or «۷ بهمن ۱۴۰۴ - ۱۲:۳۰».",
         )
-    articles = []
-    for article in found.articles:
-        if url:
-            address = links.absolute(url)
-            if not links.web_address(address):
-                raise UsageError(f"«{plain.line(url)}» is no web address.", "It must begin with https:// or http://.")
-            article = replace(article, url=address, source=article.source or identity.host(address))
-        if published:
-            moment = dates.parse(published, zone=zone)
-            if moment is None:
-                raise UsageError(
-                    f"«{plain.line(published)}» is no date that we understand.",
-                    "Write it as 2026-01-27T12:30, 1404/11/07 12:30 or «۷ بهمن ۱۴۰۴ - ۱۲:۳۰».",
-                )
-            article = replace(article, published=moment, published_raw=plain.line(published))
-        articles.append(replace(article, source=source or article.source))
-    return Found(tuple(articles), found.notes)
+    return tuple(
+        replace(
+            article,
+            url=address or article.url,
+            source=source or article.source or identity.host(address),
+            published=moment or article.published,
+            published_raw=plain.line(published) or article.published_raw,
+        )
+        for article in articles
+    )
 
 
 def cut(article: FoundArticle) -> FoundArticle:
-    """Title and lead no longer than those of any newsroom: every later step works through all of their letters."""
+    """Return the article with title and lead shortened to a sane length: every later step reads all of them."""
     title, lead = shorten(article.title, _LONGEST_TITLE), shorten(article.lead, _LONGEST_LEAD)
-    if (title, lead) == (article.title, article.lead):
-        return article
     return replace(article, title=title, lead=lead)
 
 
-def _linked(name: str, found: Found) -> Found:
-    """Without the links that no mail would write (a user name in it, a host that is none, too long), and with one note:
-    their items are kept, but are not eligible for an issue."""
-    barred = {article.url: "" for article in found.articles if article.url and not links.web_address(article.url)}
-    if not barred:
-        return found
-    note = (
-        f"{name}: {len(barred)} links are such that no reader can be sent there, as «{next(iter(barred))[:60]}»; "
-        "the items were taken without them."
-    )
-    kept = (replace(article, url=barred.get(article.url, article.url)) for article in found.articles)
-    return Found(tuple(kept), (*found.notes, note))
+def _with_usable_link(article: FoundArticle) -> FoundArticle:
+    return article if links.web_address(article.url) else replace(article, url="")
 
 
-def _undated(name: str, found: Found) -> Found:
-    """With one note when dates were written but not understood: they count from when they were first seen."""
-    strange = [article.published_raw for article in found.articles if article.published_raw and not article.published]
-    if not strange:
-        return found
-    note = (
-        f"{name}: {len(strange)} dates are not understood, such as «{strange[0][:60]}»; the items were taken undated."
-    )
-    return Found(found.articles, (*found.notes, note))
+def _unlinked(name: str, articles: tuple[FoundArticle, ...]) -> list[str]:
+    """Return a note if there are links that no mail would have (with a user name, an invalid host, too long).
+
+    Their items are stored without them and are not eligible for an issue.
+    """
+    urls = list(dict.fromkeys(each.url for each in articles if each.url and not links.web_address(each.url)))
+    if not urls:
+        return []
+    return [f"{name}: {len(urls)} links cannot be used in a mail, such as {urls[0][:60]!r}; they were left out."]
+
+
+def _undated(name: str, articles: tuple[FoundArticle, ...]) -> list[str]:
+    """Return a note if there are dates that cannot be read: their items count from when they were first seen."""
+    unread = [article.published_raw for article in articles if article.published_raw and not article.published]
+    if not unread:
+        return []
+    return [f"{name}: {len(unread)} dates cannot be read, such as {unread[0][:60]!r}; the items were stored undated."]

@@ -1,16 +1,16 @@
-"""Records → `Found`: JSON Lines, one object a line, and CSV, with the same names of fields.
+"""Reads records: JSON Lines, one object a line, and CSV, with the same field names.
 
-Fields: title (the only one that must be there), id, source, url, lead, body, category, tags, author, image_url,
-image_alt, published or published_raw, views, comments, shares. Others are passed over, so that an export may hold more.
-A record that is wrong is left out with the number of its line; a missing count means «unknown», never 0. It does *not*
-guess what a field of another name may mean.
+The fields are title (the only required one), id, source, url, lead, body, category, tags, author, image_url, image_alt,
+published or published_raw, views, comments, shares. Other fields are ignored, so that an export may hold more. A wrong
+record is left out, with a note that has the number of its line. A missing count means unknown, never 0.
 """
 
 import csv
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,14 +21,15 @@ from mailer.sources.found import Found
 from mailer.text import dates, links
 
 _DELIMITERS = ",;\t|"
-_LONGEST_CELL = 2_000_000  # characters; a quote that is never closed swallows no more than this
-_LARGEST_COUNT = 2_000_000_000  # fits every database's INTEGER
+_LONGEST_CELL = 2_000_000  # characters; an unclosed quotation mark swallows no more than this
+_LARGEST_COUNT = 2_000_000_000  # fits the INTEGER of every database
 _COUNTS = ("views", "comments", "shares")
 _TEXTS = (
     *("id", "source", "url", "title", "lead", "body", "category", "author", "image_url", "image_alt"),
     *("published", "published_raw"),
 )
 _ONE_A_LINE = 'Each line must be one JSON object, such as {"title": …, "url": …}.'
+_KINDS = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 Record = Mapping[str, Any]
 
@@ -38,60 +39,70 @@ class _NotAnArticleError(Exception):
 
 
 def read_jsonl(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
-    """The articles of a JSON Lines text.
+    """Return the articles of a JSON Lines text.
 
-    Raises UnreadableInput, with the line's number, when the first line is not an object (it is another kind of file
-    then) or when no line is an article.
+    Raises UnreadableInput, with the number of the line, if the first line is not an object, because then it is another
+    kind of file, or if no line is an article.
     """
-    articles, notes = [], []
-    first = True
-    # Not splitlines(): U+2028 and U+0085 may stand raw inside a JSON string (RFC 8259 §7).
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            articles.append(_article(_object(line), source, zone))
-        except _NotAnArticleError as wrong:
-            if first and not line.lstrip().startswith("{"):
-                raise UnreadableInput(f"{name}, line {number}: {wrong}.", _ONE_A_LINE) from None
-            notes.append(f"line {number}: {wrong}")
-        first = False
-    if not articles:
-        raise UnreadableInput(f"{name}: no line of it is an article; {notes[0]}.", _ONE_A_LINE)
-    return Found(tuple(articles), tuple(f"{name}, {note}; it was left out." for note in notes))
+    # Not splitlines(): U+2028 and U+0085 may be in a JSON string unescaped (RFC 8259 §7).
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    found, wrong = _articles(((number, partial(_object, line)) for number, line in lines), source, zone)
+    if wrong and wrong[0][0] == lines[0][0] and not lines[0][1].lstrip().startswith("{"):
+        raise UnreadableInput(f"{name}, line {wrong[0][0]}: {wrong[0][1]}.", _ONE_A_LINE)
+    if not found:
+        raise UnreadableInput(f"{name}: no line of it is an article; line {wrong[0][0]}: {wrong[0][1]}.", _ONE_A_LINE)
+    return Found(tuple(found), _notes(name, wrong))
 
 
 def is_csv(text: str) -> bool:
-    """Whether the first line names columns: «title» and another field that we know."""
+    """True if the first line names columns: "title" and at least one other known field."""
     columns = _columns(text)
     return "title" in columns and len({*_TEXTS, *_COUNTS, "tags"} & set(columns)) > 1
 
 
 def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
-    """The articles of a CSV text with a header line; parted by comma, semicolon, tab or bar. Tags are parted by «|» or
-    «،». Raises UnreadableInput when it cannot be read to its end or holds no article."""
-    articles, notes = [], []
+    """Return the articles of a CSV text with a heading line, delimited by commas, semicolons, tabs or bars.
+
+    Tags are separated by "|" or "،". Raises UnreadableInput if it cannot be read to its end or holds no article.
+    """
     csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     columns = _columns(text)
-    try:
+
+    def rows() -> Iterator[tuple[int, Callable[[], Record]]]:
         next(reader)
         for row in reader:
-            if not any(cell.strip() for cell in row):
-                continue
-            try:
-                articles.append(_article(_record(columns, row), source, zone))
-            except _NotAnArticleError as wrong:
-                notes.append(f"line {reader.line_num}: {wrong}")
+            if any(cell.strip() for cell in row):
+                yield reader.line_num, partial(_row, columns, row)
+
+    try:
+        found, wrong = _articles(rows(), source, zone)
     except csv.Error as error:
         raise UnreadableInput(
             f"{name}, line {reader.line_num}: this is not CSV ({error}).",
             "Look for a quotation mark that is not closed.",
         ) from None
-    if not articles:
-        why = notes[0] if notes else "there is none below the names of the columns"
+    if not found:
+        why = f"line {wrong[0][0]}: {wrong[0][1]}" if wrong else "there is none below the names of the columns"
         raise UnreadableInput(f"{name}: no row of it is an article; {why}.", "Each row needs a title.")
-    return Found(tuple(articles), tuple(f"{name}, {note}; it was left out." for note in notes))
+    return Found(tuple(found), _notes(name, wrong))
+
+
+def _articles(
+    records: Iterator[tuple[int, Callable[[], Record]]], source: str, zone: ZoneInfo
+) -> tuple[list[FoundArticle], list[tuple[int, str]]]:
+    """Return the articles, and the line number and fault of each record that is not one."""
+    found, wrong = [], []
+    for number, record in records:
+        try:
+            found.append(_article(record(), source, zone))
+        except _NotAnArticleError as why:
+            wrong.append((number, str(why)))
+    return found, wrong
+
+
+def _notes(name: str, wrong: list[tuple[int, str]]) -> tuple[str, ...]:
+    return tuple(f"{name}, line {number}: {why}; it was left out." for number, why in wrong)
 
 
 def _object(line: str) -> Record:
@@ -117,8 +128,8 @@ def _columns(text: str) -> list[str]:
     return [cell.strip().lower() for cell in cells]
 
 
-def _record(columns: list[str], row: list[str]) -> Record:
-    """A row as a record: empty cells are missing fields, counts are numbers in any digits."""
+def _row(columns: list[str], row: list[str]) -> Record:
+    """Return a row as a record: empty cells are missing fields, counts may be in any digits."""
     if len(row) > len(columns):
         raise _NotAnArticleError(f"{len(row)} cells for {len(columns)} columns")
     record: dict[str, Any] = {column: cell for column, cell in zip(columns, row, strict=False) if cell.strip()}
@@ -161,22 +172,20 @@ def _article(record: Record, source: str, zone: ZoneInfo) -> FoundArticle:
 
 def _text(record: Record, field: str) -> str:
     value = record.get(field)
-    if value is None:
-        return ""
     if field == "id" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if not isinstance(value, str):
+    if not isinstance(value, str | None):
         raise _NotAnArticleError(f"{field} is {_kind(value)}, not text")
-    return value
+    return value or ""
 
 
 def _tags(record: Record) -> tuple[str, ...]:
-    value = record.get("tags")
+    value = record.get("tags", [])
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
         raise _NotAnArticleError(f"tags is {_kind(value)}, not a list of texts")
-    return tuple(dict.fromkeys(tag for each in value if (tag := plain.line(each))))
+    return plain.labels(value)
 
 
 def _count(record: Record, field: str) -> int | None:
@@ -189,8 +198,5 @@ def _count(record: Record, field: str) -> int | None:
 
 
 def _kind(value: object) -> str:
-    """What a JSON value is, in words, without its content: that may be long, or anything at all."""
-    if isinstance(value, bool):
-        return "true or false"
-    names = {str: "a text", int: "a number", float: "a number", list: "a list", dict: "an object", type(None): "null"}
-    return names.get(type(value), "something else")
+    """Return what a JSON value is, in words and without its content, which may be long or anything at all."""
+    return _KINDS.get(type(value), "null" if value is None else "something else")

@@ -1,6 +1,7 @@
-"""Posts of a WordPress site by its REST interface (wp-json/wp/v2), where its feed is too short.
+"""Posts of a WordPress site: through its REST interface (wp-json/wp/v2), and the query for its database.
 
-Read-only and without a login, so it sees what every visitor sees: no drafts and no view counts.
+The REST interface is for sites whose feed is too short. It is used without a login, so it shows what every visitor
+sees: no drafts and no view counts.
 """
 
 import html
@@ -20,42 +21,44 @@ from mailer.sources.fetch import Fetcher
 from mailer.sources.found import Gathered
 from mailer.sources.gather import in_category
 from mailer.sources.read import cut
-from mailer.text import links
+from mailer.text import dates, links
 
-_PAGES, _PER_PAGE = 3, 100
-_FIELDS = "id,date_gmt,link,title,excerpt,sticky,_links,_embedded"
+_PAGES = 3
+_QUERY = {
+    "per_page": 100,
+    "orderby": "date",
+    "_embed": "wp:featuredmedia,wp:term,author",
+    "_fields": "id,date_gmt,link,title,excerpt,sticky,_links,_embedded",
+}
 
 
 class WordPressSource:
-    """The newest posts of a site; `feed.url` is the site's address."""
+    """The newest posts of a site; `feed.url` is the address of the site."""
 
     def __init__(self, feed: Feed, fetcher: Fetcher) -> None:
         self._feed, self._fetcher = feed, fetcher
         self.name = feed.address
-        self.front_page = False  # the newest first says nothing of the front page
+        self.front_page = False  # the order by date says nothing about the front page
 
     def gather(self, etag: str, modified: str) -> Gathered:
-        """The newest 300 posts: few sites publish more in an hour. Raises FetchFailed and UnreadableInput."""
+        """Return the newest 300 posts: few sites publish more in an hour. Raises FetchFailed and UnreadableInput."""
         articles: list[FoundArticle] = []
-        embedded = "wp:featuredmedia,wp:term,author"
-        first = None
+        first_etag = ""
         for page in range(1, _PAGES + 1):
-            asked = {
-                "per_page": _PER_PAGE,
-                "page": page,
-                "orderby": "date",
-                "_embed": embedded,
-            }
-            url = f"{self._feed.address}/wp-json/wp/v2/posts?{urlencode(asked | {'_fields': _FIELDS})}"
-            found = self._fetcher.fetch(url, etag=etag if page == 1 else "", modified=modified if page == 1 else "")
+            url = f"{self._feed.address}/wp-json/wp/v2/posts?{urlencode({**_QUERY, 'page': page})}"
+            if page == 1:
+                found = self._fetcher.fetch(url, etag=etag, modified=modified)
+                first_etag = found.etag
+            else:
+                found = self._fetcher.fetch(url)
             if found.unchanged:
                 return Gathered(etag=found.etag or etag, modified=found.modified or modified)
-            first = first or found
             articles += [_article(post, self._feed) for post in self._posts(found.content)]
-            if page >= _total(found.headers):
+            total = found.headers.get("x-wp-totalpages", "1")
+            if not total.isdecimal() or page >= int(total[:6]):
                 break
         good = tuple(cut(article) for article in articles if article.title)
-        return Gathered(in_category(good, self._feed.category), etag=first.etag if first else "")
+        return Gathered(in_category(good, self._feed.category), etag=first_etag)
 
     def _posts(self, content: bytes) -> list[Mapping[str, Any]]:
         try:
@@ -70,67 +73,57 @@ class WordPressSource:
         return posts
 
 
-def _total(headers: Mapping[str, str] | None) -> int:
-    told = (headers or {}).get("x-wp-totalpages", "1")
-    return int(told) if told.isdecimal() and len(told) < 6 else 1
-
-
 def _article(post: Mapping[str, Any], feed: Feed) -> FoundArticle:
-    url = links.absolute(str(post.get("link") or ""), feed.address)
-    terms = [plain.line(html.unescape(str(term.get("name") or ""))) for term in _terms(post)]
-    media = next(iter(_embedded(post, "wp:featuredmedia")), {})
-    raw = str(post.get("date_gmt") or "")
+    embedded = post.get("_embedded")
+    parts: Mapping[str, Any] = embedded if isinstance(embedded, dict) else {}
+    taxonomies = [terms for terms in _list(parts.get("wp:term")) if isinstance(terms, list)]  # categories, then tags
+    terms = [term for each in taxonomies for term in _objects(each)]
+    category, *tags = plain.labels(html.unescape(_text(term, "name")) for term in terms) or ("",)
+    media = next(iter(_objects(parts.get("wp:featuredmedia"))), {})
+    raw = _text(post, "date_gmt")
     return FoundArticle(
         title=plain.line(_rendered(post, "title")),
         source=feed.source or identity.host(feed.address),
         guid=f"wp:{post.get('id')}" if isinstance(post.get("id"), int) else "",
-        url=url,
+        url=links.absolute(_text(post, "link"), feed.address),
         lead=plain.lead(_rendered(post, "excerpt")),
-        category=terms[0] if terms else "",
-        tags=tuple(dict.fromkeys(terms[1:])),
-        author=plain.line(str(next(iter(_embedded(post, "author")), {}).get("name") or "")),
-        image_url=links.absolute(str(media.get("source_url") or ""), feed.address),
-        image_alt=plain.line(str(media.get("alt_text") or "")),
-        published=_instant(raw),
+        category=category,
+        tags=tuple(tags),
+        author=plain.line(_text(next(iter(_objects(parts.get("author"))), {}), "name")),
+        image_url=links.absolute(_text(media, "source_url"), feed.address),
+        image_alt=plain.line(_text(media, "alt_text")),
+        published=dates.parse(raw, zone=UTC),
         published_raw=plain.line(raw),
         front_page=sticky if isinstance(sticky := post.get("sticky"), bool) else None,
     )
 
 
-def _instant(raw: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(raw).replace(tzinfo=UTC)  # date_gmt names no zone, it is in UTC
-    except ValueError:
-        return None
+def _text(item: Mapping[str, Any], field: str) -> str:
+    return str(item.get(field) or "")
 
 
 def _rendered(post: Mapping[str, Any], field: str) -> str:
     value = post.get(field)
-    return str(value.get("rendered") or "") if isinstance(value, dict) else ""
+    return _text(value, "rendered") if isinstance(value, dict) else ""
 
 
-def _embedded(post: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    every = post.get("_embedded")
-    found = every.get(name) if isinstance(every, dict) else None
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
-def _terms(post: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Categories, then tags: WordPress gives a list for each taxonomy."""
-    every = post.get("_embedded")
-    lists = every.get("wp:term") if isinstance(every, dict) else None
-    return [term for each in lists or () if isinstance(each, list) for term in each if isinstance(term, dict)]
+def _objects(value: object) -> list[Mapping[str, Any]]:
+    return [each for each in _list(value) if isinstance(each, dict)]
 
 
 # --- WordPress tables ------------------------------------------------------------------------------------------------
-# One query for the posts, with views from whichever counter plugin is installed. `newsroom` runs it. It filters on
-# `post_date` because only that column is indexed.
+# One query for the posts, with views from whichever counter plugin is installed. `newsroom` runs it. It filters by
+# `post_date` because only that column has an index.
 _MOST = 20_000
 _PRIMARY = ("_yoast_wpseo_primary_category", "rank_math_primary_category")
 
 
 def posts(tables: frozenset[str], prefix: str, since: datetime) -> TextClause:
-    """The query for published posts since then, under our words. `since`: on the newsroom's clock, as post_date is."""
+    """Return the query for published posts, its columns named as in `newsroom`. `since` is local time, as post_date."""
     p = prefix
     term = f"SELECT t.name FROM {p}terms t JOIN {p}term_taxonomy x ON x.term_id = t.term_id"  # noqa: S608 - checked below
     primary = ", ".join(f"'{key}'" for key in _PRIMARY)
@@ -152,19 +145,19 @@ def posts(tables: frozenset[str], prefix: str, since: datetime) -> TextClause:
                ({_views(tables, p)}) AS views
           FROM {p}posts p
          WHERE p.post_status = 'publish' AND p.post_type = 'post' AND p.post_date >= :since
-         ORDER BY p.post_date DESC LIMIT {_MOST}"""  # noqa: S608 - the prefix is the admin's own, of letters and «_»
+         ORDER BY p.post_date DESC LIMIT {_MOST}"""  # noqa: S608 - the prefix is set by the admin and checked below
     if not p.replace("_", "").isalnum():
-        raise ValueError("a prefix is made of letters, digits and _")
+        raise ValueError("a prefix consists of letters, digits and _")
     return text(query).bindparams(since=since.strftime("%Y-%m-%d %H:%M:%S"))
 
 
 def _views(tables: frozenset[str], p: str) -> str:
-    """The lifetime views of a post by the counter that is installed; NULL, not 0, when there is none."""
+    """Return a query for all views of a post so far by the installed counter; NULL, not 0, if there is none."""
     if f"{p}post_views" in tables:  # Post Views Counter; type 4 is the total
         return f"SELECT v.count FROM {p}post_views v WHERE v.id = p.ID AND v.type = 4 LIMIT 1"  # noqa: S608
     if f"{p}popularpostsdata" in tables:  # WordPress Popular Posts
         return f"SELECT v.pageviews FROM {p}popularpostsdata v WHERE v.postid = p.ID LIMIT 1"  # noqa: S608
     if f"{p}statistics_pages" in tables:  # WP Statistics: one row a day
         return f"SELECT SUM(v.count) FROM {p}statistics_pages v WHERE v.id = p.ID AND v.type = 'post'"  # noqa: S608
-    # WP-PostViews keeps its total among the other facts of a post.
+    # WP-PostViews keeps its total in the meta data of the post.
     return f"SELECT m.meta_value FROM {p}postmeta m WHERE m.post_id = p.ID AND m.meta_key = 'views' LIMIT 1"  # noqa: S608

@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mailer.errors import UnreadableInput
+from mailer.sources.found import Found
 from mailer.sources.identity import identify
-from mailer.sources.read import Found, read
+from mailer.sources.read import read
 
 TEHRAN = ZoneInfo("Asia/Tehran")
 SPACES = (
@@ -137,7 +138,7 @@ def test_a_feed_without_items_is_no_error() -> None:
 def test_dates_that_nobody_understands_are_noted_once() -> None:
     found = of(rss(*["<title>باران</title><pubDate>دیروز عصر</pubDate>"] * 3))
     assert [article.published for article in found.articles] == [None] * 3
-    assert found.notes == ("feed.xml: 3 dates are not understood, such as «دیروز عصر»; the items were taken undated.",)
+    assert found.notes == ("feed.xml: 3 dates cannot be read, such as 'دیروز عصر'; the items were stored undated.",)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ HOSTILE_DTDS = [
 def test_entities_of_its_own_are_refused(dtd: str, encoding: str) -> None:
     item = "<item><title>باران &a;</title></item>"
     content = f"<?xml version='1.0' encoding='{encoding}'?>{dtd}<rss version='2.0'><channel>{item}</channel></rss>"
-    with pytest.raises(UnreadableInput, match="entities of its own") as refused:
+    with pytest.raises(UnreadableInput, match="this XML defines entities") as refused:
         of(content.encode(encoding))
     assert refused.value.fix
 
@@ -181,13 +182,13 @@ def test_entities_in_another_spelling_are_refused() -> None:
     content = b"<?xml version='1.0' encoding='utf-7'?>+ADwAIQ-DOCTYPE x [+ADwAIQ-ENTITY a 'ha'>]>" + rss(
         "<title>x &a;</title>"
     )
-    with pytest.raises(UnreadableInput, match="entities of its own"):
+    with pytest.raises(UnreadableInput, match="this XML defines entities"):
         of(content)
 
 
 @pytest.mark.parametrize("codec", ["punycode", "IDNA", "undefined_", "unicode--escape", "raw-unicode-escape"])
 def test_codecs_that_are_none_of_a_texts_are_refused(codec: str) -> None:
-    with pytest.raises(UnreadableInput, match="as no feed is"):
+    with pytest.raises(UnreadableInput, match="which no feed has"):
         of(f"\ufeff<?xml version='1.0'{' ' * 300}encoding='{codec}'?>".encode() + rss("<title>باران</title>") * 3000)
 
 

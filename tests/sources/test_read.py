@@ -102,9 +102,9 @@ def test_the_source_that_is_given_counts_for_every_item() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"url": "tabesh.example/a"}, "is no web address"),
-        ({"url": "javascript:x"}, "is no web address"),
-        ({"published": "دیروز"}, "is no date"),
+        ({"url": "tabesh.example/a"}, "is not a web address"),
+        ({"url": "javascript:x"}, "is not a web address"),
+        ({"published": "دیروز"}, "is not a date"),
     ],
 )
 def test_options_that_are_none(options: dict[str, Any], says: str) -> None:
@@ -180,6 +180,6 @@ def test_a_link_that_no_mail_would_write_is_left_out_and_noted(url: str) -> None
     found = read("x", "\n".join(json.dumps(line) for line in lines).encode(), zone=TEHRAN)
     assert [article.url for article in found.articles] == ["", "https://tabesh.example/2"]
     (note,) = found.notes
-    assert note.startswith("x: 1 links are such that no reader can be sent there, as «https://")
-    with pytest.raises(UsageError, match="is no web address"):
+    assert note.startswith("x: 1 links cannot be used in a mail, such as 'https://")
+    with pytest.raises(UsageError, match="is not a web address"):
         read("x", PAGE, zone=TEHRAN, url=url)

@@ -13,8 +13,9 @@ import pytest
 
 from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
+from mailer.sources.found import Found
 from mailer.sources.identity import identify
-from mailer.sources.read import Found, read
+from mailer.sources.read import read
 
 TEHRAN = ZoneInfo("Asia/Tehran")
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.errors import UnreadableInput
-from mailer.sources.read import Found, read
+from mailer.sources.found import Found
+from mailer.sources.read import read
 
 TEHRAN = ZoneInfo("Asia/Tehran")
 FULL = {
