@@ -622,7 +622,7 @@ def football(_dice: random.Random) -> Canvas:
         c.box(x - 5, 90, 10, 240, "#90a0b8")
         for k in range(8):
             c.disc(x - 54 + (k % 4) * 36, 52 + (k // 4) * 34, 12, "#fdfdf2")
-    for row in range(3):  # the stands
+    for row in range(3):  # the seats
         c.box(0, 240 + row * 40, WIDTH, 40, ("#31456b", "#2b3d61")[row % 2])
         for k in range(28):
             tone = ("#c9694f", "#cf9f45", "#6f9fa8", "#a9b8c9", "#4a5f8a")[(k * 7 + row * 3 + k * k) % 5]

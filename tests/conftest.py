@@ -1,7 +1,7 @@
-"""Fixtures that tests of several rooms share: a clock, a store on each database, an App, a real SMTP server.
+"""Fixtures for several folders: a clock, a store on each database, an App, a real SMTP server.
 
-A test that asks for `store` (or `app`, `sending_app`) runs twice, on SQLite and on PostgreSQL; `make.only_sqlite` keeps
-it to the first. PostgreSQL is one throw-away cluster a session, started when the first test needs it.
+A test that uses `store` (or `app`, `sending_app`) runs twice, on SQLite and on PostgreSQL; `make.only_sqlite` limits it
+to SQLite. PostgreSQL is one temporary cluster for the session, started when the first test needs it.
 """
 
 import os
@@ -28,7 +28,7 @@ def clock() -> Clock:
 # --- databases -------------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[pg.Cluster]:
-    """The session's PostgreSQL; skips, with the reason, where there is none."""
+    """The session's PostgreSQL; skips the test, with the reason, if there is none."""
     try:
         with pg.cluster() as running:
             yield running
@@ -38,7 +38,7 @@ def cluster() -> Iterator[pg.Cluster]:
 
 @pytest.fixture(scope="session")
 def postgresql_url(cluster: pg.Cluster) -> Iterator[str]:
-    """A database with our tables, shared by the session: `store` empties it for each test."""
+    """A database with all tables, shared by the session; `store` empties it for each test."""
     name = f"mailer_test_{os.getpid()}"
     url = cluster.create(name)
     store = Store(url)
@@ -50,7 +50,7 @@ def postgresql_url(cluster: pg.Cluster) -> Iterator[str]:
 
 @pytest.fixture
 def empty_postgresql_url(cluster: pg.Cluster) -> Iterator[str]:
-    """A database of one's own, without tables."""
+    """A database without tables, for one test."""
     name = f"mailer_empty_{os.getpid()}"
     yield cluster.create(name)
     cluster.drop(name)
@@ -68,7 +68,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database with our tables and nothing in them; for tests that open it several times."""
+    """The URL of a database with empty tables, for tests that open it several times."""
     if request.param == "sqlite":
         path = tmp_path / "subscribers.db"
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
@@ -82,7 +82,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(store_url: str) -> Iterator[Store]:
-    """An open store with our tables and nothing in them, on each of the two databases."""
+    """An open store with empty tables, on each of the two databases."""
     opened = Store(store_url)
     yield opened
     opened.close()
@@ -97,7 +97,7 @@ def app(store: Store, tmp_path: Path, clock: Clock) -> App:
 
 @pytest.fixture
 def inbox() -> Iterator[Inbox]:
-    """A real SMTP server on loopback that keeps what it gets."""
+    """A real SMTP server on loopback that keeps the mails it gets."""
     server = Inbox()
     server.start()
     yield server

@@ -1,6 +1,6 @@
-"""What tests are made of: a clock that can be turned, an App wired by hand, and builders for rows of the store.
+"""The parts of most tests: a clock that can be set, an App wired by hand, and builders for rows of the store.
 
-Every value is invented. A builder writes through the store's own rooms, so that what it makes could have come about.
+All values are invented. Builders write through the modules of the store, so that the rows are possible ones.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -46,14 +46,14 @@ KEYS = Keyring(signing=b"s" * 32, verifying=(), suppression=b"u" * 32)
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)  # a Tuesday, two days before the slot below goes out
 SLOT = "1405-W36"
 
-# A test that asks for `store` or `app` runs on both databases; with one of these marks, on one.
+# A test that uses `store` or `app` runs on both databases; with one of these marks, on one.
 only_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 only_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 
 
 @dataclass
 class Clock:
-    """`clock()` tells the time; only `turn` and `set` move it."""
+    """`clock()` returns the time, which only `turn` and `set` change."""
 
     now: datetime = NOW
 
@@ -61,7 +61,7 @@ class Clock:
         return self.now
 
     def turn(self, **span: float) -> datetime:
-        """Forward (or back) by `timedelta(**span)`."""
+        """Moves the clock forward (or back) by `timedelta(**span)`."""
         self.now += timedelta(**span)
         return self.now
 
@@ -72,7 +72,7 @@ class Clock:
 
 # --- the app ---------------------------------------------------------------------------------------------------------
 def settings(folder: Path = Path(), **sections: Any) -> Settings:
-    """Settings for a newsroom that does not exist; `sections` replace whole sections."""
+    """Returns the settings of an invented newsroom; `sections` replace whole sections."""
     values: dict[str, Any] = {
         "newsletter": Newsletter(
             from_="ایران نمونه <news@iran.example>",
@@ -97,7 +97,7 @@ def app(
     keys: Keyring = KEYS,
     **sections: Any,
 ) -> App:
-    """An App on a store that is open already; it speaks to the given relays only."""
+    """Returns an App with an open store; it uses only the given relays."""
     sections.setdefault("delivery", Delivery(connections=3))
     return App(
         settings=settings(folder, **sections),
@@ -113,7 +113,7 @@ def app(
 
 
 def relay(port: int, host: str = "127.0.0.1") -> Relay:
-    """A relay in clear on loopback."""
+    """Returns a relay on loopback, without TLS."""
     return Relay(Smtp(host=host, port=port), password="", ca_file=None, local_hostname="localhost")
 
 
@@ -127,7 +127,7 @@ def subscriber(
     status: SubscriberStatus = SubscriberStatus.ACTIVE,
     now: datetime = NOW,
 ) -> int:
-    """Somebody on the list; returns the id."""
+    """Adds a subscriber; returns the id."""
     return subscribers_of(store, [address], name=name, sections=sections, status=status, now=now)[0]
 
 
@@ -140,7 +140,7 @@ def subscribers_of(
     status: SubscriberStatus = SubscriberStatus.ACTIVE,
     now: datetime = NOW,
 ) -> list[int]:
-    """Many on the list, in one transaction; returns the ids in the same order."""
+    """Adds subscribers in one transaction; returns the ids in the same order."""
     new = [new_subscriber(each, name=name, sections=sections, status=status) for each in addresses]
     return store.write(lambda tx: subscribers.add(tx, new, now))
 
@@ -164,12 +164,12 @@ def status(app: App, address: str = "narges@example.org") -> SubscriberStatus:
 
 
 def readers(store: Store, count: int, now: datetime = NOW) -> list[int]:
-    """`count` active subscribers: reader0001@example.org and so on."""
+    """Adds `count` active subscribers: reader0001@example.org and so on."""
     return subscribers_of(store, [f"reader{number:04}@example.org" for number in range(1, count + 1)], now=now)
 
 
 def hash_of(address: str) -> str:
-    """What suppressions are looked up by."""
+    """Returns the keyed hash by which suppressions are found."""
     return address_hash(KEYS, parse(address).key)
 
 
@@ -200,7 +200,7 @@ _CATEGORIES = ("siasi", "eghtesad", "fan", "farhang")
 
 
 def article(number: int = 1, *, published: datetime | None = NOW - timedelta(days=1), **changes: Any) -> FoundArticle:
-    """An invented article; another `number` is another event."""
+    """Returns an invented article; each `number` is another event."""
     subject, event = _SUBJECTS[number % len(_SUBJECTS)], _EVENTS[number // len(_SUBJECTS) % len(_EVENTS)]
     values: dict[str, Any] = {
         "title": f"{subject} {event}",
@@ -216,7 +216,7 @@ def article(number: int = 1, *, published: datetime | None = NOW - timedelta(day
 
 
 def keep(store: Store, *found: FoundArticle, now: datetime = NOW) -> Merged:
-    """Stores articles, named by guid where they have one, else by their link."""
+    """Stores articles, identified by their guid, or by their link if they have none."""
     return store.write(lambda tx: articles.merge(tx, [named(each) for each in found], now))
 
 
@@ -226,7 +226,7 @@ def named(found: FoundArticle) -> NamedArticle:
 
 
 def week_of_articles(store: Store, now: datetime = NOW, *, count: int = 14, first: int = 0) -> Merged:
-    """`count` articles of the three days before `now`, each its own event. Another `first`: other articles."""
+    """Stores `count` articles of the three days before `now`, each its own event; `first` is the first number."""
     found = [
         article(first + number, published=now - timedelta(hours=1 + 70 * number / max(count, 1)))
         for number in range(count)
@@ -240,7 +240,7 @@ def slot(key: str = SLOT) -> Slot:
 
 
 def issue(store: Store, key: str = SLOT, *, state: IssueState = IssueState.PLANNED, now: datetime = NOW) -> Issue:
-    """The issue of a slot, put into a state as it is: without stories, bytes or recipients."""
+    """Adds the issue of a slot in a state, without stories, bytes or recipients."""
     when = slot(key)
 
     def work(tx: Connection) -> Issue:
@@ -259,7 +259,7 @@ def put(tx: Connection, issue_id: int, state: IssueState, **values: Any) -> None
 
 
 def under_way(store: Store, key: str = SLOT, *, now: datetime = NOW) -> Issue:
-    """An issue in `sending` whose recipients are frozen: everybody who is eligible now."""
+    """Adds an issue in `sending`, with all readers who are eligible now as its frozen recipients."""
     frozen = issue(store, key, state=IssueState.FROZEN, now=now)
 
     def work(tx: Connection) -> Issue:
@@ -274,7 +274,7 @@ def under_way(store: Store, key: str = SLOT, *, now: datetime = NOW) -> Issue:
 
 
 def recipients(tx: Connection, key: str | None = None) -> int:
-    """How many are owed the newest issue, or that of a slot."""
+    """Returns the number of recipients of the newest issue, or of a slot's issue."""
     found = issues.find(tx, key) if key else issues.newest(tx)
     return found.recipients if found else 0
 
@@ -289,13 +289,13 @@ def parsed(raw: bytes) -> EmailMessage:
 
 # --- the database ----------------------------------------------------------------------------------------------------
 def wipe(store: Store) -> None:
-    """Empties every table; ids begin anew."""
+    """Empties every table; ids start again at 1."""
     numbered = [table.name for table in TABLES if "id" in table.columns]
     statements = [f"DELETE FROM {table.name}" for table in reversed(TABLES)]
     if store.sqlite:
         statements.append("DELETE FROM sqlite_sequence")
     else:
-        # Six times faster than TRUNCATE, which makes new files for every table and index.
+        # Six times faster than TRUNCATE, which creates new files for every table and index.
         statements += [f"ALTER SEQUENCE {name}_id_seq RESTART" for name in numbered]
 
     def work(tx: Connection) -> None:

@@ -1,4 +1,4 @@
-"""A session for tests that decide about a mail as a whole: `send` says what becomes of it."""
+"""A session for tests that decide about a mail as a whole, in `send`."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from mailer.smtp.session import Session
 
 
 class Whole(Session):
-    """The steps that the sender walks, put together to one mail again."""
+    """Combines the steps of a session into one call of `send` for each mail; subclasses decide the outcome."""
 
     spent = False
     _begun: Envelope

@@ -1,4 +1,4 @@
-"""Hands the fixtures of `gates_fixtures` to the gates (mypy knows only one conftest, so they stand there)."""
+"""Imports the fixtures of `gates_fixtures`; they are not defined here because mypy allows only one conftest."""
 
 from gates_fixtures import browser, pytest_collection_modifyitems, report, tried
 

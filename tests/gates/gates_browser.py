@@ -1,6 +1,6 @@
-"""Debian's Chromium for the gates: a mail is drawn without any network and looked at as a program can look.
+"""Shows mails in Debian's Chromium, without any network, and measures what a program can measure.
 
-A person's eye is not replaced: `make screenshots` makes pictures to look at.
+It does not replace a person's eye: `make screenshots` makes pictures to look at.
 """
 
 import os
@@ -19,7 +19,7 @@ from mailer.text.locales import FA, Locale
 
 PICTURES = sorted((Path(__file__).parents[2] / "mailer" / "demo" / "images").glob("*.jpg"))
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# Every text with letters of its language: where does it run, where does it stand, how large is it?
+# For every text in its language: its direction, its place and its size.
 _PROBE = """([lang, direction, start]) => {
   const bad = [], seen = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT); let texts = 0
   while (seen.nextNode()) {
@@ -54,12 +54,12 @@ _AXE = """(rules) => axe.run(document, {runOnly: rules, resultTypes: ['violation
 
 
 class NoBrowser(Exception):
-    """There is no Chromium on this machine."""
+    """This machine has no Chromium."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen: texts in the wrong place, pixels past the edge, and what axe-core says."""
+    """The result of a look: texts in the wrong place, pixels past the edge, and the violations that axe-core found."""
 
     texts: int
     bad: list[str]
@@ -95,7 +95,7 @@ def drawn(
     images: bool = True,
     scale: float = 1,
 ) -> Iterator[Page]:
-    """The mail in a window of that width. `forced`: the program inverts colours by itself, as Gmail's does."""
+    """Shows the mail in a window of that width. With `forced`, the colours are inverted, as Gmail's dark mode does."""
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, device_scale_factor=scale
     )
@@ -112,7 +112,7 @@ def drawn(
 
 
 def _answer(route: Route, images: bool) -> None:
-    """Pictures come from the demo's; nothing else, and nothing from the network."""
+    """Serves the demo's pictures, and nothing from the network."""
     if images and route.request.resource_type == "image":
         number = sum(map(ord, route.request.url)) % len(PICTURES)
         route.fulfill(body=PICTURES[number].read_bytes(), content_type="image/jpeg")

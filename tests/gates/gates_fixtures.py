@@ -1,4 +1,4 @@
-"""What the gates share: one browser, the mails to judge, and a report that CI keeps."""
+"""Fixtures of the gates: one browser, the mails to judge, and a report that CI keeps."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def report() -> Iterator[Callable[[str], None]]:
-    """Takes a line for build/gates.txt; `make gates` prints the file at its end."""
+    """Adds a line to build/gates.txt, which `make gates` prints at its end."""
     lines: list[str] = []
     yield lines.append
     REPORT.parent.mkdir(exist_ok=True)
@@ -41,7 +41,7 @@ def report() -> Iterator[Callable[[str], None]]:
 
 @pytest.fixture(scope="session")
 def tried() -> Callable[..., Trial]:
-    """The mail of a specimen issue, through the built-in templates."""
+    """Renders a sample issue with the built-in templates."""
     made: dict[tuple[str, str], Trial] = {}
 
     def try_(case: str = "week", language: str = "fa") -> Trial:

@@ -1,4 +1,4 @@
-"""A specimen mail as a relay gets it: headers and both parts, 7-bit."""
+"""A sample mail as a relay gets it: headers and both parts, 7-bit."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Programs of others that judge a mail: where they are, and what they say. Where one is missing, its gate skips."""
+"""Runs other programs that judge a mail. If one is missing, its gate is skipped."""
 
 import json
 import os
@@ -14,7 +14,7 @@ NODE = Path(os.environ.get("KHABARNAMEH_NODE", HERE.parents[1] / "build" / "node
 
 
 def caniemail(html: str) -> list[str]:
-    """The features that some mail program does not know."""
+    """Returns the features that some mail program does not support."""
     node = shutil.which("node")
     if not node or not (NODE / "node_modules" / "caniemail").is_dir():
         pytest.skip("no caniemail here: npm install --prefix build/node caniemail@2.0.2")
@@ -31,7 +31,7 @@ def caniemail(html: str) -> list[str]:
 
 
 def spam_points(message: bytes) -> tuple[float, str]:
-    """SpamAssassin's points without the network, and the rules that gave them."""
+    """Returns SpamAssassin's points without the network, and the rules that gave them."""
     program = shutil.which("spamassassin")
     if not program:
         pytest.skip("no SpamAssassin here: apt install spamassassin")

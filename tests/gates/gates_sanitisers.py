@@ -1,6 +1,6 @@
-"""What mail programs do to a mail before they show it, as far as caniemail and their own documentation tell.
+"""Simulates what mail programs do to a mail before they show it, according to caniemail and their documentation.
 
-Simulations, not the programs: none of these was seen in a real Gmail or Outlook.
+None of this was checked in a real Gmail or Outlook.
 """
 
 import re
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from mailer.mail.template_check.markup import as_word_sees_it
 
-# A webmail's own page is English and left to right; the mail must stand on its own feet in it.
+# A webmail's own page is English and left to right; the mail must not depend on it.
 _HOST = (
     '<!DOCTYPE html><html lang="en" dir="ltr"><head><meta charset="utf-8">'
     '<meta name="viewport" content="width=device-width"><title>Inbox</title></head>'
@@ -29,12 +29,12 @@ def _without(html: str, *attributes: str, tags: str = "[a-z0-9]+") -> str:
 
 
 def gmail_without_style(html: str) -> str:
-    """Gmail's apps with an account of another provider: no <style>, no class, no html, head or body."""
+    """Simulates Gmail's apps with another provider's account: no <style>, class, html, head or body."""
     return _HOST.format(f"<div>{_without(_body(html), 'class')}</div>")
 
 
 def gmail(html: str) -> str:
-    """Gmail: <style> without dark colours, @font-face and attribute selectors; body becomes a div."""
+    """Simulates Gmail: <style> without dark mode, @font-face and attribute selectors; body becomes a div."""
     visible = re.sub(r"<!--\[if mso\]>.*?<!\[endif\]-->", "", html, flags=re.DOTALL)
     css = "".join(re.findall(r"<style[^>]*>(.*?)</style>", visible, re.DOTALL))
     css = re.sub(r"@media \(prefers-color-scheme:dark\)\{.*?\n\}", "", css, flags=re.DOTALL)
@@ -43,7 +43,7 @@ def gmail(html: str) -> str:
 
 
 def yahoo(html: str) -> str:
-    """Yahoo: no aria-*, role on tables only, height becomes min-height."""
+    """Simulates Yahoo: no aria-*, role only on tables, height becomes min-height."""
     body = _without(_body(html), "aria-[a-z]+")
     body = re.sub(r'(<(?!table)[a-z0-9]+[^>]*?)\srole="[^"]*"', r"\1", body)
     body = re.sub(r'([;"])height:', r"\1min-height:", body)
@@ -51,12 +51,12 @@ def yahoo(html: str) -> str:
 
 
 def orange(html: str) -> str:
-    """Orange: no dir on tables and cells; direction must come from the wrapper."""
+    """Simulates Orange: no dir on tables and cells, so the direction must come from the wrapper."""
     return _HOST.format(_without(_body(html), "dir", tags="table|tbody|tr|td"))
 
 
 def word(html: str) -> str:
-    """Outlook's conditional comments carried out, max-width and border-radius unknown. Not Word's layout engine."""
+    """Simulates Outlook: conditional comments, no max-width or border-radius; but not Word's layout engine."""
     return re.sub(r"(?:max-width|border-radius):[^;\"]*;?", "", as_word_sees_it(html))
 
 

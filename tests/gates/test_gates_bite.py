@@ -1,4 +1,4 @@
-"""The gates are no decoration: each of these faults, seeded one at a time into a good mail, is found by one of them."""
+"""The gates work: each of these faults, put one at a time into a good mail, is found by one of them."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -88,7 +88,7 @@ def test_every_seeded_fault_is_found(
         assert html != good.html, f"«{name}» changes nothing"
         found = sorted({finding.rule for finding in rules.mail(html, good.text, raw=html)})
         by = "checks"
-        if not found:  # a browser is asked only where words and rules do not tell
+        if not found:  # the browser is slow, so the rules that need none come first
             by = "browser"
             for scheme in ("light", "dark"):
                 found += gates_browser.look(browser, html, 375, scheme=scheme).faults
@@ -98,7 +98,7 @@ def test_every_seeded_fault_is_found(
     assert not missed
 
 
-# What only shows when a mail program has taken something away, or has no room.
+# Faults that appear only after a mail program has removed something, or in a narrow window.
 TAKEN_AWAY: Mapping[str, tuple[Fault, Callable[[str], str]]] = {
     "alignment by <style> only": (
         sub(r'(<p class="intro" style="[^"]*)text-align:right;?', r"\1text-align:left;"),
@@ -119,7 +119,7 @@ TAKEN_AWAY: Mapping[str, tuple[Fault, Callable[[str], str]]] = {
 
 
 @pytest.mark.parametrize("name", TAKEN_AWAY)
-def test_what_only_a_sanitiser_brings_to_light_is_found(
+def test_faults_that_only_a_sanitiser_reveals_are_found(
     browser: Browser, tried: Callable[..., Trial], name: str
 ) -> None:
     fault, sanitise = TAKEN_AWAY[name]
@@ -128,7 +128,7 @@ def test_what_only_a_sanitiser_brings_to_light_is_found(
     assert gates_browser.look(browser, sanitise(html), 320, axe=False).faults
 
 
-def test_words_that_pictures_leave_behind_are_looked_for(browser: Browser, tried: Callable[..., Trial]) -> None:
+def test_missing_alt_texts_are_found(browser: Browser, tried: Callable[..., Trial]) -> None:
     html = re.sub(r' alt="[^"]*"', ' alt=""', tried().html)
     assert gates_browser.look(browser, html, 375, images=False, axe=False).bad
 
@@ -137,13 +137,13 @@ def test_words_that_pictures_leave_behind_are_looked_for(browser: Browser, tried
 def test_faults_are_found_in_every_kind_of_mail(
     tried: Callable[..., Trial], report: Callable[[str], None], letter: str
 ) -> None:
-    """What the rules find in an issue they find in the other mails as well."""
+    """The rules find the same faults in the other mails as in an issue."""
     issue, good = tried(), tried(letter)
     seeded = 0
     for name, fault in FAULTS.items():
         html = fault(good.html)
         if html == good.html or not rules.mail(fault(issue.html), issue.text, raw=fault(issue.html)):
-            continue  # it has nothing of the kind, or takes a browser
+            continue  # this mail has no such part, or the fault needs a browser
         seeded += 1
         assert rules.mail(html, good.text, raw=html), name
     report(f"{letter}: seeded {seeded}, missed 0")

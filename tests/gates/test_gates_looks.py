@@ -37,9 +37,11 @@ def test_as_it_was_written(browser: Browser, tried: Try, report: Report, scheme:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_it_looks_as_it_did_when_a_person_looked(browser: Browser, tried: Try, report: Report, width: int) -> None:
-    """Pixels differ from one machine's letters to another's; the height tells whether something moved. Changed on
-    purpose? `make screenshots`, and look at them."""
+def test_it_is_as_high_as_the_reviewed_picture(browser: Browser, tried: Try, report: Report, width: int) -> None:
+    """Compares the height, because pixels differ between the fonts of two machines.
+
+    After a change on purpose, run `make screenshots` and look at the pictures.
+    """
     with Image.open(ROOT / "docs" / "screens" / f"mail-{width}-light.png") as kept:
         height = kept.height
     seen = gates_browser.look(browser, tried().html, width, axe=False)
@@ -62,7 +64,7 @@ def test_with_pictures_switched_off(browser: Browser, tried: Try, report: Report
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_when_the_program_makes_it_dark_by_itself(browser: Browser, tried: Try, report: Report, width: int) -> None:
+def test_in_forced_dark_mode(browser: Browser, tried: Try, report: Report, width: int) -> None:
     judged(report, "forced dark", width, gates_browser.look(browser, gmail(tried().html), width, forced=True))
 
 
@@ -72,10 +74,10 @@ def test_every_other_case_at_its_narrowest(browser: Browser, tried: Try, report:
     judged(report, f"{case}, gmail without style", 320, gates_browser.look(browser, html, 320, axe=case != "hostile"))
 
 
-@pytest.mark.parametrize("letter", ["notice", "confirmation"])  # the others look like these and the issue
-def test_mails_that_are_no_issue(browser: Browser, tried: Try, report: Report, letter: str) -> None:
-    """Light, dark, darkened by force, without pictures and after every sanitiser; each at another of the widths."""
-    html = tried(letter).html
+@pytest.mark.parametrize("case", ["notice", "confirmation"])  # the others look like these and the issue
+def test_service_mails_look_right(browser: Browser, tried: Try, report: Report, case: str) -> None:
+    """Light, dark, forced dark, without pictures and after every sanitiser, each at one of the widths."""
+    html = tried(case).html
     looks: list[tuple[str, str, int, dict[str, Any]]] = [
         ("light", html, 320, {}),
         ("dark", html, 375, {"scheme": "dark"}),
@@ -84,7 +86,7 @@ def test_mails_that_are_no_issue(browser: Browser, tried: Try, report: Report, l
         *((name, sanitise(html), 600 if name == "word" else 320, {}) for name, sanitise in SANITISERS.items()),
     ]
     for name, shown, width, how in looks:
-        judged(report, f"{letter}, {name}", width, gates_browser.look(browser, shown, width, **how))
+        judged(report, f"{case}, {name}", width, gates_browser.look(browser, shown, width, **how))
 
 
 @pytest.mark.parametrize("code", CODES[1:])

@@ -1,4 +1,4 @@
-"""What programs of others say: caniemail, SpamAssassin; and what a relay will carry: sizes and links."""
+"""The judgement of other programs (caniemail, SpamAssassin), and the sizes and links of a mail."""
 
 import email
 import json
@@ -24,7 +24,7 @@ FROZEN = Path(__file__).with_name("caniemail.json")
 
 @pytest.mark.parametrize("case", ["week", *sample_issues.SERVICE_MAILS])
 def test_no_feature_is_new_to_a_mail_program(tried: Try, report: Report, case: str) -> None:
-    """Every feature that some program lacks is in the frozen list of those that may be missing without harm."""
+    """Every feature that some program lacks is in the fixed list of harmless ones."""
     found = gates_outside.caniemail(tried(case).html)
     harmless = json.loads(FROZEN.read_text("utf-8"))
     report(f"caniemail, {case}: {len(found)} features unknown to some program, {len(harmless)} in the frozen list")
@@ -38,7 +38,7 @@ def test_caniemail_notices_what_is_new(tried: Try) -> None:
 
 
 @pytest.mark.parametrize("case", ["week", "latin", "long", "notice", "confirmation"])
-def test_no_spam_filter_minds(tried: Try, report: Report, case: str) -> None:
+def test_no_spam_filter_objects(tried: Try, report: Report, case: str) -> None:
     points, rules = gates_outside.spam_points(message(tried(case)))
     report(f"SpamAssassin -L, {case}: {points} points ({rules})")
     assert points <= 0.5, rules
@@ -61,7 +61,7 @@ def test_sizes(tried: Try, report: Report, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ALL)
-def test_links_lead_to_the_newsroom_and_to_us_only(tried: Try, report: Report, case: str) -> None:
+def test_links_lead_only_to_the_newsroom_and_this_service(tried: Try, report: Report, case: str) -> None:
     mail = tried(case)
     links = set(re.findall(r'(?:href|src)="([^"]*)"', mail.html)) | set(re.findall(r"^https?://\S+$", mail.text, re.M))
     report(f"links, {case}: {len(links)}")
@@ -72,7 +72,7 @@ def test_links_lead_to_the_newsroom_and_to_us_only(tried: Try, report: Report, c
 
 
 @pytest.mark.parametrize("case", sample_issues.CASES)
-def test_mail_programs_find_the_way_out(tried: Try, case: str) -> None:
+def test_mail_programs_find_the_unsubscribe_link(tried: Try, case: str) -> None:
     whole = email.message_from_bytes(message(tried(case)))
     fields = whole.get_all("List-Unsubscribe"), whole.get_all("List-Unsubscribe-Post")
     assert listunsub.audit(*fields) == []

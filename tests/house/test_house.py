@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows: what every error, every room and every kind of mail must have."""
+"""Rules that no linter knows: what every error, every module and every kind of mail must have."""
 
 import ast
 import re
@@ -14,14 +14,14 @@ from mailer.model import DeliveryKind
 from mailer.web.guard import status_of
 
 ROOT = Path(__file__).parents[2]
-ROOMS = sorted(path for path in (ROOT / "mailer").rglob("*.py"))
+MODULES = sorted(path for path in (ROOT / "mailer").rglob("*.py"))
 EMPTY = ("store/migrations/__init__.py", "store/migrations/versions/__init__.py", "mailer/__init__.py")
-# Their imports cost much and are needed seldom: commands are run one at a time, migrations once.
+# Their imports are slow and rarely needed: a command imports only its own part, migrations run once.
 MAY_IMPORT_LATE = ("mailer/cli/", "mailer/address.py", "mailer/store/upgrade.py", "mailer/text/locales.py")
 
 
 def kinds(of: type[MailerError] = MailerError) -> Iterator[type[MailerError]]:
-    """Every type of error below one, and itself."""
+    """Yields a type of error and all types below it."""
     yield of
     for kind in of.__subclasses__():
         yield from kinds(kind)
@@ -32,7 +32,7 @@ def leaves() -> list[type[MailerError]]:
 
 
 def made(kind: type[MailerError]) -> MailerError:
-    return errors.ConfigError(["it is wrong"]) if kind is errors.ConfigError else kind("it is wrong", "Mend it.")
+    return errors.ConfigError(["it is wrong"]) if kind is errors.ConfigError else kind("it is wrong", "Fix it.")
 
 
 def test_the_tree_of_errors_is_the_one_in_errors() -> None:
@@ -60,20 +60,20 @@ def test_every_error_is_a_sentence_with_a_way_out(kind: type[MailerError]) -> No
     assert kind.__doc__
 
 
-@pytest.mark.parametrize("room", ROOMS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_room_says_its_job(room: Path) -> None:
-    if not str(room).endswith(EMPTY):
-        assert ast.get_docstring(ast.parse(room.read_text("utf-8"))), "a room begins with what it is for"
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_says_its_job(module: Path) -> None:
+    if not str(module).endswith(EMPTY):
+        assert ast.get_docstring(ast.parse(module.read_text("utf-8"))), "a module begins with its purpose"
 
 
-@pytest.mark.parametrize("room", ROOMS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_stand_on_top(room: Path) -> None:
-    if str(room.relative_to(ROOT)).startswith(MAY_IMPORT_LATE):
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_are_at_the_top(module: Path) -> None:
+    if str(module.relative_to(ROOT)).startswith(MAY_IMPORT_LATE):
         return
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     inside = [
         each.lineno
-        for function in ast.walk(ast.parse(room.read_text("utf-8")))
+        for function in ast.walk(ast.parse(module.read_text("utf-8")))
         if isinstance(function, functions)
         for each in ast.walk(function)
         if isinstance(each, ast.Import | ast.ImportFrom)
@@ -83,23 +83,23 @@ def test_imports_stand_on_top(room: Path) -> None:
 
 def test_functions_are_short() -> None:
     long = {}
-    for room in ROOMS:
-        if "migrations" in room.parts:
+    for module in MODULES:
+        if "migrations" in module.parts:
             continue
-        for node in ast.walk(ast.parse(room.read_text("utf-8"))):
+        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 length = (node.end_lineno or node.lineno) - node.lineno + 1
                 if length > 70:
-                    long[f"{room.name}:{node.name}"] = length
+                    long[f"{module.name}:{node.name}"] = length
     assert long == {}
 
 
-def test_no_room_is_called_after_nothing() -> None:
-    assert [room for room in ROOMS if re.search("util|helper|manager|common|misc", room.stem)] == []
+def test_modules_are_named_after_their_subject() -> None:
+    assert [module for module in MODULES if re.search("util|helper|manager|common|misc", module.stem)] == []
 
 
 def test_every_kind_of_mail_in_use_has_its_three_templates() -> None:
-    text = "\n".join(room.read_text("utf-8") for room in ROOMS)
+    text = "\n".join(module.read_text("utf-8") for module in MODULES)
     rendered = {kind for kind in DeliveryKind if f"renderer.mail(DeliveryKind.{kind.name}" in text}
     assert DeliveryKind.ISSUE in rendered
     for kind in rendered:
@@ -115,7 +115,7 @@ def test_every_page_that_is_shown_has_a_template_and_none_is_left_over() -> None
 
 
 def test_no_file_names_this_machine() -> None:
-    files = [*ROOMS, *(ROOT / "templates").rglob("*.*"), *(ROOT / "docs").rglob("*.md"), ROOT / "config.toml"]
+    files = [*MODULES, *(ROOT / "templates").rglob("*.*"), *(ROOT / "docs").rglob("*.md"), ROOT / "config.toml"]
     for path in files:
         found = re.search(r"/work/|/root/|/home/\w", path.read_text("utf-8"))
         assert found is None, (path, found)

@@ -1,4 +1,4 @@
-"""Promise 10, for any words of any feed: a mail names the stories' pages, the newsroom's pictures and our own pages."""
+"""A mail contains only addresses of the stories, the newsroom's pictures and this service, whatever a feed says."""
 
 import re
 from html.parser import HTMLParser
@@ -32,13 +32,13 @@ ADDRESSES = st.one_of(
     st.text(max_size=20),
 )
 WORDS = st.one_of(st.text(max_size=20), ADDRESSES)
-RENDERER = samples.renderer()  # compiling templates takes longer than all else
+RENDERER = samples.renderer()  # compiling templates takes longer than everything else
 NEWSLETTER = samples.NEWSLETTER.model_copy(update={"base_url": "https://news.example.org"})
 OURS = ("iran.example", "news.example.org", "example.org")
 
 
 class Named(HTMLParser):
-    """The addresses in a part's attributes. By a parser: a picture's words may be «src=»."""
+    """The addresses in the attributes of a part; found by a parser, as an alt text may contain "src="."""
 
     def __init__(self, part: str) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Named(HTMLParser):
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(ADDRESSES, ADDRESSES, ADDRESSES, WORDS), min_size=1, max_size=3))
-def test_nothing_else_is_named_whatever_a_feed_says(rows: list[tuple[str, str, str, str]]) -> None:
+def test_a_mail_has_no_other_addresses_whatever_a_feed_says(rows: list[tuple[str, str, str, str]]) -> None:
     stories = tuple(
         samples.story(
             n, url=url, image_url=picture, also=((9, other, words),), title=words, lead=words, image_alt=words

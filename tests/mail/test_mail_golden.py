@@ -1,4 +1,4 @@
-"""Every mail is what a person has looked at. Changed on purpose? `make golden`, look at the difference, commit it."""
+"""Every mail was reviewed by a person. After a change on purpose: `make golden`, look at the difference, commit it."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from mailer.text.locales import CODES
 
 
 @pytest.mark.parametrize("folder", golden_mails.FOLDERS, ids=lambda folder: folder.name)
-def test_the_mail_is_the_one_that_was_looked_at(folder: Path) -> None:
+def test_the_mail_is_the_reviewed_one(folder: Path) -> None:
     for name, content in golden_mails.made(folder).items():
         same = (folder / name).read_text("utf-8") == content
         assert same, f"{folder.name}/{name} has changed: run `make golden` and look at the difference"

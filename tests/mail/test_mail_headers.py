@@ -56,13 +56,13 @@ def test_any_text_round_trips_exactly(value: str) -> None:
     check("Subject", value)
 
 
-def test_words_never_part_a_letter_from_its_marks() -> None:
+def test_encoded_words_never_split_a_letter_from_its_marks() -> None:
     encoded = headers.encode("Subject", "هٔ‌" * 60)
     for word in re.findall(rb"=\?utf-8\?b\?([^?]*)\?=", encoded):
         assert base64.b64decode(word).decode().startswith("ه")
 
 
-def test_short_ascii_goes_plain_and_rlm_stays() -> None:
+def test_short_ascii_is_not_encoded_and_rlm_stays() -> None:
     assert headers.encode("Subject", "plain subject") == b"plain subject"
     assert decoded(headers.encode("Subject", "\u200fGemini فارسی شد")) == "\u200fGemini فارسی شد"
 
@@ -98,7 +98,7 @@ def test_a_persian_display_name_is_decoded_by_any_program() -> None:
 @pytest.mark.parametrize(
     "bad", ["news", "a b@x.example", "a@x.example>\r\nBcc: y", "خبر@x.example", "a@ایران", "a,b@x.y"]
 )
-def test_addresses_that_cannot_stand_in_a_header_are_refused(bad: str) -> None:
+def test_addresses_not_valid_in_a_header_are_refused(bad: str) -> None:
     with pytest.raises(ValueError, match="address"):
         headers.address("", bad)
 
@@ -124,7 +124,7 @@ def test_list_fields_are_never_encoded_however_long() -> None:
             headers.url("List-Help", bad)
 
 
-def test_list_id_has_its_name_in_words() -> None:
+def test_list_id_includes_the_display_name() -> None:
     assert decoded(headers.list_id("خبرنامهٔ هفتگی", "weekly.example.org")) == "خبرنامهٔ هفتگی <weekly.example.org>"
     with pytest.raises(ValueError, match="List-Id"):
         headers.list_id("", "weekly")
@@ -164,7 +164,7 @@ def test_dates_carry_their_zone() -> None:
         ("Subject", b"x" * 1000),
     ],
 )
-def test_a_block_that_would_be_read_otherwise_is_refused(name: str, value: bytes) -> None:
+def test_a_block_that_does_not_parse_back_is_refused(name: str, value: bytes) -> None:
     with pytest.raises(ValueError, match=r"header|value|longer"):
         headers.block([("From", b"a@b.example"), (name, value)])
 

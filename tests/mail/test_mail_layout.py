@@ -1,4 +1,4 @@
-"""Any kind of mail can be made of the frame and the parts; the rules hold for it as they do for the issue."""
+"""The frame and the parts can make any kind of mail, and the rules hold for it as for the issue."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ TEXT = "{{ heading }}\n\n{{ words }}\n\n{{ link_url }}\n\n{{ site_url }}\n"
 
 
 def kind(folder: Path, **theme: object) -> tuple[str, str, str]:
-    """A mail of another kind, from three templates named alike: subject, HTML and text."""
+    """Renders a mail of another kind from three new templates: subject, HTML and text."""
     (folder / "mail").mkdir()
     for name, text in (("html", HTML), ("txt", TEXT), ("subject.txt", "{{ subject }}")):
         (folder / "mail" / f"confirmation.{name}").write_text(text, "utf-8")
@@ -60,7 +60,7 @@ def test_a_logo_takes_the_place_of_the_name_and_says_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("logo", ["https://cdn.example/logo.svg", "https://cdn.example/logo.webp"])
-def test_a_logo_that_outlook_cannot_draw_gives_way_to_the_name(tmp_path: Path, logo: str) -> None:
+def test_the_name_replaces_a_logo_that_outlook_cannot_show(tmp_path: Path, logo: str) -> None:
     _, html, _ = kind(tmp_path, logo=logo)
     assert "<img" not in html
     assert "ایران من</h1>" in html
@@ -75,13 +75,13 @@ def test_the_accent_reaches_mails_and_pages(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("accent", ["red", "#fff", "#0f5f4b; }", "#gggggg", "url(x)"])
-def test_what_is_no_colour_is_refused(accent: str) -> None:
+def test_other_values_than_colours_are_refused(accent: str) -> None:
     with pytest.raises(ValueError, match="colour"):
         Theme(accent=accent)
 
 
 @pytest.mark.parametrize(("language", "direction"), [("ar", "rtl"), ("en", "ltr")])
-def test_pages_speak_the_language_too(language: str, direction: str) -> None:
+def test_pages_are_in_the_language_too(language: str, direction: str) -> None:
     page = Renderer(None, samples.TEMPLATES, language).page("not-found", view.page_view(Newsletter()))
     assert f'<html lang="{language}" dir="{direction}">' in page
     assert "این صفحه پیدا نشد" not in page

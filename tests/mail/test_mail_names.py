@@ -1,4 +1,4 @@
-"""Subjects and names of mixed Persian and Latin come back letter for letter, whoever decodes them."""
+"""Subjects and names of mixed Persian and Latin come back exactly from every decoder."""
 
 import email
 import email.policy

@@ -25,7 +25,7 @@ def page(name: str, **changes: object) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_pages_are_right_to_left_and_bring_nothing_along(name: str) -> None:
+def test_pages_are_right_to_left_and_load_nothing_from_elsewhere(name: str) -> None:
     html, tree = page(name)
     assert (tree.get("lang"), tree.get("dir")) == ("fa", "rtl")
     assert len(list(tree.iter(f"{XHTML}h1"))) == 1
@@ -47,12 +47,12 @@ def test_leaving_takes_one_button_and_a_post() -> None:
     assert not [link for link in tree.iter(f"{XHTML}a") if "unsubscribe" in link.get("href")]
 
 
-def test_who_it_is_for_may_stay_unsaid() -> None:
+def test_the_masked_address_may_be_missing() -> None:
     assert "n***@example.org" in page("unsubscribe")[0]
     assert "نشانی شما" not in page("unsubscribe", masked="")[0]
 
 
-def test_saying_why_is_a_form_of_its_own_and_may_be_missing() -> None:
+def test_the_reason_has_a_form_of_its_own_and_may_be_missing() -> None:
     whys = [{"value": "other", "label": "دلیل دیگر"}]
     _, tree = page("unsubscribed", why_action="/unsubscribe/why/AbC", whys=whys)
     assert [form.get("action") for form in tree.iter(f"{XHTML}form")] == [
@@ -73,13 +73,13 @@ def test_values_cannot_become_markup() -> None:
     assert "<script>" not in html
 
 
-def test_pages_do_without_what_is_not_configured() -> None:
+def test_pages_work_without_optional_settings() -> None:
     html = samples.renderer().page("home", view.page_view(Newsletter()))
     assert "<footer>" not in html
     assert 'href="http' not in html
 
 
-def test_the_stylesheet_asks_for_nothing_else_and_knows_the_dark() -> None:
+def test_the_stylesheet_loads_nothing_and_has_a_dark_mode() -> None:
     css = samples.renderer().stylesheet()
     assert "url(" not in css
     assert "@import" not in css
@@ -111,12 +111,12 @@ def test_pages_keep_their_rules(name: str, code: str) -> None:
         ("</main>", "", "nesting"),
     ],
 )
-def test_a_page_with_a_fault_is_told(old: str, new: str, rule: str) -> None:
+def test_a_fault_in_a_page_is_reported(old: str, new: str, rule: str) -> None:
     html = page("home")[0]
     assert {finding.rule for finding in rules.page(html.replace(old, new), FA)} == {rule}
 
 
-def test_a_page_that_asks_for_what_nobody_gives_is_told(tmp_path: Path) -> None:
+def test_a_missing_value_of_a_page_is_reported(tmp_path: Path) -> None:
     (tmp_path / "page").mkdir()
     (tmp_path / "page" / "unsubscribe.html").write_text("\n{{ nonsense }}", "utf-8")
     (found,) = trial.findings(Renderer(tmp_path, samples.TEMPLATES)).items()

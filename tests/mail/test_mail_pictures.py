@@ -16,7 +16,7 @@ MOST: dict[Size, tuple[int, int]] = {"hero": (1088, 120_000), "thumb": (240, 30_
 
 
 def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
-    """The worst there is to compress."""
+    """Noise, the hardest picture to compress."""
     return Image.frombytes(mode, (width, height), random.Random(1).randbytes(width * height * len(mode)))
 
 
@@ -32,7 +32,7 @@ def opened(data: bytes) -> Image.Image:
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP"])
 @pytest.mark.parametrize("size", SIZES)
-def test_whatever_comes_becomes_a_small_jpeg(form: str, size: Size) -> None:
+def test_every_format_becomes_a_small_jpeg(form: str, size: Size) -> None:
     drawn = smaller(saved(noise(600, 400), form), size)
     made = opened(drawn)
     width, weight = MOST[size]
@@ -61,28 +61,28 @@ def test_nothing_but_the_picture_is_left() -> None:
         assert b"secret" not in smaller(data, "thumb")
 
 
-def test_what_was_taken_sideways_stands_upright() -> None:
+def test_a_picture_taken_sideways_is_turned_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     made = opened(smaller(saved(noise(400, 200), "JPEG", exif=exif), "hero"))
     assert (made.width, made.height) == (200, 400)
 
 
-def test_what_can_be_seen_through_lies_on_the_card() -> None:
+def test_transparency_becomes_the_colour_of_the_card() -> None:
     clear = Image.new("RGBA", (200, 200), (0, 0, 0, 0))
     pixel = opened(smaller(saved(clear, "PNG"), "hero")).convert("RGB").getpixel((100, 100))
     assert isinstance(pixel, tuple)
     assert min(pixel) > 245
 
 
-def test_small_ones_are_not_blown_up_and_towers_are_cut() -> None:
+def test_small_pictures_are_not_enlarged_and_tall_ones_are_cropped() -> None:
     assert opened(smaller(saved(noise(120, 110), "PNG"), "hero")).size == (120, 110)
     tower = opened(smaller(saved(noise(200, 3000), "JPEG"), "hero"))
     assert tower.height <= 2 * tower.width
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that says it unfolds to many."""
+    """A PNG of a few bytes whose header announces a huge picture."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -109,14 +109,14 @@ def bomb(width: int, height: int) -> bytes:
     ],
     ids=["empty", "page", "svg", "bmp", "half a jpeg", "half a png", "pixel", "bomb", "small bomb", "huge bomb"],
 )
-def test_what_is_no_picture_of_a_story_is_refused(data: bytes) -> None:
+def test_other_data_and_unusable_pictures_are_refused(data: bytes) -> None:
     with pytest.raises(UnreadableInput):
         smaller(data, "thumb")
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 2000))
-def test_broken_bytes_are_refused_or_drawn(junk: bytes, at: int) -> None:
+def test_broken_bytes_are_refused_or_decoded(junk: bytes, at: int) -> None:
     whole = saved(noise(110, 110), "PNG")
     with contextlib.suppress(UnreadableInput):
         assert opened(smaller(whole[:at] + junk + whole[at + len(junk) :], "thumb")).format == "JPEG"

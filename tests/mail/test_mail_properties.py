@@ -1,4 +1,4 @@
-"""docs/mail.md names a test for each of the thirty properties of a mail, and each of those tests is there."""
+"""docs/mail.md names a test for each of the thirty properties of a mail, and each of these tests exists."""
 
 import re
 from pathlib import Path
@@ -14,8 +14,8 @@ def test_every_property_has_its_test() -> None:
         assert f"def {name}(" in (ROOT / "tests" / file).read_text("utf-8"), f"{file}::{name}"
 
 
-def test_every_picture_that_is_named_is_there_and_of_a_mail_is_named() -> None:
-    """A picture that nothing points to is looked at by nobody."""
+def test_every_linked_picture_exists_and_every_picture_of_a_mail_is_linked() -> None:
+    """A picture without a link would never be looked at."""
     named = set(re.findall(r"screens/([\w-]+\.png)", (ROOT / "docs" / "mail.md").read_text("utf-8")))
     kept = {file.name for file in (ROOT / "docs" / "screens").glob("*.png")}
     assert named <= kept

@@ -1,4 +1,4 @@
-"""What newsrooms really write goes through unharmed; needs the folder of real data, skips without it."""
+"""Real texts of newsrooms come through unharmed. Skipped without the folder of real data."""
 
 import gzip
 import json

@@ -16,7 +16,7 @@ from mailer.model import DeliveryKind, Issue
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 PERSIAN = re.compile("[\u0621-\u06d3]")
-# How far a style may go: what nearly every mail program draws (caniemail), so nothing else gets in unnoticed.
+# The properties that nearly every mail program supports (caniemail).
 PROPERTIES = {
     *("background-color", "color", "font-family", "font-size", "font-weight", "line-height", "text-align", "display"),
     *("padding", "padding-top", "padding-bottom", "padding-left", "padding-right", "margin", "margin-top", "width"),
@@ -28,7 +28,7 @@ PROPERTIES = {
 
 
 def parsed(markup: str) -> Any:
-    """The tree, after checking that there is nothing for a parser to repair."""
+    """Returns the tree, after checking that a parser has nothing to repair."""
     parser = html5lib.HTMLParser()
     tree = parser.parse(markup)
     assert [error[1] for error in parser.errors] == []
@@ -36,7 +36,7 @@ def parsed(markup: str) -> Any:
 
 
 def raw(sample: Issue | None = None) -> str:
-    """Before inlining, which repairs broken markup silently."""
+    """Returns the HTML before inlining, which silently repairs broken markup."""
     own = {"greeting": view.greeting("نرگس"), "unsubscribe_url": samples.UNSUBSCRIBE}
     return placeholders.fill(samples.renderer().raw(DeliveryKind.ISSUE, samples.values(sample)), own, "html")
 
@@ -73,7 +73,7 @@ def test_the_markup_needs_no_repair_and_is_right_to_left_everywhere(number: int)
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_pictures_have_words_and_links_say_where_they_go() -> None:
+def test_pictures_have_alt_texts_and_links_say_where_they_lead() -> None:
     tree = parsed(samples.merged(samples.rendered())[0])
     pictures = list(tree.iter(f"{XHTML}img"))
     assert len(pictures) > 4
@@ -98,7 +98,7 @@ def test_styles_are_inlined_and_the_kept_ones_stay() -> None:
         assert {part.split(":")[0].strip() for part in style.split(";") if part.strip()} <= PROPERTIES
 
 
-def test_nothing_but_stories_pictures_and_our_own_pages_is_named() -> None:
+def test_a_mail_links_only_stories_pictures_and_the_service() -> None:
     html, text = samples.merged(samples.rendered())
     hosts = set(re.findall(r"(?:https?:)?//([\w.-]+)", html + text))
     assert hosts == {"iran.example", "cdn.iran.example", "news.example.org"}
@@ -132,7 +132,7 @@ def test_persian_comes_through_unharmed() -> None:
     assert "شمارهٔ ۴۷ · دوشنبه ۲ آذر ۱۴۰۵" in visible
 
 
-def test_the_text_part_reads_right_to_left_and_its_addresses_stand_alone() -> None:
+def test_the_text_part_reads_right_to_left_and_addresses_are_alone_on_a_line() -> None:
     _, text = samples.merged(samples.rendered())
     for line in text.split("\n"):
         if PERSIAN.search(line):
@@ -146,7 +146,7 @@ def test_the_text_part_reads_right_to_left_and_its_addresses_stand_alone() -> No
     assert "سلام،" in samples.merged(samples.rendered(), "")[1]
 
 
-def test_both_parts_tell_the_same_stories() -> None:
+def test_both_parts_have_the_same_stories() -> None:
     html, text = samples.merged(samples.rendered())
     links = re.compile(r"https://iran\.example/[^\s\"]+")
     assert set(links.findall(html)) == set(links.findall(text))
@@ -190,7 +190,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("title", HOSTILE)
-def test_hostile_words_are_words(title: str) -> None:
+def test_hostile_text_is_only_text(title: str) -> None:
     bad = [
         samples.story(
             n, title=title, lead=title, section=title, image_alt=title, also=((1, "https://iran.example/a", title),)
@@ -216,7 +216,7 @@ def test_hostile_words_are_words(title: str) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.text(st.characters(), max_size=60), st.text(st.characters(), max_size=60))
-def test_any_words_leave_the_markup_whole(title: str, lead: str) -> None:
+def test_any_text_leaves_the_markup_whole(title: str, lead: str) -> None:
     sample = samples.issue((samples.story(1, title=title, lead=lead), samples.story(2, title=lead, lead=title)))
     parsed(raw(sample))
 
@@ -236,7 +236,7 @@ def test_a_newsrooms_own_template_wins_and_the_others_stay(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("template", "told"),
+    ("template", "message"),
     [
         ("\n\n{{ nonsense }}", r"issue\.html:3: 'nonsense' is undefined"),
         ("\n{% for %}", r"issue\.html:2: "),
@@ -249,9 +249,9 @@ def test_a_newsrooms_own_template_wins_and_the_others_stay(tmp_path: Path) -> No
         ("{{ hero|nofilter }}", r"issue\.html:1: .*nofilter"),
     ],
 )
-def test_mistakes_in_templates_are_told_with_file_and_line(tmp_path: Path, template: str, told: str) -> None:
+def test_mistakes_in_templates_are_reported_with_file_and_line(tmp_path: Path, template: str, message: str) -> None:
     folder = own_folder(tmp_path, issue__html=template)
-    with pytest.raises(UnreadableInput, match=told):
+    with pytest.raises(UnreadableInput, match=message):
         samples.renderer(folder).mail(DeliveryKind.ISSUE, samples.values())
 
 

@@ -14,7 +14,7 @@ def story(position: int) -> ChosenStory:
 
 
 def weighed(bytes_a_lead: int, bytes_a_story: int) -> tuple[list[tuple[ChosenStory, ...]], Rendered]:
-    """Sixteen stories whose mail is as heavy as their leads; every try is kept."""
+    """Fits sixteen stories, and returns every attempt and the mail; the mail is as large as its leads."""
     tries: list[tuple[ChosenStory, ...]] = []
 
     def render(stories: tuple[ChosenStory, ...]) -> Rendered:

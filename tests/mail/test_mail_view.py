@@ -132,8 +132,8 @@ def test_no_value_contains_an_unknown_placeholder(title: str, lead: str, name: s
     assert "\\x03" not in repr(values)
 
 
-def test_a_picture_from_somebody_else_leaves_a_card_of_text() -> None:
-    """Promise 10: whoever serves a picture sees every reader who opens the mail."""
+def test_a_picture_from_another_host_is_left_out() -> None:
+    """The host of a picture sees every reader who opens the mail."""
     tracked = [samples.story(n, image_url="https://tracker.example/pixel.gif") for n in (1, 2)]
     values = samples.values(samples.issue(tuple(tracked)))
     hero, sections = values["hero"], values["sections"]
@@ -143,7 +143,7 @@ def test_a_picture_from_somebody_else_leaves_a_card_of_text() -> None:
 
 
 @pytest.mark.parametrize(("base_url", "shown"), [("http://127.0.0.1:8025", True), ("http://iran.example", False)])
-def test_pictures_in_clear_are_for_loopback_alone(base_url: str, shown: bool) -> None:
+def test_pictures_without_tls_are_only_for_loopback(base_url: str, shown: bool) -> None:
     own = samples.story(1, image_url=f"{base_url}/media/images/a.jpg")
     hero = samples.values(samples.issue((own,)), Newsletter(base_url=base_url))["hero"]
     assert isinstance(hero, dict)
