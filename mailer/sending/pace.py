@@ -1,8 +1,7 @@
-"""Pace: a mail waits here until it may go, by the rates of its relay, of its lane and of all mails.
+"""Pace: asks whether a mail may go now, by the rates of its relay, of its lane and of all mails.
 
 The counting is in the database (`store.throttles`), so that all processes share it and a restart forgets nothing. Where
-no rate is set, nothing is asked. It does not choose what goes next: a mail whose lane is full should make room for
-others, and `ask` tells for how long.
+no rate is set, nothing is asked. The caller decides what goes next: while a lane is full, mails of others should go.
 """
 
 import asyncio
@@ -18,23 +17,23 @@ from mailer.settings import Settings, rate_of
 from mailer.store import throttles
 from mailer.store.database import Store
 
-_AT_ONCE = 20  # permits asked for together, at most; as a rule the burst is smaller
+_AT_ONCE = 20  # permits reserved together, at most; usually the burst is smaller
 
 
 @dataclass
 class _Held:
-    """Permits that are ours until then (monotonic time)."""
+    """Permits that this process holds until a monotonic time."""
 
     count: int = 0
     until: float = 0.0
-    lane_full: bool = False  # at the last refusal it was the lane's own rate
+    lane_full: bool = False  # the last refusal was due to the lane's own rate alone
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass
 class Pace:
-    """Shared by all connections of a process. `issue`: which issue of this newsroom is under way, from 1; while it is
-    warmed up only a share of every rate may be used."""
+    """Shared by all connections of a process. `issue` is the number of the issue being sent; during the warm-up only a
+    share of every rate may be used."""
 
     store: Store
     settings: Settings
@@ -44,7 +43,7 @@ class Pace:
     _limits: dict[tuple[str, str], tuple[Limit, ...]] = field(default_factory=dict)
 
     def limits(self, relay: str, lane: str) -> tuple[Limit, ...]:
-        """What bounds a mail for this lane over this relay; empty: nothing does."""
+        """The limits for a mail of this lane over this relay; empty if there are none."""
         if (relay, lane) not in self._limits:
             rates: Mapping[str, str | None] = {
                 "all": self.settings.delivery.rate,
@@ -58,7 +57,8 @@ class Pace:
         return self._limits[relay, lane]
 
     async def ask(self, relay: str, lane: str) -> float:
-        """0: one mail may go, now. Else in how many seconds to ask again. A permit that is not used at once is lost."""
+        """Returns 0 if one mail may go now, and otherwise in how many seconds to ask again. A permit that is not used
+        at once is lost."""
         limits = self.limits(relay, lane)
         if not limits:
             return 0.0
@@ -68,26 +68,26 @@ class Pace:
             if held.count and asked < held.until:
                 held.count -= 1
                 return 0.0
-            work = partial(_reserve, limits=limits, lane=f"lane:{lane}")
-            granted, wait, held.lane_full = await asyncio.shield(asyncio.wrap_future(self.store.submit(work)))
+            reserving = self.store.submit(partial(_reserve, limits=limits, lane=f"lane:{lane}"))
+            granted, wait, held.lane_full = await asyncio.shield(asyncio.wrap_future(reserving))
             if not granted:
                 return wait
             held.until = asked + min(throttles.grace(limit.rate).total_seconds() for limit in limits)
             held.count = granted - 1
             if self.clock() < held.until:
                 return 0.0
-            held.count = 0  # the database took so long that these came too late
+            held.count = 0  # the database took so long that the permits are no longer valid
             return min(throttles.interval(limit.rate).total_seconds() for limit in limits)
 
     def lane_is_full(self, relay: str, lane: str) -> bool:
-        """After a refusal: whether the lane's own rate is in the way alone, so that mails of other lanes may go."""
+        """Whether only the lane's own limit blocked the last request, so that mails of other lanes may go."""
         held = self._held.get((relay, lane))
         return held is not None and held.lane_full
 
 
 def warm_share(shares: tuple[float, ...], issue: int | None) -> float:
-    """The share of every rate that an issue may use. Who was never heard of and sends at full speed is taken for
-    spam; a weekly newsletter grows by the issue, because by the day it would grow in leaps."""
+    """The share of every rate that an issue may use. A new sender at full speed is taken for a spammer. The share grows
+    by issues, because a weekly newsletter would grow in leaps by days."""
     return shares[issue - 1] if issue is not None and 1 <= issue <= len(shares) else 1.0
 
 

@@ -1,13 +1,11 @@
-"""The ledger: one row for each mail that is owed, from the freezing of an issue to the last outcome.
+"""The ledger: one row for each mail that is owed, from the freeze of an issue to the last outcome.
 
-Who may touch a row is proved by its batch: a claim gives a lease and a fence, and every statement here that changes a
-claimed row names both, so that a process which lost its lease changes nothing any more. What a reply means is decided
-in `delivery`; here it is only written down.
+A claim on a batch gives a process a lease and a fence. Every statement that changes a claimed row names the fence, so
+that a process that lost its claim changes nothing any more. What a reply means is decided elsewhere.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -43,17 +41,17 @@ from mailer.model import (
 from mailer.store.eligibility import eligible, reader_eligible, requirements, slot_day
 from mailer.store.schema import batches, deliveries, issues, lanes, of_issue, subscribers, variants
 
-BATCH = 500  # deliveries a claim
+BATCH = 500  # deliveries in a batch, at most
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
 OPEN = (*WAITING, DeliveryState.SENDING)
-_IS_DEFERRED = deliveries.c.due_at.is_not(None)  # the state says the same, but the partial indexes ask for this
+_IS_DEFERRED = deliveries.c.due_at.is_not(None)  # the same as the state, but it is what the partial indexes use
 PRIORITY = {DeliveryKind.CONFIRMATION: 0, DeliveryKind.TEST: 1, DeliveryKind.NOTICE: 1, DeliveryKind.ISSUE: 5}
 
 
 # --- making rows -----------------------------------------------------------------------------------------------------
 def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, variant_id: int, now: datetime) -> int:
-    """Owes the issue to everybody who is to get it. Needs a transaction that sees one state of the database: the two
-    statements must agree on who that is. Returns how many."""
+    """Adds a delivery of the issue for every eligible subscriber. Needs a transaction that sees one state of the
+    database, because its two statements must find the same subscribers. Returns how many."""
     ordinal = subscribers.c.id // BATCH  # neighbouring ids share a batch
     wanted = eligible(day)
     tx.execute(
@@ -79,7 +77,7 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
                 literal(f"issue.{slot}.") + cast(subscribers.c.id, String),
                 literal(issue_id),
                 subscribers.c.id,
-                func.coalesce(of_choice.scalar_subquery(), variant_id),  # no choice, or too little left: the full one
+                func.coalesce(of_choice.scalar_subquery(), variant_id),  # the full one if no sections were chosen
                 batches.c.id,
                 literal(DeliveryState.QUEUED.value),
                 _at(now),
@@ -88,7 +86,7 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
             .where(wanted)
             .order_by(subscribers.c.id),
         ),
-        # Without it the count of an INSERT is lost with the cursor: psycopg closes it, and -1 is what remains.
+        # Without this the row count is -1 on PostgreSQL, because psycopg has closed the cursor.
         execution_options={"preserve_rowcount": True},
     )
     return done.rowcount
@@ -101,17 +99,14 @@ def _at(now: datetime) -> ColumnElement[datetime]:
 def owe(
     tx: Connection, kind: DeliveryKind, key: str, recipient: str, variant_id: int, issue_id: int | None, now: datetime
 ) -> int:
-    """Owes one mail to an address that is no subscriber (a test, a notice), in a batch of its own."""
-    batch_id = tx.execute(
-        insert(batches).values(ordinal=0, priority=PRIORITY[kind], due_at=now).returning(batches.c.id)
-    ).scalar_one()
+    """Adds a delivery to an address that is no subscriber (a test, a notice), in a batch of its own. Returns its id."""
     values = {
         "kind": kind,
         "key": key,
         "recipient": recipient,
         "variant_id": variant_id,
         "issue_id": issue_id,
-        "batch_id": batch_id,
+        "batch_id": new_batch(tx, kind, now),
         "state": DeliveryState.QUEUED,
         "created_at": now,
     }
@@ -119,12 +114,12 @@ def owe(
 
 
 def owed(tx: Connection, key: str) -> bool:
-    """Whether the mail of that key was owed already, whatever became of it."""
+    """Whether a delivery of that key exists, in any state."""
     return tx.execute(select(deliveries.c.id).where(deliveries.c.key == key)).first() is not None
 
 
 def asked_at(tx: Connection, subscriber_id: int) -> datetime | None:
-    """When somebody's last confirmation mail was owed."""
+    """When a subscriber's last confirmation mail was added; None if there is none."""
     query = select(func.max(deliveries.c.created_at)).where(
         deliveries.c.subscriber_id == subscriber_id, deliveries.c.kind == DeliveryKind.CONFIRMATION
     )
@@ -132,74 +127,50 @@ def asked_at(tx: Connection, subscriber_id: int) -> datetime | None:
 
 
 def owe_readers(tx: Connection, kind: DeliveryKind, keys: Mapping[str, int], variant_id: int, now: datetime) -> None:
-    """Owes one mail that belongs to no issue to each reader of `keys` (key → subscriber id), in one batch."""
+    """Adds a delivery that belongs to no issue for each reader of `keys` (key → subscriber id), in one batch."""
     if not keys:
         return
-    batch_id = tx.execute(
-        insert(batches).values(ordinal=0, priority=PRIORITY[kind], due_at=now).returning(batches.c.id)
-    ).scalar_one()
     common = {
         "kind": kind,
         "variant_id": variant_id,
-        "batch_id": batch_id,
+        "batch_id": new_batch(tx, kind, now),
         "state": DeliveryState.QUEUED,
+        "created_at": now,
     }
-    rows = [{**common, "key": key, "subscriber_id": reader, "created_at": now} for key, reader in keys.items()]
-    tx.execute(insert(deliveries), rows)
+    tx.execute(insert(deliveries), [{**common, "key": key, "subscriber_id": reader} for key, reader in keys.items()])
+
+
+def new_batch(
+    tx: Connection,
+    kind: DeliveryKind,
+    now: datetime,
+    *,
+    issue_id: int | None = None,
+    ordinal: int = 0,
+    lane: str | None = None,
+) -> int:
+    values = {"issue_id": issue_id, "ordinal": ordinal, "lane": lane, "priority": PRIORITY[kind], "due_at": now}
+    return int(tx.execute(insert(batches).values(values).returning(batches.c.id)).scalar_one())
 
 
 # --- claiming --------------------------------------------------------------------------------------------------------
-def _free(now: Any, far: Any) -> ColumnElement[bool]:
-    # A lease that ends too far in the future was taken before the clock stepped back: it is no lease.
-    return or_(batches.c.lease_until.is_(None), batches.c.lease_until <= now, batches.c.lease_until > far)
-
-
-def _due(now: Any, far: Any) -> ColumnElement[bool]:
-    # Nothing is put off by its batch for long; deferred mails have a time of their own. So one that is due in a far
-    # future was made before the clock stepped back, and would wait for as long as the step was.
-    return or_(batches.c.due_at <= now, batches.c.due_at > far)
-
-
 def _half_sent() -> ColumnElement[bool]:
     return exists().where(deliveries.c.batch_id == batches.c.id, deliveries.c.state == DeliveryState.SENDING)
 
 
-def _lane_open(now: Any) -> ColumnElement[bool]:
+def _lane_open(now: datetime) -> ColumnElement[bool]:
     paused = exists().where(lanes.c.lane == batches.c.lane, lanes.c.paused_until > now)
     return or_(batches.c.lane.is_(None), ~paused, _half_sent())
 
 
 def _sendable() -> ColumnElement[bool]:
     running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.SENDING)
-    # A mail of a cancelled or paused issue may still be on its way; if its sender died, somebody must write down that
-    # nobody knows. `intend` lets nothing of such an issue go.
+    # A mail of a cancelled or paused issue may still be on its way; if its sender died, its outcome must be recorded as
+    # unknown. The last look sends no other mail of such an issue.
     halted = exists().where(
         issues.c.id == batches.c.issue_id, issues.c.state.in_((IssueState.CANCELLED, IssueState.PAUSED))
     )
     return or_(batches.c.issue_id.is_(None), running, and_(halted, _half_sent()))
-
-
-@lru_cache(16)
-def _claiming(*, of_issue: bool, without: bool, service_only: bool) -> Any:
-    """Made once: to build it takes longer than to run it, and all lines wait."""
-    now, far, until = (bindparam(name, type_=batches.c.due_at.type) for name in ("now", "far", "until"))
-    query = (
-        select(batches.c.id)
-        .where(~batches.c.done, _due(now, far), _free(now, far), _sendable(), _lane_open(now))
-        .order_by(batches.c.priority, batches.c.due_at, batches.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    if of_issue:
-        query = query.where(or_(batches.c.issue_id == bindparam("issue"), batches.c.issue_id.is_(None)))
-    if without:
-        lane = batches.c.lane.not_in(bindparam("without", expanding=True))
-        query = query.where(or_(batches.c.lane.is_(None), lane, _half_sent()))
-    if service_only:
-        query = query.where(batches.c.priority < PRIORITY[DeliveryKind.ISSUE])
-    claimed = update(batches).where(batches.c.id == query.scalar_subquery())
-    claimed = claimed.values(worker=bindparam("by"), fence=batches.c.fence + 1, lease_until=until)
-    return claimed.returning(batches.c.id, batches.c.fence)
 
 
 def claim(
@@ -212,36 +183,50 @@ def claim(
     without: Collection[str] = (),
     service_only: bool = False,
 ) -> Batch | None:
-    """Takes a batch that is due and that nobody holds. `issue_id`: only of this issue or of none. `without`: no batch
-    of these lanes. `service_only`: only service mails, which go before an issue's."""
-    statement = _claiming(of_issue=issue_id is not None, without=bool(without), service_only=service_only)
-    values: dict[str, Any] = {"by": worker, "now": now, "far": now + 2 * lease, "until": now + lease}
+    """Claims a batch that is due and that no process holds. Returns None if there is none. `issue_id`: only of this
+    issue, and service mails. `without`: no batch of these lanes. `service_only`: only service mails."""
+    # Neither a lease nor the due time of a batch is ever that far ahead: it was set before the clock stepped back, and
+    # would be waited for as long as the step was. (A deferred delivery has its own due time.)
+    far = now + 2 * lease
+    due = or_(batches.c.due_at <= now, batches.c.due_at > far)
+    free = or_(batches.c.lease_until.is_(None), batches.c.lease_until <= now, batches.c.lease_until > far)
+    query = select(batches.c.id).where(~batches.c.done, due, free, _sendable(), _lane_open(now))
     if issue_id is not None:
-        values["issue"] = issue_id
+        query = query.where(or_(batches.c.issue_id == issue_id, batches.c.issue_id.is_(None)))
     if without:
-        values["without"] = list(without)
-    row = tx.execute(statement, values).first()
+        query = query.where(or_(batches.c.lane.is_(None), batches.c.lane.not_in(without), _half_sent()))
+    if service_only:
+        query = query.where(batches.c.priority < PRIORITY[DeliveryKind.ISSUE])
+    query = query.order_by(batches.c.priority, batches.c.due_at, batches.c.id).limit(1)
+    row = tx.execute(
+        update(batches)
+        .where(batches.c.id == query.with_for_update(skip_locked=True).scalar_subquery())
+        .values(worker=worker, fence=batches.c.fence + 1, lease_until=now + lease)
+        .returning(batches.c.id, batches.c.fence)
+    ).first()
     return Batch(row.id, row.fence) if row else None
 
 
 def renew(tx: Connection, held: Sequence[Batch], now: datetime, lease: timedelta) -> None:
     for batch in held:
-        tx.execute(_mine(update(batches), batch).values(lease_until=now + lease))
+        tx.execute(update(batches).where(fenced(batch)).values(lease_until=now + lease))
 
 
 def release(tx: Connection, batch: Batch, due_at: datetime) -> None:
-    """Gives a claim back, with what is left of it; it may be claimed again from `due_at` on."""
-    tx.execute(_mine(update(batches), batch).values(worker=None, lease_until=None, due_at=due_at))
+    """Gives up a claim on a batch with something left to do; it may be claimed again from `due_at` on."""
+    tx.execute(update(batches).where(fenced(batch)).values(worker=None, lease_until=None, due_at=due_at))
 
 
 def close(tx: Connection, batch: Batch) -> bool:
-    """Ends a batch in which nothing is left to do; False: something is."""
+    """Ends a claimed batch. Returns False if something is left to do in it."""
     left = exists().where(deliveries.c.batch_id == batch.id, deliveries.c.state.in_(OPEN))
-    return tx.execute(_mine(update(batches), batch).where(~left).values(done=True, lease_until=None)).rowcount == 1
+    done = update(batches).where(fenced(batch), ~left).values(done=True, lease_until=None)
+    return tx.execute(done).rowcount == 1
 
 
-def _mine(statement: Any, batch: Batch) -> Any:
-    return statement.where(batches.c.id == batch.id, batches.c.fence == batch.fence)
+def fenced(batch: Batch) -> ColumnElement[bool]:
+    """Whether a row of `batches` is the claimed one, and the claim still holds."""
+    return and_(batches.c.id == batch.id, batches.c.fence == batch.fence)
 
 
 # In the order of the fields of a Delivery, except that its batch follows the kind and its lane the rest.
@@ -283,28 +268,22 @@ def _of_batch(tx: Connection, batch: Batch, state: DeliveryState, lanes: Mapping
 
 
 # --- one mail --------------------------------------------------------------------------------------------------------
-def hindrance(tx: Connection, delivery: Delivery, now: datetime) -> Skip | None:
-    """Why a queued delivery must not be sent: its reader left, is suppressed or pauses. None: it is ours no longer, or
-    its issue does not run just now; then it stays as it is."""
-    held = tx.execute(
-        select(batches.c.id).where(
-            batches.c.id == delivery.batch.id, batches.c.fence == delivery.batch.fence, batches.c.lease_until > now
-        )
-    ).scalar()
-    state = tx.execute(select(deliveries.c.state).where(deliveries.c.id == delivery.id)).scalar()
-    if held is None or state != DeliveryState.QUEUED or delivery.subscriber_id is None:
+def hindrance(tx: Connection, job: Delivery, now: datetime) -> Skip | None:
+    """Why a queued delivery must not be sent: its reader left, is suppressed or is on a pause. Returns None if the
+    claim was lost or the issue is not being sent; then the delivery stays as it is."""
+    held = tx.execute(select(batches.c.id).where(fenced(job.batch), batches.c.lease_until > now)).scalar()
+    state = tx.execute(select(deliveries.c.state).where(deliveries.c.id == job.id)).scalar()
+    if held is None or state != DeliveryState.QUEUED or job.subscriber_id is None:
         return None
-    needed = requirements(delivery.kind, slot_day(delivery.issue_id))
-    query = select(*needed.values()).where(subscribers.c.id == delivery.subscriber_id)
-    row = tx.execute(query).first()
+    needed = requirements(job.kind, slot_day(job.issue_id))
+    row = tx.execute(select(*needed.values()).where(subscribers.c.id == job.subscriber_id)).first()
     if row is None:
         return Skip.SUPPRESSED
     return next((reason for reason, met in zip(needed, row, strict=True) if not met), None)
 
 
 def record(tx: Connection, change: DeliveryChange, now: datetime) -> bool:
-    """Writes what became of a delivery in `sending`. Returns False if the claim was lost meanwhile: the row is another
-    process's then."""
+    """Writes what became of a delivery in `sending`. Returns False, and writes nothing, if the claim was lost."""
     job, reply = change.delivery, change.reply
     values: dict[str, Any] = {
         "state": change.state,
@@ -327,35 +306,33 @@ def record(tx: Connection, change: DeliveryChange, now: datetime) -> bool:
 
 
 def skip(tx: Connection, job: Delivery, reason: Skip, now: datetime) -> bool:
-    """Ends a queued delivery that must not be sent. Returns False if the claim was lost meanwhile."""
+    """Ends a queued delivery that must not be sent. Returns False, and writes nothing, if the claim was lost."""
     return _write(tx, job, DeliveryState.QUEUED, {"state": DeliveryState.SKIPPED, "reason": reason, "finished_at": now})
 
 
 def _write(tx: Connection, job: Delivery, from_: DeliveryState, values: Mapping[str, Any]) -> bool:
-    held = exists().where(
-        batches.c.id == deliveries.c.batch_id, batches.c.id == job.batch.id, batches.c.fence == job.batch.fence
-    )
+    held = exists().where(batches.c.id == deliveries.c.batch_id, fenced(job.batch))
     statement = update(deliveries).where(deliveries.c.id == job.id, deliveries.c.state == from_, held)
     return tx.execute(statement.values(**values)).rowcount == 1
 
 
-# --- what is put off, and how far it is ------------------------------------------------------------------------------
+# --- deferred deliveries, and counts ---------------------------------------------------------------------------------
 def requeue_due(tx: Connection, now: datetime) -> int:
-    """Gives deferred mails whose time has come a batch again, one for each issue."""
-    due = select(deliveries.c.id, deliveries.c.issue_id, deliveries.c.kind).where(
-        _IS_DEFERRED, deliveries.c.due_at <= now
+    """Queues deferred deliveries that are due, at most BATCH of them, in a new batch for each issue. Returns how
+    many."""
+    due = (
+        select(deliveries.c.id, deliveries.c.issue_id, deliveries.c.kind)
+        .where(_IS_DEFERRED, deliveries.c.due_at <= now)
+        .order_by(deliveries.c.due_at)
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
     )
-    due = due.order_by(deliveries.c.due_at).limit(BATCH).with_for_update(skip_locked=True)
     groups: dict[tuple[int | None, DeliveryKind], list[int]] = {}
     for row in tx.execute(due):
         kind = DeliveryKind(row.kind)
         groups.setdefault((row.issue_id if kind is DeliveryKind.ISSUE else None, kind), []).append(row.id)
     for (issue_id, kind), ids in groups.items():
-        batch_id = tx.execute(
-            insert(batches)
-            .values(issue_id=issue_id, ordinal=-1, priority=PRIORITY[kind], due_at=now)
-            .returning(batches.c.id)
-        ).scalar_one()
+        batch_id = new_batch(tx, kind, now, issue_id=issue_id, ordinal=-1)
         tx.execute(
             update(deliveries)
             .where(deliveries.c.id.in_(ids), _IS_DEFERRED)
@@ -365,21 +342,21 @@ def requeue_due(tx: Connection, now: datetime) -> int:
 
 
 def counts(tx: Connection, issue_id: int) -> dict[DeliveryState, int]:
-    """How many deliveries of an issue are in each state; all states are there."""
+    """How many deliveries of an issue are in each state; every state is included."""
     query = select(deliveries.c.state, func.count()).where(of_issue(issue_id)).group_by(deliveries.c.state)
     found = {row[0]: row[1] for row in tx.execute(query)}
     return {state: found.get(state, 0) for state in DeliveryState}
 
 
 def anything_open(tx: Connection, issue_id: int) -> bool:
-    """Whether something of an issue is still to be done: asks the few open batches, not the million rows."""
+    """Whether an issue still has open deliveries. Reads its few open batches, not its million rows."""
     batch = select(batches.c.id).where(batches.c.issue_id == issue_id, ~batches.c.done).limit(1)
-    put_off = select(deliveries.c.id).where(of_issue(issue_id), _IS_DEFERRED).limit(1)
-    return tx.execute(batch).first() is not None or tx.execute(put_off).first() is not None
+    deferred = select(deliveries.c.id).where(of_issue(issue_id), _IS_DEFERRED).limit(1)
+    return tx.execute(batch).first() is not None or tx.execute(deferred).first() is not None
 
 
 def next_due(tx: Connection, issue_id: int | None) -> datetime | None:
-    """When the next deferred mail (of this issue, or of any) is tried again."""
+    """When the next deferred delivery, of this issue or of any, is tried again; None if there is none."""
     query = select(func.min(deliveries.c.due_at)).where(_IS_DEFERRED)
     if issue_id is not None:
         query = query.where(of_issue(issue_id))
@@ -387,7 +364,8 @@ def next_due(tx: Connection, issue_id: int | None) -> datetime | None:
 
 
 def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
-    """When the first batch of the issue (or any) is free: due, without a lease, its lane not paused."""
+    """When the first batch of the issue, or of any, can be claimed: due, without a lease, its lane not paused. None if
+    there is none."""
     free = func.max if tx.dialect.name == "sqlite" else func.greatest
     pause = select(lanes.c.paused_until).where(lanes.c.lane == batches.c.lane).scalar_subquery()
     instant = free(
@@ -403,13 +381,14 @@ def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
 
 # --- ending deliveries and batches -----------------------------------------------------------------------------------
 def end_waiting(tx: Connection, issue_id: int, state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
-    """Ends what is queued or deferred of an issue. What is on its way gets its outcome all the same, and what waits to
-    be sent once more, because nobody knows whether it arrived, stays unknown: it must not count as never sent."""
+    """Ends the queued and deferred deliveries of an issue. Returns how many. Those on their way still get their
+    outcome. Those that wait to be sent once more after an unknown become unknown again, since they must not count as
+    never sent."""
     return _end(tx, of_issue(issue_id), state, reason, now)
 
 
 def drop(tx: Connection, ids: Iterable[int], now: datetime) -> None:
-    """Ends what is queued or deferred of these deliveries, and their batches: they are not to go out later."""
+    """Ends those of these deliveries that are queued or deferred, and their batches."""
     these = deliveries.c.id.in_(list(ids))
     _end(tx, these, DeliveryState.SKIPPED, Skip.CANCELLED, now)
     _end_batches(tx, batches.c.id.in_(select(deliveries.c.batch_id).where(these)))
@@ -423,13 +402,13 @@ def _end(tx: Connection, which: ColumnElement[bool], state: DeliveryState, reaso
 
 
 def withdraw(tx: Connection, issue_id: int) -> None:
-    """Takes back what was owed for an issue that nobody got, so that it may be owed anew."""
+    """Deletes the deliveries of an issue that no reader got, so that it can be frozen again."""
     tx.execute(delete(deliveries).where(of_issue(issue_id)))
     tx.execute(delete(batches).where(batches.c.issue_id == issue_id))
 
 
 def end_batches(tx: Connection, issue_id: int) -> None:
-    """Ends the batches of an issue in which nothing waits and nothing is on its way."""
+    """Ends the batches of an issue in which no delivery is open."""
     _end_batches(tx, batches.c.issue_id == issue_id)
 
 
@@ -442,35 +421,36 @@ def _end_batches(tx: Connection, which: ColumnElement[bool]) -> None:
 # Queues failed deliveries again after an issue has ended. Readers who have the mail are never included, nor are dead
 # addresses or those whose provider refuses this sender: the same mail would be refused again and make things worse.
 def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> int:
-    """Queues rejected(soft, other) and expired(gave_up), and with `unknown` what nobody knows of, in new batches. Only
-    of an issue whose batches are all done. Returns how many.
+    """Queues rejected(soft, other) and expired(gave_up) deliveries in new batches, and with `unknown` the unknown ones
+    too. Only for an issue whose batches are all done. Returns how many.
 
-    The key stays, and with it the Message-ID. The count of unknowns stays too: who may have the mail already must not
-    be counted as never sent, nor be sent it a third time by itself.
+    The key stays, and with it the Message-ID. The count of unknowns stays too: a reader who may have the mail must not
+    be counted as never sent, nor be sent it a third time automatically.
     """
-    again = _again(issue_id, unknown)
-    ordinal = deliveries.c.subscriber_id // BATCH  # neighbours share a batch, as when the issue was frozen
-    priority = PRIORITY[DeliveryKind.ISSUE]
-    columns = ["issue_id", "ordinal", "priority", "due_at"]
-    at = literal(now, batches.c.due_at.type)
-    rows = select(literal(issue_id), ordinal, literal(priority), at).where(again).distinct().order_by(ordinal)
-    tx.execute(insert(batches).from_select(columns, rows))
-    made = select(batches.c.id).where(
-        batches.c.issue_id == issue_id, ~batches.c.done, batches.c.ordinal == deliveries.c.subscriber_id // BATCH
-    )
-    fresh = {"attempts": 0, "losses": 0, "first_reply_at": None, "finished_at": None, "reason": None}
-    statement = update(deliveries).where(again)
-    values = {"state": DeliveryState.QUEUED, "batch_id": made.scalar_subquery(), **fresh}
-    return tx.execute(statement.values(values)).rowcount
-
-
-def _again(issue_id: int, unknown: bool) -> ColumnElement[bool]:
     state, reason = deliveries.c.state, deliveries.c.reason
-    which = [
+    failed = [
         and_(state == DeliveryState.REJECTED, reason.in_((Rejection.SOFT, Rejection.OTHER))),
         and_(state == DeliveryState.EXPIRED, reason == Expiry.GAVE_UP),
     ]
     if unknown:
-        which.append(state == DeliveryState.UNKNOWN)
-    # The last look would stop the others too, but the issue would go back to sending for nothing.
-    return and_(of_issue(issue_id), or_(*which), reader_eligible(DeliveryKind.ISSUE))
+        failed.append(state == DeliveryState.UNKNOWN)
+    # The last look would stop the other readers too, but the issue would go back to sending for nothing.
+    again = and_(of_issue(issue_id), or_(*failed), reader_eligible(DeliveryKind.ISSUE))
+    ordinal = deliveries.c.subscriber_id // BATCH  # neighbouring ids share a batch, as in the freeze
+    rows = select(literal(issue_id), ordinal, literal(PRIORITY[DeliveryKind.ISSUE]), _at(now)).where(again)
+    columns = ["issue_id", "ordinal", "priority", "due_at"]
+    tx.execute(insert(batches).from_select(columns, rows.distinct().order_by(ordinal)))
+    batch = select(batches.c.id).where(
+        batches.c.issue_id == issue_id, ~batches.c.done, batches.c.ordinal == deliveries.c.subscriber_id // BATCH
+    )
+    queued = update(deliveries).where(again)
+    queued = queued.values(
+        state=DeliveryState.QUEUED,
+        batch_id=batch.scalar_subquery(),
+        attempts=0,
+        losses=0,
+        first_reply_at=None,
+        finished_at=None,
+        reason=None,
+    )
+    return tx.execute(queued).rowcount

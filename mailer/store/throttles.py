@@ -1,9 +1,9 @@
-"""Pace: how many mails may go now, counted for all processes together, and over restarts, in one row for each name.
+"""Pace: how many mails may go now, counted for all processes together and across restarts, in one row for each name.
 
-The rule is GCRA: a row holds the instant from which on nothing counts any more; each mail moves it on by an interval,
-and it may lie only so far ahead as a small burst takes. The interval is chosen so that in no span of the rate's length,
-wherever it begins, more mails go than the rate says: not at the change of the hour, and not by burst and rate together.
-It does not wait, and knows neither relays nor lanes.
+The rule is GCRA: a row holds a time; each mail moves it forward by an interval, and it may lie only as far ahead as a
+small burst takes. The interval is such that no time span of the rate's length sees more mails than the rate allows,
+wherever it begins: neither around the change of the hour nor through a burst followed by the full rate.
+This module does not wait, and knows neither relays nor lanes.
 """
 
 import math
@@ -17,12 +17,12 @@ from mailer.store.database import inserting
 from mailer.store.schema import throttles
 
 _GRACE_MAX_S = 2.0
-_BURST_S = 0.05  # mails of so long a time may go together: a permit for each alone would be a transaction for each
+_BURST_S = 0.05  # the mails of this time may go together: one transaction per mail would be too slow
 
 
 def grace(rate: Rate) -> timedelta:
-    """How long a permit is good for. Who comes later gives it up and asks again, or late mails and those in time would
-    go together."""
+    """How long a permit is valid. A mail that is later must ask again; otherwise late mails and those in time would go
+    together."""
     return timedelta(seconds=min(rate.seconds / 20, _GRACE_MAX_S))
 
 
@@ -32,9 +32,9 @@ def burst(rate: Rate) -> int:
 
 
 def interval(rate: Rate) -> timedelta:
-    """By how much one mail moves a row on.
+    """By how much one mail moves a row forward.
 
-    A span of W seconds (the rate's own, and the grace by which its first mails may be late) then sees at most a burst
+    A span of W seconds (the rate's own and the grace by which its first mails may be late) then sees at most a burst
     and one mail for each interval that begins after it: burst + (W / interval) - 1 = count.
     """
     span = rate.seconds + grace(rate).total_seconds()
@@ -42,12 +42,12 @@ def interval(rate: Rate) -> timedelta:
 
 
 def reserve(tx: Connection, limits: Sequence[Limit], count: int, now: datetime | None = None) -> tuple[int, float]:
-    """Permits for up to `count` mails under all the limits together: how many there are now, each good for the
-    shortest `grace`. When there are none, nothing is reserved under any of the limits, so that a slow lane takes
-    nothing from its relay, and the second value says in how many seconds to ask again. A count of 0 only asks for
-    that; it is not above 0 when a mail might go.
+    """Reserves permits for up to `count` mails under all the limits together. Returns how many, each valid for the
+    shortest `grace`, and in how many seconds to ask again if there are none. Without a permit nothing is reserved under
+    any limit, so that a slow lane takes nothing from its relay. With a count of 0 the seconds are at most 0 if a mail
+    could go.
 
-    `now`: by default the clock of the database, which is the same for processes on several machines.
+    `now` is by default the clock of the database, which processes on several machines share.
     """
     if not limits:
         return count, 0.0
@@ -70,8 +70,8 @@ def _horizon(rate: Rate) -> timedelta:
 
 
 def _level(rate: Rate, free_at: datetime, now: datetime) -> datetime:
-    """Never further ahead than a whole burst: it is when the clock was set back, or the rate is another one now, and
-    the stored instant would stop all mails for hours."""
+    """The stored time, but at most a whole burst ahead. It is further ahead if the clock was set back or the rate was
+    changed, and would then stop all mails for hours."""
     return min(max(free_at, now), now + _horizon(rate))
 
 
@@ -80,8 +80,8 @@ def _room(rate: Rate, level: datetime, now: datetime) -> int:
 
 
 def _locked(tx: Connection, limits: Sequence[Limit]) -> dict[str, datetime]:
-    """The rows, made where there are none, and held until the transaction ends. Always in the same order: two processes
-    that want the same two rows must not wait for each other."""
+    """The rows, added if missing and locked until the transaction ends. They are always locked in the same order, so
+    that two processes cannot deadlock."""
     names = sorted({limit.name for limit in limits})
     query = select(throttles.c.name, throttles.c.free_at).where(throttles.c.name.in_(names))
     query = query.order_by(throttles.c.name).with_for_update()
@@ -95,8 +95,8 @@ def _locked(tx: Connection, limits: Sequence[Limit]) -> dict[str, datetime]:
 
 
 def _clock(tx: Connection) -> datetime:
-    """After the rows are held: who waited for them must not count from before. On SQLite, whose processes share one
-    machine, its clock; the write lock is held since the transaction began."""
+    """The time after the rows were locked: the wait for them must not count. On SQLite, whose processes share one
+    machine, it is the clock of this process, which has held the write lock since the transaction began."""
     if tx.dialect.name == "sqlite":
         return datetime.now(UTC)
     found: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
