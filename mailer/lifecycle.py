@@ -1,38 +1,36 @@
-"""The arrows between states, of issues and of deliveries, as data.
+"""The states of issues and deliveries, and the arrows between the states of an issue, as data.
 
-The store turns them into guarded statements and the tests walk them; nothing here changes anything, and nothing here
-knows *when* an arrow is due.
+`store.issues.step` turns an arrow into a guarded statement. Nothing here changes anything or knows what is due.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
 
-from mailer.errors import WrongState
 from mailer.model import DeliveryState, IssueState
 
 
 class IssueEvent(StrEnum):
     """What can happen to an issue."""
 
-    DRAFT = "draft"  # stories chosen, or chosen anew
-    HOLD = "hold"  # too few stories, approval wanted, or an editor said so
-    RELEASE = "release"  # an editor lets it go out at T
-    FREEZE = "freeze"  # T reached: the content is final
+    DRAFT = "draft"  # stories chosen, for the first time or again
+    HOLD = "hold"  # too few stories, approval required, or an editor asked for it
+    RELEASE = "release"  # an editor lets it go out at its time
+    FREEZE = "freeze"  # its time has come: the content is final
     START = "start"  # the recipients are final
     PAUSE = "pause"
     RESUME = "resume"
-    FINISH_SENT = "finish_sent"  # every delivery is terminal, and all who stayed have it
-    FINISH_PARTIAL = "finish_partial"  # every delivery is terminal, and some do not have it
-    RETRY = "retry"  # what was rejected, expired or is unknown is queued once more
-    SKIP = "skip"  # too late, or nothing to say
+    FINISH_SENT = "finish_sent"  # every delivery has ended, and every reader who stayed has the mail
+    FINISH_PARTIAL = "finish_partial"  # every delivery has ended, and some readers do not have the mail
+    RETRY = "retry"  # rejected, expired or unknown deliveries are queued once more
+    SKIP = "skip"  # too late, or no stories
     CANCEL = "cancel"
-    REOPEN = "reopen"  # only when nothing was accepted
+    REOPEN = "reopen"  # only if no reader may have the mail
 
 
 _I = IssueState
 
-# event → (the states it may come from, the state it leads to). No event leads back from SENT, and none but RETRY from
-# PARTIAL: those readers have the mail.
+# Event → the states that it may come from, and the state that it leads to. No event leads out of SENT, and only RETRY
+# out of PARTIAL: those readers have the mail.
 ARROWS: Mapping[IssueEvent, tuple[frozenset[IssueState], IssueState]] = {
     IssueEvent.DRAFT: (frozenset({_I.PLANNED, _I.DRAFT}), _I.DRAFT),
     IssueEvent.HOLD: (frozenset({_I.PLANNED, _I.DRAFT, _I.HELD}), _I.HELD),
@@ -52,49 +50,25 @@ ARROWS: Mapping[IssueEvent, tuple[frozenset[IssueState], IssueState]] = {
     IssueEvent.REOPEN: (frozenset({_I.CANCELLED}), _I.PLANNED),
 }
 
-FINAL = frozenset({_I.SENT, _I.PARTIAL, _I.SKIPPED, _I.CANCELLED})
 EDITABLE = frozenset({_I.DRAFT, _I.HELD})
-
+CHOOSABLE = frozenset({_I.PLANNED, _I.DRAFT, _I.HELD})  # its stories can still be chosen
 STARTED = frozenset({_I.SENDING, _I.PAUSED, _I.SENT, _I.PARTIAL})
+FINAL = frozenset({_I.SENT, _I.PARTIAL, _I.SKIPPED, _I.CANCELLED})
 
 _D = DeliveryState
 
+# Only a person's command leads out of these: `issue retry` (rejected, unknown, expired), or reopening a cancelled issue
+# (skipped). Nothing leads out of ACCEPTED: a reader who has the mail never gets it again.
 TERMINAL = frozenset({_D.ACCEPTED, _D.REJECTED, _D.UNKNOWN, _D.SKIPPED, _D.EXPIRED})
-
 MAYBE_RECEIVED = frozenset({_D.ACCEPTED, _D.UNKNOWN, _D.SENDING})
 
-# Out of a terminal state leads only a person's command: `issue retry` (rejected, unknown, expired), or reopening a
-# cancelled issue (skipped). Whoever has the mail never gets it again: nothing leads out of ACCEPTED.
-DELIVERY_ARROWS: Mapping[DeliveryState, frozenset[DeliveryState]] = {
-    _D.QUEUED: frozenset({_D.SENDING, _D.SKIPPED, _D.EXPIRED}),
-    _D.SENDING: frozenset({_D.ACCEPTED, _D.DEFERRED, _D.REJECTED, _D.UNKNOWN, _D.EXPIRED, _D.QUEUED}),
-    _D.DEFERRED: frozenset({_D.SENDING, _D.QUEUED, _D.SKIPPED, _D.EXPIRED}),
-    _D.ACCEPTED: frozenset(),
-    _D.REJECTED: frozenset({_D.QUEUED}),
-    _D.UNKNOWN: frozenset({_D.QUEUED}),
-    _D.SKIPPED: frozenset({_D.QUEUED}),
-    _D.EXPIRED: frozenset({_D.QUEUED}),
-}
 
+def end_of(counts: Mapping[DeliveryState, int]) -> IssueState | None:
+    """The state in which an issue with these deliveries ends, or None while some of them have not ended.
 
-def step(state: IssueState, event: IssueEvent) -> IssueState:
-    """The state after the event. Raises WrongState when the event is not possible now."""
-    sources, target = ARROWS[event]
-    if state not in sources:
-        possible = ", ".join(source.value for source in IssueState if source in sources)
-        raise WrongState(f"The issue is {state.value}: «{event.value}» is possible only when it is {possible}.")
-    return target
-
-
-def settled(counts: Mapping[DeliveryState, int]) -> IssueState | None:
-    """How an issue with these deliveries ends; None while there is still something to do.
-
-    SENT when all are accepted or skipped, also when there are none; PARTIAL when some were rejected, expired or are
-    unknown.
+    SENT if all are accepted or skipped, or there are none; PARTIAL if some were rejected, expired or are unknown.
     """
-    there = {state for state, count in counts.items() if count > 0}
-    if there - TERMINAL:
+    states = {state for state, count in counts.items() if count > 0}
+    if states - TERMINAL:
         return None
-    if there <= {_D.ACCEPTED, _D.SKIPPED}:
-        return IssueState.SENT
-    return IssueState.PARTIAL
+    return IssueState.SENT if states <= {_D.ACCEPTED, _D.SKIPPED} else IssueState.PARTIAL

@@ -1,13 +1,11 @@
 """The state tables: each arrow of the contract is there, and no other."""
 
-import itertools
-
 import pytest
+from delivery_arrows import DELIVERY_ARROWS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.errors import WrongState
-from mailer.lifecycle import ARROWS, DELIVERY_ARROWS, EDITABLE, FINAL, TERMINAL, IssueEvent, settled, step
+from mailer.lifecycle import ARROWS, EDITABLE, FINAL, TERMINAL, IssueEvent, end_of
 from mailer.model import DeliveryState, IssueState
 
 EXPECTED = {
@@ -27,18 +25,12 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize(("event", "state"), list(itertools.product(IssueEvent, IssueState)))
-def test_each_event_in_each_state(event: IssueEvent, state: IssueState) -> None:
-    sources, target = EXPECTED[event]
-    if state in sources.split():
-        assert step(state, event) == target
-    else:
-        with pytest.raises(WrongState, match=rf"is {state}: «{event}» is possible only when it is"):
-            step(state, event)
+def test_the_arrows_are_those_of_the_contract() -> None:
+    drawn = {event: (set(sources), target) for event, (sources, target) in ARROWS.items()}
+    assert drawn == {event: (set(sources.split()), target) for event, (sources, target) in EXPECTED.items()}
 
 
-def test_every_event_has_an_arrow_and_every_state_a_way_in_and_an_end() -> None:
-    assert set(ARROWS) == set(IssueEvent)
+def test_every_state_has_a_way_in_and_an_end() -> None:
     assert {target for _, target in ARROWS.values()} == set(IssueState)
     for state in set(IssueState) - FINAL:
         assert _reachable(state) & FINAL
@@ -58,9 +50,8 @@ def test_no_way_leads_back_from_readers(events: list[IssueEvent]) -> None:
     state = IssueState.PLANNED
     had_started = False
     for event in events:
-        try:
-            after = step(state, event)
-        except WrongState:
+        sources, after = ARROWS[event]
+        if state not in sources:
             continue
         assert state is not IssueState.SENT
         if had_started and event is not IssueEvent.REOPEN:
@@ -94,12 +85,12 @@ def test_a_delivery_ends_in_a_terminal_state_and_an_accepted_one_for_ever() -> N
     ],
 )
 def test_how_an_issue_ends(counts: dict[DeliveryState, int], expected: IssueState | None) -> None:
-    assert settled(counts) is expected
+    assert end_of(counts) is expected
 
 
 @given(st.dictionaries(st.sampled_from(DeliveryState), st.integers(0, 5)))
-def test_an_issue_is_settled_when_nothing_is_left_to_do(counts: dict[DeliveryState, int]) -> None:
+def test_an_issue_ends_when_no_delivery_is_open(counts: dict[DeliveryState, int]) -> None:
     open_ones = sum(
         counts.get(state, 0) for state in (DeliveryState.QUEUED, DeliveryState.SENDING, DeliveryState.DEFERRED)
     )
-    assert (settled(counts) is None) == (open_ones > 0)
+    assert (end_of(counts) is None) == (open_ones > 0)

@@ -9,11 +9,12 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
+from delivery_arrows import DELIVERY_ARROWS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger import NEW
 
-from mailer.lifecycle import DELIVERY_ARROWS, TERMINAL
+from mailer.lifecycle import TERMINAL
 from mailer.model import (
     Accepted,
     Deferred,

@@ -80,7 +80,7 @@ def _finish(app: App, issue: Issue) -> bool:
         return False
 
     def work(tx: Connection) -> bool:
-        end = lifecycle.settled(deliveries.counts(tx, issue.id))
+        end = lifecycle.end_of(deliveries.counts(tx, issue.id))
         if end is None:
             return False
         if issue.state is IssueState.PAUSED:  # superseded while it was paused

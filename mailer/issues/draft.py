@@ -32,7 +32,6 @@ from mailer.store import articles, deliveries, issues
 
 REDRAFT = timedelta(hours=1)  # how often the stories are chosen again before the issue goes out
 _SPARE = 50  # more of the most read than are shown: some of them are not free to read
-_NOT_FINAL = (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD)
 _PASSING = (ReasonCode.TOO_FEW_STORIES, ReasonCode.APPROVAL_REQUIRED)  # reasons for holding that a new choice may end
 
 
@@ -90,7 +89,9 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bo
     """
 
     def work(tx: Connection) -> Issue | None:
-        before = issues.lock(tx, issue.id, _NOT_FINAL)  # another process may have held or approved it meanwhile
+        before = issues.lock(
+            tx, issue.id, lifecycle.CHOOSABLE
+        )  # another process may have held or approved it meanwhile
         if before is None or (before.approved and not by_hand):
             return before
         chosen = _chosen(app, tx, replace(before, approved=False), as_of or app.now())

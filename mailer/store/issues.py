@@ -1,6 +1,6 @@
-"""Issues: one row for one slot, and the guarded statements that move it. What moves are allowed stands in `lifecycle`.
+"""Issues: one row for one slot, and the guarded statements that move it along the arrows of `lifecycle`.
 
-Any process may take any step: a move is one UPDATE that names the states it may start from, and tells whether it won.
+Any process may take any step: it is one UPDATE that names the states it may start from and reports whether it won.
 """
 
 import json
@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, literal_column, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, literal_column, select, update
 
 from mailer.lifecycle import ARROWS, STARTED, IssueEvent
 from mailer.model import (
@@ -30,10 +30,10 @@ from mailer.store.schema import REACHED, issues, variants
 
 
 def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
-    """Makes the row of a slot; False: it is there already. This statement is why there is one issue a week."""
+    """Makes the row of a slot; returns False if it exists. This statement is why there is one issue a week."""
     values = {"slot": slot.key, "day": slot.day, "state": IssueState.PLANNED, "send_at": send_at, "planned_at": now}
     made = inserting(tx, issues).values(values).on_conflict_do_nothing(index_elements=["slot"]).returning(issues.c.id)
-    return tx.execute(made).first() is not None  # not rowcount: PostgreSQL's driver has lost it by now
+    return tx.execute(made).first() is not None  # with RETURNING, PostgreSQL's driver does not keep the rowcount
 
 
 _TIMES: Mapping[IssueEvent, str] = {  # the column that holds when an event happened
@@ -171,19 +171,16 @@ def _json_of(value: ChosenStory | RejectedStory | Reason | Edits) -> dict[str, A
 
 # --- finding issues --------------------------------------------------------------------------------------------------
 def get(tx: Connection, issue_id: int) -> Issue | None:
-    row = tx.execute(select(issues).where(issues.c.id == issue_id)).first()
-    return _issue(row) if row else None
+    return _first(tx, select(issues).where(issues.c.id == issue_id))
 
 
 def find(tx: Connection, slot: str) -> Issue | None:
-    row = tx.execute(select(issues).where(issues.c.slot == slot)).first()
-    return _issue(row) if row else None
+    return _first(tx, select(issues).where(issues.c.slot == slot))
 
 
 def newest(tx: Connection) -> Issue | None:
     """The issue of the latest slot."""
-    row = tx.execute(select(issues).order_by(issues.c.day.desc(), issues.c.id.desc()).limit(1)).first()
-    return _issue(row) if row else None
+    return _first(tx, select(issues).order_by(issues.c.day.desc(), issues.c.id.desc()).limit(1))
 
 
 def listing(tx: Connection, *, states: Iterable[IssueState] | None = None, limit: int | None = None) -> list[Issue]:
@@ -198,7 +195,11 @@ def lock(tx: Connection, issue_id: int, states: Iterable[IssueState]) -> Issue |
     """The issue, which no other process changes until the end of this transaction. Returns None if it is not in one of
     `states`."""
     query = select(issues).where(issues.c.id == issue_id, issues.c.state.in_(tuple(states)))
-    row = tx.execute(query.with_for_update()).first()
+    return _first(tx, query.with_for_update())
+
+
+def _first(tx: Connection, query: Select[Any]) -> Issue | None:
+    row = tx.execute(query).first()
     return _issue(row) if row else None
 
 
@@ -207,7 +208,7 @@ def set_edits(tx: Connection, issue_id: int, edits: Edits) -> None:
 
 
 def previous_end(tx: Connection, day: date) -> datetime | None:
-    """The cut-off of the last issue before `day` of which somebody got a mail."""
+    """The end of the time span of the last issue before `day` that reached a reader."""
     query = (
         select(issues.c.window_end)
         .where(issues.c.day < day, issues.c.window_end.is_not(None), REACHED)
@@ -218,13 +219,13 @@ def previous_end(tx: Connection, day: date) -> datetime | None:
 
 
 def superseded(tx: Connection, issue: Issue) -> bool:
-    """Whether an issue of a later slot began after this one did. An older issue may be sent after a newer one."""
+    """Whether an issue of a later slot was started after this one. An older issue may be started after a newer one."""
     newer = select(issues.c.id).where(issues.c.day > issue.day, issues.c.started_at >= issue.started_at)
     return tx.execute(newer.where(issues.c.state.in_(STARTED)).limit(1)).first() is not None
 
 
 def began(tx: Connection) -> datetime | None:
-    """When the first of all issues was planned: before that there was no newsletter."""
+    """When the first of all issues was planned; None if there is none. Before that there was no newsletter."""
     return tx.execute(select(func.min(issues.c.planned_at, type_=issues.c.planned_at.type))).scalar()
 
 
@@ -233,12 +234,12 @@ def set_recipients(tx: Connection, issue_id: int, count: int) -> None:
 
 
 def next_number(tx: Connection) -> int:
-    """The number of the issue that is frozen next. One that was cancelled before anybody got it has none."""
+    """The number of the issue that is frozen next."""
     return int(tx.execute(select(func.coalesce(func.max(issues.c.number), 0) + 1)).scalar_one())
 
 
 def give_number_back(tx: Connection, issue_id: int) -> None:
-    """Only of an issue that nobody got: readers count the others."""
+    """Removes the number of an issue. Only for issues that reached no reader: readers see the other numbers."""
     tx.execute(update(issues).where(issues.c.id == issue_id).values(number=None))
 
 
@@ -252,7 +253,7 @@ def add_variant(
     *,
     sections: str = "[]",
 ) -> int:
-    """A variant's row. `sections`: the choice it is for, as subscribers have it; [] is the full one."""
+    """Stores a variant and returns its id. `sections` is the choice of the readers it is for, [] the full issue."""
     values = {
         "kind": kind,
         "issue_id": issue_id,
@@ -275,60 +276,65 @@ def made_for(tx: Connection, issue_id: int) -> set[str]:
 
 
 def variant_of(tx: Connection, kind: DeliveryKind, sha256: str) -> int | None:
-    """The variant of no issue that holds exactly these bytes."""
+    """The id of the variant with exactly these bytes that belongs to no issue."""
     query = select(variants.c.id).where(
         variants.c.issue_id.is_(None), variants.c.kind == kind, variants.c.sha256 == sha256
     )
     return tx.execute(query).scalar()
 
 
-# --- what is cut from the archive --------------------------------------------------------------------------------
-REDACTED = "redacted"  # in the place of a choice; no subscriber's choice is spelled like this
+# --- redaction -------------------------------------------------------------------------------------------------------
+REDACTED = "redacted"  # in place of a choice of sections, which is always a JSON list
 
 
 def redacted(tx: Connection, issue_id: int, *, lock: bool = False) -> list[int]:
-    """Positions of the stories that were taken out of archive and feed. `lock`: nobody else changes them meanwhile."""
+    """Positions of the stories that were taken out of archive and feed. `lock` keeps other processes from changing
+    them until the end of this transaction."""
     query = select(issues.c.redacted).where(issues.c.id == issue_id)
     return [int(n) for n in tx.execute(query.with_for_update() if lock else query).scalar_one()]
 
 
 def redacted_at(tx: Connection, issue_id: int) -> datetime | None:
-    """When the last of those was taken out."""
+    """When the last story was taken out."""
     query = select(variants.c.created_at).where(variants.c.issue_id == issue_id, variants.c.sections == REDACTED)
     return tx.execute(query).scalar()
 
 
 def redact(tx: Connection, issue_id: int, positions: Iterable[int]) -> None:
-    """Notes which stories are out; the page made without them is a variant called REDACTED, made anew by the caller."""
+    """Records which stories are out and deletes the old page; the caller adds the new one as variant REDACTED."""
     tx.execute(update(issues).where(issues.c.id == issue_id).values(redacted=sorted(set(positions))))
     tx.execute(delete(variants).where(variants.c.issue_id == issue_id, variants.c.sections == REDACTED))
 
 
 def public_variant(tx: Connection, issue_id: int) -> Variant | None:
-    """What anybody may see of an issue: the frozen mail, or what was left of it. None: it is not frozen."""
-    query = select(variants).where(
-        variants.c.issue_id == issue_id,
-        variants.c.kind == DeliveryKind.ISSUE,
-        variants.c.sections.in_(("[]", REDACTED)),
-    )
-    row = tx.execute(query.order_by((variants.c.sections == REDACTED).desc()).limit(1)).first()
-    return Variant(row.id, row.subject, row.html, row.text, row.sha256) if row else None
+    """The public mail of an issue, without redacted stories; None if it is not frozen."""
+    public = _of_issue(issue_id).where(variants.c.sections.in_(("[]", REDACTED)))
+    return _first_variant(tx, public.order_by((variants.c.sections == REDACTED).desc()))
 
 
 def variant(tx: Connection, variant_id: int) -> Variant:
-    row = tx.execute(select(variants).where(variants.c.id == variant_id)).one()
-    return Variant(row.id, row.subject, row.html, row.text, row.sha256)
+    return _variant(tx.execute(select(variants).where(variants.c.id == variant_id)).one())
 
 
 def full_variant(tx: Connection, issue_id: int) -> Variant | None:
-    """The frozen issue with all its sections; None: it is not frozen."""
-    query = select(variants).where(
-        variants.c.issue_id == issue_id, variants.c.kind == DeliveryKind.ISSUE, variants.c.sections == "[]"
-    )
-    row = tx.execute(query.order_by(variants.c.id.desc()).limit(1)).first()
-    return Variant(row.id, row.subject, row.html, row.text, row.sha256) if row else None
+    """The frozen mail with all sections; None if the issue is not frozen."""
+    full = _of_issue(issue_id).where(variants.c.sections == "[]")
+    return _first_variant(tx, full.order_by(variants.c.id.desc()))
+
+
+def _of_issue(issue_id: int) -> Select[Any]:
+    return select(variants).where(variants.c.issue_id == issue_id, variants.c.kind == DeliveryKind.ISSUE)
+
+
+def _first_variant(tx: Connection, query: Select[Any]) -> Variant | None:
+    row = tx.execute(query.limit(1)).first()
+    return _variant(row) if row else None
+
+
+def _variant(row: Row[Any]) -> Variant:
+    return Variant(row.id, row.subject, row.html, row.text, row.sha256)
 
 
 def drop_variants(tx: Connection, issue_id: int) -> None:
-    """Forgets what a reopened issue was frozen to. Its deliveries must be gone already."""
+    """Deletes the mails of a reopened issue. Its deliveries must be deleted already."""
     tx.execute(delete(variants).where(variants.c.issue_id == issue_id, variants.c.kind == DeliveryKind.ISSUE))

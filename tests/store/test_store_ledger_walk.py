@@ -11,11 +11,12 @@ from typing import Any
 
 import ledger
 import make
+from delivery_arrows import DELIVERY_ARROWS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, update
 
-from mailer.lifecycle import DELIVERY_ARROWS, TERMINAL, IssueEvent
+from mailer.lifecycle import TERMINAL, IssueEvent
 from mailer.model import (
     Batch,
     Delivery,
