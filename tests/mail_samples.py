@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from mailer.mail import merge, mime, placeholders, view
 from mailer.mail.render import Renderer
@@ -101,9 +102,9 @@ BOUNDARY = mime.boundary("1405-W36")
 
 
 def issue_headers(**changes: object) -> list[tuple[str, bytes]]:
-    """Returns the fields of an issue mail; `changes` are arguments of `mime.message_headers`."""
+    """Returns the fields of an issue mail; `changes` are arguments of the functions in `mime`."""
     given: dict[str, object] = {
-        "sender": "ایران من <news@example.org>",
+        "sender": ("ایران من", "news@example.org"),
         "to": "narges@reader.example",
         "subject": "شورای شهر با ساخت سه بوستان موافقت کرد",
         "date": datetime(2026, 11, 23, 5, 30, tzinfo=UTC),
@@ -117,8 +118,17 @@ def issue_headers(**changes: object) -> list[tuple[str, bytes]]:
         "feedback_id": "1405-W36:weekly:issue:example",
         "language": "fa",
         "boundary": BOUNDARY,
+        **changes,
     }
-    return mime.message_headers(**(given | changes))  # type: ignore[arg-type]
+
+    def some(*names: str) -> Any:
+        return {name: given[name] for name in names}
+
+    own = mime.reader_fields(**some("to", "date", "message_id", "unsubscribe_url", "feedback_id"))
+    lists = mime.list_headers(own, **some("list_id", "list_name", "archive_url", "help_url"))
+    return mime.message_headers(
+        own, kind_headers=lists, **some("sender", "subject", "reply_to", "language", "boundary")
+    )
 
 
 def compiled(text: str, html: str) -> merge.Template:

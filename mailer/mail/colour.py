@@ -5,25 +5,11 @@ hue, so that it stays recognisable.
 """
 
 import colorsys
-from typing import TypedDict
 
 TEXT = 4.5  # the minimum contrast of text (level AA)
 BETTER = 7.0  # for text on large coloured areas, which Gmail's own dark mode recolours (level AAA)
 _WHITE, _CARD, _PAGE = "#fffdf8", "#fffefb", "#f1efe9"
 _DARK_CARD, _DARK_PAGE = "#1a201f", "#111615"
-
-
-class Palette(TypedDict):
-    """Colours as #rrggbb: `mast` is the coloured area, `on_mast` quiet text on it, `link` links, `line` a rule."""
-
-    mast: str
-    on_mast: str
-    link: str
-    line: str
-    dark_mast: str
-    dark_on_mast: str
-    dark_link: str
-    dark_line: str
 
 
 def contrast(one: str, other: str) -> float:
@@ -58,20 +44,24 @@ def _written(hue: float, light: float, saturation: float) -> str:
     return "#" + "".join(f"{round(part * 255):02x}" for part in colorsys.hls_to_rgb(hue, light, calm))
 
 
-def palette(accent: str) -> Palette:
-    """Returns all colours derived from the accent, which is written #rrggbb."""
+def palette(accent: str) -> dict[str, str]:
+    """Returns the colours derived from the accent; all are written #rrggbb.
+
+    `mast` is the coloured area, `on_mast` quiet text on it, `link` coloured text, `line` a rule; `dark_…` the same in
+    dark mode.
+    """
     mast = readable(accent, _WHITE, least=BETTER)
     dark_mast = readable(mix(mast, "#000000", 0.2), _WHITE, least=BETTER)
-    return Palette(
-        mast=mast,
-        on_mast=readable(mix(mast, "#ffffff", 0.84), mast),
-        link=readable(accent, _CARD, _PAGE),
-        line=mast,
-        dark_mast=dark_mast,
-        dark_on_mast=readable(mix(dark_mast, "#ffffff", 0.8), dark_mast),
-        dark_link=readable(accent, _DARK_CARD, _DARK_PAGE, least=BETTER),
-        dark_line=readable(accent, _DARK_CARD, least=3.0),  # a graphic, not text (§1.4.11)
-    )
+    return {
+        "mast": mast,
+        "on_mast": readable(mix(mast, "#ffffff", 0.84), mast),
+        "link": readable(accent, _CARD, _PAGE),
+        "line": mast,
+        "dark_mast": dark_mast,
+        "dark_on_mast": readable(mix(dark_mast, "#ffffff", 0.8), dark_mast),
+        "dark_link": readable(accent, _DARK_CARD, _DARK_PAGE, least=BETTER),
+        "dark_line": readable(accent, _DARK_CARD, least=3.0),  # a graphic, not text (§1.4.11)
+    }
 
 
 def _channels(colour: str) -> tuple[int, int, int]:

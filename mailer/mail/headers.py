@@ -7,6 +7,7 @@ folded with CRLF; `block` writes whole fields. `mime` decides which headers a ma
 
 import email.utils
 import re
+import textwrap
 from base64 import b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
@@ -128,14 +129,15 @@ def raw(name: str, value: str) -> bytes:
         raise ValueError(f"not a value for {name}: {value!r}")
     if " " not in value:  # true for most fields that differ between readers
         return value.encode("ascii")
-    lines = [""]
-    for word in value.split(" "):
-        used = len(lines[-1]) + (len(name) + 2 if len(lines) == 1 else 1)
-        if lines[-1] and used + 1 + len(word) > _LINE:
-            lines.append(word)
-        else:
-            lines[-1] += f" {word}" if lines[-1] else word
-    return "\r\n ".join(lines).encode("ascii")
+    lines = textwrap.wrap(
+        value,
+        _LINE,
+        initial_indent=" " * (len(name) + 2),
+        subsequent_indent=" ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\r\n".join(lines).lstrip(" ").encode("ascii")
 
 
 def url(name: str, value: str) -> bytes:

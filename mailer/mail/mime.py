@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
@@ -22,52 +23,45 @@ def boundary(seed: str) -> str:
 
 
 def message_headers(
+    own: Mapping[str, bytes],
     *,
-    sender: str,
-    to: str,
+    sender: tuple[str, str],
     subject: str,
-    date: datetime,
-    message_id: str,
     reply_to: str | None,
-    list_id: str,
-    list_name: str,
-    unsubscribe_url: str,
-    archive_url: str,
-    help_url: str,
-    feedback_id: str,
+    kind_headers: Sequence[tuple[str, bytes]],
     language: str,
     boundary: str,
 ) -> list[tuple[str, bytes]]:
-    """Returns the fields of an issue mail, in order, ready for `headers.block`.
+    """Returns the fields of a mail for one reader, in order, ready for `headers.block`.
 
-    `sender` and `reply_to` are mailboxes with A-label domains; `message_id` includes its angle brackets; an empty
-    `archive_url`, `help_url` or `feedback_id` leaves the field out. Raises ValueError if a value is not valid in its
-    field.
+    `own` are `reader_fields`, `sender` is a display name and an address, `reply_to` a mailbox; `kind_headers` are the
+    fields that only this kind of mail has. Raises ValueError if a value is not valid in its field.
     """
-    own = reader_fields(
-        to=to, date=date, message_id=message_id, unsubscribe_url=unsubscribe_url, feedback_id=feedback_id
-    )
-    fields = [
-        ("From", headers.address(*mailbox(sender))),
+    answers = [("Reply-To", headers.address(*mailbox(reply_to), name="Reply-To"))] if reply_to else []
+    return [
+        ("From", headers.address(*sender)),
         ("To", own["To"]),
         ("Subject", headers.encode("Subject", subject)),
         ("Date", own["Date"]),
         ("Message-ID", own["Message-ID"]),
+        *answers,
+        *kind_headers,
+        ("Feedback-ID", own["Feedback-ID"]),
+        *content_headers(language, boundary),
     ]
-    if reply_to:
-        fields.append(("Reply-To", headers.address(*mailbox(reply_to), name="Reply-To")))
-    fields += [
+
+
+def list_headers(
+    own: Mapping[str, bytes], *, list_id: str, list_name: str, archive_url: str, help_url: str
+) -> list[tuple[str, bytes]]:
+    """Returns the fields that only mails of the list have: issues and test mails."""
+    return [
         ("List-Id", headers.list_id(list_name, list_id)),  # RFC 2919
         ("List-Unsubscribe", own["List-Unsubscribe"]),  # RFC 2369 §3.2
         ("List-Unsubscribe-Post", b"List-Unsubscribe=One-Click"),  # RFC 8058 §3.1: exactly this value
+        ("List-Help", headers.url("List-Help", help_url)),
+        ("List-Archive", headers.url("List-Archive", archive_url)),
     ]
-    if help_url:
-        fields.append(("List-Help", headers.url("List-Help", help_url)))
-    if archive_url:
-        fields.append(("List-Archive", headers.url("List-Archive", archive_url)))
-    if feedback_id:
-        fields.append(("Feedback-ID", own["Feedback-ID"]))
-    return [*fields, *content_headers(language, boundary)]
 
 
 def reader_fields(
@@ -75,21 +69,20 @@ def reader_fields(
 ) -> dict[str, bytes]:
     """Returns the values of READER_FIELDS for one reader.
 
-    If the mail is redirected, `meant_for` is the reader's own address, which To then shows as the display name.
+    `message_id` includes its angle brackets. If the mail is redirected, `meant_for` is the reader's own address, which
+    To then shows as the display name.
     Raises ValueError if a value is not valid in its field.
     """
     if not _MESSAGE_ID.fullmatch(message_id):
         raise ValueError(f"not a Message-ID: {message_id!r}")
-    found = {
+    return {
         # Normally the bare address: a display name would be one more thing that can go wrong.
         "To": headers.address(meant_for, to, "To") if meant_for else headers.recipient(to),
         "Date": headers.date(date),
         "Message-ID": headers.raw("Message-ID", message_id),
         "List-Unsubscribe": headers.url("List-Unsubscribe", unsubscribe_url),
+        "Feedback-ID": headers.raw("Feedback-ID", feedback_id),
     }
-    if feedback_id:
-        found["Feedback-ID"] = headers.raw("Feedback-ID", feedback_id)
-    return found
 
 
 def content_headers(language: str, boundary: str) -> list[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from mailer import address, tokens
+from mailer import tokens
 from mailer.context import App
 from mailer.mail import headers, merge, mime, placeholders, view
 from mailer.model import Batch, Delivery, DeliveryKind, Variant
@@ -61,9 +61,7 @@ def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
     wrong with the variant or the settings, before the delivery of any reader is affected."""
     values = _trial_values(app, kind)
     boundary = mime.boundary(f"{kind}.{variant.sha256}")
-    of_the_list = kind in (DeliveryKind.ISSUE, DeliveryKind.TEST)
-    subject = placeholders.fill(variant.subject, values, "header")
-    fields = (_fields if of_the_list else _service_fields)(app, subject, boundary)
+    fields = _fields(app, kind, placeholders.fill(variant.subject, values, "header"), boundary)
     named = placeholders.names(variant.subject)
     own = (*mime.READER_FIELDS, "Subject") if named else mime.READER_FIELDS
     template = merge.compile(fields, own, variant.text, variant.html, boundary)
@@ -71,28 +69,8 @@ def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
     return Compiled(app, template, variant.subject if named else "")
 
 
-def _fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
-    """The header fields of a mail of the list, for an invented reader."""
-    return mime.message_headers(
-        sender=_mailbox(*app.sender),
-        to=app.sender[1],
-        subject=subject,
-        date=datetime.fromtimestamp(0, UTC),
-        message_id=tokens.message_id(app.keys, "trial", app.domain),
-        reply_to=app.settings.newsletter.reply_to,
-        list_id=list_id(app),
-        list_name=app.settings.newsletter.title,
-        unsubscribe_url=app.url(INERT),
-        archive_url=app.url("/archive"),
-        help_url=app.url("/"),
-        feedback_id="trial",
-        language=app.settings.newsletter.locale,
-        boundary=boundary,
-    )
-
-
-def _service_fields(app: App, subject: str, boundary: str) -> list[tuple[str, bytes]]:
-    """The header fields of a confirmation or a notice, which cannot be unsubscribed from."""
+def _fields(app: App, kind: DeliveryKind, subject: str, boundary: str) -> list[tuple[str, bytes]]:
+    """Returns the header fields of a mail for an invented reader."""
     own = mime.reader_fields(
         to=app.sender[1],
         date=datetime.fromtimestamp(0, UTC),
@@ -100,22 +78,26 @@ def _service_fields(app: App, subject: str, boundary: str) -> list[tuple[str, by
         unsubscribe_url=app.url(INERT),
         feedback_id="trial",
     )
-    found = [
-        ("From", headers.address(*app.sender)),
-        ("To", own["To"]),
-        ("Subject", headers.encode("Subject", subject)),
-        ("Date", own["Date"]),
-        ("Message-ID", own["Message-ID"]),
-    ]
-    if app.settings.newsletter.reply_to:
-        reply_to = address.mailbox(app.settings.newsletter.reply_to)
-        found.append(("Reply-To", headers.address(*reply_to, name="Reply-To")))
-    return [
-        *found,
-        ("Auto-Submitted", b"auto-generated"),  # RFC 3834 section 5: stops vacation replies
-        ("Feedback-ID", own["Feedback-ID"]),
-        *mime.content_headers(app.settings.newsletter.locale, boundary),
-    ]
+    newsletter = app.settings.newsletter
+    if kind in (DeliveryKind.ISSUE, DeliveryKind.TEST):
+        of_kind = mime.list_headers(
+            own,
+            list_id=list_id(app),
+            list_name=newsletter.title,
+            archive_url=app.url("/archive"),
+            help_url=app.url("/"),
+        )
+    else:  # service mails cannot be unsubscribed from
+        of_kind = [("Auto-Submitted", b"auto-generated")]  # RFC 3834 section 5: stops vacation replies
+    return mime.message_headers(
+        own,
+        sender=app.sender,
+        subject=subject,
+        reply_to=newsletter.reply_to,
+        kind_headers=of_kind,
+        language=newsletter.locale,
+        boundary=boundary,
+    )
 
 
 def list_id(app: App) -> str:
@@ -158,10 +140,6 @@ def _leave_url(app: App, delivery: Delivery) -> str:
     if delivery.subscriber_id is None or app.redirect:
         return app.url(INERT)
     return app.unsubscribe_url(delivery.subscriber_id, delivery.issue_id or 0)
-
-
-def _mailbox(name: str, written: str) -> str:
-    return f"{name} <{written}>" if name else written
 
 
 # --- building ahead --------------------------------------------------------------------------------------------------

@@ -158,5 +158,5 @@ def test_no_name_and_no_subject_adds_a_header_or_a_part(app: App, name: str, sub
 
 def test_compiling_finds_what_would_hit_every_reader(app: App) -> None:
     for broken in (placeholders.named("nobody_knows"), "\x02"):
-        with pytest.raises(ValueError, match="slot"):
+        with pytest.raises(ValueError, match="placeholder"):
             message.compile(app, Variant(1, "خبرها", broken, "", "0" * 64), DeliveryKind.ISSUE)
