@@ -1,4 +1,4 @@
-"""Relays for tests of the verbs: the scripted one as a relay of an App, and one without a socket that does as told."""
+"""Relays for tests of the sender: the scripted one as a relay of an App, and one without a socket."""
 
 import asyncio
 import re
@@ -6,22 +6,23 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from scripted_relay import QUICK
+from scripted_relay import PATIENT
 from whole import Whole
 
 from mailer.errors import RelayDown
 from mailer.model import Accepted, Outcome, Reply
 from mailer.settings import Smtp
 from mailer.smtp.relay import Relay
+from mailer.smtp.session import Waits
 
 OK = Accepted(Reply("dot", 250, "2.0.0", "2.0.0 ok"))
 _MESSAGE_ID = re.compile(rb"^Message-ID:\s*(<[^>]+>)", re.IGNORECASE | re.MULTILINE)
 
 
-def quick(port: int) -> Relay:
-    """A relay on loopback that is not waited for long."""
+def relay_at(port: int, waits: Waits = PATIENT) -> Relay:
+    """A relay on 127.0.0.1."""
     return Relay(
-        Smtp(host="127.0.0.1", port=port), password="", ca_file=None, local_hostname="mail.example.org", waits=QUICK
+        Smtp(host="127.0.0.1", port=port), password="", ca_file=None, local_hostname="mail.example.org", waits=waits
     )
 
 

@@ -1,10 +1,11 @@
-"""An SMTP server that answers as it is told, also in ways no real one should, and keeps what it was sent."""
+"""An SMTP server whose answers a test chooses, also those no real one should give; it keeps what it receives."""
 
 import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from mailer.model import Envelope, Outcome
 from mailer.settings import Smtp
@@ -17,9 +18,15 @@ SILENCE = "(says nothing)"
 DEAF = "(says 354, reads no further, and then says) "
 STAY = " (and keeps the line)"
 
-# To connect may take a while on a machine that is at work; the silences of a relay need not be waited for that long.
-QUICK = Waits(answer=1.0, mail=0.2, rcpt=0.2, data=0.2, block=0.2, dot=0.2)
-PATIENT = Waits(answer=5, mail=5, rcpt=5, data=5, block=5, dot=5)
+# Waits are short only for the phase in which a relay is silent: a busy machine must not be taken for a silent relay.
+PATIENT = Waits(answer=20, mail=20, rcpt=20, data=20, block=20, dot=20)
+QUICK = replace(PATIENT, answer=2.0)
+
+
+def impatient(*phases: str) -> Waits:
+    """A short wait for the answers in these phases: "MAIL", "RCPT", "DATA", "block" or "dot"."""
+    return replace(PATIENT, **{phase.lower(): 0.2 for phase in phases})
+
 
 DEFAULTS = {
     "EHLO": "250-relay.example.org\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES",

@@ -12,7 +12,7 @@ import ledger
 import make
 import pytest
 from make import Clock
-from relays import OK, Fake, quick
+from relays import OK, Fake, relay_at
 from scripted_relay import DROP, scripted_relay
 
 from mailer.context import App, get
@@ -168,7 +168,7 @@ async def test_deliver_sends_to_everybody_and_says_so(sending_app: App, inbox) -
 async def test_without_wait_what_is_put_off_is_left_to_the_service(store: Store, tmp_path: Path, clock: Clock) -> None:
     make.readers(store, 2)
     async with scripted_relay({"RCPT": ["450 4.2.0 greylisted"]}) as scripted:
-        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=Delivery(connections=1))
+        app = make.app(store, tmp_path, clock, relays=[relay_at(scripted.port)], delivery=Delivery(connections=1))
         status = await delivered(app, make.under_way(store))
     assert (status.state, status.counts[S.DEFERRED], status.counts[S.ACCEPTED]) == (IssueState.SENDING, 1, 1)
 
@@ -290,7 +290,7 @@ async def test_status_counts_a_rate(store: Store, tmp_path: Path, clock: Clock) 
     make.readers(store, 10)
     issue = make.under_way(store)
     async with scripted_relay({"dot": [DROP, DROP]}) as scripted:
-        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=Delivery(connections=1))
+        app = make.app(store, tmp_path, clock, relays=[relay_at(scripted.port)], delivery=Delivery(connections=1))
         clock.turn(seconds=4)
         status = await delivered(app, issue)
     assert (status.state, status.counts[S.ACCEPTED], status.counts[S.UNKNOWN]) == (IssueState.PARTIAL, 9, 1)

@@ -8,7 +8,7 @@ import ledger
 import make
 import pytest
 from make import Clock
-from relays import Fake, quick
+from relays import Fake, relay_at
 from scripted_relay import scripted_relay
 from sqlalchemy import Connection
 
@@ -72,7 +72,7 @@ def test_the_single_look_sees_a_pause_too(
 @pytest.mark.parametrize("who_left_before", [False, True])
 async def test_a_confirmation_that_bounces_ends_the_wish(store: Store, clock: Clock, who_left_before: bool) -> None:
     async with scripted_relay({"RCPT": ["550 5.1.1 no such user here"]}) as scripted:
-        app = make.app(store, make.ROOT, clock, relays=[quick(scripted.port)], delivery=Delivery(connections=1))
+        app = make.app(store, make.ROOT, clock, relays=[relay_at(scripted.port)], delivery=Delivery(connections=1))
         if who_left_before:
             make.subscriber(store, EMAIL, status=SubscriberStatus.UNSUBSCRIBED)
         joining.wish(app, parse(EMAIL))

@@ -11,7 +11,7 @@ import make
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from make import Clock
-from relays import Fake, quick
+from relays import Fake, relay_at
 from scripted_relay import scripted_relay
 
 from mailer.context import App
@@ -106,7 +106,7 @@ async def test_a_mail_made_behind_a_refused_one_is_not_made_again(signing: App) 
     async with scripted_relay({"RCPT": ["450 4.2.0 greylisted"] * 20}) as scripted:
         one = signing.settings.delivery.model_copy(update={"connections": 1})
         settings = signing.settings.model_copy(update={"delivery": one})
-        app = replace(signing, relays=(quick(scripted.port),), signer=signer, settings=settings)
+        app = replace(signing, relays=(relay_at(scripted.port),), signer=signer, settings=settings)
         await Sender(app, Circuits(), issue.id).run()
         assert scripted.verbs.count("RCPT") == 20
     assert signer.made == 20

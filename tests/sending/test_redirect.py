@@ -13,7 +13,7 @@ import make
 import pytest
 from make import Clock
 from pydantic import ValidationError
-from relays import quick
+from relays import relay_at
 from scripted_relay import scripted_relay
 from sqlalchemy import Connection, select
 
@@ -40,7 +40,7 @@ async def test_every_mail_goes_there_and_the_ledger_is_as_ever(store: Store, tmp
     store.write(lambda tx: deliveries.owe(tx, DeliveryKind.TEST, "test.1", "editor@example.org", 1, None, clock()))
     async with scripted_relay({}) as scripted:
         rules = Rules(connections=2, redirect_all_to=STAGING)
-        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=rules)
+        app = make.app(store, tmp_path, clock, relays=[relay_at(scripted.port)], delivery=rules)
         await Sender(app, Circuits()).run()
     asked = [line for line in scripted.lines if line.startswith(b"RCPT")]
     assert asked == [b"RCPT TO:<staging@iran.example>"] * 4
@@ -58,7 +58,7 @@ async def test_what_the_staging_mailbox_says_is_no_readers_fault(
     issue = make.under_way(store)
     async with scripted_relay({"RCPT": [f"550 {reply}"] * 12}) as scripted:
         rules = Rules(connections=2, redirect_all_to=STAGING)
-        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=rules)
+        app = make.app(store, tmp_path, clock, relays=[relay_at(scripted.port)], delivery=rules)
         await Sender(app, Circuits()).run()
     assert {(row["state"], row["reason"]) for row in ledger.rows(store)} == {(DeliveryState.REJECTED, "other")}
     people = store.read(lambda tx: tx.execute(select(readers.c.status, readers.c.soft_bounces)).all())

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,8 +17,8 @@ import ledger
 import make
 import pytest
 from make import Clock
-from relays import OK, Fake, limited, message_id, quick
-from scripted_relay import DROP, SILENCE, scripted_relay
+from relays import OK, Fake, limited, message_id, relay_at
+from scripted_relay import DROP, PATIENT, SILENCE, scripted_relay
 from sqlalchemy import Connection, select, update
 
 from mailer.context import App
@@ -44,6 +45,7 @@ from mailer.sending.queue import CHECK_S, Queue
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery
+from mailer.smtp.session import Waits
 from mailer.store import deliveries, events, hot_path, issues, subscribers, suppressions
 from mailer.store.database import Store, Work
 from mailer.store.schema import subscribers as subscribers_table
@@ -66,9 +68,11 @@ def state(app: App, issue: Issue) -> Counter[DeliveryState]:
     return Counter({state: count for state, count in found.counts.items() if count})
 
 
-def one_reader(store: Store, folder: Path, clock: Clock, port: int, delivery: Delivery = ONE) -> tuple[App, Issue]:
+def one_reader(
+    store: Store, folder: Path, clock: Clock, port: int, delivery: Delivery = ONE, waits: Waits = PATIENT
+) -> tuple[App, Issue]:
     make.readers(store, 1)
-    return make.app(store, folder, clock, relays=[quick(port)], delivery=delivery), make.under_way(store)
+    return make.app(store, folder, clock, relays=[relay_at(port, waits)], delivery=delivery), make.under_way(store)
 
 
 def frozen(store: Store, key: str) -> Issue:
@@ -126,7 +130,7 @@ async def test_what_a_full_mailbox_refuses_in_a_row_is_counted(store: Store, tmp
     full = "552 5.2.2 mailbox full"
     counted = []
     async with scripted_relay({"RCPT": [full, full, "250 ok", full]}) as scripted:
-        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=ONE)
+        app = make.app(store, tmp_path, clock, relays=[relay_at(scripted.port)], delivery=ONE)
         for week in range(36, 40):
             await send(app, make.under_way(store, f"1405-W{week}", now=clock.turn(days=7)))
             counted.append(store.read(lambda tx: tx.execute(select(subscribers_table.c.soft_bounces)).scalar()))
@@ -138,7 +142,7 @@ async def test_an_address_beyond_ascii_is_no_bounce(store: Store, tmp_path: Path
     reader = make.subscriber(store, "کاربر@example.org")
     make.under_way(store)
     async with scripted_relay({}) as scripted:
-        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=ONE)
+        app = make.app(store, tmp_path, clock, relays=[relay_at(scripted.port)], delivery=ONE)
         await Sender(app, Circuits()).run()
         assert "MAIL" not in scripted.verbs
     row = ledger.rows(store)[0]
@@ -196,7 +200,7 @@ async def test_an_outage_burns_nothing(
     time = [0.0]
     circuits = Circuits(clock=lambda: time[0])
     async with scripted_relay(answers) as scripted:
-        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=ONE)
+        app = make.app(store, tmp_path, clock, relays=[relay_at(scripted.port)], delivery=ONE)
         with pytest.raises(RelayDown):
             await send(app, issue, circuits)
         assert state(app, issue) == {S.QUEUED: 3}
@@ -223,7 +227,7 @@ async def test_the_pauses_grow_while_a_relay_refuses_our_sender(
     circuits = Circuits(clock=lambda: time[0])
     pauses = []
     async with scripted_relay({"MAIL": ["550 5.7.1 not you"] * 5}) as scripted:
-        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)])
+        app = make.app(store, tmp_path, clock, relays=[relay_at(scripted.port)])
         for _ in range(5):
             with pytest.raises(RelayDown, match="refuses our sender"):
                 await send(app, issue, circuits)
@@ -274,7 +278,8 @@ async def test_after_the_dot_nobody_knows_so_it_is_sent_once_more(
     store: Store, tmp_path: Path, clock: Clock, answer: str
 ) -> None:
     async with scripted_relay({"dot": [answer]}) as scripted:
-        app, issue = one_reader(store, tmp_path, clock, scripted.port)
+        waits = replace(PATIENT, dot=1.0) if answer is SILENCE else PATIENT
+        app, issue = one_reader(store, tmp_path, clock, scripted.port, waits=waits)
         await send(app, issue)
         first, second = scripted.contents
         assert message_id(first) == message_id(second)
@@ -544,7 +549,7 @@ async def test_an_older_issue_that_begins_after_a_newer_one_waits_for_its_relay(
     older = delivering.start(app, frozen(store, "1405-W36"))
     async with scripted_relay({"MAIL": ["550 5.7.1 not you"] * 3}) as scripted:
         with pytest.raises(RelayDown):
-            await send(make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=ONE), older)
+            await send(make.app(store, tmp_path, clock, relays=[relay_at(scripted.port)], delivery=ONE), older)
     assert state(app, older) == {S.QUEUED: 3}
     await send(app, older)
     assert state(app, older) == {S.ACCEPTED: 3}
@@ -791,7 +796,7 @@ async def test_the_log_holds_no_address(
     async with scripted_relay({"RCPT": [HARD], "dot": [DROP]}) as scripted:
         make.readers(store, 3)
         issue = make.under_way(store)
-        app = make.app(store, tmp_path, clock, relays=[quick(scripted.port)], delivery=ONE)
+        app = make.app(store, tmp_path, clock, relays=[relay_at(scripted.port)], delivery=ONE)
         await send(app, issue)
     assert not [record.getMessage() for record in caplog.records if "@example.org" in record.getMessage()]
 

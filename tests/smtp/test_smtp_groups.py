@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_relay import DEAF, DROP, PATIENT, QUICK, SILENCE, STAY, drive, scripted_relay, send
+from scripted_relay import DEAF, DROP, PATIENT, SILENCE, STAY, drive, impatient, scripted_relay, send
 
 from mailer.model import Accepted, Deferred, Envelope, NotSent, Outcome, Rejected, Rejection, Unknown
 from mailer.settings import Smtp
@@ -46,11 +46,14 @@ def short(outcome: Outcome) -> tuple[str, str, int]:
 
 
 async def outcomes_by(
-    way: str, answers: Mapping[str, Sequence[str]], recipients: Sequence[str] = (SARA, REZA, SARA)
+    way: str,
+    answers: Mapping[str, Sequence[str]],
+    recipients: Sequence[str] = (SARA, REZA, SARA),
+    waits: Waits = PATIENT,
 ) -> tuple[list[Outcome], list[bytes]]:
     offer, overlap = WAYS[way]
     async with scripted_relay({"EHLO": [offer], **answers}) as relay:
-        async with session_at(relay_at(relay.port, overlap, QUICK)) as session:
+        async with session_at(relay_at(relay.port, overlap, waits)) as session:
             outcomes = await drive(session, recipients, lambda _: CONTENT)
         return outcomes, relay.contents
 
@@ -70,7 +73,8 @@ TROUBLES = [
 @pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA", "dot"])
 @pytest.mark.parametrize("trouble", [*TROUBLES, SILENCE])
 async def test_outcomes_do_not_depend_on_the_way(phase: str, trouble: str) -> None:
-    by_way = {way: (await outcomes_by(way, {phase: [trouble]}))[0] for way in WAYS}
+    waits = impatient(phase) if trouble is SILENCE else PATIENT
+    by_way = {way: (await outcomes_by(way, {phase: [trouble]}, waits=waits))[0] for way in WAYS}
     one_by_one = [short(outcome) for outcome in by_way["step by step"]]
     for way in ("pipelined", "overlapped"):
         assert [short(outcome) for outcome in by_way[way]] == one_by_one, way
@@ -203,7 +207,7 @@ async def test_a_relay_that_throws_away_what_came_with_a_command(
 ) -> None:
     forgetful = Patient(forgets=True, after_dot_only=after_dot_only)
     async with serving(forgetful) as port:
-        relay = relay_at(port, "on", QUICK)
+        relay = relay_at(port, "on", impatient("MAIL", "RCPT", "DATA"))
         outcomes = await send_all(relay, 6)
         # Each thing that it does not cope with costs one session, once; and no mail is taken twice, or unknown.
         assert forgetful.mails == 6
@@ -371,7 +375,7 @@ async def test_what_follows_a_content_waits_until_that_has_left() -> None:
     # The relay reads nothing after 354. Were the next envelope behind a stuck content, «not sent» could not be proved.
     async with (
         scripted_relay({"EHLO": [OFFER], "DATA": [DEAF]}) as relay,
-        session_at(relay_at(relay.port, "on", QUICK)) as session,
+        session_at(relay_at(relay.port, "on", impatient("block", "dot"))) as session,
     ):
         first, second = await drive(session, [SARA, REZA], lambda _: ((b"x" * 76 + b"\r\n") * 300_000,))
     assert isinstance(first, NotSent)

@@ -7,7 +7,19 @@ from collections.abc import Mapping, Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripted_relay import DEAF, DROP, HALF_CLOSE, PATIENT, QUICK, SILENCE, STAY, scripted_relay, send, session_with
+from scripted_relay import (
+    DEAF,
+    DROP,
+    HALF_CLOSE,
+    PATIENT,
+    QUICK,
+    SILENCE,
+    STAY,
+    impatient,
+    scripted_relay,
+    send,
+    session_with,
+)
 
 from mailer.model import Accepted, Deferred, Envelope, NotSent, Outcome, Rejected, Rejection, Unknown
 from mailer.smtp.connection import Connection, Step
@@ -106,7 +118,7 @@ async def test_a_refused_sender_is_the_relays_affair() -> None:
 @pytest.mark.parametrize("trouble", [DROP, HALF_CLOSE, SILENCE, "hello?", "250-a\r\n550 b", "wrong kind"])
 async def test_trouble_before_the_dot_means_that_nobody_has_the_mail(phase: str, trouble: str) -> None:
     said = trouble if trouble != "wrong kind" else "250 ok" if phase == "DATA" else "334 go on"
-    (first, second), lost, _ = await outcomes_of({phase: [said]}, mails=2, waits=QUICK)
+    (first, second), lost, _ = await outcomes_of({phase: [said]}, mails=2, waits=impatient(phase))
     assert first == NotSent(first.reply)
     assert first.reply.phase == phase
     # A lost line stays lost: the next mail is not tried on it.
@@ -116,7 +128,7 @@ async def test_trouble_before_the_dot_means_that_nobody_has_the_mail(phase: str,
 
 @pytest.mark.parametrize("trouble", [DROP, HALF_CLOSE, SILENCE, "hello?", "250-a\r\n550 b", "354 go on"])
 async def test_trouble_after_the_dot_leaves_the_fate_of_the_mail_unknown(trouble: str) -> None:
-    (first, second), lost, _ = await outcomes_of({"dot": [trouble]}, mails=2, waits=QUICK)
+    (first, second), lost, _ = await outcomes_of({"dot": [trouble]}, mails=2, waits=impatient("dot"))
     assert isinstance(first, Unknown)
     assert first.reply.phase == "dot"
     assert second == NotSent(second.reply)
@@ -129,7 +141,7 @@ async def test_what_happened_is_told_in_words() -> None:
         ({"RCPT": [SILENCE]}, "no answer within 0.2 seconds"),
         ({"dot": ["hello?"]}, "it sent no SMTP answer but b'hello?'"),
     ):
-        (outcome,), _, _ = await outcomes_of(answers, waits=QUICK)
+        (outcome,), _, _ = await outcomes_of(answers, waits=impatient("RCPT"))
         assert (outcome.reply.code, outcome.reply.text) == (0, words)
 
 
@@ -166,7 +178,7 @@ async def test_an_answer_too_many_is_never_taken_for_that_of_the_next_question()
 
 async def test_a_dot_that_never_left_this_process_was_not_sent() -> None:
     # Far more than the buffers of both sockets hold, so the end of it must still be here when the time is over.
-    (outcome,), lost, _ = await outcomes_of({"DATA": [DEAF]}, waits=QUICK, message=BIG * 300_000)
+    (outcome,), lost, _ = await outcomes_of({"DATA": [DEAF]}, waits=impatient("block", "dot"), message=BIG * 300_000)
     assert outcome == NotSent(outcome.reply)
     assert outcome.reply.phase == "dot"
     assert lost
@@ -313,7 +325,7 @@ async def test_closing_never_raises_and_may_be_repeated(trouble: str) -> None:
 
 
 async def test_one_mail_at_a_time() -> None:
-    async with scripted_relay({"dot": [SILENCE]}) as relay, session_with(relay, QUICK) as session:
+    async with scripted_relay({"dot": [SILENCE]}) as relay, session_with(relay, impatient("dot")) as session:
         first = asyncio.create_task(send(session, SENDER, READER, MESSAGE))
         await asyncio.sleep(0.02)
         with pytest.raises(RuntimeError, match="one mail at a time"):
@@ -322,7 +334,7 @@ async def test_one_mail_at_a_time() -> None:
 
 
 async def test_one_question_at_a_time() -> None:
-    async with scripted_relay({"RCPT": [SILENCE]}) as relay, session_with(relay, QUICK) as session:
+    async with scripted_relay({"RCPT": [SILENCE]}) as relay, session_with(relay, impatient("RCPT")) as session:
         session.begin(Envelope(SENDER, READER))
         first = asyncio.create_task(session.ready())
         await asyncio.sleep(0.02)
