@@ -120,10 +120,10 @@ def _put(parent: ElementTree.Element, name: str, text: str = "", **attributes: s
 # --- public issues ----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A public page, and a mark that changes when its content does."""
+    """A public page, and its ETag, which changes when the content does."""
 
     html: str
-    mark: str
+    etag: str
 
 
 def page(app: App, slot: str) -> Page:

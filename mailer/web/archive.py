@@ -50,8 +50,8 @@ def routes(app: App) -> list[BaseRoute]:
 
     async def issue(request: Request) -> Response:
         page = await to_thread(archive.page, app, request.path_params["slot"])
-        headers = {"content-security-policy": ISSUE_CSP, **public(), "etag": f'"{page.mark}"'}
-        if page.mark in request.headers.get("if-none-match", ""):
+        headers = {"content-security-policy": ISSUE_CSP, **public(), "etag": f'"{page.etag}"'}
+        if page.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         return HTMLResponse(page.html, headers=headers)
 

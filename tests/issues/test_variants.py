@@ -101,7 +101,7 @@ def test_the_archive_shows_the_frozen_mail_without_any_token(sending_app: App, c
         assert story.url in page.html
     assert f'<meta property="og:url" content="{app.archive_url(issue.slot)}">' in page.html
     assert '<meta property="og:title" content="' in page.html
-    assert page.mark == archive.page(app, issue.slot).mark
+    assert page.etag == archive.page(app, issue.slot).etag
 
 
 def test_the_feed_tells_each_public_issue_once(sending_app: App, clock: Clock, inbox: Inbox) -> None:
@@ -124,7 +124,7 @@ def test_a_redacted_story_is_in_no_public_place(sending_app: App, clock: Clock, 
     archive.redact(app, issue.slot, 1)
     archive.redact(app, issue.slot, 1)
     after = archive.page(app, issue.slot)
-    assert after.mark != before.mark
+    assert after.etag != before.etag
     public = after.html + archive.feed(app).decode() + repr(archive.listing(app))
     assert f'"{lead.url}"' not in public
     assert lead.title[:30] not in public
