@@ -1,7 +1,8 @@
-"""Links and names that only we can make: tokens, the hash of a suppressed address, Message-IDs.
+"""Signed tokens for links, hashes of addresses, and Message-IDs: what nobody without the keys can make.
 
-A token needs no table: it carries who and which issue, and a MAC that proves we made it for one purpose. This room does
-not read the key file, knows no URL, and does not say for how long a token counts: the verb that reads it decides.
+A token needs no table: it holds the numbers of a subscriber and an issue, and a MAC that proves that it was made here
+for one purpose. This module does not read the key file and knows no URL; the use case that reads a token decides how
+long it is valid.
 """
 
 import base64
@@ -18,13 +19,13 @@ from mailer.errors import BadToken, ConfigError
 
 
 class Purpose(StrEnum):
-    """What a token is for. Each has its own derived key, so that no token can be used for anything else."""
+    """What a token is for. Each purpose has its own derived key, so a token cannot be used for another one."""
 
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
     CONFIRM = "confirm"
     UNDO = "undo"
-    REASON = "reason"  # to say why one left, for an hour
+    REASON = "reason"  # to give a reason for leaving, for an hour
     FORM = "form"  # when the sign-up form was handed out
     EDITOR = "editor"
     BOUNCE = "bounce"
@@ -33,7 +34,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a token says: subscriber and issue numbers (0: none) and a stamp, seconds since 1970 or a counter."""
+    """The content of a token: subscriber and issue number (0 for none) and a stamp, a Unix time or a counter."""
 
     subscriber_id: int
     issue_id: int
@@ -44,7 +45,7 @@ _VERSION = b"\x01"
 _MAC_BYTES = 16
 _BODY_BYTES = 1 + 6 + 4 + 4  # version, subscriber, issue, stamp
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_TOKEN_LETTERS = 42  # base64 of 31 bytes without padding
+_TOKEN_LENGTH = 42  # base64 of 31 bytes without padding
 _KEY_BYTES = 32
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _ATOM = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -52,13 +53,16 @@ _LONGEST_NAME = 100
 
 
 class _Mac:
-    """HMAC-SHA-256 (RFC 2104) under one key, whose two padded blocks are hashed once: every mail asks for three, and
-    most of the time of `hmac.digest` is its beginning. May be used by several threads at once."""
+    """HMAC-SHA-256 (RFC 2104) with one key. Threads may share it.
+
+    The two padded key blocks are hashed once: each mail needs three MACs, and `hmac.digest` spends most of its time on
+    these blocks.
+    """
 
     __slots__ = ("_inner", "_outer")
 
     def __init__(self, key: bytes) -> None:
-        padded = key.ljust(64, b"\0")  # never longer than the block: it is derived
+        padded = key.ljust(64, b"\0")  # a derived key is never longer than the block
         self._inner = hashlib.sha256(bytes(each ^ 0x36 for each in padded))
         self._outer = hashlib.sha256(bytes(each ^ 0x5C for each in padded))
 
@@ -71,9 +75,9 @@ class _Mac:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The secrets. `signing` makes tokens; it and `verifying` (older keys) are believed; `suppression` never rotates.
+    """The secrets: `signing` makes tokens, the older keys in `verifying` are accepted too, `suppression` never rotates.
 
-    Its repr shows nothing, so that no log line or traceback can.
+    The repr shows none of them, so that no log line or traceback does.
     """
 
     signing: bytes = field(repr=False)
@@ -83,18 +87,18 @@ class Keyring:
     _message: "_Mac" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Derived once: a mail needs its token in microseconds.
-        believed = tuple(dict.fromkeys((self.signing, *self.verifying)))
-        derived = {purpose: tuple(_Mac(_derive(secret, purpose)) for secret in believed) for purpose in Purpose}
+        # Derived once, because making a mail must take microseconds.
+        accepted = tuple(dict.fromkeys((self.signing, *self.verifying)))
+        derived = {purpose: tuple(_Mac(_derive(secret, purpose)) for secret in accepted) for purpose in Purpose}
         object.__setattr__(self, "_derived", derived)
-        # A mail that is sent again after a rotation must keep its Message-ID, hence the key that never rotates.
+        # A mail that is sent again after a rotation must keep its Message-ID, so this key never rotates.
         object.__setattr__(self, "_message", _Mac(_derive(self.suppression, Purpose.MESSAGE)))
 
     @classmethod
     def parse(cls, text: str) -> "Keyring":
-        """Reads a key file: lines of `sign`, `verify` or `suppress` and a key in hex; `#` begins a comment.
+        """Read a key file: lines of `sign`, `verify` or `suppress` and a key in hex; `#` begins a comment.
 
-        Raises ConfigError with every problem and its line number; no key is ever shown.
+        Raises ConfigError with every problem and its line number, and without any key.
         """
         found: dict[str, list[bytes]] = {"sign": [], "verify": [], "suppress": []}
         problems: list[str] = []
@@ -106,12 +110,14 @@ class Keyring:
             if problem:
                 problems.append(f"key file, line {number}: {problem}")
             elif any(secret in others for name, others in found.items() if name != words[0]):
-                problems.append(f"key file, line {number}: this key stands in the file for another purpose already")
+                problems.append(f"key file, line {number}: this key already has another purpose")
             else:
                 found[words[0]].append(secret)
         for name in ("sign", "suppress"):
             if not problems and len(found[name]) != 1:
-                problems.append(f"key file: {len(found[name])} lines begin with «{name}», exactly one is needed")
+                problems.append(
+                    f"key file: {len(found[name])} lines begin with '{name}', but there must be exactly one"
+                )
         if problems:
             raise ConfigError(
                 problems, "Put the file back from your backup; `mailer init` makes one for a new deployment."
@@ -120,30 +126,30 @@ class Keyring:
 
 
 def new_key_file(random: Callable[[int], bytes]) -> str:
-    """The text of a fresh key file. `random(n)` gives n unpredictable bytes."""
+    """The text of a new key file. `random(n)` returns n unpredictable bytes."""
     return (
         "# The secrets of this newsletter. Keep this file private, and keep a copy of it in a safe place:\n"
         "# without it every link in every mail already sent stops working.\n"
         "#\n"
-        "# sign      makes the links. To rotate, call it «verify» and add a new «sign» line.\n"
-        "# verify    links made with it still work. Remove such a line only when that key has leaked.\n"
-        "# suppress  remembers who must never be mailed again. Never change or remove it.\n"
+        "# sign      makes the links. To rotate, rename it to 'verify' and add a new 'sign' line.\n"
+        "# verify    keeps old links valid. Remove such a line only if that key has leaked.\n"
+        "# suppress  recognises the addresses that must never be mailed again. Never change or remove it.\n"
         f"sign {random(_KEY_BYTES).hex()}\n"
         f"suppress {random(_KEY_BYTES).hex()}\n"
     )
 
 
 def make(keys: Keyring, purpose: Purpose, subscriber_id: int, issue_id: int = 0, stamp: int = 0) -> str:
-    """A token of 42 letters that are safe in a URL path. Numbers out of range raise OverflowError (a bug)."""
+    """A token of 42 characters, safe in a URL path. Raises OverflowError if a number is out of range (a bug)."""
     body = _VERSION + subscriber_id.to_bytes(6, "big") + issue_id.to_bytes(4, "big") + stamp.to_bytes(4, "big")
     raw = body + keys._derived[purpose][0].of(body)[:_MAC_BYTES]
-    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE)[:_TOKEN_LETTERS].decode("ascii")
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE)[:_TOKEN_LENGTH].decode("ascii")
 
 
 def read(keys: Keyring, purpose: Purpose, token: str) -> Claim:
-    """What the token says, when we made it for this purpose. Raises BadToken for all else, whatever it is.
+    """The content of a token that was made here for this purpose. Raises BadToken for any other text.
 
-    Every believed key is tried, in constant time each, so that the time taken tells nothing about the keys.
+    All accepted keys are tried, each in constant time, so that the time taken reveals nothing about the keys.
     """
     raw = _decoded(token)
     body, mac = raw[:_BODY_BYTES], raw[_BODY_BYTES:]
@@ -158,15 +164,15 @@ def read(keys: Keyring, purpose: Purpose, token: str) -> Claim:
 
 
 def address_hash(keys: Keyring, address_key: str) -> str:
-    """What is kept of an address that must never be mailed: it can be recognised, not read. 64 hex digits."""
+    """A keyed hash of 64 hex digits, by which an address can be recognised but not read."""
     return hmac.digest(keys.suppression, address_key.encode(), "sha256").hex()
 
 
 def message_id(keys: Keyring, key: str, domain: str) -> str:
-    """The Message-ID of the delivery `key`, angle brackets included: always the same one, and nobody can guess it.
+    """The Message-ID of the delivery `key`, with angle brackets: always the same, and impossible to guess.
 
-    RFC 5322 §3.6.4 wants a dot-atom on the left; whatever does not fit is written as «-», and the MAC of the whole key
-    keeps two such names apart. `domain` is in ASCII form.
+    RFC 5322 §3.6.4 requires a dot-atom on the left: other characters become "-", and the MAC of the whole key keeps
+    two such names apart. Raises ValueError if `domain` is not in ASCII form.
     """
     _check_domain(domain)
     if _ATOM.fullmatch(key) and len(key) <= _LONGEST_NAME:
@@ -178,7 +184,7 @@ def message_id(keys: Keyring, key: str, domain: str) -> str:
     return f"<{name}.{mac}@{domain}>" if name else f"<{mac}@{domain}>"
 
 
-@lru_cache(8)  # each mail asks, and always for the same
+@lru_cache(8)  # called for each mail, always with the same domain
 def _check_domain(domain: str) -> None:
     if not _DOMAIN.fullmatch(domain):
         raise ValueError(f"not a domain in ASCII form: {domain!r}")
@@ -189,32 +195,32 @@ def _derive(secret: bytes, purpose: Purpose) -> bytes:
 
 
 def _decoded(token: str) -> bytes:
-    if len(token) != _TOKEN_LETTERS or not token.isascii():
+    if len(token) != _TOKEN_LENGTH or not token.isascii():
         raise _bad()
     try:
         raw = base64.b64decode(token + "==", altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise _bad() from None
-    # The last letter holds four bits that mean nothing: only one spelling of a token may count.
+    # The last character has four unused bits: accept only one spelling of a token.
     if base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=") != token:
         raise _bad()
     return raw
 
 
 def _bad() -> BadToken:
-    return BadToken("This link was not made by us, or it is damaged.")
+    return BadToken("This link is damaged, or it was not made here.")
 
 
 def _key_of(words: list[str]) -> tuple[bytes, str]:
-    """The key on a line, or what is wrong with the line."""
+    """The key on a line, and what is wrong with the line."""
     if words[0] not in ("sign", "verify", "suppress"):
-        return b"", "it should begin with sign, verify or suppress"
+        return b"", "it must begin with sign, verify or suppress"
     if len(words) != 2:
-        return b"", f"after «{words[0]}» there should be exactly one key"
+        return b"", f"exactly one key must follow '{words[0]}'"
     try:
         secret = bytes.fromhex(words[1])
     except ValueError:
         return b"", "the key is not hexadecimal"
     if len(secret) < _KEY_BYTES:
-        return b"", f"the key has {len(secret)} bytes, at least {_KEY_BYTES} are needed"
+        return b"", f"the key has {len(secret)} bytes; it needs at least {_KEY_BYTES}"
     return secret, ""

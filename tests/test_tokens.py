@@ -151,9 +151,9 @@ def test_every_problem_of_a_key_file_is_listed_with_its_line() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "0 lines begin with «sign»"),
-        (f"sign {OLD.hex()}", "0 lines begin with «suppress»"),
-        (f"sign {OLD.hex()}\nsign {NEW.hex()}\nsuppress {MEMORY.hex()}", "2 lines begin with «sign»"),
+        ("", "0 lines begin with 'sign'"),
+        (f"sign {OLD.hex()}", "0 lines begin with 'suppress'"),
+        (f"sign {OLD.hex()}\nsign {NEW.hex()}\nsuppress {MEMORY.hex()}", "2 lines begin with 'sign'"),
     ],
 )
 def test_a_key_file_has_one_signing_and_one_suppression_key(text: str, says: str) -> None:

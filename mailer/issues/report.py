@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from mailer.context import App
-from mailer.model import DeliveryState, EventKind, Issue
+from mailer.model import DeliveryState, Issue
 from mailer.store import reports
 
 # After which time people leave. What leaves within a minute, by many at once, are no people.
@@ -76,10 +76,7 @@ def report(app: App, issue: Issue) -> Report:
     def work(tx: Connection) -> Report:
         ended = reports.outcomes(tx, issue.id)
         sent = sum(count for (state, _), count in ended.items() if state is DeliveryState.ACCEPTED)
-        gone = [each for each in reports.leavings(tx, issue.id) if each[0] is EventKind.UNSUBSCRIBED]
-        joined = 0
-        if issue.started_at:
-            joined = reports.joined(tx, issue.started_at, reports.started_after(tx, issue.started_at))
+        left = reports.leavings(tx, issue.id)
         return Report(
             slot=issue.slot,
             state=issue.state,
@@ -88,13 +85,13 @@ def report(app: App, issue: Issue) -> Report:
             recipients=issue.recipients,
             sent=sent,
             outcomes=worded(ended),
-            left=len(gone),
-            complained=reports.counted(tx, issue.id, EventKind.COMPLAINED),
-            rate=round(len(gone) / sent, 6) if sent else 0.0,
-            methods=dict(Counter(str(method) for _, method, *_ in gone)),
-            reasons=dict(Counter(reason.split(":")[0] for _, _, reason, *_ in gone if reason)),
-            histogram=histogram([at - accepted for *_, at, accepted in gone if accepted]),
-            joined=joined,
+            left=len(left),
+            complained=reports.complaints(tx, issue.id),
+            rate=round(len(left) / sent, 6) if sent else 0.0,
+            methods=dict(Counter(str(each.method) for each in left)),
+            reasons=dict(Counter(each.reason.split(":")[0] for each in left if each.reason)),
+            histogram=histogram([each.at - each.accepted_at for each in left if each.accepted_at]),
+            joined=reports.joined(tx, issue.started_at) if issue.started_at else 0,
             started_at=issue.started_at,
             finished_at=issue.finished_at,
         )

@@ -1,8 +1,8 @@
-"""What the ledger and the events tell: of an issue, of its readers, of one reader. Asked as sets; changes nothing."""
+"""Figures made from the ledger and the events: of an issue, of one reader, of the whole deployment. Changes nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
@@ -14,7 +14,7 @@ FAILED = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
 
 
 def outcomes(tx: Connection, issue_id: int) -> dict[tuple[DeliveryState, str | None], int]:
-    """How many deliveries of an issue ended in each state, by reason."""
+    """The number of deliveries of an issue by state and reason."""
     query = (
         select(deliveries.c.state, deliveries.c.reason, func.count())
         .where(of_issue(issue_id))
@@ -23,8 +23,8 @@ def outcomes(tx: Connection, issue_id: int) -> dict[tuple[DeliveryState, str | N
     return {(DeliveryState(state), reason): count for state, reason, count in tx.execute(query)}
 
 
-def _for_good() -> ColumnElement[bool]:
-    """A leaving that was not taken back by the undo button."""
+def _not_undone() -> ColumnElement[bool]:
+    """Whether a leaving was not taken back with the undo button."""
     back = events.alias()
     return ~exists().where(
         back.c.subscriber_id == events.c.subscriber_id,
@@ -34,50 +34,50 @@ def _for_good() -> ColumnElement[bool]:
     )
 
 
-def leavings(
-    tx: Connection, issue_id: int
-) -> Iterator[tuple[EventKind, Method | None, str, datetime, datetime | None]]:
-    """Who left for good or complained by an issue: kind, method, reason, when, and when their mail was accepted."""
+class Leaving(NamedTuple):
+    """A reader who left through an issue."""
+
+    method: Method | None
+    reason: str
+    at: datetime
+    accepted_at: datetime | None  # when the relay accepted the mail with the link
+
+
+def leavings(tx: Connection, issue_id: int) -> list[Leaving]:
+    """The readers who left through an issue for good, in the order of leaving."""
+    mail = (deliveries.c.issue_id == events.c.issue_id) & (deliveries.c.subscriber_id == events.c.subscriber_id)
     query = (
-        select(events.c.kind, events.c.method, events.c.reason, events.c.at, deliveries.c.finished_at)
-        .select_from(
-            events.outerjoin(
-                deliveries,
-                (deliveries.c.issue_id == events.c.issue_id) & (deliveries.c.subscriber_id == events.c.subscriber_id),
-            )
-        )
-        .where(events.c.issue_id == issue_id, events.c.kind.in_((EventKind.UNSUBSCRIBED, EventKind.COMPLAINED)))
-        .where(or_(events.c.kind == EventKind.COMPLAINED, _for_good()))
+        select(events.c.method, events.c.reason, events.c.at, deliveries.c.finished_at)
+        .select_from(events.outerjoin(deliveries, mail))
+        .where(events.c.issue_id == issue_id, events.c.kind == EventKind.UNSUBSCRIBED, _not_undone())
         .order_by(events.c.id)
     )
-    for kind, method, reason, at, accepted in tx.execute(query):
-        yield EventKind(kind), Method(method) if method else None, reason or "", at, accepted
+    return [
+        Leaving(Method(method) if method else None, reason or "", at, accepted_at)
+        for method, reason, at, accepted_at in tx.execute(query)
+    ]
 
 
-def counted(tx: Connection, issue_id: int, kind: EventKind) -> int:
-    query = select(func.count()).select_from(events).where(events.c.issue_id == issue_id, events.c.kind == kind)
-    return int(tx.execute(query).scalar_one())
+def complaints(tx: Connection, issue_id: int) -> int:
+    """The number of spam complaints about an issue."""
+    about = events.c.issue_id == issue_id, events.c.kind == EventKind.COMPLAINED
+    return int(tx.execute(select(func.count()).select_from(events).where(*about)).scalar_one())
 
 
-def joined(tx: Connection, start: datetime, end: datetime | None) -> int:
-    """How many came between two instants, or since the first: added by the newsroom or confirmed by themselves, each
-    counted once."""
-    kinds = (EventKind.ADDED, EventKind.CONFIRMED)
+def joined(tx: Connection, started: datetime) -> int:
+    """The number of readers, each counted once, who were added or confirmed from `started` to the start of the next
+    issue."""
+    following = select(func.min(issues.c.started_at)).where(issues.c.started_at > started).scalar_subquery()
     query = select(func.count(func.distinct(events.c.subscriber_id))).where(
-        events.c.at >= start, events.c.kind.in_(kinds)
+        events.c.kind.in_((EventKind.ADDED, EventKind.CONFIRMED)),
+        events.c.at >= started,
+        or_(following.is_(None), events.c.at < following),
     )
-    if end is not None:
-        query = query.where(events.c.at < end)
     return int(tx.execute(query).scalar_one())
-
-
-def started_after(tx: Connection, started: datetime) -> datetime | None:
-    """When the next issue began to be sent."""
-    return tx.execute(select(func.min(issues.c.started_at)).where(issues.c.started_at > started)).scalar()
 
 
 def leaving_rates(tx: Connection, limit: int) -> list[tuple[str, int, int]]:
-    """Of the latest issues: slot, accepted mails, and how many left by a link in them."""
+    """Slot, accepted mails and readers who left through a link, for the latest issues."""
     accepted = (
         select(func.count())
         .where(
@@ -89,7 +89,7 @@ def leaving_rates(tx: Connection, limit: int) -> list[tuple[str, int, int]]:
     )
     left = (
         select(func.count())
-        .where(events.c.issue_id == issues.c.id, events.c.kind == EventKind.UNSUBSCRIBED, _for_good())
+        .where(events.c.issue_id == issues.c.id, events.c.kind == EventKind.UNSUBSCRIBED, _not_undone())
         .scalar_subquery()
     )
     query = select(issues.c.slot, accepted, left).where(issues.c.started_at.is_not(None))
@@ -97,17 +97,17 @@ def leaving_rates(tx: Connection, limit: int) -> list[tuple[str, int, int]]:
 
 
 def leaving_methods(tx: Connection, since: datetime) -> dict[str, int]:
-    """How many left since then, by method; for metrics."""
+    """The number of readers who left after `since`, by method."""
     query = (
         select(events.c.method, func.count())
-        .where(events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since, _for_good())
+        .where(events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since, _not_undone())
         .group_by(events.c.method)
     )
     return {method or "": count for method, count in tx.execute(query)}
 
 
 def failed(tx: Connection, issue_id: int, limit: int | None = None) -> list[dict[str, Any]]:
-    """Who did not get an issue, and why: rejected, expired and unknown deliveries."""
+    """The readers who did not get an issue, and why: rejected, expired and unknown deliveries."""
     query = (
         select(
             subscribers.c.address.label("email"),
@@ -126,7 +126,7 @@ def failed(tx: Connection, issue_id: int, limit: int | None = None) -> list[dict
 
 
 def of_subscriber(tx: Connection, subscriber_id: int, limit: int = 100) -> list[dict[str, Any]]:
-    """The mails of one reader, the newest first."""
+    """The mails to one reader, the newest first."""
     query = (
         select(
             issues.c.slot,
@@ -145,25 +145,25 @@ def of_subscriber(tx: Connection, subscriber_id: int, limit: int = 100) -> list[
 
 
 def states_of(tx: Connection, ids: Iterable[int]) -> dict[int, tuple[DeliveryState, str | None, str | None]]:
-    """State, reason and reply of some deliveries."""
+    """State, reason and reply of these deliveries."""
     query = select(deliveries.c.id, deliveries.c.state, deliveries.c.reason, deliveries.c.reply)
     rows = tx.execute(query.where(deliveries.c.id.in_(list(ids))))
     return {row.id: (DeliveryState(row.state), row.reason, row.reply) for row in rows}
 
 
 # --- figures of the whole deployment ---------------------------------------------------------------------------------
-# For metrics. They read indexes and open batches only, never every delivery ever made.
+# For metrics. These queries read indexes and open batches only, never the whole ledger.
 _UNDER_WAY = (IssueState.SENDING, IssueState.PAUSED)
 
 
 def current_issue(tx: Connection) -> Issue | None:
-    """The issue that is under way; when none is, the newest."""
+    """The issue that is being sent or paused, else the newest."""
     running = listing(tx, states=_UNDER_WAY, limit=1) or listing(tx, limit=1)
     return running[0] if running else None
 
 
 def queue(tx: Connection) -> tuple[int, datetime | None]:
-    """How many mails of any kind wait in open batches, and since when the first of them is owed."""
+    """The number of mails of any kind queued in open batches, and when the first of them was queued."""
     waiting = deliveries.c.state == DeliveryState.QUEUED
     oldest = func.min(deliveries.c.created_at, type_=deliveries.c.created_at.type)
     query = select(func.count(), oldest).select_from(batches.join(deliveries, deliveries.c.batch_id == batches.c.id))
@@ -172,5 +172,5 @@ def queue(tx: Connection) -> tuple[int, datetime | None]:
 
 
 def failing_sources(tx: Connection) -> dict[str, int]:
-    """How often in a row each source of articles failed; 0: its last try went well."""
+    """The failures in a row of each source of articles; 0 if its last try succeeded."""
     return {row.url: row.failures for row in tx.execute(select(feeds.c.url, feeds.c.failures))}
