@@ -1,25 +1,16 @@
-"""What a relay's answer means, and what becomes of a delivery after it: the table «What each reply means».
+"""What a relay's reply means for a mail, and whose fault a refusal is.
 
-Pure: the ledger's row and the clock come in as arguments, a `Change` goes out and the store writes it. This room keeps
-no relay's health and no lane's: it only says whose fault a refusal was.
+Pure. What becomes of the delivery after it is decided in `sending.retry_schedule`; the health of relays and lanes is
+kept elsewhere.
 """
 
 import re
 
 from mailer.address import without_addresses
-from mailer.model import (
-    Accepted,
-    Deferred,
-    NotSent,
-    Outcome,
-    Rejected,
-    Rejection,
-    Reply,
-    Unknown,
-)
+from mailer.model import Accepted, Deferred, NotSent, Outcome, Rejected, Rejection, Reply, Unknown
 
 _DEAD = frozenset({"5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"})
-# Codes that do not say whose fault it was; then the text has to.
+# Codes that do not say whose fault it was; the text then decides.
 _VAGUE = frozenset({"", "5.0.0", "5.1.0", "5.2.0", "5.2.1", "5.3.0", "5.4.0", "5.4.1", "5.5.0", "5.5.1"})
 _ENHANCED = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.]|\w)")
 
@@ -28,27 +19,27 @@ def _any_of(*phrases: str) -> re.Pattern[str]:
     return re.compile("|".join(phrases), re.IGNORECASE)
 
 
-_REFUSED_US = _any_of(
+_REFUSES_SENDER = _any_of(
     r"spam|unsolicited|virus|malware|suspicious|\bbanned\b|content (was )?rejected|reputation|polic(y|ies)\b",
     r"\bblock(ed|ing|list)|black ?list|\brbl\b|dnsbl|rate limit|frequency limited|too many (connections|messages)",
     r"\bdmarc\b|\bspf\b|\bdkim\b|authenticat|reverse dns|\bptr\b|mismatches client|client host rejected",
     r"relay(ing)? (access )?(denied|not|prohibited)|sender (address )?(rejected|denied|refused)",
     r"access denied|service refus|not accepted from|\bprohibited",
 )
-# Said of our own name, host or sender: an unknown host or user in such a sentence is not the reader's.
-_OF_US = _any_of(
+# About the name, host or address of this sender: an unknown host or user in such a sentence is not the reader.
+_ABOUT_SENDER = _any_of(
     r"\b(helo|ehlo)\b|(?<!to )(?<!to the )\bsender\b|\benvelope[- ]from\b|\bmail from\b",
     r"\breturn[- ]path\b|verif(y|ication) failed",
     r"\b(client|your|sending) (host|domain|server|ip)|\byour (reverse|dns)|cannot (find|resolve) your",
 )
-_REFUSED_US_PLAINLY = _any_of(r"spam|\bblock(ed|list)|black ?list|dnsbl|reputation|\bdmarc\b|preferences")
+_REFUSES_SENDER_CLEARLY = _any_of(r"spam|\bblock(ed|list)|black ?list|dnsbl|reputation|\bdmarc\b|preferences")
 _FULL = _any_of(r"quota|(mailbox|inbox|user)\b.{0,30}\bfull\b|out of storage|insufficient (system )?storage")
-_NOT_NOW = _any_of(
+_TEMPORARY = _any_of(
     r"disabled|suspended|deactivated|discontinued|\binactive\b|not accepting|disk full|temporar",
     r"too (large|big|long)\b|message size|size limit|exceed(s|ed)\b.{0,30}(size|storage|limit)",
     r"try (again|later)|timed? ?out",
 )
-_GONE = _any_of(
+_NO_SUCH_READER = _any_of(
     r"(user|recipient|address|mailbox|account|customer)( is|:)? (unknown|not (found|known|exist)|no longer)",
     r"(user|recipient|address|mailbox|account|email)\S* (\S+ ){0,6}(does not|doesn.?t|do not) (exist|have an?\b)",
     r"unknown (or illegal )?(user|recipient|local|address|mailbox|account|alias)|unknown in (virtual|local|relay)",
@@ -60,20 +51,18 @@ _GONE = _any_of(
 )
 
 
-_ANSWERS = (Accepted, Deferred, Rejected)
-
-
 def classify(reply: Reply) -> Outcome:
-    """What a reply means for the mail, by the phase in which it came. Never raises: nonsense has a meaning too.
+    """What a reply means for the mail, by the phase in which it came. Never raises, whatever the reply.
 
-    Phases before MAIL concern the relay, not the mail. A reply that no server may give there counts as a lost line.
+    Phases before MAIL concern the relay, not the mail. A reply that is invalid at its phase counts as a lost
+    connection.
     """
     kind = reply.code // 100
     match reply.phase:
         case "MAIL":
             if kind == 4:
                 return Deferred(reply)
-            # A permanent refusal here is of our sender, so every mail would fare alike: the relay is stopped instead.
+            # A permanent refusal here is about the sender, so it would hit every mail: the relay is stopped instead.
             return NotSent(reply, relay_fault=kind == 5)
         case "RCPT" | "DATA":
             if kind == 4:
@@ -90,21 +79,21 @@ def classify(reply: Reply) -> Outcome:
 
 
 def answered(outcome: Outcome) -> bool:
-    """Whether a relay said what it thinks of the mail."""
-    return isinstance(outcome, _ANSWERS) and bool(outcome.reply.code)
+    """Whether the outcome is a relay's answer about the mail."""
+    return isinstance(outcome, Accepted | Deferred | Rejected) and bool(outcome.reply.code)
 
 
 def _why(reply: Reply) -> Rejection:
-    """Whose fault a 5xx is. A dead address costs us a subscriber, so all doubt goes to the other classes."""
+    """Whose fault a 5xx is. A dead address costs a subscriber, so every doubtful reply is in another class."""
     inside = [code for code in _ENHANCED.findall(reply.text) if code != reply.enhanced]
     codes = [*inside, reply.enhanced]
-    # 5.7.x is said of us, whatever else stands there (RFC 3463 §3.8).
+    # 5.7.x is about this sender, whatever else the reply says (RFC 3463 section 3.8).
     if any(code.startswith("5.7.") for code in codes):
         return Rejection.BLOCK
-    # A gateway that gave up on a greylist says «failed» of a reply that was temporary.
+    # A gateway that gave up on greylisting reports a temporary reply as a failure.
     if any(code.startswith("4.") for code in codes):
         return Rejection.SOFT
-    # A relay's own 5.0.0 often wraps the true reply of the next host: the code inside knows more.
+    # A relay's own 5.0.0 often wraps the reply of the next host, whose code says more.
     code = next((code for code in codes if code not in _VAGUE), reply.enhanced)
     text = without_addresses(reply.text, " ")  # "spam@example.org" in a reply is a name, not a reason
     if code in _VAGUE:
@@ -112,11 +101,11 @@ def _why(reply: Reply) -> Rejection:
     if code in _DEAD:
         if _FULL.search(text):
             return Rejection.SOFT
-        return Rejection.BLOCK if _REFUSED_US_PLAINLY.search(text) or _OF_US.search(text) else Rejection.HARD
+        return Rejection.BLOCK if _REFUSES_SENDER_CLEARLY.search(text) or _ABOUT_SENDER.search(text) else Rejection.HARD
     if code.startswith("5.2.") or code == "5.3.4":
         return Rejection.SOFT
-    # 5.1.7 and 5.1.8 are said of the sender's address (RFC 3463 §3.2).
-    if code in ("5.1.7", "5.1.8") or _REFUSED_US.search(text):
+    # 5.1.7 and 5.1.8 are about the sender's address (RFC 3463 section 3.2).
+    if code in ("5.1.7", "5.1.8") or _REFUSES_SENDER.search(text):
         return Rejection.BLOCK
     return Rejection.SOFT if reply.code == 552 else Rejection.OTHER
 
@@ -124,13 +113,13 @@ def _why(reply: Reply) -> Rejection:
 def _by_text(code: str, reply_code: int, text: str) -> Rejection:
     if _FULL.search(text):
         return Rejection.SOFT
-    # One large provider says «5.4.1 Recipient address rejected: Access denied» when there is no such mailbox.
+    # One large provider says "5.4.1 Recipient address rejected: Access denied" if there is no such mailbox.
     if code == "5.4.1" and "recipient address rejected" in text.lower():
         return Rejection.HARD
-    if _REFUSED_US.search(text) or _OF_US.search(text):
+    if _REFUSES_SENDER.search(text) or _ABOUT_SENDER.search(text):
         return Rejection.BLOCK
-    if _NOT_NOW.search(text):
+    if _TEMPORARY.search(text):
         return Rejection.SOFT
-    if _GONE.search(text):
+    if _NO_SUCH_READER.search(text):
         return Rejection.HARD
     return Rejection.SOFT if code.startswith("5.2.") or reply_code == 552 else Rejection.OTHER
