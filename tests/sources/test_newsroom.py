@@ -65,7 +65,7 @@ def test_wrong_names_are_said_at_once(source: Make) -> None:
     with pytest.raises(ConfigError) as said:
         wrong.check()
     assert said.value.problems == (
-        "articles.database.columns: 'heading' is no word of ours",
+        "articles.database.columns: 'heading' is not a field of articles",
         "articles.database.columns: news has no column 'hit_count' (for views)",
     )
     with pytest.raises(ConfigError, match="there is no table or view 'artikel'"):
@@ -82,14 +82,14 @@ def test_a_database_that_is_down_is_one_line_without_its_password(tmp_path: Path
 
 
 def test_a_silent_server_is_waited_for_no_longer_than_the_admin_says() -> None:
-    assert newsroom._patience("mysql+pymysql://u@h/x") == {
+    assert newsroom.timeouts("mysql+pymysql://u@h/x") == {
         "connect_timeout": 10,
         "read_timeout": 60,
         "write_timeout": 60,
     }
-    assert "read_timeout" not in newsroom._patience("mysql+pymysql://u@h/x?read_timeout=600")
-    assert newsroom._patience("postgresql+psycopg://u@h/x")["connect_timeout"] == 10
-    assert newsroom._patience("sqlite:///x.db") == {}
+    assert "read_timeout" not in newsroom.timeouts("mysql+pymysql://u@h/x?read_timeout=600")
+    assert newsroom.timeouts("postgresql+psycopg://u@h/x")["connect_timeout"] == 10
+    assert newsroom.timeouts("sqlite:///x.db") == {}
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"mysql+pymysql://u@127.0.0.1:{silent.getsockname()[1]}/x?connect_timeout=1&read_timeout=1"
         begun = time.monotonic()
