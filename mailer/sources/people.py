@@ -1,6 +1,6 @@
-"""A list of subscribers from a file, CSV, TSV or JSON Lines, read line by line; and one written so that this reads it.
+"""Lists of subscribers in files: reads CSV, TSV and JSON Lines line by line, and writes CSV that it reads back.
 
-Judges no address; the verb does. A row that cannot be read has a `problem`, and stops nothing.
+Addresses are not checked here; the import does that. A row that cannot be read gets a `problem` and stops nothing.
 """
 
 import csv
@@ -26,34 +26,34 @@ _COLUMNS = {
     "consent_at": ("consent date", "consent_at", "consent", "subscribed_at", "created_at", "تاریخ عضویت"),
     "source": ("source", "منبع"),
 }
-# The key of each name → the column, and how plainly it is named: the first is the plainest.
+# The key of each name → the column, and the rank of the name: 0 is the plainest.
 _NAMES = {key(name): (column, rank) for column, names in _COLUMNS.items() for rank, name in enumerate(names)}
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_LONGEST = 256 * 1024  # letters of a line: a file that is none of ours must not fill the memory
-_LONGEST_CELL = 131_072  # characters; a quotation mark that is never closed swallows no more than this
-_FORMULA = re.compile(r"[=+\-@\t\r]")  # what a spreadsheet program would run
+_BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_LONGEST = 256 * 1024  # characters of a line: a file of another kind must not fill the memory
+_LONGEST_CELL = 131_072  # characters; an unclosed quotation mark swallows no more than this
+_FORMULA = re.compile(r"[=+\-@\t\r]")  # a spreadsheet program would run a cell that begins with one of these
 _INSTANT = re.compile(r"(?:19|20)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)")
 
 
 def read(file: Path) -> Iterator[NewSubscriber]:
-    """The rows of a file. UnreadableInput: it is empty, has no column «email», or is no text."""
+    """Yield the rows of a file. Raises UnreadableInput if it is empty, has no column "email", or is not text."""
     try:
         with file.open("rb") as raw:
             head = raw.read(64 * 1024)
         if not head.strip():
-            raise UnreadableInput(f"{file}: the file is empty.", "It should have a heading line with a column «email».")
+            raise UnreadableInput(f"{file}: the file is empty.", 'It should have a heading line with a column "email".')
         encoding = _encoding(file, head)
         with file.open(encoding=encoding, newline="") as lines:
             begins = head.decode(encoding, "replace").lstrip("\ufeff \r\n\t")
             yield from _json_lines(lines) if begins.startswith("{") else _table(file, lines)
     except UnicodeDecodeError as error:
-        raise UnreadableInput(f"{file}: is neither UTF-8 nor Windows-1256 text ({error.reason}).") from error
+        raise UnreadableInput(f"{file}: it is neither UTF-8 nor Windows-1256 text ({error.reason}).") from error
     except OSError as error:
-        raise UnreadableInput(f"{file}: cannot be read ({error.strerror}).") from error
+        raise UnreadableInput(f"{file}: it cannot be read ({error.strerror}).") from error
 
 
 def lines_in(file: Path) -> int | None:
-    """About how many rows `read` will give, for a bar; None: the file cannot be read."""
+    """Return about how many rows `read` will yield, for a progress bar, or None if the file cannot be read."""
     try:
         with file.open("rb") as raw:
             return sum(part.count(b"\n") for part in iter(lambda: raw.read(1 << 20), b""))
@@ -62,15 +62,16 @@ def lines_in(file: Path) -> int | None:
 
 
 def _encoding(file: Path, head: bytes) -> str:
-    for mark, name in _MARKS:
+    for mark, name in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return name
     for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
-        # Of Latin 0, of Persian 6, of ZWNJ 0x20: no other text is like that in every second byte.
+        # The high byte is 0 (Latin), 6 (Persian) or 0x20 (ZWNJ); no other encoding looks like this in every second
+        # byte.
         high = head[first:400:2]
         if len(high) > 3 and sum(each in (0, 6, 0x20) for each in high) > 0.9 * len(high):
             return name
-    # The whole file must be UTF-8, not only its beginning: old exports have Persian names far down.
+    # All of the file must be UTF-8, not only its beginning: old exports have Persian names far down.
     try:
         with file.open(encoding="utf-8") as lines:
             while lines.read(1024 * 1024):
@@ -81,7 +82,7 @@ def _encoding(file: Path, head: bytes) -> str:
 
 
 def _lines(lines: IO[str]) -> Iterator[str]:
-    """The lines, a too long one cut short: what is cut cannot be an address list."""
+    """Yield the lines, too long ones cut: they are not lines of an address list."""
     while line := lines.readline(_LONGEST):
         yield line
         while line and len(line) == _LONGEST and not line.endswith("\n"):
@@ -103,12 +104,11 @@ def _table(file: Path, lines: IO[str]) -> Iterator[NewSubscriber]:
         found = next((i for i, cell in enumerate(first) if looks_like_one(cell.strip("\ufeff"))), None)
         if found is None:
             raise UnreadableInput(
-                f"{file}: the first line names no column «email» (it is: {heading.strip()[:80]!r}).",
+                f'{file}: the first line has no column "email" (it is: {heading.strip()[:80]!r}).',
                 "Put a heading line on top, for example: email,name",
             )
         at = {"email": found}  # a bare list of addresses
         yield _person(1, {"email": first[found].strip("\ufeff \t")})
-    wanted = list(at.items())
     while True:
         try:
             cells = next(rows, None)
@@ -118,14 +118,15 @@ def _table(file: Path, lines: IO[str]) -> Iterator[NewSubscriber]:
             continue
         if cells is None:
             return
-        there = len(cells)
-        if any(cells) and any(cell and not cell.isspace() for cell in cells):
-            yield _person(rows.line_num, {name: cells[i].strip() for name, i in wanted if i < there and cells[i]})
+        if any(cell and not cell.isspace() for cell in cells):
+            yield _person(rows.line_num, {name: cells[i].strip() for name, i in at.items() if i < len(cells)})
 
 
 def _columns(heading: Sequence[str]) -> dict[str, int]:
-    """Where each of our columns stands. Of two that could be meant, the plainer name counts: beside a column «email»,
-    one called «address» is where somebody lives."""
+    """Return the place of each known column. If two could be meant, the plainer name counts.
+
+    Beside a column "email", one called "address" is where a person lives.
+    """
     found: dict[str, tuple[int, int]] = {}  # column → rank of its name, and where it is
     for place, cell in enumerate(heading):
         column, rank = _NAMES.get(key(cell), ("", 0))
@@ -141,10 +142,10 @@ def _json_lines(lines: IO[str]) -> Iterator[NewSubscriber]:
         try:
             values = json.loads(line.lstrip("\ufeff"))
         except (ValueError, RecursionError) as error:
-            yield NewSubscriber(number, "", problem=f"the row is no JSON ({error})")
+            yield NewSubscriber(number, "", problem=f"the row is not JSON ({error})")
             continue
         if not isinstance(values, dict):
-            yield NewSubscriber(number, "", problem="the row should be an object with a member «email»")
+            yield NewSubscriber(number, "", problem='the row should be an object with a member "email"')
             continue
         members = list(values.items())
         at = _columns([str(name) for name, _ in members])
@@ -158,27 +159,16 @@ def _text(value: object) -> str:
 
 
 def _person(line: int, values: Mapping[str, str]) -> NewSubscriber:
-    plain = {name: _unescaped(value) for name, value in values.items() if value}
-    get = plain.get
-    return NewSubscriber(
-        line,
-        get("email", ""),
-        get("name", ""),
-        _parts(get("sections", "")),
-        _instant(get("consent_at", "")),
-        get("source", ""),
-        get("status", ""),
-    )
-
-
-def _parts(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in re.split(r"[|،,;]", text) if part.strip()) if text else ()
+    plain: dict[str, Any] = {name: _unescaped(value) for name, value in values.items() if value}
+    if "sections" in plain:
+        plain["sections"] = tuple(part.strip() for part in re.split(r"[|،,;]", plain["sections"]) if part.strip())
+    if "consent_at" in plain:
+        plain["consent_at"] = _instant(plain["consent_at"])
+    return NewSubscriber(line, **{"email": "", **plain})
 
 
 def _instant(text: str) -> datetime | None:
-    if not text:
-        return None
-    if _INSTANT.fullmatch(text):  # what our own export writes, and most others: a million of them take a second
+    if _INSTANT.fullmatch(text):  # as `write` and most other programs write it: a million take a second
         try:
             return datetime.fromisoformat(text)
         except ValueError:
@@ -187,19 +177,18 @@ def _instant(text: str) -> datetime | None:
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
-HEADINGS = ("email", "name", "sections", "status", "consent date", "source")
+_HEADINGS = ("email", "name", "sections", "status", "consent date", "source")
 
 
-def cells(row: Mapping[str, Any]) -> list[str]:
-    """A subscriber's row as text, safe to open in a spreadsheet program, and read back as it was."""
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    """Return a subscriber's row as text that is safe in a spreadsheet program and can be read back unchanged."""
     consent = row["consent_at"].strftime("%Y-%m-%dT%H:%M:%SZ") if row["consent_at"] else ""
     texts = (row["address"], row["name"], "|".join(row["sections"]), str(row["status"]), consent, row["source"])
-    return [_escaped(text) for text in texts]
+    return list(map(_escaped, texts))
 
 
 def _escaped(text: str) -> str:
-    """What a spreadsheet would take for a formula gets an apostrophe (OWASP, CSV injection); so does what begins with
-    one, so that nothing is lost on the way back."""
+    """Put an apostrophe before a formula (OWASP, CSV injection), and before an apostrophe, to be able to undo it."""
     return f"'{text}" if _FORMULA.match(text) or text.startswith("'") else text
 
 
@@ -208,11 +197,11 @@ def _unescaped(text: str) -> str:
 
 
 def write(rows: Iterator[Mapping[str, Any]], to: IO[str]) -> int:
-    """Writes a table of subscribers; returns how many."""
+    """Write a table of subscribers. Returns how many there were."""
     writer = csv.writer(to, lineterminator="\r\n")  # RFC 4180
-    writer.writerow(HEADINGS)
+    writer.writerow(_HEADINGS)
     count = 0
     for row in rows:
-        writer.writerow(cells(row))
+        writer.writerow(_cells(row))
         count += 1
     return count

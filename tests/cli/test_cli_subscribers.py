@@ -122,10 +122,10 @@ def test_files_as_newsrooms_have_them(here: Deployment, content: bytes) -> None:
     [
         (b"", "the file is empty"),
         (b" \r\n\n", "the file is empty"),
-        (b"name,phone\na,b\n", "names no column «email»"),
-        (b"<html><body>email</body></html>", "names no column «email»"),
-        (b"\x00\x01\x02\xff\xfe", "names no column «email»"),
-        (b"[1, 2]\n", "names no column «email»"),
+        (b"name,phone\na,b\n", 'has no column "email"'),
+        (b"<html><body>email</body></html>", 'has no column "email"'),
+        (b"\x00\x01\x02\xff\xfe", 'has no column "email"'),
+        (b"[1, 2]\n", 'has no column "email"'),
     ],
 )
 def test_files_that_are_no_list(here: Deployment, content: bytes, said: str) -> None:
