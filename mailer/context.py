@@ -10,41 +10,52 @@ from zoneinfo import ZoneInfo
 
 from mailer import address, lanes, week
 from mailer.errors import NoSuchIssue, sentences
-from mailer.mail.dkim import Signer
-from mailer.mail.render import Renderer
 from mailer.model import Issue
 from mailer.settings import Settings
-from mailer.sources.found import Source
 from mailer.store import issues
 from mailer.store.database import Store
 from mailer.tokens import Keyring, Purpose, make
 
-if TYPE_CHECKING:  # a command that sends no mail need not import SMTP
+if TYPE_CHECKING:  # made on first use, because most commands need none of them and their imports are slow
+    from mailer.mail.dkim import Signer
+    from mailer.mail.render import Renderer
     from mailer.smtp.relay import Relay
+    from mailer.sources.found import Source
 
 LEASE = timedelta(seconds=60)
 REDIRECTED = "no reader gets a mail, every mail goes to the address in [delivery] redirect_all_to."
 
 
-def _nothing_is_gone(url: str) -> bool:
-    return False
-
-
 @dataclass(frozen=True)
 class App:
+    """The settings and everything made from them. Parts that few commands need are made on first use."""
+
     settings: Settings
     store: Store
     keys: Keyring
-    renderer: Renderer
-    relays: "tuple[Relay, ...]"
+    make_renderer: Callable[[], "Renderer"]
+    make_relays: Callable[[], "tuple[Relay, ...]"]
     now: Callable[[], datetime]
-    worker: str  # this process, in words: host and number
-    fetch_picture: Callable[[str], bytes] | None = None  # address → bytes; raises MailerError
-    sources: tuple[Source, ...] = ()
-    gone: Callable[[str], bool] = _nothing_is_gone  # whether a page that we link to is there no more
-    lease: timedelta = LEASE  # how long a claim holds when its process dies
-    signer: Signer | None = None  # None: the relay signs
-    takes_mail: Callable[[str], bool | None] = lambda _domain: None  # whether a domain does; None: not known
+    worker: str  # this process: its host and its number
+    make_sources: Callable[[], "tuple[Source, ...]"] = tuple
+    fetch_picture: Callable[[str], bytes] | None = None  # gives the bytes at an address; raises MailerError
+    gone: Callable[[str], bool] = lambda _url: False  # whether the page at an address no longer exists
+    lease: timedelta = LEASE  # how long a claim holds if its process dies
+    signer: "Signer | None" = None  # None if the relay signs
+    takes_mail: Callable[[str], bool | None] = lambda _domain: None  # whether a domain does; None if unknown
+
+    @cached_property
+    def renderer(self) -> "Renderer":
+        return self.make_renderer()
+
+    @cached_property
+    def relays(self) -> "tuple[Relay, ...]":
+        return self.make_relays()
+
+    @cached_property
+    def sources(self) -> "tuple[Source, ...]":
+        """Where articles come from. Raises ConfigError if a name in the column map of the database is wrong."""
+        return self.make_sources()
 
     @property
     def zone(self) -> ZoneInfo:

@@ -41,7 +41,8 @@ _END_S = 9.5  # for all parts together: ten seconds is what we are given
 
 async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | None = None) -> None:
     """Runs the parts until `stop` is set or a signal comes. OutsideError: the pages' port is taken."""
-    # First of all: a port that is taken must not be found out while the first tick runs.
+    # Report mistakes at once, not at the first mail: wrong templates, passwords or columns, and a port that is taken.
+    _ = app.renderer, app.relays, app.sources
     settings = app.settings.web
     listening = _listening(settings.host, settings.port) if "web" in parts else None
     watched = _listening(settings.metrics_host, settings.metrics_port, "metrics_") if settings.metrics_port else None

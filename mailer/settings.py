@@ -171,7 +171,10 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 class Section(BaseModel):
     """What every section of the file keeps to: no unknown names, no change after loading."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True)
+    # defer_build: the validator of the whole file includes those of its sections, which are not needed by themselves.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True, defer_build=True
+    )
 
     @field_validator("*", mode="before")
     @classmethod
@@ -349,7 +352,7 @@ class Articles(Section):
     spelling_exceptions: tuple[Line, ...] = Field((), description="Words that are left as they are written.")
     check_links: bool = Field(True, description="Before T, leave out stories whose pages are gone (404, 410).")
     feeds: tuple[Feed, ...] = Field((), description="Sites to collect from.")
-    database: ArticleDatabase = Field(default_factory=ArticleDatabase)
+    database: ArticleDatabase = Field({}, validate_default=True)
 
 
 class Digest(Section):
@@ -602,20 +605,20 @@ class Log(Section):
 class Settings(Section):
     """The whole file."""
 
-    newsletter: Newsletter = Field(default_factory=Newsletter)
-    theme: Theme = Field(default_factory=Theme)
-    schedule: Schedule = Field(default_factory=Schedule)
-    articles: Articles = Field(default_factory=Articles)
-    digest: Digest = Field(default_factory=Digest)
-    editors: Editors = Field(default_factory=Editors)
-    delivery: Delivery = Field(default_factory=Delivery)
-    dkim: Dkim = Field(default_factory=Dkim)
-    smtp: tuple[Smtp, ...] = Field((Smtp(),), min_length=1)
-    web: Web = Field(default_factory=Web)
-    readers: Readers = Field(default_factory=Readers)
-    database: Database = Field(default_factory=Database)
-    keys: Keys = Field(default_factory=Keys)
-    log: Log = Field(default_factory=Log)
+    newsletter: Newsletter = Field({}, validate_default=True)
+    theme: Theme = Field({}, validate_default=True)
+    schedule: Schedule = Field({}, validate_default=True)
+    articles: Articles = Field({}, validate_default=True)
+    digest: Digest = Field({}, validate_default=True)
+    editors: Editors = Field({}, validate_default=True)
+    delivery: Delivery = Field({}, validate_default=True)
+    dkim: Dkim = Field({}, validate_default=True)
+    smtp: tuple[Smtp, ...] = Field(({},), validate_default=True, min_length=1)
+    web: Web = Field({}, validate_default=True)
+    readers: Readers = Field({}, validate_default=True)
+    database: Database = Field({}, validate_default=True)
+    keys: Keys = Field({}, validate_default=True)
+    log: Log = Field({}, validate_default=True)
     templates: Path | None = Field(
         None,
         examples=["templates"],

@@ -1,78 +1,124 @@
-"""Settings → App: the only place that picks the real world's parts. Decides nothing else."""
+"""Makes the App from the settings: the only place that chooses the real parts.
+
+Most commands need the database and little else. The other parts are imported and made when something uses them first,
+because their libraries take longer to import than a short command takes to run.
+"""
 
 import contextlib
 import os
 import platform
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from importlib.resources import files
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from mailer import config
-from mailer.config import dkim
 from mailer.context import App
-from mailer.domains import Domains
 from mailer.errors import SourceUnavailable
-from mailer.mail.render import Renderer
 from mailer.settings import Settings
-from mailer.smtp.relay import Relay
-from mailer.sources.fetch import Fetcher
-from mailer.sources.found import Source
-from mailer.sources.gather import FeedSource
-from mailer.sources.newsroom import DatabaseSource
-from mailer.sources.wordpress import WordPressSource
 from mailer.store import upgrade
 from mailer.store.database import Store
 
+if TYPE_CHECKING:
+    from mailer.domains import Domains
+    from mailer.mail.dkim import Signer
+    from mailer.mail.render import Renderer
+    from mailer.smtp.relay import Relay
+    from mailer.sources.fetch import Fetcher
+    from mailer.sources.found import Source
+
 
 def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datetime] | None = None) -> App:
-    """Opens the database (its tables are made on first use) and puts the parts together. Speaks to no relay yet."""
+    """The App of these settings. Opens the database, whose tables are made on first use; connects to no relay yet.
+
+    Raises ConfigError if a key file is missing or wrong, StoreUnavailable or StoreOutdated if the database cannot be
+    used.
+    """
     keys = config.keys(settings)
-    signer = dkim.signer(settings)
+    signer = _signer(settings)
     store = Store(config.database_url(settings))
     upgrade.ensure(store)
-    fetcher = Fetcher()
-    relays = tuple(
-        Relay(
-            smtp,
-            password=config.password(smtp, settings, environ) or "",
-            ca_file=settings.path(smtp.ca_file) if smtp.ca_file else None,
-            local_hostname=platform.node(),  # not getfqdn(): that asks the DNS, which may not answer for long
-        )
-        for smtp in settings.smtp
-    )
+    fetcher, domains = cache(_fetcher), cache(_domains)
     return App(
         settings=settings,
         store=store,
         keys=keys,
-        renderer=renderer(settings),
-        relays=relays,
-        fetch_picture=fetcher.picture,
-        sources=_sources(settings, fetcher),
-        gone=fetcher.gone if settings.articles.check_links else lambda url: False,
+        make_renderer=lambda: renderer(settings),
+        make_relays=lambda: _relays(settings, environ),
+        make_sources=lambda: _sources(settings, fetcher()),
+        fetch_picture=lambda url: fetcher().picture(url),
+        gone=(lambda url: fetcher().gone(url)) if settings.articles.check_links else (lambda _url: False),
         now=now or (lambda: datetime.now(UTC)),
         worker=f"{platform.node()}:{os.getpid()}",
         signer=signer,
-        takes_mail=Domains().takes_mail if settings.readers.ask_dns else lambda _domain: None,
+        takes_mail=(lambda domain: domains().takes_mail(domain))
+        if settings.readers.ask_dns
+        else (lambda _domain: None),
     )
 
 
-def renderer(settings: Settings) -> Renderer:
+def renderer(settings: Settings) -> "Renderer":
     """The templates in force, in the newsletter's language and colours."""
+    from mailer.mail.render import Renderer
+
     own = settings.path(settings.templates) if settings.templates else None
     return Renderer(own, templates_folder(), settings.newsletter.locale, settings.theme)
 
 
-def _sources(settings: Settings, fetcher: Fetcher) -> tuple[Source, ...]:
-    """Everything that is asked for articles. A wrong name in the newsroom's column map is said here, at the start; a
-    database that is only down is not: it may be up again when it is asked."""
+def _signer(settings: Settings) -> "Signer | None":
+    """What signs the mails, or None if the relay does."""
+    if settings.delivery.dkim == "relay":
+        return None
+    from mailer.config import dkim
+
+    return dkim.signer(settings)
+
+
+def _fetcher() -> "Fetcher":
+    from mailer.sources.fetch import Fetcher
+
+    return Fetcher()
+
+
+def _domains() -> "Domains":
+    from mailer.domains import Domains
+
+    return Domains()
+
+
+def _relays(settings: Settings, environ: Mapping[str, str]) -> "tuple[Relay, ...]":
+    from mailer.smtp.relay import Relay
+
+    return tuple(
+        Relay(
+            smtp,
+            password=config.password(smtp, settings, environ) or "",
+            ca_file=settings.path(smtp.ca_file) if smtp.ca_file else None,
+            local_hostname=platform.node(),  # getfqdn() would ask the DNS, which may be slow to answer
+        )
+        for smtp in settings.smtp
+    )
+
+
+def _sources(settings: Settings, fetcher: "Fetcher") -> "tuple[Source, ...]":
+    """Everything that articles are collected from.
+
+    Raises ConfigError if the column map of the newsroom's database has a wrong name. A database that is down is no
+    error here; it may be up again when it is asked.
+    """
+    from mailer.sources.gather import FeedSource
+    from mailer.sources.wordpress import WordPressSource
+
     zone = ZoneInfo(settings.newsletter.timezone)
     found: list[Source] = [
         WordPressSource(feed, fetcher) if feed.kind == "wordpress" else FeedSource(feed, fetcher, zone)
         for feed in settings.articles.feeds
     ]
     if settings.articles.database.url:
+        from mailer.sources.newsroom import DatabaseSource
+
         url = settings.articles.database.url.get_secret_value()
         if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
             url = f"sqlite:///{settings.path(Path(url.removeprefix('sqlite:///')))}"
@@ -84,7 +130,7 @@ def _sources(settings: Settings, fetcher: Fetcher) -> tuple[Source, ...]:
 
 
 def make_database(settings: Settings) -> str:
-    """Makes the tables of a new deployment; returns the database's name, without a password, or '' if it had them."""
+    """Make the tables if there are none. Returns the database's name, without a password, or "" if it had them."""
     store = Store(config.database_url(settings))
     try:
         fresh = upgrade.revision(store) is None
@@ -95,7 +141,7 @@ def make_database(settings: Settings) -> str:
 
 
 def upgrade_database(settings: Settings) -> tuple[str | None, str]:
-    """Brings the tables to the version of this program; the versions before (None: no tables) and after."""
+    """Bring the tables to this program's version. Returns the version before, None without tables, and after."""
     store = Store(config.database_url(settings))
     try:
         return upgrade.revision(store), upgrade.upgrade(store)
@@ -105,5 +151,5 @@ def upgrade_database(settings: Settings) -> tuple[str | None, str]:
 
 def templates_folder() -> Path:
     """The built-in templates: inside the installed package, or beside it in a checkout."""
-    inside = Path(str(files("mailer"))) / "templates"
+    inside = Path(__file__).parent / "templates"
     return inside if inside.is_dir() else inside.parent.parent / "templates"

@@ -3,7 +3,6 @@
 Commands are imported when they are called, so that `mailer --help` needs neither the database nor the network parts.
 """
 
-import gc
 import importlib
 import json
 import os
@@ -36,9 +35,7 @@ class LazyGroup(click.Group):
         if name not in self.lazy:
             return None
         module, _, attribute = self.lazy[name][0].partition(":")
-        if module not in sys.modules:
-            _load(module)
-        command: click.Command = getattr(sys.modules[module], attribute)
+        command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
     def resolve_command(
@@ -53,16 +50,6 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self.lazy.items()])
-
-
-def _load(module: str) -> None:
-    """Nothing of it is garbage: to look for some meanwhile, and at the end, costs a short command a sixth."""
-    gc.disable()
-    try:
-        importlib.import_module(module)
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 @click.group(

@@ -160,6 +160,7 @@ def draft(app: App, slot: str | None, as_of: str | None) -> Result:
     """
     from mailer.issues import draft
 
+    _ = app.sources  # report a wrong column map instead of drafting without the newsroom's articles
     return _shown(app, draft.draft(app, slot, instant(as_of, app.zone, "--as-of")))
 
 

@@ -13,13 +13,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, make_url
 
 from mailer.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -208,9 +211,13 @@ class Store:
                 direct.close()
 
 
-def inserting(tx: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def inserting(tx: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
     """An INSERT that supports ON CONFLICT on both databases."""
-    return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)
+    if tx.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # slow to import, and not needed on SQLite
+
+    return postgresql.insert(table)
 
 
 def by_driver(tx: Connection, statement: str, values: Any) -> Any:

@@ -78,7 +78,7 @@ def test_an_archive_is_kept_in_pieces(app: App) -> None:
 def test_a_feeds_own_slash_stays(app: App, server: WebServer, fetcher: Fetcher) -> None:
     server.pages["/feed/"] = (200, {}, rss("خبر"))
     server.pages["/feed"] = (301, {"location": server.url("/feed/")}, b"")
-    app = replace(app, sources=(feed(server, "/feed/", fetcher),))
+    app = replace(app, make_sources=lambda: (feed(server, "/feed/", fetcher),))
     assert collect.collect(app)[0].added == 1
 
 
@@ -89,7 +89,7 @@ def test_one_bad_source_never_spoils_the_rest(app: App, clock: Clock, server: We
     server.pages["/big"] = (200, {}, b" " * 6_000_000)
     server.pages["/away"] = (302, {"location": "http://169.254.169.254/"}, b"")
     paths = ("/html", "/laughs", "/big", "/away", "/missing", "/good")
-    app = replace(app, sources=tuple(feed(server, path, fetcher) for path in paths))
+    app = replace(app, make_sources=lambda: tuple(feed(server, path, fetcher) for path in paths))
     asked = collect.collect(app)
     assert [bool(each.problem) for each in asked] == [True, True, True, True, True, False]
     assert all("\n" not in each.problem for each in asked)
@@ -115,7 +115,7 @@ class Broken:
 @only_sqlite
 def test_a_source_that_breaks_stops_no_other(app: App, server: WebServer, fetcher: Fetcher) -> None:
     server.pages["/good"] = (200, {}, rss("خبر خوب نخست"))
-    asked = collect.collect(replace(app, sources=(Broken(), feed(server, "/good", fetcher))))
+    asked = collect.collect(replace(app, make_sources=lambda: (Broken(), feed(server, "/good", fetcher))))
     assert [each.problem for each in asked] == ["broken: it broke (ZeroDivisionError).", ""]
     assert asked[1].added == 1
     state = app.store.read(lambda tx: feeds.get(tx, "broken"))
@@ -127,14 +127,14 @@ def test_a_source_that_breaks_stops_no_other(app: App, server: WebServer, fetche
 def test_a_feed_that_is_gzip_itself_holds_no_more_than_any_other(app: App, server: WebServer, fetcher: Fetcher) -> None:
     whole = rss("خبر نخست هفته") + b" " * 5_000_001
     server.pages["/rss"] = (200, {}, gzip.compress(whole))
-    asked = collect.collect(replace(app, sources=(feed(server, "/rss", fetcher),)))
+    asked = collect.collect(replace(app, make_sources=lambda: (feed(server, "/rss", fetcher),)))
     assert "holds more than 5 MB" in asked[0].problem
 
 
 def test_a_feed_that_turns_into_html_keeps_its_last_good_state(
     app: App, clock: Clock, server: WebServer, fetcher: Fetcher
 ) -> None:
-    app = replace(app, sources=(feed(server, "/rss", fetcher),))
+    app = replace(app, make_sources=lambda: (feed(server, "/rss", fetcher),))
     server.pages["/rss"] = (200, {"etag": '"1"'}, rss("خبر نخست هفته"))
     collect.collect(app)
     server.pages["/rss"] = (200, {}, b"<html><body>moved</body></html>")
@@ -158,7 +158,7 @@ def test_a_source_is_asked_when_it_is_due_and_by_one_collector_only(
     app: App, clock: Clock, server: WebServer, fetcher: Fetcher
 ) -> None:
     server.pages["/rss"] = (200, {}, rss("خبر نخست هفته"))
-    app = replace(app, sources=(feed(server, "/rss", fetcher),))
+    app = replace(app, make_sources=lambda: (feed(server, "/rss", fetcher),))
     assert len(collect.collect(app, at_once=False, jitter=lambda: 0.5)) == 1
     assert collect.collect(app, at_once=False) == []
     clock.turn(minutes=59)
@@ -174,7 +174,7 @@ def test_a_source_is_asked_when_it_is_due_and_by_one_collector_only(
 @only_sqlite
 def test_the_front_page_is_worth_hours_by_place(app: App, clock: Clock, server: WebServer, fetcher: Fetcher) -> None:
     server.pages["/front"] = (200, {}, rss("خبر نخست صفحه", "خبر دوم صفحه"))
-    app = replace(app, sources=(feed(server, "/front", fetcher, front_page=True),))
+    app = replace(app, make_sources=lambda: (feed(server, "/front", fetcher, front_page=True),))
     collect.collect(app)
     clock.turn(hours=1)
     collect.collect(app)
@@ -221,7 +221,7 @@ def test_posts_of_a_wordpress_site(app: App, server: WebServer, fetcher: Fetcher
         return 200, {"x-wp-totalpages": "2"}, json.dumps([post(number), post(number + 10)]).encode()
 
     source = WordPressSource(Feed(url=server.url(""), kind="wordpress"), fetcher)
-    app = replace(app, sources=(source,))
+    app = replace(app, make_sources=lambda: (source,))
     collect.collect(app)  # nothing there: 404
     for number in (1, 2):
         query = next(iter(server.asked))[0]

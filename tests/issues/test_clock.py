@@ -236,7 +236,7 @@ def test_an_issue_that_cannot_be_made_is_held_and_stops_no_other(
     templates.mkdir(parents=True)
     (templates / "issue.html").write_text("{{ nobody.knows.this }}")
     app = make.app(store, tmp_path, clock)
-    broken = replace(app, renderer=Renderer(templates.parent, make.TEMPLATES))
+    broken = replace(app, make_renderer=lambda: Renderer(templates.parent, make.TEMPLATES))
     make.week_of_articles(store, T - timedelta(hours=30))
     older = make.under_way(store, "1405-W35")
     store.write(lambda tx: deliveries_module.end_waiting(tx, older.id, DeliveryState.SKIPPED, Skip.PAUSED, T))

@@ -52,7 +52,7 @@ class Counted:
 def test_a_curve_is_learnt_and_used(app: App, clock: Clock) -> None:
     source = Counted(clock)
     rules = Digest(stories=8, min_stories=5, max_day=1.0, max_section=1.0, max_source=1.0)
-    app = replace(app, sources=(source,), settings=app.settings.model_copy(update={"digest": rules}))
+    app = replace(app, make_sources=lambda: (source,), settings=app.settings.model_copy(update={"digest": rules}))
     end = clock() + timedelta(days=14)
     for number in range(40):
         source.publish(number, clock() + timedelta(hours=4 * number), 1000)

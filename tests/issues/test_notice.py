@@ -99,7 +99,7 @@ async def test_the_notice_goes_out_in_the_newsletters_language(
     newsletter = app.settings.newsletter.model_copy(update={"locale": code})
     update = {"editors": Editors(notify=("dabir@iran.example",)), "newsletter": newsletter}
     settings = app.settings.model_copy(update=update)
-    app = replace(app, settings=settings, renderer=wiring.renderer(settings))
+    app = replace(app, settings=settings, make_renderer=lambda: wiring.renderer(settings))
     make.week_of_articles(store, clock())
     make.keep(store, make.article(90, title="\x02greeting\x03 <b>خبر</b> {brand}", views=10**6))
     issue = draft.draft(app)

@@ -106,7 +106,7 @@ async def test_a_mail_made_behind_a_refused_one_is_not_made_again(signing: App) 
     async with scripted_relay({"RCPT": ["450 4.2.0 greylisted"] * 20}) as scripted:
         one = signing.settings.delivery.model_copy(update={"connections": 1})
         settings = signing.settings.model_copy(update={"delivery": one})
-        app = replace(signing, relays=(relay_at(scripted.port),), signer=signer, settings=settings)
+        app = replace(signing, make_relays=lambda: (relay_at(scripted.port),), signer=signer, settings=settings)
         await Sender(app, Circuits(), issue.id).run()
         assert scripted.verbs.count("RCPT") == 20
     assert signer.made == 20
@@ -117,5 +117,5 @@ async def test_signed_issues_reach_everybody_once(signing: App) -> None:
     make.readers(signing.store, 100)
     issue = make.under_way(signing.store)
     relay = Fake()
-    await Sender(replace(signing, relays=(relay,)), Circuits(), issue.id).run()
+    await Sender(replace(signing, make_relays=lambda: (relay,)), Circuits(), issue.id).run()
     assert Counter(relay.tried) == {f"reader{number:04}@example.org": 1 for number in range(1, 101)}
