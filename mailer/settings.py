@@ -1,7 +1,7 @@
 """Every setting, once: its type, its default, its limits and its meaning.
 
-`config.toml`, `mailer init` and the documentation are made from this file, and a test compares them. It reads nothing:
-`config` fills these from the file and from `MAILER_*`.
+`config.toml`, `mailer init` and docs/settings.md are generated from this file, and a test compares them. Nothing is
+read here; `config` fills these classes from the file and from `MAILER_*`.
 """
 
 import re
@@ -95,18 +95,18 @@ def _list_id(value: str) -> str:
 
 def _domain(value: str) -> str:
     if len(value) > 200 or not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", value):
-        raise ValueError("should be a domain such as example.org, in small letters and ASCII (xn--…)")
+        raise ValueError("should be a domain such as example.org, in lower case and ASCII (xn--…)")
     return value
 
 
 def _selector(value: str) -> str:
     if len(value) > 63 or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", value):
-        raise ValueError("should be a name of small letters, digits and hyphens")
+        raise ValueError("should be a name of lower-case letters, digits and hyphens")
     return value
 
 
 def rate_of(text: str) -> Rate:
-    """ "500/hour", "10/s", "2000 / 10m" as a `Rate`. ValueError: it is none."""
+    """Return "500/hour", "10/s" or "2000 / 10m" as a `Rate`. Raises ValueError if it is none of these forms."""
     found = re.fullmatch(r"\s*(\d{1,7})\s*/\s*(\d{0,4})\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*", text)
     if not found or not int(found[1]) or found[2].lstrip("0") != found[2]:
         raise ValueError('should be a number and a time, such as "500/hour", "10/s" or "2000/10m"')
@@ -124,7 +124,7 @@ def _rate(value: str) -> str:
 def _lanes(value: dict[str, str]) -> dict[str, str]:
     for lane in value:
         if lane not in LANES and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", lane):
-            raise ValueError(f"{lane!r} is neither a lane ({', '.join(LANES)}) nor a domain in small ASCII letters")
+            raise ValueError(f"{lane!r} is neither a lane ({', '.join(LANES)}) nor a domain in lower-case ASCII")
     return value
 
 
@@ -138,7 +138,7 @@ def _database_url(value: str) -> str:
     if not re.fullmatch(r"(sqlite:///|postgresql(\+psycopg)?://)\S.*", value):
         raise ValueError("should be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
     if value.startswith("postgresql"):
-        # SQLAlchemy takes what stands between two @ for the host, and then shows a part of the password in every error.
+        # With two @, SQLAlchemy takes a part of the password for the host and shows it in every error.
         found = _SERVER.fullmatch(value)
         if not found or (found["port"] and not 0 < int(found["port"]) <= 65535):
             raise ValueError(
@@ -169,7 +169,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 
 class Section(BaseModel):
-    """What every section of the file keeps to: no unknown names, no change after loading."""
+    """Base of all sections: unknown names are errors, and nothing changes after loading."""
 
     # defer_build: the validator of the whole file includes those of its sections, which are not needed by themselves.
     model_config = ConfigDict(
@@ -179,7 +179,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _plain_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """`true` is not 1 and "25" is not 25: what pydantic would bend into shape is far more often a slip."""
+        """Refuse `true` for 1 and "25" for 25: pydantic would convert them, but they are usually mistakes."""
         kind = cls.model_fields[info.field_name or ""].annotation
         if kind is bool and type(value) is not bool:
             raise ValueError("should be true or false")
@@ -191,25 +191,28 @@ class Section(BaseModel):
 
 
 class Newsletter(Section):
-    """Who writes to the readers, and in which words and calendar."""
+    """Who sends the newsletter, in which language and calendar."""
 
     name: Line = Field("ایران من", min_length=1, description="The newsroom's name, as readers know it.")
-    title: Line = Field("خبرنامهٔ هفتگی", min_length=1, description="What the newsletter is called under that name.")
+    title: Line = Field("خبرنامهٔ هفتگی", min_length=1, description="The newsletter's title, shown with that name.")
     from_: Mailbox = Field(
         "news@example.org",
         alias="from",
-        description="The sender. An address, or a name and an address; without a name, the newsroom's is used.",
+        description="The sender: an address, or a name and an address. The default name is the newsroom's.",
     )
     reply_to: Mailbox | None = Field(
-        None, examples=["editors@example.org"], description="Where a reader's answer goes, when not to the sender."
+        None, examples=["editors@example.org"], description="Where replies go, if not to the sender."
     )
     base_url: HttpUrl = Field(
         "http://127.0.0.1:8080",
-        description="The public address of this service's pages, a host of its own without a path; every link to us "
-        "in a mail begins with it.",
+        description="The public address of this service's pages: a host of its own, "
+        "without a path. Every link to these "
+        "pages in a mail begins with it.",
     )
     site_url: HttpUrl | None = Field(
-        None, examples=["https://www.example.org"], description="The news site itself, for the footer of the mail."
+        None,
+        examples=["https://www.example.org"],
+        description="The address of the news site, linked in the footer of the mail.",
     )
     list_id: Annotated[str, AfterValidator(_list_id)] | None = Field(
         None,
@@ -220,12 +223,15 @@ class Newsletter(Section):
     calendar: Literal["jalali", "gregorian"] = Field(
         "jalali", description="Calendar of dates and weeks: Jalali weeks begin on Saturday, the others are ISO weeks."
     )
-    timezone: Zone = Field("Asia/Tehran", description="The clock of days, weeks and the sending time.")
-    postal_address: Line = Field("", description="The newsroom's address, printed in the footer; many laws ask for it.")
+    timezone: Zone = Field("Asia/Tehran", description="The time zone of days, weeks and the sending time.")
+    postal_address: Line = Field(
+        "", description="The newsroom's postal address, printed in the footer; many countries require it."
+    )
     sections: dict[str, Line] = Field(
         default_factory=dict,
         examples=[{"سیاسی": "سیاست", "سیاست خارجی": "سیاست", "اقتصادی": "اقتصاد"}],
-        description="Raw category = section, in the order of the mail; a category not named here goes to «دیگر خبرها».",
+        description="Raw category = section, in the order of the mail. A category that is not listed goes to «دیگر "
+        "خبرها».",
     )
 
 
@@ -233,19 +239,19 @@ class Theme(Section):
     """How mails and pages look."""
 
     accent: Annotated[str, AfterValidator(_colour)] = Field(
-        "#0f5f4b", description="The newsroom's colour; it is made darker or lighter where it could not be read."
+        "#0f5f4b", description="The newsroom's colour; where text would be hard to read, it is made darker or lighter."
     )
     logo: HttpUrl | None = Field(
         None,
         examples=["https://www.example.org/logo.png"],
-        description="A JPEG, PNG or GIF in place of the name in letters, with a background of its own.",
+        description="A JPEG, PNG or GIF shown in place of the written name, with its own background.",
     )
     logo_width: int = Field(160, ge=16, le=544, description="How wide the logo is shown, in pixels.")
-    footer: Line = Field("", description="A line of the newsroom's own at the end of every mail.")
+    footer: Line = Field("", description="A line of your own at the end of every mail.")
     images: Literal["link", "host"] = Field(
         "link",
-        description='"host": pictures of stories are fetched, made small and served from our own /media; '
-        '"link": left where they are.',
+        description='"host": pictures of stories are fetched, made smaller and served from /media; '
+        '"link": mails link to the originals.',
     )
 
 
@@ -255,48 +261,52 @@ class Schedule(Section):
     day: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
         "thursday", description="The day of sending."
     )
-    time: ClockTime = Field(time(9, 0), description="The time of sending, T, on the clock of newsletter.timezone.")
+    time: ClockTime = Field(time(9, 0), description="The time of sending, T, in newsletter.timezone.")
     draft_before: Duration = Field(
         timedelta(hours=24),
         ge=timedelta(minutes=5),
         le=timedelta(days=6),
-        description="How long before T the draft is made; until T it is chosen anew every hour.",
+        description="How long before T the draft is made. Its stories are chosen again every hour until T.",
     )
     max_late: Duration = Field(
         timedelta(hours=24),
         ge=timedelta(minutes=1),
         le=timedelta(days=6),
-        description="After T + this, an issue that is not out is skipped.",
+        description="An issue that has not gone out by T + this is skipped.",
     )
     min_window: Duration = Field(
         timedelta(hours=2),
         ge=timedelta(0),
         le=timedelta(hours=24),
-        description="What editors get at least, when the service was down at draft time.",
+        description="The least time that editors get, if the service was down at draft time.",
     )
     approval: Literal["none", "required"] = Field(
-        "none", description='"required": an issue that no editor approves is held, not sent.'
+        "none", description='"required": an issue that no editor has approved is held, not sent.'
     )
     holidays: tuple[Day, ...] = Field(
-        (), description="Days without sending, as 2027-03-21; the issue goes out on the next other day of its week."
+        (),
+        description="Days without sending, such as 2027-03-21. The issue goes out on the next day of its week that is "
+        "not listed.",
     )
 
 
 class Feed(Section):
-    """A site to collect articles from. Several: each is asked by itself, and one that fails spoils no other."""
+    """A site to collect articles from. There may be several; if one fails, the others are still collected."""
 
     url: HttpQuery | None = Field(
         None,
         examples=["https://www.example.org/rss"],
-        description="The feed's address; with kind = \"wordpress\", the site's.",
+        description='The address of the feed; with kind = "wordpress", of the site.',
     )
     kind: Literal["feed", "wordpress"] = Field(
-        "feed", description="RSS, Atom or JSON Feed; or the REST interface of a WordPress site."
+        "feed", description="RSS, Atom or JSON Feed, or the REST interface of a WordPress site."
     )
     source: Line = Field("", examples=["کتاب هفته"], description="The outlet's name; by default the site's host.")
-    category: Line = Field("", examples=["سیاسی"], description="For articles that name none.")
+    category: Line = Field("", examples=["سیاسی"], description="The category of articles that name none.")
     front_page: bool = Field(
-        False, description="The feed lists the front page, the first story first; its places count in the choice."
+        False,
+        description="The feed lists the front page, with the first story first; the position counts in the choice of "
+        "stories.",
     )
 
     @model_validator(mode="after")
@@ -307,50 +317,55 @@ class Feed(Section):
 
     @property
     def address(self) -> str:
-        """What is asked. A feed's own last slash stays: without it many sites send one on to another address."""
+        """The address to ask. A feed keeps its final slash: without it, many sites redirect."""
         return (self.url or "").rstrip("/") if self.kind == "wordpress" else self.url or ""
 
 
 class ArticleDatabase(Section):
-    """The newsroom's own database, read and never written. Give its user the right to SELECT and no other."""
+    """The newsroom's own database. It is only read: give its user the right to SELECT and no other."""
 
     url: SecretStr | None = Field(
         None,
         examples=["mysql+pymysql://reader:…@127.0.0.1/news"],
-        description="Any SQLAlchemy URL; without one there is no such database.",
+        description="An SQLAlchemy URL; without one, no database is read.",
     )
     preset: Literal["none", "wordpress"] = Field(
-        "none", description='"wordpress": its tables and view counters are known; columns are not needed.'
+        "none", description='"wordpress": WordPress tables and view counters are recognised; columns need not be given.'
     )
-    prefix: Line = Field("wp_", description="How the names of WordPress's tables begin.")
+    prefix: Line = Field("wp_", description="The prefix of the names of the WordPress tables.")
     site: HttpUrl | None = Field(
-        None, examples=["https://www.example.org"], description="What links that begin with / or ? are made whole with."
+        None,
+        examples=["https://www.example.org"],
+        description="The site's address, put before links that begin with / or ?.",
     )
     table: Line = Field("newsletter_articles", description="The table or view that holds the articles.")
     columns: dict[str, Line] = Field(
         default_factory=dict,
         examples=[{"title": "news_title", "url": "link", "published": "publish_date"}],
-        description="Our word = their column, where they differ: id, title, lead, body, url, image_url, image_alt, "
+        description="Name here = column there, where they differ: id, title, lead, body, url, image_url, image_alt, "
         "category, tags, author, published, views, comments, shares, front_page, news_value, closed, source.",
     )
-    where: Line = Field("", examples=["status = 'published'"], description="A condition in SQL: what may be told.")
-    source: Line = Field("", description="The outlet's name, for articles that name none.")
+    where: Line = Field(
+        "", examples=["status = 'published'"], description="An SQL condition that selects the articles that may appear."
+    )
+    source: Line = Field("", description="The outlet's name for articles that name none.")
 
 
 class Articles(Section):
-    """Where articles come from, besides `mailer articles import`."""
+    """Where articles come from, in addition to `mailer articles import`."""
 
     every: Duration = Field(
         timedelta(hours=1),
         ge=timedelta(minutes=5),
         le=timedelta(days=1),
-        description="How often a source is asked. Feeds hold the newest few: a weekly look would miss most of a week.",
+        description="How often each source is asked. A feed holds only the newest "
+        "articles, so asking seldom misses some.",
     )
     spelling: bool = Field(
-        True, description="Mend broken half-spaces and Arabic letters in titles and leads; the original is kept."
+        True, description="Correct broken half-spaces and Arabic letters in titles and leads; the original is kept."
     )
-    spelling_exceptions: tuple[Line, ...] = Field((), description="Words that are left as they are written.")
-    check_links: bool = Field(True, description="Before T, leave out stories whose pages are gone (404, 410).")
+    spelling_exceptions: tuple[Line, ...] = Field((), description="Words that are left as they are.")
+    check_links: bool = Field(True, description="Before T, leave out stories whose pages no longer exist (404, 410).")
     feeds: tuple[Feed, ...] = Field((), description="Sites to collect from.")
     database: ArticleDatabase = Field({}, validate_default=True)
 
@@ -358,19 +373,22 @@ class Articles(Section):
 class Digest(Section):
     """How the week's top stories are chosen."""
 
-    stories: int = Field(12, ge=1, le=16, description="Stories in an issue, at most.")
-    min_stories: int = Field(5, ge=1, le=16, description="With fewer, the issue is held and nobody is mailed.")
-    max_section: Share = Field(0.34, description="The share of an issue that one section may have.")
+    stories: int = Field(12, ge=1, le=16, description="The most stories in an issue.")
+    min_stories: int = Field(5, ge=1, le=16, description="With fewer stories, the issue is held and not sent.")
+    max_section: Share = Field(0.34, description="The largest share of an issue that one section may have.")
     max_source: Share = Field(
-        0.5, description="The share of an issue that one source may have, when there are several."
+        0.5, description="The largest share of an issue that one source may have, if there are several."
     )
-    max_day: Share = Field(0.4, description="The share of an issue that one day of the week may have.")
+    max_day: Share = Field(0.4, description="The largest share of an issue that one day of the week may have.")
     banned_words: tuple[Line, ...] = Field(
         ("رپرتاژ", "رپورتاژ", "رپرتاژآگهی", "رپورتاژآگهی", "تبلیغاتی"),
-        description="An article with one of these in its title, category or tags is never chosen: paid content.",
+        description="Articles with one of these in title, category or tags are never chosen, because they are paid "
+        "content.",
     )
 
-    most_read: int = Field(0, ge=0, le=10, description="Titles in the list of the most read; 0: no list.")
+    most_read: int = Field(
+        0, ge=0, le=10, description="How many titles the list of the most read articles has; 0 for no list."
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> "Digest":
@@ -380,18 +398,18 @@ class Digest(Section):
 
 
 class Editors(Section):
-    """The people who may look at a draft before it goes out."""
+    """The people who may review a draft before it goes out."""
 
     notify: tuple[Mailbox, ...] = Field(
         (),
-        description="Who is told by mail that a draft is there or is held, with a link that approves or holds it.",
+        description="Addresses that get a mail when a draft is ready or held, with a link to approve or hold it.",
     )
 
 
 class Delivery(Section):
-    """How mails go out."""
+    """How mails are sent."""
 
-    connections: int = Field(10, ge=1, le=100, description="Connections to the relays in each sending process.")
+    connections: int = Field(10, ge=1, le=100, description="How many connections to relays each sending process opens.")
     rate: RateText | None = Field(
         None,
         examples=["10000/hour"],
@@ -401,34 +419,34 @@ class Delivery(Section):
         default_factory=dict,
         examples=[{"gmail": "2000/hour", "example.org": "10/m"}],
         description="Lane = the most mails to it. A lane is a large provider with all its domains "
-        f"({', '.join(DOMAINS)}), one domain, or «default»: all others.",
+        f'({", ".join(DOMAINS)}), one domain, or "default" for all others.',
     )
     warm_up: tuple[Share, ...] = Field(
         (),
         examples=[[0.1, 0.25, 0.5]],
-        description="For a sender that nobody knows yet: the share of every rate that the first, second, … issue may "
-        "use. Counted by issues, not by days.",
+        description="For a sender that providers do not know yet: the share of every rate that the first, second, … "
+        "issue may use. It counts issues, not days.",
     )
     on_unknown: Literal["resend", "hold"] = Field(
         "resend",
-        description="A mail whose fate is not known after a crash or a lost line: sent once more, or never again.",
+        description="Whether to resend a mail whose outcome is unknown after a crash or a lost connection.",
     )
     give_up_after: Duration = Field(
         timedelta(hours=48),
         ge=timedelta(hours=1),
         le=timedelta(days=7),
-        description="A mail that is put off is given up this long after its first reply.",
+        description="A deferred mail is given up this long after its first reply.",
     )
     redirect_all_to: Mailbox | None = Field(
         None,
         examples=["staging@example.org"],
-        description="For a staging deployment: every mail goes to this address instead of its reader's, who is named "
-        "in To. The links to leave and to confirm lead nowhere, so that nobody leaves or joins by a try, and what that "
-        "address answers costs no reader anything.",
+        description="For a staging deployment: every mail goes to this address instead of its reader's, whose address "
+        "stays in To. Unsubscribe and confirmation links do nothing, so that a test changes no subscription, and a "
+        "refusal by this address does not count against any reader.",
     )
     dkim: Literal["relay", "self"] = Field(
         "relay",
-        description='Who signs the mails: the relay, or we ourselves ("self") with the keys of [dkim].',
+        description='Who signs the mails: the relay, or this program ("self") with the keys of [dkim].',
     )
 
     @field_validator("redirect_all_to")
@@ -440,22 +458,20 @@ class Delivery(Section):
 
 
 class Dkim(Section):
-    """Keys that prove who sent a mail (RFC 6376). `mailer dkim keygen` makes them and their records."""
+    """Keys that prove who sent a mail (RFC 6376). `mailer dkim keygen` makes the keys and prints their records."""
 
     domain: Annotated[str, AfterValidator(_domain)] | None = Field(
         None,
         examples=["example.org"],
-        description="The domain that signs; by default the sender's. Receivers want it to be that one, or its parent.",
+        description="The signing domain; by default the sender's. Receivers expect that domain or its parent.",
     )
-    selector: Selector = Field(
-        "mailer", description="The key's name: its record stands at <selector>._domainkey.<domain>."
-    )
+    selector: Selector = Field("mailer", description="The key's name: its record is at <selector>._domainkey.<domain>.")
     key_file: Path = Field(Path("dkim.key"), description="The RSA key.")
     second_selector: Selector = Field("mailer-second", description="The name of the second key.")
     second_key_file: Path | None = Field(
         None,
         examples=["dkim-ed25519.key"],
-        description="An Ed25519 key (RFC 8463) for a second signature beside the first, for those who know it.",
+        description="An Ed25519 key (RFC 8463) for a second signature, for receivers that support it.",
     )
 
     @model_validator(mode="after")
@@ -466,43 +482,50 @@ class Dkim(Section):
 
 
 class Smtp(Section):
-    """A relay that takes our mails. Several: the next one is used when one is down."""
+    """A relay that takes the mails. There may be several; when one is down, the others take over."""
 
-    host: Line = Field("127.0.0.1", min_length=1, description="Name or address of the relay.")
+    host: Line = Field("127.0.0.1", min_length=1, description="The relay's name or address.")
     port: Port = Field(25, description="Its port: 25, 587 (starttls) or 465 (implicit).")
     tls: Literal["none", "starttls", "implicit"] = Field(
-        "none", description='How the line is made secret; "none" is refused off loopback unless allow_plain is set.'
+        "none", description='How the connection is encrypted; "none" needs allow_plain unless the relay is on loopback.'
     )
-    allow_plain: bool = Field(False, description="Permit mails, and a password, in clear to a relay off loopback.")
+    allow_plain: bool = Field(
+        False, description="Allow mails, and a password, to be sent unencrypted to a relay that is not on loopback."
+    )
     ca_file: Path | None = Field(
         None, examples=["relay-ca.pem"], description="Certificates to trust instead of the system's."
     )
-    username: Line | None = Field(None, examples=["newsletter"], description="Name to log in with.")
+    username: Line | None = Field(None, examples=["newsletter"], description="The user name for logging in.")
     password: SecretStr | None = Field(
         None,
         examples=["…"],
-        description="Password; better in password_file, or smtp_password in $CREDENTIALS_DIRECTORY (systemd).",
+        description="The password; password_file, or smtp_password in $CREDENTIALS_DIRECTORY (systemd), is safer.",
     )
     password_file: Path | None = Field(
-        None, examples=["smtp-password"], description="A file that holds the password and nothing else."
+        None, examples=["smtp-password"], description="A file that contains the password and nothing else."
     )
     timeout: Duration = Field(
         timedelta(seconds=60),
         ge=timedelta(seconds=1),
         le=timedelta(minutes=10),
-        description="How long to wait for a connection; answers to mails get the times of RFC 5321 in proportion.",
+        description="How long to wait for a connection; replies to mails get the times of RFC 5321, in proportion.",
     )
     weight: int = Field(
-        1, ge=0, le=100, description="Its share of the connections; 0: used only when no other relay takes mail."
+        1,
+        ge=0,
+        le=100,
+        description="The relay's share of the connections; with 0 it is used only if no other relay takes mail.",
     )
     rate: RateText | None = Field(
-        None, examples=["500/hour"], description="The most mails it may be given in any such time."
+        None, examples=["500/hour"], description="The most mails that this relay gets in any such time."
     )
-    max_messages: int = Field(500, ge=1, le=100_000, description="Mails over one connection; then a new one is made.")
+    max_messages: int = Field(
+        500, ge=1, le=100_000, description="How many mails go over one connection before a new one is opened."
+    )
     overlap: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Announce the next mail together with the end of the last one, which saves a round trip; "
-        '"auto": where the relay\'s greeting says that it is Postfix or Exim.',
+        '"auto": if the relay\'s greeting says that it is Postfix or Exim.',
     )
 
     @property
@@ -523,62 +546,69 @@ class Smtp(Section):
 
 
 class Web(Section):
-    """The pages for readers."""
+    """The pages for readers, and the metrics."""
 
-    host: Line = Field("127.0.0.1", min_length=1, description="Address to listen on.")
-    port: Port = Field(8080, description="Port to listen on.")
+    host: Line = Field("127.0.0.1", min_length=1, description="The address to listen on.")
+    port: Port = Field(8080, description="The port to listen on.")
     trusted_proxies: tuple[Line, ...] = Field(
-        ("127.0.0.1", "::1"), description="Proxies whose X-Forwarded-For is believed. Never «*»."
+        ("127.0.0.1", "::1"), description='Proxies whose X-Forwarded-For is trusted; "*" is refused.'
     )
-    metrics_host: Line = Field("127.0.0.1", min_length=1, description="Address of /metrics; never a public one.")
+    metrics_host: Line = Field(
+        "127.0.0.1", min_length=1, description="The address of /metrics; do not use a public one."
+    )
     metrics_port: Port | None = Field(
         None,
         examples=[9464],
-        description="Port of /metrics for Prometheus, one for each process; without one it is off.",
+        description="The port of /metrics for Prometheus, one for each process; without one, /metrics is off.",
     )
 
     @model_validator(mode="after")
     def _no_star(self) -> "Web":
         if "*" in self.trusted_proxies:
-            raise ValueError("trusted_proxies must not hold «*»: anybody could then forge a reader's address")
+            raise ValueError('trusted_proxies must not contain "*": anyone could then forge a reader\'s address')
         return self
 
     @model_validator(mode="after")
     def _metrics_apart(self) -> "Web":
         if self.metrics_port == self.port:
-            raise ValueError("metrics_port and port are the same; the pages are for everybody, the metrics are not")
+            raise ValueError("metrics_port and port are the same; the pages are public, the metrics are not")
         return self
 
 
 class Readers(Section):
-    """How readers join, and what is kept of how they came and left."""
+    """How readers join, and how long data about joining and leaving is kept."""
 
     confirm_within: Duration = Field(
         timedelta(days=7),
         ge=timedelta(hours=1),
         le=timedelta(days=30),
-        description="How long the link in a confirmation mail works.",
+        description="How long the link in a confirmation mail is valid.",
     )
     per_network: int = Field(
-        5, ge=1, le=10_000, description="Sign-ups an hour from one network (/24, or /48 of IPv6), at most."
+        5, ge=1, le=10_000, description="The most sign-ups an hour from one network (/24, or /48 for IPv6)."
     )
     per_minute: int = Field(
-        60, ge=1, le=100_000, description="Sign-ups a minute in all, at most; a flood of them is an attack on others."
+        60,
+        ge=1,
+        le=100_000,
+        description="The most sign-ups a minute in all; more are an attack that floods other people's mailboxes.",
     )
     ask_dns: bool = Field(
-        True, description="Refuse sign-ups whose domain says that it takes no mail. No answer counts as yes."
+        True,
+        description="Refuse sign-ups whose domain declares that it takes no mail. No "
+        "answer from the DNS counts as yes.",
     )
     keep_network: Duration = Field(
         timedelta(days=30),
         ge=timedelta(hours=1),
         le=timedelta(days=366),
-        description="How long the truncated network address of who joined or left is kept.",
+        description="How long the truncated network address of a person who joined or left is kept.",
     )
-    archive_index: bool = Field(True, description="Let search engines list the pages of past issues.")
+    archive_index: bool = Field(True, description="Let search engines index the pages of past issues.")
 
 
 class Database(Section):
-    """Where everything is kept."""
+    """Where everything is stored."""
 
     url: Annotated[str, AfterValidator(_database_url)] = Field(
         "sqlite:///subscribers.db",
@@ -591,15 +621,15 @@ class Keys(Section):
     """The secrets that sign the links in mails."""
 
     file: Path = Field(
-        Path("secret.key"), description="The key file made by `mailer init`. Losing it breaks every link."
+        Path("secret.key"), description="The key file made by `mailer init`. Without it, no link in past mails works."
     )
 
 
 class Log(Section):
     """What the service writes to stderr."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is worth a line.")
-    format: Literal["text", "json"] = Field("text", description="Lines for people or for machines.")
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The lowest level that is logged.")
+    format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")
 
 
 class Settings(Section):
@@ -622,12 +652,12 @@ class Settings(Section):
     templates: Path | None = Field(
         None,
         examples=["templates"],
-        description="A folder with templates of your own; by default the built-in ones are used.",
+        description="A folder with your own templates; by default the built-in ones are used.",
     )
     folder: Path = Field(
         Path(), exclude=True, description="The folder of the file itself; relative paths count from it."
     )
 
     def path(self, value: Path) -> Path:
-        """A path of the file, made absolute."""
+        """A path from the settings, made absolute."""
         return self.folder / value

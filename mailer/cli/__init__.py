@@ -1,6 +1,6 @@
-"""The door for admins and editors: words to verbs, values to text or JSON, errors to exit codes. Decides nothing.
+"""The command line: each command calls one use case and prints its result; errors become exit codes.
 
-Commands are imported when they are called, so that `mailer --help` needs neither the database nor the network parts.
+Commands are imported when they are called, so that `mailer --help` loads neither the database nor the network parts.
 """
 
 import importlib
@@ -17,12 +17,12 @@ import click
 
 from mailer.errors import AskError, ConfigError, MailerError, OutsideError, UsageError
 
-# 0 done · 1 bug · 2 usage or configuration · 3 cannot be granted · 4 an outside part failed · 5 done in part
+# 0 done · 1 bug · 2 usage or configuration · 3 request refused · 4 something outside failed · 5 done in part
 EXIT: Mapping[type[MailerError], int] = {ConfigError: 2, UsageError: 2, AskError: 3, OutsideError: 4}
 
 
 class LazyGroup(click.Group):
-    """A group that knows its commands by name and one line of help, and imports one only to run it."""
+    """A group that knows the name and one line of help of each command, and imports a command only to run it."""
 
     def __init__(self, *args: object, lazy: Mapping[str, tuple[str, str]], **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -44,7 +44,7 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand as error:
-            # click looks for similar names among the commands it has loaded, and we have loaded none.
+            # click looks for similar names among the loaded commands, and none is loaded.
             raise click.exceptions.NoSuchCommand(error.command_name, possibilities=self.lazy, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -55,19 +55,19 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     lazy={
-        "demo": ("mailer.cli.demo:demo", "The whole main job on sample articles, in a web inbox."),
+        "demo": ("mailer.cli.demo:demo", "See a whole issue with sample articles in a web inbox."),
         "init": ("mailer.cli.setup:init", "Make a new deployment in a folder."),
         "run": ("mailer.cli.service:run", "Run the service: clock, sender and pages."),
-        "health": ("mailer.cli.service:health", "Say whether the service is well (for containers)."),
+        "health": ("mailer.cli.service:health", "Check whether the service is well (for containers)."),
         "config": ("mailer.cli.setup:config", "Check or show the settings."),
         "dkim": ("mailer.cli.dkim:dkim", "Make the keys that sign the mails."),
-        "subscribers": ("mailer.cli.subscribers:subscribers", "Add, import, list, show, take off."),
-        "unsubscribes": ("mailer.cli.subscribers:unsubscribes", "Who left, when, how and why."),
+        "subscribers": ("mailer.cli.subscribers:subscribers", "Add, import, export, list, show, unsubscribe, forget."),
+        "unsubscribes": ("mailer.cli.subscribers:unsubscribes", "List who left, when, how and why."),
         "articles": ("mailer.cli.articles:articles", "Collect, import, list, show, pin and ban."),
-        "issue": ("mailer.cli.issue:issue", "Draft, look at, test, send and stop the week's issue."),
-        "backtest": ("mailer.cli.backtest:backtest", "What other settings would have chosen in past weeks."),
+        "issue": ("mailer.cli.issue:issue", "Draft, view, edit, test and send the week's issue."),
+        "backtest": ("mailer.cli.backtest:backtest", "Show what other settings would have chosen in past weeks."),
         "templates": ("mailer.cli.templates:templates", "Copy the built-in templates to edit; check them."),
-        "db": ("mailer.cli.setup:db", "Look after the database."),
+        "db": ("mailer.cli.setup:db", "Upgrade the database."),
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
@@ -78,54 +78,54 @@ class LazyGroup(click.Group):
     envvar="MAILER_CONFIG",
     default=Path("config.toml"),
     show_default=True,
-    help="The settings (or the variable MAILER_CONFIG).",
+    help="The settings file (or the variable MAILER_CONFIG).",
 )
 @click.version_option(package_name="khabarnameh", message="mailer %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, config_file: Path) -> None:
     """The weekly newsletter of a right-to-left news site.
 
-    Once a week it gathers the top stories, makes a right-to-left digest and sends it to every subscriber.
+    Once a week it chooses the top stories, makes a right-to-left digest and sends it to every subscriber.
     """
     ctx.obj = config_file
 
 
 def run(words: Sequence[str]) -> int:
-    """Runs one command and returns its exit code; nothing but MailerError and bugs comes this far."""
+    """Run one command and return its exit code."""
     as_json = "--json" in words
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # `mailer … >&-`
-            setattr(sys, name, _nowhere())
+            setattr(sys, name, _null_device())
     try:
         result = cli.main(args=list(words), prog_name="mailer", standalone_mode=False)
     except click.ClickException as error:
         if as_json:
-            _say_json("usage_error", error.format_message(), "")
+            _print_error_json("usage_error", error.format_message(), "")
         else:
             with suppress(OSError):
                 error.show()
         return error.exit_code
     except click.Abort:
         if as_json:
-            _say_json("stopped", "Stopped.", "")
+            _print_error_json("stopped", "Stopped.", "")
         else:
-            _echo("Stopped.", err=True)
+            _print("Stopped.", err=True)
         return 5
     except MailerError as error:
-        _say(error, as_json)
+        _print_error(error, as_json)
         return exit_code(error)
     except SystemExit:
-        return 0  # `mailer … | head`: so click and rich say that nobody reads any more; commands of ours never exit
+        return 0  # click exits so when the reader of a pipe has gone (`mailer … | head`); no command exits itself
     except OSError as error:
-        # A file or folder that a command was told to write; what we read and what we store have errors of their own.
-        _say(OutsideError(_what_failed(error)), as_json)
+        # A file or folder that the command was to write; reading and the database have errors of their own.
+        _print_error(OutsideError(_what_failed(error)), as_json)
         return EXIT[OutsideError]
     except Exception as error:
         if as_json:
-            _say_json("bug", f"{type(error).__name__}: {error}", "Please report it with what stands on stderr.")
+            _print_error_json("bug", f"{type(error).__name__}: {error}", "Please report it with the output on stderr.")
         with suppress(OSError):
             traceback.print_exc(file=sys.stderr)
-        _echo(
+        _print(
             "This is a bug in mailer. Nothing was changed by the failed step. Please report the lines above.", err=True
         )
         return 1
@@ -141,28 +141,28 @@ def _what_failed(error: OSError) -> str:
     return f"{where}{error.strerror or error}."
 
 
-def _say(error: MailerError, as_json: bool) -> None:
+def _print_error(error: MailerError, as_json: bool) -> None:
     if as_json:
-        _say_json(_snake(type(error).__name__), error.message, error.fix)
+        _print_error_json(_snake(type(error).__name__), error.message, error.fix)
         return
     lines = str(error).splitlines() or [type(error).__name__]
     for line in lines:
-        _echo(f"mailer: {line}", err=True)
+        _print(f"mailer: {line}", err=True)
 
 
-def _say_json(code: str, message: str, fix: str) -> None:
-    _echo(json.dumps({"error": {"code": code, "message": message, "fix": fix}}, ensure_ascii=False))
+def _print_error_json(code: str, message: str, fix: str) -> None:
+    _print(json.dumps({"error": {"code": code, "message": message, "fix": fix}}, ensure_ascii=False))
 
 
-def _echo(words: str, *, err: bool = False) -> None:
-    """Where nobody reads, or the disk is full, the exit code still tells what it was."""
+def _print(text: str, *, err: bool = False) -> None:
+    """Print if possible; if the pipe is closed or the disk full, the exit code still shows what happened."""
     try:
-        click.echo(words, err=err)
+        click.echo(text, err=err)
     except OSError:
-        setattr(sys, "stderr" if err else "stdout", _nowhere())  # or it is tried again at the end
+        setattr(sys, "stderr" if err else "stdout", _null_device())  # or Python would try to write it again at exit
 
 
-def _nowhere() -> IO[str]:
+def _null_device() -> IO[str]:
     return Path(os.devnull).open("r+")
 
 

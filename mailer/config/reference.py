@@ -1,6 +1,6 @@
-"""The commented `config.toml` and the table of the documentation, made from the classes of `settings`.
+"""The commented `config.toml` and the tables of docs/settings.md, generated from the classes of `settings`.
 
-Text only; `mailer init` writes it, and the copies kept in the repository are compared with it by a test.
+Returns text and writes nothing. `mailer init` writes the file; a test compares the copies in the repository.
 """
 
 import inspect
@@ -27,42 +27,42 @@ from mailer.settings import Section, Settings
 _WIDTH = 100
 
 _HEAD = """\
-Every setting there is, with its default. A line such as "# reply_to = …" is switched off; take the # away to use it.
+Every setting with its default. A line such as "# reply_to = …" is switched off; remove the # to use it.
 
-Relative paths, and the file of a SQLite database, count from the folder of this file.
+Relative paths, also that of a SQLite database, start at the folder of this file.
 Any setting can be overridden from the environment as MAILER_SECTION__KEY, for example \
-MAILER_DATABASE__URL or MAILER_SMTP__0__HOST (0 is the first [[smtp]]). Text is written as it is, \
-everything else as in this file. A name that means no setting is an error; MAILER_CONFIG is reserved, \
-it says where this file is.
+MAILER_DATABASE__URL or MAILER_SMTP__0__HOST (0 is the first [[smtp]]). Text is written without quotation \
+marks, everything else as in this file. An unknown MAILER_ name is an error; MAILER_CONFIG is reserved for \
+the path of this file.
 
-`mailer config check` tells every mistake at once, `mailer config show` what is in force.
+`mailer config check` reports every mistake at once; `mailer config show` prints the settings in force.
 """
 
 _MARKDOWN_HEAD = """\
 # Settings
 
-Made from `mailer/settings.py`; a test keeps it so. The same as a file to edit: `config.toml`, which `mailer init`
-writes too.
+Generated from `mailer/settings.py`, which a test checks. `config.toml` has the same as a file to edit; `mailer init`
+writes it, too.
 
-- Relative paths, and the file of a SQLite database, count from the folder of `config.toml`.
+- Relative paths, also that of a SQLite database, start at the folder of `config.toml`.
 - Durations are a number and a unit: `"90s"`, `"30m"`, `"24h"`, `"7d"`.
-- Any setting can be overridden from the environment by the name below it. Text is written as it is, everything else as
-  in the file: `MAILER_SCHEDULE__HOLIDAYS='["2027-03-21"]'`. An empty value unsets a setting whose default is nothing.
-  `0` is the number of the `[[smtp]]` entry, counted from 0. A `MAILER_*` name that means no setting is an error;
-  `MAILER_CONFIG` is reserved, it says where the file is.
+- Any setting can be overridden from the environment by the name below it. Text is written without
+  quotation marks, everything else as in the file: `MAILER_SCHEDULE__HOLIDAYS='["2027-03-21"]'`. An empty value unsets
+  a setting that has no default. `0` is the number of the `[[smtp]]` entry, counted from 0. An unknown `MAILER_*` name
+  is an error; `MAILER_CONFIG` is reserved for the path of the file.
 - The password of a relay comes from `password_file`, else from `smtp_password` in systemd's credentials directory, else
   from `password`.
-- `mailer config check` tells every mistake of file and environment at once; `mailer config show` what is in force,
-  secrets masked.
+- `mailer config check` reports every mistake of the file and the environment at once; `mailer config show` prints the
+  settings in force, with secrets masked.
 """
 
 
 def reference() -> str:
-    """The text of a config.toml that says nothing but the defaults, every setting explained."""
+    """The text of a config.toml with the defaults and an explanation of every setting."""
     known = settings_of(Settings)
     lines = [*_comment(_HEAD)]
     for name, field in known.items():
-        if section_in(field) is None:  # TOML wants what stands in no section first
+        if section_in(field) is None:  # TOML has settings without a section first
             lines += ["", *_setting(name, field)]
     for name, field in known.items():
         if section_in(field):
@@ -71,17 +71,17 @@ def reference() -> str:
 
 
 def reference_markdown() -> str:
-    """The same as tables for docs/settings.md."""
+    """The text of docs/settings.md."""
     parts = [_MARKDOWN_HEAD]
     plain = [_row((name,), field) for name, field in settings_of(Settings).items() if section_in(field) is None]
-    parts.append(_table("At the top, in no section", "", plain))
+    parts.append(_table("At the top, outside any section", "", plain))
     for name, field in settings_of(Settings).items():
         parts += _tables((name,), field)
     return "\n".join(parts)
 
 
 def _tables(place: Place, field: FieldInfo) -> Iterator[str]:
-    """The table of a section, then those of the sections in it."""
+    """The table of a section, then those of the sections inside it."""
     section = section_in(field)
     if section is None:
         return
@@ -95,7 +95,7 @@ def _tables(place: Place, field: FieldInfo) -> Iterator[str]:
 
 
 def _whole(name: str, field: FieldInfo) -> Iterator[str]:
-    """A section with its heading. A list that is empty by default is switched off as a whole."""
+    """A section with its heading. A list that is empty by default is commented out as a whole."""
     section = section_in(field)
     if section is None:
         return
@@ -110,7 +110,7 @@ def _whole(name: str, field: FieldInfo) -> Iterator[str]:
 
 
 def _section(section: type[Section], name: str) -> Iterator[str]:
-    # A table ends its section, so that tables come last whatever their place in the class.
+    # In TOML a table ends its section, so tables come last.
     for key, field in sorted(settings_of(section).items(), key=lambda item: is_table(item[1])):
         if section_in(field):
             continue
@@ -133,7 +133,7 @@ def _explained(field: FieldInfo) -> str:
 
 
 def _example(field: FieldInfo) -> Any:
-    """What a setting without a default may look like."""
+    """A value to show for a setting without a default."""
     return field.examples[0] if field.examples else ""
 
 
