@@ -1,11 +1,11 @@
 """Draws the illustrations of the demo's articles: `python docs/demo-images.py [FOLDER]`; needs Pillow.
 
-Run it when a picture changes, then commit the JPEGs in `mailer/demo/images/`. It is no part of the product, which is
-why Pillow is not among its requirements. Every scene is drawn at twice its size and shrunk, which smooths the edges;
-chance is seeded by the scene's name, so the same Pillow makes the same bytes.
+Run it after changing a picture, then commit the JPEGs in `mailer/demo/images/`. Every scene is drawn at twice its size
+and reduced, which smooths the edges. Random numbers are seeded by the scene's name, so the same Pillow makes the same
+bytes.
 """
 
-# ruff: noqa: S311, T201 - the dice hide no secret, and a script may print
+# ruff: noqa: S311, T201 - the random numbers protect nothing, and a script may print
 
 import itertools
 import math
@@ -25,12 +25,12 @@ Point = tuple[float, float]
 
 
 def rgb(text: str) -> Colour:
-    """«#rrggbb» as three numbers."""
+    """Returns "#rrggbb" as three numbers."""
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
 
 
 def mix(one: str, other: str, share: float) -> Colour:
-    """A colour on the way from one to the other."""
+    """Mixes two colours."""
     first, second = rgb(one), rgb(other)
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue

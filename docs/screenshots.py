@@ -1,4 +1,4 @@
-"""Pictures of the mail for people to look at, made by `make screenshots`: light and dark at three widths.
+"""Makes pictures of the mails for people to look at (`make screenshots`): light and dark at three widths.
 
 The mails are those of the invented newsroom in `mailer/mail/template_check/sample_issues.py`, with the demo's
 pictures. Needs Chromium.
@@ -53,7 +53,7 @@ def _html(case: str, language: str = "fa") -> str:
 
 
 def _keep(png: bytes, name: str) -> None:
-    """As a palette picture, a third of the size: they are kept in git."""
+    """Saves a picture with a palette, which is a third of the size, as the pictures are kept in git."""
     with Image.open(io.BytesIO(png)) as picture:
         picture.convert("RGB").quantize(192, dither=Image.Dither.NONE).save(SCREENS / f"{name}.png", optimize=True)
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Opens one mail in Debian's Thunderbird on a screen that nobody sees, as HTML, as text and in the dark, and takes a
-# picture of each. For a person to look at; it waits by the clock, so it is no gate.
+# Opens one mail in Debian's Thunderbird on a virtual screen, as HTML, as text and in dark mode, and takes a picture of
+# each for a person to look at. It waits for fixed times, so it is not a test.
 #   apt install thunderbird xvfb xdotool imagemagick
-#   docs/thunderbird.sh [MAIL.eml] [FOLDER]      without a mail, the specimen week
+#   docs/thunderbird.sh [MAIL.eml] [FOLDER]      without MAIL.eml, the sample week
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${2:-build/thunderbird}
@@ -14,7 +14,7 @@ mkdir -p "$out"
 mail=${1:-}
 if [ -z "$mail" ]; then
     mail=$out/week.eml
-    PYTHONPATH=.:tests/gates python3 docs/specimen-mail.py "$mail"
+    PYTHONPATH=.:tests/gates python3 docs/sample-mail.py "$mail"
 fi
 mail=$(realpath "$mail")
 home=$(mktemp -d)
@@ -33,7 +33,7 @@ Xvfb $display -screen 0 1000x1600x24 -nolisten tcp >/dev/null 2>&1 &
 screen=$!
 sleep 1
 
-# A profile that asks nothing, tells nobody and cannot reach the network (its proxy is a port where nothing listens).
+# A profile that asks nothing and cannot reach the network (its proxy is a port where nothing listens).
 profile() {
     mkdir -p "$home/$1"
     cat >"$home/$1/user.js" <<JS

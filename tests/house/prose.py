@@ -64,6 +64,8 @@ def texts() -> Iterator[Text]:
         yield from (Text(path, number, line) for number, line in enumerate(lines(path), start=1))
     for name in ("config.toml", "pyproject.toml", "Makefile", "Dockerfile", ".ci/run", "deploy/mailer.service"):
         yield from after_hash(ROOT / name)
+    for path in (*sorted((ROOT / "docs").glob("*.sh")), *sorted((ROOT / "bench").glob("*.sh"))):
+        yield from after_hash(path)
     for path in sorted((ROOT / "templates").rglob("*.*")):
         yield from after_hash(path) if path.suffix == ".po" else template_comments(path)
 

@@ -7,7 +7,7 @@ import pytest
 
 MAILER = Path(__file__).parents[2] / "mailer"
 # Invented mails, for trying templates and for the demo, hold any words.
-INVENTED = ("mail/template_check/specimen.py", "demo/sample.py")
+INVENTED = ("mail/template_check/sample_issues.py", "demo/sample.py")
 
 # The rule → the only files that may match a sign of it, and that sign as a regular expression.
 RULES = {

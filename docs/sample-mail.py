@@ -1,4 +1,4 @@
-"""Writes the specimen week as a mail, to be opened by a mail program: python docs/specimen-mail.py FILE.eml"""
+"""Writes the sample week as a mail for a mail program: `python docs/sample-mail.py FILE.eml`."""
 
 import sys
 from pathlib import Path
