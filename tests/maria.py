@@ -1,7 +1,7 @@
-"""A throw-away MariaDB for the tests: no network, a socket in a temporary folder, gone at the end.
+"""A temporary MariaDB for the tests, without network, with a socket in a temporary folder.
 
-It is started without system tables, and so without users: nothing has to be installed or configured for it, and it is
-there in a third of a second. Debian's package mariadb-server-core is enough.
+It runs without system tables and so without users: nothing has to be set up, and it starts in a third of a second.
+Debian's package mariadb-server-core is enough.
 """
 
 import contextlib
@@ -18,16 +18,16 @@ _FAST = ("--skip-networking", "--skip-grant-tables", "--innodb-flush-log-at-trx-
 
 
 class NoMariaDB(Exception):
-    """There is no MariaDB that could be started here; says why."""
+    """No MariaDB can be started here; the message says why."""
 
 
 @contextlib.contextmanager
 def server() -> Iterator[str]:
-    """The URL of a running server, to which the name of a database is added. NoMariaDB says why there is none."""
+    """Run a server; yields its URL with a place for the database's name. Raises NoMariaDB if there is none."""
     program = shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         raise NoMariaDB("no mariadbd found: install Debian's mariadb-server-core")
-    # Not under pytest's own folder: a socket's path may have 107 letters.
+    # Not under pytest's folder: the path of a socket is limited to 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="mailer-maria-"))
     (folder / "data").mkdir()
     socket = folder / "socket"

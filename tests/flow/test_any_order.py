@@ -63,7 +63,7 @@ OUTCOMES: dict[str, Outcome] = {
 
 
 def reachable() -> dict[IssueState, set[IssueState]]:
-    """Where the arrows of the state table lead, in any number of steps."""
+    """The states that can be reached from each state, in any number of steps."""
     ways = {state: {state} for state in IssueState}
     for _ in IssueState:
         for sources, target in lifecycle.ARROWS.values():
@@ -77,7 +77,7 @@ REACHABLE = reachable()
 
 
 class DrawnRelay(Relay):
-    """Its sessions answer with the outcomes that the machine drew, in turn, and accept every mail after that."""
+    """Its sessions answer with the outcomes that were drawn, in turn, and accept every mail after that."""
 
     name = "drawn:25"
 
@@ -133,7 +133,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.before: dict[str, IssueState] = {}
         self.articles = 0
         if begun:
-            # From the beginning, few of the orders that are drawn come as far as the interesting part.
+            # From the beginning, few of the drawn orders would get to the interesting part.
             self.articles_come(3)
             delivering.start(self.app, drafting.freeze(self.app, drafting.draft(self.app)))
 
@@ -212,7 +212,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def dies(self) -> None:
-        """A process is killed between intent and outcome of one mail."""
+        """A process is killed between the intent and the outcome of one mail."""
 
         def work(tx: Connection) -> None:
             batch = deliveries.claim(tx, "dead:1", self.clock(), timedelta(seconds=60))

@@ -1,4 +1,4 @@
-"""Promise 2, with processes that die: nobody is missed, and nobody twice but for what a kill left unknown."""
+"""Processes die, and no reader is missed; only a mail that a kill left unknown may come twice."""
 
 import random
 import signal
@@ -18,7 +18,7 @@ from mailer.issues import delivery
 from mailer.model import DeliveryState, IssueState
 
 READERS, CONNECTIONS, KILLS = 600, 5, 3
-LEASE = ("--lease", "1")  # what a killed process held is free after this
+LEASE = ("--lease", "1")  # what a killed process had claimed is free after this
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def port(record: Path) -> Iterator[int]:
 
 
 def kill_in_the_middle(made: Deployment, record: Path, wanted: int) -> None:
-    """Starts sending and kills it −9 once about `wanted` mails more were taken."""
+    """Start sending, and kill it with SIGKILL once about `wanted` more mails were accepted."""
     before = taken(record)
     process = made.start("send", *LEASE)
     until(lambda: taken(record) >= before + wanted, process)
@@ -49,7 +49,7 @@ def ids_of(mails: list[tuple[str, str]]) -> dict[str, set[str]]:
     return ids
 
 
-def test_after_three_kills_everybody_has_it(store_url: str, tmp_path: Path, port: int, record: Path) -> None:
+def test_after_three_kills_every_reader_has_it(store_url: str, tmp_path: Path, port: int, record: Path) -> None:
     made = drafted(tmp_path, store_url, port, READERS)
     rng = random.Random(7)
     for _ in range(KILLS):
@@ -69,7 +69,7 @@ def test_after_three_kills_everybody_has_it(store_url: str, tmp_path: Path, port
     assert (done.state, done.counts[DeliveryState.ACCEPTED]) == (IssueState.SENT, READERS)
 
 
-def test_with_hold_nobody_gets_it_twice_and_every_hole_is_listed(
+def test_with_hold_no_reader_gets_it_twice_and_every_gap_is_listed(
     store_url: str, tmp_path: Path, port: int, record: Path
 ) -> None:
     made = drafted(tmp_path, store_url, port, 300, on_unknown="hold")
@@ -98,7 +98,7 @@ def test_sigterm_in_the_middle_loses_nothing(store_url: str, tmp_path: Path, por
     middle = made.status()
     assert middle.counts[DeliveryState.SENDING] == 0
     assert middle.counts[DeliveryState.QUEUED] > 0
-    # What it held is free at once: no lease has to run out.
+    # What it had claimed is free at once, without waiting for the lease.
     assert deployment.finished(made.start("issue", "send", "--now", cli=True))[0] == 0
     assert Counter(recipient for recipient, _ in recorded(record)) == Counter(readers(400))
 

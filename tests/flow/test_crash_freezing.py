@@ -1,4 +1,4 @@
-"""Kills at the few moments that a random one would hardly hit: around the freezing, and at the very end."""
+"""Kills at moments that a random kill would hardly hit: around the freeze, and at the very end."""
 
 import signal
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def port(record: Path) -> Iterator[int]:
 
 
 def found(made: Deployment) -> tuple[IssueState, int | None, int]:
-    """What there is of the issue: its state, how many it says will get it, and how many the ledger owes it."""
+    """The state of the issue, its number of recipients, and the number of its deliveries."""
     with made.app() as app:
         issue = find(app, None)
         return issue.state, issue.recipients, len(ledger.rows(app.store))
@@ -71,9 +71,7 @@ def test_killed_while_freezing(
 
 
 @make.only_sqlite
-def test_killed_in_the_middle_of_writing_down_the_recipients(
-    store_url: str, tmp_path: Path, port: int, record: Path
-) -> None:
+def test_killed_while_inserting_the_recipients(store_url: str, tmp_path: Path, port: int, record: Path) -> None:
     made = drafted(tmp_path, store_url, port, READERS)
     dead(made, "--die-within", "INSERT INTO deliveries")
     assert found(made) == (IssueState.FROZEN, 0, 0)
@@ -81,7 +79,7 @@ def test_killed_in_the_middle_of_writing_down_the_recipients(
 
 
 @make.only_postgresql
-def test_killed_while_the_server_writes_down_the_recipients(
+def test_killed_while_the_server_inserts_the_recipients(
     store_url: str, tmp_path: Path, port: int, record: Path, cluster: pg.Cluster
 ) -> None:
     made = drafted(tmp_path, store_url, port, READERS)
@@ -97,8 +95,8 @@ def test_killed_while_the_server_writes_down_the_recipients(
 
 @contextmanager
 def stuck_in_the_middle(url: str) -> Iterator[None]:
-    """Another session has the key of a reader in the middle, uncommitted: who comes to it waits, rows before it are
-    written already."""
+    """Another session has inserted the key of a reader in the middle, uncommitted: an insert waits there, with the rows
+    before it already written."""
     statement = text(
         "INSERT INTO deliveries (kind, key, recipient, variant_id, state, created_at, attempts, losses, unknowns)"
         " SELECT 'test', 'issue.' || slot || '.' || :reader, 'nobody@example.org', v.id, 'accepted', now(), 0, 0, 0"
@@ -126,9 +124,9 @@ def waits_for_a_lock(url: str, statement: str) -> bool:
 @pytest.mark.parametrize(
     ("statement", "after", "doubles"),
     [
-        ("UPDATE batches SET done", 0, CONNECTIONS),  # the first batch is over, and other mails are on their way
-        ("UPDATE batches SET done", 1, CONNECTIONS),  # the last one is
-        ("UPDATE issues SET state", 2, 0),  # everything is, but for the word «sent»
+        ("UPDATE batches SET done", 0, CONNECTIONS),  # the first batch is finished, and other mails are on their way
+        ("UPDATE batches SET done", 1, CONNECTIONS),  # the last batch is finished
+        ("UPDATE issues SET state", 2, 0),  # everything is finished, except that the issue is not yet `sent`
     ],
 )
 def test_killed_at_the_ends(

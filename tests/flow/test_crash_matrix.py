@@ -18,8 +18,8 @@ from verdict import judge
 
 KILLS = int(os.environ.get("KHABARNAMEH_KILLS", "5"))
 READERS, CONNECTIONS = 5000, 5
-LEASE = ("--lease", "1")  # what a killed process held is free after this
-LAST = 40  # so many are left when it is killed in the last batch
+LEASE = ("--lease", "1")  # what a killed process had claimed is free after this
+LAST = 40  # mails left when it is killed in the last batch
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def port(record: Path) -> Iterator[int]:
 
 
 def kill_at_random(made: Deployment, record: Path, count: int, rng: random.Random) -> None:
-    """Kills a sender −9 at random moments: the last time in the last batch, before that evenly spread."""
+    """Kill a sender with SIGKILL at random moments, evenly spread; the last time in the last batch."""
     for number in range(KILLS):
         last = number == KILLS - 1
         left = count - LAST - taken(record)
@@ -51,13 +51,13 @@ def kill_at_random(made: Deployment, record: Path, count: int, rng: random.Rando
     assert deployment.finished(made.start("send", *LEASE))[0] in (0, 5)
 
 
-def test_after_kills_everybody_has_it(store_url: str, tmp_path: Path, port: int, record: Path) -> None:
+def test_after_kills_every_reader_has_it(store_url: str, tmp_path: Path, port: int, record: Path) -> None:
     made = drafted(tmp_path, store_url, port, READERS, connections=CONNECTIONS)
     kill_at_random(made, record, READERS, chance())
     judge(made, record, READERS, doubles=KILLS * CONNECTIONS)
 
 
-def test_with_hold_nobody_gets_it_twice_and_every_hole_is_listed(
+def test_with_hold_no_reader_gets_it_twice_and_every_gap_is_listed(
     store_url: str, tmp_path: Path, port: int, record: Path
 ) -> None:
     made = drafted(tmp_path, store_url, port, READERS, connections=CONNECTIONS, on_unknown="hold")

@@ -1,5 +1,5 @@
-"""The database fails in the middle of a run, or the clock steps back: nothing is lost, the log says what is wrong, and
-the service goes on by itself."""
+"""The database fails during a run, or the clock steps back: nothing is lost, the log says what is wrong, and the
+service recovers by itself."""
 
 import re
 import signal
@@ -48,7 +48,7 @@ def begun(folder: Path, url: str, port: int) -> Deployment:
 
 @contextmanager
 def service(made: Deployment, *words: str) -> "Iterator[subprocess.Popen[str]]":
-    """`mailer run --only sender`; at the end it must have done all, and end when it is told to."""
+    """Run `mailer run --only sender`; it must finish the issue, and then end on a signal."""
     process = made.start("serve", *words)
     try:
         yield process
@@ -64,14 +64,14 @@ def said(made: Deployment, words: str) -> Callable[[], bool]:
 
 
 def clear(log: str) -> bool:
-    """Whether it is sentences: a traceback is for bugs, and an address for nobody."""
+    """The log is plain sentences: a traceback would mean a bug, and no address may appear."""
     return "Traceback" not in log and not re.search(r"\S@example\.org", log)
 
 
 # --- a server that restarts ------------------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def own_cluster() -> Iterator[pg.Cluster]:
-    """A server that this test may stop. What it committed is on disk: here that is what is tried."""
+    """A server that this test may stop. Its commits reach the disk, which is what is tested."""
     try:
         with pg.cluster(durable=True, own=True) as running:
             yield running
@@ -96,7 +96,7 @@ def test_postgresql_is_restarted(own_cluster: pg.Cluster, tmp_path: Path, port: 
 # --- a file that cannot be written -----------------------------------------------------------------------------------
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a few megabytes. Only root can make one."""
+    """A disk of a few megabytes. Only root can create one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     made = subprocess.run(

@@ -94,7 +94,7 @@ def test_the_html_is_right_to_left(mails: list[EmailMessage]) -> None:
     assert "نرگس" in part(mails[0], "html")
 
 
-def test_no_address_but_our_own_and_the_stories(demo: Deployment, mails: list[EmailMessage]) -> None:
+def test_no_url_but_the_newsletters_own_and_the_stories(demo: Deployment, mails: list[EmailMessage]) -> None:
     base = demo.json("config", "show")["newsletter"]["base_url"]
     for mail in mails:
         assert {link for link in links(mail) if not link.startswith(base + "/")} == set()
@@ -109,7 +109,7 @@ def test_every_link_of_the_mails_works(service: "Popen[str]", mails: list[EmailM
     assert {link: status for link in seen if (status := fetch(link)[0]) != 200} == {}
 
 
-def test_looking_leaves_everybody_on_the_list(
+def test_viewing_a_page_unsubscribes_no_reader(
     demo: Deployment, service: "Popen[str]", mails: list[EmailMessage]
 ) -> None:
     for mail in mails:
@@ -151,7 +151,7 @@ def test_leaving_and_coming_back(
     event = shown["events"][-1]
     assert (event["kind"], event["method"], event["slot"]) == ("unsubscribed", method, slot)
     assert address in {each["email"] for each in demo.json("unsubscribes", "--issue", slot)}
-    # Who left is not put back by an admin, and can take it back by the button.
+    # An admin cannot restore a reader who unsubscribed; the reader can, by the undo button.
     assert demo.call("subscribers", "add", address).code == 3
     undo = re.search(r'action="(/unsubscribe/undo/[^"]+)"', page)
     assert undo is not None

@@ -1,5 +1,5 @@
-"""Promise 4 under load: four senders run, two hundred readers leave by one click, and none of them gets a mail whose
-sending had not begun when their POST returned."""
+"""Two hundred readers unsubscribe by one click while four senders run, and none of them gets a mail that was not yet in
+`sending` when their POST returned."""
 
 import asyncio
 import random
@@ -26,13 +26,13 @@ READERS, LEAVING, SENDERS = 1600, 200, 4
 
 
 @pytest.mark.slow
-def test_nobody_who_left_gets_a_mail_that_had_not_begun(store_url: str, inbox: Inbox) -> None:
+def test_no_reader_who_left_gets_a_mail_that_had_not_begun(store_url: str, inbox: Inbox) -> None:
     store = Store(store_url)
     ids = make.readers(store, READERS)
     issue = make.under_way(store)
     senders = [Store(store_url) for _ in range(SENDERS)]
     apps = [a_sender(each, number, inbox) for number, each in enumerate(senders)]
-    # Claims go by 500, so there is a batch for each sender; the leaving are everywhere in them.
+    # A batch has up to 500 deliveries, so each sender gets one; the readers who leave are spread over all.
     leaving = random.Random(4).sample(ids[100:], LEAVING)
     working = [threading.Thread(target=lambda app=app: asyncio.run(Sender(app, Circuits()).run())) for app in apps]
     app = make.app(store, apps[0].settings.folder, Clock())
@@ -57,7 +57,7 @@ def test_nobody_who_left_gets_a_mail_that_had_not_begun(store_url: str, inbox: I
     for who, state in left_at.items():
         if state not in too_late:
             assert address[who] not in got, state
-    assert {address[who] for who in ids if who not in left_at} <= set(got)  # and everybody who stayed has it
+    assert {address[who] for who in ids if who not in left_at} <= set(got)  # and every reader who stayed has it
     assert sum(state is DeliveryState.QUEUED or state is DeliveryState.SKIPPED for state in left_at.values()) > 20
     gone = store.read(
         lambda tx: list(
@@ -70,7 +70,7 @@ def test_nobody_who_left_gets_a_mail_that_had_not_begun(store_url: str, inbox: I
 
 
 def a_sender(store: Store, number: int, inbox: Inbox) -> App:
-    """A sending process of its own: its own connections to database and relay."""
+    """One sender, with its own connections to database and relay."""
     return make.app(
         store,
         make.ROOT,

@@ -25,7 +25,7 @@ def data() -> Path:
 
 @pytest.fixture(scope="module")
 def here(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """A deployment with everything imported, and two readers."""
+    """A deployment with all articles imported, and two readers."""
     made = deployment(tmp_path_factory.mktemp("real"))
     feeds = sorted(str(path) for path in (data / "feeds").rglob("*.xml"))
     records = [str(data / "articles" / f"{name}.jsonl.gz") for name in ("tabnak-2023-views", "hamshahri-rss-2020")]
@@ -40,7 +40,7 @@ def here(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     return made
 
 
-def test_the_page_that_came_with_the_task(here: Deployment, data: Path) -> None:
+def test_a_saved_page_becomes_an_issue(here: Deployment, data: Path) -> None:
     file = str(data / "seed-article.txt")
     words = ("--url", "https://news.example/fa/news/4400001", "--published", "1404/11/07 12:30")
     assert here.json("articles", "import", file, *words)["added"] == 1

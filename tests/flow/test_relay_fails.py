@@ -1,5 +1,4 @@
-"""A relay that fails for a while, to the end: through sender and ledger everybody has it later, and an outage costs no
-attempt."""
+"""A relay fails for a while: in the end every reader has the mail, and an outage costs no attempt."""
 
 import asyncio
 from collections import Counter
@@ -24,13 +23,13 @@ from mailer.settings import Delivery, Smtp
 from mailer.smtp.relay import Relay
 from mailer.store.database import Store
 
-READERS, CONNECTIONS = 600, 4  # what is put off comes back in two batches
+READERS, CONNECTIONS = 600, 4  # deferred deliveries come back in two batches
 
 
 @dataclass
 class Moody:
-    """A relay that decides by what it is asked: `answer` gets verb and recipient, and says None for yes. A 421 ends the
-    line."""
+    """A relay that decides by command: `answer` gets the command and the recipient, and returns None to accept. A 421
+    ends the connection."""
 
     answer: Callable[[str, str], str | None] = lambda _verb, _recipient: None
     port: int = 0
@@ -43,7 +42,7 @@ class Moody:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def shut(self) -> None:
-        """Nobody listens any more, and every line is cut."""
+        """Stop listening, and cut every connection."""
         if self._server:
             self._server.close()
         for line in list(self.lines):
@@ -102,7 +101,7 @@ async def moody(answer: Callable[[str, str], str | None] = lambda _verb, _recipi
 
 @dataclass
 class Run:
-    """An issue on its way to 600 readers by one relay."""
+    """An issue being sent to 600 readers through one relay."""
 
     app: App
     issue: Issue
@@ -122,7 +121,7 @@ class Run:
         return {row[column] for row in ledger.rows(self.app.store)}
 
     def sent(self, taken: Iterable[str]) -> None:
-        """Everybody has it once, and the issue is over."""
+        """Every reader has it once, and the issue is sent."""
         assert Counter(taken) == Counter(readers(READERS))
         assert self.counts() == {DeliveryState.ACCEPTED: READERS}
         assert [done.state for done in delivering.finish(self.app)] == [IssueState.SENT]
@@ -142,7 +141,7 @@ async def test_an_outage_in_the_middle(store: Store, tmp_path: Path, clock: Cloc
     async with moody() as relay:
 
         def cut(verb: str, _recipient: str) -> str | None:
-            # Between two mails, so that nothing is unknown: the lines are cut where nothing is on its way.
+            # Between two mails, so that none becomes unknown.
             if verb == "MAIL" and len(relay.taken) >= 300:
                 relay.shut()
             return None

@@ -1,4 +1,4 @@
-"""`mailer run` as a program: it ticks at once, tells its health, drains on SIGTERM, and says when its port is taken."""
+"""`mailer run` as a program: it ticks at once, reports its health, drains on SIGTERM, and reports a port in use."""
 
 import signal
 import socket
@@ -31,7 +31,7 @@ def base(here: Deployment) -> str:
 
 
 def healthy(here: Deployment, seconds: float = 60) -> bool:
-    """Whether it is well before the time is over: the pages answer a moment before the first tick is done."""
+    """True once it is healthy, within `seconds`: the pages answer shortly before the first tick is done."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if here.call("health", "--json").code == 0:
@@ -76,16 +76,16 @@ def test_the_log_can_be_read_by_machines(here: Deployment) -> None:
     assert all(line.startswith("{") and line.endswith("}") for line in lines)
 
 
-def test_an_unknown_part(here: Deployment) -> None:
+def test_an_unknown_part_is_refused(here: Deployment) -> None:
     answer = here.call("run", "--only", "web,sendr")
     assert answer.code == 2
     assert "'sendr' is no part of the service" in answer.err
 
 
 def test_what_is_frozen_goes_out_by_itself_and_once(here: Deployment, inbox: Inbox) -> None:
-    """The first tick of two processes at once takes up an issue whose time has come."""
+    """The first tick of two processes at once starts an issue whose time has come."""
     slot = here.json("issue", "draft")["slot"]
-    # As if the hour had come while no process ran: no setting of the product turns the clock.
+    # As if its time had come while no process ran; no setting changes the clock.
     with here.app() as app:
         now = datetime.now(UTC)
         late = "UPDATE issues SET send_at = :at WHERE slot = :slot"
@@ -100,7 +100,7 @@ def test_what_is_frozen_goes_out_by_itself_and_once(here: Deployment, inbox: Inb
     assert sorted(mail.recipient for mail in inbox.mails) == ["a@example.org", "b@example.org"]
 
 
-def test_a_sender_alone_tells_its_metrics(here: Deployment) -> None:
+def test_a_sender_alone_shows_its_metrics(here: Deployment) -> None:
     port = free_port()
     with here.running("--only", "sender", env=environ(MAILER_WEB__METRICS_PORT=str(port))) as process:
         until(f"http://127.0.0.1:{port}/metrics", process)

@@ -1,5 +1,5 @@
-"""Several senders on one database, of which one dies, or only sleeps: the others take over within its lease, and the
-fence keeps a sleeper from going on where it was."""
+"""Several senders on one database, of which one dies or sleeps: the others take over within its lease, and the fence
+keeps a sleeper from continuing."""
 
 import os
 import shutil
@@ -50,7 +50,7 @@ def begun(folder: Path, url: str, port: int, count: int = READERS) -> Deployment
 
 @contextmanager
 def senders(made: Deployment, *words: tuple[str, ...]) -> "Iterator[list[subprocess.Popen[str]]]":
-    """A process for each of `words`, its own arguments; none is left behind, not even a stopped one."""
+    """Run a process for each of `words`, which are its arguments; at the end none is left, not even a stopped one."""
     processes = [made.start("send", *LEASE, *each) for each in words]
     try:
         yield processes
@@ -61,7 +61,7 @@ def senders(made: Deployment, *words: tuple[str, ...]) -> "Iterator[list[subproc
 
 
 def at_work(made: Deployment, process: "subprocess.Popen[str]") -> bool:
-    """Whether it holds a batch just now."""
+    """True while it holds a batch."""
     with made.app() as app:
         return f":{process.pid}" in "".join(ledger.workers(app.store))
 
@@ -88,15 +88,15 @@ def stopped(process: "subprocess.Popen[str]") -> bool:
 
 
 def test_one_that_sleeps_past_its_lease_does_not_go_on(store_url: str, tmp_path: Path, port: int, record: Path) -> None:
-    # One batch, and a relay for each: what the sleeper sends after it woke can be told apart, and the other one is in
-    # the middle of that batch then. Without the fence both would work on it.
+    # One batch, and a relay for each: mails of the sleeper after it woke can be recognised, and the other sender is in
+    # the middle of that batch then. Without the fence both would send it.
     made, rng = begun(tmp_path, store_url, port, ONE_BATCH), chance()
     second = tmp_path / "second"
     second.mkdir()
     with deployment.recorder(second / "taken.txt", "--delay", "0.05") as slow:
         beside = deployment.deployment(second, store_url, slow, connections=CONNECTIONS)
         shutil.copy(tmp_path / "secret.key", second)
-        # Between two transactions: one that has SQLite's lock stops everybody, and PostgreSQL's is tried below.
+        # Between two transactions: with SQLite's lock it would block all others, and PostgreSQL's is tested below.
         with senders(made, ("--stop-between", str(rng.randint(5, 60)))) as (sleeper,):
             until(lambda: stopped(sleeper), sleeper)
             with senders(beside, ()) as (other,):
@@ -116,14 +116,14 @@ def test_one_that_sleeps_past_its_lease_does_not_go_on(store_url: str, tmp_path:
 def test_one_that_sleeps_in_a_transaction_keeps_its_locks_for_a_while_only(
     store_url: str, tmp_path: Path, port: int, record: Path
 ) -> None:
-    # The server ends such a transaction after a minute (here: two seconds), or nobody could claim that batch for as
-    # long as the process sleeps, and no reader in it could leave.
+    # The server ends such a transaction after a minute (here: two seconds). Otherwise no process could claim that batch
+    # while this one sleeps, and no reader in it could unsubscribe.
     made = begun(tmp_path, f"{store_url}&options=-c%20idle_in_transaction_session_timeout%3D2000", port)
     with senders(made, ("--stop-in-transaction", "9"), ()) as (sleeper, other):
         assert deployment.finished(other)[0] == 0, "the other one does all the rest"
         assert sleeper.poll() is None
         assert "cannot be reached" not in made.log
         sleeper.send_signal(signal.SIGCONT)
-        deployment.finished(sleeper)  # by itself, well or with the error: for its time the database was away
+        deployment.finished(sleeper)  # by itself, with or without an error: for this process the database was away
     assert "cannot be reached" in made.log
     assert judge(made, record, READERS, doubles=CONNECTIONS) == 0

@@ -1,4 +1,4 @@
-"""Several processes on one database at once: one issue, and nobody gets it twice."""
+"""Several processes on one database at once: one issue, and no reader gets it twice."""
 
 from collections import Counter
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_two_that_send_at_once_and_a_third_afterwards(store_url: str, tmp_path: 
     record = tmp_path / "taken.txt"
     with deployment.recorder(record, "--delay", "0") as port:
         made = deployment.drafted(tmp_path, store_url, port, READERS)
-        # Both find a draft, so they also race for freezing and for starting it.
+        # Both find a draft, so they also compete to freeze and to start it.
         both = [made.start("issue", "send", "--now", cli=True) for _ in range(2)]
         assert [deployment.finished(each)[0] for each in both] == [0, 0]
         assert deployment.finished(made.start("issue", "send", "--now", cli=True))[0] == 0

@@ -19,7 +19,7 @@ from mailer.settings import Newsletter, Schedule
 pytestmark = pytest.mark.slow
 
 WEEKS, PROCESSES, READERS = 53, 3, 3
-# Steps of a week, counted from T: draft, chosen anew, out, and quiet.
+# Steps of a week, counted from T: drafted, chosen again, sent, and nothing to do.
 STEPS = (
     timedelta(hours=-23),
     timedelta(hours=-1),
@@ -40,7 +40,7 @@ def hear(process: "subprocess.Popen[str]") -> str:
 
 
 def live(made: Deployment, app: App, weeks: int) -> None:
-    """Three processes live through so many weeks."""
+    """Let three processes run through this many weeks."""
     rng, newsletter, schedule = random.Random(53), Newsletter(), Schedule()
     slot = week.slot(make.SLOT, newsletter, schedule)
     make.readers(app.store, READERS, slot.at - timedelta(days=30))
@@ -51,7 +51,7 @@ def live(made: Deployment, app: App, weeks: int) -> None:
             for step in STEPS:
                 if step is STEPS[0]:
                     make.week_of_articles(app.store, slot.at + step, count=2, first=2 * number)
-                # Their clocks differ by seconds, and now and then one of them stands still for a while.
+                # Their clocks differ by seconds, and sometimes one of them does nothing for a while.
                 there = [each for each in processes if rng.random() < 0.9] or processes[:1]
                 for each in there:
                     tell(each, (slot.at + step + timedelta(seconds=rng.uniform(-5, 5))).isoformat())
@@ -63,7 +63,7 @@ def live(made: Deployment, app: App, weeks: int) -> None:
 
 
 def test_fifty_three_weeks_with_three_processes(store_url: str, tmp_path: Path) -> None:
-    # On PostgreSQL a quarter: what could differ there is over after a few weeks.
+    # A quarter of them on PostgreSQL, where a few weeks suffice to show a difference.
     weeks = WEEKS if store_url.startswith("sqlite") else WEEKS // 4
     record = tmp_path / "taken.txt"
     with deployment.recorder(record, "--delay", "0") as port:

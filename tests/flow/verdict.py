@@ -1,4 +1,4 @@
-"""Promise 2 as a verdict on a run that is over: who got it, how often, and what the ledger says about the rest."""
+"""Judges a finished run: which readers got the issue, how often, and what the ledger says about the others."""
 
 from collections import Counter
 from pathlib import Path

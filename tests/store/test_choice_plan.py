@@ -1,4 +1,4 @@
-"""The week's articles are found by an index, however many the store holds."""
+"""An index finds the week's articles, however many the store has."""
 
 import re
 from datetime import timedelta

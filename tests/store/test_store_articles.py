@@ -1,4 +1,4 @@
-"""The article store: an item is kept once, and told again it changes nothing."""
+"""The article store: an item is stored once, and storing it again changes nothing."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ def only(store: Store) -> Article:
 
 
 def seen(store: Store, span: TimeSpan = WEEK, **how: Any) -> list[str]:
-    """The last part of each link in the window, in the store's order."""
+    """The last part of each link in the time span, in the store's order."""
     found = store.read(lambda tx: articles.in_span(tx, span, EARLIEST, **how))
     return [each.url.rpartition("/")[2] for each in found]
 
@@ -194,7 +194,7 @@ def test_choosing_needs_no_walk_through_the_whole_store(store: Store) -> None:
 
 
 class Spy:
-    """A connection that notes the plan of each query before it is run."""
+    """Record the plan of each query before it runs."""
 
     def __init__(self, tx: Connection, plans: list[str]) -> None:
         self._tx, self._plans = tx, plans

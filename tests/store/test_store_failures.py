@@ -1,4 +1,4 @@
-"""A database that fails us: one sentence that says what, where and how to mend it; nothing that was stored is lost."""
+"""A database fails: one sentence says what, where and how to fix it, and nothing stored is lost."""
 
 import sqlite3
 import subprocess
@@ -37,7 +37,7 @@ LEASE = timedelta(seconds=60)
 Work = Callable[[Connection], Any]
 FAILS_FAST = 100  # ms to wait for a lock
 
-# One of each public room that writes, and of each that reads.
+# One of each public function that writes, and of each that reads.
 WRITES: dict[str, Work] = {
     "add": lambda tx: subscribers.add(tx, [make.new_subscriber("new@example.org")], NOW),
     "leave": lambda tx: subscribers.move(tx, 1, SubscriberStatus.UNSUBSCRIBED, from_=(SubscriberStatus.ACTIVE,)),
@@ -72,7 +72,7 @@ def filled(store: Store) -> None:
 
 
 def contents(path: Path) -> list[str]:
-    """All rows of a SQLite file, seen from outside and untouched by it."""
+    """All rows of a SQLite file, read without the Store."""
     connection = sqlite3.connect(path)
     try:
         return list(connection.iterdump())
@@ -82,7 +82,7 @@ def contents(path: Path) -> list[str]:
 
 @pytest.fixture
 def file(store_url: str, tmp_path: Path) -> Path:
-    """A SQLite file with something in it, closed."""
+    """A closed SQLite file with some rows."""
     store = Store(store_url)
     filled(store)
     store.close()
@@ -112,7 +112,7 @@ def one_sentence(failed: "pytest.ExceptionInfo[StoreUnavailable]", *words: str) 
 @pytest.mark.slow
 @only_sqlite
 def test_a_writer_gets_in_between_the_transactions_of_another_process(file: Path) -> None:
-    """As a sender in a process of its own commits one group after the other: whoever wants to leave gets in soon."""
+    """A sender in another process commits one group after the other, and a reader who unsubscribes gets in soon."""
     stop, turns = threading.Event(), 0
 
     def commit_on_and_on() -> None:
@@ -139,7 +139,7 @@ def test_a_writer_gets_in_between_the_transactions_of_another_process(file: Path
         stop.set()
         beside.join()
         store.close()
-    # With SQLite's own waiting ten writes let more than a hundred of the other's go first.
+    # With SQLite's busy timeout, more than a hundred of the other's transactions go before these ten.
     assert sum(waited) <= 2 * len(waited), waited
 
 
@@ -155,19 +155,21 @@ def test_a_locked_file_is_reported_by_every_write_and_read_goes_on(file: Path) -
                     store.write(work)
                 one_sentence(failed, str(file), "End what holds it")
             for work in READS.values():
-                store.read(work)  # beside a writer there is always something to read
+                store.read(work)  # a writer never blocks readers
             assert contents(file) == before
             other.execute("ROLLBACK")
             for name in ("add", "plan", "claim"):
-                assert store.write(WRITES[name])  # and it was not harmed
+                assert store.write(WRITES[name])  # and the store still works
     finally:
         other.close()
 
 
 @only_sqlite
-def test_a_file_that_is_locked_whole_is_reported_by_every_read(file: Path) -> None:
+def test_a_file_locked_for_readers_too_is_reported_by_every_read(file: Path) -> None:
     other = sqlite3.connect(file, isolation_level=None)
-    other.execute("PRAGMA journal_mode=DELETE")  # out of WAL, as some backup tools do, a writer shuts readers out
+    other.execute(
+        "PRAGMA journal_mode=DELETE"
+    )  # without WAL, which some backup tools switch off, a writer blocks readers
     other.execute("BEGIN EXCLUSIVE")
     try:
         with opened(file) as store:
@@ -196,7 +198,7 @@ def test_a_writer_waits_for_another_one(store_url: str, file: Path) -> None:
 @only_sqlite
 def test_a_read_only_file_can_be_read_and_says_why_it_is_not_written(file: Path) -> None:
     before = contents(file)
-    # Opened as the kernel would let somebody without the right to write: chmod means nothing to root.
+    # Opened as by a user without write permission: chmod has no effect on root.
     url = f"sqlite:///file:{file}?mode=ro&uri=true"
     with opened(url) as store:
         for work in READS.values():
@@ -237,7 +239,7 @@ def test_a_full_disk_is_reported_and_undoes_the_whole_transaction(store: Store, 
 
 
 def fill(store: Store) -> None:
-    """More than the few pages that are left can hold."""
+    """Write more than fits into the few pages left."""
 
     def much(tx: Connection) -> None:
         WRITES["add"](tx)
@@ -250,7 +252,7 @@ def fill(store: Store) -> None:
     assert store.read(articles.count) == 1
     assert store.read(subscribers.counts) == {"active": 3}
     assert store.read(lambda tx: tx.execute(text("PRAGMA integrity_check")).scalar()) == "ok"
-    assert store.write(WRITES["change"]) is None  # what needs no room still works: people can leave
+    assert store.write(WRITES["change"]) is None  # what needs no space still works: readers can unsubscribe
 
 
 def _no_more_pages(connection: sqlite3.Connection, _record: object) -> None:
@@ -262,7 +264,7 @@ def _no_more_pages(connection: sqlite3.Connection, _record: object) -> None:
 @pytest.mark.parametrize(
     "held", [b"These are not the tables you are looking for. " * 100, b"SQLite format 3\0" + b"x" * 4096]
 )
-def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path, held: bytes) -> None:
+def test_a_file_that_is_not_a_database_is_not_changed(tmp_path: Path, held: bytes) -> None:
     path = tmp_path / "subscribers.db"
     path.write_bytes(held)
     with opened(path) as store:
@@ -316,7 +318,7 @@ def test_a_database_that_the_server_does_not_have_is_reported(cluster: pg.Cluste
 
 
 @only_postgresql
-def test_a_line_that_the_server_cuts_undoes_the_transaction_and_the_next_one_works(
+def test_a_connection_cut_by_the_server_undoes_the_transaction_and_the_next_one_works(
     store_url: str, cluster: pg.Cluster
 ) -> None:
     admin = create_engine(cluster.url, isolation_level="AUTOCOMMIT")
@@ -356,7 +358,7 @@ def test_a_transaction_inside_a_transaction_is_refused(store: Store) -> None:
 
 
 @only_postgresql
-def test_a_transaction_that_lost_against_another_one_is_run_again(store_url: str, store: Store) -> None:
+def test_a_transaction_that_conflicts_with_another_one_is_repeated(store_url: str, store: Store) -> None:
     make.subscriber(store)
     other = Store(store_url)
     runs: list[str] = []
@@ -394,12 +396,12 @@ def test_a_killed_process_loses_nothing_it_had_committed(store_url: str, store: 
         if int(line) >= 20:
             break
     running.kill()
-    told = [int(line) for line in running.stdout]
+    printed = [int(line) for line in running.stdout]
     running.wait()
     running.stdout.close()
     count = store.read(subscribers.counts)["active"]
-    assert count >= max(told, default=20) + 1
-    assert count <= max(told, default=20) + 2  # at most one more: stored, and killed before it could say so
+    assert count >= max(printed, default=20) + 1
+    assert count <= max(printed, default=20) + 2  # at most one more: stored, and killed before it was printed
 
 
 @only_postgresql

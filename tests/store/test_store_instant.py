@@ -24,7 +24,7 @@ def times(store: Store) -> Iterator[Store]:
 
 
 def kept(store: Store, *instants: datetime | None) -> list[datetime | None]:
-    """The instants in the order in which the database puts them."""
+    """The instants in the order of the database."""
 
     def work(tx: Connection) -> list[datetime | None]:
         tx.execute(TIMES.delete())
@@ -53,7 +53,7 @@ def test_a_whole_second_and_its_parts_are_in_order(times: Store) -> None:
     assert kept(times, *reversed(later)) == later
 
 
-def test_nothing_stays_nothing(times: Store) -> None:
+def test_null_stays_null(times: Store) -> None:
     assert kept(times, None) == [None]
 
 

@@ -58,7 +58,7 @@ def test_the_migrated_database_is_the_schema(store: Store) -> None:
 
 
 def test_the_checks_of_the_migrated_database_are_those_of_the_schema(store: Store, tmp_path: Path) -> None:
-    # Alembic does not compare checks, so the same server is asked how it understands both.
+    # Alembic does not compare checks, so the same server shows how it stores both.
     engine = create_engine(f"sqlite:///{tmp_path / 'plain.db'}") if store.sqlite else create_engine(store.url)
     with engine.connect() as fresh:
         if not store.sqlite:

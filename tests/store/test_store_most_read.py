@@ -9,7 +9,7 @@ from mailer.store.database import Store
 WEEK = TimeSpan(make.NOW - timedelta(days=7), make.NOW)
 
 
-def test_the_most_read_of_the_window_without_what_is_told(store: Store) -> None:
+def test_the_most_read_of_the_time_span_without_the_stories_of_the_issue(store: Store) -> None:
     early = make.article(9, published=make.NOW - timedelta(days=9), views=10**6)
     uncounted = make.article(8, views=None)
     unlinked = make.article(7, views=10**6, url="", guid="x")

@@ -1,4 +1,4 @@
-"""Never above the limit in any window: by a turned clock in any order of asking, and by real processes."""
+"""Never above the limit in any span of time: with a test clock in any order of requests, and with real processes."""
 
 import math
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ def reserve(store: Store, limits: list[Limit], count: int, now: datetime) -> tup
 
 
 def most_in_a_window(times: list[float], seconds: float) -> int:
-    """The most of `times` (sorted) in any span of `seconds`, its end left out."""
+    """The largest number of `times` (sorted) in any span of `seconds`, its end excluded."""
     most = first = 0
     for last, time in enumerate(times):
         while time - times[first] >= seconds - 1e-7:
@@ -55,7 +55,7 @@ ASKS = st.lists(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rate=st.sampled_from(RATES), asks=ASKS, patient=st.booleans())
 @make.only_sqlite
-def test_never_above_the_rate_in_any_window(
+def test_never_above_the_rate_in_any_span_of_time(
     store: Store, rate: Rate, asks: list[tuple[float, int, float]], patient: bool
 ) -> None:
     make.wipe(store)
@@ -76,7 +76,7 @@ def test_never_above_the_rate_in_any_window(
 
 
 @pytest.mark.parametrize("text", ["10/s", "100/s", "100/hour"])
-def test_most_of_the_rate_is_used_by_who_keeps_asking(store: Store, text: str) -> None:
+def test_a_sender_that_keeps_asking_uses_most_of_the_rate(store: Store, text: str) -> None:
     rate = rate_of(text)
     clock, sent = Clock(), 0
     while (clock() - NOW).total_seconds() < rate.seconds:
@@ -101,7 +101,7 @@ def test_a_slow_lane_takes_nothing_from_its_relay(store: Store) -> None:
     assert granted == min(throttles.burst(relay.rate) - 1, throttles.burst(quick.rate), 4)
 
 
-def test_no_limit_no_question(store: Store) -> None:
+def test_without_a_limit_the_database_is_not_asked(store: Store) -> None:
     def work(tx: Connection) -> tuple[int, float]:
         return throttles.reserve(tx, [], 7)
 
