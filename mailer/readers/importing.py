@@ -181,10 +181,6 @@ def _join(app: App, tx: Connection, plan: adding.Plan, how: How, met: set[int], 
 def export_rows(app: App, status: SubscriberStatus | None = None) -> Iterator[Mapping[str, Any]]:
     """Yield all subscribers with address, name, sections, status, consent_at and source; one transaction a page."""
     after = 0
-    while rows := app.store.read(partial(_page, after=after, status=status)):
+    while rows := app.store.read(partial(subscribers.page, after=after, status=status)):
         yield from rows
         after = rows[-1]["id"]
-
-
-def _page(tx: Connection, *, after: int, status: SubscriberStatus | None) -> list[Mapping[str, Any]]:
-    return list(subscribers.page(tx, after, status))

@@ -5,7 +5,6 @@ writes one row whoever it is about, and what becomes of the wish is decided a mo
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -169,24 +168,17 @@ def tidy(app: App) -> None:
 
 
 # --- the link in the mail --------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Welcome:
-    """The masked address of a reader who has confirmed, and a token for their preferences."""
-
-    masked: str
-    preferences: str
-
-
 def masked_address(app: App, token: str) -> str:
     """The masked address that a confirmation link is about. Changes nothing. Raises BadToken as `confirm` does."""
     found = app.store.read(lambda tx: _reader_of(app, tx, token))
     return address.mask(found.address)
 
 
-def confirm(app: App, token: str, *, agent: str = "", network: str = "") -> Welcome:
+def confirm(app: App, token: str, *, agent: str = "", network: str = "") -> str:
     """Make the reader active, also if they had left before. Confirming again changes nothing.
 
-    Raises BadToken if the link is not ours or too old, or if the reader left after asking for it.
+    Returns a token for their preferences. Raises BadToken if the link is not ours or too old, or if the reader left
+    after asking for it.
     """
 
     def make_active(tx: Connection) -> Subscriber:
@@ -203,7 +195,7 @@ def confirm(app: App, token: str, *, agent: str = "", network: str = "") -> Welc
         return found
 
     found = app.store.write(make_active)
-    return Welcome(address.mask(found.address), tokens.make(app.keys, Purpose.PREFERENCES, found.id))
+    return tokens.make(app.keys, Purpose.PREFERENCES, found.id)
 
 
 def _reader_of(app: App, tx: Connection, token: str) -> Subscriber:

@@ -34,17 +34,13 @@ def link_holder(app: App, token: str) -> LinkHolder:
     found = app.store.read(lambda tx: subscribers.get(tx, claim.subscriber_id))
     active = found is not None and found.status is SubscriberStatus.ACTIVE
     preferences = tokens.make(app.keys, Purpose.PREFERENCES, claim.subscriber_id) if active else ""
-    return LinkHolder(_masked(found), preferences)
+    return LinkHolder(address.mask(found.address) if found and found.address else "", preferences)
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The result of leaving: the masked address, and tokens for the undo button and for saying why.
+    """Tokens for the undo button and for giving a reason; empty if there is nothing to undo or nobody to ask."""
 
-    `undo` is empty if there is nothing to undo, `why` if there is no reader to ask.
-    """
-
-    masked: str
     undo: str
     why: str
 
@@ -59,16 +55,14 @@ def leave(app: App, token: str, method: Method, *, agent: str = "", network: str
     def end(tx: Connection) -> Left:
         found = subscribers.get(tx, claim.subscriber_id)
         if found is None:
-            return Left("", "", "")
+            return Left("", "")
         event = NewEvent(EventKind.UNSUBSCRIBED, app.now(), method, claim.issue_id, agent=agent, network=network)
         left = _end(tx, found, event)
         gone = bool(found.address) and (left or found.status is SubscriberStatus.UNSUBSCRIBED)
         # The button undoes only this leaving, not an admin's or an earlier one; and it only restores an active reader:
         # pressing it must not replace a confirmation or make a dead address alive.
         undo = gone and left and found.status is SubscriberStatus.ACTIVE
-        return Left(
-            _masked(found), _undo_token(app, tx, claim) if undo else "", _reason_token(app, claim) if gone else ""
-        )
+        return Left(_undo_token(app, tx, claim) if undo else "", _reason_token(app, claim) if gone else "")
 
     return app.store.write(end)
 
@@ -104,10 +98,6 @@ def leavings(app: App, *, since: datetime | None = None, slot: str | None = None
     """The address ('' if forgotten) and the event of each unsubscription, the oldest first."""
     key = find(app, slot).slot if slot else None
     return app.store.read(lambda tx: list(events.leavings(tx, since=since, slot=key)))
-
-
-def _masked(found: Subscriber | None) -> str:
-    return address.mask(found.address) if found and found.address else ""
 
 
 # --- the undo button -------------------------------------------------------------------------------------------------

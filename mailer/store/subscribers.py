@@ -6,11 +6,24 @@ and its id is never used again.
 """
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, TextClause, bindparam, case, func, null, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    TextClause,
+    bindparam,
+    case,
+    func,
+    null,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from mailer.model import DeliveryKind, EventKind, Rejection, Subscriber, SubscriberStatus
 from mailer.store import arrays
@@ -50,22 +63,23 @@ def sections_text(sections: Sequence[str]) -> str:
     return json.dumps(sorted(set(sections)), ensure_ascii=False) if sections else "[]"
 
 
+def _first(tx: Connection, *conditions: ColumnElement[bool]) -> Subscriber | None:
+    row = tx.execute(select(*_COLUMNS).where(*conditions).limit(1)).first()
+    return _subscriber(row) if row else None
+
+
 def find(tx: Connection, key: str) -> Subscriber | None:
     """The subscriber with this normalised address."""
-    row = tx.execute(select(*_COLUMNS).where(subscribers.c.address_key == key)).first()
-    return _subscriber(row) if row else None
+    return _first(tx, subscribers.c.address_key == key)
 
 
 def get(tx: Connection, subscriber_id: int) -> Subscriber | None:
-    row = tx.execute(select(*_COLUMNS).where(subscribers.c.id == subscriber_id)).first()
-    return _subscriber(row) if row else None
+    return _first(tx, subscribers.c.id == subscriber_id)
 
 
 def with_hash(tx: Connection, hash_: str) -> Subscriber | None:
     """The subscriber whose address has this hash now; tombstones have no address."""
-    query = select(*_COLUMNS).where(subscribers.c.address_hash == hash_, subscribers.c.address.is_not(None))
-    row = tx.execute(query.limit(1)).first()
-    return _subscriber(row) if row else None
+    return _first(tx, subscribers.c.address_hash == hash_, subscribers.c.address.is_not(None))
 
 
 def matching(
@@ -103,8 +117,8 @@ def choices(tx: Connection, limit: int) -> list[tuple[str, ...]]:
     return [tuple(json.loads(chosen)) for chosen in tx.execute(query).scalars()]
 
 
-def page(tx: Connection, after: int, status: SubscriberStatus | None) -> Iterator[Mapping[str, Any]]:
-    """Yield the next PAGE subscribers with an id above `after`, for an export.
+def page(tx: Connection, *, after: int, status: SubscriberStatus | None) -> list[dict[str, Any]]:
+    """The next PAGE subscribers with an id above `after`, for an export.
 
     A pending subscriber who left before, or whose address was dead, is exported as that: the program that reads the
     file does not know our suppressions.
@@ -126,8 +140,7 @@ def page(tx: Connection, after: int, status: SubscriberStatus | None) -> Iterato
     )
     if status:
         query = query.where(exported == status)
-    for row in tx.execute(query):
-        yield {**row._mapping, "sections": json.loads(row.sections)}
+    return [{**row._mapping, "sections": json.loads(row.sections)} for row in tx.execute(query)]
 
 
 # --- adding and changing ---------------------------------------------------------------------------------------------

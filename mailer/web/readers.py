@@ -162,10 +162,9 @@ class ReaderPages:
             return await self.confirm_form(request)
         agent, network = agent_of(request), network_of(request)
         token = request.path_params["token"]
-        welcome = await to_thread(joining.confirm, self.app, token, agent=agent, network=network)
+        preferences_token = await to_thread(joining.confirm, self.app, token, agent=agent, network=network)
         latest = await to_thread(archive.latest, self.app)
-        values = {"latest": latest, "preferences": f"/preferences/{welcome.preferences}"}
-        return render(self.app, "welcome", values)
+        return render(self.app, "welcome", {"latest": latest, "preferences": f"/preferences/{preferences_token}"})
 
     # --- preferences
     async def preferences_form(self, request: Request) -> Response:

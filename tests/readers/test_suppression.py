@@ -72,7 +72,8 @@ def test_an_old_link_of_somebody_forgotten_works_for_who_came_back_and_for_nobod
     assert not leaving.undo(app, tokens.make(app.keys, Purpose.UNDO, old, 0, stamp))
     assert status(app) is SubscriberStatus.ACTIVE
     left = leaving.leave(app, link(app, old), Method.PAGE)
-    assert (left.masked, left.undo) == ("", "")  # an old link tells nothing and takes nothing back
+    assert (left.undo, left.why) == ("", "")  # an old link undoes nothing
+    assert leaving.link_holder(app, link(app, old)) == leaving.LinkHolder("", "")  # and reveals nothing
     assert status(app) is SubscriberStatus.UNSUBSCRIBED
     assert status(app, "other@example.org") is SubscriberStatus.ACTIVE
     assert other != old
@@ -129,7 +130,7 @@ def test_leaving_counts_also_for_whom_an_admin_has_suppressed(app: App, way: str
     number = admin.add(app, EMAIL)[0].id
     leaving.suppress(app, EMAIL)
     if way == "link":
-        assert leaving.leave(app, link(app, number), Method.ONE_CLICK).masked
+        assert leaving.leave(app, link(app, number), Method.ONE_CLICK).why
     elif way == "admin":
         assert leaving.by_admin(app, EMAIL)
     else:
