@@ -29,7 +29,7 @@ SUBJECTS = ("گشایش کتابخانهٔ شهر", "برد تیم ملی", "ن�
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a command said and how it ended."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -37,7 +37,7 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """The one JSON document of stdout; more or less than one is an error."""
+        """The JSON document on stdout. Raises ValueError if there is not exactly one."""
         return json.loads(self.out)
 
     @property
@@ -46,7 +46,7 @@ class Answer:
 
 
 def call(*words: str) -> Answer:
-    """A command, in this process."""
+    """Run a command in this process."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run(words)
@@ -54,13 +54,13 @@ def call(*words: str) -> Answer:
 
 
 def program(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """A command as a program of its own, run to its end."""
+    """Run a command as a separate program until it ends."""
     options = {"capture_output": True, "timeout": 180, "env": environ(), **options}
     return subprocess.run([sys.executable, "-m", "mailer", *words], text=True, check=False, **options)
 
 
 def environ(**more: str) -> dict[str, str]:
-    """This process's environment without a real deployment's settings."""
+    """The environment of this process without the settings of a real deployment."""
     return {name: value for name, value in os.environ.items() if not name.startswith("MAILER_")} | more
 
 
@@ -79,14 +79,14 @@ class Deployment:
         return program("--config", self.config, *words, **options)
 
     def json(self, *words: str) -> Any:
-        """The document that a command prints, which must succeed."""
+        """The JSON document that a command prints; the command must succeed."""
         answer = self.call(*words, "--json")
         assert answer.code == 0, answer
         return answer.json
 
     @contextlib.contextmanager
     def app(self) -> Iterator[App]:
-        """The deployment's App, for a look at what no command shows."""
+        """The App of the deployment, for checking what no command shows."""
         app = wire(load(Path(self.config), {}), {})
         try:
             yield app
@@ -95,7 +95,7 @@ class Deployment:
 
     @contextlib.contextmanager
     def running(self, *words: str, env: dict[str, str] | None = None) -> Iterator["subprocess.Popen[str]"]:
-        """`mailer run …` beside the test; it is told to end at the end."""
+        """Run `mailer run …` beside the test and terminate it at the end."""
         process = subprocess.Popen(
             [sys.executable, "-m", "mailer", "--config", self.config, "run", *words],
             env=env or environ(),
@@ -116,7 +116,7 @@ class Deployment:
 
 
 def deployment(folder: Path, *, smtp: int = 9, web: int = 8080) -> Deployment:
-    """A fresh deployment as `mailer init` makes it, set to a relay and a port; by default no relay is there."""
+    """A new deployment as `mailer init` makes it, with these ports. By default no relay listens on its port."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in _fresh().items():
         (folder / name).write_bytes(content)
@@ -135,7 +135,7 @@ def deployment(folder: Path, *, smtp: int = 9, web: int = 8080) -> Deployment:
 
 @cache
 def _fresh() -> dict[str, bytes]:
-    """The files of a new deployment; made once, its tables cost more than most tests."""
+    """The files of a new deployment, made once because creating its tables takes longer than most tests."""
     with tempfile.TemporaryDirectory() as folder:
         answer = call("init", folder)
         assert answer.code == 0, answer
@@ -143,7 +143,7 @@ def _fresh() -> dict[str, bytes]:
 
 
 def articles_file(folder: Path, count: int = 6, *, titles: Sequence[str] = (), name: str = "articles.jsonl") -> Path:
-    """A file of invented articles of the last days; `titles` instead of our own."""
+    """Write a file of invented articles of the last days, with these titles as far as they go."""
     now = datetime.now(UTC)
     sections = ("siasi", "eghtesad", "varzesh")
     lines = [
@@ -176,8 +176,7 @@ def drafted(folder: Path, *, smtp: int = 9, titles: Sequence[str] = (), readers:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on just now, and none of those that the system gives to the next who asks
-    for any: it would soon be somebody else's."""
+    """A free port of 127.0.0.1 below the range from which the system assigns ports, so no other process gets it."""
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -186,7 +185,7 @@ def free_port() -> int:
 
 
 def fetch(url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> tuple[int, str, dict[str, str]]:
-    """(status, text, headers) of one request, without following anything or going by a proxy."""
+    """Make one request without redirects or a proxy. Returns status, text and headers."""
     request = urllib.request.Request(url, data=body, method=method, headers=headers)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Straight())
     try:
@@ -203,7 +202,7 @@ class _Straight(urllib.request.HTTPRedirectHandler):
 
 
 def until(url: str, process: "subprocess.Popen[str]", seconds: float = 60) -> None:
-    """Waits until somebody answers there, or fails with what the process said."""
+    """Wait until the URL answers. Raises AssertionError with the output of the process if it ends first."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -214,4 +213,4 @@ def until(url: str, process: "subprocess.Popen[str]", seconds: float = 60) -> No
             time.sleep(0.05)
         else:
             return
-    raise AssertionError(f"nobody answers at {url}")
+    raise AssertionError(f"no answer at {url}")

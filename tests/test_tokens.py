@@ -1,4 +1,4 @@
-"""Tokens: ours come back as they were made, everything else is refused in one way."""
+"""Tokens: those made here are read as they were made; any other text is refused in one way."""
 
 import base64
 import hmac
@@ -39,7 +39,7 @@ def test_a_token_serves_one_purpose(made: Purpose, wanted: Purpose) -> None:
 
 
 @pytest.mark.parametrize("place", range(42))
-def test_no_letter_can_be_changed(place: int) -> None:
+def test_no_character_can_be_changed(place: int) -> None:
     token = make(KEYS, Purpose.UNSUBSCRIBE, 123_456, 7, 1_800_000_000)
     for letter in ALPHABET:
         if letter != token[place]:
@@ -64,13 +64,13 @@ def test_no_letter_can_be_changed(place: int) -> None:
         lambda token: base64.urlsafe_b64encode(b"\x02" + base64.urlsafe_b64decode(token + "==")[1:]).decode()[:42],
     ],
 )
-def test_nothing_else_is_a_token(change: Callable[[str], str]) -> None:
+def test_other_texts_are_refused(change: Callable[[str], str]) -> None:
     with pytest.raises(BadToken):
         read(KEYS, Purpose.UNSUBSCRIBE, change(make(KEYS, Purpose.UNSUBSCRIBE, 1, 2, 3)))
 
 
 @given(st.text(max_size=60) | st.text(ALPHABET, min_size=42, max_size=42), PURPOSES)
-def test_no_text_does_anything_but_be_refused(text: str, purpose: Purpose) -> None:
+def test_any_text_is_refused_with_the_same_error(text: str, purpose: Purpose) -> None:
     with pytest.raises(BadToken):
         read(KEYS, purpose, text)
 

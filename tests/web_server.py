@@ -1,4 +1,4 @@
-"""A small web server on loopback for tests of fetching: each path has its own answer, and every request is kept."""
+"""A small web server on loopback for tests of fetching: it has an answer for each path and records every request."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ def web_server() -> Iterator[WebServer]:
             try:
                 self.wfile.write(body)
             except OSError:
-                self.close_connection = True  # the client had enough
+                self.close_connection = True  # the client closed the connection
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -10,20 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    TextClause,
-    bindparam,
-    case,
-    func,
-    null,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import Connection, Row, TextClause, bindparam, case, func, null, or_, select, text, update
 
 from mailer.model import DeliveryKind, EventKind, Rejection, Subscriber, SubscriberStatus
 from mailer.store import arrays
@@ -63,7 +50,7 @@ def sections_text(sections: Sequence[str]) -> str:
     return json.dumps(sorted(set(sections)), ensure_ascii=False) if sections else "[]"
 
 
-def _first(tx: Connection, *conditions: ColumnElement[bool]) -> Subscriber | None:
+def _first(tx: Connection, *conditions: Any) -> Subscriber | None:
     row = tx.execute(select(*_COLUMNS).where(*conditions).limit(1)).first()
     return _subscriber(row) if row else None
 

@@ -1,4 +1,4 @@
-"""Lists in and out: any file a newsroom has, no row that stops the others, nothing that a spreadsheet would run."""
+"""Imports and exports: any file a newsroom has, no row that stops the others, no formula for a spreadsheet."""
 
 import csv
 import json
@@ -92,7 +92,7 @@ def test_a_bare_list_of_addresses_needs_no_heading(app: App, tmp_path: Path) -> 
     assert counts(take(app, file)) == (2, 0, 0, 0, 0)
 
 
-def test_dry_run_knows_doubles_across_chunks(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_finds_duplicates_across_chunks(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importing, "CHUNK", 3)
     rows = [NewSubscriber(n, f"reader{n % 4}@example.org") for n in range(20)]
     dry = importing.import_rows(app, rows, How(dry_run=True))
@@ -159,7 +159,7 @@ def test_any_cell_comes_back_as_it_was(text: str) -> None:
     assert people._unescaped(people._escaped(text)) == text
 
 
-# --- the quick way through an address says what the thorough one says ------------------------------------------------
+# --- the fast path for addresses agrees with the full check ----------------------------------------------------------
 LETTERS = st.sampled_from("aZ09._+-@'\"= ")
 
 
@@ -167,14 +167,14 @@ LETTERS = st.sampled_from("aZ09._+-@'\"= ")
     st.text(LETTERS, min_size=1, max_size=12), st.sampled_from(["example.org", "X.Example", "a..b", "localhost", "1.2"])
 )
 @settings(max_examples=200, deadline=None)
-def test_the_quick_way_is_the_thorough_way(local: str, domain: str) -> None:
+def test_the_fast_path_for_addresses_agrees_with_the_full_check(local: str, domain: str) -> None:
     def outcome(typed: str) -> object:
         try:
             return address.parse(typed)
         except BadAddress:
             return None
 
-    # A blank in front keeps an address from the quick way, and is left out by the thorough one.
+    # The fast path does not match an address with a leading blank; the full check removes the blank.
     assert outcome(f"{local}@{domain}") == outcome(f" {local}@{domain}")
 
 
@@ -183,7 +183,7 @@ def test_the_quick_way_is_the_thorough_way(local: str, domain: str) -> None:
     "heading",
     ["email,address,name", "address,name,email", "نشانی,نام,ایمیل", "E-Mail,Address,Name", "Address,Mail,Name"],
 )
-def test_where_somebody_lives_is_no_mailbox(app: App, tmp_path: Path, heading: str) -> None:
+def test_a_postal_address_column_is_not_taken_for_the_email_column(app: App, tmp_path: Path, heading: str) -> None:
     names = heading.casefold().split(",")
     mailbox = next(name for name in names if name in ("email", "ایمیل", "e-mail", "mail"))
     row = ["narges@example.org" if name == mailbox else "تهران" for name in names]
@@ -210,7 +210,7 @@ def test_no_cell_breaks_the_rest(app: App, tmp_path: Path) -> None:
         assert not set("\x00\ud800\u202e\n") & set(row.name + row.source + "".join(row.sections))
 
 
-def test_who_is_forgotten_is_counted_nowhere(app: App) -> None:
+def test_a_forgotten_reader_is_not_counted(app: App) -> None:
     make.subscribers_of(app.store, ["narges@example.org", "stays@example.org"])
     leaving.forget(app, "narges@example.org")
     assert admin.counts(app) == {"active": 1}

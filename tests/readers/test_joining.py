@@ -1,4 +1,4 @@
-"""Joining: what is taken, what is sent, what confirms, and what a limit stops. The form tells nothing about anybody."""
+"""Joining: sign-up, confirmation mail, confirming and limits. The form reveals nothing about an address."""
 
 import asyncio
 import statistics
@@ -28,13 +28,13 @@ EMAIL = "narges@example.org"
 
 
 def ask(app: App, email: str = EMAIL, network: str = "192.0.2.0/24") -> int:
-    """Signs up and lets the wish be decided; how many mails that made."""
+    """Sign up and decide the wish. Returns the number of confirmation mails."""
     joining.wish(app, parse(email), network=network, agent="browser")
     return joining.decide_wishes(app)
 
 
 def confirm_token(app: App, email: str = EMAIL) -> str:
-    """The token of the mail that was owed last to somebody."""
+    """The token in the latest confirmation mail to this address."""
     found = app.store.read(lambda tx: subscribers.find(tx, parse(email).key))
     assert found is not None
     (mail, *_) = [m for m in admin.show(app, email)[2] if m["kind"] == "confirmation"]
@@ -61,7 +61,7 @@ def test_a_wish_becomes_a_mail_and_its_button_a_subscriber(sending_app: App, inb
     body = parsed.get_body(("plain",))
     assert body is not None
     (link,) = [line for line in body.get_content().splitlines() if "/confirm/" in line]
-    confirm = link.rstrip().rpartition("/")[2]  # a slot is filled up with blanks
+    confirm = link.rstrip().rpartition("/")[2]  # a placeholder is padded with blanks
 
     assert joining.masked_address(app, confirm) == "n***@example.org"
     assert status(app) is SubscriberStatus.PENDING  # looking changes nothing
@@ -108,7 +108,7 @@ def test_confirmations_go_before_the_issue(app: App, inbox: Inbox, clock: Clock)
     assert [mail.recipient for mail in inbox.mails] == [EMAIL, "reader@example.org"]
 
 
-def test_who_left_meanwhile_is_not_asked(sending_app: App, inbox: Inbox) -> None:
+def test_a_reader_who_left_meanwhile_gets_no_confirmation_mail(sending_app: App, inbox: Inbox) -> None:
     app = sending_app
     ask(app)
     leaving.by_admin(app, EMAIL)
@@ -120,7 +120,7 @@ def test_who_left_meanwhile_is_not_asked(sending_app: App, inbox: Inbox) -> None
 
 @pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize("now_is", SubscriberStatus)
-def test_the_last_look_lets_a_confirmation_go_only_to_who_is_still_pending(
+def test_the_last_look_lets_a_confirmation_go_only_to_a_pending_reader(
     app: App, now_is: SubscriberStatus, many: bool
 ) -> None:
     ask(app)
@@ -139,7 +139,9 @@ def test_the_last_look_lets_a_confirmation_go_only_to_who_is_still_pending(
 
 
 @pytest.mark.parametrize("meanwhile", ["confirmed", "suppressed"])
-def test_who_confirmed_or_was_suppressed_meanwhile_is_not_asked(sending_app: App, inbox: Inbox, meanwhile: str) -> None:
+def test_a_reader_confirmed_or_suppressed_meanwhile_gets_no_mail(
+    sending_app: App, inbox: Inbox, meanwhile: str
+) -> None:
     app = sending_app
     ask(app)
     if meanwhile == "confirmed":
@@ -191,12 +193,12 @@ def test_no_other_link_confirms(app: App, purpose: Purpose) -> None:
 
 
 # --- who may be asked ------------------------------------------------------------------------------------------------
-def test_who_is_a_subscriber_gets_no_mail(app: App) -> None:
+def test_a_subscriber_who_signs_up_again_gets_no_mail(app: App) -> None:
     make.subscriber(app.store, EMAIL)
     assert ask(app) == 0
 
 
-def test_who_left_is_asked_and_comes_back_by_confirming(app: App, clock: Clock) -> None:
+def test_a_reader_who_left_comes_back_by_confirming(app: App, clock: Clock) -> None:
     admin.add(app, EMAIL)
     leaving.by_admin(app, EMAIL)
     clock.turn(days=2)
@@ -208,7 +210,7 @@ def test_who_left_is_asked_and_comes_back_by_confirming(app: App, clock: Clock) 
     assert app.store.read(lambda tx: suppressions.find(tx, make.hash_of(EMAIL))) is None
 
 
-def test_a_strangers_wish_makes_nobody_who_left_look_as_if_they_had_not(app: App, clock: Clock) -> None:
+def test_a_strangers_wish_does_not_hide_that_a_reader_left(app: App, clock: Clock) -> None:
     number = admin.add(app, EMAIL)[0].id
     leaving.leave(app, token(app.keys, Purpose.UNSUBSCRIBE, number), Method.ONE_CLICK)
     clock.turn(days=3)
@@ -220,7 +222,7 @@ def test_a_strangers_wish_makes_nobody_who_left_look_as_if_they_had_not(app: App
         admin.add(app, EMAIL)
 
 
-def test_a_strangers_wish_makes_no_dead_address_alive(app: App) -> None:
+def test_a_strangers_wish_does_not_revive_a_dead_address(app: App) -> None:
     number = admin.add(app, EMAIL)[0].id
     app.store.write(lambda tx: subscribers.move(tx, number, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)))
     assert ask(app) == 1
@@ -235,7 +237,7 @@ def test_a_strangers_wish_makes_no_dead_address_alive(app: App) -> None:
     assert status(app) is SubscriberStatus.ACTIVE
 
 
-def test_who_comes_back_has_no_pause_any_more(app: App, clock: Clock) -> None:
+def test_a_reader_who_comes_back_has_no_pause(app: App, clock: Clock) -> None:
     number = admin.add(app, EMAIL, sections=["sport"])[0].id
     app.store.write(lambda tx: subscribers.set_pause(tx, number, clock().date() + timedelta(weeks=12)))
     leaving.leave(app, token(app.keys, Purpose.UNSUBSCRIBE, number), Method.ONE_CLICK)
@@ -246,7 +248,7 @@ def test_who_comes_back_has_no_pause_any_more(app: App, clock: Clock) -> None:
     assert (who.paused_until, who.sections) == (None, ("sport",))
 
 
-def test_who_was_invited_gets_no_second_mail_that_day(app: App, clock: Clock) -> None:
+def test_an_invited_reader_gets_no_second_mail_that_day(app: App, clock: Clock) -> None:
     admin.add(app, EMAIL, invite=True)
     clock.turn(minutes=1)
     assert ask(app) == 0
@@ -255,7 +257,7 @@ def test_who_was_invited_gets_no_second_mail_that_day(app: App, clock: Clock) ->
 
 
 @pytest.mark.parametrize("reason", [EventKind.COMPLAINED, EventKind.SUPPRESSED])
-def test_who_complained_or_must_not_be_mailed_is_left_alone(app: App, reason: EventKind) -> None:
+def test_a_suppressed_or_complaining_reader_gets_no_confirmation_mail(app: App, reason: EventKind) -> None:
     app.store.write(lambda tx: suppressions.add(tx, [make.hash_of(EMAIL)], reason, at=app.now()))
     assert ask(app) == 0
     assert app.store.read(lambda tx: subscribers.find(tx, EMAIL)) is None
@@ -272,7 +274,7 @@ def test_one_mail_a_day_and_three_in_all(app: App, clock: Clock) -> None:
     assert mails == 3
 
 
-def test_confirming_begins_the_count_anew(app: App, clock: Clock) -> None:
+def test_confirming_resets_the_limit_of_the_address(app: App, clock: Clock) -> None:
     ask(app)
     joining.confirm(app, confirm_token(app))
     leaving.by_admin(app, EMAIL)
@@ -313,7 +315,7 @@ def test_ten_thousand_wishes_from_one_network_stay_within_its_cap(app: App, cloc
     assert ask(app, "late@example.org") == 1
 
 
-def test_a_flood_is_stopped_and_told(app: App, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_flood_of_sign_ups_is_stopped_and_raises_an_alert(app: App, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(60):
         joining.wish(app, parse(f"reader{number}@example.org"), network=f"192.0.{number}.0/24")
     with pytest.raises(TooMany):
@@ -321,7 +323,7 @@ def test_a_flood_is_stopped_and_told(app: App, caplog: pytest.LogCaptureFixture)
     assert [record for record in caplog.records if "60 sign-ups within a minute" in record.message]
 
 
-def test_a_limit_does_not_depend_on_whom_it_is_about(app: App) -> None:
+def test_a_limit_does_not_depend_on_the_address(app: App) -> None:
     make.subscriber(app.store, "active@example.org")
     for number in range(5):
         joining.wish(app, parse(f"reader{number}@example.org"), network="192.0.2.0/24")
@@ -341,7 +343,7 @@ def test_networks_and_old_wishes_are_forgotten(app: App, clock: Clock) -> None:
     assert app.store.read(lambda tx: signups.count(tx, make.NOW - timedelta(days=1))) == 0
 
 
-def test_what_nobody_came_to_decide_the_clock_decides(app: App) -> None:
+def test_wishes_left_undecided_are_decided_later(app: App) -> None:
     joining.wish(app, parse(EMAIL))
     joining.wish(app, parse(EMAIL))  # two at once: still one mail
     assert joining.decide_wishes(app) == 1
@@ -382,7 +384,7 @@ def test_taking_a_wish_takes_as_long_for_everybody(app: App) -> None:
 
 
 def welch(one: list[float], other: list[float]) -> float:
-    """Welch's t of two samples, the slowest twentieth left out: that is the machine, not us."""
+    """Welch's t of two samples without the slowest 5 %, which measure the machine and not the program."""
     one, other = (sorted(each)[: len(each) * 19 // 20] for each in (one, other))
     spread = statistics.variance(one) / len(one) + statistics.variance(other) / len(other)
     return float((statistics.mean(one) - statistics.mean(other)) / spread**0.5)
@@ -406,7 +408,7 @@ def welch(one: list[float], other: list[float]) -> float:
         ("a@iran.example", None),
     ],
 )
-def test_slips_in_well_known_domains_are_asked_about(typed: str, meant: str | None) -> None:
+def test_mistyped_well_known_domains_are_questioned(typed: str, meant: str | None) -> None:
     assert address.suggestion(parse(typed)) == meant
 
 
@@ -421,7 +423,7 @@ def test_forged_letters_are_refused(app: App, typed: str) -> None:
 
 @make.only_sqlite
 @pytest.mark.parametrize(("answer", "taken"), [(True, True), (None, True), (False, False)])
-def test_a_domain_that_takes_no_mail_is_refused_and_silence_is_not(app: App, answer: bool | None, taken: bool) -> None:
+def test_a_domain_is_refused_only_if_it_takes_no_mail(app: App, answer: bool | None, taken: bool) -> None:
     asking = make.app(app.store, app.settings.folder, Clock(), takes_mail=lambda _domain: answer)
     if taken:
         assert ask(asking) == 1
@@ -432,7 +434,7 @@ def test_a_domain_that_takes_no_mail_is_refused_and_silence_is_not(app: App, ans
 
 
 @make.only_sqlite
-def test_a_form_is_ours_when_it_is_neither_too_quick_nor_too_old(app: App, clock: Clock) -> None:
+def test_a_form_is_accepted_if_it_is_neither_too_quick_nor_too_old(app: App, clock: Clock) -> None:
     form = joining.form_token(app)
     assert not joining.form_is_ours(app, form)
     clock.turn(seconds=2)

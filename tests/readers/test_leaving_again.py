@@ -1,5 +1,7 @@
-"""The undo button takes back the leaving it came with, within the hour, and nothing else: whoever has an old mail
-cannot bring back a reader who left long ago, or whom the newsroom took off the list."""
+"""The undo button undoes the leaving that it belongs to, within the hour, and nothing else.
+
+An old mail cannot be used to bring back a reader who left long ago or was unsubscribed by the newsroom.
+"""
 
 import make
 import pytest
@@ -30,7 +32,7 @@ def test_the_first_clicks_undo_outlives_a_second_click(app: App, clock: Clock, l
     assert status(app) is SubscriberStatus.ACTIVE
 
 
-def test_an_old_link_brings_back_nobody_who_left_long_ago(app: App, clock: Clock, link: str) -> None:
+def test_an_old_link_does_not_bring_back_a_reader_who_left_long_ago(app: App, clock: Clock, link: str) -> None:
     leaving.leave(app, link, Method.ONE_CLICK)
     clock.turn(hours=1, minutes=1)
     again = leaving.leave(app, link, Method.PAGE)
@@ -39,19 +41,19 @@ def test_an_old_link_brings_back_nobody_who_left_long_ago(app: App, clock: Clock
     assert leaving.link_holder(app, link).masked == "n***@example.org"
 
 
-def test_an_old_link_brings_back_nobody_whom_the_newsroom_took_off(app: App, link: str) -> None:
+def test_an_old_link_does_not_bring_back_a_reader_unsubscribed_by_the_newsroom(app: App, link: str) -> None:
     leaving.by_admin(app, EMAIL)
     left = leaving.leave(app, link, Method.PAGE)
     assert left.undo == ""
 
 
-def test_an_old_link_brings_back_nobody_who_left_the_old_system(app: App, link: str) -> None:
+def test_an_old_link_does_not_bring_back_a_reader_who_left_the_old_system(app: App, link: str) -> None:
     importing.import_rows(app, [NewSubscriber(1, EMAIL)], How(suppress=True))
     assert leaving.leave(app, link, Method.PAGE).undo == ""
     assert status(app) is SubscriberStatus.UNSUBSCRIBED
 
 
-def test_the_undo_of_one_leaving_is_none_of_the_next(app: App, clock: Clock, link: str) -> None:
+def test_the_undo_of_one_leaving_does_not_undo_the_next(app: App, clock: Clock, link: str) -> None:
     first = leaving.leave(app, link, Method.PAGE)
     assert leaving.undo(app, first.undo)
     clock.turn(minutes=10)

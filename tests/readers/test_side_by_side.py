@@ -1,5 +1,5 @@
-"""Two processes that put in or decide about the same person at once: one waits or tries again, nothing is lost, and
-there is one subscriber and one mail."""
+"""Two processes that add or decide about the same person at once: one waits or tries again, and there is one
+subscriber and one mail."""
 
 import threading
 import time
@@ -21,17 +21,17 @@ EMAIL = "narges@example.org"
 
 
 def held(store: Store, first: Callable[[Connection], Any], then: Callable[[], Any]) -> Any:
-    """Runs `then` while another process is in the midst of a transaction in which it has done `first`."""
+    """Run `then` while another process has run `first` in a transaction that it has not committed yet."""
     other = Store(store.url.render_as_string(hide_password=False))
     done, go = threading.Event(), threading.Event()
 
-    def work(tx: Connection) -> None:
+    def run_first_and_wait(tx: Connection) -> None:
         first(tx)
         done.set()
         go.wait(10)
 
     try:
-        writing = other.submit(work)
+        writing = other.submit(run_first_and_wait)
         assert done.wait(10)
         threading.Timer(0.3, go.set).start()
         found = then()
@@ -42,20 +42,20 @@ def held(store: Store, first: Callable[[Connection], Any], then: Callable[[], An
         other.close()
 
 
-def put_in(tx: Connection) -> None:
+def add(tx: Connection) -> None:
     subscribers.add(tx, [make.new_subscriber(EMAIL, source="other")], make.NOW)
 
 
 def test_an_import_beside_another_process_goes_on(store: Store, clock: Clock) -> None:
     app = make.app(store, make.ROOT, clock)
     rows = [NewSubscriber(1, EMAIL), NewSubscriber(2, "other@example.org")]
-    report = held(store, put_in, lambda: importing.import_rows(app, rows))
+    report = held(store, add, lambda: importing.import_rows(app, rows))
     assert (report.added, report.unchanged) == (1, 1)
 
 
-def test_adding_beside_another_process_is_no_bug(store: Store, clock: Clock) -> None:
+def test_adding_an_address_that_another_process_is_adding_succeeds(store: Store, clock: Clock) -> None:
     app = make.app(store, make.ROOT, clock)
-    who, what = held(store, put_in, lambda: admin.add(app, EMAIL))
+    who, what = held(store, add, lambda: admin.add(app, EMAIL))
     assert (who.address, what) == (EMAIL, "unchanged")
 
 

@@ -1,4 +1,5 @@
-"""Who left stays away, whatever is added, imported or erased; only their own sign-up, or the undo button, counts."""
+"""A reader who left stays off the list, whatever is added, imported or erased. Only their own sign-up or the undo
+button brings them back."""
 
 import asyncio
 from datetime import timedelta
@@ -51,14 +52,14 @@ def test_left_forgotten_imported_added_and_still_nothing_is_sent(sending_app: Ap
     new = app.store.read(lambda tx: subscribers.find(tx, EMAIL))
     assert new is not None
     assert new.id != old
-    asyncio.run(Sender(app, Circuits()).run())  # the question
+    asyncio.run(Sender(app, Circuits()).run())  # the confirmation mail
     joining.confirm(app, joining.url(app, new.id, int(clock().timestamp())).rpartition("/")[2])
     make.under_way(app.store, "1405-W37")
     asyncio.run(Sender(app, Circuits()).run())
-    assert [mail.recipient for mail in inbox.mails].count(EMAIL) == 2  # the question, and the issue
+    assert [mail.recipient for mail in inbox.mails].count(EMAIL) == 2  # the confirmation mail and the issue
 
 
-def test_an_old_link_of_somebody_forgotten_works_for_who_came_back_and_for_nobody_else(app: App) -> None:
+def test_an_old_link_of_a_forgotten_reader_unsubscribes_only_that_reader_if_they_came_back(app: App) -> None:
     old = admin.add(app, EMAIL)[0].id
     other = admin.add(app, "other@example.org")[0].id
     leaving.forget(app, EMAIL)
@@ -79,7 +80,7 @@ def test_an_old_link_of_somebody_forgotten_works_for_who_came_back_and_for_nobod
     assert other != old
 
 
-def test_forgetting_leaves_a_number_and_a_hash(app: App) -> None:
+def test_forgetting_keeps_only_an_id_and_a_hash(app: App) -> None:
     who = admin.add(app, EMAIL, name="نرگس", sections=["سیاست"])[0].id
     leaving.leave(app, link(app, who), Method.PAGE, agent="browser", network="192.0.2.0/24")
     leaving.forget(app, EMAIL)
@@ -97,13 +98,13 @@ def test_forgetting_leaves_a_number_and_a_hash(app: App) -> None:
     assert make.hash_of(EMAIL) in dump
     kinds = [event.kind for event in app.store.read(lambda tx: events.history(tx, who))]
     assert kinds == [EventKind.ADDED, EventKind.UNSUBSCRIBED, EventKind.FORGOTTEN]
-    assert not leaving.forget(app, "never@example.org")  # not known, and not mailed either
+    assert not leaving.forget(app, "never@example.org")  # unknown, and suppressed all the same
     with pytest.raises(LeftBefore):
         admin.add(app, "never@example.org")
 
 
 @pytest.mark.parametrize("before", [SubscriberStatus.ACTIVE, SubscriberStatus.PENDING])
-def test_what_an_admin_suppressed_an_admin_may_lift(app: App, before: SubscriberStatus) -> None:
+def test_an_admin_may_lift_an_admins_suppression(app: App, before: SubscriberStatus) -> None:
     make.subscriber(app.store, EMAIL, status=before)
     assert leaving.suppress(app, EMAIL)
     assert not leaving.suppress(app, EMAIL)
@@ -114,7 +115,7 @@ def test_what_an_admin_suppressed_an_admin_may_lift(app: App, before: Subscriber
         leaving.unsuppress(app, EMAIL)
 
 
-def test_lifting_a_suppression_does_not_bring_back_who_had_left(app: App) -> None:
+def test_lifting_a_suppression_does_not_bring_back_a_reader_who_left(app: App) -> None:
     admin.add(app, EMAIL)
     leaving.by_admin(app, EMAIL)
     leaving.suppress(app, EMAIL)
@@ -126,7 +127,7 @@ def test_lifting_a_suppression_does_not_bring_back_who_had_left(app: App) -> Non
 
 
 @pytest.mark.parametrize("way", ["link", "admin", "import"])
-def test_leaving_counts_also_for_whom_an_admin_has_suppressed(app: App, way: str) -> None:
+def test_leaving_is_recorded_for_a_suppressed_reader_too(app: App, way: str) -> None:
     number = admin.add(app, EMAIL)[0].id
     leaving.suppress(app, EMAIL)
     if way == "link":
@@ -145,7 +146,7 @@ def test_leaving_counts_also_for_whom_an_admin_has_suppressed(app: App, way: str
 
 
 @pytest.mark.parametrize("left", [False, True])
-def test_lifting_a_suppression_does_not_bring_back_who_was_forgotten(app: App, left: bool) -> None:
+def test_lifting_a_suppression_does_not_bring_back_a_forgotten_reader(app: App, left: bool) -> None:
     number = admin.add(app, EMAIL)[0].id
     leaving.suppress(app, EMAIL)
     if left:
@@ -178,7 +179,7 @@ def test_what_a_person_wants_counts_more_than_a_dead_address(app: App, suppresse
     assert barred[0] is EventKind.UNSUBSCRIBED
 
 
-def test_why_is_asked_of_nobody_who_is_back_or_forgotten(app: App) -> None:
+def test_no_reason_is_taken_from_a_reader_who_is_back_or_forgotten(app: App) -> None:
     number = admin.add(app, EMAIL)[0].id
     left = leaving.leave(app, link(app, number), Method.PAGE)
     assert leaving.undo(app, left.undo)
@@ -189,7 +190,7 @@ def test_why_is_asked_of_nobody_who_is_back_or_forgotten(app: App) -> None:
     assert [event.reason for _, event in leaving.leavings(app)] == [None, None]
 
 
-def test_undo_is_for_the_leaving_alone(app: App, clock: Clock) -> None:
+def test_undo_does_not_lift_an_admins_suppression(app: App, clock: Clock) -> None:
     who = admin.add(app, EMAIL)[0].id
     left = leaving.leave(app, link(app, who), Method.PAGE)
     leaving.suppress(app, EMAIL)
@@ -197,19 +198,19 @@ def test_undo_is_for_the_leaving_alone(app: App, clock: Clock) -> None:
     assert status(app) is SubscriberStatus.SUPPRESSED
 
 
-def test_undo_is_no_way_around_confirming(app: App) -> None:
+def test_undo_does_not_replace_confirming(app: App) -> None:
     who = admin.add(app, EMAIL)[0].id
     leaving.leave(app, link(app, who), Method.PAGE)
-    joining.wish(app, parse(EMAIL))  # by whomsoever
+    joining.wish(app, parse(EMAIL))  # perhaps a stranger
     assert joining.decide_wishes(app) == 1
     assert status(app) is SubscriberStatus.PENDING
-    left = leaving.leave(app, link(app, who), Method.PAGE)  # a mail of old may have been passed on
+    left = leaving.leave(app, link(app, who), Method.PAGE)  # an old mail may have been forwarded
     assert left.undo == ""
     assert left.why
     assert status(app) is SubscriberStatus.UNSUBSCRIBED
 
 
-def test_why_may_be_said_within_the_hour(app: App, clock: Clock) -> None:
+def test_a_reason_may_be_given_within_the_hour(app: App, clock: Clock) -> None:
     who = admin.add(app, EMAIL)[0].id
     left = leaving.leave(app, link(app, who), Method.PAGE)
     assert not leaving.explain(app, left.why, "because")
@@ -239,7 +240,7 @@ def test_unsubscribes_of_the_old_system_are_kept(app: App) -> None:
 # --- keys and purposes (properties 19, 20) ---------------------------------------------------------------------------
 @make.only_sqlite
 @pytest.mark.parametrize("made", Purpose)
-def test_a_link_of_one_purpose_opens_no_other_door(app: App, made: Purpose) -> None:
+def test_a_link_of_one_purpose_cannot_be_used_for_another(app: App, made: Purpose) -> None:
     who = admin.add(app, EMAIL)[0].id
     token = tokens.make(app.keys, made, who, 0, int((app.now() + timedelta(minutes=5)).timestamp()))
     doors = {
@@ -287,12 +288,12 @@ def test_a_reader_chooses_sections_and_a_pause(app: App, clock: Clock) -> None:
     assert app.store.read(lambda tx: make.recipients(tx)) == 0  # the slot is within the pause
     kept = preferences.choose(app, token, [name for name, _ in kept.sections], 0)
     assert kept.paused_until is None
-    assert admin.show(app, EMAIL)[0].sections == ()  # all of them means all, also those to come
+    assert admin.show(app, EMAIL)[0].sections == ()  # choosing all includes sections added later
     make.under_way(app.store, "1405-W37")
     assert app.store.read(lambda tx: make.recipients(tx)) == 1
 
 
-def test_preferences_are_for_who_gets_the_newsletter(app: App) -> None:
+def test_only_active_readers_have_preferences(app: App) -> None:
     who = admin.add(app, EMAIL)[0].id
     leaving.by_admin(app, EMAIL)
     with pytest.raises(BadToken):

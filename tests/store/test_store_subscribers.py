@@ -1,4 +1,4 @@
-"""Subscribers, their events and suppressions: what the database itself makes sure of, whatever a verb believes."""
+"""Subscribers, their events and suppressions: what the database itself guarantees, whatever a use case does."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -35,7 +35,7 @@ def test_one_row_for_one_address_however_it_is_written(store: Store) -> None:
     assert store.read(subscribers.counts) == {"active": 1}
 
 
-def test_a_subscriber_comes_back_as_it_was_put(store: Store) -> None:
+def test_a_subscriber_is_read_as_it_was_written(store: Store) -> None:
     number = make.subscriber(store, "Narges@example.org", name="نرگس", sections=("فناوری", "اقتصاد", "فناوری"))
     found = store.read(lambda tx: subscribers.find(tx, "narges@example.org"))
     assert found == store.read(lambda tx: subscribers.get(tx, number))
@@ -46,7 +46,7 @@ def test_a_subscriber_comes_back_as_it_was_put(store: Store) -> None:
     assert store.read(lambda tx: subscribers.find(tx, "nobody@example.org")) is None
 
 
-def test_an_id_is_never_given_to_somebody_else(store: Store) -> None:
+def test_an_id_is_never_used_again(store: Store) -> None:
     first, last = make.readers(store, 2)
     store.write(lambda tx: tx.execute(delete(table).where(table.c.id == last)))
     assert make.subscriber(store) > last
@@ -72,7 +72,7 @@ def test_rows_that_make_no_sense_are_refused(store: Store, wrong: dict[str, Any]
         store.write(lambda tx: tx.execute(insert(table).values(row(**wrong))))
 
 
-def test_tombstones_do_not_get_in_each_others_way(store: Store) -> None:
+def test_there_can_be_several_tombstones(store: Store) -> None:
     make.readers(store, 2)
     gone = {"address": None, "address_key": None, "domain": None, "name": "", "forgotten_at": NOW}
     store.write(lambda tx: tx.execute(update(table).values(**gone)))
@@ -133,7 +133,7 @@ def test_the_history_only_grows(store: Store) -> None:
 
     record(EventKind.ADDED, 0, method=Method.ADMIN)
     record(EventKind.UNSUBSCRIBED, 2, method=Method.ONE_CLICK, issue_id=issue.id)
-    record(EventKind.RETURNED, 1, method=Method.PAGE)  # the clock stepped back: the order is that of happening
+    record(EventKind.RETURNED, 1, method=Method.PAGE)  # the clock stepped back: the order is that of recording
 
     history = store.read(lambda tx: events.history(tx, number))
     assert [event.kind for event in history] == [EventKind.ADDED, EventKind.UNSUBSCRIBED, EventKind.RETURNED]
@@ -160,7 +160,7 @@ def test_an_event_that_makes_no_sense_is_refused(store: Store, wrong: dict[str, 
         store.write(lambda tx: tx.execute(insert(events_table).values(values)))
 
 
-def test_who_left_oldest_first(store: Store) -> None:
+def test_leavings_are_listed_oldest_first(store: Store) -> None:
     first, second = make.readers(store, 2)
     issue = make.issue(store, state=IssueState.SENT)
 
@@ -180,12 +180,12 @@ def test_who_left_oldest_first(store: Store) -> None:
 
 
 # --- suppressions ----------------------------------------------------------------------------------------------------
-def test_the_first_reason_of_a_suppression_stands_until_a_stronger_one(store: Store) -> None:
+def test_a_suppression_keeps_its_first_reason_until_a_stronger_one(store: Store) -> None:
     def suppress(reason: EventKind, hours: int, issue_id: int | None = None) -> None:
         at = NOW + timedelta(hours=hours)
         store.write(lambda tx: suppressions.add(tx, ["ab"], reason, at=at, issue_id=issue_id))
 
-    suppress(EventKind.UNSUBSCRIBED, 0, issue_id=4711)  # an issue that is known no more
+    suppress(EventKind.UNSUBSCRIBED, 0, issue_id=4711)  # an issue that does not exist any more
     suppress(EventKind.BOUNCED, 1)
     assert store.read(lambda tx: suppressions.find(tx, "ab")) == (EventKind.UNSUBSCRIBED, NOW)
     suppress(EventKind.COMPLAINED, 2)

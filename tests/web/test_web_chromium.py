@@ -1,8 +1,8 @@
-"""Every page in a real Chromium: right to left, accessible, at 320 px, without scripts, by keyboard; and a browser that
-runs every script of every page a mail links to changes nothing.
+"""Every page in a real Chromium: right to left, accessible, at 320 px, without scripts, by keyboard. A browser that
+opens every page a mail links to, and runs its scripts, changes nothing.
 
-Needs Debian's `chromium`, playwright and axe (`axe-playwright-python`); skipped, with the reason, where one is missing.
-`KHABARNAMEH_SCREENS=FOLDER` keeps pictures of the pages.
+Needs Debian's `chromium`, playwright and axe (`axe-playwright-python`); skipped with the reason if one is missing.
+`KHABARNAMEH_SCREENS=FOLDER` keeps screenshots of the pages.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium (apt install chromium)"),
 ]
-WATCH_S = 10  # how long a page's scripts may do what they like
+WATCH_S = 10  # how long a page's scripts may run
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def axe() -> str:
-    """axe-core's own file; the page's CSP keeps it out, so it is put in by the browser."""
+    """The script of axe-core. The page's CSP blocks it, so the browser injects it."""
     found = resources.files(pytest.importorskip("axe_playwright_python", reason="axe is not installed"))
     return (found / "axe.min.js").read_text("utf-8")
 
@@ -131,12 +131,12 @@ _PROBLEMS = """async (best) => {
 
 
 def checked(page: Any, axe: str, name: str, *, best: bool = True) -> None:
-    """What must be true of any page that is open. `best`: also what is no rule, but good practice for a page."""
+    """Check the open page. With `best` also check what is good practice and not a rule."""
     assert page.evaluate("document.documentElement.lang + document.documentElement.dir") == "fartl"
     assert page.evaluate("getComputedStyle(document.querySelector('h1')).direction") == "rtl"
     wide = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     assert page.evaluate(wide), f"{name} is wider than the window"
-    page.evaluate(axe)  # by the debugger, past the CSP
+    page.evaluate(axe)  # through the debugger, which the CSP does not restrict
     assert page.evaluate(_PROBLEMS, best) == [], name
 
 
@@ -159,7 +159,7 @@ def test_every_page_is_accessible_and_fits_a_small_screen(
             assert "در حال فرستادن است" in page.inner_text("main")
         if screens:
             page.screenshot(path=Path(screens) / f"{name}-{scheme}.png", full_page=True)
-    assert [line for line in said if "404" not in line] == []  # a violation of the CSP would be told here
+    assert [line for line in said if "404" not in line] == []  # the browser would report a violation of the CSP here
     context.close()
 
 
@@ -168,7 +168,7 @@ def test_every_page_is_accessible_and_fits_a_small_screen(
 def test_a_public_issue_is_accessible_and_breaks_no_rule_of_its_own(
     served: tuple[App, str, Issue], browser: Any, axe: str, scheme: str
 ) -> None:
-    """The issue's page is the mail itself, under a CSP of its own: inline styles, no script, nothing to submit."""
+    """The page of an issue is the mail itself, with its own CSP: inline styles, no scripts, no forms."""
     _, base, issue = served
     screens = os.environ.get("KHABARNAMEH_SCREENS")
     context = browser.new_context(viewport={"width": 320, "height": 700}, color_scheme=scheme)
@@ -186,7 +186,7 @@ def test_a_public_issue_is_accessible_and_breaks_no_rule_of_its_own(
     if screens:
         page.screenshot(path=Path(screens) / f"issue-{scheme}.png", full_page=True)
     context.close()
-    # No script runs on that page, not even axe's; so it is judged without the policy.
+    # No script can run on that page, not even axe's, so it is checked without the policy.
     context = browser.new_context(viewport={"width": 320, "height": 700}, color_scheme=scheme, bypass_csp=True)
     page = context.new_page()
     page.goto(f"{base}/archive/{issue.slot}")

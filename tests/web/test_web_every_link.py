@@ -1,6 +1,6 @@
-"""Every link of a real mail, asked for in every way that is no POST with our button, a thousand times: no row changes.
+"""Opening every link of a real mail a thousand times, in every way except a POST with our button, changes no row.
 
-And what a POST to a link that is not ours is answered: always the same, in the same time.
+The answer to a link that was not made here is always the same and takes the same time.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ def our_links(app: App, inbox: Inbox) -> list[str]:
 
 @pytest.mark.slow
 @make.only_sqlite
-def test_a_thousand_looks_at_every_link_change_nothing(sending_app: App, inbox: Inbox) -> None:
+def test_opening_every_link_a_thousand_times_changes_nothing(sending_app: App, inbox: Inbox) -> None:
     app = sending_app
     links = our_links(app, inbox)
     kinds = {link.split("/")[1] for link in links}
@@ -70,7 +70,7 @@ def test_a_thousand_looks_at_every_link_change_nothing(sending_app: App, inbox: 
 
 
 async def look(app: App, links: list[str]) -> None:
-    """In one loop: a `TestClient` goes to another thread and back for every message, which is most of its time."""
+    """Runs in one event loop: a `TestClient` would spend most of its time switching threads for each message."""
     way = httpx.ASGITransport(web.create(app))
     async with httpx.AsyncClient(transport=way, base_url=app.settings.newsletter.base_url) as client:
         for link in links:
@@ -97,7 +97,7 @@ def test_the_mail_leads_to_the_readers_own_preferences(sending_app: App, inbox: 
 @pytest.mark.parametrize("host", ["news.iran.example", "NEWS.iran.example:443", "127.0.0.1", "xn--mgba3a4f16a.example"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @make.only_sqlite
-def test_one_click_is_never_sent_elsewhere(app: App, host: str, scheme: str) -> None:
+def test_one_click_is_never_redirected(app: App, host: str, scheme: str) -> None:
     who = make.subscriber(app.store)
     link = "/unsubscribe/" + tokens.make(app.keys, Purpose.UNSUBSCRIBE, who)
     with TestClient(web.create(app), base_url=f"{scheme}://{host}", follow_redirects=False) as client:
@@ -112,7 +112,7 @@ def test_one_click_is_never_sent_elsewhere(app: App, host: str, scheme: str) -> 
 
 @pytest.mark.slow
 @make.only_sqlite
-def test_a_link_that_is_not_ours_tells_nothing_by_words_or_time(app: App, client: TestClient, clock: Clock) -> None:
+def test_the_answer_to_a_bad_link_reveals_nothing(app: App, client: TestClient, clock: Clock) -> None:
     who = make.subscriber(app.store)
     good = tokens.make(app.keys, Purpose.UNSUBSCRIBE, who)
     body = {"List-Unsubscribe": "One-Click"}
@@ -134,7 +134,7 @@ def test_a_link_that_is_not_ours_tells_nothing_by_words_or_time(app: App, client
         middle = [statistics.median(each) for each in times.values()]
         return max(middle) / min(middle)
 
-    # Nothing is looked up for any of them. A busy machine may differ once; a lookup would show every time.
+    # None of them causes a lookup. A busy machine may show a difference once; a lookup would show it every time.
     assert any(ratio() < 1.5 for _ in range(3))
     found = app.store.read(lambda tx: subscribers.get(tx, who))
     assert found is not None

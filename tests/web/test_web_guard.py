@@ -1,4 +1,4 @@
-"""From which network a request comes: truncated, and believed of trusted proxies only."""
+"""The network of a request: truncated, and taken from a proxy's header only if the proxy is trusted."""
 
 import socket
 import threading
@@ -24,7 +24,7 @@ from mailer.web.guard import network_of
     ("client", "network"),
     [
         ("192.0.2.77", "192.0.2.0/24"),
-        ("::ffff:192.0.2.77", "192.0.2.0/24"),  # IPv4 as a socket for both tells it
+        ("::ffff:192.0.2.77", "192.0.2.0/24"),  # IPv4 as a dual-stack socket shows it
         ("2001:db8:1:2:3::4", "2001:db8:1::/48"),
         ("fe80::1%eth0", "fe80::/48"),
         ("unix:", ""),
@@ -35,7 +35,7 @@ def test_a_network_is_a_24_or_a_48(client: str, network: str) -> None:
     assert network_of(Request({"type": "http", "client": (client, 1), "headers": []})) == network
 
 
-def test_no_client_is_no_network() -> None:
+def test_a_request_without_a_client_has_no_network() -> None:
     assert network_of(Request({"type": "http", "client": None, "headers": []})) == ""
 
 
@@ -80,7 +80,7 @@ def test_limits_count_readers_and_not_their_proxy(served: tuple[App, str], clock
 
     assert answers(*["2001:db8:1:1::1", "2001:db8:1:2::1", "2001:db8:1:3::1", "2001:db8:1:4::1"]) == [200] * 3 + [429]
     assert answers("2001:db8:2::1", "192.0.2.1", "::ffff:192.0.2.2", "192.0.2.3", "192.0.2.4") == [200] * 4 + [429]
-    # What a client itself says stands before what our proxy saw, and is not believed.
+    # The addresses that a client itself sends come before the one that the proxy saw, and must be ignored.
     assert answers(*(f"203.0.113.{n}, 192.0.2.9" for n in range(3))) == [429] * 3
     since = make.NOW
     assert app.store.read(lambda tx: signups.count(tx, since, network="203.0.113.0/24")) == 0

@@ -1,4 +1,4 @@
-"""`/unsubscribe`: who may look, what makes somebody leave, and what never does (promise 4, RFC 8058)."""
+"""`/unsubscribe`: what unsubscribes a reader, and what never does (promise 4, RFC 8058)."""
 
 import base64
 from collections import deque
@@ -101,7 +101,7 @@ def test_the_button_and_the_issue_it_was_in(app: App, client: TestClient, who: i
     assert app.store.read(lambda tx: suppressions.find(tx, make.hash_of(EMAIL))) is not None
 
 
-def test_twice_is_once(app: App, client: TestClient, who: int) -> None:
+def test_unsubscribing_twice_records_one_event(app: App, client: TestClient, who: int) -> None:
     pages = [client.post(link(app, who), data=ONE_CLICK) for _ in range(3)]
     assert [page.status_code for page in pages] == [200, 200, 200]
     assert len(happened(app, who)) == 1
@@ -134,7 +134,7 @@ def test_a_body_that_does_not_ask_changes_nothing(
 
 
 @make.only_sqlite
-def test_a_length_that_is_none_changes_nothing(app: App, client: TestClient, who: int) -> None:
+def test_an_invalid_content_length_changes_nothing(app: App, client: TestClient, who: int) -> None:
     for length in ("99999999999999999999", "-1", "x"):
         headers = {"content-type": "application/x-www-form-urlencoded", "content-length": length}
         answer = client.post(link(app, who), content=b"leave=1", headers=headers)
@@ -160,7 +160,7 @@ def test_a_body_without_length_is_not_read_for_ever(app: App, client: TestClient
 
 
 async def posted(app: App, path: str, content_type: str, chunks: list[bytes]) -> tuple[int, int]:
-    """A chunked POST, as a server hands it over: the status, and how many bytes of the body were read."""
+    """Send a chunked POST as a server passes it on. Returns the status and the number of body bytes that were read."""
     waiting, read, statuses = deque(chunks), 0, []
     headers = [(b"content-type", content_type.encode()), (b"transfer-encoding", b"chunked")]
     scope = {"type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "headers": headers}
@@ -197,7 +197,7 @@ MEGABYTE = [b"x" * 8192] * 128
         ("application/x-www-form-urlencoded", [b"x=", *MEGABYTE, b"&leave=1"]),
     ],
 )
-async def test_nobody_can_make_us_take_in_more_than_a_form(
+async def test_a_body_larger_than_any_form_is_not_read_to_its_end(
     app: App, who: int, content_type: str, chunks: list[bytes]
 ) -> None:
     status_code, read = await posted(app, link(app, who), content_type, chunks)
@@ -213,7 +213,7 @@ async def test_a_form_with_a_file_asks_for_nothing(app: App, who: int) -> None:
 
 
 @make.only_sqlite
-async def test_the_body_of_a_stranger_is_not_read_at_all(app: App) -> None:
+async def test_the_body_of_a_post_with_a_bad_token_is_not_read(app: App) -> None:
     chunks = [FILE, *MEGABYTE, LEAVE]
     assert await posted(app, "/unsubscribe/test", "multipart/form-data; boundary=b", chunks) == (404, 0)
 
@@ -236,7 +236,7 @@ def test_no_undo_after_the_hour(app: App, client: TestClient, who: int, clock: C
     assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
 
 
-def test_the_undo_of_one_is_no_key_for_anything_else(app: App, client: TestClient, who: int) -> None:
+def test_an_undo_token_opens_nothing_else(app: App, client: TestClient, who: int) -> None:
     undo = undo_of(client.post(link(app, who), data=ONE_CLICK).text)
     assert client.post(f"/unsubscribe/{undo}", data=ONE_CLICK).status_code == 404
     leaving = link(app, who).rpartition("/")[2]
@@ -244,7 +244,7 @@ def test_the_undo_of_one_is_no_key_for_anything_else(app: App, client: TestClien
     assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
 
 
-def test_an_old_undo_does_not_bring_back_whom_an_admin_took_off(app: App, client: TestClient, who: int) -> None:
+def test_an_old_undo_does_not_undo_what_an_admin_did(app: App, client: TestClient, who: int) -> None:
     undo = undo_of(client.post(link(app, who), data=ONE_CLICK).text)
     assert client.post(f"/unsubscribe/undo/{undo}").status_code == 200
     leaving_verbs.by_admin(app, EMAIL)
@@ -252,13 +252,13 @@ def test_an_old_undo_does_not_bring_back_whom_an_admin_took_off(app: App, client
     assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
 
 
-def test_a_click_after_an_admin_took_somebody_off_has_no_undo(app: App, client: TestClient, who: int) -> None:
+def test_a_click_after_an_admin_unsubscribed_the_reader_has_no_undo(app: App, client: TestClient, who: int) -> None:
     leaving_verbs.by_admin(app, EMAIL)
     assert undo_of(client.post(link(app, who), data=ONE_CLICK).text) == ""
     assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
 
 
-def test_each_undo_is_for_one_leaving(app: App, client: TestClient, who: int) -> None:
+def test_each_undo_button_undoes_one_leaving(app: App, client: TestClient, who: int) -> None:
     first, second = (undo_of(client.post(link(app, who), data=ONE_CLICK).text) for _ in range(2))
     assert second == "", "the second click did nothing"
     assert client.post(f"/unsubscribe/undo/{first}").status_code == 200
@@ -269,7 +269,7 @@ def test_each_undo_is_for_one_leaving(app: App, client: TestClient, who: int) ->
     assert status(app, who) is SubscriberStatus.ACTIVE
 
 
-def test_undo_does_not_lift_another_bar(app: App, client: TestClient, who: int) -> None:
+def test_undo_does_not_lift_another_suppression(app: App, client: TestClient, who: int) -> None:
     app.store.write(
         lambda tx: suppressions.add(tx, [make.hash_of(EMAIL)], EventKind.COMPLAINED, at=app.now(), issue_id=None)
     )
@@ -279,8 +279,8 @@ def test_undo_does_not_lift_another_bar(app: App, client: TestClient, who: int) 
     assert status(app, who) is SubscriberStatus.UNSUBSCRIBED
 
 
-def test_a_link_works_for_somebody_forgotten(app: App, client: TestClient, who: int) -> None:
-    # What `forget` leaves: the number and the hash of the address.
+def test_a_link_works_for_a_forgotten_reader(app: App, client: TestClient, who: int) -> None:
+    # What `forget` keeps: the id and the hash of the address.
     app.store.write(
         lambda tx: tx.execute(
             update(table)
@@ -317,13 +317,13 @@ def test_every_bad_link_gets_the_same_page(app: App, client: TestClient, who: in
     assert status(app, who) is SubscriberStatus.ACTIVE
 
 
-def test_left_means_left_for_imports_too(app: App, client: TestClient, who: int) -> None:
+def test_an_import_does_not_bring_back_a_reader_who_left(app: App, client: TestClient, who: int) -> None:
     client.post(link(app, who), data=ONE_CLICK)
     report = importing.import_rows(app, [NewSubscriber(1, EMAIL)])
     assert (report.added, report.suppressed) == (0, 1)
 
 
-def test_nothing_of_the_reader_is_kept_but_class_and_network(app: App, client: TestClient, who: int) -> None:
+def test_only_agent_class_and_network_of_the_request_are_kept(app: App, client: TestClient, who: int) -> None:
     client.post(link(app, who), data=ONE_CLICK, headers={"user-agent": "Mozilla/5.0 (X11) Firefox/149.0"})
     row = app.store.read(lambda tx: tx.execute(text("SELECT agent, network FROM events")).one())
     assert row.agent == "browser"
@@ -358,6 +358,6 @@ def test_no_request_breaks_or_changes_anything(
 @make.only_sqlite
 @bounds(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(token=TOKEN | ANY.filter(lambda each: "/" not in each))
-def test_no_invented_token_is_ours(app: App, token: str) -> None:
+def test_no_invented_token_is_accepted(app: App, token: str) -> None:
     with pytest.raises(Exception, match="This link is damaged"):
         leaving_verbs.leave(app, token, Method.ONE_CLICK)

@@ -1,5 +1,5 @@
-"""Promise 10: a mail names nothing but the stories' pages, the newsroom's pictures and our own pages; and each of those
-answers whoever looks, without anything being changed by it (promise 4)."""
+"""Promise 10: a mail links only to the stories, the newsroom's pictures and our own pages, and opening any of these
+links changes nothing (promise 4)."""
 
 import asyncio
 import email
@@ -48,7 +48,7 @@ def picture(url: str) -> bytes:
 
 @pytest.fixture
 def here(store: Store, tmp_path: Path, clock: Clock, inbox: Inbox) -> App:
-    """A newsroom with a week of articles, one reader, one editor, and pictures that we serve ourselves."""
+    """A newsroom with a week of articles, one reader, one editor, and pictures served by this program."""
     made = make.app(
         store,
         tmp_path,
@@ -66,7 +66,7 @@ def here(store: Store, tmp_path: Path, clock: Clock, inbox: Inbox) -> App:
 
 
 def send_everything(app: App) -> None:
-    """A mail of every kind: the notice, the question to somebody who joins, a test mail, the issue."""
+    """One mail of each kind: the notice, a confirmation, a test mail, the issue."""
     drafted = draft.draft(app)
     notice.queue(app, drafted)
     joining.wish(app, parse(JOINING))
@@ -82,7 +82,7 @@ def send_everything(app: App) -> None:
 
 
 def named(mail: EmailMessage) -> set[str]:
-    """Every address of the web that stands anywhere in a mail."""
+    """Every URL anywhere in a mail."""
     html, text = (mail.get_body((kind,)) for kind in ("html", "plain"))
     assert html is not None
     assert text is not None
@@ -109,7 +109,7 @@ def test_every_link_is_known_and_ours_answer_without_changing_anything(here: App
         [mail for mail in mails if word in mail["Subject"] and mail["To"] == to] for word, to in by_word.items()
     )
     (issue,) = (mail for mail in mails if mail["To"] == READER)
-    # Only what comes every week can be left.
+    # Readers can only unsubscribe from the weekly issue.
     assert ["List-Unsubscribe" in mail for mail in (told, asked, tried, issue)] == [False, False, True, True]
     ours: set[str] = set()
     assert named(asked) == {SITE, *(link for link in named(asked) if link.startswith(f"{BASE}/confirm/"))}
@@ -118,7 +118,7 @@ def test_every_link_is_known_and_ours_answer_without_changing_anything(here: App
         assert links & stories or mail is asked
         assert links - stories - {SITE} == {link for link in links if link.startswith(BASE + "/")}
         ours |= links - stories - {SITE}
-    # The links of a test mail are inert: they know nobody, and say so.
+    # The links of a test mail are inert and belong to no subscriber.
     inert = {link for link in ours if link.endswith("/test")}
     assert inert == {link for link in named(tried) & ours if link.endswith("/test")}
     before = everything(here.store)

@@ -1,4 +1,4 @@
-"""Pictures of stories may be kept by whoever fetches them; nothing else of the pages may."""
+"""Pictures of stories may be cached; the pages may not."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`/metrics`: what Prometheus reads, that the numbers are true, and that nothing about readers is among them."""
+"""`/metrics`: Prometheus can read it, the numbers are right, and it contains nothing about a reader."""
 
 import asyncio
 import re
@@ -29,7 +29,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 async def answer(recipient: str) -> Outcome:
-    """Takes every mail but those to `dead…`."""
+    """Accept every mail except those to `dead…`."""
     if recipient.startswith("dead"):
         return Rejected(Rejection.HARD, Reply("dot", 550, "5.1.1", "unknown"))
     return OK
@@ -112,7 +112,7 @@ def test_a_relay_that_is_down(store: Store, tmp_path: Path, clock: Clock) -> Non
     assert scrape(Monitor(app, circuits))["mailer_relay_circuit_open"] == {(("relay", DOWN),): 1}
 
 
-def test_who_reads_and_who_left(app: App, clock: Clock) -> None:
+def test_subscribers_by_status_and_leavings_by_method(app: App, clock: Clock) -> None:
     first, *_ = make.readers(app.store, 3)
     app.store.write(lambda tx: subscribers.move(tx, first, Status.UNSUBSCRIBED, from_=(Status.ACTIVE,)))
     app.store.write(lambda tx: events.record(tx, [first], NewEvent(EventKind.UNSUBSCRIBED, clock(), Method.ONE_CLICK)))
@@ -139,7 +139,7 @@ def test_lanes_and_sources(app: App, clock: Clock) -> None:
     assert failures == 3
 
 
-def test_without_its_database_a_process_still_tells_of_itself(store: Store, tmp_path: Path, clock: Clock) -> None:
+def test_without_the_database_a_process_reports_its_own_figures(store: Store, tmp_path: Path, clock: Clock) -> None:
     app = make.app(store, tmp_path, clock, relays=[up()])
     broken = make.app(Store("postgresql://nobody@127.0.0.1:1/none"), tmp_path, clock, relays=app.relays)
     found = scrape(Monitor(broken, Circuits()))
@@ -147,7 +147,7 @@ def test_without_its_database_a_process_still_tells_of_itself(store: Store, tmp_
     assert found["mailer_relay_connections"] == {(("relay", UP),): 0}
 
 
-def test_many_watchers_share_one_look(app: App) -> None:
+def test_scrapes_within_a_few_seconds_share_one_reading(app: App) -> None:
     seconds = [0.0]
     monitor = Monitor(app, Circuits(), clock=lambda: seconds[0])
     assert "mailer_issue_state" not in scrape(monitor)
@@ -158,7 +158,7 @@ def test_many_watchers_share_one_look(app: App) -> None:
     assert "mailer_issue_state" in scrape(monitor)
 
 
-def test_the_page_about_it_names_every_metric(app: App, clock: Clock) -> None:
+def test_the_document_names_every_metric(app: App, clock: Clock) -> None:
     make.issue(app.store, state=IssueState.SENDING)
     app.store.write(lambda tx: tx.exec_driver_sql("UPDATE issues SET started_at = planned_at"))
     told = set(scrape(Monitor(app, Circuits(), lambda: 1.0))) | {

@@ -1,4 +1,4 @@
-"""The pages while the database is away."""
+"""The pages while the database does not answer."""
 
 import shutil
 from pathlib import Path
@@ -21,7 +21,7 @@ def test_the_database_is_away(tmp_path: Path) -> None:
         ready = client.get("/readyz")
         assert (ready.status_code, ready.text) == (503, "the database does not answer")
         archive = client.get("/archive")
-        # A mail program that is told 503 tries again; 200 would be a lie and 404 the end of it.
+        # After a 503 a mail program tries again; a 200 would be wrong, and after a 404 it would give up.
         token = tokens.make(make.KEYS, Purpose.UNSUBSCRIBE, 1)
         leaving = client.post(f"/unsubscribe/{token}", data={"List-Unsubscribe": "One-Click"})
     assert leaving.status_code == 503

@@ -1,4 +1,4 @@
-"""The pages that anybody may see, and what every answer carries: headers, no cookie, no redirect."""
+"""The public pages, and what every answer has: the headers, no cookie, no redirect."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ pytestmark = make.only_sqlite
 
 
 def client_of(app: App, pulse: web.Pulse | None = None, more: tuple[Route, ...] = ()) -> TestClient:
-    """A browser that follows nothing and keeps to what it is told."""
+    """A client that follows no redirects and reports server errors as answers."""
     return TestClient(web.create(app, pulse, more), follow_redirects=False, raise_server_exceptions=False)
 
 
@@ -32,7 +32,7 @@ def client(app: App) -> Iterator[TestClient]:
 
 
 def public(app: App) -> Issue:
-    """An issue that is on its way."""
+    """An issue that is being sent."""
     make.week_of_articles(app.store)
     make.subscriber(app.store)
     return delivery.start(app, draft.freeze(app, draft.draft(app)))
@@ -59,7 +59,7 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize(("method", "address", "status"), ADDRESSES)
-def test_every_answer_is_guarded(client: TestClient, method: str, address: str, status: int) -> None:
+def test_every_answer_carries_the_headers(client: TestClient, method: str, address: str, status: int) -> None:
     answer = client.request(method, address)
     assert answer.status_code == status
     assert answer.headers["content-security-policy"] == CSP
@@ -71,7 +71,7 @@ def test_every_answer_is_guarded(client: TestClient, method: str, address: str, 
     assert not {"set-cookie", "location", "server"} & set(answer.headers)
 
 
-def test_a_page_that_breaks_tells_nothing_and_is_guarded(app: App) -> None:
+def test_a_page_that_fails_reveals_nothing_and_carries_the_headers(app: App) -> None:
     async def broken(_request: Request) -> NoReturn:
         raise RuntimeError("the secret is 42")
 
@@ -118,7 +118,7 @@ def test_the_archive_shows_what_was_mailed_without_a_token(app: App, client: Tes
 @pytest.mark.parametrize(
     "state", [state for state in IssueState if state not in ("sending", "paused", "sent", "partial")]
 )
-def test_what_nobody_got_is_not_public(app: App, client: TestClient, state: IssueState) -> None:
+def test_an_issue_that_no_reader_got_is_not_public(app: App, client: TestClient, state: IssueState) -> None:
     issue = public(app)
     app.store.write(
         lambda tx: tx.execute(text("UPDATE issues SET state = :s WHERE id = :i"), {"s": state, "i": issue.id})
@@ -145,7 +145,7 @@ def test_a_cancelled_issue_leaves_the_archive(app: App, client: TestClient) -> N
         "",
     ],
 )
-def test_media_gives_nothing_beside_its_folder(app: App, tmp_path: Path, path: str) -> None:
+def test_media_serves_nothing_outside_its_folder(app: App, tmp_path: Path, path: str) -> None:
     (tmp_path / "secret.key").write_text("sign 00", "utf-8")
     media = tmp_path / "media"
     (media / "news").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The pages on which readers act: what a POST does, what nothing else does, and that nothing tells who is known."""
+"""The pages for readers: only a POST changes something, and no answer reveals whether an address is known."""
 
 from collections.abc import Iterator
 
@@ -62,7 +62,7 @@ def test_signing_up_by_the_pages_alone(app: App, client: TestClient, clock: Cloc
     assert "set-cookie" not in welcome.headers
 
 
-def test_a_form_of_the_news_site_is_answered_by_ours_filled_in(app: App, client: TestClient) -> None:
+def test_the_form_of_the_news_site_is_answered_with_our_form_filled_in(app: App, client: TestClient) -> None:
     before = dump(app)
     answer = client.post("/subscribe", data={"email": EMAIL})
     assert answer.status_code == 200
@@ -89,7 +89,7 @@ def test_programs_fall_into_the_trap(app: App, client: TestClient, clock: Clock)
     assert dump(app) == before
 
 
-def test_a_slip_is_asked_about_and_both_answers_work(app: App, client: TestClient, clock: Clock) -> None:
+def test_a_mistyped_domain_is_questioned_and_both_answers_work(app: App, client: TestClient, clock: Clock) -> None:
     asked = client.post("/subscribe", data=form(app, clock, "a@gmial.com"))
     assert "a@gmail.com" in asked.text
     assert joining.decide_wishes(app) == 0
@@ -98,7 +98,7 @@ def test_a_slip_is_asked_about_and_both_answers_work(app: App, client: TestClien
     assert joining.decide_wishes(app) == 2
 
 
-def test_a_bad_address_and_a_flood_are_told(app: App, client: TestClient, clock: Clock) -> None:
+def test_the_form_explains_a_bad_address_and_too_many_requests(app: App, client: TestClient, clock: Clock) -> None:
     assert client.post("/subscribe", data=form(app, clock, "<script>@x")).status_code == 422
     data = form(app, clock)
     answers = [client.post("/subscribe", data={**data, "email": f"r{n}@example.org"}).status_code for n in range(61)]
@@ -135,7 +135,7 @@ def test_saying_why_after_leaving(app: App, client: TestClient) -> None:
     assert event.reason == "other: <script>alert(1)</script>"
 
 
-def test_archive_may_be_kept_and_found(app: App, client: TestClient) -> None:
+def test_the_archive_may_be_cached_and_indexed(app: App, client: TestClient) -> None:
     issue = make.under_way(app.store)
     listing = client.get("/archive")
     assert listing.headers["cache-control"] == "public, max-age=300"
@@ -147,7 +147,7 @@ def test_archive_may_be_kept_and_found(app: App, client: TestClient) -> None:
 
 
 @make.only_sqlite
-def test_who_wants_no_search_engines_has_none(app: App, clock: Clock) -> None:
+def test_the_newsroom_can_keep_search_engines_out(app: App, clock: Clock) -> None:
     from mailer.settings import Readers
 
     hidden = make.app(app.store, app.settings.folder, clock, readers=Readers(archive_index=False))
@@ -169,7 +169,7 @@ TOKENS = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
     st.builds(
         lambda purpose, who, issue, stamp: tokens.make(make.KEYS, purpose, who, issue, stamp),
-        st.sampled_from([Purpose.BOUNCE, Purpose.EDITOR, Purpose.MESSAGE]),  # ours, for other doors
+        st.sampled_from([Purpose.BOUNCE, Purpose.EDITOR, Purpose.MESSAGE]),  # made here, for other purposes
         st.integers(0, 3),
         st.integers(0, 3),
         st.integers(0, 2**32 - 1),
