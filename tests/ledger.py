@@ -1,4 +1,4 @@
-"""Looking into the ledger as no part of the product does: every row, whole."""
+"""Reads whole rows of the ledger, which no part of the product does."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ NEW = Delivery(
 
 
 def rows(store: Store) -> list[dict[str, Any]]:
-    """All deliveries in the order they were owed, each with its reader's address as `email`."""
+    """All deliveries in the order of their ids, each with its reader's address as `email`."""
     query = (
         select(deliveries, subscribers.c.address.label("email"))
         .select_from(deliveries.outerjoin(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
@@ -40,7 +40,7 @@ def open_batches(store: Store) -> int:
 
 
 def leases(store: Store) -> int:
-    """Batches that somebody holds."""
+    """How many batches are claimed."""
     query = select(batches.c.id).where(~batches.c.done, batches.c.lease_until.is_not(None))
     return len(store.read(lambda tx: tx.execute(query).all()))
 
@@ -51,6 +51,6 @@ def fences(store: Store) -> list[int]:
 
 
 def workers(store: Store) -> list[str]:
-    """Who holds batches just now."""
+    """The workers that hold batches now."""
     query = select(batches.c.worker).where(~batches.c.done, batches.c.lease_until.is_not(None))
     return store.read(lambda tx: [str(name) for name in tx.execute(query).scalars()])

@@ -38,20 +38,20 @@ async def _accept(_recipient: str) -> Outcome:
 
 @dataclass
 class Fake(Relay):
-    """A relay without a socket. `answer` decides each mail, `down` whether it can be reached, `most` its lines."""
+    """A relay without a socket. `answer` gives the outcome of each mail; `most` limits the connections."""
 
     answer: Callable[[str], Awaitable[Outcome]] = _accept
     name: str = "fake:25"
     down: bool = False
     most: int = 1000
     lines: int = 0
-    taken: list[tuple[str, str]] = field(default_factory=list)  # (recipient, Message-ID) of what it said yes to
+    taken: list[tuple[str, str]] = field(default_factory=list)  # (recipient, Message-ID) of the accepted mails
     tried: list[str] = field(default_factory=list)  # recipients, in order
 
     async def connect(self) -> "FakeSession":
         await asyncio.sleep(0)
         if self.down or self.lines >= self.most:
-            raise RelayDown(f"{self.name} takes no more lines")
+            raise RelayDown(f"{self.name} accepts no more connections")
         self.lines += 1
         return FakeSession(self)
 
@@ -79,7 +79,8 @@ class FakeSession(Whole):
 
 @asynccontextmanager
 async def limited(most: int) -> AsyncIterator[tuple[int, list[str]]]:
-    """A real server that takes `most` lines at once and greets the others with 421: its port, and what it took."""
+    """A real server that accepts `most` connections at once and greets the others with 421. Yields its port and the
+    recipients of the mails that it took."""
     taken: list[str] = []
     lines = 0
 

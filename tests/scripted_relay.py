@@ -40,9 +40,9 @@ DEFAULTS = {
 
 
 class ScriptedRelay:
-    """`answers`: verb (or CONNECT, dot) → what it says the first time, the second time …; afterwards all goes well.
+    """`answers`: verb (or CONNECT, dot) → its answers the first time, the second time …; then it accepts everything.
     `by_mail`: the same for the first mail, the second, …, each verb once. An answer may hold several lines, or none;
-    after one that begins with 421 the line is closed, unless it says `STAY`."""
+    after one that begins with 421 the connection is closed, unless it ends in `STAY`."""
 
     def __init__(
         self,
@@ -102,14 +102,14 @@ class ScriptedRelay:
                     return
 
     async def _say(self, writer: asyncio.StreamWriter, verb: str, default: str) -> str:
-        """What was said; empty when the conversation is over."""
+        """Returns the answer, or an empty text when the conversation is over."""
         said = self.answers[verb].pop(0) if self.answers.get(verb) else self._this_mail.pop(verb, default)
         if said == DROP:
             return ""
         if said == HALF_CLOSE:
             writer.write_eof()
         elif said.startswith(DEAF):
-            # From here on nobody reads, and the buffers of both sides fill up.
+            # From here on the server does not read, and the buffers of both sides fill up.
             writer.write(b"354 go\r\n")
             await asyncio.sleep(0.1)
             self._say_midway(writer, said.removeprefix(DEAF))
@@ -184,7 +184,7 @@ async def send(session: Session, sender: str, recipient: str, message: bytes) ->
 async def drive(
     session: Session, recipients: Sequence[str], content: Callable[[int], Sequence[bytes]]
 ) -> list[Outcome]:
-    """Mails to each recipient in turn, the next one announced with the content of each, as a sender does it."""
+    """Sends a mail to each recipient in turn, and announces the next one with each content, as a sender does."""
     envelopes = [Envelope("news@example.org", recipient) for recipient in recipients]
     outcomes: list[Outcome] = []
     session.begin(envelopes[0])

@@ -20,14 +20,14 @@ def test_no_domain_is_in_two_lanes() -> None:
     assert all(re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain) for domain in domains)
 
 
-def test_lanes() -> None:
+def test_addresses_are_in_the_lane_of_their_domain() -> None:
     known = lanes.table()
     assert lanes.lane_of("reader@gmail.com", known) == lanes.lane_of("reader@googlemail.com", known) == "gmail"
     assert lanes.lane_of("reader@hotmail.com", known) == "outlook"
     assert lanes.lane_of("reader@notgmail.com", known) == lanes.lane_of("reader@gmail.com.example", known) == "default"
 
 
-def test_a_domain_of_ones_own_is_a_lane_also_out_of_a_providers() -> None:
+def test_a_configured_domain_is_a_lane_of_its_own_even_if_a_provider_has_it() -> None:
     known = lanes.table(["paper.example", "aol.com", "gmail", "default"])
     assert lanes.lane_of("reader@paper.example", known) == "paper.example"
     assert lanes.lane_of("reader@aol.com", known) == "aol.com"
@@ -37,6 +37,6 @@ def test_a_domain_of_ones_own_is_a_lane_also_out_of_a_providers() -> None:
 
 
 @pytest.mark.parametrize("lane", ["gmial", "Example.org", "example", "مثال.ایران", "a b.example"])
-def test_a_lane_nobody_knows_is_refused(lane: str) -> None:
+def test_an_unknown_lane_is_refused(lane: str) -> None:
     with pytest.raises(ValidationError, match="is neither a lane"):
         Delivery(lanes={lane: "10/s"})

@@ -1,4 +1,4 @@
-"""One process that sends as fast as its pace lets it, and says when: pace_worker.py URL RATE SECONDS CONNECTIONS."""
+"""Sends as fast as its pace allows and prints when it sent: pace_worker.py URL RATE SECONDS CONNECTIONS."""
 
 import asyncio
 import sys

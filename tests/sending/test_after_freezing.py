@@ -1,5 +1,5 @@
-"""What readers do between the freezing of an issue and their mail: the last look sees a pause as it sees a leaving. And
-an address that turns out dead gets nothing more, whichever mail told us."""
+"""After the freeze of an issue: the last look sees a pause or an unsubscription, and a dead address gets nothing more,
+whichever mail showed that it is dead."""
 
 import asyncio
 from datetime import timedelta
@@ -52,7 +52,7 @@ def test_a_pause_begun_after_freezing_counts(store: Store, clock: Clock) -> None
 
 
 @pytest.mark.parametrize(("days", "seen"), [(1, (False, Skip.PAUSED)), (0, (True, None)), (-7, (True, None))])
-def test_the_single_look_sees_a_pause_too(
+def test_the_last_look_and_the_reason_for_a_skip_both_see_a_pause(
     store: Store, clock: Clock, days: int, seen: tuple[bool, Skip | None]
 ) -> None:
     who = make.subscriber(store, EMAIL)
@@ -70,7 +70,9 @@ def test_the_single_look_sees_a_pause_too(
 
 
 @pytest.mark.parametrize("who_left_before", [False, True])
-async def test_a_confirmation_that_bounces_ends_the_wish(store: Store, clock: Clock, who_left_before: bool) -> None:
+async def test_a_confirmation_that_bounces_ends_the_subscription(
+    store: Store, clock: Clock, who_left_before: bool
+) -> None:
     async with scripted_relay({"RCPT": ["550 5.1.1 no such user here"]}) as scripted:
         app = make.app(store, make.ROOT, clock, relays=[relay_at(scripted.port)], delivery=Delivery(connections=1))
         if who_left_before:
@@ -90,8 +92,7 @@ async def test_a_confirmation_that_bounces_ends_the_wish(store: Store, clock: Cl
     assert admin.show(app, EMAIL)[0].status is SubscriberStatus.PENDING
 
 
-def test_the_ledger_has_no_pause_of_a_reader_who_left(store: Store, clock: Clock) -> None:
-    """Leaving is the stronger reason of the two."""
+def test_unsubscribing_is_a_stronger_reason_for_a_skip_than_a_pause(store: Store, clock: Clock) -> None:
     app = make.app(store, make.ROOT, clock, relays=[Fake()])
     who = make.subscriber(store, EMAIL)
     make.under_way(store)

@@ -1,4 +1,4 @@
-"""Group commit: who has something to write at one moment shares a commit, and everybody is told."""
+"""Group commit: entries that are written at the same moment share a commit, and each gets its answer."""
 
 import asyncio
 import threading
@@ -42,7 +42,7 @@ def states(app: App, jobs: list[Delivery]) -> set[DeliveryState]:
 
 
 class Counted(Store):
-    """Knows how often it was asked to write."""
+    """Counts how often it was asked to write."""
 
     writes = 0
 
@@ -75,8 +75,8 @@ async def test_all_connections_share_a_commit(app: App, store_url: str, tmp_path
     assert store.writes == 2, "one for the intents, one for the outcomes"
 
 
-async def test_behind_a_long_work_a_group_gathers(app: App) -> None:
-    """As behind a claim, or an import: nothing is refused, and who comes meanwhile goes along."""
+async def test_a_group_gathers_behind_a_long_transaction(app: App) -> None:
+    """For example behind a claim or an import: entries that arrive meanwhile join the group."""
     jobs = at_hand(app)
     begun, end = threading.Event(), threading.Event()
 
@@ -98,7 +98,7 @@ async def test_behind_a_long_work_a_group_gathers(app: App) -> None:
     long.result()
 
 
-async def test_a_closed_database_tells_everybody(app: App) -> None:
+async def test_a_closed_database_fails_every_entry(app: App) -> None:
     jobs = at_hand(app)
     commit = GroupCommit(app)
     app.store.close()

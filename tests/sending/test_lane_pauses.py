@@ -1,4 +1,4 @@
-"""The lane breaker: a provider that refuses us is left alone, its mails wait, and no subscriber pays for it."""
+"""A lane whose provider refuses this sender is paused, its mails wait, and no subscriber is penalised."""
 
 import asyncio
 import logging
@@ -45,7 +45,7 @@ ONE = Delivery(connections=1)
 
 
 class Provider(Fake):
-    """Refuses every `nth` mail to the domains it blocks."""
+    """A relay that refuses every `nth` mail to the domains it blocks."""
 
     def __init__(self, *blocked: str, nth: int = 1, refusal: Outcome = SPAM) -> None:
         super().__init__(answer=self._said)
@@ -61,7 +61,7 @@ class Provider(Fake):
 
 
 def owe(store: Store, **counts: int) -> Issue:
-    """An issue to so many readers at each domain, one after the other: gmail=3 is three at gmail.com."""
+    """An issue to that many readers at each domain, mixed: gmail=3 means three readers at gmail.com."""
     make.subscribers_of(
         store,
         [f"reader{n}@{lane}.com" for n in range(max(counts.values())) for lane, most in counts.items() if n < most],
@@ -81,7 +81,7 @@ def paused(app: App) -> list[str]:
     return [each.lane for each in app.store.read(lambda tx: lanes.paused(tx, app.now()))]
 
 
-async def test_a_lane_that_refuses_us_waits_and_the_others_go_on(
+async def test_a_lane_that_refuses_this_sender_waits_and_the_others_go_on(
     store: Store, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     issue = owe(store, gmail=40, googlemail=5, outlook=40)
@@ -107,7 +107,7 @@ async def test_a_lane_that_refuses_us_waits_and_the_others_go_on(
     assert {reader.status for reader in ours if reader} == {SubscriberStatus.ACTIVE}, "a block costs no subscriber"
 
 
-async def test_resume_goes_on_with_the_lane(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_resume_continues_with_the_lane(store: Store, tmp_path: Path, clock: Clock) -> None:
     issue = owe(store, gmail=40)
     relay = Provider("gmail.com")
     app = make.app(store, tmp_path, clock, relays=[relay], delivery=ONE)
@@ -138,7 +138,9 @@ async def test_after_a_day_it_is_tried_again_by_itself(store: Store, tmp_path: P
     clock.turn(hours=2)
     await run(app)
     again = len(relay.tried) - first
-    assert rules.LEAST_BLOCKED <= again <= rules.LEAST_BLOCKED + 3, "counted anew, and paused once more"
+    assert rules.LEAST_BLOCKED <= again <= rules.LEAST_BLOCKED + 3, (
+        "the counts were reset, and the lane is paused again"
+    )
     assert paused(app) == ["gmail"]
     clock.turn(hours=25)
     relay.blocked = ()
@@ -165,7 +167,7 @@ async def test_nine_refusals_are_the_readers_own_filters(store: Store, tmp_path:
 
 
 async def test_two_processes_count_together(store: Store, tmp_path: Path, clock: Clock) -> None:
-    """Each alone hears too little: one is stopped after five, another goes on."""
+    """Each alone hears too few refusals: one stops after five, the other goes on."""
     issue = owe(store, gmail=40)
     stop = asyncio.Event()
     refused: list[str] = []
@@ -263,12 +265,12 @@ async def test_mails_that_are_not_authenticated_stop_the_issue(
     assert sum(states(app, "outlook.com").values()) == states(app, "outlook.com")[S.ACCEPTED]
 
 
-def test_codes_that_only_look_alike_do_not() -> None:
+def test_similar_codes_are_not_taken_for_missing_authentication() -> None:
     for text in ("550 5.7.2 no", "550 5.7.260 no", "550 15.7.26 no", "550 5.7.5151 no"):
         assert not lane_pauses.unauthenticated(Reply("dot", 550, text.split()[1], text))
 
 
-def test_a_new_issue_counts_anew_and_old_answers_fade(store: Store, clock: Clock) -> None:
+def test_a_new_issue_resets_the_counts_and_old_answers_fade(store: Store, clock: Clock) -> None:
     make.issue(store)
     make.issue(store, "1405-W37")
 
@@ -281,7 +283,9 @@ def test_a_new_issue_counts_anew_and_old_answers_fade(store: Store, clock: Clock
     assert add(2, 1, 1) == lanes.Tally(1, 1)
 
 
-async def test_what_is_put_back_of_a_dropped_batch_does_not_keep_it(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_a_delivery_put_back_after_its_batch_was_dropped_does_not_hold_the_batch(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
     owe(store, gmail=3)
     queue = Queue(make.app(store, tmp_path, clock), 1)
     jobs = [await queue.next(), await queue.next()]

@@ -1,4 +1,4 @@
-"""Mails made ahead: the same bytes, each delivery once, and nothing kept of a batch that is no longer ours."""
+"""Mails built ahead: the same bytes, each delivery once, and nothing kept of a batch that was dropped."""
 
 import asyncio
 from collections import Counter
@@ -30,8 +30,8 @@ def signing(store: Store, tmp_path: Path, clock: Clock) -> App:
     return replace(app, signer=Signer("example.org", [Key("mailer", ed25519.Ed25519PrivateKey.generate())]))
 
 
-async def at_hand(app: App, count: int) -> tuple[Queue, Mails, Delivery]:
-    """A claimed issue to so many readers, its variant compiled; the first delivery is taken."""
+async def claimed(app: App, count: int) -> tuple[Queue, Mails, Delivery]:
+    """A claimed issue to that many readers, its variant compiled; the first delivery is taken."""
     make.readers(app.store, count)
     issue = make.under_way(app.store)
     queue = Queue(app, issue.id)
@@ -42,35 +42,35 @@ async def at_hand(app: App, count: int) -> tuple[Queue, Mails, Delivery]:
     return queue, mails, first
 
 
-async def settle(mails: Mails) -> None:
+async def all_built(mails: Mails) -> None:
     while mails.building:
         await mails.some_built()
         await asyncio.sleep(0)
 
 
 @make.only_sqlite
-async def test_ahead_is_made_what_would_be_made_then(signing: App) -> None:
-    queue, mails, first = await at_hand(signing, AHEAD)
+async def test_a_mail_built_ahead_equals_one_built_when_needed(signing: App) -> None:
+    queue, mails, first = await claimed(signing, AHEAD)
     mails.build_ahead()
     assert mails.building
-    await settle(mails)
+    await all_built(mails)
     order = []
     while job := queue.take():
         order.append(job.id)
         ahead = mails.build(job)
         assert ahead is not None
-        assert ahead == mails.build(job), "the second time it is made anew"
-    assert sorted(order) == list(range(first.id + 1, first.id + AHEAD)), "each is at hand once"
+        assert ahead == mails.build(job), "the second one is built when needed"
+    assert sorted(order) == list(range(first.id + 1, first.id + AHEAD)), "each is in the queue once"
     await mails.close()
     await queue.give_back()
 
 
 @make.only_sqlite
-async def test_it_stays_a_little_ahead_and_no_more(signing: App) -> None:
-    queue, mails, _ = await at_hand(signing, 6 * CHUNK)
+async def test_only_a_limited_number_is_built_ahead(signing: App) -> None:
+    queue, mails, _ = await claimed(signing, 6 * CHUNK)
     for _ in range(10):
         mails.build_ahead()
-        await settle(mails)
+        await all_built(mails)
     made = len(mails._built)
     assert AHEAD <= made < AHEAD + 2 * CHUNK
     await mails.close()
@@ -79,17 +79,17 @@ async def test_it_stays_a_little_ahead_and_no_more(signing: App) -> None:
 
 @make.only_sqlite
 async def test_nothing_is_kept_of_a_dropped_batch(signing: App) -> None:
-    queue, mails, first = await at_hand(signing, 2 * AHEAD)
+    queue, mails, first = await claimed(signing, 2 * AHEAD)
     mails.build_ahead()
     queue.drop(first.batch)
-    await settle(mails)
+    await all_built(mails)
     assert (queue.take(), len(mails._built)) == (None, 0)
     await mails.close()
     await queue.give_back()
 
 
 class Counting(Signer):
-    """Counts the mails that are made."""
+    """Counts the mails that are signed."""
 
     made = 0
 
@@ -99,7 +99,7 @@ class Counting(Signer):
 
 
 @make.only_sqlite
-async def test_a_mail_made_behind_a_refused_one_is_not_made_again(signing: App) -> None:
+async def test_a_mail_built_behind_a_refused_one_is_not_built_again(signing: App) -> None:
     make.readers(signing.store, 20)
     issue = make.under_way(signing.store)
     signer = Counting("example.org", [Key("mailer", ed25519.Ed25519PrivateKey.generate())])

@@ -1,4 +1,4 @@
-"""A compiled variant: one reader leaves nothing in the next one's mail, and what arrives is what was made."""
+"""A compiled variant: nothing of one reader is in the mail of the next, and the mail arrives as it was built."""
 
 import email
 import email.policy
@@ -96,7 +96,7 @@ def test_a_subject_may_greet_its_reader(app: App) -> None:
     "address",
     ["a@b.example\r\nBcc: x@y.z", "a b@c.example", "a@b.example, x@y.z", "<a@b.example>", "", "no-at-sign"],
 )
-def test_an_address_that_cannot_stand_in_to_is_refused(app: App, address: str) -> None:
+def test_an_address_that_is_invalid_in_to_is_refused(app: App, address: str) -> None:
     with pytest.raises(ValueError, match="To"):
         message.compile(app, VARIANT, DeliveryKind.ISSUE).message(READER._replace(address=address), NOW)
 
@@ -109,14 +109,12 @@ def test_an_address_that_cannot_stand_in_to_is_refused(app: App, address: str) -
         ({"subject": placeholders.named("name")}, "'name'"),
     ],
 )
-def test_a_variant_that_asks_for_what_there_is_not_is_refused_at_once(
-    app: App, changes: dict[str, str], match: str
-) -> None:
+def test_a_variant_with_unknown_placeholders_is_refused_at_once(app: App, changes: dict[str, str], match: str) -> None:
     with pytest.raises(ValueError, match=match):
         message.compile(app, replace(VARIANT, **changes), DeliveryKind.ISSUE)  # type: ignore[arg-type]
 
 
-async def test_what_arrives_is_what_was_made_and_signed(sending_app: App, inbox: Inbox) -> None:
+async def test_a_mail_arrives_as_it_was_built_and_signed(sending_app: App, inbox: Inbox) -> None:
     key = dkim.Key("mailer", rsa.generate_private_key(65537, 2048))
     app = replace(sending_app, signer=dkim.Signer(sending_app.domain, [key]))
     numbers = make.readers(app.store, 6)

@@ -129,7 +129,7 @@ def test_a_test_mail_has_inert_links(app: App) -> None:
     assert mail["Feedback-ID"] == "test:weekly:test:khabarnameh"
 
 
-def test_a_mail_that_is_sent_again_is_known_as_the_same(app: App) -> None:
+def test_a_mail_that_is_sent_again_keeps_its_message_id_and_link(app: App) -> None:
     first = parsed(build(app, delivery(), VARIANT, WHEN))
     later = parsed(build(app, delivery(attempts=3, unknowns=1, batch=Batch(9, 4)), VARIANT, WHEN.replace(day=28)))
     assert first["Message-ID"] == later["Message-ID"]
@@ -156,7 +156,7 @@ def test_no_name_and_no_subject_adds_a_header_or_a_part(app: App, name: str, sub
     assert mail.defects == []
 
 
-def test_compiling_finds_what_would_hit_every_reader(app: App) -> None:
+def test_compiling_finds_faults_that_would_affect_every_reader(app: App) -> None:
     for broken in (placeholders.named("nobody_knows"), "\x02"):
         with pytest.raises(ValueError, match="placeholder"):
             message.compile(app, Variant(1, "خبرها", broken, "", "0" * 64), DeliveryKind.ISSUE)

@@ -1,4 +1,4 @@
-"""A mail waits until it may go: which rates bound it, and that four processes together keep them."""
+"""Pace: which rates limit a mail, and that four processes together keep them."""
 
 import asyncio
 import subprocess
@@ -22,7 +22,7 @@ def pace(store: Store, *, issue: int | None = None, **delivery: Any) -> Pace:
     return Pace(store, settings, issue)
 
 
-def test_the_rates_of_a_mail_are_those_of_all_of_its_relay_and_of_its_lane(store: Store) -> None:
+def test_a_mail_is_limited_by_the_rates_of_all_mails_its_relay_and_its_lane(store: Store) -> None:
     paced = pace(store, rate="10/s", lanes={"gmail": "100/m"})
     every, relay, lane = Limit("all", Rate(10, 1)), Limit("relay:127.0.0.1:25", Rate(500, 3600)), Rate(100, 60)
     assert paced.limits("127.0.0.1:25", "gmail") == (every, relay, Limit("lane:gmail", lane))
@@ -48,7 +48,7 @@ async def test_without_a_rate_the_database_is_not_asked(store: Store) -> None:
         assert await paced.ask("127.0.0.1:26", "gmail") == 0.0
 
 
-async def test_a_permit_that_is_not_used_in_time_is_asked_for_again(store: Store) -> None:
+async def test_a_permit_that_is_not_used_in_time_is_requested_again(store: Store) -> None:
     now = 0.0
     paced = Pace(store, Settings(delivery=Delivery(rate="40/s")), clock=lambda: now)
     assert await paced.ask("r", "default") == 0.0
@@ -74,7 +74,7 @@ def start(url: str, rate: str, seconds: float) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.slow
-def test_four_processes_keep_one_rate_also_when_killed_and_started_again(store_url: str) -> None:
+def test_four_processes_keep_one_rate_even_if_killed_and_restarted(store_url: str) -> None:
     workers = [start(store_url, "40/s", 3.0) for _ in range(4)]
     for worker in workers:
         assert worker.stdout is not None

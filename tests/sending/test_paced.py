@@ -1,4 +1,4 @@
-"""Sending at a set pace: never faster, nobody missed, and a full lane lets the others pass."""
+"""Sending at a set pace: never faster, no reader missed, and a full lane does not stop the others."""
 
 import asyncio
 from collections import Counter
@@ -38,7 +38,7 @@ async def test_mails_go_no_faster_than_the_rate(store: Store, tmp_path: Path, cl
 
 
 @pytest.mark.slow
-async def test_a_full_lane_lets_the_others_pass(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_a_full_lane_does_not_stop_the_others(store: Store, tmp_path: Path, clock: Clock) -> None:
     for number in range(4):
         make.subscriber(store, f"slow{number}@gmail.com")
     for number in range(20):
@@ -77,7 +77,7 @@ async def test_a_slow_lane_with_hundreds_of_mails_stops_no_other(store: Store, t
     running = asyncio.create_task(sender.run())
     await until(lambda: sum("gmail" not in to for to, _ in relay.taken) == count * 2 // 3, running)
     waiting = sender._queue.unsent
-    assert waiting < CLAIM_BELOW + 2 * BATCH, "what is too much to wait at hand waits in the ledger"
+    assert waiting < CLAIM_BELOW + 2 * BATCH, "the rest waits in the ledger"
     assert sum("gmail" in to for to, _ in relay.taken) < 60
     sender.stop.set()
     await running
@@ -100,7 +100,7 @@ async def test_a_lane_set_aside_is_fetched_again_when_it_runs_short(store: Store
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rates", [{"rate": "20/s"}, {"lanes": {"default": "20/s"}}])
-async def test_a_letter_does_not_wait_behind_a_paced_issue(
+async def test_a_service_mail_does_not_wait_behind_a_paced_issue(
     store: Store, tmp_path: Path, clock: Clock, rates: dict[str, Any]
 ) -> None:
     make.readers(store, 300)
@@ -119,7 +119,7 @@ async def test_a_letter_does_not_wait_behind_a_paced_issue(
     await running
 
 
-async def test_warming_up_counts_the_issue_under_way_not_the_next_draft(
+async def test_the_warm_up_counts_the_issue_being_sent_not_the_next_draft(
     store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     make.readers(store, 1)

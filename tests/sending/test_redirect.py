@@ -1,4 +1,4 @@
-"""A staging deployment: every mail goes to one address, its links are dead, and all else is as in production."""
+"""A staging deployment: every mail goes to one address, its links are inert, and the rest is as in production."""
 
 import email
 import email.policy
@@ -34,7 +34,9 @@ STAGING = "آزمون <staging@iran.example>"
 BASE = "https://news.iran.example"
 
 
-async def test_every_mail_goes_there_and_the_ledger_is_as_ever(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_every_mail_goes_to_the_staging_address_and_the_ledger_is_as_usual(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
     make.subscribers_of(store, ["narges@example.org", "کاربر@example.org", "c@gmail.com"])
     make.under_way(store)
     store.write(lambda tx: deliveries.owe(tx, DeliveryKind.TEST, "test.1", "editor@example.org", 1, None, clock()))
@@ -51,7 +53,7 @@ async def test_every_mail_goes_there_and_the_ledger_is_as_ever(store: Store, tmp
 
 @pytest.mark.parametrize("reply", ["5.1.1 no such user", "5.2.2 mailbox full", "5.7.26 not authenticated"])
 @make.only_sqlite
-async def test_what_the_staging_mailbox_says_is_no_readers_fault(
+async def test_refusals_of_the_staging_mailbox_penalise_no_reader(
     store: Store, tmp_path: Path, clock: Clock, reply: str
 ) -> None:
     make.subscribers_of(store, [f"reader{n}@gmail.com" for n in range(12)])
@@ -68,7 +70,7 @@ async def test_what_the_staging_mailbox_says_is_no_readers_fault(
 
 
 @make.only_sqlite
-def test_nobody_joins_by_a_try(store: Store, tmp_path: Path, clock: Clock) -> None:
+def test_the_confirmation_link_of_a_staging_mail_confirms_no_reader(store: Store, tmp_path: Path, clock: Clock) -> None:
     pending = make.subscriber(store, "pending@example.org", status=SubscriberStatus.PENDING)
     app = make.app(store, tmp_path, clock, delivery=Rules(redirect_all_to=STAGING))
     store.write(lambda tx: joining.owe(app, tx, [pending], clock()))
@@ -120,7 +122,7 @@ def mail(app: App, address: str) -> email.message.EmailMessage:
     "address", ["narges@example.org", "o'hara+week@example.org", "کاربر@example.org", f"{'x' * 60}@example.org"]
 )
 @make.only_sqlite
-def test_the_reader_is_named_in_to_and_nowhere_written_to(
+def test_the_reader_is_named_in_to_but_is_not_the_recipient(
     store: Store, tmp_path: Path, clock: Clock, address: str
 ) -> None:
     app = make.app(store, tmp_path, clock, delivery=Rules(redirect_all_to=STAGING))
@@ -130,7 +132,9 @@ def test_the_reader_is_named_in_to_and_nowhere_written_to(
 
 
 @make.only_sqlite
-def test_nobody_leaves_by_a_try(store: Store, tmp_path: Path, clock: Clock) -> None:
+def test_the_unsubscribe_link_of_a_staging_mail_unsubscribes_no_reader(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
     staging = mail(make.app(store, tmp_path, clock, delivery=Rules(redirect_all_to=STAGING)), "narges@example.org")
     real = mail(make.app(store, tmp_path, clock), "narges@example.org")
     assert staging["List-Unsubscribe"] == "<https://news.iran.example/unsubscribe/test>"
@@ -144,6 +148,6 @@ def test_nobody_leaves_by_a_try(store: Store, tmp_path: Path, clock: Clock) -> N
             assert links == [BASE + "/unsubscribe/test", BASE + "/preferences/test"]
 
 
-def test_an_address_that_could_not_stand_in_to_is_refused() -> None:
+def test_a_redirect_address_that_is_invalid_in_to_is_refused() -> None:
     with pytest.raises(ValidationError, match="in ASCII"):
         Rules(redirect_all_to="آزمون@iran.example")

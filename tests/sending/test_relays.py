@@ -1,4 +1,4 @@
-"""Which relay is next: by weight, past those that are down, and back to them afterwards; and what an outage costs."""
+"""Which relay is next: by weight, without those that are down, and with them again later; and what an outage costs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class FakeSession(Whole):
 
 @dataclass
 class FakeRelay(Relay):
-    """Up or down, as it is told; counts what was asked of it."""
+    """A relay that is up or down; counts the connections asked for."""
 
     name: str = ""
     up: bool = True
@@ -47,38 +47,38 @@ def circuits(clock: Clock, **weights: int) -> Circuits:
     return Circuits(clock=lambda: clock().timestamp(), weights=weights)
 
 
-async def lines(over: Circuits, relays: list[FakeRelay], count: int) -> Counter[str]:
+async def connections(over: Circuits, relays: list[FakeRelay], count: int) -> Counter[str]:
     return Counter([(await over.connect(relays))[0] for _ in range(count)])
 
 
-async def test_each_relay_gets_lines_by_its_weight(clock: Clock) -> None:
+async def test_each_relay_gets_connections_by_its_weight(clock: Clock) -> None:
     relays = [FakeRelay("a"), FakeRelay("b"), FakeRelay("spare")]
     over = circuits(clock, a=3, b=1, spare=0)
-    assert await lines(over, relays, 40) == {"a": 30, "b": 10}
+    assert await connections(over, relays, 40) == {"a": 30, "b": 10}
     # And not thirty of one first: any few connections are divided alike.
     for _ in range(5):
-        assert await lines(over, relays, 4) == {"a": 3, "b": 1}
+        assert await connections(over, relays, 4) == {"a": 3, "b": 1}
 
 
 async def test_without_weights_relays_share_evenly(clock: Clock) -> None:
-    assert await lines(circuits(clock), [FakeRelay("a"), FakeRelay("b")], 10) == {"a": 5, "b": 5}
+    assert await connections(circuits(clock), [FakeRelay("a"), FakeRelay("b")], 10) == {"a": 5, "b": 5}
 
 
-async def test_the_others_take_over_and_give_back(clock: Clock) -> None:
+async def test_other_relays_take_over_and_give_back(clock: Clock) -> None:
     first, second, spare = relays = [FakeRelay("a"), FakeRelay("b"), FakeRelay("spare")]
     over = circuits(clock, a=1, b=1, spare=0)
     first.up = False
-    assert await lines(over, relays, 10) == {"b": 10}
+    assert await connections(over, relays, 10) == {"b": 10}
     assert first.asked == 1, "left alone after its failure"
     second.up = False
-    assert await lines(over, relays, 4) == {"spare": 4}
+    assert await connections(over, relays, 4) == {"spare": 4}
     spare.up = False
     with pytest.raises(RelayDown, match="connection refused"):
         await over.connect(relays)
     clock.turn(seconds=31)
     first.up = second.up = spare.up = True
-    # Back to normal at once: who was away has nothing to catch up.
-    assert await lines(over, relays, 10) == {"a": 5, "b": 5}
+    # Back to normal at once: a relay that was down has nothing to catch up.
+    assert await connections(over, relays, 10) == {"a": 5, "b": 5}
 
 
 async def test_two_minutes_without_a_relay_cost_no_attempt(clock: Clock) -> None:
@@ -100,7 +100,7 @@ async def test_two_minutes_without_a_relay_cost_no_attempt(clock: Clock) -> None
 
 
 def walk(outcomes: Sequence[Outcome]) -> tuple[DeliveryState, int, timedelta]:
-    """A delivery through these outcomes, each as soon as it is due: its state, its attempts, the time it took."""
+    """A delivery after these outcomes, each as soon as it is due: its state, its attempts, the time it took."""
     clock, job, state = Clock(), NEW, DeliveryState.QUEUED
     for outcome in outcomes:
         change = retry_schedule.after(job, outcome, clock(), Delivery())
@@ -123,6 +123,6 @@ def test_a_storm_of_421_ends_in_delivery() -> None:
     assert walk([storm] * 5 + [ACCEPTED])[0] is DeliveryState.ACCEPTED
 
 
-def test_lines_that_die_before_the_dot_cost_no_attempt() -> None:
-    lost = NotSent(Reply("RCPT", 0, "", "the relay closed the line"))
+def test_connections_lost_before_the_dot_cost_no_attempt() -> None:
+    lost = NotSent(Reply("RCPT", 0, "", "the relay closed the connection"))
     assert walk([lost] * 3 + [ACCEPTED]) == (DeliveryState.ACCEPTED, 1, timedelta(0))

@@ -1,4 +1,4 @@
-"""The way of one mail: the table «What each reply means», and everything that may come between claim and outcome."""
+"""Sending mails: what each reply means for a delivery, and everything that may happen between claim and outcome."""
 
 import asyncio
 import logging
@@ -125,7 +125,7 @@ async def test_a_reply_becomes_a_state(
     assert ledger.leases(store) == 0
 
 
-async def test_what_a_full_mailbox_refuses_in_a_row_is_counted(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_soft_rejections_in_a_row_are_counted(store: Store, tmp_path: Path, clock: Clock) -> None:
     make.readers(store, 1)
     full = "552 5.2.2 mailbox full"
     counted = []
@@ -138,7 +138,7 @@ async def test_what_a_full_mailbox_refuses_in_a_row_is_counted(store: Store, tmp
 
 
 @make.only_sqlite
-async def test_an_address_beyond_ascii_is_no_bounce(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_an_address_beyond_ascii_does_not_count_as_a_bounce(store: Store, tmp_path: Path, clock: Clock) -> None:
     reader = make.subscriber(store, "کاربر@example.org")
     make.under_way(store)
     async with scripted_relay({}) as scripted:
@@ -153,7 +153,7 @@ async def test_an_address_beyond_ascii_is_no_bounce(store: Store, tmp_path: Path
     assert found.status is SubscriberStatus.ACTIVE
 
 
-async def test_greylisting_is_normal(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_greylisting_only_delays(store: Store, tmp_path: Path, clock: Clock) -> None:
     async with scripted_relay({"RCPT": ["450 4.2.0 greylisted", "450 4.2.0 still"]}) as scripted:
         app, issue = one_reader(store, tmp_path, clock, scripted.port)
         await send(app, issue)
@@ -171,7 +171,7 @@ async def test_greylisting_is_normal(store: Store, tmp_path: Path, clock: Clock)
 
 
 @make.only_sqlite
-async def test_patience_ends_after_two_days(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_a_deferred_mail_expires_after_two_days(store: Store, tmp_path: Path, clock: Clock) -> None:
     async with scripted_relay({"RCPT": ["450 4.2.0 greylisted"] * 30}) as scripted:
         app, issue = one_reader(store, tmp_path, clock, scripted.port)
         for _ in range(60):
@@ -192,7 +192,7 @@ async def test_patience_ends_after_two_days(store: Store, tmp_path: Path, clock:
     ],
     ids=str,
 )
-async def test_an_outage_burns_nothing(
+async def test_an_outage_costs_no_attempt(
     store: Store, tmp_path: Path, clock: Clock, answers: Mapping[str, Sequence[str]]
 ) -> None:
     make.readers(store, 3)
@@ -218,7 +218,7 @@ async def test_an_outage_burns_nothing(
 
 
 @make.only_sqlite
-async def test_the_pauses_grow_while_a_relay_refuses_our_sender(
+async def test_the_pauses_grow_while_a_relay_refuses_the_sender(
     store: Store, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     # That it takes our connections proves nothing.
@@ -255,7 +255,9 @@ async def test_without_a_relay_all_stays_queued(store: Store, tmp_path: Path, cl
 # --- lost lines ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
 @make.only_sqlite
-async def test_a_line_lost_before_the_dot_costs_nothing(store: Store, tmp_path: Path, clock: Clock, verb: str) -> None:
+async def test_a_connection_lost_before_the_dot_costs_nothing(
+    store: Store, tmp_path: Path, clock: Clock, verb: str
+) -> None:
     async with scripted_relay({verb: [DROP, DROP]}) as scripted:
         app, issue = one_reader(store, tmp_path, clock, scripted.port)
         await send(app, issue)
@@ -265,7 +267,7 @@ async def test_a_line_lost_before_the_dot_costs_nothing(store: Store, tmp_path: 
 
 
 @make.only_sqlite
-async def test_a_mail_that_kills_every_line_is_put_off(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_a_mail_that_breaks_every_connection_is_deferred(store: Store, tmp_path: Path, clock: Clock) -> None:
     async with scripted_relay({"DATA": [DROP] * 4}) as scripted:
         app, issue = one_reader(store, tmp_path, clock, scripted.port)
         await send(app, issue)
@@ -274,7 +276,7 @@ async def test_a_mail_that_kills_every_line_is_put_off(store: Store, tmp_path: P
 
 
 @pytest.mark.parametrize("answer", [DROP, SILENCE])
-async def test_after_the_dot_nobody_knows_so_it_is_sent_once_more(
+async def test_a_connection_lost_after_the_dot_makes_an_unknown_that_is_sent_once_more(
     store: Store, tmp_path: Path, clock: Clock, answer: str
 ) -> None:
     async with scripted_relay({"dot": [answer]}) as scripted:
@@ -310,7 +312,9 @@ async def test_with_hold_an_unknown_is_never_repeated(store: Store, tmp_path: Pa
 
 # --- several lines, several relays -----------------------------------------------------------------------------------
 @make.only_sqlite
-async def test_a_relay_that_takes_two_lines_gets_it_all_by_two(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_a_relay_that_accepts_two_connections_gets_all_mails_over_two(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
     make.readers(store, 60)
     issue = make.under_way(store)
     async with limited(2) as (port, taken):
@@ -321,7 +325,7 @@ async def test_a_relay_that_takes_two_lines_gets_it_all_by_two(store: Store, tmp
 
 
 @make.only_sqlite
-async def test_whoever_has_a_line_waits_for_the_mails_of_those_who_get_none(
+async def test_a_connected_worker_waits_for_the_mails_of_workers_that_get_no_connection(
     store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     make.readers(store, 2)
@@ -345,7 +349,7 @@ async def test_whoever_has_a_line_waits_for_the_mails_of_those_who_get_none(
 
 
 @make.only_sqlite
-async def test_the_second_relay_when_the_first_is_down(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_the_second_relay_is_used_when_the_first_is_down(store: Store, tmp_path: Path, clock: Clock) -> None:
     make.readers(store, 8)
     issue = make.under_way(store)
     first, second = Fake(name="first:25", down=True), Fake(name="second:25")
@@ -356,7 +360,9 @@ async def test_the_second_relay_when_the_first_is_down(store: Store, tmp_path: P
 
 
 @make.only_sqlite
-async def test_the_second_relay_when_the_first_refuses_our_sender(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_the_second_relay_is_used_when_the_first_refuses_the_sender(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
     async def refuse(_recipient: str) -> Outcome:
         return NotSent(Reply("MAIL", 550, "5.7.1", "not you"), relay_fault=True)
 
@@ -386,7 +392,7 @@ def at_mail(number: int, act: Callable[[], object], outcome: Outcome = OK) -> Fa
     return fake
 
 
-async def test_pause_stops_at_once_and_resume_goes_on(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_a_pause_stops_at_once_and_resume_continues(store: Store, tmp_path: Path, clock: Clock) -> None:
     make.readers(store, 50)
     issue = make.under_way(store)
     relay = at_mail(20, lambda: control.pause(app, issue.slot))
@@ -406,7 +412,7 @@ async def test_pause_stops_at_once_and_resume_goes_on(store: Store, tmp_path: Pa
     assert [done.state for done in delivering.finish(app)] == [IssueState.SENT]
 
 
-async def test_pause_takes_hold_within_a_second_at_full_speed(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_a_pause_takes_effect_within_a_second_at_full_speed(store: Store, tmp_path: Path, clock: Clock) -> None:
     make.readers(store, 5000)
     issue = make.under_way(store)
     taken: list[float] = []
@@ -427,7 +433,7 @@ async def test_pause_takes_hold_within_a_second_at_full_speed(store: Store, tmp_
     assert state(app, issue) == {S.ACCEPTED: len(taken), S.QUEUED: 5000 - len(taken)}
 
 
-async def test_cancel_skips_what_is_unsent(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_a_cancellation_skips_the_unsent_deliveries(store: Store, tmp_path: Path, clock: Clock) -> None:
     make.readers(store, 30)
     issue = make.under_way(store)
     relay = at_mail(10, lambda: control.cancel(app, issue.slot))
@@ -463,7 +469,7 @@ async def test_a_mail_on_its_way_when_its_issue_is_cancelled(
     assert ledger.open_batches(store) == 0
 
 
-async def test_a_cancelled_issue_whose_sender_died_is_settled(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_a_cancelled_issue_whose_sender_died_ends(store: Store, tmp_path: Path, clock: Clock) -> None:
     make.readers(store, 3)
     issue = make.under_way(store)
     app = make.app(store, tmp_path, clock, relays=[Fake()])
@@ -484,7 +490,7 @@ async def test_a_cancelled_issue_whose_sender_died_is_settled(store: Store, tmp_
     assert ledger.open_batches(store) == 0
 
 
-async def test_what_comes_back_after_a_newer_issue_began_has_expired(
+async def test_a_delivery_that_is_queued_again_after_a_newer_issue_began_expires(
     store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     make.readers(store, 3)
@@ -505,7 +511,7 @@ async def test_what_comes_back_after_a_newer_issue_began_has_expired(
 
 
 @pytest.mark.parametrize("newer", [True, False], ids=["superseded", "only paused"])
-async def test_a_paused_issue_whose_sender_died_is_settled(
+async def test_a_paused_issue_whose_sender_died_gets_its_unknowns(
     store: Store, tmp_path: Path, clock: Clock, newer: bool
 ) -> None:
     make.readers(store, 3)
@@ -555,7 +561,7 @@ async def test_an_older_issue_that_begins_after_a_newer_one_waits_for_its_relay(
     assert state(app, older) == {S.ACCEPTED: 3}
 
 
-async def test_what_a_dead_process_left_of_an_older_issue_is_unknown(
+async def test_mails_that_a_dead_process_left_of_an_older_issue_are_unknown(
     store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     make.readers(store, 3)
@@ -577,7 +583,9 @@ async def test_what_a_dead_process_left_of_an_older_issue_is_unknown(
     assert [done.state for done in delivering.finish(app)] == [IssueState.PARTIAL]
 
 
-async def test_whoever_leaves_after_the_freeze_gets_nothing(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_a_reader_who_unsubscribes_after_the_freeze_gets_nothing(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
     leaver, barred, stays = make.readers(store, 3)
     issue = make.under_way(store)
 
@@ -608,7 +616,7 @@ async def test_stop_ends_in_good_order(store: Store, tmp_path: Path, clock: Cloc
 
 # --- clocks ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("span", [{"minutes": 5}, {"hours": -3}, {"days": 400}], ids=str)
-async def test_a_clock_that_jumps_makes_nobody_get_it_twice(
+async def test_a_clock_that_jumps_sends_no_mail_twice(
     store: Store, tmp_path: Path, clock: Clock, span: Mapping[str, float]
 ) -> None:
     # A lease that ran out while the machine slept, or that ends in a far future, is still ours while the fence is.
@@ -643,7 +651,7 @@ async def test_a_claim_that_was_taken_over_writes_nothing(store: Store, tmp_path
     other = Fake(name="other:25")
 
     def take_over() -> None:
-        # This process stood still for longer than its lease.
+        # This process was suspended for longer than its lease.
         clock.turn(minutes=2)
         asyncio.run(Sender(second, Circuits(), issue.id).run())
 
@@ -659,8 +667,8 @@ async def test_a_claim_that_was_taken_over_writes_nothing(store: Store, tmp_path
     assert max(row["unknowns"] for row in ledger.rows(store)) == 1
 
 
-# --- mails that cannot be made ---------------------------------------------------------------------------------------
-async def test_one_mail_that_cannot_be_made_stops_nobody_else(
+# --- mails that cannot be built --------------------------------------------------------------------------------------
+async def test_a_mail_that_cannot_be_built_stops_no_other(
     store: Store, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = make.readers(store, 6)
@@ -677,7 +685,7 @@ async def test_one_mail_that_cannot_be_made_stops_nobody_else(
     assert not any("not an address" in each.getMessage() for each in caplog.records)
 
 
-async def test_an_issue_that_cannot_be_made_is_paused_and_costs_nobody(
+async def test_an_issue_that_cannot_be_built_is_paused_and_penalises_no_reader(
     store: Store, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     make.readers(store, 6)
@@ -693,7 +701,7 @@ async def test_an_issue_that_cannot_be_made_is_paused_and_costs_nobody(
     assert {row["attempts"] for row in ledger.rows(store)} == {0}
     assert (relay.tried, ledger.leases(store)) == ([], 0)
     assert len([each for each in caplog.records if "ALERT" in each.getMessage()]) == 1
-    # Mended, it goes out to everybody.
+    # Once fixed, it goes out to every reader.
     store.write(lambda tx: tx.execute(update(variants).values(html="<p>خبرها</p>")))
     control.resume(app, issue.slot)
     await send(app, issue)
@@ -701,7 +709,7 @@ async def test_an_issue_that_cannot_be_made_is_paused_and_costs_nobody(
 
 
 @make.only_sqlite
-async def test_a_test_mail_that_cannot_be_made_does_not_come_back_for_ever(
+async def test_a_test_mail_that_cannot_be_built_is_not_retried_for_ever(
     store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     make.readers(store, 1)
@@ -721,7 +729,7 @@ async def test_a_test_mail_that_cannot_be_made_does_not_come_back_for_ever(
 
 # --- a database that fails -------------------------------------------------------------------------------------------
 class Flaky(Store):
-    """A database that fails for a while just when an outcome is to be written."""
+    """A database that fails for a while when an outcome is written."""
 
     failures = 0
 
@@ -759,7 +767,7 @@ async def test_an_outcome_waits_for_a_locked_database(store_url: str, tmp_path: 
 
 
 @make.only_sqlite
-async def test_a_database_that_stays_away_ends_the_sending(store_url: str, tmp_path: Path, clock: Clock) -> None:
+async def test_a_database_that_stays_unavailable_ends_the_sending(store_url: str, tmp_path: Path, clock: Clock) -> None:
     flaky = Flaky(store_url)
     try:
         make.readers(flaky, 3)
@@ -802,9 +810,7 @@ async def test_the_log_holds_no_address(
 
 
 @make.only_sqlite
-async def test_connections_without_work_ask_the_ledger_once_a_second(
-    store: Store, tmp_path: Path, clock: Clock
-) -> None:
+async def test_idle_connections_ask_the_ledger_once_a_second(store: Store, tmp_path: Path, clock: Clock) -> None:
     app = make.app(store, tmp_path, clock)
     make.readers(store, 1)
     waiting = frozen(store, make.SLOT)
@@ -823,7 +829,7 @@ async def test_connections_without_work_ask_the_ledger_once_a_second(
 
 
 class Stumbles(Store):
-    """A store whose first reading of a variant fails."""
+    """A store where the first read of a variant fails."""
 
     def __init__(self, url: str, error: Exception) -> None:
         super().__init__(url)
@@ -857,7 +863,7 @@ async def test_trouble_while_compiling_pauses_nothing_and_ends_no_test(
 
 
 @make.only_sqlite
-async def test_a_relay_that_takes_fewer_lines_for_a_while_gets_them_again(
+async def test_a_relay_that_accepts_fewer_connections_for_a_while_gets_them_again(
     store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     make.readers(store, 400)
@@ -885,7 +891,9 @@ async def test_a_relay_that_takes_fewer_lines_for_a_while_gets_them_again(
 
 
 @make.only_sqlite
-async def test_who_waits_for_a_line_does_not_keep_a_run_from_ending(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_a_worker_that_waits_for_a_connection_does_not_keep_a_run_from_ending(
+    store: Store, tmp_path: Path, clock: Clock
+) -> None:
     make.readers(store, 20)
     issue = make.under_way(store)
     relay = Fake(most=1)

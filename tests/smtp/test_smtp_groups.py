@@ -1,5 +1,5 @@
-"""Commands in groups: the same outcomes as one by one in fewer round trips, and what is done about a relay that offers
-more than it copes with."""
+"""Commands in groups: the same outcomes as one by one in fewer round trips, also with a relay that offers more than it
+copes with."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -72,7 +72,7 @@ TROUBLES = [
 
 @pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA", "dot"])
 @pytest.mark.parametrize("trouble", [*TROUBLES, SILENCE])
-async def test_outcomes_do_not_depend_on_the_way(phase: str, trouble: str) -> None:
+async def test_outcomes_do_not_depend_on_grouping(phase: str, trouble: str) -> None:
     waits = impatient(phase) if trouble is SILENCE else PATIENT
     by_way = {way: (await outcomes_by(way, {phase: [trouble]}, waits=waits))[0] for way in WAYS}
     one_by_one = [short(outcome) for outcome in by_way["step by step"]]
@@ -89,7 +89,7 @@ async def test_outcomes_do_not_depend_on_the_way(phase: str, trouble: str) -> No
     )
 )
 def test_refusals_one_after_the_other(plan: list[tuple[str, str]]) -> None:
-    """Each mail is refused at a phase of its own, or not; none of it rubs off on the next one."""
+    """Each mail is refused at a phase of its own, or not at all; this does not affect the next one."""
     by_recipient = [{phase: said} if said else {} for phase, said in plan]
     recipients = [f"reader{n}@example.com" for n in range(len(plan))]
 
@@ -126,7 +126,7 @@ async def test_content_arrives_byte_for_byte_while_the_next_mail_is_announced() 
 
 # --- fewer round trips
 class Patient(asyncio.Protocol):
-    """A relay that waits a moment and then answers all that came meanwhile. `turns` counts how often it spoke.
+    """A relay that waits a moment and then answers everything that came meanwhile. `turns` counts how often it spoke.
 
     `forgets`: it reads one command, or one content, and throws away what came with it, whatever it offers.
     """
@@ -202,7 +202,7 @@ async def send_all(relay: Relay, count: int) -> list[Outcome]:
 
 
 @pytest.mark.parametrize("after_dot_only", [False, True])
-async def test_a_relay_that_throws_away_what_came_with_a_command(
+async def test_a_relay_that_discards_what_follows_a_command(
     after_dot_only: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     forgetful = Patient(forgets=True, after_dot_only=after_dot_only)
@@ -253,7 +253,7 @@ async def test_a_relay_confused_by_a_group_costs_no_mail(phase: str, said: str) 
         ("RCPT", "554 5.1.1 <pipeline@example.com>: no such user", Rejection.HARD),
     ],
 )
-async def test_what_only_looks_like_confusion(phase: str, said: str, why: Rejection | None) -> None:
+async def test_refusals_that_only_look_like_confusion_by_a_group(phase: str, said: str, why: Rejection | None) -> None:
     (first, *_), _ = await outcomes_by("pipelined", {phase: [said]})
     if why:
         assert isinstance(first, Rejected)
@@ -282,7 +282,7 @@ async def test_a_relay_that_dies_now_and_then_is_not_taken_for_one_that_cannot_p
     assert len(caplog.messages) == 1
 
 
-async def test_an_answer_to_the_dot_that_never_comes_is_not_made_up() -> None:
+async def test_a_missing_answer_to_the_dot_is_not_taken_from_the_next_mail() -> None:
     # «2.1.0» is said of a sender: were it taken for the dot's, a mail that nobody has would count as accepted.
     (first, second, _), _ = await outcomes_by("overlapped", {"dot": [""], "MAIL": ["250 2.1.0 ok"] * 3})
     assert isinstance(first, Unknown)
@@ -290,7 +290,7 @@ async def test_an_answer_to_the_dot_that_never_comes_is_not_made_up() -> None:
 
 
 # --- small print
-async def test_a_refused_recipient_and_yet_go_ahead_ends_with_an_empty_mail_to_nobody() -> None:
+async def test_a_354_after_a_refused_recipient_is_answered_with_an_empty_mail() -> None:
     async with (
         scripted_relay({"EHLO": [OFFER], "RCPT": ["550 5.1.1 no"]}) as relay,
         session_at(relay_at(relay.port)) as session,
@@ -302,7 +302,7 @@ async def test_a_refused_recipient_and_yet_go_ahead_ends_with_an_empty_mail_to_n
     assert "RSET" not in relay.verbs
 
 
-async def test_a_refused_mail_is_cleared_at_the_head_of_the_next_group() -> None:
+async def test_a_refused_mail_is_reset_at_the_start_of_the_next_group() -> None:
     answers = {"EHLO": [OFFER], "RCPT": ["550 5.1.1 no"], "DATA": ["503 5.5.1 no valid recipients"]}
     async with scripted_relay(answers) as relay, session_at(relay_at(relay.port, "on")) as session:
         first, second = await drive(session, [SARA, REZA], lambda _: CONTENT)
@@ -312,7 +312,7 @@ async def test_a_refused_mail_is_cleared_at_the_head_of_the_next_group() -> None
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_mail_that_is_not_even_tried_does_not_disturb_its_neighbours(way: str) -> None:
+async def test_a_mail_that_is_not_tried_does_not_disturb_the_others(way: str) -> None:
     outcomes, contents = await outcomes_by(way, {}, [SARA, "سارا@example.com", REZA])
     assert [type(outcome) for outcome in outcomes] == [Accepted, Rejected, Accepted]
     assert len(contents) == 2
@@ -363,7 +363,7 @@ async def test_a_session_is_spent_after_so_many_mails() -> None:
         ("220 **********************", False),
     ],
 )
-async def test_overlapping_of_its_own_accord_only_where_it_was_tried(greeting: str, overlaps: bool) -> None:
+async def test_overlap_is_automatic_only_with_relays_that_were_tested(greeting: str, overlaps: bool) -> None:
     async with scripted_relay({"CONNECT": [greeting] * 3, "EHLO": [OFFER] * 3}) as relay:
         for overlap, expected in (("auto", overlaps), ("on", True), ("off", False)):
             async with session_at(relay_at(relay.port, overlap)) as session:  # type: ignore[arg-type]
@@ -371,7 +371,7 @@ async def test_overlapping_of_its_own_accord_only_where_it_was_tried(greeting: s
 
 
 # --- contents that do not leave at once
-async def test_what_follows_a_content_waits_until_that_has_left() -> None:
+async def test_an_envelope_behind_a_content_waits_until_the_content_has_left() -> None:
     # The relay reads nothing after 354. Were the next envelope behind a stuck content, «not sent» could not be proved.
     async with (
         scripted_relay({"EHLO": [OFFER], "DATA": [DEAF]}) as relay,
@@ -383,7 +383,7 @@ async def test_what_follows_a_content_waits_until_that_has_left() -> None:
 
 
 class SlowReader(asyncio.Protocol):
-    """Reads a little, rests, reads on; answers the dot at once."""
+    """A relay that reads a little, pauses and reads on; it answers the dot at once."""
 
     def __init__(self) -> None:
         self.got = 0
@@ -412,7 +412,7 @@ class SlowReader(asyncio.Protocol):
 
 
 @pytest.mark.slow
-async def test_a_slow_reader_is_waited_for_as_long_as_it_reads() -> None:
+async def test_a_relay_that_reads_slowly_is_waited_for_while_it_reads() -> None:
     reader = SlowReader()
     server = await asyncio.get_running_loop().create_server(lambda: reader, "127.0.0.1", 0)
     block = 0.3

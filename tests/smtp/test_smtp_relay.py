@@ -1,4 +1,4 @@
-"""How a session comes about: in clear, behind TLS, logged in; and what is said, and kept secret, when it does not."""
+"""Opening a session: in clear, over TLS, logged in; and what an error says, and does not reveal, if that fails."""
 
 import asyncio
 import base64
@@ -86,7 +86,7 @@ async def failure_of(relay: Relay) -> str:
 
 
 class Inbox:
-    """A real SMTP server (aiosmtpd), in this very loop."""
+    """A real SMTP server (aiosmtpd) in the same event loop."""
 
     def __init__(self) -> None:
         self.mails: list[Envelope] = []
@@ -152,7 +152,7 @@ async def test_in_clear_on_loopback() -> None:
 
 
 @pytest.mark.parametrize("tls", ["starttls", "implicit"])
-async def test_behind_tls_and_logged_in(
+async def test_over_tls_and_logged_in(
     tls: Literal["starttls", "implicit"], certificates: dict[str, Certificate]
 ) -> None:
     right = certificates["right"]
@@ -177,7 +177,7 @@ async def test_a_mail_far_larger_than_the_buffers(
     assert [len(content) for content in scripted.contents] == [len(message)] * 2
 
 
-async def test_what_the_relay_offers_is_read_again_behind_tls(certificates: dict[str, Certificate]) -> None:
+async def test_the_extensions_are_read_again_over_tls(certificates: dict[str, Certificate]) -> None:
     right = certificates["right"]
     async with inbox(right, enable_SMTPUTF8=True) as kept:
         await send_one(relay_at(kept.port, "starttls", ca_file=right.path), "سارا@example.com")
@@ -211,21 +211,21 @@ async def test_cram_md5_comes_first_in_clear() -> None:
 
 
 @pytest.mark.parametrize("refusal", ["504 5.5.4 not this way", "535 5.7.8 I only keep hashes"])
-async def test_a_refused_way_is_followed_by_the_next(refusal: str) -> None:
+async def test_after_a_refused_method_the_next_one_is_tried(refusal: str) -> None:
     answers = {"EHLO": ["250-relay\r\n250 AUTH PLAIN CRAM-MD5"], "AUTH": [refusal, "235 2.7.0 welcome"]}
     async with scripted_relay(answers) as scripted:
         await send_one(relay_at(scripted.port, username="newsroom"))
     assert [line.split(b" ")[1] for line in scripted.lines if line.startswith(b"AUTH")] == [b"CRAM-MD5", b"PLAIN"]
 
 
-async def test_a_line_lost_after_a_refusal_does_not_hide_it() -> None:
+async def test_a_connection_lost_after_a_refusal_does_not_hide_the_refusal() -> None:
     answers = {"EHLO": ["250-relay\r\n250 AUTH PLAIN CRAM-MD5"], "AUTH": ["535 5.7.8 no", DROP]}
     async with scripted_relay(answers) as scripted:
         assert 'the relay said "535 5.7.8 no"' in await failure_of(relay_at(scripted.port, username="newsroom"))
 
 
 # --- the ways that fail, each with a sentence
-async def test_nobody_listens() -> None:
+async def test_no_server_listens() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         started = time.monotonic()
@@ -302,7 +302,9 @@ async def test_a_certificate_that_is_not_trusted(
     assert scripted.lines == ([b"EHLO mail.example.org", b"STARTTLS"] if tls == "starttls" else [])
 
 
-async def test_a_mended_ca_file_counts_without_a_restart(certificates: dict[str, Certificate], tmp_path: Path) -> None:
+async def test_a_corrected_ca_file_counts_without_a_restart(
+    certificates: dict[str, Certificate], tmp_path: Path
+) -> None:
     ca_file = tmp_path / "ca.pem"
     ca_file.write_bytes(certificates["stranger"].path.read_bytes())
     async with inbox(certificates["right"]) as kept:
@@ -323,14 +325,14 @@ async def test_a_ca_file_that_cannot_be_read(content: str | None, tmp_path: Path
     assert scripted.lines == []
 
 
-async def test_tls_at_once_with_a_relay_that_speaks_in_clear() -> None:
+async def test_implicit_tls_with_a_relay_that_speaks_in_clear() -> None:
     async with scripted_relay() as scripted:
         said = await failure_of(relay_at(scripted.port, "implicit", waits=QUICK))
     assert "TLS failed: no encrypted connection could be agreed on" in said
     assert 'tls = "starttls"' in said
 
 
-async def test_in_clear_with_a_relay_that_speaks_tls_at_once(certificates: dict[str, Certificate]) -> None:
+async def test_in_clear_with_a_relay_that_speaks_implicit_tls(certificates: dict[str, Certificate]) -> None:
     async with scripted_relay(tls=certificates["right"].server) as scripted:
         said = await failure_of(relay_at(scripted.port, waits=QUICK))
     assert said.endswith('a port that speaks TLS at once (465) needs tls = "implicit".')
@@ -350,7 +352,7 @@ async def test_a_wrong_password(certificates: dict[str, Certificate]) -> None:
 
 
 @pytest.mark.parametrize("method", ["PLAIN", "LOGIN"])
-async def test_a_relay_that_repeats_what_it_was_sent_does_not_make_us_log_the_password(method: str) -> None:
+async def test_a_relay_that_repeats_commands_does_not_reveal_the_password(method: str) -> None:
     line = f"\0newsroom\0{PASSWORD}" if method == "PLAIN" else PASSWORD
     secret = base64.b64encode(line.encode()).decode()
     refusal = f"501 5.5.2 cannot understand {secret} there"
@@ -389,7 +391,7 @@ async def test_a_login_that_breaks(answer: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "دفتر", "a b", "x\r\nMAIL FROM:<a@b.example>"])
-async def test_a_host_without_a_proper_name_gives_an_address(name: str) -> None:
+async def test_a_host_without_a_valid_name_gives_its_address(name: str) -> None:
     async with scripted_relay() as scripted:
         setting = Smtp(host="127.0.0.1", port=scripted.port)
         session = await Relay(setting, password="", ca_file=None, local_hostname=name).connect()

@@ -1,4 +1,4 @@
-"""What a relay says, cut into answers and made harmless, however it comes in."""
+"""The bytes of a relay are cut into answers and made safe, however they arrive."""
 
 import unicodedata
 
@@ -75,7 +75,7 @@ def test_the_limit_is_of_one_answer_not_of_the_session() -> None:
     assert not reader.nonsense
 
 
-def test_what_came_before_the_nonsense_counts() -> None:
+def test_answers_before_nonsense_count() -> None:
     reader = Reader()
     assert reader.feed(b"250 ok\r\nbla\r\n250 no more\r\n") == [(250, "ok")]
     assert "bla" in reader.nonsense
@@ -83,7 +83,7 @@ def test_what_came_before_the_nonsense_counts() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=900))
-def test_no_text_of_a_relay_can_harm_a_terminal(text: str) -> None:
+def test_no_reply_text_can_harm_a_terminal(text: str) -> None:
     clean = cleaned(text)
     assert len(clean) <= LONGEST_TEXT
     assert not [letter for letter in clean if unicodedata.category(letter)[0] == "C" and letter not in "\u200c\u200d"]

@@ -1,4 +1,4 @@
-"""Every outcome of a mail, and what the relay was really sent, against a relay that does as it is told."""
+"""Every outcome of a mail, and the bytes that a scripted relay received."""
 
 import asyncio
 import socket
@@ -106,7 +106,7 @@ async def test_a_4xx_defers_and_the_next_mail_goes_out(phase: str) -> None:
     assert not lost
 
 
-async def test_a_refused_sender_is_the_relays_affair() -> None:
+async def test_a_refused_sender_is_a_fault_of_the_relay() -> None:
     (outcome,), lost, verbs = await outcomes_of({"MAIL": ["550 5.7.1 sender not allowed here"]})
     assert outcome == NotSent(outcome.reply, relay_fault=True)
     assert (outcome.reply.phase, outcome.reply.code) == ("MAIL", 550)
@@ -116,18 +116,18 @@ async def test_a_refused_sender_is_the_relays_affair() -> None:
 
 @pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA"])
 @pytest.mark.parametrize("trouble", [DROP, HALF_CLOSE, SILENCE, "hello?", "250-a\r\n550 b", "wrong kind"])
-async def test_trouble_before_the_dot_means_that_nobody_has_the_mail(phase: str, trouble: str) -> None:
+async def test_a_failure_before_the_dot_means_that_the_mail_was_not_sent(phase: str, trouble: str) -> None:
     said = trouble if trouble != "wrong kind" else "250 ok" if phase == "DATA" else "334 go on"
     (first, second), lost, _ = await outcomes_of({phase: [said]}, mails=2, waits=impatient(phase))
     assert first == NotSent(first.reply)
     assert first.reply.phase == phase
-    # A lost line stays lost: the next mail is not tried on it.
+    # A lost connection stays lost: the next mail is not tried on it.
     assert second == NotSent(second.reply)
     assert lost
 
 
 @pytest.mark.parametrize("trouble", [DROP, HALF_CLOSE, SILENCE, "hello?", "250-a\r\n550 b", "354 go on"])
-async def test_trouble_after_the_dot_leaves_the_fate_of_the_mail_unknown(trouble: str) -> None:
+async def test_a_failure_after_the_dot_leaves_the_outcome_unknown(trouble: str) -> None:
     (first, second), lost, _ = await outcomes_of({"dot": [trouble]}, mails=2, waits=impatient("dot"))
     assert isinstance(first, Unknown)
     assert first.reply.phase == "dot"
@@ -135,7 +135,7 @@ async def test_trouble_after_the_dot_leaves_the_fate_of_the_mail_unknown(trouble
     assert lost
 
 
-async def test_what_happened_is_told_in_words() -> None:
+async def test_the_reply_text_says_what_happened() -> None:
     for answers, words in (
         ({"MAIL": [DROP]}, "the relay closed the connection"),
         ({"RCPT": [SILENCE]}, "no answer within 0.2 seconds"),
@@ -169,7 +169,7 @@ async def test_a_421_between_two_mails_costs_the_second_nothing() -> None:
     assert relay.verbs.count("MAIL") == 1
 
 
-async def test_an_answer_too_many_is_never_taken_for_that_of_the_next_question() -> None:
+async def test_an_extra_answer_is_never_taken_for_that_of_the_next_command() -> None:
     # Were «250 ok» taken for the answer to the content, a mail that nobody has would count as accepted.
     (outcome,), lost, _ = await outcomes_of({"DATA": ["354 go\r\n250 ok"], "dot": [DROP]})
     assert outcome == NotSent(outcome.reply)
@@ -196,7 +196,7 @@ async def test_an_answer_in_the_middle_of_the_content(said: str, kind: type[Outc
 
 
 @pytest.mark.parametrize(("size", "left"), [(10, True), (40_000, False)])
-async def test_a_few_bytes_held_back_are_proof_enough(size: int, left: bool) -> None:
+async def test_a_few_buffered_bytes_prove_that_the_content_has_not_left(size: int, left: bool) -> None:
     ours, theirs = socket.socketpair()
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     with theirs:
@@ -211,7 +211,7 @@ async def test_a_few_bytes_held_back_are_proof_enough(size: int, left: bool) -> 
 
 
 @pytest.mark.parametrize("said", [b"250 2.0.0 ok\r\n", b"451 4.3.0 later\r\n"])
-async def test_an_answer_to_half_a_content_is_none_to_all_of_it_though_an_envelope_rides_along(said: bytes) -> None:
+async def test_an_answer_before_the_end_of_a_content_with_a_tail_does_not_count_for_all_of_it(said: bytes) -> None:
     # The relay reads nothing, and says yes all the same: the first contents go into the system's buffers, one does not.
     ours, theirs = socket.socketpair()
     with theirs:
@@ -228,7 +228,7 @@ async def test_an_answer_to_half_a_content_is_none_to_all_of_it_though_an_envelo
         assert not connection.content_left, "its end never left this process: nobody has the mail"
 
 
-async def test_a_relay_that_does_not_clear_a_refused_mail_is_left() -> None:
+async def test_a_relay_that_refuses_a_reset_is_disconnected() -> None:
     answers = {"RCPT": ["550 5.1.1 no such user"], "RSET": ["503 no"]}
     (first, second), lost, _ = await outcomes_of(answers, mails=2)
     assert isinstance(first, Rejected)
@@ -236,7 +236,7 @@ async def test_a_relay_that_does_not_clear_a_refused_mail_is_left() -> None:
     assert lost
 
 
-async def test_a_relay_that_takes_less_is_not_tried() -> None:
+async def test_a_mail_beyond_the_size_limit_is_not_tried() -> None:
     (outcome,), lost, verbs = await outcomes_of({"EHLO": ["250-relay\r\n250 SIZE 40"]})
     assert isinstance(outcome, Rejected)
     assert outcome.why is Rejection.SOFT
@@ -246,7 +246,7 @@ async def test_a_relay_that_takes_less_is_not_tried() -> None:
 
 
 @pytest.mark.parametrize("size", ["SIZE", "SIZE 0", "SIZE many", f"SIZE {len(MESSAGE)}"])
-async def test_a_relay_that_takes_as_much_or_names_no_limit(size: str) -> None:
+async def test_a_mail_within_the_size_limit_or_without_one_is_sent(size: str) -> None:
     (outcome,), _, _ = await outcomes_of({"EHLO": [f"250-relay\r\n250 {size}"]})
     assert isinstance(outcome, Accepted)
 
@@ -303,7 +303,7 @@ async def test_a_content_whose_last_line_would_swallow_the_final_dot_is_refused(
     assert relay.contents == []
 
 
-async def test_a_mail_given_up_by_us_loses_the_session() -> None:
+async def test_a_cancelled_mail_loses_the_session() -> None:
     async with scripted_relay({"dot": [SILENCE]}) as relay, session_with(relay) as session:
         sending = asyncio.create_task(send(session, SENDER, READER, MESSAGE))
         await asyncio.sleep(0.05)

@@ -169,7 +169,7 @@ async def test_a_fault_ends_in_the_ledger_as_the_table_says(
 
 
 @pytest.mark.parametrize("case", cases(*(case for case, expected in CASES.items() if expected)))
-async def test_a_fault_costs_no_mail_that_is_only_announced(case: str) -> None:
+async def test_a_fault_costs_no_mail_that_was_only_announced(case: str) -> None:
     async with sink(*case.split()) as relay:
         session = await relay.connect()
         first, second = await drive(session, ["a@example.com", "b@example.com"], lambda _: (STUFFED,))

@@ -1,4 +1,4 @@
-"""The statements for many: those that are not to be changed are told apart, whatever the others are."""
+"""The statement for many deliveries: rows that must not change are found, whatever the others are."""
 
 from datetime import timedelta
 
@@ -14,7 +14,7 @@ LEASE = timedelta(seconds=60)
 REPLY = Reply("dot", 250, "2.0.0", "2.0.0 «نوشته» 'taken' as %s :now")
 
 
-def at_hand(store: Store, count: int) -> list[Delivery]:
+def claimed(store: Store, count: int) -> list[Delivery]:
     """Claimed deliveries of an issue under way."""
     make.readers(store, count)
     make.under_way(store)
@@ -29,18 +29,18 @@ def states(store: Store, jobs: list[Delivery]) -> list[DeliveryState]:
 
 
 def stale(job: Delivery) -> Delivery:
-    """As a process has it whose claim was taken over."""
+    """The delivery as a process sees it whose claim was taken over."""
     return job._replace(batch=Batch(job.batch.id, job.batch.fence - 1))
 
 
 def test_all_may_go(store: Store) -> None:
-    jobs = at_hand(store, 3)
+    jobs = claimed(store, 3)
     assert store.write(lambda tx: hot_path.write(tx, (), jobs, NOW)[1]) == {job.id for job in jobs}
     assert states(store, jobs) == [DeliveryState.SENDING] * 3
 
 
-def test_who_left_who_is_barred_and_what_is_not_ours_stay_behind(store: Store) -> None:
-    jobs = at_hand(store, 5)
+def test_unsubscribed_suppressed_and_lost_deliveries_stay_behind(store: Store) -> None:
+    jobs = claimed(store, 5)
     left, barred, lost = jobs[1], jobs[2], stale(jobs[3])
     assert left.subscriber_id is not None
     number = left.subscriber_id
@@ -56,12 +56,12 @@ def test_who_left_who_is_barred_and_what_is_not_ours_stay_behind(store: Store) -
 
 
 def test_nothing_goes_under_a_lease_that_is_over(store: Store) -> None:
-    jobs = at_hand(store, 2)
+    jobs = claimed(store, 2)
     assert store.write(lambda tx: hot_path.write(tx, (), jobs, NOW + LEASE)[1]) == set()
 
 
-def test_accepted_is_written_only_under_our_fence(store: Store) -> None:
-    jobs = at_hand(store, 3)
+def test_accepted_is_written_only_under_the_current_fence(store: Store) -> None:
+    jobs = claimed(store, 3)
     store.write(lambda tx: hot_path.write(tx, (), jobs, NOW)[1])
     taken = [AcceptedMail(job, REPLY, "mail.example.org:25") for job in (jobs[0], stale(jobs[1]), jobs[2])]
     assert store.write(lambda tx: hot_path.write(tx, taken, (), NOW)[0]) == {jobs[0].id, jobs[2].id}
@@ -70,9 +70,9 @@ def test_accepted_is_written_only_under_our_fence(store: Store) -> None:
     assert found[jobs[1].id][0] is DeliveryState.SENDING
 
 
-def test_what_was_written_already_is_told_so(store: Store) -> None:
-    """After a commit whose success was not heard of, the same is written once more."""
-    jobs = at_hand(store, 2)
+def test_what_was_written_already_counts_as_written(store: Store) -> None:
+    """After a commit whose success was not reported, the same is written once more."""
+    jobs = claimed(store, 2)
     everyone = {job.id for job in jobs}
     taken = [AcceptedMail(job, REPLY, "") for job in jobs]
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""The ledger: who is owed a mail, who may touch a row, and what the database refuses whatever a process believes."""
+"""The ledger: who is owed a mail, who may change a row, and what the database refuses in any case."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -142,7 +142,7 @@ def test_a_claim_holds_at_most_five_hundred(store: Store) -> None:
     assert [each.subscriber_id for each in first] == sorted(each.subscriber_id or 0 for each in first)
 
 
-def test_nobody_can_be_owed_an_issue_twice(store: Store) -> None:
+def test_no_reader_can_be_owed_an_issue_twice(store: Store) -> None:
     issue, _, delivery = one(store)
     for work in (
         lambda tx: deliveries.freeze_recipients(tx, issue.id, issue.slot, issue.day, delivery.variant_id, NOW),
@@ -285,7 +285,7 @@ def test_a_held_batch_is_free_again_when_its_lease_ends_and_the_old_owner_is_shu
     assert not record(store, again, DeliveryState.UNKNOWN)  # an outcome is written once
 
 
-def test_what_was_settled_meanwhile_is_not_settled_again(store: Store) -> None:
+def test_an_outcome_that_was_written_is_not_overwritten(store: Store) -> None:
     _, _, delivery = one(store)
     intend(store, delivery)
     record(store, delivery, DeliveryState.ACCEPTED)
@@ -301,7 +301,7 @@ def test_a_renewed_lease_lasts(store: Store) -> None:
     assert claimed(store, NOW + timedelta(seconds=100)).fence == batch.fence + 1
 
 
-def test_a_lease_from_the_future_is_no_lease(store: Store) -> None:
+def test_a_lease_that_ends_in_the_far_future_is_ignored(store: Store) -> None:
     make.readers(store, 1)
     make.under_way(store, now=NOW - timedelta(hours=2))
     batch = claimed(store, NOW)
@@ -325,7 +325,7 @@ def test_a_released_batch_is_free_when_it_is_due(store: Store) -> None:
     assert claimed(store, due).fence == batch.fence + 1
 
 
-def test_who_waits_for_a_person_goes_first(store: Store) -> None:
+def test_service_mails_go_first(store: Store) -> None:
     make.readers(store, 1)
     issue = make.under_way(store)
     variant = store.write(lambda tx: issues.add_variant(tx, DeliveryKind.TEST, issue.id, Rendered("آ", "آ", "آ"), NOW))
@@ -400,7 +400,7 @@ def test_a_claim_says_nothing_about_a_row_of_another_batch(store: Store) -> None
         (SubscriberStatus.PENDING, False, Skip.SUPPRESSED),
     ],
 )
-def test_who_left_after_the_freeze_gets_nothing(
+def test_a_reader_who_may_no_longer_be_mailed_after_the_freeze_gets_nothing(
     store: Store, status: SubscriberStatus, barred: bool, why: Skip
 ) -> None:
     issue, batch, delivery = one(store)
@@ -451,7 +451,7 @@ def test_leaving_waits_for_an_intent_that_is_being_written(store_url: str, store
     assert order == ["intended", "left"]
 
 
-# --- put off ---------------------------------------------------------------------------------------------------------
+# --- deferred --------------------------------------------------------------------------------------------------------
 def test_a_deferred_mail_leaves_its_batch_and_comes_back(store: Store) -> None:
     make.readers(store, 2)
     issue = make.under_way(store)
@@ -481,7 +481,7 @@ def test_a_deferred_mail_leaves_its_batch_and_comes_back(store: Store) -> None:
     assert not record(store, first, DeliveryState.ACCEPTED)
 
 
-def test_put_off_mails_of_two_issues_come_back_apart(store: Store) -> None:
+def test_deferred_mails_of_two_issues_come_back_in_separate_batches(store: Store) -> None:
     make.readers(store, 3)
     shown = {make.under_way(store, key).id for key in ("1405-W35", "1405-W36")}
     for _ in shown:
@@ -503,7 +503,7 @@ def test_not_more_than_a_batch_comes_back_at_once(store: Store) -> None:
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------
-def test_what_is_ended_is_what_waits_and_not_what_is_on_its_way(store: Store) -> None:
+def test_ending_affects_waiting_deliveries_but_not_those_on_their_way(store: Store) -> None:
     make.readers(store, 4)
     issue = make.under_way(store)
     batch = claimed(store)
@@ -524,7 +524,7 @@ def test_what_is_ended_is_what_waits_and_not_what_is_on_its_way(store: Store) ->
     assert claim(store, LATER) is None
 
 
-def test_an_issue_that_nobody_got_can_be_owed_anew(store: Store) -> None:
+def test_an_issue_that_no_reader_got_can_be_frozen_again(store: Store) -> None:
     issue, _, delivery = one(store)
     store.write(lambda tx: deliveries.withdraw(tx, issue.id))
     assert counts(store, issue) == {}
@@ -565,7 +565,7 @@ def test_a_batch_with_something_left_cannot_be_closed(store: Store) -> None:
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
-def test_who_did_not_get_it_and_what_a_reader_got(store: Store) -> None:
+def test_the_failed_deliveries_of_an_issue_and_the_mails_of_a_reader(store: Store) -> None:
     make.readers(store, 3)
     issue = make.under_way(store)
     first, second, third = queued(store, claimed(store))
@@ -586,7 +586,7 @@ def test_who_did_not_get_it_and_what_a_reader_got(store: Store) -> None:
     assert (got["slot"], got["kind"], got["state"], got["finished_at"]) == (make.SLOT, "issue", "accepted", NOW)
 
 
-def test_the_questions_asked_for_each_mail_need_no_walk(store: Store) -> None:
+def test_the_queries_run_for_each_mail_use_an_index(store: Store) -> None:
     make.readers(store, 1)
     make.under_way(store)
     plans: list[str] = []
