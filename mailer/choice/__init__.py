@@ -1,4 +1,4 @@
-"""How a week's top stories are chosen. Pure: articles, rules and a window go in, a `Digest` with its reasons comes out.
+"""Which stories an issue tells: articles become events, events are scored, and the best are selected.
 
-It does *not* read the store, know the clock, fetch anything or write a word of the mail.
+Pure functions of values: the same articles give the same digest, in any order.
 """

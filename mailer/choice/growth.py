@@ -1,7 +1,7 @@
-"""How fast an article is read: the share of its readers it has after so many hours.
+"""How fast articles are read: the share of its final views that an article has after some hours.
 
-Learnt from the newsroom's own snapshots. Without them the curve is cautious, because measurements say that correcting
-too little costs nothing, while correcting too much puts the last night's articles on top. It scores nothing.
+The curve is learnt from the newsroom's own snapshots of views. Without enough of them it is a cautious one:
+measurements show that correcting too little costs nothing, while correcting too much puts last night's articles on top.
 """
 
 import math
@@ -13,11 +13,11 @@ from datetime import timedelta
 
 # Hours after publication, about evenly spaced on a logarithmic scale.
 KNOTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0, 48.0, 72.0, 96.0, 120.0, 168.0)
-_ENOUGH = 30  # articles; a curve learnt from fewer is chance
+_ENOUGH = 30  # articles; a curve learnt from fewer would depend on chance
 _LEAST = 0.01
-LEARNT_FROM = timedelta(days=42)  # how far back snapshots of views teach how fast articles are read
-_EARLY = 6.0  # hours
-_GROWN = 72.0  # hours: younger articles cannot tell what share of their readers they have
+LEARNT_FROM = timedelta(days=42)  # the age of the oldest snapshots that are used
+_EARLY = 6.0  # hours: the first snapshot of an article must not be later
+_GROWN = 72.0  # hours: the final views of younger articles are not known yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +42,16 @@ CAUTIOUS = Growth(tuple(min(1.0, (hours / 24) ** 0.35) for hours in KNOTS))
 
 
 def learn(histories: Iterable[Sequence[tuple[float, int]]]) -> Growth:
-    """The curve of a newsroom, or CAUTIOUS when there are too few histories.
+    """The curve of a newsroom, or CAUTIOUS if there are too few histories.
 
-    Each history is of one article: (hours after publication, views then), in order of time. One that does not reach
-    three days, or does not begin in the first hours, says nothing. All articles are pooled, so that the well-read ones
-    weigh more and the rest is no noise.
+    Each history is of one article: (hours after publication, views then), in order of time. One that does not begin in
+    the first hours or does not reach three days is left out. Views are summed over all articles, so that well-read
+    articles weigh more and little-read ones add no noise.
     """
     counted: defaultdict[int, float] = defaultdict(float)
     final: defaultdict[int, float] = defaultdict(float)
     grown = 0
     for history in histories:
-        # One that was first seen late says nothing of how it grew before.
         if not history or history[0][0] > _EARLY or history[-1][0] < _GROWN or history[-1][1] <= 0:
             continue
         grown += 1
@@ -69,8 +68,7 @@ def learn(histories: Iterable[Sequence[tuple[float, int]]]) -> Growth:
 
 
 def _at_knots(history: Sequence[tuple[float, int]]) -> Mapping[int, float]:
-    """Views at each knot between the first and the last snapshot, straight lines between them. Before an article is
-    published nobody has read it."""
+    """Views at each knot, with straight lines between the snapshots. At its publication an article has no views."""
     points = [(0.0, 0), *((max(hours, 0.001), views) for hours, views in history)]
     found: dict[int, float] = {}
     right = 1
@@ -78,7 +76,7 @@ def _at_knots(history: Sequence[tuple[float, int]]) -> Mapping[int, float]:
         while right < len(points) and points[right][0] < hours:
             right += 1
         if right == len(points):
-            # After the last look an article counts as read to its end: it was watched for three days at least.
+            # After the last snapshot the views stay as they are: the article was watched for at least three days.
             found[place] = float(points[-1][1])
             continue
         (before, low), (after, high) = points[right - 1], points[right]

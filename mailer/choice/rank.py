@@ -1,9 +1,9 @@
-"""How much an article counts, in parts that add up.
+"""The score of an article, as parts that add up.
 
-Readers' interest where the newsroom counts views, corrected for the age of the article; the place on the front page;
-how widely an event is covered; a little for what makes a story look good in a mail; the editor's own judgement. Nothing
-decays by age: a weekly digest that prefers the newest throws the week away. It does not compare stories with one
-another and refuses nothing: `select` does.
+The parts are readers' interest, where the newsroom counts views, corrected for the age of the article; its place on the
+front page; how widely its event is covered; a little for what makes a story look good in a mail; and the editor's own
+judgement. Nothing decays by age: a weekly digest that prefers new articles would lose most of the week. Stories are
+compared and refused in `select`.
 """
 
 import math
@@ -19,57 +19,55 @@ from mailer.choice.time_span import late
 from mailer.model import Article, TimeSpan
 from mailer.reasons import Reason, ReasonCode
 
-# Weights of the signals, shared out among those that exist. With views, what was read decides: measured over a year of
-# weeks, every tenth that other signals take from it loses stories that people wanted; they part equals.
+# Weights of the signals, divided among those that exist. With views, popularity decides: measured over a year of weeks,
+# every tenth that other signals take from it loses stories that people wanted. The others only separate equals.
 _WITH_VIEWS = {"popularity": 0.97, "prominence": 0.01, "coverage": 0.01, "quality": 0.01}
 _WITHOUT_VIEWS = {"prominence": 0.5, "coverage": 0.3, "quality": 0.2}
 _NEWS_VALUE = 0.15  # for each step of the editor's judgement
-_SERIES = -0.15  # the daily dollar price is read every day and news on none
-_RUBRIC = -0.3  # «خبر» says nothing to somebody who reads a mail
-_LATE = -0.05  # yesterday's papers: a late story should be clearly better
-_HIGHEST = 1.3  # of a lift: one runaway success must not make all else equal
+_SERIES = -0.15  # the daily dollar price has many readers every day but is never the news
+_RUBRIC = -0.3  # a title such as «خبر» says nothing to the reader of a mail
+_LATE = -0.05  # a late story should be clearly better than the others
+_HIGHEST = 1.3  # the largest lift: one very popular article must not make all others look equal
 _ENOUGH = 0.2  # the share of articles that must have view counts before these decide
-_PRIOR = 0.15  # how much the average of its category counts beside an article's own views
-_SHRINK = 20  # articles: a category with fewer leans on the average of all
-_COMMENT = 20  # readers for each who comments or shares; but much talk on few views is a fight, not interest
+_PRIOR = 0.15  # the weight of the category's average beside an article's own views
+_SHRINK = 20  # articles: the average of a category with fewer is drawn towards the average of all
+_COMMENT = 20  # a comment or share counts as so many readers; many of them on few views usually mean a dispute
 
 Signal = Callable[[Article], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The parts of each article's score by article id, and what the editor should know about them."""
+    """The parts of each article's score by article id, and notes about them for the editor."""
 
     parts: Mapping[int, Mapping[str, float]]
     notes: tuple[Reason, ...]
 
     def score(self, article: Article) -> float:
-        """The sum of the parts, to four places as the parts are, so that what people see adds up exactly."""
+        """The sum of the parts, rounded to four places like them, so that the shown numbers add up exactly."""
         return round(math.fsum(self.parts[article.id].values()), 4)
 
     def order(self, article: Article) -> tuple[float, float, int]:
-        """A sort key: best first, of equals the newest, then by number, so that the input's order changes nothing."""
+        """A sort key: best first, then newest, then by id, so that the order of the input changes nothing."""
         return -self.score(article), -article.dated.timestamp(), article.id
 
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """How many will have read each article in the end, by article id; empty when views cannot decide, with the
-    reason."""
+    """The estimated final readers of each article by id; empty if views cannot decide, with a note that says why."""
 
     readers: Mapping[int, float]
     notes: tuple[Reason, ...]
 
     def order(self, article: Article) -> tuple[float, float, float, int]:
-        """A sort key for which articles are worth comparing at all: most readers, most prominent, newest first."""
+        """A sort key that decides which articles are compared at all: most readers, most prominent, newest first."""
         shown = (article.prominence or 0.0) + article.front_page
         return -self.readers.get(article.id, 0.0), -shown, -article.dated.timestamp(), article.id
 
 
 def day_by_day(pool: Sequence[Article], zone: tzinfo) -> Callable[[Article], tuple[float, ...]]:
-    """A sort key for which articles are worth comparing where nobody knows what was read: of each day the same number,
-    its best first (an editor's news value, the front page, the newest). Else a busy newsroom's week were its last two
-    days."""
+    """A sort key that decides which articles are compared if views are not known: equally many of each day, the best
+    first (news value, front page, newest). Otherwise a busy newsroom's week would be its last two days."""
     days: defaultdict[date, list[Article]] = defaultdict(list)
     for article in pool:
         days[article.dated.astimezone(zone).date()].append(article)
@@ -83,10 +81,10 @@ def day_by_day(pool: Sequence[Article], zone: tzinfo) -> Callable[[Article], tup
 
 
 def interest(pool: Sequence[Article], span: TimeSpan, growth: Growth) -> Interest:
-    """Estimates the final readers of `pool`, the articles that can be chosen, from the views they have so far.
+    """Estimates the final readers of the articles of `pool` from the views they have so far.
 
-    The posterior mean of a Poisson count under a Gamma prior: an article of an hour is judged mostly by its category,
-    one of a week by its own views. Not known is not zero: such an article counts as an average one of its category.
+    This is the posterior mean of a Poisson count under a Gamma prior: an hour-old article is judged mostly by its
+    category, a week-old one by its own views. An article without a view count counts as an average one of its category.
     """
     known = [article for article in pool if article.views is not None]
     reason = _no_views([article.views for article in known if article.views is not None], len(pool))
@@ -134,9 +132,9 @@ def rank(
     events: Mapping[int, Event],
     interest: Interest,
 ) -> Ranking:
-    """Scores `articles`, measured against those of `pool`, the articles that can be chosen.
+    """Scores `articles` relative to those of `pool`, the articles that can be chosen.
 
-    `titles` and `events` hold the key of each article's title and its event by article id.
+    `titles` has the key of each article's title and `events` its event, by article id.
     """
     signals: dict[str, Signal] = {"quality": lambda it: _quality(it, titles[it.id])}
     signals["coverage"] = lambda it: _coverage(events[it.id]) if it.id in events else 0.0
@@ -159,7 +157,7 @@ def rank(
 
 
 def _corrections(article: Article, span: TimeSpan, title: str, series: bool) -> dict[str, float]:
-    """What is added for the editor's judgement and taken off for what reads badly in a weekly mail."""
+    """What is added for the editor's judgement and subtracted for what reads badly in a weekly mail."""
     found = {
         "news value": round(_NEWS_VALUE * (article.news_value or 0), 4),
         "series": _SERIES if series else 0.0,
@@ -170,11 +168,13 @@ def _corrections(article: Article, span: TimeSpan, title: str, series: bool) -> 
 
 
 def _lift(values: Sequence[float]) -> Callable[[float], float]:
-    """A measure of such values: 0 at the median, 1 at the 99th percentile, on a logarithmic scale. It does not depend
-    on how many poor ones were loaded, as a percentile would."""
+    """Maps a value to 0 at the median of `values` and 1 at their 99th percentile, on a logarithmic scale.
+
+    Unlike a rank, it hardly depends on how many little-read articles there are.
+    """
     known = sorted(math.log1p(value) for value in values)
     middle = median(known)
-    # The highest stands in for the 99th percentile when that is no higher than the median.
+    # The highest value is used if the 99th percentile is not above the median.
     top = known[min(len(known) - 1, int(0.99 * len(known)))]
     top = top if top > middle else known[-1]
     if top <= middle:
@@ -183,8 +183,10 @@ def _lift(values: Sequence[float]) -> Callable[[float], float]:
 
 
 def _coverage(event: Event) -> float:
-    """0 … 1: how many sources tell it, and how many articles at once. Only the densest 30 hours count, or what comes
-    every day (coins, air quality) would lead every issue."""
+    """0 to 1, from the number of sources and of articles within the densest 30 hours.
+
+    Without that limit, daily topics such as coin prices or air quality would lead every issue.
+    """
     if event.series:
         return 0.0
     sources = len({member.source for member in event.members})
@@ -192,7 +194,7 @@ def _coverage(event: Event) -> float:
 
 
 def _quality(article: Article, title: str) -> float:
-    """0 … 1: a picture, enough text to be a story, a title that says something."""
+    """0 to 1: a picture, enough text for a story, and a title of several words."""
     image = 0.4 if article.image_url else 0.0
     text = 0.3 * min(1.0, len(article.lead or article.body) / 120)
     return image + text + 0.3 * min(1.0, len(title.split()) / 6)

@@ -1,7 +1,4 @@
-"""Which span of time an issue tells of, and which articles belong to it.
-
-It does not fetch them: `earliest` tells the store how far back to look.
-"""
+"""The time span of an issue, and the articles that belong to it."""
 
 from datetime import datetime, timedelta
 
@@ -13,15 +10,17 @@ _LATE = timedelta(days=14)
 
 
 def for_issue(*, end: datetime, previous_end: datetime | None) -> TimeSpan:
-    """From the cut-off of the last issue that reached anybody to this one's, at most ten days; seven without such an
-    issue, or when it ended no earlier than this one (a draft «as of» an earlier day)."""
+    """The time from the end of the previous issue's span to `end`, at most ten days.
+
+    Seven days if there is no previous issue, or if its span ended no earlier (this is a draft as of an earlier day).
+    """
     if previous_end is None or previous_end >= end:
         return TimeSpan(end - _FIRST, end)
     return TimeSpan(max(previous_end, end - _LONGEST), end)
 
 
 def earliest(span: TimeSpan) -> datetime:
-    """The oldest instant from which an article can still belong to the window, as a late one."""
+    """The earliest date of an article that can belong to the span, as a late one."""
     return min(span.start, span.end - _LATE)
 
 
@@ -30,5 +29,5 @@ def holds(span: TimeSpan, article: Article) -> bool:
 
 
 def late(span: TimeSpan, article: Article) -> bool:
-    """Older than the window, but seen for the first time within it: no earlier issue could have told it."""
+    """Whether the article is older than the span but was first seen within it, so that no earlier issue had it."""
     return earliest(span) <= article.dated < span.start and span.start <= article.first_seen < span.end

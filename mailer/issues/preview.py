@@ -1,4 +1,4 @@
-"""Looking at an issue before readers do: the preview, and the test mail to people of the newsroom. Counts nothing."""
+"""The preview of an issue, and the test mail to people of the newsroom. Neither is part of any count."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Preview:
 
 
 def preview(app: App, issue: Issue) -> Preview:
-    """The issue's mail to an invented reader, whose own links are inert. Of a frozen issue: the frozen bytes."""
+    """The issue's mail to an invented reader, whose own links do nothing; once frozen, the frozen mail."""
     rendered = draft.content(app, issue)
     variant = Variant(0, rendered.subject, rendered.html, rendered.text, "")
     reader = Delivery(
@@ -46,16 +46,17 @@ def preview(app: App, issue: Issue) -> Preview:
         first_reply_at=None,
     )
     eml = message.compile(app, variant, DeliveryKind.TEST).message(reader, app.now())
-    # Read back from the mail, so that what is looked at is what goes out.
+    # Read back from the mail, so that the preview shows what would go out.
     parts = [part.get_payload(decode=True) for part in message_from_bytes(eml).walk() if not part.is_multipart()]
     text, html = (part.decode().replace("\r\n", "\n") for part in parts if isinstance(part, bytes))
     return Preview(rendered.subject, html, text, eml)
 
 
 async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple[str, DeliveryState, str]]:
-    """One real mail to each address, through the ledger, under a Message-ID of its own. (address, state, reply).
+    """Sends one real mail to each address, each with a Message-ID of its own; returns (address, state, reply) of each.
 
-    RelayDown: no relay takes mail; nothing stays queued."""
+    Raises RelayDown if no relay takes mail; then nothing stays queued.
+    """
     addresses = [address.parse(email).written for email in dict.fromkeys(emails)]
     rendered = await asyncio.to_thread(draft.content, app, issue)
 
@@ -71,11 +72,11 @@ async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple
         }
 
     owed = await asyncio.to_thread(app.store.write, work)
-    # No issue has the number 0: only mails that wait for no issue are sent here.
+    # No issue has the id 0, so this sends only mails that belong to no issue.
     try:
         await Sender(app, Circuits(), issue_id=0).run()
     except BaseException:
-        # Whoever is told that it failed tries again; then these must not go out as well, some time later.
+        # The user will retry, so drop these queued mails or they would go out as well.
         await asyncio.to_thread(app.store.write, partial(deliveries.drop, ids=list(owed), now=app.now()))
         raise
     states = await asyncio.to_thread(app.store.read, partial(reports.states_of, ids=list(owed)))

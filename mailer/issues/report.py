@@ -1,4 +1,4 @@
-"""What an issue did: who got it, who left by it, how soon and why, who joined meanwhile. Counts only, no address."""
+"""Counts of an issue: how many got it, left because of it, how soon and why, and joined since. Shows no address."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from mailer.context import App
 from mailer.model import DeliveryState, Issue
 from mailer.store import reports
 
-# After which time people leave. What leaves within a minute, by many at once, are no people.
+# The bars of the histogram of times between mail and leaving.
 EDGES = (
     ("1 min", timedelta(minutes=1)),
     ("10 min", timedelta(minutes=10)),
@@ -21,12 +21,15 @@ EDGES = (
     ("2 d", timedelta(days=2)),
     ("7 d", timedelta(days=7)),
 )
-SCANNER_LEAST, SCANNER_SHARE = 5, 0.25
+SCANNER_LEAST, SCANNER_SHARE = 5, 0.25  # many leave within a minute: probably link scanners, not people
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of the histogram: leavings up to `until` after the mail was accepted. `scanner`: suspiciously soon."""
+    """One bar of the histogram: `left` readers left up to `until` after the mail was accepted.
+
+    `scanner` is True if link scanners are a likelier cause than readers.
+    """
 
     until: str
     left: int
@@ -44,7 +47,7 @@ class Report:
     outcomes: Mapping[str, int]  # "rejected(hard)" → how many; every state that occurs
     left: int
     complained: int
-    rate: float  # left of sent
+    rate: float  # left / sent
     methods: Mapping[str, int]
     reasons: Mapping[str, int]
     histogram: tuple[Bar, ...]
@@ -64,8 +67,8 @@ class Rate:
         return self.left / self.sent if self.sent else 0.0
 
 
-def worded(ended: Mapping[tuple[DeliveryState, str | None], int]) -> dict[str, int]:
-    """Counts by the product's words: «rejected(hard)», «unknown»."""
+def by_outcome(ended: Mapping[tuple[DeliveryState, str | None], int]) -> dict[str, int]:
+    """Counts by state and reason, such as "rejected(hard)" or "unknown"."""
     in_order = sorted(ended.items(), key=lambda item: (item[0][0], item[0][1] or ""))
     return {f"{state}({reason})" if reason else str(state): count for (state, reason), count in in_order}
 
@@ -84,7 +87,7 @@ def report(app: App, issue: Issue) -> Report:
             subject=issue.subject,
             recipients=issue.recipients,
             sent=sent,
-            outcomes=worded(ended),
+            outcomes=by_outcome(ended),
             left=len(left),
             complained=reports.complaints(tx, issue.id),
             rate=round(len(left) / sent, 6) if sent else 0.0,
@@ -100,8 +103,8 @@ def report(app: App, issue: Issue) -> Report:
 
 
 def histogram(after: list[timedelta]) -> tuple[Bar, ...]:
-    """Bars for the times between mail and leaving. The first is marked when a scanner is likelier than readers: many
-    within the first minute, and a good part of all."""
+    """The bars for these times between mail and leaving. In the first, `scanner` is set if it has many of them, and a
+    good part of all."""
     counts = Counter(next((name for name, edge in EDGES if each < edge), "later") for each in after)
     first = counts[EDGES[0][0]]
     scanner = first >= SCANNER_LEAST and first >= SCANNER_SHARE * len(after)
@@ -110,5 +113,5 @@ def histogram(after: list[timedelta]) -> tuple[Bar, ...]:
 
 
 def rates(app: App, limit: int = 10) -> list[Rate]:
-    """How many left by each of the latest issues."""
+    """How many readers left because of each of the latest issues."""
     return [Rate(*row) for row in app.store.read(lambda tx: reports.leaving_rates(tx, limit))]

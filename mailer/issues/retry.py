@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from mailer import lifecycle
 from mailer.context import App, find, get
 from mailer.errors import WrongState
-from mailer.issues.report import worded
+from mailer.issues.report import by_outcome
 from mailer.lifecycle import IssueEvent
 from mailer.model import Issue, IssueState
 from mailer.store import deliveries, issues, reports
@@ -47,5 +47,5 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
 
     queued = app.store.write(work, snapshot=True)  # the rows that get a batch and the rows that are queued must agree
     ended = app.store.read(lambda tx: reports.outcomes(tx, found.id))
-    left = worded({which: count for which, count in ended.items() if which[0] in reports.FAILED})
+    left = by_outcome({which: count for which, count in ended.items() if which[0] in reports.FAILED})
     return Retried(get(app, found.id), queued, left)

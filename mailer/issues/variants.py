@@ -1,6 +1,6 @@
-"""One mail for each choice of sections: made between freezing and sending, from the frozen stories.
+"""One mail for each choice of sections, rendered between freezing and sending from the frozen stories.
 
-What a variant leaves out is decided in `mail.choice`. Who chose nothing, or too little, gets the full issue.
+Readers who chose no sections, or sections with too few stories, get the full issue.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from mailer.model import OTHER_NEWS, ChosenStory, DeliveryKind, Issue, IssueStat
 from mailer.store import issues, subscribers
 from mailer.text.locales import FA, Locale
 
-MOST = 500  # choices; rarer ones get the full issue
+MOST = 500  # variants of an issue; readers with rarer choices get the full issue
 
 
 def make(app: App, issue: Issue) -> int:
-    """Makes the variants of a frozen issue that are missing; returns how many. May be run by two processes at once."""
+    """Adds the missing variants of a frozen issue and returns how many. Two processes may do so at once."""
     if issue.state is not IssueState.FROZEN:
         return 0
     there, choices = app.store.read(lambda tx: (issues.made_for(tx, issue.id), subscribers.choices(tx, MOST)))
@@ -29,13 +29,14 @@ def make(app: App, issue: Issue) -> int:
         sections = subscribers.sections_text(choice)
         kept = of_sections(issue, choice, app.renderer.locale)
         if sections not in there and kept is not None:
-            # Rendered in a transaction that only reads, so that nobody waits for it; the stories are frozen already.
+            # Rendered in a transaction that only reads, so that no writer waits; the stories are frozen already.
             rendered = app.store.read(partial(draft.render, app, issue=kept, full=issue))
-            made += app.store.write(partial(_keep, app=app, issue=issue, sections=sections, rendered=rendered))
+            made += app.store.write(partial(_add, app=app, issue=issue, sections=sections, rendered=rendered))
     return made
 
 
-def _keep(tx: Connection, *, app: App, issue: Issue, sections: str, rendered: Rendered) -> bool:
+def _add(tx: Connection, *, app: App, issue: Issue, sections: str, rendered: Rendered) -> bool:
+    """Returns False if the issue has the variant already, or its sending has begun."""
     current = issues.get(tx, issue.id)
     if current is None or current.state is not IssueState.FROZEN or sections in issues.made_for(tx, issue.id):
         return False
@@ -45,11 +46,11 @@ def _keep(tx: Connection, *, app: App, issue: Issue, sections: str, rendered: Re
 
 # --- an issue with some of its stories -------------------------------------------------------------------------------
 # For readers who chose sections, and for the public after a redaction.
-LEAST = 3  # stories; fewer are no issue
+LEAST = 3  # stories of a variant; readers whose sections have fewer get the full issue
 
 
 def of_sections(issue: Issue, sections: Sequence[str], locale: Locale = FA) -> Issue | None:
-    """The issue as readers of these sections get it; None: as everybody does, as too little or nothing is left out."""
+    """The issue as readers of these sections get it; None if that is the full issue."""
     stories = [story for story in issue.stories if (story.section or OTHER_NEWS) in sections]
     if len(stories) < LEAST or len(stories) == len(issue.stories):
         return None
@@ -57,8 +58,10 @@ def of_sections(issue: Issue, sections: Sequence[str], locale: Locale = FA) -> I
 
 
 def redacted(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) -> Issue:
-    """The issue as the public sees it without some of its stories. What editors wrote over it may tell of them, so
-    subject and opening words are those made from what is left."""
+    """The issue as the public sees it, with only these of its stories.
+
+    The subject and the opening words that an editor wrote may mention the others, so they are replaced.
+    """
     if len(stories) == len(issue.stories):
         return issue
     left = only(issue, stories, locale)
@@ -66,7 +69,7 @@ def redacted(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) 
 
 
 def only(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) -> Issue:
-    """The issue with only these of its stories, in order. When its lead is gone, so are the words made from it."""
+    """The issue with only these of its stories. Without its first story it gets another subject."""
     if len(stories) == len(issue.stories):
         return issue
     numbered = tuple(replace(story, position=number) for number, story in enumerate(stories, 1))
