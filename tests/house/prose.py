@@ -28,8 +28,12 @@ HABITS = (
     (r"\bat hand\b", "in memory, ready, available"),
     (r"\bdear(?:er|est)?\b", "expensive"),
     (r"\bmend(?:s|ed|ing)?\b", "fix, repair"),
-    (r"(?<!Latin )(?<!Persian )(?<!Arabic )(?<!small )(?<!capital )\bletters\b(?! and digits)", "characters"),
-    (r"\bstands?\b(?! for )", "is, or the plain verb"),
+    (
+        r"(?<!Latin )(?<!Persian )(?<!Arabic )(?<!small )(?<!lower-case )(?<!capital )(?<!or )\bletters\b"
+        r"(?!,? (?:and )?digits|,? beyond| of (?:two|several|another))",
+        "characters",
+    ),
+    (r"\bstands?\b(?! for | in for | still| out)", "is, or the plain verb"),
 )
 # A docstring that begins so has no verb: write "Returns None if …", or a sentence about what is done.
 DOCSTRING = (r"(?:Who|What|Whether|Whoever|None|False|True)\b", "begin with a verb or a noun: Returns …, The …")

@@ -14,12 +14,9 @@ from mailer.text.characters import RLM
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Trial(Rendered):
     """The mail of a case as one reader gets it, and `raw`, its HTML before the styles were inlined."""
 
-    subject: str
-    html: str
-    text: str
     raw: str
 
 
@@ -27,7 +24,9 @@ def mail(renderer: Renderer, case: str) -> Trial:
     """Renders one of the sample CASES or SERVICE_MAILS. Raises UnreadableInput if a template is wrong."""
     kind = sample_issues.SERVICE_MAILS.get(case, DeliveryKind.ISSUE)
     if kind in (DeliveryKind.NOTICE, DeliveryKind.CONFIRMATION):
-        values = _notice(renderer, case) if kind is DeliveryKind.NOTICE else _confirmation(renderer)
+        values = _notice(renderer, case)
+        if kind is DeliveryKind.CONFIRMATION:
+            values = service_mails.confirmation(sample_issues.NEWSLETTER, 7, renderer.locale)
         rendered = renderer.mail(kind, values)
     else:
         kind = DeliveryKind.ISSUE  # a test mail is the issue with another subject
@@ -71,10 +70,6 @@ def _notice(renderer: Renderer, case: str) -> dict[str, object]:
         zone=ZoneInfo(newsletter.timezone),
         locale=renderer.locale,
     )
-
-
-def _confirmation(renderer: Renderer) -> dict[str, object]:
-    return service_mails.confirmation(sample_issues.NEWSLETTER, 7, renderer.locale)
 
 
 def page(renderer: Renderer, name: str) -> str:
