@@ -654,9 +654,8 @@ class Settings(Section):
         examples=["templates"],
         description="A folder with your own templates; by default the built-in ones are used.",
     )
-    folder: Path = Field(
-        Path(), exclude=True, description="The folder of the file itself; relative paths count from it."
-    )
+    # The folder of the file, where relative paths start. The alias is no TOML name, so the file cannot set it.
+    folder: Path = Field(Path(), exclude=True, alias="(folder)")
 
     def path(self, value: Path) -> Path:
         """A path from the settings, made absolute."""

@@ -107,7 +107,7 @@ def _limits(metadata: Any) -> dict[str, Any]:
 
 def _default(field: FieldInfo, is_section: bool) -> Any:
     value = field.get_default(call_default_factory=True)
-    return "(settings)" if is_section and value else _plain(value)
+    return "(settings)" if is_section and value != () else _plain(value)
 
 
 def _plain(value: Any) -> Any:
