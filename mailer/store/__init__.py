@@ -1,4 +1,4 @@
-"""Memory: everything that outlives a process. SQL lives only here, and each file is one noun.
+"""Everything that outlives a process. All SQL is in this folder, one file for each noun.
 
-The rooms take a connection inside a transaction and return plain values; decide nothing and wait for no net.
+Functions take a connection inside a transaction and return plain values. They decide nothing and use no network.
 """

@@ -17,17 +17,13 @@ _CELL = {"sqlite": "json_extract(value, '$[{n}]') AS {name}", "postgresql": "CAS
 Columns = Sequence[tuple[str, str]]  # name and PostgreSQL type; SQLite takes each cell as it is
 
 
-def source(dialect: str, columns: Columns) -> str:
+def source(tx: Connection, columns: Columns) -> str:
     """What follows FROM: a table `m` of these columns, made of the parameter `:rows`."""
-    cells = (_CELL[dialect].format(n=n, name=name, kind=kind) for n, (name, kind) in enumerate(columns))
-    return _SOURCE[dialect].format(", ".join(cells))
+    cell = _CELL[tx.dialect.name]
+    cells = (cell.format(n=n, name=name, kind=kind) for n, (name, kind) in enumerate(columns))
+    return _SOURCE[tx.dialect.name].format(", ".join(cells))
 
 
 def packed(rows: Iterable[Sequence[Any]]) -> str:
     """The value of `:rows`."""
     return json.dumps(list(rows), ensure_ascii=False)
-
-
-def dialect(tx: Connection) -> str:
-    """The name of the database, as `source` takes it."""
-    return "sqlite" if tx.dialect.name == "sqlite" else "postgresql"

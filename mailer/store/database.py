@@ -321,11 +321,10 @@ def _readable_errors(url: URL) -> Iterator[None]:
     """Raise StoreUnavailable, with one readable sentence, for errors of the driver."""
     try:
         yield
-    except (exc.OperationalError, exc.InternalError, exc.TimeoutError) as error:
-        raise _unavailable(url, error) from error
-    except exc.DatabaseError as error:
+    except (exc.DatabaseError, exc.TimeoutError) as error:
         # Any other error is a bug in this program, except for a file that is not a database.
-        if "not a database" in str(error) or "malformed" in str(error):
+        failed = isinstance(error, (exc.OperationalError, exc.InternalError, exc.TimeoutError))
+        if failed or re.search("not a database|malformed", str(error)):
             raise _unavailable(url, error) from error
         raise
 
@@ -378,13 +377,12 @@ def _no_tables() -> bytes:
 
 
 def _refuse_empty(file: Path) -> None:
-    for _ in range(20):  # another process may be about to write the first page
-        try:
-            if not file.is_file() or file.stat().st_size:
-                return
-        except OSError:
-            return
-        time.sleep(0.05)
+    for _ in range(20):
+        with suppress(OSError):
+            if file.is_file() and file.stat().st_size == 0:
+                time.sleep(0.05)  # another process may be about to write the first page
+                continue
+        return
     raise StoreUnavailable(
         f"The database {file} is empty: was it lost?", "Restore a backup, or delete the file to start with a new one."
     )

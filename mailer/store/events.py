@@ -27,7 +27,7 @@ def record(tx: Connection, subscriber_ids: Collection[int], event: NewEvent) -> 
     """Record the same event for each of these subscribers."""
     if not subscriber_ids:
         return
-    statement = text(_RECORD.format(rows=arrays.source(arrays.dialect(tx), (("id", "bigint"),)))).bindparams(*_TYPES)
+    statement = text(_RECORD.format(rows=arrays.source(tx, (("id", "bigint"),)))).bindparams(*_TYPES)
     values: dict[str, Any] = {
         "rows": arrays.packed(zip(subscriber_ids)),
         "at": event.at,

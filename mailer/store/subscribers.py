@@ -172,8 +172,7 @@ class Known(NamedTuple):
 
 
 def _statement(tx: Connection, template: str, columns: arrays.Columns) -> TextClause:
-    dialect = arrays.dialect(tx)
-    return text(template.format(rows=arrays.source(dialect, columns), utc=_UTC[dialect]))
+    return text(template.format(rows=arrays.source(tx, columns), utc=_UTC[tx.dialect.name]))
 
 
 def known(tx: Connection, keys: Collection[str]) -> dict[str, Known]:

@@ -38,7 +38,7 @@ def find(tx: Connection, hash_: str) -> Suppression | None:
 
 def among(tx: Connection, hashes: Iterable[str]) -> dict[str, Suppression]:
     """Those of these hashes that are suppressed."""
-    rows = arrays.source(arrays.dialect(tx), (("hash", "text"),))
+    rows = arrays.source(tx, (("hash", "text"),))
     statement = text(_AMONG.format(rows=rows)).columns(hash=Text, reason=Text, at=suppressions.c.at.type)
     found = tx.execute(statement, {"rows": arrays.packed(zip(hashes))})
     return {row.hash: Suppression(EventKind(row.reason), row.at) for row in found}
