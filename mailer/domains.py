@@ -1,6 +1,6 @@
-"""Asks the DNS whether a domain takes mail. Judges no address, and takes silence for «not known».
+"""Asks the DNS whether a domain takes mail; an answer that does not come means "not known".
 
-Behind a restricted network the DNS may be slow, forged or away: then nobody is turned back because of it.
+In a restricted network the DNS may be slow, forged or missing. No reader is refused because of that.
 """
 
 import threading
@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 import dns.exception
 import dns.resolver
 
-_PATIENCE_S = 2.0  # a reader waits for the answer
+_TIMEOUT_S = 2.0  # a reader waits for the answer
 _KEPT_S = 3600.0
-_AT_MOST = 2000  # answers kept
-_AT_ONCE = 2  # questions under way: somebody else's slow name server must not keep other readers from leaving
+_MOST_KEPT = 2000  # answers
+_AT_ONCE = 2  # questions: the slow name server of one domain must not keep other readers from leaving
 
 
 @dataclass
 class Domains:
-    """`takes_mail(domain)`: True, False, or None when nobody can tell. Answers are kept for an hour."""
+    """Knows for an hour what the DNS answered about a domain."""
 
     resolver: dns.resolver.Resolver | None = None
     clock: Callable[[], float] = time.monotonic
@@ -27,17 +27,20 @@ class Domains:
     _free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_AT_ONCE))
 
     def takes_mail(self, domain: str) -> bool | None:
-        """`domain` in ASCII form. False: it says so itself (RFC 7505), or it does not exist, or has no address."""
+        """Return whether a domain (in ASCII form) takes mail; None if that is not known.
+
+        False means that it says so itself (RFC 7505), does not exist, or has no address.
+        """
         kept = self._known.get(domain)
         if kept and self.clock() < kept[0]:
             return kept[1]
         if not self._free.acquire(blocking=False):
-            return None  # not kept: whoever comes next may ask
+            return None  # not kept: the next reader may ask
         try:
             found = self._ask(domain)
         finally:
             self._free.release()
-        if len(self._known) >= _AT_MOST:
+        if len(self._known) >= _MOST_KEPT:
             self._known.clear()
         self._known[domain] = (self.clock() + _KEPT_S, found)
         return found
@@ -45,12 +48,12 @@ class Domains:
     def _ask(self, domain: str) -> bool | None:
         try:
             resolver = self.resolver or dns.resolver.Resolver()
-            until = self.clock() + _PATIENCE_S
+            until = self.clock() + _TIMEOUT_S
             try:
-                answer = resolver.resolve(domain, "MX", lifetime=_PATIENCE_S, search=False)
+                answer = resolver.resolve(domain, "MX", lifetime=_TIMEOUT_S, search=False)
             except dns.resolver.NoAnswer:
-                return self._has_address(resolver, domain, until)  # RFC 5321 §5.1: the address itself is the host
-            return any(str(record.exchange) != "." for record in answer)  # RFC 7505: «.» means none
+                return self._has_address(resolver, domain, until)  # RFC 5321 §5.1: then the domain itself is the host
+            return any(str(record.exchange) != "." for record in answer)  # RFC 7505: "." means none
         except dns.resolver.NXDOMAIN:
             return False
         except (dns.exception.DNSException, OSError):

@@ -1,6 +1,6 @@
-"""Articles into the store: from files that are handed in, and from the sources that are asked every hour.
+"""Stores articles: those of files, and those of the sources that are asked every hour.
 
-What was gathered is named and merged here. Chooses nothing, and fetches nothing itself: `sources` does.
+Also the editors' pins and bans of single articles. Reading and fetching is done in `sources`.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from random import random
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -28,11 +29,11 @@ from mailer.text.spelling import corrected
 log = logging.getLogger(__name__)
 _LONGEST_WAIT = timedelta(hours=24)  # for a source that fails again and again
 _ALARMING = 3  # failures in a row
-_LONGEST_LOOK = 2.0  # hours: what was on the front page while nobody looked is not known
-_LOOK_S = 60
+_LONGEST_CREDIT = 2.0  # hours: what was on the front page during a longer gap is not known
+_CHECK_S = 60
 
-_PIECE = 100  # articles in one transaction: a tenth of a second at most
-_GAP_S = 0.002  # between two; who waits for SQLite's lock looks four times in it
+_PIECE = 100  # articles in one transaction, which then takes at most a tenth of a second
+_GAP_S = 0.002  # between two transactions: a writer that waits for SQLite's lock tries four times in it
 
 
 def keep(app: App, found: Iterable[FoundArticle]) -> Merged:
@@ -57,30 +58,27 @@ def keep(app: App, found: Iterable[FoundArticle]) -> Merged:
 
 
 def _spelled(app: App, article: FoundArticle) -> FoundArticle:
-    """The article with its half-spaces put back, its own words kept beside ours; identity was made from its own."""
+    """Return the article with corrected spelling; its own texts are kept, too, and its identity comes from those."""
     if not app.settings.articles.spelling or app.settings.newsletter.locale != "fa":
         return article
-    left = app.settings.articles.spelling_exceptions
-    title, lead, alt = (corrected(text, left) for text in (article.title, article.lead, article.image_alt))
-    return replace(
-        article,
-        title=title,
-        lead=lead,
-        image_alt=alt,
-        title_given="" if title == article.title else article.title,
-        lead_given="" if lead == article.lead else article.lead,
-        alt_given="" if alt == article.image_alt else article.image_alt,
-    )
+    changes: dict[str, Any] = {}
+    for name, given in (("title", "title_given"), ("lead", "lead_given"), ("image_alt", "alt_given")):
+        own = getattr(article, name)
+        spelled = corrected(own, app.settings.articles.spelling_exceptions)
+        if spelled != own:
+            changes |= {name: spelled, given: own}
+    return replace(article, **changes)
 
 
 def _older(one: FoundArticle, other: FoundArticle) -> bool:
     return one.published is not None and other.published is not None and one.published < other.published
 
 
-def listing(
+def newest(
     app: App, *, since: datetime | None = None, until: datetime | None = None, search: str = "", limit: int = 50
 ) -> list[Article]:
-    return app.store.read(lambda tx: articles.listing(tx, since=since, until=until, search=search, limit=limit))
+    """Return stored articles, the newest first: dated `since` ≤ date < `until`, with `search` in the title."""
+    return app.store.read(lambda tx: articles.newest(tx, since=since, until=until, search=search, limit=limit))
 
 
 def show(app: App, number: int) -> Article:
@@ -128,7 +126,7 @@ def _article(tx: Connection, number: int) -> Article:
 # --- sources that are asked again and again ---------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What became of one source. `problem`: one line, empty when all went well."""
+    """What came of asking one source. `problem` is one line, "" if all went well."""
 
     source: str
     added: int = 0
@@ -139,10 +137,10 @@ class Asked:
 
 
 def collect(app: App, *, at_once: bool = True, jitter: Callable[[], float] = random) -> list[Asked]:
-    """Asks every source that is due, or all of them `at_once`, and notes how often articles were read.
+    """Ask every source that is due, or all `at_once`, and record how often articles were read.
 
-    One that fails spoils no other: it is asked again later and later, and what it gave before stays. `jitter` gives
-    numbers from 0 to 1, so that a thousand newsrooms do not ask at the same minute.
+    A source that fails does not stop the others. It is asked again after longer and longer waits, and its articles
+    stay. `jitter` returns numbers from 0 to 1, so that a thousand newsrooms do not ask in the same minute.
     """
     asked = [found for source in app.sources if (found := _ask(app, source, at_once, jitter))]
     app.store.write(lambda tx: articles.snapshot(tx, app.now()))
@@ -161,34 +159,36 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     except MailerError as error:
         log.warning("%s", error)
         return _failed(app, source, state.failures + 1, error.message, every)
-    except Exception as error:  # a mistake of ours, or of a library: it spoils no other source either
+    except Exception as error:  # a bug here or in a library must not stop the other sources either
         log.exception("the source %s", source.name)
         return _failed(app, source, state.failures + 1, f"{source.name}: it broke ({type(error).__name__}).", every)
-    shares = _shares(source, gathered.articles, state.fetched_at, now)
+    shares = _front_page_shares(source, gathered.articles, state.fetched_at, now)
 
-    def done(tx: Connection) -> None:
+    def record(tx: Connection) -> None:
         feeds.add_prominence(tx, shares)
-        feeds.went_well(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=now + every)
+        feeds.succeeded(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=now + every)
 
-    app.store.write(done)
+    app.store.write(record)
     return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=gathered.notes)
 
 
 def _failed(app: App, source: Source, failures: int, problem: str, every: timedelta) -> Asked:
     now, wait = app.now(), min(every * 2 ** min(failures - 1, 8), _LONGEST_WAIT)
     app.store.write(
-        lambda tx: feeds.went_wrong(tx, source.name, problem=problem, failures=failures, now=now, next_at=now + wait)
+        lambda tx: feeds.failed(tx, source.name, problem=problem, failures=failures, now=now, next_at=now + wait)
     )
     if failures == _ALARMING:
         alert(app, f"The source {source.name} failed {failures} times in a row: {problem}", "Is its address right?")
     return Asked(source.name, problem=problem)
 
 
-def _shares(source: Source, found: Sequence[FoundArticle], last: datetime | None, now: datetime) -> dict[str, float]:
-    """What the places on a front page were worth since it was last seen: hours, the first place weighing most."""
+def _front_page_shares(
+    source: Source, found: Sequence[FoundArticle], last: datetime | None, now: datetime
+) -> dict[str, float]:
+    """Return identity → what its place on the front page is worth: the hours since `last`, less for lower places."""
     if not source.front_page:
         return {}
-    hours = min((now - last).total_seconds() / 3600, _LONGEST_LOOK) if last else 1.0
+    hours = min((now - last).total_seconds() / 3600, _LONGEST_CREDIT) if last else 1.0
     best: dict[str, int] = {}
     for place, article in enumerate(found, 1):
         best.setdefault(identify(article).identity, place)  # if it is there twice, its better place counts
@@ -196,7 +196,7 @@ def _shares(source: Source, found: Sequence[FoundArticle], last: datetime | None
 
 
 async def keep_collecting(app: App, stop: asyncio.Event) -> None:
-    """Asks what is due, every minute until `stop` is set."""
+    """Ask the sources that are due, every minute until `stop` is set."""
     while not stop.is_set():
         try:
             await asyncio.to_thread(collect, app, at_once=False)
@@ -205,4 +205,4 @@ async def keep_collecting(app: App, stop: asyncio.Event) -> None:
         except Exception:
             log.exception("collecting failed; the next minute tries again")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _LOOK_S)
+            await asyncio.wait_for(stop.wait(), _CHECK_S)

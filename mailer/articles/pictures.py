@@ -1,7 +1,7 @@
-"""The stories' pictures, made small and served by ourselves (`theme.images = "host"`).
+"""The pictures of stories, made small and served by this program (`theme.images = "host"`).
 
-A picture is fetched once, while the issue is a draft; its file is named after its address, so that several processes
-and later drafts find it. What cannot be had leaves a card of text: a mail never waits for a picture.
+A picture is fetched once, while the issue is a draft. Its file is named after its address, so that other processes and
+later drafts find it. A story whose picture cannot be fetched becomes a card of text: a mail never waits for a picture.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _AT_ONCE = 4
 
 
 def prepare(app: App, stories: tuple[ChosenStory, ...]) -> None:
-    """Fetches what is missing. Speaks to the network: never inside a transaction."""
+    """Fetch the missing pictures. This uses the network, so it must not run inside a transaction."""
     if app.settings.theme.images != "host" or app.fetch_picture is None:
         return
     wanted = {address for story in stories if (address := web_address(story.image_url))}
@@ -33,16 +33,16 @@ def prepare(app: App, stories: tuple[ChosenStory, ...]) -> None:
         for address, waiting in zip(missing, fetched, strict=True):
             try:
                 data = waiting.result()
-                made = {size: smaller(data, size) for size in SIZES}  # one at a time: unfolded, a picture is large
+                made = {size: smaller(data, size) for size in SIZES}  # one at a time: uncompressed, a picture is large
             except MailerError as error:
-                log.warning("A story goes without its picture: %s", error)
+                log.warning("A story has no picture: %s", error)
                 continue
             for size, content in made.items():
                 _write(_file(app, address, size), content)
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all: another process may be serving it already."""
+    """Write a complete file or none: another process may already serve it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, delete=False) as out:
         out.write(content)
@@ -52,7 +52,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def hosted(app: App, stories: tuple[ChosenStory, ...]) -> tuple[ChosenStory, ...]:
-    """The stories with the addresses of our own pictures; without a picture where there is none."""
+    """Return the stories with the addresses of the hosted pictures, or without a picture where there is none."""
     if app.settings.theme.images != "host":
         return stories
     first = min((story.position for story in stories), default=0)

@@ -139,7 +139,7 @@ def list_(app: "App", since: str | None, until: str | None, search: str, limit: 
     from mailer.articles import collect
 
     span = {"since": instant(since, app.zone, "--since"), "until": instant(until, app.zone, "--until")}
-    found = collect.listing(app, **span, search=search, limit=limit)
+    found = collect.newest(app, **span, search=search, limit=limit)
     rows = [
         (
             str(each.id),

@@ -1,6 +1,5 @@
-"""Where articles come from: bytes that somebody hands in become `FoundArticle`s, and so do lists of people.
+"""Where articles come from: bytes become `FoundArticle`s, and lists of people become `NewSubscriber`s.
 
-Its job is to understand feeds, records and page text as newsrooms have them, and to leave out, with a note, what cannot
-be understood. It does *not* open files or sockets, decide which article is eligible, compare with what is stored, or
-choose anything: that is the store's and the digest's.
+Feeds, records and pages are read as newsrooms have them; what cannot be read is left out with a note. It does not open
+files, decide which articles are eligible, compare with stored ones or choose: `store` and `choice` do.
 """

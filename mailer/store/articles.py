@@ -1,7 +1,7 @@
-"""The article store: what the newsroom published, one row for one item. Chooses nothing.
+"""The stored articles: what the newsroom published, one row an item.
 
-An item keeps its identity for good. A second sighting fills in and renews what it tells and empties nothing, so that
-importing the same file twice changes nothing.
+An item keeps its identity for ever. When it comes again, what it says replaces what is stored, and what it leaves out
+stays. So importing the same file twice changes nothing.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -16,12 +16,13 @@ from mailer.store.database import inserting
 from mailer.store.schema import REACHED, articles, issue_articles, issues, view_snapshots
 
 REMEMBERED = 4  # issues whose stories are recognised when they come again
-YOUNG, OLD = timedelta(hours=72), timedelta(days=10)  # how long counts are noted hourly, and how long at all
+YOUNG, OLD = timedelta(hours=72), timedelta(days=10)  # how long counts are recorded hourly, and how long at all
 FUTURE = timedelta(hours=2)  # a later date is a mistake of the source
-_TEXTS = ("url", "lead", "body", "category", "author", "image_url", "image_alt", "published_raw")
+_TEXTS = ("title", "url", "lead", "body", "category", "author", "image_url", "image_alt", "published_raw")
 _COUNTS = ("views", "comments", "shares")
 _FLAGS = ("front_page", "closed")
 _GIVEN = ("title_given", "lead_given", "alt_given")
+_SHARED = (*_TEXTS, *_COUNTS, *_FLAGS, *_GIVEN, "news_value")  # the same name in FoundArticle and in the table
 
 
 def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime) -> Merged:
@@ -32,7 +33,7 @@ def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime) -> Merge
         if row is None:
             tx.execute(insert(articles).values(_fresh(named, now)))
             added += 1
-        elif changes := _changes(row, named.article, now):
+        elif changes := _changes(row, named.article):
             tx.execute(update(articles).where(articles.c.id == row.id).values(updated_at=now, **changes))
             updated += 1
         else:
@@ -61,80 +62,79 @@ def _dated(published: datetime | None, seen: datetime) -> tuple[datetime, Dating
     return published, Dating.GIVEN
 
 
+def _values(article: FoundArticle) -> dict[str, Any]:
+    return {**{name: getattr(article, name) for name in _SHARED}, "tags": list(article.tags)}
+
+
 def _fresh(named: NamedArticle, now: datetime) -> dict[str, Any]:
-    article = named.article
+    """Return the row of an article that is not stored yet."""
+    article, values = named.article, _values(named.article)
     dated, dating = _dated(article.published, now)
     return {
+        **values,
+        **{name: values[name] or None for name in _GIVEN},
+        **{name: bool(values[name]) for name in _FLAGS},
         "identity": named.identity,
         "link_key": named.link,
         "source": article.source,
         "guid": article.guid,
-        "title": article.title,
-        "tags": list(article.tags),
         "published_at": article.published,
         "dated": dated,
         "dating": dating,
         "first_seen_at": now,
         "updated_at": now,
-        "news_value": article.news_value,
-        **{name: getattr(article, name) or None for name in _GIVEN},
-        **{name: bool(getattr(article, name)) for name in _FLAGS},
-        **{name: getattr(article, name) for name in (*_TEXTS, *_COUNTS)},
     }
 
 
-def _changes(row: Row[Any], article: FoundArticle, now: datetime) -> dict[str, Any]:
-    told: dict[str, Any] = {name: getattr(article, name) for name in (*_TEXTS, "title") if getattr(article, name)}
-    told |= {name: getattr(article, name) for name in (*_COUNTS, *_FLAGS) if getattr(article, name) is not None}
-    told |= {name: getattr(article, name) for name in _GIVEN if getattr(article, name)}
-    if article.news_value is not None:
-        told["news_value"] = article.news_value
-    if article.tags:
-        told["tags"] = list(article.tags)
+def _changes(row: Row[Any], article: FoundArticle) -> dict[str, Any]:
+    """Return what is new about a stored article. Whatever the source does not say is left as it is."""
+    said = {name: value for name, value in _values(article).items() if value not in (None, "", [])}
     if article.published and article.published != row.published_at:
         dated, dating = _dated(article.published, row.first_seen_at)
-        told |= {"published_at": article.published, "dated": dated, "dating": dating}
+        said |= {"published_at": article.published, "dated": dated, "dating": dating}
     if article.guid and not row.guid:
-        told["guid"] = article.guid
-    return {name: value for name, value in told.items() if getattr(row, name) != value}
+        said["guid"] = article.guid
+    return {name: value for name, value in said.items() if getattr(row, name) != value}
 
 
 _NAMES = tuple(each.name for each in fields(Article))
 _COLUMNS = tuple(articles.c["first_seen_at" if name == "first_seen" else name] for name in _NAMES)
-# A choice looks at a thousand letters of a text at most, and a week of whole texts is many megabytes.
+# A choice reads at most a thousand characters of a text, and a week of whole texts is many megabytes.
 _SHORT = tuple(func.substr(each, 1, 1000) if each is articles.c.body else each for each in _COLUMNS)
 
 
 def _article(row: Row[Any]) -> Article:
-    """From a row of _COLUMNS. By place, not by name: a choice reads five thousand."""
+    """Make an article of a row of _COLUMNS, by place and not by name, because a choice reads five thousand."""
     values = dict(zip(_NAMES, row, strict=True))
     values |= {"dating": Dating(values["dating"]), "tags": tuple(values["tags"])}
     return Article(**values)
 
 
 def in_span(tx: Connection, span: TimeSpan, earliest: datetime, limit: int = 5000) -> list[Article]:
-    """What a choice has to look at: articles dated in the span; late ones, first seen in it and dated from `earliest`
-    on; pinned ones; and what the last four issues told, so that its repetition is recognised. Of each text only the
-    beginning."""
+    """Return the articles that a choice needs; of each text only the beginning.
+
+    They are the articles dated in the span; late ones, first seen in it and dated from `earliest` on; pinned ones; and
+    those of the last four issues, so that a repetition is recognised.
+    """
     dated = articles.c.dated
     within = (dated >= span.start) & (dated < span.end)
     between = (dated >= earliest) & (dated < span.start)
     late = between & (articles.c.first_seen_at >= span.start) & (articles.c.first_seen_at < span.end)
-    other = articles.alias()  # a query of its own, or the planner walks all that was ever dated
+    other = articles.alias()  # a separate query, or the planner walks through every article
     pinned = articles.c.id.in_(select(other.c.id).where(other.c.pinned)) & (dated < span.end)
     query = select(*_SHORT).where(or_(within, late, pinned))
-    # More than can be compared: the most read and, where nothing is counted, the newest.
+    # There may be too many to compare: take the most viewed, or the newest where views are unknown.
     query = query.order_by(
         articles.c.pinned.desc(), func.coalesce(articles.c.views, 0).desc(), dated.desc(), articles.c.id
     )
-    # Beside the limit: of many articles those that were told are the last, and a choice must not forget them.
-    told = _told(tx, span.start)
+    # Not under the limit: among many articles these would come last, and a choice must not miss them.
+    earlier = _in_earlier_issues(tx, span.start)
     found = [_article(row) for row in tx.execute(query.limit(limit))]
-    return found + by_ids(tx, told - {article.id for article in found})
+    return found + by_ids(tx, earlier - {article.id for article in found})
 
 
-def _told(tx: Connection, before: datetime) -> set[int]:
-    """What the last four issues told that ended until then and that reached anybody."""
+def _in_earlier_issues(tx: Connection, before: datetime) -> set[int]:
+    """Return the articles of the last four issues that reached a reader and whose time span ended by then."""
     last = (
         select(issues.c.id)
         .where(issues.c.window_end <= before, REACHED)
@@ -145,7 +145,7 @@ def _told(tx: Connection, before: datetime) -> set[int]:
 
 
 def by_ids(tx: Connection, numbers: Collection[int]) -> list[Article]:
-    """These articles, the newest first; of each text only the beginning."""
+    """Return these articles, the newest first; of each text only the beginning."""
     if not numbers:
         return []
     query = select(*_SHORT).where(articles.c.id.in_(numbers)).order_by(articles.c.dated.desc(), articles.c.id)
@@ -153,8 +153,7 @@ def by_ids(tx: Connection, numbers: Collection[int]) -> list[Article]:
 
 
 def most_read(tx: Connection, span: TimeSpan, besides: Collection[int], limit: int) -> list[Article]:
-    """What readers opened most in the time span, without the articles `besides`; empty when the
-    source counts no views."""
+    """Return the most viewed articles of the time span, without those in `besides`. Articles without views are out."""
     query = (
         select(*_COLUMNS)
         .where(articles.c.dated >= span.start, articles.c.dated < span.end)
@@ -165,8 +164,10 @@ def most_read(tx: Connection, span: TimeSpan, besides: Collection[int], limit: i
 
 
 def used(tx: Connection, *, besides: int, leads_only: bool = False) -> frozenset[int]:
-    """Articles that another issue than `besides` has sent or has reserved. An issue that ended and that nobody got
-    gives its articles back. `leads_only`: those that an issue began with."""
+    """Return the articles that an issue other than `besides` has sent or reserved; with `leads_only`, its first ones.
+
+    An issue that ended without reaching a reader gives its articles back.
+    """
     ended = issues.c.state.in_((IssueState.CANCELLED, IssueState.SKIPPED, IssueState.SENT, IssueState.PARTIAL))
     query = (
         select(issue_articles.c.article_id)
@@ -179,7 +180,7 @@ def used(tx: Connection, *, besides: int, leads_only: bool = False) -> frozenset
 
 
 def reserve(tx: Connection, issue_id: int, leads: Sequence[int], others: Sequence[int]) -> None:
-    """Replaces what an issue has reserved."""
+    """Replace the reserved articles of an issue."""
     tx.execute(issue_articles.delete().where(issue_articles.c.issue_id == issue_id))
     rows = [{"issue_id": issue_id, "article_id": a, "lead": True, "first": a == leads[0]} for a in leads]
     rows += [{"issue_id": issue_id, "article_id": a, "lead": False, "first": False} for a in set(others) - set(leads)]
@@ -200,8 +201,10 @@ def ban(tx: Connection, numbers: Sequence[int], *, banned: bool) -> None:
 
 
 def snapshot(tx: Connection, now: datetime) -> int:
-    """Notes the counts of articles as they stand: hourly while an article is younger than three days, daily until it is
-    ten days old. Two processes that do it at once note it once. Returns how many were noted."""
+    """Record the current counts of articles: hourly for the first three days of an article, daily until the tenth.
+
+    Two processes that do this at once record each article once. Returns how many were recorded.
+    """
     last = select(func.max(view_snapshots.c.at)).where(view_snapshots.c.article_id == articles.c.id).scalar_subquery()
     counted = or_(articles.c.views.is_not(None), articles.c.comments.is_not(None), articles.c.shares.is_not(None))
     young, old = articles.c.dated > now - YOUNG, articles.c.dated > now - OLD
@@ -216,7 +219,7 @@ def snapshot(tx: Connection, now: datetime) -> int:
 
 
 def histories(tx: Connection, since: datetime, limit: int = 2000) -> list[list[tuple[float, int]]]:
-    """(hours after publication, views) of articles dated since then, in order of time; at most the newest `limit`."""
+    """Return (hours after publication, views) in order of time for the newest `limit` articles dated since then."""
     watched = (
         select(articles.c.id, articles.c.dated)
         .where(articles.c.dated >= since, articles.c.id.in_(select(view_snapshots.c.article_id)))
@@ -242,10 +245,10 @@ def get(tx: Connection, article_id: int) -> Article | None:
     return _article(row) if row else None
 
 
-def listing(
+def newest(
     tx: Connection, *, since: datetime | None = None, until: datetime | None = None, search: str = "", limit: int = 50
 ) -> list[Article]:
-    """Articles, the newest first."""
+    """Return articles, the newest first: dated `since` ≤ date < `until`, with `search` in the title."""
     query = select(*_COLUMNS).order_by(articles.c.dated.desc(), articles.c.id.desc()).limit(limit)
     if since:
         query = query.where(articles.c.dated >= since)
@@ -254,7 +257,3 @@ def listing(
     if search:
         query = query.where(articles.c.title.contains(search, autoescape=True))
     return [_article(row) for row in tx.execute(query)]
-
-
-def count(tx: Connection) -> int:
-    return tx.execute(select(func.count()).select_from(articles)).scalar_one()

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import make
 import pytest
 from make import Clock, only_sqlite
+from sqlalchemy import Row, select
 from web_server import WebServer, rss, web_server
 
 from mailer.articles import collect
@@ -21,7 +23,7 @@ from mailer.sources.fetch import Fetcher
 from mailer.sources.found import Gathered
 from mailer.sources.gather import FeedSource
 from mailer.sources.wordpress import WordPressSource
-from mailer.store import articles, feeds
+from mailer.store import articles, feeds, schema
 
 ZONE = ZoneInfo("Asia/Tehran")
 
@@ -41,8 +43,12 @@ def feed(server: WebServer, path: str, fetcher: Fetcher, **more: object) -> Feed
     return FeedSource(Feed(url=server.url(path), **more), fetcher, ZONE)
 
 
+def state(app: App, source: str) -> Row[Any]:
+    return app.store.read(lambda tx: tx.execute(select(schema.feeds).where(schema.feeds.c.url == source)).one())
+
+
 def titles(app: App) -> set[str]:
-    return {article.title for article in collect.listing(app)}
+    return {article.title for article in collect.newest(app)}
 
 
 BILLION_LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "ha ha ha ha ha ha ha ha ha ha">
@@ -118,9 +124,7 @@ def test_a_source_that_breaks_stops_no_other(app: App, server: WebServer, fetche
     asked = collect.collect(replace(app, make_sources=lambda: (Broken(), feed(server, "/good", fetcher))))
     assert [each.problem for each in asked] == ["broken: it broke (ZeroDivisionError).", ""]
     assert asked[1].added == 1
-    state = app.store.read(lambda tx: feeds.get(tx, "broken"))
-    assert state is not None
-    assert state.failures == 1
+    assert state(app, "broken").failures == 1
 
 
 @only_sqlite
@@ -142,10 +146,9 @@ def test_a_feed_that_turns_into_html_keeps_its_last_good_state(
     for failures in range(1, 5):
         clock.turn(days=2)
         assert "HTML page" in collect.collect(app)[0].problem
-        state = app.store.read(lambda tx: feeds.get(tx, server.url("/rss")))
-        assert state is not None
-        assert (state.failures, state.etag) == (failures, '"1"')
-        waits.append(state.next_at - clock.now)
+        after = state(app, server.url("/rss"))
+        assert (after.failures, after.etag) == (failures, '"1"')
+        waits.append(after.next_at - clock.now)
     assert waits == sorted(waits), "it backs off"
     assert waits[-1] > 4 * waits[0]
     assert titles(app) == {"خبر نخست هفته"}
@@ -178,7 +181,7 @@ def test_the_front_page_is_worth_hours_by_place(app: App, clock: Clock, server: 
     collect.collect(app)
     clock.turn(hours=1)
     collect.collect(app)
-    found = {article.title: article.prominence for article in collect.listing(app)}
+    found = {article.title: article.prominence for article in collect.newest(app)}
     first, second = found["خبر نخست صفحه"], found["خبر دوم صفحه"]
     assert first == pytest.approx(2.0)
     assert second == pytest.approx(2 / 1.585, rel=1e-3)
@@ -227,7 +230,7 @@ def test_posts_of_a_wordpress_site(app: App, server: WebServer, fetcher: Fetcher
         query = next(iter(server.asked))[0]
         server.pages[query.replace("&page=1", f"&page={number}")] = page(number)
     assert collect.collect(app)[0].added == 4
-    found = next(a for a in collect.listing(app) if a.title.startswith("نوشتهٔ شمارهٔ 1 "))
+    found = next(a for a in collect.newest(app) if a.title.startswith("نوشتهٔ شمارهٔ 1 "))
     assert found.title == "نوشتهٔ شمارهٔ 1 – پایان"
     assert (found.category, found.tags, found.image_alt, found.front_page) == ("سیاسی", ("مجلس",), "نما", True)
     assert found.url == "https://wp.example/?p=1"

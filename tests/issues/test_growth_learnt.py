@@ -66,7 +66,7 @@ def test_a_curve_is_learnt_and_used(app: App, clock: Clock) -> None:
     assert curve != growth.CAUTIOUS
     for hours in (6.0, 24.0, 72.0):
         assert curve.at(hours) == pytest.approx(share(hours), abs=0.06)
-    found = {article.identity: article.views or 0 for article in collect.listing(app, limit=100)}
+    found = {article.identity: article.views or 0 for article in collect.newest(app, limit=100)}
     young, old = (identity.identify(made).identity for made, _, _ in source.made[-1:-3:-1])
     assert found[young] < found[old], "counts alone put it behind"
     assert collect.show(app, draft.draft(app).stories[0].article_id).identity == young, "but it is young"

@@ -131,7 +131,7 @@ def test_lanes_and_sources(app: App, clock: Clock) -> None:
     app.store.write(lambda tx: lanes.pause(tx, "gmail", now + timedelta(hours=1), "550 for reader@gmail.com"))
     source = "https://www.iran.example/rss/geheim?key=geheim"
     app.store.write(lambda tx: feeds.claim(tx, source, now))
-    app.store.write(lambda tx: feeds.went_wrong(tx, source, problem="404", failures=3, now=now, next_at=now))
+    app.store.write(lambda tx: feeds.failed(tx, source, problem="404", failures=3, now=now, next_at=now))
     found = scrape(Monitor(app, Circuits()))
     assert (found["mailer_lanes_paused"], found["mailer_lane_paused"]) == ({(): 1}, {(("lane", "gmail"),): 1})
     [(labels, failures)] = found["mailer_source_failures"].items()
