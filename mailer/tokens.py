@@ -1,4 +1,4 @@
-"""Signed tokens for links, hashes of addresses, and Message-IDs: what nobody without the keys can make.
+"""Signed tokens for links, hashes of addresses, and Message-IDs, which only a holder of the keys can make.
 
 A token needs no table: it holds the numbers of a subscriber and an issue, and a MAC that proves that it was made here
 for one purpose. This module does not read the key file and knows no URL; the use case that reads a token decides how
@@ -19,7 +19,7 @@ from mailer.errors import BadToken, ConfigError
 
 
 class Purpose(StrEnum):
-    """What a token is for. Each purpose has its own derived key, so a token cannot be used for another one."""
+    """The purpose of a token. Each purpose has its own derived key, so a token cannot be used for another one."""
 
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
@@ -96,7 +96,7 @@ class Keyring:
 
     @classmethod
     def parse(cls, text: str) -> "Keyring":
-        """Read a key file: lines of `sign`, `verify` or `suppress` and a key in hex; `#` begins a comment.
+        """Reads a key file: lines of `sign`, `verify` or `suppress` and a key in hex; `#` begins a comment.
 
         Raises ConfigError with every problem and its line number, and without any key.
         """

@@ -1,1 +1,1 @@
-"""What an admin needs to watch and run a deployment."""
+"""Use cases for the admin of the service: watching and running a deployment."""

@@ -37,7 +37,7 @@ class Figures:
 
 
 def gather(app: App) -> Figures:
-    """Read the figures from the database. Raises StoreUnavailable."""
+    """Reads the figures from the database. Raises StoreUnavailable."""
 
     def read(tx: Connection) -> Figures:
         now = app.now()

@@ -1,4 +1,4 @@
-"""Subscribers: added, imported, joining by themselves, changing their preferences, leaving.
+"""Use cases for readers: adding and importing them, joining, preferences, leaving.
 
-Each use case is a function `verb(app, …) -> value`, called by cli and web alike.
+Each use case is a function `verb(app, …) -> value`, called by the command line and the website.
 """

@@ -1,7 +1,7 @@
-"""Put people on the list: the one path for `subscribers add` and imports.
+"""Puts people on the list: the one path for `subscribers add` and imports.
 
-First `plan` sorts people into new, known and refused, then `carry_out` writes that. Nobody who left is brought back
-here: only the reader can do that, by signing up (`joining`). Both take many people and run a few statements for all.
+First `plan` sorts people into new, known and refused, then `carry_out` writes that; both run a few statements for many
+people. Readers who left are not brought back here: they can only come back by signing up themselves (`joining`).
 """
 
 from collections.abc import Collection, Sequence
@@ -32,7 +32,7 @@ _FORMER = {
 
 @dataclass(slots=True)
 class Plan:
-    """What adding these people means for the list."""
+    """The changes of the list that adding these people needs."""
 
     new: list[New] = field(default_factory=list)
     changed: dict[int, tuple[str, Sequence[str]]] = field(default_factory=dict)  # by id: name and sections
@@ -78,7 +78,7 @@ _tidy_source = lru_cache(maxsize=1000)(_tidy)
 
 
 def plan(tx: Connection, people: Collection[New]) -> Plan:
-    """Sort people by what the list knows of them. No two of them may have the same address."""
+    """Sorts people by what the list knows of them. No two of them may have the same address."""
     suppressed = suppressions.among(tx, (each.hash for each in people))
     known = subscribers.known(tx, [each.key for each in people])
     result = Plan()
@@ -100,7 +100,7 @@ def plan(tx: Connection, people: Collection[New]) -> Plan:
 
 
 def _refusal(status: SubscriberStatus | None, suppression: Suppression | None) -> str:
-    """Why only the reader can put this address on the list; empty if anyone can."""
+    """The reason why only the reader can put this address on the list; empty if others can, too."""
     if status in _FORMER:
         return _FORMER[status]
     if suppression is None:
@@ -114,7 +114,7 @@ def _refusal(status: SubscriberStatus | None, suppression: Suppression | None) -
 def carry_out(
     app: App, tx: Connection, decided: Plan, now: datetime, *, kind: EventKind, method: Method, invite: bool
 ) -> None:
-    """Write the plan. Each new subscriber gets an event of this kind and, with `invite`, a confirmation mail."""
+    """Writes the plan. Each new subscriber gets an event of this kind and, with `invite`, a confirmation mail."""
     added = subscribers.add(tx, decided.new, now)
     events.record(tx, added, NewEvent(kind, now, method))
     subscribers.change(tx, decided.changed)

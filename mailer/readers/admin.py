@@ -1,4 +1,4 @@
-"""What an admin does with single subscribers: add, list, show."""
+"""Commands of an admin for single subscribers: add, list, show."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _FORMER = (EventKind.UNSUBSCRIBED, EventKind.COMPLAINED, EventKind.SUPPRESSED, E
 def add(
     app: App, email: str, *, name: str = "", sections: Sequence[str] = (), invite: bool = False
 ) -> tuple[Subscriber, str]:
-    """Add a reader: active at once, or pending with a confirmation mail if `invite` is true.
+    """Adds a reader: active at once, or pending with a confirmation mail if `invite` is true.
 
     Returns the subscriber and "added", "updated" (such as a new name) or "unchanged". Raises LeftBefore if they left,
     with the date and the way back, and BadAddress.
@@ -36,7 +36,7 @@ def add(
             event = events.last(tx, found.id, _FORMER) if found else None
             raise LeftBefore(
                 f"{parsed.written} {reason}{adding.since(app, event.at if event else when)}.",
-                "Only the person can come back, by signing up and confirming; nobody else can do it for them.",
+                "Only the person can come back, by signing up and confirming; an admin cannot do it for them.",
             )
         confirmed = [] if invite else plan.pending
         for each in confirmed:

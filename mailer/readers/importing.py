@@ -1,4 +1,4 @@
-"""Imports and exports lists of subscribers. A bad row never stops the rest, and nobody who left is brought back.
+"""Imports and exports lists of subscribers. A bad row never stops the rest; readers who left are not brought back.
 
 Rows are written in chunks of a few thousand, each in one transaction: sending beside it waits only for milliseconds,
 and memory stays flat.
@@ -24,7 +24,7 @@ from mailer.store.subscribers import New
 CHUNK = 2000  # rows in one transaction
 MOST_REFUSALS = 10_000  # listed one by one; the others are only counted
 
-# Role mailboxes (RFC 2142 and usual names) are read by whoever is on duty: they may sign up, but are never imported.
+# Role mailboxes (RFC 2142 and usual names) belong to an office: they may sign up, but are never imported.
 _ROLES = frozenset(
     {"abuse", "postmaster", "hostmaster", "noc", "security", "mailer-daemon", "noreply", "no-reply"}
     | {"webmaster", "root"}
@@ -38,7 +38,7 @@ _LEFT = frozenset(
 
 @dataclass(slots=True)
 class Imported:
-    """How many rows were added and so on. `refusals` lists rows that were not taken in, `more` counts the others."""
+    """The counts of an import. `refusals` lists the first rows that were not imported, `more` counts the others."""
 
     added: int = 0
     updated: int = 0
@@ -79,7 +79,7 @@ class How:
 def import_rows(
     app: App, rows: Iterable[NewSubscriber], how: How | None = None, *, progress: Callable[[int], None] | None = None
 ) -> Imported:
-    """Import the rows; `progress` is called with the number of rows after each chunk. Returns what became of them."""
+    """Imports the rows and returns the counts. Calls `progress` with the number of rows after each chunk."""
     how = how or How()
     report = Imported()
     met: set[int] = set()  # in a dry run: short hashes of the addresses that earlier chunks would have added
@@ -179,7 +179,7 @@ def _join(app: App, tx: Connection, plan: adding.Plan, how: How, met: set[int], 
 
 
 def export_rows(app: App, status: SubscriberStatus | None = None) -> Iterator[Mapping[str, Any]]:
-    """Yield all subscribers with address, name, sections, status, consent_at and source; one transaction a page."""
+    """Yields all subscribers with address, name, sections, status, consent_at and source; one transaction a page."""
     after = 0
     while rows := app.store.read(partial(subscribers.page, after=after, status=status)):
         yield from rows

@@ -1,7 +1,7 @@
 """Joining by the reader's own wish: the form takes the wish, `decide_wishes` decides it, a link in a mail confirms it.
 
 The form's answer must not reveal whether an address is known, neither by its content nor by its time. So taking a wish
-writes one row whoever it is about, and what becomes of the wish is decided a moment later, after the answer.
+always writes one row, and the wish is decided a moment later, after the answer.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ _WISHES_AT_ONCE = 200  # decided in one transaction
 
 
 def consent_words(app: App) -> str:
-    """What the form says the reader agrees to; stored with the consent."""
+    """The text of the form that the reader agrees to; stored with the consent."""
     return app.renderer.locale.say(
         "عضو خبرنامهٔ هفتگی «{name}» شوید. آخرین اخبار مهم ایران و جهان را هفته‌ای یک بار برای شما ارسال خواهیم کرد.",
         name=app.settings.newsletter.name,
@@ -42,7 +42,7 @@ def form_token(app: App) -> str:
 
 
 def form_is_ours(app: App, token: str) -> bool:
-    """Whether the form is ours, at most two hours old, and was not filled in faster than a person can."""
+    """Returns True if the form is ours, at most two hours old, and was not filled in faster than a person can."""
     try:
         age = app.now().timestamp() - tokens.read(app.keys, Purpose.FORM, token).stamp
     except BadToken:
@@ -57,12 +57,12 @@ def check(typed: str) -> tuple[Address, str | None]:
     """
     found = address.parse(typed)
     if address.mixed_scripts(found.domain):
-        raise BadAddress(f"{typed!r} mixes letters of two scripts, as forgeries do.")
+        raise BadAddress(f"{typed!r} mixes two scripts, as forged addresses do.")
     return found, address.suggestion(found)
 
 
 def wish(app: App, found: Address, *, network: str = "", agent: str = "") -> None:
-    """Take the wish to join.
+    """Takes the wish to join.
 
     Raises TooMany if the limit of this network or of all is reached; that does not depend on the address. Raises
     BadAddress if the domain says that it takes no mail; this may ask the DNS, and no answer counts as yes.
@@ -82,13 +82,13 @@ def wish(app: App, found: Address, *, network: str = "", agent: str = "") -> Non
         signups.add(tx, at=now, hash_=hash_, address=found.written, network=network, agent=agent, words=words)
         most = app.settings.readers.per_minute
         if signups.count(tx, now - timedelta(minutes=1)) == most:
-            alert(app, f"{most} sign-ups within a minute: no more are taken.", "Somebody may misuse the form.")
+            alert(app, f"{most} sign-ups within a minute: further ones are refused.", "The form may be misused.")
 
     app.store.write(take)
 
 
 def _limit_reached(app: App, tx: Connection, network: str) -> bool:
-    """Whether a limit that does not depend on the address is reached."""
+    """Returns True if a limit that does not depend on the address is reached."""
     now, limits = app.now(), app.settings.readers
     if signups.count(tx, now - timedelta(minutes=1)) >= limits.per_minute:
         return True
@@ -101,7 +101,7 @@ def _too_many() -> TooMany:
 
 # --- behind the form -------------------------------------------------------------------------------------------------
 def decide_wishes(app: App) -> int:
-    """Decide the wishes taken so far. Returns how many get a confirmation mail. Any process may call this."""
+    """Decides the wishes taken so far. Returns how many get a confirmation mail. Any process may call this."""
 
     def decide(tx: Connection) -> int:
         now = app.now()
@@ -119,7 +119,7 @@ def decide_wishes(app: App) -> int:
 
 
 def _decide(tx: Connection, each: Wish, now: datetime) -> tuple[str, int | None]:
-    """What becomes of a wish: "sent" with the subscriber's id, "silent" or "limited"."""
+    """Returns the outcome of a wish, "sent", "silent" or "limited", and for "sent" the subscriber's id."""
     parsed = address.parse(each.address)
     found = subscribers.find(tx, parsed.key)
     suppression = suppressions.find(tx, each.hash)
@@ -153,7 +153,7 @@ def _make_pending(tx: Connection, parsed: Address, each: Wish, found: Subscriber
 
 
 def _waits_since(tx: Connection, subscriber_id: int, since: datetime) -> bool:
-    """Whether the reader got a confirmation mail after `since`, from whatever source, and has not confirmed."""
+    """Returns True if the reader got a confirmation mail after `since` and has not confirmed it."""
     asked = deliveries.asked_at(tx, subscriber_id)
     if asked is None or asked <= since:
         return False
@@ -162,7 +162,7 @@ def _waits_since(tx: Connection, subscriber_id: int, since: datetime) -> bool:
 
 
 def tidy(app: App) -> None:
-    """Delete what is kept only for a while: truncated networks, and sign-ups too old to count for any limit."""
+    """Deletes old data: truncated networks, and sign-ups too old to count for any limit."""
     now = app.now()
     app.store.write(lambda tx: signups.fade(tx, now - app.settings.readers.keep_network, now - REMEMBERED))
 
@@ -175,7 +175,7 @@ def masked_address(app: App, token: str) -> str:
 
 
 def confirm(app: App, token: str, *, agent: str = "", network: str = "") -> str:
-    """Make the reader active, also if they had left before. Confirming again changes nothing.
+    """Makes the reader active, also if they had left before. Confirming again changes nothing.
 
     Returns a token for their preferences. Raises BadToken if the link is not ours or too old, or if the reader left
     after asking for it.
@@ -214,12 +214,12 @@ def _reader_of(app: App, tx: Connection, token: str) -> Subscriber:
 
 
 # --- the confirmation mail -------------------------------------------------------------------------------------------
-# It contains nothing that a stranger could have typed, so that nobody can use it to write to other people.
-INERT = "/confirm/test"  # where the link of a test mail leads; it confirms nobody
+# It contains nothing that a stranger could have typed, so that it cannot be used to write to other people.
+INERT = "/confirm/test"  # the link of a test mail; it confirms no reader
 
 
 def owe(app: App, tx: Connection, readers: Iterable[int], now: datetime) -> None:
-    """Queue a confirmation mail for each of these subscribers; it goes out before any issue."""
+    """Queues a confirmation mail for each of these subscribers; it goes out before any issue."""
     stamp = int(now.timestamp())
     keys = {f"confirmation.{reader}.{stamp}": reader for reader in readers}
     if keys:

@@ -39,14 +39,14 @@ def link_holder(app: App, token: str) -> LinkHolder:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Tokens for the undo button and for giving a reason; empty if there is nothing to undo or nobody to ask."""
+    """Tokens for the undo button and for giving a reason; empty if there is nothing to undo or no reader to ask."""
 
     undo: str
     why: str
 
 
 def leave(app: App, token: str, method: Method, *, agent: str = "", network: str = "") -> Left:
-    """Unsubscribe the reader of the link. Once this returns, no further mail to them begins. May be repeated.
+    """Unsubscribes the reader of the link. Once this returns, no further mail to them begins. May be repeated.
 
     Works even if the issue or the person has been deleted. Raises BadToken if the link is not ours.
     """
@@ -68,7 +68,7 @@ def leave(app: App, token: str, method: Method, *, agent: str = "", network: str
 
 
 def by_admin(app: App, email: str) -> bool:
-    """Unsubscribe a reader by an admin's command. Returns False if they had left before. Raises NoSuchSubscriber."""
+    """Unsubscribes a reader by an admin's command. Returns False if they had left before. Raises NoSuchSubscriber."""
     key = address.parse(email).key
 
     def end(tx: Connection) -> bool:
@@ -81,7 +81,7 @@ def by_admin(app: App, email: str) -> bool:
 
 
 def _end(tx: Connection, found: Subscriber, event: NewEvent) -> bool:
-    """Suppress the address and end the subscription. Returns False if it had ended already."""
+    """Suppresses the address and ends the subscription. Returns False if it had ended already."""
     news = suppressions.add(tx, [found.address_hash], event.kind, at=event.at, issue_id=event.issue_id)
     if not found.address:
         # A link from before the person was forgotten: if they have joined again since, end the new subscription.
@@ -108,7 +108,7 @@ def _undo_token(app: App, tx: Connection, claim: Claim) -> str:
 
 
 def undo(app: App, token: str) -> bool:
-    """Take the leaving back. Pressing the button twice is the same as once.
+    """Takes the leaving back. Pressing the button twice is the same as once.
 
     Returns False after an hour, or if anything else has happened to the reader since. Raises BadToken.
     """
@@ -134,13 +134,13 @@ def undo(app: App, token: str) -> bool:
 
 
 def _undone(found: Subscriber, past: Sequence[Event], number: int) -> bool:
-    """Whether the leaving was taken back already and nothing has happened since."""
+    """Returns True if the leaving was taken back already and nothing has happened since."""
     back = len(past) == number + 1 and past[-1].kind is EventKind.RETURNED
     return back and found.status is SubscriberStatus.ACTIVE
 
 
 def _may_undo(app: App, past: Sequence[Event], number: int) -> bool:
-    """Whether the event with this number is the last one, a leaving by a link, and recent enough."""
+    """Returns True if the event with this number is the last one, a leaving by a link, and recent enough."""
     if not past or len(past) != number:
         return False
     last = past[-1]
@@ -159,7 +159,7 @@ def _reason_token(app: App, claim: Claim) -> str:
 
 
 def explain(app: App, token: str, reason: str, text: str = "") -> bool:
-    """Store why a reader left: one of REASONS, and perhaps a text of their own.
+    """Stores why a reader left: one of REASONS, and perhaps a text of their own.
 
     Returns False after an hour, or if the reason is none of these. Raises BadToken.
     """
@@ -175,7 +175,7 @@ def explain(app: App, token: str, reason: str, text: str = "") -> bool:
 # --- suppressing and forgetting --------------------------------------------------------------------------------------
 # None of these brings back a reader who left. Only their own sign-up (`joining`) or the undo button does.
 def suppress(app: App, email: str) -> bool:
-    """Never mail this address again, whether it is on the list or not.
+    """Never mails this address again, whether it is on the list or not.
 
     Returns False if an admin had suppressed it before, or its reader had complained.
     """
@@ -198,7 +198,7 @@ def suppress(app: App, email: str) -> bool:
 
 
 def unsuppress(app: App, email: str) -> SubscriberStatus | None:
-    """Lift what `suppress` did. Returns the status that the subscriber has again, or None if the address is not known.
+    """Lifts what `suppress` did. Returns the status that the subscriber has again, or None if the address is not known.
 
     Raises LeftBefore if the reader left or complained, which no admin can take back, and NoSuchSubscriber if the
     address is not suppressed.
@@ -231,7 +231,7 @@ def unsuppress(app: App, email: str) -> SubscriberStatus | None:
 
 
 def forget(app: App, email: str) -> bool:
-    """Erase a person. The id stays, and a keyed hash by which the address is never mailed; links in old mails work on.
+    """Erases a person. The id and a keyed hash stay, so that the address is never mailed and old links still work.
 
     Returns False if the address is not on the list; it is suppressed all the same.
     """

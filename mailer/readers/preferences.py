@@ -1,4 +1,4 @@
-"""What a reader chooses: sections, and a pause. Never shows or changes an address, and never ends a subscription."""
+"""The choices of a reader: sections, and a pause. Never shows or changes an address, never ends a subscription."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def sections_of(app: App) -> tuple[str, ...]:
 
 
 def current(app: App, token: str) -> Preferences:
-    """What the reader of the link has chosen. Raises BadToken if the link is not ours or its reader is not active."""
+    """Returns the choices of the active reader of a link. Raises BadToken for any other link."""
     found = app.store.read(lambda tx: _reader(app, tx, token))
     chosen, until = found.sections, found.paused_until
     return Preferences(
@@ -42,7 +42,7 @@ def current(app: App, token: str) -> Preferences:
 
 
 def choose(app: App, token: str, sections: Sequence[str], weeks: int | None) -> Preferences:
-    """Store a choice and return it. No section, or all of them, means all.
+    """Stores a choice and returns it. No section, or all of them, means all.
 
     `weeks` is the length of a pause from today; 0 ends a pause, None or a number not in PAUSES leaves it as it is.
     Raises BadToken as `current` does.

@@ -1,4 +1,4 @@
-"""What happened to each subscriber: joined, changed, left, bounced. Events are only ever added.
+"""The history of each subscriber: joined, changed, left, bounced. Events are added and never removed.
 
 The figures made from them are in `reports`.
 """
@@ -24,7 +24,7 @@ _EVENT = (events.c.at, events.c.kind, events.c.method, issues.c.slot, events.c.r
 
 
 def record(tx: Connection, subscriber_ids: Collection[int], event: NewEvent) -> None:
-    """Record the same event for each of these subscribers."""
+    """Records the same event for each of these subscribers."""
     if not subscriber_ids:
         return
     statement = text(_RECORD.format(rows=arrays.source(tx, (("id", "bigint"),)))).bindparams(*_TYPES)
@@ -63,7 +63,7 @@ def last(tx: Connection, subscriber_id: int, kinds: Sequence[EventKind]) -> Even
 
 
 def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None = None) -> Iterator[tuple[str, Event]]:
-    """Yield the address ('' if forgotten) and the event of each unsubscription, the oldest first."""
+    """Yields the address ('' if forgotten) and the event of each unsubscription, the oldest first."""
     subscriber = events.c.subscriber_id == subscribers.c.id
     query = (
         select(subscribers.c.address, *_EVENT)
@@ -80,7 +80,7 @@ def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None 
 
 
 def explain(tx: Connection, subscriber_id: int, reason: str, *, since: datetime) -> bool:
-    """Add the reader's reason to their last unsubscription.
+    """Adds the reader's reason to their last unsubscription.
 
     Returns False if they did not unsubscribe after `since`, came back or were forgotten.
     """

@@ -24,7 +24,7 @@ def outcomes(tx: Connection, issue_id: int) -> dict[tuple[DeliveryState, str | N
 
 
 def _not_undone() -> ColumnElement[bool]:
-    """Whether a leaving was not taken back with the undo button."""
+    """A leaving that was not taken back with the undo button."""
     back = events.alias()
     return ~exists().where(
         back.c.subscriber_id == events.c.subscriber_id,

@@ -55,7 +55,7 @@ def undecided(tx: Connection, limit: int, *, lock: bool = False) -> list[Wish]:
 
 
 def decide(tx: Connection, wish_id: int, outcome: str) -> bool:
-    """End a wish as "sent", "silent" or "limited". Returns False if another process has decided it."""
+    """Ends a wish as "sent", "silent" or "limited". Returns False if another process has decided it."""
     statement = update(signups).where(signups.c.id == wish_id, _UNDECIDED).values(outcome=outcome, address=None)
     return tx.execute(statement).rowcount == 1
 
@@ -75,12 +75,12 @@ def count(
 
 
 def forget(tx: Connection, hash_: str) -> None:
-    """Delete the sign-ups of an address, so that its limits start again: it was confirmed, or its person forgotten."""
+    """Deletes the sign-ups of an address, so that its limits start again: it was confirmed, or its person forgotten."""
     tx.execute(delete(signups).where(signups.c.hash == hash_))
 
 
 def fade(tx: Connection, networks_before: datetime, all_before: datetime) -> None:
-    """Delete old sign-ups, and the truncated networks of old sign-ups and events."""
+    """Deletes old sign-ups, and the truncated networks of old sign-ups and events."""
     tx.execute(delete(signups).where(signups.c.at < all_before))
     for table in (signups, events):
         old = table.c.at < networks_before, table.c.network.is_not(None)

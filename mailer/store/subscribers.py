@@ -185,7 +185,7 @@ def known(tx: Connection, keys: Collection[str]) -> dict[str, Known]:
 
 
 def add(tx: Connection, new: Collection[New], now: datetime) -> list[int]:
-    """Add subscribers, none of whom may be on the list. Returns their ids, ascending."""
+    """Adds subscribers, none of whom may be on the list. Returns their ids, ascending."""
     if not new:
         return []
     rows = [
@@ -205,7 +205,7 @@ def _stored(instant: datetime) -> str:
 
 
 def change(tx: Connection, changed: Mapping[int, tuple[str, Sequence[str]]]) -> None:
-    """Set name and sections of subscribers, given by id."""
+    """Sets name and sections of subscribers, given by id."""
     if not changed:
         return
     statement = (
@@ -218,14 +218,14 @@ def change(tx: Connection, changed: Mapping[int, tuple[str, Sequence[str]]]) -> 
 
 
 def move(tx: Connection, subscriber_id: int, to: SubscriberStatus, *, from_: Sequence[SubscriberStatus]) -> bool:
-    """Change the status if it is one of `from_`. Returns whether it was."""
+    """Changes the status if it is one of `from_`. Returns whether it was."""
     current = subscribers.c.status.in_(from_)
     moved = tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id, current).values(status=to))
     return moved.rowcount == 1
 
 
 def unsubscribe(tx: Connection, keys: Collection[str]) -> list[int]:
-    """Unsubscribe those of these normalised addresses that are still on the list. Returns their ids."""
+    """Unsubscribes those of these normalised addresses that are still on the list. Returns their ids."""
     staying = subscribers.c.address_key.in_(list(keys)), subscribers.c.status.in_(STAYING)
     statement = update(subscribers).where(*staying).values(status=SubscriberStatus.UNSUBSCRIBED)
     return sorted(tx.execute(statement.returning(subscribers.c.id)).scalars())
@@ -240,7 +240,7 @@ def set_pause(tx: Connection, subscriber_id: int, until: date | None) -> None:
 
 
 def count_soft(tx: Connection, subscriber_id: int, delivery_id: int) -> None:
-    """Count a mail that the mailbox refused for a while.
+    """Counts a mail that the mailbox refused for a while.
 
     The count goes on only if the issue before was refused in the same way; otherwise it starts at 1. So an accepted
     mail needs no statement to reset it.
@@ -257,7 +257,7 @@ def count_soft(tx: Connection, subscriber_id: int, delivery_id: int) -> None:
 
 
 def bury(tx: Connection, subscriber_id: int, now: datetime) -> None:
-    """Erase a person. The row stays as a tombstone (id and hash); the events keep what happened and when."""
+    """Erases a person. The row stays as a tombstone (id and hash); the events keep what happened and when."""
     values: dict[str, Any] = {
         "address": None,
         "address_key": None,

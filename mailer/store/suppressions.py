@@ -28,7 +28,7 @@ class Suppression(NamedTuple):
 
     @property
     def strong(self) -> bool:
-        """True for an admin's suppression or a complaint: even the reader's own sign-up does not lift it."""
+        """An admin's suppression or a complaint is strong: even the reader's own sign-up does not lift it."""
         return self.reason in _STRONG
 
 
@@ -47,7 +47,7 @@ def among(tx: Connection, hashes: Iterable[str]) -> dict[str, Suppression]:
 def add(
     tx: Connection, hashes: Collection[str], reason: EventKind, *, at: datetime, issue_id: int | None = None
 ) -> bool:
-    """Suppress the addresses of these hashes. Returns True if this changed a row.
+    """Suppresses the addresses of these hashes. Returns True if this changed a row.
 
     An address that is suppressed for an equal or stronger reason stays as it is.
     """
@@ -85,7 +85,7 @@ def _upsert(tx: Connection, reason: EventKind) -> Any:
 
 
 def lift(tx: Connection, hash_: str) -> EventKind | None:
-    """Lift a strong suppression. Returns the weaker reason that now counts again, or None if there was none."""
+    """Lifts a strong suppression. Returns the weaker reason that now counts again, or None if there was none."""
     replaced = tx.execute(select(suppressions.c.replaced).where(suppressions.c.hash == hash_)).scalar()
     if replaced is None:
         remove(tx, hash_)

@@ -25,7 +25,7 @@ class Media(StaticFiles):
     """
 
     async def check_config(self) -> None:
-        """Accept a missing folder: asking for a picture in it is a 404, not an error."""
+        """Accepts a missing folder: asking for a picture in it is a 404, not an error."""
 
     def file_response(self, full_path: PathLike, *args: Any, **more: Any) -> Response:
         answer = super().file_response(full_path, *args, **more)
@@ -36,7 +36,7 @@ class Media(StaticFiles):
 
 def routes(app: App) -> list[BaseRoute]:
     def public() -> dict[str, str]:
-        """Headers for what caches may keep and, if the newsroom wants it, search engines may list."""
+        """The headers that let caches keep a page and, if the newsroom wants it, search engines list it."""
         index = app.settings.readers.archive_index
         # Only five minutes: a redacted story must not remain in caches for hours.
         return {"cache-control": "public, max-age=300", "x-robots-tag": "all" if index else "noindex"}

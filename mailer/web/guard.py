@@ -107,7 +107,7 @@ async def form_of(request: Request) -> ImmutableMultiDict[str, str]:
 
 
 def _bounded(receive: Receive) -> Receive:
-    """Count the body as it arrives, because a chunked one declares no length. Raises ValueError if it is too long."""
+    """Counts the body as it arrives, because a chunked one declares no length. Raises ValueError if it is too long."""
     room = _LARGEST_BODY
 
     async def counted() -> Message:

@@ -1,7 +1,7 @@
 """The pages for readers: /unsubscribe, /subscribe, /confirm and /preferences.
 
-A GET changes nothing, whoever makes it: link scanners and prefetching open every link of a mail. Only a POST with a
-button of ours, or a mail program's one click, does. No page reveals whether an address is known.
+A GET changes nothing, because link scanners and prefetching open every link of a mail. Only our buttons and a mail
+program's one click, which are POSTs, change something. No page reveals whether an address is known.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class ReaderPages:
         return render(self.app, "unsubscribe", values)
 
     async def unsubscribe(self, request: Request) -> Response:
-        """Unsubscribe by a mail program's one click (RFC 8058) or by our button; show the form for any other POST."""
+        """Unsubscribes by a mail program's one click (RFC 8058) or by our button; shows the form for any other POST."""
         token = request.path_params["token"]
         tokens.read(self.app.keys, Purpose.UNSUBSCRIBE, token)  # a stranger must not make us read a body
         method = await _method(request)
@@ -116,7 +116,7 @@ class ReaderPages:
         return render(self.app, "subscribe", shown, status)
 
     async def subscribe(self, request: Request) -> Response:
-        """Take the wish if the form is ours. A POST by the news site's form, without our token, gets our form."""
+        """Takes the wish if the form is ours. A POST by the news site's form, without our token, gets our form."""
         form = await form_of(request)
         email = form.get("email", "")[:300]
         say = self.app.renderer.locale.say
@@ -140,7 +140,7 @@ class ReaderPages:
         return render(self.app, "asked")
 
     def _decide_soon(self) -> None:
-        """Decide the wish a moment later, at a random time, so that the duration of this answer and of the next one
+        """Decides the wish a moment later, at a random time, so that the duration of this answer and of the next one
         reveals nothing. If the process ends before, the next tick decides it."""
         if self._deciding is None or self._deciding.done():
             self._deciding = asyncio.get_running_loop().create_task(self._decide())

@@ -204,7 +204,7 @@ def test_a_reader_who_left_comes_back_by_confirming(app: App, clock: Clock) -> N
     clock.turn(days=2)
     assert ask(app) == 1
     with pytest.raises(LeftBefore):
-        admin.add(app, EMAIL)  # until they confirm, nobody else can bring them back
+        admin.add(app, EMAIL)  # only confirming brings them back
     joining.confirm(app, confirm_token(app))
     assert status(app) is SubscriberStatus.ACTIVE
     assert app.store.read(lambda tx: suppressions.find(tx, make.hash_of(EMAIL))) is None
@@ -350,7 +350,7 @@ def test_wishes_left_undecided_are_decided_later(app: App) -> None:
     assert joining.decide_wishes(app) == 0
 
 
-# --- nobody can find out who is on the list (property 35) -----------------------------------------------------------
+# --- no answer reveals who is on the list (property 35) -----------------------------------------------------------
 @pytest.mark.slow
 @make.only_sqlite
 def test_taking_a_wish_takes_as_long_for_everybody(app: App) -> None:
