@@ -17,6 +17,14 @@ def test_every_module_is_in_the_table_once(folder: str) -> None:
     assert sorted(" ".join(rows).split()) == sorted(modules)
 
 
+def test_every_module_that_the_text_names_exists() -> None:
+    text = (ROOT / "docs" / "design.md").read_text("utf-8")
+    named = re.findall(r"`(\w+)[./](\w+)(?:\.\w+)?`", text)
+    modules = {(file.parent.name, file.stem) for file in (ROOT / "mailer").rglob("*.py")}
+    folders = {folder for folder, _ in modules}
+    assert [each for each in named if each[0] in folders and each not in modules] == []
+
+
 def test_lines_of_the_design_are_short() -> None:
     lines = (ROOT / "docs" / "design.md").read_text("utf-8").splitlines()
     assert [line for line in lines if len(line) > 99] == []
