@@ -62,7 +62,7 @@ def problems_of(load: Load, text: str | bytes, environ: Mapping[str, str] | None
     """The lines of the error, with the temporary folder taken off."""
     with pytest.raises(ConfigError) as caught:
         load(text, environ)
-    return [re.sub(r"^\S*/(?=config\.toml)", "", problem) for problem in caught.value.problems]
+    return [re.sub(r"^.*/(?=config\.toml:)", "", problem) for problem in caught.value.problems]
 
 
 # --- the file -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import shutil
 import socket
 import stat
@@ -32,7 +33,7 @@ def test_init_makes_a_deployment_that_checks_out(tmp_path: Path) -> None:
     assert (folder / "templates" / "mail" / "issue.html").is_file()
     assert stat.S_IMODE((folder / "secret.key").stat().st_mode) == 0o600
     assert (folder / "subscribers.db").is_file()
-    assert f"cd {folder}" in answer.out
+    assert f"cd {shlex.quote(str(folder))}" in answer.out
     assert call("--config", str(folder / "config.toml"), "config", "check").code == 0
 
 
