@@ -1,4 +1,4 @@
-"""What every verb needs, made once by `wiring`. Holds no state of its own: that is in the store."""
+"""What every use case needs: the App, which `wiring` makes once, and finding an issue. State is kept in the store."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ class App:
         return ZoneInfo(self.settings.newsletter.timezone)
 
     def url(self, path: str) -> str:
-        """The public address of one of our own pages."""
+        """The public address of one of the service's pages."""
         return self.settings.newsletter.base_url + path
 
     def archive_url(self, slot: str) -> str:
@@ -74,15 +74,15 @@ class App:
     def preferences_url(self, subscriber_id: int) -> str:
         return self.url("/preferences/" + make(self.keys, Purpose.PREFERENCES, subscriber_id))
 
-    @cached_property  # asked for with every mail, and reading an address takes as long as making the mail
+    @cached_property  # needed for every mail, and parsing an address takes as long as making the mail
     def sender(self) -> tuple[str, str]:
-        """Display name and address of the From field."""
+        """The display name and the address of the From field."""
         name, written = address.mailbox(self.settings.newsletter.from_)
         return name or self.settings.newsletter.name, address.parse(written).written
 
     @cached_property
     def redirect(self) -> str | None:
-        """Where every mail goes instead of to its reader, on a staging deployment."""
+        """The address that gets every mail of a staging deployment, or None."""
         to = self.settings.delivery.redirect_all_to
         return address.in_mailbox(to).written if to else None
 
@@ -93,12 +93,12 @@ class App:
 
     @cached_property
     def domain(self) -> str:
-        """The sender's domain, in A-labels."""
+        """The sender's domain, in A-labels (xn--…)."""
         return address.parse(self.sender[1]).domain
 
 
 def find(app: App, slot: str | None) -> Issue:
-    """The issue of a slot, or the newest one. NoSuchIssue says what there is instead."""
+    """The issue of a slot, or the newest one if `slot` is None. Raises NoSuchIssue."""
     if slot is not None:
         slot = week.canonical(slot, app.settings.newsletter.calendar)
     found = app.store.read(lambda tx: issues.find(tx, slot) if slot else issues.newest(tx))
@@ -108,7 +108,7 @@ def find(app: App, slot: str | None) -> Issue:
         raise NoSuchIssue("There is no issue yet.", "Make one with `mailer issue draft`.")
     newest = app.store.read(issues.newest)
     raise NoSuchIssue(
-        f"There is no issue {slot}.", f"The newest is {newest.slot}." if newest else "There is none at all yet."
+        f"There is no issue {slot}.", f"The newest is {newest.slot}." if newest else "There is no issue yet."
     )
 
 
@@ -125,7 +125,7 @@ def list_issues(app: App, limit: int | None = None) -> list[Issue]:
 
 
 def local_day(app: App, instant: datetime) -> date:
-    """The newsroom's calendar day of an instant; for dates that readers see."""
+    """The newsroom's calendar day of an instant, for dates that readers see."""
     return instant.astimezone(app.zone).date()
 
 
@@ -134,5 +134,5 @@ log = logging.getLogger("mailer.alert")
 
 
 def alert(app: App, what: str, fix: str = "") -> None:
-    """`what` went wrong, and how to mend it. Never holds an address or a token: it may be mailed one day."""
+    """Log that `what` went wrong and how to fix it. Neither may contain an address or a token: logs are shared."""
     log.warning("ALERT %s", sentences(what, fix))

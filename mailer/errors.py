@@ -1,20 +1,20 @@
-"""Everything that can go wrong, as types. `str(e)` says what, where and how to mend it.
+"""Everything that can go wrong, as types. `str(e)` says what is wrong, where, and how to fix it.
 
-A type knows nothing of exit codes or HTTP: each door has one table for that, and a test walks `__subclasses__()`
-so that no type is missing from it. What is *expected* about one message or one feed is a value, not an error.
+The types know nothing about exit codes or HTTP: the command line and the web each have one table for that, and a test
+checks that no type is missing. Expected results for one message or one feed are values, not errors.
 """
 
 from collections.abc import Sequence
 
 
 def sentences(what: str, fix: str) -> str:
-    """What is wrong and how to mend it, parted by a full stop."""
+    """What is wrong and how to fix it, as sentences."""
     ended = not fix or not what or what.rstrip("»\"')").endswith((".", "!", "?", "؟", "…", ":"))
     return f"{what}{'' if ended else '.'} {fix}".strip()
 
 
 class MailerError(Exception):
-    """Base of all our errors. `fix` is the sentence that says how to mend it; empty when the message says it all."""
+    """Base of all errors of this program. `fix` says how to fix it; it is empty if the message is enough."""
 
     def __init__(self, message: str, fix: str = "") -> None:
         super().__init__(sentences(message, fix))
@@ -31,19 +31,19 @@ class ConfigError(MailerError):
 
 
 class UsageError(MailerError):
-    """The command was called with words that make no sense together."""
+    """The command was called with arguments or options that do not fit together."""
 
 
 class AskError(MailerError):
-    """What was asked cannot be granted: the asker must change something."""
+    """The request is refused: the caller must change something."""
 
 
 class BadAddress(AskError):
-    """Not an e-mail address that we can write to."""
+    """Not an e-mail address that mail can be sent to."""
 
 
 class BadToken(AskError):
-    """The link was not made by us, or not for this purpose."""
+    """The link was not made by this deployment, or not for this purpose."""
 
 
 class NoSuchIssue(AskError):
@@ -51,7 +51,7 @@ class NoSuchIssue(AskError):
 
 
 class NoSuchSubscriber(AskError):
-    """Nobody with that address is known."""
+    """There is no subscriber with that address."""
 
 
 class NoSuchArticle(AskError):
@@ -59,37 +59,38 @@ class NoSuchArticle(AskError):
 
 
 class WrongState(AskError):
-    """The issue is not in a state in which this can be done."""
+    """The issue is in a state that does not allow this."""
 
 
 class LeftBefore(AskError):
-    """This person left; only a fresh double opt-in by the person brings them back."""
+    """This person unsubscribed; only their own new double opt-in can add them again."""
 
 
 class TooMany(AskError):
-    """A limit against misuse is reached; later it may be granted."""
+    """A limit against abuse is reached; the request may succeed later."""
 
 
 class NotEnoughStories(AskError):
-    """There is nothing to say: an issue without stories is never sent."""
+    """The issue has no stories, and such an issue is never sent."""
 
 
 class UnreadableInput(AskError):
-    """A file that was handed in is not what it should be: broken XML, HTML where a feed should be, nothing in it."""
+    """An input file cannot be used: broken XML, HTML instead of a feed, or an empty file."""
 
 
 class WouldOverwrite(AskError):
-    """A file that is there already would be lost."""
+    """An existing file would be lost."""
 
 
 class OutsideError(MailerError):
-    """The world outside failed us; trying again later may help."""
+    """Something outside this program failed; trying again later may help."""
 
 
 class FetchFailed(OutsideError):
-    """A page or a picture could not be brought: no connection, a refusal, too big, or where we do not go.
+    """A page or a picture could not be fetched: no connection, an error status, too large, or a forbidden address.
 
-    `status`: as the server told it, else 0."""
+    `status` is the HTTP status, or 0 if there was no answer.
+    """
 
     def __init__(self, message: str, fix: str = "", *, status: int = 0) -> None:
         super().__init__(message, fix)
@@ -101,7 +102,7 @@ class SourceUnavailable(OutsideError):
 
 
 class RelayDown(OutsideError):
-    """No mail can be handed over just now: no connection, no TLS, no login, or the relay refuses our sender."""
+    """No mail can be delivered to the relay now: no connection, TLS or login, or it refuses the sender."""
 
 
 class StoreUnavailable(OutsideError):
@@ -109,4 +110,4 @@ class StoreUnavailable(OutsideError):
 
 
 class StoreOutdated(OutsideError):
-    """The tables are of another version than this program."""
+    """The tables have another version than this program."""

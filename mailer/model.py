@@ -1,7 +1,7 @@
 """The nouns, in the order they flow: Article → Story → Digest → Issue → Message → Delivery → Outcome.
 
-Plain frozen data; standard library only. Each value is made whole at the edge where it enters and is not checked again.
-All instants are aware and in UTC. Read this page first.
+Plain frozen data; standard library only. Each value is validated once, at the edge where it enters the program. All
+instants are aware and in UTC. Read this file first.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ from mailer.reasons import Reason
 # --- Articles: what the newsroom published -------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundArticle:
-    """One item as a source tells it, before the store knows it. Empty text and None mean «the source does not say»."""
+    """One item as its source gives it, before it is stored. Empty text and None mean that the source does not say."""
 
     title: str
     source: str  # the outlet's host or name, e.g. "tabnak.ir"
     guid: str = ""  # the source's own permanent name for the item
     url: str = ""  # as given; the store keeps it for the link, identity uses its canonical form
     lead: str = ""  # plain text, no markup
-    body: str = ""  # plain text, paragraphs parted by newlines
+    body: str = ""  # plain text, one paragraph a line
     category: str = ""  # raw, in the newsroom's words
     tags: tuple[str, ...] = ()
     author: str = ""
@@ -38,18 +38,18 @@ class FoundArticle:
     front_page: bool | None = None
     news_value: int | None = None  # the editor's, -2 … +2
     closed: bool | None = None  # members only, or paid for
-    title_given: str = ""  # the source's own words, where our spelling of them differs
+    title_given: str = ""  # the source's own spelling, if it was corrected
     lead_given: str = ""
     alt_given: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedArticle:
-    """An article with the names by which the store knows it; `sources.identity` makes them."""
+    """An article with its identity and canonical link, which `sources.identity` makes."""
 
     article: FoundArticle
     identity: str
-    link: str  # the canonical link, "" for none
+    link: str  # the canonical link; "" without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +68,25 @@ class Dating(StrEnum):
     """Where an article's `dated` comes from."""
 
     GIVEN = "given"  # the source's own date
-    CLAMPED = "clamped"  # the source's date lay more than two hours in the future: the time it was first seen
-    MISSING = "missing"  # the source gave none: the time it was first seen
+    CLAMPED = "clamped"  # first seen; the source's date was more than two hours in the future
+    MISSING = "missing"  # first seen; the source gave no date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
-    """One item of the store."""
+    """One stored item."""
 
     id: int
     identity: str  # "guid:…" or "link:…"; never made from the title
     title: str
     source: str
-    url: str  # empty: stored, but not eligible for an issue
+    url: str  # without one, the article is not eligible for an issue
     lead: str
     body: str
     category: str
     image_url: str
     image_alt: str
-    dated: datetime  # the instant it counts from
+    dated: datetime  # decides to which week it belongs
     dating: Dating
     first_seen: datetime
     views: int | None
@@ -95,7 +95,7 @@ class Article:
     pinned: bool = False
     banned: bool = False
     front_page: bool = False
-    prominence: float | None = None  # hours on the front page, each divided by log2(position + 1); None: not watched
+    prominence: float | None = None  # hours on the front page, each divided by log2(position + 1); None if not watched
     news_value: int | None = None  # the editor's, -2 … +2
     closed: bool = False  # members only, or paid for
     tags: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ class Story:
     score: float
     parts: Mapping[str, float]
     pinned: bool = False
-    update: bool = False  # an earlier issue told its event; it moved on
+    update: bool = False  # an earlier issue had this event, and it has developed since
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Digest:
 
 # --- Issues ----------------------------------------------------------------------------------------------------------
 class IssueState(StrEnum):
-    """Where an issue is on its way; `lifecycle` holds the arrows between them."""
+    """The states of an issue; `lifecycle` has the transitions between them."""
 
     PLANNED = "planned"
     DRAFT = "draft"
@@ -161,7 +161,7 @@ class IssueState(StrEnum):
 
 
 class Slot(NamedTuple):
-    """One week of the calendar and the instant at which its issue goes out."""
+    """One week of the calendar and the time at which its issue goes out."""
 
     key: str  # "1405-W36"
     day: date  # the local date of sending
@@ -170,8 +170,8 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenStory:
-    """A story as an issue keeps it: only what a reader or an editor is shown, so that later changes of the store
-    change no issue."""
+    """A story as an issue keeps it: a copy of what readers and editors see, so that later changes of articles do not
+    change the issue."""
 
     position: int
     article_id: int
@@ -187,7 +187,7 @@ class ChosenStory:
     score: float
     parts: Mapping[str, float]
     pinned: bool
-    update: bool = False  # an earlier issue told its event; it moved on
+    update: bool = False  # an earlier issue had this event, and it has developed since
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,17 +202,17 @@ class RejectedStory:
 
 @dataclass(frozen=True, slots=True)
 class Edits:
-    """All that editors changed in an issue, and the pages that were found gone.
+    """Everything that editors changed in an issue, and the stories whose pages no longer exist.
 
     By article, so that it survives every new choice of stories.
     """
 
-    dropped: frozenset[int] = frozenset()  # ids of the articles of stories that an editor took out
-    places: Mapping[int, int] = field(default_factory=dict)  # article id → position, in the order they were asked for
+    dropped: frozenset[int] = frozenset()  # ids of the articles of removed stories
+    places: Mapping[int, int] = field(default_factory=dict)  # article id → position, in the order of the requests
     titles: Mapping[int, str] = field(default_factory=dict)  # article id → an editor's title
     subject: str = ""
     intro: str = ""
-    gone: Mapping[int, str] = field(default_factory=dict)  # article id → title of articles whose pages are gone
+    gone: Mapping[int, str] = field(default_factory=dict)  # article id → title of articles whose pages no longer exist
     checked: bool = False  # the pages of the stories were checked for the last time before sending
 
 
@@ -224,8 +224,8 @@ class Issue:
     slot: str
     day: date
     state: IssueState
-    number: int | None  # «شماره»: counts issues that were frozen; None before
-    send_at: datetime  # T, or later when the service was down at draft time
+    number: int | None  # «شماره», given when the issue is frozen
+    send_at: datetime  # T, or later if the service was down at draft time
     span: TimeSpan | None
     subject: str
     preheader: str
@@ -235,7 +235,7 @@ class Issue:
     notes: tuple[Reason, ...]
     reason: Reason | None  # why it is held, paused, skipped or cancelled
     approved: bool
-    released: bool  # an editor lets it go although there are few stories
+    released: bool  # an editor allows it to go out with few stories
     drafted_at: datetime | None
     frozen_at: datetime | None
     started_at: datetime | None
@@ -246,7 +246,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One mail for many readers; `subject` is one line, all three may still hold merge slots (`mail.slots`)."""
+    """One mail for many readers. `subject` is one line; all three may contain placeholders for a reader's values."""
 
     subject: str
     html: str
@@ -259,7 +259,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A mail that was rendered, as it is kept; and the hash of all of it."""
+    """A stored rendered mail, with the hash of its subject and parts."""
 
     id: int
     subject: str
@@ -281,18 +281,18 @@ class SubscriberStatus(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriber:
     id: int
-    address: str  # as it is written to; empty for a tombstone
+    address: str  # as mail is sent to it; empty for a tombstone
     address_hash: str  # keyed; a tombstone keeps it
     name: str
     status: SubscriberStatus
-    sections: tuple[str, ...]  # empty: all
-    paused_until: date | None  # no issue before this day
+    sections: tuple[str, ...]  # empty for all
+    paused_until: date | None  # gets no issue before this day
     source: str
     created_at: datetime
 
 
-class NewSubscriber(NamedTuple):  # and no dataclass: a list has a million of them
-    """One row of a list from elsewhere, as it tells it; `line` is where it stood."""
+class NewSubscriber(NamedTuple):  # a tuple, because a list may have a million rows
+    """One row of an imported list, as the file has it; `line` is its line number."""
 
     line: int
     email: str
@@ -301,18 +301,18 @@ class NewSubscriber(NamedTuple):  # and no dataclass: a list has a million of th
     consent_at: datetime | None = None
     source: str = ""
     status: str = ""
-    problem: str = ""  # why it could not even be read
+    problem: str = ""  # why the row could not be read
 
 
 class EventKind(StrEnum):
-    """What can happen to a subscriber. Events are only ever added."""
+    """What can happen to a subscriber. Events are only added, never changed."""
 
     ADDED = "added"
     INVITED = "invited"
     CONFIRMED = "confirmed"
     CHANGED = "changed"
     UNSUBSCRIBED = "unsubscribed"
-    RETURNED = "returned"  # the undo button
+    RETURNED = "returned"  # by the undo button
     BOUNCED = "bounced"
     COMPLAINED = "complained"
     SUPPRESSED = "suppressed"
@@ -321,7 +321,7 @@ class EventKind(StrEnum):
 
 
 class Method(StrEnum):
-    """By which way something happened to a subscriber."""
+    """How something happened to a subscriber."""
 
     ONE_CLICK = "one_click"
     PAGE = "page"
@@ -377,11 +377,11 @@ class DeliveryState(StrEnum):
 
 
 class Rejection(StrEnum):
-    """The class of a rejected delivery: whose fault a permanent refusal is."""
+    """Why a delivery was refused permanently."""
 
-    HARD = "hard"  # the address is dead
-    SOFT = "soft"  # the mailbox is full, disabled or the mail too big for it
-    BLOCK = "block"  # we are refused: spam, policy, authentication
+    HARD = "hard"  # the address does not exist
+    SOFT = "soft"  # the mailbox is full or disabled, or the mail is too large for it
+    BLOCK = "block"  # the sender is refused: spam, policy, authentication
     OTHER = "other"
 
 
@@ -398,17 +398,17 @@ class Expiry(StrEnum):
 
 
 class Batch(NamedTuple):
-    """A claim on up to 500 neighbouring deliveries: ours until the lease ends, provable by the fence."""
+    """A claim on up to 500 neighbouring deliveries. It holds until the lease ends; the fence proves it."""
 
     id: int
     fence: int
 
 
-class Delivery(NamedTuple):  # a tuple: five hundred of them are made while every line waits
+class Delivery(NamedTuple):  # a tuple: five hundred are made while all connections wait
     """The duty to get one message to one subscriber: a claimed row of the ledger with all that sending needs."""
 
     id: int
-    key: str  # happens once: "issue.1405-W36.17"
+    key: str  # unique: "issue.1405-W36.17"
     kind: DeliveryKind
     batch: Batch
     address: str
@@ -417,14 +417,14 @@ class Delivery(NamedTuple):  # a tuple: five hundred of them are made while ever
     issue_id: int | None
     variant_id: int
     attempts: int
-    losses: int  # lines lost before the final dot, in a row
+    losses: int  # connections lost before the final dot, in a row
     first_reply_at: datetime | None
     unknowns: int = 0
     lane: str = "default"  # by the domain of the address
 
 
 class Envelope(NamedTuple):
-    """Who sends to whom: bare addresses (`a@b.example`). `size`: the message's bytes, where they are known."""
+    """The bare addresses (`a@b.example`) of sender and recipient. `size` is in bytes, or 0 if unknown."""
 
     sender: str
     recipient: str
@@ -432,12 +432,12 @@ class Envelope(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a relay said. `code` 0: it said nothing that can be read."""
+    """What a relay answered. `code` is 0 if there was no readable answer."""
 
     phase: str  # CONNECT EHLO STARTTLS AUTH MAIL RCPT DATA dot
     code: int
-    enhanced: str  # "5.1.1" (RFC 3463), empty when not given
-    text: str  # without control characters, at most 500 letters
+    enhanced: str  # "5.1.1" (RFC 3463), or empty
+    text: str  # without control characters, at most 500 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -449,14 +449,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Not now: worth another try later."""
+    """Refused for now; another try may succeed."""
 
     reply: Reply
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Never."""
+    """Refused permanently."""
 
     why: Rejection
     reply: Reply
@@ -464,17 +464,17 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The line was lost, or fell silent, after the final dot: the mail may have been taken or not."""
+    """The connection was lost, or fell silent, after the final dot: the relay may have accepted the mail or not."""
 
     reply: Reply
 
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """Nobody can have got it: the line was lost before the final dot, or the relay refuses our sender."""
+    """The mail was not sent: the connection was lost before the final dot, or the relay refuses the sender."""
 
     reply: Reply
-    relay_fault: bool = False  # True: the relay refuses *us*; costs no attempt and stops the relay, not the mail
+    relay_fault: bool = False  # the relay refuses the sender: the relay is stopped, and the mail loses no attempt
 
 
 Outcome = Accepted | Deferred | Rejected | Unknown | NotSent
@@ -502,14 +502,14 @@ class Rate:
 
 
 class Limit(NamedTuple):
-    """A rate and whose it is: "all", "relay:127.0.0.1:25", "lane:gmail". All processes count together under a name."""
+    """A rate and its name: "all", "relay:127.0.0.1:25", "lane:gmail". All processes together keep to it."""
 
     name: str
     rate: Rate
 
 
 class PausedLane(NamedTuple):
-    """A lane whose provider refuses us: its mails wait. `reply`: what it said, without addresses."""
+    """A lane whose provider refuses the sender: its mails wait. `reply` is what it answered, without addresses."""
 
     lane: str
     until: datetime
@@ -519,7 +519,7 @@ class PausedLane(NamedTuple):
 # --- Reports ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueStatus:
-    """The counts of one issue; they always add up to the recipients frozen."""
+    """The counts of one issue. They always add up to `recipients`."""
 
     slot: str
     state: IssueState

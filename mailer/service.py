@@ -1,4 +1,4 @@
-"""The background service: clock, sender and pages in one process, until told to stop. Any of them may run elsewhere.
+"""The background service: clock, collector, sender and pages in one process. Each may also run in its own process.
 
 APScheduler only ticks; what is due stands in the database (`app.tick`). SIGTERM and SIGINT drain: nothing new begins, a
 mail on its way gets its answer or is recorded as unknown, and the process ends within ten seconds.
@@ -35,12 +35,12 @@ from mailer.web import metrics
 log = logging.getLogger(__name__)
 PARTS = ("scheduler", "collector", "sender", "web")
 TICK_S = 30
-_LAST_BEAT_S = 5.0  # for a tick that runs when we are told to stop; it works off its transaction in any case
-_END_S = 9.5  # for all parts together: ten seconds is what we are given
+_LAST_TICK_S = 5.0  # how long a running tick is waited for at the end; its current transaction finishes in any case
+_STOP_S = 9.5  # for all parts together; service managers allow ten seconds
 
 
 async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | None = None) -> None:
-    """Runs the parts until `stop` is set or a signal comes. OutsideError: the pages' port is taken."""
+    """Run the parts until `stop` is set or a signal arrives. Raises OutsideError if a port is taken."""
     # Report mistakes at once, not at the first mail: wrong templates, passwords or columns, and a port that is taken.
     _ = app.renderer, app.relays, app.sources
     settings = app.settings.web
@@ -87,8 +87,8 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
         waiting.cancel()
         if scheduler.running:
             scheduler.pause()
-        # All side by side, or their patience would add up.
-        failed, _ = await asyncio.gather(_ended(tasks), _last_beat(ticking))
+        # All at the same time, or the waiting times would add up.
+        failed, _ = await asyncio.gather(_finish(tasks), _wait_for_tick(ticking))
         if scheduler.running:
             scheduler.shutdown(wait=False)
         log.info("mailer stopped")
@@ -96,8 +96,8 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
         raise failed
 
 
-async def _ended(tasks: Sequence["asyncio.Task[None]"], within_s: float = _END_S) -> BaseException | None:
-    """Waits for the parts. One that ended by itself failed: its error is the service's, but the others drain first."""
+async def _finish(tasks: Sequence["asyncio.Task[None]"], within_s: float = _STOP_S) -> BaseException | None:
+    """Wait for the parts. Returns the error of the first that failed; the others finish their work before."""
     if not tasks:
         return None
     _, late = await asyncio.wait(tasks, timeout=within_s)
@@ -108,18 +108,18 @@ async def _ended(tasks: Sequence["asyncio.Task[None]"], within_s: float = _END_S
     return next((error for task in ended if (error := task.exception())), None)
 
 
-async def _last_beat(ticking: asyncio.Lock) -> None:
-    # A tick that runs is waited for: APScheduler would cancel it, and log that as an error.
+async def _wait_for_tick(ticking: asyncio.Lock) -> None:
+    # Wait for a running tick: APScheduler would cancel it and log an error.
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(ticking.acquire(), _LAST_BEAT_S)
+        await asyncio.wait_for(ticking.acquire(), _LAST_TICK_S)
 
 
 def _warn_of_plain_links(app: App) -> None:
     base_url = urlsplit(app.settings.newsletter.base_url)
     if base_url.scheme == "http" and not links.loopback(base_url.hostname or ""):
         log.warning(
-            "base_url is http: the links to leave go in clear, and mail programs offer no one-click for them "
-            "(RFC 8058). Put a web server with TLS before the pages and set base_url to https."
+            "base_url is http: unsubscribe links are not encrypted, and mail programs offer no one-click for them "
+            "(RFC 8058). Put a web server with TLS in front of the pages and set base_url to https."
         )
 
 
@@ -136,13 +136,12 @@ async def _beat(app: App, pulse: web.Pulse) -> None:
 async def serve_pages(
     application: ASGIApp, settings: Web, stop: asyncio.Event, listening: socket.socket | None = None
 ) -> None:
-    """Serves pages until `stop` is set, on a socket that listens already, or on one of its own. OutsideError: the port
-    is taken."""
+    """Serve pages until `stop` is set, on the given socket or a new one. Raises OutsideError if the port is taken."""
     listening = listening or _listening(settings.host, settings.port)
     config = uvicorn.Config(
         application,
         log_config=None,
-        access_log=False,  # an access log would hold live tokens
+        access_log=False,  # an access log would contain valid tokens
         server_header=False,
         proxy_headers=True,
         forwarded_allow_ips=list(settings.trusted_proxies),
@@ -158,8 +157,10 @@ async def serve_pages(
 
 
 def _listening(host: str, port: int, prefix: str = "") -> socket.socket:
-    """The socket of the pages, or of the metrics (by the `prefix` of its settings). Not uvicorn's: where a port is
-    taken it ends the process, past everybody who would tidy up."""
+    """A listening socket for the pages, or with `prefix` "metrics_" for the metrics. Raises OutsideError.
+
+    uvicorn would end the process without any clean-up if the port is taken.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -168,7 +169,7 @@ def _listening(host: str, port: int, prefix: str = "") -> socket.socket:
         who, port_name = ("The metrics", "METRICS_PORT") if prefix else ("The pages", "PORT")
         raise OutsideError(
             f"{who} cannot listen on {host}:{port}"
-            + (": another program is there." if taken else f" ({error.strerror or error})."),
+            + (": another program uses it." if taken else f" ({error.strerror or error})."),
             f"Set [web] {prefix}port, or MAILER_WEB__{port_name}." if taken else f"Set [web] {prefix}host and port.",
         ) from error
 
@@ -182,7 +183,7 @@ class _Server(uvicorn.Server):
 
 
 class JsonLines(logging.Formatter):
-    """A line of JSON for each record."""
+    """Formats each record as a line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         said = {
@@ -197,7 +198,7 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logging(level: str, form: str) -> None:
-    """Lines on stderr, for people or for machines."""
+    """Log to stderr, as text or as JSON (`form`)."""
     handler = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if form == "json" else text)

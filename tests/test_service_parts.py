@@ -32,7 +32,7 @@ async def test_a_taken_port_is_found_before_anything_begins(
     caplog.set_level(logging.INFO)
     with socket.create_server(("127.0.0.1", 0)) as other:
         app = make.app(store, tmp_path, clock, web=Web(port=other.getsockname()[1]))
-        with pytest.raises(OutsideError, match="another program is there"):
+        with pytest.raises(OutsideError, match="another program uses it"):
             await service.serve(replace(app, now=now))
     assert (asked, caplog.messages) == ([], [])
 
@@ -81,7 +81,7 @@ async def test_parts_end_side_by_side_and_one_that_hangs_is_not_waited_for(
 
     parts = [asyncio.create_task(asyncio.sleep(60), name="collector"), asyncio.create_task(fails(), name="sender")]
     begun = time.monotonic()
-    assert isinstance(await service._ended(parts, 0.2), OutsideError)
+    assert isinstance(await service._finish(parts, 0.2), OutsideError)
     assert time.monotonic() - begun < 30, "the collector would have run for a minute"
     assert "the collector did not end in time" in caplog.text
     await asyncio.wait(parts)

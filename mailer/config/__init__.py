@@ -1,7 +1,7 @@
-"""The configuration edge: from a file, `MAILER_*` and secret files to `Settings`, and back to text.
+"""Reads the settings from a file, `MAILER_*` variables and secret files, and turns them back into text.
 
-Every mistake is told at once, each with its line or variable. It reads and never writes: `init` writes the file, with
-the text of `reference()`. What a setting means is said in `settings`; secrets are read when they are needed.
+All mistakes are reported together, each with its line or variable. Nothing is written here: `init` writes the file with
+the text of `reference()`. The meaning of each setting is in `settings`. Secrets are read when they are needed.
 """
 
 import os
@@ -27,12 +27,12 @@ _NO_PASSWORD = "a username is given but neither password_file nor password"  # n
 
 
 def load(path: Path, environ: Mapping[str, str], *, templates_later: bool = False) -> Settings:
-    """The settings of the file at `path` with every `MAILER_SECTION__KEY` of `environ` laid over them.
+    """The settings of the file at `path`, overridden by every `MAILER_SECTION__KEY` of `environ`.
 
-    `folder` becomes the absolute folder of the file, and the domains of addresses are put into ASCII. Raises
+    `folder` becomes the absolute folder of the file, and the domains of addresses are converted to ASCII. Raises
     ConfigError with all problems, one line each, such as
     `config.toml:12: smtp.0.tls: "startls" is not one of none, starttls, implicit (did you mean "starttls"?)`.
-    `templates_later`: their folder may still be missing.
+    With `templates_later`, the folder of templates may still be missing.
     """
     text = _text_of(path)
     laid = lay_over(_parsed(path, text), environ)
@@ -44,18 +44,18 @@ def load(path: Path, environ: Mapping[str, str], *, templates_later: bool = Fals
     if isinstance(result, Settings) and not found and not laid.problems:
         return result
     lines = lines_of(text)
-    told = [(*_origin(path, problem.place, lines, laid.variables), problem) for problem in found]
-    told.sort(key=lambda item: item[0])
+    located = [(*_origin(path, problem.place, lines, laid.variables), problem) for problem in found]
+    located.sort(key=lambda item: item[0])
     raise ConfigError(
-        [f"{origin}: {dotted(problem.place)}: {problem.words}" for _, origin, problem in told] + list(laid.problems)
+        [f"{origin}: {dotted(problem.place)}: {problem.words}" for _, origin, problem in located] + list(laid.problems)
     )
 
 
 def password(smtp: Smtp, settings: Settings, environ: Mapping[str, str]) -> str | None:
     """The password for a relay: `password_file`, else `$CREDENTIALS_DIRECTORY/smtp_password`, else `password`.
 
-    None when the relay asks for no login. One newline at the end of a file is not part of the password. Raises
-    ConfigError when there is none or its file cannot be read.
+    Returns None if the relay needs no login. One newline at the end of a file is not part of the password. Raises
+    ConfigError if there is no password or its file cannot be read.
     """
     if smtp.username is None:
         return None
@@ -70,7 +70,7 @@ def password(smtp: Smtp, settings: Settings, environ: Mapping[str, str]) -> str 
 
 
 def keys(settings: Settings) -> Keyring:
-    """The keys that sign the links. Raises ConfigError when the key file is missing, unreadable or not a key file."""
+    """The keys that sign the links. Raises ConfigError if the key file is missing, unreadable or not a key file."""
     path = settings.path(settings.keys.file)
     try:
         text = path.read_text("utf-8")
@@ -90,7 +90,7 @@ def keys(settings: Settings) -> Keyring:
 
 
 def database_url(settings: Settings) -> str:
-    """`database.url`, with the path of a SQLite file made absolute: it counts from the folder of the settings."""
+    """`database.url`, with the path of a SQLite file made absolute; it starts at the folder of the settings."""
     url = settings.database.url
     found = re.fullmatch(r"sqlite:///(?!:memory:|file:)([^?]+)(\?.*)?", url)
     return f"sqlite:///{settings.path(Path(found[1]))}{found[2] or ''}" if found else url
@@ -103,7 +103,7 @@ def shown(settings: Settings) -> dict[str, Any]:
 
 
 def _without_password(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
-    # Not a matter of the settings alone: systemd may hand the password over beside them.
+    # This depends not only on the settings: systemd may provide the password.
     if _credential(environ) is not None:
         return []
     return [
@@ -114,7 +114,7 @@ def _without_password(settings: Settings, environ: Mapping[str, str]) -> list[Pr
 
 
 def _credential(environ: Mapping[str, str]) -> Path | None:
-    """The password that systemd hands over (LoadCredential=smtp_password:…), None when it does not."""
+    """The file with the password that systemd provides (LoadCredential=smtp_password:…), or None."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     path = Path(folder) / "smtp_password" if folder else None
     return path if path and os.access(path, os.F_OK) else None
@@ -135,7 +135,7 @@ def _secret_in(path: Path, source: str) -> str:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")  # Windows editors put a mark at the front
+        return path.read_bytes().decode("utf-8-sig")  # Windows editors put a byte order mark in front
     except FileNotFoundError:
         raise ConfigError(
             [f"There is no {path.name} in {path.absolute().parent}."], "Run `mailer init`, or give --config FILE."
@@ -152,7 +152,7 @@ def _text_of(path: Path) -> str:
 def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a plain ValueError
+    except (ValueError, RecursionError) as error:  # a number with thousands of digits raises a plain ValueError
         found = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", str(error), re.DOTALL)
         if not found:
             raise ConfigError([f"{path}: not TOML: {error}"]) from None
@@ -165,9 +165,9 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
 def _origin(
     path: Path, place: Place, lines: Mapping[Place, int], variables: Mapping[Place, str]
 ) -> tuple[tuple[int, str], str]:
-    """Where a place was written, the nearest that is known, and the key that puts such origins in order.
+    """A key to sort by, and where a setting was written: the nearest known line or variable.
 
-    A variable wins over the file, as its value did.
+    A variable wins over the file, as its value does.
     """
     for length in range(len(place), 0, -1):
         part = place[:length]

@@ -1,4 +1,4 @@
-"""The DKIM keys: which files the settings name, and the signer made of them. Makes no key and writes nothing."""
+"""The DKIM key files that the settings name, and the signer that uses them. Makes no key and writes nothing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from mailer.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """Where a private key is or should be, and its name in the DNS."""
+    """Where a private key is or will be, and its name in the DNS."""
 
     path: Path
     selector: str
@@ -20,12 +20,12 @@ class KeyFile:
 
 
 def domain(settings: Settings) -> str:
-    """The domain that signs, in ASCII form."""
+    """The signing domain, in ASCII."""
     return settings.dkim.domain or address.in_mailbox(settings.newsletter.from_).domain
 
 
 def key_files(settings: Settings) -> list[KeyFile]:
-    """RSA first: it is the one that every receiver knows."""
+    """The key files in use; RSA first, because every receiver supports it."""
     chosen = settings.dkim
     found = [KeyFile(settings.path(chosen.key_file), chosen.selector, "rsa")]
     if chosen.second_key_file is not None:
@@ -34,7 +34,7 @@ def key_files(settings: Settings) -> list[KeyFile]:
 
 
 def read(file: KeyFile) -> dkim.Key:
-    """The key in a file. ConfigError when it is missing, unreadable, or not of the kind that the settings say."""
+    """The key in a file. Raises ConfigError if it is missing, unreadable, or of another kind than configured."""
     try:
         key = dkim.Key(file.selector, dkim.private_key(file.path.read_bytes()))
     except FileNotFoundError:
@@ -52,7 +52,7 @@ def read(file: KeyFile) -> dkim.Key:
 
 
 def signer(settings: Settings) -> dkim.Signer | None:
-    """What signs our mails; None when the relay does. ConfigError as in `read`."""
+    """What signs the mails, or None if the relay does. Raises ConfigError as `read` does."""
     if settings.delivery.dkim == "relay":
         return None
     return dkim.Signer(domain(settings), [read(file) for file in key_files(settings)])

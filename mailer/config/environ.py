@@ -1,8 +1,7 @@
-"""`MAILER_*` laid over what the file says.
+"""Overrides the settings of the file with `MAILER_*` variables.
 
-Decides which setting a variable names and how its text becomes a value. Whether the value is a good one is judged with
-the rest of the file, later; a variable that names no setting is reported here, because a slip in a name would
-otherwise be a setting that silently does nothing.
+Decides which setting a variable names and how its text becomes a value. The value is validated later, with the rest of
+the file. An unknown variable is reported, because a typing mistake in its name would otherwise do nothing, silently.
 """
 
 import copy
@@ -19,15 +18,15 @@ from mailer.config.fields import Place, is_secret, is_text, kind_of, leaves, quo
 from mailer.config.problems import did_you_mean
 
 PREFIX = "MAILER_"
-RESERVED = f"{PREFIX}CONFIG"  # where the file is: the command line reads it
+RESERVED = f"{PREFIX}CONFIG"  # the path of the file; the command line reads it
 
-# Kubernetes sets such names in every pod when a service of the cluster is called «mailer».
+# Kubernetes sets these in every pod if a service of the cluster is called "mailer".
 _KUBERNETES = re.compile(r"MAILER_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_\d+_.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What the file says with the environment laid over it, and which variable stands behind which place."""
+    """The data of the file with the environment applied, and which variable set which place."""
 
     data: dict[str, Any]
     variables: dict[Place, str]
@@ -40,7 +39,7 @@ def name_of(place: Place) -> str:
 
 
 def lay_over(data: Mapping[str, Any], environ: Mapping[str, str]) -> Overlay:
-    """The file's data, not changed itself, with every `MAILER_*` of `environ` in its place."""
+    """A copy of the file's data with every `MAILER_*` variable of `environ` applied."""
     laid = copy.deepcopy(dict(data))
     known = {name_of(place): (place, field) for place, field in leaves()}
     variables: dict[Place, str] = {}
@@ -76,7 +75,7 @@ def _numbered(name: str) -> tuple[str, int]:
 def _unknown(shape: str, number: int, known: list[str]) -> str:
     if _KUBERNETES.fullmatch(shape):
         return (
-            "is set by Kubernetes for a service called «mailer»; set enableServiceLinks: false, or rename the service"
+            'is set by Kubernetes for a service called "mailer"; set enableServiceLinks: false, or rename the service'
         )
     inside = next((name for name in known if name.startswith(f"{shape}__")), None)
     if inside:
@@ -89,7 +88,7 @@ def _unknown(shape: str, number: int, known: list[str]) -> str:
 
 
 def _value(field: FieldInfo, text: str) -> Any:
-    """The value of a variable: text as it is, numbers, lists and tables in TOML's syntax; empty unsets an option."""
+    """The value of a variable: text as it is; numbers, lists and tables in TOML syntax; empty text unsets an option."""
     if not text.isascii():
         try:
             text.encode()
@@ -106,7 +105,7 @@ def _value(field: FieldInfo, text: str) -> Any:
     if list(value) == ["value"]:
         return value["value"]
     if kind_of(field) in (int, float, bool):
-        return text  # which is wrong, and is said with the field's own limits
+        return text  # wrong; reported later, together with the limits of the setting
     shown = "" if is_secret(field) else f"{quoted(text)} "
     raise ValueError(
         f"""{shown}should be written as in TOML, such as ["…", "…"] for a list or {{"…" = "…"}} for a table"""
@@ -114,9 +113,9 @@ def _value(field: FieldInfo, text: str) -> Any:
 
 
 def _put(data: dict[str, Any], place: Place, value: Any) -> None:
-    """Set one value. Where the file holds something else than a section there, nothing: that is reported anyway.
+    """Set one value. Does nothing if the file has no section there, which is reported anyway.
 
-    Raises ValueError when entries of a list are left out.
+    Raises ValueError if entries of a list are left out.
     """
     holder: Any = data
     for part, following in pairwise(place):

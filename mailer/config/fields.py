@@ -1,7 +1,7 @@
-"""What the settings look like from outside: their names in the file, their kinds, limits and spelling.
+"""The settings as users see them: their names in the file, their types, limits and notation.
 
-Reads the classes of `settings` and nothing else; the reader of the file, the reader of the environment and the writer
-of the documentation all ask here, so that none of them keeps a list of settings of its own.
+Everything is read from the classes of `settings`, so that neither the reader of the file, nor that of the environment,
+nor the writer of the documentation keeps its own list of settings.
 """
 
 import re
@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from mailer.settings import Section, Settings
 from mailer.text.characters import is_printable
 
-Place = tuple[str | int, ...]  # where a setting stands: ("smtp", 0, "tls")
+Place = tuple[str | int, ...]  # the path of a setting: ("smtp", 0, "tls")
 
 MASK = "***"
 _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
@@ -30,7 +30,7 @@ def settings_of(section: type[Section]) -> dict[str, FieldInfo]:
 
 
 def kind_of(field: FieldInfo) -> Any:
-    """The type of a setting without «or nothing» and without its checks: `str`, `tuple[Smtp, ...]`, `Literal[…]`."""
+    """The type of a setting without None and without its checks: `str`, `tuple[Smtp, ...]`, `Literal[…]`."""
     return _bare(field.annotation)
 
 
@@ -43,7 +43,7 @@ def _bare(kind: Any) -> Any:
 
 
 def section_in(field: FieldInfo) -> type[Section] | None:
-    """The section that stands in this place, itself or as the entries of a list; None for a plain setting."""
+    """The class of a section or of a list of sections; None for a plain setting."""
     kind = kind_of(field)
     if is_list(field):
         kind = _bare(get_args(kind)[0])
@@ -55,7 +55,7 @@ def is_list(field: FieldInfo) -> bool:
 
 
 def is_table(field: FieldInfo) -> bool:
-    """Whether the setting is a table with keys of the user's own."""
+    """Whether the setting is a table with keys that the user chooses."""
     return get_origin(kind_of(field)) is dict
 
 
@@ -66,7 +66,7 @@ def is_text(field: FieldInfo) -> bool:
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether the value must not be shown; `repr=False` marks what may hold a password among other things."""
+    """Whether the value must not be shown. `repr=False` means that it may contain a password."""
     return kind_of(field) is SecretStr or not field.repr
 
 
@@ -76,7 +76,7 @@ def choices_of(field: FieldInfo) -> tuple[str, ...]:
 
 
 def limits_of(field: FieldInfo) -> str:
-    """The choices or limits of a setting as a sentence; empty when there are none."""
+    """The choices or limits of a setting as a sentence, or empty text."""
     choices = choices_of(field)
     if choices:
         return "One of " + ", ".join(toml(choice) for choice in choices) + "." if len(choices) > 1 else ""
@@ -91,7 +91,7 @@ def limits_of(field: FieldInfo) -> str:
 
 
 def leaves(section: type[Section] = Settings, place: Place = ()) -> Iterator[tuple[Place, FieldInfo]]:
-    """Every setting with its place, in the order of the file; 0 stands for the number of an entry of a list."""
+    """Every setting with its place, in the order of the file; 0 is the number of every entry of a list."""
     for name, field in settings_of(section).items():
         inner = section_in(field)
         if inner is None:
@@ -101,7 +101,7 @@ def leaves(section: type[Section] = Settings, place: Place = ()) -> Iterator[tup
 
 
 def field_at(place: Place) -> FieldInfo | None:
-    """The plain setting at a place, or the one that holds this place; None for sections and unknown places."""
+    """The plain setting at or around a place; None for sections and unknown places."""
     shape = tuple(0 if isinstance(part, int) else part for part in place)
     for known, field in leaves():
         if shape[: len(known)] == known:
@@ -110,7 +110,7 @@ def field_at(place: Place) -> FieldInfo | None:
 
 
 def spelled(value: Any) -> Any:
-    """A value as the file would have it, made of JSON's types: "24h", "09:00", lists, tables; a secret as `***`."""
+    """A value as in the file, of JSON types: "24h", "09:00", lists, tables; a secret as `***`."""
     match value:
         case SecretStr():
             return MASK
@@ -139,7 +139,7 @@ def spelled(value: Any) -> Any:
 
 
 def masked(url: str) -> str:
-    """A database's address without its password, wherever the password stands; other text as it is."""
+    """The URL of a database without passwords, wherever they are in it; other text as it is."""
     if "://" not in url:
         return url
     url = re.sub(r"(://[^:/@]*:).*@", rf"\1{MASK}@", url)
@@ -147,7 +147,7 @@ def masked(url: str) -> str:
 
 
 def _duration(value: timedelta) -> str:
-    # Up to two days people think in hours: "48h", but "6d".
+    # Up to two days in hours, as people say it: "48h", but "6d".
     units = _UNITS if value > timedelta(days=2) else _UNITS[1:]
     unit, length = next((pair for pair in units if value and not value % pair[1]), units[-1])
     return f"{value // length}{unit}"
@@ -171,7 +171,7 @@ def toml(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text in quotation marks, in TOML and in messages; what a terminal might obey or a reader not see is escaped."""
+    """Text in quotation marks, for TOML and messages. Control characters and invisible ones are escaped."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
     letters = (
         escapes[letter] if letter in escapes

@@ -1,7 +1,7 @@
-"""Whether the addresses and folders of settings can be used: what each setting alone cannot tell.
+"""Checks that the addresses and folders of the settings can be used.
 
-`settings` knows how an address looks; here it is judged, and put into ASCII, by the same rooms that write it into every
-mail, so that the file is refused and not the first issue. Looks at the disk, never at the network.
+`settings` checks only their form. Here the modules that write them into every mail check them and convert them to
+ASCII, so that a mistake is found in the file and not with the first issue. Reads the disk, never the network.
 """
 
 import os
@@ -18,13 +18,13 @@ from mailer.mail import headers
 from mailer.settings import Settings
 from mailer.text.links import web_address
 
-_LONGEST_BASE = 200  # letters; a token is added, and Outlook follows nothing longer than 2083
+_LONGEST_BASE = 200  # characters; a token is added, and Outlook follows no link longer than 2083
 
 
 def made_usable(settings: Settings, templates_later: bool = False) -> Settings | list[Problem]:
-    """The settings with domains in ASCII (xn--…) where mails need them so, or everything that cannot be used.
+    """The settings with domains in ASCII (xn--…) where mails need it, or a list of everything that cannot be used.
 
-    `templates_later`: their folder may still be missing, for it is about to be made.
+    With `templates_later`, the folder of templates may still be missing, because it is about to be made.
     """
     newsletter = settings.newsletter
     problems: list[Problem] = []
@@ -46,7 +46,7 @@ def made_usable(settings: Settings, templates_later: bool = False) -> Settings |
 
 
 def _unusable(folder: Path) -> str:
-    """What is wrong with a folder of templates; those in a folder that cannot be looked into would not be missed."""
+    """What is wrong with a folder of templates, or "". Templates in an unreadable folder would silently be ignored."""
     if not folder.is_dir():
         return "there is no such folder; `mailer templates eject` makes and fills it"
     for each in chain([folder], filter(Path.is_dir, folder.rglob("*"))):
@@ -56,7 +56,7 @@ def _unusable(folder: Path) -> str:
 
 
 def _mailbox(written: str) -> str:
-    """BadAddress or ValueError: it cannot stand in the header of a mail."""
+    """A mailbox with its domain in ASCII. Raises BadAddress or ValueError if it cannot be in the header of a mail."""
     name, given = address.mailbox(written)
     parsed = address.parse(given)
     if parsed.needs_smtputf8:
@@ -65,20 +65,20 @@ def _mailbox(written: str) -> str:
             "sender (RFC 6531)"
         )
     headers.address(name, parsed.written)
-    # As it was written, but for the domain: the name may hold anything.
+    # Only the domain is changed: the name may contain anything.
     return written.replace(given, parsed.written)
 
 
 def _base_url(written: str) -> str:
-    """ValueError: no link in a mail can begin with it."""
+    """The base URL in ASCII. Raises ValueError if links in a mail cannot begin with it."""
     if len(quote(written, safe="/:[]%")) > _LONGEST_BASE:  # «خ» is written %D8%AE
-        raise ValueError(f"should have at most {_LONGEST_BASE} letters: every link in a mail begins with it")
+        raise ValueError(f"should have at most {_LONGEST_BASE} characters: every link in a mail begins with it")
     if found := re.search(r"""[,"'<>\\]""", written):
-        raise ValueError(f"should not hold {found[0]}: List-Unsubscribe is a list (RFC 2369)")
+        raise ValueError(f"should not contain {found[0]}: List-Unsubscribe is a list (RFC 2369)")
     ascii_form = web_address(written)
     if not ascii_form:
-        raise ValueError("should name a host that is one, and a port up to 65535 if any")
+        raise ValueError("should have a valid host name, and a port of at most 65535 if any")
     headers.url("List-Unsubscribe", ascii_form)
     if ascii_form.count("/") > 2:
-        raise ValueError("should be a host of its own, without a path: our pages stand at its root")
+        raise ValueError("should be a host of its own, without a path: the pages are at its root")
     return ascii_form

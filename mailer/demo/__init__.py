@@ -1,5 +1,5 @@
-"""The demo: invented articles, an inbox of its own and pages to read what arrived, all on loopback.
+"""The demo: invented articles, its own mail server and pages that show the mails, all on loopback.
 
-Everything here exists to show the product; the product itself imports nothing of it. The rooms: `sample` has the
-articles, `inbox` takes the mails, `letter` reads one of them, `pages` shows them.
+The product itself imports nothing from here. `sample` has the articles, `inbox` receives the mails, `letter` reads one
+of them, and `pages` shows them.
 """

@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback that keeps what it is given, in the order it came.
+"""A real SMTP server on loopback that keeps the mails it receives, in order of arrival.
 
 For the demo (and good for tests): it takes every recipient, checks nothing and forwards nothing. It does not read the
 mails; `letter` does.
@@ -21,7 +21,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9@._+-]")
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail for one recipient, as it came over the line."""
+    """One mail for one recipient, as it was received."""
 
     number: int  # from 1, in order of arrival
     sender: str  # of the envelope; empty for a report
@@ -34,7 +34,7 @@ class Inbox:
     """The server and its mails; may be used from any thread."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """`folder`: where each mail is also written as <NN>-<recipient>.eml, before it is answered with 250."""
+        """With a `folder`, each mail is also written to <NN>-<recipient>.eml in it, before the reply 250."""
         self._folder = folder
         self._mails: list[Mail] = []
         self._lock = threading.Lock()
@@ -52,12 +52,12 @@ class Inbox:
 
     @property
     def mails(self) -> list[Mail]:
-        """What has come so far, in order; a copy."""
+        """A copy of the list of mails received so far, in order."""
         with self._lock:
             return list(self._mails)
 
     def start(self) -> None:
-        """Listens on a free port of 127.0.0.1 from now on. Raises OSError when it cannot."""
+        """Start listening on a free port of 127.0.0.1. Raises OSError if it cannot."""
         if self._thread is not None:
             raise RuntimeError("the inbox is open already")
         if self._folder:
@@ -71,7 +71,7 @@ class Inbox:
             raise self._failure
 
     def stop(self) -> None:
-        """Closes the server and its lines; the mails stay. Harmless when it is not open."""
+        """Close the server and its connections; the mails are kept. Does nothing if it is not open."""
         if self._thread is None:
             return
         if self._loop and self._stop and self._thread.is_alive():
@@ -80,8 +80,8 @@ class Inbox:
         self._thread = None
 
     async def _serve(self, ready: threading.Event) -> None:
-        # aiosmtpd's Controller cannot be given port 0, and a port that was free a moment ago may be taken now; the
-        # protocol itself can be served on any socket.
+        # aiosmtpd's Controller does not take port 0, and a port that was free a moment ago may be taken now, so the
+        # protocol is served without it.
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         try:
             server = await self._loop.create_server(self._session, _HOST, 0)
@@ -96,10 +96,10 @@ class Inbox:
         for session in list(self._sessions):
             if session.transport:
                 session.transport.close()
-        await asyncio.sleep(0)  # lets the closed lines say so
+        await asyncio.sleep(0)  # lets the closed connections finish
 
     def _session(self) -> SMTP:
-        # A name is given because aiosmtpd would ask the DNS for ours, which may not answer for long.
+        # Without a name, aiosmtpd asks the DNS for this machine's, which may be slow to answer.
         session = SMTP(self, data_size_limit=MAX_BYTES, enable_SMTPUTF8=True, hostname="localhost", loop=self._loop)
         self._sessions.add(session)
         return session
@@ -124,9 +124,9 @@ class Inbox:
             if self._folder:
                 for mail in new:
                     (self._folder / file_name(mail)).write_bytes(raw)
-            self._mails += new  # last, so that a mail we could not write is not there when it is sent again
+            self._mails += new  # last, so that a mail that could not be written is not kept twice when it is sent again
 
 
 def file_name(mail: Mail) -> str:
-    """«01-reader@example.org.eml»; whatever could mean something to a file system becomes «_»."""
+    """Such as 01-reader@example.org.eml; characters that are special in file names become "_"."""
     return f"{mail.number:02}-{_UNSAFE.sub('_', mail.recipient)[:100]}.eml"

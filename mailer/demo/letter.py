@@ -1,8 +1,8 @@
-"""Reads a mail for showing: who, what, both parts, and the link for one-click unsubscribing.
+"""Reads a mail to show it: sender, subject, both parts, and the link for one-click unsubscribing.
 
-Never fails: of a mail that cannot be understood the source remains, marked as `broken`. It makes nothing safe; the
-pages escape what they show and lock the HTML part in. The standard library's parser is good enough for reading here;
-the product's own mails are written by its own encoder.
+Never fails: a mail that cannot be parsed is returned as its source, marked as `broken`. Nothing is sanitised here; the
+pages escape what they show and put the HTML part into a sandbox. The standard library's parser is good enough for
+reading; the product writes its mails with its own encoder.
 """
 
 import re
@@ -25,17 +25,17 @@ _VOID = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """A mail as a person sees it. Every text can be written as UTF-8."""
+    """A mail as a person sees it. Every text can be encoded as UTF-8."""
 
     sender: str = ""
     recipient: str = ""
     subject: str = ""
-    date: str = ""  # as the mail says it
+    date: str = ""  # as in the mail
     snippet: str = ""  # the preheader, else the beginning of the text
     html: str | None = None
     text: str | None = None
     source: str
-    one_click: str = ""  # https or http address to POST to (RFC 8058); empty when the mail does not offer it
+    one_click: str = ""  # the address to POST to (RFC 8058); empty if the mail does not offer it
     broken: bool = False
 
 
@@ -44,7 +44,7 @@ def read(mail: Mail) -> Letter:
     source = mail.raw.decode("utf-8", "replace")
     try:
         return _read(mail.raw, source)
-    except Exception:  # the parser is known to fail in many ways on hostile headers, and a reader still wants to look
+    except Exception:  # the parser fails in many ways on hostile headers; show the source then
         return Letter(recipient=_sound(mail.recipient), sender=_sound(mail.sender), source=source, broken=True)
 
 
@@ -78,17 +78,17 @@ def _part(message: EmailMessage, kind: str) -> str | None:
         return None
     try:
         return _sound(content.decode(part.get_content_charset("utf-8"), "replace"))
-    except LookupError:  # a character set that nobody knows
+    except LookupError:  # an unknown character set
         return content.decode("utf-8", "replace")
 
 
 def _sound(text: str) -> str:
-    """Without lone surrogates, which the parser puts in place of raw bytes and which no answer can carry."""
+    """The text without lone surrogates, which the parser puts in place of raw bytes and which cannot be encoded."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _one_click(message: EmailMessage) -> str:
-    # RFC 8058 section 3.1: both headers must be there, and the second has exactly this value.
+    # RFC 8058 section 3.1: both headers are required, and the second has exactly this value.
     if _header(message, "List-Unsubscribe-Post").strip().lower() != _ONE_CLICK:
         return ""
     found = _WEB_ADDRESS.search(_header(message, "List-Unsubscribe"))
@@ -102,7 +102,7 @@ def _snippet(html: str, text: str) -> str:
 
 
 class _Preheader(HTMLParser):
-    """The text of the first element that is hidden, which is where mails keep their preheader."""
+    """Finds the text of the first hidden element, which is where mails have their preheader."""
 
     def __init__(self) -> None:
         super().__init__()

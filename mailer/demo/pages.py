@@ -1,4 +1,4 @@
-"""The demo's web inbox: the list of what arrived, and each mail as HTML, as text and as it came over the line.
+"""The demo's web inbox: the list of mails, and each mail as HTML, as text and as source.
 
 It works without scripts, changes nothing and is no part of the product: the one-click button posts to the address in
 the mail, as a mail program would. A mail's own HTML is shown in a locked frame.
@@ -20,19 +20,19 @@ from mailer.demo.letter import Letter, read
 from mailer.mail.bidi import isolate
 from mailer.text.calendar import digits, long_date
 
-EXPECTED = 3  # mails of the demo; until they are here, the list looks again by itself
+EXPECTED = 3  # mails of the demo; until they have arrived, the list reloads itself
 _TEMPLATES = Path(__file__).parent / "templates"
 _TEHRAN = ZoneInfo("Asia/Tehran")
-# The mails link to the demo's own address; who opens the inbox by its other name shall see the pictures too.
-_US = "'self' http://127.0.0.1:* http://localhost:*"
+# Mails link to the demo's own address; the pictures must also show if the inbox is opened by its other name.
+_SELF = "'self' http://127.0.0.1:* http://localhost:*"
 _PAGE_POLICY = (
-    f"default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action {_US}; "
+    f"default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action {_SELF}; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-# `sandbox` locks the mail in even when somebody opens the frame's address by itself.
+# `sandbox` also protects when the address of the frame is opened directly.
 _SANDBOX = "allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
 _MAIL_POLICY = (
-    f"default-src 'none'; style-src 'unsafe-inline'; img-src {_US}; form-action 'none'; "
+    f"default-src 'none'; style-src 'unsafe-inline'; img-src {_SELF}; form-action 'none'; "
     f"frame-ancestors 'self'; sandbox {_SANDBOX}"
 )
 _ENVIRONMENT = Environment(
@@ -45,7 +45,7 @@ _PLACES = tuple(re.compile(rf"<{tag}\b[^>]*>", re.IGNORECASE) for tag in ("head"
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A line of the list."""
+    """One row of the list."""
 
     mail: Mail
     letter: Letter
@@ -117,7 +117,7 @@ def _row(mail: Mail) -> _Row:
 
 
 def _opening_outside(html: str) -> str:
-    """The mail's HTML with its links opening in a window of their own, not in the small frame."""
+    """The mail's HTML with links that open in a new window instead of the small frame."""
     for place in _PLACES:
         if found := place.search(html):
             return html[: found.end()] + _BASE + html[found.end() :]

@@ -25,7 +25,7 @@ _TEHRAN = ZoneInfo("Asia/Tehran")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sample:
-    """One line of the file; `body` is its paragraphs, `image` the name of a picture without its ending or empty."""
+    """One line of the file. `body` has the paragraphs; `image` is a picture's name without its ending, or empty."""
 
     slug: str
     hours: float
@@ -47,9 +47,9 @@ def _samples() -> tuple[_Sample, ...]:
 
 
 def articles(now: datetime, base_url: str) -> tuple[FoundArticle, ...]:
-    """The articles as a source would tell them, all of the seven days before `now` (aware).
+    """The articles as a source would give them, all from the seven days before `now` (aware).
 
-    base_url: where the product's pages are, without a slash at its end; links and pictures are under its /media.
+    `base_url` is the address of the product's pages, without a final slash; links and pictures are under its /media.
     """
     return tuple(
         FoundArticle(
@@ -71,7 +71,7 @@ def articles(now: datetime, base_url: str) -> tuple[FoundArticle, ...]:
 
 
 def write_site(folder: Path, base_url: str, now: datetime) -> None:
-    """Writes the page of every article to `folder`/news and the pictures to `folder`/images.
+    """Write the page of every article to `folder`/news and the pictures to `folder`/images.
 
     The product serves the folder under /media with a policy that allows neither scripts nor inline styles, so the
     pages have a style sheet beside them. Their own links are relative and work wherever the folder is.
@@ -100,7 +100,7 @@ def write_site(folder: Path, base_url: str, now: datetime) -> None:
 
 
 def _neighbours(sample: _Sample) -> list[_Sample]:
-    """Three others of the same section, so that a reader has somewhere to go."""
+    """Three other articles of the same section, to link to."""
     section = [other for other in _samples() if other.category == sample.category]
     place = section.index(sample)
     return [section[(place + step) % len(section)] for step in (1, 2, 3)]

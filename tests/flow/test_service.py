@@ -62,7 +62,7 @@ def test_a_taken_port_is_one_sentence(here: Deployment) -> None:
         port = other.getsockname()[1]
         done = here.program("run", env=environ(MAILER_WEB__PORT=str(port)))
     assert done.returncode == 4
-    assert f"mailer: The pages cannot listen on 127.0.0.1:{port}: another program is there." in done.stderr
+    assert f"mailer: The pages cannot listen on 127.0.0.1:{port}: another program uses it." in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -111,7 +111,7 @@ def test_a_sender_alone_shows_its_metrics(here: Deployment) -> None:
             taken = str(other.getsockname()[1])
             second = here.program("run", "--only", "sender", env=environ(MAILER_WEB__METRICS_PORT=taken))
         assert second.returncode == 4
-        assert f"The metrics cannot listen on 127.0.0.1:{taken}: another program is there." in second.stderr
+        assert f"The metrics cannot listen on 127.0.0.1:{taken}: another program uses it." in second.stderr
         assert "MAILER_WEB__METRICS_PORT" in second.stderr
         process.terminate()
         process.communicate(timeout=10)
