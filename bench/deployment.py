@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from mailer import config
-from mailer.context import App, get
+from mailer.context import App, get_issue
 from mailer.issues import draft
 from mailer.model import ChosenStory, Issue, IssueState
 from mailer.store import issues
@@ -120,7 +120,7 @@ def frozen(app: App, *, stories: int = 8, words: int = 66) -> Issue:
     invented = tuple(_story(app, number, words) for number in range(1, stories + 1))
     chosen = replace(issue, state=IssueState.DRAFT, stories=invented, subject="خبر هفته", reason=None)
     app.store.write(lambda tx: issues.save_choice(tx, chosen, issue.state))
-    return draft.freeze(app, get(app, issue.id))
+    return draft.freeze(app, get_issue(app, issue.id))
 
 
 def _story(app: App, number: int, words: int) -> ChosenStory:

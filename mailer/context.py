@@ -97,7 +97,7 @@ class App:
         return address.parse(self.sender[1]).domain
 
 
-def find(app: App, slot: str | None) -> Issue:
+def find_issue(app: App, slot: str | None) -> Issue:
     """The issue of a slot, or the newest one if `slot` is None. Raises NoSuchIssue."""
     if slot is not None:
         slot = week.canonical(slot, app.settings.newsletter.calendar)
@@ -112,7 +112,7 @@ def find(app: App, slot: str | None) -> Issue:
     )
 
 
-def get(app: App, issue_id: int) -> Issue:
+def get_issue(app: App, issue_id: int) -> Issue:
     found = app.store.read(lambda tx: issues.get(tx, issue_id))
     if found is None:
         raise NoSuchIssue(f"There is no issue with the number {issue_id}.")

@@ -22,7 +22,7 @@ from mailer.cli.command import (
     table,
     wants_json,
 )
-from mailer.context import REDIRECTED, App, find, list_issues
+from mailer.context import REDIRECTED, App, find_issue, list_issues
 from mailer.errors import RelayDown
 from mailer.lifecycle import FINAL
 from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
@@ -129,7 +129,7 @@ def _status_text(app: App, status: IssueStatus) -> str:
     from mailer.sending import lane_pauses
 
     lines = [progress.sentence(status)]
-    found = find(app, status.slot)
+    found = find_issue(app, status.slot)
     if found.state is IssueState.PAUSED and found.reason:
         lines.append(f"It was paused: {reasons.english(found.reason)} (`mailer issue resume` continues)")
     if found.state not in FINAL:
@@ -190,14 +190,14 @@ def list_(app: App, limit: int) -> Result:
 @slot_argument
 def show_(app: App, slot: str | None) -> Result:
     """Show what is in an issue."""
-    return _shown(app, find(app, slot))
+    return _shown(app, find_issue(app, slot))
 
 
 @command(issue)
 @slot_argument
 def explain(app: App, slot: str | None) -> Result:
     """Show why these stories were chosen and others were not."""
-    found = find(app, slot)
+    found = find_issue(app, slot)
     lines = [_issue_text(app, found, why=True), *(["not chosen:"] if found.rejected else [])]
     lines += [f"     {each.score:.3f} {each.title} – {reasons.english(each.reason)}" for each in found.rejected]
     rejected = [
@@ -219,7 +219,7 @@ def preview(app: App, slot: str | None, html: Path | None, text: Path | None, em
     """
     from mailer.issues import preview
 
-    found = find(app, slot)
+    found = find_issue(app, slot)
     mail = preview.preview(app, found)
     contents = [(html, mail.html.encode()), (text, mail.text.encode()), (eml, mail.eml)]
     page = html or Path(click.get_app_dir("khabarnameh")) / f"preview-{found.slot}.html"
@@ -246,7 +246,7 @@ def status(app: App, slot: str | None, failed: bool) -> Result:
     """Show how far the sending is."""
     from mailer.issues import delivery
 
-    found = find(app, slot)
+    found = find_issue(app, slot)
     now = delivery.status(app, found)
     failures = delivery.failures(app, found) if failed else []
     lines = [_status_text(app, now)]
@@ -412,7 +412,7 @@ def test(app: App, emails: tuple[str, ...], slot: str | None) -> Result:
     from mailer.issues import preview
 
     _warn_of_staging(app)
-    results = asyncio.run(preview.send_test(app, find(app, slot), emails))
+    results = asyncio.run(preview.send_test(app, find_issue(app, slot), emails))
     return Result(
         [{"email": email, "state": state, "reply": reply} for email, state, reply in results],
         "\n".join(f"{email}: {state}{f' ({reply})' if reply else ''}" for email, state, reply in results),
@@ -431,7 +431,7 @@ def send(app: App, slot: str | None, at_once: bool, wait: bool) -> Result:
     """
     from mailer.issues import control, delivery
 
-    found = find(app, slot)
+    found = find_issue(app, slot)
     if found.state in FINAL:
         result = delivery.status(app, found)
         return Result(_status(result), f"Nothing to do. {progress.sentence(result)}")
@@ -495,7 +495,7 @@ def report(app: App, slot: str | None) -> Result:
     """Show who got an issue, who left through it, how soon and why, and who joined."""
     from mailer.issues import report
 
-    found = report.report(app, find(app, slot))
+    found = report.report(app, find_issue(app, slot))
     times = {"started_at": stamp(found.started_at), "finished_at": stamp(found.finished_at)}
     return Result({**asdict(found), "outcomes": dict(found.outcomes), **times}, _report_text(app, found))
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from sqlalchemy import Connection
 
-from mailer.context import App, find
+from mailer.context import App, find_issue
 from mailer.errors import NoSuchArticle, NoSuchIssue, WrongState
 from mailer.issues import draft, variants
 from mailer.lifecycle import STARTED
@@ -98,7 +98,7 @@ class Page:
 
 def page(app: App, slot: str) -> Page:
     """An issue as it was mailed, without the parts for one reader. Raises NoSuchIssue if it is not public."""
-    issue = find(app, slot)
+    issue = find_issue(app, slot)
     shown = app.store.read(lambda tx: _public_issue(app, tx, issue))
     if shown is None:
         raise NoSuchIssue(f"The issue {slot} is not public.")
@@ -193,7 +193,7 @@ def redact(app: App, slot: str | None, position: int) -> Issue:
 
     Raises WrongState if the issue is not public or no story would be left, NoSuchArticle if it has no such story.
     """
-    issue = find(app, slot)
+    issue = find_issue(app, slot)
     if issue.state not in STARTED:
         raise WrongState(f"The issue {issue.slot} is {issue.state}, not public: there is nothing to redact.")
     if position not in {story.position for story in issue.stories}:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from mailer import reasons, week
-from mailer.context import App, alert, get
+from mailer.context import App, alert, get_issue
 from mailer.errors import OutsideError, StoreUnavailable, WrongState
 from mailer.issues import control, delivery, draft, editing, notice
 from mailer.lifecycle import EDITABLE, IssueEvent
@@ -142,7 +142,7 @@ def _advance(app: App, issue: Issue, now: datetime) -> None:
     elif issue.state is IssueState.DRAFT:
         frozen = draft.freeze(app, issue)
         if frozen.state is IssueState.FROZEN:
-            delivery.start(app, get(app, issue.id))
+            delivery.start(app, get_issue(app, issue.id))
 
 
 def _to_be_chosen(issue: Issue, now: datetime) -> bool:

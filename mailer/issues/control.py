@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from mailer import reasons
-from mailer.context import App, alert, find, get
+from mailer.context import App, alert, find_issue, get_issue
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.issues.draft import is_approval_missing
 from mailer.lifecycle import ARROWS, MAYBE_RECEIVED, IssueEvent
@@ -18,7 +18,7 @@ _APPROVAL = Reason(ReasonCode.APPROVAL_REQUIRED)
 
 def hold(app: App, slot: str | None, reason: str = "") -> Issue:
     """Keeps a draft back until it is released. `reason` may be an editor's own words."""
-    issue = find(app, slot)
+    issue = find_issue(app, slot)
     why = Reason(ReasonCode.TEXT, {"words": reason}) if reason else Reason(ReasonCode.HELD_BY_EDITOR)
     event = IssueEvent.HOLD
     return _change(app, issue, event, "held", lambda tx: issues.step(tx, issue.id, event, reason=why))
@@ -30,7 +30,7 @@ def release(app: App, slot: str | None) -> Issue:
     Where approval is required and missing, the issue is then held for that. Raises NotEnoughStories if it has none at
     all, and WrongState if it already waits for approval.
     """
-    found = find(app, slot)
+    found = find_issue(app, slot)
 
     def change(tx: Connection) -> bool:
         issue = issues.lock(tx, found.id, ARROWS[IssueEvent.RELEASE][0])
@@ -59,7 +59,7 @@ def release(app: App, slot: str | None) -> Issue:
 
 def approve(app: App, slot: str | None) -> Issue:
     """Records an editor's approval. Raises WrongState if the issue is held for another reason."""
-    found = find(app, slot)
+    found = find_issue(app, slot)
 
     def change(tx: Connection) -> bool:
         issue = issues.lock(tx, found.id, ARROWS[IssueEvent.RELEASE][0])
@@ -73,13 +73,13 @@ def approve(app: App, slot: str | None) -> Issue:
 
 def pause(app: App, slot: str | None) -> Issue:
     """Stops sending. Mails that a relay is taking just now are finished; no other mail is begun."""
-    issue = find(app, slot)
+    issue = find_issue(app, slot)
     return _change(app, issue, IssueEvent.PAUSE, "paused", lambda tx: issues.step(tx, issue.id, IssueEvent.PAUSE))
 
 
 def resume(app: App, slot: str | None) -> Issue:
     """Continues a paused issue, and the lanes that were paused because their provider refused this program's mail."""
-    issue = find(app, slot)
+    issue = find_issue(app, slot)
 
     def change(tx: Connection) -> bool:
         was_paused = issues.step(tx, issue.id, IssueEvent.RESUME)
@@ -91,7 +91,7 @@ def resume(app: App, slot: str | None) -> Issue:
 
 def cancel(app: App, slot: str | None) -> Issue:
     """Ends an issue for good. Its unsent mails become skipped(cancelled)."""
-    issue = find(app, slot)
+    issue = find_issue(app, slot)
 
     def change(tx: Connection) -> bool:
         now, why = app.now(), Reason(ReasonCode.CANCELLED_BY_ADMIN)
@@ -120,6 +120,6 @@ def _change(app: App, issue: Issue, event: IssueEvent, done: str, change: Callab
     """Runs `change` in a transaction. Raises WrongState if it returns False: the issue is not where `event` begins."""
     if not app.store.write(change):
         states = " or ".join(sorted(ARROWS[event][0]))
-        state = get(app, issue.id).state
+        state = get_issue(app, issue.id).state
         raise WrongState(f"The issue {issue.slot} is {state}: only one that is {states} can be {done}.")
-    return get(app, issue.id)
+    return get_issue(app, issue.id)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from mailer import lifecycle
-from mailer.context import App, alert, get
+from mailer.context import App, alert, get_issue
 from mailer.errors import RelayDown, StoreUnavailable, WrongState
 from mailer.issues import variants
 from mailer.lifecycle import IssueEvent
@@ -53,7 +53,7 @@ def start(app: App, issue: Issue) -> Issue:
 
     for slot in app.store.write(work, snapshot=True):
         alert(app, f"The issue {slot} was cancelled: the issue {issue.slot} began before it.", "No reader was mailed.")
-    return get(app, issue.id)
+    return get_issue(app, issue.id)
 
 
 def _supersede(tx: Connection, older: Issue, slot: str, now: datetime) -> bool:
@@ -72,7 +72,7 @@ def _supersede(tx: Connection, older: Issue, slot: str, now: datetime) -> bool:
 def finish(app: App) -> list[Issue]:
     """Moves every issue without open deliveries to sent or partial; returns those issues."""
     under_way = app.store.read(lambda tx: issues.listing(tx, states=(IssueState.SENDING, IssueState.PAUSED)))
-    return [get(app, issue.id) for issue in under_way if _finish(app, issue)]
+    return [get_issue(app, issue.id) for issue in under_way if _finish(app, issue)]
 
 
 def _finish(app: App, issue: Issue) -> bool:
@@ -130,7 +130,7 @@ async def deliver(
 
 def _next_step(app: App, issue: Issue, wait: bool) -> datetime | None:
     """When a mail of the issue can be sent again, or None if this process has nothing more to send."""
-    if get(app, issue.id).state is not IssueState.SENDING:
+    if get_issue(app, issue.id).state is not IssueState.SENDING:
         return None
     # Always wait for a batch that another process holds: if that process died, the lease ends within a minute.
     times = [app.store.read(lambda tx: deliveries.claimable_at(tx, issue.id))]

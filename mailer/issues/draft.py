@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from mailer import lifecycle, reasons, week
 from mailer.articles import pictures
 from mailer.choice import build, edits, growth, time_span
-from mailer.context import App, alert, find, get
+from mailer.context import App, alert, find_issue, get_issue
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.lifecycle import IssueEvent
 from mailer.mail import render as rendering
@@ -52,10 +52,10 @@ def _open(app: App, key: str | None, now: datetime) -> Issue:
         return newest
     slot = week.slot(key, app.settings.newsletter, app.settings.schedule) if key else _next(app, newest, now)
     plan(app, slot, now)
-    issue = find(app, slot.key)
+    issue = find_issue(app, slot.key)
     if issue.state is IssueState.CANCELLED:
         reopen(app, issue)
-        issue = get(app, issue.id)
+        issue = get_issue(app, issue.id)
     return issue
 
 
@@ -99,7 +99,7 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bo
         return before
 
     before = app.store.write(work)
-    found = get(app, issue.id)
+    found = get_issue(app, issue.id)
     if before is None:
         raise WrongState(f"The issue {issue.slot} is {found.state}: its stories can no longer be chosen.")
     pictures.prepare(app, found.stories)
@@ -273,7 +273,7 @@ def freeze(app: App, issue: Issue) -> Issue:
         return True
 
     frozen = app.store.write(work)
-    found = get(app, issue.id)
+    found = get_issue(app, issue.id)
     if not frozen and found.frozen_at is None:
         why = f"Reason: {reasons.english(found.reason)}. `mailer issue release` lets it go."
         raise WrongState(

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from mailer import reasons
 from mailer.choice import edits
 from mailer.choice.edits import Drop, Edit, Intro, LeaveOut, Move, Retitle, Subject
-from mailer.context import App, find, get
+from mailer.context import App, find_issue, get_issue
 from mailer.errors import NoSuchArticle, UsageError, WrongState
 from mailer.issues import draft
 from mailer.lifecycle import EDITABLE
@@ -29,32 +29,32 @@ _LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600  # characters
 
 def drop(app: App, slot: str | None, position: int) -> Issue:
     """Takes a story out, with every other article about its event; the next best story takes its place."""
-    issue = find(app, slot)
+    issue = find_issue(app, slot)
     story = _at(issue, position)
     return _edit(app, issue, Drop(frozenset({story.article_id, *(number for number, _, _ in story.also)})))
 
 
 def move(app: App, slot: str | None, position: int, to: int) -> Issue:
     """Puts a story in another place, where it stays."""
-    issue = find(app, slot)
+    issue = find_issue(app, slot)
     _at(issue, to)
     return _edit(app, issue, Move(_at(issue, position).article_id, to))
 
 
 def title(app: App, slot: str | None, position: int, text: str) -> Issue:
     """Gives a story another title in this issue; an empty text restores its own."""
-    issue = find(app, slot)
+    issue = find_issue(app, slot)
     return _edit(app, issue, Retitle(_at(issue, position).article_id, _checked("title", text, _LONGEST_TITLE)))
 
 
 def subject(app: App, slot: str | None, text: str) -> Issue:
     """Writes the subject of the mail; an empty text restores the first story's title."""
-    return _edit(app, find(app, slot), Subject(_checked("subject", text, _LONGEST_SUBJECT)))
+    return _edit(app, find_issue(app, slot), Subject(_checked("subject", text, _LONGEST_SUBJECT)))
 
 
 def intro(app: App, slot: str | None, text: str) -> Issue:
     """Writes the text before the first story."""
-    return _edit(app, find(app, slot), Intro(_checked("intro", text, _LONGEST_INTRO)))
+    return _edit(app, find_issue(app, slot), Intro(_checked("intro", text, _LONGEST_INTRO)))
 
 
 def check_links(app: App, issue: Issue, *, last: bool) -> Issue:
@@ -77,7 +77,7 @@ def check_links(app: App, issue: Issue, *, last: bool) -> Issue:
         issue = _edit(app, issue, LeaveOut(tuple(gone)))
     if last:
         _store(app, issue, lambda before: replace(before, checked=True))
-    return get(app, issue.id)
+    return get_issue(app, issue.id)
 
 
 def close(app: App, issue: Issue) -> Issue:
@@ -97,7 +97,7 @@ def _edit(app: App, issue: Issue, edit: Edit) -> Issue:
     """Stores the edit and applies it. Raises WrongState if the issue is neither a draft nor held."""
     before = _store(app, issue, lambda stored: edits.add(stored, edit), edit)
     if before is None:
-        state = get(app, issue.id).state
+        state = get_issue(app, issue.id).state
         raise WrongState(f"The issue {issue.slot} is {state}: it can be edited only while it is draft or held.")
     if not before.approved:
         chosen = draft.choose(app, before)
@@ -105,8 +105,10 @@ def _edit(app: App, issue: Issue, edit: Edit) -> Issue:
             return chosen
         # It was approved between the two transactions, with the stories as they were without this edit.
         if _store(app, issue, lambda stored: stored, edit) is None:
-            raise WrongState(f"The issue {issue.slot} is {get(app, issue.id).state}: the edit came too late for it.")
-    edited = get(app, issue.id)
+            raise WrongState(
+                f"The issue {issue.slot} is {get_issue(app, issue.id).state}: the edit came too late for it."
+            )
+    edited = get_issue(app, issue.id)
     draft.warn_if_newly_held(app, edited, before.state)
     return edited
 

@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 from mailer import tokens
-from mailer.context import App, get
+from mailer.context import App, get_issue
 from mailer.issues import archive, control, draft, notice
 from mailer.lifecycle import EDITABLE
 from mailer.model import Issue, IssueState
@@ -41,7 +41,7 @@ def preview(app: App, token: str) -> str:
 
 
 def _issue(app: App, token: str) -> Issue:
-    return get(app, tokens.read(app.keys, Purpose.EDITOR, token).issue_id)
+    return get_issue(app, tokens.read(app.keys, Purpose.EDITOR, token).issue_id)
 
 
 def _version(issue: Issue) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from mailer import lifecycle
-from mailer.context import App, find, get
+from mailer.context import App, find_issue, get_issue
 from mailer.errors import WrongState
 from mailer.issues.report import by_outcome
 from mailer.lifecycle import IssueEvent
@@ -28,7 +28,7 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
     `unknown`: also those whose outcome is unknown. Raises WrongState if the issue is not over or a newer one has gone
     out.
     """
-    found = find(app, slot)
+    found = find_issue(app, slot)
 
     def work(tx: Connection) -> int:
         issue = issues.get(tx, found.id) or found
@@ -48,4 +48,4 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
     queued = app.store.write(work, snapshot=True)  # the rows that get a batch and the rows that are queued must agree
     ended = app.store.read(lambda tx: reports.outcomes(tx, found.id))
     left = by_outcome({which: count for which, count in ended.items() if which[0] in reports.FAILED})
-    return Retried(get(app, found.id), queued, left)
+    return Retried(get_issue(app, found.id), queued, left)

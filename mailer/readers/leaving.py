@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from mailer import address, tokens
-from mailer.context import App, find
+from mailer.context import App, find_issue
 from mailer.errors import LeftBefore, NoSuchSubscriber
 from mailer.model import Event, EventKind, Method, NewEvent, Subscriber, SubscriberStatus
 from mailer.store import events, signups, subscribers, suppressions
@@ -96,7 +96,7 @@ def _end(tx: Connection, found: Subscriber, event: NewEvent) -> bool:
 
 def leavings(app: App, *, since: datetime | None = None, slot: str | None = None) -> list[tuple[str, Event]]:
     """The address ('' if forgotten) and the event of each unsubscription, the oldest first."""
-    key = find(app, slot).slot if slot else None
+    key = find_issue(app, slot).slot if slot else None
     return app.store.read(lambda tx: list(events.leavings(tx, since=since, slot=key)))
 
 

@@ -11,7 +11,7 @@ import pytest
 from admin import Deployment, drafted, environ
 from sqlalchemy import Connection, update
 
-from mailer.context import find
+from mailer.context import find_issue
 from mailer.demo.inbox import Inbox
 from mailer.issues import delivery, draft
 from mailer.lifecycle import IssueEvent
@@ -114,7 +114,7 @@ def test_a_staging_deployment_says_so(tmp_path: Path, inbox: Inbox) -> None:
 def test_status_says_why_it_was_paused(here: Deployment) -> None:
     with here.app() as app:
         slot = here.json("issue", "status")["slot"]
-        frozen = draft.freeze(app, find(app, slot))
+        frozen = draft.freeze(app, find_issue(app, slot))
         delivery.start(app, frozen)
         reason = Reason(ReasonCode.NOT_AUTHENTICATED, {"reply": "550 5.7.26 no"})
         app.store.write(lambda tx: issues.step(tx, frozen.id, IssueEvent.PAUSE, reason=reason))

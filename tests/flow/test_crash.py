@@ -13,7 +13,7 @@ import make
 import pytest
 from deployment import Deployment, drafted, readers, recorded, taken, until
 
-from mailer.context import find
+from mailer.context import find_issue
 from mailer.issues import delivery
 from mailer.model import DeliveryState, IssueState
 
@@ -79,7 +79,7 @@ def test_with_hold_no_reader_gets_it_twice_and_every_gap_is_listed(
     recipients = [recipient for recipient, _ in recorded(record)]
     assert len(recipients) == len(set(recipients))
     with made.app() as app:
-        listed = {str(each["email"]) for each in delivery.failures(app, find(app, None))}
+        listed = {str(each["email"]) for each in delivery.failures(app, find_issue(app, None))}
     done = made.status()
     assert len(listed) == done.counts[DeliveryState.UNKNOWN] <= 2 * CONNECTIONS
     assert done.counts[DeliveryState.ACCEPTED] + len(listed) == 300

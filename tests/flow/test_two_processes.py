@@ -8,7 +8,7 @@ import ledger
 import pytest
 from deployment import readers, recorded
 
-from mailer.context import find
+from mailer.context import find_issue
 from mailer.issues import delivery
 from mailer.model import DeliveryState, IssueState
 
@@ -27,7 +27,7 @@ def test_two_that_send_at_once_and_a_third_afterwards(store_url: str, tmp_path: 
         assert deployment.finished(made.start("issue", "send", "--now", cli=True))[0] == 0
 
     with made.app() as app:
-        issue = find(app, None)
+        issue = find_issue(app, None)
         done = delivery.status(app, issue)
         workers = {row["relay"] for row in ledger.rows(app.store)}
         open_batches = ledger.open_batches(app.store)

@@ -12,7 +12,7 @@ from relays import Fake
 from sqlalchemy import insert, update
 
 from mailer import week
-from mailer.context import App, find, get, list_issues
+from mailer.context import App, find_issue, get_issue, list_issues
 from mailer.errors import NotEnoughStories, WrongState
 from mailer.issues import control, delivery, draft
 from mailer.issues.clock import tick
@@ -42,7 +42,7 @@ def states(app: App) -> dict[str, IssueState]:
 
 
 def the_issue(app: App) -> Issue:
-    return find(app, make.SLOT)
+    return find_issue(app, make.SLOT)
 
 
 def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -52,7 +52,7 @@ def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
 def an_issue_before(app: App, key: str = "1405-W35") -> None:
     """An older issue that went out to somebody, so that this is not the first week."""
     app.store.write(lambda tx: issues.plan(tx, make.slot(key), make.slot(key).at, make.slot(key).at))
-    issue = find(app, key)
+    issue = find_issue(app, key)
 
     def work(tx):  # type: ignore[no-untyped-def]
         make.put(tx, issue.id, IssueState.SENT)
@@ -248,7 +248,7 @@ def test_an_issue_that_cannot_be_made_is_held_and_stops_no_other(
     assert the_issue(app).state is IssueState.HELD
     assert english(the_issue(app).reason).startswith("cannot be made: ")
     assert [said for said in alerts(caplog) if "cannot be made" in said]
-    assert find(app, older.slot).state is IssueState.SENT, "the tick went on to the end"
+    assert find_issue(app, older.slot).state is IssueState.SENT, "the tick went on to the end"
     control.release(app, None)
     tick(app)
     assert states(app)[make.SLOT] is IssueState.SENDING
@@ -265,9 +265,9 @@ def test_whatever_is_wrong_with_one_issue_stops_no_other(app: App, clock: Clock)
     app.store.write(lambda tx: deliveries_module.end_batches(tx, over.id))
     turned(clock, hours=-20)
     tick(app)
-    assert get(app, over.id).state is IssueState.SENT, "the tick went on to the end"
-    assert get(app, strange.id).state is IssueState.HELD
-    assert get(app, stuck.id).state is IssueState.FROZEN
+    assert get_issue(app, over.id).state is IssueState.SENT, "the tick went on to the end"
+    assert get_issue(app, strange.id).state is IssueState.HELD
+    assert get_issue(app, stuck.id).state is IssueState.FROZEN
 
 
 def test_approval_that_is_required_from_now_on_stops_a_draft(store: Store, tmp_path: Path, clock: Clock) -> None:
@@ -411,7 +411,7 @@ def test_no_story_twice_in_two_weeks(store: Store, tmp_path: Path, clock: Clock,
     store.write(accepted)
     turned(clock, days=6, hours=4)
     tick(app)
-    second = find(app, "1405-W37")
+    second = find_issue(app, "1405-W37")
     assert first.stories
     assert not {story.url for story in first.stories} & {story.url for story in second.stories}
 

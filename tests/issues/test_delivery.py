@@ -15,7 +15,7 @@ from make import Clock
 from relays import OK, Fake, relay_at
 from scripted_relay import DROP, scripted_relay
 
-from mailer.context import App, get
+from mailer.context import App, get_issue
 from mailer.errors import RelayDown, WrongState
 from mailer.issues import control, draft
 from mailer.issues import delivery as delivering
@@ -117,7 +117,7 @@ def test_ready_says_what_is_in_the_way(app: App) -> None:
     issue = delivering.ready(app, frozen(app))
     control.pause(app, issue.slot)
     with pytest.raises(WrongState, match="paused"):
-        delivering.ready(app, get(app, issue.id))
+        delivering.ready(app, get_issue(app, issue.id))
 
 
 def test_a_newer_issue_ends_what_is_left_of_the_older(app: App, clock: Clock) -> None:
@@ -139,7 +139,7 @@ def test_an_older_issue_that_is_frozen_does_not_begin_after_a_newer_one(
     make.week_of_articles(app.store, clock.turn(days=7), first=20)
     newer = delivering.start(app, draft.freeze(app, draft.draft(app, "1405-W37")))
     assert delivering.start(app, older).state is IssueState.CANCELLED
-    assert (english(get(app, older.id).reason), get(app, older.id).number) == (
+    assert (english(get_issue(app, older.id).reason), get_issue(app, older.id).number) == (
         "superseded: the issue 1405-W37 began before it",
         None,
     )
@@ -234,7 +234,7 @@ async def test_the_service_finishes_what_is_paused_and_resumed(sending_app: App,
     stop = asyncio.Event()
     sending = asyncio.create_task(delivering.keep_sending(app, stop))
     issue = delivering.start(app, frozen(app))
-    await until(lambda: get(app, issue.id).state is IssueState.SENT)
+    await until(lambda: get_issue(app, issue.id).state is IssueState.SENT)
     assert len(inbox.mails) == 5
     stop.set()
     await asyncio.wait_for(sending, 10)

@@ -11,7 +11,7 @@ import pytest
 from make import Clock
 from relays import Fake
 
-from mailer.context import App, find, get, list_issues
+from mailer.context import App, find_issue, get_issue, list_issues
 from mailer.errors import NoSuchIssue, NotEnoughStories, RelayDown, UsageError, WrongState
 from mailer.issues import control, delivery, preview
 from mailer.issues import draft as drafting
@@ -58,7 +58,7 @@ def test_freezing_makes_it_final(app: App, clock: Clock) -> None:
     # Neither another choice, nor an editor, nor a later article changes it.
     make.week_of_articles(app.store, clock(), first=30)
     refused: list[Callable[[], object]] = [
-        lambda: drafting.choose(app, get(app, frozen.id)),
+        lambda: drafting.choose(app, get_issue(app, frozen.id)),
         lambda: drafting.draft(app),
         lambda: control.hold(app, None),
         lambda: control.release(app, None),
@@ -67,7 +67,7 @@ def test_freezing_makes_it_final(app: App, clock: Clock) -> None:
     for verb in refused:
         with pytest.raises(WrongState):
             verb()
-    assert drafting.content(app, get(app, frozen.id)) == shown
+    assert drafting.content(app, get_issue(app, frozen.id)) == shown
     assert drafting.freeze(app, draft) == frozen, "a second process changes nothing"
 
 
@@ -84,7 +84,7 @@ def test_a_choice_from_before_a_persons_hold_changes_nothing(app: App, clock: Cl
 @make.only_sqlite
 def test_what_cannot_be_drafted_or_frozen_says_why(app: App, clock: Clock) -> None:
     with pytest.raises(NoSuchIssue):
-        find(app, None)
+        find_issue(app, None)
     with pytest.raises(UsageError):
         drafting.draft(app, "1405-W99")
     empty = drafting.draft(app)
@@ -166,7 +166,7 @@ def test_release_is_no_approval(store: Store, tmp_path: Path, clock: Clock, coun
     with pytest.raises(WrongState, match="approval"):
         drafting.freeze(app, released)
     assert control.approve(app, None).state is IssueState.DRAFT
-    assert drafting.freeze(app, find(app, None)).state is IssueState.FROZEN
+    assert drafting.freeze(app, find_issue(app, None)).state is IssueState.FROZEN
 
 
 @make.only_sqlite
@@ -231,7 +231,7 @@ def test_a_number_is_given_back_when_nobody_got_it(app: App, clock: Clock) -> No
     make.week_of_articles(app.store, clock())
     assert drafting.freeze(app, drafting.draft(app)).number == 1
     control.cancel(app, None)
-    assert find(app, None).number is None
+    assert find_issue(app, None).number is None
     make.week_of_articles(app.store, clock.turn(days=7), first=20)
     assert drafting.freeze(app, drafting.draft(app, "1405-W37")).number == 1
 
@@ -244,7 +244,7 @@ async def test_a_number_that_somebody_read_is_kept(store: Store, tmp_path: Path,
     delivery.start(app, drafting.freeze(app, drafting.draft(app)))
     await Sender(app, Circuits()).run()
     control.cancel(app, None)
-    assert find(app, None).number == 1
+    assert find_issue(app, None).number == 1
     assert store.read(issues.next_number) == 2
 
 

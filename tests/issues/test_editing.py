@@ -11,7 +11,7 @@ import pytest
 from make import Clock, only_sqlite
 
 from mailer.articles import collect
-from mailer.context import App, find, get
+from mailer.context import App, find_issue, get_issue
 from mailer.errors import NoSuchArticle, UsageError, WrongState
 from mailer.issues import control, draft, editing
 from mailer.model import Issue, IssueState
@@ -34,13 +34,13 @@ def test_edits_survive_the_hourly_choice(app: App) -> None:
     issue = drafted(app)
     dropped, moved, renamed = issue.stories[1], issue.stories[6], issue.stories[3]
     editing.move(app, None, 7, 1)
-    place = next(story.position for story in get(app, issue.id).stories if story.article_id == renamed.article_id)
+    place = next(story.position for story in get_issue(app, issue.id).stories if story.article_id == renamed.article_id)
     editing.title(app, None, place, "تیتر  دیگر\nسردبیر")
-    place = next(story.position for story in get(app, issue.id).stories if story.article_id == dropped.article_id)
+    place = next(story.position for story in get_issue(app, issue.id).stories if story.article_id == dropped.article_id)
     editing.drop(app, None, place)
     editing.subject(app, None, "آنچه این هفته گذشت")
     editing.intro(app, None, "سلام به همه")
-    again = draft.choose(app, get(app, issue.id))
+    again = draft.choose(app, get_issue(app, issue.id))
     assert again.stories[0].article_id == moved.article_id
     assert dropped.article_id not in {story.article_id for story in again.stories}
     assert next(it.title for it in again.stories if it.article_id == renamed.article_id) == "تیتر دیگر سردبیر"
@@ -96,14 +96,14 @@ def test_a_yes_that_comes_between_is_not_to_what_was_edited(
     issue = drafted(app)
     other = Between(store_url)
 
-    freeze = [lambda: draft.freeze(app, get(app, issue.id))] if frozen else []
+    freeze = [lambda: draft.freeze(app, get_issue(app, issue.id))] if frozen else []
     other.then = [lambda: control.approve(app, None), *freeze]
     try:
         beside = make.app(other, tmp_path, clock)
         if frozen:
             with pytest.raises(WrongState, match="too late"):
                 editing.drop(beside, None, 1)
-            assert titles(get(app, issue.id)) == titles(issue), "the mail that goes out and its record agree"
+            assert titles(get_issue(app, issue.id)) == titles(issue), "the mail that goes out and its record agree"
         else:
             edited = editing.drop(beside, None, 1)
             assert titles(edited) == titles(issue)[1:]
@@ -117,7 +117,7 @@ def test_edits_of_two_editors_both_count(app: App) -> None:
     control.approve(app, None)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda number: editing.title(app, None, number, f"تیتر {number}"), range(1, 9)))
-    assert titles(find(app, None))[:8] == [f"تیتر {number}" for number in range(1, 9)]
+    assert titles(find_issue(app, None))[:8] == [f"تیتر {number}" for number in range(1, 9)]
 
 
 @only_sqlite
@@ -220,7 +220,7 @@ def test_a_pin_leads_and_a_ban_never_comes(app: App) -> None:
     last, first = issue.stories[-1].article_id, issue.stories[0].article_id
     collect.pin(app, [last])
     collect.ban(app, [first])
-    again = draft.choose(app, get(app, issue.id))
+    again = draft.choose(app, get_issue(app, issue.id))
     assert again.stories[0].article_id == last
     assert again.stories[0].pinned
     assert first not in {story.article_id for story in again.stories}

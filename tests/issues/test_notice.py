@@ -14,7 +14,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from mailer import web, wiring
-from mailer.context import App, find, get
+from mailer.context import App, find_issue, get_issue
 from mailer.errors import BadToken
 from mailer.issues import clock as ticking
 from mailer.issues import control, draft, editing, editor_page, notice
@@ -54,7 +54,7 @@ def test_editors_are_told_once(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store)
     clock.set(make.slot().at - Schedule().draft_before)
     ticking.tick(app)
-    slot = find(app, None).slot
+    slot = find_issue(app, None).slot
     assert told(app) == [(slot, "draft", "sardabir@iran.example"), (slot, "draft", "dabir@iran.example")]
     clock.turn(hours=2)
     ticking.tick(app)
@@ -141,9 +141,9 @@ def test_a_yes_is_to_what_was_seen(app: App) -> None:
         editing.drop(app, issue.slot, 1)
         page = client.post(path, data={"action": "approve", "shown": shown[1]}).text
         assert "خبرها عوض شده" in page
-        assert not get(app, issue.id).approved
+        assert not get_issue(app, issue.id).approved
         assert "خبرها عوض شده" not in press(client, path, "approve")
-        assert get(app, issue.id).approved
+        assert get_issue(app, issue.id).approved
 
 
 def test_looking_changes_nothing_and_a_post_acts(app: App) -> None:
@@ -164,13 +164,13 @@ def test_looking_changes_nothing_and_a_post_acts(app: App) -> None:
         assert "no-store" in preview.headers["cache-control"]
         assert client.get("/editor/none/preview").status_code == 404
         assert client.post(path, data={"action": "everything"}).status_code == 200
-        assert get(app, issue.id).state is IssueState.DRAFT
+        assert get_issue(app, issue.id).state is IssueState.DRAFT
         client.post(path, data={"action": "hold"})
-        assert get(app, issue.id).state is IssueState.HELD
+        assert get_issue(app, issue.id).state is IssueState.HELD
         press(client, path, "release")
-        assert get(app, issue.id).state is IssueState.DRAFT
+        assert get_issue(app, issue.id).state is IssueState.DRAFT
         press(client, path, "approve")
-        assert get(app, issue.id).approved
+        assert get_issue(app, issue.id).approved
         assert client.get("/editor/" + make_token(app.keys, Purpose.UNSUBSCRIBE, 0, issue.id)).status_code == 404
 
 
@@ -187,7 +187,7 @@ def test_stories_whose_pages_are_gone_are_left_out_before_t(app: App, clock: Clo
     clock.set(issue.send_at)
     clock.turn(minutes=-10)
     ticking.tick(app)
-    after = get(app, issue.id)
+    after = get_issue(app, issue.id)
     assert dead not in {story.url for story in after.stories}
     assert ReasonCode.PAGE_GONE in {each.reason.code for each in after.rejected}
     assert len(after.stories) == len(issue.stories)
@@ -196,7 +196,7 @@ def test_stories_whose_pages_are_gone_are_left_out_before_t(app: App, clock: Clo
     words = f"صفحهٔ این خبر دیگر نیست، و کنار گذاشته شد: «{issue.stories[2].title}»"
     assert words in notice.values(app, after)["notes"]  # type: ignore[operator]
     editing.drop(app, None, 1)
-    assert note in get(app, issue.id).notes, "it survives every other choice"
+    assert note in get_issue(app, issue.id).notes, "it survives every other choice"
 
 
 def test_what_comes_in_for_a_story_that_is_gone_is_looked_at_too(app: App, clock: Clock) -> None:
@@ -213,7 +213,7 @@ def test_what_comes_in_for_a_story_that_is_gone_is_looked_at_too(app: App, clock
 def test_an_approved_issue_loses_what_is_gone_with_a_note(app: App) -> None:
     make.week_of_articles(app.store)
     control.approve(app, draft.draft(app).slot)
-    issue = find(app, None)
+    issue = find_issue(app, None)
     after = editing.check_links(replace(app, gone=lambda url: url == issue.stories[0].url), issue, last=True)
     assert [story.url for story in after.stories] == [story.url for story in issue.stories[1:]]
     assert after.approved
@@ -227,7 +227,7 @@ def test_editors_read_of_stories_that_are_there(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store)
     clock.set(make.slot().at - Schedule().draft_before)
     ticking.tick(replace(app, gone=lambda url: url == dead.url))
-    issue = find(app, None)
+    issue = find_issue(app, None)
     assert dead.title not in {story.title for story in issue.stories}
     query = select(variants.c.text).where(variants.c.kind == "notice")
     told = app.store.read(lambda tx: tx.execute(query).scalars().one())

@@ -11,7 +11,7 @@ from make import Clock
 from relays import OK, Fake
 from sqlalchemy import Connection
 
-from mailer.context import App, get
+from mailer.context import App, get_issue
 from mailer.errors import WrongState
 from mailer.issues import control
 from mailer.issues import delivery as delivering
@@ -146,7 +146,7 @@ async def test_readers_who_may_not_be_mailed_now_are_not_queued_again(
     assert await sent(over, clock) == [IssueState.PARTIAL]
     rows = {row["email"]: row for row in ledger.rows(over.store)}
     readers = [rows[email]["subscriber_id"] for email in ("full@example.org", "odd@example.org")]
-    issue = get(over, rows["full@example.org"]["issue_id"])
+    issue = get_issue(over, rows["full@example.org"]["issue_id"])
 
     def bar(tx: Connection) -> None:
         for reader, email in zip(readers, ("full@example.org", "odd@example.org"), strict=True):
@@ -176,7 +176,7 @@ async def test_a_pause_that_ends_on_the_day_of_the_slot_does_not_prevent_a_retry
     await sent(over, clock)
     rows = {row["email"]: row for row in ledger.rows(over.store)}
     reader = rows["full@example.org"]["subscriber_id"]
-    day = get(over, rows["full@example.org"]["issue_id"]).day
+    day = get_issue(over, rows["full@example.org"]["issue_id"]).day
     over.store.write(lambda tx: subscribers.set_pause(tx, reader, day))
     assert retry(over, None, unknown=False).queued == 2
 
@@ -219,10 +219,10 @@ async def test_a_partial_issue_without_hope_stays_partial(store: Store, tmp_path
     made = make.under_way(store)
     app = make.app(store, tmp_path, clock, relays=[Moody()])
     assert await sent(app, clock) == [IssueState.PARTIAL]
-    before = get(app, made.id)
+    before = get_issue(app, made.id)
     done = retry(app, made.slot, unknown=True)
     assert (done.queued, done.left) == (0, {"rejected(hard)": 1})
-    assert get(app, made.id) == before
+    assert get_issue(app, made.id) == before
 
 
 @pytest.mark.parametrize("state", [s for s in IssueState if s not in (IssueState.SENT, IssueState.PARTIAL)])
@@ -231,7 +231,7 @@ def test_only_an_issue_that_is_over(app: App, state: IssueState) -> None:
     issue = make.issue(app.store, state=state)
     with pytest.raises(WrongState, match=f"is {state}: only one that is partial or sent can be retried"):
         retry(app, issue.slot, unknown=False)
-    assert get(app, issue.id).state is state
+    assert get_issue(app, issue.id).state is state
 
 
 async def test_an_issue_after_which_a_newer_one_went_out_is_left_alone(over: App, clock: Clock) -> None:

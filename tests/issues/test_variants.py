@@ -12,7 +12,7 @@ import pytest
 from make import Clock
 
 from mailer import tokens
-from mailer.context import App, get
+from mailer.context import App, get_issue
 from mailer.demo.inbox import Inbox
 from mailer.errors import NoSuchArticle, NoSuchIssue, WrongState
 from mailer.issues import archive, control, delivery, draft, editing, report, variants
@@ -36,7 +36,7 @@ def sent(app: App, clock: Clock) -> Issue:
     issue = delivery.start(app, frozen(app, clock))
     asyncio.run(Sender(app, Circuits()).run())
     delivery.finish(app)
-    return get(app, issue.id)
+    return get_issue(app, issue.id)
 
 
 def text_of(raw: bytes) -> str:
@@ -53,7 +53,7 @@ def test_readers_get_the_sections_they_chose(sending_app: App, inbox: Inbox, clo
     admin.add(app, "two@example.org", sections=["سیاست", "اقتصاد"])
     admin.add(app, "same@example.org", sections=["اقتصاد", "سیاست"])
     admin.add(app, "none@example.org", sections=["بخش نابوده"])
-    issue = get(app, 1)
+    issue = get_issue(app, 1)
     delivery.start(app, issue)
     asyncio.run(Sender(app, Circuits()).run())
     mails = {mail.recipient: text_of(mail.raw) for mail in inbox.mails}
@@ -92,7 +92,7 @@ def test_the_archive_shows_the_frozen_mail_without_any_token(sending_app: App, c
     with pytest.raises(NoSuchIssue):
         archive.page(app, frozen(app, clock).slot)
     admin.add(app, "reader@example.org")
-    issue = delivery.start(app, get(app, 1))
+    issue = delivery.start(app, get_issue(app, 1))
     asyncio.run(Sender(app, Circuits()).run())
     page = archive.page(app, issue.slot)
     assert "/unsubscribe/" not in page.html

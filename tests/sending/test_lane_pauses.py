@@ -15,7 +15,7 @@ from relays import OK, Fake
 from sqlalchemy import Connection
 
 from mailer import lanes as rules
-from mailer.context import App, get
+from mailer.context import App, get_issue
 from mailer.errors import WrongState
 from mailer.issues import control
 from mailer.issues import delivery as delivering
@@ -253,7 +253,7 @@ async def test_mails_that_are_not_authenticated_stop_the_issue(
     app = make.app(store, tmp_path, clock, relays=[relay], delivery=ONE)
     with caplog.at_level(logging.WARNING):
         await run(app)
-    now = get(app, issue.id)
+    now = get_issue(app, issue.id)
     assert (now.state, len(relay.tried) < 8) == (IssueState.PAUSED, True)
     assert "not authenticated" in english(now.reason)
     alerts = [r.getMessage() for r in caplog.records if r.name == "mailer.alert"]
