@@ -51,6 +51,6 @@ def lane_of(address: str, lanes: Mapping[str, str] = BUILT_IN) -> str:
 
 
 def refuses_sender(answered: int, blocked: int) -> bool:
-    """Whether a lane must be paused. A few refusals as spam come from filters of single readers; many mean that the
-    provider refuses this sender."""
+    """Returns whether a lane must be paused. A few refusals as spam come from filters of single readers; many mean that
+    the provider refuses this sender."""
     return blocked >= LEAST_BLOCKED and blocked >= BLOCKED_SHARE * answered

@@ -1,4 +1,4 @@
-"""What a relay's reply means for a mail, and whose fault a refusal is.
+"""The meaning of a relay's reply for a mail, and whose fault a refusal is.
 
 Pure. What becomes of the delivery after it is decided in `sending.retry_schedule`; the health of relays and lanes is
 kept elsewhere.
@@ -52,7 +52,7 @@ _NO_SUCH_READER = _any_of(
 
 
 def classify(reply: Reply) -> Outcome:
-    """What a reply means for the mail, by the phase in which it came. Never raises, whatever the reply.
+    """Returns what a reply means for the mail, by the phase in which it came. Never raises, whatever the reply.
 
     Phases before MAIL concern the relay, not the mail. A reply that is invalid at its phase counts as a lost
     connection.
@@ -79,7 +79,7 @@ def classify(reply: Reply) -> Outcome:
 
 
 def answered(outcome: Outcome) -> bool:
-    """Whether the outcome is a relay's answer about the mail."""
+    """Returns whether the outcome is a relay's answer about the mail."""
     return isinstance(outcome, Accepted | Deferred | Rejected) and bool(outcome.reply.code)
 
 

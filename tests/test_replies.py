@@ -1,4 +1,4 @@
-"""What each reply means, row by row of the contract's table, and what becomes of a delivery in the end."""
+"""The meaning of each reply, row by row of the table in the contract, and the end of a delivery."""
 
 import json
 import os

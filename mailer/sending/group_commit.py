@@ -29,7 +29,7 @@ Result = AcceptedMail | DeliveryChange
 
 
 class Written(NamedTuple):
-    """What became of an entry."""
+    """The result of writing an entry."""
 
     state: DeliveryState | None  # of the delivery whose result was written; None if its claim was lost or there is none
     may_go: bool  # the intended mail may be sent
@@ -37,7 +37,7 @@ class Written(NamedTuple):
 
 
 class Entry:
-    """What one connection wants to have written."""
+    """The request of one connection to write something."""
 
     __slots__ = ("_outcome", "_waiter", "intent", "result")
 

@@ -194,7 +194,7 @@ class Mails:
     # --- ahead
     @property
     def building(self) -> bool:
-        """Whether worker threads are building mails; their deliveries return to the queue."""
+        """Returns whether worker threads are building mails; their deliveries return to the queue."""
         return bool(self._building)
 
     async def some_built(self) -> None:

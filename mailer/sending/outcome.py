@@ -1,4 +1,4 @@
-"""What the ledger records when the outcome of a mail is known: the delivery, its reader, and the end of its issue.
+"""Records the outcome of a mail in the ledger: the delivery, its reader, and the end of its issue.
 
 What a reply means is decided in `replies` and `retry_schedule`. Nothing is sent from here.
 """
@@ -75,7 +75,7 @@ def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool
 
 
 def _penalise_reader(tx: Connection, change: DeliveryChange, now: datetime) -> None:
-    """A dead address gets no more mail, neither issues nor confirmations. A soft rejection is counted. Every other
+    """A dead address gets neither issues nor confirmations any longer. A soft rejection is counted. Every other
     refusal costs the subscriber nothing."""
     job = change.delivery
     if job.subscriber_id is None:

@@ -80,7 +80,7 @@ class Pace:
             return min(throttles.interval(limit.rate).total_seconds() for limit in limits)
 
     def lane_is_full(self, relay: str, lane: str) -> bool:
-        """Whether only the lane's own limit blocked the last request, so that mails of other lanes may go."""
+        """Returns whether only the lane's own limit blocked the last request, so that mails of other lanes may go."""
         held = self._held.get((relay, lane))
         return held is not None and held.lane_full
 

@@ -230,7 +230,7 @@ class Queue:
         check_due = now >= self._checked_at + CHECK_S
         if not short and not check_due:
             return
-        # A full lane must not take the place of others: no more of it is claimed than CLAIM_BELOW.
+        # A full lane must not take the place of others: at most about CLAIM_BELOW of it are claimed.
         without = frozenset(
             name for name, lane in self._full.items() if lane.full_until > now and len(lane.issue_mails) >= CLAIM_BELOW
         )

@@ -90,7 +90,7 @@ class Circuits:
         return self._circuit(relay).connections
 
     def open(self, relay: str) -> bool:
-        """Whether the relay is left alone now."""
+        """Returns whether the relay is left alone now."""
         return self.clock() < self._circuit(relay).open_until
 
     def _circuit(self, relay: str) -> _Circuit:

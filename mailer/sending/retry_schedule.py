@@ -1,4 +1,4 @@
-"""What becomes of a delivery after an attempt, and when a deferred one is tried again.
+"""The next state of a delivery after an attempt, and the time of the next attempt for a deferred one.
 
 Pure: the delivery and the time are arguments; the result is a `DeliveryChange`, which the store writes.
 """
@@ -32,7 +32,7 @@ def after(
     relay: str | None = None,
     jitter: float = 0,
 ) -> DeliveryChange:
-    """What becomes of a delivery in `sending` whose attempt ended in `outcome`.
+    """Returns what becomes of a delivery in `sending` whose attempt ended in `outcome`.
 
     `jitter` (0 to 1) lengthens a wait by that share of it, so that mails deferred together do not return together.
     """
@@ -61,7 +61,8 @@ def after(
 
 
 def after_crash(job: model.Delivery, rules: Delivery) -> DeliveryChange:
-    """What becomes of a delivery that a dead process left in `sending`: its mail may or may not have been taken."""
+    """Returns what becomes of a delivery that a dead process left in `sending`: its mail may or may not have been
+    taken."""
     tried = job._replace(attempts=job.attempts + 1, losses=0)
     return _uncertain(DeliveryChange(delivery=tried, state=DeliveryState.SENDING), rules)
 

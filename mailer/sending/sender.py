@@ -231,8 +231,8 @@ class Sender:
             ended.set_result(None)
 
     async def _may_go(self, relay: str, job: Delivery) -> bool:
-        """Whether a mail may go now at the configured rates. If only its lane is full, it is put aside for mails of
-        other lanes; if nothing may go over this relay, this waits."""
+        """Returns whether a mail may go now at the configured rates. If only its lane is full, it is put aside for
+        mails of other lanes; if nothing may go over this relay, this waits."""
         seconds = await self._pace.ask(relay, job.lane)
         if not seconds:
             return True
@@ -391,7 +391,7 @@ class Sender:
 
     # --- after the outcome
     def _result(self, job: Delivery, outcome: Outcome, relay: str) -> Result:
-        """What the ledger will record."""
+        """The change that the ledger will record."""
         if not self.app.redirect:
             self._breaker.heard(job, outcome)
         elif isinstance(outcome, Rejected):

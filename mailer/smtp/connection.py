@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
         self._buffer_full = False
         self._fits = 0  # bytes of the longest content that was written at once; 0 after one that was not, with its tail
         self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())  # to be written when the content has left
-        self._tail_size = 0  # bytes of a tail written with the content: if no more are buffered, the dot has left
+        self._tail_size = 0  # bytes of a tail written with the content: if only these are buffered, the dot has left
         self._block_s = 0.0  # within which some of the content must leave the buffer
         self._buffered = 0  # bytes in the buffer at the last check
         self._deadline = 0.0
@@ -191,11 +191,11 @@ class Connection(asyncio.Protocol):
             self.drop(f"no answer within {seconds:g} seconds")
 
     def _only_tail_buffered(self) -> bool:
-        """Whether only the tail of a content written with its tail may still be in the buffer."""
+        """Returns whether only the tail of a content written with its tail may still be in the buffer."""
         return bool(self._tail_size) and self._transport.get_write_buffer_size() <= self._tail_size + _TLS_OVERHEAD
 
     def _content_moved(self) -> bool:
-        """Whether a slow relay took some of the content since the last check."""
+        """Returns whether a slow relay took some of the content since the last check."""
         before, self._buffered = self._buffered, self._transport.get_write_buffer_size()
         return self._buffered < before
 

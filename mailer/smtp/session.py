@@ -135,17 +135,18 @@ class Session:
 
     @property
     def lost(self) -> bool:
-        """Whether this session is over, so that the next mail needs a new one."""
+        """Returns whether this session is over, so that the next mail needs a new one."""
         return bool(self._connection.lost)
 
     @property
     def spent(self) -> bool:
-        """Whether as many mails as allowed were sent; the next one needs a new session, perhaps with another relay."""
+        """Returns whether as many mails as allowed were sent; the next one needs a new session, perhaps with another
+        relay."""
         return self._max_mails is not None and self.served >= self._max_mails
 
     @property
     def overlaps(self) -> bool:
-        """Whether the next envelope is written together with the end of a content."""
+        """Returns whether the next envelope is written together with the end of a content."""
         return self._pipelines and self._tolerance.overlap
 
     @property
@@ -217,7 +218,8 @@ class Session:
         return replies
 
     async def _envelope(self, replies: list[Reply]) -> Outcome | None:
-        """What the answers to an envelope mean. The first refusal is the real one; the others follow from it."""
+        """Returns what the answers to an envelope mean. The first refusal is the real one; the others follow from
+        it."""
         if self._resetting:
             reset = replies.pop(0) if replies else silence("MAIL", self._connection.lost)
             if not _is(reset, 2):
@@ -248,8 +250,8 @@ class Session:
         self._transaction_open = False
 
     def _confused(self, reply: Reply) -> bool:
-        """Whether the first refusal in a group says that a command came at the wrong moment. It can only be about the
-        group, because the commands before it were accepted."""
+        """Returns whether the first refusal in a group says that a command came at the wrong moment. It can only be
+        about the group, because the commands before it were accepted."""
         if not self._grouped or (reply.phase == "MAIL" and not self._overlapped):
             return False
         return reply.code == 503 or (reply.code == 554 and bool(_CONFUSED.search(without_addresses(reply.text))))
@@ -312,7 +314,7 @@ class Session:
         return self._classified(reply, possible=(2, 4, 5))
 
     def _classified(self, reply: Reply, possible: tuple[int, ...] = (4, 5)) -> Outcome:
-        """What the reply means. If it is impossible at its phase, commands and answers no longer pair, and the
+        """Returns what the reply means. If it is impossible at its phase, commands and answers no longer pair, and the
         connection must not be used again."""
         if reply.code // 100 not in possible:
             self._connection.drop(f"it made no sense at {reply.phase}: {reply.code} {reply.text}")

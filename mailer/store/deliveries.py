@@ -114,7 +114,7 @@ def owe(
 
 
 def owed(tx: Connection, key: str) -> bool:
-    """Whether a delivery of that key exists, in any state."""
+    """Returns whether a delivery of that key exists, in any state."""
     return tx.execute(select(deliveries.c.id).where(deliveries.c.key == key)).first() is not None
 
 
@@ -225,7 +225,7 @@ def close(tx: Connection, batch: Batch) -> bool:
 
 
 def fenced(batch: Batch) -> ColumnElement[bool]:
-    """Whether a row of `batches` is the claimed one, and the claim still holds."""
+    """Returns whether a row of `batches` is the claimed one, and the claim still holds."""
     return and_(batches.c.id == batch.id, batches.c.fence == batch.fence)
 
 
@@ -349,7 +349,7 @@ def counts(tx: Connection, issue_id: int) -> dict[DeliveryState, int]:
 
 
 def anything_open(tx: Connection, issue_id: int) -> bool:
-    """Whether an issue still has open deliveries. Reads its few open batches, not its million rows."""
+    """Returns whether an issue still has open deliveries. Reads its few open batches, not its million rows."""
     batch = select(batches.c.id).where(batches.c.issue_id == issue_id, ~batches.c.done).limit(1)
     deferred = select(deliveries.c.id).where(of_issue(issue_id), _IS_DEFERRED).limit(1)
     return tx.execute(batch).first() is not None or tx.execute(deferred).first() is not None

@@ -1,4 +1,4 @@
-"""Who may be mailed: the one rule that the freeze, the last look, the reason for a skip and a retry share.
+"""The rule that says who may be mailed, shared by the freeze, the last look, the reason for a skip and a retry.
 
 Suppressions and pauses are conditions here, not states of a delivery: they can begin at any moment, so the rule is
 checked again in the statement that records the intent to send.
@@ -19,8 +19,8 @@ _SUBSCRIBER: ColumnElement[int] = literal_column("deliveries.subscriber_id")
 
 
 def requirements(kind: DeliveryKind, day: Any = None) -> dict[Skip, ColumnElement[bool]]:
-    """What must be true of a row of `subscribers` before it is mailed, by the reason for a skip when it is not; the
-    first one that is false is the reason. `day` is the day of the issue's slot: a pause that ends on it is over."""
+    """The conditions on a row of `subscribers` for mailing it, by the reason for a skip if they are not met. The first
+    one that is not met is the reason. `day` is the day of the issue's slot: a pause that ends on it is over."""
     present = subscribers.c.status != SubscriberStatus.UNSUBSCRIBED
     if kind is DeliveryKind.CONFIRMATION:
         return {Skip.UNSUBSCRIBED: present, Skip.SUPPRESSED: subscribers.c.status == SubscriberStatus.PENDING}
@@ -33,7 +33,7 @@ def requirements(kind: DeliveryKind, day: Any = None) -> dict[Skip, ColumnElemen
 
 
 def eligible(day: Any) -> ColumnElement[bool]:
-    """Whether a subscriber may get the issue of that day."""
+    """Returns whether a subscriber may get the issue of that day."""
     return and_(*requirements(DeliveryKind.ISSUE, day).values())
 
 
@@ -43,16 +43,16 @@ def slot_day(issue_id: Any = _ISSUE) -> ColumnElement[Any]:
 
 
 def reader_eligible(kind: DeliveryKind, *, locked: bool = False) -> ColumnElement[bool]:
-    """Whether the subscriber of a delivery of that kind may be mailed. `locked`: on PostgreSQL no other transaction can
-    change the subscriber's row before this one ends. SQLite has one writer and needs no lock."""
+    """Returns whether the subscriber of a delivery of that kind may be mailed. `locked`: on PostgreSQL no other
+    transaction can change the subscriber's row before this one ends. SQLite has one writer and needs no lock."""
     reader: Select[Any] = select(literal_column("1")).select_from(subscribers)
     reader = reader.where(subscribers.c.id == _SUBSCRIBER, *requirements(kind, slot_day()).values())
     return exists(reader.with_for_update(read=True, of=subscribers) if locked else reader)
 
 
 def may_go() -> ColumnElement[bool]:
-    """Whether a delivery may be sent now: its reader may be mailed and, for the mail of an issue, the issue is being
-    sent. This is the condition of the last look; it locks the reader's row."""
+    """Returns whether a delivery may be sent now: its reader may be mailed and, for the mail of an issue, the issue is
+    being sent. This is the condition of the last look; it locks the reader's row."""
     running = exists().where(issues.c.id == _ISSUE, issues.c.state == IssueState.SENDING)
     return or_(
         _KIND.not_in((DeliveryKind.CONFIRMATION, DeliveryKind.ISSUE)),  # a test or a notice goes to no subscriber

@@ -1,4 +1,4 @@
-"""What providers answered, lane by lane, and which lanes are paused: for all processes, and across restarts.
+"""The answers of providers, lane by lane, and the paused lanes: for all processes, and across restarts.
 
 A mail of a paused lane stays queued in a batch of the lane, which no process can claim during the pause. `mailer.lanes`
 says when a lane is paused.

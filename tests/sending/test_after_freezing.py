@@ -87,7 +87,7 @@ async def test_a_confirmation_that_bounces_ends_the_subscription(
     with pytest.raises(LeftBefore, match="the address is dead"):
         admin.add(app, EMAIL)
     clock.turn(days=2)
-    joining.wish(app, parse(EMAIL))  # the mailbox may be there again: the person may ask anew
+    joining.wish(app, parse(EMAIL))  # the mailbox may be there again: the person may ask again
     assert joining.decide_wishes(app) == 1
     assert admin.show(app, EMAIL)[0].status is SubscriberStatus.PENDING
 

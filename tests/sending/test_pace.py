@@ -53,7 +53,7 @@ async def test_a_permit_that_is_not_used_in_time_is_requested_again(store: Store
     paced = Pace(store, Settings(delivery=Delivery(rate="40/s")), clock=lambda: now)
     assert await paced.ask("r", "default") == 0.0
     held = paced._held["r", "default"]
-    assert (held.count, held.until) == (1, 0.05)  # two may go together, and the second one is at hand
+    assert (held.count, held.until) == (1, 0.05)  # two may go together, and the second one is reserved
     now = 0.04
     assert await paced.ask("r", "default") == 0.0
     assert (held.count, held.until) == (0, 0.05)

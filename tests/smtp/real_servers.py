@@ -67,8 +67,8 @@ check:
 
 
 def free_port() -> int:
-    """Not one of those that the system gives to outgoing lines: whoever asks such a port whether anybody listens can be
-    given it for the question, and then answers himself."""
+    """A port outside the range for outgoing connections: a client that tries whether a server listens on such a port
+    may get that port itself, and is then connected to itself."""
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as free:
@@ -81,7 +81,7 @@ def free_port() -> int:
 
 @contextmanager
 def postfix(folder: Path, onward: int, **settings: str) -> Iterator[int]:
-    """A Postfix that takes everything but mail for `nobody@…`; its port."""
+    """Runs a Postfix that accepts every recipient except one, and yields its port."""
     root, port = Path(POSTFIX), free_port()
     etc, queue, data = folder / "etc", folder / "queue", folder / "data"
     for made in (etc, queue, data, *(queue / name for name in _FOLDERS.split())):
@@ -128,7 +128,7 @@ def postfix(folder: Path, onward: int, **settings: str) -> Iterator[int]:
 
 @contextmanager
 def exim(folder: Path, extra: str = "") -> Iterator[int]:
-    """An Exim that takes the same, and keeps it."""
+    """Runs an Exim that accepts the same and keeps it, and yields its port."""
     port = free_port()
     for made in (folder / "spool", folder / "log"):
         made.mkdir()
@@ -148,7 +148,7 @@ def exim(folder: Path, extra: str = "") -> Iterator[int]:
 
 
 def kept_by_exim(folder: Path) -> list[tuple[str, bytes]]:
-    """Recipient and content (without what Exim put on top) of each mail in its spool."""
+    """Recipient and content (without the headers that Exim added) of each mail in its spool."""
     mails = []
     for header in (folder / "spool" / "input").glob("*-H"):
         found = re.search(r"^XX\n1\n(\S+)\n", header.read_text(), re.MULTILINE)
@@ -161,7 +161,7 @@ def kept_by_exim(folder: Path) -> list[tuple[str, bytes]]:
 
 
 def _open(folder: Path) -> None:
-    """pytest's folders are closed, and the daemons are not root."""
+    """pytest's folders are not readable for the daemons, which are not root."""
     for above in (folder, *folder.parents):
         if above.stat().st_mode & 0o777 == 0o700:
             above.chmod(0o711)
@@ -169,7 +169,7 @@ def _open(folder: Path) -> None:
 
 @contextmanager
 def running(command: list[str], port: int, environ: dict[str, str], folder: Path) -> Iterator[None]:
-    """The process, once it listens; gone, with its children, at the end."""
+    """Yields the process once it listens, and ends it with its children."""
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen(
             command, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
@@ -191,5 +191,5 @@ def running(command: list[str], port: int, environ: dict[str, str], folder: Path
 
 
 def logs(folder: Path) -> str:
-    """What the servers wrote, for a failing test."""
+    """The logs of the servers, for a failing test."""
     return "\n".join(path.read_text()[-3000:] for path in (*folder.glob("*.log"), *folder.glob("log/*")))

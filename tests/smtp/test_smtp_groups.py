@@ -283,7 +283,7 @@ async def test_a_relay_that_dies_now_and_then_is_not_taken_for_one_that_cannot_p
 
 
 async def test_a_missing_answer_to_the_dot_is_not_taken_from_the_next_mail() -> None:
-    # «2.1.0» is said of a sender: were it taken for the dot's, a mail that nobody has would count as accepted.
+    # "2.1.0" is about a sender. Taken for the answer to the dot, it would make an undelivered mail accepted.
     (first, second, _), _ = await outcomes_by("overlapped", {"dot": [""], "MAIL": ["250 2.1.0 ok"] * 3})
     assert isinstance(first, Unknown)
     assert isinstance(second, NotSent)

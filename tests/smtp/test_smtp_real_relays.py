@@ -34,7 +34,7 @@ needs_exim = pytest.mark.skipif(
 
 
 def strict_postfix(folder: Path, onward: int) -> AbstractContextManager[int]:
-    """Postfix that throws out whoever sends ahead of it where that is not allowed."""
+    """A Postfix that disconnects clients that send ahead of it where that is not allowed."""
     return real_servers.postfix(
         folder,
         onward,
@@ -60,7 +60,7 @@ def strict_exim(folder: Path, _onward: int) -> AbstractContextManager[int]:
 async def test_overlapped_mails_arrive_once_and_whole(
     server: Callable[[Path, int], AbstractContextManager[int]], tmp_path: Path, inbox: Inbox
 ) -> None:
-    # Every seventh recipient does not exist, so that refusals stand between mails that go through.
+    # Every seventh recipient does not exist, so that refusals come between accepted mails.
     recipients = [f"{'nobody' if n % 7 == 3 else f'reader{n}'}@example.com" for n in range(MAILS)]
     with server(tmp_path, inbox.port) as port:
         relay = Relay(
@@ -94,7 +94,7 @@ async def test_overlapped_mails_arrive_once_and_whole(
 
 
 def arrivals(folder: Path, inbox: Inbox, count: int) -> list[tuple[str, bytes]]:
-    """What the relay has handed on or keeps, as soon as it is so many."""
+    """The mails that the relay passed on or keeps, as soon as there are that many."""
     end = time.monotonic() + 20
     while True:
         kept = real_servers.kept_by_exim(folder) + [(mail.recipient, mail.raw) for mail in inbox.mails]

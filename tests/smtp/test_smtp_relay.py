@@ -23,7 +23,7 @@ from mailer.settings import Smtp
 from mailer.smtp.relay import Relay
 from mailer.smtp.session import Waits
 
-PASSWORD = "رازِ دفتر"  # letters beyond ASCII must survive the login
+PASSWORD = "رازِ دفتر"  # characters beyond ASCII must survive the login
 MESSAGE = b"Message-ID: <1@example.org>\r\n\r\n.\r\n..\r\n2LPZhNin2YU=\r\n"
 
 

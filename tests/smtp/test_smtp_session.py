@@ -170,7 +170,7 @@ async def test_a_421_between_two_mails_costs_the_second_nothing() -> None:
 
 
 async def test_an_extra_answer_is_never_taken_for_that_of_the_next_command() -> None:
-    # Were «250 ok» taken for the answer to the content, a mail that nobody has would count as accepted.
+    # Were «250 ok» taken for the answer to the content, a mail that was not delivered would count as accepted.
     (outcome,), lost, _ = await outcomes_of({"DATA": ["354 go\r\n250 ok"], "dot": [DROP]})
     assert outcome == NotSent(outcome.reply)
     assert lost

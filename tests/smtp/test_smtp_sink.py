@@ -74,7 +74,7 @@ def state_after(outcome: Outcome) -> tuple[DeliveryState, str | None, int]:
 DOWN = None  # no session: the mail stays queued, no attempt counted, the relay's circuit opens
 QUEUED = (DeliveryState.QUEUED, None, 0)
 DEFERRED = (DeliveryState.DEFERRED, None, 1)
-REJECTED = (DeliveryState.REJECTED, "other", 1)  # smtp-sink says 5.3.0, which is nobody's fault in particular
+REJECTED = (DeliveryState.REJECTED, "other", 1)  # smtp-sink says 5.3.0, which does not say whose fault it is
 UNKNOWN = (DeliveryState.QUEUED, None, 1)  # sent once more, as [delivery] on_unknown says
 
 CASES: dict[str, tuple[DeliveryState, str | None, int] | None] = {
@@ -183,7 +183,7 @@ async def test_a_fault_costs_no_mail_that_was_only_announced(case: str) -> None:
 
 
 async def test_a_refusal_before_the_content_was_begun() -> None:
-    # -A 0 says 550 together with its 354: by then nobody can have the mail, whatever the packets do.
+    # -A 0 says 550 together with its 354: by then the mail cannot have been taken, whatever the packets do.
     async with sink("-A", "0") as relay:
         session = await relay.connect()
         outcome = await send(session, "news@example.org", "sara@example.com", MESSAGE)

@@ -182,7 +182,7 @@ WRONG: list[dict[str, Any]] = [
     {"state": "deferred", "due_at": None},
     {"state": "queued", "due_at": LATER},
     {"state": "accepted", "due_at": LATER},
-    {"state": "queued", "batch_id": None},  # nobody would ever find it
+    {"state": "queued", "batch_id": None},  # no claim would ever find it
     {"state": "sending", "batch_id": None},
     {"state": "posted"},
     {"state": None},
@@ -259,7 +259,7 @@ def test_a_held_batch_is_free_again_when_its_lease_ends_and_the_old_owner_is_shu
     assert intend(store, delivery)
     assert claim(store, NOW + LEASE - timedelta(seconds=1)) is None
     later = NOW + LEASE
-    assert not intend(store, delivery, later)  # its own lease is over, though nobody has taken it yet
+    assert not intend(store, delivery, later)  # its own lease is over, though no other process has taken it yet
 
     taken = claimed(store, later, "two")
     assert (taken.id, taken.fence) == (batch.id, batch.fence + 1)

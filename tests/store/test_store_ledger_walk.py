@@ -71,7 +71,7 @@ CLOCK = (1, 30, 61, 600, -45, -3600)  # seconds
 
 @dataclass
 class Sender:
-    """What one sending process has in its memory; to die is to forget it."""
+    """The memory of one sending process, which is lost when it dies."""
 
     batch: Batch | None = None
     jobs: dict[int, Delivery] = field(default_factory=dict)
@@ -117,7 +117,8 @@ class Walk:
             self.retry(unknown=bool(who))
 
     def retry(self, *, unknown: bool) -> None:
-        """When the issue is over. Nobody is queued again who left, has it, or whose address is dead or blocked."""
+        """When the issue is over. No reader is queued again who left, has the mail, or whose address is dead or
+        blocked."""
         if self.store.read(lambda tx: deliveries.anything_open(tx, self.issue.id)):
             return
         before = {row["id"]: row for row in ledger.rows(self.store)}
