@@ -153,7 +153,7 @@ def new_subscriber(
     status: SubscriberStatus = SubscriberStatus.ACTIVE,
     source: str = "test",
 ) -> New:
-    """Somebody who is not on the list yet."""
+    """Returns a subscriber to be added."""
     parsed = parse(address)
     return New(parsed.written, parsed.key, hash_of(parsed.key), parsed.domain, name, tuple(sections), source, status)
 

@@ -22,9 +22,9 @@ HABITS = (
     (r"\banew\b", "again"),
     (r"\bbut for\b", "except, apart from"),
     (r"\bof ours\b", "our …, or name the thing"),
-    (r"\b(?:nobody|somebody|whoever)\b", "name the reader, user, editor or process"),
+    (r"\b(?:nobody|somebody|whoever)\b(?!@)", "name the reader, user, editor or process"),
     (r"\b(?:told|tells|tell)\b", "say, report, show, include"),
-    (r"\bno more\b(?! than)", "no longer"),
+    (r"\b(?:am|is|are|was|were|be)(?: so)? no more\b(?! than)", "no longer"),
     (r"\bat hand\b", "in memory, ready, available"),
     (r"\bdear(?:er|est)?\b", "expensive"),
     (r"\bmend(?:s|ed|ing)?\b", "fix, repair"),
@@ -36,7 +36,7 @@ HABITS = (
     (r"\bstands?\b(?! for | in for | still| out)", "is, or the plain verb"),
 )
 # A docstring that begins so has no verb: write "Returns None if …", or a sentence about what is done.
-DOCSTRING = (r"(?:Who|What|Whether|Whoever|None|False|True)\b", "begin with a verb or a noun: Returns …, The …")
+DOCSTRING = (r"(?:Who|What|Whether|Whoever)\b|(?:None|False|True):", "begin with a verb or a noun: Returns …, The …")
 # Right uses that a pattern cannot see: file, and a part of the text.
 ALLOWED: tuple[tuple[str, str], ...] = (("tests/house/prose.py", ""),)
 
