@@ -1,7 +1,7 @@
 """Which week it is, and when its issue goes out.
 
-Weeks are named in the newsletter's calendar; the sending time is a wall-clock time of its zone. Pure: the clock is an
-argument. What happens at that time is decided elsewhere: this room knows no issue and no database.
+Weeks are named in the newsletter's calendar; the sending time is a wall-clock time of its time zone. These are pure
+functions: the clock is an argument, and what happens at that time is decided elsewhere.
 """
 
 import re
@@ -17,7 +17,7 @@ from mailer.settings import WEEKDAYS, Newsletter, Schedule
 
 Calendar = Literal["jalali", "gregorian"]
 
-# Years in which a week can be asked for. The spans do not overlap, so that a year of the other calendar is noticed.
+# The years that are accepted. The ranges do not overlap, so that a year of the other calendar is noticed.
 _YEARS: dict[Calendar, range] = {"jalali": range(1300, 1600), "gregorian": range(1900, 2200)}
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
@@ -27,7 +27,7 @@ def key(day: date, calendar: Calendar) -> str:
     """The name of the week that holds `day`, such as "1405-W36".
 
     Jalali weeks run from Saturday to Friday and belong to the year of their Tuesday, the middle day, just as ISO 8601
-    gives a week to the year of its Thursday. The Gregorian calendar has the ISO week.
+    gives a week to the year of its Thursday. In the Gregorian calendar it is the ISO week.
     """
     if calendar == "gregorian":
         year, week, _ = day.isocalendar()
@@ -38,12 +38,15 @@ def key(day: date, calendar: Calendar) -> str:
 
 
 def canonical(text: str, calendar: Calendar) -> str:
-    """The week that a person typed, as `key` writes it: "1405-w36" and "۱۴۰۵-W۳۶" are 1405-W36. Raises UsageError."""
+    """The name of a week that a person typed, as `key` writes it: "1405-w36" and "۱۴۰۵-W۳۶" become "1405-W36".
+
+    Raises UsageError if there is no such week.
+    """
     return key(days(text, calendar)[0], calendar)
 
 
 def days(text: str, calendar: Calendar) -> tuple[date, date]:
-    """The first and the last day of a week. Raises UsageError when there is no such week."""
+    """The first and the last day of a week. Raises UsageError if there is no such week."""
     found = re.fullmatch(r"(\d{4})-[Ww](\d{1,2})", text.strip())
     if not found:
         raise UsageError(f"{text!r} is not the name of a week.", f"Write it like {_EXAMPLE[calendar]}.")
@@ -64,8 +67,8 @@ def days(text: str, calendar: Calendar) -> tuple[date, date]:
 def slot(text: str, newsletter: Newsletter, schedule: Schedule) -> Slot:
     """The day and the instant (UTC) at which the issue of that week goes out. Raises UsageError like `days`.
 
-    A holiday moves it to the next other day of the same week, else to the nearest day before; when the whole week is
-    holidays it stays where it was, because an issue nobody planned to leave out must not vanish.
+    A holiday moves it to the next other day of the same week, else to the nearest day before. If the whole week is
+    holidays it stays where it was: no issue is left out unless a person says so.
     """
     first, _ = days(text, newsletter.calendar)
     week = [first + n * _DAY for n in range(7)]
@@ -77,7 +80,7 @@ def slot(text: str, newsletter: Newsletter, schedule: Schedule) -> Slot:
 
 
 def slot_of(now: datetime, newsletter: Newsletter, schedule: Schedule) -> Slot:
-    """The slot of the week in which `now` falls on the newsletter's clock; its time may be past or still to come."""
+    """The slot of the week of `now` in the newsletter's time zone; its sending time may be past or in the future."""
     today = now.astimezone(ZoneInfo(newsletter.timezone)).date()
     return slot(key(today, newsletter.calendar), newsletter, schedule)
 
@@ -93,19 +96,22 @@ def preceding(this: Slot, newsletter: Newsletter, schedule: Schedule) -> Slot:
 
 
 def around(now: datetime, newsletter: Newsletter, schedule: Schedule) -> tuple[Slot, Slot, Slot]:
-    """Last week's slot, this week's and next week's: all that a clock can have to do with, since every span of the
-    schedule is shorter than a week."""
+    """The slots of last week, this week and next week: all that can be due, since every time in the schedule is shorter
+    than a week."""
     this = slot_of(now, newsletter, schedule)
     return preceding(this, newsletter, schedule), this, following(this, newsletter, schedule)
 
 
 def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The instant (UTC) of a wall-clock time. Shown twice in autumn: the first. Never shown: the first instant after
-    the gap, so that the clock already shows the wanted time or a later one."""
+    """The instant (UTC) of a wall-clock time.
+
+    Of a time that clocks show twice in autumn, the first instant. Of a time that they skip in spring, the first instant
+    after the gap.
+    """
     at = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if at.astimezone(zone).replace(tzinfo=None) == wall:
         return at
-    # In a gap fold=0 counts with the offset before it and so lies behind it; fold=1 lies in front of it (PEP 495).
+    # In a gap, fold=0 uses the offset before it and gives an instant after it; fold=1 gives one before it (PEP 495).
     before, behind = wall.replace(tzinfo=zone, fold=1).astimezone(UTC), at
     old = before.astimezone(zone).utcoffset()
     while behind - before > timedelta(seconds=1):
@@ -118,7 +124,7 @@ def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _weeks(year: int, calendar: Calendar) -> int:
-    """52 or 53."""
+    """The number of weeks of a year: 52 or 53."""
     if calendar == "gregorian":
         return date(year, 12, 28).isocalendar().week  # ISO 8601: 28 December is always in the last week
     return (_first_tuesday(year + 1) - _first_tuesday(year)) // _WEEK

@@ -126,7 +126,7 @@ def _advance(app: App, issue: Issue, now: datetime) -> None:
     if _to_be_chosen(issue, now):
         first = issue.drafted_at is None
         issue = draft.choose(app, issue)
-        if first:  # so that the notice lists no story whose page is gone
+        if first:  # checked now, so that the notice lists no story whose page is gone
             issue = editing.check_links(app, issue, last=False)
     if issue.drafted_at and now >= issue.send_at - app.settings.schedule.draft_before:
         notice.queue(app, issue)

@@ -61,7 +61,7 @@ def step(
     """Moves an issue along one arrow of `lifecycle`. Returns False if it is not in a state where the arrow begins.
 
     `reason` is why the issue is in its new state and replaces the old one. `at` is when the event happened. Number,
-    approval and release stay as they are where None is given.
+    approval and release are left as they are where None is given.
     """
     from_, to = ARROWS[event]
     given = {"number": number, "approved": approved, "released": released}
