@@ -23,7 +23,8 @@ _UNSAFE = re.compile(r"[\s<>\x00-\x1f\x7f-\x9f]")
 class Address:
     """`written` is what goes to SMTP. `key` is the same for two ways of writing one address; only for comparing.
 
-    RFC 5321 §2.4 lets a host tell `Ali` from `ali`. None does, and two mails to one person would be worse.
+    RFC 5321 §2.4 lets a host treat `Ali` and `ali` as two mailboxes. None does, and two mails to one person would be
+    worse.
     """
 
     written: str  # "Reader@xn--….ir": the local part as typed, the domain in ASCII and lower case
@@ -33,7 +34,7 @@ class Address:
 
     @property
     def needs_smtputf8(self) -> bool:
-        """True if the local part is not ASCII: only a relay with SMTPUTF8 (RFC 6531) can take it."""
+        """Return True if the local part is not ASCII: only a relay with SMTPUTF8 (RFC 6531) can take it."""
         return not self.local.isascii()
 
 
@@ -91,7 +92,7 @@ def in_mailbox(written: str) -> Address:
 
 
 def looks_like_one(text: str) -> bool:
-    """True if a text is meant as an address, right or wrong."""
+    """Return True if a text is meant as an address, right or wrong."""
     return bool(_LOOKS_LIKE_ONE.fullmatch(text.strip()))
 
 
@@ -216,7 +217,7 @@ def suggestion(found: Address) -> str | None:
 
 
 def _one_slip(typed: str, meant: str) -> bool:
-    """True if at most one character is missing, extra or wrong, or two neighbours are swapped."""
+    """Return True if at most one character is missing, extra or wrong, or two neighbours are swapped."""
     if typed == meant:
         return True
     at = next((i for i, (a, b) in enumerate(zip(typed, meant, strict=False)) if a != b), min(len(typed), len(meant)))
@@ -226,7 +227,7 @@ def _one_slip(typed: str, meant: str) -> bool:
 
 
 def mixed_scripts(domain: str) -> bool:
-    """True if a label of the domain (in ASCII form) mixes letters of two scripts, as «gmаil» with a Cyrillic «а»."""
+    """Return True if a label of the domain (in ASCII) mixes letters of two scripts: «gmаil» with a Cyrillic «а»."""
     return any(len(_scripts(label)) > 1 for label in domain.split(".") if label.startswith("xn--"))
 
 

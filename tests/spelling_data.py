@@ -1,6 +1,6 @@
-"""Real sentences that are well written: what mending does to them, and to them without their half-spaces.
+"""Real sentences that are well written: how correcting changes them, with and without their half-spaces.
 
-Used by tests and by `bench`. The data is no part of this project; `sentences` takes the folder it lies in.
+Used by tests and by `bench`. The data is not part of this project; `sentences` takes its folder.
 """
 
 import gzip
@@ -20,7 +20,7 @@ _FAULT = re.compile(rf"(?<![\w{Z}])(ن?می|ها|های\w*|ترین)(?![\w{Z}])|
 
 
 class Stripped(NamedTuple):
-    """Words with a half-space, of which mending gave it back, or put one where none was, once it was taken out."""
+    """Words with a half-space: how many get it back after it was removed, and how many get one in a wrong place."""
 
     words: int
     repaired: int
@@ -38,8 +38,7 @@ def sentences(data: Path) -> list[str]:
 
 
 def harmed(well_written: Sequence[str]) -> list[tuple[str, str]]:
-    """Words that mending changed for the worse. The writers themselves are the judges: a word may be changed only into
-    how they write it more often."""
+    """Words that correcting makes worse. The writer is the judge: a word may only become what is written more often."""
     usual = Counter(word for sentence in well_written for word in re.findall(rf"[\w{Z}]+", sentence))
     wrong = []
     for sentence in well_written:
@@ -54,11 +53,11 @@ def stripped(well_written: Sequence[str]) -> Stripped:
         words += 1
         mended = corrected(word.replace(Z, ""))
         repaired += mended == word
-        # Half of a word's half-spaces is no harm; one where its writer had none is.
+        # Restoring half of a word's half-spaces is harmless; adding one where the writer had none is not.
         wrongly += bool(_places(mended) - _places(word))
     return Stripped(words, repaired, wrongly)
 
 
 def _places(word: str) -> set[int]:
-    """After how many letters the half-spaces stand."""
+    """Return after how many other characters each half-space comes."""
     return {at - word[:at].count(Z) for at, letter in enumerate(word) if letter == Z}

@@ -1,4 +1,4 @@
-"""Addresses: one spelling for each, and a clear sentence for what is none."""
+"""Addresses: one spelling for each, and a clear sentence for an invalid one."""
 
 import pytest
 from hypothesis import given, settings
@@ -86,7 +86,7 @@ def test_only_a_local_part_can_need_smtputf8() -> None:
         ("a@" + "b" * 64 + ".org", "not a domain"),
     ],
 )
-def test_what_is_no_address_is_refused_with_a_sentence(typed: str, says: str) -> None:
+def test_an_invalid_address_is_refused_with_a_sentence(typed: str, says: str) -> None:
     with pytest.raises(BadAddress, match=says) as caught:
         parse(typed)
     assert len(str(caught.value)) < 400
@@ -102,7 +102,7 @@ DOMAINS = st.lists(st.text("abcXYZ019-کتابü\u200c", min_size=1, max_size=10
 @given(
     st.one_of(st.text(max_size=40), st.builds("{}@{}".format, LOCALS, DOMAINS), st.builds("{}@x.org".format, st.text()))
 )
-def test_what_is_accepted_is_safe_and_stays_as_it_is(typed: str) -> None:
+def test_an_accepted_address_is_safe_and_does_not_change_again(typed: str) -> None:
     try:
         address = parse(typed)
     except BadAddress:

@@ -1,4 +1,4 @@
-"""Whether a domain takes mail: asked of a real DNS server on loopback, which says what we tell it to."""
+"""Does a domain take mail? Asked of a real DNS server on loopback whose answers the test sets."""
 
 import socket
 import threading
@@ -25,7 +25,7 @@ ZONE = {
 
 @pytest.fixture(scope="module")
 def resolver() -> Iterator[dns.resolver.Resolver]:
-    """Answers from ZONE; a name that begins with «slow» is never answered, «broken» is SERVFAIL."""
+    """Answers from ZONE; a name that begins with "slow" is never answered, "broken" is SERVFAIL."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 0))
 
@@ -71,12 +71,12 @@ def resolver() -> Iterator[dns.resolver.Resolver]:
         ("broken.example", None),
     ],
 )
-def test_what_a_domain_says(resolver: dns.resolver.Resolver, domain: str, takes: bool | None) -> None:
+def test_the_answers_of_a_domain(resolver: dns.resolver.Resolver, domain: str, takes: bool | None) -> None:
     assert Domains(resolver).takes_mail(domain) is takes
 
 
 @pytest.mark.slow
-def test_silence_is_not_a_no_and_is_not_waited_for_twice(resolver: dns.resolver.Resolver) -> None:
+def test_no_answer_does_not_mean_no_and_is_waited_for_only_once(resolver: dns.resolver.Resolver) -> None:
     now = 0.0
 
     def clock() -> float:
@@ -84,13 +84,13 @@ def test_silence_is_not_a_no_and_is_not_waited_for_twice(resolver: dns.resolver.
 
     domains = Domains(resolver, clock)
     assert domains.takes_mail("slow.example") is None
-    domains.resolver = None  # whoever asks again would have to use the machine's own
+    domains.resolver = None  # a second question would have to use the resolver of this machine
     assert domains.takes_mail("slow.example") is None
     assert domains._known == {"slow.example": (3600.0, None)}
 
 
 @pytest.mark.slow
-def test_a_flood_of_slow_domains_keeps_nobody_else_waiting(resolver: dns.resolver.Resolver) -> None:
+def test_many_slow_domains_do_not_make_other_readers_wait(resolver: dns.resolver.Resolver) -> None:
     domains = Domains(resolver)
     asking = [threading.Thread(target=domains.takes_mail, args=(f"slow{n}.example",)) for n in range(2)]
     for thread in asking:

@@ -39,7 +39,7 @@ class Week:
 
 @dataclass(slots=True)
 class _Past:
-    """What one of the two settings has chosen so far: all articles and the first ones, by week."""
+    """The earlier choices with one of the two settings: by week all articles, and the first one."""
 
     rules: Rules
     used: list[frozenset[int]] = field(default_factory=list)
@@ -49,7 +49,7 @@ class _Past:
 def run(app: App, weeks: int, other: Rules) -> list[Week]:
     """Choose the last `weeks` whole weeks with the settings in force and with `other`. The oldest comes first.
 
-    Views are taken as they are known now, so later views count, too, but for both alike.
+    Views are taken as they are known now, so later views count, too, in both choices.
     """
     newsletter, schedule = app.settings.newsletter, app.settings.schedule
     slot = week.slot_of(app.now(), newsletter, schedule)

@@ -126,7 +126,7 @@ def _article(tx: Connection, number: int) -> Article:
 # --- sources that are asked again and again ---------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of asking one source. `problem` is one line, "" if all went well."""
+    """The result of asking one source. `problem` is one line, "" if all went well."""
 
     source: str
     added: int = 0

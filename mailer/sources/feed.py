@@ -110,7 +110,7 @@ def _where(damage: Exception) -> str:
 
 
 def _last_item_is_cut_off(content: bytes) -> bool:
-    """True if the file ends inside an item, whose texts would then be cut, too."""
+    """Return True if the file ends inside an item, whose texts would then be cut, too."""
     begins = [found.start() for found in _ITEM_BEGINS.finditer(content)]
     ends = [found.start() for found in _ITEM_ENDS.finditer(content)]
     return bool(begins) and (not ends or begins[-1] > ends[-1])

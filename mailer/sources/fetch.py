@@ -64,7 +64,7 @@ def addresses(host: str) -> list[str]:
 
 
 def public(address: Address) -> bool:
-    """True for an address of the public internet, also for an IPv4 one that is written as IPv6."""
+    """Return True for an address of the public internet, also for an IPv4 one that is written as IPv6."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if address in _TRANSLATED:
@@ -119,7 +119,7 @@ class Fetcher:
         return found.content
 
     def gone(self, url: str) -> bool:
-        """True if the server says that the page does not exist (404, 410); False for any other answer or error."""
+        """Return True if the server says that the page does not exist (404, 410); False for any other answer."""
         try:
             self.fetch(url, trusted=False)
         except FetchFailed as failure:

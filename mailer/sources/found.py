@@ -1,4 +1,4 @@
-"""What sources and readers of files return, and what a source is. Reads nothing itself."""
+"""The values that sources and readers of files return, and the protocol of a source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ def titled(name: str, articles: Sequence[FoundArticle], notes: Sequence[str] = (
 
 @dataclass(frozen=True, slots=True)
 class Gathered(Found):
-    """What a source gave, the newest or most prominent article first, and the validators for the next request."""
+    """The articles of a source, the newest or most prominent first, and the validators for the next request."""
 
     articles: tuple[FoundArticle, ...] = ()
     etag: str = ""
@@ -42,7 +42,7 @@ class Source(Protocol):
 
     @property
     def front_page(self) -> bool:
-        """True if the order of its articles is that of the newsroom's front page."""
+        """Return True if the order of its articles is that of the newsroom's front page."""
         ...
 
     def gather(self, etag: str, modified: str) -> Gathered:

@@ -11,7 +11,7 @@ from mailer.text import dates, links
 
 
 def is_feed(document: object) -> TypeGuard[dict[str, Any]]:
-    """True for an object that says it is a JSON Feed, or that holds a list of items."""
+    """Return True for an object that says it is a JSON Feed, or that holds a list of items."""
     if not isinstance(document, dict):
         return False
     return "jsonfeed.org" in str(document.get("version", "")) or isinstance(document.get("items"), list)

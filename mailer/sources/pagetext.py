@@ -145,7 +145,7 @@ def _own_lines(lines: Sequence[str]) -> list[str]:
 
 
 def _is_headed(line_key: str, heading: str) -> bool:
-    """True if a line is that heading, perhaps with a few more words: «آخرین اخبار ایران و جهان», «برچسب‌ها: …»."""
+    """Return True if a line is that heading, perhaps with more words: «آخرین اخبار ایران و جهان», «برچسب‌ها: …»."""
     more = len(line_key.split()) - len(heading.split())
     return line_key == heading or (line_key.startswith(heading + " ") and more <= 5)
 
@@ -169,7 +169,7 @@ def _is_paragraph(line: str) -> bool:
 
 
 def _is_surely_paragraph(line: str) -> bool:
-    """True if it is long or ends with a full stop: a headline may also end with «؟» or with a quotation."""
+    """Return True if it is long or ends with a full stop: a headline may also end with «؟» or with a quotation."""
     words = len(line.split())
     return words >= _LONG or (words >= 6 and bool(_FULL_STOP.search(line)))
 

@@ -55,7 +55,7 @@ def read_jsonl(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
 
 
 def is_csv(text: str) -> bool:
-    """True if the first line names columns: "title" and at least one other known field."""
+    """Return True if the first line names columns: "title" and at least one other known field."""
     columns = _columns(text)
     return "title" in columns and len({*_TEXTS, *_COUNTS, "tags"} & set(columns)) > 1
 

@@ -15,7 +15,7 @@ LATIN_DIGITS = "0123456789"
 
 
 def is_invisible(char: str) -> bool:
-    """True for a character that a reader cannot see and that can do harm.
+    """Return True for a character that a reader cannot see and that can do harm.
 
     These are control and format characters (direction marks and overrides, zero width spaces, soft hyphens, byte order
     marks, tags), lone surrogates, noncharacters and U+FFFC. False for the joiners, which are Persian spelling, and for
@@ -28,5 +28,5 @@ def is_invisible(char: str) -> bool:
 
 
 def is_printable(char: str) -> bool:
-    """True for a character that a terminal or a log shows as what it is; the joiners are."""
+    """Return True for a character that a terminal or a log shows as what it is; the joiners are."""
     return char.isprintable() or char in JOINERS

@@ -19,7 +19,7 @@ _SENTENCE_END = re.compile(r"[^\W\d_]{2}[.!؟?][»”)]?$")  # not an initial (�
 
 
 class _Visible(dict[int, str]):
-    """What each character becomes in visible text, filled in as characters are met."""
+    """Maps each character to itself, or to "" if it is invisible. Filled in as characters are met."""
 
     def __missing__(self, code: int) -> str:
         self[code] = "" if is_invisible(chr(code)) else chr(code)

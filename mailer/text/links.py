@@ -76,7 +76,7 @@ def web_address(url: str) -> str:
 
 
 def is_usable(url: str) -> bool:
-    """True if a mail can link to this address. Short and plain ones, which most are, need no full check."""
+    """Return True if a mail can link to this address. Short and plain ones, which most are, need no full check."""
     return bool(_SHORT.fullmatch(url) or web_address(url))
 
 
@@ -89,7 +89,7 @@ def picture(url: str) -> str:
 def story_picture(url: str, story_url: str, own: Iterable[str], *, plain: bool = False) -> str:
     """Return the `picture` of a story if the newsroom serves it; "" for every other.
 
-    Whoever serves a picture sees every reader who opens the mail. So its host must be the story's, a parent or a
+    The server of a picture sees every reader who opens the mail. So its host must be the story's, a parent or a
     sub-domain of it, or in the domain of one of the addresses `own`. `plain` also allows http, for a deployment that is
     all on one machine.
     """
@@ -104,7 +104,7 @@ def story_picture(url: str, story_url: str, own: Iterable[str], *, plain: bool =
 
 
 def loopback(host: str) -> bool:
-    """True if a host is this machine."""
+    """Return True if a host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -31,7 +31,7 @@ _LETTERS = {
 
 
 class _Spelling(dict[int, str]):
-    """What each character becomes in a key, filled in as characters are met.
+    """Maps each character to its form in a key. Filled in as characters are met.
 
     Joiners and invisible characters are dropped, not turned into blanks: then an ending gives the same key whether it
     was written with a non-joiner, a blank or nothing.

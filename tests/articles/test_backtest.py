@@ -1,4 +1,4 @@
-"""Past weeks chosen again: two ways side by side, without touching anything."""
+"""Past weeks chosen again with two settings; nothing is written."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -41,7 +41,7 @@ def test_the_same_settings_choose_the_same(app: App, clock: Clock) -> None:
 
 
 @only_sqlite
-def test_a_repetition_of_what_was_chosen_before_is_seen(app: App, clock: Clock) -> None:
+def test_a_story_of_an_earlier_week_counts_as_a_repetition(app: App, clock: Clock) -> None:
     before, now = make.slot("1405-W34").at, make.slot().at
     make.week_of_articles(app.store, before)
     words = "سیل در خوزستان پنج روستا را زیر آب برد"

@@ -1,4 +1,4 @@
-"""Collecting: one bad source never spoils the rest, and its last good state stays."""
+"""Collecting: a bad source does not stop the others and keeps its last good state."""
 
 import gzip
 import json
@@ -59,8 +59,8 @@ BILLION_LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE rss [<!ENTITY a "ha ha ha ha
 <rss version="2.0"><channel><title>&i;</title></channel></rss>"""
 
 
-def test_an_archive_is_kept_in_pieces(app: App) -> None:
-    """Or who leaves meanwhile waits until all of it is stored; on SQLite others cannot write in that time."""
+def test_an_archive_is_stored_in_many_transactions(app: App) -> None:
+    """Otherwise a reader who unsubscribes waits until all is stored: on SQLite only one process can write."""
     found = [make.article(number) for number in range(450)]
     waits: list[float] = []
     done = threading.Event()
@@ -88,7 +88,7 @@ def test_a_feeds_own_slash_stays(app: App, server: WebServer, fetcher: Fetcher) 
     assert collect.collect(app)[0].added == 1
 
 
-def test_one_bad_source_never_spoils_the_rest(app: App, clock: Clock, server: WebServer, fetcher: Fetcher) -> None:
+def test_a_bad_source_does_not_stop_the_others(app: App, clock: Clock, server: WebServer, fetcher: Fetcher) -> None:
     server.pages["/good"] = (200, {}, rss("خبر خوب نخست", "خبر خوب دوم"))
     server.pages["/html"] = (200, {"content-type": "text/html"}, b"<!doctype html><html><body>sign in</body></html>")
     server.pages["/laughs"] = (200, {}, BILLION_LAUGHS)
@@ -104,7 +104,7 @@ def test_one_bad_source_never_spoils_the_rest(app: App, clock: Clock, server: We
 
 
 class Broken:
-    """A source with a mistake that nobody foresaw."""
+    """A source with a bug."""
 
     name, front_page = "broken", False
 
@@ -119,7 +119,7 @@ class Broken:
 
 
 @only_sqlite
-def test_a_source_that_breaks_stops_no_other(app: App, server: WebServer, fetcher: Fetcher) -> None:
+def test_a_source_with_a_bug_does_not_stop_the_others(app: App, server: WebServer, fetcher: Fetcher) -> None:
     server.pages["/good"] = (200, {}, rss("خبر خوب نخست"))
     asked = collect.collect(replace(app, make_sources=lambda: (Broken(), feed(server, "/good", fetcher))))
     assert [each.problem for each in asked] == ["broken: it broke (ZeroDivisionError).", ""]
@@ -188,7 +188,7 @@ def test_the_front_page_is_worth_hours_by_place(app: App, clock: Clock, server: 
 
 
 @only_sqlite
-def test_counts_are_noted_hourly_then_daily_then_no_more(app: App, clock: Clock) -> None:
+def test_counts_are_recorded_hourly_then_daily_then_never(app: App, clock: Clock) -> None:
     make.keep(app.store, make.article(1, published=clock.now, views=10))
     noted = []
     for _ in range(24 * 12):

@@ -1,4 +1,4 @@
-"""Pictures of our own: fetched once while drafting, and never waited for."""
+"""Hosted pictures: fetched once while drafting, and never waited for."""
 
 import io
 import re
@@ -34,7 +34,7 @@ def app_with(store: Store, folder: Path, clock: Clock, fetch: Callable[[str], by
 
 
 @only_sqlite
-def test_pictures_are_fetched_once_and_served_by_us(store: Store, tmp_path: Path, clock: Clock) -> None:
+def test_pictures_are_fetched_once_and_served_from_here(store: Store, tmp_path: Path, clock: Clock) -> None:
     asked: list[str] = []
 
     def fetch(url: str) -> bytes:
@@ -57,7 +57,7 @@ def test_pictures_are_fetched_once_and_served_by_us(store: Store, tmp_path: Path
 
 
 @only_sqlite
-def test_a_picture_that_cannot_be_had_leaves_a_card_of_text(store: Store, tmp_path: Path, clock: Clock) -> None:
+def test_a_story_without_its_picture_becomes_a_card_of_text(store: Store, tmp_path: Path, clock: Clock) -> None:
     def fetch(url: str) -> bytes:
         if url.endswith("1.webp"):
             raise FetchFailed("gone")
@@ -81,7 +81,7 @@ def test_linked_pictures_are_left_where_they_are(store: Store, tmp_path: Path, c
 
 
 @only_sqlite
-def test_the_most_read_are_those_the_issue_does_not_tell(store: Store, tmp_path: Path, clock: Clock) -> None:
+def test_the_most_read_are_articles_that_are_not_in_the_issue(store: Store, tmp_path: Path, clock: Clock) -> None:
     app = app_with(store, tmp_path, clock, lambda url: picture())
     issue = draft.draft(app)
     text = draft.content(app, issue).text

@@ -1,4 +1,4 @@
-"""Feeds as they come: dialects, damage, and what must never happen."""
+"""Feeds as newsrooms publish them: dialects, damage and attacks."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -135,7 +135,7 @@ def test_a_feed_without_items_is_no_error() -> None:
     assert of(rss()) == Found((), ("feed.xml: the feed has no items.",))
 
 
-def test_dates_that_nobody_understands_are_noted_once() -> None:
+def test_dates_that_cannot_be_read_are_noted_once() -> None:
     found = of(rss(*["<title>باران</title><pubDate>دیروز عصر</pubDate>"] * 3))
     assert [article.published for article in found.articles] == [None] * 3
     assert found.notes == ("feed.xml: 3 dates cannot be read, such as 'دیروز عصر'; the items were stored undated.",)
@@ -152,7 +152,7 @@ def test_dates_that_nobody_understands_are_noted_once() -> None:
         ("باران".encode(), "this is not XML"),
     ],
 )
-def test_what_is_no_feed_is_refused_with_its_name_and_a_way_out(content: bytes, says: str) -> None:
+def test_a_file_that_is_not_a_feed_is_refused_with_its_name_and_a_fix(content: bytes, says: str) -> None:
     with pytest.raises(UnreadableInput, match=says) as refused:
         of(content, "اخبار.xml")
     assert refused.value.message.startswith("اخبار.xml: ")
@@ -170,7 +170,7 @@ HOSTILE_DTDS = [
 
 @pytest.mark.parametrize("dtd", HOSTILE_DTDS)
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
-def test_entities_of_its_own_are_refused(dtd: str, encoding: str) -> None:
+def test_a_feed_that_defines_entities_is_refused(dtd: str, encoding: str) -> None:
     item = "<item><title>باران &a;</title></item>"
     content = f"<?xml version='1.0' encoding='{encoding}'?>{dtd}<rss version='2.0'><channel>{item}</channel></rss>"
     with pytest.raises(UnreadableInput, match="this XML defines entities") as refused:
@@ -187,12 +187,12 @@ def test_entities_in_another_spelling_are_refused() -> None:
 
 
 @pytest.mark.parametrize("codec", ["punycode", "IDNA", "undefined_", "unicode--escape", "raw-unicode-escape"])
-def test_codecs_that_are_none_of_a_texts_are_refused(codec: str) -> None:
+def test_codecs_that_are_not_text_encodings_are_refused(codec: str) -> None:
     with pytest.raises(UnreadableInput, match="which no feed has"):
         of(f"\ufeff<?xml version='1.0'{' ' * 300}encoding='{codec}'?>".encode() + rss("<title>باران</title>") * 3000)
 
 
-def test_an_old_doctype_and_an_item_about_entities_are_no_harm() -> None:
+def test_an_old_doctype_and_an_item_about_entities_are_accepted() -> None:
     doctype = b'<!DOCTYPE rss PUBLIC "-//Netscape Communications//DTD RSS 0.91//EN" "http://x.example/rss.dtd">'
     assert len(of(doctype + rss("<title>باران</title>")).articles) == 1
     about = "<title>XML</title><description><![CDATA[&lt;!DOCTYPE&gt; و <!ENTITY x>]]></description>"

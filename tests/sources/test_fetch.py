@@ -1,4 +1,4 @@
-"""Fetching: what is bounded, what is refused, and what is said then."""
+"""Fetching: its limits, its refusals and its messages."""
 
 import contextlib
 import gzip
@@ -30,14 +30,14 @@ def fetcher() -> Fetcher:
 
 
 @pytest.mark.parametrize("etag", ["«نشان»", "x" * 5000])
-def test_a_mark_that_cannot_be_sent_back_is_left_alone(server: WebServer, fetcher: Fetcher, etag: str) -> None:
+def test_an_etag_that_cannot_be_sent_back_is_ignored(server: WebServer, fetcher: Fetcher, etag: str) -> None:
     server.pages["/rss"] = lambda request: (200, {"etag": etag.encode().decode("latin-1")}, rss("خبر"))
     first = fetcher.fetch(server.url("/rss"))
     assert first.etag == ""
     assert fetcher.fetch(server.url("/rss"), etag=etag).content, "nor one that an older version has kept"
 
 
-def test_a_page_is_brought_and_asked_for_again_only_if_it_changed(server: WebServer, fetcher: Fetcher) -> None:
+def test_a_page_is_transferred_again_only_if_it_changed(server: WebServer, fetcher: Fetcher) -> None:
     def page(headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
         if headers.get("if-none-match") == '"a1"':
             return 304, {"etag": '"a1"'}, b""
@@ -106,7 +106,7 @@ def test_three_redirects_are_followed_and_no_fourth(server: WebServer) -> None:
         fetcher.fetch(server.url("/1"))
 
 
-def test_what_goes_wrong_is_one_line_without_a_password(server: WebServer, fetcher: Fetcher) -> None:
+def test_an_error_is_one_line_without_a_password(server: WebServer, fetcher: Fetcher) -> None:
     server.pages["/gone"] = (410, {}, b"")
     with pytest.raises(FetchFailed, match=r"the server answered 410\."):
         fetcher.fetch(server.url("/gone"))
@@ -116,7 +116,7 @@ def test_what_goes_wrong_is_one_line_without_a_password(server: WebServer, fetch
     assert "\n" not in failed.value.message
 
 
-def test_only_a_servers_own_word_makes_a_page_gone(server: WebServer) -> None:
+def test_a_page_is_gone_only_if_the_server_says_so(server: WebServer) -> None:
     fetcher = Fetcher(allowed=lambda address: True)
     server.pages["/here"] = (200, {}, b"")
     server.pages["/broken"] = (500, {}, b"")
@@ -127,7 +127,7 @@ def test_only_a_servers_own_word_makes_a_page_gone(server: WebServer) -> None:
 
 
 class Dripping:
-    """A server that says a letter at a time and never comes to an end."""
+    """A server that sends one byte at a time and never ends."""
 
     def __init__(self, head: bytes) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -151,7 +151,7 @@ class Dripping:
 
 
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nx-", b"HTTP/1.1 200 OK\r\n\r\n"], ids=["headers", "body"])
-def test_a_server_that_drips_does_not_hold_us(head: bytes) -> None:
+def test_a_server_that_sends_very_slowly_is_cut_off(head: bytes) -> None:
     server, fetcher = Dripping(head), Fetcher(seconds=0.3)
     begun = time.monotonic()
     with pytest.raises(FetchFailed, match="not complete after 0 seconds"):
@@ -161,17 +161,17 @@ def test_a_server_that_drips_does_not_hold_us(head: bytes) -> None:
 
 
 @pytest.mark.parametrize("address", ["fec0::1", "::127.0.0.1", "::7f00:1", "64:ff9b:1::7f00:1", "192.0.0.8", "::1"])
-def test_what_leads_into_a_network_of_ones_own_is_not_public(address: str) -> None:
+def test_addresses_that_lead_into_a_local_network_are_not_public(address: str) -> None:
     assert not public(ipaddress.ip_address(address))
 
 
-def test_what_is_public_is_public() -> None:
+def test_public_addresses_are_public() -> None:
     assert all(public(ipaddress.ip_address(each)) for each in ("185.143.233.1", "2606:4700::1111", "64:ff9b::808:808"))
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_a_slow_dns_is_within_the_time_too(trusted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line is opened after the time is over: nothing was there to be ended when it ended."""
+def test_a_slow_dns_counts_towards_the_time_limit(trusted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection opens after the time is over, so the deadline found nothing to close."""
     ask = socket.getaddrinfo
 
     def slow(*args: Any, **named: Any) -> Any:
@@ -189,8 +189,8 @@ def test_a_slow_dns_is_within_the_time_too(trusted: bool, monkeypatch: pytest.Mo
     server.close()
 
 
-def test_a_proxy_gets_what_only_it_can_find(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a restricted network no name is known but the proxy's; what is known to be private is refused all the same."""
+def test_a_proxy_gets_names_that_only_it_can_resolve(server: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a restricted network only the proxy's name resolves; names known to be private are refused all the same."""
 
     def unknown(host: str) -> list[str]:
         if host[0].isdigit():

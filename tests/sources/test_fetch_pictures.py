@@ -1,4 +1,4 @@
-"""Fetching a picture: what is fetched, and from where never."""
+"""Fetching a picture: what is fetched, and which addresses are refused."""
 
 import http.server
 import ipaddress
@@ -93,7 +93,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_picture_comes_as_it_is_also_from_where_it_moved(site: Https) -> None:
+def test_a_picture_is_fetched_unchanged_also_after_a_redirect(site: Https) -> None:
     assert site.fetch("/picture?w=9") == b"picture /picture?w=9"
     assert site.fetch("/moved") == b"picture /picture?a=1"
 
@@ -109,12 +109,12 @@ def test_a_picture_comes_as_it_is_also_from_where_it_moved(site: Https) -> None:
         ("/large", "holds more than 5 MB"),
     ],
 )
-def test_what_is_no_picture_is_told(site: Https, path: str, why: str) -> None:
+def test_anything_that_is_not_a_picture_is_refused_with_the_reason(site: Https, path: str, why: str) -> None:
     with pytest.raises(FetchFailed, match=why):
         site.fetch(path)
 
 
-def test_a_certificate_of_nobody_is_refused(site: Https) -> None:
+def test_an_untrusted_certificate_is_refused(site: Https) -> None:
     with pytest.raises(FetchFailed, match="certificate"):
         Fetcher(allowed=_loopback).picture(f"https://localhost:{site.port}/picture")
 
@@ -140,7 +140,7 @@ def test_a_certificate_of_nobody_is_refused(site: Https) -> None:
         "https://example.org:99999/a.jpg",
     ],
 )
-def test_nothing_is_fetched_from_inside(url: str) -> None:
+def test_nothing_is_fetched_from_a_private_network(url: str) -> None:
     with pytest.raises(FetchFailed):
         Fetcher().picture(url)
 
@@ -160,8 +160,8 @@ def test_a_proxy_is_asked_where_one_is_set(monkeypatch: pytest.MonkeyPatch) -> N
         Fetcher().picture("https://pictures.example.org/a.jpg")
 
 
-def test_a_name_that_answers_otherwise_the_second_time_reaches_nothing(site: Https) -> None:
-    """DNS rebinding: what was looked at is what is asked. This name is known to our look-up and to no other."""
+def test_a_name_that_resolves_differently_the_second_time_reaches_nothing(site: Https) -> None:
+    """DNS rebinding: the connection goes to the address that was checked. Only this test resolves the name."""
     asked: list[str] = []
 
     def once(host: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""One item is one item, whichever way it came; two items stay two."""
+"""One item has one identity, whichever way it came; two items have two."""
 
 from urllib.parse import quote
 
@@ -78,7 +78,7 @@ def test_the_guid_counts_before_the_link() -> None:
     assert identify(item(guid="https://khabar.example/?p=12")).identity == identify(moved).identity
 
 
-def test_two_sites_may_count_alike() -> None:
+def test_two_sites_may_number_their_items_alike() -> None:
     here, there = item(guid="1", url="https://a.example/x"), item(guid="1", url="https://b.example/x")
     assert identify(here).identity != identify(there).identity
 
@@ -90,7 +90,7 @@ def test_versions_in_a_guids_fragment_are_one_item() -> None:
         assert (found.identity, found.link) == ("guid:khabar.example/articles/c1234", "khabar.example/articles/c1234")
 
 
-def test_other_fragments_tell_items_apart() -> None:
+def test_other_fragments_distinguish_items() -> None:
     one, two = (
         item(guid=f"https://khabar.example/today.html#a0{n}", url=f"https://khabar.example/today.html#a0{n}")
         for n in (1, 2)
@@ -106,7 +106,7 @@ def test_the_title_alone_is_never_an_identity() -> None:
     assert identify(rubrics[0]).link == ""
 
 
-def test_the_front_page_is_no_items_link() -> None:
+def test_the_front_page_is_not_the_link_of_an_item() -> None:
     one, two = item(url="https://khabar.example/", lead="الف"), item(url="https://khabar.example", lead="ب")
     assert identify(one).link == ""
     assert identify(one).identity != identify(two).identity

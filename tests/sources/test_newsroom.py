@@ -1,4 +1,4 @@
-"""The newsroom's own database: the column map, WordPress and its counters, and what is said when something is wrong."""
+"""The newsroom's own database: the column map, WordPress and its counters, and error messages."""
 
 import socket
 import sqlite3
@@ -42,7 +42,7 @@ INSERT INTO news VALUES (1, 'گشایش &amp; بازدید', '<p>شرح</p>', '/
 COLUMNS = {"id": "nid", "title": "headline", "lead": "intro", "url": "link", "published": "at", "views": "hits"}
 
 
-def test_a_column_map_brings_what_may_be_told(source: Make) -> None:
+def test_a_column_map_brings_the_articles_that_may_be_published(source: Make) -> None:
     found = source(TABLE, table="news", columns=COLUMNS, where="shown = 1", site="https://khabar.example").gather(
         "", ""
     )
@@ -60,7 +60,7 @@ def test_the_view_for_vendors_needs_no_map(source: Make) -> None:
     assert [each.title for each in source(view).gather("", "").articles] == ["خبر هفته"]
 
 
-def test_wrong_names_are_said_at_once(source: Make) -> None:
+def test_all_wrong_names_are_reported_together(source: Make) -> None:
     wrong = source(TABLE, table="news", columns={**COLUMNS, "views": "hit_count", "heading": "headline"})
     with pytest.raises(ConfigError) as said:
         wrong.check()
@@ -81,7 +81,7 @@ def test_a_database_that_is_down_is_one_line_without_its_password(tmp_path: Path
     assert "\n" not in said.value.message
 
 
-def test_a_silent_server_is_waited_for_no_longer_than_the_admin_says() -> None:
+def test_the_admins_own_timeouts_win_over_the_built_in_ones() -> None:
     assert newsroom.timeouts("mysql+pymysql://u@h/x") == {
         "connect_timeout": 10,
         "read_timeout": 60,
@@ -178,7 +178,7 @@ def test_long_texts_do_not_fill_the_memory(source: Make) -> None:
     assert peak < 40_000_000, "at once they are 80 MB, and more while they are turned"
 
 
-def test_a_count_without_end_is_no_count(source: Make) -> None:
+def test_an_infinite_number_is_not_a_count(source: Make) -> None:
     table = "CREATE TABLE news (title TEXT, url TEXT, published TEXT, views REAL, news_value REAL);"
     row = "INSERT INTO news VALUES ('باران', 'https://khabar.example/1', '2026-11-23T10:00:00', 9e999, -9e999);"
     article = source(table + row, table="news").gather("", "").articles[0]

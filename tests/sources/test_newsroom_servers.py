@@ -143,7 +143,7 @@ def test_a_wordpress_site_with_each_view_counter(mariadb: str, counter: str) -> 
     assert found["رمزدار"].closed
 
 
-def test_a_large_wordpress_site_is_asked_by_its_index(mariadb: str) -> None:
+def test_the_query_for_a_large_wordpress_site_uses_its_index(mariadb: str) -> None:
     def work(tx: Connection) -> None:
         run(tx, SCHEMA)
         rows = ", ".join(

@@ -1,4 +1,4 @@
-"""A news page as HTML: what it says of itself, its words, and what is no article."""
+"""A news page as HTML: its meta data, its text, and pages without an article."""
 
 import json
 import time
@@ -49,9 +49,7 @@ def read(text: str, address: str = "https://shiraz.example/news/7") -> FoundArti
         ("برف در گردنه - سایت خبری", "برف در گردنه", "", "برف در گردنه"),
     ],
 )
-def test_a_title_is_cut_only_where_something_parts_it_from_the_outlet(
-    title: str, heading: str, outlet: str, wanted: str
-) -> None:
+def test_the_outlet_is_cut_from_a_title_only_at_a_separator(title: str, heading: str, outlet: str, wanted: str) -> None:
     assert page._without_outlet(title, outlet, heading) == wanted
 
 
@@ -61,7 +59,7 @@ def test_a_bare_page_has_a_title_a_lead_and_a_body() -> None:
     assert (found.url, found.source, found.published) == ("https://shiraz.example/news/7", "shiraz.example", None)
 
 
-def test_open_graph_is_believed_first() -> None:
+def test_open_graph_counts_first() -> None:
     meta = {
         "og:title": TITLE,
         "og:site_name": "شیراز امروز",
@@ -110,7 +108,7 @@ def test_a_page_names_itself_only_on_its_own_site(canonical: str, url: str) -> N
     assert read(html(f'<link rel="canonical" href="{canonical}">')).url == url
 
 
-def test_a_saved_page_is_where_it_says() -> None:
+def test_a_saved_page_has_the_address_that_it_claims() -> None:
     assert read(html('<link rel="canonical" href="https://shiraz.example/news/7">'), "").source == "shiraz.example"
     assert read(html(), "").url == ""
 
@@ -124,12 +122,12 @@ def test_a_saved_page_is_where_it_says() -> None:
     ],
     ids=["not found", "login", "front page"],
 )
-def test_what_is_no_article(body: str) -> None:
+def test_pages_without_an_article_are_refused(body: str) -> None:
     with pytest.raises(UnreadableInput, match="no article is recognised in this HTML page"):
         read(html("<title>شیراز امروز</title>", body))
 
 
-def test_markup_that_is_meant_to_hold_us_up() -> None:
+def test_markup_that_is_meant_to_take_long_is_refused() -> None:
     begun = time.monotonic()
     for hostile in ("<a b='", "<!--", "<div>", "<script", "<title></tit", "<time datetime='"):
         with pytest.raises(UnreadableInput):
@@ -141,7 +139,7 @@ def test_markup_that_is_meant_to_hold_us_up() -> None:
 
 @given(st.text(alphabet="<>/ahpimetscrl\"'=! {}[]@:گچ\n\0", max_size=300))
 @settings(max_examples=200, deadline=None)
-def test_nothing_else_is_raised(text: str) -> None:
+def test_no_other_error_is_raised(text: str) -> None:
     try:
         found = read(html(text, f"<h1>{TITLE}</h1>{text}<p>{FIRST}</p>"))
     except UnreadableInput:

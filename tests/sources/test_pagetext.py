@@ -1,4 +1,4 @@
-"""The text of a page holds one article; menus, captions, boxes and other headlines are not of it."""
+"""The text of a page has one article; menus, captions, boxes and other headlines do not belong to it."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -61,7 +61,7 @@ def test_an_article_between_menu_and_boxes() -> None:
 
 
 @pytest.mark.parametrize("sign", ["/", "›", ">", "»", "-", "|"])
-def test_the_sign_that_parts_the_breadcrumb_may_stand_in_the_title(sign: str) -> None:
+def test_the_title_may_contain_the_separator_of_the_breadcrumb(sign: str) -> None:
     title = f"کتابخانهٔ سیار {sign} چهل روستا"
     article = of(f"صفحه اصلی {sign} جامعه {sign} {title}\n\n{title}\n\n{LEAD}\n\n{FIRST}\n")
     assert (article.title, article.category, article.body) == (title, "جامعه", FIRST)
@@ -74,7 +74,7 @@ def test_a_breadcrumb_that_is_cut_short_or_ends_with_the_section() -> None:
     assert (short.title, short.category) == (TITLE, "جامعه")
 
 
-def test_a_breadcrumb_may_take_a_line_for_each_part_and_a_menu_is_none() -> None:
+def test_a_breadcrumb_may_have_one_part_a_line_but_a_menu_is_not_one() -> None:
     menu = "صفحه اصلی\nسیاست\nاقتصاد\nجامعه\nورزش\n"
     article = of(f"{menu}صفحه اصلی\n/\nجامعه\n/\nآموزش\n{TITLE}\nآموزش\n{LEAD}\n")
     assert (article.title, article.category, article.lead) == (TITLE, "جامعه", LEAD)
@@ -86,7 +86,7 @@ def test_without_a_breadcrumb_the_title_is_the_first_headline() -> None:
     assert (article.title, article.category, article.lead, article.body) == (TITLE, "", LEAD, FIRST)
 
 
-def test_a_title_may_ask_and_may_stand_twice() -> None:
+def test_a_title_may_be_a_question_and_may_be_repeated() -> None:
     question = "چرا کتابخانهٔ سیار به روستاهای کوهستانی می‌رود؟"
     article = of(f"تابش، خبرهای روز\n{question}\nعکس: مینا سپهری\n{question}\n{LEAD}\n{FIRST}\n")
     assert (article.title, article.lead, article.body) == (question, LEAD, FIRST)
@@ -111,12 +111,12 @@ def test_a_sentence_may_begin_like_an_ending() -> None:
     assert of(f"{TITLE}\n{LEAD}\n{sentence}\n").body == sentence
 
 
-def test_signs_of_markup_in_a_text_are_signs() -> None:
+def test_markup_characters_in_a_text_are_kept() -> None:
     assert of(f"{TITLE} <۲> & بیشتر\n{LEAD}\n").title == f"{TITLE} <۲> & بیشتر"
 
 
 @pytest.mark.parametrize("text", ["باران", f"{TITLE}\n\n{TITLE}\n", "یک\nدو\nسه\n", f"{LEAD}\n"])
-def test_what_holds_no_article_is_refused(text: str) -> None:
+def test_a_text_without_an_article_is_refused(text: str) -> None:
     with pytest.raises(UnreadableInput, match=r"page\.txt: ") as refused:
         of(text)
     assert "title" in refused.value.fix

@@ -1,4 +1,4 @@
-"""Text comes out plain, whatever went in."""
+"""Any markup becomes plain text."""
 
 import unicodedata
 
@@ -41,7 +41,7 @@ def test_paragraphs() -> None:
     assert plain.paragraphs("یک\n\n دو \n") == "یک\nدو"
 
 
-def test_markup_as_deep_as_a_well_neither_hangs_nor_crashes() -> None:
+def test_very_deeply_nested_markup_neither_hangs_nor_crashes() -> None:
     assert plain.line("<div>" * 50_000 + "باران") == "باران"
     assert plain.paragraphs("<p " * 50_000 + "باران").endswith("باران")
     assert plain.line("&amp;" * 3 + "amp;" * 50_000).startswith("&")
@@ -54,7 +54,7 @@ def test_markup_as_deep_as_a_well_neither_hangs_nor_crashes() -> None:
         ("به گزارش خبرنگار تابش؛ باران بارید.", "باران بارید."),
         ("تابش - باران بارید.", "باران بارید."),
         ("خبرگزاری تابش: باران بارید.", "باران بارید."),
-        # naming another outlet is an attribution and stays, and so do words that merely stand in the feed's title
+        # naming another outlet is an attribution and stays, and so do words that are merely part of the feed's title
         ("به گزارش مهتاب، باران بارید.", "به گزارش مهتاب، باران بارید."),
         ("به گزارش تابش به نقل از مهتاب، باران بارید.", "به گزارش تابش به نقل از مهتاب، باران بارید."),
         ("ایران، عراق و ترکیه باران داشتند.", "ایران، عراق و ترکیه باران داشتند."),
@@ -82,7 +82,7 @@ def test_an_opening_is_made_of_whole_sentences() -> None:
 
 @given(st.text(max_size=80))
 @settings(max_examples=200, deadline=None)
-def test_nothing_steers_the_terminal_the_header_or_the_direction(text: str) -> None:
+def test_no_text_can_control_a_terminal_a_header_or_the_direction(text: str) -> None:
     line = plain.line(text)
     assert line == line.strip()
     assert line.splitlines() in ([line], [])

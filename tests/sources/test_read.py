@@ -1,4 +1,4 @@
-"""Any bytes: told by what they are, refused with one sentence when they are nothing."""
+"""Any bytes are recognised by their content, or refused with one sentence."""
 
 import gzip
 import json
@@ -23,7 +23,7 @@ PAGE = "باران در راه شمال است\n\nباران از بامداد �
 
 @pytest.mark.parametrize("content", [RSS, JSONL, PAGE, b'{"items": [{"title": "x"}]}', b"title,url\nx,\n"])
 @pytest.mark.parametrize("name", ["x", "x.gz", "/dev/stdin"])
-def test_the_content_tells_what_it_is_and_may_be_gzipped(content: bytes, name: str) -> None:
+def test_the_content_shows_what_it_is_and_may_be_gzipped(content: bytes, name: str) -> None:
     plain = read(name, content, zone=TEHRAN)
     assert len(plain.articles) == 1
     assert read(name, gzip.compress(content), zone=TEHRAN) == plain
@@ -66,7 +66,7 @@ def _bomb() -> bytes:
         (b"hello", "no article is recognised"),
     ],
 )
-def test_what_cannot_be_read_is_refused_with_its_name_and_a_way_out(content: bytes, says: str) -> None:
+def test_a_file_that_cannot_be_read_is_refused_with_its_name_and_a_fix(content: bytes, says: str) -> None:
     with pytest.raises(UnreadableInput, match=says) as refused:
         read("اخبار", content, zone=TEHRAN)
     assert refused.value.message.startswith("اخبار")
@@ -107,14 +107,14 @@ def test_the_source_that_is_given_counts_for_every_item() -> None:
         ({"published": "دیروز"}, "is not a date"),
     ],
 )
-def test_options_that_are_none(options: dict[str, Any], says: str) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], says: str) -> None:
     with pytest.raises(UsageError, match=says) as refused:
         read("x", PAGE, zone=TEHRAN, **options)
     assert refused.value.fix
 
 
 @pytest.mark.parametrize("options", [{"url": "https://tabesh.example/a"}, {"published": "1404/11/07"}])
-def test_one_url_or_date_is_not_for_several_items(options: dict[str, Any]) -> None:
+def test_one_url_or_date_cannot_be_given_for_several_items(options: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="it holds 2 items"):
         read("x", TWO, zone=TEHRAN, **options)
 
@@ -175,7 +175,7 @@ UNLINKABLE = [
 
 
 @pytest.mark.parametrize("url", UNLINKABLE)
-def test_a_link_that_no_mail_would_write_is_left_out_and_noted(url: str) -> None:
+def test_a_link_that_no_mail_can_have_is_left_out_and_noted(url: str) -> None:
     lines = [{"title": "باران", "url": url}, {"title": "برف", "url": "https://tabesh.example/2"}]
     found = read("x", "\n".join(json.dumps(line) for line in lines).encode(), zone=TEHRAN)
     assert [article.url for article in found.articles] == ["", "https://tabesh.example/2"]

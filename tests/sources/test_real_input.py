@@ -1,4 +1,4 @@
-"""Inputs that this project did not write. They are no part of it: KHABARNAMEH_DATA names their folder."""
+"""Inputs from elsewhere. They are not part of this project: KHABARNAMEH_DATA names their folder."""
 
 import contextlib
 import json
@@ -105,7 +105,7 @@ def test_the_feed_of_a_site_is_never_a_page(data: Path) -> None:
         of(data / "feeds/persian/page-text.html")
 
 
-def test_other_parsers_own_suites_hold_no_surprise(data: Path) -> None:
+def test_the_suites_of_other_parsers_hold_no_surprise(data: Path) -> None:
     taken = refused = 0
     for archive in sorted((data / "feeds/suites").glob("*.tar.gz")):
         with tarfile.open(archive) as suite:
@@ -153,7 +153,7 @@ def _elements(name: str, content: bytes) -> int:
 
 
 def test_netnewswires_feeds_hold_as_many_items_as_it_says(data: Path) -> None:
-    """What its own tests expect, and for the feeds that they do not count, what stands in the file."""
+    """The numbers that its own tests expect; for feeds that they do not count, the number in the file."""
     files = _unpacked(data / "feeds/suites/netnewswire-rsparser-tests.tar.gz")
     feeds = {Path(name).name: content for name, content in files.items() if name.endswith(_FEED_ENDINGS)}
     tests = "".join(content.decode() for name, content in files.items() if name.endswith("Tests.swift"))
@@ -184,7 +184,7 @@ def test_the_front_pages_of_the_suite_are_read_or_refused(data: Path) -> None:
 
 
 def test_gofeeds_inputs_hold_as_many_items_as_gofeed_says(data: Path) -> None:
-    """Items without a title are not taken, and each has its note; a document without items may be refused."""
+    """Items without a title are left out with a note; a document without items may be refused."""
     contents = _unpacked(data / "feeds/suites/gofeed-testdata.tar.gz")
     compared = 0
     for name, content in contents.items():

@@ -1,4 +1,4 @@
-"""JSON Lines and CSV: what is right is taken, what is wrong is named by its line."""
+"""JSON Lines and CSV: correct records are read, wrong ones are reported with their line."""
 
 import csv
 import io
@@ -88,14 +88,14 @@ def test_a_wrong_record_is_left_out_with_its_line(wrong: object, says: str) -> N
         ([{"url": "https://tabesh.example/1"}], "no line of it is an article; line 1: it has no title"),
     ],
 )
-def test_what_is_no_jsonl_is_refused_with_the_line(lines: list[object], says: str) -> None:
+def test_a_text_that_is_not_jsonl_is_refused_with_the_line(lines: list[object], says: str) -> None:
     with pytest.raises(UnreadableInput) as refused:
         of(*lines)
     assert says in refused.value.message
     assert "one JSON object" in refused.value.fix
 
 
-def test_line_separators_inside_a_text_part_no_records() -> None:
+def test_line_separators_inside_a_text_do_not_split_records() -> None:
     found = of('{"title": "باران\u2028برف\x85مه"}')
     assert [article.title for article in found.articles] == ["باران برف مه"]
 
@@ -143,7 +143,7 @@ _json = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(sorted(FULL)), _json, max_size=8))
 @settings(max_examples=150, deadline=None)
-def test_no_record_is_lost_without_a_word(record: dict[str, object]) -> None:
+def test_no_record_is_lost_without_a_note(record: dict[str, object]) -> None:
     found = of({"title": "پیش"}, record)
     assert len(found.articles) + sum(", line 2:" in note for note in found.notes) == 2
     for article in found.articles:
@@ -151,7 +151,7 @@ def test_no_record_is_lost_without_a_word(record: dict[str, object]) -> None:
         repr(article).encode("utf-8")
 
 
-def test_a_quotation_mark_that_is_not_closed_loses_no_row_in_silence() -> None:
+def test_an_unclosed_quotation_mark_loses_no_row_silently() -> None:
     rows = 'title,url\nباران,https://tabesh.example/1\n"برف,https://tabesh.example/2\nباد,https://tabesh.example/3\n'
     with pytest.raises(UnreadableInput, match="this is not CSV"):
         read("news.csv", rows.encode(), zone=TEHRAN)

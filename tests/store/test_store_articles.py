@@ -61,12 +61,12 @@ def test_the_same_file_twice_changes_nothing(store: Store, found: list[FoundArti
     assert again.added == 0
     if again.updated == 0:
         assert rows == before
-    # One item may stand in a file with and without its guid; then the two tellings take turns, but no row is added.
+    # One item may be in a file with and without its guid; then the two tellings take turns, but no row is added.
     assert len(rows) == len(before) == first.added
     assert again.updated == 0 or len({each.url for each in found}) < len(found)
 
 
-def test_a_second_telling_fills_in_and_empties_nothing(store: Store) -> None:
+def test_a_second_sighting_adds_and_removes_nothing(store: Store) -> None:
     keep(store, article(1, lead="", views=None, tags=("آب",)))
     fuller = article(1, lead="خلاصه", views=0, image_alt="سد", category="", tags=())
     assert keep(store, fuller, now=NOW + DAY) == Merged(updated=1)
@@ -78,7 +78,7 @@ def test_a_second_telling_fills_in_and_empties_nothing(store: Store) -> None:
     assert found.first_seen == NOW
 
 
-def test_what_a_source_takes_back_is_taken_back(store: Store) -> None:
+def test_a_source_can_withdraw_what_it_said(store: Store) -> None:
     closed = make.article(1, closed=True, front_page=True)
     for told, flags in (
         (closed, (True, True)),
@@ -138,7 +138,7 @@ def test_a_date_that_comes_later_counts(store: Store) -> None:
 
 
 # --- the window ------------------------------------------------------------------------------------------------------
-def test_the_window_holds_its_first_instant_and_not_its_last(store: Store) -> None:
+def test_a_time_span_includes_its_start_and_not_its_end(store: Store) -> None:
     instants = {1: WEEK.start, 2: WEEK.end, 3: WEEK.end - timedelta(microseconds=1), 4: WEEK.start - timedelta(1)}
     # All first seen long ago, so that none is late.
     keep(store, *(article(number, published=at) for number, at in instants.items()), now=WEEK.start - 2 * DAY)
@@ -146,13 +146,13 @@ def test_the_window_holds_its_first_instant_and_not_its_last(store: Store) -> No
     assert seen(store) == ["1", "3"]
 
 
-def test_what_is_seen_late_counts_for_fourteen_days(store: Store) -> None:
+def test_late_articles_count_for_fourteen_days(store: Store) -> None:
     keep(store, article(1, published=EARLIEST), article(2, published=EARLIEST - timedelta(seconds=1)), now=NOW - DAY)
     keep(store, article(3, published=NOW - 8 * DAY), now=NOW - 8 * DAY)  # it had its chance
     assert seen(store) == ["1"]
 
 
-def test_of_too_many_the_most_read_and_then_the_newest_are_kept(store: Store) -> None:
+def test_of_too_many_articles_the_most_read_and_then_the_newest_are_taken(store: Store) -> None:
     keep(
         store,
         article(1, views=None, published=NOW - DAY),
@@ -213,8 +213,8 @@ class Spy:
         return self._tx.execute(query)
 
 
-# --- what was told already -------------------------------------------------------------------------------------------
-def test_an_issue_reserves_its_articles_and_gives_them_back_when_nobody_got_it(store: Store) -> None:
+# --- earlier issues -------------------------------------------------------------------------------------------
+def test_an_issue_that_reached_no_reader_gives_its_articles_back(store: Store) -> None:
     keep(store, *(article(number) for number in (1, 2, 3)))
     issue = make.issue(store, state=IssueState.DRAFT)
     store.write(lambda tx: articles.reserve(tx, issue.id, [1], [2, 1]))
@@ -253,7 +253,7 @@ def test_one_accepted_mail_uses_its_articles_up(store: Store) -> None:
         assert used_in(store, issue.id, state), state
 
 
-def test_what_was_told_is_there_however_much_there_is_to_choose_from(store: Store) -> None:
+def test_articles_of_earlier_issues_are_there_however_many_others_there_are(store: Store) -> None:
     keep(store, article(1, published=WEEK.start - 50 * DAY), now=WEEK.start - 50 * DAY)
     keep(store, article(2, views=10**6), article(3, views=10**6))
     make.readers(store, 1)

@@ -26,13 +26,13 @@ def test_cleaning_takes_only_what_cannot_be_seen(raw: str, kept: str) -> None:
     assert clean(raw) == kept
 
 
-def test_the_short_way_and_the_long_one_are_the_same() -> None:
+def test_the_fast_path_gives_the_same_as_the_full_one() -> None:
     printable = "".join(char for char in map(chr, range(0x110000)) if char.isprintable() and char != "\ufffc")
     assert clean("  " + printable) == clean(printable) == printable.strip()  # two blanks: the long way
     assert clean(" نرگس\ufffc ") == "نرگس"
 
 
-def test_what_is_named_stays() -> None:
+def test_invisible_characters_that_are_meant_are_kept() -> None:
     assert clean("\u200fOpenAI\u202e", keep="\u200f") == "\u200fOpenAI"
 
 

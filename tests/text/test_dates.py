@@ -1,4 +1,4 @@
-"""Dates as newsrooms write them, and what is no date."""
+"""Dates as newsrooms write them, and texts that are not dates."""
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -48,7 +48,7 @@ HALF_PAST_TWELVE = datetime(2026, 1, 27, 9, 0, tzinfo=UTC)
         ("سه شنبه, 07 بهمن 1404 09:00:00 +0000", HALF_PAST_TWELVE),
         ("۷ بهمن ۱۴۰۴ ۱۲:۳۰ ب.ظ", HALF_PAST_TWELVE),
         ("7 Bahman 1404 12:30", HALF_PAST_TWELVE),
-        # the year tells the calendar even where the month's name is English: 11 is Bahman
+        # the year decides the calendar even if the name of the month is English: 11 is Bahman
         ("07 Nov 1404 12:30", HALF_PAST_TWELVE),
         # a Gregorian date in Persian words
         ("۲۷ ژانویه ۲۰۲۶ ساعت ۱۲:۳۰", HALF_PAST_TWELVE),
@@ -84,7 +84,7 @@ def test_a_date(raw: str, expected: datetime) -> None:
         "²/³/1404",
     ],
 )
-def test_no_date(raw: str) -> None:
+def test_texts_that_are_not_dates(raw: str) -> None:
     assert parse(raw, zone=TEHRAN) is None
 
 

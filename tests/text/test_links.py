@@ -119,7 +119,7 @@ def test_pictures_of_third_parties_are_left_out(url: str, story: str) -> None:
     assert story_picture(url, story, OURS) == ""
 
 
-def test_pictures_in_clear_only_where_all_is_on_one_machine() -> None:
+def test_pictures_by_http_only_if_everything_is_on_one_machine() -> None:
     ours = ("http://127.0.0.1:8025",)
     url = "http://127.0.0.1:8025/media/images/a.jpg"
     assert story_picture(url, "", ours, plain=True) == url

@@ -31,7 +31,7 @@ def language(code: str) -> Locale:
 
 
 def words_in_use() -> set[str]:
-    """Every word that a template or the mail room asks for."""
+    """Every text that a template or the code asks for."""
     jinja = [("**.html", "jinja2.ext:babel_extract"), ("**.txt", "jinja2.ext:babel_extract")]
     found = {str(found[2]) for found in extract_from_dir(samples.TEMPLATES, method_map=jinja)}
     for room in ("mail", "issues", "readers", "web", "text"):

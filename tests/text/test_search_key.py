@@ -1,4 +1,4 @@
-"""The key of a text agrees over every spelling that newsrooms use, and over nothing else."""
+"""The key of a text is the same for every spelling that newsrooms use, and different for other words."""
 
 import pytest
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-"""The half-spaces: what is put back, what is left alone, and that nothing well written is harmed."""
+"""Half-spaces: which are restored, which are left alone, and that correct text is never damaged."""
 
 import os
 from pathlib import Path
@@ -26,7 +26,7 @@ Z = "\u200c"
         ("میدانم و میداند", f"می{Z}دانم و می{Z}داند"),
     ],
 )
-def test_what_has_one_reading_is_mended(written: str, mended: str) -> None:
+def test_words_with_one_reading_are_corrected(written: str, mended: str) -> None:
     assert corrected(written) == mended
 
 
@@ -39,7 +39,7 @@ def test_what_has_one_reading_is_mended(written: str, mended: str) -> None:
         *("https://khabar.example/میکنیم", "نامه@khabar.example", "#میکنیم", "iOS 26.1 میلاد", "۲۵٫۵ درصد", "إِلَيَّ"),
     ],
 )
-def test_what_is_right_or_open_is_left(text: str) -> None:
+def test_correct_and_ambiguous_words_are_left_alone(text: str) -> None:
     assert corrected(text) == text
 
 
@@ -52,7 +52,7 @@ WORDS = st.sampled_from(["می", "کنند", "میکنند", "ههای", "راه
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(WORDS, max_size=12).map("".join))
-def test_mending_twice_is_mending_once(text: str) -> None:
+def test_correcting_twice_changes_nothing_more(text: str) -> None:
     assert corrected(corrected(text)) == corrected(text)
 
 
