@@ -26,6 +26,8 @@ from pydantic import (
 from mailer.lanes import DOMAINS, LANES
 from mailer.model import Rate
 
+_DOMAIN = r"[a-z0-9-]+(\.[a-z0-9-]+)+"
+_NAMES = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -67,16 +69,15 @@ def _zone(value: str) -> str:
     return value
 
 
-def _http_url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
-        raise ValueError("should be an address such as https://news.example.org, without ? or #")
-    return value.rstrip("/")
+def _like(pattern: str, what: str, longest: int = 2000) -> AfterValidator:
+    """Accept only text that matches `pattern`; the error says that it should be `what`."""
 
+    def check(value: str) -> str:
+        if len(value) > longest or not re.fullmatch(pattern, value):
+            raise ValueError(f"should be {what}")
+        return value
 
-def _http_query(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/?#]+[^\s#]*", value):
-        raise ValueError("should be an address such as https://news.example.org/rss")
-    return value
+    return AfterValidator(check)
 
 
 def _mailbox(value: str) -> str:
@@ -84,24 +85,6 @@ def _mailbox(value: str) -> str:
         value.count("<") != value.count(">")
     ):
         raise ValueError('should be an address such as "news@example.org" or "ایران من <news@example.org>"')
-    return value
-
-
-def _list_id(value: str) -> str:
-    if len(value) > 200 or not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", value):
-        raise ValueError("should be a name such as weekly.news.example.org")
-    return value
-
-
-def _domain(value: str) -> str:
-    if len(value) > 200 or not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", value):
-        raise ValueError("should be a domain such as example.org, in lower case and ASCII (xn--…)")
-    return value
-
-
-def _selector(value: str) -> str:
-    if len(value) > 63 or not re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", value):
-        raise ValueError("should be a name of lower-case letters, digits and hyphens")
     return value
 
 
@@ -123,7 +106,7 @@ def _rate(value: str) -> str:
 
 def _lanes(value: dict[str, str]) -> dict[str, str]:
     for lane in value:
-        if lane not in LANES and not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", lane):
+        if lane not in LANES and not re.fullmatch(_DOMAIN, lane):
             raise ValueError(f"{lane!r} is neither a lane ({', '.join(LANES)}) nor a domain in lower-case ASCII")
     return value
 
@@ -147,20 +130,20 @@ def _database_url(value: str) -> str:
     return value
 
 
-def _colour(value: str) -> str:
-    if not re.fullmatch(r"#[0-9A-Fa-f]{6}", value):
-        raise ValueError('should be a colour such as "#0f5f4b"')
-    return value.lower()
-
-
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 ClockTime = Annotated[time, BeforeValidator(_clock)]
 Day = Annotated[date, BeforeValidator(_day)]
 Zone = Annotated[str, AfterValidator(_zone)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-HttpQuery = Annotated[str, AfterValidator(_http_query)]
+HttpUrl = Annotated[
+    str,
+    _like(r"https?://[^\s/?#@]+(/[^\s?#]*)?", "an address such as https://news.example.org, without ? or #"),
+    AfterValidator(lambda url: url.rstrip("/")),
+]
+HttpQuery = Annotated[str, _like(r"https?://[^\s/?#]+[^\s#]*", "an address such as https://news.example.org/rss")]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
-Selector = Annotated[str, AfterValidator(_selector)]
+Selector = Annotated[
+    str, _like(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a name of lower-case letters, digits and hyphens", 63)
+]
 RateText = Annotated[str, AfterValidator(_rate)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -214,7 +197,7 @@ class Newsletter(Section):
         examples=["https://www.example.org"],
         description="The address of the news site, linked in the footer of the mail.",
     )
-    list_id: Annotated[str, AfterValidator(_list_id)] | None = Field(
+    list_id: Annotated[str, _like(_NAMES, "a name such as weekly.news.example.org", 200)] | None = Field(
         None,
         examples=["weekly.news.example.org"],
         description="The list's name for mail programs (RFC 2919); by default weekly.<sender's domain>.",
@@ -238,7 +221,7 @@ class Newsletter(Section):
 class Theme(Section):
     """How mails and pages look."""
 
-    accent: Annotated[str, AfterValidator(_colour)] = Field(
+    accent: Annotated[str, _like("#[0-9A-Fa-f]{6}", 'a colour such as "#0f5f4b"'), AfterValidator(str.lower)] = Field(
         "#0f5f4b", description="The newsroom's colour; where text would be hard to read, it is made darker or lighter."
     )
     logo: HttpUrl | None = Field(
@@ -460,7 +443,9 @@ class Delivery(Section):
 class Dkim(Section):
     """Keys that prove who sent a mail (RFC 6376). `mailer dkim keygen` makes the keys and prints their records."""
 
-    domain: Annotated[str, AfterValidator(_domain)] | None = Field(
+    domain: (
+        Annotated[str, _like(_DOMAIN, "a domain such as example.org, in lower case and ASCII (xn--…)", 200)] | None
+    ) = Field(
         None,
         examples=["example.org"],
         description="The signing domain; by default the sender's. Receivers expect that domain or its parent.",

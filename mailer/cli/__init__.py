@@ -6,6 +6,7 @@ Commands are imported when they are called, so that `mailer --help` loads neithe
 import importlib
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -100,16 +101,13 @@ def run(words: Sequence[str]) -> int:
         result = cli.main(args=list(words), prog_name="mailer", standalone_mode=False)
     except click.ClickException as error:
         if as_json:
-            _print_error_json("usage_error", error.format_message(), "")
+            _print_json("usage_error", error.format_message())
         else:
             with suppress(OSError):
                 error.show()
         return error.exit_code
     except click.Abort:
-        if as_json:
-            _print_error_json("stopped", "Stopped.", "")
-        else:
-            _print("Stopped.", err=True)
+        _print_json("stopped", "Stopped.") if as_json else _print("Stopped.", err=True)
         return 5
     except MailerError as error:
         _print_error(error, as_json)
@@ -118,11 +116,12 @@ def run(words: Sequence[str]) -> int:
         return 0  # click exits so when the reader of a pipe has gone (`mailer … | head`); no command exits itself
     except OSError as error:
         # A file or folder that the command was to write; reading and the database have errors of their own.
-        _print_error(OutsideError(_what_failed(error)), as_json)
+        where = error.filename or "The output cannot be written"
+        _print_error(OutsideError(f"{where}: {error.strerror or error}."), as_json)
         return EXIT[OutsideError]
     except Exception as error:
         if as_json:
-            _print_error_json("bug", f"{type(error).__name__}: {error}", "Please report it with the output on stderr.")
+            _print_json("bug", f"{type(error).__name__}: {error}", "Please report it with the output on stderr.")
         with suppress(OSError):
             traceback.print_exc(file=sys.stderr)
         _print(
@@ -136,21 +135,16 @@ def exit_code(error: MailerError) -> int:
     return next(code for kind, code in EXIT.items() if isinstance(error, kind))
 
 
-def _what_failed(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else "The output cannot be written: "
-    return f"{where}{error.strerror or error}."
-
-
 def _print_error(error: MailerError, as_json: bool) -> None:
+    name = type(error).__name__
     if as_json:
-        _print_error_json(_snake(type(error).__name__), error.message, error.fix)
+        _print_json(re.sub("(?<!^)(?=[A-Z])", "_", name).lower(), error.message, error.fix)
         return
-    lines = str(error).splitlines() or [type(error).__name__]
-    for line in lines:
+    for line in str(error).splitlines() or [name]:
         _print(f"mailer: {line}", err=True)
 
 
-def _print_error_json(code: str, message: str, fix: str) -> None:
+def _print_json(code: str, message: str, fix: str = "") -> None:
     _print(json.dumps({"error": {"code": code, "message": message, "fix": fix}}, ensure_ascii=False))
 
 
@@ -159,12 +153,9 @@ def _print(text: str, *, err: bool = False) -> None:
     try:
         click.echo(text, err=err)
     except OSError:
-        setattr(sys, "stderr" if err else "stdout", _null_device())  # or Python would try to write it again at exit
+        # Python must not try to write it again at exit.
+        setattr(sys, "stderr" if err else "stdout", _null_device())
 
 
 def _null_device() -> IO[str]:
     return Path(os.devnull).open("r+")
-
-
-def _snake(name: str) -> str:
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
@@ -70,24 +69,18 @@ def is_secret(field: FieldInfo) -> bool:
     return kind_of(field) is SecretStr or not field.repr
 
 
-def choices_of(field: FieldInfo) -> tuple[str, ...]:
-    kind = kind_of(field)
-    return get_args(kind) if get_origin(kind) is Literal else ()
-
-
 def limits_of(field: FieldInfo) -> str:
     """The choices or limits of a setting as a sentence, or empty text."""
-    choices = choices_of(field)
-    if choices:
-        return "One of " + ", ".join(toml(choice) for choice in choices) + "." if len(choices) > 1 else ""
-    least = next((toml(rule.ge) for rule in field.metadata if isinstance(rule, Ge)), "")
-    above = next((toml(rule.gt) for rule in field.metadata if isinstance(rule, Gt)), "")
-    most = next((toml(rule.le) for rule in field.metadata if isinstance(rule, Le)), "")
-    if least and most:
-        return f"From {least} to {most}."
-    parts = [f"more than {above}" if above else f"at least {least}" if least else "", f"at most {most}" if most else ""]
-    words = ", ".join(part for part in parts if part)
-    return f"{words[0].upper()}{words[1:]}." if words else ""
+    kind = kind_of(field)
+    if get_origin(kind) is Literal:
+        return f"One of {', '.join(map(toml, get_args(kind)))}." if len(get_args(kind)) > 1 else ""
+    limits = {
+        name: toml(getattr(rule, name)) for rule in field.metadata for name in ("ge", "gt", "le") if hasattr(rule, name)
+    }
+    if {"ge", "le"} <= limits.keys():
+        return f"From {limits['ge']} to {limits['le']}."
+    words = {"ge": "at least", "gt": "more than", "le": "at most"}
+    return ", ".join(f"{words[name]} {limit}" for name, limit in limits.items()).capitalize() + "." if limits else ""
 
 
 def leaves(section: type[Section] = Settings, place: Place = ()) -> Iterator[tuple[Place, FieldInfo]]:
