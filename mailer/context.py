@@ -121,7 +121,7 @@ def get_issue(app: App, issue_id: int) -> Issue:
 
 def list_issues(app: App, limit: int | None = None) -> list[Issue]:
     """Issues, the latest slot first."""
-    return app.store.read(lambda tx: issues.listing(tx, limit=limit))
+    return app.store.read(lambda tx: issues.recent(tx, limit=limit))
 
 
 def local_day(app: App, instant: datetime) -> date:

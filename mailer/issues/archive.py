@@ -57,7 +57,7 @@ def _public_issues(app: App, limit: int | None) -> list[_PublicIssue]:
     """Public issues, the latest slot first."""
 
     def read(tx: Connection) -> list[_PublicIssue]:
-        found = (_public_issue(app, tx, issue) for issue in issues.listing(tx, states=STARTED, limit=limit))
+        found = (_public_issue(app, tx, issue) for issue in issues.recent(tx, states=STARTED, limit=limit))
         return [each for each in found if each]
 
     return app.store.read(read)
@@ -67,7 +67,7 @@ def _summary(app: App, issue: Issue) -> str:
     return clean(view.preheader(issue, app.settings.newsletter, app.renderer.locale))
 
 
-def listing(app: App, limit: int | None = None) -> list[dict[str, str]]:
+def public_issues(app: App, limit: int | None = None) -> list[dict[str, str]]:
     """Public issues, the latest first: address, subject, number and date as readers see them."""
     locale, newsletter = app.renderer.locale, app.settings.newsletter
     return [
@@ -83,7 +83,7 @@ def listing(app: App, limit: int | None = None) -> list[dict[str, str]]:
 
 def latest(app: App) -> str:
     """The address of the latest public issue, or an empty text if there is none."""
-    found = listing(app, 1)
+    found = public_issues(app, 1)
     return found[0]["url"] if found else ""
 
 

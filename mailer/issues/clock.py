@@ -37,7 +37,7 @@ def tick(app: App) -> None:
         log.exception("the next issues cannot be planned")
     too_late: list[Issue] = []
     unfinished = (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD, IssueState.FROZEN)
-    for issue in reversed(app.store.read(lambda tx: issues.listing(tx, states=unfinished))):
+    for issue in reversed(app.store.read(lambda tx: issues.recent(tx, states=unfinished))):
         try:
             if _is_too_late(app, issue, now):
                 too_late += [issue] if control.skip(app, issue, TOO_LATE, warn=False) else []

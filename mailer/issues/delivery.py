@@ -40,18 +40,18 @@ def start(app: App, issue: Issue) -> Issue:
     """
     variants.make(app, issue)
 
-    def work(tx: Connection) -> list[str]:
+    def begin(tx: Connection) -> list[str]:
         now = app.now()
         variant = issues.full_variant(tx, issue.id)
         if variant is None or not issues.step(tx, issue.id, IssueEvent.START, at=now):
             return []
         count = deliveries.freeze_recipients(tx, issue.id, issue.slot, issue.day, variant.id, now)
         issues.set_recipients(tx, issue.id, count)
-        unfinished = issues.listing(tx, states=(IssueState.FROZEN, IssueState.SENDING, IssueState.PAUSED))
+        unfinished = issues.recent(tx, states=(IssueState.FROZEN, IssueState.SENDING, IssueState.PAUSED))
         older = [other for other in unfinished if other.day < issue.day]
         return [other.slot for other in older if _supersede(tx, other, issue.slot, now)]
 
-    for slot in app.store.write(work, snapshot=True):
+    for slot in app.store.write(begin, snapshot=True):
         alert(app, f"The issue {slot} was cancelled: the issue {issue.slot} began before it.", "No reader was mailed.")
     return get_issue(app, issue.id)
 
@@ -71,7 +71,7 @@ def _supersede(tx: Connection, older: Issue, slot: str, now: datetime) -> bool:
 
 def finish(app: App) -> list[Issue]:
     """Moves every issue without open deliveries to sent or partial; returns those issues."""
-    under_way = app.store.read(lambda tx: issues.listing(tx, states=(IssueState.SENDING, IssueState.PAUSED)))
+    under_way = app.store.read(lambda tx: issues.recent(tx, states=(IssueState.SENDING, IssueState.PAUSED)))
     return [get_issue(app, issue.id) for issue in under_way if _finish(app, issue)]
 
 
@@ -79,16 +79,16 @@ def _finish(app: App, issue: Issue) -> bool:
     if app.store.read(lambda tx: deliveries.anything_open(tx, issue.id)):
         return False
 
-    def work(tx: Connection) -> bool:
-        end = lifecycle.end_of(deliveries.counts(tx, issue.id))
-        if end is None:
+    def end(tx: Connection) -> bool:
+        state = lifecycle.end_of(deliveries.counts(tx, issue.id))
+        if state is None:
             return False
         if issue.state is IssueState.PAUSED:  # superseded while it was paused
             issues.step(tx, issue.id, IssueEvent.RESUME, reason=issue.reason)
-        event = IssueEvent.FINISH_SENT if end is IssueState.SENT else IssueEvent.FINISH_PARTIAL
+        event = IssueEvent.FINISH_SENT if state is IssueState.SENT else IssueEvent.FINISH_PARTIAL
         return issues.step(tx, issue.id, event, at=app.now(), reason=issue.reason)
 
-    return app.store.write(work)
+    return app.store.write(end)
 
 
 def weights(app: App) -> dict[str, int]:
@@ -190,7 +190,7 @@ async def _sleep(stop: asyncio.Event, seconds: float) -> None:
 def status(app: App, issue: Issue) -> IssueStatus:
     """The counts of an issue as they are now."""
 
-    def work(tx: Connection) -> IssueStatus:
+    def read(tx: Connection) -> IssueStatus:
         current = issues.get(tx, issue.id) or issue
         counts = deliveries.counts(tx, issue.id)
         accepted = counts[DeliveryState.ACCEPTED]
@@ -208,7 +208,7 @@ def status(app: App, issue: Issue) -> IssueStatus:
             rate=rate,
         )
 
-    return app.store.read(work)
+    return app.store.read(read)
 
 
 def failures(app: App, issue: Issue) -> list[dict[str, object]]:

@@ -88,7 +88,7 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bo
     WrongState if the issue is past that.
     """
 
-    def work(tx: Connection) -> Issue | None:
+    def choose_again(tx: Connection) -> Issue | None:
         before = issues.lock(
             tx, issue.id, lifecycle.CHOOSABLE
         )  # another process may have held or approved it meanwhile
@@ -98,7 +98,7 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bo
         save(tx, chosen, before.state)
         return before
 
-    before = app.store.write(work)
+    before = app.store.write(choose_again)
     found = get_issue(app, issue.id)
     if before is None:
         raise WrongState(f"The issue {issue.slot} is {found.state}: its stories can no longer be chosen.")
@@ -259,7 +259,7 @@ def freeze(app: App, issue: Issue) -> Issue:
             f"The issue {issue.slot} has no stories; it cannot be sent.", "See `mailer issue explain`."
         )
 
-    def work(tx: Connection) -> bool:
+    def freeze_draft(tx: Connection) -> bool:
         now = app.now()
         draft = issues.lock(tx, issue.id, (IssueState.DRAFT,))
         if draft is None:
@@ -272,7 +272,7 @@ def freeze(app: App, issue: Issue) -> Issue:
         issues.add_variant(tx, DeliveryKind.ISSUE, issue.id, rendered, now)
         return True
 
-    frozen = app.store.write(work)
+    frozen = app.store.write(freeze_draft)
     found = get_issue(app, issue.id)
     if not frozen and found.frozen_at is None:
         why = f"Reason: {reasons.english(found.reason)}. `mailer issue release` lets it go."
@@ -286,7 +286,7 @@ def freeze(app: App, issue: Issue) -> Issue:
 def reopen(app: App, issue: Issue) -> None:
     """Plans a cancelled issue again. Raises WrongState if a reader got it or may have got it."""
 
-    def work(tx: Connection) -> bool:
+    def plan_again(tx: Connection) -> bool:
         cancelled = issues.lock(tx, issue.id, (IssueState.CANCELLED,))
         counts = deliveries.counts(tx, issue.id)
         if cancelled is None or any(counts[state] for state in lifecycle.MAYBE_RECEIVED):
@@ -295,5 +295,5 @@ def reopen(app: App, issue: Issue) -> None:
         issues.drop_variants(tx, issue.id)
         return issues.reopen(tx, cancelled)
 
-    if not app.store.write(work):
+    if not app.store.write(plan_again):
         raise WrongState(f"The issue {issue.slot} was cancelled after it had gone out to readers; it stays cancelled.")

@@ -119,7 +119,7 @@ def _store(app: App, issue: Issue, change: Callable[[Edits], Edits], edit: Edit 
     Returns the issue as it was before, or None if it can no longer be edited.
     """
 
-    def work(tx: Connection) -> Issue | None:
+    def store(tx: Connection) -> Issue | None:
         before = issues.lock(tx, issue.id, EDITABLE)
         if before is None:
             return None
@@ -129,7 +129,7 @@ def _store(app: App, issue: Issue, change: Callable[[Edits], Edits], edit: Edit 
             _apply(app, tx, changed, edit)
         return before
 
-    return app.store.write(work)
+    return app.store.write(store)
 
 
 def _apply(app: App, tx: Connection, issue: Issue, edit: Edit) -> None:

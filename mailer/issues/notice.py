@@ -32,7 +32,7 @@ def queue(app: App, issue: Issue) -> None:
         return  # the usual case: this runs at every tick
     rendered = app.renderer.mail(DeliveryKind.NOTICE, values(app, issue))
 
-    def work(tx: Connection) -> None:
+    def queue_missing(tx: Connection) -> None:
         missing = {key: to for key, to in keys.items() if not deliveries.owed(tx, key)}
         if not missing:
             return
@@ -41,7 +41,7 @@ def queue(app: App, issue: Issue) -> None:
         for key, to in missing.items():
             deliveries.owe(tx, DeliveryKind.NOTICE, key, to, variant, issue.id, now)
 
-    app.store.write(work)
+    app.store.write(queue_missing)
 
 
 def values(app: App, issue: Issue) -> dict[str, object]:

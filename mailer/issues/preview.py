@@ -60,7 +60,7 @@ async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple
     addresses = [address.parse(email).written for email in dict.fromkeys(emails)]
     rendered = await asyncio.to_thread(draft.content, app, issue)
 
-    def work(tx: Connection) -> dict[int, str]:
+    def queue_tests(tx: Connection) -> dict[int, str]:
         now = app.now()
         trial = replace(rendered, subject=service_mails.trial_subject(rendered.subject, app.renderer.locale))
         variant = issues.add_variant(tx, DeliveryKind.TEST, issue.id, trial, now)
@@ -71,7 +71,7 @@ async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple
             for number, to in enumerate(addresses, 1)
         }
 
-    owed = await asyncio.to_thread(app.store.write, work)
+    owed = await asyncio.to_thread(app.store.write, queue_tests)
     # No issue has the id 0, so this sends only mails that belong to no issue.
     try:
         await Sender(app, Circuits(), issue_id=0).run()

@@ -76,7 +76,7 @@ def by_outcome(ended: Mapping[tuple[DeliveryState, str | None], int]) -> dict[st
 def report(app: App, issue: Issue) -> Report:
     """The report of an issue, final or not."""
 
-    def work(tx: Connection) -> Report:
+    def read(tx: Connection) -> Report:
         ended = reports.outcomes(tx, issue.id)
         sent = sum(count for (state, _), count in ended.items() if state is DeliveryState.ACCEPTED)
         left = reports.leavings(tx, issue.id)
@@ -99,7 +99,7 @@ def report(app: App, issue: Issue) -> Report:
             finished_at=issue.finished_at,
         )
 
-    return app.store.read(work)
+    return app.store.read(read)
 
 
 def histogram(after: list[timedelta]) -> tuple[Bar, ...]:

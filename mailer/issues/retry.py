@@ -30,7 +30,7 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
     """
     found = find_issue(app, slot)
 
-    def work(tx: Connection) -> int:
+    def queue_failed(tx: Connection) -> int:
         issue = issues.get(tx, found.id) or found
         if issue.state not in (IssueState.SENT, IssueState.PARTIAL):
             over = " or ".join(sorted((IssueState.SENT, IssueState.PARTIAL)))
@@ -45,7 +45,7 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
             issues.step(tx, issue.id, IssueEvent.FINISH_PARTIAL, at=issue.finished_at, reason=issue.reason)
         return queued
 
-    queued = app.store.write(work, snapshot=True)  # the rows that get a batch and the rows that are queued must agree
+    queued = app.store.write(queue_failed, snapshot=True)  # the rows that get a batch are those that are queued
     ended = app.store.read(lambda tx: reports.outcomes(tx, found.id))
     left = by_outcome({which: count for which, count in ended.items() if which[0] in reports.FAILED})
     return Retried(get_issue(app, found.id), queued, left)

@@ -426,5 +426,5 @@ class Sender:
 
 def _number_of_issue(tx: Connection) -> int | None:
     """The number of the issue being sent, or None. The newest issue would be wrong: it soon is next week's draft."""
-    sending = issues.listing(tx, states=(IssueState.SENDING,), limit=1)
+    sending = issues.recent(tx, states=(IssueState.SENDING,), limit=1)
     return sending[0].number if sending else None

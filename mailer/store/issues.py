@@ -183,8 +183,8 @@ def newest(tx: Connection) -> Issue | None:
     return _first(tx, select(issues).order_by(issues.c.day.desc(), issues.c.id.desc()).limit(1))
 
 
-def listing(tx: Connection, *, states: Iterable[IssueState] | None = None, limit: int | None = None) -> list[Issue]:
-    """Issues, the latest slot first."""
+def recent(tx: Connection, *, states: Iterable[IssueState] | None = None, limit: int | None = None) -> list[Issue]:
+    """Issues in these states, or all, the latest slot first."""
     query = select(issues).order_by(issues.c.day.desc(), issues.c.id.desc()).limit(limit)
     if states is not None:
         query = query.where(issues.c.state.in_(tuple(states)))

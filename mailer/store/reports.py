@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
 from mailer.model import DeliveryKind, DeliveryState, EventKind, Issue, IssueState, Method
-from mailer.store.issues import listing
+from mailer.store.issues import recent
 from mailer.store.schema import batches, deliveries, events, feeds, issues, of_issue, subscribers
 
 FAILED = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
@@ -158,7 +158,7 @@ _UNDER_WAY = (IssueState.SENDING, IssueState.PAUSED)
 
 def current_issue(tx: Connection) -> Issue | None:
     """The issue that is being sent or paused, else the newest."""
-    running = listing(tx, states=_UNDER_WAY, limit=1) or listing(tx, limit=1)
+    running = recent(tx, states=_UNDER_WAY, limit=1) or recent(tx, limit=1)
     return running[0] if running else None
 
 

@@ -42,7 +42,7 @@ def routes(app: App) -> list[BaseRoute]:
         return {"cache-control": "public, max-age=300", "x-robots-tag": "all" if index else "noindex"}
 
     async def issues(request: Request) -> Response:
-        listed = await to_thread(archive.listing, app, _LISTED)
+        listed = await to_thread(archive.public_issues, app, _LISTED)
         index = app.settings.readers.archive_index
         answer = render(app, "archive", {"issues": listed, "feed": archive.feed_url(app), "index": index})
         answer.headers.update(public())

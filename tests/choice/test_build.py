@@ -43,7 +43,7 @@ PLAIN = Article(
 
 
 def article(number: int, **changes: object) -> Article:
-    """An article of its own title, dated `number` hours before the end of the window."""
+    """An article of its own title, dated `number` hours before the end of the time span."""
     dated = changes.get("dated", END - number * HOUR)
     own = {"id": number, "identity": f"guid:{number}", "url": f"https://shahr.example/{number}", "dated": dated}
     own |= {"title": f"رویداد شمارهٔ {number} در شهر", "first_seen": dated} | changes
@@ -124,12 +124,12 @@ def test_every_digest_keeps_the_promises(seed: int, rules: Rules, used: frozense
     leads = [story.lead for story in digest.stories]
     titles = [title for lead in leads if len((title := key(lead.title)).split()) > 1]
     assert len(set(titles)) == len(titles)
-    told_now = [it for story in digest.stories for it in (story.lead, *story.also)]
-    assert len({it.id for it in told_now}) == len(told_now)
-    assert not any(it.banned or it.id in used or not it.url for it in told_now)
+    in_issue = [it for story in digest.stories for it in (story.lead, *story.also)]
+    assert len({it.id for it in in_issue}) == len(in_issue)
+    assert not any(it.banned or it.id in used or not it.url for it in in_issue)
     assert all(len(key(lead.title).split()) >= 2 or lead.lead for lead in leads)
-    assert all(it.dated < SPAN.end for it in told_now)
-    assert all(it.dated >= SPAN.end - 14 * DAY for it in told_now if not it.pinned)
+    assert all(it.dated < SPAN.end for it in in_issue)
+    assert all(it.dated >= SPAN.end - 14 * DAY for it in in_issue if not it.pinned)
 
     assert [story.pinned for story in digest.stories] == sorted((s.pinned for s in digest.stories), reverse=True)
     for part in (True, False):
@@ -144,7 +144,7 @@ def test_every_digest_keeps_the_promises(seed: int, rules: Rules, used: frozense
     _quotas_hold(digest, rules)
     assert len(digest.not_chosen) <= 10
     assert all(why_not(digest).values())
-    assert not set(why_not(digest)) & {it.id for it in told_now}
+    assert not set(why_not(digest)) & {it.id for it in in_issue}
 
 
 def _quotas_hold(digest: Digest, rules: Rules) -> None:
@@ -191,7 +191,7 @@ def test_without_telling_views_the_newest_of_equals_lead_and_a_note_says_so(view
 
 
 def test_without_views_a_busy_week_is_more_than_its_last_two_days() -> None:
-    """Nothing decays by age: what twelve told on the first day, and what an editor values, is compared as well."""
+    """Nothing decays by age: articles of the first day and those that an editor values are compared as well."""
     busy = [article(1000 + n, dated=END - timedelta(hours=160 * n / 2999)) for n in range(3000)]
     told = [
         article(10 + n, dated=END - timedelta(hours=110 + n), title=f"زمین‌لرزه در تبریز {n}", source=f"s{n}.example")
@@ -242,7 +242,7 @@ def test_a_series_is_one_story_although_its_ends_are_far_apart() -> None:
     assert len(digest.stories[0].also) == 6
 
 
-def test_one_title_far_apart_is_two_events_but_told_once() -> None:
+def test_one_title_far_apart_is_two_events_but_chosen_once() -> None:
     digest = make(
         article(1, title="برف سنگین در گردنه", lead="امروز گردنه بسته شد و رانندگان در راه ماندند"),
         article(2, title="برف سنگین در گردنه", lead="راه باز است و خودروها می‌گذرند", dated=END - 6 * DAY),
@@ -257,7 +257,7 @@ def test_a_rubric_is_not_an_event() -> None:
     other = article(2, title="نگاه هفته", lead="چرا کتابخانه‌ها شب‌ها باز می‌مانند")
     digest = make(one, other)
     assert chosen(digest) == [1]
-    assert not digest.stories[0].also  # two different things, of which the title can be told only once
+    assert not digest.stories[0].also  # two different things, but a title is used only once
     alike = make(one, replace(other, lead=one.lead))
     assert [it.id for it in alike.stories[0].also] == [2]
 
@@ -271,7 +271,7 @@ def test_the_same_link_is_the_same_event() -> None:
     assert [it.id for it in digest.stories[0].also] == [2]
 
 
-# --- Who is not chosen, and why --------------------------------------------------------------------------------------
+# --- Stories that are not chosen -----------------------------------------------------------------------------------
 def test_every_refusal_has_its_reason() -> None:
     digest = make(
         article(1),
@@ -293,7 +293,7 @@ def test_every_refusal_has_its_reason() -> None:
     }
 
 
-def test_what_repeats_a_told_story_does_not_return_unless_an_editor_pins_it() -> None:
+def test_a_repetition_of_an_earlier_story_does_not_return_unless_an_editor_pins_it() -> None:
     told = article(5, title="برف سنگین در گردنه", dated=END - 8 * DAY, first_seen=END - 8 * DAY)
     again = article(6, title="برف سنگین در گردنه", dated=END - 6 * DAY)
     digest = make(told, again, used=frozenset({5}))

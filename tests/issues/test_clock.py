@@ -50,7 +50,7 @@ def alerts(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def an_issue_before(app: App, key: str = "1405-W35") -> None:
-    """An older issue that went out to somebody, so that this is not the first week."""
+    """An older issue that reached a reader, so that this is not the first week."""
     app.store.write(lambda tx: issues.plan(tx, make.slot(key), make.slot(key).at, make.slot(key).at))
     issue = find_issue(app, key)
 
@@ -62,7 +62,7 @@ def an_issue_before(app: App, key: str = "1405-W35") -> None:
 
 @pytest.fixture(autouse=True)
 def reader(store: Store) -> int:
-    """Somebody to send to: an issue that nobody reads is sent as soon as it starts."""
+    """Readers: an issue without recipients is sent as soon as it starts."""
     return make.subscriber(store)
 
 
@@ -73,7 +73,7 @@ async def test_a_week_goes_by_itself(store: Store, tmp_path: Path, clock: Clock)
     make.week_of_articles(store, T - timedelta(hours=30))
     turned(clock, hours=-25)
     tick(app)
-    assert states(app) == {}, "not before its draft window"
+    assert states(app) == {}, "not before its draft time"
     turned(clock, hours=-24)
     tick(app)
     assert states(app) == {make.SLOT: IssueState.DRAFT}
@@ -97,7 +97,7 @@ async def test_a_week_goes_by_itself(store: Store, tmp_path: Path, clock: Clock)
     assert set(states(app)) == {make.SLOT, "1405-W37"}
 
 
-def test_until_t_the_stories_are_chosen_anew_every_hour(app: App, clock: Clock) -> None:
+def test_until_t_the_stories_are_chosen_again_every_hour(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store, T - timedelta(hours=30), count=6)
     turned(clock, hours=-24)
     tick(app)
@@ -113,7 +113,7 @@ def test_until_t_the_stories_are_chosen_anew_every_hour(app: App, clock: Clock) 
     assert "خبر تازهٔ روز" in {story.title for story in again.stories}
 
 
-def test_a_clock_that_stepped_back_chooses_anew_as_well(app: App, clock: Clock) -> None:
+def test_a_clock_that_stepped_back_chooses_again_as_well(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store, T - timedelta(hours=30))
     turned(clock, hours=-2)
     tick(app)
@@ -122,7 +122,7 @@ def test_a_clock_that_stepped_back_chooses_anew_as_well(app: App, clock: Clock) 
     assert the_issue(app).drafted_at == clock()
 
 
-def test_an_approved_draft_is_not_chosen_anew(app: App, clock: Clock) -> None:
+def test_an_approved_draft_is_not_chosen_again(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store, T - timedelta(hours=30))
     turned(clock, hours=-20)
     tick(app)
@@ -297,7 +297,7 @@ def test_approval_that_is_required_from_now_on_stops_a_draft(store: Store, tmp_p
     ],
     ids=str,
 )
-def test_down_at_draft_time_editors_get_their_window(
+def test_down_at_draft_time_editors_get_time_for_their_edits(
     app: App, clock: Clock, back: dict[str, float], out: dict[str, float]
 ) -> None:
     an_issue_before(app)

@@ -1,4 +1,4 @@
-"""Sending as a whole: started once whoever starts it, kept up until its end, ended rightly."""
+"""Sending an issue as a whole: it starts once, goes on until its end, and ends in the right state."""
 
 import asyncio
 import itertools
@@ -108,7 +108,7 @@ def test_many_freeze_it_at_once(store_url: str, tmp_path: Path, clock: Clock) ->
             store.close()
 
 
-async def test_an_issue_that_nobody_reads_is_sent(app: App) -> None:
+async def test_an_issue_without_recipients_is_sent(app: App) -> None:
     status = await delivered(app, delivering.ready(app, frozen(app)))
     assert (status.state, status.recipients) == (IssueState.SENT, 0)
 
@@ -159,7 +159,7 @@ async def test_deliver_sends_to_everybody_and_says_so(sending_app: App, inbox) -
         f"reader{number:04}@example.org" for number in range(1, 26)
     )
     assert told[0].recipients == 25
-    # And again: nobody twice.
+    # Once more: no reader gets it twice.
     assert (await delivered(app, issue)).state is IssueState.SENT
     assert len(inbox.mails) == 25
 
@@ -260,7 +260,7 @@ async def test_the_service_lives_through_a_bug(
 
 
 @make.only_sqlite
-async def test_an_outage_of_ten_minutes_is_told_once(
+async def test_an_outage_of_ten_minutes_is_reported_once(
     store: Store, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     make.readers(store, 1)

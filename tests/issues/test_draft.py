@@ -106,7 +106,7 @@ def test_release_overrides_too_few(app: App, clock: Clock) -> None:
 
 
 @make.only_sqlite
-async def test_a_cancelled_issue_is_opened_again_only_if_nobody_got_it(
+async def test_a_cancelled_issue_is_planned_again_only_if_no_reader_got_it(
     store: Store, tmp_path: Path, clock: Clock
 ) -> None:
     relay = Fake()
@@ -126,7 +126,7 @@ async def test_a_cancelled_issue_is_opened_again_only_if_nobody_got_it(
 
 
 @make.only_sqlite
-async def test_an_issue_that_somebody_got_stays_cancelled(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_an_issue_that_reached_a_reader_stays_cancelled(store: Store, tmp_path: Path, clock: Clock) -> None:
     relay = Fake()
     app = make.app(store, tmp_path, clock, relays=[relay])
     make.readers(store, 2)
@@ -170,7 +170,7 @@ def test_release_is_no_approval(store: Store, tmp_path: Path, clock: Clock, coun
 
 
 @make.only_sqlite
-def test_what_is_chosen_anew_is_approved_anew(store: Store, tmp_path: Path, clock: Clock) -> None:
+def test_stories_that_are_chosen_again_must_be_approved_again(store: Store, tmp_path: Path, clock: Clock) -> None:
     app = make.app(store, tmp_path, clock, schedule=Schedule(approval="required"))
     make.week_of_articles(store, clock())
     drafting.draft(app)
@@ -212,10 +212,10 @@ def test_an_editors_own_words_are_never_taken_for_the_programs(app: App, clock: 
         assert (released.state, released.released) == (IssueState.DRAFT, False)
 
 
-# --- numbers and windows ---------------------------------------------------------------------------------------------
+# --- numbers and time spans ------------------------------------------------------------------------------------------
 @make.only_sqlite
 async def test_a_test_mail_is_no_reader(store: Store, tmp_path: Path, clock: Clock) -> None:
-    """Test mail, cancel, next window: nobody has read that issue."""
+    """A test mail, a cancelled issue, the next time span: no reader has seen that issue."""
     app = make.app(store, tmp_path, clock, relays=[Fake()])
     make.week_of_articles(store, clock())
     first = drafting.draft(app)
@@ -227,7 +227,7 @@ async def test_a_test_mail_is_no_reader(store: Store, tmp_path: Path, clock: Clo
 
 
 @make.only_sqlite
-def test_a_number_is_given_back_when_nobody_got_it(app: App, clock: Clock) -> None:
+def test_a_number_is_given_back_if_no_reader_got_it(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store, clock())
     assert drafting.freeze(app, drafting.draft(app)).number == 1
     control.cancel(app, None)
@@ -237,7 +237,7 @@ def test_a_number_is_given_back_when_nobody_got_it(app: App, clock: Clock) -> No
 
 
 @make.only_sqlite
-async def test_a_number_that_somebody_read_is_kept(store: Store, tmp_path: Path, clock: Clock) -> None:
+async def test_a_number_that_a_reader_saw_is_kept(store: Store, tmp_path: Path, clock: Clock) -> None:
     app = make.app(store, tmp_path, clock, relays=[Fake()])
     make.readers(store, 1)
     make.week_of_articles(store, clock())

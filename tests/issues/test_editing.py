@@ -1,4 +1,4 @@
-"""The editor's window: edits are seen at once, survive every new choice, and end with the draft."""
+"""Edits of a draft: they show at once, survive every new choice, and end with the draft."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -60,8 +60,8 @@ def test_words_are_given_back_when_they_are_emptied(app: App) -> None:
     assert titles(editing.title(app, None, 1, "")) == titles(issue)
 
 
-def test_an_approved_issue_is_edited_as_it_stands(app: App) -> None:
-    """What was edited before the yes is in its stories already, and is not done once more."""
+def test_an_edit_of_an_approved_issue_chooses_no_other_stories(app: App) -> None:
+    """Edits made before the approval are in its stories already and are not applied again."""
     issue = drafted(app)
     editing.move(app, None, 12, 1)
     editing.move(app, None, 5, 3)
@@ -121,7 +121,7 @@ def test_edits_of_two_editors_both_count(app: App) -> None:
 
 
 @only_sqlite
-def test_what_an_approved_issue_tells_changes_only_by_hand(app: App) -> None:
+def test_stories_of_an_approved_issue_change_only_by_hand(app: App) -> None:
     issue = drafted(app)
     control.approve(app, None)
     make.week_of_articles(app.store, count=14, first=30)
@@ -161,7 +161,7 @@ def test_dead_pages_never_send_an_approved_issue_below_the_least(app: App) -> No
 
 
 @only_sqlite
-def test_a_living_page_tells_the_event_of_a_dead_one(app: App) -> None:
+def test_another_page_about_the_event_replaces_a_dead_one(app: App) -> None:
     make.week_of_articles(app.store)
     dead = make.article(50, title="سیل در خوزستان پنج روستا را زیر آب برد", views=10**6)
     living = replace(dead, guid="other", url="https://tabesh.example/other", views=900_000)

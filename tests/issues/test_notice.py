@@ -1,4 +1,4 @@
-"""The draft notice and the editor's page: told once, looked at without harm, acted on by a POST."""
+"""The notice of a draft and the editor's page: sent once, harmless to open, and changed only by a POST."""
 
 import re
 from dataclasses import replace
@@ -43,32 +43,32 @@ def owed(app: App) -> list[str]:
     return list(app.store.read(lambda tx: tx.execute(query).scalars().all()))
 
 
-def told(app: App) -> list[tuple[str, str, str]]:
+def notices(app: App) -> list[tuple[str, str, str]]:
     """Slot, state and address of every notice."""
     query = select(deliveries.c.key, deliveries.c.recipient).where(deliveries.c.kind == "notice")
     rows = app.store.read(lambda tx: tx.execute(query.order_by(deliveries.c.id)).all())
     return [(row.key.split(".")[1], row.key.split(".")[2], row.recipient) for row in rows]
 
 
-def test_editors_are_told_once(app: App, clock: Clock) -> None:
+def test_editors_get_one_notice(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store)
     clock.set(make.slot().at - Schedule().draft_before)
     ticking.tick(app)
     slot = find_issue(app, None).slot
-    assert told(app) == [(slot, "draft", "sardabir@iran.example"), (slot, "draft", "dabir@iran.example")]
+    assert notices(app) == [(slot, "draft", "sardabir@iran.example"), (slot, "draft", "dabir@iran.example")]
     clock.turn(hours=2)
     ticking.tick(app)
     assert len(owed(app)) == 2
 
 
-def test_an_editor_who_joins_the_list_in_front_is_told_and_the_others_are_not_again(app: App, clock: Clock) -> None:
+def test_an_editor_added_in_front_gets_a_notice_and_the_others_get_no_second_one(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store)
     clock.set(make.slot().at - Schedule().draft_before)
     ticking.tick(app)
     names = ("now@iran.example", *app.settings.editors.notify)
     more = app.settings.model_copy(update={"editors": Editors(notify=names)})
     ticking.tick(replace(app, settings=more))
-    assert [to for _, _, to in told(app)] == ["sardabir@iran.example", "dabir@iran.example", "now@iran.example"]
+    assert [to for _, _, to in notices(app)] == ["sardabir@iran.example", "dabir@iran.example", "now@iran.example"]
 
 
 class Kept(Fake):
@@ -116,7 +116,7 @@ async def test_the_notice_goes_out_in_the_newsletters_language(
     assert rules.mail(html, lines, raw=html, locale=app.renderer.locale, own_words=False) == []
 
 
-def test_the_notice_tells_what_is_in_the_draft(app: App) -> None:
+def test_the_notice_shows_the_draft(app: App) -> None:
     make.week_of_articles(app.store)
     issue = draft.draft(app)
     values = notice.values(app, issue)
@@ -199,7 +199,7 @@ def test_stories_whose_pages_are_gone_are_left_out_before_t(app: App, clock: Clo
     assert note in get_issue(app, issue.id).notes, "it survives every other choice"
 
 
-def test_what_comes_in_for_a_story_that_is_gone_is_looked_at_too(app: App, clock: Clock) -> None:
+def test_the_page_of_a_replacement_is_checked_too(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store, count=16)
     issue = draft.draft(app)
     told = [story.url for story in issue.stories]
@@ -220,7 +220,7 @@ def test_an_approved_issue_loses_what_is_gone_with_a_note(app: App) -> None:
     assert after.notes[-1] == Reason(ReasonCode.STORY_LEFT_OUT, {"title": issue.stories[0].title})
 
 
-def test_editors_read_of_stories_that_are_there(app: App, clock: Clock) -> None:
+def test_the_notice_lists_no_story_whose_page_is_gone(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store)
     dead = draft.draft(app).stories[0]
     make.wipe(app.store)
@@ -234,7 +234,7 @@ def test_editors_read_of_stories_that_are_there(app: App, clock: Clock) -> None:
     assert "صفحهٔ این خبر دیگر نیست" in told
 
 
-def test_a_draft_by_hand_tells_nobody_before_the_draft_is_due(app: App, clock: Clock) -> None:
+def test_a_draft_by_hand_sends_no_notice_before_the_draft_is_due(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store)
     issue = draft.draft(app)
     for hours in (0, 2, 2):
@@ -243,8 +243,8 @@ def test_a_draft_by_hand_tells_nobody_before_the_draft_is_due(app: App, clock: C
     assert owed(app) == []
     clock.set(issue.send_at - Schedule().draft_before)
     ticking.tick(app)
-    assert [state for _, state, _ in told(app)] == ["draft", "draft"]
+    assert [state for _, state, _ in notices(app)] == ["draft", "draft"]
     control.hold(app, None)
     clock.turn(minutes=1)
     ticking.tick(app)
-    assert [state for _, state, _ in told(app)[2:]] == ["held", "held"], "the other editor knows"
+    assert [state for _, state, _ in notices(app)[2:]] == ["held", "held"], "the other editor knows"

@@ -128,7 +128,7 @@ async def test_the_mail_keeps_its_message_id(over: App, clock: Clock, moody: Moo
     assert set(first) <= set(names)
 
 
-async def test_whoever_left_meanwhile_is_not_asked_again(over: App, clock: Clock, moody: Moody) -> None:
+async def test_readers_who_left_meanwhile_are_not_mailed_again(over: App, clock: Clock, moody: Moody) -> None:
     await sent(over, clock)
     left_out(over, clock)
     moody.kind = True
@@ -181,7 +181,7 @@ async def test_a_pause_that_ends_on_the_day_of_the_slot_does_not_prevent_a_retry
     assert retry(over, None, unknown=False).queued == 2
 
 
-async def test_patience_begins_anew(over: App, clock: Clock, moody: Moody) -> None:
+async def test_the_retry_schedule_begins_again(over: App, clock: Clock, moody: Moody) -> None:
     await sent(over, clock)
     clock.turn(days=5)
     retry(over, None, unknown=False)

@@ -1,4 +1,4 @@
-"""One mail for each choice of sections, and what is told of an issue afterwards: archive, feed, redaction, report."""
+"""One mail for each choice of sections; archive, feed, redaction and report of an issue afterwards."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -104,7 +104,7 @@ def test_the_archive_shows_the_frozen_mail_without_any_token(sending_app: App, c
     assert page.etag == archive.page(app, issue.slot).etag
 
 
-def test_the_feed_tells_each_public_issue_once(sending_app: App, clock: Clock, inbox: Inbox) -> None:
+def test_the_feed_lists_each_public_issue_once(sending_app: App, clock: Clock, inbox: Inbox) -> None:
     app = sending_app
     assert ElementTree.fromstring(archive.feed(app)).findall(f"{ATOM}entry") == []
     issue = sent(app, clock)
@@ -125,7 +125,7 @@ def test_a_redacted_story_is_in_no_public_place(sending_app: App, clock: Clock, 
     archive.redact(app, issue.slot, 1)
     after = archive.page(app, issue.slot)
     assert after.etag != before.etag
-    public = after.html + archive.feed(app).decode() + repr(archive.listing(app))
+    public = after.html + archive.feed(app).decode() + repr(archive.public_issues(app))
     assert f'"{lead.url}"' not in public
     assert lead.title[:30] not in public
     assert second.url in public
@@ -153,7 +153,7 @@ def test_what_editors_wrote_over_a_redacted_issue_goes_with_the_story(app: App, 
     assert "ماجرای شگفت" in archive.page(app, issue.slot).html
     clock.turn(hours=5)
     archive.redact(app, issue.slot, 3)
-    public = archive.page(app, issue.slot).html + archive.feed(app).decode() + repr(archive.listing(app))
+    public = archive.page(app, issue.slot).html + archive.feed(app).decode() + repr(archive.public_issues(app))
     assert "ماجرای شگفت" not in public
     after = ElementTree.fromstring(archive.feed(app)).findtext(f"{ATOM}entry/{ATOM}updated")
     assert before is not None

@@ -58,7 +58,7 @@ READS: dict[str, Work] = {
     "list": lambda tx: subscribers.matching(tx),
     "history": lambda tx: events.history(tx, 1),
     "window": lambda tx: articles.in_span(tx, TimeSpan(NOW - timedelta(days=7), NOW), NOW - timedelta(days=14)),
-    "issues": lambda tx: issues.listing(tx),
+    "issues": lambda tx: issues.recent(tx),
     "counts": lambda tx: deliveries.counts(tx, 1),
     "open": lambda tx: deliveries.anything_open(tx, 1),
     "failed": lambda tx: reports.failed(tx, 1),

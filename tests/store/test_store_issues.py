@@ -184,9 +184,9 @@ def test_the_newest_issue_is_that_of_the_latest_slot(store: Store) -> None:
     newest = store.read(issues.newest)
     assert newest is not None
     assert newest.slot == "1405-W37"
-    listed = store.read(lambda tx: issues.listing(tx, states=(IssueState.PLANNED,), limit=2))
+    listed = store.read(lambda tx: issues.recent(tx, states=(IssueState.PLANNED,), limit=2))
     assert [issue.slot for issue in listed] == ["1405-W37", "1405-W36"]
-    assert store.read(lambda tx: issues.listing(tx, states=(IssueState.SENT,))) == []
+    assert store.read(lambda tx: issues.recent(tx, states=(IssueState.SENT,))) == []
     assert store.read(lambda tx: issues.find(tx, "1405-W01")) is None
 
 
