@@ -29,10 +29,10 @@ def add(
 
     def add_one(tx: Connection) -> tuple[Subscriber, str]:
         now = app.now()
-        who = adding.person(app, parsed, name=name, sections=sections, source="admin", status=status)
-        plan = adding.plan(tx, [who])
+        new = adding.person(app, parsed, name=name, sections=sections, source="admin", status=status)
+        plan = adding.plan(tx, [new])
         for _, reason, when in plan.refused:
-            found = subscribers.find(tx, who.key)
+            found = subscribers.find(tx, new.key)
             event = events.last(tx, found.id, _FORMER) if found else None
             raise LeftBefore(
                 f"{parsed.written} {reason}{adding.since(app, event.at if event else when)}.",
@@ -43,7 +43,7 @@ def add(
             subscribers.move(tx, each, SubscriberStatus.ACTIVE, from_=(SubscriberStatus.PENDING,))
         events.record(tx, confirmed, NewEvent(EventKind.CONFIRMED, now, Method.ADMIN))
         adding.carry_out(app, tx, plan, now, kind=kind, method=Method.ADMIN, invite=invite)
-        after = subscribers.find(tx, who.key)
+        after = subscribers.find(tx, new.key)
         assert after is not None  # noqa: S101 - added in this transaction
         return after, "added" if plan.new else "updated" if plan.changed or confirmed else "unchanged"
 

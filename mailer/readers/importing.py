@@ -118,9 +118,9 @@ def _import_chunk(app: App, chunk: list[NewSubscriber], how: How, met: set[int],
     if not how.dry_run:
         _leave(app, tx, leaving)
     plan = adding.plan(tx, people.values())
-    for who, reason, when in plan.refused:
+    for new, reason, when in plan.refused:
         part.suppressed += 1
-        part.refuse(rows[who.key], f"{who.address} {reason}{adding.since(app, when)}")
+        part.refuse(rows[new.key], f"{new.address} {reason}{adding.since(app, when)}")
     _join(app, tx, plan, how, met, part)
     return part
 
@@ -168,7 +168,7 @@ def _leave(app: App, tx: Connection, keys: set[str]) -> None:
 def _join(app: App, tx: Connection, plan: adding.Plan, how: How, met: set[int], part: Imported) -> None:
     added = len(plan.new)
     if how.dry_run:
-        fresh = {number for who in plan.new if (number := hash(who.key)) not in met}
+        fresh = {number for new in plan.new if (number := hash(new.key)) not in met}
         met |= fresh
         added = len(fresh)
     else:

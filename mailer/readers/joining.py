@@ -42,7 +42,7 @@ def form_token(app: App) -> str:
 
 
 def form_is_ours(app: App, token: str) -> bool:
-    """Returns True if the form is ours, at most two hours old, and was not filled in faster than a person can."""
+    """Returns True for our form, if it is at most two hours old and was not filled in faster than a person can."""
     try:
         age = app.now().timestamp() - tokens.read(app.keys, Purpose.FORM, token).stamp
     except BadToken:
@@ -177,7 +177,7 @@ def masked_address(app: App, token: str) -> str:
 def confirm(app: App, token: str, *, agent: str = "", network: str = "") -> str:
     """Makes the reader active, also if they had left before. Confirming again changes nothing.
 
-    Returns a token for their preferences. Raises BadToken if the link is not ours or too old, or if the reader left
+    Returns a token for their preferences. Raises BadToken if the link is not valid or too old, or if the reader left
     after asking for it.
     """
 

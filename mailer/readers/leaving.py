@@ -29,7 +29,7 @@ class LinkHolder:
 
 
 def link_holder(app: App, token: str) -> LinkHolder:
-    """The reader of an unsubscribe link. Changes nothing. Raises BadToken if the link is not ours."""
+    """The reader of an unsubscribe link. Changes nothing. Raises BadToken if the token is not valid."""
     claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
     found = app.store.read(lambda tx: subscribers.get(tx, claim.subscriber_id))
     active = found is not None and found.status is SubscriberStatus.ACTIVE
@@ -48,7 +48,7 @@ class Left:
 def leave(app: App, token: str, method: Method, *, agent: str = "", network: str = "") -> Left:
     """Unsubscribes the reader of the link. Once this returns, no further mail to them begins. May be repeated.
 
-    Works even if the issue or the person has been deleted. Raises BadToken if the link is not ours.
+    Works even if the issue or the person has been deleted. Raises BadToken if the token is not valid.
     """
     claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
 
