@@ -79,7 +79,7 @@ def test_the_log_can_be_read_by_machines(here: Deployment) -> None:
 def test_an_unknown_part_is_refused(here: Deployment) -> None:
     answer = here.call("run", "--only", "web,sendr")
     assert answer.code == 2
-    assert "'sendr' is no part of the service" in answer.err
+    assert "the service has no part 'sendr'" in answer.err
 
 
 def test_what_is_frozen_goes_out_by_itself_and_once(here: Deployment, inbox: Inbox) -> None:
