@@ -51,7 +51,7 @@ class _Waiting:
     def __len__(self) -> int:
         return len(self.service_mails) + len(self.issue_mails)
 
-    def line(self, job: Delivery) -> deque[Delivery]:
+    def of_kind(self, job: Delivery) -> deque[Delivery]:
         return self.issue_mails if job.kind is DeliveryKind.ISSUE else self.service_mails
 
 
@@ -103,8 +103,8 @@ class Queue:
         """The next delivery whose lane is not known to be full: service mails first, then those that waited for their
         lane."""
         if not self._full:
-            line = self._ready.service_mails or self._ready.issue_mails
-            return line.popleft() if line else None
+            jobs = self._ready.service_mails or self._ready.issue_mails
+            return jobs.popleft() if jobs else None
         now = asyncio.get_running_loop().time()
         return (
             self._first(self._ready.service_mails, now)
@@ -112,26 +112,26 @@ class Queue:
             or self._first(self._ready.issue_mails, now)
         )
 
-    def _first(self, line: deque[Delivery], now: float) -> Delivery | None:
-        while line:
-            job = line.popleft()
+    def _first(self, jobs: deque[Delivery], now: float) -> Delivery | None:
+        while jobs:
+            job = jobs.popleft()
             lane = self._full.get(job.lane)
             if lane is None or lane.full_until <= now:
                 return job
-            lane.line(job).append(job)
+            lane.of_kind(job).append(job)
         return None
 
     def _first_that_waited(self, now: float) -> Delivery | None:
         free = [lane for lane in self._full.values() if lane.full_until <= now]
-        lines = [lane.service_mails for lane in free] + [lane.issue_mails for lane in free]
-        return next((line.popleft() for line in lines if line), None)
+        by_kind = [lane.service_mails for lane in free] + [lane.issue_mails for lane in free]
+        return next((jobs.popleft() for jobs in by_kind if jobs), None)
 
     def take_ahead(self, skip: int, count: int) -> list[Delivery]:
         """Up to `count` deliveries of the issue behind the first `skip`; the caller puts them back soon."""
-        line = self._ready.issue_mails
-        line.rotate(-skip)
-        taken = [line.popleft() for _ in range(min(count, len(line) - skip))]
-        line.rotate(skip)
+        jobs = self._ready.issue_mails
+        jobs.rotate(-skip)
+        taken = [jobs.popleft() for _ in range(min(count, len(jobs) - skip))]
+        jobs.rotate(skip)
         return taken
 
     def rest_s(self) -> float | None:
@@ -152,7 +152,7 @@ class Queue:
 
     def _return(self, job: Delivery, waiting: _Waiting) -> None:
         if self.holds(job.batch):
-            waiting.line(job).appendleft(job)
+            waiting.of_kind(job).appendleft(job)
             return
         # Without this the dropped batch would be held, and its lease renewed, until the run ends.
         task = asyncio.create_task(self.finished(job))
@@ -183,11 +183,11 @@ class Queue:
             return
         claim.dropped = True
         for waiting in self._waiting():
-            for line in (waiting.service_mails, waiting.issue_mails):
-                kept = [job for job in line if job.batch != batch]
-                claim.unfinished -= len(line) - len(kept)
-                line.clear()
-                line.extend(kept)
+            for jobs in (waiting.service_mails, waiting.issue_mails):
+                kept = [job for job in jobs if job.batch != batch]
+                claim.unfinished -= len(jobs) - len(kept)
+                jobs.clear()
+                jobs.extend(kept)
 
     async def drop_lanes(self, paused: Collection[str]) -> None:
         """Gives up the batches with mails of an issue in these lanes; the next claim sets those mails aside."""
@@ -255,7 +255,7 @@ class Queue:
                 batch, jobs = claimed
                 if jobs:
                     self._claims[batch] = _Claim(len(jobs))
-                    self._ready.line(jobs[0]).extend(jobs)
+                    self._ready.of_kind(jobs[0]).extend(jobs)
                     if service_only:
                         self._checked_at = 0.0  # there may be more of them
                     return True

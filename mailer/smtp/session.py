@@ -330,7 +330,7 @@ class Session:
         if not self.lost and self._stage is _Stage.IDLE:
             self._connection.ask(b"QUIT\r\n", Step("QUIT", min(_QUIT_S, self._waits.answer)))
             await self._connection.answers(1)
-        self._connection.drop("closed by us")
+        self._connection.drop("closed by this program")
         await self._connection.closed()
 
 
