@@ -97,7 +97,7 @@ def measure() -> list[Row]:
                 Row("merge: body alone", _best(lambda: compiled.template.body(values))),
                 Row("message: values, link, Message-ID, merge", _best(lambda: compiled.message(reader, AT))),
                 Row("compile: once for a variant", _best(lambda: message.compile(app, mail, DeliveryKind.ISSUE))),
-                Row("for comparison: everything encoded anew", _best(lambda: _full(mail, values))),
+                Row("for comparison: everything encoded again", _best(lambda: _full(mail, values))),
             ]
             head, body = compiled.template.head(own), compiled.template.body(values)
             print(f"{len(whole):,} bytes on the wire, {len(body)} pieces", file=sys.stderr)

@@ -26,7 +26,7 @@ from mailer.text.search_key import key
 WEEK = timedelta(days=7)
 _FIRST_CUT = datetime(2025, 4, 18, 14, tzinfo=UTC)
 _FOREVER = datetime.max.replace(tzinfo=UTC)
-_LONGEST_LOOK = 2.0  # hours that one look at the page stands for, where the next one is missing
+_LONGEST_LOOK = 2.0  # hours that one look at the page counts for, if the next one is missing
 
 
 def article(number: int, title: str, dated: datetime, **changes: object) -> Article:

@@ -37,7 +37,7 @@ def make_tables(url: str) -> None:
 
 
 def init(folder: str) -> None:
-    """What `mailer init FOLDER` does."""
+    """Does what `mailer init FOLDER` does."""
     make_deployment(Path(folder), reference(), templates=True, environ={})
 
 

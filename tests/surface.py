@@ -1,4 +1,4 @@
-"""What users write and scripts rely on: commands with their arguments and options, and settings, without descriptions.
+"""The public surface: commands with their arguments and options, and settings, without descriptions.
 
 `python tests/surface.py > tests/cli/surface.json` records the surface of the code in the current folder.
 tests/cli/test_surface.py fails if a later version lost or changed any of it.

@@ -1,4 +1,4 @@
-"""`mailer templates`: eject copies what is missing, check tells what is wrong."""
+"""`mailer templates`: eject copies what is missing, check reports what is wrong."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The files made from the settings are what the settings say, and what they show can be used as it stands."""
+"""The files generated from the settings agree with them, and their examples are valid."""
 
 import re
 import tomllib

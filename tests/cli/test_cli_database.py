@@ -115,7 +115,7 @@ def test_after_a_full_disk_the_same_command_works(here: Deployment) -> None:
 
 
 def test_read_only() -> None:
-    # Root may write everywhere, so the command runs as somebody else then; hence a folder that others can reach.
+    # Root may write everywhere, so for root the command runs as another user, in a folder that this user can reach.
     folder = Path(tempfile.mkdtemp(prefix="mailer-read-only-"))
     root = os.geteuid() == 0
     try:

@@ -1,4 +1,4 @@
-"""`mailer dkim keygen`: keys nobody else can read, never lost, with the records that let a verifier check them."""
+"""`mailer dkim keygen`: keys that only their owner can read, never overwritten, with records for verifiers."""
 
 import json
 from datetime import UTC, datetime

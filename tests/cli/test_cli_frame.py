@@ -1,4 +1,4 @@
-"""What all commands have in common: help, exit codes, one JSON document, and a start that costs little."""
+"""All commands have help, exit codes, one JSON document, and a fast start."""
 
 import json
 import os

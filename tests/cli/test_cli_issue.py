@@ -77,7 +77,7 @@ def test_a_draft_in_every_view(tmp_path: Path) -> None:
         answer = here.call("issue", verb)
         assert (answer.code, answer.err) == (0, "")
         assert shown["slot"] in answer.out
-    # The same command again chooses the same issue anew.
+    # Run again, the same command chooses the same issue again.
     assert here.json("issue", "draft")["slot"] == shown["slot"]
 
 
@@ -140,7 +140,7 @@ def test_a_relay_that_is_not_there_loses_nobody(tmp_path: Path, inbox: Inbox) ->
     assert here.json("issue", "pause")["state"] == "paused"
     assert "is paused" in here.call("issue", "send", "--now").err
     assert here.json("issue", "resume")["state"] == "sending"
-    # The relay is mended: the same command finishes the work.
+    # Once the relay works again, the same command finishes the work.
     text = (tmp_path / "config.toml").read_text("utf-8").replace("port = 9\n", f"port = {inbox.port}\n")
     (tmp_path / "config.toml").write_text(text, "utf-8")
     finished = here.call("issue", "send", "--now", "--json")

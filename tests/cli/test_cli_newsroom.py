@@ -29,7 +29,7 @@ def test_a_wrong_name_in_the_column_map_is_said_at_the_start(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("stocked", [True, False])
 def test_a_database_that_is_down_at_draft_time(tmp_path: Path, stocked: bool) -> None:
-    """What was stored is drafted from; without it the issue is held, and nobody gets a weak one."""
+    """The draft uses the stored articles; without any, the issue is held, and no reader gets a weak one."""
     here = with_database(tmp_path, 'url = "postgresql+psycopg://reader:geheim@127.0.0.1:1/news"')
     if stocked:
         here.json("articles", "import", str(articles_file(tmp_path)))

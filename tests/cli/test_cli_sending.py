@@ -1,4 +1,4 @@
-"""Watching and mending a sending: `issue send --wait`, `status`, `retry`, `resume`, on a terminal and for programs."""
+"""Watching and repairing a sending: `issue send --wait`, `status`, `retry`, `resume`; for terminals and programs."""
 
 import json
 import os

@@ -49,7 +49,7 @@ class Deployment:
 
     @property
     def log(self) -> str:
-        """What its processes wrote to stderr."""
+        """Returns the stderr of its processes."""
         return self._log.read_text("utf-8") if self._log.exists() else ""
 
     @property

@@ -22,7 +22,7 @@ JALALI = re.compile("[۰-۹]{1,2} (?:فروردین|اردیبهشت|خرداد|
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """What the demo leaves behind. A real deployment's settings in the environment must not reach into it."""
+    """The folder that the demo leaves behind, although the environment has settings of a real deployment."""
     folder = tmp_path_factory.mktemp("demo") / "out"
     env = environ(MAILER_WEB__PORT="1", MAILER_NEWSLETTER__NAME="دیگری")
     done = program("demo", "--once", "--out", str(folder), "--port", str(free_port()), "--json", env=env)

@@ -12,9 +12,11 @@ from mailer.model import DeliveryState, IssueState
 
 
 def judge(made: Deployment, record: Path, count: int, *, doubles: int) -> int:
-    """Fails unless all of `count` readers got the issue, at most `doubles` mails came twice, and whoever did not get it
-    is listed as unknown; how many are. With `on_unknown = "resend"` somebody can only be missing after two kills that
-    both hit this very mail."""
+    """Fails unless all of `count` readers got the issue or are unknown, and at most `doubles` mails came twice.
+
+    Returns how many are unknown. With `on_unknown = "resend"`, a reader can only be missing after two kills during the
+    same mail.
+    """
     mails = recorded(record)
     got = Counter(recipient for recipient, _ in mails)
     with made.app() as app:

@@ -202,7 +202,7 @@ def test_the_next_window_begins_where_somebody_was_last_told(store: Store) -> No
     def previous(key: str) -> datetime | None:
         return store.read(lambda tx: issues.previous_end(tx, make.slot(key).day))
 
-    assert previous("1405-W37") is None  # nobody has anything yet
+    assert previous("1405-W37") is None  # nothing was accepted yet
     store.write(lambda tx: tx.execute(update(deliveries).where(deliveries.c.id != 3).values(state="accepted")))
     assert previous("1405-W37") == ends["1405-W35"]
     assert previous("1405-W35") == ends["1405-W34"]

@@ -37,7 +37,7 @@ REWORDED: Mapping[str, str] = {
 
 
 def rewritten(shown: Any) -> Any:
-    """What the old version showed, in the sentences of this one."""
+    """Returns what the old version showed, with the sentences of this one."""
     if isinstance(shown, dict):
         return {name: rewritten(value) for name, value in shown.items()}
     if isinstance(shown, list):
@@ -46,7 +46,7 @@ def rewritten(shown: Any) -> Any:
 
 
 def without_news(shown: Any, before: Any) -> Any:
-    """What is shown now, without the keys that the old version did not have."""
+    """Returns what is shown now, without the keys that the old version did not have."""
     if isinstance(before, dict):
         return {name: without_news(shown[name], value) for name, value in before.items()}
     if isinstance(before, list):
