@@ -114,7 +114,7 @@ class ReasonCode(StrEnum):
     # Why a story was not chosen.
     BANNED = "banned", "banned", "ممنوع شده است"
     BANNED_WORD = "banned_word", "contains the banned word «{word}»", "واژهٔ ممنوع «{word}» در آن است"
-    ALREADY_TOLD = "already_told", "already in an earlier issue", "در شماره‌ای پیشین آمده است"
+    ALREADY_USED = "already_used", "already in an earlier issue", "در شماره‌ای پیشین آمده است"
     NO_ADDRESS = "no_address", "no address", "نشانی ندارد"
     NOT_A_WEB_PAGE = "not_a_web_page", "its address is not a web page", "نشانی‌اش صفحهٔ وب نیست"
     NOT_LINKABLE = "not_linkable", "its address cannot be linked in a mail", "نشانی‌اش را نمی‌توان در نامه پیوند داد"

@@ -22,8 +22,8 @@ from mailer.text.search_key import key
 _SHOWN = 10  # stories that were not chosen and are listed for the editor
 _COMPARED = 1000  # articles: of 5,000, measured, comparing 1,000 gives eleven of the twelve stories of comparing all
 _ENDINGS = ("", "ها", "های", "هایی")  # plural endings of a banned word, as they are in keys
-_MOVED_ON = timedelta(hours=12)  # after the newest article that an earlier issue told
-_NO_NEWS = 0.6  # similarity to an article that was told, from which an article tells nothing new
+_MOVED_ON = timedelta(hours=12)  # after the newest article of the event in an earlier issue
+_NO_NEWS = 0.6  # the similarity to an article of an earlier issue from which an article has nothing new
 
 
 def build(
@@ -45,13 +45,13 @@ def build(
 
     articles    those dated from `time_span.earliest(span)` to its end, pinned ones, and those of earlier issues
     sections    raw category → section
-    used        ids of articles that an earlier issue told or has reserved; their events come again only with news
+    used        ids of articles that an earlier issue used or has reserved; their events come again only with news
     led         those of them that an issue began with; no issue begins with their events again
     zone        the newsroom's time zone, which decides what a day is
     growth      how fast articles are read
     kept        ids of articles that an editor worked on: they lead their events and are not refused
     dropped     ids of articles that an editor took out; no other article about their events is chosen
-    gone        ids of articles whose pages are gone; other articles may tell their events
+    gone        ids of articles whose pages are gone; other articles may take their places
     allow_late  count older articles that were first seen within the span; not for the first issue
     """
 
@@ -70,14 +70,14 @@ def build(
     before = [article for article in gathered if article.id in used]
     in_turn = readers.order if readers.readers else day_by_day(free, zone)
     worth = sorted(free, key=lambda it: (not it.pinned, it.id not in kept, in_turn(it)))[:_COMPARED]
-    events = group([*worth, *before], titles, zone, told=used)
+    events = group([*worth, *before], titles, zone, used=used)
     event_of = {member.id: event for event in events.events for member in event.members}
     ranking = rank(gathered, span, free, titles, event_of, readers)
-    told = _Stories(ranking, _section_of(sections), events, used, kept, dropped)
-    stories, repeated = told.split()
+    candidates = _Stories(ranking, _section_of(sections), events, used, kept, dropped)
+    stories, repeated = candidates.split()
     selection = select(stories, rules, titles, events, zone, balance_sections=bool(sections), kept=kept)
     unfit = [
-        NotChosen(told.story([article]), barred[article.id])
+        NotChosen(candidates.story([article]), barred[article.id])
         for article in gathered
         if article.id in barred and counts(article)
     ]
@@ -111,7 +111,7 @@ def _barred_articles(
 
 
 def fit(article: Article, rules: Rules) -> bool:
-    """Whether an article may be in an issue at all, also if an earlier issue told it."""
+    """Whether an article may be in an issue at all, also if an earlier issue used it."""
     title, *labels = (key(words) for words in (article.title, article.category, *article.tags))
     bans = [words for word in rules.banned_words if (words := key(word))]
     return _barred(article, title, " / ".join((title, *labels)), frozenset(), bans) is None
@@ -126,7 +126,7 @@ def _barred(article: Article, title_key: str, labels: str, used: frozenset[int],
     if article.banned:
         code = ReasonCode.BANNED
     elif article.id in used:
-        code = ReasonCode.ALREADY_TOLD
+        code = ReasonCode.ALREADY_USED
     elif not article.url:
         code = ReasonCode.NO_ADDRESS
     elif not article.url.lower().startswith(("http://", "https://")):
@@ -143,7 +143,7 @@ def _barred(article: Article, title_key: str, labels: str, used: frozenset[int],
 
 
 class _Stories:
-    """Turns events into stories. `split` gives those that can be told, best first, and those that cannot."""
+    """Turns events into stories. `split` returns those that can be chosen, best first, and the others."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class _Stories:
             if news:
                 stories.append(self.story(news, update=bool(old)))
             else:
-                not_chosen.append(NotChosen(self.story(fresh), Reason(ReasonCode.ALREADY_TOLD)))
+                not_chosen.append(NotChosen(self.story(fresh), Reason(ReasonCode.ALREADY_USED)))
         return sorted(stories, key=lambda story: self._ranking.order(story.lead)), not_chosen
 
     def story(self, members: Sequence[Article], *, update: bool = False) -> Story:
@@ -189,7 +189,7 @@ class _Stories:
         )
 
     def _has_moved_on(self, article: Article, old: Sequence[Article], event: Event) -> bool:
-        """Whether an article brings news of an event that an earlier issue told: it is later than those articles and
+        """Whether an article brings news of an event of an earlier issue: it is later than those articles and
         worded differently. A daily series never moves on."""
         return (
             not event.series

@@ -21,7 +21,7 @@ _NEAR = timedelta(hours=96)
 _SIMILAR = 0.35  # of labelled pairs, nearly all below it are different events and nearly all above it the same
 _VERY_SIMILAR = 0.5  # enough to join a single article to a group without looking at the average
 _AVERAGE = 0.6 * _SIMILAR  # the least average similarity of two groups that are joined
-_REPEATED = 0.6  # means the same event weeks after an issue told it; issues of a weekly column are less similar
+_REPEATED = 0.6  # means the same event weeks after an issue used it; issues of a weekly column are less similar
 _IDENTICAL = 0.95  # the similarity of two articles with the same title or address
 _TITLE_WORDS = 3  # a shorter title, such as «نگاه هفته», may be a rubric over many different articles
 _RUBRIC = 4  # articles of one title, of any length, whose leads have nothing in common make it a rubric
@@ -65,13 +65,13 @@ class Events:
 
 
 def group(
-    articles: Iterable[Article], titles: Mapping[int, str], zone: tzinfo, *, told: frozenset[int] = frozenset()
+    articles: Iterable[Article], titles: Mapping[int, str], zone: tzinfo, *, used: frozenset[int] = frozenset()
 ) -> Events:
     """The articles, grouped into events.
 
     titles  the key of each article's title by article id
     zone    the newsroom's time zone, for the days of a series
-    told    ids of articles that an earlier issue told; very similar articles are of the same event at any distance
+    used    ids of articles that an earlier issue used; very similar articles are of the same event at any distance
     """
     pool = sorted(articles, key=lambda article: (article.dated, article.id))
     rubrics = _rubrics(pool, titles)
@@ -84,7 +84,7 @@ def group(
     links |= {
         (i, j): value
         for (i, j), value in alike.items()
-        if value >= _REPEATED and (pool[i].id in told) != (pool[j].id in told)
+        if value >= _REPEATED and (pool[i].id in used) != (pool[j].id in used)
     }
     joined = [_event([pool[place] for place in sorted(members)], zone) for members in _join(len(pool), links)]
     by_id = {(min(a, b), max(a, b)): v for (i, j), v in links.items() for a, b in ((pool[i].id, pool[j].id),)}

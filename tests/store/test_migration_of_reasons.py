@@ -56,7 +56,7 @@ NOTES = {
 NOT_CHOSEN = {
     "banned": Reason(C.BANNED),
     "holds the banned word «رپرتاژ»": Reason(C.BANNED_WORD, {"word": "رپرتاژ"}),
-    "already in an earlier issue": Reason(C.ALREADY_TOLD),
+    "already in an earlier issue": Reason(C.ALREADY_USED),
     "no address": Reason(C.NO_ADDRESS),
     "its address is not a web page": Reason(C.NOT_A_WEB_PAGE),
     "no reader can be sent to its address": Reason(C.NOT_LINKABLE),

@@ -42,7 +42,7 @@ _NOTES = {
 _NOT_CHOSEN = {
     r"banned": "banned",
     r"holds the banned word «(?P<word>.*)»": "banned_word",
-    r"already in an earlier issue": "already_told",
+    r"already in an earlier issue": "already_used",
     r"no address": "no_address",
     r"its address is not a web page": "not_a_web_page",
     r"no reader can be sent to its address": "not_linkable",
