@@ -36,14 +36,11 @@ def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
     return tx.execute(made).first() is not None  # with RETURNING, PostgreSQL's driver does not keep the rowcount
 
 
-_TIMES: Mapping[IssueEvent, str] = {  # the column that holds when an event happened
+_ENDS = (IssueEvent.FINISH_SENT, IssueEvent.FINISH_PARTIAL, IssueEvent.SKIP, IssueEvent.CANCEL, IssueEvent.RETRY)
+_TIMES: Mapping[IssueEvent, str] = {  # the column that holds when an event happened; RETRY empties it
     IssueEvent.FREEZE: "frozen_at",
     IssueEvent.START: "started_at",
-    IssueEvent.FINISH_SENT: "finished_at",
-    IssueEvent.FINISH_PARTIAL: "finished_at",
-    IssueEvent.SKIP: "finished_at",
-    IssueEvent.CANCEL: "finished_at",
-    IssueEvent.RETRY: "finished_at",  # `at` is None: it is not over any more
+    **dict.fromkeys(_ENDS, "finished_at"),
 }
 
 
@@ -63,58 +60,43 @@ def step(
     `reason` is why the issue is in its new state and replaces the old one. `at` is when the event happened. Number,
     approval and release are left as they are where None is given.
     """
-    from_, to = ARROWS[event]
     given = {"number": number, "approved": approved, "released": released}
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if event in _TIMES:
         values[_TIMES[event]] = at
-    return _move(tx, issue_id, from_, to, **values, **_reason_columns(reason))
+    return _move(tx, issue_id, *ARROWS[event], {**values, **_reason_columns(reason)})
 
 
-def _move(tx: Connection, issue_id: int, from_: Iterable[IssueState], to: IssueState, **values: Any) -> bool:
+def _move(
+    tx: Connection, issue_id: int, from_: Iterable[IssueState], to: IssueState, values: Mapping[str, Any]
+) -> bool:
     guarded = update(issues).where(issues.c.id == issue_id, issues.c.state.in_(tuple(from_)))
     return tx.execute(guarded.values(state=to, **values)).rowcount == 1
 
 
 def reopen(tx: Connection, issue: Issue) -> bool:
     """Plans a cancelled issue again. Its edits stay, but its pages must be checked again: they may be gone by now."""
-    from_, to = ARROWS[IssueEvent.REOPEN]
-    return _move(
-        tx,
-        issue.id,
-        from_,
-        to,
-        number=None,
-        frozen_at=None,
-        started_at=None,
-        finished_at=None,
-        approved=False,
-        released=False,
-        recipients=0,
-        redacted=[],
-        edits=_json_of(replace(issue.edits, checked=False)),
-        **_reason_columns(None),
-    )
+    values: dict[str, Any] = dict.fromkeys(("number", "frozen_at", "started_at", "finished_at"))
+    values |= {"approved": False, "released": False, "recipients": 0, "redacted": []}
+    values |= {"edits": _json_of(replace(issue.edits, checked=False)), **_reason_columns(None)}
+    return _move(tx, issue.id, *ARROWS[IssueEvent.REOPEN], values)
 
 
 def save_choice(tx: Connection, issue: Issue, before: IssueState) -> bool:
     """Writes state, stories, words and notes of `issue`. Returns False if its state is not `before` any more."""
-    return _move(
-        tx,
-        issue.id,
-        (before,),
-        issue.state,
-        stories=[_json_of(story) for story in issue.stories],
-        rejected=[_json_of(story) for story in issue.rejected],
-        notes=[_json_of(note) for note in issue.notes],
-        subject=issue.subject,
-        intro=issue.intro,
-        window_start=issue.span.start if issue.span else None,
-        window_end=issue.span.end if issue.span else None,
-        approved=issue.approved,
-        drafted_at=issue.drafted_at,
+    values = {
+        "stories": [_json_of(story) for story in issue.stories],
+        "rejected": [_json_of(story) for story in issue.rejected],
+        "notes": [_json_of(note) for note in issue.notes],
+        "subject": issue.subject,
+        "intro": issue.intro,
+        "window_start": issue.span.start if issue.span else None,
+        "window_end": issue.span.end if issue.span else None,
+        "approved": issue.approved,
+        "drafted_at": issue.drafted_at,
         **_reason_columns(issue.reason),
-    )
+    }
+    return _move(tx, issue.id, (before,), issue.state, values)
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------

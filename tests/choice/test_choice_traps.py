@@ -214,7 +214,7 @@ def test_the_front_page_and_the_editors_judgement_count() -> None:
 
 
 # --- across issues ---------------------------------------------------------------------------------------------------
-def test_a_told_event_returns_only_when_it_moved_on_and_says_so() -> None:
+def test_an_earlier_event_returns_only_with_news_and_is_marked() -> None:
     told, *later = paraphrases()
     told = replace(told, dated=END - 8 * DAY, first_seen=END - 8 * DAY)
     near = [replace(it, dated=END - 7 * DAY + n * HOUR) for n, it in enumerate(later)]

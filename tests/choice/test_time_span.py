@@ -1,4 +1,4 @@
-"""Windows: what an issue tells of, and what comes late."""
+"""The time span of an issue, and articles that come late."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -44,11 +44,11 @@ def article(dated: datetime, first_seen: datetime | None = None) -> Article:
         (END + 20 * DAY, 7),
     ],
 )
-def test_where_a_window_begins(previous: datetime | None, days: int) -> None:
+def test_where_a_time_span_begins(previous: datetime | None, days: int) -> None:
     assert for_issue(end=END, previous_end=previous) == TimeSpan(END - days * DAY, END)
 
 
-def test_neighbouring_windows_share_no_instant() -> None:
+def test_neighbouring_time_spans_share_no_instant() -> None:
     first, second = for_issue(end=END, previous_end=None), for_issue(end=END + 7 * DAY, previous_end=END)
     assert holds(second, article(END))
     assert not holds(first, article(END))
