@@ -70,7 +70,7 @@ lint: setup ## ruff, mypy --strict, the import contracts, and the wording
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python tests/house/prose.py --report
+	$(BIN)/python tests/house/prose.py
 
 format: setup
 	$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .

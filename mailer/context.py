@@ -1,4 +1,4 @@
-"""What every use case needs: the App, which `wiring` makes once, and finding an issue. State is kept in the store."""
+"""Needed by every use case: the App, which `wiring` makes once, and finding an issue. State is kept in the store."""
 
 import logging
 from collections.abc import Callable, Mapping

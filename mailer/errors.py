@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def sentences(what: str, fix: str) -> str:
-    """What is wrong and how to fix it, as sentences."""
+    """Joins what is wrong and how to fix it into sentences."""
     ended = not fix or not what or what.rstrip("»\"')").endswith((".", "!", "?", "؟", "…", ":"))
     return f"{what}{'' if ended else '.'} {fix}".strip()
 

@@ -10,7 +10,7 @@ from mailer.model import DeliveryState, IssueState
 
 
 class IssueEvent(StrEnum):
-    """What can happen to an issue."""
+    """An event in the life of an issue."""
 
     DRAFT = "draft"  # stories chosen, for the first time or again
     HOLD = "hold"  # too few stories, approval required, or an editor asked for it

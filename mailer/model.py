@@ -305,7 +305,7 @@ class NewSubscriber(NamedTuple):  # a tuple, because a list may have a million r
 
 
 class EventKind(StrEnum):
-    """What can happen to a subscriber. Events are only added, never changed."""
+    """An event in the history of a subscriber. Events are only added, never changed."""
 
     ADDED = "added"
     INVITED = "invited"
@@ -357,7 +357,7 @@ class NewEvent:
 
 # --- Deliveries ------------------------------------------------------------------------------------------------------
 class DeliveryKind(StrEnum):
-    """What a mail is. A new member needs three templates: mail/<kind>.subject.txt, .txt and .html."""
+    """The kind of a mail. A new member needs three templates: mail/<kind>.subject.txt, .txt and .html."""
 
     ISSUE = "issue"
     CONFIRMATION = "confirmation"
@@ -432,7 +432,7 @@ class Envelope(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a relay answered. `code` is 0 if there was no readable answer."""
+    """The answer of a relay. `code` is 0 if there was no readable answer."""
 
     phase: str  # CONNECT EHLO STARTTLS AUTH MAIL RCPT DATA dot
     code: int
@@ -482,7 +482,7 @@ Outcome = Accepted | Deferred | Rejected | Unknown | NotSent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryChange:
-    """What the ledger records about a delivery after an attempt to send it."""
+    """The change that the ledger records after an attempt to send a mail."""
 
     delivery: Delivery  # with its counts after the attempt
     state: DeliveryState

@@ -174,7 +174,7 @@ class Section(BaseModel):
 
 
 class Newsletter(Section):
-    """Who sends the newsletter, in which language and calendar."""
+    """The sender of the newsletter, its language and its calendar."""
 
     name: Line = Field("ایران من", min_length=1, description="The newsroom's name, as readers know it.")
     title: Line = Field("خبرنامهٔ هفتگی", min_length=1, description="The newsletter's title, shown with that name.")
@@ -611,7 +611,7 @@ class Keys(Section):
 
 
 class Log(Section):
-    """What the service writes to stderr."""
+    """The messages that the service writes to stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="The lowest level that is logged.")
     format: Literal["text", "json"] = Field("text", description="Log lines for people or for machines.")

@@ -68,7 +68,7 @@ def renderer(settings: Settings) -> "Renderer":
 
 
 def _signer(settings: Settings) -> "Signer | None":
-    """What signs the mails, or None if the relay does."""
+    """Returns the signer of the mails, or None if the relay signs."""
     if settings.delivery.dkim == "relay":
         return None
     from mailer.config import dkim

@@ -111,7 +111,7 @@ def _barred_articles(
 
 
 def fit(article: Article, rules: Rules) -> bool:
-    """Whether an article may be in an issue at all, also if an earlier issue used it."""
+    """Returns True if an article may be in an issue at all, also if an earlier issue used it."""
     title, *labels = (key(words) for words in (article.title, article.category, *article.tags))
     bans = [words for word in rules.banned_words if (words := key(word))]
     return _barred(article, title, " / ".join((title, *labels)), frozenset(), bans) is None
@@ -189,8 +189,8 @@ class _Stories:
         )
 
     def _has_moved_on(self, article: Article, old: Sequence[Article], event: Event) -> bool:
-        """Whether an article brings news of an event of an earlier issue: it is later than those articles and
-        worded differently. A daily series never moves on."""
+        """Returns True if an article brings news of an event of an earlier issue: it is later than those articles
+        and worded differently. A daily series never moves on."""
         return (
             not event.series
             and article.dated >= max(it.dated for it in old) + _MOVED_ON

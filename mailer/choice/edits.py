@@ -1,4 +1,4 @@
-"""What an editor can change in a draft: drop, move and retitle stories, write the subject and the opening words.
+"""The edits of a draft: drop, move and retitle stories, write the subject and the opening words.
 
 An edit names articles, not positions: the third story of this hour may be the fifth of the next. Whether an issue is
 still good enough after an edit is decided elsewhere.
@@ -100,5 +100,5 @@ def kept(edits: Edits) -> frozenset[int]:
 
 
 def notes(edits: Edits) -> list[Reason]:
-    """What editors must know of stories that were left out without their doing."""
+    """Returns notes for the editors on stories that the program left out."""
     return [Reason(ReasonCode.STORY_LEFT_OUT, {"title": title}) for title in edits.gone.values()]

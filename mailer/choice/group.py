@@ -104,7 +104,7 @@ def _rubrics(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[st
 
 
 def _all_differ(articles: Sequence[Article]) -> bool:
-    """Whether no article has an empty lead or one that shares a fifth of its words with the one before."""
+    """Returns True if no article has an empty lead or one that shares a fifth of its words with the one before."""
     leads = [key(article.lead or article.body[:_LEAD]) for article in articles]
     return all(one and other and _differ(one, other) for one, other in pairwise(leads))
 
@@ -131,7 +131,7 @@ def _frame(words: Sequence[str]) -> str:
 
 
 def _differ(one: str, other: str) -> bool:
-    """Whether two keys share less than a fifth of their words."""
+    """Returns True if two keys share less than a fifth of their words."""
     some, more = set(one.split()), set(other.split())
     return len(some & more) * 5 < len(some | more)
 
@@ -176,7 +176,7 @@ class _Patterns:
         }
 
     def differ(self, i: int, j: int) -> bool:
-        """Whether the two titles follow one pattern but are about two things."""
+        """Returns True if the two titles follow one pattern but are about two things."""
         if self._frames[i] == self._frames[j]:
             return self._frames[i] in self._numbered and self._words[i] != self._words[j]
         one, other = self._words[i], self._words[j]

@@ -157,7 +157,7 @@ def rank(
 
 
 def _corrections(article: Article, span: TimeSpan, title: str, series: bool) -> dict[str, float]:
-    """What is added for the editor's judgement and subtracted for what reads badly in a weekly mail."""
+    """Returns the points for the editor's judgement, and those taken off for what reads badly in a weekly mail."""
     found = {
         "news value": round(_NEWS_VALUE * (article.news_value or 0), 4),
         "series": _SERIES if series else 0.0,

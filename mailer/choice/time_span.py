@@ -29,5 +29,5 @@ def holds(span: TimeSpan, article: Article) -> bool:
 
 
 def late(span: TimeSpan, article: Article) -> bool:
-    """Whether the article is older than the span but was first seen within it, so that no earlier issue had it."""
+    """Returns True if the article is older than the span but first seen within it, so that no earlier issue had it."""
     return earliest(span) <= article.dated < span.start and span.start <= article.first_seen < span.end

@@ -1,4 +1,4 @@
-"""What every command shares: the decorator that makes one, its result, and how times, tables and text are written.
+"""Shared by all commands: the decorator that makes one, its result, and how times, tables and text are written.
 
 A command is a function of the App and its own arguments. It returns a `Result`: the data that `--json` prints and the
 text for people. The use cases that a command calls are imported inside it, so that no command waits for the parts
@@ -33,7 +33,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a command prints: `data` as one JSON document with --json, else `text`."""
+    """The output of a command: `data` as one JSON document with --json, else `text`."""
 
     data: Any
     text: str = ""
@@ -94,7 +94,7 @@ def _unopened(path: Path) -> Iterator[Path]:
 
 
 def wants_json() -> bool:
-    """Whether the command that runs was called with --json."""
+    """Returns True if the running command was called with --json."""
     return bool(click.get_current_context().params["as_json"])
 
 

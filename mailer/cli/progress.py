@@ -15,7 +15,7 @@ from mailer.model import DeliveryState, Issue, IssueStatus
 def sentence(status: IssueStatus) -> str:
     """One line: the state and the counts above zero."""
     if not status.recipients:
-        return f"{status.slot} is {status.state}; nobody was mailed."
+        return f"{status.slot} is {status.state}; no mail was sent."
     readers = "1 reader" if status.recipients == 1 else f"{status.recipients} readers"
     counts = [f"{count} {state}" for state, count in status.counts.items() if count]
     rate = f", {status.rate:g} mails a second" if status.rate else ""

@@ -44,7 +44,7 @@ def health(path: Path, store_only: bool) -> Result:
 
 
 def _ask(path: Path) -> str:
-    """What /readyz of the running service answers. Raises OutsideError if it is not well or does not answer."""
+    """Returns the service's answer to /readyz. Raises OutsideError if it is not well or does not answer."""
     from mailer import config
 
     web = config.load(path, os.environ).web

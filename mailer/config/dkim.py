@@ -52,7 +52,7 @@ def read(file: KeyFile) -> dkim.Key:
 
 
 def signer(settings: Settings) -> dkim.Signer | None:
-    """What signs the mails, or None if the relay does. Raises ConfigError as `read` does."""
+    """Returns the signer of the mails, or None if the relay signs. Raises ConfigError as `read` does."""
     if settings.delivery.dkim == "relay":
         return None
     return dkim.Signer(domain(settings), [read(file) for file in key_files(settings)])

@@ -54,18 +54,18 @@ def is_list(field: FieldInfo) -> bool:
 
 
 def is_table(field: FieldInfo) -> bool:
-    """Whether the setting is a table with keys that the user chooses."""
+    """Returns True if the setting is a table with keys that the user chooses."""
     return get_origin(kind_of(field)) is dict
 
 
 def is_text(field: FieldInfo) -> bool:
-    """Whether the file writes this setting as text in quotation marks."""
+    """Returns True if the file writes this setting as text in quotation marks."""
     kind = kind_of(field)
     return kind in (str, Path, SecretStr, timedelta, time) or get_origin(kind) is Literal
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Whether the value must not be shown. `repr=False` means that it may contain a password."""
+    """Returns True if the value must not be shown. `repr=False` means that it may contain a password."""
     return kind_of(field) is SecretStr or not field.repr
 
 

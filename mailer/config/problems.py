@@ -1,4 +1,4 @@
-"""What is wrong with settings, in plain words.
+"""Describes what is wrong with settings, in plain words.
 
 Validates data with the classes of `settings` and names each mistake with its place. Knows neither file nor line, and
 never repeats a value that may be a secret.

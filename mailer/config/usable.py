@@ -46,7 +46,7 @@ def made_usable(settings: Settings, templates_later: bool = False) -> Settings |
 
 
 def _unusable(folder: Path) -> str:
-    """What is wrong with a folder of templates, or "". Templates in an unreadable folder would silently be ignored."""
+    """Returns what is wrong with a folder of templates, or "". An unreadable folder would silently be ignored."""
     if not folder.is_dir():
         return "there is no such folder; `mailer templates eject` makes and fills it"
     for each in chain([folder], filter(Path.is_dir, folder.rglob("*"))):

@@ -29,7 +29,7 @@ _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 # --- public issues ---------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _PublicIssue:
-    """What is public of an issue: the mail, and the issue with the stories that are left in it."""
+    """The public part of an issue: the mail, and the issue with the stories that are left in it."""
 
     issue: Issue
     variant: Variant

@@ -1,4 +1,4 @@
-"""What is due for the issues by now: plan, choose, freeze, start, skip, finish. Every 30 s, in any number of processes.
+"""Does what is due for the issues: plan, choose, freeze, start, skip, finish. Every 30 s, in any number of processes.
 
 A tick reads the database and the time, and keeps nothing in memory. Each step is a guarded statement, so it does no
 harm if another process has just taken it, and the next tick makes up for one that was missed.

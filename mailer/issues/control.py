@@ -1,4 +1,4 @@
-"""What an editor or an admin does to an issue: hold, release, approve, pause, resume, cancel. Sends nothing."""
+"""The actions of editors and admins on an issue: hold, release, approve, pause, resume, cancel. Sends nothing."""
 
 from collections.abc import Callable
 

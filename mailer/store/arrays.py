@@ -18,7 +18,7 @@ Columns = Sequence[tuple[str, str]]  # name and PostgreSQL type; SQLite takes ea
 
 
 def source(tx: Connection, columns: Columns) -> str:
-    """What follows FROM: a table `m` of these columns, made of the parameter `:rows`."""
+    """Returns what follows FROM: a table `m` of these columns, made of the parameter `:rows`."""
     cell = _CELL[tx.dialect.name]
     cells = (cell.format(n=n, name=name, kind=kind) for n, (name, kind) in enumerate(columns))
     return _SOURCE[tx.dialect.name].format(", ".join(cells))

@@ -201,7 +201,7 @@ def previous_end(tx: Connection, day: date) -> datetime | None:
 
 
 def superseded(tx: Connection, issue: Issue) -> bool:
-    """Whether an issue of a later slot was started after this one. An older issue may be started after a newer one."""
+    """Returns True if a later slot's issue was started after this one; an older issue may start after a newer one."""
     newer = select(issues.c.id).where(issues.c.day > issue.day, issues.c.started_at >= issue.started_at)
     return tx.execute(newer.where(issues.c.state.in_(STARTED)).limit(1)).first() is not None
 

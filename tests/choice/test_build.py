@@ -148,7 +148,7 @@ def test_every_digest_keeps_the_promises(seed: int, rules: Rules, used: frozense
 
 
 def _quotas_hold(digest: Digest, rules: Rules) -> None:
-    """Unless a note says otherwise, and but for pins, which are never refused."""
+    """Checks the limits, unless a note says otherwise; pins are never refused and do not count."""
     free = [story for story in digest.stories if not story.pinned]
     codes = {note.code for note in digest.notes}
     for story in free:

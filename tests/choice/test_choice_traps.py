@@ -1,4 +1,4 @@
-"""What fools a choice by similarity and readers: series, rubrics, paraphrases, templates, age, what was told."""
+"""Cases that mislead a choice by similarity and readers: series, rubrics, paraphrases, templates, age, repeats."""
 
 import random
 from dataclasses import replace

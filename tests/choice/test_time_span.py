@@ -62,7 +62,7 @@ def test_neighbouring_time_spans_share_no_instant() -> None:
         (END - 14 * DAY, END - DAY, True),
         (END - 14 * DAY - timedelta(seconds=1), END - DAY, False),
         (END - 6 * DAY, END - DAY, False),  # in the window, so not late
-        (END - 8 * DAY, END - 8 * DAY, False),  # an earlier issue could have told it
+        (END - 8 * DAY, END - 8 * DAY, False),  # an earlier issue could have had it
         (END - 8 * DAY, END, False),  # the next issue may
     ],
 )

@@ -210,7 +210,7 @@ async def test_a_batch_of_a_dead_process_is_waited_for(store: Store, tmp_path: P
         await asyncio.sleep(3600)
         raise AssertionError
 
-    # A process that holds the batch, and then is no more.
+    # A process that claims the batch, and then dies.
     dying = make.app(store, tmp_path, clock, relays=[Fake(never)], delivery=Delivery(connections=1))
     relay = Fake()
     app = make.app(store, tmp_path, clock, relays=[relay], worker="tests:2")
