@@ -38,7 +38,7 @@ def test_nothing_to_say_is_held_and_nobody_is_mailed(tmp_path: Path) -> None:
         assert answer.err.startswith("mailer: The issue ")
         assert answer.err.count("\n") == 1
     assert here.json("issue", "status")["recipients"] == 0
-    assert here.call("issue", "status").out.endswith("is held; nobody was mailed.\n")
+    assert here.call("issue", "status").out.endswith("is held; no mail was sent.\n")
 
 
 @pytest.mark.parametrize("slot", ["foo", "1405-W99", "", "../x", "1405-W"])
