@@ -109,7 +109,7 @@ def test_a_folder_in_place_of_a_key_is_told(file: Path, capsys: pytest.CaptureFi
     ("line", "match"),
     [
         ('domain = "ایران.example"', "dkim.domain: .*ASCII"),
-        ('domain = "Iran.example"', "dkim.domain: .*small letters"),
+        ('domain = "Iran.example"', "dkim.domain: .*in lower case"),
         ('selector = "a.b;c"', "dkim.selector: .*hyphens"),
         ('second_selector = "mailer"\nsecond_key_file = "e"', "dkim: selector and second_selector are the same"),
     ],
