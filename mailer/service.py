@@ -1,6 +1,6 @@
 """The background service: clock, collector, sender and pages in one process. Each may also run in its own process.
 
-APScheduler only ticks; what is due is in the database (`app.tick`). SIGTERM and SIGINT drain: nothing new begins, a
+APScheduler only ticks; the database knows what is due (`issues.clock`). SIGTERM and SIGINT drain: nothing new begins, a
 mail on its way gets its answer or is recorded as unknown, and the process ends within ten seconds.
 """
 

@@ -43,21 +43,21 @@ def test_eject_makes_the_folder_that_the_settings_name(config: Path, capsys: pyt
     assert run(config, "check") == 0
 
 
-def test_eject_says_what_to_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eject_says_which_setting_to_add(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "config.toml").write_text("", "utf-8")
     assert run(tmp_path / "config.toml", "eject") == 0
     assert 'templates = "templates"' in capsys.readouterr().out
     assert (tmp_path / "templates" / "mail" / "layout.html").is_file()
 
 
-def test_check_finds_nothing_in_what_is_shipped(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_finds_no_problem_in_the_built_in_templates(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(config, "eject")
     capsys.readouterr()
     assert run(config, "check") == 0
     assert capsys.readouterr().out == "No problem found.\n"
 
 
-def test_check_tells_case_rule_and_reason(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_reports_case_rule_and_reason(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(config, "eject")
     parts = config.parent / "own" / "mail" / "_parts.html"
     parts.write_text(parts.read_text("utf-8").replace('role="presentation" ', ""), "utf-8")
@@ -68,7 +68,7 @@ def test_check_tells_case_rule_and_reason(config: Path, capsys: pytest.CaptureFi
     assert {"case": "week", "rule": "table", "what": "a layout table is not role=presentation"} in told["findings"]
 
 
-def test_check_tells_file_and_line_of_a_broken_template(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_reports_file_and_line_of_a_broken_template(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (config.parent / "own" / "page").mkdir(parents=True)
     (config.parent / "own" / "page" / "home.html").write_text("\n\n{% for %}", "utf-8")
     assert run(config, "check") == 2

@@ -125,11 +125,11 @@ def test_seven_mistakes_are_seven_lines(load: Load) -> None:
     ],
 )  # fmt: skip
 def test_one_mistake(load: Load, text: str, problem: str) -> None:
-    (told,) = problems_of(load, text)
-    assert told.startswith(problem)
+    (reported,) = problems_of(load, text)
+    assert reported.startswith(problem)
 
 
-def test_the_second_relay_is_told_from_the_first(load: Load) -> None:
+def test_problems_of_several_relays_are_told_apart(load: Load) -> None:
     text = '[[smtp]]\nhost = "::1"\n\n[[smtp]]\nhost = "::1"\nprot = 25\n[[smtp]]\ntls = "tls"\n'
     assert problems_of(load, text) == [
         'config.toml:6: smtp.1.prot: there is no such setting (did you mean "port"?)',
@@ -141,8 +141,8 @@ def test_windows_files(load: Load) -> None:
     text = '[newsletter]\nname = "روزنامهٔ ما"\n\n[web]\nport = 8081\n'
     loaded = load("\ufeff".encode() + text.replace("\n", "\r\n").encode())
     assert (loaded.newsletter.name, loaded.web.port) == ("روزنامهٔ ما", 8081)
-    (told,) = problems_of(load, b"\xef\xbb\xbf" + text.replace("8081", "0").replace("\n", "\r\n").encode())
-    assert told == "config.toml:5: web.port: 0 should be at least 1"
+    (reported,) = problems_of(load, b"\xef\xbb\xbf" + text.replace("8081", "0").replace("\n", "\r\n").encode())
+    assert reported == "config.toml:5: web.port: 0 should be at least 1"
 
 
 def test_not_utf8(load: Load) -> None:
@@ -212,15 +212,15 @@ def test_domains_are_put_into_ascii(load: Load) -> None:
     ],
 )
 def test_addresses_that_no_mail_can_hold(load: Load, setting: str, value: str, words: str) -> None:
-    (told,) = problems_of(load, f'[newsletter]\n{setting} = "{value}"')
-    assert told.startswith(f"config.toml:2: newsletter.{setting}: ")
-    assert words in told
+    (reported,) = problems_of(load, f'[newsletter]\n{setting} = "{value}"')
+    assert reported.startswith(f"config.toml:2: newsletter.{setting}: ")
+    assert words in reported
 
 
-def test_what_cannot_be_used_is_told_together(load: Load) -> None:
+def test_everything_unusable_is_reported_together(load: Load) -> None:
     text = 'templates = "nodir"\n[newsletter]\nfrom = "a..b@example.org"\n[[smtp]]\nusername = "u"\n'
-    told = problems_of(load, text, {"MAILER_NEWSLETTER__BASE_URL": "https://a.example/x,y"})
-    assert [line.split(": ")[0] for line in told] == [
+    reported = problems_of(load, text, {"MAILER_NEWSLETTER__BASE_URL": "https://a.example/x,y"})
+    assert [line.split(": ")[0] for line in reported] == [
         "config.toml:1",
         "config.toml:3",
         "config.toml:4",
@@ -229,18 +229,18 @@ def test_what_cannot_be_used_is_told_together(load: Load) -> None:
 
 
 def test_a_templates_folder_that_is_not_there(load: Load, tmp_path: Path) -> None:
-    (told,) = problems_of(load, "", {"MAILER_TEMPLATES": "nodir"})
-    assert told.startswith('MAILER_TEMPLATES: templates: "nodir": there is no such folder')
+    (reported,) = problems_of(load, "", {"MAILER_TEMPLATES": "nodir"})
+    assert reported.startswith('MAILER_TEMPLATES: templates: "nodir": there is no such folder')
     (tmp_path / "nodir").mkdir()
     assert load("", {"MAILER_TEMPLATES": "nodir"}).templates == Path("nodir")
 
 
 @pytest.mark.parametrize("rest", ["@h:port/x", "@ss@h/x", "@h:0/x", "@h:70000/x", "@h/x?password=a@b", "@h:/x"])
 def test_a_database_server_that_is_misspelled(load: Load, rest: str) -> None:
-    (told,) = problems_of(load, f'[database]\nurl = "postgresql://u:{SECRET}{rest}"')
-    assert told.startswith("config.toml:2: database.url: should be postgresql://USER:PASSWORD@HOST:PORT/NAME")
-    assert SECRET not in told
-    assert "ss@h" not in told
+    (reported,) = problems_of(load, f'[database]\nurl = "postgresql://u:{SECRET}{rest}"')
+    assert reported.startswith("config.toml:2: database.url: should be postgresql://USER:PASSWORD@HOST:PORT/NAME")
+    assert SECRET not in reported
+    assert "ss@h" not in reported
 
 
 @pytest.mark.parametrize(
@@ -322,13 +322,13 @@ def test_an_empty_variable_unsets_an_option_and_empties_a_text(load: Load) -> No
     ],
 )  # fmt: skip
 def test_a_wrong_variable_is_named(load: Load, name: str, value: str, problem: str) -> None:
-    (told,) = problems_of(load, "", {name: value})
-    assert told.startswith(f"{name}: {problem}")
+    (reported,) = problems_of(load, "", {name: value})
+    assert reported.startswith(f"{name}: {problem}")
 
 
-def test_mistakes_of_file_and_environment_are_told_together(load: Load) -> None:
-    told = problems_of(load, "[web]\nport = 0\n", {"MAILER_LOG__LEVEL": "loud", "MAILER_WEBB__PORT": "1"})
-    assert [line.split(": ")[0] for line in told] == ["config.toml:2", "MAILER_LOG__LEVEL", "MAILER_WEBB__PORT"]
+def test_mistakes_of_file_and_environment_are_reported_together(load: Load) -> None:
+    reported = problems_of(load, "[web]\nport = 0\n", {"MAILER_LOG__LEVEL": "loud", "MAILER_WEBB__PORT": "1"})
+    assert [line.split(": ")[0] for line in reported] == ["config.toml:2", "MAILER_LOG__LEVEL", "MAILER_WEBB__PORT"]
 
 
 @pytest.mark.parametrize(
@@ -489,7 +489,7 @@ def test_keys_are_read_from_the_folder_of_the_settings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("written", [b"", b"\xff\xfe", b"not a key\n"])
-def test_a_key_file_that_is_none(tmp_path: Path, written: bytes) -> None:
+def test_a_file_that_is_not_a_key_file(tmp_path: Path, written: bytes) -> None:
     (tmp_path / "secret.key").write_bytes(written)
     with pytest.raises(ConfigError, match=re.escape(str(tmp_path / "secret.key"))):
         config.keys(Settings(folder=tmp_path))
@@ -511,7 +511,7 @@ def test_a_database_file_counts_from_the_folder(url: str, absolute: str) -> None
 
 
 # --- what is shown --------------------------------------------------------------------------------------------------
-def test_what_is_shown_can_be_loaded_again(load: Load) -> None:
+def test_shown_settings_can_be_loaded_again(load: Load) -> None:
     first = load(
         '[schedule]\nholidays = [2027-03-21]\nmax_late = "90s"\ntime = "21:30"\n'
         '[newsletter.sections]\n"سیاست‌خارجی" = "سیاست"\n[[smtp]]\nca_file = "a b.pem"\n[[smtp]]\nport = 26\n'
@@ -570,7 +570,7 @@ def test_lists_of_sections_are_numbered() -> None:
     }  # fmt: skip
 
 
-def test_toml_spells_what_settings_hold() -> None:
+def test_toml_writes_every_kind_of_value() -> None:
     assert [toml(value) for value in (True, 3, 0.34, 1.0, date(2027, 3, 21), ("a", "ب"), Path("x y"), {"a b": 1})] == [
         "true", "3", "0.34", "1", "2027-03-21", '["a", "ب"]', '"x y"', '{"a b" = 1}',
     ]  # fmt: skip

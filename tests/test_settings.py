@@ -30,7 +30,7 @@ def test_the_reference_holds_the_defaults(tmp_path: Path) -> None:
     assert config.load(path, {}) == Settings(folder=tmp_path)
 
 
-def test_every_setting_stands_in_the_reference_once() -> None:
+def test_every_setting_is_in_the_reference_once() -> None:
     tables = [".".join(map(str, place)) for place, field in leaves() if is_table(field)]
     section = ""
     found: list[str] = []
@@ -45,7 +45,7 @@ def test_every_setting_stands_in_the_reference_once() -> None:
     assert sorted(found) == sorted(wanted)
 
 
-def test_what_is_switched_off_works_when_it_is_switched_on(tmp_path: Path) -> None:
+def test_commented_settings_work_when_they_are_switched_on(tmp_path: Path) -> None:
     text = re.sub(r"^# (?=([a-z_]+|\"[^\"]+\") = |\[\[)", "", config.reference(), flags=re.MULTILINE)
     path = tmp_path / "config.toml"
     path.write_text(text, "utf-8")
@@ -71,7 +71,7 @@ def test_every_setting_has_a_meaning_and_every_option_an_example() -> None:
         assert section is None or (section.__doc__ or "").strip(), name
 
 
-def test_limits_are_told() -> None:
+def test_limits_are_part_of_the_explanation() -> None:
     assert limits_of(Digest.model_fields["stories"]) == "From 1 to 16."
     assert limits_of(Digest.model_fields["max_section"]) == "More than 0, at most 1."
     assert limits_of(Schedule.model_fields["approval"]) == 'One of "none", "required".'

@@ -199,7 +199,7 @@ _SHOWN = 20  # refusals in the table of a dry run
 @click.option("--invite", is_flag=True, help="Ask each new reader by mail first; without an answer they get nothing.")
 @click.option("--suppress", is_flag=True, help="The file lists people who left the old system: never mail them.")
 def import_(app: "App", file: Path, dry_run: bool, invite: bool, suppress: bool) -> Result:
-    """Add everyone in FILE to the list (CSV, TSV or JSONL with a column «email»). A bad row does not stop the rest.
+    """Add everyone in FILE to the list (CSV, TSV or JSONL with a column "email"). A bad row does not stop the rest.
 
     People who left are not added again. A row whose status says that its person left is kept off the list.
     """

@@ -166,10 +166,10 @@ def toml(value: Any) -> str:
 def quoted(text: str) -> str:
     """Text in quotation marks, for TOML and messages. Control characters and invisible ones are escaped."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    letters = (
-        escapes[letter] if letter in escapes
-        else letter if is_printable(letter)
-        else f"\\U{ord(letter):08X}"
-        for letter in text
+    escaped = (
+        escapes[char] if char in escapes
+        else char if is_printable(char)
+        else f"\\U{ord(char):08X}"
+        for char in text
     )  # fmt: skip
-    return '"' + "".join(letters) + '"'
+    return '"' + "".join(escaped) + '"'

@@ -88,7 +88,7 @@ def test_a_bad_file_does_not_stop_the_good_ones(tmp_path: Path) -> None:
     assert all_bad.err.rstrip().endswith("None of the 2 could be read.")
 
 
-def test_a_feed_that_is_cut_off_gives_what_was_whole(tmp_path: Path) -> None:
+def test_a_truncated_feed_gives_its_complete_items(tmp_path: Path) -> None:
     here = deployment(tmp_path)
     answer = here.call("articles", "import", write(here, RSS[:-40], "cut.xml"), "--json")
     assert answer.code in (0, 3)
@@ -155,7 +155,7 @@ def with_feeds(folder: Path, *addresses: str) -> Deployment:
     return here
 
 
-def test_collecting_says_what_became_of_each_source(tmp_path: Path) -> None:
+def test_collecting_reports_the_outcome_of_each_source(tmp_path: Path) -> None:
     with web_server() as server:
         server.pages["/rss"] = (200, {}, RSS.encode())
         good, bad = server.url("/rss"), server.url("/gone")

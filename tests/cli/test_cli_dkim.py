@@ -36,7 +36,7 @@ def keygen(file: Path, capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().out
 
 
-def test_keys_are_made_once_and_are_ours_alone(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_keys_are_made_once_and_readable_by_their_owner_only(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = json.loads(keygen(file, capsys, "--json"))
     paths = [Path(key["file"]) for key in first["keys"]]
     assert [path.name for path in paths] == ["dkim.key", "ed.key"]
@@ -49,7 +49,7 @@ def test_keys_are_made_once_and_are_ours_alone(file: Path, capsys: pytest.Captur
     assert first == second
 
 
-def test_what_is_published_verifies_what_is_signed(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_published_record_verifies_signed_mails(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = json.loads(keygen(file, capsys, "--json"))
     dns = {f"{key['name']}.".encode(): key["value"].encode() for key in shown["keys"]}
     assert set(dns) == {b"s2026._domainkey.iran.example.", b"mailer-second._domainkey.iran.example."}
@@ -77,7 +77,7 @@ def test_the_domain_is_the_senders_when_none_is_named(file: Path, capsys: pytest
     assert json.loads(keygen(file, capsys, "--json"))["domain"] == idna.encode("ایران-نمونه.example").decode()
 
 
-def test_a_missing_or_wrong_key_is_told_before_anything_is_sent(
+def test_a_missing_or_wrong_key_is_reported_before_anything_is_sent(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = config.load(file, {"MAILER_DELIVERY__DKIM": "self"})
@@ -99,7 +99,7 @@ def test_a_missing_or_wrong_key_is_told_before_anything_is_sent(
     assert str(rsa) in capsys.readouterr().err
 
 
-def test_a_folder_in_place_of_a_key_is_told(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_in_place_of_a_key_is_reported(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (file.parent / "dkim.key").mkdir()
     assert run(["--config", str(file), "dkim", "keygen"]) == 2
     assert "dkim.key: cannot be read" in capsys.readouterr().err

@@ -64,16 +64,14 @@ def test_every_command_has_help(words: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(("words", "command"), ALL, ids=lambda each: " ".join(each) if isinstance(each, tuple) else "")
-def test_every_option_says_what_it_does_and_every_line_of_help_is_whole(
-    words: tuple[str, ...], command: click.Command
-) -> None:
+def test_every_option_has_help_and_no_line_of_help_is_cut_off(words: tuple[str, ...], command: click.Command) -> None:
     silent = [option.name for option in command.params if isinstance(option, click.Option) and not option.help]
     assert set(silent) <= {"limit"}, words
     if len(words) > 1:  # the first list has lines of its own
         assert not command.get_short_help_str(limit=85).endswith("..."), "the line in the list of commands is cut off"
 
 
-def test_the_list_of_commands_says_what_their_own_help_says() -> None:
+def test_the_list_of_commands_names_each_command() -> None:
     top = call("--help").out
     for words, command in ALL:
         if len(words) == 1:
@@ -93,7 +91,7 @@ def test_did_you_mean(words: tuple[str, ...], meant: str) -> None:
     assert call(*words, "--json").error["code"] == "usage_error"
 
 
-def test_an_unknown_option_is_told_with_the_one_that_is_meant() -> None:
+def test_an_unknown_option_is_reported_with_a_similar_one() -> None:
     answer = call("issue", "send", "--nwo")
     assert answer.code == 2
     assert "--now" in answer.err
@@ -120,7 +118,7 @@ def test_json_holds_for_errors_too(words: tuple[str, ...], tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("words", [words for words in WITH_JSON if words != ("demo",)], ids=" ".join)
-def test_words_that_nobody_knows_are_one_json_error(words: tuple[str, ...]) -> None:
+def test_an_unknown_option_is_one_json_error(words: tuple[str, ...]) -> None:
     answer = call(*words, "--no-such-option", "--json")
     assert (answer.code, answer.error["code"]) == (2, "usage_error")
 
@@ -197,7 +195,7 @@ def test_a_reader_that_goes_away_is_no_error(stocked: Deployment, words: tuple[s
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_output_that_cannot_be_written_is_told(stocked: Deployment) -> None:
+def test_output_that_cannot_be_written_is_reported(stocked: Deployment) -> None:
     with open(os.devnull.replace("null", "full"), "w") as full:  # noqa: PTH123 - a device
         answer = stocked.program("articles", "list", capture_output=False, stdout=full, stderr=subprocess.PIPE)
     assert answer.returncode == 4
@@ -235,7 +233,7 @@ def in_shell(here: Deployment, words: str) -> "subprocess.CompletedProcess[str]"
     ],
 )
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_what_cannot_be_told_is_told_by_the_exit_code(here: Deployment, words: str, code: int) -> None:
+def test_the_exit_code_is_right_when_output_is_impossible(here: Deployment, words: str, code: int) -> None:
     ended = in_shell(here, words)
     assert ended.returncode == code, ended.stderr
     assert "Traceback" not in ended.stderr
@@ -260,7 +258,7 @@ def test_parts_that_are_named_by_nothing_start_nothing(here: Deployment) -> None
         assert "no part is named" in answer.err
 
 
-def test_init_makes_what_the_environment_names(tmp_path: Path) -> None:
+def test_init_uses_the_names_in_the_environment(tmp_path: Path) -> None:
     named = environ(MAILER_KEYS__FILE="other.key", MAILER_DATABASE__URL="sqlite:///other.db")
     assert program("init", str(tmp_path), env=named).returncode == 0
     assert (tmp_path / "other.key").exists()

@@ -24,7 +24,7 @@ def test_no_issue_yet(tmp_path: Path) -> None:
     assert here.json("issue", "list") == []
 
 
-def test_nothing_to_say_is_held_and_nobody_is_mailed(tmp_path: Path) -> None:
+def test_an_issue_without_stories_is_held_and_not_sent(tmp_path: Path) -> None:
     here = deployment(tmp_path)
     here.json("subscribers", "add", "a@example.org")
     drafted_ = here.json("issue", "draft")
@@ -97,7 +97,7 @@ def test_preview_writes_the_very_bytes(tmp_path: Path) -> None:
     assert nowhere.err.endswith("No such file or directory.\n")
 
 
-def test_every_act_says_what_is_now_or_why_not(tmp_path: Path) -> None:
+def test_every_change_prints_the_new_state_or_why_it_failed(tmp_path: Path) -> None:
     here = drafted(tmp_path)
     assert here.json("issue", "hold")["state"] == "held"
     refused = here.call("issue", "send", "--now")
@@ -126,7 +126,7 @@ def test_send_without_now_waits_for_its_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_relay_that_is_not_there_loses_nobody(tmp_path: Path, inbox: Inbox) -> None:
+def test_no_reader_is_lost_when_the_relay_is_down(tmp_path: Path, inbox: Inbox) -> None:
     here = drafted(tmp_path, readers=["a@example.org", "b@example.org"])
     answer = here.call("issue", "send", "--now")
     assert answer.code == 4
@@ -243,7 +243,7 @@ def test_an_editors_hour(tmp_path: Path) -> None:
         (("drop", "x"), "usage_error", "'x' is not a valid integer"),
     ],
 )
-def test_what_an_editor_cannot_do(edited: Deployment, words: tuple[str, ...], code: str, said: str) -> None:
+def test_edits_that_are_refused(edited: Deployment, words: tuple[str, ...], code: str, said: str) -> None:
     before = edited.json("issue", "show")
     answer = edited.call("issue", *words, "--json")
     assert (answer.code, answer.error["code"]) == (2 if code == "usage_error" else 3, code)
@@ -256,7 +256,7 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     return drafted(tmp_path_factory.mktemp("edited"))
 
 
-def test_hold_release_and_approve_say_what_they_did(tmp_path: Path) -> None:
+def test_hold_release_and_approve_print_the_new_state(tmp_path: Path) -> None:
     here = drafted(tmp_path)
     slot = here.json("issue", "show")["slot"]
     for verb, state in (("hold", "held"), ("release", "draft"), ("approve", "draft, approved")):
@@ -264,7 +264,7 @@ def test_hold_release_and_approve_say_what_they_did(tmp_path: Path) -> None:
     assert here.call("issue", "show").out.splitlines()[0] == f"{slot}: draft, approved"
 
 
-def test_explain_shows_the_parts_and_who_was_turned_away(tmp_path: Path) -> None:
+def test_explain_shows_the_parts_and_the_rejected_stories(tmp_path: Path) -> None:
     here = deployment(tmp_path)
     assert here.call("articles", "import", str(articles_file(tmp_path, 18))).code == 0
     here.json("issue", "draft")

@@ -1,4 +1,4 @@
-"""A newsroom's own database, as an admin meets it: a wrong name is said at once, one that is down stops nothing."""
+"""The newsroom's own database: a wrong name is reported at once, a database that is down stops nothing."""
 
 import sqlite3
 from pathlib import Path

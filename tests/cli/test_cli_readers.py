@@ -46,7 +46,7 @@ def mailer(deployment: Path, capsys: pytest.CaptureFixture[str]) -> Told:
     return Told(deployment, capsys)
 
 
-def test_import_says_what_became_of_the_rows(mailer: Told, tmp_path: Path) -> None:
+def test_import_reports_the_outcome_of_the_rows(mailer: Told, tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text("ایمیل;نام\nnarges@example.org;نرگس\nbad;\nreader@example.org;\n", "utf-8-sig")
     counts = {"added": 2, "updated": 0, "unchanged": 0, "refused": 1, "suppressed": 0}
@@ -114,7 +114,7 @@ def test_report_and_redact_of_nothing_yet(mailer: Told) -> None:
     assert mailer.json("issue", "redact", "1", code=3)["error"]["code"] == "wrong_state"
 
 
-def test_a_long_import_tells_how_far_it_is(mailer: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_import_reports_its_progress(mailer: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "list.csv"
     file.write_text("email\n" + "".join(f"reader{n}@example.org\n" for n in range(5000)), "utf-8")
     ticks = itertools.count()

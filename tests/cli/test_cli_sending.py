@@ -43,7 +43,7 @@ def spoil(here: Deployment, **columns: object) -> None:
         app.store.write(work)
 
 
-def test_retry_says_what_it_does(here: Deployment) -> None:
+def test_retry_reports_what_it_queued_and_left(here: Deployment) -> None:
     sent = here.json("issue", "send", "--now", "--wait")
     slot = sent["slot"]
     answer = here.call("issue", "retry")
@@ -65,7 +65,7 @@ def test_retry_says_what_it_does(here: Deployment) -> None:
     assert here.json("issue", "status")["accepted"] == 3
 
 
-def test_status_lists_who_failed_and_why(here: Deployment) -> None:
+def test_status_lists_failed_addresses_with_reasons(here: Deployment) -> None:
     here.json("issue", "send", "--now", "--wait")
     spoil(here, state="rejected", reason="soft", code=552, reply="5.2.2 mailbox full")
     lines = here.call("issue", "status", "--failed").out.splitlines()
@@ -111,7 +111,7 @@ def test_a_staging_deployment_says_so(tmp_path: Path, inbox: Inbox) -> None:
     assert inbox.mails[-1].recipient == "staging@iran.example"
 
 
-def test_status_says_why_it_was_paused(here: Deployment) -> None:
+def test_status_gives_the_reason_of_a_pause(here: Deployment) -> None:
     with here.app() as app:
         slot = here.json("issue", "status")["slot"]
         frozen = draft.freeze(app, find_issue(app, slot))

@@ -37,7 +37,7 @@ def test_init_makes_a_deployment_that_checks_out(tmp_path: Path) -> None:
     assert call("--config", str(folder / "config.toml"), "config", "check").code == 0
 
 
-def test_init_keeps_what_is_there(tmp_path: Path) -> None:
+def test_init_keeps_existing_files(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine", "utf-8")
     first = call("init", str(tmp_path), "--json").json
     assert first == {"folder": str(tmp_path), "made": ["templates", "config.toml", "secret.key", "subscribers.db"]}
@@ -167,7 +167,7 @@ def test_a_wrong_setting_stops_every_command_before_it_does_anything(here: Deplo
     assert (here.folder / "subscribers.db").read_bytes() == before
 
 
-def test_config_show_hides_what_is_secret(here: Deployment) -> None:
+def test_config_show_masks_secrets(here: Deployment) -> None:
     Path(here.config).write_text(
         '[[smtp]]\nhost = "127.0.0.1"\nusername = "u"\npassword = "hunter2"\n'
         '[database]\nurl = "postgresql://u:hunter2@db.example/x"\n',

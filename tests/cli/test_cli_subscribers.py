@@ -52,7 +52,7 @@ def test_a_name_is_one_line_without_hidden_signs(here: Deployment) -> None:
     assert "\x1b" not in here.call("subscribers", "list").out
 
 
-def test_who_left_is_not_put_back(here: Deployment) -> None:
+def test_a_person_who_left_is_not_added_again(here: Deployment) -> None:
     here.json("subscribers", "add", "a@example.org")
     assert here.json("subscribers", "unsubscribe", "a@example.org") == {"email": "a@example.org", "unsubscribed": True}
     assert here.json("subscribers", "unsubscribe", "a@example.org")["unsubscribed"] is False
@@ -70,7 +70,7 @@ def test_who_left_is_not_put_back(here: Deployment) -> None:
     assert "1 left." in here.call("unsubscribes").out
 
 
-def test_nobody_of_that_name(here: Deployment) -> None:
+def test_an_unknown_subscriber(here: Deployment) -> None:
     for verb in ("show", "unsubscribe"):
         answer = here.call("subscribers", verb, "nobody@example.org", "--json")
         assert (answer.code, answer.error["code"]) == (3, "no_such_subscriber")
@@ -174,7 +174,7 @@ def test_the_list_is_searched_and_cut(here: Deployment) -> None:
     assert "no subscribers yet" not in here.call("subscribers", "list", "--status", "bounced").out
 
 
-def test_a_new_name_for_somebody_on_the_list_is_told(here: Deployment) -> None:
+def test_a_new_name_for_a_subscriber_is_reported(here: Deployment) -> None:
     assert here.call("subscribers", "add", "a@example.org").out == "a@example.org is now on the list.\n"
     assert here.call("subscribers", "add", "a@example.org").out == "a@example.org was on the list already.\n"
     assert "updated" in here.call("subscribers", "add", "a@example.org", "--name", "نرگس").out

@@ -48,7 +48,7 @@ def test_what_it_offers(inbox: Inbox) -> None:
         assert {"8bitmime", "smtputf8"} <= line.esmtp_features.keys()
 
 
-def test_refuses_what_is_too_big(inbox: Inbox) -> None:
+def test_refuses_a_mail_that_is_too_big(inbox: Inbox) -> None:
     with pytest.raises(smtplib.SMTPException):
         send(inbox, ["a@reader.example"], b"Subject: x\r\n\r\n" + b"x" * 70 + b"\r\n" * (MAX_BYTES // 2))
     assert inbox.mails == []

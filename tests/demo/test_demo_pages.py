@@ -66,7 +66,7 @@ def test_the_list_looks_again_until_all_are_here(inbox: Inbox, client: TestClien
     assert page.count("<li>") == EXPECTED
 
 
-def test_the_list_tells_who_what_and_when(inbox: Inbox, client: TestClient) -> None:
+def test_the_list_shows_sender_subject_and_time(inbox: Inbox, client: TestClient) -> None:
     send(inbox)
     page = client.get("/inbox").text
     assert "ایران من &lt;news@example.org&gt;" in page
@@ -99,7 +99,7 @@ def test_text_and_source_are_escaped(inbox: Inbox, client: TestClient) -> None:
     assert "<script" not in source
 
 
-def test_one_click_posts_what_a_mail_program_posts(inbox: Inbox, client: TestClient) -> None:
+def test_one_click_posts_the_same_as_a_mail_program(inbox: Inbox, client: TestClient) -> None:
     send(inbox)
     page = client.get("/inbox/1").text
     assert 'method="post" action="http://127.0.0.1:8080/unsubscribe/AbC?%22%3E"' in page
@@ -126,7 +126,7 @@ def test_a_mail_of_html_alone(inbox: Inbox, client: TestClient) -> None:
     assert "این نامه بخش متنی ندارد" in client.get("/inbox/1/text").text
 
 
-def test_a_mail_that_nobody_can_read_shows_its_source(inbox: Inbox, client: TestClient) -> None:
+def test_a_mail_that_cannot_be_parsed_shows_its_source(inbox: Inbox, client: TestClient) -> None:
     deliver(inbox, b"Content-Type: application/x-nothing\r\nX-Odd: <script>\r\n\r\n\xff\xfe\r\n")
     assert "خواندنی نیست" in client.get("/inbox").text
     page = client.get("/inbox/1")

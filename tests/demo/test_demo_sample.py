@@ -140,7 +140,7 @@ def test_every_link_of_the_site_leads_to_a_file(tmp_path: Path) -> None:
         assert not parser.attributes & {"style", "onclick", "onload"}
 
 
-def test_a_page_tells_the_article(tmp_path: Path) -> None:
+def test_a_page_shows_the_article(tmp_path: Path) -> None:
     sample.write_site(tmp_path, BASE, NOW)
     page = (tmp_path / "news" / "alborz-derby.html").read_text(encoding="utf-8")
     assert '<html lang="fa" dir="rtl">' in page
