@@ -1,5 +1,5 @@
-"""The week's issue: drafted, edited, frozen, sent and looked back on.
+"""The use cases of an issue: drafting, editing, freezing, sending and reporting.
 
 Each use case is a function `verb(app, …) -> value`. It reads the store, lets a pure module decide, and applies the
-decision. cli, web, service and demo call the same ones.
+decision. `cli`, `web`, `service` and `demo` all call these functions.
 """

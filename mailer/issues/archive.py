@@ -1,4 +1,4 @@
-"""The public archive and feed: issues that went out, without any reader's token and without redacted stories."""
+"""The public archive and feed. They show the issues that were sent, without readers' tokens and redacted stories."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from mailer.text import calendar
 from mailer.text.clean import clean
 from mailer.text.locales import FA, Locale
 
-_FEED = 30  # issues in the feed
+_FEED = 30  # how many issues the feed lists
 _OG_LOCALE = {"fa": "fa_IR"}
 _ATOM = "http://www.w3.org/2005/Atom"
 _READER = re.compile(r"<!--reader-->.*?<!--/reader-->", re.DOTALL)
@@ -29,7 +29,7 @@ _HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
 # --- public issues ---------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class _PublicIssue:
-    """The public part of an issue: the mail, and the issue with the stories that are left in it."""
+    """The part of an issue that the public may see: the issue without its redacted stories, and its rendered mail."""
 
     issue: Issue
     variant: Variant
@@ -54,7 +54,7 @@ def _public_issue(app: App, tx: Connection, issue: Issue) -> _PublicIssue | None
 
 
 def _public_issues(app: App, limit: int | None) -> list[_PublicIssue]:
-    """Public issues, the latest slot first."""
+    """Returns at most `limit` public issues, ordered by slot from the latest to the oldest."""
 
     def read(tx: Connection) -> list[_PublicIssue]:
         found = (_public_issue(app, tx, issue) for issue in issues.recent(tx, states=STARTED, limit=limit))
@@ -68,7 +68,7 @@ def _summary(app: App, issue: Issue) -> str:
 
 
 def public_issues(app: App, limit: int | None = None) -> list[dict[str, str]]:
-    """Public issues, the latest first: address, subject, number and date as readers see them."""
+    """Returns the address, subject, number and date of each public issue as readers see them, the latest first."""
     locale, newsletter = app.renderer.locale, app.settings.newsletter
     return [
         {
@@ -82,7 +82,7 @@ def public_issues(app: App, limit: int | None = None) -> list[dict[str, str]]:
 
 
 def latest(app: App) -> str:
-    """The address of the latest public issue, or an empty text if there is none."""
+    """Returns the address of the latest public issue, or an empty string if there is none."""
     found = public_issues(app, 1)
     return found[0]["url"] if found else ""
 
@@ -90,14 +90,17 @@ def latest(app: App) -> str:
 # --- the page --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A public page; `etag` changes when its content does."""
+    """A public page. `etag` changes whenever the content changes."""
 
     html: str
     etag: str
 
 
 def page(app: App, slot: str) -> Page:
-    """An issue as it was mailed, without the parts for one reader. Raises NoSuchIssue if it is not public."""
+    """Returns the page of an issue: the mail without the parts for a single reader.
+
+    Raises NoSuchIssue if the issue is not public.
+    """
     issue = find_issue(app, slot)
     shown = app.store.read(lambda tx: _public_issue(app, tx, issue))
     if shown is None:
@@ -107,11 +110,12 @@ def page(app: App, slot: str) -> Page:
 
 
 def public(html: str, locale: Locale = FA, base_url: str = "") -> str:
-    """The frozen HTML without any part for one reader, so that no placeholder and no token is left.
+    """Returns the HTML of a mail without the parts for a single reader, so that no placeholder and no token remains.
 
-    The page is made from the very HTML that was mailed, so mail and archive cannot differ. Addresses of pictures under
-    `base_url` become relative to `/archive/SLOT`, so that they work under each name of this server. Raises ValueError
-    if a reader comment has no partner, or if a placeholder other than the greeting is outside of them.
+    Those parts are enclosed in <!--reader--> and <!--/reader-->. The page is cut from the HTML that was mailed, so mail
+    and archive cannot differ. Picture addresses under `base_url` become relative to `/archive/SLOT`, so that they work
+    under every host name of this server. Raises ValueError if one of the two comments lacks its counterpart, or if a
+    placeholder other than the greeting remains.
     """
     cut = _READER.sub("", html)
     if "<!--reader-->" in cut or "<!--/reader-->" in cut:
@@ -122,7 +126,7 @@ def public(html: str, locale: Locale = FA, base_url: str = "") -> str:
 
 
 def _with_tags(app: App, html: str, shown: _PublicIssue) -> str:
-    """The page with Open Graph tags for link previews, its canonical address and the feed in its head."""
+    """Returns the page with more tags in its head: Open Graph for link previews, the canonical address and the feed."""
     newsletter = app.settings.newsletter
     url, summary = app.archive_url(shown.issue.slot), _summary(app, shown.issue)
     image = next(filter(None, (view.picture_of(story, newsletter) for story in shown.issue.stories)), "")
@@ -154,7 +158,7 @@ def feed_url(app: App) -> str:
 
 
 def feed(app: App) -> bytes:
-    """The Atom feed (RFC 4287) of the public issues, the latest first; each entry's id is the address of its page."""
+    """Returns the Atom feed (RFC 4287) of the latest public issues. The id of an entry is the address of its page."""
     newsletter, shown = app.settings.newsletter, _public_issues(app, _FEED)
     ElementTree.register_namespace("", _ATOM)
     root = ElementTree.Element(f"{{{_ATOM}}}feed")
@@ -185,13 +189,14 @@ def _put(parent: ElementTree.Element, name: str, text: str = "", **attributes: s
 
 
 # --- redaction -------------------------------------------------------------------------------------------------------
-# The page is rendered again from the frozen stories that are left, so that title, summary and contents agree. The
-# subject and the opening words that an editor wrote may mention the story, so they are left out. Mails that went out
-# stay as they are.
+# The page is rendered again from the remaining frozen stories, so that its title, summary and contents agree. An
+# editor's subject and opening words are left out of the page, because they may mention the redacted story. Mails that
+# were already sent cannot be changed.
 def redact(app: App, slot: str | None, position: int) -> Issue:
-    """Takes story number `position` of a public issue out of archive and feed. Doing it twice changes nothing more.
+    """Takes the story at `position` of a public issue out of the archive and the feed.
 
-    Raises WrongState if the issue is not public or no story would be left, NoSuchArticle if it has no such story.
+    Redacting a story twice has no further effect. Raises WrongState if the issue is not public or if no story would
+    remain, and NoSuchArticle if the issue has no story at this position.
     """
     issue = find_issue(app, slot)
     if issue.state not in STARTED:
@@ -206,7 +211,10 @@ def redact(app: App, slot: str | None, position: int) -> Issue:
 
 
 def _redact(app: App, issue: Issue, position: int) -> bool:
-    """Returns False if another process took a story out meanwhile, so that the page has to be rendered again."""
+    """Renders the page without the story and stores it.
+
+    Returns False if another process redacted a story meanwhile; the page must then be rendered again.
+    """
     before = app.store.read(lambda tx: issues.redacted(tx, issue.id))
     out = {*before, position}
     stories = [story for story in issue.stories if story.position not in out]

@@ -1,7 +1,8 @@
-"""Does what is due for the issues: plan, choose, freeze, start, skip, finish. Every 30 s, in any number of processes.
+"""Moves issues forward when they are due: plans, chooses, freezes, starts, skips and finishes them.
 
-A tick reads the database and the time, and keeps nothing in memory. Each step is a guarded statement, so it does no
-harm if another process has just taken it, and the next tick makes up for one that was missed.
+`tick` runs every 30 seconds, in any number of processes. It reads the database and the time, and keeps nothing in
+memory. Every change of state is one UPDATE guarded by the old state, so two processes cannot make the same change
+twice. A tick that was missed does no harm, because the next tick does the same work.
 """
 
 import logging
@@ -20,14 +21,14 @@ from mailer.reasons import Reason, ReasonCode
 from mailer.store import issues
 
 log = logging.getLogger(__name__)
-CHECK_BEFORE = timedelta(minutes=15)  # when the stories' pages are checked, before the issue goes out
-GRACE = timedelta(minutes=10)  # for an issue whose time was moved to the very end of max_late
+CHECK_BEFORE = timedelta(minutes=15)  # how long before the sending time the stories' pages are checked a last time
+GRACE = timedelta(minutes=10)  # how late an issue may start whose sending time was moved to the limit `max_late`
 TOO_LATE = Reason(ReasonCode.TOO_LATE)
-_MISSED_WEEKS = 60  # slots that are planned in one tick after a long outage
+_MISSED_WEEKS = 60  # after a long outage, how many missed slots one tick plans
 
 
 def tick(app: App) -> None:
-    """Takes every step that is due. Raises StoreUnavailable if the database fails; the next tick tries again."""
+    """Does everything that is due. Raises StoreUnavailable if the database fails; the next tick then tries again."""
     now = app.now()
     try:
         _plan(app, now)
@@ -50,25 +51,28 @@ def tick(app: App) -> None:
         except WrongState as error:
             log.info("issue %s: another process, or a person, was faster: %s", issue.slot, error)
         except Exception as error:
-            # For example a template that cannot be rendered: hold the issue, so that editors see it, and go on.
+            # For example, a template cannot be rendered. Hold the issue so that editors notice, and go on with others.
             log.exception("issue %s cannot be made", issue.slot)
             reason = Reason(ReasonCode.CANNOT_BE_MADE, {"error": str(error)})
             _hold(app, issue, reason, "Correct it, then run `mailer issue release`.")
     _warn_of_skipped(app, too_late)
     delivery.finish(app)
-    joining.decide_wishes(app)  # sign-ups that the web process accepted but had no time for
+    joining.decide_wishes(app)  # sign-ups that the web process accepted but did not decide before it ended
     joining.tidy(app)
 
 
 def _hold(app: App, issue: Issue, reason: Reason, fix: str) -> None:
-    """Holds the issue unless it is held or frozen already. By id, since its slot may be what is wrong with it."""
+    """Holds the issue and alerts the admin, unless the issue is already held or frozen.
+
+    The issue is found by its id, because an invalid slot may be the error for which it is held.
+    """
     free = issue.state is not IssueState.HELD
     if free and app.store.write(lambda tx: issues.step(tx, issue.id, IssueEvent.HOLD, reason=reason)):
         alert(app, f"The issue {issue.slot} is held: {reasons.english(reason)}.", fix)
 
 
 def _warn_of_skipped(app: App, skipped: Sequence[Issue]) -> None:
-    """One alert, however many weeks were missed."""
+    """Sends one alert for all skipped issues together."""
     if not skipped:
         return
     what = f"The issue {skipped[0].slot} was skipped"
@@ -78,16 +82,17 @@ def _warn_of_skipped(app: App, skipped: Sequence[Issue]) -> None:
 
 
 def _plan(app: App, now: datetime) -> None:
-    """Makes rows for the slots whose draft time has come, and for those that were missed."""
+    """Adds an issue for each slot whose draft time has come, and for each slot that was missed."""
     schedule = app.settings.schedule
     newest = app.store.read(issues.newest)
-    # An issue that was drafted as of years ago does not mean that there was a newsletter then.
+    # `since` is when the first issue was planned, not its slot: a test draft may belong to a slot of years ago.
     since = min(app.store.read(issues.began) or now, now)
     missed = _missed(app, newest, now, since)
-    # If one tick cannot take all missed slots, they come first, so that none before this week is left out.
+    # If there may be more missed slots than one tick plans, leave the current weeks to a later tick: `_missed` looks
+    # only at slots after the newest issue, so once the current week is planned, older slots would be forgotten.
     near = () if len(missed) == _MISSED_WEEKS else week.around(now, app.settings.newsletter, schedule)
     for slot in (*missed, *near):
-        # The first issue is for a slot in the future, never for a week before the newsletter was set up.
+        # Without any earlier issue, plan only slots in the future: the newsletter has just been set up.
         late = schedule.max_late if newest else timedelta(0)
         wanted = now <= slot.at + late or (newest is not None and slot.day > newest.day)
         wanted = wanted and slot.at >= since
@@ -97,8 +102,10 @@ def _plan(app: App, now: datetime) -> None:
 
 
 def _missed(app: App, newest: Issue | None, now: datetime, since: datetime) -> list[Slot]:
-    """Slots between the newest issue and now, from `since` on, that passed while no process was running. Their issues
-    end as skipped, with an alert."""
+    """Returns the slots after the newest issue that passed while no process was running, but none before `since`.
+
+    Their issues are planned and then skipped with an alert, because they are too late.
+    """
     if newest is None:
         return []
     newsletter, schedule = app.settings.newsletter, app.settings.schedule
@@ -126,7 +133,7 @@ def _advance(app: App, issue: Issue, now: datetime) -> None:
     if _to_be_chosen(issue, now):
         first = issue.drafted_at is None
         issue = draft.choose(app, issue)
-        if first:  # checked now, so that the notice lists no story whose page is gone
+        if first:  # check before the notice is mailed, so that it lists no story whose page is gone
             issue = editing.check_links(app, issue, last=False)
     if issue.drafted_at and now >= issue.send_at - app.settings.schedule.draft_before:
         notice.queue(app, issue)
@@ -147,7 +154,7 @@ def _advance(app: App, issue: Issue, now: datetime) -> None:
 
 def _to_be_chosen(issue: Issue, now: datetime) -> bool:
     if issue.approved:
-        return False  # the approved stories are those that go out
-    # The clock may have stepped back: a draft from the future is chosen again as well.
+        return False  # exactly the stories that the editor approved must go out
+    # abs(): if the clock was turned back, `drafted_at` may be in the future.
     age = abs(now - issue.drafted_at) if issue.drafted_at else None
     return age is None or age >= draft.REDRAFT

@@ -1,4 +1,4 @@
-"""The actions of editors and admins on an issue: hold, release, approve, pause, resume, cancel. Sends nothing."""
+"""What editors and admins can do to an issue: hold, release, approve, pause, resume and cancel it. Sends no mail."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ _APPROVAL = Reason(ReasonCode.APPROVAL_REQUIRED)
 
 
 def hold(app: App, slot: str | None, reason: str = "") -> Issue:
-    """Keeps a draft back until it is released. `reason` may be an editor's own words."""
+    """Keeps an issue from being sent until an editor releases it. `reason` may be an editor's own words."""
     issue = find_issue(app, slot)
     why = Reason(ReasonCode.TEXT, {"words": reason}) if reason else Reason(ReasonCode.HELD_BY_EDITOR)
     event = IssueEvent.HOLD
@@ -25,10 +25,10 @@ def hold(app: App, slot: str | None, reason: str = "") -> Issue:
 
 
 def release(app: App, slot: str | None) -> Issue:
-    """Lets a held issue go out at its time although it has few stories.
+    """Releases a held issue, so that it is sent at its time even if it has few stories.
 
-    Where approval is required and missing, the issue is then held for that. Raises NotEnoughStories if it has none at
-    all, and WrongState if it already waits for approval.
+    If approval is required and missing, the issue stays held, now waiting for approval. Raises NotEnoughStories if the
+    issue has no story at all, and WrongState if it already waits for approval.
     """
     found = find_issue(app, slot)
 
@@ -58,7 +58,7 @@ def release(app: App, slot: str | None) -> Issue:
 
 
 def approve(app: App, slot: str | None) -> Issue:
-    """Records an editor's approval. Raises WrongState if the issue is held for another reason."""
+    """Records an editor's approval. Raises WrongState if the issue is held for a reason other than missing approval."""
     found = find_issue(app, slot)
 
     def change(tx: Connection) -> bool:
@@ -72,13 +72,13 @@ def approve(app: App, slot: str | None) -> Issue:
 
 
 def pause(app: App, slot: str | None) -> Issue:
-    """Stops sending. Mails that a relay is taking just now are finished; no other mail is begun."""
+    """Stops sending. Mails already being handed to a relay are finished, but no further mail is started."""
     issue = find_issue(app, slot)
     return _change(app, issue, IssueEvent.PAUSE, "paused", lambda tx: issues.step(tx, issue.id, IssueEvent.PAUSE))
 
 
 def resume(app: App, slot: str | None) -> Issue:
-    """Continues a paused issue, and the lanes that were paused because their provider refused this program's mail."""
+    """Resumes a paused issue, and the lanes that were paused because their provider refused our mail."""
     issue = find_issue(app, slot)
 
     def change(tx: Connection) -> bool:
@@ -90,7 +90,7 @@ def resume(app: App, slot: str | None) -> Issue:
 
 
 def cancel(app: App, slot: str | None) -> Issue:
-    """Ends an issue for good. Its unsent mails become skipped(cancelled)."""
+    """Cancels an issue. Its deliveries that are not yet sent become skipped(cancelled)."""
     issue = find_issue(app, slot)
 
     def change(tx: Connection) -> bool:
@@ -108,7 +108,10 @@ def cancel(app: App, slot: str | None) -> Issue:
 
 
 def skip(app: App, issue: Issue, reason: Reason, *, warn: bool = True) -> bool:
-    """Ends an issue that is too late or has no story, with an alert if `warn`. Returns False if it is past that."""
+    """Skips an issue that is too late or has no story, and alerts the admin if `warn` is true.
+
+    Returns False if the issue can no longer be skipped, because it is frozen or has ended.
+    """
     at = app.now()
     done = app.store.write(lambda tx: issues.step(tx, issue.id, IssueEvent.SKIP, at=at, reason=reason))
     if done and warn:
@@ -117,7 +120,10 @@ def skip(app: App, issue: Issue, reason: Reason, *, warn: bool = True) -> bool:
 
 
 def _change(app: App, issue: Issue, event: IssueEvent, done: str, change: Callable[[Connection], bool]) -> Issue:
-    """Runs `change` in a transaction. Raises WrongState if it returns False: the issue is not where `event` begins."""
+    """Runs `change` in a transaction and returns the changed issue.
+
+    Raises WrongState if `change` returns False, which means that the state of the issue does not allow `event`.
+    """
     if not app.store.write(change):
         states = " or ".join(sorted(ARROWS[event][0]))
         state = get_issue(app, issue.id).state

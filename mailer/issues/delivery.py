@@ -1,6 +1,7 @@
-"""Sends an issue as a whole, from frozen to sent: starts it, runs senders until its end, and records how it ended.
+"""Sends a whole issue: starts it when it is frozen, runs senders until all mails are sent, and records how it ended.
 
-`deliver` is used by `mailer issue send`, `keep_sending` by the service. `sending.sender` sends the single mails.
+`mailer issue send` uses `deliver`, and the service uses `keep_sending`. Both leave the single mails to
+`sending.sender`.
 """
 
 import asyncio
@@ -24,19 +25,20 @@ from mailer.sending.sender import Sender
 from mailer.store import deliveries, issues, reports
 
 log = logging.getLogger(__name__)
-SOON = timedelta(minutes=5)  # `--wait` waits for what is due within this
-_IDLE_S = 1.0  # between looks for work when there is none
-_POLL_S = 0.25
-_RATE_OVER_S = 10
-_ALERT_AFTER_S = 600.0  # an outage of all relays
+SOON = timedelta(minutes=5)  # `--wait` waits for deferred mails that are due within this time
+_IDLE_S = 1.0  # seconds to wait before looking for work again when there is none
+_POLL_S = 0.25  # the shortest wait, in seconds, for a mail that is due soon
+_RATE_OVER_S = 10  # the shown sending rate is an average over the last ten reports, which are at least 1 s apart
+_ALERT_AFTER_S = 600.0  # seconds that all relays must have been failing before the admin is alerted
 
 Progress = Callable[[IssueStatus], None]
 
 
 def start(app: App, issue: Issue) -> Issue:
-    """Moves a frozen issue to sending and writes down all its recipients at once. A second process changes nothing.
+    """Moves a frozen issue to sending and adds a delivery for every recipient, in one transaction.
 
-    The unsent mails of older issues expire, and an older issue that is frozen is cancelled.
+    If another process has already started the issue, nothing changes. Older issues end: the unsent mails of an issue
+    that is being sent or paused expire, and a frozen issue is cancelled.
     """
     variants.make(app, issue)
 
@@ -57,7 +59,7 @@ def start(app: App, issue: Issue) -> Issue:
 
 
 def _supersede(tx: Connection, older: Issue, slot: str, now: datetime) -> bool:
-    """Ends an older issue because that of `slot` began. Returns True if it was cancelled before it began."""
+    """Ends an older issue because sending the issue of `slot` began. Returns True if the older one was cancelled."""
     if older.state is not IssueState.FROZEN:
         deliveries.end_waiting(tx, older.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
         deliveries.end_batches(tx, older.id)
@@ -70,7 +72,7 @@ def _supersede(tx: Connection, older: Issue, slot: str, now: datetime) -> bool:
 
 
 def finish(app: App) -> list[Issue]:
-    """Moves every issue without open deliveries to sent or partial; returns those issues."""
+    """Moves every issue whose deliveries have all ended to sent or partial, and returns these issues."""
     under_way = app.store.read(lambda tx: issues.recent(tx, states=(IssueState.SENDING, IssueState.PAUSED)))
     return [get_issue(app, issue.id) for issue in under_way if _finish(app, issue)]
 
@@ -83,7 +85,7 @@ def _finish(app: App, issue: Issue) -> bool:
         state = lifecycle.end_of(deliveries.counts(tx, issue.id))
         if state is None:
             return False
-        if issue.state is IssueState.PAUSED:  # superseded while it was paused
+        if issue.state is IssueState.PAUSED:  # a newer issue expired its mails while it was paused
             issues.step(tx, issue.id, IssueEvent.RESUME, reason=issue.reason)
         event = IssueEvent.FINISH_SENT if state is IssueState.SENT else IssueEvent.FINISH_PARTIAL
         return issues.step(tx, issue.id, event, at=app.now(), reason=issue.reason)
@@ -92,17 +94,17 @@ def _finish(app: App, issue: Issue) -> bool:
 
 
 def weights(app: App) -> dict[str, int]:
-    """How the connections are shared among the relays."""
+    """Returns the weight of each relay: its share of the connections, relative to the other relays."""
     return {smtp.name: smtp.weight for smtp in app.settings.smtp}
 
 
 async def deliver(
     app: App, issue: Issue, *, wait: bool, stop: asyncio.Event, progress: Progress | None = None
 ) -> IssueStatus:
-    """Sends what is left of an issue.
+    """Sends the mails of an issue that are not yet sent, and returns its counts.
 
-    With `wait` it also sends deferred mails that are due within five minutes; otherwise they are left to the service.
-    Raises RelayDown if no relay takes mail; all mails stay queued.
+    If `wait` is true, it waits for deferred mails that are due within five minutes and sends them too. Otherwise the
+    service sends them later. Raises RelayDown if no relay takes mail; all mails then stay queued.
     """
     circuits = Circuits(weights=weights(app))
     watching = asyncio.create_task(_watch(app, issue, progress)) if progress else None
@@ -118,7 +120,7 @@ async def deliver(
             await asyncio.to_thread(finish, app)
             due = await asyncio.to_thread(_next_step, app, issue, wait)
             if due is None or due > app.now() + SOON:
-                await asyncio.to_thread(finish, app)  # another process may have ended the last batch meanwhile
+                await asyncio.to_thread(finish, app)  # another process may have sent the last mails in the meantime
                 break
             await _sleep(stop, min(max((due - app.now()).total_seconds(), _POLL_S), _IDLE_S))
     finally:
@@ -129,10 +131,11 @@ async def deliver(
 
 
 def _next_step(app: App, issue: Issue, wait: bool) -> datetime | None:
-    """When a mail of the issue can be sent again, or None if this process has nothing more to send."""
+    """Returns when the next mail of the issue can be sent, or None if this process has nothing more to send."""
     if get_issue(app, issue.id).state is not IssueState.SENDING:
         return None
-    # Always wait for a batch that another process holds: if that process died, the lease ends within a minute.
+    # This includes a batch that another process has claimed. If that process died, its lease ends within a minute and
+    # this process must send the batch.
     times = [app.store.read(lambda tx: deliveries.claimable_at(tx, issue.id))]
     if wait:
         times.append(app.store.read(lambda tx: deliveries.next_due(tx, issue.id)))
@@ -140,7 +143,7 @@ def _next_step(app: App, issue: Issue, wait: bool) -> datetime | None:
 
 
 async def _watch(app: App, issue: Issue, progress: Progress) -> None:
-    """Reports progress every second. The rate is that of the last seconds: an average since the start would hide it."""
+    """Reports progress every second. The rate is an average over the last seconds, so that a slowdown is visible."""
     clock = asyncio.get_running_loop().time
     seen: deque[tuple[float, int]] = deque(maxlen=_RATE_OVER_S)
     while True:
@@ -150,12 +153,12 @@ async def _watch(app: App, issue: Issue, progress: Progress) -> None:
         (first, before), (last, accepted) = seen[0], seen[-1]
         rate = round((accepted - before) / (last - first), 1) if last > first else 0.0
         progress(replace(now, rate=rate))
-        # Counting a million deliveries takes half a second, in which less is sent, so do it less often then.
+        # Counting a million deliveries takes half a second and slows down sending, so slow counts are made less often.
         await asyncio.sleep(max(1.0, 10 * (clock() - begun)))
 
 
 async def keep_sending(app: App, stop: asyncio.Event, circuits: Circuits | None = None) -> None:
-    """Sends whatever is due until `stop` is set, through outages of relays and of the database."""
+    """Sends all mails that are due until `stop` is set. Keeps running when relays or the database fail."""
     circuits = circuits or Circuits(weights=weights(app))
     alerted = False
     while not stop.is_set():
@@ -174,7 +177,7 @@ async def keep_sending(app: App, stop: asyncio.Event, circuits: Circuits | None 
             log.error("%s", error)
             pause = 5.0
         except Exception:
-            # A bug must not stop the week's issue for all readers: log it and go on.
+            # A bug must not keep the week's issue from all readers, so log the error and go on.
             log.exception("sending failed")
             pause = 10.0
         await _sleep(stop, pause)
@@ -188,7 +191,7 @@ async def _sleep(stop: asyncio.Event, seconds: float) -> None:
 
 
 def status(app: App, issue: Issue) -> IssueStatus:
-    """The counts of an issue as they are now."""
+    """Returns the current state and counts of an issue. `rate` is the average in mails per second since its start."""
 
     def read(tx: Connection) -> IssueStatus:
         current = issues.get(tx, issue.id) or issue
@@ -212,12 +215,12 @@ def status(app: App, issue: Issue) -> IssueStatus:
 
 
 def failures(app: App, issue: Issue) -> list[dict[str, object]]:
-    """The deliveries that did not reach their readers, with the reasons."""
+    """Returns the rejected, expired and unknown deliveries of an issue, with the reasons."""
     return app.store.read(lambda tx: reports.failed(tx, issue.id))
 
 
 def ready(app: App, issue: Issue) -> Issue:
-    """The issue, started if it is frozen. Raises WrongState if it is paused."""
+    """Starts the issue if it is frozen, and returns it. Raises WrongState if it is paused."""
     if issue.state is IssueState.PAUSED:
         raise WrongState(f"The issue {issue.slot} is paused.", "Use `mailer issue resume`.")
     return start(app, issue) if issue.state is IssueState.FROZEN else issue

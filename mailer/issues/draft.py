@@ -1,6 +1,7 @@
-"""From the stored articles to a draft, and from a draft to the frozen issue. Sends nothing.
+"""Makes a draft from the stored articles, and the frozen issue from a draft. Sends no mail.
 
-`draft` may be run any number of times until the issue is frozen; each run chooses again from what is stored then.
+`draft` may be run any number of times until the issue is frozen. Each run chooses the stories again, from all articles
+stored by then.
 """
 
 from dataclasses import replace
@@ -31,22 +32,23 @@ from mailer.reasons import Reason, ReasonCode
 from mailer.store import articles, deliveries, issues
 
 REDRAFT = timedelta(hours=1)  # how often the stories are chosen again before the issue goes out
-_SPARE = 50  # more of the most read than are shown: some of them are not free to read
-_PASSING = (ReasonCode.TOO_FEW_STORIES, ReasonCode.APPROVAL_REQUIRED)  # reasons for holding that a new choice may end
+_SPARE = 50  # how many most-read articles are fetched beyond the number shown, because some may not be in an issue
+# An issue held for one of these reasons is no longer held if a new choice of stories removes the reason.
+_PASSING = (ReasonCode.TOO_FEW_STORIES, ReasonCode.APPROVAL_REQUIRED)
 
 
 def draft(app: App, slot: str | None = None, as_of: datetime | None = None) -> Issue:
-    """Chooses the stories of an issue, which is then a draft, or held with the reason.
+    """Chooses the stories of an issue. The issue is then a draft, or held with a reason.
 
-    The issue is that of `slot`; without it the newest, or if that is over, the one of the next slot. With `as_of`, the
-    choice is made as if that were the time.
+    If `slot` is None, the newest issue is used; if that one has ended, the issue of the next slot. If `as_of` is given,
+    the stories are chosen as if that were the current time.
     """
     issue = _open(app, slot, as_of or app.now())
     return choose(app, issue, as_of, by_hand=True)
 
 
 def _open(app: App, key: str | None, now: datetime) -> Issue:
-    """The issue to draft. Its row is made if there is none, and a cancelled issue is planned again."""
+    """Returns the issue to draft. Adds it if it does not exist, and plans it again if it was cancelled."""
     newest = app.store.read(issues.newest)
     if key is None and newest and newest.state not in lifecycle.FINAL:
         return newest
@@ -60,7 +62,7 @@ def _open(app: App, key: str | None, now: datetime) -> Issue:
 
 
 def _next(app: App, newest: Issue | None, now: datetime) -> Slot:
-    """The first slot from now on that has no issue."""
+    """Returns the first slot that is in the future and after the newest issue."""
     newsletter, schedule = app.settings.newsletter, app.settings.schedule
     slot = week.slot_of(now, newsletter, schedule)
     while slot.at < now or (newest and slot.day <= newest.day):
@@ -69,23 +71,23 @@ def _next(app: App, newest: Issue | None, now: datetime) -> Slot:
 
 
 def plan(app: App, slot: Slot, now: datetime) -> bool:
-    """Makes the row of a slot; returns False if it existed already.
+    """Adds the issue of a slot. Returns False if it existed already.
 
-    If no process was running at draft time, the sending time moves so that editors still get `min_window` for their
-    edits, but never past `max_late`.
+    If no process was running at draft time, the sending time is moved so that editors still have `min_window` for their
+    edits, but by `max_late` at most.
     """
     schedule = app.settings.schedule
     send_at = max(slot.at, min(now + schedule.min_window, slot.at + schedule.max_late))
     on_time = now <= slot.at - min(schedule.draft_before, schedule.min_window)
-    # `planned_at` is the real time, also of a draft as of another time: `clock` asks when the newsletter began.
+    # `planned_at` is the real time even if `now` is not (`draft --as-of`): it shows `clock` when the newsletter began.
     return app.store.write(lambda tx: issues.plan(tx, slot, slot.at if on_time else send_at, app.now()))
 
 
 def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bool = False) -> Issue:
-    """Chooses the stories of an issue that is planned, a draft or held; the result is a draft, or held.
+    """Chooses the stories of an issue and returns it as a draft, or held with a reason.
 
-    The stories of an approved issue are chosen again only `by_hand`, and it must then be approved again. Raises
-    WrongState if the issue is past that.
+    The stories of an approved issue are chosen again only if `by_hand` is true; it must then be approved again. Raises
+    WrongState if the issue is frozen or has ended.
     """
 
     def choose_again(tx: Connection) -> Issue | None:
@@ -108,12 +110,12 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bo
 
 
 def _chosen(app: App, tx: Connection, issue: Issue, now: datetime) -> Issue:
-    """The issue with the stories that are chosen for it now."""
+    """Returns the issue with newly chosen stories, as a draft or held."""
     digest = _digest(app, tx, issue, now)
     stories = edits.apply(issue.edits, [_story(number, story) for number, story in enumerate(digest.stories, 1)])
     why = hold_reason(app, issue, stories)
     if issue.state is IssueState.HELD and not (issue.reason and issue.reason.code in _PASSING):
-        why = issue.reason  # a person held it, so only a person releases it
+        why = issue.reason  # an editor held the issue, or it could not be made: only `issue release` releases it
     rejected = (
         RejectedStory(each.story.lead.url, each.story.lead.title, each.story.score, each.reason)
         for each in digest.not_chosen
@@ -133,7 +135,7 @@ def _chosen(app: App, tx: Connection, issue: Issue, now: datetime) -> Issue:
 
 
 def save(tx: Connection, issue: Issue, before: IssueState) -> None:
-    """Stores the stories of an issue, whose state was `before`, and reserves their articles for it."""
+    """Stores the stories of an issue and reserves their articles for it. Does nothing if its state is not `before`."""
     if issues.save_choice(tx, issue, before):
         others = [number for story in issue.stories for number, _, _ in story.also]
         articles.reserve(tx, issue.id, [story.article_id for story in issue.stories], others)
@@ -145,7 +147,7 @@ def warn_if_newly_held(app: App, issue: Issue, before: IssueState) -> None:
 
 
 def hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> Reason | None:
-    """Why an issue with these stories may not go out, or None if it may."""
+    """Returns the reason why an issue with these stories must be held, or None if it may be sent."""
     least = app.settings.digest.min_stories
     if not stories or (len(stories) < least and not issue.released):
         return Reason(ReasonCode.TOO_FEW_STORIES, {"found": len(stories), "least": least})
@@ -168,7 +170,7 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
         led=articles.used(tx, besides=issue.id, leads_only=True),
         zone=app.zone,
         growth=growth.learn(articles.histories(tx, since=span.start - growth.LEARNT_FROM)),
-        allow_late=previous_end is not None,  # before the first issue there is nothing that it could have missed
+        allow_late=previous_end is not None,  # without an earlier issue there is none that missed these articles
         kept=edits.kept(issue.edits),
         dropped=issue.edits.dropped,
         gone=frozenset(issue.edits.gone),
@@ -197,14 +199,15 @@ def _story(position: int, story: Story) -> ChosenStory:
 
 
 def _opening(body: str) -> str:
-    """The first paragraph, in place of a lead that the source does not give."""
+    """Returns the beginning of a body, for use as the lead if the source gives none: the first paragraph, shortened."""
     return next((line.strip() for line in body.splitlines() if line.strip()), "")[:600]
 
 
 def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) -> Rendered:
-    """The issue's mail with its merge slots, trimmed to the size that mail programs show whole.
+    """Renders the mail of an issue, with placeholders, shortened to the size that mail programs show in full.
 
-    If `issue` has only some stories of the issue `full`, the others are not listed among the most read either.
+    If `issue` is a variant with some of the stories of `full`, pass `full` too: the list of most-read articles then
+    contains none of the other stories either.
     """
     wanted = app.settings.digest.most_read
     most_read = _most_read(app, tx, full or issue, wanted) if wanted else []
@@ -224,8 +227,10 @@ def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) ->
 
 
 def _most_read(app: App, tx: Connection, issue: Issue, wanted: int) -> list[tuple[str, str]]:
-    """Address and title of the articles that readers opened most, without those that are in the issue, that an editor
-    took out of it, or that may be in no issue."""
+    """Returns address and title of the most-read articles of the issue's time span.
+
+    Leaves out articles that are in the issue, that an editor took out of it, or that may not be in any issue.
+    """
     if issue.span is None:
         return []
     shown = {number for story in issue.stories for number in (story.article_id, *(each[0] for each in story.also))}
@@ -236,7 +241,10 @@ def _most_read(app: App, tx: Connection, issue: Issue, wanted: int) -> list[tupl
 
 
 def content(app: App, issue: Issue) -> Rendered:
-    """The mail as it would go out: the frozen one, or of a draft the one that freezing would make now."""
+    """Returns the mail of an issue: the frozen mail, or for a draft the mail that freezing it now would make.
+
+    Raises NotEnoughStories if the issue has no stories.
+    """
     if not issue.stories:
         raise NotEnoughStories(
             f"The issue {issue.slot} has no stories, so there is nothing to show.", "See `mailer issue explain`."
@@ -249,10 +257,10 @@ def content(app: App, issue: Issue) -> Rendered:
 
 
 def freeze(app: App, issue: Issue) -> Issue:
-    """Makes the content of a draft final: the issue gets its number and is rendered. No edits after this.
+    """Makes the content of a draft final: gives the issue its number and renders it. It can no longer be edited.
 
-    Raises WrongState if it is not a draft, or if approval is required and missing. A second process that comes at the
-    same time changes nothing.
+    Returns the frozen issue unchanged if another process has frozen it already. Raises NotEnoughStories if it has no
+    stories, and WrongState if it is not a draft or if approval is required and missing.
     """
     if not issue.stories:
         raise NotEnoughStories(
@@ -284,7 +292,7 @@ def freeze(app: App, issue: Issue) -> Issue:
 
 
 def reopen(app: App, issue: Issue) -> None:
-    """Plans a cancelled issue again. Raises WrongState if a reader got it or may have got it."""
+    """Plans a cancelled issue again. Raises WrongState if any reader has received it or may have received it."""
 
     def plan_again(tx: Connection) -> bool:
         cancelled = issues.lock(tx, issue.id, (IssueState.CANCELLED,))

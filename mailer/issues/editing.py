@@ -1,7 +1,8 @@
-"""Editing a draft until its time: drop, move and retitle stories, write the subject and the opening words.
+"""The editors' changes to a draft: drop, move and retitle stories, and write the subject and the opening words.
 
-Every edit is stored, then the stories are chosen again with it, so that an editor sees what would go out. The stories
-of an approved issue are not chosen again: only the edit is applied, and the issue stays approved while it has enough.
+Every edit is stored, and then the stories are chosen again with all edits applied, so that the editor sees what would
+be sent. The stories of an approved issue are not chosen again: only the new edit is applied to them. The issue stays
+approved unless too few stories remain.
 """
 
 from collections.abc import Callable
@@ -23,45 +24,45 @@ from mailer.store import articles, issues
 from mailer.text import clean
 
 _PARALLEL_CHECKS = 4
-_ROUNDS = 3  # a story that replaces one whose page is gone may be gone too
+_ROUNDS = 3  # how often the links are checked, because the page of a replacement story may be gone too
 _LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600  # characters
 
 
 def drop(app: App, slot: str | None, position: int) -> Issue:
-    """Takes a story out, with every other article about its event; the next best story takes its place."""
+    """Takes a story and all other articles about its event out of the issue. The next best story takes its place."""
     issue = find_issue(app, slot)
     story = _at(issue, position)
     return _edit(app, issue, Drop(frozenset({story.article_id, *(number for number, _, _ in story.also)})))
 
 
 def move(app: App, slot: str | None, position: int, to: int) -> Issue:
-    """Puts a story in another place, where it stays."""
+    """Moves a story to position `to`. It keeps that position when the stories are chosen again."""
     issue = find_issue(app, slot)
     _at(issue, to)
     return _edit(app, issue, Move(_at(issue, position).article_id, to))
 
 
 def title(app: App, slot: str | None, position: int, text: str) -> Issue:
-    """Gives a story another title in this issue; an empty text restores its own."""
+    """Gives a story another title in this issue. An empty `text` restores the original title."""
     issue = find_issue(app, slot)
     return _edit(app, issue, Retitle(_at(issue, position).article_id, _checked("title", text, _LONGEST_TITLE)))
 
 
 def subject(app: App, slot: str | None, text: str) -> Issue:
-    """Writes the subject of the mail; an empty text restores the first story's title."""
+    """Sets the subject of the mail. An empty `text` restores the subject made from the first story's title."""
     return _edit(app, find_issue(app, slot), Subject(_checked("subject", text, _LONGEST_SUBJECT)))
 
 
 def intro(app: App, slot: str | None, text: str) -> Issue:
-    """Writes the text before the first story."""
+    """Sets the opening words: the text before the first story."""
     return _edit(app, find_issue(app, slot), Intro(_checked("intro", text, _LONGEST_INTRO)))
 
 
 def check_links(app: App, issue: Issue, *, last: bool) -> Issue:
-    """Leaves out the stories whose pages are gone, with a note. Another article about the event takes the place of such
-    a story, or else the next best story.
+    """Checks the pages of the stories, leaves out the stories whose pages are gone, and adds a note for each of them.
 
-    `last`: the check before sending, which is made once.
+    A story is replaced by another article about its event or, if there is none, by the next best story. `last` is true
+    for the last check before sending. After that one, calls of this function check nothing.
     """
     if issue.edits.checked:
         return issue
@@ -81,9 +82,9 @@ def check_links(app: App, issue: Issue, *, last: bool) -> Issue:
 
 
 def close(app: App, issue: Issue) -> Issue:
-    """Freezes a draft that is to go out at once, after the last check of its pages.
+    """Checks the pages of a draft a last time and freezes it, so that it can be sent at once.
 
-    Raises WrongState if too few stories are left or approval is missing.
+    Raises WrongState if the issue is held, for example because too few stories are left or approval is missing.
     """
     if issue.state is IssueState.DRAFT:
         issue = check_links(app, issue, last=True)
@@ -94,7 +95,10 @@ def close(app: App, issue: Issue) -> Issue:
 
 
 def _edit(app: App, issue: Issue, edit: Edit) -> Issue:
-    """Stores the edit and applies it. Raises WrongState if the issue is neither a draft nor held."""
+    """Stores an edit, applies it to the issue, and returns the issue.
+
+    Raises WrongState if the issue is neither a draft nor held.
+    """
     before = _store(app, issue, lambda stored: edits.add(stored, edit), edit)
     if before is None:
         state = get_issue(app, issue.id).state
@@ -103,7 +107,8 @@ def _edit(app: App, issue: Issue, edit: Edit) -> Issue:
         chosen = draft.choose(app, before)
         if not chosen.approved:
             return chosen
-        # It was approved between the two transactions, with the stories as they were without this edit.
+        # Another process approved the issue after the edit was stored, so its stories were not chosen again and do not
+        # show the edit yet. Apply it to them.
         if _store(app, issue, lambda stored: stored, edit) is None:
             raise WrongState(
                 f"The issue {issue.slot} is {get_issue(app, issue.id).state}: the edit came too late for it."
@@ -114,7 +119,7 @@ def _edit(app: App, issue: Issue, edit: Edit) -> Issue:
 
 
 def _store(app: App, issue: Issue, change: Callable[[Edits], Edits], edit: Edit | None = None) -> Issue | None:
-    """Changes the stored edits. If the issue is approved, `edit` is applied to its stories in the same transaction.
+    """Changes the stored edits. If the issue is approved, applies `edit` to its stories in the same transaction.
 
     Returns the issue as it was before, or None if it can no longer be edited.
     """
@@ -133,9 +138,9 @@ def _store(app: App, issue: Issue, change: Callable[[Edits], Edits], edit: Edit 
 
 
 def _apply(app: App, tx: Connection, issue: Issue, edit: Edit) -> None:
-    """Applies one edit to the stories of an approved issue; earlier edits are in them already.
+    """Applies one edit to the stories of an approved issue. All earlier edits have been applied to them already.
 
-    If too few stories are left the issue is held and has to be approved again.
+    If too few stories are left, the issue is held and must be approved again.
     """
     if isinstance(edit, Retitle) and not edit.title:
         own = articles.by_ids(tx, [edit.article])

@@ -1,4 +1,4 @@
-"""The editor's page behind the link of a notice. Looking at it changes nothing; approving, holding and releasing do."""
+"""The page that an editor opens from a notice. It shows the draft; its buttons approve, hold or release the issue."""
 
 from hashlib import sha256
 
@@ -14,15 +14,16 @@ _ACTIONS = {"approve": control.approve, "hold": control.hold, "release": control
 
 
 def look(app: App, token: str) -> dict[str, object]:
-    """The values of the page. Raises BadToken if the link is not one of this program's."""
+    """Returns the values for the page's template. Raises BadToken if the token of the link is invalid."""
     return _values(app, _issue(app, token))
 
 
 def act(app: App, token: str, action: str, shown: str = "") -> dict[str, object]:
-    """Approves, holds or releases the issue; any other action only shows the page.
+    """Approves, holds or releases the issue, and returns the values for the page. Any other action changes nothing.
 
-    Approval and release apply to the version that was `shown`. If the hourly choice or another editor has changed the
-    issue since, nothing is done and the page shows the new version. Raises BadToken, or AskError if it is too late.
+    `shown` is the version of the issue that the editor saw. An issue that has changed since, by the hourly choice of
+    stories or by another editor, is not approved or released; the page then shows the new version. Raises BadToken, and
+    AskError if the state of the issue does not allow the action.
     """
     issue = _issue(app, token)
     if action in ("approve", "release") and shown != _version(issue):
@@ -33,9 +34,9 @@ def act(app: App, token: str, action: str, shown: str = "") -> dict[str, object]
 
 
 def preview(app: App, token: str) -> str:
-    """The HTML of the mail, without the parts that belong to one reader.
+    """Returns the HTML of the mail without the parts for a single reader.
 
-    Raises BadToken, or NotEnoughStories if there is nothing to show yet.
+    Raises BadToken, and NotEnoughStories if the issue has no stories yet.
     """
     return archive.public(draft.content(app, _issue(app, token)).html, app.renderer.locale)
 
@@ -45,7 +46,7 @@ def _issue(app: App, token: str) -> Issue:
 
 
 def _version(issue: Issue) -> str:
-    """A hash of everything in the issue that readers would see."""
+    """Returns a hash of the subject, the opening words and the stories as readers would see them."""
     stories = [(story.url, story.title, story.lead, story.image_url, story.also) for story in issue.stories]
     return sha256(repr((issue.subject, issue.intro, stories)).encode()).hexdigest()[:32]
 

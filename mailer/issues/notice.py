@@ -1,6 +1,7 @@
 """Mails the editors a notice that a draft is ready or held, with a link to approve or hold it.
 
-The notice goes through the ledger like every mail, once for each issue, state and editor. Changes no issue.
+A notice is sent through the ledger like every mail, at most once for each issue, state and editor. This module changes
+no issue.
 """
 
 import hashlib
@@ -17,19 +18,19 @@ from mailer.tokens import Purpose, make
 
 
 def link(app: App, issue: Issue) -> str:
-    """The page where an editor approves or holds the issue. The link alone gives access, so only editors get it."""
+    """Returns the link to the editor's page of an issue. It works without a login, so only editors may get it."""
     return app.url("/editor/" + make(app.keys, Purpose.EDITOR, 0, issue.id))
 
 
 def queue(app: App, issue: Issue) -> None:
-    """Queues the notice for each editor of `[editors] notify` for whom it was not queued before."""
+    """Queues the notice for every editor in `[editors] notify` for whom it has not been queued yet."""
     if issue.state not in EDITABLE or not app.settings.editors.notify:
         return
     editors = [address.in_mailbox(each).written for each in app.settings.editors.notify]
-    # The key is made from the address: if the setting is reordered, each editor still gets exactly one notice.
+    # The key contains a hash of the address, so that each editor gets exactly one notice even if the list is reordered.
     keys = {f"notice.{issue.slot}.{issue.state}.{hashlib.sha256(to.encode()).hexdigest()[:16]}": to for to in editors}
     if app.store.read(lambda tx: all(deliveries.owed(tx, key) for key in keys)):
-        return  # the usual case: this runs at every tick
+        return  # the usual case, because this function runs at every tick
     rendered = app.renderer.mail(DeliveryKind.NOTICE, values(app, issue))
 
     def queue_missing(tx: Connection) -> None:
@@ -45,7 +46,7 @@ def queue(app: App, issue: Issue) -> None:
 
 
 def values(app: App, issue: Issue) -> dict[str, object]:
-    """The values of an issue for the notice and for the editor's page."""
+    """Returns the values of an issue that the templates of the notice and of the editor's page share."""
     return service_mails.notice(
         issue, app.settings.newsletter, editor_url=link(app, issue), zone=app.zone, locale=app.renderer.locale
     )

@@ -1,4 +1,4 @@
-"""The preview of an issue, and the test mail to people of the newsroom. Neither is part of any count."""
+"""The preview of an issue, and test mails of it to the newsroom's own people. Both are left out of all counts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Preview:
 
 
 def preview(app: App, issue: Issue) -> Preview:
-    """The issue's mail to an invented reader, whose own links do nothing; once frozen, the frozen mail."""
+    """Returns the issue's mail as an invented reader would get it, with personal links that do nothing."""
     rendered = draft.content(app, issue)
     variant = Variant(0, rendered.subject, rendered.html, rendered.text, "")
     reader = Delivery(
@@ -46,16 +46,16 @@ def preview(app: App, issue: Issue) -> Preview:
         first_reply_at=None,
     )
     eml = message.compile(app, variant, DeliveryKind.TEST).message(reader, app.now())
-    # Read back from the mail, so that the preview shows what would go out.
+    # Take both parts from the finished mail, so that the preview shows exactly what would be sent.
     parts = [part.get_payload(decode=True) for part in message_from_bytes(eml).walk() if not part.is_multipart()]
     text, html = (part.decode().replace("\r\n", "\n") for part in parts if isinstance(part, bytes))
     return Preview(rendered.subject, html, text, eml)
 
 
 async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple[str, DeliveryState, str]]:
-    """Sends one real mail to each address, each with a Message-ID of its own; returns (address, state, reply) of each.
+    """Sends a test mail of the issue to each address, and returns (address, state, reply) for each.
 
-    Raises RelayDown if no relay takes mail; then nothing stays queued.
+    Raises RelayDown if no relay takes mail. No test mail stays queued then.
     """
     addresses = [address.parse(email).written for email in dict.fromkeys(emails)]
     rendered = await asyncio.to_thread(draft.content, app, issue)
@@ -72,11 +72,11 @@ async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple
         }
 
     owed = await asyncio.to_thread(app.store.write, queue_tests)
-    # No issue has the id 0, so this sends only mails that belong to no issue.
+    # No issue has the id 0, so this sender sends only service mails, such as these test mails.
     try:
         await Sender(app, Circuits(), issue_id=0).run()
     except BaseException:
-        # The user will retry, so drop these queued mails or they would go out as well.
+        # The user will try again, so drop the mails that are still queued. Otherwise they would be sent as well.
         await asyncio.to_thread(app.store.write, partial(deliveries.drop, ids=list(owed), now=app.now()))
         raise
     states = await asyncio.to_thread(app.store.read, partial(reports.states_of, ids=list(owed)))

@@ -1,4 +1,7 @@
-"""Counts of an issue: how many got it, left because of it, how soon and why, and joined since. Shows no address."""
+"""The report of an issue: how many readers received it, left through it, complained or joined since, and why they left.
+
+It contains no address.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +14,8 @@ from mailer.context import App
 from mailer.model import DeliveryState, Issue
 from mailer.store import reports
 
-# The bars of the histogram of times between mail and leaving.
+# The bars of a histogram: the time from a relay accepting the mail to its reader unsubscribing. Each bar ends at its
+# time, and a last bar, "later", has the rest.
 EDGES = (
     ("1 min", timedelta(minutes=1)),
     ("10 min", timedelta(minutes=10)),
@@ -21,12 +25,13 @@ EDGES = (
     ("2 d", timedelta(days=2)),
     ("7 d", timedelta(days=7)),
 )
-SCANNER_LEAST, SCANNER_SHARE = 5, 0.25  # many leave within a minute: probably link scanners, not people
+# If the first bar has at least this many readers and this share of all, link scanners probably caused it, not people.
+SCANNER_LEAST, SCANNER_SHARE = 5, 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of the histogram: `left` readers left up to `until` after the mail was accepted.
+    """One bar of the histogram: how many readers `left`, in the time after the previous bar and before `until`.
 
     `scanner` is True if link scanners are a likelier cause than readers.
     """
@@ -43,15 +48,15 @@ class Report:
     number: int | None
     subject: str
     recipients: int
-    sent: int  # accepted
-    outcomes: Mapping[str, int]  # "rejected(hard)" → how many; every state that occurs
+    sent: int  # mails that a relay accepted
+    outcomes: Mapping[str, int]  # the number of deliveries by state and reason, such as "rejected(hard)"
     left: int
     complained: int
     rate: float  # left / sent
     methods: Mapping[str, int]
     reasons: Mapping[str, int]
     histogram: tuple[Bar, ...]
-    joined: int  # from the start of this issue to that of the next
+    joined: int  # readers who joined between the start of this issue and the start of the next
     started_at: datetime | None
     finished_at: datetime | None
 
@@ -68,13 +73,13 @@ class Rate:
 
 
 def by_outcome(ended: Mapping[tuple[DeliveryState, str | None], int]) -> dict[str, int]:
-    """Counts by state and reason, such as "rejected(hard)" or "unknown"."""
+    """Returns the same counts with readable keys, such as "rejected(hard)" or "unknown"."""
     in_order = sorted(ended.items(), key=lambda item: (item[0][0], item[0][1] or ""))
     return {f"{state}({reason})" if reason else str(state): count for (state, reason), count in in_order}
 
 
 def report(app: App, issue: Issue) -> Report:
-    """The report of an issue, final or not."""
+    """Returns the report of an issue, whether it has ended or not."""
 
     def read(tx: Connection) -> Report:
         ended = reports.outcomes(tx, issue.id)
@@ -103,8 +108,7 @@ def report(app: App, issue: Issue) -> Report:
 
 
 def histogram(after: list[timedelta]) -> tuple[Bar, ...]:
-    """The bars for these times between mail and leaving. In the first, `scanner` is set if it has many of them, and a
-    good part of all."""
+    """Returns the bars of the histogram for these times between mail and unsubscription."""
     counts = Counter(next((name for name, edge in EDGES if each < edge), "later") for each in after)
     first = counts[EDGES[0][0]]
     scanner = first >= SCANNER_LEAST and first >= SCANNER_SHARE * len(after)
@@ -113,5 +117,5 @@ def histogram(after: list[timedelta]) -> tuple[Bar, ...]:
 
 
 def rates(app: App, limit: int = 10) -> list[Rate]:
-    """How many readers left because of each of the latest issues."""
+    """Returns how many readers left through each of the latest issues, the latest first."""
     return [Rate(*row) for row in app.store.read(lambda tx: reports.leaving_rates(tx, limit))]

@@ -1,4 +1,4 @@
-"""`issue retry`: queues the failed deliveries of an issue that is over once more. A sender then finds them due."""
+"""`issue retry`: queues the failed deliveries of an ended issue again, so that a sender tries them once more."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,8 @@ from mailer.store import deliveries, issues, reports
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """`queued` deliveries are sent once more; `left` counts the failed ones that are not, by state and reason."""
+    """The result of a retry. `queued` is how many deliveries were queued again; `left` counts, by state and reason, the
+    failed deliveries that were not."""
 
     issue: Issue
     queued: int
@@ -23,10 +24,10 @@ class Retried:
 
 
 def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
-    """Moves a partial issue back to sending if any of its failed deliveries may be sent again.
+    """Queues the failed deliveries of a partial issue again and moves it back to sending, if any may be sent again.
 
-    `unknown`: also those whose outcome is unknown. Raises WrongState if the issue is not over or a newer one has gone
-    out.
+    If `unknown` is true, this includes deliveries whose outcome is unknown. Raises WrongState if the issue has not
+    ended, or if a newer issue has been sent since.
     """
     found = find_issue(app, slot)
 
@@ -39,13 +40,14 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
         if issues.superseded(tx, issue):
             raise WrongState(f"The issue {issue.slot} can no longer be sent: a newer one has gone out.")
         if not issues.step(tx, issue.id, IssueEvent.RETRY):
-            return 0  # it is sent: every reader who is still on the list has it
+            return 0  # the state is SENT: no delivery has failed
         queued = deliveries.requeue(tx, issue.id, app.now(), unknown=unknown)
         if not queued:
             issues.step(tx, issue.id, IssueEvent.FINISH_PARTIAL, at=issue.finished_at, reason=issue.reason)
         return queued
 
-    queued = app.store.write(queue_failed, snapshot=True)  # the rows that get a batch are those that are queued
+    # A snapshot, so that all statements of the transaction see the same failed deliveries.
+    queued = app.store.write(queue_failed, snapshot=True)
     ended = app.store.read(lambda tx: reports.outcomes(tx, found.id))
     left = by_outcome({which: count for which, count in ended.items() if which[0] in reports.FAILED})
     return Retried(get_issue(app, found.id), queued, left)

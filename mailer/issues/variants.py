@@ -1,4 +1,4 @@
-"""One mail for each choice of sections, rendered between freezing and sending from the frozen stories.
+"""Renders one variant of an issue for each choice of sections, after the issue is frozen and before it is sent.
 
 Readers who chose no sections, or sections with too few stories, get the full issue.
 """
@@ -16,11 +16,11 @@ from mailer.model import OTHER_NEWS, ChosenStory, DeliveryKind, Issue, IssueStat
 from mailer.store import issues, subscribers
 from mailer.text.locales import FA, Locale
 
-MOST = 500  # variants of an issue; readers with rarer choices get the full issue
+MOST = 500  # how many choices of sections get a variant; readers with rarer choices get the full issue
 
 
 def make(app: App, issue: Issue) -> int:
-    """Adds the missing variants of a frozen issue and returns how many. Two processes may do so at once."""
+    """Adds the missing variants of a frozen issue and returns how many it added. Two processes may call it at once."""
     if issue.state is not IssueState.FROZEN:
         return 0
     there, choices = app.store.read(lambda tx: (issues.made_for(tx, issue.id), subscribers.choices(tx, MOST)))
@@ -29,14 +29,14 @@ def make(app: App, issue: Issue) -> int:
         sections = subscribers.sections_text(choice)
         kept = of_sections(issue, choice, app.renderer.locale)
         if sections not in there and kept is not None:
-            # Rendered in a transaction that only reads, so that no writer waits; the stories are frozen already.
+            # Render in a read transaction, so that no writer has to wait. This is safe: the stories no longer change.
             rendered = app.store.read(partial(draft.render, app, issue=kept, full=issue))
             made += app.store.write(partial(_add, app=app, issue=issue, sections=sections, rendered=rendered))
     return made
 
 
 def _add(tx: Connection, *, app: App, issue: Issue, sections: str, rendered: Rendered) -> bool:
-    """Returns False if the issue has the variant already, or its sending has begun."""
+    """Adds a variant. Returns False if the issue already has it, or is no longer frozen but being sent or ended."""
     current = issues.get(tx, issue.id)
     if current is None or current.state is not IssueState.FROZEN or sections in issues.made_for(tx, issue.id):
         return False
@@ -45,12 +45,12 @@ def _add(tx: Connection, *, app: App, issue: Issue, sections: str, rendered: Ren
 
 
 # --- an issue with some of its stories -------------------------------------------------------------------------------
-# For readers who chose sections, and for the public after a redaction.
-LEAST = 3  # stories of a variant; readers whose sections have fewer get the full issue
+# Used for the readers who chose sections, and for the archive after a redaction.
+LEAST = 3  # how many stories a variant must have; readers whose sections have fewer get the full issue
 
 
 def of_sections(issue: Issue, sections: Sequence[str], locale: Locale = FA) -> Issue | None:
-    """The issue as readers of these sections get it; None if that is the full issue."""
+    """Returns the issue with the stories of these sections, or None if their readers get the full issue."""
     stories = [story for story in issue.stories if (story.section or OTHER_NEWS) in sections]
     if len(stories) < LEAST or len(stories) == len(issue.stories):
         return None
@@ -58,9 +58,10 @@ def of_sections(issue: Issue, sections: Sequence[str], locale: Locale = FA) -> I
 
 
 def redacted(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) -> Issue:
-    """The issue as the public sees it, with only these of its stories.
+    """Returns the issue as the public sees it, with only the given stories.
 
-    The subject and the opening words that an editor wrote may mention the others, so they are replaced.
+    If a story is missing, the editor's subject is replaced and the opening words are removed, because they may mention
+    that story.
     """
     if len(stories) == len(issue.stories):
         return issue
@@ -69,7 +70,7 @@ def redacted(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) 
 
 
 def only(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) -> Issue:
-    """The issue with only these of its stories. Without its first story it gets another subject."""
+    """Returns the issue with only the given stories. If its first story is missing, it gets another subject."""
     if len(stories) == len(issue.stories):
         return issue
     numbered = tuple(replace(story, position=number) for number, story in enumerate(stories, 1))
