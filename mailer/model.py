@@ -1,7 +1,7 @@
-"""The nouns, in the order they flow: Article → Story → Digest → Issue → Message → Delivery → Outcome.
+"""The data types, in the order in which data flows: Article → Story → Digest → Issue → Message → Delivery → Outcome.
 
-Plain frozen data; standard library only. Each value is validated once, at the edge where it enters the program. All
-instants are aware and in UTC. Read this file first.
+The types are frozen and have no logic. Each value is validated once, where it enters the program. All datetimes have a
+time zone, UTC. Read this file first.
 """
 
 import hashlib
@@ -17,15 +17,15 @@ from mailer.reasons import Reason
 # --- Articles: what the newsroom published -------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundArticle:
-    """One item as its source gives it, before it is stored. Empty text and None mean that the source does not say."""
+    """One item of a source, before it is stored. An empty text or None means that the source did not give the value."""
 
     title: str
     source: str  # the outlet's host or name, e.g. "tabnak.ir"
-    guid: str = ""  # the source's own permanent name for the item
-    url: str = ""  # as given; the store keeps it for the link, identity uses its canonical form
+    guid: str = ""  # the permanent identifier that the source gives the item
+    url: str = ""  # unchanged, because readers follow it; the article's identity uses the canonical form
     lead: str = ""  # plain text, no markup
-    body: str = ""  # plain text, one paragraph a line
-    category: str = ""  # raw, in the newsroom's words
+    body: str = ""  # plain text, one paragraph per line
+    category: str = ""  # as the newsroom names it; the settings map it to a section
     tags: tuple[str, ...] = ()
     author: str = ""
     image_url: str = ""
@@ -36,25 +36,25 @@ class FoundArticle:
     comments: int | None = None
     shares: int | None = None
     front_page: bool | None = None
-    news_value: int | None = None  # the editor's, -2 … +2
-    closed: bool | None = None  # members only, or paid for
-    title_given: str = ""  # the source's own spelling, if it was corrected
-    lead_given: str = ""
-    alt_given: str = ""
+    news_value: int | None = None  # an editor's rating from -2 to +2
+    closed: bool | None = None  # True if only members or paying readers can read it
+    title_given: str = ""  # the title before its spelling was corrected; "" if it needed no correction
+    lead_given: str = ""  # the same for the lead
+    alt_given: str = ""  # the same for `image_alt`
 
 
 @dataclass(frozen=True, slots=True)
 class NamedArticle:
-    """An article with its identity and canonical link, which `sources.identity` makes."""
+    """An article together with its identity and its canonical link. `sources.identity` computes both."""
 
     article: FoundArticle
     identity: str
-    link: str  # the canonical link; "" without one
+    link: str  # the canonical link, or "" if the article has no link
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """How many articles were new, changed and the same when they were stored."""
+    """Counts how many articles were added, updated and left unchanged when a source's articles were stored."""
 
     added: int = 0
     updated: int = 0
@@ -65,28 +65,28 @@ class Merged:
 
 
 class Dating(StrEnum):
-    """Where an article's `dated` comes from."""
+    """Says how the date of an article (`dated`) was determined."""
 
-    GIVEN = "given"  # the source's own date
-    CLAMPED = "clamped"  # first seen; the source's date was more than two hours in the future
-    MISSING = "missing"  # first seen; the source gave no date
+    GIVEN = "given"  # it is the date that the source gave
+    CLAMPED = "clamped"  # it is `first_seen`, because the source's date was more than two hours in the future
+    MISSING = "missing"  # it is `first_seen`, because the source gave no date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
-    """One stored item."""
+    """One stored article."""
 
     id: int
     identity: str  # "guid:…" or "link:…"; never made from the title
     title: str
     source: str
-    url: str  # without one, the article is not eligible for an issue
+    url: str  # if it is empty, the article is not eligible for an issue
     lead: str
     body: str
     category: str
     image_url: str
     image_alt: str
-    dated: datetime  # decides to which week it belongs
+    dated: datetime  # the date that decides which week's issue the article belongs to
     dating: Dating
     first_seen: datetime
     views: int | None
@@ -95,18 +95,18 @@ class Article:
     pinned: bool = False
     banned: bool = False
     front_page: bool = False
-    prominence: float | None = None  # hours on the front page, each divided by log2(position + 1); None if not watched
-    news_value: int | None = None  # the editor's, -2 … +2
-    closed: bool = False  # members only, or paid for
+    prominence: float | None = None  # sum of hours / log2(position + 1) on the front page; None if never seen there
+    news_value: int | None = None  # an editor's rating from -2 to +2
+    closed: bool = False  # True if only members or paying readers can read it
     tags: tuple[str, ...] = ()
 
 
 # --- Stories and digests: what was chosen, and why -------------------------------------------------------------------
-OTHER_NEWS = "دیگر خبرها"  # the section of stories without a section of their own
+OTHER_NEWS = "دیگر خبرها"  # the section of all stories that belong to no configured section
 
 
 class TimeSpan(NamedTuple):
-    """The span of time whose articles count: start <= dated < end."""
+    """The time span of an issue. An article belongs to the span if start <= dated < end."""
 
     start: datetime
     end: datetime
@@ -114,7 +114,7 @@ class TimeSpan(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """One event: a lead article and the others about it. `parts` sums to `score`."""
+    """One event: a lead article and the other articles about the event. The values of `parts` add up to `score`."""
 
     lead: Article
     also: tuple[Article, ...]
@@ -122,7 +122,7 @@ class Story:
     score: float
     parts: Mapping[str, float]
     pinned: bool = False
-    update: bool = False  # an earlier issue had this event, and it has developed since
+    update: bool = False  # True if an earlier issue reported this event, and the event has developed since
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +135,13 @@ class NotChosen:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The stories chosen for a week, in order, and the best of those that were not."""
+    """The stories chosen for a week, in order, and the best of the stories that were not chosen."""
 
     span: TimeSpan
     stories: tuple[Story, ...]
     not_chosen: tuple[NotChosen, ...]
-    considered: int  # eligible articles
-    notes: tuple[Reason, ...] = ()  # for the editor
+    considered: int  # how many articles were eligible
+    notes: tuple[Reason, ...] = ()  # remarks for the editors
 
 
 # --- Issues ----------------------------------------------------------------------------------------------------------
@@ -164,14 +164,14 @@ class Slot(NamedTuple):
     """One week of the calendar and the time at which its issue goes out."""
 
     key: str  # "1405-W36"
-    day: date  # the local date of sending
-    at: datetime  # T
+    day: date  # the date of sending, in the newsletter's time zone
+    at: datetime  # the instant on that day at which sending begins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenStory:
-    """A story as an issue keeps it: a copy of what readers and editors see, so that later changes of articles do not
-    change the issue."""
+    """A story as an issue stores it. It is a copy of what readers and editors see, so that an article that changes
+    later does not change the issue."""
 
     position: int
     article_id: int
@@ -187,12 +187,12 @@ class ChosenStory:
     score: float
     parts: Mapping[str, float]
     pinned: bool
-    update: bool = False  # an earlier issue had this event, and it has developed since
+    update: bool = False  # True if an earlier issue reported this event, and the event has developed since
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedStory:
-    """A story that was not chosen, as an issue keeps it."""
+    """A story that was not chosen, as an issue stores it."""
 
     url: str
     title: str
@@ -204,28 +204,28 @@ class RejectedStory:
 class Edits:
     """Everything that editors changed in an issue, and the stories whose pages no longer exist.
 
-    By article, so that it survives every new choice of stories.
+    The changes refer to article ids, so they still apply after the stories are chosen again.
     """
 
     dropped: frozenset[int] = frozenset()  # ids of the articles of removed stories
-    places: Mapping[int, int] = field(default_factory=dict)  # article id → position, in the order of the requests
+    places: Mapping[int, int] = field(default_factory=dict)  # article id → position; earlier requests come first
     titles: Mapping[int, str] = field(default_factory=dict)  # article id → an editor's title
     subject: str = ""
     intro: str = ""
-    gone: Mapping[int, str] = field(default_factory=dict)  # article id → title of articles whose pages no longer exist
-    checked: bool = False  # the pages of the stories were checked for the last time before sending
+    gone: Mapping[int, str] = field(default_factory=dict)  # article id → title, if the article's page no longer exists
+    checked: bool = False  # True once the final check of the stories' pages before sending is done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """A digest on its way to the readers of one slot."""
+    """The newsletter of one slot: its stories and texts, its state, and when it reached each state."""
 
     id: int
     slot: str
     day: date
     state: IssueState
-    number: int | None  # «شماره», given when the issue is frozen
-    send_at: datetime  # T, or later if the service was down at draft time
+    number: int | None  # the number that readers see; assigned when the issue is frozen
+    send_at: datetime  # the slot's sending time, or later if the service was down at draft time
     span: TimeSpan | None
     subject: str
     preheader: str
@@ -233,9 +233,9 @@ class Issue:
     stories: tuple[ChosenStory, ...]
     rejected: tuple[RejectedStory, ...]
     notes: tuple[Reason, ...]
-    reason: Reason | None  # why it is held, paused, skipped or cancelled
+    reason: Reason | None  # why the issue is held, paused, skipped or cancelled
     approved: bool
-    released: bool  # an editor allows it to go out with few stories
+    released: bool  # True if an editor allowed the issue to go out with too few stories
     drafted_at: datetime | None
     frozen_at: datetime | None
     started_at: datetime | None
@@ -246,7 +246,8 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One mail for many readers. `subject` is one line; all three may contain placeholders for a reader's values."""
+    """A mail rendered once for many readers. The subject (one line) and both bodies may contain placeholders, which
+    each reader's own values replace."""
 
     subject: str
     html: str
@@ -259,7 +260,7 @@ class Rendered:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A stored rendered mail, with the hash of its subject and parts."""
+    """A rendered mail as the database stores it. `sha256` is a hash of its subject and its two bodies."""
 
     id: int
     subject: str
@@ -281,18 +282,18 @@ class SubscriberStatus(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriber:
     id: int
-    address: str  # as mail is sent to it; empty for a tombstone
-    address_hash: str  # keyed; a tombstone keeps it
+    address: str  # the spelling that mail is sent to; empty if the subscriber was forgotten
+    address_hash: str  # a keyed hash; kept even if the subscriber was forgotten
     name: str
     status: SubscriberStatus
-    sections: tuple[str, ...]  # empty for all
-    paused_until: date | None  # gets no issue before this day
+    sections: tuple[str, ...]  # the sections that the reader chose; empty means all
+    paused_until: date | None  # the reader gets no issue before this day
     source: str
     created_at: datetime
 
 
-class NewSubscriber(NamedTuple):  # a tuple, because a list may have a million rows
-    """One row of an imported list, as the file has it; `line` is its line number."""
+class NewSubscriber(NamedTuple):  # a tuple is created faster than a dataclass, and a list may have a million rows
+    """One row of an imported file, as it was read. `line` is the row's line number in the file."""
 
     line: int
     email: str
@@ -312,7 +313,7 @@ class EventKind(StrEnum):
     CONFIRMED = "confirmed"
     CHANGED = "changed"
     UNSUBSCRIBED = "unsubscribed"
-    RETURNED = "returned"  # by the undo button
+    RETURNED = "returned"  # the reader took the unsubscription back with the undo button
     BOUNCED = "bounced"
     COMPLAINED = "complained"
     SUPPRESSED = "suppressed"
@@ -321,7 +322,7 @@ class EventKind(StrEnum):
 
 
 class Method(StrEnum):
-    """How something happened to a subscriber."""
+    """The way in which an event came about, such as a reader's click, a command of an admin or a bounce."""
 
     ONE_CLICK = "one_click"
     PAGE = "page"
@@ -343,21 +344,21 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to be recorded. `details` are kept as JSON, e.g. the words of consent that were shown."""
+    """An event to be recorded. `details` is stored as JSON, e.g. the consent text that the reader saw."""
 
     kind: EventKind
     at: datetime
     method: Method | None = None
     issue_id: int | None = None
     reason: str = ""
-    agent: str = ""  # the class of the user agent, never the whole string
-    network: str = ""  # truncated
+    agent: str = ""  # the class of the user agent, never the whole User-Agent header
+    network: str = ""  # the truncated IP address
     details: Mapping[str, object] | None = None
 
 
 # --- Deliveries ------------------------------------------------------------------------------------------------------
 class DeliveryKind(StrEnum):
-    """The kind of a mail. A new member needs three templates: mail/<kind>.subject.txt, .txt and .html."""
+    """The kind of a mail. Each kind has three templates: mail/<kind>.subject.txt, mail/<kind>.txt, mail/<kind>.html."""
 
     ISSUE = "issue"
     CONFIRMATION = "confirmation"
@@ -377,11 +378,11 @@ class DeliveryState(StrEnum):
 
 
 class Rejection(StrEnum):
-    """Why a delivery was refused permanently."""
+    """The reason why a relay refused a delivery permanently."""
 
     HARD = "hard"  # the address does not exist
     SOFT = "soft"  # the mailbox is full or disabled, or the mail is too large for it
-    BLOCK = "block"  # the sender is refused: spam, policy, authentication
+    BLOCK = "block"  # the relay refuses this sender: spam, policy or authentication
     OTHER = "other"
 
 
@@ -398,17 +399,19 @@ class Expiry(StrEnum):
 
 
 class Batch(NamedTuple):
-    """A claim on up to 500 neighbouring deliveries. It holds until the lease ends; the fence proves it."""
+    """A process's claim on a batch of up to 500 neighbouring deliveries. Each claim on the batch raises its fence
+    number, so a process whose `fence` is no longer the newest has lost its claim."""
 
     id: int
     fence: int
 
 
-class Delivery(NamedTuple):  # a tuple: five hundred are made while all connections wait
-    """The duty to get one message to one subscriber: a claimed row of the ledger with all that sending needs."""
+class Delivery(NamedTuple):  # a tuple is created faster: all connections wait while 500 of them are made
+    """The duty to send one message to one recipient: a claimed row of the table `deliveries` with all values that
+    sending needs."""
 
     id: int
-    key: str  # unique: "issue.1405-W36.17"
+    key: str  # a unique name such as "issue.1405-W36.17"
     kind: DeliveryKind
     batch: Batch
     address: str
@@ -417,14 +420,14 @@ class Delivery(NamedTuple):  # a tuple: five hundred are made while all connecti
     issue_id: int | None
     variant_id: int
     attempts: int
-    losses: int  # connections lost before the final dot, in a row
+    losses: int  # how many times in a row the connection was lost before the final dot of the mail
     first_reply_at: datetime | None
-    unknowns: int = 0
-    lane: str = "default"  # by the domain of the address
+    unknowns: int = 0  # how many attempts had an unknown outcome
+    lane: str = "default"  # follows from the domain of the address
 
 
 class Envelope(NamedTuple):
-    """The bare addresses (`a@b.example`) of sender and recipient. `size` is in bytes, or 0 if unknown."""
+    """The bare addresses (`a@b.example`) of sender and recipient. `size` is the mail's size in bytes, 0 if unknown."""
 
     sender: str
     recipient: str
@@ -434,7 +437,7 @@ class Envelope(NamedTuple):
 class Reply(NamedTuple):
     """The answer of a relay. `code` is 0 if there was no readable answer."""
 
-    phase: str  # CONNECT EHLO STARTTLS AUTH MAIL RCPT DATA dot
+    phase: str  # what was answered: CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA or dot
     code: int
     enhanced: str  # "5.1.1" (RFC 3463), or empty
     text: str  # without control characters, at most 500 characters
@@ -442,21 +445,21 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """2xx after the final dot."""
+    """The relay accepted the mail: it answered 2xx to the final dot."""
 
     reply: Reply
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Refused for now; another try may succeed."""
+    """The relay refused the mail for now; a later attempt may succeed."""
 
     reply: Reply
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """Refused permanently."""
+    """The relay refused the mail permanently."""
 
     why: Rejection
     reply: Reply
@@ -464,7 +467,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The connection was lost, or fell silent, after the final dot: the relay may have accepted the mail or not."""
+    """The connection was lost or fell silent after the final dot: the relay may or may not have accepted the mail."""
 
     reply: Reply
 
@@ -474,7 +477,7 @@ class NotSent:
     """The mail was not sent: the connection was lost before the final dot, or the relay refuses the sender."""
 
     reply: Reply
-    relay_fault: bool = False  # the relay refuses the sender: the relay is stopped, and the mail loses no attempt
+    relay_fault: bool = False  # True if the relay refuses the sender; it then gets no more mail, and no attempt counts
 
 
 Outcome = Accepted | Deferred | Rejected | Unknown | NotSent
@@ -484,32 +487,33 @@ Outcome = Accepted | Deferred | Rejected | Unknown | NotSent
 class DeliveryChange:
     """The change that the ledger records after an attempt to send a mail."""
 
-    delivery: Delivery  # with its counts after the attempt
+    delivery: Delivery  # its counts are already those after the attempt
     state: DeliveryState
     reason: Rejection | Expiry | None = None
     due_at: datetime | None = None  # when a deferred delivery is tried again
     reply: Reply | None = None
-    relay: str | None = None  # None keeps what is recorded
+    relay: str | None = None  # the name of the relay; None leaves the recorded name unchanged
 
 
 # --- Pace ------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `count` mails in any `seconds`."""
+    """At most `count` mails in any period of `seconds`."""
 
     count: int
     seconds: float
 
 
 class Limit(NamedTuple):
-    """A rate and its name: "all", "relay:127.0.0.1:25", "lane:gmail". All processes together keep to it."""
+    """A rate with a name such as "all", "relay:127.0.0.1:25" or "lane:gmail". All processes share the rate."""
 
     name: str
     rate: Rate
 
 
 class PausedLane(NamedTuple):
-    """A lane whose provider refuses the sender: its mails wait. `reply` is what it answered, without addresses."""
+    """A lane whose mails wait because the provider refuses this sender. `reply` is the provider's answer, in which
+    addresses are removed."""
 
     lane: str
     until: datetime
@@ -519,7 +523,7 @@ class PausedLane(NamedTuple):
 # --- Reports ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueStatus:
-    """The counts of one issue. They always add up to `recipients`."""
+    """The number of an issue's deliveries in each state. The numbers always add up to `recipients`."""
 
     slot: str
     state: IssueState
@@ -527,4 +531,4 @@ class IssueStatus:
     counts: Mapping[DeliveryState, int] = field(default_factory=dict)
     started_at: datetime | None = None
     finished_at: datetime | None = None
-    rate: float = 0.0  # accepted mails a second since the start
+    rate: float = 0.0  # accepted mails per second since the start
