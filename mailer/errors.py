@@ -1,20 +1,21 @@
-"""Everything that can go wrong, as types. `str(e)` says what is wrong, where, and how to fix it.
+"""The exceptions that this program raises. `str(error)` says what is wrong, where, and how to fix it.
 
-The types know nothing about exit codes or HTTP: the command line and the web each have one table for that, and a test
-checks that no type is missing. Expected results for one message or one feed are values, not errors.
+The exceptions contain no exit code and no HTTP status: the command line and the web pages each have a table that maps
+types to them, and a test checks that no type is missing from a table. When a single mail or a single feed fails in an
+expected way, the function returns a value that says so and raises no exception.
 """
 
 from collections.abc import Sequence
 
 
 def sentences(what: str, fix: str) -> str:
-    """Joins what is wrong and how to fix it into sentences."""
+    """Returns the problem (`what`) and how to fix it (`fix`) as one text of whole sentences."""
     ended = not fix or not what or what.rstrip("»\"')").endswith((".", "!", "?", "؟", "…", ":"))
     return f"{what}{'' if ended else '.'} {fix}".strip()
 
 
 class MailerError(Exception):
-    """Base of all errors of this program. `fix` says how to fix it; it is empty if the message is enough."""
+    """The base class of all errors of this program. `fix` says how to solve the problem; it may be empty."""
 
     def __init__(self, message: str, fix: str = "") -> None:
         super().__init__(sentences(message, fix))
@@ -23,7 +24,7 @@ class MailerError(Exception):
 
 
 class ConfigError(MailerError):
-    """The settings are wrong; `problems` lists every one, not just the first."""
+    """The settings are wrong. `problems` lists all problems found, not just the first."""
 
     def __init__(self, problems: Sequence[str], fix: str = "") -> None:
         super().__init__("\n".join(problems), fix)
@@ -31,23 +32,23 @@ class ConfigError(MailerError):
 
 
 class UsageError(MailerError):
-    """The command was called with arguments or options that do not fit together."""
+    """The command was called with an invalid argument, or with options that do not fit together."""
 
 
 class AskError(MailerError):
-    """The request is refused: the caller must change something."""
+    """The base class of refusals: nothing failed, but what was requested is not possible or not allowed."""
 
 
 class BadAddress(AskError):
-    """Not an e-mail address that mail can be sent to."""
+    """The text is not an e-mail address that mail can be sent to."""
 
 
 class BadToken(AskError):
-    """The link was not made by this deployment, or not for this purpose."""
+    """The token in the link was not made by this deployment, or was made for another purpose."""
 
 
 class NoSuchIssue(AskError):
-    """No issue has that slot."""
+    """There is no issue for that slot."""
 
 
 class NoSuchSubscriber(AskError):
@@ -59,19 +60,19 @@ class NoSuchArticle(AskError):
 
 
 class WrongState(AskError):
-    """The issue is in a state that does not allow this."""
+    """The state of the issue does not allow the requested change."""
 
 
 class LeftBefore(AskError):
-    """This person unsubscribed; only their own new double opt-in can add them again."""
+    """The person unsubscribed earlier. Only their own new double opt-in can add them to the list again."""
 
 
 class TooMany(AskError):
-    """A limit against abuse is reached; the request may succeed later."""
+    """A limit against abuse is reached. The same request may succeed later."""
 
 
 class NotEnoughStories(AskError):
-    """The issue has no stories, and such an issue is never sent."""
+    """The issue has no stories. An issue without stories is never sent."""
 
 
 class UnreadableInput(AskError):
@@ -79,15 +80,16 @@ class UnreadableInput(AskError):
 
 
 class WouldOverwrite(AskError):
-    """An existing file would be lost."""
+    """The command would overwrite an existing file."""
 
 
 class OutsideError(MailerError):
-    """Something outside this program failed; trying again later may help."""
+    """The base class of failures outside this program. Trying again later may help."""
 
 
 class FetchFailed(OutsideError):
-    """A page or a picture could not be fetched: no connection, an error status, too large, or a forbidden address.
+    """A page or a picture could not be fetched. There was no connection, the status was an error, the answer was too
+    large, or the address is forbidden.
 
     `status` is the HTTP status, or 0 if there was no answer.
     """
@@ -102,12 +104,12 @@ class SourceUnavailable(OutsideError):
 
 
 class RelayDown(OutsideError):
-    """No mail can be delivered to the relay now: no connection, TLS or login, or it refuses the sender."""
+    """The relay takes no mail now: connecting, TLS or the login failed, or the relay refuses the sender."""
 
 
 class StoreUnavailable(OutsideError):
-    """The database cannot be opened, is locked, is read-only or its disk is full."""
+    """The database cannot be used: it cannot be opened, is locked or read-only, or its disk is full."""
 
 
 class StoreOutdated(OutsideError):
-    """The tables have another version than this program."""
+    """The version of the tables is not the one that this program needs."""

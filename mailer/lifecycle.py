@@ -1,6 +1,7 @@
-"""The states of issues and deliveries, and the arrows between the states of an issue, as data.
+"""Defines how an issue moves from state to state, and which states of issues and deliveries belong together.
 
-`store.issues.step` turns an arrow into a guarded statement. Nothing here changes anything or knows what is due.
+The moves, called arrows, are data: `store.issues.step` makes an UPDATE of an arrow. When an issue moves is decided
+elsewhere.
 """
 
 from collections.abc import Mapping
@@ -12,25 +13,25 @@ from mailer.model import DeliveryState, IssueState
 class IssueEvent(StrEnum):
     """An event in the life of an issue."""
 
-    DRAFT = "draft"  # stories chosen, for the first time or again
-    HOLD = "hold"  # too few stories, approval required, or an editor asked for it
-    RELEASE = "release"  # an editor lets it go out at its time
-    FREEZE = "freeze"  # its time has come: the content is final
-    START = "start"  # the recipients are final
+    DRAFT = "draft"  # its stories were chosen, for the first time or again
+    HOLD = "hold"  # it has too few stories, approval is required, or an editor held it
+    RELEASE = "release"  # an editor allows the issue to go out at its time
+    FREEZE = "freeze"  # its time has come, and its content becomes final
+    START = "start"  # sending begins, and its recipients are final
     PAUSE = "pause"
     RESUME = "resume"
-    FINISH_SENT = "finish_sent"  # every delivery has ended, and every reader who stayed has the mail
-    FINISH_PARTIAL = "finish_partial"  # every delivery has ended, and some readers do not have the mail
+    FINISH_SENT = "finish_sent"  # every delivery has ended, and every reader has the mail or was skipped
+    FINISH_PARTIAL = "finish_partial"  # every delivery has ended, but some readers may not have the mail
     RETRY = "retry"  # rejected, expired or unknown deliveries are queued once more
-    SKIP = "skip"  # too late, or no stories
+    SKIP = "skip"  # it is too late to send it, or it has no stories
     CANCEL = "cancel"
-    REOPEN = "reopen"  # only if no reader may have the mail
+    REOPEN = "reopen"  # a person plans a cancelled issue again; allowed only if no reader can have its mail
 
 
 _I = IssueState
 
-# Event → the states that it may come from, and the state that it leads to. No event leads out of SENT, and only RETRY
-# out of PARTIAL: those readers have the mail.
+# Maps each event to the states in which it is allowed and to the state that it leads to. No event leads out of SENT,
+# and only RETRY leads out of PARTIAL, because readers have received those issues.
 ARROWS: Mapping[IssueEvent, tuple[frozenset[IssueState], IssueState]] = {
     IssueEvent.DRAFT: (frozenset({_I.PLANNED, _I.DRAFT}), _I.DRAFT),
     IssueEvent.HOLD: (frozenset({_I.PLANNED, _I.DRAFT, _I.HELD}), _I.HELD),
@@ -51,22 +52,23 @@ ARROWS: Mapping[IssueEvent, tuple[frozenset[IssueState], IssueState]] = {
 }
 
 EDITABLE = frozenset({_I.DRAFT, _I.HELD})
-CHOOSABLE = frozenset({_I.PLANNED, _I.DRAFT, _I.HELD})  # its stories can still be chosen
+CHOOSABLE = frozenset({_I.PLANNED, _I.DRAFT, _I.HELD})  # states in which the program still chooses the stories
 STARTED = frozenset({_I.SENDING, _I.PAUSED, _I.SENT, _I.PARTIAL})
 FINAL = frozenset({_I.SENT, _I.PARTIAL, _I.SKIPPED, _I.CANCELLED})
 
 _D = DeliveryState
 
-# Only a person's command leads out of these: `issue retry` (rejected, unknown, expired), or reopening a cancelled issue
-# (skipped). Nothing leads out of ACCEPTED: a reader who has the mail never gets it again.
+# A delivery leaves these states only by a person's command: `issue retry` (rejected, unknown, expired), or reopening a
+# cancelled issue (skipped). It never leaves ACCEPTED: a reader who has the mail does not get it a second time.
 TERMINAL = frozenset({_D.ACCEPTED, _D.REJECTED, _D.UNKNOWN, _D.SKIPPED, _D.EXPIRED})
 MAYBE_RECEIVED = frozenset({_D.ACCEPTED, _D.UNKNOWN, _D.SENDING})
 
 
 def end_of(counts: Mapping[DeliveryState, int]) -> IssueState | None:
-    """The state in which an issue with these deliveries ends, or None while some of them have not ended.
+    """Returns the state in which an issue ends, given how many of its deliveries are in each state.
 
-    SENT if all are accepted or skipped, or there are none; PARTIAL if some were rejected, expired or are unknown.
+    Returns SENT if all deliveries were accepted or skipped or there are none, PARTIAL if some were rejected, have
+    expired or are unknown, and None while some have not ended.
     """
     states = {state for state, count in counts.items() if count > 0}
     if states - TERMINAL:

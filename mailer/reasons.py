@@ -1,8 +1,8 @@
-"""Why something is as it is, and notes for editors: codes with arguments, and the sentence of each code.
+"""Reasons (why an issue is held, why a story was not chosen) and notes for editors: codes, each with its sentences.
 
-The database holds codes and the program compares codes; the words are only here. Commands and JSON show the English
-sentence, mails and pages the one in the newsletter's language. The Persian sentences are the msgids of
-`templates/locale/*.po`, like all words of mails and pages.
+The database stores a code with arguments, and the program compares codes; only this file contains the sentences.
+Commands and JSON show the English sentence, while mails and pages show it in the newsletter's language. The Persian
+sentences are the msgids of `templates/locale/*.po`, like every other text of mails and pages.
 """
 
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ from mailer.text.locales import Locale
 
 
 class ReasonCode(StrEnum):
-    """The code of each reason and note, its English and its Persian sentence with `{name}` for each argument."""
+    """The code of each reason or note, with its English and its Persian sentence. `{name}` is an argument's place."""
 
     english: str
     persian: str
 
-    # Without the defaults a type checker refuses `ReasonCode("banned")`.
+    # The defaults are there because a type checker would otherwise reject `ReasonCode("banned")`.
     def __new__(cls, code: str, english: str = "", persian: str = "") -> Self:
         member = str.__new__(cls, code)
         member._value_ = code
         member.english, member.persian = english, persian
         return member
 
-    # A person's own words, or a sentence of an older version that has no code.
+    # The words that a person typed, or a sentence that an older version stored and that matches no code.
     TEXT = "text", "{words}", "{words}"
     # Why an issue is held, paused, skipped or cancelled.
     TOO_FEW_STORIES = (
@@ -60,7 +60,7 @@ class ReasonCode(StrEnum):
         "superseded: the issue {slot} began before it",
         "شمارهٔ {slot} پیش از آن فرستاده شد و جای آن را گرفت",
     )
-    # Notes: how an issue was chosen.
+    # Notes on how the stories of an issue were chosen.
     NO_VIEW_COUNTS = (
         "no_view_counts",
         "no article has view counts: chosen by place, coverage and quality",
@@ -146,12 +146,12 @@ class Reason:
 
 
 def english(reason: Reason | None) -> str:
-    """The English sentence; empty if there is no reason."""
+    """Returns the English sentence of a reason, or "" if there is no reason."""
     return reason.code.english.format_map(reason.args) if reason else ""
 
 
 def translated(reason: Reason | None, locale: Locale) -> str:
-    """The sentence in the language of `locale`, with its digits; empty if there is no reason."""
+    """Returns the sentence of a reason in the language of `locale` and with its digits, or "" if there is no reason."""
     if reason is None:
         return ""
     shown = {

@@ -1,8 +1,8 @@
-"""Signed tokens for links, hashes of addresses, and Message-IDs, which only a holder of the keys can make.
+"""Makes signed tokens for links, hashes of addresses, and Message-IDs. Only a holder of the secret keys can make them.
 
-A token needs no table: it holds the numbers of a subscriber and an issue, and a MAC that proves that it was made here
-for one purpose. This module does not read the key file and knows no URL; the use case that reads a token decides how
-long it is valid.
+Tokens need no table: a token contains the ids of a subscriber and an issue, and a MAC. The MAC proves that this
+deployment made the token for one purpose. The caller reads the key file and builds the URLs, and also decides how long
+a token is valid.
 """
 
 import base64
@@ -19,14 +19,14 @@ from mailer.errors import BadToken, ConfigError
 
 
 class Purpose(StrEnum):
-    """The purpose of a token. Each purpose has its own derived key, so a token cannot be used for another one."""
+    """The purpose of a token. Each purpose has its own derived key, so a token is valid for its own purpose only."""
 
     UNSUBSCRIBE = "unsubscribe"
     PREFERENCES = "preferences"
     CONFIRM = "confirm"
     UNDO = "undo"
-    REASON = "reason"  # to give a reason for leaving, for an hour
-    FORM = "form"  # when the sign-up form was handed out
+    REASON = "reason"  # lets a reader who unsubscribed say why, for an hour
+    FORM = "form"  # proves when the sign-up form was served
     EDITOR = "editor"
     BOUNCE = "bounce"
     MESSAGE = "message"
@@ -34,7 +34,7 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The content of a token: subscriber and issue number (0 for none) and a stamp, a Unix time or a counter."""
+    """The content of a token. An id is 0 if there is no subscriber or issue; `stamp` is a Unix time or a counter."""
 
     subscriber_id: int
     issue_id: int
@@ -53,10 +53,10 @@ _LONGEST_NAME = 100
 
 
 class _Mac:
-    """HMAC-SHA-256 (RFC 2104) with one key. Threads may share it.
+    """HMAC-SHA-256 (RFC 2104) with one key. Threads may share an instance.
 
-    The two padded key blocks are hashed once: each mail needs three MACs, and `hmac.digest` spends most of its time on
-    these blocks.
+    The two padded key blocks are hashed only once, when the instance is created. `hmac.digest` would spend most of its
+    time on hashing them again for each of the three MACs that a mail needs.
     """
 
     __slots__ = ("_inner", "_outer")
@@ -75,9 +75,10 @@ class _Mac:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The secrets: `signing` makes tokens, the older keys in `verifying` are accepted too, `suppression` never rotates.
+    """The secret keys. `signing` makes tokens, tokens made with the older keys in `verifying` are still accepted, and
+    `suppression`, which never changes, makes the hashes of addresses.
 
-    The repr shows none of them, so that no log line or traceback does.
+    The repr shows no key, so that none appears in a log line or a traceback.
     """
 
     signing: bytes = field(repr=False)
@@ -87,18 +88,20 @@ class Keyring:
     _message: "_Mac" = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # Derived once, because making a mail must take microseconds.
+        # All keys are derived here, once, because making a mail must take only microseconds.
         accepted = tuple(dict.fromkeys((self.signing, *self.verifying)))
         derived = {purpose: tuple(_Mac(_derive(secret, purpose)) for secret in accepted) for purpose in Purpose}
         object.__setattr__(self, "_derived", derived)
-        # A mail that is sent again after a rotation must keep its Message-ID, so this key never rotates.
+        # A mail that is sent again after the signing key changed must keep its Message-ID. So the key of Message-IDs is
+        # derived from the key that never changes.
         object.__setattr__(self, "_message", _Mac(_derive(self.suppression, Purpose.MESSAGE)))
 
     @classmethod
     def parse(cls, text: str) -> "Keyring":
-        """Reads a key file: lines of `sign`, `verify` or `suppress` and a key in hex; `#` begins a comment.
+        """Parses the text of a key file. Each line has the word `sign`, `verify` or `suppress`, followed by a key in
+        hex; `#` begins a comment.
 
-        Raises ConfigError with every problem and its line number, and without any key.
+        Raises ConfigError, which lists every problem with its line number but contains no key.
         """
         found: dict[str, list[bytes]] = {"sign": [], "verify": [], "suppress": []}
         problems: list[str] = []
@@ -126,7 +129,7 @@ class Keyring:
 
 
 def new_key_file(random: Callable[[int], bytes]) -> str:
-    """The text of a new key file. `random(n)` returns n unpredictable bytes."""
+    """Returns the text of a new key file. `random(n)` must return n unpredictable bytes."""
     return (
         "# The secrets of this newsletter. Keep this file private, and keep a copy of it in a safe place:\n"
         "# without it every link in every mail already sent stops working.\n"
@@ -140,16 +143,18 @@ def new_key_file(random: Callable[[int], bytes]) -> str:
 
 
 def make(keys: Keyring, purpose: Purpose, subscriber_id: int, issue_id: int = 0, stamp: int = 0) -> str:
-    """A token of 42 characters, safe in a URL path. Raises OverflowError if a number is out of range (a bug)."""
+    """Returns a token of 42 characters, all safe in a URL path. Raises OverflowError if a number is out of range, which
+    would be a bug."""
     body = _VERSION + subscriber_id.to_bytes(6, "big") + issue_id.to_bytes(4, "big") + stamp.to_bytes(4, "big")
     raw = body + keys._derived[purpose][0].of(body)[:_MAC_BYTES]
     return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE)[:_TOKEN_LENGTH].decode("ascii")
 
 
 def read(keys: Keyring, purpose: Purpose, token: str) -> Claim:
-    """The content of a token that was made here for this purpose. Raises BadToken for any other text.
+    """Returns the content of a token that this deployment made for this purpose. Raises BadToken for any other text.
 
-    All accepted keys are tried, each in constant time, so that the time taken reveals nothing about the keys.
+    Every accepted key is tried, even after one has matched, and each comparison takes constant time. So the time taken
+    reveals nothing about the keys.
     """
     raw = _decoded(token)
     body, mac = raw[:_BODY_BYTES], raw[_BODY_BYTES:]
@@ -164,15 +169,17 @@ def read(keys: Keyring, purpose: Purpose, token: str) -> Claim:
 
 
 def address_hash(keys: Keyring, address_key: str) -> str:
-    """A keyed hash of 64 hex digits, by which an address can be recognised but not read."""
+    """Returns a keyed hash of 64 hex digits. It identifies an address without revealing it."""
     return hmac.digest(keys.suppression, address_key.encode(), "sha256").hex()
 
 
 def message_id(keys: Keyring, key: str, domain: str) -> str:
-    """The Message-ID of the delivery `key`, with angle brackets: always the same, and impossible to guess.
+    """Returns the Message-ID of the delivery with this key, in angle brackets. It is always the same for the same key,
+    and cannot be guessed.
 
-    RFC 5322 §3.6.4 requires a dot-atom on the left: other characters become "-", and the MAC of the whole key keeps
-    two such names apart. Raises ValueError if `domain` is not in ASCII form.
+    RFC 5322 §3.6.4 requires a dot-atom on the left, so characters that are not allowed there become "-". If two keys
+    become equal in this way, the MAC of the whole key still makes their Message-IDs different. Raises ValueError if
+    `domain` is not in ASCII form.
     """
     _check_domain(domain)
     if _ATOM.fullmatch(key) and len(key) <= _LONGEST_NAME:
@@ -184,7 +191,7 @@ def message_id(keys: Keyring, key: str, domain: str) -> str:
     return f"<{name}.{mac}@{domain}>" if name else f"<{mac}@{domain}>"
 
 
-@lru_cache(8)  # called for each mail, always with the same domain
+@lru_cache(8)  # cached because it is called for each mail, always with the same domain
 def _check_domain(domain: str) -> None:
     if not _DOMAIN.fullmatch(domain):
         raise ValueError(f"not a domain in ASCII form: {domain!r}")
@@ -201,7 +208,7 @@ def _decoded(token: str) -> bytes:
         raw = base64.b64decode(token + "==", altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise _bad() from None
-    # The last character has four unused bits: accept only one spelling of a token.
+    # Four bits of the last character carry no data. Accept only one of the spellings that decode to the same bytes.
     if base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=") != token:
         raise _bad()
     return raw
@@ -212,7 +219,7 @@ def _bad() -> BadToken:
 
 
 def _key_of(words: list[str]) -> tuple[bytes, str]:
-    """The key on a line, and what is wrong with the line."""
+    """Returns the key in the words of a line, and what is wrong with the line ("" if nothing is)."""
     if words[0] not in ("sign", "verify", "suppress"):
         return b"", "it must begin with sign, verify or suppress"
     if len(words) != 2:

@@ -1,7 +1,7 @@
-"""Which week it is, and when its issue goes out.
+"""Names the weeks of the calendar, and computes when the issue of a week goes out.
 
-Weeks are named in the newsletter's calendar; the sending time is a wall-clock time of its time zone. These are pure
-functions: the clock is an argument, and what happens at that time is decided elsewhere.
+Weeks are named in the newsletter's calendar, and the sending time is a wall-clock time in the newsletter's time zone.
+The functions are pure: the current time is an argument.
 """
 
 import re
@@ -17,17 +17,17 @@ from mailer.settings import WEEKDAYS, Newsletter, Schedule
 
 Calendar = Literal["jalali", "gregorian"]
 
-# The years that are accepted. The ranges do not overlap, so that a year of the other calendar is noticed.
+# The years accepted in each calendar. The ranges do not overlap, so a year of the wrong calendar is always noticed.
 _YEARS: dict[Calendar, range] = {"jalali": range(1300, 1600), "gregorian": range(1900, 2200)}
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 
 
 def key(day: date, calendar: Calendar) -> str:
-    """The name of the week that holds `day`, such as "1405-W36".
+    """Returns the name of the week that contains `day`, such as "1405-W36".
 
-    Jalali weeks run from Saturday to Friday and belong to the year of their Tuesday, the middle day, just as ISO 8601
-    gives a week to the year of its Thursday. In the Gregorian calendar it is the ISO week.
+    A Jalali week runs from Saturday to Friday and belongs to the year that contains its middle day, Tuesday. A
+    Gregorian week is an ISO 8601 week, which belongs to the year that contains its Thursday.
     """
     if calendar == "gregorian":
         year, week, _ = day.isocalendar()
@@ -38,7 +38,8 @@ def key(day: date, calendar: Calendar) -> str:
 
 
 def canonical(text: str, calendar: Calendar) -> str:
-    """The name of a week that a person typed, as `key` writes it: "1405-w36" and "۱۴۰۵-W۳۶" become "1405-W36".
+    """Returns the name of a week as `key` writes it, given the name as a person typed it: "1405-w36" and "۱۴۰۵-W۳۶"
+    become "1405-W36".
 
     Raises UsageError if there is no such week.
     """
@@ -46,7 +47,7 @@ def canonical(text: str, calendar: Calendar) -> str:
 
 
 def days(text: str, calendar: Calendar) -> tuple[date, date]:
-    """The first and the last day of a week. Raises UsageError if there is no such week."""
+    """Returns the first and the last day of a week, given its name. Raises UsageError if there is no such week."""
     found = re.fullmatch(r"(\d{4})-[Ww](\d{1,2})", text.strip())
     if not found:
         raise UsageError(f"{text!r} is not the name of a week.", f"Write it like {_EXAMPLE[calendar]}.")
@@ -65,10 +66,12 @@ def days(text: str, calendar: Calendar) -> tuple[date, date]:
 
 
 def slot(text: str, newsletter: Newsletter, schedule: Schedule) -> Slot:
-    """The day and the instant (UTC) at which the issue of that week goes out. Raises UsageError like `days`.
+    """Returns the day and the instant (UTC) at which the issue of that week goes out. Raises UsageError if there is no
+    such week.
 
-    A holiday moves it to the next other day of the same week, else to the nearest day before. If the whole week is
-    holidays it stays where it was: no issue is left out unless a person says so.
+    If the scheduled day is a holiday, the issue goes out on the next day of the same week that is none, or else on the
+    last such day before it. If the whole week is holidays, it goes out on the scheduled day, because the program never
+    leaves an issue out unless a person asks for that.
     """
     first, _ = days(text, newsletter.calendar)
     week = [first + n * _DAY for n in range(7)]
@@ -80,38 +83,40 @@ def slot(text: str, newsletter: Newsletter, schedule: Schedule) -> Slot:
 
 
 def slot_of(now: datetime, newsletter: Newsletter, schedule: Schedule) -> Slot:
-    """The slot of the week of `now` in the newsletter's time zone; its sending time may be past or in the future."""
+    """Returns the slot of the week that contains `now` in the newsletter's time zone. Its sending time may be in the
+    past or in the future."""
     today = now.astimezone(ZoneInfo(newsletter.timezone)).date()
     return slot(key(today, newsletter.calendar), newsletter, schedule)
 
 
 def following(this: Slot, newsletter: Newsletter, schedule: Schedule) -> Slot:
-    """The slot one week later."""
+    """Returns the slot one week later."""
     return slot(key(days(this.key, newsletter.calendar)[1] + _DAY, newsletter.calendar), newsletter, schedule)
 
 
 def preceding(this: Slot, newsletter: Newsletter, schedule: Schedule) -> Slot:
-    """The slot one week earlier."""
+    """Returns the slot one week earlier."""
     return slot(key(days(this.key, newsletter.calendar)[0] - _DAY, newsletter.calendar), newsletter, schedule)
 
 
 def around(now: datetime, newsletter: Newsletter, schedule: Schedule) -> tuple[Slot, Slot, Slot]:
-    """The slots of last week, this week and next week: all that can be due, since every time in the schedule is shorter
-    than a week."""
+    """Returns the slots of last week, this week and next week. No other slot can need work now, because every period in
+    the schedule is shorter than a week."""
     this = slot_of(now, newsletter, schedule)
     return preceding(this, newsletter, schedule), this, following(this, newsletter, schedule)
 
 
 def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The instant (UTC) of a wall-clock time.
+    """Returns the instant (UTC) of a wall-clock time.
 
-    Of a time that clocks show twice in autumn, the first instant. Of a time that they skip in spring, the first instant
-    after the gap.
+    If clocks show that time twice in autumn, returns the first of the two instants. If clocks skip it in spring,
+    returns the first instant after the gap.
     """
     at = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if at.astimezone(zone).replace(tzinfo=None) == wall:
         return at
-    # In a gap, fold=0 uses the offset before it and gives an instant after it; fold=1 gives one before it (PEP 495).
+    # The time is in a gap. There fold=0 uses the offset from before the gap and gives an instant after it, and fold=1
+    # gives an instant before it (PEP 495). The search below finds the end of the gap between the two.
     before, behind = wall.replace(tzinfo=zone, fold=1).astimezone(UTC), at
     old = before.astimezone(zone).utcoffset()
     while behind - before > timedelta(seconds=1):
@@ -124,20 +129,20 @@ def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _weeks(year: int, calendar: Calendar) -> int:
-    """The number of weeks of a year: 52 or 53."""
+    """Returns the number of weeks in a year: 52 or 53."""
     if calendar == "gregorian":
         return date(year, 12, 28).isocalendar().week  # ISO 8601: 28 December is always in the last week
     return (_first_tuesday(year + 1) - _first_tuesday(year)) // _WEEK
 
 
 def _first_tuesday(year: int) -> date:
-    """The first Tuesday of a Jalali year: the middle of its first week."""
+    """Returns the first Tuesday of a Jalali year, which is the middle day of the year's first week."""
     new_year = _day_of_jalali(year, 1, 1)
     return new_year + timedelta(days=(1 - new_year.weekday()) % 7)
 
 
 def _jalali_year(day: date) -> int:
-    year: int = JalaliDate(day).year  # type: ignore[no-untyped-call]  # the library types its methods only
+    year: int = JalaliDate(day).year  # type: ignore[no-untyped-call]  # only the library's methods have types
     return year
 
 
