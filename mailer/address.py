@@ -1,7 +1,7 @@
-"""E-mail addresses: what a person typed becomes one address that mail can be sent to, or a clear refusal.
+"""Parses e-mail addresses: turns what a person typed into an address that mail can be sent to, or refuses it.
 
-Nothing is looked up: whether the domain takes mail is found out by sending. Nothing is guessed either. An address that
-is almost right is refused with the reason, because a wrong guess would write to a stranger.
+This module does not ask the DNS, so it does not know whether a domain takes mail. It does not guess either: an address
+that is almost right is refused with the reason, because a wrong guess would send mail to a stranger.
 """
 
 import re
@@ -15,16 +15,16 @@ from mailer.errors import BadAddress
 from mailer.text.characters import is_invisible
 from mailer.text.clean import shorten
 
-# A blank or an angle bracket would end the path of MAIL or RCPT, CR or LF the command itself.
+# A blank or an angle bracket would end the path in a MAIL or RCPT command; a CR or LF would end the whole command.
 _UNSAFE = re.compile(r"[\s<>\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`written` is what goes to SMTP. `key` is the same for two ways of writing one address; only for comparing.
+    """An e-mail address. `written` is the form for SMTP; two spellings of one address have the same `key`.
 
-    RFC 5321 §2.4 lets a host treat `Ali` and `ali` as two mailboxes. None does, and two mails to one person would be
-    worse.
+    RFC 5321 §2.4 lets a host treat `Ali` and `ali` as two mailboxes, but real hosts do not. So the key ignores case,
+    which avoids sending two mails to one person.
     """
 
     written: str  # "Reader@xn--….ir": the local part as typed, the domain in ASCII and lower case
@@ -34,19 +34,22 @@ class Address:
 
     @property
     def needs_smtputf8(self) -> bool:
-        """Return True if the local part is not ASCII: only a relay with SMTPUTF8 (RFC 6531) can take it."""
+        """Return True if the local part is not ASCII.
+
+        Only a relay that offers SMTPUTF8 (RFC 6531) accepts such an address.
+        """
         return not self.local.isascii()
 
 
-_LONGEST = 254  # octets; RFC 5321 §4.5.3.1.3 without the angle brackets
+_LONGEST = 254  # octets of an address: the limit of a path (RFC 5321 §4.5.3.1.3) without its angle brackets
 _LONGEST_LOCAL = 64
 _LONGEST_DOMAIN = 253
 
-# Top-level names that mail cannot reach. The others that RFC 2606 reserves (test, example, invalid) are allowed: trials
-# and demos use them.
+# Top-level names that mail cannot reach. The other names that RFC 2606 reserves (test, example, invalid) are allowed,
+# because trials and demos use them.
 _NO_MAIL = frozenset({"localhost", "local", "onion", "arpa", "alt", "internal"})
 
-# The form of most addresses: it needs none of the thorough checks, and an import has a million rows.
+# The form of most addresses. They skip the slower checks, because an import may have a million rows.
 _PLAIN = re.compile(r"([A-Za-z0-9_-]+(?:[.+][A-Za-z0-9_-]+)*)@([A-Za-z0-9.-]+)")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _MAILBOX = re.compile(r"(?:(?P<name>.*)<)?(?P<address>[^<>\s]+@[^<>\s]+?)>?")
@@ -55,7 +58,10 @@ _ANYWHERE = re.compile(r"\S*@\S*")
 
 
 def parse(text: str) -> Address:
-    """Return the address in `text`, without outer blanks. Raises BadAddress with a sentence that says what is wrong."""
+    """Return the address in `text`, ignoring outer blanks.
+
+    Raises BadAddress with a sentence that says what is wrong.
+    """
     plain = _PLAIN.fullmatch(text)
     if plain and len(plain[1]) <= _LONGEST_LOCAL and len(text) <= _LONGEST and (known := _known_domain(plain[2])):
         return Address(f"{plain[1]}@{known}", plain[1], known, f"{plain[1].lower()}@{known}")
@@ -76,9 +82,9 @@ def parse(text: str) -> Address:
 
 
 def mailbox(written: str) -> tuple[str, str]:
-    """Return the display name, perhaps "", and the address of `ایران من <news@example.org>` or of a bare address.
+    """Return the display name ("" if there is none) and the address of a mailbox.
 
-    Raises ValueError if it is neither.
+    A mailbox is `ایران من <news@example.org>` or a bare address. Raises ValueError if `written` is neither.
     """
     found = _MAILBOX.fullmatch(written.strip())
     if not found:
@@ -87,28 +93,31 @@ def mailbox(written: str) -> tuple[str, str]:
 
 
 def in_mailbox(written: str) -> Address:
-    """Return the address of a mailbox. Raises BadAddress or ValueError."""
+    """Return the parsed address of a mailbox.
+
+    Raises ValueError if `written` is not a mailbox, and BadAddress if its address is not valid.
+    """
     return parse(mailbox(written)[1])
 
 
 def looks_like_one(text: str) -> bool:
-    """Return True if a text is meant as an address, right or wrong."""
+    """Return True if the text has the form of an address, even if `parse` would refuse it."""
     return bool(_LOOKS_LIKE_ONE.fullmatch(text.strip()))
 
 
 def without_addresses(text: str, replacement: str = "") -> str:
-    """Return the text with `replacement` for each word that holds an address."""
+    """Return the text with `replacement` in place of each word that contains an @."""
     return _ANYWHERE.sub(replacement, text)
 
 
 def mask(written: str) -> str:
-    """Return the address for a page that strangers may see: "a***@example.org"."""
+    """Return the address as "a***@example.org", for a page that strangers may see."""
     local, at, domain = written.rpartition("@")
     return f"{local[:1]}***@{domain}" if at else "***"
 
 
 def check_for_smtp(written: str) -> None:
-    """Raises ValueError if the address cannot be written in an SMTP command."""
+    """Raises ValueError if the address cannot be written safely in an SMTP command."""
     # The message does not show the address, because it ends up in a log.
     if not written or _UNSAFE.search(written):
         raise ValueError("an address for SMTP must not be empty or hold blanks, control characters or angle brackets")
@@ -119,12 +128,12 @@ def _refused(typed: str, problem: str, fix: str = "") -> BadAddress:
 
 
 def _check_characters(typed: str) -> None:
-    """Raises BadAddress for characters that no address may hold."""
+    """Raises BadAddress if the text has no @ or holds characters that no address may have."""
     if not typed:
         raise BadAddress("The address is empty.")
     if any(unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn") for char in typed):
         raise _refused(typed, "holds a line break or another control character.")
-    if any(map(is_invisible, typed)):  # ZWNJ and ZWJ in a domain are judged by IDNA 2008
+    if any(map(is_invisible, typed)):  # ZWNJ and ZWJ are not refused here: in a domain, IDNA 2008 decides about them
         raise BadAddress(
             f"{shorten(typed, 80)!a} holds an invisible character (perhaps a direction mark); type it again."
         )
@@ -145,9 +154,9 @@ def _check_characters(typed: str) -> None:
 
 
 def _domain(given: str, typed: str) -> str:
-    """Return the domain in ASCII and lower case. Raises BadAddress if it is not one that mail can reach.
+    """Return the domain in ASCII and lower case. Raises BadAddress if mail cannot reach it.
 
-    This is IDNA 2008. The 2003 version in the standard library drops ZWNJ and so names another domain's mailbox.
+    Names are encoded by IDNA 2008. The standard library has IDNA 2003, which drops ZWNJ and so returns another domain.
     """
     shown = repr(shorten(given, 80))
     try:
@@ -170,9 +179,9 @@ def _domain(given: str, typed: str) -> str:
     return ascii_form
 
 
-@lru_cache(maxsize=20_000)  # a list of a million readers has a few domains
+@lru_cache(maxsize=20_000)  # even a list of a million readers has few different domains
 def _known_domain(given: str) -> str | None:
-    """Return the domain in ASCII form, or None if it is refused."""
+    """Return the domain in ASCII form, or None if `_domain` refuses it."""
     try:
         return _domain(given, given)
     except BadAddress:
@@ -181,12 +190,13 @@ def _known_domain(given: str) -> str | None:
 
 def _check_local(local: str, domain: str, typed: str) -> None:
     """Raises BadAddress if the part before the @ is not allowed."""
-    # Imported here: few addresses get so far, and the library takes 24 ms to load.
+    # Imported here, because few addresses need this check and the library takes 24 ms to load.
     from email_validator import EmailNotValidError, validate_email
 
     if len(local.encode()) > _LONGEST_LOCAL:
         raise _refused(typed, f"has more than {_LONGEST_LOCAL} bytes before the @ (RFC 5321).")
-    # The library refuses test domains and every ZWNJ. The domain has been checked already, so it gets a plain one.
+    # The library refuses test domains and every ZWNJ. The domain has been checked already, so such a domain is replaced
+    # by a plain one.
     plain = domain if domain.endswith((".org", ".com", ".net", ".ir")) and "xn--" not in domain else "example.org"
     try:
         validate_email(f"{local}@{plain}", check_deliverability=False, strict=True)
@@ -195,8 +205,9 @@ def _check_local(local: str, domain: str, typed: str) -> None:
 
 
 # --- likely typing mistakes ------------------------------------------------------------------------------------------
-# Only for the sign-up form, where the person can be asked. Nothing is corrected silently and nothing is looked up.
-# Most readers have their mailbox at one of these; a mistyped one is far more likely than another such domain.
+# Used only for the sign-up form, which can ask the person. No address is corrected silently, and the DNS is not asked.
+# Most readers have their mailbox at one of these domains. A domain that differs from one of them by one slip is far
+# more likely a typing mistake than a real domain.
 WELL_KNOWN = (
     *("gmail.com", "yahoo.com", "hotmail.com", "outlook.com", "icloud.com", "live.com", "msn.com", "aol.com"),
     *("ymail.com", "googlemail.com", "proton.me", "protonmail.com", "chmail.ir", "mail.ir", "iran.ir", "yandex.com"),
@@ -206,7 +217,7 @@ _SUFFIXES = {"con": "com", "cmo": "com", "ocm": "com", "comm": "com", "vom": "co
 
 
 def suggestion(found: Address) -> str | None:
-    """Return the address that was probably meant, or None if this one looks right."""
+    """Return the address that was probably meant, or None if `found` looks right."""
     domain = found.domain
     if domain in WELL_KNOWN or domain in _REAL_LOOK_ALIKES:
         return None
@@ -217,7 +228,10 @@ def suggestion(found: Address) -> str | None:
 
 
 def _one_slip(typed: str, meant: str) -> bool:
-    """Return True if at most one character is missing, extra or wrong, or two neighbours are swapped."""
+    """Return True if the words are equal or differ by one slip.
+
+    A slip is one missing, extra or wrong character, or two neighbours that are swapped.
+    """
     if typed == meant:
         return True
     at = next((i for i, (a, b) in enumerate(zip(typed, meant, strict=False)) if a != b), min(len(typed), len(meant)))
@@ -227,7 +241,7 @@ def _one_slip(typed: str, meant: str) -> bool:
 
 
 def mixed_scripts(domain: str) -> bool:
-    """Return True if a label of the domain (in ASCII) mixes letters of two scripts: «gmаil» with a Cyrillic «а»."""
+    """Return True if a label of the domain (in ASCII) mixes letters of two scripts: «gmаil» has a Cyrillic «а»."""
     return any(len(_scripts(label)) > 1 for label in domain.split(".") if label.startswith("xn--"))
 
 

@@ -1,6 +1,6 @@
-"""Asks the DNS whether a domain takes mail; an answer that does not come means "not known".
+"""Asks the DNS whether a domain takes mail. Without an answer, the result is "not known".
 
-In a restricted network the DNS may be slow, forged or missing. No reader is refused because of that.
+In a restricted network the DNS may be slow, forged or missing. No reader is refused because an answer is missing.
 """
 
 import threading
@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 import dns.exception
 import dns.resolver
 
-_TIMEOUT_S = 2.0  # a reader waits for the answer
-_KEPT_S = 3600.0
-_MOST_KEPT = 2000  # answers
-_AT_ONCE = 2  # questions: the slow name server of one domain must not keep other readers from leaving
+_TIMEOUT_S = 2.0  # a reader who signs up waits for the answer
+_KEPT_S = 3600.0  # how long an answer is kept
+_MOST_KEPT = 2000  # how many answers are kept at most
+_AT_ONCE = 2  # look-ups at the same time: if every thread waited for a slow name server, no reader could unsubscribe
 
 
 @dataclass
 class Domains:
-    """Knows for an hour what the DNS answered about a domain."""
+    """Remembers for an hour what the DNS answered about each domain."""
 
     resolver: dns.resolver.Resolver | None = None
     clock: Callable[[], float] = time.monotonic
@@ -27,15 +27,16 @@ class Domains:
     _free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_AT_ONCE))
 
     def takes_mail(self, domain: str) -> bool | None:
-        """Return whether a domain (in ASCII form) takes mail; None if that is not known.
+        """Return whether a domain (in ASCII form) takes mail, or None if that is not known.
 
-        False means that it says so itself (RFC 7505), does not exist, or has no address.
+        Returns False if the domain does not exist, has a null MX record (RFC 7505), or has neither MX nor address
+        records.
         """
         kept = self._known.get(domain)
         if kept and self.clock() < kept[0]:
             return kept[1]
         if not self._free.acquire(blocking=False):
-            return None  # not kept: the next reader may ask
+            return None  # not remembered, so the next request may ask the DNS
         try:
             found = self._ask(domain)
         finally:
@@ -52,8 +53,10 @@ class Domains:
             try:
                 answer = resolver.resolve(domain, "MX", lifetime=_TIMEOUT_S, search=False)
             except dns.resolver.NoAnswer:
-                return self._has_address(resolver, domain, until)  # RFC 5321 §5.1: then the domain itself is the host
-            return any(str(record.exchange) != "." for record in answer)  # RFC 7505: "." means none
+                # without MX records, the domain itself is the host (RFC 5321 §5.1)
+                return self._has_address(resolver, domain, until)
+            # "." means that the domain takes no mail (RFC 7505)
+            return any(str(record.exchange) != "." for record in answer)
         except dns.resolver.NXDOMAIN:
             return False
         except (dns.exception.DNSException, OSError):

@@ -1,1 +1,1 @@
-"""Text: cleaned, linked, dated, spelled and localised. Pure functions that every other folder may use."""
+"""Pure functions for text, links, dates, spelling and languages. Every other folder may use them."""

@@ -1,6 +1,7 @@
 """Dates and numbers as the readers of a language write them, and the names of months and weekdays.
 
-Does not know today's date: the caller works out the local day (at 21:00 UTC it is already tomorrow in Tehran).
+This module does not know today's date. The caller works out the local day, because at 21:00 UTC it is already tomorrow
+in Tehran.
 """
 
 from datetime import date
@@ -12,7 +13,7 @@ from mailer.text.locales import FA, Locale
 
 Calendar = Literal["jalali", "gregorian"]
 
-WEEKDAYS = ("دوشنبه", "سه‌شنبه", "چهارشنبه", "پنجشنبه", "جمعه", "شنبه", "یکشنبه")  # date.weekday() order
+WEEKDAYS = ("دوشنبه", "سه‌شنبه", "چهارشنبه", "پنجشنبه", "جمعه", "شنبه", "یکشنبه")  # in the order of date.weekday()
 JALALI = (
     *("فروردین", "اردیبهشت", "خرداد", "تیر", "مرداد", "شهریور"),
     *("مهر", "آبان", "آذر", "دی", "بهمن", "اسفند"),
@@ -24,7 +25,7 @@ GREGORIAN = (
 
 
 def digits(value: int | str) -> str:
-    """Return the number or text with Persian digits (U+06F0…) in place of all others."""
+    """Return a number or text with all digits replaced by Persian ones (U+06F0…)."""
     return FA.number(value)
 
 
@@ -34,7 +35,10 @@ def weekday(day: date, locale: Locale = FA) -> str:
 
 
 def long_date(day: date, calendar: Calendar = "jalali", locale: Locale = FA) -> str:
-    """Return «دوشنبه ۲ آذر ۱۴۰۵», or «دوشنبه ۲۳ نوامبر ۲۰۲۶» in the Gregorian calendar; "Monday 23 November 2026"."""
+    """Return the date in words: «دوشنبه ۲ آذر ۱۴۰۵», or in the Gregorian calendar «دوشنبه ۲۳ نوامبر ۲۰۲۶».
+
+    In English it is "Monday 23 November 2026".
+    """
     if calendar == "gregorian":
         number, month, year = day.day, GREGORIAN[day.month - 1], day.year
     else:

@@ -1,13 +1,13 @@
-"""Single characters: joiners and marks, the ones that readers cannot see, Arabic and Persian letters, digits."""
+"""Single characters: joiners and marks, invisible characters, Arabic and Persian letters, digits."""
 
 import unicodedata
 
 ZWNJ = "\u200c"  # zero width non-joiner, the half-space of Persian words
-ZWJ = "\u200d"  # zero width joiner; it also builds families of emoji
+ZWJ = "\u200d"  # zero width joiner; it also joins several emoji into one
 RLM = "\u200f"  # right-to-left mark
 JOINERS = ZWNJ + ZWJ
 
-ARABIC_LETTERS = str.maketrans({"ي": "ی", "ك": "ک"})  # as Arabic keyboards write them → as Persian spells them
+ARABIC_LETTERS = str.maketrans({"ي": "ی", "ك": "ک"})  # maps the characters that Arabic keyboards write to Persian ones
 
 PERSIAN_DIGITS = "۰۱۲۳۴۵۶۷۸۹"  # U+06F0…
 ARABIC_DIGITS = "٠١٢٣٤٥٦٧٨٩"  # U+0660…
@@ -17,9 +17,9 @@ LATIN_DIGITS = "0123456789"
 def is_invisible(char: str) -> bool:
     """Return True for a character that a reader cannot see and that can do harm.
 
-    These are control and format characters (direction marks and overrides, zero width spaces, soft hyphens, byte order
-    marks, tags), lone surrogates, noncharacters and U+FFFC. False for the joiners, which are Persian spelling, and for
-    tabs, line ends and other white space.
+    Such characters are control and format characters (direction marks and overrides, zero width spaces, soft hyphens,
+    byte order marks, tags), lone surrogates, noncharacters and U+FFFC. Returns False for the joiners, which are part of
+    Persian spelling, and for tabs, line ends and other white space.
     """
     code = ord(char)
     if code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF or char == "\ufffc":
@@ -28,5 +28,5 @@ def is_invisible(char: str) -> bool:
 
 
 def is_printable(char: str) -> bool:
-    """Return True for a character that a terminal or a log shows as what it is; the joiners are."""
+    """Return True for a character that a terminal or a log shows as it is. The joiners count as printable."""
     return char.isprintable() or char in JOINERS

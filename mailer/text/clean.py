@@ -1,7 +1,7 @@
-"""Text from outside made harmless, and text made shorter.
+"""Makes text from outside harmless, and shortens text.
 
-Removes only what no reader can see. It does not correct spelling, digits or letters: `spelling` does, for titles and
-leads only.
+Only what readers cannot see is removed. Spelling is corrected in `spelling`, and only in titles, leads and picture
+descriptions.
 """
 
 import re
@@ -12,14 +12,15 @@ from mailer.text.characters import JOINERS, ZWJ, ZWNJ, is_invisible
 
 ELLIPSIS = "…"
 _OBJECT_REPLACEMENT = "\ufffc"  # the only invisible character that Python calls printable
-# What must not come before «…»: a sign that announces more, an opening bracket, half a word.
+# Characters that must not come before «…»: signs that announce more, opening brackets, and joiners, which end half a
+# word.
 _DANGLING = " \t،؛,;:.-–—(«[{/\\|" + JOINERS
 
-_SENTENCE_END = re.compile(r"[^\W\d_]{2}[.!؟?][»”)]?$")  # not an initial («م.») and not a number
+_SENTENCE_END = re.compile(r"[^\W\d_]{2}[.!؟?][»”)]?$")  # does not match an initial («م.») or a number
 
 
 class _Visible(dict[int, str]):
-    """Maps each character to itself, or to "" if it is invisible. Filled in as characters are met."""
+    """Maps each character to itself, or to "" if it is invisible. An entry is made when its character first occurs."""
 
     def __missing__(self, code: int) -> str:
         self[code] = "" if is_invisible(chr(code)) else chr(code)
@@ -30,13 +31,14 @@ _VISIBLE = _Visible()
 
 
 def clean(text: str, keep: str = "") -> str:
-    """Return one line without invisible characters; every run of white space, line ends too, becomes one blank.
+    """Return the text as one line without invisible characters; each run of white space or line ends becomes one blank.
 
-    `keep` lists invisible characters that are meant, such as the RLM before a subject. So no bidi override gets into
-    a mail, no C1 control (Gmail clips a mail that has one), and no STX or ETX, which mark merge slots.
+    `keep` lists invisible characters to keep, such as the RLM before a subject. All others are removed, so a mail has
+    no bidi overrides, no C1 controls (Gmail clips a mail that has one), and no STX or ETX, which enclose placeholders.
     """
     printable = text.isprintable() or text.replace(ZWNJ, "").isprintable()
-    if printable and "  " not in text and _OBJECT_REPLACEMENT not in text:  # nearly every text; each mail has some
+    # a fast path for nearly every text, because every mail needs it
+    if printable and "  " not in text and _OBJECT_REPLACEMENT not in text:
         return text.strip(" ")
     table: Mapping[int, str] = _VISIBLE
     if keep:
@@ -45,9 +47,9 @@ def clean(text: str, keep: str = "") -> str:
 
 
 def clusters(text: str) -> list[str]:
-    """Return the characters of a text as a reader sees them: a letter with its marks, ZWNJ and ZWJ is one.
+    """Return the characters of a text as a reader sees them: a letter together with its marks and joiners is one.
 
-    Simpler than UAX #29, and enough for Persian, Latin and joined emoji.
+    This is simpler than UAX #29, but enough for Persian, Latin and joined emoji.
     """
     found: list[str] = []
     for char in text:
@@ -60,17 +62,24 @@ def clusters(text: str) -> list[str]:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return at most `limit` code points, cut between words; «…» shows that there is more. `limit` is at least 2."""
+    """Return at most `limit` code points of the text, cut between words; a cut text ends with «…».
+
+    `limit` must be at least 2.
+    """
     if len(text) <= limit:
         return text
     room = limit - len(ELLIPSIS)
     edge = text.rfind(" ", 0, room + 1)
-    head = text[:edge] if edge > room // 2 else _within(text, room)  # one endless word must not cost all the others
+    # cut inside a long word rather than lose half of the text
+    head = text[:edge] if edge > room // 2 else _within(text, room)
     return (head.rstrip(_DANGLING) or head) + ELLIPSIS
 
 
 def _within(text: str, room: int) -> str:
-    """Return as many whole clusters as fit; a single one that is too long is cut through."""
+    """Return as many whole clusters of the text as fit into `room` code points.
+
+    If even the first cluster is too long, it is cut.
+    """
     head = ""
     for cluster in clusters(text[: room + 1]):
         if len(head + cluster) > room:
@@ -80,7 +89,11 @@ def _within(text: str, room: int) -> str:
 
 
 def first_words(text: str, words: int) -> str:
-    """Return at most `words` words: up to the end of a sentence if one ends in the second half, else with «…»."""
+    """Return the text cut to at most `words` words.
+
+    If a sentence ends in the second half of these words, the text is cut after that sentence. Otherwise it is cut after
+    the last word, and «…» is added.
+    """
     parts = text.split()
     if len(parts) <= words:
         return " ".join(parts)

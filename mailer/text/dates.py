@@ -1,9 +1,9 @@
 """Reads a date as a newsroom writes it and returns an instant in UTC.
 
-Works on the raw words, because feed parsers take «۱۴۰۴/۱۱/۰۷» for the year 1404 of the Gregorian calendar. A year from
-1300 to 1500 is Jalali, whatever the words around it. The text is read as tokens (time, zone, date, weekday), and if
-anything is left over there is no date: better none than a wrong one. It does not know the time of day, so it neither
-clamps a date in the future nor fills in a missing one; the store does.
+It works on the raw words, because feed parsers take «۱۴۰۴/۱۱/۰۷» for the year 1404 of the Gregorian calendar. A year
+from 1300 to 1500 is Jalali, whatever the words around it. The text is read as tokens (time, zone, date, weekday). If
+any word is not understood, no date is returned, because no date is better than a wrong one. This module does not know
+the current time, so it neither clamps a date in the future nor fills in a missing one; the store does both.
 """
 
 import re
@@ -30,15 +30,15 @@ _MONTHS = {
     **{"سپتمبر": 9, "اکتوبر": 10, "نومبر": 11, "دسمبر": 12},
 }
 
-# Words around a date that add nothing: the weekday (RFC 5322 §3.3 makes it optional, and feeds get it wrong), and what
-# pages write before the time. «یک شنبه» is two of them.
+# Words around a date that add nothing: the weekday (RFC 5322 §3.3 makes it optional, and feeds get it wrong), and words
+# that pages write before a date or a time. «یک شنبه», written with a blank, is read as two such words.
 _FILLER_WORDS = (
     "mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday tues wednes thur thurs "
     "پنحشنبه آدینه یک دو سه چهار پنج ساعت مورخ تاریخ روز سال ماه در at on"
 )
 _FILLERS = frozenset(_FILLER_WORDS.split()) | {name.replace(ZWNJ, "") for name in WEEKDAYS}
 
-# RFC 5322 §4.3 names the first ten; the others are seen in feeds.
+# RFC 5322 §4.3 names UT, GMT, Z and the American zones; the others occur in feeds.
 _ZONES = {
     **dict.fromkeys(("ut", "utc", "gmt", "z"), 0.0),
     **{"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7},
@@ -46,9 +46,9 @@ _ZONES = {
 }
 
 _PLAIN = ARABIC_LETTERS | str.maketrans("،,|؛", "    ", JOINERS)
-_COMMENT = re.compile(r"\([^()]*\)")  # "+0330 (IRST)", RFC 5322 §3.2.2
-# A time of day and perhaps, directly after it as in RFC 5322 and ISO 8601, a half of the day and an offset: 12:30,
-# 08:38:00.25 +0430, 12:30 GMT+03:30, 9:05 ب.ظ. What follows must not be «-1404/11/07».
+_COMMENT = re.compile(r"\([^()]*\)")  # a comment, as in "+0330 (IRST)" (RFC 5322 §3.2.2)
+# A time of day. An "am" or "pm" may follow it, and then, as in RFC 5322 and ISO 8601, an offset: 12:30, 08:38:00.25
+# +0430, 12:30 GMT+03:30, 9:05 ب.ظ. A date after the time, such as «-1404/11/07», is not taken for an offset.
 _TIME = re.compile(
     r"(?:(?<=\d)t|(?<![\d:]))(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.\d+)?)?(?![\d:])"
     r"(?:\s*(?P<half>am\b|pm\b|ق\.?ظ\.?|ب\.?ظ\.?))?"
@@ -63,7 +63,8 @@ _LONGEST = 200  # characters; a longer text is not a date
 def parse(raw: str, *, zone: tzinfo) -> datetime | None:
     """Return the instant that `raw` names, aware and in UTC, or None if it names none.
 
-    `zone` is the newsroom's, for a text without a zone. A date without a time means midnight there.
+    `zone` is the newsroom's time zone, which applies if the text does not name a zone. A date without a time means
+    midnight.
     """
     if len(raw) > _LONGEST:
         return None
@@ -85,7 +86,7 @@ def parse(raw: str, *, zone: tzinfo) -> datetime | None:
             return None
         return datetime.combine(day, clock, tzinfo=where or named or zone).astimezone(UTC)
     except (ValueError, OverflowError):
-        return None  # «25:70», or the 32nd of a month
+        return None  # «25:70», or the 32nd day of a month
 
 
 def _ascii(raw: str) -> str:
@@ -103,7 +104,7 @@ def _without(text: str, found: re.Match[str]) -> str:
 
 
 def _clock(found: re.Match[str]) -> time:
-    """Raises ValueError if there is no such time of day."""
+    """Return the time of day that `_TIME` found. Raises ValueError if that time does not exist."""
     hour, half = int(found["hour"]), found["half"]
     if half:
         if not 1 <= hour <= 12:
@@ -114,7 +115,10 @@ def _clock(found: re.Match[str]) -> time:
 
 
 def _offset(found: re.Match[str]) -> timezone | None:
-    """Raises ValueError if it is a day or more."""
+    """Return the offset from UTC that `_TIME` found, or None if there is none.
+
+    Raises ValueError if it is a day or more.
+    """
     if not found["sign"]:
         return None
     size = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"] or 0))
@@ -122,7 +126,7 @@ def _offset(found: re.Match[str]) -> timezone | None:
 
 
 def _zone_name(text: str) -> tuple[timezone | None, str]:
-    """Return the zone named in the rest of a text, and the words that are not understood."""
+    """Return the time zone named in the rest of a text, and the words of the rest that are not understood."""
     zone = None
     unknown = []
     for word in re.split(r"[\s\-/.:]+", text):
@@ -134,9 +138,9 @@ def _zone_name(text: str) -> tuple[timezone | None, str]:
 
 
 def _day_in_numbers(text: str) -> tuple[date, str] | None:
-    """Return the day in 1404/11/07, 2026-01-27 or 07/11/1404, and the rest; None if there is none of these.
+    """Return a day written as 1404/11/07, 2026-01-27 or 07/11/1404, and the rest of the text; None if there is none.
 
-    Day first is read only for Jalali years: 03/04/2026 may be in March or in April.
+    The form with the day first is read only for Jalali years, because 03/04/2026 may be in March or in April.
     """
     if found := _YEAR_FIRST.search(text):
         return _day(int(found[1]), int(found[3]), int(found[4])), _without(text, found)
@@ -146,7 +150,10 @@ def _day_in_numbers(text: str) -> tuple[date, str] | None:
 
 
 def _day_in_words(text: str) -> tuple[date | None, str]:
-    """Return the day in «۷ بهمن ۱۴۰۴», "21 Jul 2018", "July 21 2018" or "1404 بهمن 7", and the rest."""
+    """Return a day written as «۷ بهمن ۱۴۰۴», "21 Jul 2018", "July 21 2018" or "1404 بهمن 7", and the rest of the text.
+
+    Returns None and the whole text if there is no such day.
+    """
     numbers: list[str] = []
     months: list[int] = []
     rest: list[str] = []
@@ -160,7 +167,8 @@ def _day_in_words(text: str) -> tuple[date | None, str]:
             rest.append(word)
     if len(numbers) != 2 or len(months) != 1:
         return None, text
-    # The year is the number with four digits, or else the second one, with two digits (RFC 5322 §4.3).
+    # The year is the number with four digits. If there is none, it is the second number, with two digits (RFC 5322
+    # §4.3).
     first, second = numbers
     day, year = (second, first) if len(first) == 4 else (first, second)
     if len(day) > 2 or len(year) not in (2, 4):

@@ -1,6 +1,6 @@
-"""Web addresses from outside: which ones are usable, and how they are written in a mail.
+"""Web addresses from outside: decides which ones are usable, and encodes them for a mail.
 
-Only the text of an address is judged; nothing is looked up.
+Only the text of an address is checked; nothing is looked up.
 """
 
 import ipaddress
@@ -14,19 +14,20 @@ import idna
 from mailer.text.characters import ZWNJ
 from mailer.text.clean import clean
 
-LONGEST = 1500  # characters of a link in a mail: twelve of them leave it below the size at which Gmail cuts it
-_LONGEST_FOUND = 2000  # characters of an address in a source: what browsers and mail programs surely follow
+LONGEST = 1500  # characters of a link: a mail with twelve such links stays below the size at which Gmail clips it
+# characters of an address in a source: browsers and mail programs reliably follow addresses up to this length
+_LONGEST_FOUND = 2000
 _SHORT = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
-# Domains below a country's, below which anyone may register a name.
+# Second-level labels such as the "co" of "co.uk": organisations register their domains below them.
 _SECOND_LEVELS = frozenset(
     ("ac", "co", "com", "edu", "go", "gob", "gov", "id", "mil", "ne", "net", "nom", "or", "org", "sch")
 )
-_PICTURES = ("", ".jpg", ".jpeg", ".png", ".gif")  # Outlook draws no webp, avif or svg
+_PICTURES = ("", ".jpg", ".jpeg", ".png", ".gif")  # Outlook does not show webp, avif or svg
 
 
 def split(url: str) -> SplitResult | None:
-    """Return the parts of an http or https address with a host; None for everything else."""
+    """Return the parts of an http or https address with a host; None for any other text."""
     try:
         parts = urlsplit(url.strip())
         usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
@@ -36,10 +37,10 @@ def split(url: str) -> SplitResult | None:
 
 
 def absolute(raw: str, base: str = "") -> str:
-    """Return the absolute http or https address of a link in a source, completed with `base`; "" if there is none.
+    """Return the absolute http or https address of a link in a source; "" if the link is not usable.
 
-    Line breaks inside are removed (feeds wrap their links), blanks and the signs that RFC 3986 §2 leaves out are
-    encoded; Persian letters and non-joiners stay as they are.
+    A relative link is completed with `base`. Line breaks inside the link are removed, because feeds wrap long links.
+    Blanks and characters that RFC 3986 §2 does not allow are encoded; Persian letters and non-joiners stay as they are.
     """
     address = re.sub(r"[\t\r\n]+\s*", "", raw.strip())
     address = "".join(map(_allowed, address))
@@ -52,22 +53,22 @@ def absolute(raw: str, base: str = "") -> str:
 
 
 def _allowed(char: str) -> str:
-    if "\ud800" <= char <= "\udfff":  # a lone surrogate
+    if "\ud800" <= char <= "\udfff":
         return ""
     return quote(char) if char in ' <>"`{}|\\^' or not (char.isprintable() or char == ZWNJ) else char
 
 
 def web_address(url: str) -> str:
-    """Return the address in ASCII, percent-encoded where needed; "" if no reader should be sent there.
+    """Return the address in ASCII, percent-encoded where needed; "" if a mail must not link to it.
 
-    Refused are schemes other than http and https, user names, invalid hosts, and more than `LONGEST` characters.
+    Schemes other than http and https, user names, invalid hosts and more than `LONGEST` characters are refused.
     """
     parts = split(clean(url))
     if parts is None or "@" in parts.netloc:
         return ""
     try:
         host = _ascii_host(parts.hostname or "")
-    except ValueError:  # also idna.IDNAError
+    except ValueError:  # includes idna.IDNAError
         return ""
     address = f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "") + _encoded(parts.path)
     address += f"?{_encoded(parts.query)}" if parts.query else ""
@@ -76,35 +77,35 @@ def web_address(url: str) -> str:
 
 
 def is_usable(url: str) -> bool:
-    """Return True if a mail can link to this address. Short and plain ones, which most are, need no full check."""
+    """Return True if a mail can link to this address. Most addresses are short and plain, and need no full check."""
     return bool(_SHORT.fullmatch(url) or web_address(url))
 
 
 def picture(url: str) -> str:
-    """Return the address of a picture that every mail program draws; "" for others."""
+    """Return the address of a picture if every mail program can show its format, else ""."""
     address = web_address(url)
     return address if PurePosixPath(urlsplit(address).path).suffix.lower() in _PICTURES else ""
 
 
 def story_picture(url: str, story_url: str, own: Iterable[str], *, plain: bool = False) -> str:
-    """Return the `picture` of a story if the newsroom serves it; "" for every other.
+    """Return the address of a story's picture if the newsroom itself serves the picture, else "".
 
-    The server of a picture sees every reader who opens the mail. So its host must be the story's, a parent or a
-    sub-domain of it, or in the domain of one of the addresses `own`. `plain` also allows http, for a deployment that is
-    all on one machine.
+    The server of a picture learns about every reader who opens the mail. So the picture's host must be the story's
+    host, a parent or a sub-domain of it, or in the domain of one of the addresses in `own`. `plain` also allows http,
+    for an installation that runs entirely on one machine.
     """
     address = picture(url)
     if not address or not (plain or address.startswith("https://")):
         return ""
     host = _host(address)
     story = _host(web_address(story_url)).removeprefix("www.")
-    # The parent of a story's host must not be «com» or «co.uk».
+    # A parent of the story's host counts only if it is a registered domain, not "com" or "co.uk".
     near = _under(host, story) or (_under(story, host) and "." in host and _site(host) != "")
     return address if near or any(_under(host, _site(_host(web_address(each)))) for each in own) else ""
 
 
 def loopback(host: str) -> bool:
-    """Return True if a host is this machine."""
+    """Return True if the host name or IP address means this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -120,9 +121,10 @@ def _under(host: str, domain: str) -> bool:
 
 
 def _site(host: str) -> str:
-    """Return the registered domain, as far as its form shows it: `example.org` of `news.example.org`.
+    """Return the registered domain of a host, judged by its form alone: `example.org` for `news.example.org`.
 
-    Under `co.uk` and the like it has three labels; `co.uk` itself gives "". IP addresses and bare names are their own.
+    Under `co.uk` and similar suffixes, the registered domain has three labels; for `co.uk` itself the result is "". IP
+    addresses and names without a dot are returned unchanged.
     """
     labels = host.split(".")
     if ":" in host or labels[-1].isdigit() or len(labels) == 1:
@@ -132,7 +134,7 @@ def _site(host: str) -> str:
 
 
 def _ascii_host(host: str) -> str:
-    """Raises ValueError if it is not a host."""
+    """Return the host in ASCII. Raises ValueError if it is not a valid host."""
     if ":" in host:
         return f"[{host}]"
     if not host.isascii():
@@ -143,5 +145,5 @@ def _ascii_host(host: str) -> str:
 
 
 def _encoded(part: str) -> str:
-    """Percent-encode; what is encoded already stays, and a percent sign that encodes nothing is itself encoded."""
+    """Percent-encode what is not encoded yet, including each percent sign that encodes nothing."""
     return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part), safe="/%:@!$&()*+,;=~?-._")

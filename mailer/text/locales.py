@@ -1,7 +1,7 @@
 """Languages of mails and pages: their words, digits and direction.
 
-The templates and the code hold the Persian texts. Other languages are catalogues, `templates/locale/<code>.po`, whose
-msgids are the Persian texts. Dates are formatted in `calendar`; the settings choose the language.
+The templates and the code hold the Persian texts. Each other language has a catalogue, `templates/locale/<code>.po`,
+whose msgids are the Persian texts. Dates are formatted in `calendar`; the settings choose the language.
 """
 
 import io
@@ -14,7 +14,7 @@ from mailer.text.characters import ARABIC_DIGITS, LATIN_DIGITS, PERSIAN_DIGITS
 
 @dataclass(frozen=True, slots=True)
 class Locale:
-    """One language. A text without a translation stays Persian; a test makes sure that there is none."""
+    """One language. A text without a translation stays Persian; a test checks that every text has one."""
 
     code: str
     rtl: bool
@@ -29,7 +29,7 @@ class Locale:
 
     @property
     def start(self) -> str:
-        """The side where a line begins; mail programs do not support `text-align:start`."""
+        """The side where a line begins. It is needed because mail programs do not support `text-align:start`."""
         return "right" if self.rtl else "left"
 
     @property
@@ -37,12 +37,15 @@ class Locale:
         return "left" if self.rtl else "right"
 
     def say(self, text: str, **values: str) -> str:
-        """Return `text` in this language, each `{name}` replaced by its value. Braces inside a value are left alone."""
+        """Return `text` in this language, with each `{name}` replaced by its value.
+
+        Braces inside a value are left alone.
+        """
         found = self.words.get(text) or text
         return re.sub(r"\{([a-z_]+)\}", lambda name: values[name[1]], found) if values else found
 
     def number(self, value: int | str) -> str:
-        """Return the number or text with the digits of this language in place of all others."""
+        """Return the number or text with all its digits replaced by those of this language."""
         return str(value).translate(_DIGITS[self.digits])
 
 
@@ -58,7 +61,7 @@ CODES = ("fa", *_OTHERS)
 
 
 def locale(code: str, catalogue: str) -> Locale:
-    """Return the language `code` with the words of `catalogue`, the text of a .po file; Persian needs none.
+    """Return the language `code` with the words of `catalogue`, the text of a .po file. Persian needs no catalogue.
 
     Raises ValueError if the catalogue cannot be read.
     """
@@ -69,7 +72,7 @@ def locale(code: str, catalogue: str) -> Locale:
 
 
 def _read(catalogue: str) -> dict[str, str]:
-    # Imported here: most newsrooms write Persian and never need Babel, which takes 50 ms to load.
+    # Imported here, because most newsrooms write Persian and never need Babel, which takes 50 ms to load.
     from babel.messages.pofile import PoFileError, read_po
 
     try:

@@ -1,9 +1,9 @@
-"""The key of a text: two spellings of the same Persian words give the same key.
+"""Makes keys of texts: two spellings of the same Persian words give the same key.
 
-Newsrooms write one word with Arabic or Persian letters; with a zero width non-joiner, a blank, a no-break blank or
-nothing; with Persian, Arabic or Latin digits. Without keys only one republished item in five is recognised. Every
-library that was measured damages text, so there are a few rules here instead. They are deliberately conservative: no
-stemming, no stop words. A key is only for comparing and is never shown to readers.
+Newsrooms write the same word with Arabic or Persian letters, with Persian, Arabic or Latin digits, and join its parts
+with a zero width non-joiner, a blank, a no-break blank or nothing. Without keys, only one republished item in five is
+recognised. Every library that was measured damages text, so this module has a few rules of its own. They are
+deliberately conservative: no stemming, no stop words. A key is only for comparing and is never shown to readers.
 """
 
 import re
@@ -31,10 +31,10 @@ _LETTERS = {
 
 
 class _Spelling(dict[int, str]):
-    """Maps each character to its form in a key. Filled in as characters are met.
+    """Maps each character to its form in a key. An entry is made when its character first occurs.
 
-    Joiners and invisible characters are dropped, not turned into blanks: then an ending gives the same key whether it
-    was written with a non-joiner, a blank or nothing.
+    Joiners and invisible characters are dropped, not turned into blanks. So an ending gives the same key whether it was
+    written with a non-joiner, a blank or nothing.
     """
 
     def __missing__(self, code: int) -> str:
@@ -44,8 +44,8 @@ class _Spelling(dict[int, str]):
 
 
 _SPELLING = _Spelling()
-# Arabic vowel signs and Quranic marks, Hebrew points. A hamza above a letter (U+0654) is one of them, so that «خانهٔ»,
-# «خانۀ» and «خانه» agree.
+# Arabic vowel signs and Quranic marks, and Hebrew points. The hamza above a letter (U+0654) is included, so that
+# «خانهٔ», «خانۀ» and «خانه» have the same key.
 _POINTS = re.compile("[\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]")
 _NOT_WORD = re.compile(r"[\W_]+")
 _DETACHED_ENDING = re.compile(r"(?<=[^\W\d_]) (?=(?:ها|های|هایی|هایش|هایشان|ترین)\b)")
@@ -55,10 +55,10 @@ _DETACHED_BEGINNING = re.compile(r"\b(ن?می) (?=[^\W\d_]{2})")
 def key(text: str) -> str:
     """Return the words in one spelling, case-folded, with single blanks; "" if `text` has no letter and no digit.
 
-    `key(key(text)) == key(text)`.
+    A key is its own key: `key(key(text)) == key(text)`.
     """
     spelled = unicodedata.normalize("NFKC", text).translate(_SPELLING).casefold()
-    # Folding and dropping can leave parts that compose (U+0627 U+0653), so it is done twice.
+    # Folding and dropping can bring together characters that compose (U+0627 U+0653), so normalise and translate again.
     plain = _POINTS.sub("", unicodedata.normalize("NFKC", spelled).translate(_SPELLING))
     words = _NOT_WORD.sub(" ", plain).strip()
     return _DETACHED_BEGINNING.sub(r"\1", _DETACHED_ENDING.sub("", words))

@@ -1,8 +1,8 @@
 """Corrects Persian spelling: lost half-spaces and Arabic letters in titles, leads and picture descriptions.
 
-Every library that was measured damages text («عمان» becomes «ع مان»). These few rules change only what has one reading:
-a headline corrected wrongly is worse than one left as the newsroom wrote it. They know verbs by their stems and leave
-addresses and Latin words alone. To compare texts, use `search_key`.
+Every library that was measured damages text («عمان» becomes «ع مان»). These few rules change only words that can be
+read in just one way, because a headline corrected wrongly is worse than one left as the newsroom wrote it. They
+recognise verbs by their stems, and leave addresses and Latin words alone. To compare texts, use `search_key`.
 """
 
 import re
@@ -12,13 +12,14 @@ from mailer.text.characters import ARABIC_LETTERS, ZWNJ
 
 _LETTER = "\u0621-\u063a\u0641-\u0652\u0654\u0670\u067e\u0686\u0698\u06a9\u06af\u06c0\u06cc"
 _BEGIN, _END = rf"(?<![{_LETTER}{ZWNJ}])", rf"(?![{_LETTER}{ZWNJ}])"
-# Addresses, labels, and words with vowel signs, which are quoted Arabic.
+# Parts that are never changed: web and e-mail addresses, hashtags, @names, and words with vowel signs, which are quoted
+# Arabic.
 _PROTECTED = (
     rf"(?:https?://|www\.)\S+|\S+@\S+|[#@][\w{ZWNJ}]+|[\w{ZWNJ}]*[\u064b-\u0652\u0670][\w{ZWNJ}\u064b-\u0652\u0670]*"
 )
 
-# Stems of verbs whose forms with «می» are no other words. Left out: «آ», «ده», «رو» and «دان», because «میآید» is rare
-# and «میدان», «میده» and «میرو» are not verbs.
+# Stems of verbs whose forms with «می» cannot be read as another word. «آ», «ده», «رو» and «دان» are left out, because
+# «میآید» is rare and «میدان», «میده» and «میرو» are not verbs.
 _PRESENT = (
     "کن خواه شو باش دار توان گوی زن گیر بین خور رس بر کش ساز گذر گذار خر فروش نویس خوان شناس پذیر افزای "
     "کاه یاب آور آموز پرداز پوش پیوند نشین ایست افت خیز سنج شمار طلب فرست فرمای فهم کوش گشای لرز نمای پرس "
@@ -36,7 +37,8 @@ def _any(words: str) -> str:
     return "|".join(sorted(words.split(), key=len, reverse=True))
 
 
-# «میدان», «میدانی» and «میدانید» are also squares; «میدانم» and «میداند» can only be verbs.
+# «میدان», «میدانی» and «میدانید» may also be forms of the noun «میدان» (a square); «میدانم» and «میداند» can only be
+# verbs.
 _VERB = "|".join(
     (
         rf"(?:{_any(_PRESENT)})(?:م|د|یم|ید|ند)",
@@ -45,9 +47,10 @@ _VERB = "|".join(
         r"گو(?:یم|ید|یند)|شو(?:د|ند)",
     )
 )
-# Words that end in «هه» themselves: their «ای» is another ending («در برهه‌ای از زمان»).
+# Words that end in «هه» in the singular. An «ای» after them is not a plural ending («در برهه‌ای از زمان»).
 _DOUBLE = "".join(rf"(?<!{_BEGIN}{stem})" for stem in ["بر", "جب", "مواج", "شب", "وج", "قهق", "شی", "بدی"])
-# English words and sobs: «شرکت های تک», «های های گریه».
+# If one of these words follows, «های» is not a plural ending but the English "high" («شرکت های تک») or a sob («های های
+# گریه»).
 _NO_PLURAL = r"(?! (?:های|تک|لایت|وی|کپی|کلاس)\b)"
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"{_BEGIN}(ن?می) ?({_VERB}){_END}"), rf"\1{ZWNJ}\2"),
@@ -61,9 +64,9 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def corrected(text: str, exceptions: Collection[str] = ()) -> str:
-    """Return `text` with its half-spaces restored and Persian letters for Arabic ones, except in `exceptions`.
+    """Return `text` with its half-spaces restored and its Arabic letters replaced by Persian ones.
 
-    Correcting twice changes nothing more.
+    The words in `exceptions` are left as they are. Correcting a corrected text changes nothing.
     """
     protected = "|".join([_PROTECTED, *(f"{_BEGIN}{re.escape(word)}{_END}" for word in exceptions)])
     parts = re.split(f"({protected})", text)  # every second part is protected
