@@ -1,4 +1,5 @@
-"""The sending engine: claims deliveries from the ledger, makes their messages, hands them to relays, records outcomes.
+"""The sending engine: claims deliveries from the ledger, makes their messages, hands them to relays and records the
+outcomes.
 
-It does not decide which issue is sent; `issues.delivery` does.
+`issues.delivery`, not this package, decides which issue is sent.
 """

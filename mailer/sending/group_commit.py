@@ -1,7 +1,8 @@
-"""Group commit: what all connections have to write at one moment goes into one transaction.
+"""Group commit: writes the waiting requests of all connections in one transaction.
 
-The disk is asked once for many mails: a connection that has something to write waits a moment for others, and while one
-transaction runs, the next group gathers. What is written, and under which rules, is in `store.hot_path` and `outcome`.
+This way many mails share one write to disk. A connection that has something to write waits a moment so that others can
+join it, and while one transaction runs, the next group gathers. `store.hot_path` and `outcome` define what is written
+and under which rules.
 """
 
 import asyncio
@@ -22,8 +23,9 @@ from mailer.store import deliveries, hot_path
 from mailer.store.hot_path import AcceptedMail
 
 log = logging.getLogger(__name__)
-LOOP_TURNS = 4  # of the event loop that a group waits for others; from a relay's answer to here it takes two
-_RETRY_S = 0.5  # between two attempts while the database fails
+# how many turns of the event loop a group waits for more entries; a relay's answer takes two turns to become an entry
+LOOP_TURNS = 4
+_RETRY_S = 0.5  # seconds between two attempts while the database fails
 
 Result = AcceptedMail | DeliveryChange
 
@@ -31,13 +33,13 @@ Result = AcceptedMail | DeliveryChange
 class Written(NamedTuple):
     """The result of writing an entry."""
 
-    state: DeliveryState | None  # of the delivery whose result was written; None if its claim was lost or there is none
-    may_go: bool  # the intended mail may be sent
-    claim_held: bool  # the claim on the intended mail's batch still holds
+    state: DeliveryState | None  # the delivery's new state; None if its claim was lost or there was no result
+    may_go: bool  # whether the intended mail may be sent
+    claim_held: bool  # whether the claim on the intended mail's batch still holds
 
 
 class Entry:
-    """The request of one connection to write something."""
+    """A request of one connection to write a result, an intent or both."""
 
     __slots__ = ("_outcome", "_waiter", "intent", "result")
 
@@ -47,8 +49,9 @@ class Entry:
         self._waiter: asyncio.Future[None] | None = None
 
     async def written(self) -> Written:
-        """Waits until the entry is on disk. A caller that is cancelled meanwhile may ask again: the entry is written
-        all the same. Raises StoreUnavailable if the database failed for as long as a claim holds."""
+        """Waits until the entry is on disk and returns what became of it. If the caller is cancelled while it waits,
+        the entry is written anyway, and the caller may call this method again. Raises StoreUnavailable if the database
+        was unavailable for longer than a lease lasts."""
         if self._outcome is None:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
@@ -63,18 +66,19 @@ class Entry:
 
 
 class GroupCommit:
-    """The ledger as the connections of one process write it."""
+    """Writes to the ledger for all connections of one process."""
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._waiting: deque[Entry] = deque()
-        self._gathering = False  # a group was begun and has not taken its entries yet
-        self._running = 0  # groups in the writer's thread or after a failure
+        self._gathering = False  # whether a group is due to be written and has not taken its entries yet
+        self._running = 0  # how many groups the writer's thread has or failed to write and must write again
         self._recovering: set[asyncio.Task[None]] = set()
 
     def write(self, result: Result | None, intent: Delivery | None) -> Entry:
-        """Writes the result of a connection's last mail and the intent of its next one in one transaction, so that a
-        kill leaves at most one mail of a connection whose fate is unknown."""
+        """Requests to write the result of a connection's last mail and the intent to send its next mail, and returns
+        the entry to wait for. Both are written in one transaction, so that a killed process leaves at most one mail per
+        connection whose fate is unknown."""
         entry = Entry(result, intent)
         self._waiting.append(entry)
         if not self._gathering:
@@ -84,12 +88,13 @@ class GroupCommit:
 
     async def empty(self) -> None:
         """Waits until everything is written."""
-        while self._gathering or self._running:  # noqa: ASYNC110 - once, at the end of a run
+        while self._gathering or self._running:  # noqa: ASYNC110 - runs only once, at the end of a run
             await asyncio.sleep(0.01)
 
     def _begin(self, turns: int) -> None:
-        """Writes a group at once if possible, and otherwise in the writer's thread. There it takes its entries when it
-        begins, so that those that arrive while another group is written join it."""
+        """Waits `turns` turns of the event loop and then writes a group: at once if possible, and otherwise in the
+        writer's thread. In the thread, a group takes its entries only when its transaction begins, so that entries that
+        arrive while another group is being written can still join."""
         loop = asyncio.get_running_loop()
         if turns:
             loop.call_soon(self._begin, turns - 1)
@@ -101,7 +106,7 @@ class GroupCommit:
             _end(group, written)
             return
 
-        def ended(writing: "Future[list[Written]]") -> None:  # in the writer's thread
+        def ended(writing: "Future[list[Written]]") -> None:  # called in the writer's thread
             loop.call_soon_threadsafe(self._ended, group, writing)
 
         try:
@@ -119,7 +124,7 @@ class GroupCommit:
             self._running -= 1
             _end(group, writing.result())
             return
-        if not group:  # it did not even begin
+        if not group:  # the write failed before it took the entries
             self._gather(group)
         recovering = asyncio.create_task(self._recover(group, error))
         self._recovering.add(recovering)
@@ -131,8 +136,8 @@ class GroupCommit:
 
     # --- after a failure
     async def _recover(self, group: Sequence[Entry], error: BaseException) -> None:
-        """Writes a failed group again: as a whole while the database is unavailable, and otherwise each entry by
-        itself, so that a fault of one row does not cost the others their outcomes."""
+        """Writes a failed group again. If the database was unavailable, the group is written as a whole; otherwise each
+        entry is written in a separate transaction, so that one faulty row does not lose the outcomes of the others."""
         unavailable = error if isinstance(error, StoreUnavailable) else None
         for part in [group] if unavailable else [[entry] for entry in group]:
             try:
@@ -146,8 +151,8 @@ class GroupCommit:
                 _end(part, results)
 
     async def _write_patiently(self, group: Sequence[Entry], error: StoreUnavailable | None) -> list[Written]:
-        """Tries for as long as a claim holds: an outcome that is lost because a backup locks the database for a while
-        is a mail sent twice."""
+        """Writes a group and returns the results. While the database is unavailable, retries for as long as a lease
+        lasts: if a backup locks the database for a while and the outcomes are lost, their mails may be sent twice."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._app.lease.total_seconds()
         while True:
@@ -163,16 +168,16 @@ class GroupCommit:
 
     # --- writing, mostly in the writer's thread; perhaps twice for the same group
     def _gather(self, group: list[Entry]) -> None:
-        self._gathering = False  # first, so that an entry that arrives meanwhile begins the next group
+        self._gathering = False  # reset first, so that an entry that arrives meanwhile begins the next group
         try:
-            while True:  # not by the length: the loop and the thread may gather at the same time
+            while True:  # does not rely on the length: the event loop and the thread may gather at the same time
                 group.append(self._waiting.popleft())
         except IndexError:
             return
 
     def _write_in_one_statement(self, group: list[Entry], connection: Connection) -> list[Written] | None:
-        """Takes the waiting entries and writes them as one statement. Returns None if that was not enough; `_write`
-        then runs for this group, even if some of it is written already."""
+        """Takes the waiting entries and writes them in one statement. Returns None if that did not write all of them.
+        `_write` must then run for this group, even if a part of the group is written already."""
         self._gather(group)
         if any(isinstance(entry.result, DeliveryChange) for entry in group):
             return None
@@ -201,11 +206,12 @@ class GroupCommit:
         return results
 
     def _try_alone(self, tx: Connection, job: Delivery) -> tuple[bool, bool]:
-        """Tries an intent that the statement for many did not record, and skips the delivery if its reader may not be
-        mailed. Returns (may go, claim held)."""
+        """Retries, by itself, an intent that the group statement failed to record; skips the delivery if its reader may
+        not be mailed. Returns two flags: whether the mail may go, and whether the claim still holds."""
         now = self._app.now()
-        # After the machine slept, or its clock jumped, the lease is over although no process took the batch: the fence
-        # shows it. Giving the batch back would make the mails on other connections look like those of a dead process.
+        # If the machine slept or its clock jumped, the lease may have expired although no other process has claimed the
+        # batch. The fence shows that, so the lease is renewed. Giving the batch back instead would make the mails on
+        # other connections look like those of a dead process.
         deliveries.renew(tx, [job.batch], now, self._app.lease)
         if hot_path.write_all(tx, (), [job], now):
             return True, True

@@ -1,9 +1,10 @@
-"""Pauses of lanes: a lane whose provider refuses this sender (spam, policy, authentication) is left alone for a while,
-and an alert is raised.
+"""Pauses lanes: if a provider refuses this sender (spam, policy, authentication), its lane gets no mail of an issue for
+a while, and an alert is raised.
 
-Each refused mail is rejected(block) and costs its reader this issue, so the other mails of the lane wait. No subscriber
-is penalised: these refusals are about the sender. The counts and the pauses are in the database, for all processes
-(`store.lanes`); `mailer.lanes` says how many refusals are enough.
+Each refused mail is rejected with the reason "block", and its reader does not get this issue; that is why the other
+mails of the lane are held back. No subscriber is penalised, because these refusals are about the sender. The counts and
+the pauses are in the database, which all processes share (`store.lanes`). `mailer.lanes` defines how many refusals
+pause a lane.
 """
 
 import asyncio
@@ -35,22 +36,24 @@ from mailer.sending.queue import Queue
 from mailer.store import issues, lanes
 
 log = logging.getLogger(__name__)
-# The codes of Google and Microsoft for mail that is not authenticated: every mail of the issue has that fault.
+# Google and Microsoft answer with these codes if a mail is not authenticated. Every mail of the issue has the same
+# fault, so the whole issue is paused.
 UNAUTHENTICATED = ("5.7.26", "5.7.515")
-_CHECK_S = 1.0  # seconds between checks for pauses that another process or an admin made
+_CHECK_S = 1.0  # seconds between checks for lanes that another process paused
 
 
 class LaneBreaker:
-    """Counts the answers that one run of a sender hears, and pauses lanes; `queue` then gives up their mails."""
+    """Counts the answers of providers during one run of a sender, and pauses lanes. `queue` then gives up the mails of
+    these lanes."""
 
     def __init__(self, app: App, queue: Queue) -> None:
         self._app = app
         self._queue = queue
-        self._heard: Counter[tuple[int, str]] = Counter()  # (issue, lane) → answers not yet written
+        self._heard: Counter[tuple[int, str]] = Counter()  # (issue id, lane) → how many answers are not written yet
         self._writing: set[asyncio.Task[None]] = set()
 
     def heard(self, job: Delivery, result: Outcome) -> None:
-        """Counts an answer to a mail of an issue. Service mails are not counted and never held up."""
+        """Counts an answer to a mail of an issue. Service mails are neither counted nor held back."""
         if job.kind is not DeliveryKind.ISSUE or job.issue_id is None or not answered(result):
             return
         key = (job.issue_id, job.lane)
@@ -90,7 +93,8 @@ class LaneBreaker:
     def _count(
         self, tx: Connection, *, issue_id: int, lane: str, answers: int, refusal: Reply | None
     ) -> tuple[bool, bool]:
-        """Returns whether this paused the lane, and whether it paused the issue."""
+        """Adds answers to the counts of a lane, and pauses the lane or the issue if the refusal requires it. Returns
+        whether this call paused the lane, and whether it paused the issue."""
         now = self._app.now()
         counted = lanes.Tally(answers, int(refusal is not None))
         total = lanes.add(tx, lane, issue_id, counted, rules.COUNTED_ANSWERS, now)
@@ -104,36 +108,37 @@ class LaneBreaker:
         return lane_paused, issue_paused
 
     async def watch(self) -> None:
-        """Follows the pauses that other processes make until it is cancelled; runs beside the connections."""
+        """Gives up the mails of lanes that other processes paused. Runs beside the connections until it is
+        cancelled."""
         while True:
             await asyncio.sleep(_CHECK_S)
             try:
                 paused = await asyncio.to_thread(self._app.store.read, partial(lanes.paused, now=self._app.now()))
                 await self._queue.drop_lanes({each.lane for each in paused})
             except StoreUnavailable:
-                continue  # the sender logs it
+                continue  # the sender logs this failure
 
     async def close(self) -> None:
-        """Writes the answers that are not written yet, at the end of a run."""
+        """Writes the counts that are not written yet. Called at the end of a run."""
         for key in list(self._heard):
             self._write_soon(key, None)
         await asyncio.gather(*self._writing, return_exceptions=True)
 
 
 def unauthenticated(reply: Reply) -> bool:
-    # A relay that passes on another server's refusal gives its own code first, so the text counts too.
+    # A relay that passes on another server's refusal gives its own code first, so the text is searched, too.
     return reply.enhanced in UNAUTHENTICATED or any(
         re.search(rf"(?<![\d.]){re.escape(code)}(?![\d.])", reply.text) for code in UNAUTHENTICATED
     )
 
 
 def _without_addresses(reply: Reply) -> str:
-    """A reply for logs and alerts, which must not hold a reader's address."""
+    """Returns the reply as a text for logs and alerts, which must not contain a reader's address."""
     return f"{reply.code} {without_addresses(reply.text, '…')}"[:300].strip()
 
 
 def paused(app: App, issue: Issue) -> list[tuple[PausedLane, int]]:
-    """The paused lanes, and how many mails of the issue wait for each."""
+    """Returns the paused lanes, each with the number of the issue's mails that wait for it."""
 
     def read(tx: Connection) -> list[tuple[PausedLane, int]]:
         now = app.now()

@@ -1,4 +1,4 @@
-"""Messages: a variant, compiled once for all its readers, becomes the bytes of the mail to one reader."""
+"""Messages: makes the bytes of one reader's mail from a variant, which is compiled once for all its readers."""
 
 import asyncio
 import os
@@ -16,28 +16,28 @@ from mailer.readers import joining
 from mailer.sending.queue import Queue
 from mailer.store import issues
 
-INERT = "/unsubscribe/test"  # where the links of a test mail lead: a page that changes nothing
+INERT = "/unsubscribe/test"  # where the links of a test mail lead: this page changes nothing
 INERT_PREFERENCES = "/preferences/test"
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A variant ready to be filled in for one reader. Made by `compile`; several threads may use it at once."""
+    """A variant that `compile` has prepared for filling in each reader's values. Several threads may use it at once."""
 
     app: App
     template: merge.Template
-    subject: str  # empty unless it contains a slot
+    subject: str  # the subject if it contains placeholders, and otherwise empty
 
     def message(self, delivery: Delivery, now: datetime) -> bytes:
-        """The whole mail; see `pieces`."""
+        """Returns the whole mail as one string of bytes; `pieces` describes it."""
         return b"".join(self.pieces(delivery, now))
 
     def pieces(self, delivery: Delivery, now: datetime) -> list[bytes]:
-        """The mail as it is written after DATA: CRLF, 7-bit, signed if this program signs. Most of its pieces are the
-        same for all readers. A delivery always has the same Message-ID (RFC 5322 section 3.6.4), so that a mail that is
-        sent twice after a crash can be recognised.
+        """Returns the mail as it is sent after DATA: 7-bit, with CRLF line ends, and signed unless the relay signs.
+        Most of its pieces are the same for all readers. A delivery always has the same Message-ID (RFC 5322 section
+        3.6.4), so that the copies can be recognised if a crash makes this program send a mail twice.
 
-        Raises ValueError if it cannot be built for this reader, for example because the address is invalid in To.
+        Raises ValueError if the mail cannot be built for this reader, for example because the address is invalid in To.
         """
         leave = _leave_url(self.app, delivery)
         values = _values(self.app, delivery, leave)
@@ -57,8 +57,8 @@ class Compiled:
 
 
 def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
-    """Compiles a variant for mails of that kind and tries it on an invented reader. Raises ValueError if something is
-    wrong with the variant or the settings, before the delivery of any reader is affected."""
+    """Compiles a variant for mails of the given kind and tries it out on an invented reader. Raises ValueError if the
+    variant or the settings have a fault, so that the fault is found before any reader's delivery is affected."""
     values = _trial_values(app, kind)
     boundary = mime.boundary(f"{kind}.{variant.sha256}")
     fields = _fields(app, kind, placeholders.fill(variant.subject, values, "header"), boundary)
@@ -87,8 +87,8 @@ def _fields(app: App, kind: DeliveryKind, subject: str, boundary: str) -> list[t
             archive_url=app.url("/archive"),
             help_url=app.url("/"),
         )
-    else:  # service mails cannot be unsubscribed from
-        of_kind = [("Auto-Submitted", b"auto-generated")]  # RFC 3834 section 5: stops vacation replies
+    else:  # confirmations and notices have no unsubscribe link
+        of_kind = [("Auto-Submitted", b"auto-generated")]  # RFC 3834 section 5: prevents vacation replies
     return mime.message_headers(
         own,
         sender=app.sender,
@@ -101,19 +101,20 @@ def _fields(app: App, kind: DeliveryKind, subject: str, boundary: str) -> list[t
 
 
 def list_id(app: App) -> str:
-    """The List-Id (RFC 2919): a name for the list that outlives its host."""
+    """Returns the List-Id (RFC 2919), a name that the list keeps even if it moves to another host."""
     return app.settings.newsletter.list_id or f"weekly.{app.domain}"
 
 
 def feedback_id(delivery: Delivery) -> str:
-    """`issue:list:type:sender`, so that complaints can be counted. At most four parts, and nothing about the reader."""
+    """Returns the Feedback-ID, `issue:list:type:sender`, by which providers count complaints. It has at most four parts
+    and says nothing about the reader."""
     kind = delivery.kind.value
     issue = delivery.key.split(".")[1] if delivery.kind is DeliveryKind.ISSUE else kind
     return f"{issue}:weekly:{kind}:khabarnameh"
 
 
 def _values(app: App, delivery: Delivery, leave: str) -> dict[str, str]:
-    """The values for the slots of a reader's mail."""
+    """Returns the values of the placeholders in a reader's mail."""
     if delivery.kind is DeliveryKind.CONFIRMATION:
         link = app.url(joining.INERT) if app.redirect else joining.url_of(app, delivery.key)
         return {"confirm_url": link}
@@ -136,23 +137,24 @@ def _trial_values(app: App, kind: DeliveryKind) -> dict[str, str]:
 
 
 def _leave_url(app: App, delivery: Delivery) -> str:
-    # Staging is often a copy of the real list, with its keys: a link tried there must not unsubscribe a reader.
+    # A staging deployment often has a copy of the real list and its keys. Trying out a link there must not unsubscribe
+    # a reader.
     if delivery.subscriber_id is None or app.redirect:
         return app.url(INERT)
     return app.unsubscribe_url(delivery.subscriber_id, delivery.issue_id or 0)
 
 
 # --- building ahead --------------------------------------------------------------------------------------------------
-# Messages are built when they are needed and, where this program signs with DKIM, a little ahead on worker threads.
-# An RSA signature takes longer than the rest of a message and releases the interpreter's lock. Threads get small
-# chunks, because handing over one message at a time would cost more than it gains. A connection whose message is not
-# built yet builds it itself.
-CHUNK = 16
-AHEAD = 2 * CHUNK  # no further chunk is begun while so many built mails wait
+# Messages are built when they are needed. If this program signs with DKIM, worker threads also build some of them
+# ahead, because an RSA signature takes longer than the rest of a message and releases the interpreter's lock. Each
+# thread gets a small chunk of deliveries: handing over a single message would cost more than it gains. A connection
+# whose message is not built yet builds the message itself.
+CHUNK = 16  # how many deliveries a worker thread gets at once
+AHEAD = 2 * CHUNK  # while this many built mails wait, no further chunk is begun
 
 
 class Mails:
-    """The mails of deliveries, built when needed or ahead for those that `queue` holds."""
+    """Builds the mails of deliveries, either when they are needed or ahead for deliveries that `queue` holds."""
 
     def __init__(self, app: App, queue: Queue) -> None:
         self._app = app
@@ -164,15 +166,15 @@ class Mails:
         self._building: set[asyncio.Task[None]] = set()
 
     async def compile(self, job: Delivery) -> None:
-        """Compiles the variant of a delivery if necessary. Raises ValueError or another error if it cannot be compiled
-        for any reader."""
+        """Compiles the variant of a delivery if that is not done yet. Raises ValueError or another error if the variant
+        cannot be compiled, which affects every reader of it."""
         if job.variant_id not in self._compiled:
             variant = await asyncio.to_thread(self._app.store.read, partial(issues.variant, variant_id=job.variant_id))
             self._compiled[job.variant_id] = await asyncio.to_thread(compile, self._app, variant, job.kind)
 
     def build(self, job: Delivery) -> Sequence[bytes] | None:
-        """The mail of a delivery, without waiting. Returns None if its variant is not compiled. Raises ValueError if it
-        cannot be built for this reader."""
+        """Returns the mail of a delivery without waiting, or None if its variant is not compiled yet. Raises ValueError
+        if the mail cannot be built for this reader."""
         built = self._built.pop(job.id, None)
         if built:
             return built[1]
@@ -180,7 +182,7 @@ class Mails:
         return compiled.pieces(job, self._app.now()) if compiled else None
 
     def keep(self, job: Delivery, content: Sequence[bytes]) -> None:
-        """Keeps a mail whose delivery is put back, unless its batch was dropped."""
+        """Keeps the built mail of a delivery that is put back into the queue, unless its batch was dropped."""
         self._forget_dropped()
         self._keep(job, content)
 
@@ -194,7 +196,7 @@ class Mails:
     # --- ahead
     @property
     def building(self) -> bool:
-        """Returns whether worker threads are building mails; their deliveries return to the queue."""
+        """Returns whether worker threads are building mails, whose deliveries will return to the queue."""
         return bool(self._building)
 
     async def some_built(self) -> None:
@@ -229,7 +231,7 @@ class Mails:
         try:
             return compiled.pieces(job, self._app.now()) if compiled else None
         except ValueError:
-            return None  # the connection that takes this delivery fails in the same way and reports it
+            return None  # the connection that takes this delivery gets the same error and reports it
 
     async def close(self) -> None:
         """Waits until all deliveries are back in the queue."""

@@ -1,6 +1,7 @@
-"""Records the outcome of a mail in the ledger: the delivery, its reader, and the end of its issue.
+"""Records the outcome of a mail: changes its delivery, penalises its reader if necessary, and ends what still waits of
+an issue that is over.
 
-What a reply means is decided in `replies` and `retry_schedule`. Nothing is sent from here.
+`replies` and `retry_schedule` decide what a reply means. This module sends nothing.
 """
 
 from collections.abc import Sequence
@@ -30,12 +31,12 @@ _MAILED = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
 
 
 def record(tx: Connection, change: DeliveryChange, now: datetime) -> DeliveryState | None:
-    """Records an outcome and what it means for the reader. Returns the state that the delivery is in now, or None if
-    the claim was lost and nothing was written."""
+    """Records an outcome and its consequences for the reader. Returns the delivery's new state, or None if the claim
+    was lost and nothing was written."""
     job = change.delivery
     end = end_of_issue(tx, job.issue_id) if job.kind is DeliveryKind.ISSUE and change.state in WAITING else None
     if end and job.unknowns:
-        # The reader may have this mail, so it must not be counted among those that were never sent.
+        # The reader may have received this mail, so it must not be counted as never sent.
         change = replace(change, state=DeliveryState.UNKNOWN, due_at=None)
     if not deliveries.record(tx, change, now):
         return None
@@ -48,8 +49,9 @@ def record(tx: Connection, change: DeliveryChange, now: datetime) -> DeliverySta
 
 
 def end_of_issue(tx: Connection, issue_id: int | None) -> tuple[DeliveryState, Skip | Expiry] | None:
-    """How the waiting deliveries of an issue end if the issue was cancelled or a newer one has begun: a mail that was
-    on its way meanwhile must not wait for another attempt. Returns None if the issue still runs."""
+    """Returns the final state of an issue's waiting deliveries and the reason for it if the issue was cancelled or a
+    newer issue has begun. Returns None if the issue still runs. A mail that was on its way at the end of its issue
+    needs this check, too, so that it does not wait for another attempt."""
     issue = issues.get(tx, issue_id) if issue_id is not None else None
     if issue is None:
         return None
@@ -61,8 +63,8 @@ def end_of_issue(tx: Connection, issue_id: int | None) -> tuple[DeliveryState, S
 
 
 def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool:
-    """Ends what a dead process left of an issue that is over; `jobs` are the queued deliveries of one of its batches.
-    Returns whether none of them may be sent now, because the issue is over or paused."""
+    """Ends the waiting deliveries of an issue if the issue is over. `jobs` are the queued deliveries of a batch that a
+    dead process left. Returns whether none of them may be sent now, because the issue is over or paused."""
     issue_id = jobs[0].issue_id
     if jobs[0].kind is not DeliveryKind.ISSUE or issue_id is None:
         return False
@@ -75,8 +77,8 @@ def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool
 
 
 def _penalise_reader(tx: Connection, change: DeliveryChange, now: datetime) -> None:
-    """A dead address gets neither issues nor confirmations any longer. A soft rejection is counted. Every other
-    refusal costs the subscriber nothing."""
+    """Stops all mail to a dead address, confirmations as well as issues, and counts a soft rejection. Any other refusal
+    has no consequence for the subscriber."""
     job = change.delivery
     if job.subscriber_id is None:
         return
