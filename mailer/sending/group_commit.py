@@ -72,7 +72,7 @@ class GroupCommit:
         self._app = app
         self._waiting: deque[Entry] = deque()
         self._gathering = False  # whether a group is due to be written and has not taken its entries yet
-        self._running = 0  # how many groups the writer's thread has or failed to write and must write again
+        self._running = 0  # how many groups are being written or retried
         self._recovering: set[asyncio.Task[None]] = set()
 
     def write(self, result: Result | None, intent: Delivery | None) -> Entry:
@@ -151,8 +151,8 @@ class GroupCommit:
                 _end(part, results)
 
     async def _write_patiently(self, group: Sequence[Entry], error: StoreUnavailable | None) -> list[Written]:
-        """Writes a group and returns the results. While the database is unavailable, retries for as long as a lease
-        lasts: if a backup locks the database for a while and the outcomes are lost, their mails may be sent twice."""
+        """Writes a group and returns the results. While the database is unavailable, for example because a backup locks
+        it, retries for as long as a lease lasts: a mail whose outcome is lost may be sent twice."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._app.lease.total_seconds()
         while True:
@@ -170,7 +170,7 @@ class GroupCommit:
     def _gather(self, group: list[Entry]) -> None:
         self._gathering = False  # reset first, so that an entry that arrives meanwhile begins the next group
         try:
-            while True:  # does not rely on the length: the event loop and the thread may gather at the same time
+            while True:  # until the deque is empty: the event loop and the thread may take entries at the same time
                 group.append(self._waiting.popleft())
         except IndexError:
             return

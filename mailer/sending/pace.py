@@ -1,7 +1,8 @@
-"""Pace: asks whether a mail may go now, by the rates of its relay, of its lane and of all mails.
+"""Pace: decides whether a mail may go now under the rates of its relay, of its lane and of all mails together.
 
-The counting is in the database (`store.throttles`), so that all processes share it and a restart forgets nothing. Where
-no rate is set, nothing is asked. The caller decides what goes next: while a lane is full, mails of others should go.
+The counts are in the database (`store.throttles`), so that all processes share them and a restart does not reset them.
+If no rate is set, the database is not asked. The caller decides which mail goes next: while one lane is full, mails of
+other lanes should go.
 """
 
 import asyncio
@@ -17,23 +18,23 @@ from mailer.settings import Settings, rate_of
 from mailer.store import throttles
 from mailer.store.database import Store
 
-_AT_ONCE = 20  # permits reserved together, at most; usually the burst is smaller
+_AT_ONCE = 20  # how many permits are reserved together, at most; the burst of a rate is usually smaller
 
 
 @dataclass
 class _Held:
-    """Permits that this process holds until a monotonic time."""
+    """Permits that this process has reserved and may use until a monotonic time."""
 
     count: int = 0
     until: float = 0.0
-    lane_full: bool = False  # the last refusal was due to the lane's own rate alone
+    lane_full: bool = False  # whether only the lane's own rate caused the last refusal
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass
 class Pace:
-    """Shared by all connections of a process. `issue` is the number of the issue being sent; during the warm-up only a
-    share of every rate may be used."""
+    """Gives permits to all connections of a process. `issue` is the number of the issue being sent, or None. The first
+    issues of the warm-up may use only a share of every rate."""
 
     store: Store
     settings: Settings
@@ -43,7 +44,7 @@ class Pace:
     _limits: dict[tuple[str, str], tuple[Limit, ...]] = field(default_factory=dict)
 
     def limits(self, relay: str, lane: str) -> tuple[Limit, ...]:
-        """The limits for a mail of this lane over this relay; empty if there are none."""
+        """Returns the limits for a mail of this lane over this relay. The result is empty if no rate is set."""
         if (relay, lane) not in self._limits:
             rates: Mapping[str, str | None] = {
                 "all": self.settings.delivery.rate,
@@ -57,8 +58,8 @@ class Pace:
         return self._limits[relay, lane]
 
     async def ask(self, relay: str, lane: str) -> float:
-        """Returns 0 if one mail may go now, and otherwise in how many seconds to ask again. A permit that is not used
-        at once is lost."""
+        """Returns 0 if one mail may go now, and otherwise the seconds after which to ask again. A permit that is not
+        used at once is lost."""
         limits = self.limits(relay, lane)
         if not limits:
             return 0.0
@@ -76,18 +77,19 @@ class Pace:
             held.count = granted - 1
             if self.clock() < held.until:
                 return 0.0
-            held.count = 0  # the database took so long that the permits are no longer valid
+            held.count = 0  # the database took so long that the permits have expired
             return min(throttles.interval(limit.rate).total_seconds() for limit in limits)
 
     def lane_is_full(self, relay: str, lane: str) -> bool:
-        """Returns whether only the lane's own limit blocked the last request, so that mails of other lanes may go."""
+        """Returns whether only the lane's own rate refused the last request, so that mails of other lanes may go."""
         held = self._held.get((relay, lane))
         return held is not None and held.lane_full
 
 
 def warm_share(shares: tuple[float, ...], issue: int | None) -> float:
-    """The share of every rate that an issue may use. A new sender at full speed is taken for a spammer. The share grows
-    by issues, because a weekly newsletter would grow in leaps by days."""
+    """Returns the share (0 to 1) of every rate that an issue may use: a new sender that sends at full speed is taken
+    for a spammer. The share grows with each issue, because a share that grew daily would leap from one weekly issue to
+    the next."""
     return shares[issue - 1] if issue is not None and 1 <= issue <= len(shares) else 1.0
 
 

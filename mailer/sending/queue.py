@@ -1,7 +1,7 @@
-"""The queue of one process: the deliveries it has claimed, their batches and the leases on those.
+"""The queue of one process: the deliveries it has claimed, their batches and the leases on these batches.
 
-Every connection takes its next delivery here. The queue holds nothing that is not in the ledger: if the process dies,
-another one claims the same batches. It writes no outcomes.
+Every connection takes its next delivery from this queue. Everything in the queue is also in the ledger: if the process
+dies, another process claims the same batches. The outcomes of this process's mails are not recorded here.
 """
 
 import asyncio
@@ -26,23 +26,25 @@ from mailer.store.database import Work
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-# With fewer waiting deliveries than this the next batch is claimed. Of a full lane, more than this are not claimed.
+# When fewer issue mails than this wait, the next batch is claimed. A full lane with at least this many waiting mails is
+# left out of the claim.
 CLAIM_BELOW = 100
-CHECK_S = 1.0  # seconds between checks for service mails, and between claims after one found nothing
+CHECK_S = 1.0  # seconds between checks for service mails, and from a claim that found nothing to the next claim
 
 
 @dataclass
 class _Claim:
     """A batch that this process holds."""
 
-    unfinished: int  # deliveries of it
-    dropped: bool = False  # the claim was lost, or the issue or lane was stopped: end it with its last delivery
+    unfinished: int  # how many deliveries of the batch are not finished
+    # whether the rest of the batch was given up; the claim ends when the deliveries already taken are finished
+    dropped: bool = False
 
 
 @dataclass
 class _Waiting:
-    """Deliveries that wait to be taken, service mails first. `full_until` is the loop's time until which their lane has
-    used up its rate; 0 for the deliveries that are not known to wait for a lane."""
+    """Deliveries that wait to be taken, service mails first. `full_until` is the event loop's time until which their
+    lane has used up its rate, or 0 for deliveries that are not known to wait for a lane."""
 
     full_until: float = 0.0
     service_mails: deque[Delivery] = field(default_factory=deque)
@@ -56,18 +58,19 @@ class _Waiting:
 
 
 class Queue:
-    """The deliveries of one process, for all its connections. `issue_id`: only of this issue, and service mails."""
+    """Gives the deliveries of one process to its connections. With `issue_id`, it claims only deliveries of that issue,
+    and service mails."""
 
     def __init__(self, app: App, issue_id: int | None) -> None:
         self._app = app
         self._issue_id = issue_id
         self._ready = _Waiting()
-        self._full: dict[str, _Waiting] = {}  # lane → its deliveries
+        self._full: dict[str, _Waiting] = {}  # lane that was full → its waiting deliveries
         self._claims: dict[Batch, _Claim] = {}
         self._claiming: asyncio.Task[bool] | None = None
         self._checked_at = 0.0
-        self._empty_until = 0.0  # the last claim found nothing,
-        self._empty_without: frozenset[str] = frozenset()  # when it left out these lanes
+        self._empty_until = 0.0  # after a claim that found nothing: the event loop's time of the next claim
+        self._empty_without: frozenset[str] = frozenset()  # the lanes that were left out of that claim
         self._finishing: set[asyncio.Task[None]] = set()
 
     @property
@@ -84,14 +87,15 @@ class Queue:
 
     # --- taking one delivery
     def take(self) -> Delivery | None:
-        """The next delivery if one is claimed already. Does not wait: the caller has announced a mail to its relay."""
+        """Returns the next delivery, or None if none is claimed yet. Does not wait, because the caller has announced a
+        mail to its relay, and the relay waits for the content."""
         self._claim_if_short()
         return self._pick()
 
     async def next(self) -> Delivery | None:
-        """The next delivery, claimed if necessary. Returns None if nothing can be claimed now; what the queue holds
-        then waits for its lanes (`rest_s`). All connections share one claim: otherwise each connection of an idle
-        process would write to the database every second."""
+        """Returns the next delivery and claims a batch first if necessary. Returns None if nothing can be claimed now;
+        any deliveries still in the queue then wait for their lanes (`rest_s`). All connections share one claim:
+        otherwise each connection of an idle process would write to the database every second."""
         while True:
             self._claim_if_short()
             job = self._pick()
@@ -100,8 +104,8 @@ class Queue:
             await asyncio.shield(self._claiming)
 
     def _pick(self) -> Delivery | None:
-        """The next delivery whose lane is not known to be full: service mails first, then those that waited for their
-        lane."""
+        """Returns the next delivery whose lane is not known to be full. Service mails come first, then the deliveries
+        that waited for their lane."""
         if not self._full:
             jobs = self._ready.service_mails or self._ready.issue_mails
             return jobs.popleft() if jobs else None
@@ -127,7 +131,8 @@ class Queue:
         return next((jobs.popleft() for jobs in by_kind if jobs), None)
 
     def take_ahead(self, skip: int, count: int) -> list[Delivery]:
-        """Up to `count` deliveries of the issue behind the first `skip`; the caller puts them back soon."""
+        """Takes up to `count` issue mails from the queue, after the first `skip` of them, and returns their deliveries.
+        The caller must put them back soon."""
         jobs = self._ready.issue_mails
         jobs.rotate(-skip)
         taken = [jobs.popleft() for _ in range(min(count, len(jobs) - skip))]
@@ -135,17 +140,20 @@ class Queue:
         return taken
 
     def rest_s(self) -> float | None:
-        """Seconds until a waiting delivery may be tried, because its lane has room again. None if none waits."""
+        """Returns the seconds until a lane has room again for a delivery that waits for it, or None if no delivery
+        waits for its lane."""
         times = [lane.full_until for lane in self._full.values() if lane]
         return max(0.0, min(times) - asyncio.get_running_loop().time()) if times else None
 
     # --- giving one back
     def put_back(self, job: Delivery) -> None:
-        """A delivery that was taken and not sent becomes the next one, unless its batch was dropped."""
+        """Puts back a delivery that was taken and not sent. It becomes the next delivery, unless its batch was
+        dropped."""
         self._return(job, self._ready)
 
     def put_aside(self, job: Delivery, seconds: float) -> None:
-        """A delivery whose lane is full for that long. Other lanes go on; no other mail of this one is tried."""
+        """Puts back a delivery whose lane is full for the given seconds. Until then no mail of that lane is tried,
+        while mails of other lanes are sent."""
         lane = self._full.setdefault(job.lane, _Waiting())
         lane.full_until = asyncio.get_running_loop().time() + seconds
         self._return(job, lane)
@@ -154,7 +162,7 @@ class Queue:
         if self.holds(job.batch):
             waiting.of_kind(job).appendleft(job)
             return
-        # Without this the dropped batch would be held, and its lease renewed, until the run ends.
+        # Otherwise this process would hold the dropped batch, and renew its lease, until the run ends.
         task = asyncio.create_task(self.finished(job))
         self._finishing.add(task)
         task.add_done_callback(self._finishing.discard)
@@ -164,7 +172,7 @@ class Queue:
         return claim is not None and not claim.dropped
 
     async def finished(self, job: Delivery) -> None:
-        """Nothing is left to do for a delivery. The last one ends its batch."""
+        """Notes that nothing is left to do for a delivery. The last delivery of a batch ends the batch."""
         claim = self._claims.get(job.batch)
         if claim:
             claim.unfinished -= 1
@@ -177,7 +185,8 @@ class Queue:
 
     # --- giving up batches
     def drop(self, batch: Batch) -> None:
-        """Gives up what is left of a batch: another process has claimed it, or its issue was paused or cancelled."""
+        """Gives up the waiting deliveries of a batch, because another process has claimed the batch or because its
+        issue or a lane in it was paused or cancelled."""
         claim = self._claims.get(batch)
         if claim is None or claim.dropped:
             return
@@ -190,11 +199,12 @@ class Queue:
                 jobs.extend(kept)
 
     async def drop_lanes(self, paused: Collection[str]) -> None:
-        """Gives up the batches with mails of an issue in these lanes; the next claim sets those mails aside."""
+        """Gives up every batch with waiting issue mails in these lanes. The next claim of such a batch moves the mails
+        of the paused lanes to separate batches."""
         jobs = [job for waiting in self._waiting() for job in waiting.issue_mails]
         for batch in {job.batch for job in jobs if job.lane in paused}:
             self.drop(batch)
-            if claim := self._claims.get(batch):  # another connection may have ended it meanwhile
+            if claim := self._claims.get(batch):  # another connection may have ended the batch meanwhile
                 await self._end_if_finished(batch, claim)
 
     async def give_back(self) -> None:
@@ -208,7 +218,7 @@ class Queue:
             await self._write(partial(self._end, batch=batch))
 
     async def renew(self) -> None:
-        """Renews the leases until it is cancelled; runs beside the connections."""
+        """Keeps renewing the leases. Runs beside the connections until it is cancelled."""
         while True:
             await asyncio.sleep(self._app.lease.total_seconds() / 3)
             if not self._claims:
@@ -221,8 +231,8 @@ class Queue:
 
     # --- claiming
     def _claim_if_short(self) -> None:
-        """Starts a claim if few deliveries are left, and otherwise once a second one for service mails only: a mail
-        that a person waits for must not wait for an issue that takes hours."""
+        """Starts a claim if few issue mails are left. Otherwise starts, once a second, a claim of service mails only: a
+        person waits for a service mail, which must not wait for an issue that takes hours."""
         if self._claiming is not None:
             return
         now = asyncio.get_running_loop().time()
@@ -230,7 +240,8 @@ class Queue:
         check_due = now >= self._checked_at + CHECK_S
         if not short and not check_due:
             return
-        # A full lane must not take the place of others: at most about CLAIM_BELOW of it are claimed.
+        # The mails of a full lane must not take the place of other mails, so at most about CLAIM_BELOW of them are
+        # claimed.
         without = frozenset(
             name for name, lane in self._full.items() if lane.full_until > now and len(lane.issue_mails) >= CLAIM_BELOW
         )
@@ -242,7 +253,7 @@ class Queue:
         self._claiming.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _claim(self, without: frozenset[str], *, service_only: bool) -> bool:
-        """Claims a batch with something to do. Returns False if there is none."""
+        """Claims a batch that has deliveries to send. Returns False if there is none."""
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -257,7 +268,7 @@ class Queue:
                     self._claims[batch] = _Claim(len(jobs))
                     self._ready.of_kind(jobs[0]).extend(jobs)
                     if service_only:
-                        self._checked_at = 0.0  # there may be more of them
+                        self._checked_at = 0.0  # check again at once: there may be more service mails
                     return True
                 await self._write(partial(self._end, batch=batch))
         finally:
@@ -267,7 +278,8 @@ class Queue:
         self, tx: Connection, *, without: frozenset[str], service_only: bool
     ) -> tuple[Batch, list[Delivery]] | None:
         now, lease = self._app.now(), self._app.lease
-        # First renew the claims held already: those that ran out while the machine slept must not be claimed again.
+        # First renew the leases of the batches that this process holds: if they expired while the machine slept, it
+        # would otherwise claim its own batches again.
         deliveries.renew(tx, list(self._claims), now, lease)
         deliveries.requeue_due(tx, now)
         batch = deliveries.claim(
@@ -292,12 +304,12 @@ class Queue:
             deliveries.release(tx, batch, self._app.now())
 
     async def _write(self, work: Work[T]) -> T:
-        # Shielded: a transaction that has begun is finished even if its connection is cancelled.
+        # Shielded, so that a transaction that has begun is finished even if the caller is cancelled.
         return await asyncio.shield(asyncio.wrap_future(self._app.store.submit(work)))
 
 
 def _without_lanes(tx: Connection, jobs: list[Delivery], waiting: Collection[str], now: datetime) -> list[Delivery]:
-    """Moves the mails of these lanes to batches of their own, and returns the others."""
+    """Moves the mails of the `waiting` lanes to a new batch for each lane, and returns the other mails."""
     by_lane = attrgetter("lane")
     for lane, group in groupby(sorted((job for job in jobs if job.lane in waiting), key=by_lane), by_lane):
         lanes.set_aside(tx, list(group), lane, now)

@@ -1,7 +1,8 @@
-"""The connections to the relays, with a circuit breaker for each: a relay that fails is left alone for 30 seconds, then
-for 1, 2, 5 and 10 minutes.
+"""The connections to the relays, with a circuit breaker for each relay: a relay that fails is not tried for 30 seconds.
+If it keeps failing, the pause grows to 1, 2, 5 and finally 10 minutes.
 
-The breakers are in memory: every process finds out for itself. A failure costs no delivery an attempt.
+The breakers are in memory, so every process finds out for itself that a relay is down. The failure of a relay does not
+count as an attempt of any delivery.
 """
 
 import time
@@ -31,23 +32,23 @@ class _Circuit:
     open_until: float = 0.0  # monotonic time from which on the relay may be tried again
     failing_since: float | None = None
     error: RelayDown | None = None
-    refuses_sender: bool = False  # it accepts connections, but not this sender
-    connections: int = 0  # open now
-    outcomes: Counter[str] = field(default_factory=Counter)  # of the mails of this process
+    refuses_sender: bool = False  # whether the relay accepts connections, but not this sender
+    connections: int = 0  # how many are open now
+    outcomes: Counter[str] = field(default_factory=Counter)  # how many mails of this process had each outcome
 
 
 @dataclass
 class Circuits:
     """The circuits of the relays, shared by all connections of a process."""
 
-    clock: Callable[[], float] = time.monotonic  # the wall clock could jump
+    clock: Callable[[], float] = time.monotonic  # monotonic, because the wall clock may jump
     _circuits: dict[str, _Circuit] = field(default_factory=dict)
-    weights: Mapping[str, int] = field(default_factory=dict)  # of the relays by name; 1 where none is given
+    weights: Mapping[str, int] = field(default_factory=dict)  # relay name → weight; 1 if none is given
     _credit: dict[str, float] = field(default_factory=dict)
 
     async def connect(self, relays: Sequence[Relay]) -> tuple[str, Session]:
-        """Connects to the first relay that accepts. Returns its name and the session, which `disconnect` ends. Raises
-        RelayDown if none accepts."""
+        """Connects to the first relay that accepts a connection. Returns its name and the session; the caller must end
+        the session with `disconnect`. Raises RelayDown if no relay accepts."""
         last: RelayDown | None = None
         for relay in self._in_turn(relays):
             circuit = self._circuits.setdefault(relay.name, _Circuit())
@@ -58,13 +59,14 @@ class Circuits:
                 session = await relay.connect()
             except RelayDown as error:
                 last = error
-                # With other connections open the relay is not down: it accepts fewer of them than configured.
+                # If other connections to the relay are open, it is not down: it accepts fewer connections than
+                # configured.
                 if not circuit.connections:
                     self._open(circuit, error)
             else:
                 circuit.connections += 1
                 if not circuit.refuses_sender:
-                    circuit.open_until = 0.0  # others may have failed while this one was being opened
+                    circuit.open_until = 0.0  # other attempts may have failed while this connection was opened
                 return relay.name, session
         raise last or RelayDown("No relay is configured.", "Add one as [[smtp]].")
 
@@ -73,7 +75,8 @@ class Circuits:
         await session.close()
 
     def heard(self, relay: str, outcome: Outcome) -> None:
-        """Counts the outcome of a mail. An answer shows that the relay works, which a connection alone does not."""
+        """Counts the outcome of a mail. An answer about the mail ends the relay's pause, because it shows that the
+        relay works. A connection alone does not show that."""
         circuit = self._circuits[relay]
         circuit.outcomes[_OUTCOME_NAMES[type(outcome)]] += 1
         if answered(outcome):
@@ -81,20 +84,21 @@ class Circuits:
             circuit.error, circuit.refuses_sender = None, False
 
     def outcomes(self, relay: str) -> dict[str, int]:
-        """How many mails of this process had each outcome; every outcome is included."""
+        """Returns how many mails of this process had each outcome, with 0 for outcomes that did not occur."""
         counted = self._circuit(relay).outcomes
         return {name: counted[name] for name in _OUTCOME_NAMES.values()}
 
     def connections(self, relay: str) -> int:
-        """How many connections are open now."""
+        """Returns how many connections to the relay are open now."""
         return self._circuit(relay).connections
 
     def open(self, relay: str) -> bool:
-        """Returns whether the relay is left alone now."""
+        """Returns whether the relay's circuit is open, which means that the relay must not be tried now."""
         return self.clock() < self._circuit(relay).open_until
 
     def _circuit(self, relay: str) -> _Circuit:
-        return self._circuits.get(relay) or _Circuit()  # not stored: a relay that was never tried is not counted
+        # not stored, so that `wait_s` and `down_s` ignore relays never tried
+        return self._circuits.get(relay) or _Circuit()
 
     def refuses_sender(self, relay: str, reply: Reply) -> RelayDown | None:
         """Opens the circuit of a relay that refused this sender in the middle of a session (MAIL 5xx). Returns the
@@ -109,21 +113,22 @@ class Circuits:
         return None if known else error
 
     def wait_s(self) -> float:
-        """Seconds until some relay may be tried; 0 if one may be tried now."""
+        """Returns the seconds until a relay may be tried again, or 0 if one may be tried now."""
         now = self.clock()
         return max(0.0, min((circuit.open_until - now for circuit in self._circuits.values()), default=0.0))
 
     def down_s(self) -> float:
-        """Seconds since any relay last accepted mail; 0 if one is working."""
+        """Returns for how many seconds all relays have been failing, or 0 if one of them works."""
         since = [circuit.failing_since for circuit in self._circuits.values()]
         return min((self.clock() - begun if begun is not None else 0.0 for begun in since), default=0.0)
 
     def _in_turn(self, relays: Sequence[Relay]) -> list[Relay]:
-        """The relays in the order in which the next connection tries them. Each relay that may be tried comes first as
-        often as its weight says; one of weight 0 comes only after all others.
+        """Returns the relays in the order in which the next connection tries them. Among the relays that may be tried,
+        each comes first as often as its weight says. A relay of weight 0 comes after all others.
 
-        For each connection these relays gain their weight as credit, and the one with the most credit pays for all.
-        This spreads the turns evenly, and a relay that returns after an outage has nothing to catch up.
+        At each connection, every relay that may be tried gains its weight as credit. The relay with the most credit
+        comes first and pays the sum of all these weights. This spreads the turns evenly, and a relay that returns after
+        an outage has no turns to catch up on.
         """
         able = [relay for relay in relays if self._weight(relay) and not self.open(relay.name)]
         for relay in able:
@@ -140,7 +145,7 @@ class Circuits:
     def _open(self, circuit: _Circuit, error: RelayDown) -> None:
         now = self.clock()
         if now < circuit.open_until:
-            return  # connections that fail together are one failure, not ten
+            return  # connections that fail at the same time count as one failure
         circuit.open_until = now + PAUSES_S[min(circuit.failures, len(PAUSES_S) - 1)]
         circuit.failures += 1
         circuit.failing_since = now if circuit.failing_since is None else circuit.failing_since

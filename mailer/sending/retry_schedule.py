@@ -1,6 +1,7 @@
-"""The next state of a delivery after an attempt, and the time of the next attempt for a deferred one.
+"""Decides the next state of a delivery after an attempt and, for a deferred delivery, the time of the next attempt.
 
-Pure: the delivery and the time are arguments; the result is a `DeliveryChange`, which the store writes.
+The functions are pure: they get the delivery and the time as arguments and return a `DeliveryChange`, which the store
+writes.
 """
 
 from dataclasses import replace
@@ -11,7 +12,8 @@ from mailer import model
 from mailer.model import Accepted, Deferred, DeliveryChange, DeliveryState, Expiry, NotSent, Outcome, Rejected, Unknown
 from mailer.settings import Delivery
 
-# Greylisting ends within minutes, hence the short first waits; RFC 5321 section 4.5.4.1 asks for long ones later.
+# The waits between attempts. The first ones are short, because greylisting ends within minutes. RFC 5321 section
+# 4.5.4.1 asks for long waits later.
 WAITS = (
     timedelta(minutes=1),
     timedelta(minutes=5),
@@ -20,7 +22,7 @@ WAITS = (
     timedelta(hours=3),
     timedelta(hours=6),
 )
-MAX_LOSSES = 3  # connections lost in a row before the final dot; after that, the mail itself may be the cause
+MAX_LOSSES = 3  # connections lost in a row before the final dot; if more are lost, the mail itself may be the cause
 
 
 def after(
@@ -32,9 +34,10 @@ def after(
     relay: str | None = None,
     jitter: float = 0,
 ) -> DeliveryChange:
-    """Returns what becomes of a delivery in `sending` whose attempt ended in `outcome`.
+    """Returns the change to a delivery in `sending` whose attempt ended in `outcome`.
 
-    `jitter` (0 to 1) lengthens a wait by that share of it, so that mails deferred together do not return together.
+    `jitter` (0 to 1) lengthens the wait before the next attempt by that fraction, so that mails deferred together are
+    not tried again together.
     """
     first_reply_at = job.first_reply_at or now
     answered = job._replace(attempts=job.attempts + 1, losses=0, first_reply_at=first_reply_at)
@@ -49,27 +52,29 @@ def after(
         case Unknown():
             return _uncertain(replace(change, delivery=answered._replace(first_reply_at=job.first_reply_at)), rules)
         case NotSent(relay_fault=True):
-            # An outage of the relay counts neither as an attempt nor as time towards giving up.
+            # An outage of the relay does not count as an attempt, and its time does not count towards `give_up_after`.
             return replace(change, state=DeliveryState.QUEUED, delivery=job)
         case NotSent() if job.losses < MAX_LOSSES:
             return replace(change, state=DeliveryState.QUEUED, delivery=job._replace(losses=job.losses + 1))
         case NotSent():
-            # This mail may be what breaks the connection: its time to give up begins, so that it ends some day.
+            # The mail itself may break the connection. So it is deferred, and expires after `give_up_after` instead of
+            # being tried forever.
             return _defer(change, first_reply_at, now, rules, jitter)
         case _:
             assert_never(outcome)
 
 
 def after_crash(job: model.Delivery, rules: Delivery) -> DeliveryChange:
-    """Returns what becomes of a delivery that a dead process left in `sending`: its mail may or may not have been
-    taken."""
+    """Returns the change to a delivery that a dead process left in `sending`: a relay may or may not have accepted the
+    mail."""
     tried = job._replace(attempts=job.attempts + 1, losses=0)
     return _uncertain(DeliveryChange(delivery=tried, state=DeliveryState.SENDING), rules)
 
 
 def _uncertain(change: DeliveryChange, rules: Delivery) -> DeliveryChange:
-    """With on_unknown = "resend", the first unknown is sent once more under the same Message-ID. Every other unknown is
-    final and left to people."""
+    """Returns the change to a delivery whose mail a relay may or may not have. With on_unknown = "resend", the mail is
+    sent once more under the same Message-ID after its first unknown outcome. Otherwise the unknown outcome is final,
+    and people decide what to do."""
     job = change.delivery
     again = rules.on_unknown == "resend" and job.unknowns == 0
     state = DeliveryState.QUEUED if again else DeliveryState.UNKNOWN
