@@ -1,4 +1,4 @@
-"""Chooses the stories of an issue: articles become events, events are scored, and the best are selected.
+"""Chooses the stories of an issue: groups articles into events, scores the events, and selects the best.
 
-Pure functions of values: the same articles give the same digest, in any order.
+All functions are pure. The same articles give the same digest, whatever their order.
 """

@@ -1,7 +1,7 @@
 """The edits of a draft: drop, move and retitle stories, write the subject and the opening words.
 
-An edit names articles, not positions: the third story of this hour may be the fifth of the next. Whether an issue is
-still good enough after an edit is decided elsewhere.
+An edit names articles, not positions, because stories are chosen again every hour and may change their positions.
+`issues.draft` decides whether an issue still has enough stories after an edit.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from mailer.reasons import Reason, ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Leave a story out, with all `articles` about its event, so that none of them takes its place."""
+    """Leave out a story with all `articles` about its event, so that none of these articles takes its place."""
 
     articles: frozenset[int]
 
@@ -29,7 +29,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Retitle:
-    """Give a story another title; an empty one restores the newsroom's own."""
+    """Give a story another title; an empty title restores the newsroom's own."""
 
     article: int
     title: str
@@ -37,14 +37,14 @@ class Retitle:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Write the subject; an empty one restores the first story's title."""
+    """Set the subject of the mail; an empty text restores the subject made from the first story's title."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Intro:
-    """Write the opening words."""
+    """Set the opening words."""
 
     text: str
 
@@ -60,13 +60,14 @@ Edit = Drop | Move | Retitle | Subject | Intro | LeaveOut
 
 
 def add(edits: Edits, edit: Edit) -> Edits:
-    """The edits of an issue with one more."""
+    """Returns the edits of an issue with one more edit added."""
     match edit:
         case Drop(articles):
             return replace(edits, dropped=edits.dropped | articles)
         case Move(article, position):
             earlier = {number: place for number, place in edits.places.items() if number != article}
-            return replace(edits, places={**earlier, article: position})  # applied in order: the last move wins
+            # Moves are applied in this order, so the latest must be last.
+            return replace(edits, places={**earlier, article: position})
         case Retitle(article, title):
             others = {number: text for number, text in edits.titles.items() if number != article}
             return replace(edits, titles={**others, article: title} if title else others)
@@ -81,7 +82,7 @@ def add(edits: Edits, edit: Edit) -> Edits:
 
 
 def apply(edits: Edits, stories: Sequence[ChosenStory]) -> tuple[ChosenStory, ...]:
-    """The stories as the editor wants them, numbered from 1."""
+    """Returns the stories with the edits applied, numbered from 1."""
     order = [story for story in stories if story.article_id not in {*edits.dropped, *edits.gone}]
     for number, place in edits.places.items():
         found = next((story for story in order if story.article_id == number), None)
@@ -95,10 +96,10 @@ def apply(edits: Edits, stories: Sequence[ChosenStory]) -> tuple[ChosenStory, ..
 
 
 def kept(edits: Edits) -> frozenset[int]:
-    """Ids of the articles that an editor moved or retitled: they stay, whatever else is chosen."""
+    """Returns the ids of the articles that an editor moved or retitled. They stay in the issue at every new choice."""
     return frozenset({*edits.titles, *edits.places} - {*edits.dropped, *edits.gone})
 
 
 def notes(edits: Edits) -> list[Reason]:
-    """Returns notes for the editors on stories that the program left out."""
+    """Returns a note for the editors about each story that was left out because its page is gone."""
     return [Reason(ReasonCode.STORY_LEFT_OUT, {"title": title}) for title in edits.gone.values()]

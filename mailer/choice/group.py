@@ -1,8 +1,8 @@
-"""Groups articles about one event; a daily series becomes one group, too.
+"""Groups articles about the same event. The articles of a daily series also become one group.
 
-Two articles are linked if their words are similar and their dates are near. Groups are joined in falling order of
-similarity, and only if they are similar on average, so that no chain of small steps makes one event of a whole war.
-Which article leads an event is decided in `build`, by score.
+Two articles are linked if their words are similar and their dates are near. Groups are joined along the links, the most
+similar first, but only if they are similar on average. Otherwise a chain of similar articles could join a whole war
+into one event. `build` decides by score which article leads an event.
 """
 
 import re
@@ -17,19 +17,24 @@ from mailer.model import Article
 from mailer.text.calendar import JALALI, WEEKDAYS
 from mailer.text.search_key import key
 
-_NEAR = timedelta(hours=96)
-_SIMILAR = 0.35  # of labelled pairs, nearly all below it are different events and nearly all above it the same
-_VERY_SIMILAR = 0.5  # enough to join a single article to a group without looking at the average
-_AVERAGE = 0.6 * _SIMILAR  # the least average similarity of two groups that are joined
-_REPEATED = 0.6  # means the same event weeks after an issue used it; issues of a weekly column are less similar
-_IDENTICAL = 0.95  # the similarity of two articles with the same title or address
-_TITLE_WORDS = 3  # a shorter title, such as «نگاه هفته», may be a rubric over many different articles
-_RUBRIC = 4  # articles of one title, of any length, whose leads have nothing in common make it a rubric
-_BURST = timedelta(hours=30)
-_SERIES_DAYS, _SERIES_BURST = 3, 2
-_MOST_LINKS = 400  # two groups with more possible links are not compared: it would take too long
-_LEAD = 400  # characters of a lead that are compared
-# Words that change from one part of a series to the next: «قیمت دلار امروز، شنبه ۷ بهمن».
+_NEAR = timedelta(hours=96)  # articles further apart are linked only by the same address or if _REPEATED
+# In pairs labelled by hand, nearly all above this similarity are about the same event, nearly all below it are not.
+_SIMILAR = 0.35
+_VERY_SIMILAR = 0.5  # from this similarity on, a single article joins a group whatever the average similarity
+_AVERAGE = 0.6 * _SIMILAR  # two groups are joined only if their average similarity is at least this
+# From this similarity on, an article is about the same event as an article that an issue used weeks ago. The
+# installments of a weekly column are less similar.
+_REPEATED = 0.6
+_IDENTICAL = 0.95  # the similarity that is given to two articles with the same title, series or address
+_TITLE_WORDS = 3  # a title with fewer words, such as «نگاه هفته», is a rubric if several articles have it
+# A longer title is a rubric if at least this many articles have it and their leads differ. A lead that this many
+# articles with different titles share says nothing about them.
+_RUBRIC = 4
+_BURST = timedelta(hours=30)  # `Event.burst` is the largest number of members within this time
+_SERIES_DAYS, _SERIES_BURST = 3, 2  # a series has articles on at least 3 days, and a burst of at most 2
+_MOST_LINKS = 400  # two groups with more possible pairs of articles are not joined, because comparing takes too long
+_LEAD = 400  # how many characters of a lead are compared
+# Words that change from one article of a series to the next, as in «قیمت دلار امروز، شنبه ۷ بهمن».
 _DATES = frozenset(
     key(word)
     for word in (
@@ -39,39 +44,43 @@ _DATES = frozenset(
     )
 )
 _NUMBER = re.compile(r"[0-9]")
-_NUMBERED = re.compile(r"\b(?:شماره|قسمت|بخش|دوره|جلسه|هفته|گام|خبر|مقاله|عنوان) #")  # in a key; «#» is any number
-_COUNTED = 4  # titles that differ in one number are numbered if there are more than this and their numbers are near
+# Finds a word such as "part" or "session" before a number, in a key whose numbers are replaced by "#".
+_NUMBERED = re.compile(r"\b(?:شماره|قسمت|بخش|دوره|جلسه|هفته|گام|خبر|مقاله|عنوان) #")
+# Titles that differ only in a number are a numbered series if more than this many different numbers occur, and they are
+# at most this far apart on average.
+_COUNTED = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Articles about one event, in order of date, then number."""
+    """The articles about one event, ordered by date, then by id."""
 
     members: tuple[Article, ...]
-    burst: int  # members within the densest 30 hours
-    series: bool  # published day after day without being the news of any day: a price, the weather
+    burst: int  # the largest number of members within any 30 hours
+    series: bool  # the members are a daily series without news of its own, such as prices or the weather
 
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """All events of some articles, in order of date, and the similarities of pairs of ids (the smaller id first)."""
+    """The events of some articles, ordered by date, and the similarities of pairs of article ids (smaller id first)."""
 
     events: tuple[Event, ...]
     alike: Mapping[tuple[int, int], float]
 
     def similarity(self, one: int, other: int) -> float:
-        """The similarity of two articles; 0 if it is too small to be computed."""
+        """Returns the similarity of two articles, by id; 0 if they are not linked."""
         return self.alike.get((min(one, other), max(one, other)), 0.0)
 
 
 def group(
     articles: Iterable[Article], titles: Mapping[int, str], zone: tzinfo, *, used: frozenset[int] = frozenset()
 ) -> Events:
-    """The articles, grouped into events.
+    """Groups the articles into events.
 
-    titles  the key of each article's title by article id
-    zone    the newsroom's time zone, for the days of a series
-    used    ids of articles that an earlier issue used; very similar articles are of the same event at any distance
+    titles  the key of each article's title, by article id
+    zone    the newsroom's time zone, which decides on which day an article was published
+    used    ids of articles that an earlier issue used; a very similar new article is about the same event, even weeks
+            later
     """
     pool = sorted(articles, key=lambda article: (article.dated, article.id))
     rubrics = _rubrics(pool, titles)
@@ -92,7 +101,11 @@ def group(
 
 
 def _rubrics(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[str]:
-    """Titles of different articles: short ones that occur twice, and any whose articles have different leads."""
+    """Returns the titles that are rubrics: several articles have the title, but they are about different things.
+
+    These are short titles that occur at least twice, and titles of any length that occur at least four times with
+    different leads.
+    """
     by_title: defaultdict[str, list[Article]] = defaultdict(list)
     for article in pool:
         by_title[titles[article.id]].append(article)
@@ -104,14 +117,17 @@ def _rubrics(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[st
 
 
 def _all_differ(articles: Sequence[Article]) -> bool:
-    """Returns True if no article has an empty lead or one that shares a fifth of its words with the one before."""
+    """Returns True if each article has a lead, and no lead shares a fifth of its words with the lead before it."""
     leads = [key(article.lead or article.body[:_LEAD]) for article in articles]
     return all(one and other and _differ(one, other) for one, other in pairwise(leads))
 
 
 def _empty_leads(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[int]:
-    """Ids of articles whose source gives the same lead to several articles with different titles, such as the site's
-    description. If it were compared, they would become one event."""
+    """Returns the ids of articles whose lead says nothing, such as a description of the site.
+
+    Their source gives several articles with different titles the same lead. If these leads were compared, the articles
+    would become one event.
+    """
     by_lead: defaultdict[tuple[str, str], list[Article]] = defaultdict(list)
     for article in pool:
         frame = _frame(key((article.lead or article.body)[:_LEAD]).split())
@@ -126,7 +142,7 @@ def _empty_leads(pool: Sequence[Article], titles: Mapping[int, str]) -> frozense
 
 
 def _frame(words: Sequence[str]) -> str:
-    """The words with "#" for each number."""
+    """Returns the words as one string, with "#" in place of each number."""
     return " ".join("#" if word.isdecimal() else word for word in words)
 
 
@@ -137,7 +153,7 @@ def _differ(one: str, other: str) -> bool:
 
 
 def _same(pool: Sequence[Article], titles: Mapping[int, str], rubrics: frozenset[str]) -> Pairs:
-    """Pairs of articles with the same title, series or address, as places in `pool`."""
+    """Returns the pairs of articles with the same title, series or address. The keys are pairs of places in `pool`."""
     found: Pairs = {}
     seen: defaultdict[str, list[int]] = defaultdict(list)
     for place, article in enumerate(pool):
@@ -148,18 +164,19 @@ def _same(pool: Sequence[Article], titles: Mapping[int, str], rubrics: frozenset
             dated = not _DATES.isdisjoint(title.split())
             names |= {title} | ({f"series {' '.join(frame)}"} if dated and len(frame) >= _TITLE_WORDS - 1 else set())
         for name in names - {""}:
-            # The last few are enough to join them all, and keep a title that is repeated a thousand times cheap.
+            # Linking each article with only the last five is enough to join them all, and stays fast if a thousand
+            # articles have the same title.
             found.update(((other, place), _IDENTICAL) for other in seen[name][-5:])
             seen[name].append(place)
     return found
 
 
 class _Patterns:
-    """Titles that are similar because they follow a pattern, not because they are about one event.
+    """Recognises titles that are similar because they follow a pattern, not because they are about one event.
 
-    «کارگاه شمارهٔ ۳ برگزار شد» and «کارگاه شمارهٔ ۴ برگزار شد» are numbered; «موزهٔ سفال پس از سالها گشوده شد» and
-    «پل خواجو پس از سالها گشوده شد» say the same of two subjects. A death toll that grows is not numbered: its numbers
-    do not follow one another.
+    For example, «کارگاه شمارهٔ ۳ برگزار شد» and «کارگاه شمارهٔ ۴ برگزار شد» belong to a numbered series, and
+    «موزهٔ سفال پس از سالها گشوده شد» and «پل خواجو پس از سالها گشوده شد» say the same thing about two subjects. Titles
+    with a growing death toll are not a numbered series, because their numbers are not close together.
     """
 
     def __init__(self, titles: Sequence[str]) -> None:
@@ -176,7 +193,7 @@ class _Patterns:
         }
 
     def differ(self, i: int, j: int) -> bool:
-        """Returns True if the two titles follow one pattern but are about two things."""
+        """Returns True if titles `i` and `j` follow the same pattern but are about different things."""
         if self._frames[i] == self._frames[j]:
             return self._frames[i] in self._numbered and self._words[i] != self._words[j]
         one, other = self._words[i], self._words[j]
@@ -186,7 +203,8 @@ class _Patterns:
         if end < _TITLE_WORDS or end in (len(one), len(other)):
             return False
         first, second = runs(one[: len(one) - end]), runs(other[: len(other) - end])
-        # «کتابخانه» and «رصدخانه» share one run; two names of one thing share most of their runs.
+        # Different words such as «کتابخانه» and «رصدخانه» share a single run of characters. Two names of the same thing
+        # share most of their runs.
         return len(first & second) * 3 < min(len(first), len(second))
 
 
@@ -200,9 +218,9 @@ def _near_or_one(pool: Sequence[Article], place: tuple[int, int]) -> bool:
 
 
 def _join(count: int, links: Pairs) -> list[list[int]]:
-    """Groups of places, joined in falling order of similarity.
+    """Joins places into groups along their links, the most similar first, and returns the groups.
 
-    `links` maps pairs of places to similarities; `count` is the number of places.
+    `links` maps pairs of places to similarities. The places are 0 to `count` - 1.
     """
     home = list(range(count))
     members = {place: [place] for place in range(count)}
@@ -227,7 +245,7 @@ def _joinable(one: Sequence[int], other: Sequence[int], links: Pairs, value: flo
 
 
 def _event(members: Sequence[Article], zone: tzinfo) -> Event:
-    """The event of these articles. A series covers at least three days, with at most two articles within 30 hours."""
+    """Makes the event of these articles, which must be in order of date."""
     burst = first = 0
     for last, article in enumerate(members):
         while article.dated - members[first].dated > _BURST:
@@ -238,5 +256,5 @@ def _event(members: Sequence[Article], zone: tzinfo) -> Event:
 
 
 def _link(url: str) -> str:
-    """The address without the parts that do not change the page: scheme, fragment, last slash."""
+    """Returns the address without the scheme, fragment and last slash, because these do not change the page."""
     return url.partition("#")[0].partition("://")[2].rstrip("/")

@@ -1,7 +1,8 @@
-"""How fast articles are read: the share of its final views that an article has after some hours.
+"""How fast articles are read: which share of its final views an article has some hours after its publication.
 
-The curve is learnt from the newsroom's own snapshots of views. Without enough of them it is a cautious one:
-measurements show that correcting too little costs nothing, while correcting too much puts last night's articles on top.
+The curve is learnt from stored snapshots of the newsroom's view counts. If there are too few, a cautious curve is used,
+which corrects the views of young articles only a little. Measurements showed that too little correction does no harm,
+but too much puts last night's articles on top.
 """
 
 import math
@@ -11,13 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-# Hours after publication, about evenly spaced on a logarithmic scale.
+# The points of the curve: hours after publication, about evenly spaced on a logarithmic scale.
 KNOTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0, 48.0, 72.0, 96.0, 120.0, 168.0)
-_ENOUGH = 30  # articles; a curve learnt from fewer would depend on chance
-_LEAST = 0.01
-LEARNT_FROM = timedelta(days=42)  # the age of the oldest snapshots that are used
-_EARLY = 6.0  # hours: the first snapshot of an article must not be later
-_GROWN = 72.0  # hours: the final views of younger articles are not known yet
+_ENOUGH = 30  # how many articles are needed: a curve learnt from fewer would depend on chance
+_LEAST = 0.01  # the smallest share that the curve gives
+LEARNT_FROM = timedelta(days=42)  # the curve is learnt from articles published at most this long before the span
+# An article is used only if its first snapshot was made at most _EARLY hours after its publication, and its last at
+# least _GROWN hours after it, when its views hardly grow any more.
+_EARLY = 6.0
+_GROWN = 72.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Growth:
     shares: tuple[float, ...]
 
     def at(self, hours: float) -> float:
-        """0.01 … 1: the share of the final views that an article has `hours` after it was published."""
+        """Returns the share (0.01 to 1) of its final views that an article has `hours` after its publication."""
         if hours >= KNOTS[-1]:
             return 1.0
         if hours <= KNOTS[0]:
@@ -42,11 +45,11 @@ CAUTIOUS = Growth(tuple(min(1.0, (hours / 24) ** 0.35) for hours in KNOTS))
 
 
 def learn(histories: Iterable[Sequence[tuple[float, int]]]) -> Growth:
-    """The curve of a newsroom, or CAUTIOUS if there are too few histories.
+    """Returns the curve of a newsroom, or CAUTIOUS if there are too few usable histories.
 
-    Each history is of one article: (hours after publication, views then), in order of time. One that does not begin in
-    the first hours or does not reach three days is left out. Views are summed over all articles, so that well-read
-    articles weigh more and little-read ones add no noise.
+    A history has the snapshots of one article in order of time, as (hours after publication, views). A history whose
+    first snapshot is later than six hours, or whose last is earlier than three days, is left out. Views are summed over
+    all articles, so that well-read articles have more weight and little-read articles add no noise.
     """
     counted: defaultdict[int, float] = defaultdict(float)
     final: defaultdict[int, float] = defaultdict(float)
@@ -68,7 +71,10 @@ def learn(histories: Iterable[Sequence[tuple[float, int]]]) -> Growth:
 
 
 def _at_knots(history: Sequence[tuple[float, int]]) -> Mapping[int, float]:
-    """Views at each knot, with straight lines between the snapshots. At its publication an article has no views."""
+    """Returns the views at each knot, interpolated linearly between snapshots. Keys are the places of knots in KNOTS.
+
+    At its publication an article has no views.
+    """
     points = [(0.0, 0), *((max(hours, 0.001), views) for hours, views in history)]
     found: dict[int, float] = {}
     right = 1
@@ -76,7 +82,7 @@ def _at_knots(history: Sequence[tuple[float, int]]) -> Mapping[int, float]:
         while right < len(points) and points[right][0] < hours:
             right += 1
         if right == len(points):
-            # After the last snapshot the views stay as they are: the article was watched for at least three days.
+            # After the last snapshot the views are taken as final, because it was made after at least three days.
             found[place] = float(points[-1][1])
             continue
         (before, low), (after, high) = points[right - 1], points[right]

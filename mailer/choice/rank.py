@@ -1,9 +1,13 @@
-"""The score of an article, as parts that add up.
+"""Scores articles. The score of an article is the sum of these parts:
 
-The parts are readers' interest, where the newsroom counts views, corrected for the age of the article; its place on the
-front page; how widely its event is covered; a little for what makes a story look good in a mail; and the editor's own
-judgement. Nothing decays by age: a weekly digest that prefers new articles would lose most of the week. Stories are
-compared and refused in `select`.
+- readers' interest: the views, if the newsroom counts them, corrected for the age of the article
+- its place on the front page
+- how widely its event is covered
+- a little for what makes a story look good in a mail
+- the editor's own judgement
+
+Old articles do not lose points: a weekly digest that preferred new articles would miss most of the week. `select`
+compares the scores and decides which stories are chosen.
 """
 
 import math
@@ -19,55 +23,67 @@ from mailer.choice.time_span import late
 from mailer.model import Article, TimeSpan
 from mailer.reasons import Reason, ReasonCode
 
-# Weights of the signals, divided among those that exist. With views, popularity decides: measured over a year of weeks,
-# every tenth that other signals take from it loses stories that people wanted. The others only separate equals.
+# Weights of the signals. A missing signal's weight is shared out among the others. If views are known, popularity
+# decides, and the other signals only order equally popular articles. Measured over a year of weeks, every 0.1 of weight
+# that popularity lost to other signals lost stories that people wanted to read.
 _WITH_VIEWS = {"popularity": 0.97, "prominence": 0.01, "coverage": 0.01, "quality": 0.01}
 _WITHOUT_VIEWS = {"prominence": 0.5, "coverage": 0.3, "quality": 0.2}
-_NEWS_VALUE = 0.15  # for each step of the editor's judgement
-_SERIES = -0.15  # the daily dollar price has many readers every day but is never the news
-_RUBRIC = -0.3  # a title such as «خبر» says nothing to the reader of a mail
-_LATE = -0.05  # a late story should be clearly better than the others
-_HIGHEST = 1.3  # the largest lift: one very popular article must not make all others look equal
-_ENOUGH = 0.2  # the share of articles that must have view counts before these decide
-_PRIOR = 0.15  # the weight of the category's average beside an article's own views
-_SHRINK = 20  # articles: the average of a category with fewer is drawn towards the average of all
-_COMMENT = 20  # a comment or share counts as so many readers; many of them on few views usually mean a dispute
+_NEWS_VALUE = 0.15  # points for each step of the editor's judgement, from -2 to +2
+_SERIES = -0.15  # points for an article of a daily series: the dollar price is read every day but is never the news
+_RUBRIC = -0.3  # points for a title of one word, such as «خبر», which says nothing to the reader of a mail
+_LATE = -0.05  # points for a late article (see `time_span.late`), which should be clearly better than the others
+_HIGHEST = 1.3  # the largest value of `_lift`: one very popular article must not make all others look equal
+_ENOUGH = 0.2  # views decide only if at least this share of the articles has view counts
+_PRIOR = 0.15  # the weight of the category's average; an article's own views have the weight of its `Growth` share
+_SHRINK = 20  # the average of all articles counts as this many articles in the average of each category
+# A comment or share counts as this many readers, but all of them together at most as much as the views: many comments
+# on few views usually mean a dispute.
+_COMMENT = 20
 
 Signal = Callable[[Article], float]
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The parts of each article's score by article id, and notes about them for the editor."""
+    """The parts of each article's score, by article id, and notes for the editor about missing view counts."""
 
     parts: Mapping[int, Mapping[str, float]]
     notes: tuple[Reason, ...]
 
     def score(self, article: Article) -> float:
-        """The sum of the parts, rounded to four places like them, so that the shown numbers add up exactly."""
+        """Returns the sum of an article's parts, rounded to four decimal places.
+
+        The parts are rounded likewise, so that the numbers shown to editors add up exactly.
+        """
         return round(math.fsum(self.parts[article.id].values()), 4)
 
     def order(self, article: Article) -> tuple[float, float, int]:
-        """A sort key: best first, then newest, then by id, so that the order of the input changes nothing."""
+        """Returns a sort key: best first, then newest, then by id, so that the order of the input does not matter."""
         return -self.score(article), -article.dated.timestamp(), article.id
 
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """The estimated final readers of each article by id; empty if views cannot decide, with a note that says why."""
+    """The estimated number of final readers of each article, by id.
+
+    `readers` is empty if there are not enough view counts; a note then says why.
+    """
 
     readers: Mapping[int, float]
     notes: tuple[Reason, ...]
 
     def order(self, article: Article) -> tuple[float, float, float, int]:
-        """A sort key that decides which articles are compared at all: most readers, most prominent, newest first."""
+        """Returns a sort key that decides which articles are compared: most readers, most prominent, newest first."""
         shown = (article.prominence or 0.0) + article.front_page
         return -self.readers.get(article.id, 0.0), -shown, -article.dated.timestamp(), article.id
 
 
 def day_by_day(pool: Sequence[Article], zone: tzinfo) -> Callable[[Article], tuple[float, ...]]:
-    """A sort key that decides which articles are compared if views are not known: equally many of each day, the best
-    first (news value, front page, newest). Otherwise a busy newsroom's week would be its last two days."""
+    """Returns a function that gives a sort key, which decides which articles are compared if views are unknown.
+
+    Sorted by it, the articles of all days take turns, the best of each day first (news value, front page, newest). If
+    the newest articles came first, a busy newsroom's digest would cover only the last two days of the week.
+    """
     days: defaultdict[date, list[Article]] = defaultdict(list)
     for article in pool:
         days[article.dated.astimezone(zone).date()].append(article)
@@ -81,10 +97,11 @@ def day_by_day(pool: Sequence[Article], zone: tzinfo) -> Callable[[Article], tup
 
 
 def interest(pool: Sequence[Article], span: TimeSpan, growth: Growth) -> Interest:
-    """Estimates the final readers of the articles of `pool` from the views they have so far.
+    """Estimates the final number of readers of each article in `pool` from its views so far.
 
-    This is the posterior mean of a Poisson count under a Gamma prior: an hour-old article is judged mostly by its
-    category, a week-old one by its own views. An article without a view count counts as an average one of its category.
+    The estimate is the posterior mean of a Poisson count under a Gamma prior. An hour-old article is therefore judged
+    mostly by the average of its category, and a week-old article mostly by its own views. An article without a view
+    count gets the average of its category.
     """
     known = [article for article in pool if article.views is not None]
     reason = _no_views([article.views for article in known if article.views is not None], len(pool))
@@ -109,7 +126,7 @@ def interest(pool: Sequence[Article], span: TimeSpan, growth: Growth) -> Interes
 
 
 def _no_views(views: Sequence[int], count: int) -> Reason | None:
-    """Why the views of `count` articles cannot decide, or None if they can."""
+    """Returns the reason why the known view counts of `count` articles cannot decide, or None if they can."""
     if not views:
         return Reason(ReasonCode.NO_VIEW_COUNTS)
     if len(views) < _ENOUGH * count:
@@ -132,9 +149,9 @@ def rank(
     events: Mapping[int, Event],
     interest: Interest,
 ) -> Ranking:
-    """Scores `articles` relative to those of `pool`, the articles that can be chosen.
+    """Scores `articles` relative to the articles in `pool`, which are those that can be chosen.
 
-    `titles` has the key of each article's title and `events` its event, by article id.
+    `titles` maps the id of each article to the key of its title, and `events` maps it to the article's event.
     """
     signals: dict[str, Signal] = {"quality": lambda it: _quality(it, titles[it.id])}
     signals["coverage"] = lambda it: _coverage(events[it.id]) if it.id in events else 0.0
@@ -157,7 +174,10 @@ def rank(
 
 
 def _corrections(article: Article, span: TimeSpan, title: str, series: bool) -> dict[str, float]:
-    """Returns the points for the editor's judgement, and those taken off for what reads badly in a weekly mail."""
+    """Returns the points for the editor's judgement, and the negative points for a series, a rubric or a late article.
+
+    Points of 0 are left out.
+    """
     found = {
         "news value": round(_NEWS_VALUE * (article.news_value or 0), 4),
         "series": _SERIES if series else 0.0,
@@ -168,13 +188,13 @@ def _corrections(article: Article, span: TimeSpan, title: str, series: bool) -> 
 
 
 def _lift(values: Sequence[float]) -> Callable[[float], float]:
-    """Maps a value to 0 at the median of `values` and 1 at their 99th percentile, on a logarithmic scale.
+    """Returns a function that maps the median of `values` and all below to 0, and their 99th percentile to 1.
 
-    Unlike a rank, it hardly depends on how many little-read articles there are.
+    The scale is logarithmic. Unlike a rank, the result hardly depends on how many little-read articles there are.
     """
     known = sorted(math.log1p(value) for value in values)
     middle = median(known)
-    # The highest value is used if the 99th percentile is not above the median.
+    # If the 99th percentile is not above the median, the highest value is mapped to 1 instead.
     top = known[min(len(known) - 1, int(0.99 * len(known)))]
     top = top if top > middle else known[-1]
     if top <= middle:
@@ -183,9 +203,9 @@ def _lift(values: Sequence[float]) -> Callable[[float], float]:
 
 
 def _coverage(event: Event) -> float:
-    """0 to 1, from the number of sources and of articles within the densest 30 hours.
+    """Returns 0 to 1, from the number of the event's sources and the largest number of its articles within 30 hours.
 
-    Without that limit, daily topics such as coin prices or air quality would lead every issue.
+    If all its articles counted, daily topics such as coin prices or air quality would lead every issue.
     """
     if event.series:
         return 0.0
@@ -194,7 +214,7 @@ def _coverage(event: Event) -> float:
 
 
 def _quality(article: Article, title: str) -> float:
-    """0 to 1: a picture, enough text for a story, and a title of several words."""
+    """Returns 0 to 1, the sum of points for a picture, for enough text, and for a title of several words."""
     image = 0.4 if article.image_url else 0.0
     text = 0.3 * min(1.0, len(article.lead or article.body) / 120)
     return image + text + 0.3 * min(1.0, len(title.split()) / 6)

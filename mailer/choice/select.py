@@ -1,6 +1,6 @@
-"""Selects the stories of an issue from the ranked ones: the best, but not all of one section, one source or one day.
+"""Selects the stories of an issue: those with the best scores, but not too many of one section, source or day.
 
-It does not score, and does not judge whether an issue has enough stories.
+This module does not score stories, and does not decide whether there are enough of them for an issue.
 """
 
 from collections import Counter
@@ -13,9 +13,12 @@ from mailer.model import NotChosen, Story
 from mailer.reasons import Reason, ReasonCode
 from mailer.settings import Digest
 
-_LIKE_CHOSEN = 0.3  # subtracted for being like a chosen story; half of all follow-ups are events of their own
-_SAME_SECTION = 0.04  # subtracted for each chosen story of the section
-# Quotas, in the order in which they are dropped. Codes: it was exceeded; a story was not chosen because of it.
+# A story's score is lowered by this much times its greatest similarity to a chosen story. This holds back follow-ups of
+# a chosen story: half of all follow-up articles form separate events.
+_LIKE_CHOSEN = 0.3
+_SAME_SECTION = 0.04  # a story's score is lowered by this much for each chosen story of its section
+# The quotas, in the order in which they are dropped. Each has the code of the note that it was exceeded, and the code
+# of the reason why a story was not chosen because of it.
 _QUOTAS = {
     "section": (ReasonCode.SECTION_LIMIT_DROPPED, ReasonCode.SECTION_FULL),
     "source": (ReasonCode.SOURCE_LIMIT_DROPPED, ReasonCode.SOURCE_FULL),
@@ -25,7 +28,7 @@ _QUOTAS = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The chosen stories, pinned ones first, then best first; the others with their reasons, best first."""
+    """The chosen stories (pinned stories first, then the best first), and the other stories with the reasons."""
 
     chosen: list[Story]
     not_chosen: list[NotChosen]
@@ -42,12 +45,14 @@ def select(
     balance_sections: bool,
     kept: frozenset[int] = frozenset(),
 ) -> Selection:
-    """Selects at most `rules.stories` stories, greedily; `ranked` has the best first.
+    """Selects at most `rules.stories` stories, one after another. `ranked` must have the best story first.
 
-    Pinned stories come first and count in the quotas. They are never refused, even if there are more of them than an
-    issue has stories. Stories whose leads are `kept` are not refused either, but are ordered by score.
-    If the quotas leave places empty, those that keep stories out are dropped, sections before sources before days, and
-    a note says so. No title is used twice, unless it is a rubric; `titles` has the key of each article's title by id.
+    Pinned stories come first and count in the quotas. All of them are selected, even if there are more than
+    `rules.stories`. Stories whose leads are in `kept` are selected regardless of the quotas while there are places, and
+    are ordered by score.
+    If places stay empty because of the quotas, the quotas that keep stories out are dropped, first sections, then
+    sources, then days, and a note says so. No two stories have the same title, unless it is a rubric. `titles` maps the
+    id of each article to the key of its title.
     """
     table = _Table(rules, ranked, titles, events, zone, balance_sections)
     for story in ranked:
@@ -82,7 +87,7 @@ class _Table:
         balance_sections: bool,
     ) -> None:
         self.chosen: list[Story] = []
-        self._ids: set[int] = set()  # of their leads
+        self._ids: set[int] = set()  # ids of the leads of the chosen stories
         self._ranked, self._titles, self._events, self._zone = ranked, titles, events, zone
         self._places = rules.stories
         self._chosen_titles: dict[str, str] = {}  # key → title
@@ -98,7 +103,7 @@ class _Table:
         self._exceeded: set[str] = set()
 
     def _name(self, quota: str, story: Story) -> str:
-        """The section, source or day of a story."""
+        """Returns the section, source or day of a story, whichever the quota counts."""
         if quota == "day":
             return story.lead.dated.astimezone(self._zone).date().isoformat()
         return story.section if quota == "section" else story.lead.source
@@ -117,13 +122,13 @@ class _Table:
         self.chosen.append(story)
         self._ids.add(story.lead.id)
         title = self._titles[story.lead.id]
-        if len(title.split()) > 1:  # a rubric such as «خبر» may be the title of several
+        if len(title.split()) > 1:  # a title of one word, such as «خبر», is a rubric: several stories may have it
             self._chosen_titles[title] = story.lead.title
         for quota in _QUOTAS:
             self._counts[quota][self._name(quota, story)] += 1
 
     def fill(self) -> None:
-        """Takes stories until no place is left, or no story that fits."""
+        """Takes the best stories that the quotas allow until no place is left or no such story remains."""
         while self.has_place and (best := self._best()):
             self._exceeded.update(self._full(best, self._dropped))
             self.take(best)
@@ -132,11 +137,14 @@ class _Table:
         return [story for story in self._ranked if not self.has(story) and not self.has_title(story)]
 
     def _best(self) -> Story | None:
-        """The story with the best score after what is subtracted for repetition; of equals the first as ranked."""
+        """Returns the story that the quotas allow and whose score, lowered for repetition, is highest.
+
+        Of equal stories, returns the one ranked first. Returns None if the quotas allow no story.
+        """
         best, most = None, 0.0
         for story in self._free():
             if best is not None and story.score <= most:
-                break  # the scores only fall from here, and nothing is ever added to one
+                break  # all later stories have scores at most this high, and repetition only lowers them
             if not self._full(story, self._limits):
                 worth = story.score - self._repetition(story)
                 if best is None or worth > most:
@@ -148,7 +156,11 @@ class _Table:
         return _LIKE_CHOSEN * alike + (_SAME_SECTION * self._counts["section"][story.section] if self._sectioned else 0)
 
     def blocking_quota(self) -> str:
-        """The first quota that alone keeps a story out, else the first that keeps one out, else an empty text."""
+        """Returns the quota to drop next, or an empty string if the quotas keep no story out.
+
+        This is the first quota that keeps a story out on its own. If each story is kept out by several quotas, it is
+        the first of those that keep the best story out.
+        """
         blocked = [full for story in self._free() if (full := self._full(story, self._limits))]
         alone = {full[0] for full in blocked if len(full) == 1}
         return next((quota for quota in self._limits if quota in alone), blocked[0][0] if blocked else "")
@@ -157,12 +169,12 @@ class _Table:
         self._dropped[quota] = self._limits.pop(quota)
 
     def notes(self) -> list[Reason]:
-        """For the editor: the quotas that were exceeded."""
+        """Returns a note for the editor about each quota that was exceeded."""
         exceeded = {quota: limit for quota, limit in self._dropped.items() if quota in self._exceeded}
         return [Reason(_QUOTAS[quota][0], {"limit": limit}) for quota, limit in exceeded.items()]
 
     def reason(self, story: Story) -> Reason:
-        """Why a story was not chosen."""
+        """Returns the reason why a story was not chosen."""
         if self.has_title(story):
             return Reason(ReasonCode.SAME_TITLE, {"title": self._chosen_titles[self._titles[story.lead.id]]})
         for quota in self._full(story, self._limits):
@@ -172,10 +184,10 @@ class _Table:
         return Reason(ReasonCode.NOT_AMONG_BEST, {"count": len(self.chosen)})
 
     def _full(self, story: Story, limits: Mapping[str, int]) -> list[str]:
-        """The quotas of `limits` that have no place for the story."""
+        """Returns the quotas in `limits` that are used up for the section, source or day of the story."""
         return [quota for quota, limit in limits.items() if self._counts[quota][self._name(quota, story)] >= limit]
 
 
 def _places(share: float, stories: int) -> int:
-    # The small addend keeps 0.29 × 100 from being 28.
+    # Without the small addend, rounding errors would make 0.29 * 100 equal to 28.
     return max(1, int(share * stories + 1e-9))

@@ -1,8 +1,9 @@
-"""How similar two articles are: a number from 0 to 1 for every pair that is similar enough.
+"""Computes how similar two articles are: a number from 0 to 1 for every pair that is similar enough.
 
-Runs of four characters within normalised words are weighted by how rare they are in the week (TF-IDF) and compared by
-cosine. For Persian this beats words, title matching and hashing, and needs no stemmer: endings and broken half-spaces
-change only a few of a word's runs. Whether two articles are about one event is decided in `group`.
+The texts are split into runs: four neighbouring characters of a normalised word. Each run is weighted by how rare it is
+in the week (TF-IDF), and articles are compared by cosine similarity. For Persian this works better than comparing
+words, titles or hashes, and it needs no stemmer, because endings and broken half-spaces change only a few of a word's
+runs. `group` decides whether two articles are about the same event.
 """
 
 import math
@@ -18,12 +19,13 @@ from mailer.text.search_key import key
 Vector: TypeAlias = Mapping[str, float]
 Pairs: TypeAlias = dict[tuple[int, int], float]
 
-_LEAD = 500  # characters; the rest is background, which different events may share
-_COMMON = 0.02  # runs in more than this share of the articles are ignored
-_FEW = 20  # but a run in no more articles than this is used, which matters in a small week
-_WEEK = 1000  # articles of a usual week
-_HASHTAG = re.compile(r"#\w+")  # a label, the same on all articles of a topic
-# The kind of a page, such as «عکس». If it were compared, two photo pages with short titles would look similar.
+_LEAD = 500  # how many characters of a lead are compared; the rest is background, which different events may share
+_COMMON = 0.02  # a run that occurs in more than this share of the articles is ignored …
+_FEW = 20  # … unless it occurs in at most this many articles, which matters in a week with few articles
+_WEEK = 1000  # how many articles a usual week has
+_HASHTAG = re.compile(r"#\w+")  # removed, because all articles of a topic may have the same hashtag
+# Finds a label for the kind of a page, such as «عکس» (photo). Labels are removed, because otherwise two photo pages
+# with short titles would look similar.
 _KIND = re.compile(
     r"[(\[+/|]*\s*(?<!\w)(?:عکس روز|تصویر متحرک|عکس|تصاویر|تصویری|فیلم|ویدیو|ویدئو|اینفوگرافی|فوری)(?!\w)\s*[)\]|/]+"
     r"|^(?:عکس|تصاویر|فیلم|ویدیو|ویدئو|اینفوگرافی|فوری)\s*[:|/؛\-–]"
@@ -31,10 +33,10 @@ _KIND = re.compile(
 
 
 def words(article: Article, *, with_title: bool = True, with_lead: bool = True) -> str:
-    """The key of the text that is compared of an article: the title twice, then the beginning of the lead.
+    """Returns the key of the text by which an article is compared: the title twice, then the beginning of the lead.
 
-    `with_title` is False for a rubric («خبر», «نگاه هفته»), whose title does not describe the article. `with_lead` is
-    False if the source gives every article the same lead.
+    Pass `with_title=False` for an article whose title is a rubric, such as «خبر» or «نگاه هفته», and does not describe
+    the article. Pass `with_lead=False` if the source gives many articles the same lead.
     """
     title = f"{article.title} " * 2 if with_title else ""
     lead = (article.lead or article.body)[:_LEAD] if with_lead else ""
@@ -43,22 +45,28 @@ def words(article: Article, *, with_title: bool = True, with_lead: bool = True) 
 
 
 def vectors(texts: Sequence[str]) -> list[Vector]:
-    """One vector of length 1 for each text (a key); empty if all its runs are common ones."""
+    """Returns a unit vector (run → weight) for each text; the vector is empty if all runs of the text are ignored.
+
+    The texts must be keys.
+    """
     split = [text.split() for text in texts]
-    of = {word: _runs(word) for word in set(chain.from_iterable(split))}  # most words occur many times
+    of = {word: _runs(word) for word in set(chain.from_iterable(split))}  # each word once, as most occur many times
     grams = [Counter(chain.from_iterable(map(of.__getitem__, each))) for each in split]
     spread: Counter[str] = Counter()
     for each in grams:
         spread.update(each.keys())
     most = max(_FEW, _COMMON * len(texts))
-    # Without this minimum, runs that a few articles share would look common in a small week.
+    # Without this minimum, a run shared by a few articles would get too little weight in a week with few articles.
     whole = max(len(texts), _WEEK)
     weight = {run: math.log1p(whole / count) for run, count in spread.items() if count <= most}
     return [_unit({run: (1 + math.log(n)) * weight[run] for run, n in each.items() if run in weight}) for each in grams]
 
 
 def pairs(all_: Sequence[Vector], least: float) -> Pairs:
-    """(i, j) → similarity, with i < j, for every pair of at least `least`: exact, by an inverted index."""
+    """Returns (i, j) → similarity, with i < j, for every pair whose similarity is at least `least`.
+
+    The similarities are exact; an inverted index makes computing them fast.
+    """
     index: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     found: Pairs = {}
     for j, vector in enumerate(all_):
@@ -75,12 +83,12 @@ def pairs(all_: Sequence[Vector], least: float) -> Pairs:
 
 
 def runs(text: Iterable[str]) -> frozenset[str]:
-    """The different runs of some words."""
+    """Returns the set of runs of the words in `text`."""
     return frozenset(run for word in text for run in _runs(word))
 
 
 def _runs(word: str) -> list[str]:
-    """Runs of four characters of a word with a blank on each side: «برف» gives « برف» and «برف »."""
+    """Returns the runs of a word, after adding a blank on each side: «برف» gives « برف» and «برف »."""
     padded = f" {word} "
     return [padded[at : at + 4] for at in range(len(word) - 1 or 1)]
 

@@ -4,15 +4,16 @@ from datetime import datetime, timedelta
 
 from mailer.model import Article, TimeSpan
 
-_LONGEST = timedelta(days=10)
-_FIRST = timedelta(days=7)
-_LATE = timedelta(days=14)
+_LONGEST = timedelta(days=10)  # the longest time span
+_FIRST = timedelta(days=7)  # the length of the time span of the first issue
+_LATE = timedelta(days=14)  # a late article must have been published at most this long before the end of the span
 
 
 def for_issue(*, end: datetime, previous_end: datetime | None) -> TimeSpan:
-    """The time from the end of the previous issue's span to `end`, at most ten days.
+    """Returns the time span from the end of the previous issue's span to `end`, but at most the last ten days.
 
-    Seven days if there is no previous issue, or if its span ended no earlier (this is a draft as of an earlier day).
+    The span is seven days if there is no previous issue, or if the previous issue's span does not end before `end`
+    (which happens if a draft is made as of an earlier day).
     """
     if previous_end is None or previous_end >= end:
         return TimeSpan(end - _FIRST, end)
@@ -20,7 +21,7 @@ def for_issue(*, end: datetime, previous_end: datetime | None) -> TimeSpan:
 
 
 def earliest(span: TimeSpan) -> datetime:
-    """The earliest date of an article that can belong to the span, as a late one."""
+    """Returns the earliest date of articles that can be in the issue of this span, including late articles."""
     return min(span.start, span.end - _LATE)
 
 
@@ -29,5 +30,8 @@ def holds(span: TimeSpan, article: Article) -> bool:
 
 
 def late(span: TimeSpan, article: Article) -> bool:
-    """Returns True if the article is older than the span but first seen within it, so that no earlier issue had it."""
+    """Returns True if the article is older than the span but was first seen within it.
+
+    No earlier issue could have used such an article.
+    """
     return earliest(span) <= article.dated < span.start and span.start <= article.first_seen < span.end

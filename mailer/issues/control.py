@@ -1,4 +1,4 @@
-"""What editors and admins can do to an issue: hold, release, approve, pause, resume and cancel it. Sends no mail."""
+"""The actions of editors and admins on an issue: hold, release, approve, pause, resume, cancel. Sends no mail."""
 
 from collections.abc import Callable
 
