@@ -9,11 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from persiantools.jdatetime import JalaliDate
-
 from mailer.errors import UsageError
 from mailer.model import Slot
 from mailer.settings import WEEKDAYS, Newsletter, Schedule
+from mailer.text.calendar import from_jalali, to_jalali
 
 Calendar = Literal["jalali", "gregorian"]
 
@@ -33,7 +32,7 @@ def key(day: date, calendar: Calendar) -> str:
         year, week, _ = day.isocalendar()
         return _written(year, week)
     tuesday = _saturday(day) + timedelta(days=3)
-    year = _jalali_year(tuesday)
+    year = to_jalali(tuesday)[0]
     return _written(year, (tuesday - _first_tuesday(year)) // _WEEK + 1)
 
 
@@ -137,17 +136,8 @@ def _weeks(year: int, calendar: Calendar) -> int:
 
 def _first_tuesday(year: int) -> date:
     """Returns the first Tuesday of a Jalali year, which is the middle day of the year's first week."""
-    new_year = _day_of_jalali(year, 1, 1)
+    new_year = from_jalali(year, 1, 1)
     return new_year + timedelta(days=(1 - new_year.weekday()) % 7)
-
-
-def _jalali_year(day: date) -> int:
-    year: int = JalaliDate(day).year  # type: ignore[no-untyped-call]  # only the library's methods have types
-    return year
-
-
-def _day_of_jalali(year: int, month: int, day: int) -> date:
-    return JalaliDate(year, month, day).to_gregorian()  # type: ignore[no-untyped-call]
 
 
 def _saturday(day: date) -> date:
@@ -165,5 +155,5 @@ def _hint(year: int, calendar: Calendar) -> str:
     other: Calendar = "gregorian" if calendar == "jalali" else "jalali"
     if year not in _YEARS[other]:
         return f"Write the week like {_EXAMPLE[calendar]}."
-    middle = date(year, 7, 1) if other == "gregorian" else _day_of_jalali(year, 7, 1)
+    middle = date(year, 7, 1) if other == "gregorian" else from_jalali(year, 7, 1)
     return f"Write the week like {key(middle, calendar)}, or set newsletter.calendar."

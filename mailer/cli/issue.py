@@ -453,6 +453,7 @@ def _send_now(app: App, found: Issue, *, wait: bool) -> Result:
     from mailer.issues import delivery, draft, editing
 
     _warn_of_staging(app)
+    _ = app.relays, app.renderer  # report a missing password file or template before the issue is frozen
     if found.state is IssueState.PLANNED:
         found = draft.choose(app, found)
     if found.state in (IssueState.DRAFT, IssueState.HELD):

@@ -4,7 +4,6 @@ Validates data with the classes of `settings` and names each mistake with its pl
 never repeats a value that may be a secret.
 """
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,6 +38,8 @@ def dotted(place: Place) -> str:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """ " (did you mean "tls"?)" if one of the choices is close enough, else nothing."""
+    import difflib  # late: a correct file needs no suggestion
+
     spelling = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(word.lower(), spelling, 1)
     return f' (did you mean "{spelling[near[0]]}"?)' if near else ""

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from email.errors import MultipartInvariantViolationDefect
 from email.parser import BytesParser
-from email.policy import compat32
 from functools import lru_cache
 from math import floor
 
@@ -183,7 +182,7 @@ def block(fields: Sequence[tuple[str, bytes]]) -> bytes:
     Raises ValueError if a parser would not see exactly these fields with these values.
     """
     written = b"".join(field(name, value) for name, value in fields)
-    parsed = BytesParser(policy=compat32).parsebytes(written + b"\r\n", headersonly=True)
+    parsed = BytesParser().parsebytes(written + b"\r\n", headersonly=True)
     seen = [(name, str(value).encode("ascii", "surrogateescape")) for name, value in parsed.items()]
     # Early releases of Python 3.11, such as Debian 12's, report missing multipart bodies though only headers are read.
     defects = [each for each in parsed.defects if not isinstance(each, MultipartInvariantViolationDefect)]

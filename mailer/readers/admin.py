@@ -9,7 +9,6 @@ from mailer import address
 from mailer.context import App
 from mailer.errors import LeftBefore, NoSuchSubscriber
 from mailer.model import Event, EventKind, Method, NewEvent, Subscriber, SubscriberStatus
-from mailer.readers import adding
 from mailer.store import events, reports, subscribers
 
 _FORMER = (EventKind.UNSUBSCRIBED, EventKind.COMPLAINED, EventKind.SUPPRESSED, EventKind.BOUNCED)
@@ -23,6 +22,8 @@ def add(
     Returns the subscriber and "added", "updated" (such as a new name) or "unchanged". Raises LeftBefore if they left,
     with the date and the way back, and BadAddress.
     """
+    from mailer.readers import adding  # late: showing readers does not need the confirmation mail
+
     parsed = address.parse(email)
     status = SubscriberStatus.PENDING if invite else SubscriberStatus.ACTIVE
     kind = EventKind.INVITED if invite else EventKind.ADDED

@@ -7,8 +7,6 @@ in Tehran.
 from datetime import date
 from typing import Literal
 
-from persiantools.jdatetime import JalaliDate
-
 from mailer.text.locales import FA, Locale
 
 Calendar = Literal["jalali", "gregorian"]
@@ -29,6 +27,22 @@ def digits(value: int | str) -> str:
     return FA.number(value)
 
 
+# persiantools is imported late: most commands convert no date.
+def to_jalali(day: date) -> tuple[int, int, int]:
+    """Return year, month and day in the Jalali calendar."""
+    from persiantools.jdatetime import JalaliDate
+
+    jalali = JalaliDate(day)  # type: ignore[no-untyped-call]
+    return jalali.year, jalali.month, jalali.day
+
+
+def from_jalali(year: int, month: int, day: int) -> date:
+    """Return the day of a Jalali date. Raises ValueError if the Jalali calendar has no such day."""
+    from persiantools.jdatetime import JalaliDate
+
+    return JalaliDate(year, month, day).to_gregorian()  # type: ignore[no-untyped-call]
+
+
 def weekday(day: date, locale: Locale = FA) -> str:
     """Return the name of the weekday: «دوشنبه»."""
     return locale.say(WEEKDAYS[day.weekday()])
@@ -42,6 +56,6 @@ def long_date(day: date, calendar: Calendar = "jalali", locale: Locale = FA) -> 
     if calendar == "gregorian":
         number, month, year = day.day, GREGORIAN[day.month - 1], day.year
     else:
-        jalali = JalaliDate(day)  # type: ignore[no-untyped-call]
-        number, month, year = jalali.day, JALALI[jalali.month - 1], jalali.year
+        year, month_number, number = to_jalali(day)
+        month = JALALI[month_number - 1]
     return f"{weekday(day, locale)} {locale.number(number)} {locale.say(month)} {locale.number(year)}"

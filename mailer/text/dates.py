@@ -10,9 +10,7 @@ import re
 import unicodedata
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 
-from persiantools.jdatetime import JalaliDate
-
-from mailer.text.calendar import GREGORIAN, JALALI, WEEKDAYS
+from mailer.text.calendar import GREGORIAN, JALALI, WEEKDAYS, from_jalali
 from mailer.text.characters import ARABIC_LETTERS, JOINERS, ZWNJ, is_invisible
 
 _JALALI_YEARS = range(1300, 1501)
@@ -180,7 +178,7 @@ def _day_in_words(text: str) -> tuple[date | None, str]:
 def _day(year: int, month: int, day: int) -> date:
     """Return the day, in the calendar that its year implies. Raises ValueError if that calendar has no such day."""
     if year in _JALALI_YEARS:
-        return JalaliDate(year, month, day).to_gregorian()  # type: ignore[no-untyped-call]
+        return from_jalali(year, month, day)
     if year in _GREGORIAN_YEARS:
         return date(year, month, day)
     raise ValueError(year)

@@ -21,8 +21,11 @@ MAY_IMPORT_LATE = (
     "mailer/cli/",
     "mailer/wiring.py",
     "mailer/address.py",
+    "mailer/config/problems.py",
+    "mailer/readers/admin.py",
     "mailer/store/database.py",
     "mailer/store/upgrade.py",
+    "mailer/text/calendar.py",
     "mailer/text/locales.py",
 )
 
