@@ -306,7 +306,7 @@ class NewSubscriber(NamedTuple):  # a tuple is created faster than a dataclass, 
 
 
 class EventKind(StrEnum):
-    """An event in the history of a subscriber. Events are only added, never changed."""
+    """An event in the history of a subscriber. Events are never deleted."""
 
     ADDED = "added"
     INVITED = "invited"

@@ -1,7 +1,7 @@
-"""The ledger: one row for each mail that is owed, from the freeze of an issue to the last outcome.
+"""The ledger, the table `deliveries`: one row for each mail that has to be sent, with its state and its last reply.
 
-A claim on a batch gives a process a lease and a fence. Every statement that changes a claimed row names the fence, so
-that a process that lost its claim changes nothing any more. What a reply means is decided elsewhere.
+A process that claims a batch gets a lease and a fence number. Every statement that changes a row of the batch checks
+the fence, so a process that has lost its claim cannot change anything. What a reply means is decided elsewhere.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -41,18 +41,18 @@ from mailer.model import (
 from mailer.store.eligibility import eligible, reader_eligible, requirements, slot_day
 from mailer.store.schema import batches, deliveries, issues, lanes, of_issue, subscribers, variants
 
-BATCH = 500  # deliveries in a batch, at most
+BATCH = 500  # a batch has at most this many deliveries
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
 OPEN = (*WAITING, DeliveryState.SENDING)
-_IS_DEFERRED = deliveries.c.due_at.is_not(None)  # the same as the state, but it is what the partial indexes use
+_IS_DEFERRED = deliveries.c.due_at.is_not(None)  # true in the state `deferred`; the partial indexes need this form
 PRIORITY = {DeliveryKind.CONFIRMATION: 0, DeliveryKind.TEST: 1, DeliveryKind.NOTICE: 1, DeliveryKind.ISSUE: 5}
 
 
 # --- making rows -----------------------------------------------------------------------------------------------------
 def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, variant_id: int, now: datetime) -> int:
-    """Adds a delivery of the issue for every eligible subscriber. Needs a transaction that sees one state of the
-    database, because its two statements must find the same subscribers. Returns how many."""
-    ordinal = subscribers.c.id // BATCH  # neighbouring ids share a batch
+    """Adds a delivery of the issue for every eligible subscriber, and returns the number of deliveries. The transaction
+    must be a snapshot (see `Store.submit`), because the two statements must find the same subscribers."""
+    ordinal = subscribers.c.id // BATCH  # subscribers with neighbouring ids share a batch
     wanted = eligible(day)
     tx.execute(
         insert(batches).from_select(
@@ -77,7 +77,7 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
                 literal(f"issue.{slot}.") + cast(subscribers.c.id, String),
                 literal(issue_id),
                 subscribers.c.id,
-                func.coalesce(of_choice.scalar_subquery(), variant_id),  # the full one if no sections were chosen
+                func.coalesce(of_choice.scalar_subquery(), variant_id),  # the full mail if the choice has no variant
                 batches.c.id,
                 literal(DeliveryState.QUEUED.value),
                 _at(now),
@@ -86,7 +86,7 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
             .where(wanted)
             .order_by(subscribers.c.id),
         ),
-        # Without this the row count is -1 on PostgreSQL, because psycopg has closed the cursor.
+        # Without this option, the row count on PostgreSQL would be -1, because psycopg has closed the cursor by then.
         execution_options={"preserve_rowcount": True},
     )
     return done.rowcount
@@ -99,7 +99,8 @@ def _at(now: datetime) -> ColumnElement[datetime]:
 def owe(
     tx: Connection, kind: DeliveryKind, key: str, recipient: str, variant_id: int, issue_id: int | None, now: datetime
 ) -> int:
-    """Adds a delivery to an address that is no subscriber (a test, a notice), in a batch of its own. Returns its id."""
+    """Adds a delivery to an address without a subscriber (a test mail or a notice), in a separate batch. Returns the id
+    of the delivery."""
     values = {
         "kind": kind,
         "key": key,
@@ -114,12 +115,12 @@ def owe(
 
 
 def owed(tx: Connection, key: str) -> bool:
-    """Returns whether a delivery of that key exists, in any state."""
+    """Returns whether a delivery with that key exists, in any state."""
     return tx.execute(select(deliveries.c.id).where(deliveries.c.key == key)).first() is not None
 
 
 def asked_at(tx: Connection, subscriber_id: int) -> datetime | None:
-    """When a subscriber's last confirmation mail was added; None if there is none."""
+    """Returns when the last confirmation mail to a subscriber was added to the ledger, or None if there is none."""
     query = select(func.max(deliveries.c.created_at)).where(
         deliveries.c.subscriber_id == subscriber_id, deliveries.c.kind == DeliveryKind.CONFIRMATION
     )
@@ -127,7 +128,8 @@ def asked_at(tx: Connection, subscriber_id: int) -> datetime | None:
 
 
 def owe_readers(tx: Connection, kind: DeliveryKind, keys: Mapping[str, int], variant_id: int, now: datetime) -> None:
-    """Adds a delivery that belongs to no issue for each reader of `keys` (key → subscriber id), in one batch."""
+    """Adds deliveries that belong to no issue, all in one batch. `keys` maps the key of each delivery to the id of its
+    subscriber."""
     if not keys:
         return
     common = {
@@ -165,8 +167,8 @@ def _lane_open(now: datetime) -> ColumnElement[bool]:
 
 def _sendable() -> ColumnElement[bool]:
     running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.SENDING)
-    # A mail of a cancelled or paused issue may still be on its way; if its sender died, its outcome must be recorded as
-    # unknown. The last look sends no other mail of such an issue.
+    # A process may have died while it was sending a mail of an issue that is now cancelled or paused. The mail's batch
+    # must be claimed so that its outcome can be recorded as unknown. The last look keeps back the batch's other mails.
     halted = exists().where(
         issues.c.id == batches.c.issue_id, issues.c.state.in_((IssueState.CANCELLED, IssueState.PAUSED))
     )
@@ -183,10 +185,14 @@ def claim(
     without: Collection[str] = (),
     service_only: bool = False,
 ) -> Batch | None:
-    """Claims a batch that is due and that no process holds. Returns None if there is none. `issue_id`: only of this
-    issue, and service mails. `without`: no batch of these lanes. `service_only`: only service mails."""
-    # Neither a lease nor the due time of a batch is ever that far ahead: it was set before the clock stepped back, and
-    # would be waited for as long as the step was. (A deferred delivery has its own due time.)
+    """Claims a batch that is due and that no process holds. Returns None if there is no such batch.
+
+    With `issue_id`, claims only batches of that issue and of service mails. With `service_only`, claims only batches of
+    service mails. Does not claim batches of the lanes in `without`, unless a dead process left a mail in `sending`.
+    """
+    # A lease or due time of a batch that is more than two leases ahead was set before the clock was turned back. Treat
+    # it as past; otherwise the sender would wait as long as the clock was turned back. (Deferred deliveries may be due
+    # much later, but their due times are in their own rows.)
     far = now + 2 * lease
     due = or_(batches.c.due_at <= now, batches.c.due_at > far)
     free = or_(batches.c.lease_until.is_(None), batches.c.lease_until <= now, batches.c.lease_until > far)
@@ -213,23 +219,23 @@ def renew(tx: Connection, held: Sequence[Batch], now: datetime, lease: timedelta
 
 
 def release(tx: Connection, batch: Batch, due_at: datetime) -> None:
-    """Gives up a claim on a batch with something left to do; it may be claimed again from `due_at` on."""
+    """Gives up the claim on a batch that is not finished. The batch may be claimed again from `due_at` on."""
     tx.execute(update(batches).where(fenced(batch)).values(worker=None, lease_until=None, due_at=due_at))
 
 
 def close(tx: Connection, batch: Batch) -> bool:
-    """Ends a claimed batch. Returns False if something is left to do in it."""
+    """Marks a claimed batch as done. Returns False if it still has open deliveries, or if the claim was lost."""
     left = exists().where(deliveries.c.batch_id == batch.id, deliveries.c.state.in_(OPEN))
     done = update(batches).where(fenced(batch), ~left).values(done=True, lease_until=None)
     return tx.execute(done).rowcount == 1
 
 
 def fenced(batch: Batch) -> ColumnElement[bool]:
-    """Returns whether a row of `batches` is the claimed one, and the claim still holds."""
+    """Returns the condition that a row of `batches` is the claimed batch and that the claim still holds."""
     return and_(batches.c.id == batch.id, batches.c.fence == batch.fence)
 
 
-# In the order of the fields of a Delivery, except that its batch follows the kind and its lane the rest.
+# The columns are in the order of the fields of Delivery, without `batch` and `lane`, which `_of_batch` inserts.
 _OF_BATCH = (
     select(
         deliveries.c.id,
@@ -253,12 +259,14 @@ _KINDS = {kind.value: kind for kind in DeliveryKind}
 
 
 def queued(tx: Connection, batch: Batch, lanes: Mapping[str, str] = BUILT_IN) -> list[Delivery]:
-    """The queued deliveries of a claimed batch, in the order of their ids. `lanes` is a table of `mailer.lanes`."""
+    """Returns the queued deliveries of a claimed batch, ordered by id. `lanes` maps domains to lanes, as
+    `mailer.lanes.table` returns them."""
     return _of_batch(tx, batch, DeliveryState.QUEUED, lanes)
 
 
 def left_in_sending(tx: Connection, batch: Batch) -> list[Delivery]:
-    """The deliveries of a claimed batch that its last owner left between intent and outcome."""
+    """Returns the deliveries of a claimed batch that are still in `sending`: the process that claimed the batch before
+    recorded the intent to send them, but no outcome."""
     return _of_batch(tx, batch, DeliveryState.SENDING, BUILT_IN)
 
 
@@ -269,8 +277,9 @@ def _of_batch(tx: Connection, batch: Batch, state: DeliveryState, lanes: Mapping
 
 # --- one mail --------------------------------------------------------------------------------------------------------
 def hindrance(tx: Connection, job: Delivery, now: datetime) -> Skip | None:
-    """Why a queued delivery must not be sent: its reader left, is suppressed or is on a pause. Returns None if the
-    claim was lost or the issue is not being sent; then the delivery stays as it is."""
+    """Returns the reason why a queued delivery must be skipped: its reader has unsubscribed, is suppressed or paused
+    the newsletter. Returns None if the delivery must stay queued, because the claim was lost or the issue is not being
+    sent."""
     held = tx.execute(select(batches.c.id).where(fenced(job.batch), batches.c.lease_until > now)).scalar()
     state = tx.execute(select(deliveries.c.state).where(deliveries.c.id == job.id)).scalar()
     if held is None or state != DeliveryState.QUEUED or job.subscriber_id is None:
@@ -283,7 +292,8 @@ def hindrance(tx: Connection, job: Delivery, now: datetime) -> Skip | None:
 
 
 def record(tx: Connection, change: DeliveryChange, now: datetime) -> bool:
-    """Writes what became of a delivery in `sending`. Returns False, and writes nothing, if the claim was lost."""
+    """Writes the result of an attempt to a delivery in `sending`. Returns False and writes nothing if the claim was
+    lost."""
     job, reply = change.delivery, change.reply
     values: dict[str, Any] = {
         "state": change.state,
@@ -301,12 +311,12 @@ def record(tx: Connection, change: DeliveryChange, now: datetime) -> bool:
     if change.relay is not None:
         values["relay"] = change.relay
     if change.state is DeliveryState.DEFERRED:
-        values["batch_id"] = None  # it gets a new batch when it is due
+        values["batch_id"] = None  # `requeue_due` gives the delivery a new batch when it is due
     return _write(tx, job, DeliveryState.SENDING, values)
 
 
 def skip(tx: Connection, job: Delivery, reason: Skip, now: datetime) -> bool:
-    """Ends a queued delivery that must not be sent. Returns False, and writes nothing, if the claim was lost."""
+    """Ends a queued delivery that must not be sent. Returns False and writes nothing if the claim was lost."""
     return _write(tx, job, DeliveryState.QUEUED, {"state": DeliveryState.SKIPPED, "reason": reason, "finished_at": now})
 
 
@@ -318,8 +328,8 @@ def _write(tx: Connection, job: Delivery, from_: DeliveryState, values: Mapping[
 
 # --- deferred deliveries, and counts ---------------------------------------------------------------------------------
 def requeue_due(tx: Connection, now: datetime) -> int:
-    """Queues deferred deliveries that are due, at most BATCH of them, in a new batch for each issue. Returns how
-    many."""
+    """Queues up to BATCH deferred deliveries that are due, in one new batch for each issue and kind. Returns how many
+    deliveries it queued."""
     due = (
         select(deliveries.c.id, deliveries.c.issue_id, deliveries.c.kind)
         .where(_IS_DEFERRED, deliveries.c.due_at <= now)
@@ -342,21 +352,23 @@ def requeue_due(tx: Connection, now: datetime) -> int:
 
 
 def counts(tx: Connection, issue_id: int) -> dict[DeliveryState, int]:
-    """How many deliveries of an issue are in each state; every state is included."""
+    """Returns how many deliveries of an issue are in each state. The result has a key for every state."""
     query = select(deliveries.c.state, func.count()).where(of_issue(issue_id)).group_by(deliveries.c.state)
     found = {row[0]: row[1] for row in tx.execute(query)}
     return {state: found.get(state, 0) for state in DeliveryState}
 
 
 def anything_open(tx: Connection, issue_id: int) -> bool:
-    """Returns whether an issue still has open deliveries. Reads its few open batches, not its million rows."""
+    """Returns whether an issue still has open deliveries. Looks for open batches and deferred deliveries, so that it
+    does not read every delivery of the issue."""
     batch = select(batches.c.id).where(batches.c.issue_id == issue_id, ~batches.c.done).limit(1)
     deferred = select(deliveries.c.id).where(of_issue(issue_id), _IS_DEFERRED).limit(1)
     return tx.execute(batch).first() is not None or tx.execute(deferred).first() is not None
 
 
 def next_due(tx: Connection, issue_id: int | None) -> datetime | None:
-    """When the next deferred delivery, of this issue or of any, is tried again; None if there is none."""
+    """Returns the earliest time at which a deferred delivery is due, or None if no delivery is deferred. With
+    `issue_id`, considers only that issue."""
     query = select(func.min(deliveries.c.due_at)).where(_IS_DEFERRED)
     if issue_id is not None:
         query = query.where(of_issue(issue_id))
@@ -364,8 +376,8 @@ def next_due(tx: Connection, issue_id: int | None) -> datetime | None:
 
 
 def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
-    """When the first batch of the issue, or of any, can be claimed: due, without a lease, its lane not paused. None if
-    there is none."""
+    """Returns the earliest time at which a batch can be claimed: when it is due, its lease has ended and its lane is
+    not paused. Returns None if no batch is open. With `issue_id`, considers only that issue."""
     free = func.max if tx.dialect.name == "sqlite" else func.greatest
     pause = select(lanes.c.paused_until).where(lanes.c.lane == batches.c.lane).scalar_subquery()
     instant = free(
@@ -381,14 +393,16 @@ def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
 
 # --- ending deliveries and batches -----------------------------------------------------------------------------------
 def end_waiting(tx: Connection, issue_id: int, state: DeliveryState, reason: Skip | Expiry, now: datetime) -> int:
-    """Ends the queued and deferred deliveries of an issue. Returns how many. Those on their way still get their
-    outcome. Those that wait to be sent once more after an unknown become unknown again, since they must not count as
-    never sent."""
+    """Ends the queued and deferred deliveries of an issue in the given state, and returns their number.
+
+    A delivery in `sending` is left alone and still gets its outcome. A delivery that waits to be sent again after an
+    unknown outcome becomes unknown, because it must not be counted as never sent.
+    """
     return _end(tx, of_issue(issue_id), state, reason, now)
 
 
 def drop(tx: Connection, ids: Iterable[int], now: datetime) -> None:
-    """Ends those of these deliveries that are queued or deferred, and their batches."""
+    """Skips these deliveries as cancelled if they are still queued or deferred, and ends their batches."""
     these = deliveries.c.id.in_(list(ids))
     _end(tx, these, DeliveryState.SKIPPED, Skip.CANCELLED, now)
     _end_batches(tx, batches.c.id.in_(select(deliveries.c.batch_id).where(these)))
@@ -402,13 +416,13 @@ def _end(tx: Connection, which: ColumnElement[bool], state: DeliveryState, reaso
 
 
 def withdraw(tx: Connection, issue_id: int) -> None:
-    """Deletes the deliveries of an issue that no reader got, so that it can be frozen again."""
+    """Deletes all deliveries of an issue, so that it can be frozen again. Only for issues that no reader received."""
     tx.execute(delete(deliveries).where(of_issue(issue_id)))
     tx.execute(delete(batches).where(batches.c.issue_id == issue_id))
 
 
 def end_batches(tx: Connection, issue_id: int) -> None:
-    """Ends the batches of an issue in which no delivery is open."""
+    """Marks the batches of an issue that have no open deliveries as done."""
     _end_batches(tx, batches.c.issue_id == issue_id)
 
 
@@ -418,14 +432,15 @@ def _end_batches(tx: Connection, which: ColumnElement[bool]) -> None:
 
 
 # --- retry -----------------------------------------------------------------------------------------------------------
-# Queues failed deliveries again after an issue has ended. Readers who have the mail are never included, nor are dead
-# addresses or those whose provider refuses this sender: the same mail would be refused again and make things worse.
+# After an issue has ended, an admin can have its failed deliveries sent again. Readers who have the mail are left out.
+# So are dead addresses and addresses whose provider refuses this sender: the provider would refuse the same mail again
+# and trust this sender even less.
 def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> int:
-    """Queues rejected(soft, other) and expired(gave_up) deliveries in new batches, and with `unknown` the unknown ones
-    too. Only for an issue whose batches are all done. Returns how many.
+    """Queues the rejected (soft, other) and expired (gave_up) deliveries of an issue in new batches, and with `unknown`
+    also those whose outcome is unknown. Returns their number. All batches of the issue must be done.
 
-    The key stays, and with it the Message-ID. The count of unknowns stays too: a reader who may have the mail must not
-    be counted as never sent, nor be sent it a third time automatically.
+    A delivery keeps its key, and so its Message-ID. It also keeps its count of unknown outcomes: its reader may have
+    the mail, so it must not be counted as never sent, nor be sent a third time automatically.
     """
     state, reason = deliveries.c.state, deliveries.c.reason
     failed = [
@@ -434,9 +449,10 @@ def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> i
     ]
     if unknown:
         failed.append(state == DeliveryState.UNKNOWN)
-    # The last look would stop the other readers too, but the issue would go back to sending for nothing.
+    # Readers who may not be mailed are left out here. The last look would keep their mails back as well, but if there
+    # were no other readers, the issue would go back to sending for nothing.
     again = and_(of_issue(issue_id), or_(*failed), reader_eligible(DeliveryKind.ISSUE))
-    ordinal = deliveries.c.subscriber_id // BATCH  # neighbouring ids share a batch, as in the freeze
+    ordinal = deliveries.c.subscriber_id // BATCH  # subscribers with neighbouring ids share a batch
     rows = select(literal(issue_id), ordinal, literal(PRIORITY[DeliveryKind.ISSUE]), _at(now)).where(again)
     columns = ["issue_id", "ordinal", "priority", "due_at"]
     tx.execute(insert(batches).from_select(columns, rows.distinct().order_by(ordinal)))

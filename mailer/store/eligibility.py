@@ -1,7 +1,7 @@
-"""The rule that says who may be mailed, shared by the freeze, the last look, the reason for a skip and a retry.
+"""The rule that decides which readers may be mailed. The freeze, the last look, skips and retries all use it.
 
-Suppressions and pauses are conditions here, not states of a delivery: they can begin at any moment, so the rule is
-checked again in the statement that records the intent to send.
+A suppression or a pause can begin at any moment. So neither is a state of a delivery: both are conditions, which the
+statement that records the intent to send checks once more.
 """
 
 from typing import Any
@@ -11,16 +11,17 @@ from sqlalchemy import ColumnElement, Select, Text, and_, exists, literal_column
 from mailer.model import DeliveryKind, IssueState, Skip, SubscriberStatus
 from mailer.store.schema import issues, subscribers, suppressions
 
-# Columns of the delivery in question, by name: the statement around the expression, SQLAlchemy's or text, supplies the
-# table.
+# The columns of the delivery that is checked. They are plain names, so that the conditions also work inside a statement
+# that is written as text. That statement must name the table `deliveries`.
 _KIND: ColumnElement[str] = literal_column("deliveries.kind", Text)
 _ISSUE: ColumnElement[int] = literal_column("deliveries.issue_id")
 _SUBSCRIBER: ColumnElement[int] = literal_column("deliveries.subscriber_id")
 
 
 def requirements(kind: DeliveryKind, day: Any = None) -> dict[Skip, ColumnElement[bool]]:
-    """The conditions on a row of `subscribers` for mailing it, by the reason for a skip if they are not met. The first
-    one that is not met is the reason. `day` is the day of the issue's slot: a pause that ends on it is over."""
+    """Returns the conditions that a row of `subscribers` must meet before that person may be mailed, keyed by the skip
+    reason. The first condition that is not met gives the reason for a skip. `day` is the day of the issue's slot; a
+    pause until that day is over."""
     present = subscribers.c.status != SubscriberStatus.UNSUBSCRIBED
     if kind is DeliveryKind.CONFIRMATION:
         return {Skip.UNSUBSCRIBED: present, Skip.SUPPRESSED: subscribers.c.status == SubscriberStatus.PENDING}
@@ -33,29 +34,32 @@ def requirements(kind: DeliveryKind, day: Any = None) -> dict[Skip, ColumnElemen
 
 
 def eligible(day: Any) -> ColumnElement[bool]:
-    """Returns whether a subscriber may get the issue of that day."""
+    """Returns the condition that a row of `subscribers` may get the issue of that day."""
     return and_(*requirements(DeliveryKind.ISSUE, day).values())
 
 
 def slot_day(issue_id: Any = _ISSUE) -> ColumnElement[Any]:
-    """The day of an issue's slot; by default of the delivery's issue."""
+    """Returns the SQL expression for the day of an issue's slot. By default it is the issue of the delivery."""
     return select(issues.c.day).where(issues.c.id == issue_id).scalar_subquery()
 
 
 def reader_eligible(kind: DeliveryKind, *, locked: bool = False) -> ColumnElement[bool]:
-    """Returns whether the subscriber of a delivery of that kind may be mailed. `locked`: on PostgreSQL no other
-    transaction can change the subscriber's row before this one ends. SQLite has one writer and needs no lock."""
+    """Returns the condition that the subscriber of a delivery of that kind may be mailed.
+
+    With `locked`, PostgreSQL lets no other transaction change the subscriber's row before this transaction ends. SQLite
+    needs no such lock, because it has only one writer at a time.
+    """
     reader: Select[Any] = select(literal_column("1")).select_from(subscribers)
     reader = reader.where(subscribers.c.id == _SUBSCRIBER, *requirements(kind, slot_day()).values())
     return exists(reader.with_for_update(read=True, of=subscribers) if locked else reader)
 
 
 def may_go() -> ColumnElement[bool]:
-    """Returns whether a delivery may be sent now: its reader may be mailed and, for the mail of an issue, the issue is
-    being sent. This is the condition of the last look; it locks the reader's row."""
+    """Returns the condition that a delivery may be sent now: its reader may be mailed and, if the mail belongs to an
+    issue, the issue is being sent. The last look checks this condition, which locks the reader's row."""
     running = exists().where(issues.c.id == _ISSUE, issues.c.state == IssueState.SENDING)
     return or_(
-        _KIND.not_in((DeliveryKind.CONFIRMATION, DeliveryKind.ISSUE)),  # a test or a notice goes to no subscriber
+        _KIND.not_in((DeliveryKind.CONFIRMATION, DeliveryKind.ISSUE)),  # tests and notices have no subscriber
         and_(_KIND == DeliveryKind.CONFIRMATION, reader_eligible(DeliveryKind.CONFIRMATION, locked=True)),
         and_(_KIND == DeliveryKind.ISSUE, running, reader_eligible(DeliveryKind.ISSUE, locked=True)),
     )

@@ -1,11 +1,13 @@
-"""The statement of the hot path: the intents and the accepted mails of many connections in one UPDATE.
+"""The statement of the hot path: a single UPDATE records the intents and the accepted mails of many connections.
 
-Every other outcome is rarer and is written row by row in `deliveries`. A row changes only under the fence of its batch.
-An intent is recorded only after the last look: the rule of `eligibility`, compiled to text.
+All other outcomes are rarer, and `deliveries` writes them row by row. The statement changes a row only if the claim on
+its batch still holds. It records an intent only if the last look allows it; the last look is the rule of `eligibility`,
+compiled to SQL text.
 
-The statement is text for the driver, because SQLAlchemy's share of an expression would cost more than running it. It is
-a single statement, so that it needs no transaction around it: each further call releases the interpreter lock once more
-(SQLite) or costs a round trip (PostgreSQL). Usually every row changes, and the row count is all that is needed.
+The driver gets the statement as text, because SQLAlchemy would need more time to process an expression than the
+database needs to run it. A single statement needs no BEGIN and COMMIT, and every call that is saved matters: with
+SQLite each call releases the interpreter lock, and with PostgreSQL each is a round trip. Usually every row changes, so
+the row count is result enough.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,15 +26,16 @@ from mailer.store.schema import Instant
 
 
 class AcceptedMail(NamedTuple):
-    """A mail that a relay accepted: by far the most frequent outcome."""
+    """A delivery whose mail a relay accepted, with the relay's reply and name. This is by far the most frequent
+    outcome."""
 
     delivery: Delivery
     reply: Reply
     relay: str
 
 
-# A row of `m` asks for one change: to `sending`, which records the intent to send and is the last look, or to
-# `accepted`, with the values that `retry_schedule.after` gives an accepted delivery.
+# Each row of `m` requests one change of a delivery. A change to `sending` records the intent to send, if the last look
+# allows it. A change to `accepted` sets the same values as `retry_schedule.after` does for an accepted mail.
 _WRITE = """
 UPDATE deliveries SET state = m.state,
   attempts = deliveries.attempts + CASE m.state WHEN 'accepted' THEN 1 ELSE 0 END,
@@ -48,7 +51,7 @@ WHERE deliveries.id = m.id AND deliveries.batch_id = m.batch AND {among}
       ELSE deliveries.state = 'queued' AND held.lease_until > :now AND ({last_look}) END
 """
 
-# While the fence holds, no other process can have written these states.
+# Finds the rows that already have the requested state. While the fence holds, only this process can have written it.
 _WRITTEN = """
 SELECT deliveries.id, m.state FROM {rows} JOIN deliveries ON deliveries.id = m.id AND deliveries.batch_id = m.batch
 WHERE deliveries.state = m.state AND {among}
@@ -59,13 +62,13 @@ _COLUMNS = {
     **{"code": "bigint", "enhanced": "text", "reply": "text", "relay": "text"},
 }
 _FENCED = "AS held ON held.id = m.batch AND held.fence = m.fence"
-_Row = tuple[Any, ...]  # in the order of _COLUMNS
+_Row = tuple[Any, ...]  # the values of a row of `m`, in the order of _COLUMNS
 
 
 @lru_cache(1000)
 def _for_sqlite(template: str, count: int) -> str:
-    """Each row as a tuple of parameters: SQLite reads these twice as fast as an array, and the driver caches the
-    statement."""
+    """Returns the statement for `count` rows, with a parameter for each value. SQLite reads parameters twice as fast as
+    a JSON array, and the driver caches the prepared statement."""
     width = len(_COLUMNS)
     rows = (", ".join(f"?{2 + row * width + n}" for n in range(width)) for row in range(count))
     named = ", ".join(f"column{n} AS {name}" for n, name in enumerate(_COLUMNS, 1))
@@ -75,10 +78,12 @@ def _for_sqlite(template: str, count: int) -> str:
 
 @lru_cache(2)
 def _for_postgresql(template: str) -> str:
-    """An array for each column, so that any number of rows is one statement, which the driver prepares once.
+    """Returns the statement, with an array parameter for each column. So the text is the same for any number of rows,
+    and the driver prepares it once.
 
-    The ids are given twice: with the join alone, the planner would rather read the whole table than look them up. The
-    batches come first: otherwise they would be read, and locked against a take-over, for every pair of rows.
+    The ids are both in the join and in a condition: with the join alone, the planner would read the whole table instead
+    of using the index. The batches are read first, as `held`; otherwise they would be read, and locked against a claim
+    by another process, again for every pair of rows.
     """
     held = "SELECT id, fence, lease_until FROM batches WHERE id = ANY(%(batch)s::bigint[]) FOR SHARE"
     arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in _COLUMNS.items())
@@ -93,14 +98,14 @@ def _filled(template: str, dialect: str, rows: str, among: str) -> str:
 
 @lru_cache(2)
 def _last_look(dialect: str) -> str:
-    """The rule of `eligibility` as SQL text."""
+    """Returns the rule of `eligibility` as SQL text."""
     compiler: Dialect = {"sqlite": sqlite, "postgresql": postgresql}[dialect].dialect()
     return str(may_go().compile(dialect=compiler, compile_kwargs={"literal_binds": True}))
 
 
 def write_all(tx: Connection, accepted: Sequence[AcceptedMail], intents: Sequence[Delivery], now: datetime) -> bool:
-    """Records in one statement that these mails were accepted and that those of `intents` may be on their way from now
-    on, after the last look. Returns False if some rows did not change; `write` finds out which."""
+    """Records in one statement that the mails in `accepted` were accepted, and that the deliveries in `intents` are
+    about to be sent, if the last look allows it. Returns False if some rows did not change; `write` finds out which."""
     rows = [*_rows(accepted, intents)]
     return not rows or _run(tx, _WRITE, rows, now).rowcount == len(rows)
 
@@ -108,8 +113,9 @@ def write_all(tx: Connection, accepted: Sequence[AcceptedMail], intents: Sequenc
 def write(
     tx: Connection, accepted: Sequence[AcceptedMail], intents: Sequence[Delivery], now: datetime
 ) -> tuple[set[int], set[int]]:
-    """The same, also if some of it was written before. Returns the ids of the accepted deliveries whose claim still
-    held, and of the intents that may go; `deliveries.hindrance` explains the others."""
+    """Does the same as `write_all`, even if some of the rows were written before. Returns two sets of ids: the accepted
+    deliveries that are now recorded as accepted, and the intents that may be sent. An accepted delivery is missing if
+    its claim was lost; for a missing intent, `deliveries.hindrance` returns the reason."""
     if write_all(tx, accepted, intents, now):
         return {mail.delivery.id for mail in accepted}, {job.id for job in intents}
     found = {(row[0], row[1]) for row in _run(tx, _WRITTEN, [*_rows(accepted, intents)], now)}
@@ -128,7 +134,7 @@ def _rows(accepted: Sequence[AcceptedMail], intents: Sequence[Delivery]) -> Iter
 
 
 def _run(tx: Connection, template: str, rows: Sequence[_Row], now: datetime) -> Any:
-    """Returns the driver's cursor."""
+    """Runs a statement and returns the driver's cursor."""
     instant = _bound(tx.dialect)(now)
     if tx.dialect.name == "sqlite":
         return by_driver(tx, _for_sqlite(template, len(rows)), (instant, *chain.from_iterable(rows)))
@@ -138,5 +144,5 @@ def _run(tx: Connection, template: str, rows: Sequence[_Row], now: datetime) -> 
 
 @lru_cache(8)
 def _bound(dialect: Dialect) -> Callable[[datetime], Any]:
-    """How the driver takes an instant."""
+    """Returns the function that converts a datetime to the value that the driver takes."""
     return Instant().dialect_impl(dialect).bind_processor(dialect) or (lambda now: now)

@@ -1,7 +1,7 @@
-"""The answers of providers, lane by lane, and the paused lanes: for all processes, and across restarts.
+"""Counts the answers to mails in each lane, and stores which lanes are paused. All processes share these rows.
 
-A mail of a paused lane stays queued in a batch of the lane, which no process can claim during the pause. `mailer.lanes`
-says when a lane is paused.
+A mail of a paused lane stays queued in a batch of that lane, and no process can claim the batch during the pause.
+`mailer.lanes` decides when a lane is paused.
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,17 @@ from mailer.store.schema import batches, deliveries, lanes
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Answers to mails of one issue in one lane, and how many of them refused this sender."""
+    """The number of answers to mails of one issue in one lane, and how many of these answers refused this sender."""
 
     answered: int
     blocked: int
 
 
 def add(tx: Connection, lane: str, issue_id: int, more: Tally, limit: int, now: datetime) -> Tally:
-    """Counts answers and returns the sums of the issue since the lane's last pause. Sums of more than `limit` answers
-    are then halved, so that recent answers outweigh old ones."""
+    """Adds `more` to the sums of an issue in a lane, and returns the new sums. They count from the lane's last pause.
+
+    If there are now more than `limit` answers, half of each sum is stored, so that recent answers outweigh old ones.
+    """
     tx.execute(inserting(tx, lanes).values(lane=lane, issue_id=issue_id).on_conflict_do_nothing())
     row = tx.execute(select(lanes).where(lanes.c.lane == lane).with_for_update()).one()
     ended = row.paused_until is not None and row.paused_until <= now
@@ -42,7 +44,7 @@ def add(tx: Connection, lane: str, issue_id: int, more: Tally, limit: int, now: 
 
 
 def pause(tx: Connection, lane: str, until: datetime, reply: str) -> bool:
-    """Pauses a lane for which answers were counted. Returns False if it is paused already."""
+    """Pauses a lane whose answers have been counted before. Returns False if the lane is already paused."""
     free = update(lanes).where(lanes.c.lane == lane, lanes.c.paused_until.is_(None))
     return tx.execute(free.values(paused_until=until, reply=reply)).rowcount == 1
 
@@ -53,14 +55,14 @@ def paused(tx: Connection, now: datetime) -> list[PausedLane]:
 
 
 def resume(tx: Connection, now: datetime) -> list[str]:
-    """Ends every pause and resets the counts. Returns the names of the lanes that were paused."""
+    """Ends every pause and resets all counts. Returns the names of the lanes that were paused."""
     ended = [each.lane for each in paused(tx, now)]
     tx.execute(update(lanes).values(answered=0, blocked=0, paused_until=None, reply=""))
     return ended
 
 
 def set_aside(tx: Connection, jobs: Sequence[Delivery], lane: str, now: datetime) -> None:
-    """Moves queued mails of one claimed batch to a batch of the lane."""
+    """Moves queued deliveries, all of the same claimed batch, to a new batch of the lane."""
     first = jobs[0]
     batch_id = new_batch(tx, first.kind, now, issue_id=first.issue_id, ordinal=-1, lane=lane)
     tx.execute(
@@ -72,7 +74,7 @@ def set_aside(tx: Connection, jobs: Sequence[Delivery], lane: str, now: datetime
 
 
 def waiting(tx: Connection, issue_id: int, now: datetime) -> dict[str, int]:
-    """How many mails of an issue wait for each paused lane."""
+    """Returns how many mails of an issue wait in each paused lane."""
     query = (
         select(batches.c.lane, func.count())
         .select_from(

@@ -1,9 +1,9 @@
-"""Pace: how many mails may go now, counted for all processes together and across restarts, in one row for each name.
+"""Limits the pace: decides how many mails may go out now. All processes share the limits, which survive a restart.
 
-The rule is GCRA: a row holds a time; each mail moves it forward by an interval, and it may lie only as far ahead as a
-small burst takes. The interval is such that no time span of the rate's length sees more mails than the rate allows,
-wherever it begins: neither around the change of the hour nor through a burst followed by the full rate.
-This module does not wait, and knows neither relays nor lanes.
+The rule is the generic cell rate algorithm (GCRA). Each limit has a row that holds a time. Each mail moves that time
+forward by an interval, but never further into the future than a small burst of mails needs. The interval is so long
+that no period of the rate's length has more mails than the rate allows, no matter when the period begins and whether it
+begins with a burst. This module does not wait, and knows neither relays nor lanes.
 """
 
 import math
@@ -16,38 +16,41 @@ from mailer.model import Limit, Rate
 from mailer.store.database import inserting
 from mailer.store.schema import throttles
 
-_GRACE_MAX_S = 2.0
-_BURST_S = 0.05  # the mails of this time may go together: one transaction per mail would be too slow
+_GRACE_MAX_S = 2.0  # how many seconds a permit is valid at most
+_BURST_S = 0.05  # mails of this many seconds may go out at once, because a transaction for each mail would be too slow
 
 
 def grace(rate: Rate) -> timedelta:
-    """How long a permit is valid. A mail that is later must ask again; otherwise late mails and those in time would go
-    together."""
+    """Returns how long a permit is valid. A mail that is not sent by then needs a new permit; otherwise late mails and
+    mails that are on time could go out together and exceed the rate."""
     return timedelta(seconds=min(rate.seconds / 20, _GRACE_MAX_S))
 
 
 def burst(rate: Rate) -> int:
-    """How many mails may go at once."""
+    """Returns how many mails may go out at once."""
     return max(1, min(int(rate.count / rate.seconds * _BURST_S), rate.count // 10))
 
 
 def interval(rate: Rate) -> timedelta:
-    """By how much one mail moves a row forward.
+    """Returns by how much one mail moves the time of a limit forward.
 
-    A span of W seconds (the rate's own and the grace by which its first mails may be late) then sees at most a burst
-    and one mail for each interval that begins after it: burst + (W / interval) - 1 = count.
+    A mail may go out late, by up to the grace. So at most `count` mails may be permitted in any span of W seconds, where
+    W is the rate's seconds plus the grace. Such a span has at most a burst and then one mail for each further interval:
+    burst + (W / interval) - 1 = count.
     """
     span = rate.seconds + grace(rate).total_seconds()
     return timedelta(microseconds=math.ceil(span * 1e6 / (rate.count - burst(rate) + 1)))
 
 
 def reserve(tx: Connection, limits: Sequence[Limit], count: int, now: datetime | None = None) -> tuple[int, float]:
-    """Reserves permits for up to `count` mails under all the limits together. Returns how many, each valid for the
-    shortest `grace`, and in how many seconds to ask again if there are none. Without a permit nothing is reserved under
-    any limit, so that a slow lane takes nothing from its relay. With a count of 0 the seconds are at most 0 if a mail
-    could go.
+    """Reserves permits for up to `count` mails, under all the limits together.
 
-    `now` is by default the clock of the database, which processes on several machines share.
+    Returns the number of permits, and after how many seconds to ask again if that number is 0. Each permit is valid for
+    the shortest `grace` of the limits. If one limit allows no mail, no permit is reserved under the other limits
+    either, so that a slow lane does not use up the rate of its relay. If `count` is 0, nothing is reserved, and the
+    seconds are 0 or less if a mail could go out now.
+
+    `now` is by default the database's clock, because it is the same for processes on several machines.
     """
     if not limits:
         return count, 0.0
@@ -70,8 +73,8 @@ def _horizon(rate: Rate) -> timedelta:
 
 
 def _level(rate: Rate, free_at: datetime, now: datetime) -> datetime:
-    """The stored time, but at most a whole burst ahead. It is further ahead if the clock was set back or the rate was
-    changed, and would then stop all mails for hours."""
+    """Returns the stored time, or the nearest time that is not past and not more than a whole burst ahead. A stored
+    time is further ahead if the clock was turned back or the rate was changed; it could stop all mails for hours."""
     return min(max(free_at, now), now + _horizon(rate))
 
 
@@ -80,8 +83,8 @@ def _room(rate: Rate, level: datetime, now: datetime) -> int:
 
 
 def _locked(tx: Connection, limits: Sequence[Limit]) -> dict[str, datetime]:
-    """The rows, added if missing and locked until the transaction ends. They are always locked in the same order, so
-    that two processes cannot deadlock."""
+    """Returns the stored time of each limit by its name, and adds missing rows. Locks the rows until the transaction
+    ends, always in the same order, so that two processes cannot deadlock."""
     names = sorted({limit.name for limit in limits})
     query = select(throttles.c.name, throttles.c.free_at).where(throttles.c.name.in_(names))
     query = query.order_by(throttles.c.name).with_for_update()
@@ -95,8 +98,9 @@ def _locked(tx: Connection, limits: Sequence[Limit]) -> dict[str, datetime]:
 
 
 def _clock(tx: Connection) -> datetime:
-    """The time after the rows were locked: the wait for them must not count. On SQLite, whose processes share one
-    machine, it is the clock of this process, which has held the write lock since the transaction began."""
+    """Returns the current time. PostgreSQL's clock is read after the rows were locked, so that the wait for the lock
+    does not count. With SQLite all processes are on one machine, and this process has held the write lock since the
+    transaction began, so its own clock will do."""
     if tx.dialect.name == "sqlite":
         return datetime.now(UTC)
     found: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
