@@ -72,7 +72,7 @@ def _for_sqlite(template: str, count: int) -> str:
     width = len(_COLUMNS)
     rows = (", ".join(f"?{2 + row * width + n}" for n in range(width)) for row in range(count))
     named = ", ".join(f"column{n} AS {name}" for n, name in enumerate(_COLUMNS, 1))
-    table = f"(SELECT {named} FROM (VALUES ({'), ('.join(rows)}))) AS m JOIN batches {_FENCED}"  # noqa: S608 - our names
+    table = f"(SELECT {named} FROM (VALUES ({'), ('.join(rows)}))) AS m JOIN batches {_FENCED}"  # noqa: S608 - constants only
     return _filled(template, "sqlite", table, "TRUE").replace(":now", "?1")
 
 

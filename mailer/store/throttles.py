@@ -34,9 +34,9 @@ def burst(rate: Rate) -> int:
 def interval(rate: Rate) -> timedelta:
     """Returns by how much one mail moves the time of a limit forward.
 
-    A mail may go out late, by up to the grace. So at most `count` mails may be permitted in any span of W seconds, where
-    W is the rate's seconds plus the grace. Such a span has at most a burst and then one mail for each further interval:
-    burst + (W / interval) - 1 = count.
+    A mail may go out late, by up to the grace. So at most `count` mails may be permitted in any W seconds, where W is
+    the rate's seconds plus the grace. In W seconds there is at most a burst and then one mail for each further
+    interval: burst + (W / interval) - 1 = count.
     """
     span = rate.seconds + grace(rate).total_seconds()
     return timedelta(microseconds=math.ceil(span * 1e6 / (rate.count - burst(rate) + 1)))
