@@ -1,1 +1,1 @@
-"""Articles between the sources and the store: collected, pinned and banned, compared by backtest, given pictures."""
+"""Use cases for articles: collect, pin and ban them, backtest other settings, and prepare pictures."""

@@ -1,4 +1,7 @@
-"""Chooses past weeks again with other settings, to see what a change would have done. Writes nothing."""
+"""Chooses the stories of past weeks again, with the current and with other settings. Writes nothing.
+
+This shows what a change of the settings would have done.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -20,12 +23,14 @@ _WEEK = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The stories that one of the two settings chooses for a week."""
+    """The stories that one set of settings (the current or the other one) chooses for a week."""
 
     titles: tuple[str, ...]
     sections: Mapping[str, int]
-    captured: float | None  # the share of the views of the most viewed stories of that number; None without views
-    repeats: int  # stories about an event of the four weeks before
+    # The views of these stories, as a share of the views of the same number of most viewed articles; None if no views
+    # are known.
+    captured: float | None
+    repeats: int  # how many stories are about an event of the four previous weeks
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +38,16 @@ class Week:
     slot: str
     now: Choice
     other: Choice
-    overlap: int  # stories that both choose
-    sent: int | None  # stories of `now` that the issue of that week had; None if there is no issue
+    overlap: int  # how many stories both settings choose
+    sent: int | None  # how many stories of `now` the issue of that week had; None if there is no issue
 
 
 @dataclass(slots=True)
 class _Past:
-    """The earlier choices with one of the two settings: by week all articles, and the first one."""
+    """The choices that one set of settings made for earlier weeks.
+
+    Each week has the ids of all its articles in `used`, and the id of its first story's lead article in `led`.
+    """
 
     rules: Rules
     used: list[frozenset[int]] = field(default_factory=list)
@@ -47,9 +55,10 @@ class _Past:
 
 
 def run(app: App, weeks: int, other: Rules) -> list[Week]:
-    """Choose the last `weeks` whole weeks with the settings in force and with `other`. The oldest comes first.
+    """Choose the stories of the last `weeks` whole weeks with the current settings and with `other`.
 
-    Views are taken as they are known now, so later views count, too, in both choices.
+    Returns the oldest week first. Both choices use the views that are known now, including those counted after the
+    week.
     """
     newsletter, schedule = app.settings.newsletter, app.settings.schedule
     slot = week.slot_of(app.now(), newsletter, schedule)
@@ -70,10 +79,10 @@ def run(app: App, weeks: int, other: Rules) -> list[Week]:
 
 
 def _choose(app: App, past: _Past, slot: Slot, tx: Connection) -> tuple[Choice, frozenset[int]]:
-    """Return the choice and the ids of its leads, and add both to `past`."""
+    """Return the choice for one week and the ids of its lead articles, and add the week to `past`."""
     span = time_span.for_issue(end=slot.at, previous_end=slot.at - _WEEK)
     pool = articles.in_span(tx, span, time_span.earliest(span))
-    # What these settings chose before, so that a repetition is recognised.
+    # Add the articles that these settings chose for earlier weeks, so that a repeated event is recognised.
     pool += articles.by_ids(tx, _union(past.used) - {article.id for article in pool})
     digest = build.build(
         pool,

@@ -1,6 +1,6 @@
-"""Stores articles: those of files, and those of the sources that are asked every hour.
+"""Stores the articles of files and of sources, and sets the editors' pins and bans of articles.
 
-Also the editors' pins and bans of single articles. Reading and fetching is done in `sources`.
+The sources are asked at regular intervals. Reading and fetching is done in `sources`.
 """
 
 import asyncio
@@ -27,25 +27,25 @@ from mailer.store import articles, feeds
 from mailer.text.spelling import corrected
 
 log = logging.getLogger(__name__)
-_LONGEST_WAIT = timedelta(hours=24)  # for a source that fails again and again
-_ALARMING = 3  # failures in a row
-_LONGEST_CREDIT = 2.0  # hours: what was on the front page during a longer gap is not known
+_LONGEST_WAIT = timedelta(hours=24)  # the longest time until a source that keeps failing is asked again
+_ALARMING = 3  # failures in a row after which the admin gets an alert
+_LONGEST_CREDIT = 2.0  # hours of front-page time credited per request: what was shown during a longer gap is unknown
 _CHECK_S = 60
 
-_PIECE = 100  # articles in one transaction, which then takes at most a tenth of a second
-_GAP_S = 0.002  # between two transactions: a writer that waits for SQLite's lock tries four times in it
+_PIECE = 100  # articles per transaction, which then takes at most a tenth of a second
+_GAP_S = 0.002  # seconds between two transactions: a writer waiting for SQLite's lock tries four times meanwhile
 
 
 def keep(app: App, found: Iterable[FoundArticle]) -> Merged:
     """Store articles. Returns how many are new, updated and unchanged.
 
-    Many short transactions: a reader who unsubscribes, and the sending, must not wait for a whole archive. An
-    interrupted run can be repeated, because what it stored is then unchanged.
+    The articles are stored in many short transactions, so that unsubscribing and sending do not wait for a whole
+    archive. An interrupted run can simply be repeated: the articles that it stored are then unchanged.
     """
     newest: dict[str, NamedArticle] = {}
     for named in map(identify, found):
-        # Archives hold several versions of an item. Only the last one counts, so that a second import of the same file
-        # finds nothing to change.
+        # An archive may hold several versions of an item. Only the newest version is stored, so that a second import of
+        # the same file finds nothing to change.
         known = newest.get(named.identity)
         if known is None or not _older(named.article, known.article):
             newest[named.identity] = named
@@ -58,7 +58,10 @@ def keep(app: App, found: Iterable[FoundArticle]) -> Merged:
 
 
 def _spelled(app: App, article: FoundArticle) -> FoundArticle:
-    """Return the article with corrected spelling; its own texts are kept, too, and its identity comes from those."""
+    """Return the article with corrected spelling, if the settings ask for it.
+
+    The source's own texts are kept beside the corrected ones. The identity is made from the source's own texts.
+    """
     if not app.settings.articles.spelling or app.settings.newsletter.locale != "fa":
         return article
     changes: dict[str, Any] = {}
@@ -77,32 +80,44 @@ def _older(one: FoundArticle, other: FoundArticle) -> bool:
 def newest(
     app: App, *, since: datetime | None = None, until: datetime | None = None, search: str = "", limit: int = 50
 ) -> list[Article]:
-    """Return stored articles, the newest first: dated `since` ≤ date < `until`, with `search` in the title."""
+    """Return stored articles with since ≤ date < until and with `search` in the title, the newest first."""
     return app.store.read(lambda tx: articles.newest(tx, since=since, until=until, search=search, limit=limit))
 
 
 def show(app: App, number: int) -> Article:
-    """Raises NoSuchArticle."""
+    """Return one article. Raises NoSuchArticle."""
     return app.store.read(lambda tx: _article(tx, number))
 
 
 def pin(app: App, numbers: Sequence[int]) -> list[Article]:
-    """Put articles into the issue whatever their score; a ban ends. Raises NoSuchArticle, and then changes none."""
+    """Put the articles into the issue whatever their score, and end their bans. Returns the changed articles.
+
+    Raises NoSuchArticle, and then changes none of them.
+    """
     return _change(app, numbers, partial(articles.pin, numbers=numbers, pinned=True))
 
 
 def unpin(app: App, numbers: Sequence[int]) -> list[Article]:
-    """Raises NoSuchArticle."""
+    """End the pins of the articles.
+
+    Returns the changed articles. Raises NoSuchArticle, and then changes none of them.
+    """
     return _change(app, numbers, partial(articles.pin, numbers=numbers, pinned=False))
 
 
 def ban(app: App, numbers: Sequence[int]) -> list[Article]:
-    """Keep articles out of every issue; a pin ends. Raises NoSuchArticle, and then changes none."""
+    """Keep the articles out of every issue, and end their pins. Returns the changed articles.
+
+    Raises NoSuchArticle, and then changes none of them.
+    """
     return _change(app, numbers, partial(articles.ban, numbers=numbers, banned=True))
 
 
 def unban(app: App, numbers: Sequence[int]) -> list[Article]:
-    """Raises NoSuchArticle."""
+    """End the bans of the articles.
+
+    Returns the changed articles. Raises NoSuchArticle, and then changes none of them.
+    """
     return _change(app, numbers, partial(articles.ban, numbers=numbers, banned=False))
 
 
@@ -126,7 +141,7 @@ def _article(tx: Connection, number: int) -> Article:
 # --- sources that are asked again and again ---------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The result of asking one source. `problem` is one line, "" if all went well."""
+    """The result of asking one source for its articles. `problem` is one line, or "" if the source could be read."""
 
     source: str
     added: int = 0
@@ -137,10 +152,11 @@ class Asked:
 
 
 def collect(app: App, *, at_once: bool = True, jitter: Callable[[], float] = random) -> list[Asked]:
-    """Ask every source that is due, or all `at_once`, and record how often articles were read.
+    """Ask every source that is due, or all of them with `at_once`, and record the current views, comments and shares.
 
     A source that fails does not stop the others. It is asked again after longer and longer waits, and its articles
-    stay. `jitter` returns numbers from 0 to 1, so that a thousand newsrooms do not ask in the same minute.
+    stay. `jitter` returns numbers from 0 to 1; they vary the waits, so that a thousand newsrooms do not ask in the same
+    minute.
     """
     asked = [found for source in app.sources if (found := _ask(app, source, at_once, jitter))]
     app.store.write(lambda tx: articles.snapshot(tx, app.now()))
@@ -159,7 +175,7 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     except MailerError as error:
         log.warning("%s", error)
         return _failed(app, source, state.failures + 1, error.message, every)
-    except Exception as error:  # a bug here or in a library must not stop the other sources either
+    except Exception as error:  # a bug here or in a library must not stop the other sources
         log.exception("the source %s", source.name)
         return _failed(app, source, state.failures + 1, f"{source.name}: it broke ({type(error).__name__}).", every)
     shares = _front_page_shares(source, gathered.articles, state.fetched_at, now)
@@ -185,18 +201,21 @@ def _failed(app: App, source: Source, failures: int, problem: str, every: timede
 def _front_page_shares(
     source: Source, found: Sequence[FoundArticle], last: datetime | None, now: datetime
 ) -> dict[str, float]:
-    """Return identity → what its place on the front page is worth: the hours since `last`, less for lower places."""
+    """Return, by identity, what each article's place on the front page is worth.
+
+    The first place is worth the hours since `last`, and lower places are worth less.
+    """
     if not source.front_page:
         return {}
     hours = min((now - last).total_seconds() / 3600, _LONGEST_CREDIT) if last else 1.0
     best: dict[str, int] = {}
     for place, article in enumerate(found, 1):
-        best.setdefault(identify(article).identity, place)  # if it is there twice, its better place counts
+        best.setdefault(identify(article).identity, place)  # if an article is listed twice, its better place counts
     return {identity: max(hours, 0.0) / math.log2(place + 1) for identity, place in best.items()}
 
 
 async def keep_collecting(app: App, stop: asyncio.Event) -> None:
-    """Ask the sources that are due, every minute until `stop` is set."""
+    """Ask the sources that are due, once a minute until `stop` is set."""
     while not stop.is_set():
         try:
             await asyncio.to_thread(collect, app, at_once=False)

@@ -1,7 +1,8 @@
-"""The pictures of stories, made small and served by this program (`theme.images = "host"`).
+"""Makes small copies of the stories' pictures, which this program then serves (`theme.images = "host"`).
 
 A picture is fetched once, while the issue is a draft. Its file is named after its address, so that other processes and
-later drafts find it. A story whose picture cannot be fetched becomes a card of text: a mail never waits for a picture.
+later drafts find the file. A story whose picture cannot be fetched is shown as text, because a mail never waits for a
+picture.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ _AT_ONCE = 4
 
 
 def prepare(app: App, stories: tuple[ChosenStory, ...]) -> None:
-    """Fetch the missing pictures. This uses the network, so it must not run inside a transaction."""
+    """Fetch the pictures that are missing. This uses the network, so it must not run inside a transaction."""
     if app.settings.theme.images != "host" or app.fetch_picture is None:
         return
     wanted = {address for story in stories if (address := web_address(story.image_url))}
@@ -33,7 +34,7 @@ def prepare(app: App, stories: tuple[ChosenStory, ...]) -> None:
         for address, waiting in zip(missing, fetched, strict=True):
             try:
                 data = waiting.result()
-                made = {size: smaller(data, size) for size in SIZES}  # one at a time: uncompressed, a picture is large
+                made = {size: smaller(data, size) for size in SIZES}  # one at a time: unpacked, a picture is large
             except MailerError as error:
                 log.warning("A story has no picture: %s", error)
                 continue
@@ -42,7 +43,7 @@ def prepare(app: App, stories: tuple[ChosenStory, ...]) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a complete file or none: another process may already serve it."""
+    """Write the file completely or not at all, because another process may already serve it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=path.parent, delete=False) as out:
         out.write(content)
@@ -52,7 +53,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def hosted(app: App, stories: tuple[ChosenStory, ...]) -> tuple[ChosenStory, ...]:
-    """Return the stories with the addresses of the hosted pictures, or without a picture where there is none."""
+    """Return the stories with the addresses of the hosted pictures. A story whose picture is missing has no address."""
     if app.settings.theme.images != "host":
         return stories
     first = min((story.position for story in stories), default=0)

@@ -1,5 +1,5 @@
-"""Where articles come from: bytes become `FoundArticle`s, and lists of people become `NewSubscriber`s.
+"""Reads articles and lists of people: bytes become `FoundArticle`s, and files of people become `NewSubscriber`s.
 
-Feeds, records and pages are read as newsrooms have them; what cannot be read is left out with a note. It does not open
-files, decide which articles are eligible, compare with stored ones or choose: `store` and `choice` do.
+Feeds, records and pages are read in the forms that newsrooms have. What cannot be read is left out with a note. This
+folder neither chooses articles nor compares them with stored ones; `choice` and `store` do.
 """

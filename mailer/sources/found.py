@@ -9,14 +9,17 @@ from mailer.model import FoundArticle
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The articles of a file in its own order; each note is a line that says which item was left out and why."""
+    """The articles of a file, in the order of the file, with notes.
+
+    Each note is one line about items that were left out, or about what could not be read of them.
+    """
 
     articles: tuple[FoundArticle, ...]
     notes: tuple[str, ...] = ()
 
 
 def titled(name: str, articles: Sequence[FoundArticle], notes: Sequence[str] = ()) -> Found:
-    """Return the articles of a feed that have a title, with a note about each of the others."""
+    """Return the articles of a feed that have a title, and a note about each article without one."""
     others = [
         f"{name}: item {number} ({article.url or 'without a link'}) has no title and was left out."
         for number, article in enumerate(articles, 1)
@@ -27,7 +30,10 @@ def titled(name: str, articles: Sequence[FoundArticle], notes: Sequence[str] = (
 
 @dataclass(frozen=True, slots=True)
 class Gathered(Found):
-    """The articles of a source, the newest or most prominent first, and the validators for the next request."""
+    """The articles of a source, the newest or most prominent first, and the validators for the next request.
+
+    The validators are the ETag and Last-Modified headers of HTTP.
+    """
 
     articles: tuple[FoundArticle, ...] = ()
     etag: str = ""
@@ -35,16 +41,19 @@ class Gathered(Found):
 
 
 class Source(Protocol):
-    """A place that articles come from, asked again and again. Does not decide when; `articles.collect` does."""
+    """A place that articles are gathered from again and again. `articles.collect` decides when."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def front_page(self) -> bool:
-        """Return True if the order of its articles is that of the newsroom's front page."""
+        """Return True if the source lists its articles in the order of the newsroom's front page."""
         ...
 
     def gather(self, etag: str, modified: str) -> Gathered:
-        """Return the articles, or none if nothing changed since `etag` and `modified`. Raises a MailerError."""
+        """Return the articles, or no articles if nothing has changed since the answer with `etag` and `modified`.
+
+        Raises a MailerError if the source cannot be read.
+        """
         ...

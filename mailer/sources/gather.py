@@ -1,4 +1,4 @@
-"""The source that is a feed at an address."""
+"""The source for a feed at a web address."""
 
 from dataclasses import replace
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from mailer.sources.found import Gathered
 
 
 class FeedSource:
-    """RSS, Atom or JSON Feed at an address."""
+    """Gathers articles from RSS, Atom or JSON Feed at a web address."""
 
     def __init__(self, feed: Feed, fetcher: Fetcher, zone: ZoneInfo) -> None:
         self._feed, self._fetcher, self._zone = feed, fetcher, zone
@@ -19,7 +19,7 @@ class FeedSource:
         self.front_page = feed.front_page
 
     def gather(self, etag: str, modified: str) -> Gathered:
-        """Raises FetchFailed and UnreadableInput."""
+        """Return the articles of the feed, or none if it has not changed. Raises FetchFailed and UnreadableInput."""
         page = self._fetcher.fetch(self._feed.address, etag=etag, modified=modified)
         if page.unchanged:
             return Gathered(etag=page.etag or etag, modified=page.modified or modified)
@@ -28,5 +28,5 @@ class FeedSource:
 
 
 def in_category(articles: tuple[FoundArticle, ...], category: str) -> tuple[FoundArticle, ...]:
-    """Return the articles with `category` for those that have none."""
+    """Return the articles; those without a category get `category`."""
     return tuple(article if article.category else replace(article, category=category) for article in articles)

@@ -1,6 +1,7 @@
-"""Lists of subscribers in files: reads CSV, TSV and JSON Lines line by line, and writes CSV that it reads back.
+"""Lists of subscribers in files: reads CSV, TSV and JSON Lines line by line, and writes CSV that it can read back.
 
-Addresses are not checked here; the import does that. A row that cannot be read gets a `problem` and stops nothing.
+Addresses are not checked here; the import checks them. A row that cannot be read gets a `problem`, and the next rows
+are still read.
 """
 
 import csv
@@ -17,7 +18,7 @@ from mailer.model import NewSubscriber
 from mailer.text import dates
 from mailer.text.search_key import key
 
-# What newsrooms call these columns, in their own languages.
+# The names of each column in the files of newsrooms, in English and Persian, the plainest first.
 _COLUMNS = {
     "email": ("email", "e-mail", "mail", "address", "email address", "ایمیل", "رایانامه", "پست الکترونیکی", "نشانی"),
     "name": ("name", "full name", "نام", "نام و نام خانوادگی"),
@@ -26,11 +27,11 @@ _COLUMNS = {
     "consent_at": ("consent date", "consent_at", "consent", "subscribed_at", "created_at", "تاریخ عضویت"),
     "source": ("source", "منبع"),
 }
-# The key of each name → the column, and the rank of the name: 0 is the plainest.
+# Maps the key of each name to its column and to the rank of the name; rank 0 is the plainest name.
 _NAMES = {key(name): (column, rank) for column, names in _COLUMNS.items() for rank, name in enumerate(names)}
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_LONGEST = 256 * 1024  # characters of a line: a file of another kind must not fill the memory
-_LONGEST_CELL = 131_072  # characters; an unclosed quotation mark swallows no more than this
+_LONGEST = 256 * 1024  # characters read of a line, so that a file of another kind cannot fill the memory
+_LONGEST_CELL = 131_072  # characters of a cell: an unclosed quotation mark cannot swallow more than this
 _FORMULA = re.compile(r"[=+\-@\t\r]")  # a spreadsheet program would run a cell that begins with one of these
 _INSTANT = re.compile(r"(?:19|20)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)")
 
@@ -66,12 +67,13 @@ def _encoding(file: Path, head: bytes) -> str:
         if head.startswith(mark):
             return name
     for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
-        # The high byte is 0 (Latin), 6 (Persian) or 0x20 (ZWNJ); no other encoding looks like this in every second
-        # byte.
+        # In UTF-16, the high byte is 0 (Latin), 6 (Persian) or 0x20 (ZWNJ). No other encoding has one of these in
+        # nearly every second byte.
         high = head[first:400:2]
         if len(high) > 3 and sum(each in (0, 6, 0x20) for each in high) > 0.9 * len(high):
             return name
-    # All of the file must be UTF-8, not only its beginning: old exports have Persian names far down.
+    # The whole file must be UTF-8, not only its beginning, because old exports may have the first Persian name far
+    # down.
     try:
         with file.open(encoding="utf-8") as lines:
             while lines.read(1024 * 1024):
@@ -82,7 +84,7 @@ def _encoding(file: Path, head: bytes) -> str:
 
 
 def _lines(lines: IO[str]) -> Iterator[str]:
-    """Yield the lines, too long ones cut: they are not lines of an address list."""
+    """Yield the lines. Lines that are too long for an address list are cut."""
     while line := lines.readline(_LONGEST):
         yield line
         while line and len(line) == _LONGEST and not line.endswith("\n"):
@@ -123,11 +125,11 @@ def _table(file: Path, lines: IO[str]) -> Iterator[NewSubscriber]:
 
 
 def _columns(heading: Sequence[str]) -> dict[str, int]:
-    """Return the place of each known column. If two could be meant, the plainer name counts.
+    """Return the place of each known column. If two columns match, the one with the plainer name counts.
 
-    Beside a column "email", one called "address" is where a person lives.
+    So if there is a column "email", a column "address" is ignored: it says where a person lives.
     """
-    found: dict[str, tuple[int, int]] = {}  # column → rank of its name, and where it is
+    found: dict[str, tuple[int, int]] = {}  # maps each column to the rank of its name and to its place
     for place, cell in enumerate(heading):
         column, rank = _NAMES.get(key(cell), ("", 0))
         if column and (rank, place) < found.get(column, (rank + 1, 0)):
@@ -168,7 +170,7 @@ def _person(line: int, values: Mapping[str, str]) -> NewSubscriber:
 
 
 def _instant(text: str) -> datetime | None:
-    if _INSTANT.fullmatch(text):  # as `write` and most other programs write it: a million take a second
+    if _INSTANT.fullmatch(text):  # a fast path for what `write` and most programs write: one second for a million
         try:
             return datetime.fromisoformat(text)
         except ValueError:
@@ -181,14 +183,17 @@ _HEADINGS = ("email", "name", "sections", "status", "consent date", "source")
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    """Return a subscriber's row as text that is safe in a spreadsheet program and can be read back unchanged."""
+    """Return a subscriber's row as texts that are safe in a spreadsheet program and can be read back unchanged."""
     consent = row["consent_at"].strftime("%Y-%m-%dT%H:%M:%SZ") if row["consent_at"] else ""
     texts = (row["address"], row["name"], "|".join(row["sections"]), str(row["status"]), consent, row["source"])
     return list(map(_escaped, texts))
 
 
 def _escaped(text: str) -> str:
-    """Put an apostrophe before a formula (OWASP, CSV injection), and before an apostrophe, to be able to undo it."""
+    """Put an apostrophe before a text that begins like a formula (OWASP, CSV injection).
+
+    A text that begins with an apostrophe gets another one, so that `_unescaped` can undo this.
+    """
     return f"'{text}" if _FORMULA.match(text) or text.startswith("'") else text
 
 
@@ -197,7 +202,7 @@ def _unescaped(text: str) -> str:
 
 
 def write(rows: Iterator[Mapping[str, Any]], to: IO[str]) -> int:
-    """Write a table of subscribers. Returns how many there were."""
+    """Write a table of subscribers. Returns the number of subscribers."""
     writer = csv.writer(to, lineterminator="\r\n")  # RFC 4180
     writer.writerow(_HEADINGS)
     count = 0

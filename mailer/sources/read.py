@@ -1,8 +1,8 @@
 """Finds out what some bytes are, and reads the articles in them.
 
-This is the only way in for files: a feed (RSS, Atom, JSON Feed), records (JSON Lines, CSV), a saved page or the text of
-one, each perhaps gzipped. The content decides; the name of the file only where the content leaves it open. Files are
-opened by the caller, and nothing is fetched.
+Files are read only through this module. A file may be a feed (RSS, Atom, JSON Feed), records (JSON Lines, CSV), a saved
+page or the text of a page, and each of these may be gzipped. The content decides what it is; the file name decides only
+if the content is ambiguous. The caller opens the file, and nothing is fetched.
 """
 
 import json
@@ -19,7 +19,7 @@ from mailer.text import dates, links
 from mailer.text.clean import shorten
 
 LARGEST = 50_000_000  # bytes, unpacked
-_MOST_MEMBERS = 1000  # of a gzip file: each one copies the remaining bytes
+_MOST_MEMBERS = 1000  # members of a gzip file: unpacking each one copies all the remaining bytes
 _GZIP = b"\x1f\x8b"
 _KNOWN_BINARIES = {
     b"PK\x03\x04": "a ZIP archive or an office document",
@@ -32,15 +32,17 @@ _KNOWN_BINARIES = {
     b"\xfd7zXZ": "an xz archive",
     b"(\xb5/\xfd": "a zstd archive",
 }
-# Control characters that no text has; tab, line feed, form feed and carriage return are text.
+# Control characters that no text has. Tab, line feed, form feed and carriage return are allowed, because texts have
+# them.
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
-# What may come before the first element of a document: declaration, comments, DOCTYPE (also with an internal subset).
+# What may come before the first element of a document: a declaration, comments, a DOCTYPE (which may have an internal
+# subset).
 _PROLOGUE = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _DOCTYPE = re.compile(r"<!doctype\s+(?P<root>[^\s>\[]+)(?:[^>\[]|\[.*?\]\s*(?=>))*>", re.IGNORECASE | re.DOTALL)
 _ELEMENT = re.compile(r"<(?:[A-Za-z][\w.-]*:)?(?P<root>[A-Za-z][\w.-]*)")
 _HTML_ROOT = re.compile("html|head|body|div|p|span|table|section|article|main|h1|a|img|script|meta")
 _LONGEST_TITLE, _LONGEST_LEAD = 500, 5000  # characters
-_PEEK = 20_000  # characters that show what a text is
+_PEEK = 20_000  # characters at the beginning of a text that show what it is
 
 
 def read(
@@ -56,15 +58,15 @@ def read(
 ) -> Found:
     """Return the articles in `content`.
 
-    name            the file's, for messages, and its ending as a hint
-    zone            the newsroom's, for dates that name none
-    url, published  of the page whose text this is
-    source          the outlet, instead of what the content says
-    page_at         where an HTML page was fetched from, "" for a saved one; with None a page is an error
-    largest         bytes, unpacked; less for content from the network
+    name            the name of the file: messages show it, and its ending is a hint
+    zone            the newsroom's time zone, for dates without a zone
+    url, published  the address and the date of the page whose text this is
+    source          the outlet; overrides the one that the content names
+    page_at         the address from which an HTML page was fetched, "" for a saved page; with None, a page is an error
+    largest         the limit in bytes, unpacked; lower for content from the network
 
-    Raises UnreadableInput, with a sentence on what is wrong, where, and how to fix it, if it holds no articles;
-    UsageError if `url` or `published` is invalid, or is given for several items.
+    Raises UnreadableInput if the content holds no articles, with a sentence on what is wrong, where, and how to fix it.
+    Raises UsageError if `url` or `published` is invalid, or is given for several items.
     """
     content = _unpacked(name, content, largest)
     text = _text(name, content)
@@ -97,7 +99,7 @@ def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: Zo
 
 
 def _unpacked(name: str, content: bytes, largest: int) -> bytes:
-    """Return the bytes themselves, or those gzipped in them; never more than `largest`."""
+    """Return the content, unpacked if it is gzipped. Raises UnreadableInput if that is more than `largest` bytes."""
     too_large = UnreadableInput(f"{name}: holds more than {largest // 1_000_000} MB.", "Split it into several files.")
     if not content.startswith(_GZIP):
         if len(content) > largest:
@@ -117,16 +119,17 @@ def _unpacked(name: str, content: bytes, largest: int) -> bytes:
                 raise too_large
             if not unpacker.eof:
                 raise UnreadableInput(f"{name}: the gzip file is cut off.", "Copy or download it again.")
-            content = unpacker.unused_data.lstrip(b"\x00")  # members may follow each other (RFC 1952 §2.2)
+            content = unpacker.unused_data.lstrip(b"\x00")  # several members may follow each other (RFC 1952 §2.2)
     except zlib.error:
         raise UnreadableInput(f"{name}: the gzip file is damaged.", "Copy or download it again.") from None
     return bytes(unpacked)
 
 
 def _text(name: str, content: bytes) -> str:
-    """Return the bytes as text: UTF-16 if marked as such, UTF-8, or else Windows-1256, the old Persian code page.
+    """Return the bytes as text: UTF-16 if they have its byte order mark, else UTF-8, or Windows-1256 if UTF-8 fails.
 
-    For XML this only serves to recognise it. Its own declaration counts there, and feedparser gets the bytes.
+    Windows-1256 is the old Persian code page. The text of an XML file is used only to recognise it: feedparser gets the
+    bytes, because the file itself declares its encoding.
     """
     for magic, kind in _KNOWN_BINARIES.items():
         if content.startswith(magic):
@@ -135,7 +138,8 @@ def _text(name: str, content: bytes) -> str:
         text = content.decode("utf-16", errors="replace")
     else:
         text = content.decode("utf-8", errors="replace")
-        # One bad byte does not mean another code page: then nearly every Persian letter would be bad.
+        # A few bad bytes in UTF-8 do not mean another encoding: in another encoding, nearly every Persian letter would
+        # be bad.
         if text.count("\ufffd") * 5 > sum(not char.isascii() for char in text):
             text = content.decode("cp1256", errors="replace")
     text = text.lstrip("\ufeff")
@@ -145,7 +149,7 @@ def _text(name: str, content: bytes) -> str:
 
 
 def _root(head: str) -> str:
-    """Return the name of a document's first element in lower case, without prefix; "" if there is none in sight."""
+    """Return the name of a document's first element in lower case, without its prefix; "" if `head` has no element."""
     place = 0
     while found := _PROLOGUE.match(head, place) or _DOCTYPE.match(head, place):
         if "root" in found.groupdict() and found["root"].lower() == "html":
@@ -159,7 +163,7 @@ def _document(text: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        return None  # several objects, one a line, or not JSON at all: read_jsonl finds out
+        return None  # either JSON Lines or no JSON at all; read_jsonl finds out which
 
 
 def _with_options(
@@ -188,7 +192,7 @@ def _with_options(
 
 
 def cut(article: FoundArticle) -> FoundArticle:
-    """Return the article with title and lead shortened to a sane length: every later step reads all of them."""
+    """Return the article with title and lead shortened to a sane length, because every later step reads them whole."""
     title, lead = shorten(article.title, _LONGEST_TITLE), shorten(article.lead, _LONGEST_LEAD)
     return replace(article, title=title, lead=lead)
 
@@ -198,9 +202,9 @@ def _with_usable_link(article: FoundArticle) -> FoundArticle:
 
 
 def _unlinked(name: str, articles: tuple[FoundArticle, ...]) -> list[str]:
-    """Return a note if there are links that no mail would have (with a user name, an invalid host, too long).
+    """Return a note if there are links that cannot be used in a mail (with a user name, an invalid host, or too long).
 
-    Their items are stored without them and are not eligible for an issue.
+    The items with such links are stored without the link and are not eligible for an issue.
     """
     urls = list(dict.fromkeys(each.url for each in articles if each.url and not links.web_address(each.url)))
     if not urls:
@@ -209,7 +213,7 @@ def _unlinked(name: str, articles: tuple[FoundArticle, ...]) -> list[str]:
 
 
 def _undated(name: str, articles: tuple[FoundArticle, ...]) -> list[str]:
-    """Return a note if there are dates that cannot be read: their items count from when they were first seen."""
+    """Return a note if there are dates that cannot be read. Such an item is dated by when it was first seen."""
     unread = [article.published_raw for article in articles if article.published_raw and not article.published]
     if not unread:
         return []

@@ -1,8 +1,8 @@
-"""Reads records: JSON Lines, one object a line, and CSV, with the same field names.
+"""Reads records: JSON Lines with one object a line, and CSV with the same field names.
 
 The fields are title (the only required one), id, source, url, lead, body, category, tags, author, image_url, image_alt,
-published or published_raw, views, comments, shares. Other fields are ignored, so that an export may hold more. A wrong
-record is left out, with a note that has the number of its line. A missing count means unknown, never 0.
+published or published_raw, views, comments, shares. Other fields are ignored, so that an export may have more. A wrong
+record is left out, with a note that gives its line number. A missing count means unknown, never 0.
 """
 
 import csv
@@ -21,7 +21,7 @@ from mailer.sources.found import Found
 from mailer.text import dates, links
 
 _DELIMITERS = ",;\t|"
-_LONGEST_CELL = 2_000_000  # characters; an unclosed quotation mark swallows no more than this
+_LONGEST_CELL = 2_000_000  # characters of a cell: an unclosed quotation mark cannot swallow more than this
 _LARGEST_COUNT = 2_000_000_000  # fits the INTEGER of every database
 _COUNTS = ("views", "comments", "shares")
 _TEXTS = (
@@ -35,16 +35,16 @@ Record = Mapping[str, Any]
 
 
 class _NotAnArticleError(Exception):
-    """A record cannot be an article; says why."""
+    """Raised if a record cannot be an article. The message says why."""
 
 
 def read_jsonl(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
     """Return the articles of a JSON Lines text.
 
-    Raises UnreadableInput, with the number of the line, if the first line is not an object, because then it is another
-    kind of file, or if no line is an article.
+    Raises UnreadableInput, with the line number, if no line is an article, or if the first line is not an object,
+    because the text is then of another kind.
     """
-    # Not splitlines(): U+2028 and U+0085 may be in a JSON string unescaped (RFC 8259 §7).
+    # Not splitlines(), which also splits at U+2028 and U+0085: a JSON string may hold these unescaped (RFC 8259 §7).
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     found, wrong = _articles(((number, partial(_object, line)) for number, line in lines), source, zone)
     if wrong and wrong[0][0] == lines[0][0] and not lines[0][1].lstrip().startswith("{"):
@@ -63,7 +63,7 @@ def is_csv(text: str) -> bool:
 def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
     """Return the articles of a CSV text with a heading line, delimited by commas, semicolons, tabs or bars.
 
-    Tags are separated by "|" or "،". Raises UnreadableInput if it cannot be read to its end or holds no article.
+    Tags are separated by "|" or "،". Raises UnreadableInput if the text is not valid CSV or holds no article.
     """
     csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
@@ -91,7 +91,7 @@ def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
 def _articles(
     records: Iterator[tuple[int, Callable[[], Record]]], source: str, zone: ZoneInfo
 ) -> tuple[list[FoundArticle], list[tuple[int, str]]]:
-    """Return the articles, and the line number and fault of each record that is not one."""
+    """Return the articles, and for each record that is not an article its line number and what is wrong with it."""
     found, wrong = [], []
     for number, record in records:
         try:
@@ -129,7 +129,7 @@ def _columns(text: str) -> list[str]:
 
 
 def _row(columns: list[str], row: list[str]) -> Record:
-    """Return a row as a record: empty cells are missing fields, counts may be in any digits."""
+    """Return a row as a record, in which empty cells are missing. Counts may be written in any digits."""
     if len(row) > len(columns):
         raise _NotAnArticleError(f"{len(row)} cells for {len(columns)} columns")
     record: dict[str, Any] = {column: cell for column, cell in zip(columns, row, strict=False) if cell.strip()}
@@ -198,5 +198,5 @@ def _count(record: Record, field: str) -> int | None:
 
 
 def _kind(value: object) -> str:
-    """Return what a JSON value is, in words and without its content, which may be long or anything at all."""
+    """Return the kind of a JSON value in words. The value itself is not shown, because it may be long."""
     return _KINDS.get(type(value), "null" if value is None else "something else")
