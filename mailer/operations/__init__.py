@@ -1,1 +1,1 @@
-"""Use cases for the admin of the service: watching and running a deployment."""
+"""Use cases for the admin of a deployment: watching it and running it."""

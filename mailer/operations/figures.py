@@ -1,6 +1,6 @@
-"""The figures that an admin watches: of the whole deployment, from the database, and of this process.
+"""The figures that an admin monitors: those of the whole deployment, from the database, and those of this process.
 
-They contain no address, no name and no token. `web.metrics` publishes them in the format of Prometheus.
+They contain no address, name or token of a reader. `web.metrics` publishes them in the format of Prometheus.
 """
 
 import hashlib
@@ -18,26 +18,28 @@ from mailer.model import DeliveryState, Issue
 from mailer.sending.relays import Circuits
 from mailer.store import deliveries, lanes, reports, subscribers
 
-_FRESH_S = 5.0  # figures from the database are used again for this long …
-_SHARE = 10  # … and for ten times as long as reading them took: counting a million rows must not slow down the sending
+# The figures from the database are cached for this many seconds, or for _SHARE times as long as reading them took if
+# that is longer: counting a million rows again and again would slow down sending.
+_FRESH_S = 5.0
+_SHARE = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The figures from the database; the same in every process."""
+    """The figures from the database. They are the same in every process."""
 
-    issue: Issue | None  # the one being sent, else the newest
-    counts: Mapping[DeliveryState, int]  # its deliveries
-    queued: int
-    oldest: datetime | None  # when the first queued mail was queued
+    issue: Issue | None  # the issue that is being sent or paused, else the newest issue
+    counts: Mapping[DeliveryState, int]  # how many deliveries of `issue` are in each state
+    queued: int  # how many mails of any kind are queued
+    oldest: datetime | None  # when the oldest of these mails was queued
     lanes_paused: tuple[str, ...]
-    sources: Mapping[str, int]  # failures in a row
-    subscribers: Mapping[str, int]  # by status
-    left_in_a_week: Mapping[str, int]  # by method
+    sources: Mapping[str, int]  # source of articles → how often fetching it failed since its last success
+    subscribers: Mapping[str, int]  # status → number of subscribers
+    left_in_a_week: Mapping[str, int]  # method → how many readers left by it in the last seven days
 
 
 def gather(app: App) -> Figures:
-    """Reads the figures from the database. Raises StoreUnavailable."""
+    """Reads the figures from the database. Raises StoreUnavailable if the database fails."""
 
     def read(tx: Connection) -> Figures:
         now = app.now()
@@ -58,24 +60,27 @@ def gather(app: App) -> Figures:
 
 
 def _without_secrets(source: str) -> str:
-    """The host of a feed and a short hash: the rest of its URL may contain a secret key. Other names stay."""
+    """Returns the host of a feed's URL and a short hash, because the rest of the URL may contain a secret key.
+
+    Returns the name of any other source unchanged.
+    """
     host = urlsplit(source).hostname
     return f"{host} {hashlib.sha256(source.encode()).hexdigest()[:8]}" if host else source
 
 
 @dataclass
 class Monitor:
-    """The figures of this process, which the service supplies while it runs, and a cache for those of the database."""
+    """The figures of this process, which the service supplies, and a cache for the figures from the database."""
 
     app: App
     circuits: Circuits
-    last_tick: Callable[[], float | None] = lambda: None  # Unix time, or None if no clock ticks in this process
+    last_tick: Callable[[], float | None] = lambda: None  # gives the Unix time of this process's last tick, or None
     clock: Callable[[], float] = time.monotonic
     _cached: Figures | None = None
     _fresh_until: float = 0.0
 
     def figures(self) -> Figures | None:
-        """The figures from the database, at most a few seconds old, or None if it does not answer."""
+        """Returns the figures from the database, which may be some seconds old, or None if the database fails."""
         started = self.clock()
         if self._cached is None or started >= self._fresh_until:
             try:

@@ -1,7 +1,7 @@
-"""Puts people on the list: the one path for `subscribers add` and imports.
+"""Adds people to the list, for both `subscribers add` and imports.
 
-First `plan` sorts people into new, known and refused, then `carry_out` writes that; both run a few statements for many
-people. Readers who left are not brought back here: they can only come back by signing up themselves (`joining`).
+`plan` decides what to do with each person, and `carry_out` writes it. Both need only a few statements for any number of
+people. Readers who left are refused here: they can come back only by signing up themselves (`joining`).
 """
 
 from collections.abc import Collection, Sequence
@@ -21,7 +21,7 @@ from mailer.store.subscribers import New
 from mailer.store.suppressions import Suppression
 from mailer.text.clean import clean
 
-LONGEST_NAME = 200  # characters
+LONGEST_NAME = 200  # a longer name is cut to this many characters
 _FORMER = {
     SubscriberStatus.UNSUBSCRIBED: "left",
     SubscriberStatus.COMPLAINED: "reported our mail as spam",
@@ -32,13 +32,13 @@ _FORMER = {
 
 @dataclass(slots=True)
 class Plan:
-    """The changes of the list that adding these people needs."""
+    """The changes that adding some people makes to the list, and the people who are refused."""
 
     new: list[New] = field(default_factory=list)
-    changed: dict[int, tuple[str, Sequence[str]]] = field(default_factory=dict)  # by id: name and sections
-    unchanged: int = 0
+    changed: dict[int, tuple[str, Sequence[str]]] = field(default_factory=dict)  # subscriber id → new name and sections
+    unchanged: int = 0  # how many are on the list with the same name and sections
     pending: list[int] = field(default_factory=list)  # ids of known subscribers who have not confirmed
-    refused: list[tuple[New, str, datetime | None]] = field(default_factory=list)  # why and since when
+    refused: list[tuple[New, str, datetime | None]] = field(default_factory=list)  # person, reason, time of suppression
 
 
 def person(
@@ -50,7 +50,7 @@ def person(
     status: SubscriberStatus,
     consent_at: datetime | None = None,
 ) -> New:
-    """A person to be added, with name, sections and source made safe for mails and tables."""
+    """Returns a person to be added. Cleans and shortens the name, sections and source for use in mails and tables."""
     return New(
         parsed.written,
         parsed.key,
@@ -68,7 +68,7 @@ def _tidy(text: str) -> str:
     return clean(text)[:LONGEST_NAME]
 
 
-# A million rows of a list have a few sections and sources.
+# Cached, because even a list with a million rows has only a few different sections and sources.
 @lru_cache(maxsize=1000)
 def _tidy_sections(given: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted({tidy for name in given if (tidy := _tidy(name))}))
@@ -78,7 +78,7 @@ _tidy_source = lru_cache(maxsize=1000)(_tidy)
 
 
 def plan(tx: Connection, people: Collection[New]) -> Plan:
-    """Sorts people by what the list knows of them. No two of them may have the same address."""
+    """Sorts people into new, known and refused. No two of them may have the same address."""
     suppressed = suppressions.among(tx, (each.hash for each in people))
     known = subscribers.known(tx, [each.key for each in people])
     result = Plan()
@@ -100,7 +100,7 @@ def plan(tx: Connection, people: Collection[New]) -> Plan:
 
 
 def _refusal(status: SubscriberStatus | None, suppression: Suppression | None) -> str:
-    """The reason why only the reader can put this address on the list; empty if others can, too."""
+    """Returns the reason why no admin or import may add this address, or "" if they may."""
     if status in _FORMER:
         return _FORMER[status]
     if suppression is None:
@@ -114,7 +114,8 @@ def _refusal(status: SubscriberStatus | None, suppression: Suppression | None) -
 def carry_out(
     app: App, tx: Connection, decided: Plan, now: datetime, *, kind: EventKind, method: Method, invite: bool
 ) -> None:
-    """Writes the plan. Each new subscriber gets an event of this kind and, with `invite`, a confirmation mail."""
+    """Writes a plan. Records an event of this kind for each new subscriber and, if `invite` is true, queues a
+    confirmation mail."""
     added = subscribers.add(tx, decided.new, now)
     events.record(tx, added, NewEvent(kind, now, method))
     subscribers.change(tx, decided.changed)

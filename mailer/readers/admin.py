@@ -1,4 +1,4 @@
-"""Commands of an admin for single subscribers: add, list, show."""
+"""The use cases of the commands `subscribers add`, `list` and `show`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,8 +19,8 @@ def add(
 ) -> tuple[Subscriber, str]:
     """Adds a reader: active at once, or pending with a confirmation mail if `invite` is true.
 
-    Returns the subscriber and "added", "updated" (such as a new name) or "unchanged". Raises LeftBefore if they left,
-    with the date and the way back, and BadAddress.
+    Returns the subscriber, and "added", "updated" (for example, a new name) or "unchanged". Raises BadAddress, and
+    LeftBefore if the reader left or must not be mailed; its message says since when, and how the reader can come back.
     """
     from mailer.readers import adding  # late: showing readers does not need the confirmation mail
 
@@ -54,17 +54,17 @@ def add(
 def matching(
     app: App, *, status: SubscriberStatus | None = None, search: str = "", limit: int | None = None
 ) -> list[Subscriber]:
-    """Subscribers, the newest first. `search` is a part of the address or of the name."""
+    """Returns the subscribers whose address or name contains `search`, the newest first."""
     return app.store.read(lambda tx: subscribers.matching(tx, status=status, search=search, limit=limit))
 
 
 def counts(app: App) -> dict[str, int]:
-    """How many subscribers have each status."""
+    """Returns the number of subscribers by status."""
     return app.store.read(subscribers.counts)
 
 
 def show(app: App, email: str) -> tuple[Subscriber, list[Event], list[dict[str, Any]]]:
-    """Everything known about one subscriber: the row, the events and the mails. Raises NoSuchSubscriber."""
+    """Returns a subscriber with their events and their mails. Raises NoSuchSubscriber."""
     key = address.parse(email).key
 
     def everything(tx: Connection) -> tuple[Subscriber, list[Event], list[dict[str, Any]]]:

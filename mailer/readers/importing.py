@@ -1,7 +1,8 @@
-"""Imports and exports lists of subscribers. A bad row never stops the rest; readers who left are not brought back.
+"""Imports and exports lists of subscribers.
 
-Rows are written in chunks of a few thousand, each in one transaction: sending beside it waits only for milliseconds,
-and memory stays flat.
+A bad row is refused and does not stop the import. Readers who left are not brought back. Rows are imported in chunks of
+a few thousand, each in its own transaction, so that a sender never waits long for the database and memory use does not
+grow with the list.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,10 +22,10 @@ from mailer.readers import adding
 from mailer.store import events, subscribers, suppressions
 from mailer.store.subscribers import New
 
-CHUNK = 2000  # rows in one transaction
-MOST_REFUSALS = 10_000  # listed one by one; the others are only counted
+CHUNK = 2000  # how many rows are imported in one transaction
+MOST_REFUSALS = 10_000  # how many refused rows are listed one by one; further ones are only counted
 
-# Role mailboxes (RFC 2142 and usual names) belong to an office: they may sign up, but are never imported.
+# Mailboxes with these names (RFC 2142 and common use) belong to an office. They may sign up, but are not imported.
 _ROLES = frozenset(
     {"abuse", "postmaster", "hostmaster", "noc", "security", "mailer-daemon", "noreply", "no-reply"}
     | {"webmaster", "root"}
@@ -38,7 +39,7 @@ _LEFT = frozenset(
 
 @dataclass(slots=True)
 class Imported:
-    """The counts of an import. `refusals` lists the first rows that were not imported, `more` counts the others."""
+    """The counts of an import. `refusals` lists the first refused rows; `more` counts the refused rows after them."""
 
     added: int = 0
     updated: int = 0
@@ -71,9 +72,9 @@ class How:
     """The options of an import."""
 
     source: str = "import"
-    invite: bool = False  # first ask each new reader with a confirmation mail
-    suppress: bool = False  # these people left the old system: never mail them
-    dry_run: bool = False  # write nothing, only count
+    invite: bool = False  # add new readers as pending, and mail each of them a confirmation link
+    suppress: bool = False  # never mail these people, because they left the list of the old system
+    dry_run: bool = False  # only count, and write nothing
 
 
 def import_rows(
@@ -82,7 +83,7 @@ def import_rows(
     """Imports the rows and returns the counts. Calls `progress` with the number of rows after each chunk."""
     how = how or How()
     report = Imported()
-    met: set[int] = set()  # in a dry run: short hashes of the addresses that earlier chunks would have added
+    met: set[int] = set()  # for a dry run: hashes (to save memory) of the addresses that earlier chunks would add
     iterator = iter(rows)
     while chunk := list(islice(iterator, CHUNK)):
         import_chunk = partial(_import_chunk, app, chunk, how, met)
@@ -94,7 +95,7 @@ def import_rows(
 
 def _import_chunk(app: App, chunk: list[NewSubscriber], how: How, met: set[int], tx: Connection) -> Imported:
     part = Imported()
-    rows: dict[str, NewSubscriber] = {}  # by address, as are the people made of them
+    rows: dict[str, NewSubscriber] = {}  # `rows` and `people` have the same keys: normalised addresses
     people: dict[str, New] = {}
     leaving: set[str] = set()
     for row in chunk:
@@ -126,9 +127,9 @@ def _import_chunk(app: App, chunk: list[NewSubscriber], how: How, met: set[int],
 
 
 def _read(row: NewSubscriber, how: How) -> tuple[Address, SubscriberStatus]:
-    """The address of a row, and the status it asks for: UNSUBSCRIBED, PENDING or ACTIVE.
+    """Returns the address of a row, and the status its subscriber is to have: UNSUBSCRIBED, PENDING or ACTIVE.
 
-    Raises BadAddress if the row must be refused.
+    Raises BadAddress if the row must be refused, even if the address is not the cause.
     """
     if row.problem:
         raise BadAddress(row.problem)
@@ -144,7 +145,10 @@ def _read(row: NewSubscriber, how: How) -> tuple[Address, SubscriberStatus]:
 
 
 def _merged(one: NewSubscriber, other: NewSubscriber) -> NewSubscriber:
-    """Two rows with the same address as one: the later row wins where it says something, except for the consent."""
+    """Merges two rows with the same address. Name, sections and source come from the later row unless it has none.
+
+    The consent time comes from the earlier row unless that has none.
+    """
     return NewSubscriber(
         one.line,
         one.email,
@@ -179,7 +183,10 @@ def _join(app: App, tx: Connection, plan: adding.Plan, how: How, met: set[int], 
 
 
 def export_rows(app: App, status: SubscriberStatus | None = None) -> Iterator[Mapping[str, Any]]:
-    """Yields all subscribers with address, name, sections, status, consent_at and source; one transaction a page."""
+    """Yields all subscribers with address, name, sections, status, consent_at and source.
+
+    Reads them in pages, each in its own transaction.
+    """
     after = 0
     while rows := app.store.read(partial(subscribers.page, after=after, status=status)):
         yield from rows

@@ -1,7 +1,7 @@
-"""Joining by the reader's own wish: the form takes the wish, `decide_wishes` decides it, a link in a mail confirms it.
+"""How readers join: the sign-up form stores a wish, `decide_wishes` decides it, and a link in a mail confirms it.
 
-The form's answer must not reveal whether an address is known, neither by its content nor by its time. So taking a wish
-always writes one row, and the wish is decided a moment later, after the answer.
+Neither the content nor the duration of the form's answer may reveal whether an address is known. Therefore `wish`
+writes one row whatever the address, and the wish is decided only after the answer.
 """
 
 from collections.abc import Iterable
@@ -20,15 +20,16 @@ from mailer.store.signups import Wish
 from mailer.store.subscribers import New
 from mailer.tokens import Purpose
 
-CONFIRMATION_EVERY = timedelta(hours=24)  # at most one confirmation mail to an address in this time
-MOST_UNCONFIRMED = 3  # confirmation mails to an address that does not confirm …
-REMEMBERED = timedelta(days=90)  # … in this time
-FORM_LEAST, FORM_MOST = timedelta(seconds=2), timedelta(hours=2)  # age of a form that is accepted
-_WISHES_AT_ONCE = 200  # decided in one transaction
+CONFIRMATION_EVERY = timedelta(hours=24)  # an address gets at most one confirmation mail in this time
+# An address that does not confirm gets at most MOST_UNCONFIRMED confirmation mails in the time REMEMBERED.
+MOST_UNCONFIRMED = 3
+REMEMBERED = timedelta(days=90)
+FORM_LEAST, FORM_MOST = timedelta(seconds=2), timedelta(hours=2)  # a form is accepted if its age is between these
+_WISHES_AT_ONCE = 200  # how many wishes are decided in one transaction
 
 
 def consent_words(app: App) -> str:
-    """The text of the form that the reader agrees to; stored with the consent."""
+    """Returns the text of the form to which the reader agrees. It is stored with the consent."""
     return app.renderer.locale.say(
         "عضو خبرنامهٔ هفتگی «{name}» شوید. آخرین اخبار مهم ایران و جهان را هفته‌ای یک بار برای شما ارسال خواهیم کرد.",
         name=app.settings.newsletter.name,
@@ -37,12 +38,18 @@ def consent_words(app: App) -> str:
 
 # --- the form --------------------------------------------------------------------------------------------------------
 def form_token(app: App) -> str:
-    """The signed time that our own form carries. The news site's form has none and is answered with our form."""
+    """Returns a token with the current time, for a hidden field of our own form.
+
+    The news site's sign-up form has no such token. A POST without one is therefore answered with our form.
+    """
     return tokens.make(app.keys, Purpose.FORM, 0, 0, int(app.now().timestamp()))
 
 
 def form_is_ours(app: App, token: str) -> bool:
-    """Returns True for our form, if it is at most two hours old and was not filled in faster than a person can."""
+    """Returns True if the token comes from our own form, and the form was made 2 seconds to 2 hours ago.
+
+    A form that comes back sooner was probably filled in by a program.
+    """
     try:
         age = app.now().timestamp() - tokens.read(app.keys, Purpose.FORM, token).stamp
     except BadToken:
@@ -51,9 +58,9 @@ def form_is_ours(app: App, token: str) -> bool:
 
 
 def check(typed: str) -> tuple[Address, str | None]:
-    """The address, and another one that was probably meant.
+    """Returns the typed address, and a suggestion if it looks like a typing error, else None.
 
-    Raises BadAddress, with the reason, if it cannot be written to.
+    Raises BadAddress with the reason if the address is not valid or looks forged.
     """
     found = address.parse(typed)
     if address.mixed_scripts(found.domain):
@@ -62,12 +69,13 @@ def check(typed: str) -> tuple[Address, str | None]:
 
 
 def wish(app: App, found: Address, *, network: str = "", agent: str = "") -> None:
-    """Takes the wish to join.
+    """Stores a wish to join.
 
-    Raises TooMany if the limit of this network or of all is reached; that does not depend on the address. Raises
-    BadAddress if the domain says that it takes no mail; this may ask the DNS, and no answer counts as yes.
+    Raises TooMany if the limit for this network or for all sign-ups is reached, whatever the address. Raises BadAddress
+    if the domain takes no mail. This may query the DNS; without an answer, the domain is assumed to take mail.
     """
-    # Reading alone turns a flood away: it must neither keep the sender from writing nor make us send DNS queries.
+    # Check the limits in a read transaction first, so that a flood of sign-ups neither keeps the sender from writing
+    # nor causes DNS queries.
     if app.store.read(lambda tx: _limit_reached(app, tx, network)):
         raise _too_many()
     if app.takes_mail(found.domain) is False:
@@ -88,7 +96,7 @@ def wish(app: App, found: Address, *, network: str = "", agent: str = "") -> Non
 
 
 def _limit_reached(app: App, tx: Connection, network: str) -> bool:
-    """Returns True if a limit that does not depend on the address is reached."""
+    """Returns True if there were too many sign-ups in the last minute, or from this network in the last hour."""
     now, limits = app.now(), app.settings.readers
     if signups.count(tx, now - timedelta(minutes=1)) >= limits.per_minute:
         return True
@@ -101,7 +109,7 @@ def _too_many() -> TooMany:
 
 # --- behind the form -------------------------------------------------------------------------------------------------
 def decide_wishes(app: App) -> int:
-    """Decides the wishes taken so far. Returns how many get a confirmation mail. Any process may call this."""
+    """Decides the stored wishes, and returns how many confirmation mails it queued. Any process may call it."""
 
     def decide(tx: Connection) -> int:
         now = app.now()
@@ -114,16 +122,21 @@ def decide_wishes(app: App) -> int:
         return len(invited)
 
     if not app.store.read(lambda tx: signups.undecided(tx, 1)):
-        return 0  # the usual case needs no lock
+        return 0  # usually there is no wish, and then no write transaction is needed
     return app.store.write(decide)
 
 
 def _decide(tx: Connection, each: Wish, now: datetime) -> tuple[str, int | None]:
-    """Returns the outcome of a wish, "sent", "silent" or "limited", and for "sent" the subscriber's id."""
+    """Decides a wish. Returns its outcome, and the subscriber's id if the outcome is "sent", else None.
+
+    "sent" means that a confirmation mail must be queued. "silent" means that none is sent, because the reader is active
+    already, complained, or was suppressed by an admin. "limited" means that the address was mailed too recently or too
+    often.
+    """
     parsed = address.parse(each.address)
     found = subscribers.find(tx, parsed.key)
     suppression = suppressions.find(tx, each.hash)
-    # The wish may be a stranger's joke: a reader who complained, or whom an admin suppressed, is not even asked.
+    # Someone else may have typed the address. Send no mail at all if its reader complained or an admin suppressed it.
     if suppression is not None and suppression.strong:
         return "silent", None
     if found is not None and found.status is SubscriberStatus.ACTIVE and suppression is None:
@@ -146,14 +159,15 @@ def _make_pending(tx: Connection, parsed: Address, each: Wish, found: Subscriber
     if found is None:
         new = New(parsed.written, parsed.key, each.hash, parsed.domain, "", (), "form", pending)
         return subscribers.add(tx, [new], now)[0]
-    if found.status is SubscriberStatus.BOUNCED:  # still dead for everything but this confirmation
+    # A bounced address stays suppressed, so that it gets nothing except this confirmation mail until it is confirmed.
+    if found.status is SubscriberStatus.BOUNCED:
         suppressions.add(tx, [each.hash], EventKind.BOUNCED, at=now)
     subscribers.move(tx, found.id, pending, from_=tuple(SubscriberStatus))
     return found.id
 
 
 def _waits_since(tx: Connection, subscriber_id: int, since: datetime) -> bool:
-    """Returns True if the reader got a confirmation mail after `since` and has not confirmed it."""
+    """Returns True if a confirmation mail was queued for the reader after `since` and not confirmed yet."""
     asked = deliveries.asked_at(tx, subscriber_id)
     if asked is None or asked <= since:
         return False
@@ -162,23 +176,23 @@ def _waits_since(tx: Connection, subscriber_id: int, since: datetime) -> bool:
 
 
 def tidy(app: App) -> None:
-    """Deletes old data: truncated networks, and sign-ups too old to count for any limit."""
+    """Deletes sign-ups older than REMEMBERED, and truncated IP addresses older than `[readers] keep_network`."""
     now = app.now()
     app.store.write(lambda tx: signups.fade(tx, now - app.settings.readers.keep_network, now - REMEMBERED))
 
 
 # --- the link in the mail --------------------------------------------------------------------------------------------
 def masked_address(app: App, token: str) -> str:
-    """The masked address that a confirmation link is about. Changes nothing. Raises BadToken as `confirm` does."""
+    """Returns the masked address of the reader of a confirmation link. Raises BadToken as `confirm` does."""
     found = app.store.read(lambda tx: _reader_of(app, tx, token))
     return address.mask(found.address)
 
 
 def confirm(app: App, token: str, *, agent: str = "", network: str = "") -> str:
-    """Makes the reader active, also if they had left before. Confirming again changes nothing.
+    """Makes the reader of a confirmation link active, even if they had left before they signed up.
 
-    Returns a token for their preferences. Raises BadToken if the link is not valid or too old, or if the reader left
-    after asking for it.
+    Returns a token for the reader's preferences. Confirming twice changes nothing more. Raises BadToken if the link is
+    invalid or too old, or if the reader left after signing up.
     """
 
     def make_active(tx: Connection) -> Subscriber:
@@ -189,7 +203,7 @@ def confirm(app: App, token: str, *, agent: str = "", network: str = "") -> str:
             confirmed = NewEvent(EventKind.CONFIRMED, now, Method.PAGE, agent=agent, network=network, details=details)
             events.record(tx, [found.id], confirmed)
             subscribers.set_consent(tx, found.id, now)
-            subscribers.set_pause(tx, found.id, None)  # the page promises the next issue; chosen sections stay
+            subscribers.set_pause(tx, found.id, None)  # because the page that follows promises the next issue
             suppressions.remove(tx, found.address_hash)
             signups.forget(tx, found.address_hash)
         return found
@@ -199,14 +213,14 @@ def confirm(app: App, token: str, *, agent: str = "", network: str = "") -> str:
 
 
 def _reader_of(app: App, tx: Connection, token: str) -> Subscriber:
-    """The subscriber of a confirmation link that is still valid. Raises BadToken otherwise."""
+    """Returns the subscriber of a confirmation link. Raises BadToken if the link is invalid or no longer valid."""
     claim = tokens.read(app.keys, Purpose.CONFIRM, token)
     found = subscribers.get(tx, claim.subscriber_id)
     late = app.now().timestamp() > claim.stamp + app.settings.readers.confirm_within.total_seconds()
     if found is None or not found.address or late:
         raise BadToken("This link is too old.", "Sign up again.")
     suppression = suppressions.find(tx, found.address_hash)
-    # Leaving or complaining after the wish counts more than the wish.
+    # The link is void if the reader left after signing up, and if they complained or an admin suppressed them.
     left = suppression is not None and (suppression.strong or int(suppression.at.timestamp()) > claim.stamp)
     if left or found.status not in (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE):
         raise BadToken("This link is no longer valid: its reader left after asking for it.", "Sign up again.")
@@ -214,12 +228,12 @@ def _reader_of(app: App, tx: Connection, token: str) -> Subscriber:
 
 
 # --- the confirmation mail -------------------------------------------------------------------------------------------
-# It contains nothing that a stranger could have typed, so that it cannot be used to write to other people.
-INERT = "/confirm/test"  # the link of a test mail; it confirms no reader
+# The mail contains nothing that was typed into the form, so that a stranger cannot use it to write to other people.
+INERT = "/confirm/test"  # the link in a test mail, which confirms no reader
 
 
 def owe(app: App, tx: Connection, readers: Iterable[int], now: datetime) -> None:
-    """Queues a confirmation mail for each of these subscribers; it goes out before any issue."""
+    """Queues a confirmation mail for each of these subscribers. It is sent before the mails of any issue."""
     stamp = int(now.timestamp())
     keys = {f"confirmation.{reader}.{stamp}": reader for reader in readers}
     if keys:
@@ -227,7 +241,7 @@ def owe(app: App, tx: Connection, readers: Iterable[int], now: datetime) -> None
 
 
 def _variant(app: App, tx: Connection, now: datetime) -> int:
-    """The id of the rendered mail; a new one only when templates or names have changed."""
+    """Returns the id of the variant of the confirmation mail. Adds a variant only if the rendered mail has changed."""
     newsletter, locale = app.settings.newsletter, app.renderer.locale
     days = max(1, app.settings.readers.confirm_within.days)
     rendered = app.renderer.mail(DeliveryKind.CONFIRMATION, service_mails.confirmation(newsletter, days, locale))
@@ -236,11 +250,11 @@ def _variant(app: App, tx: Connection, now: datetime) -> int:
 
 
 def url(app: App, subscriber_id: int, stamp: int) -> str:
-    """The confirmation link for one wish; `stamp` is the Unix time at which that was made."""
+    """Returns the confirmation link for one wish. `stamp` is the Unix time at which its mail was queued."""
     return app.url("/confirm/" + tokens.make(app.keys, Purpose.CONFIRM, subscriber_id, 0, stamp))
 
 
 def url_of(app: App, key: str) -> str:
-    """The confirmation link for the delivery with this key, as `owe` makes keys. Raises ValueError for other keys."""
+    """Returns the confirmation link for the delivery with this key. Raises ValueError if `owe` did not make the key."""
     _, reader, stamp = key.split(".")
     return url(app, int(reader), int(stamp))

@@ -1,6 +1,6 @@
-"""Leaving: by a link in a mail or by an admin, and the undo button that takes it back within the hour.
+"""How readers leave: by a link in a mail or by an admin's command. An undo button takes it back within an hour.
 
-The address of a reader who left is suppressed: neither the last look before a mail nor an import brings them back.
+The address of a reader who left is suppressed. It is therefore not mailed, and an import does not bring it back.
 """
 
 from collections.abc import Sequence
@@ -22,14 +22,14 @@ UNDO_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class LinkHolder:
-    """The reader of a link: the masked address, and a token for their preferences (empty if not active)."""
+    """The reader of a link: the masked address, and a token for the preferences (empty if the reader is not active)."""
 
     masked: str
     preferences: str
 
 
 def link_holder(app: App, token: str) -> LinkHolder:
-    """The reader of an unsubscribe link. Changes nothing. Raises BadToken if the token is not valid."""
+    """Returns the reader of an unsubscribe link. Raises BadToken if the token is invalid."""
     claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
     found = app.store.read(lambda tx: subscribers.get(tx, claim.subscriber_id))
     active = found is not None and found.status is SubscriberStatus.ACTIVE
@@ -39,16 +39,20 @@ def link_holder(app: App, token: str) -> LinkHolder:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """Tokens for the undo button and for giving a reason; empty if there is nothing to undo or no reader to ask."""
+    """The result of leaving: a token for the undo button and a token for giving a reason.
+
+    `undo` is empty if there is nothing to undo, and `why` if there is no reader who left.
+    """
 
     undo: str
     why: str
 
 
 def leave(app: App, token: str, method: Method, *, agent: str = "", network: str = "") -> Left:
-    """Unsubscribes the reader of the link. Once this returns, no further mail to them begins. May be repeated.
+    """Unsubscribes the reader of a link. After this call, no further mail to the reader is started.
 
-    Works even if the issue or the person has been deleted. Raises BadToken if the token is not valid.
+    May be called again, and works even if the issue or the reader has been deleted. Raises BadToken if the token is
+    invalid.
     """
     claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
 
@@ -59,8 +63,8 @@ def leave(app: App, token: str, method: Method, *, agent: str = "", network: str
         event = NewEvent(EventKind.UNSUBSCRIBED, app.now(), method, claim.issue_id, agent=agent, network=network)
         left = _end(tx, found, event)
         gone = bool(found.address) and (left or found.status is SubscriberStatus.UNSUBSCRIBED)
-        # The button undoes only this leaving, not an admin's or an earlier one; and it only restores an active reader:
-        # pressing it must not replace a confirmation or make a dead address alive.
+        # The button undoes only this unsubscription, not an earlier one or an admin's. It is offered only to a reader
+        # who was active: undoing must not replace a missing confirmation, nor revive an address that bounced.
         undo = gone and left and found.status is SubscriberStatus.ACTIVE
         return Left(_undo_token(app, tx, claim) if undo else "", _reason_token(app, claim) if gone else "")
 
@@ -68,7 +72,10 @@ def leave(app: App, token: str, method: Method, *, agent: str = "", network: str
 
 
 def by_admin(app: App, email: str) -> bool:
-    """Unsubscribes a reader by an admin's command. Returns False if they had left before. Raises NoSuchSubscriber."""
+    """Unsubscribes a reader by an admin's command. Returns False if the reader had already left.
+
+    Raises NoSuchSubscriber if the address is not on the list.
+    """
     key = address.parse(email).key
 
     def end(tx: Connection) -> bool:
@@ -84,9 +91,10 @@ def _end(tx: Connection, found: Subscriber, event: NewEvent) -> bool:
     """Suppresses the address and ends the subscription. Returns False if it had ended already."""
     news = suppressions.add(tx, [found.address_hash], event.kind, at=event.at, issue_id=event.issue_id)
     if not found.address:
-        # A link from before the person was forgotten: if they have joined again since, end the new subscription.
+        # The link is from before the person was forgotten. If they have joined again since, end the new subscription.
         found = subscribers.with_hash(tx, found.address_hash) or found
-    # An admin's suppression stays, but the leaving is recorded: it counts again if the admin lifts the suppression.
+    # A reader who complained or was suppressed by an admin keeps that status. The unsubscription is recorded all the
+    # same, because it counts again if the admin lifts the suppression.
     kept = news and found.status in (SubscriberStatus.SUPPRESSED, SubscriberStatus.COMPLAINED)
     if not subscribers.move(tx, found.id, SubscriberStatus.UNSUBSCRIBED, from_=subscribers.STAYING) and not kept:
         return False
@@ -95,20 +103,23 @@ def _end(tx: Connection, found: Subscriber, event: NewEvent) -> bool:
 
 
 def leavings(app: App, *, since: datetime | None = None, slot: str | None = None) -> list[tuple[str, Event]]:
-    """The address ('' if forgotten) and the event of each unsubscription, the oldest first."""
+    """Returns the address ('' if forgotten) and the event of each unsubscription, the oldest first."""
     key = find_issue(app, slot).slot if slot else None
     return app.store.read(lambda tx: list(events.leavings(tx, since=since, slot=key)))
 
 
 # --- the undo button -------------------------------------------------------------------------------------------------
 def _undo_token(app: App, tx: Connection, claim: Claim) -> str:
-    """A token for the leaving just recorded. Its stamp is the number of that event among the reader's, from 1."""
+    """Returns a token for undoing the unsubscription that was just recorded.
+
+    Its stamp is the number of that event in the reader's history, counted from 1.
+    """
     number = len(events.history(tx, claim.subscriber_id))
     return tokens.make(app.keys, Purpose.UNDO, claim.subscriber_id, claim.issue_id, number)
 
 
 def undo(app: App, token: str) -> bool:
-    """Takes the leaving back. Pressing the button twice is the same as once.
+    """Undoes an unsubscription. Pressing the button twice has the same effect and result as pressing it once.
 
     Returns False after an hour, or if anything else has happened to the reader since. Raises BadToken.
     """
@@ -134,13 +145,13 @@ def undo(app: App, token: str) -> bool:
 
 
 def _undone(found: Subscriber, past: Sequence[Event], number: int) -> bool:
-    """Returns True if the leaving was taken back already and nothing has happened since."""
+    """Returns True if event `number`, an unsubscription, was undone and nothing else has happened since."""
     back = len(past) == number + 1 and past[-1].kind is EventKind.RETURNED
     return back and found.status is SubscriberStatus.ACTIVE
 
 
 def _may_undo(app: App, past: Sequence[Event], number: int) -> bool:
-    """Returns True if the event with this number is the last one, a leaving by a link, and recent enough."""
+    """Returns True if event `number` is the reader's last event, an unsubscription by a link, within the last hour."""
     if not past or len(past) != number:
         return False
     last = past[-1]
@@ -150,7 +161,7 @@ def _may_undo(app: App, past: Sequence[Event], number: int) -> bool:
 
 # --- why they left ---------------------------------------------------------------------------------------------------
 REASONS = ("too_often", "not_relevant", "never_joined", "elsewhere", "other")
-_LONGEST_REASON = 500  # characters
+_LONGEST_REASON = 500  # the reader's own text is cut to this many characters
 
 
 def _reason_token(app: App, claim: Claim) -> str:
@@ -159,9 +170,10 @@ def _reason_token(app: App, claim: Claim) -> str:
 
 
 def explain(app: App, token: str, reason: str, text: str = "") -> bool:
-    """Stores why a reader left: one of REASONS, and perhaps a text of their own.
+    """Stores why a reader left: one of REASONS, and optionally the reader's own text.
 
-    Returns False after an hour, or if the reason is none of these. Raises BadToken.
+    Returns False after an hour, if `reason` is not in REASONS, or if the reader has come back or been forgotten since.
+    Raises BadToken.
     """
     claim = tokens.read(app.keys, Purpose.REASON, token)
     if reason not in REASONS or app.now().timestamp() > claim.stamp:
@@ -173,11 +185,11 @@ def explain(app: App, token: str, reason: str, text: str = "") -> bool:
 
 
 # --- suppressing and forgetting --------------------------------------------------------------------------------------
-# None of these brings back a reader who left. Only their own sign-up (`joining`) or the undo button does.
+# No function here brings back a reader who left. Only the reader's own sign-up (`joining`) or the undo button does.
 def suppress(app: App, email: str) -> bool:
-    """Never mails this address again, whether it is on the list or not.
+    """Suppresses an address, whether it is on the list or not, so that it is never mailed again.
 
-    Returns False if an admin had suppressed it before, or its reader had complained.
+    Returns False if an admin had already suppressed it, or if its reader had complained.
     """
     parsed = address.parse(email)
 
@@ -198,10 +210,11 @@ def suppress(app: App, email: str) -> bool:
 
 
 def unsuppress(app: App, email: str) -> SubscriberStatus | None:
-    """Lifts what `suppress` did. Returns the status that the subscriber has again, or None if the address is not known.
+    """Lifts a suppression made by `suppress`.
 
-    Raises LeftBefore if the reader left or complained, which no admin can take back, and NoSuchSubscriber if the
-    address is not suppressed.
+    Returns the status that the subscriber then has, or None if the address is not on the list. Raises NoSuchSubscriber
+    if the address is not suppressed, and LeftBefore if it is suppressed because its reader left or complained or it
+    bounced.
     """
     parsed = address.parse(email)
 
@@ -231,9 +244,10 @@ def unsuppress(app: App, email: str) -> SubscriberStatus | None:
 
 
 def forget(app: App, email: str) -> bool:
-    """Erases a person. The id and a keyed hash stay, so that the address is never mailed and old links still work.
+    """Erases a person's data. Only the id and a keyed hash of the address stay.
 
-    Returns False if the address is not on the list; it is suppressed all the same.
+    They keep the address suppressed and old unsubscribe links working. Returns False if the address is not on the list;
+    it is suppressed even then.
     """
     parsed = address.parse(email)
 

@@ -1,4 +1,4 @@
-"""The choices of a reader: sections, and a pause. Never shows or changes an address, never ends a subscription."""
+"""The choices of a reader: sections, and a pause. Nothing here shows or changes an address, or ends a subscription."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,25 +13,28 @@ from mailer.model import OTHER_NEWS, EventKind, Method, NewEvent, Subscriber, Su
 from mailer.store import events, subscribers
 from mailer.tokens import Purpose
 
-PAUSES = (0, 1, 2, 4, 8, 12)  # weeks
+PAUSES = (0, 1, 2, 4, 8, 12)  # the pauses that a reader can choose, in weeks; 0 ends a pause
 
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """`sections` has all sections and whether each is chosen; `paused_until` is the first day of the next mails."""
+    """The choices of a reader. `sections` pairs every section with True if the reader chose it.
+
+    `paused_until` is the first day after the pause, or None.
+    """
 
     sections: tuple[tuple[str, bool], ...]
     paused_until: date | None
-    unsubscribe: str  # a token
+    unsubscribe: str  # a token for the unsubscribe link
 
 
 def sections_of(app: App) -> tuple[str, ...]:
-    """The sections that an issue can have, in their order; the one for all other articles is last."""
+    """Returns all sections that an issue can have, in order. The section for all other articles is the last."""
     return tuple(dict.fromkeys([*app.settings.newsletter.sections.values(), OTHER_NEWS]))
 
 
 def current(app: App, token: str) -> Preferences:
-    """Returns the choices of the active reader of a link. Raises BadToken for any other link."""
+    """Returns the choices of a link's reader. Raises BadToken if the link is invalid or the reader is not active."""
     found = app.store.read(lambda tx: _reader(app, tx, token))
     chosen, until = found.sections, found.paused_until
     return Preferences(
@@ -42,10 +45,10 @@ def current(app: App, token: str) -> Preferences:
 
 
 def choose(app: App, token: str, sections: Sequence[str], weeks: int | None) -> Preferences:
-    """Stores a choice and returns it. No section, or all of them, means all.
+    """Stores a reader's choices and returns them. Choosing no section is the same as choosing all sections.
 
-    `weeks` is the length of a pause from today; 0 ends a pause, None or a number not in PAUSES leaves it as it is.
-    Raises BadToken as `current` does.
+    `weeks` is the length of a pause that begins today; 0 ends a pause. None, or a number not in PAUSES, leaves the
+    pause unchanged. Raises BadToken as `current` does.
     """
     available = sections_of(app)
     chosen = [name for name in available if name in sections]

@@ -1,4 +1,4 @@
-"""The website: pages that call use cases, and statuses for errors. Decides nothing, sets no cookie, needs no script."""
+"""The website. Its pages call use cases, and errors become HTTP statuses. It sets no cookies and needs no scripts."""
 
 from mailer.web.app import create
 from mailer.web.health import Pulse

@@ -1,4 +1,4 @@
-"""Puts the pages together: their routes, the home page, and what a visitor sees when something fails."""
+"""Builds the web application from all pages. Also has the home page and the pages that visitors see on errors."""
 
 import logging
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> ASGIApp:
-    """The ASGI application. `more` are routes of a caller with pages of its own beside these, such as the demo."""
+    """Returns the ASGI application. `more` are additional routes from a caller with its own pages, such as the demo."""
 
     async def home(request: Request) -> Response:
         return render(app, "home")
@@ -58,4 +58,4 @@ def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> 
         exception_handlers={MailerError: failed, HTTPException: not_found, Exception: crashed},
     )
     starlette.router.redirect_slashes = False
-    return Headers(starlette)  # outermost, so that an error page carries the headers as well
+    return Headers(starlette)  # outermost, so that error pages get the headers too

@@ -1,4 +1,4 @@
-"""The public pages: /archive with the issues that were sent, its feed, and the pictures under /media."""
+"""The public pages: the archive of sent issues under /archive, its feed, and the pictures under /media."""
 
 from asyncio import to_thread
 from pathlib import Path
@@ -14,18 +14,18 @@ from mailer.issues import archive
 from mailer.web.guard import ISSUE_CSP
 from mailer.web.page import render
 
-_LISTED = 200  # issues in the list of the archive: four years
+_LISTED = 200  # how many issues the archive lists, about four years of weekly issues
 
 
 class Media(StaticFiles):
-    """Pictures and other files of the deployment.
+    """Serves the pictures and other files of a deployment.
 
-    A story's picture never changes, because its name is made from its address; mail programs and their proxies may keep
-    it.
+    Mail programs and their proxies may cache the picture of a story without limit: its file name is made from the
+    address of the original picture, so the content under one name never changes.
     """
 
     async def check_config(self) -> None:
-        """Accepts a missing folder: asking for a picture in it is a 404, not an error."""
+        """Accepts a missing folder, so that a request for a picture in it gets a 404 instead of raising an error."""
 
     def file_response(self, full_path: PathLike, *args: Any, **more: Any) -> Response:
         answer = super().file_response(full_path, *args, **more)
@@ -36,9 +36,9 @@ class Media(StaticFiles):
 
 def routes(app: App) -> list[BaseRoute]:
     def public() -> dict[str, str]:
-        """The headers that let caches keep a page and, if the newsroom wants it, search engines list it."""
+        """Returns headers that let caches keep a page and, if `archive_index` is set, let search engines list it."""
         index = app.settings.readers.archive_index
-        # Only five minutes: a redacted story must not remain in caches for hours.
+        # Cached for only five minutes, so that a redacted story does not remain in caches for hours.
         return {"cache-control": "public, max-age=300", "x-robots-tag": "all" if index else "noindex"}
 
     async def issues(request: Request) -> Response:

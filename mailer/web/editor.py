@@ -1,4 +1,4 @@
-"""The pages for editors: /editor/{token} with the draft and its buttons, and the preview of the mail."""
+"""The pages for editors: the draft with its buttons at /editor/{token}, and the preview of the mail."""
 
 from asyncio import to_thread
 
@@ -14,7 +14,7 @@ from mailer.web.page import render
 
 def routes(app: App) -> list[Route]:
     async def editor(request: Request) -> Response:
-        """GET and HEAD show the draft, POST presses one of the buttons."""
+        """Shows the draft. A POST comes from one of the buttons, and does what the button says first."""
         form = await form_of(request) if request.method == "POST" else {}
         token, action, shown = request.path_params["token"], form.get("action", ""), form.get("shown", "")
         return render(app, "editor", await to_thread(editor_page.act, app, token, action, shown))

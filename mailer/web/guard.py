@@ -1,4 +1,4 @@
-"""Guards every request and answer: headers that keep pages harmless, statuses that reveal little, limits for bodies."""
+"""Protection for all pages: security headers, HTTP statuses that reveal little, and limits for request bodies."""
 
 import ipaddress
 import re
@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mailer import errors
 from mailer.errors import MailerError
 
-# The nearest base class counts. A bad token and a missing issue look the same to a stranger.
+# The HTTP status for each error class. A subclass that is not listed has the status of its nearest listed base class.
+# An invalid token and a missing issue are both 404, so that they look the same to a stranger.
 STATUS: Mapping[type[MailerError], int] = {
     errors.BadToken: 404,
     errors.NoSuchIssue: 404,
@@ -28,13 +29,14 @@ STATUS: Mapping[type[MailerError], int] = {
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-# An issue is a mail: its styles are inline, its pictures may be the newsroom's, and nothing in it may run or submit.
+# For pages that show the HTML of a mail: its styles are inline, its pictures may come from the newsroom's site, and no
+# scripts or forms are allowed.
 ISSUE_CSP = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src https: 'self'; font-src 'self'; sandbox allow-popups"
 )
 _HEADERS = {
     "content-security-policy": CSP,
-    "referrer-policy": "no-referrer",  # a token must not travel to the next site
+    "referrer-policy": "no-referrer",  # the URL may contain a token, which other sites must not see
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
     "x-robots-tag": "noindex",
@@ -42,7 +44,7 @@ _HEADERS = {
 
 
 class Headers:
-    """ASGI middleware: every answer gets these headers, unless its page has set its own."""
+    """ASGI middleware that adds the headers in _HEADERS to every answer, unless the page has set them itself."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -63,7 +65,10 @@ def status_of(error: MailerError) -> int:
 
 
 def network_of(request: Request) -> str:
-    """The reader's network, /24 or /48: enough to recognise a scanner, too little to recognise a person."""
+    """Returns the client's network: its IPv4 address cut to /24 or its IPv6 address cut to /48, or "" if unknown.
+
+    A network is enough to recognise a link scanner, but not to recognise a person.
+    """
     if request.client is None:
         return ""
     try:
@@ -71,8 +76,9 @@ def network_of(request: Request) -> str:
     except ValueError:
         return ""
     if isinstance(address, ipaddress.IPv6Address):
-        # A proxy that listens on both writes IPv4 readers as ::ffff:192.0.2.7; by /48 they would all be one network.
-        address = address.ipv4_mapped or ipaddress.IPv6Address(int(address))  # and no %zone
+        # A proxy that listens on IPv4 and IPv6 writes an IPv4 address as ::ffff:192.0.2.7. Cut to /48, all of these
+        # would be one network. Converting to an integer and back removes a zone (%eth0).
+        address = address.ipv4_mapped or ipaddress.IPv6Address(int(address))
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 
@@ -84,7 +90,7 @@ _AGENTS = (
 
 
 def agent_of(request: Request) -> str:
-    """The class of the user agent: bot, mail, browser, other or none. Its whole name is never kept."""
+    """Returns the class of the user agent: bot, mail, browser, other or none. Its full name is never stored."""
     agent = request.headers.get("user-agent", "")
     return next((name for name, pattern in _AGENTS if pattern.search(agent)), "other") if agent else "none"
 
@@ -93,21 +99,24 @@ _LARGEST_BODY = 64 * 1024
 
 
 async def form_of(request: Request) -> ImmutableMultiDict[str, str]:
-    """The fields of a POST. A body that is too large, or is not a form, has none."""
+    """Returns the fields of a POST, or no fields if the body is too large or not a form."""
     declared = request.headers.get("content-length", "0")
     if not declared.isdigit() or int(declared) > _LARGEST_BODY:
         return ImmutableMultiDict()
     try:
-        # No files: they would be written to disk, and none of our forms sends one.
+        # Accept no files, because they would be written to disk and none of our forms sends any.
         bounded = Request(request.scope, _bounded(request.receive))
         form = await bounded.form(max_files=0, max_fields=100, max_part_size=_LARGEST_BODY)
-    except Exception:  # malformed or endless multipart, or bytes that are not text
+    except Exception:  # the body is too long, or malformed, or not text
         return ImmutableMultiDict()
     return ImmutableMultiDict([(name, str(value)) for name, value in form.multi_items()])
 
 
 def _bounded(receive: Receive) -> Receive:
-    """Counts the body as it arrives, because a chunked one declares no length. Raises ValueError if it is too long."""
+    """Returns a `receive` that raises ValueError once the body has grown too long.
+
+    It is needed because a chunked body does not declare its length.
+    """
     room = _LARGEST_BODY
 
     async def counted() -> Message:

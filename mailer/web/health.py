@@ -1,4 +1,4 @@
-"""/healthz and /readyz: whether the process is alive, and whether it can do its work."""
+"""Health checks: /healthz shows that the process is alive, and /readyz whether it can do its work."""
 
 import asyncio
 import time
@@ -16,10 +16,14 @@ _LATEST_TICK_S = 90.0
 
 @dataclass
 class Pulse:
-    """When the clock of this process last ticked. `expected` is False if the clock runs in another process."""
+    """Records when the clock of this process last ticked.
+
+    `expected` is False if the clock runs in another process. `well` uses a monotonic clock, so that a change of the
+    system time does not matter.
+    """
 
     expected: bool = False
-    at: float | None = None  # Unix time of the last tick, for people; `well` uses a clock that never jumps
+    at: float | None = None  # the Unix time of the last tick, for figures that people read
     _last: float | None = None
 
     def beat(self) -> None:
@@ -35,7 +39,7 @@ def routes(app: App, pulse: Pulse) -> list[Route]:
         return PlainTextResponse("ok")
 
     async def ready(request: Request) -> Response:
-        """200 if the database answers within a second and the clock ticks, else 503."""
+        """Answers 200 if the database answers within a second and the clock of this process ticks, else 503."""
         try:
             await asyncio.wait_for(asyncio.to_thread(app.store.answers), 1)
         except (MailerError, TimeoutError):

@@ -1,4 +1,4 @@
-"""`/metrics`, on a port of its own: the figures of `operations.figures` in the format of Prometheus."""
+"""Serves `/metrics` on a separate port: the figures of `operations.figures` in the format of Prometheus."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -17,13 +17,13 @@ from mailer.operations.figures import Figures, Monitor
 
 
 def create(monitor: Monitor) -> ASGIApp:
-    """The ASGI application that serves the metrics of one process."""
+    """Returns the ASGI application that serves the metrics of this process."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(monitor))
     ProcessCollector(registry=registry)
 
     async def metrics(_request: Request) -> Response:
-        # In a thread, because it reads the database and the sender uses the same event loop.
+        # In a thread: it reads the database, and would otherwise block the event loop that it shares with the sender.
         text = await asyncio.to_thread(generate_latest, registry)
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
@@ -86,7 +86,7 @@ def _deployment(figures: Figures, now: float) -> Iterator[Metric]:
 
 
 def _issue(figures: Figures) -> Iterator[Metric]:
-    """Metrics of the issue being sent, or of the newest if none is."""
+    """Yields the metrics of the issue that is being sent, or of the newest issue if none is being sent."""
     issue = figures.issue
     if issue is None:
         return
@@ -104,7 +104,7 @@ def _issue(figures: Figures) -> Iterator[Metric]:
 def _gauges(
     name: str, meaning: str, labels: tuple[str, ...], values: Iterable[tuple[tuple[str, ...], float]]
 ) -> Metric:
-    """A metric with one value for each combination of labels."""
+    """Returns a gauge with several values. Each value has a different combination of label values."""
     family = GaugeMetricFamily(name, meaning, labels=labels)
     for keys, value in values:
         family.add_metric(keys, value)

@@ -9,6 +9,6 @@ from mailer.mail import view
 
 
 def render(app: App, name: str, values: Mapping[str, object] | None = None, status: int = 200) -> HTMLResponse:
-    """The page `page/<name>.html`, with the values that every page shows."""
+    """Renders the template `page/<name>.html` with these values and the values that every page needs."""
     common = view.page_view(app.settings.newsletter)
     return HTMLResponse(app.renderer.page(name, {**common, **(values or {})}), status)

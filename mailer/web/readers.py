@@ -1,7 +1,8 @@
 """The pages for readers: /unsubscribe, /subscribe, /confirm and /preferences.
 
-A GET changes nothing, because link scanners and prefetching open every link of a mail. Only our buttons and a mail
-program's one click, which are POSTs, change something. No page reveals whether an address is known.
+A GET changes nothing, because link scanners and prefetching open every link of a mail. Changes are made only by POSTs:
+from a button on our pages, or from a mail program's one-click unsubscription. No page reveals whether an address is
+known.
 """
 
 import asyncio
@@ -26,11 +27,11 @@ from mailer.web.guard import agent_of, form_of, network_of
 from mailer.web.page import render
 
 log = logging.getLogger(__name__)
-TRAP = "website"  # a form field that people do not see and programs fill in
+TRAP = "website"  # a form field that is hidden from people; if it is filled in, a program sent the form
 
 
 class ReaderPages:
-    """The handlers. Each use case runs in a thread, so that a sender in the same event loop never waits."""
+    """The request handlers. They run use cases in threads, so that a sender in the same event loop does not wait."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -49,7 +50,7 @@ class ReaderPages:
             ("/preferences/{token}", "GET", self.preferences_form),
             ("/preferences/{token}", "POST", self.choose),
         )
-        # With and without the slash: a one-click POST must never be answered by a redirect (RFC 8058 §3.1).
+        # Each path also works with a slash at its end, because a one-click POST must not be redirected (RFC 8058 §3.1).
         return [Route(path + end, handler, methods=[method]) for path, method, handler in handlers for end in ("", "/")]
 
     # --- leaving
@@ -64,9 +65,9 @@ class ReaderPages:
         return render(self.app, "unsubscribe", values)
 
     async def unsubscribe(self, request: Request) -> Response:
-        """Unsubscribes by a mail program's one click (RFC 8058) or by our button; shows the form for any other POST."""
+        """Unsubscribes if the POST is a mail program's one click (RFC 8058) or from our button, else shows the form."""
         token = request.path_params["token"]
-        tokens.read(self.app.keys, Purpose.UNSUBSCRIBE, token)  # a stranger must not make us read a body
+        tokens.read(self.app.keys, Purpose.UNSUBSCRIBE, token)  # read no body from a stranger without a valid token
         method = await _method(request)
         if method is None:
             return await self.unsubscribe_form(request)
@@ -116,7 +117,7 @@ class ReaderPages:
         return render(self.app, "subscribe", shown, status)
 
     async def subscribe(self, request: Request) -> Response:
-        """Takes the wish if the form is ours. A POST by the news site's form, without our token, gets our form."""
+        """Stores the wish to join if the POST comes from our own form. Answers the news site's form with our form."""
         form = await form_of(request)
         email = form.get("email", "")[:300]
         say = self.app.renderer.locale.say
@@ -140,13 +141,16 @@ class ReaderPages:
         return render(self.app, "asked")
 
     def _decide_soon(self) -> None:
-        """Decides the wish a moment later, at a random time, so that the duration of this answer and of the next one
-        reveals nothing. If the process ends before, the next tick decides it."""
+        """Starts a task that decides the stored wishes after a random delay of about a second.
+
+        Because of the delay, neither the duration of this answer nor that of the next one reveals whether an address is
+        known. If the process ends before the task does, the next tick decides the wishes.
+        """
         if self._deciding is None or self._deciding.done():
             self._deciding = asyncio.get_running_loop().create_task(self._decide())
 
     async def _decide(self) -> None:
-        await asyncio.sleep(0.5 + random.random())  # noqa: S311 - spreads, hides nothing
+        await asyncio.sleep(0.5 + random.random())  # noqa: S311 - not used as a secret
         try:
             await to_thread(joining.decide_wishes, self.app)
         except MailerError as error:
@@ -203,7 +207,7 @@ class ReaderPages:
 
 
 async def _method(request: Request) -> Method | None:
-    """How a POST asks to unsubscribe, or None if it does not."""
+    """Returns the method by which a POST asks to unsubscribe, or None if it does not ask."""
     form = await form_of(request)
     fields = {name.casefold(): value.strip().casefold() for name, value in form.items()}
     if fields.get("list-unsubscribe") == "one-click":
