@@ -53,9 +53,9 @@ class Domains:
             try:
                 answer = resolver.resolve(domain, "MX", lifetime=_TIMEOUT_S, search=False)
             except dns.resolver.NoAnswer:
-                # without MX records, the domain itself is the host (RFC 5321 §5.1)
+                # Without MX records, the domain itself is the host (RFC 5321 §5.1).
                 return self._has_address(resolver, domain, until)
-            # "." means that the domain takes no mail (RFC 7505)
+            # The host "." means that the domain takes no mail (RFC 7505).
             return any(str(record.exchange) != "." for record in answer)
         except dns.resolver.NXDOMAIN:
             return False

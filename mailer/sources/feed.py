@@ -1,7 +1,7 @@
-"""Reads RSS and Atom, with feedparser for the grammar.
+"""Reads RSS and Atom; feedparser parses the XML.
 
-Dates, texts and pictures are read here: feedparser takes a Jalali year for one of the Middle Ages, and a title is plain
-text and passes through `plain`. It does not fetch.
+Dates, texts and pictures are read by this module, because feedparser would take a Jalali year for one of the Middle
+Ages and each text has to pass through `plain`. Nothing is fetched.
 """
 
 import codecs
@@ -21,21 +21,21 @@ from mailer.sources import identity, plain
 from mailer.sources.found import Found, titled
 from mailer.text import dates, links
 
-# feedparser calls these damage although everything can be read.
+# Errors that feedparser reports although everything can be read.
 _HARMLESS = (
     feedparser.exceptions.CharacterEncodingOverride,
     feedparser.exceptions.NonXMLContentType,
     feedparser.exceptions.UndeclaredNamespace,
 )
 _IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)$", re.IGNORECASE)
-# feedparser takes a picture's description for the item's own, so it is read under another name.
+# feedparser would take a picture's description for the item's own, so this element is renamed before parsing.
 _MEDIA_DESCRIPTION = re.compile(rb"(</?)media:description(?=[\s/>])")
 _ITEM_BEGINS = re.compile(rb"<(?:item|entry)[\s>]")
 _ITEM_ENDS = re.compile(rb"</(?:item|entry)\s*>")
 _DECLARED = re.compile(rb"""\s*<\?xml\b[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-# feedparser removes some entity definitions, but expands those that do not begin a line.
+# feedparser removes some entity definitions, but it expands those that are not at the beginning of a line.
 _DOCTYPE, _ENTITY = re.compile(rb"<!DOCTYPE\b", re.IGNORECASE), re.compile(rb"<!ENTITY\b", re.IGNORECASE)
-# Python codecs that are not text encodings: they fail in their own ways, or take hours for a few megabytes.
+# Python codecs that are not encodings of text: they fail in unusual ways, or take hours for a few megabytes.
 _NOT_ENCODINGS = ("punycode", "idna", "undefined", "unicodeescape", "rawunicodeescape")
 _LONG_LEAD = 1000  # characters; a longer "description" is the whole article
 
@@ -43,20 +43,22 @@ Entry = Mapping[str, Any]
 
 
 def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
-    """Return the items of a feed. A damaged feed gives what can be read, and a note.
+    """Return the items of a feed. From a damaged feed, return the items that can be read, with a note.
 
-    `name` is the file's, for messages; `source` overrides the host of the feed's link. Raises UnreadableInput if it is
-    not a feed, defines entities, or is broken without a single item.
+    `name` is the name of the file, for messages; `source` overrides the host of the feed's link. Raises UnreadableInput
+    if the content is not a feed, claims an impossible encoding, defines entities, or is broken and has no readable
+    item.
     """
     encoding = _declared_encoding(content.removeprefix(codecs.BOM_UTF8))
-    if "".join(filter(str.isalnum, encoding.lower())) in _NOT_ENCODINGS:  # as Python looks up the name of a codec
+    # Normalise the name of the encoding as Python does when it searches for the codec, and refuse what no feed has.
+    if "".join(filter(str.isalnum, encoding.lower())) in _NOT_ENCODINGS:
         raise UnreadableInput(f"{name}: it claims the encoding {encoding!r}, which no feed has.")
     if _defines_entities(content):
         raise UnreadableInput(
             f"{name}: this XML defines entities, with which a small file can become a huge one.",
             "No feed needs them: ask its publisher for one without <!ENTITY.",
         )
-    # A stream, because feedparser would take text or bytes for an address to fetch or a file to open.
+    # Pass a stream: feedparser would take text or bytes for an address to fetch or a file to open.
     stream = io.BytesIO(_MEDIA_DESCRIPTION.sub(rb"\1media:caption", content))
     try:
         parsed = feedparser.parse(stream, sanitize_html=False, resolve_relative_uris=False)
@@ -86,8 +88,9 @@ def _declared_encoding(content: bytes) -> str:
 
 
 def _defines_entities(content: bytes) -> bool:
-    readings = [content.replace(b"\0", b"")]  # UTF-16 and UTF-32 are the same characters between zeros
-    # In UTF-7 and the like "<!" may be written with other characters; feedparser believes the declaration.
+    readings = [content.replace(b"\0", b"")]  # UTF-16 and UTF-32 have zeros between ASCII characters
+    # In encodings such as UTF-7, "<!" may be written with other characters. Decode as declared, because feedparser does
+    # so, too.
     with suppress(LookupError, ValueError):
         readings.append(content.decode(_declared_encoding(content), errors="replace").encode("utf-8", "replace"))
     return any((begins := _DOCTYPE.search(each)) and _ENTITY.search(each, begins.end()) for each in readings)
@@ -110,7 +113,7 @@ def _where(damage: Exception) -> str:
 
 
 def _last_item_is_cut_off(content: bytes) -> bool:
-    """Return True if the file ends inside an item, whose texts would then be cut, too."""
+    """Return True if the file ends inside an item. The texts of that item may then be incomplete."""
     begins = [found.start() for found in _ITEM_BEGINS.finditer(content)]
     ends = [found.start() for found in _ITEM_ENDS.finditer(content)]
     return bool(begins) and (not ends or begins[-1] > ends[-1])
@@ -118,7 +121,7 @@ def _last_item_is_cut_off(content: bytes) -> bool:
 
 def _article(entry: Entry, home: str, outlet: str, source: str, zone: ZoneInfo) -> FoundArticle:
     url = links.absolute(entry.get("link") or "", home)
-    # Not get("updated"): feedparser would warn and return "published" instead.
+    # Not get("updated"): without an "updated", feedparser would warn and return "published" instead.
     raw = plain.line(entry.get("published") or ("updated" in entry and entry["updated"]) or "")
     lead, body = _lead_and_body(entry, outlet)
     terms = [tag.get("term") or tag.get("label") or "" for tag in entry.get("tags") or ()]
@@ -153,13 +156,16 @@ def _lead_and_body(entry: Entry, outlet: str) -> tuple[str, str]:
 
 
 def _author(raw: str) -> str:
-    """Return the author's name without the e-mail address that RSS has there."""
+    """Return the author's name without the e-mail address that RSS adds to it."""
     words = plain.line(raw).replace("(", " ").replace(")", " ").split()
     return " ".join(word for word in words if "@" not in word)
 
 
 def _pictures(entry: Entry) -> Iterator[str]:
-    """The addresses of an entry's pictures: those of media:content, the widest first, thumbnails, then enclosures."""
+    """Yield the addresses of an entry's pictures.
+
+    Those of media:content come first, the widest before the others, then thumbnails and enclosures.
+    """
     media = [each for each in entry.get("media_content") or () if _is_picture(each, "url")]
     for each in sorted(media, key=lambda each: _number(each.get("width")) or 0, reverse=True):
         yield each["url"]
@@ -171,7 +177,10 @@ def _pictures(entry: Entry) -> Iterator[str]:
 
 
 def _is_picture(media: Entry, where: str) -> bool:
-    """Decide by its type or medium, and by the name of the file only if the feed gives neither."""
+    """Return True if the media is a picture.
+
+    Its type or medium decides. The name of the file decides only if the feed gives neither.
+    """
     address, kind = media.get(where) or "", media.get("type") or ""
     if kind or media.get("medium"):
         return bool(address) and (kind.startswith("image/") or (not kind and media.get("medium") == "image"))

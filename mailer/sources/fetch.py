@@ -1,8 +1,8 @@
-"""Fetches one page or picture from the network: limited in bytes, time and redirects, and never from a private address.
+"""Fetches one page or picture from the network, with limits on bytes, time and redirects.
 
-An address that an admin typed is trusted, wherever it leads. One from outside (a redirect, a picture in a feed, the
-page of a story) is checked first: it must not lead to this machine or the private network behind it, and the connection
-goes to the very IP address that was checked. What the page says is read elsewhere.
+An address that an admin typed is trusted, wherever it leads. An address from outside (a redirect, a picture in a feed,
+the page of a story) is checked first: it must not lead to this machine or to the private network behind it, and the
+connection goes to exactly the IP address that was checked. What the page says is read elsewhere.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ import httpx
 from mailer.errors import FetchFailed
 from mailer.text import links
 
-LARGEST = 5_000_000  # bytes, decoded
+LARGEST = 5_000_000  # bytes of a page, decoded
 _REDIRECTS = 3
-_SECONDS = 60.0  # for a whole page: a server that sends one byte a second must not hold up the others
-_PICTURE_SECONDS = 15.0  # for a whole picture: an editor waits for the draft
+_SECONDS = 60.0  # seconds for a whole page: a server that sends one byte a second must not hold up the other sources
+_PICTURE_SECONDS = 15.0  # seconds for a whole picture: an editor waits for the draft
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
 _CHUNK = 65_536
 _LONGEST_ETAG = 1000  # characters
@@ -36,9 +36,10 @@ _HEADERS = {
     "accept-encoding": "gzip, identity",
 }
 _MOVED = frozenset((301, 302, 303, 307, 308))
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last four bytes are an IPv4 address
-# Python calls these global, but they lead into a local network: local translators (RFC 8215 §3), old IPv4 addresses
-# (RFC 4291 §2.5.5.1), site-local ones (§2.5.7), and the IETF's (RFC 6890 §2.2.2).
+# The prefix of NAT64 (RFC 6052): the last four bytes of such an address are an IPv4 address.
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+# Networks that Python calls global although they are local: local NAT64 (RFC 8215 §3), old IPv4 addresses in IPv6 (RFC
+# 4291 §2.5.5.1), site-local addresses (§2.5.7), and the IETF's own (RFC 6890 §2.2.2).
 _LOCAL = tuple(map(ipaddress.ip_network, ("64:ff9b:1::/48", "::/96", "fec0::/10", "192.0.0.0/24")))
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -47,7 +48,7 @@ Resolve = Callable[[str], Iterable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A page, or with `unchanged` the news that it is the same as before; `content` is then empty."""
+    """A fetched page. If `unchanged` is True, the page is the same as before, and `content` is empty."""
 
     url: str  # after redirects
     content: bytes
@@ -59,12 +60,12 @@ class Fetched:
 
 
 def addresses(host: str) -> list[str]:
-    """Return the IP addresses of a host as the system resolves it, the best first."""
+    """Return the IP addresses of a host in the order in which the system prefers them."""
     return list(dict.fromkeys(str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)))
 
 
 def public(address: Address) -> bool:
-    """Return True for an address of the public internet, also for an IPv4 one that is written as IPv6."""
+    """Return True for an address of the public internet, including an IPv4 address that is written as IPv6."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if address in _TRANSLATED:
@@ -76,15 +77,15 @@ def public(address: Address) -> bool:
 
 
 def _sendable(validator: str) -> str:
-    """Return an ETag or a date that may be sent back, or "" for one that does not fit into a request."""
+    """Return an ETag or a date if it can be sent back in a request, else ""."""
     return validator if validator.isascii() and validator.isprintable() and len(validator) <= _LONGEST_ETAG else ""
 
 
 class Fetcher:
-    """An HTTP client that may be used in several threads. It honours `HTTPS_PROXY` and the like.
+    """An HTTP client that may be used in several threads. It honours `HTTPS_PROXY` and similar variables.
 
-    Behind a proxy the proxy resolves host names, and this machine may not know them. Then only an address or a name
-    that is known to be private is refused.
+    Behind a proxy, the proxy resolves host names, because this machine may be unable to. So a name that this machine
+    cannot resolve is allowed there; private addresses, and names known to lead to them, are still refused.
     """
 
     def __init__(
@@ -102,10 +103,10 @@ class Fetcher:
         return self._given_trust or httpx.create_ssl_context()
 
     def fetch(self, url: str, *, etag: str = "", modified: str = "", trusted: bool = True) -> Fetched:
-        """Return the page at `url`, or that it has not changed since it came with `etag` and `modified`.
+        """Return the page at `url`, or an `unchanged` one if it is the same as when `etag` and `modified` came.
 
-        `trusted` means that an admin typed the address; without it, it must not be private.
-        Raises FetchFailed with one sentence on what went wrong.
+        `trusted` means that an admin typed the address; any other address must not be private. Raises FetchFailed with
+        one sentence on what went wrong.
         """
         validators = {"if-none-match": _sendable(etag), "if-modified-since": _sendable(modified)}
         headers = {name: value for name, value in validators.items() if value}
@@ -119,7 +120,7 @@ class Fetcher:
         return found.content
 
     def gone(self, url: str) -> bool:
-        """Return True if the server says that the page does not exist (404, 410); False for any other answer."""
+        """Return True if the server says that the page does not exist (404 or 410), and False for any other result."""
         try:
             self.fetch(url, trusted=False)
         except FetchFailed as failure:
@@ -153,7 +154,7 @@ class Fetcher:
         host = parts.hostname or ""
         proxy = _proxy(parts.scheme, host)
         checked = [] if trusted else self._checked(url, host, behind_proxy=bool(proxy))
-        if time.monotonic() >= until:  # the DNS took all of it
+        if time.monotonic() >= until:  # Resolving the host may have taken all the time.
             raise TimeoutError
         with self._answer(proxy, url, checked, headers, until) as answer:
             status, sent = answer.status_code, answer.headers
@@ -175,10 +176,14 @@ class Fetcher:
     def _answer(
         self, proxy: str, url: str, checked: list[str], headers: dict[str, str], until: float
     ) -> Iterator[httpx.Response]:
-        """Open the server's answer: from the first checked IP address that accepts a connection, or by name."""
+        """Request the URL and yield the server's answer, which is closed afterwards.
+
+        The connection goes to the first of the `checked` IP addresses that accepts it. If `checked` is empty, it goes
+        to the host by name.
+        """
         wanted = httpx.URL(url)
-        # No cookies are kept, no redirect is followed unchecked, and no connection is used again: it might belong to
-        # another site at the same address.
+        # Each request has its own client, which keeps no cookies, follows no unchecked redirect, and never reuses a
+        # connection, because that might belong to another site at the same address.
         with httpx.Client(
             headers=_HEADERS,
             timeout=_TIMEOUT,
@@ -189,7 +194,8 @@ class Fetcher:
             proxy=proxy or None,
         ) as client:
             for place, address in enumerate(checked or [""], 1):
-                # By IP address but under its name: a second look-up in the DNS might return another address.
+                # Connect to the IP address, but send the host's name. A second look-up in the DNS might return another
+                # address.
                 extensions: dict[str, Any] = {}
                 if address:
                     extensions["sni_hostname"] = wanted.raw_host.decode("ascii")
@@ -207,9 +213,10 @@ class Fetcher:
                     return
 
     def _checked(self, url: str, host: str, *, behind_proxy: bool) -> list[str]:
-        """Return the IP addresses to connect to; empty if a proxy has to resolve the name.
+        """Return the IP addresses to connect to, or none if a proxy has to resolve the name.
 
-        Raises FetchFailed if the host leads to this machine or the network behind it.
+        Raises FetchFailed if the host leads to this machine or to the network behind it, or is unknown and there is no
+        proxy.
         """
         try:
             found = list(self._resolve(host))
@@ -223,7 +230,10 @@ class Fetcher:
 
 
 def _content(url: str, answer: httpx.Response, until: float) -> bytes:
-    """Return the decoded bytes. They are decoded here, in limited steps: a small gzip body may hold gigabytes."""
+    """Return the decoded bytes.
+
+    They are decoded here in limited steps, because a small gzip body may hold gigabytes.
+    """
     encoding = answer.headers.get("content-encoding", "identity").lower()
     if encoding not in ("gzip", "x-gzip", "identity", ""):
         raise FetchFailed(f"{shown(url)}: sent in the encoding {encoding[:20]!r}, which was not asked for.")
@@ -238,13 +248,17 @@ def _content(url: str, answer: httpx.Response, until: float) -> bytes:
             raise FetchFailed(f"{shown(url)}: its gzip encoding is damaged.") from None
         if len(content) > LARGEST:
             raise FetchFailed(f"{shown(url)}: holds more than {LARGEST // 1_000_000} MB.")
-    if time.monotonic() >= until:  # the deadline closed the connection; without a length, half a page looks complete
+    # The deadline may have closed the connection. Without a content length, half a page then looks complete.
+    if time.monotonic() >= until:
         raise TimeoutError
     return bytes(content)
 
 
 class _Deadline:
-    """Closes a connection when the time is over: the timeouts of httpx start again with every byte."""
+    """Closes a connection when the time is over.
+
+    The timeouts of httpx do not, because they start again with every byte.
+    """
 
     def __init__(self, until: float) -> None:
         self._timer = threading.Timer(max(until - time.monotonic(), 0.0), self._end)
@@ -260,10 +274,10 @@ class _Deadline:
         self._timer.cancel()
 
     def trace(self, name: str, info: dict[str, Any]) -> None:
-        """Remember the open connection. Called by httpx at each step (its `trace` extension)."""
+        """Remember the open connection. httpx calls this at each step of a request (its `trace` extension)."""
         if name.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._connection = info["return_value"]
-            if self._over:  # the time ended during the look-up or the connecting
+            if self._over:  # the time ended while the host was being resolved or connected to
                 self._shut()
 
     def _end(self) -> None:
@@ -278,7 +292,7 @@ class _Deadline:
 
 
 def _proxy(scheme: str, host: str) -> str:
-    """Return the proxy that the environment names for such an address, or "" for a direct connection."""
+    """Return the proxy that the environment names for this scheme and host, or "" for a direct connection."""
     found = getproxies()
     proxy = found.get(scheme) or found.get("all") or ""
     if not proxy or proxy_bypass(host):
@@ -287,7 +301,7 @@ def _proxy(scheme: str, host: str) -> str:
 
 
 def shown(url: str) -> str:
-    """Return an address without a password and short enough for a message."""
+    """Return the address without a password, and short enough for a message."""
     try:
         parts = urlsplit(url)
         return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"[:200]

@@ -1,8 +1,8 @@
 """The identity of an item: the same at every import and from every feed.
 
-It is the source's own name for the item (its guid), or else its link in canonical form. It is never the title, because
-newsrooms have dozens of items called «خبر» or «نگاه». What items say is compared by `choice`. A canonical link is a
-key, not an address: the store also keeps the link as given, for readers to follow.
+The identity is the source's own name for the item (its guid), or else the item's link in canonical form. It is never
+the title, because newsrooms have dozens of items called «خبر» or «نگاه». Comparing what items say is left to `choice`.
+A canonical link is a key, not an address; the store also keeps the link as given, for readers to follow.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import idna
 from mailer.model import FoundArticle, NamedArticle
 from mailer.text import links, search_key
 
-# Parameters that say where a visitor came from and never which page is meant.
+# Query parameters that say where a visitor came from and never which page is meant.
 _TRACKING_BEGINNINGS = ("utm_", "at_", "mtm_", "hsa_")
 _TRACKING = frozenset(
     [
@@ -23,14 +23,15 @@ _TRACKING = frozenset(
         *["ref", "ref_src", "s_cid", "ttclid", "twclid", "wbraid", "wt_mc", "yclid"],
     ]
 )
-# The number of an item has at least five digits and is not a date (20231005, 14020715; 202310, 140207; or the short
-# 020715 of the Jalali years 1380 to 1409): cutting after a date would make one item of a whole day. A longer number
-# that begins with a day (13980418000619) is a day and a serial number, and so an item's.
+# The number of an item has at least five digits and is not a date, because cutting a link after a date would give all
+# items of a day the same link. A date is 20231005, 14020715, 202310, 140207, or 020715 in the short form of the Jalali
+# years 1380 to 1409. A longer number that begins with a date (13980418000619) is a date and a serial number, so it
+# belongs to one item.
 _DATE = r"(?:1[34]\d\d|1500|19\d\d|20\d\d|2100)MONTH(?:DAY)?|(?:[89]\d|0\d)MONTHDAY"
 _DATE = _DATE.replace("MONTH", "(?:0[1-9]|1[0-2])").replace("DAY", "(?:0[1-9]|[12]\\d|3[01])")
 _NUMBER = re.compile(rf"(?!(?:{_DATE})$)[0-9]{{5,}}")
-# Sub-delims, ":" and "@" are allowed in a path as they are (RFC 3986 §3.3); "&" and "=" separate the parameters of a
-# query.
+# The characters that are not percent-encoded. A path may hold sub-delims, ":" and "@" (RFC 3986 §3.3). In a query, "&"
+# and "=" must be encoded, because they would separate parameters.
 _IN_PATH = "!$&'()*+,;=:@-._~"
 _IN_QUERY = "!$'()*+,;:@/?-._~"
 _LONGEST_NAME = 300  # characters; a longer guid is replaced by its hash
@@ -39,12 +40,13 @@ _LONGEST_NAME = 300  # characters; a longer guid is replaced by its hash
 def identify(found: FoundArticle) -> NamedArticle:
     """Return the article with its identity and its canonical link, which is "" if there is none.
 
-    The identity is "guid:<host>:<guid>", "guid:<address>" if the guid is an address, "link:<canonical link>" or, for an
-    item without either, "text:<SHA-256 of its words and date>"; such an item is stored and not eligible for an issue.
+    The identity is "guid:<host>:<guid>", or "guid:<address>" if the guid is an address. Without a guid it is
+    "link:<canonical link>", and without a link "text:<SHA-256 of its words and date>". An item without guid and link is
+    stored, but is not eligible for an issue.
     """
     link = canonical(found.url)
     if link == host(found.url):
-        link = ""  # the front page of a site is not the link of an item; feeds that have it have it in every item
+        link = ""  # some feeds give every item the front page as its link, which identifies none of them
     guid = found.guid.strip()
     if guid:
         return NamedArticle(found, f"guid:{_guid(guid, found)}", link)
@@ -57,9 +59,9 @@ def identify(found: FoundArticle) -> NamedArticle:
 def canonical(url: str) -> str:
     """Return the canonical form of a web address, without its scheme, or "" if it is not one.
 
-    http counts as https; the host is in lower case, in ASCII (RFC 5891) and without "www."; raw Persian equals
-    percent-encoded; tracking parameters and the fragment are removed; the query keeps its order. Whatever follows the
-    last number that may be the item's is a slug, which editors change with the title, and is cut.
+    The host is in lower case, in ASCII (RFC 5891) and without "www.". Persian characters are percent-encoded. Tracking
+    parameters and the fragment are removed; the other parameters keep their order. The path is cut after the last
+    number that may be the item's, because the rest is a slug, which editors change with the title.
     """
     parts = links.split(url)
     if parts is None:
@@ -67,14 +69,15 @@ def canonical(url: str) -> str:
     segments = [_encoded(segment, _IN_PATH) for segment in parts.path.split("/") if segment]
     for place in range(len(segments) - 1, -1, -1):
         if _NUMBER.fullmatch(segments[place]):
-            # The last of several numbers: the first may be a section's, and then all its items would be one.
+            # Cut after the last number. An earlier one may be the section's, which would give all items of the section
+            # the same link.
             segments = segments[: place + 1]
             break
     return "/".join([_host(parts), *segments]) + _query(parts.query)
 
 
 def host(url: str) -> str:
-    """Return the host in lower case and ASCII, without "www." and the usual ports; "" if it is not a web address."""
+    """Return the host in lower case and ASCII, without "www." and the usual ports; "" if `url` is not a web address."""
     parts = links.split(url)
     return _host(parts) if parts else ""
 
@@ -84,12 +87,12 @@ def _guid(guid: str, found: FoundArticle) -> str:
     if parts is None:
         name = guid if len(guid) <= _LONGEST_NAME else _sha256(guid)
         return f"{host(found.url) or found.source}:{name}"
-    # A guid is the source's own choice. If it is an address, its spelling is unified (scheme, host, percent signs), but
-    # nothing is cut: WordPress has "?p=123".
+    # A source may choose any guid. The spelling of a guid that is an address is unified (scheme, host, percent signs),
+    # but its path and query are not cut, because WordPress uses "?p=123".
     address = "/".join([_host(parts), *(_encoded(part, _IN_PATH) for part in parts.path.split("/") if part)])
     address += _query(parts.query)
-    # Some feeds (the BBC's) number the versions of one item in the fragment: …/articles/x#0, then #1. It is left out if
-    # the link is the same page; any other fragment distinguishes items on one page.
+    # Some feeds (the BBC's) number the versions of an item in the fragment: …/articles/x#0, then #1. Such a number is
+    # left out if the link leads to the same page. Any other fragment distinguishes items on one page.
     version = re.fullmatch(r"[0-9]{1,3}", parts.fragment)
     if parts.fragment and not (version and canonical(guid) == canonical(found.url) and "#" not in found.url):
         address += "#" + _encoded(parts.fragment, _IN_QUERY)
@@ -101,13 +104,17 @@ def _host(parts: SplitResult) -> str:
     try:
         name = idna.encode(name, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):
-        name = quote(name.lower(), safe="_-.:")  # under_score.example is not a valid name, but sites use such names
+        # under_score.example is not a valid name, but some sites have such names.
+        name = quote(name.lower(), safe="_-.:")
     name = name.removeprefix("www.")
     return name if parts.port in (None, 80, 443) else f"{name}:{parts.port}"
 
 
 def _encoded(text: str, safe: str) -> str:
-    """Percent-encode in one way, however it was written. An encoded "/" stays encoded: it separates nothing."""
+    """Return the text percent-encoded in one way, however it was encoded before.
+
+    An encoded "/" stays encoded, because it does not separate segments.
+    """
     return quote(unquote_to_bytes(text), safe=safe)
 
 

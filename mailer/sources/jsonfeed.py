@@ -11,7 +11,7 @@ from mailer.text import dates, links
 
 
 def is_feed(document: object) -> TypeGuard[dict[str, Any]]:
-    """Return True for an object that says it is a JSON Feed, or that holds a list of items."""
+    """Return True for a JSON object that says it is a JSON Feed, or that holds a list of items."""
     if not isinstance(document, dict):
         return False
     return "jsonfeed.org" in str(document.get("version", "")) or isinstance(document.get("items"), list)
@@ -49,13 +49,13 @@ def _article(item: Mapping[str, Any], home: str, source: str, zone: ZoneInfo) ->
 
 
 def _text(item: Mapping[str, Any], field: str) -> str:
-    """Return a field as text, or "" if it is missing or not a text. Version 1 also allows a number as the id."""
+    """Return a text or a number as text, and "" for anything else. Version 1 allows a number as the id."""
     value = item.get(field)
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
 def _author(item: Mapping[str, Any]) -> str:
-    """Version 1.1 has a list of authors, 1.0 had one."""
+    """Return the names of the authors. Version 1.1 has a list of authors; version 1.0 has one author."""
     authors = item.get("authors")
     every = authors if isinstance(authors, list) else [item.get("author")]
     return "، ".join(plain.labels(_text(each, "name") for each in every if isinstance(each, dict)))

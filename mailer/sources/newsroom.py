@@ -1,6 +1,6 @@
-"""The newsroom's own database: any that SQLAlchemy can open, read and never written.
+"""Reads articles from the newsroom's own database, which may be any that SQLAlchemy can open. Never writes to it.
 
-Its tables belong to the newsroom. A column map says which column holds what, and is checked before the first article is
+The newsroom chooses its tables. A column map says which column holds what, and is checked before the first article is
 read. The preset `wordpress` knows WordPress's tables and the four common view counters. Only the last days are read,
 and never more than a limited number of rows.
 """
@@ -28,37 +28,45 @@ _FIELDS = (
     *("views", "comments", "shares", "front_page", "news_value", "closed", "source"),
 )
 _REQUIRED = ("title", "url", "published")
-_BACK = timedelta(days=14)  # as far back as a late article may be dated
-_MOST = 20_000  # rows
+_BACK = timedelta(days=14)  # how far back articles are read: a late article may be dated as early as this
+_MOST = 20_000  # rows of one query
 _LARGEST_COUNT = 2_000_000_000
 
-_PAGE = 20  # rows
-_LONGEST_BODY, _LONGEST_RAW = 5000, 20_000  # characters, without and with markup; a choice reads the first thousand
+_PAGE = 20  # rows that are fetched together
+# Characters of a body without and with markup. The choice of stories reads only the first thousand.
+_LONGEST_BODY, _LONGEST_RAW = 5000, 20_000
 _CONNECT_S, _ANSWER_S = 10, 60  # seconds
 Row = Mapping[str, Any]
 
 
 def timeouts(url: str) -> dict[str, Any]:
-    """Return the driver's arguments by which a silent database holds up neither a command nor the other sources."""
+    """Return driver arguments that limit how long a silent database is waited for.
+
+    Without these limits it would hold up a command or the other sources.
+    """
     parsed = make_url(url)
     arguments: dict[str, dict[str, Any]] = {
         "pymysql": {"connect_timeout": _CONNECT_S, "read_timeout": _ANSWER_S, "write_timeout": _ANSWER_S},
-        # The operating system notices a dead server.
+        # With tcp_user_timeout, the operating system notices that a server is dead.
         "psycopg": {"connect_timeout": _CONNECT_S, "tcp_user_timeout": _ANSWER_S * 1000},
     }
     found = arguments.get(parsed.get_driver_name(), {})
-    return {name: value for name, value in found.items() if name not in parsed.query}  # the admin's URL wins
+    # Parameters in the admin's URL take precedence.
+    return {name: value for name, value in found.items() if name not in parsed.query}
 
 
 def _end_long_queries(connection: Any, _record: Any) -> None:
-    """Let the server end a query that takes too long. Set here, because PgBouncer refuses it when connecting."""
+    """Make the server end a query that takes too long.
+
+    The limit is set on the open connection, because PgBouncer refuses it as a connection parameter.
+    """
     connection.autocommit = True
     connection.execute(f"SET statement_timeout = '{_ANSWER_S}s'")
     connection.autocommit = False
 
 
 class DatabaseSource:
-    """Articles of the database in `settings`. `url` holds the password and is never shown."""
+    """Gathers the articles of the database in `settings`. `url` holds the password, which is never shown."""
 
     def __init__(self, settings: ArticleDatabase, url: str, zone: ZoneInfo, *, now: Any = None) -> None:
         self._settings, self._zone = settings, zone
@@ -78,7 +86,7 @@ class DatabaseSource:
     def check(self) -> None:
         """Check that the table and its columns exist.
 
-        Raises ConfigError, which names every one that is missing, and SourceUnavailable.
+        Raises ConfigError, which names everything that is missing, or SourceUnavailable if the database cannot be read.
         """
         if self._settings.preset == "wordpress":
             self._tables()
@@ -113,7 +121,7 @@ class DatabaseSource:
             query = self._query(since)
         try:
             with self._engine.connect() as connection:
-                # Page by page: thousands of whole texts at once are hundreds of megabytes.
+                # Fetch a few rows at a time, because thousands of whole texts take hundreds of megabytes.
                 found = connection.execution_options(yield_per=_PAGE).execute(query)
                 articles = [self._article(dict(row._mapping)) for row in found]
                 connection.rollback()
@@ -168,7 +176,8 @@ class DatabaseSource:
         query = select(*wanted).order_by(published.desc()).limit(_MOST)
         if self._settings.where:
             query = query.where(text(f"({self._settings.where})"))
-        # Dates may be text in any calendar. Only a column of dates can be compared; for others there is only the limit.
+        # Dates may be texts in any calendar. Only a column with real dates can be compared; any other is limited only
+        # by the number of rows.
         sample = self._sample(published)
         if isinstance(sample, datetime):
             local = since.astimezone(self._zone)
@@ -188,7 +197,8 @@ class DatabaseSource:
         site = f"{self._settings.site}/" if self._settings.site else ""
         address = _text(row, "url")
         if self._settings.preset == "wordpress":
-            address = f"?p={address}"  # WordPress redirects it to the article, whatever form its addresses have
+            # WordPress redirects this to the article, whatever form the site's addresses have.
+            address = f"?p={address}"
         url = links.absolute(address, site)
         body = plain.paragraphs(_text(row, "body")[:_LONGEST_RAW])
         published, raw = self._published(row.get("published"))
@@ -225,7 +235,7 @@ class DatabaseSource:
 
 
 def _flag(row: Row, field: str) -> bool | None:
-    """Returns None if the row does not say."""
+    """Return a yes-or-no field as a bool, or None if the field is empty or missing."""
     value = _text(row, field).lower()
     return value in ("1", "true", "t", "y", "yes") if value else None
 
@@ -245,6 +255,6 @@ def _number(row: Row, field: str) -> int | None:
 
 
 def _count(row: Row, field: str) -> int | None:
-    """Returns None for anything that is not a count: missing is not zero."""
+    """Return a count, or None if the field holds none. An unknown count must not become 0."""
     number = _number(row, field)
     return number if number is not None and 0 <= number <= _LARGEST_COUNT else None

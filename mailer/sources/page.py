@@ -1,8 +1,8 @@
 """Reads the one article of a saved or fetched HTML page of a news site.
 
 The page's meta data (OpenGraph, JSON-LD, <title>, <time>, the canonical link) gives title, lead, date, picture and
-section; its text gives the body, which `pagetext` separates from menus and boxes. A page without a paragraph below a
-title is never an article: it is a front page, a login or an error. Nothing is fetched here.
+section. The page's text gives the body, which `pagetext` separates from menus and boxes. A page that has no paragraph
+below a title is not an article but a front page, a login form or an error. Nothing is fetched here.
 """
 
 import json
@@ -22,7 +22,7 @@ from mailer.sources import identity, pagetext, plain
 from mailer.text import dates, links
 from mailer.text.search_key import key
 
-# nh3 repairs the markup first: Python's own parser takes minutes for 80 kB of "<a b='<a b='…".
+# nh3 repairs the markup first, because Python's own parser takes minutes for 80 kB of "<a b='<a b='…".
 _BLOCK_TAGS = "article blockquote br dd div dt form h1 h2 h3 h4 h5 h6 header li main ol p section table td tr ul"
 _BLOCKS = set(_BLOCK_TAGS.split())
 _KEPT = _BLOCKS | {"link", "meta", "script", "time", "title"}
@@ -33,13 +33,13 @@ _ATTRIBUTES = {
     "script": {"type"},
     "time": {"datetime", "pubdate", "itemprop"},
 }
-_MANY_TAGS = 20_000  # ten times as many as a large news page has; more of them, nested, take many seconds
+_MANY_TAGS = 20_000  # ten times as many as a large news page has; more of them take many seconds if they are nested
 _DEEPEST = 6  # levels of JSON-LD that are searched
-_SLOGAN = 40  # characters; a shorter description is a slogan of the site
+_SLOGAN = 40  # characters; a shorter description is the site's slogan, not a lead
 
 
 def read(name: str, text: str, *, zone: ZoneInfo, address: str = "") -> FoundArticle:
-    """Return the article of a page. `address` is where the page was fetched from, "" for a saved one.
+    """Return the article of a page. `address` is where the page was fetched from, or "" for a saved page.
 
     Raises UnreadableInput if no article is recognised.
     """
@@ -57,7 +57,7 @@ def read(name: str, text: str, *, zone: ZoneInfo, address: str = "") -> FoundArt
     description = meta.first("og:description") or meta.json("description") or meta.first("description")
     lead = plain.lead(description, outlet) if len(description) >= _SLOGAN else text_article.lead
     if key(text_article.lead).startswith(key(lead.removesuffix("…").removesuffix("..."))):
-        lead = text_article.lead  # a description is often cut, at a length or at a quotation mark
+        lead = text_article.lead  # a description is often the same text, cut at some length or at a quotation mark
     body = "\n".join(part for part in (text_article.lead, text_article.body) if part and key(part) != key(lead))
     raw = plain.line(meta.first("article:published_time", "datepublished") or meta.json("datePublished") or page.time)
     published = dates.parse(raw, zone=zone)
@@ -94,7 +94,8 @@ _SEPARATORS = "-–—|:«»،"
 
 def _without_outlet(title: str, outlet: str, heading: str) -> str:
     """Return the title without the outlet's name after it, as in «تیتر - سایت خبری»."""
-    # Cut only at a separator: «ایران» must not be cut from «ایرانیان», nor a title be reduced to a logo above it.
+    # Cut only at a separator. Otherwise «ایران» would be cut from «ایرانیان», or a title be reduced to the logo above
+    # it.
     if heading and heading != outlet and title.startswith(heading):
         rest = title.removeprefix(heading).lstrip()
         if not rest or rest[0] in _SEPARATORS:
@@ -107,7 +108,10 @@ def _without_outlet(title: str, outlet: str, heading: str) -> str:
 
 
 def _own_address(meta: "_MetaData", canonical: str, address: str) -> str:
-    """Return the address that the page claims, or where it was fetched if that is another site or the front page."""
+    """Return the address that the page gives for itself.
+
+    Returns `address` if the page gives only the address of another site or of a front page.
+    """
     for claimed in (canonical, meta.first("og:url"), meta.json("url")):
         url = links.absolute(claimed, address)
         if url and urlsplit(url).path.strip("/") and (not address or identity.host(url) == identity.host(address)):
@@ -116,20 +120,20 @@ def _own_address(meta: "_MetaData", canonical: str, address: str) -> str:
 
 
 class _Page(HTMLParser):
-    """Collects the parts of a page that are needed. The markup must be repaired before."""
+    """Collects the parts of a page that are needed. Its markup must be repaired before it is fed in."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.meta: defaultdict[str, list[str]] = defaultdict(list)
         self.canonical = self.title = self.heading = self.time = ""
-        self.data: list[str] = []  # JSON-LD, as written
+        self.data: list[str] = []  # the page's JSON-LD scripts, not yet parsed
         self._parts: list[str] = []
-        self._open = ""  # the title, h1 or script that is being read
-        self._content = ""  # its text so far
+        self._open = ""  # the element whose text is being read: "title", "h1", "script", or "data" for JSON-LD
+        self._content = ""  # the text of that element so far
 
     @property
     def text(self) -> str:
-        """The text that a visitor reads, one block a line."""
+        """The text that a visitor reads, with one block on each line."""
         return "".join(self._parts)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -169,7 +173,7 @@ class _Page(HTMLParser):
 
 
 class _MetaData:
-    """The <meta> elements of a page, OpenGraph among them, and the JSON-LD of its article."""
+    """The <meta> elements of a page, including OpenGraph, and the JSON-LD of its article."""
 
     def __init__(self, page: _Page) -> None:
         self._meta = page.meta
@@ -186,7 +190,10 @@ class _MetaData:
         return next((self._meta[name][0] for name in names if name in self._meta), "")
 
     def every(self, name: str) -> list[str]:
-        """Return a field of the JSON-LD as texts: of an object its name, of a picture its address."""
+        """Return the values of a JSON-LD field as texts.
+
+        An object is replaced by its name, a picture by its address.
+        """
         value = self._article.get(name)
         found = []
         for each in value if isinstance(value, list) else [value]:
@@ -200,7 +207,7 @@ class _MetaData:
 
 
 def _articles(document: object, deep: int = 0) -> Iterator[Mapping[str, Any]]:
-    """Yield the articles of a JSON-LD document: alone, in a list or in a @graph."""
+    """Yield the articles of a JSON-LD document, which may be alone, in a list or in a @graph."""
     if isinstance(document, list) and deep < _DEEPEST:
         for each in document:
             yield from _articles(each, deep + 1)

@@ -1,9 +1,10 @@
 """Reads the one article in the text of a news page, as a person copies it from a browser.
 
-Around the article there are a menu, the breadcrumb, captions, headlines of other articles and boxes. A few signs that
-all such pages share distinguish them: the breadcrumb begins with the name of the front page and ends with the title;
-paragraphs end like sentences, captions and headlines do not; other articles begin under a heading such as «خبرهای
-دیگر». It does not read HTML, does not look for the address, and reads the date only from a line with such a label.
+Around the article are a menu, the breadcrumb, captions, headlines of other articles and boxes. A few signs, which all
+news pages share, distinguish them from the article. The breadcrumb begins with the name of the front page and ends with
+the title. Paragraphs end like sentences; captions and headlines do not. Other articles begin under a heading such as
+«خبرهای دیگر». This module does not read HTML and does not look for the page's address. It reads the date only from a
+line with a label such as «تاریخ انتشار».
 """
 
 import re
@@ -32,9 +33,9 @@ _OTHERS = _keys(
     "انتهای پیام|لینک کوتاه|کپی لینک|اشتراک گذاری|به اشتراک بگذارید|خبرنامه هفتگی|عضویت در خبرنامه|"
     "عضو خبرنامه|تمامی حقوق|تمام حقوق|کلیه حقوق|Related|Comments|Share"
 )
-# Headings inside the article, above headlines of others; the article goes on after those.
+# Headings inside the article, above headlines of other articles. After these headlines the article goes on.
 _ASIDES = _keys("بیشتر بخوانید|بیشتر بدانید|همچنین بخوانید|در همین زمینه|در همین رابطه|Read more")
-# Labels of lines about the article that are not part of it: «تاریخ انتشار: …», «کد خبر: ۱۲۳۴۵».
+# Labels of lines that are about the article but not part of it: «تاریخ انتشار: …», «کد خبر: ۱۲۳۴۵».
 _DATE_LABELS = _keys("تاریخ انتشار|تاریخ|زمان انتشار|انتشار")
 _LABELS = _DATE_LABELS + _keys(
     "به‌روزرسانی|آخرین به‌روزرسانی|کد خبر|کد مطلب|شناسه خبر|زمان مطالعه|بازدید|تعداد بازدید|نویسنده|خبرنگار|"
@@ -42,20 +43,20 @@ _LABELS = _DATE_LABELS + _keys(
 )
 _SENTENCE_END = re.compile(r"[.!?؟…:؛][\s\"'”»)\]]*$")
 _FULL_STOP = re.compile(r"[.…][\s\"'”»)\]]*$")
-_LONG = 25  # words; a caption or a headline has fewer
-_TOP = 80  # lines that contain the breadcrumb and the title: a menu may come first
-_MOST_PARTS = 20  # of a breadcrumb
-_MOST_LINES = 5000  # of a page
-_LABELLED_WORDS = 14  # a longer line is a sentence that begins with such a word
+_LONG = 25  # words of a paragraph; a caption or a headline has fewer
+_TOP = 80  # lines that are searched for the breadcrumb, and below it for the title; a menu may come first
+_MOST_PARTS = 20  # parts of a breadcrumb
+_MOST_LINES = 5000  # lines of a page that are read
+_LABELLED_WORDS = 14  # words; a longer line is a sentence that only begins like a label
 
 _FIX = "The text must have the title on a line of its own and at least one paragraph below it."
 
 
 def read(name: str, text: str, *, zone: ZoneInfo, title: str = "") -> FoundArticle:
-    """Return the one article of a page's text; the caller adds its address and source.
+    """Return the one article of a page's text. The caller adds its address and source.
 
-    `zone` is the newsroom's, `title` the article's if it is known. Raises UnreadableInput if there is no title with a
-    paragraph below it.
+    `zone` is the newsroom's time zone, and `title` is the article's title if it is known. Raises UnreadableInput if
+    there is no title with a paragraph below it.
     """
     lines = [line for each in text.split("\n", _MOST_LINES)[:_MOST_LINES] if (line := clean(each))]
     parts, after = _breadcrumb(lines)
@@ -79,14 +80,18 @@ def read(name: str, text: str, *, zone: ZoneInfo, title: str = "") -> FoundArtic
 
 
 def _breadcrumb(lines: Sequence[str]) -> tuple[list[str], int]:
-    """Return the parts of the breadcrumb, the front page first, and the number of the line after it; or ([], 0)."""
+    """Return the parts of the breadcrumb, beginning with the front page, and the number of the line after it.
+
+    Returns ([], 0) if there is no breadcrumb.
+    """
     for number, line in enumerate(lines[:_TOP]):
         parts = [part for part in _BREADCRUMB_PARTS.split(line) if part]
         if not 1 <= len(parts) <= _MOST_PARTS or key(parts[0]) not in _HOME:
             continue
         if len(parts) > 1:
             return parts, number + 1
-        # Some browsers copy a list with one part a line. More than two sections in a row are a menu.
+        # Some browsers copy the breadcrumb as a list with one part on each line. If more than two short lines follow
+        # the front page, they are a menu.
         below = list(takewhile(lambda each: len(each.split()) <= 3, lines[number + 1 : number + 7]))
         sections = [each for each in below if key(each)]
         if 1 <= len(sections) <= 2:
@@ -95,7 +100,7 @@ def _breadcrumb(lines: Sequence[str]) -> tuple[list[str], int]:
 
 
 def _known_title(lines: Sequence[str], title: str) -> int | None:
-    """Return the number of the first line that is the title and has a paragraph below it."""
+    """Return the number of the first line that is the title and has a paragraph below it; None if there is none."""
     wanted = key(title)
     places = [number for number, line in enumerate(lines) if key(line) == wanted]
     last = max((number for number, line in enumerate(lines) if _is_paragraph(line)), default=-1)
@@ -103,7 +108,7 @@ def _known_title(lines: Sequence[str], title: str) -> int | None:
 
 
 def _title(lines: Sequence[str], parts: Sequence[str], after: int) -> int | None:
-    """Return the number of the title's line."""
+    """Return the number of the title's line, or None if no line may be a title."""
     top = range(after, min(len(lines), after + _TOP))
     # The breadcrumb ends with the title, which may contain one of the separators or be cut short. So every ending of
     # the breadcrumb is tried, the longest first.
@@ -114,8 +119,9 @@ def _title(lines: Sequence[str], parts: Sequence[str], after: int) -> int | None
             found = key(lines[number])
             if " " in wanted and (found == wanted or (cut_short and found.startswith(wanted))):
                 return number
-    # Without a breadcrumb: the first line above the first paragraph that is there twice (as the title of the page and
-    # as its heading), or else the first that is long enough for a headline.
+    # Without a breadcrumb, search above the first paragraph. Take the first line that repeats an earlier one, because a
+    # page has its title twice: as the title of the page and as a heading. If no line repeats, take the first one long
+    # enough for a headline.
     text_begins = next((number for number in top if _is_surely_paragraph(lines[number])), len(lines))
     headlines = [number for number in top if number < text_begins and _may_be_title(lines[number])]
     keys = [key(lines[number]) for number in headlines]
@@ -128,7 +134,7 @@ def _may_be_title(line: str) -> bool:
 
 
 def _own_lines(lines: Sequence[str]) -> list[str]:
-    """Return the lines below the title up to the first heading of something else, without asides."""
+    """Return the article's own lines below its title: up to the heading of another part of the page, without asides."""
     own: list[str] = []
     aside = False
     for line in lines:
@@ -136,7 +142,7 @@ def _own_lines(lines: Sequence[str]) -> list[str]:
         if any(_is_headed(found, heading) for heading in _OTHERS):
             break
         if any(_is_headed(found, heading) for heading in _ASIDES):
-            aside = found in _ASIDES  # with words after it, the aside is only this line
+            aside = found in _ASIDES  # if words follow the heading on its line, only this line is an aside
             continue
         aside = aside and not _is_surely_paragraph(line)
         if not aside:
@@ -153,8 +159,9 @@ def _is_headed(line_key: str, heading: str) -> bool:
 def _lead_and_body(lines: Sequence[str]) -> tuple[str, list[str]]:
     """Return the lead, which is the first paragraph, and the body, from the second paragraph on.
 
-    Lines between the two that do not end like a sentence are captions. Further down such a line is a sub-heading; at
-    the very end it is not part of the article.
+    Lines that do not end like a sentence are dropped between the first two paragraphs, where they are captions, and
+    after the last paragraph, where they are not part of the article. Between other paragraphs they stay as
+    sub-headings.
     """
     paragraphs = [number for number, line in enumerate(lines) if _is_paragraph(line)]
     if not paragraphs:
@@ -169,7 +176,7 @@ def _is_paragraph(line: str) -> bool:
 
 
 def _is_surely_paragraph(line: str) -> bool:
-    """Return True if it is long or ends with a full stop: a headline may also end with «؟» or with a quotation."""
+    """Return True if the line is long or ends with a full stop. A headline may end with «؟» or with a quotation."""
     words = len(line.split())
     return words >= _LONG or (words >= 6 and bool(_FULL_STOP.search(line)))
 
@@ -183,7 +190,10 @@ def _is_labelled(line: str) -> bool:
 
 
 def _labelled_date(line: str) -> str:
-    """«تاریخ انتشار: ۷ بهمن ۱۴۰۴ - ۱۲:۳۰» → «۷ بهمن ۱۴۰۴ - ۱۲:۳۰»."""
+    """Return the date without its label, or "" if the line has no such label.
+
+    «تاریخ انتشار: ۷ بهمن ۱۴۰۴ - ۱۲:۳۰» gives «۷ بهمن ۱۴۰۴ - ۱۲:۳۰».
+    """
     if _label(line) not in _DATE_LABELS or not _is_labelled(line):
         return ""
     return re.split(r"[:：]", line, maxsplit=1)[-1].strip()

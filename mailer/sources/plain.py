@@ -1,8 +1,8 @@
 """Turns text as sources give it (markup, entities encoded once or twice, control characters) into plain text.
 
-Every text that a reader may later see passes through here once, at the edge. So no other module meets markup, a line
-break in a title or a character that changes the direction of the words after it. It does not correct spelling, and it
-does not escape: plain text is escaped where it is written.
+Every text that readers may later see passes through here once, when it enters the program. So no other module has to
+deal with markup, a line break in a title, or a character that changes the direction of the words after it. This module
+neither corrects spelling nor escapes text; plain text is escaped where it is put into markup.
 """
 
 import html
@@ -16,17 +16,19 @@ from mailer.text import search_key
 from mailer.text.clean import clean, shorten
 
 _BLOCK = re.compile(
-    r"</?(?:p|div|li|ul|ol|h[1-6]|blockquote|section|article|tr|table|br)\b[^>]{0,1000}>",  # bounded: «<p <p <p …»
+    # The length of a tag is bounded, because «<p <p <p …» would otherwise take quadratic time.
+    r"</?(?:p|div|li|ul|ol|h[1-6]|blockquote|section|article|tr|table|br)\b[^>]{0,1000}>",
     re.IGNORECASE,
 )
-# An HTML parser goes up through all open elements at each tag, so 50,000 nested ones take many seconds.
+# A text with more tags is not parsed as HTML: at each tag the parser goes through all open elements, so 50,000 nested
+# ones would take many seconds.
 _MANY_TAGS = 5000
 _ANY_TAG = re.compile(r"<[^<>]{0,1000}>")
 _DROPPED_WHOLE = {"script", "style", "figcaption", "template"}
 _LEAD = 320  # characters of a lead that is made from the body
-_SURE_PARAGRAPH = 40  # characters; a shorter one is a caption or a kicker
+_SURE_PARAGRAPH = 40  # characters; a shorter paragraph may be a caption or a kicker
 _SENTENCE = re.compile(r"[.!؟?][»\")]?(?=\s)")
-_ROUNDS = 3  # markup inside entities inside entities; deeper down it is not meant as markup
+_ROUNDS = 3  # how often markup is removed: it may be encoded twice, and what is left after that is meant as text
 
 # The closing sentence that WordPress puts under every item of a feed, in Persian and in English, and its «[…]».
 _CLOSING = re.compile(
@@ -34,7 +36,7 @@ _CLOSING = re.compile(
     r"|The post\s.{1,300}?\s(?:appeared first|first appeared) on\s.{1,100}"
     r"|\[(?:…|\.\.\.)\])$"
 )
-_LONGEST_CLOSING = 500  # characters
+_LONGEST_CLOSING = 500  # characters at the end of a text that may be the closing sentence
 _OPENER = re.compile(
     r"(?:به گزارش\s+(?:(?:خبرنگار|سرویس خبری|خبرگزاری)\s+)?(?P<reported>[^،؛:.]{2,40}?)\s*[،؛:]"
     r"|(?:(?:سرویس خبری|خبرگزاری)\s+)?(?P<named>[^،؛:.\-–ـ]{2,40}?)\s*[:\-–ـ])\s*"
@@ -43,17 +45,17 @@ _KIND_OF_OUTLET = re.compile(r"^(?:(?:سایت|وبسایت|پایگاه|خبر�
 
 
 def line(markup: str) -> str:
-    """Return one line of plain text: no markup, no line break, no invisible character, single blanks."""
+    """Return one line of plain text: no markup, no line breaks, no invisible characters, single blanks."""
     return clean(_without_markup(markup))
 
 
 def labels(raw: Iterable[str]) -> tuple[str, ...]:
-    """Return categories, tags or names as lines, each once and without empty ones."""
+    """Return categories, tags or names as lines of plain text, without empty ones and duplicates."""
     return tuple(dict.fromkeys(label for each in raw if (label := line(each))))
 
 
 def paragraphs(markup: str) -> str:
-    """Return plain text with one paragraph a line, without empty lines."""
+    """Return plain text with one paragraph on each line and no empty lines."""
     if _BLOCK.search(markup):
         # In HTML a line break is a blank; only blocks separate paragraphs.
         markup = _BLOCK.sub("\n", markup.replace("\n", " "))
@@ -61,9 +63,9 @@ def paragraphs(markup: str) -> str:
 
 
 def lead(markup: str, outlet: str = "") -> str:
-    """Return the lead as one line, without what a feed adds: the outlet's own name, WordPress's closing sentence.
+    """Return the lead as one line, without the outlet's own name before it and WordPress's closing sentence after it.
 
-    `outlet` is the feed's title. Only an opening that names this outlet is removed; «به گزارش …» with another name is
+    `outlet` is the feed's title. An opening is removed only if it names this outlet. «به گزارش …» with another name is
     an attribution and stays.
     """
     text = line(markup)
@@ -77,9 +79,9 @@ def lead(markup: str, outlet: str = "") -> str:
 
 
 def opening(body: str, outlet: str = "") -> str:
-    """Return a lead for an article without one: as many whole sentences as fit, from the first real paragraph on.
+    """Return a lead for an article without one: as many whole sentences as fit, starting at the first real paragraph.
 
-    `body` is text as `paragraphs` returns it. Returns "" if it has no paragraph.
+    `body` is text as `paragraphs` returns it. Returns "" if `body` has no paragraph that is long enough.
     """
     parts = body.split("\n")
     first = next((number for number, part in enumerate(parts) if len(part) >= _SURE_PARAGRAPH), None)
@@ -93,12 +95,12 @@ def opening(body: str, outlet: str = "") -> str:
 
 
 def name(raw: str) -> str:
-    """Return a permanent name such as a guid as given, but without control characters and outer blanks."""
+    """Return a permanent name, such as a guid, without control characters and outer blanks."""
     return "".join(char for char in raw if unicodedata.category(char) not in ("Cc", "Cs")).strip()
 
 
 def _without_markup(text: str) -> str:
-    """Drop tags and decode entities, also those encoded twice (&amp;#8211;, &amp;lt;b&amp;gt;)."""
+    """Drop tags and decode entities, including those encoded twice (&amp;#8211;, &amp;lt;b&amp;gt;)."""
     for _ in range(_ROUNDS):
         if "<" not in text and "&" not in text:
             break

@@ -1,6 +1,6 @@
-"""Posts of a WordPress site: through its REST interface (wp-json/wp/v2), and the query for its database.
+"""Reads posts of a WordPress site through its REST interface (wp-json/wp/v2), and makes the query for its database.
 
-The REST interface is for sites whose feed is too short. It is used without a login, so it shows what every visitor
+The REST interface is for sites whose feed is too short. It is used without a login, so it shows only what every visitor
 sees: no drafts and no view counts.
 """
 
@@ -33,7 +33,7 @@ _QUERY = {
 
 
 class WordPressSource:
-    """The newest posts of a site; `feed.url` is the address of the site."""
+    """Gathers the newest posts of a site; `feed.address` is the address of the site."""
 
     def __init__(self, feed: Feed, fetcher: Fetcher) -> None:
         self._feed, self._fetcher = feed, fetcher
@@ -41,7 +41,10 @@ class WordPressSource:
         self.front_page = False  # the order by date says nothing about the front page
 
     def gather(self, etag: str, modified: str) -> Gathered:
-        """Return the newest 300 posts: few sites publish more in an hour. Raises FetchFailed and UnreadableInput."""
+        """Return the newest 300 posts, or none if nothing has changed. Few sites publish more than that in an hour.
+
+        Raises FetchFailed and UnreadableInput.
+        """
         articles: list[FoundArticle] = []
         first_etag = ""
         for page in range(1, _PAGES + 1):
@@ -116,14 +119,17 @@ def _objects(value: object) -> list[Mapping[str, Any]]:
 
 
 # --- WordPress tables ------------------------------------------------------------------------------------------------
-# One query for the posts, with views from whichever counter plugin is installed. `newsroom` runs it. It filters by
-# `post_date` because only that column has an index.
+# One query returns the posts, with views from the counter plugin that is installed; `newsroom` runs it. It filters by
+# `post_date` because no other date column has an index.
 _MOST = 20_000
 _PRIMARY = ("_yoast_wpseo_primary_category", "rank_math_primary_category")
 
 
 def posts(tables: frozenset[str], prefix: str, since: datetime) -> TextClause:
-    """Return the query for published posts, its columns named as in `newsroom`. `since` is local time, as post_date."""
+    """Return the query for published posts, with columns named as in `newsroom`.
+
+    `since` is local time, because `post_date` is.
+    """
     p = prefix
     term = f"SELECT t.name FROM {p}terms t JOIN {p}term_taxonomy x ON x.term_id = t.term_id"  # noqa: S608 - checked below
     primary = ", ".join(f"'{key}'" for key in _PRIMARY)
@@ -152,12 +158,15 @@ def posts(tables: frozenset[str], prefix: str, since: datetime) -> TextClause:
 
 
 def _views(tables: frozenset[str], p: str) -> str:
-    """Return a query for all views of a post so far by the installed counter; NULL, not 0, if there is none."""
-    if f"{p}post_views" in tables:  # Post Views Counter; type 4 is the total
+    """Return a query for the total views of a post, as counted by the plugin that is installed.
+
+    The query gives NULL, not 0, for a post without a count.
+    """
+    if f"{p}post_views" in tables:  # Post Views Counter, whose type 4 is the total
         return f"SELECT v.count FROM {p}post_views v WHERE v.id = p.ID AND v.type = 4 LIMIT 1"  # noqa: S608
     if f"{p}popularpostsdata" in tables:  # WordPress Popular Posts
         return f"SELECT v.pageviews FROM {p}popularpostsdata v WHERE v.postid = p.ID LIMIT 1"  # noqa: S608
-    if f"{p}statistics_pages" in tables:  # WP Statistics: one row a day
+    if f"{p}statistics_pages" in tables:  # WP Statistics, with one row a day
         return f"SELECT SUM(v.count) FROM {p}statistics_pages v WHERE v.id = p.ID AND v.type = 'post'"  # noqa: S608
     # WP-PostViews keeps its total in the meta data of the post.
     return f"SELECT m.meta_value FROM {p}postmeta m WHERE m.post_id = p.ID AND m.meta_key = 'views' LIMIT 1"  # noqa: S608

@@ -37,7 +37,7 @@ def clean(text: str, keep: str = "") -> str:
     no bidi overrides, no C1 controls (Gmail clips a mail that has one), and no STX or ETX, which enclose placeholders.
     """
     printable = text.isprintable() or text.replace(ZWNJ, "").isprintable()
-    # a fast path for nearly every text, because every mail needs it
+    # A fast path for nearly every text, because texts are cleaned for every mail.
     if printable and "  " not in text and _OBJECT_REPLACEMENT not in text:
         return text.strip(" ")
     table: Mapping[int, str] = _VISIBLE
@@ -70,7 +70,7 @@ def shorten(text: str, limit: int) -> str:
         return text
     room = limit - len(ELLIPSIS)
     edge = text.rfind(" ", 0, room + 1)
-    # cut inside a long word rather than lose half of the text
+    # Cut inside a long word rather than lose half of the text.
     head = text[:edge] if edge > room // 2 else _within(text, room)
     return (head.rstrip(_DANGLING) or head) + ELLIPSIS
 
