@@ -1,4 +1,5 @@
-"""Needed by every use case: the App, which `wiring` makes once, and finding an issue. State is kept in the store."""
+"""What every use case needs: the App, which `wiring` makes once, and functions that find issues. State is kept in the
+store."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from mailer.store import issues
 from mailer.store.database import Store
 from mailer.tokens import Keyring, Purpose, make
 
-if TYPE_CHECKING:  # made on first use, because most commands need none of them and their imports are slow
+if TYPE_CHECKING:  # imported only on first use, because most commands need none of these and the imports are slow
     from mailer.mail.dkim import Signer
     from mailer.mail.render import Renderer
     from mailer.smtp.relay import Relay
@@ -36,13 +37,13 @@ class App:
     make_renderer: Callable[[], "Renderer"]
     make_relays: Callable[[], "tuple[Relay, ...]"]
     now: Callable[[], datetime]
-    worker: str  # this process: its host and its number
+    worker: str  # identifies this process: the host's name and the process id
     make_sources: Callable[[], "tuple[Source, ...]"] = tuple
-    fetch_picture: Callable[[str], bytes] | None = None  # gives the bytes at an address; raises MailerError
-    gone: Callable[[str], bool] = lambda _url: False  # whether the page at an address no longer exists
+    fetch_picture: Callable[[str], bytes] | None = None  # returns the bytes at a URL; raises MailerError
+    gone: Callable[[str], bool] = lambda _url: False  # whether the page at a URL no longer exists
     lease: timedelta = LEASE  # how long a claim holds if its process dies
-    signer: "Signer | None" = None  # None if the relay signs
-    takes_mail: Callable[[str], bool | None] = lambda _domain: None  # whether a domain does; None if unknown
+    signer: "Signer | None" = None  # None if the relay signs the mails
+    takes_mail: Callable[[str], bool | None] = lambda _domain: None  # whether a domain takes mail; None if unknown
 
     @cached_property
     def renderer(self) -> "Renderer":
@@ -54,7 +55,8 @@ class App:
 
     @cached_property
     def sources(self) -> "tuple[Source, ...]":
-        """Where articles come from. Raises ConfigError if a name in the column map of the database is wrong."""
+        """Returns the sources that articles come from. Raises ConfigError if the column map of the newsroom's database
+        has a wrong name."""
         return self.make_sources()
 
     @property
@@ -62,7 +64,7 @@ class App:
         return ZoneInfo(self.settings.newsletter.timezone)
 
     def url(self, path: str) -> str:
-        """The public address of one of the service's pages."""
+        """Returns the public URL of a page of the service."""
         return self.settings.newsletter.base_url + path
 
     def archive_url(self, slot: str) -> str:
@@ -74,31 +76,31 @@ class App:
     def preferences_url(self, subscriber_id: int) -> str:
         return self.url("/preferences/" + make(self.keys, Purpose.PREFERENCES, subscriber_id))
 
-    @cached_property  # needed for every mail, and parsing an address takes as long as making the mail
+    @cached_property  # cached, because every mail needs it and parsing an address takes as long as making a mail
     def sender(self) -> tuple[str, str]:
-        """The display name and the address of the From field."""
+        """Returns the display name and the address of the From field."""
         name, written = address.mailbox(self.settings.newsletter.from_)
         return name or self.settings.newsletter.name, address.parse(written).written
 
     @cached_property
     def redirect(self) -> str | None:
-        """The address that gets every mail of a staging deployment, or None."""
+        """Returns the address that gets every mail of a staging deployment, or None in other deployments."""
         to = self.settings.delivery.redirect_all_to
         return address.in_mailbox(to).written if to else None
 
     @cached_property
     def lanes(self) -> Mapping[str, str]:
-        """Recipient domain → lane."""
+        """Returns the lane of each recipient domain that is not in the lane "default"."""
         return lanes.table(self.settings.delivery.lanes)
 
     @cached_property
     def domain(self) -> str:
-        """The sender's domain, in A-labels (xn--…)."""
+        """Returns the sender's domain, in A-labels (xn--…)."""
         return address.parse(self.sender[1]).domain
 
 
 def find_issue(app: App, slot: str | None) -> Issue:
-    """The issue of a slot, or the newest one if `slot` is None. Raises NoSuchIssue."""
+    """Returns the issue of a slot, or the newest issue if `slot` is None. Raises NoSuchIssue if there is none."""
     if slot is not None:
         slot = week.canonical(slot, app.settings.newsletter.calendar)
     found = app.store.read(lambda tx: issues.find(tx, slot) if slot else issues.newest(tx))
@@ -120,12 +122,12 @@ def get_issue(app: App, issue_id: int) -> Issue:
 
 
 def list_issues(app: App, limit: int | None = None) -> list[Issue]:
-    """Issues, the latest slot first."""
+    """Returns the issues, the latest slot first; at most `limit` of them if it is given."""
     return app.store.read(lambda tx: issues.recent(tx, limit=limit))
 
 
 def local_day(app: App, instant: datetime) -> date:
-    """The newsroom's calendar day of an instant, for dates that readers see."""
+    """Returns the calendar day of an instant in the newsroom's time zone, for dates that readers see."""
     return instant.astimezone(app.zone).date()
 
 
@@ -134,5 +136,6 @@ log = logging.getLogger("mailer.alert")
 
 
 def alert(app: App, what: str, fix: str = "") -> None:
-    """Log that `what` went wrong and how to fix it. Neither may contain an address or a token: logs are shared."""
+    """Logs an alert that says `what` went wrong and how to `fix` it. Neither text may contain an address or a token,
+    because logs are shared."""
     log.warning("ALERT %s", sentences(what, fix))

@@ -1,7 +1,7 @@
 """Lanes: recipient domains that share a pace, because one provider counts all mail to them together.
 
-An address is in a lane by its domain alone; nothing is looked up. A domain that a provider hosts under its customer's
-own name is therefore in the lane "default".
+The lane of an address depends only on its domain; the DNS is not asked. So a customer's own domain is in the lane
+"default", even if a large provider hosts it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,17 +27,18 @@ _PROVIDERS = {
 DOMAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {lane: tuple(domains.split()) for lane, domains in _PROVIDERS.items()}
 )
-LANES = (*DOMAINS, DEFAULT)  # the lanes that exist without any setting
+LANES = (*DOMAINS, DEFAULT)  # the lanes that exist even if the settings define none
 
 # --- when a lane is paused -------------------------------------------------------------------------------------------
+# how many refusals pause a lane at least, and which share of its answers they must be
 LEAST_BLOCKED, BLOCKED_SHARE = 10, 0.05
-COUNTED_ANSWERS = 1000  # in a lane of a million, 5 % of all answers would be hours of refusals
-PAUSE = timedelta(hours=24)  # by then the provider has forgotten, or an admin has acted
+COUNTED_ANSWERS = 1000  # counts beyond this are halved; otherwise 5 % of a lane of a million would take hours to reach
+PAUSE = timedelta(hours=24)  # by then the provider no longer refuses this sender, or an admin has acted
 
 
 def table(own: Iterable[str] = ()) -> Mapping[str, str]:
-    """Domain → lane, for every domain that is not in the lane "default". `own` are the names under `[delivery] lanes`:
-    a domain among them is a lane of its own, even if it belongs to a provider's lane otherwise."""
+    """Returns the lane of every domain that is not in the lane "default". `own` are the names under `[delivery] lanes`.
+    If one of them is a domain, it is a separate lane, even if the domain otherwise belongs to a provider's lane."""
     built_in = {domain: lane for lane, domains in DOMAINS.items() for domain in domains}
     return built_in | {name: name for name in own if name not in LANES}
 
@@ -46,11 +47,11 @@ BUILT_IN = table()
 
 
 def lane_of(address: str, lanes: Mapping[str, str] = BUILT_IN) -> str:
-    """The lane of an address (its domain in A-labels, lower case), by a `table`."""
+    """Returns the lane of an address by a `table`. The domain must be in A-labels (xn--…) and lower case."""
     return lanes.get(address.rpartition("@")[2], DEFAULT)
 
 
 def refuses_sender(answered: int, blocked: int) -> bool:
-    """Returns whether a lane must be paused. A few refusals as spam come from filters of single readers; many mean that
-    the provider refuses this sender."""
+    """Returns whether a lane must be paused. A few refusals may come from the spam filters of single readers, but many
+    mean that the provider refuses this sender."""
     return blocked >= LEAST_BLOCKED and blocked >= BLOCKED_SHARE * answered

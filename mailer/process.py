@@ -5,20 +5,20 @@ import contextlib
 import gc
 import signal
 
-_USUAL = (700, 10, 10)  # Python's own; `mailer.__main__` sets a higher one for short commands
+_USUAL = (700, 10, 10)  # Python's default thresholds; `mailer.__main__` sets a higher one for short commands
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
-    """Make SIGINT and SIGTERM set `stop`, instead of ending the process in the middle of a mail."""
+    """Makes SIGINT and SIGTERM set `stop` instead of ending the process in the middle of a mail."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError, RuntimeError):  # outside the main thread
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # raised outside the main thread
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 def keep_what_is_loaded() -> None:
-    """Exclude everything loaded so far from garbage collection, which is as frequent as usual from now on.
+    """Excludes everything loaded so far from garbage collection, and makes collections as frequent as by default again.
 
-    A full collection takes 30 ms, and all connections of a sender would wait for it again and again.
+    A full collection takes 30 ms, and each time all connections of a sender would wait for it.
     """
     gc.collect()
     gc.freeze()

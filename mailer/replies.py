@@ -1,7 +1,7 @@
-"""The meaning of a relay's reply for a mail, and whose fault a refusal is.
+"""Decides what a relay's reply means for a mail, and whose fault a refusal is.
 
-Pure. What becomes of the delivery after it is decided in `sending.retry_schedule`; the health of relays and lanes is
-kept elsewhere.
+The functions are pure. `sending.retry_schedule` decides what happens to the delivery next. The state of relays and
+lanes is kept elsewhere.
 """
 
 import re
@@ -9,8 +9,9 @@ import re
 from mailer.address import without_addresses
 from mailer.model import Accepted, Deferred, NotSent, Outcome, Rejected, Rejection, Reply, Unknown
 
+# The codes of an address that does not exist.
 _DEAD = frozenset({"5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"})
-# Codes that do not say whose fault it was; the text then decides.
+# The codes that do not say whose fault a refusal is; its text then decides.
 _VAGUE = frozenset({"", "5.0.0", "5.1.0", "5.2.0", "5.2.1", "5.3.0", "5.4.0", "5.4.1", "5.5.0", "5.5.1"})
 _ENHANCED = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.]|\w)")
 
@@ -26,7 +27,7 @@ _REFUSES_SENDER = _any_of(
     r"relay(ing)? (access )?(denied|not|prohibited)|sender (address )?(rejected|denied|refused)",
     r"access denied|service refus|not accepted from|\bprohibited",
 )
-# About the name, host or address of this sender: an unknown host or user in such a sentence is not the reader.
+# Texts about the name, host or address of this sender: an unknown host or user in such a text does not mean the reader.
 _ABOUT_SENDER = _any_of(
     r"\b(helo|ehlo)\b|(?<!to )(?<!to the )\bsender\b|\benvelope[- ]from\b|\bmail from\b",
     r"\breturn[- ]path\b|verif(y|ication) failed",
@@ -52,17 +53,19 @@ _NO_SUCH_READER = _any_of(
 
 
 def classify(reply: Reply) -> Outcome:
-    """Returns what a reply means for the mail, by the phase in which it came. Never raises, whatever the reply.
+    """Returns the outcome that a reply means for the mail, which depends on the phase in which the reply came. Never
+    raises.
 
-    Phases before MAIL concern the relay, not the mail. A reply that is invalid at its phase counts as a lost
-    connection.
+    A reply in a phase before MAIL concerns the relay, not the mail. A reply that is invalid in its phase counts as a
+    lost connection.
     """
     kind = reply.code // 100
     match reply.phase:
         case "MAIL":
             if kind == 4:
                 return Deferred(reply)
-            # A permanent refusal here is about the sender, so it would hit every mail: the relay is stopped instead.
+            # A permanent refusal of MAIL is about the sender, so the relay would refuse every mail. No mail is
+            # rejected; instead the relay is left alone for a while.
             return NotSent(reply, relay_fault=kind == 5)
         case "RCPT" | "DATA":
             if kind == 4:
@@ -79,21 +82,22 @@ def classify(reply: Reply) -> Outcome:
 
 
 def answered(outcome: Outcome) -> bool:
-    """Returns whether the outcome is a relay's answer about the mail."""
+    """Returns whether the outcome comes from an answer of the relay about the mail."""
     return isinstance(outcome, Accepted | Deferred | Rejected) and bool(outcome.reply.code)
 
 
 def _why(reply: Reply) -> Rejection:
-    """Whose fault a 5xx is. A dead address costs a subscriber, so every doubtful reply is in another class."""
+    """Returns whose fault a 5xx reply is. A HARD rejection costs a subscriber, so a doubtful reply never counts as
+    one."""
     inside = [code for code in _ENHANCED.findall(reply.text) if code != reply.enhanced]
     codes = [*inside, reply.enhanced]
     # 5.7.x is about this sender, whatever else the reply says (RFC 3463 section 3.8).
     if any(code.startswith("5.7.") for code in codes):
         return Rejection.BLOCK
-    # A gateway that gave up on greylisting reports a temporary reply as a failure.
+    # A gateway that stopped retrying after greylisting reports the temporary reply as a permanent failure.
     if any(code.startswith("4.") for code in codes):
         return Rejection.SOFT
-    # A relay's own 5.0.0 often wraps the reply of the next host, whose code says more.
+    # The 5.0.0 of a relay often wraps the reply of the next host, whose code says more.
     code = next((code for code in codes if code not in _VAGUE), reply.enhanced)
     text = without_addresses(reply.text, " ")  # "spam@example.org" in a reply is a name, not a reason
     if code in _VAGUE:
@@ -113,7 +117,7 @@ def _why(reply: Reply) -> Rejection:
 def _by_text(code: str, reply_code: int, text: str) -> Rejection:
     if _FULL.search(text):
         return Rejection.SOFT
-    # One large provider says "5.4.1 Recipient address rejected: Access denied" if there is no such mailbox.
+    # One large provider says "5.4.1 Recipient address rejected: Access denied" if the mailbox does not exist.
     if code == "5.4.1" and "recipient address rejected" in text.lower():
         return Rejection.HARD
     if _REFUSES_SENDER.search(text) or _ABOUT_SENDER.search(text):

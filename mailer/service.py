@@ -1,7 +1,9 @@
-"""The background service: clock, collector, sender and pages in one process. Each may also run in its own process.
+"""The background service: scheduler, collector, sender and web pages in one process. Each part may also run in a
+separate process.
 
-APScheduler only ticks; the database knows what is due (`issues.clock`). SIGTERM and SIGINT drain: nothing new begins, a
-mail on its way gets its answer or is recorded as unknown, and the process ends within ten seconds.
+APScheduler only starts a tick every 30 seconds; the database knows what is due (`issues.clock`). After SIGTERM or
+SIGINT, nothing new begins, a mail on its way gets its answer or is recorded as unknown, and the process ends within ten
+seconds.
 """
 
 import asyncio
@@ -34,14 +36,15 @@ from mailer.web import metrics
 
 log = logging.getLogger(__name__)
 PARTS = ("scheduler", "collector", "sender", "web")
-TICK_S = 30
-_LAST_TICK_S = 5.0  # how long a running tick is waited for at the end; its current transaction finishes in any case
-_STOP_S = 9.5  # for all parts together; service managers allow ten seconds
+TICK_S = 30  # seconds from one tick to the next
+_LAST_TICK_S = 5.0  # seconds to wait at the end for a running tick; its current transaction finishes in any case
+_STOP_S = 9.5  # seconds for all parts together to stop; service managers allow ten seconds
 
 
 async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | None = None) -> None:
-    """Run the parts until `stop` is set or a signal arrives. Raises OutsideError if a port is taken."""
-    # Report mistakes at once, not at the first mail: wrong templates, passwords or columns, and a port that is taken.
+    """Runs the parts until `stop` is set or a signal arrives. Raises OutsideError if a port is taken."""
+    # Report mistakes now and not at the first mail: wrong templates, passwords or column names, and a port that is
+    # taken.
     _ = app.renderer, app.relays, app.sources
     settings = app.settings.web
     listening = _listening(settings.host, settings.port) if "web" in parts else None
@@ -87,7 +90,7 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
         waiting.cancel()
         if scheduler.running:
             scheduler.pause()
-        # All at the same time, or the waiting times would add up.
+        # Wait for everything at the same time; otherwise the waiting times would add up.
         failed, _ = await asyncio.gather(_finish(tasks), _wait_for_tick(ticking))
         if scheduler.running:
             scheduler.shutdown(wait=False)
@@ -97,7 +100,8 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
 
 
 async def _finish(tasks: Sequence["asyncio.Task[None]"], within_s: float = _STOP_S) -> BaseException | None:
-    """Wait for the parts. Returns the error of the first that failed; the others finish their work before."""
+    """Waits for the parts to end and cancels those that take too long. Returns the error of the first part that failed,
+    or None if no part failed."""
     if not tasks:
         return None
     _, late = await asyncio.wait(tasks, timeout=within_s)
@@ -109,7 +113,7 @@ async def _finish(tasks: Sequence["asyncio.Task[None]"], within_s: float = _STOP
 
 
 async def _wait_for_tick(ticking: asyncio.Lock) -> None:
-    # Wait for a running tick: APScheduler would cancel it and log an error.
+    # Wait for a running tick, because APScheduler would cancel it and log an error.
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(ticking.acquire(), _LAST_TICK_S)
 
@@ -136,7 +140,7 @@ async def _beat(app: App, pulse: web.Pulse) -> None:
 async def serve_pages(
     application: ASGIApp, settings: Web, stop: asyncio.Event, listening: socket.socket | None = None
 ) -> None:
-    """Serve pages until `stop` is set, on the given socket or a new one. Raises OutsideError if the port is taken."""
+    """Serves pages until `stop` is set, on the given socket or a new one. Raises OutsideError if the port is taken."""
     listening = listening or _listening(settings.host, settings.port)
     config = uvicorn.Config(
         application,
@@ -157,9 +161,10 @@ async def serve_pages(
 
 
 def _listening(host: str, port: int, prefix: str = "") -> socket.socket:
-    """A listening socket for the pages, or with `prefix` "metrics_" for the metrics. Raises OutsideError.
+    """Returns a listening socket for the pages or, if `prefix` is "metrics_", for the metrics. Raises OutsideError if
+    the port is taken or the address cannot be used.
 
-    uvicorn would end the process without any clean-up if the port is taken.
+    uvicorn does not open the socket, because it would end the process without any clean-up if the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -198,7 +203,7 @@ class JsonLines(logging.Formatter):
 
 
 def set_up_logging(level: str, form: str) -> None:
-    """Log to stderr, as text or as JSON (`form`)."""
+    """Logs to stderr: as lines of JSON if `form` is "json", and otherwise as text."""
     handler = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if form == "json" else text)

@@ -1,6 +1,6 @@
-"""Makes the App from the settings: the only place that chooses the real parts.
+"""Makes the App from the settings. This is the only module that chooses the implementations that the App contains.
 
-Most commands need the database and little else. The other parts are imported and made when something uses them first,
+Most commands need little more than the database. The other parts are imported and made only when they are first used,
 because their libraries take longer to import than a short command takes to run.
 """
 
@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
 
 def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datetime] | None = None) -> App:
-    """The App of these settings. Opens the database, whose tables are made on first use; connects to no relay yet.
+    """Returns the App for these settings. Opens the database and makes its tables if there are none; connects to no
+    relay yet.
 
-    Raises ConfigError if a key file is missing or wrong, StoreUnavailable or StoreOutdated if the database cannot be
-    used.
+    Raises ConfigError if a key file is missing or wrong, and StoreUnavailable or StoreOutdated if the database cannot
+    be used.
     """
     keys = config.keys(settings)
     signer = _signer(settings)
@@ -60,7 +61,7 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
 
 
 def renderer(settings: Settings) -> "Renderer":
-    """The templates in force, in the newsletter's language and colours."""
+    """Returns a renderer with the templates that the settings choose, in the newsletter's language and colours."""
     from mailer.mail.render import Renderer
 
     own = settings.path(settings.templates) if settings.templates else None
@@ -68,7 +69,7 @@ def renderer(settings: Settings) -> "Renderer":
 
 
 def _signer(settings: Settings) -> "Signer | None":
-    """Returns the signer of the mails, or None if the relay signs."""
+    """Returns the signer of the mails, or None if the relay signs them."""
     if settings.delivery.dkim == "relay":
         return None
     from mailer.config import dkim
@@ -103,10 +104,10 @@ def _relays(settings: Settings, environ: Mapping[str, str]) -> "tuple[Relay, ...
 
 
 def _sources(settings: Settings, fetcher: "Fetcher") -> "tuple[Source, ...]":
-    """Everything that articles are collected from.
+    """Returns every source that articles are collected from.
 
-    Raises ConfigError if the column map of the newsroom's database has a wrong name. A database that is down is no
-    error here; it may be up again when it is asked.
+    Raises ConfigError if the column map of the newsroom's database has a wrong name. Does not raise if that database is
+    unavailable, because it may be available again when articles are collected.
     """
     from mailer.sources.gather import FeedSource
     from mailer.sources.wordpress import WordPressSource
@@ -130,7 +131,8 @@ def _sources(settings: Settings, fetcher: "Fetcher") -> "tuple[Source, ...]":
 
 
 def make_database(settings: Settings) -> str:
-    """Make the tables if there are none. Returns the database's name, without a password, or "" if it had them."""
+    """Makes the tables if there are none, and then returns the database's name without a password. Returns "" if there
+    were tables already."""
     store = Store(config.database_url(settings))
     try:
         fresh = upgrade.revision(store) is None
@@ -141,7 +143,8 @@ def make_database(settings: Settings) -> str:
 
 
 def upgrade_database(settings: Settings) -> tuple[str | None, str]:
-    """Bring the tables to this program's version. Returns the version before, None without tables, and after."""
+    """Brings the tables to this program's version. Returns the version before (None if there were no tables) and the
+    version after."""
     store = Store(config.database_url(settings))
     try:
         return upgrade.revision(store), upgrade.upgrade(store)
@@ -150,6 +153,6 @@ def upgrade_database(settings: Settings) -> tuple[str | None, str]:
 
 
 def templates_folder() -> Path:
-    """The built-in templates: inside the installed package, or beside it in a checkout."""
+    """Returns the folder of the built-in templates: inside the installed package, or beside it in a checkout."""
     inside = Path(__file__).parent / "templates"
     return inside if inside.is_dir() else inside.parent.parent / "templates"

@@ -69,8 +69,9 @@ class Queue:
         self._claims: dict[Batch, _Claim] = {}
         self._claiming: asyncio.Task[bool] | None = None
         self._checked_at = 0.0
-        self._empty_until = 0.0  # after a claim that found nothing: the event loop's time of the next claim
-        self._empty_without: frozenset[str] = frozenset()  # the lanes that were left out of that claim
+        # the event loop's time until which no claim is made, because the last claim found nothing
+        self._empty_until = 0.0
+        self._empty_without: frozenset[str] = frozenset()  # the lanes that the last claim left out
         self._finishing: set[asyncio.Task[None]] = set()
 
     @property

@@ -52,7 +52,8 @@ def after(
         case Unknown():
             return _uncertain(replace(change, delivery=answered._replace(first_reply_at=job.first_reply_at)), rules)
         case NotSent(relay_fault=True):
-            # An outage of the relay does not count as an attempt, and its time does not count towards `give_up_after`.
+            # An outage of the relay does not count as an attempt, and it does not start the time after which the
+            # delivery is given up.
             return replace(change, state=DeliveryState.QUEUED, delivery=job)
         case NotSent() if job.losses < MAX_LOSSES:
             return replace(change, state=DeliveryState.QUEUED, delivery=job._replace(losses=job.losses + 1))

@@ -1,13 +1,15 @@
 """The sender: the connections of one process, over which every mail goes out.
 
 Each connection sends its mails like this:
-1. The envelope is announced to the relay, at the latest when the previous mail is answered.
-2. Meanwhile one transaction, shared with the other connections, records the outcome of the previous mail and the intent
-   to send this one, with the last look (`group_commit`). The content leaves only when that is on disk, so a kill leaves
-   at most one mail of a connection whose fate is unknown.
-3. The content and the final dot go out; the relay's answer is the outcome.
 
-Deliveries come from `queue`. `replies` and `retry_schedule` decide what an answer means, `outcome` records it.
+1. It announces the envelope to the relay, at the latest when the relay has answered the previous mail.
+2. Meanwhile one transaction, shared with the other connections, records the outcome of the previous mail and the intent
+   to send this one (`group_commit`). This transaction is also the last look: it checks that the reader may still be
+   mailed. The content is sent only after the transaction is on disk, so that a killed process leaves at most one mail
+   per connection whose fate is unknown.
+3. It sends the content and the final dot. The relay's answer is the outcome.
+
+Deliveries come from `queue`. `replies` and `retry_schedule` decide what an answer means, and `outcome` records it.
 """
 
 import asyncio
@@ -52,14 +54,14 @@ from mailer.store import issues
 from mailer.store.hot_path import AcceptedMail
 
 log = logging.getLogger(__name__)
-_COMPILE_TRIES = 30  # a second apart, in which the database or the machine may recover
-DRAIN_S = 7.0  # of the ten seconds that SIGTERM leaves; a mail that is not answered by then is unknown
-SHUTDOWN_S = 1.5  # of the rest, to write what is left; a claim that is not given back ends with its lease
+_COMPILE_TRIES = 30  # how often compiling is retried, once a second, if the database or the machine fails
+DRAIN_S = 7.0  # seconds after SIGTERM for the answers of relays; a mail not answered by then is unknown
+SHUTDOWN_S = 1.5  # seconds after that for the last writes; a claim not given back by then ends with its lease
 
 
 @dataclass(slots=True)
 class _Mail:
-    """A delivery on a connection, and the bytes of its mail in pieces."""
+    """A delivery that a connection has taken, and the bytes of its mail in pieces."""
 
     job: Delivery
     content: Sequence[bytes]
@@ -67,22 +69,24 @@ class _Mail:
 
 @dataclass
 class Sender:
-    """Sends with the connections of one process. `run` returns when nothing can be claimed now, or after `stop`."""
+    """Sends mails over the connections of one process. `run` returns when nothing can be claimed now, or after `stop`
+    is set."""
 
     app: App
     circuits: Circuits
-    issue_id: int | None = None  # only this issue, and service mails
+    issue_id: int | None = None  # send only this issue, and service mails; None sends every issue
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     accepted: int = 0
 
     drain_s: float = DRAIN_S
-    pauses_s: Sequence[float] = PAUSES_S  # before a worker whose connection was refused tries again
+    pauses_s: Sequence[float] = PAUSES_S  # seconds that a worker waits after each refused connection in a row
 
     _connecting: set["asyncio.Future[None]"] = field(default_factory=set)
-    _connected: set["asyncio.Task[None] | None"] = field(default_factory=set)  # workers that got a connection
-    _none_connected: asyncio.Event = field(default_factory=asyncio.Event)  # no worker has one or is getting one
-    _unbuildable: int = 0  # mails that could not be built for their reader
-    _compile_failures: int = 0  # in a row, caused by the database or the machine
+    _connected: set["asyncio.Task[None] | None"] = field(default_factory=set)  # the workers that have a connection
+    # set while no worker has a connection or is getting one
+    _none_connected: asyncio.Event = field(default_factory=asyncio.Event)
+    _unbuildable: int = 0  # how many mails could not be built for their reader
+    _compile_failures: int = 0  # failures in a row that the database or the machine caused
 
     def __post_init__(self) -> None:
         self._pace = Pace(self.app.store, self.app.settings)
@@ -92,7 +96,8 @@ class Sender:
         self._commit = GroupCommit(self.app)
 
     async def run(self) -> None:
-        """Sends everything that can be sent now. Raises RelayDown if no relay accepts mail; the rest stays queued."""
+        """Sends everything that can be sent now. Raises RelayDown if no relay accepts mail; the unsent mails stay
+        queued."""
         if self.app.settings.delivery.warm_up:
             self._pace.issue = await asyncio.to_thread(self.app.store.read, _number_of_issue)
         beside = [asyncio.create_task(self._queue.renew()), asyncio.create_task(self._breaker.watch())]
@@ -103,12 +108,13 @@ class Sender:
             unsent = await self._close_in_time(asyncio.create_task(self._close((*beside, *workers))))
         failures = [error for worker in workers if not worker.cancelled() and (error := worker.exception())]
         for failure in failures:
-            # A relay that accepts fewer connections than configured is no error while the others do the work.
+            # If a relay accepts fewer connections than configured, that is no error while the other connections send
+            # everything.
             if not isinstance(failure, RelayDown) or unsent:
                 raise failure
 
     async def _finish(self, workers: Sequence["asyncio.Task[None]"]) -> None:
-        """Waits for the workers; after `stop`, only for as long as SIGTERM allows."""
+        """Waits for the workers. Once `stop` is set, waits for at most `drain_s` more seconds."""
         stopping = asyncio.create_task(self.stop.wait())
         everyone = asyncio.gather(*workers, return_exceptions=True)
         try:
@@ -121,13 +127,15 @@ class Sender:
             stopping.cancel()
 
     async def _close(self, tasks: Sequence["asyncio.Task[None]"]) -> bool:
-        """Ends everything. Returns whether something is left unsent."""
+        """Ends all tasks, waits until the outcomes are written and gives back the claims. Returns whether claimed
+        deliveries are left unsent."""
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._breaker.close()
         await self._mails.close()
-        # First the outcomes: a batch given back with a mail in `sending` looks like that of a dead process.
+        # Outcomes must be written before the batches are given back: a batch with a mail in `sending` would look as if
+        # its process had died.
         await self._commit.empty()
         unsent = bool(self._queue.unsent)
         await self._queue.give_back()
@@ -145,8 +153,8 @@ class Sender:
 
     # --- one worker and its connection
     async def _work(self) -> None:
-        """Sends until nothing is left to do. If the relay refuses this worker's connection while others have one, it
-        tries again later: the limit may be temporary, and an issue takes hours."""
+        """Sends until nothing is left to do. If the relay refuses this worker's connection while other workers have
+        one, this worker tries again later: the relay's limit may be temporary, and sending an issue takes hours."""
         failures = 0
         worker = asyncio.current_task()
         try:
@@ -195,8 +203,8 @@ class Sender:
                 await self.circuits.disconnect(relay, session)
 
     async def _next(self, *, connected: bool) -> Delivery | None:
-        """The next delivery, or None if nothing can be claimed now. A worker that is `connected` first waits for the
-        workers that are connecting: they hand back their mail if they get no connection."""
+        """Returns the next delivery, or None if nothing can be claimed now. A worker that is `connected` first waits
+        for the workers that are connecting, because they put back their deliveries if they get no connection."""
         while not self.stop.is_set():
             job = await self._queue.next()
             if job:
@@ -214,8 +222,8 @@ class Sender:
         return None
 
     async def _connect(self, job: Delivery) -> tuple[str, Session]:
-        """A connection for a delivery. If there is none, the delivery is put back for the other workers, which wait for
-        this (`_next`), and RelayDown is raised."""
+        """Opens a connection for a delivery. Returns the relay's name and the session. If no relay accepts, puts the
+        delivery back for the workers that wait in `_next`, and raises RelayDown."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connecting.add(ended)
         try:
@@ -231,8 +239,9 @@ class Sender:
             ended.set_result(None)
 
     async def _may_go(self, relay: str, job: Delivery) -> bool:
-        """Returns whether a mail may go now at the configured rates. If only its lane is full, it is put aside for
-        mails of other lanes; if nothing may go over this relay, this waits."""
+        """Returns whether a mail may go now under the configured rates. If only its lane is full, puts the delivery
+        aside, so that mails of other lanes can go. If nothing may go over this relay, puts the delivery back and
+        waits."""
         seconds = await self._pace.ask(relay, job.lane)
         if not seconds:
             return True
@@ -244,14 +253,14 @@ class Sender:
         return False
 
     async def _rest(self, seconds: float) -> None:
-        """Waits for that long, but at most for a second: a service mail may arrive meanwhile."""
+        """Waits for the given seconds, at most one, because a service mail may arrive meanwhile."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.stop.wait(), min(max(seconds, 0.01), CHECK_S))
 
     # --- sending
     async def _send_in_turn(self, session: Session, relay: str, first: _Mail) -> None:
-        """Sends one mail after the other for as long as there is one and the connection works. The result of the last
-        one is always written, even after a cancellation."""
+        """Sends one mail after another, beginning with `first`, while there is a next mail and the connection works.
+        The result of the last mail is always written, even after a cancellation."""
         mail: _Mail | None = first
         result: Result | None = None
         session.begin(self._envelope(first))
@@ -270,11 +279,12 @@ class Sender:
     async def _send_one(
         self, session: Session, relay: str, mail: _Mail, last: Result | None
     ) -> tuple[Outcome | None, _Mail | None, Written | None]:
-        """Sends the mail whose envelope was announced. Returns its outcome (None if it must not be sent), the mail
-        announced behind it, and what became of the result of the `last` mail."""
+        """Sends a mail whose envelope is announced already, and writes `last`, the result of the previous mail. Returns
+        the outcome of the mail (None if it must not be sent), the next mail if its envelope was announced with the
+        content, and what became of `last`."""
         writing = self._commit.write(last, mail.job)
-        # Built while the disk is busy, so that the relay waits only for content. Not if a service mail waits: a person
-        # waits for it, and this connection might not get to it.
+        # The next mail is built while the disk is busy, so that the relay does not wait for that. Not while a service
+        # mail waits: a person waits for it, so it must not be taken by a connection that is busy.
         follow = None if session.spent or self._queue.service_mail_waits else self._follow(relay)
         written: Written | None = None
         announced = False
@@ -303,14 +313,15 @@ class Sender:
         try:
             return await session.outcome(), follow if announced else None, written
         except asyncio.CancelledError:
-            # The time that SIGTERM leaves is over, and the relay has not answered.
+            # The time for draining after SIGTERM is over, and the relay has not answered.
             self.stop.set()
             reply = Reply("dot", 0, "", "stopped while waiting for the answer")
             return Unknown(reply), follow if announced else None, written
 
     def _follow(self, relay: str) -> _Mail | None:
-        """The next mail, if it is claimed and can be built at once, since the relay waits. Returns None where a rate is
-        set: each mail must ask first then."""
+        """Returns the next mail if its delivery is claimed and the mail can be built at once, because the relay waits.
+        Otherwise returns None. Also returns None if a rate is set for the mail, which then must ask for a permit
+        first."""
         if self.stop.is_set():
             return None
         job = self._queue.take()
@@ -318,7 +329,7 @@ class Sender:
         if job is None:
             return None
         if not self._pace.limits(relay, job.lane):
-            # If it cannot be built, `_build` reports that in its turn.
+            # If the mail cannot be built, `_build` reports that when it is this delivery's turn.
             with contextlib.suppress(ValueError):
                 address.check_for_smtp(job.address)
                 if content := self._mails.build(job):
@@ -331,7 +342,8 @@ class Sender:
 
     # --- building the mail
     async def _build(self, job: Delivery) -> _Mail | None:
-        """The mail of a delivery. Returns None if it cannot be built; the ledger then says why."""
+        """Returns the mail of a delivery, or None if it cannot be built. In that case this method also puts back or
+        rejects the delivery or pauses its issue."""
         try:
             await self._mails.compile(job)
             self._compile_failures = 0
@@ -347,7 +359,7 @@ class Sender:
             if job.kind is not DeliveryKind.ISSUE:
                 await self._reject(job, error)
                 return None
-            # Every reader would be affected, so none of them is penalised.
+            # Every reader of this variant is affected, so the issue is paused and no reader's delivery is rejected.
             log.exception("the mails of an issue cannot be built")
             await self._pause_issue(job, Reason(ReasonCode.MAILS_CANNOT_BE_MADE, {"error": str(error)}))
             return None
@@ -360,8 +372,8 @@ class Sender:
         return _Mail(job, content) if content else None
 
     async def _reject(self, job: Delivery, error: Exception) -> None:
-        """Rejects a mail that cannot be built for its reader. The variant itself is sound, so the cause is the name or
-        the address of this reader, and the other mails go on."""
+        """Rejects a delivery whose mail cannot be built. In an issue, the reader's name or address must be the cause,
+        because the variant was compiled without an error. So the other mails go on."""
         written = await self._commit.write(None, job).written()
         if not written.may_go:
             await self._not_sent(job, written)
@@ -375,7 +387,8 @@ class Sender:
         await self._conclude(result, await self._commit.write(result, None).written())
 
     async def _not_sent(self, job: Delivery, written: Written) -> None:
-        """After the last look: the reader may not be mailed, or the claim was lost."""
+        """Finishes a delivery that the last look stopped: its reader may not be mailed, or the claim was lost. A lost
+        claim drops the whole batch."""
         if not written.claim_held:
             self._queue.drop(job.batch)
         await self._queue.finished(job)
@@ -391,11 +404,12 @@ class Sender:
 
     # --- after the outcome
     def _result(self, job: Delivery, outcome: Outcome, relay: str) -> Result:
-        """The change that the ledger will record."""
+        """Returns the change that the ledger will record. Counts the outcome for the lane and for the relay."""
         if not self.app.redirect:
             self._breaker.heard(job, outcome)
         elif isinstance(outcome, Rejected):
-            # The staging mailbox refused it, which must not penalise the reader and says nothing of a provider.
+            # The mailbox of the staging deployment refused the mail. That must not penalise the reader, and it says
+            # nothing about the reader's provider.
             outcome = Rejected(Rejection.OTHER, outcome.reply)
         if relay:
             self.circuits.heard(relay, outcome)
@@ -411,7 +425,7 @@ class Sender:
         return retry_schedule.after(job, outcome, self.app.now(), rules, relay=relay, jitter=jitter)
 
     async def _conclude(self, result: Result | None, written: Written) -> None:
-        """After a result was written: puts back a delivery that is queued again, and otherwise finishes it."""
+        """Puts back the delivery of a written result if it is queued again, and otherwise finishes it."""
         if result is None:
             return
         job = result.delivery
@@ -425,6 +439,7 @@ class Sender:
 
 
 def _number_of_issue(tx: Connection) -> int | None:
-    """The number of the issue being sent, or None. The newest issue would be wrong: it soon is next week's draft."""
+    """Returns the number of the issue being sent, or None. The newest issue would be wrong, because that soon is next
+    week's draft."""
     sending = issues.recent(tx, states=(IssueState.SENDING,), limit=1)
     return sending[0].number if sending else None

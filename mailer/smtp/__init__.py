@@ -1,5 +1,6 @@
-"""SMTP: a relay (`relay`), a session with it (`session`), its connection (`connection`) and its answers (`replies`).
+"""The SMTP client: relays (`relay`), sessions with them (`session`), their connections (`connection`) and their answers
+(`replies`).
 
-This package hands finished bytes to a relay and returns what the relay answered. It does not choose a relay, retry,
+This package sends finished mails to a relay and returns what the relay answered. It does not choose a relay, retry,
 limit the rate, write the ledger or build mail.
 """

@@ -1,8 +1,8 @@
-"""A connection to a relay: commands go out, every answer is paired with its command, and every wait has a limit.
+"""A connection to a relay: sends commands, pairs every answer with its command, and limits every wait.
 
 It takes over the transport that aiosmtplib opened, because aiosmtplib sends one command at a time, raises the same
-error for a connection lost before and after the final dot, and discards answers that arrive early. It does not know
-what an answer means.
+error whether a connection is lost before or after the final dot, and discards answers that arrive early. This module
+does not know what an answer means.
 """
 
 import asyncio
@@ -13,53 +13,57 @@ from typing import NamedTuple
 from mailer.model import Reply
 from mailer.smtp.replies import Answer, Reader, reply
 
-_TLS_OVERHEAD = 512  # bytes, at most, that TLS adds to a tail
-CLOSING = 421  # RFC 5321 section 3.8: may come at any time; the relay then closes the connection
+_TLS_OVERHEAD = 512  # how many bytes TLS adds, at most, to a tail (the commands that follow a content)
+CLOSING = 421  # RFC 5321 section 3.8: a relay may send this code at any time, and then closes the connection
 
 
 class Step(NamedTuple):
-    """An answer that is due: its phase, and the seconds that it may take after the answer before it."""
+    """An answer that is due: its phase, and within how many seconds after the previous answer it must come."""
 
     phase: str
     seconds: float
 
 
 class Connection(asyncio.Protocol):
-    """`lost` says why the connection can no longer be used; it is empty while it can. `silent`: because an answer did
-    not come in time; `closing`: because the relay announced it (421).
+    """An open connection to a relay.
 
-    `content_left`: whether the end of the last content may have left this process. False is certain, True is not:
-    bytes may still be in the buffers of TLS and of the system.
+    `lost` says why the connection can no longer be used; it is empty while the connection works. `silent` is true if it
+    was lost because an answer did not come in time, and `closing` if the relay announced the end of the connection
+    (421).
+
+    `content_left` is false if the end of the last content certainly has not left this process. If it is true, the end
+    may have left or not, because bytes may still be in the buffers of TLS and of the system.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._reader = Reader()
-        self._due: deque[Step] = deque()  # answers, in the order of their commands
+        self._due: deque[Step] = deque()  # the answers that are due, in the order of their commands
         self._replies: deque[Reply] = deque()
         self._wanted = 0
         self._waiter: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._buffer_full = False
-        self._fits = 0  # bytes of the longest content that was written at once; 0 after one that was not, with its tail
-        self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())  # to be written when the content has left
-        self._tail_size = 0  # bytes of a tail written with the content: if only these are buffered, the dot has left
-        self._block_s = 0.0  # within which some of the content must leave the buffer
+        self._fits = 0  # size of the longest content that left at once; 0 after a content with its tail did not
+        # commands to write when the content has left, and their answers
+        self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())
+        self._tail_size = 0  # bytes of the tail written with the content; if no more are buffered, the dot has left
+        self._block_s = 0.0  # seconds within which some of the content must leave the buffer
         self._buffered = 0  # bytes in the buffer at the last check
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.content_left = True
         self.silent = self.closing = False
         self.lost = "" if not transport.is_closing() else "the relay closed the connection"
-        # With these limits, "paused" means that bytes are still in asyncio's buffer. (With high=0, asyncio behind TLS
-        # alternately pauses and resumes even if the buffer is empty.)
+        # With these limits, asyncio calls `pause_writing` if bytes are left in its buffer. (With high=0, its TLS
+        # transport pauses and resumes alternately even if the buffer is empty.)
         transport.set_write_buffer_limits(high=1, low=0)
         transport.set_protocol(self)
 
     # --- what goes out
     def ask(self, commands: bytes, *steps: Step) -> None:
-        """Writes whole commands; an answer is due for each step. Does nothing on a lost connection."""
+        """Writes complete commands and expects one answer for each step. Does nothing if the connection is lost."""
         if self.lost:
             return
         if not self._due:
@@ -68,12 +72,13 @@ class Connection(asyncio.Protocol):
         self._transport.write(commands)
 
     def hand_over(self, content: Iterable[bytes], step: Step, block_s: float, tail: bytes = b"", *steps: Step) -> None:
-        """Writes a content that ends with the final dot. Some of it must leave the buffer every `block_s` seconds; the
-        time of `step` begins when all of it has left.
+        """Writes a content that ends with the final dot. Some of the content must leave the buffer every `block_s`
+        seconds. The time limit of `step`, the answer to the content, begins when all of the content has left.
 
-        The `tail`, further commands, follows the content. It is written together with it only if a content of that size
-        was written at once before: if the connection is lost while bytes are buffered, it would be unclear whether they
-        are only the tail or the dot too.
+        The `tail` consists of the commands that follow the content, and `steps` are the answers to them. The tail is
+        written together with the content only if a content of that size has left at once before. Otherwise, if the
+        connection were lost while bytes are buffered, it would be unclear whether these are only the tail or also the
+        dot.
         """
         self.content_left, self._tail_size = False, 0
         if self.lost:
@@ -84,8 +89,9 @@ class Connection(asyncio.Protocol):
         self._block_s = block_s
         pieces = list(content)
         size = sum(map(len, pieces))
-        # In one packet: otherwise the relay answers the two separately, and its second answer waits for an
-        # acknowledgement, which the system delays by 40 ms (RFC 896, RFC 1122 section 4.2.3.2).
+        # Content and tail are written together, in one packet. Otherwise the relay would answer them separately, and
+        # its second answer would wait for this system's acknowledgement of the first, which is delayed by 40 ms (RFC
+        # 896, RFC 1122 section 4.2.3.2).
         together = bool(tail) and size <= self._fits
         self._tail = (b"", ()) if together else (tail, steps)
         if together:
@@ -112,8 +118,9 @@ class Connection(asyncio.Protocol):
 
     # --- what comes back
     async def answers(self, count: int) -> list[Reply]:
-        """The next `count` replies, or fewer if the connection is lost before them. A cancellation loses the connection
-        too: a late answer would be taken for that of the next command."""
+        """Waits for `count` replies and returns them, or fewer if the connection is lost before. If the caller is
+        cancelled, the connection is given up, because a late answer would be taken for the answer to the next
+        command."""
         if len(self._replies) < count and not self.lost:
             if self._waiter:
                 raise RuntimeError("one question at a time: the answers would be mixed up")
@@ -129,7 +136,7 @@ class Connection(asyncio.Protocol):
 
     def _answered(self, answer: Answer) -> None:
         if not self._due:
-            # For example "421 idle for too long". Answers and commands no longer pair.
+            # An answer that is not due, such as "421 idle for too long". Answers and commands no longer pair.
             self.drop(f"it said, unasked: {answer.code} {answer.text}")
             return
         self.content_left = self.content_left or self._only_tail_buffered()
@@ -139,11 +146,12 @@ class Connection(asyncio.Protocol):
             self.closing = True
             self.drop(f"it closes the connection: {answer.text}")
         elif not self.content_left:
-            # The end of the content is still here, so the relay cannot have the whole mail. The rest must not follow.
+            # The end of the content is still in this process, so the relay cannot have the whole mail. The rest must
+            # not be sent.
             self.drop("it answered before it had the whole mail")
 
     def drop(self, why: str) -> None:
-        """Gives up the connection at once; what is still in the buffer is never sent."""
+        """Gives up the connection at once for the reason `why`. Bytes that are still in the buffer are never sent."""
         self.lost = self.lost or why
         self.content_left = self.content_left or self._only_tail_buffered()
         self._transport.abort()
@@ -165,10 +173,10 @@ class Connection(asyncio.Protocol):
 
     # --- time limits
     def _expect(self, seconds: float) -> None:
-        """Requires the next sign of life within `seconds`.
+        """Requires that the relay answers, or takes more of the content, within `seconds`.
 
-        A connection has one timer, which is usually left running: it checks the deadline when it fires. Creating and
-        cancelling a timer for each phase of each mail would cost more than the phase.
+        A connection has one timer, which keeps running when the deadline moves: when the timer fires, it checks the
+        current deadline. Creating and cancelling a timer for each phase of each mail would cost more than the phase.
         """
         self._deadline = self._loop.time() + seconds
         if self._timer and self._timer.when() > self._deadline:
@@ -191,11 +199,12 @@ class Connection(asyncio.Protocol):
             self.drop(f"no answer within {seconds:g} seconds")
 
     def _only_tail_buffered(self) -> bool:
-        """Returns whether only the tail of a content written with its tail may still be in the buffer."""
+        """Returns whether a content was written together with its tail and at most the tail is still in the buffer."""
         return bool(self._tail_size) and self._transport.get_write_buffer_size() <= self._tail_size + _TLS_OVERHEAD
 
     def _content_moved(self) -> bool:
-        """Returns whether a slow relay took some of the content since the last check."""
+        """Returns whether some of the content has left the buffer since the last check, as it does if a relay is merely
+        slow."""
         before, self._buffered = self._buffered, self._transport.get_write_buffer_size()
         return self._buffered < before
 
@@ -218,7 +227,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.lost and self._tail_size:
-            self.content_left = True  # possibly: the buffer is discarded by now
+            self.content_left = True  # it may have left: the buffer, which would show it, is discarded by now
         self.lost = self.lost or (f"the connection broke: {exc}" if exc else "the relay closed the connection")
         if not self._closed.done():
             self._closed.set_result(None)

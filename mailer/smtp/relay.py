@@ -1,7 +1,7 @@
 """A relay of the settings, and how a session with it is opened: connect, EHLO, STARTTLS, AUTH.
 
-Every failure is a `RelayDown` that says in which step, what the relay said and how to fix it. Nothing is retried, and
-nothing continues without TLS if the settings ask for it.
+Every failure raises a `RelayDown` that names the failed phase, quotes the relay and says how to fix the problem.
+Nothing is retried. If the settings require TLS, nothing continues without it.
 """
 
 import asyncio
@@ -21,13 +21,15 @@ from mailer.smtp.replies import cleaned
 from mailer.smtp.session import Session, Tolerance, Waits
 
 _CLOSED = "the relay closed the connection"
-# Servers with these banners were tested to answer the next mail's commands right behind the final dot in order.
+# Tests showed that servers with these banners answer in order if the next mail's commands directly follow the final
+# dot.
 _OVERLAPS = re.compile(r"\bESMTP (Postfix|Exim)\b")
 
 
 class Relay:
-    """One `[[smtp]]` of the settings. `password` and `ca_file` are resolved already; `local_hostname` is this host's
-    name in EHLO; `waits` overrides the times that follow from `setting.timeout`."""
+    """A relay, made from one `[[smtp]]` section of the settings. `password` and `ca_file` are the resolved values of
+    those settings. `local_hostname` is this host's name in EHLO. `waits` replaces the times that follow from
+    `setting.timeout`."""
 
     def __init__(
         self,
@@ -45,11 +47,11 @@ class Relay:
         self._local_hostname = local_hostname if re.fullmatch(r"[A-Za-z0-9.-]+", local_hostname) else "[127.0.0.1]"
         self._waits = waits or Waits.of(setting.timeout.total_seconds())
         self._context: ssl.SSLContext | None = None
-        self._tolerance: Tolerance | None = None  # unknown before the first session
+        self._tolerance: Tolerance | None = None  # None before the first session
 
     @property
     def name(self) -> str:
-        """`host:port`."""
+        """Returns the relay's name, `host:port`."""
         return self._setting.name
 
     async def connect(self) -> Session:
@@ -61,7 +63,8 @@ class Relay:
             local_hostname=self._local_hostname,
             timeout=self._waits.answer,
             use_tls=self._setting.tls == "implicit",
-            # With None, aiosmtplib continues in clear if STARTTLS is not offered; so `_secure` does it.
+            # With None, aiosmtplib silently continues unencrypted if STARTTLS is not offered. So STARTTLS is off here,
+            # and `_secure` issues it.
             start_tls=False,
             tls_context=context,
         )
@@ -75,7 +78,8 @@ class Relay:
             transport = cast("asyncio.Transport | None", client.transport)
             if transport is None or transport.is_closing():
                 self._fail("EHLO", _CLOSED, "Try again later.")
-            # Only from the first greeting: what the relay turned out not to cope with since then is kept.
+            # Made only from the first greeting, because it also holds what was learned since then about what the relay
+            # does not cope with.
             self._tolerance = self._tolerance or Tolerance(self.name, overlap=self._may_overlap(greeting))
             extensions = dict(client.esmtp_extensions)
             connection = Connection(transport)
@@ -86,7 +90,8 @@ class Relay:
 
     # --- the steps
     async def _trust(self) -> ssl.SSLContext:
-        """The TLS context, made once: reading the system's certificates takes longer than sending a mail."""
+        """Returns the TLS context. It is made only once, because reading the system's certificates takes longer than
+        sending a mail."""
         if self._context is None:
             try:
                 self._context = await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
@@ -117,7 +122,7 @@ class Relay:
         try:
             await client.ehlo()
         except aiosmtplib.SMTPResponseException as e:
-            # No fallback to HELO: it offers neither TLS nor AUTH, and no current relay needs it.
+            # There is no fallback to HELO: it offers neither TLS nor AUTH, and no current relay needs it.
             self._fail("EHLO", _said(e), f"Is {self._local_hostname} a name that the relay accepts?")
         except (aiosmtplib.SMTPException, OSError) as e:
             self._fail("EHLO", _why(e), "Check that an SMTP relay listens there.")
@@ -137,7 +142,7 @@ class Relay:
             self._distrust(e)
         except (aiosmtplib.SMTPException, OSError) as e:
             self._fail("STARTTLS", _why(e), "The relay ended the connection during the TLS handshake.")
-        # What was offered in clear may be forged, so it is discarded (RFC 3207 section 4.2).
+        # The extensions that were offered before TLS may be forged, so they are discarded (RFC 3207 section 4.2).
         await self._ehlo(client)
 
     async def _log_in(self, client: aiosmtplib.SMTP, username: str) -> None:
@@ -157,8 +162,9 @@ class Relay:
                 return
             except aiosmtplib.SMTPResponseException as e:
                 refused = e
-                # aiosmtplib's login() tries every method, and three wrong passwords in a row lock accounts. Another
-                # method is tried only if this one was refused; a relay that stores hashes says 535 to every CRAM-MD5.
+                # aiosmtplib's login() would try every method, but three wrong passwords in a row lock some accounts. So
+                # another method is tried only if the relay seems to refuse the method and not the password. A 535 to
+                # CRAM-MD5 may mean either, because a relay that stores hashes gives it to every CRAM-MD5.
                 if e.code // 100 == 4 or (e.code == 535 and method != "cram-md5"):
                     break
             except (aiosmtplib.SMTPException, OSError) as e:
@@ -171,14 +177,16 @@ class Relay:
             self._fail("AUTH", self._without_password(_said(refused)), fix)
 
     def _without_password(self, text: str) -> str:
-        """Some relays repeat the refused command, which holds the password in base64."""
+        """Returns the text without the password: some relays repeat the refused command, which contains the password in
+        base64."""
         plain = f"\0{self._setting.username}\0{self._password}"
         for secret in (plain, self._password):
             text = text.replace(base64.b64encode(secret.encode()).decode(), "…")
         return text
 
     def _preference(self, method: str) -> int:
-        """Over TLS, every relay understands PLAIN; in clear, CRAM-MD5 does not reveal the password."""
+        """Returns the rank of a login method; the method of rank 0 is tried first. With TLS that is PLAIN, which every
+        relay understands. Without TLS it is CRAM-MD5, which does not reveal the password."""
         order = ("cram-md5", "plain", "login") if self._setting.tls == "none" else ("plain", "login", "cram-md5")
         return order.index(method)
 
@@ -193,12 +201,12 @@ class Relay:
             self._fail("CONNECT", "connection refused", "Check host and port in [[smtp]], and that the relay runs.")
         fix = "Check host and port in [[smtp]] and the firewall."
         if isinstance(error, TimeoutError) and self._setting.tls != "implicit":
-            # A relay that expects TLS from the start says nothing in clear.
+            # A relay that expects TLS from the start sends no unencrypted greeting, so the wait for one times out.
             fix = f'{fix[:-1]}; a port that speaks TLS at once (465) needs tls = "implicit".'
         self._fail("CONNECT", _why(error), fix)
 
     def _distrust(self, error: ssl.SSLError) -> NoReturn:
-        self._context = None  # a corrected ca_file counts from the next connection on
+        self._context = None  # the next connection reads ca_file again, which may be corrected by then
         if not isinstance(error, ssl.SSLCertVerificationError):
             fix = 'Port 587 usually wants tls = "starttls", port 465 tls = "implicit".'
             self._fail("TLS", f"no encrypted connection could be agreed on ({_reason(error)})", fix)
@@ -215,7 +223,7 @@ class Relay:
 
 
 def _said(error: aiosmtplib.SMTPResponseException) -> str:
-    # aiosmtplib gives the code -1 to what was no SMTP answer.
+    # aiosmtplib gives the code -1 to a response that is not an SMTP answer.
     return cleaned(f'the relay said "{error.code} {error.message}"' if error.code > 0 else error.message)
 
 

@@ -1,6 +1,6 @@
-"""The answers of a relay: from bytes to answers, and from an answer to a `Reply` that is safe to store and show.
+"""The answers of a relay: cuts bytes into answers, and turns an answer into a `Reply` that is safe to store and show.
 
-Pure: nothing here reads a socket. `mailer.replies` decides what an answer means for a mail.
+This module reads no socket. `mailer.replies` decides what an answer means for a mail.
 """
 
 import re
@@ -10,16 +10,17 @@ from typing import NamedTuple
 from mailer.model import Reply
 from mailer.text.characters import is_printable
 
-LONGEST_ANSWER = 8192  # bytes; RFC 5321 section 4.5.3.1.5 allows 512 a line, and an answer may have several lines
+LONGEST_ANSWER = 8192  # bytes; RFC 5321 section 4.5.3.1.5 allows 512 per line, and an answer may have several lines
 LONGEST_TEXT = 500
 
-# RFC 5321 section 4.2: three digits, then a hyphen (more lines follow), a blank, or nothing at all.
+# A line of an answer (RFC 5321 section 4.2): three digits, then a hyphen if more lines follow, and otherwise a blank or
+# nothing at all.
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245])\.\d{1,3}\.\d{1,3}(?!\d|\.\d)")
 
 
 class Answer(NamedTuple):
-    """A complete answer: its code (200 to 599) and its lines, joined by newlines."""
+    """A complete answer: its code (200 to 599) and the texts of its lines, joined by newlines."""
 
     code: int
     text: str
@@ -41,18 +42,19 @@ def _parsed(line: bytes) -> _Parsed | None:
 
 
 class Reader:
-    """Cuts the bytes of a relay into answers, wherever the packets end. `nonsense` says what is not an SMTP answer;
-    nothing after it is read, because nothing after it can be trusted."""
+    """Cuts the bytes from a relay into answers; packets may end anywhere. `nonsense` is empty until bytes arrive that
+    are not an SMTP answer, and then describes them. Nothing after such bytes is read, because it could not be
+    trusted."""
 
     def __init__(self) -> None:
         self.nonsense = ""
         self._rest = b""
         self._code = 0
         self._lines: list[str] = []
-        self._length = 0  # of the lines
+        self._length = 0  # bytes of these lines
 
     def feed(self, data: bytes) -> list[Answer]:
-        """The answers that `data` completes."""
+        """Returns the answers that are complete with `data`."""
         answers: list[Answer] = []
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
@@ -82,16 +84,16 @@ class Reader:
         return Answer(self._code, text)
 
     def _limit(self) -> None:
-        # Without this, a faulty relay could fill the memory.
+        # Without this limit, a faulty relay could fill the memory.
         if self._length + len(self._rest) > LONGEST_ANSWER:
             self.nonsense = f"it sent an answer of more than {LONGEST_ANSWER} bytes"
 
 
 def cleaned(text: str) -> str:
-    """One line of at most 500 characters that is safe in a terminal, a log or a page.
+    """Returns the text as one line of at most 500 characters that is safe in a terminal, a log or a page.
 
-    Control characters and invisible formatting characters are removed (they could reverse the direction of the text or
-    move the cursor); the joiners of Persian are kept.
+    Control characters and invisible formatting characters become blanks, because they could reverse the direction of
+    the text or move the cursor. The joiners that Persian needs are kept.
     """
     if text.isascii() and text.isprintable():  # the usual case, several times for each mail
         return " ".join(text.split())[:LONGEST_TEXT].rstrip()
@@ -101,8 +103,8 @@ def cleaned(text: str) -> str:
 
 @lru_cache(128)
 def reply(phase: str, code: int, text: str) -> Reply:
-    """The `Reply` of an answer. An enhanced status (RFC 3463) counts only if it begins the text (RFC 2034 section 4)
-    and its class is that of the code: if a relay contradicts itself, the code decides."""
+    """Returns the `Reply` of an answer. An enhanced status (RFC 3463) counts only if it begins the text (RFC 2034
+    section 4) and has the same class as the code: if a relay contradicts itself, the code decides."""
     text = cleaned(text)
     found = _ENHANCED.match(text)
     enhanced = found[0] if found and found[1] == str(code)[0] else ""
@@ -110,5 +112,5 @@ def reply(phase: str, code: int, text: str) -> Reply:
 
 
 def silence(phase: str, why: str) -> Reply:
-    """The `Reply` if the relay said nothing readable; `why` says what happened instead."""
+    """Returns the `Reply` for a missing or unreadable answer; `why` says what happened instead."""
     return Reply(phase, 0, "", cleaned(why))

@@ -1,9 +1,9 @@
-"""A session with a relay: it sends one mail after the other, each with an `Outcome` that says whether the relay can
-have it.
+"""A session with a relay: sends one mail after another and gives each an `Outcome`, which says whether the relay may
+have the mail.
 
-It sends MAIL, RCPT, DATA and the final dot (RFC 5321 section 3.3), in groups where the relay offers PIPELINING, and
-knows on which side of the dot a connection was lost. `replies.classify` decides what an answer means. A session never
-retries, never reconnects and keeps no record.
+A session sends MAIL, RCPT, DATA and the final dot (RFC 5321 section 3.3), in groups if the relay offers PIPELINING. If
+the connection is lost, it knows whether that was before or after the dot. `replies.classify` decides what an answer
+means. A session never retries, never reconnects and stores nothing.
 """
 
 import logging
@@ -18,25 +18,26 @@ from mailer.replies import classify
 from mailer.smtp.connection import Connection, Step
 from mailer.smtp.replies import silence
 
-# What a relay says that did not expect the commands of a group together (Postfix: "Improper use of SMTP command
-# pipelining", Exim: "SMTP synchronization error").
+# Matches the answers of relays that did not expect the commands of a group together (Postfix: "Improper use of SMTP
+# command pipelining", Exim: "SMTP synchronization error").
 _CONFUSED = re.compile(r"pipelin|synchroni[sz]ation|bad sequence", re.IGNORECASE)
 _QUIT_S = 2.0  # seconds to wait for the answer to QUIT
 _DOT = b".\r\n"
 
 
 # --- what a relay copes with -----------------------------------------------------------------------------------------
-# Learned from earlier sessions and shared by all sessions with one relay. A relay may offer PIPELINING and then discard
-# what followed the first command, or only what followed the final dot. Such a relay is recognised by the failures and
-# from then on gets one command at a time. Kept in memory: a new process learns it again.
+# What a relay copes with is learned from earlier sessions and shared by all sessions with this relay. A relay may offer
+# PIPELINING and then discard what follows the first command of a group, or only what follows the final dot. Failed
+# groups reveal such a relay. From then on it gets one command at a time, or nothing before it has answered the dot.
+# This is kept in memory, so a new process learns it again.
 log = logging.getLogger(__name__)
-MAX_DOUBTS = 3  # groups in a row that failed for a reason that may also be the network's
+MAX_DOUBTS = 3  # after so many failed groups in a row, the relay counts as the cause, and no longer the network
 
 
 @dataclass
 class Tolerance:
-    """`pipelining`: the relay copes with several commands in one group. `overlap`: also with the group of the next mail
-    directly behind the final dot."""
+    """The limits of a relay. `pipelining` is whether it copes with several commands in one group, and `overlap` whether
+    it copes with the next mail's group directly behind the final dot."""
 
     name: str
     pipelining: bool = True
@@ -47,8 +48,8 @@ class Tolerance:
         self.doubts = 0
 
     def group_failed(self, *, overlapped: bool, certain: bool, why: str) -> None:
-        """Records a group that was not answered properly. `certain`: the network cannot be the cause. Overlap is given
-        up before pipelining."""
+        """Records a group that was not answered properly. `certain` means that the network cannot be the cause. If the
+        group was `overlapped`, only overlap may be given up, and otherwise pipelining."""
         self.doubts += 1
         if not certain and self.doubts < MAX_DOUBTS:
             return
@@ -64,9 +65,9 @@ class Tolerance:
 # --- sessions ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How many seconds to wait: `answer` for a connection and everything before the mails; `mail`, `rcpt` and `data`
-    for the answers to these commands; `block` for a part of the content to leave; `dot` for the answer to all of it. A
-    mail given up too early after the dot is sent twice."""
+    """How many seconds to wait: `answer` for the connection and everything before the first mail; `mail`, `rcpt` and
+    `data` for the answers to these commands; `block` until some of the content has left; `dot` for the answer to the
+    final dot. That wait is long, because a mail that is given up too early after the dot may be sent twice."""
 
     answer: float
     mail: float
@@ -77,8 +78,8 @@ class Waits:
 
     @classmethod
     def of(cls, seconds: float) -> "Waits":
-        """The waits for the setting `timeout`; 60 seconds give the times of RFC 5321 section 4.5.3.2. The wait after
-        the dot is at least a minute."""
+        """Returns the waits for a `timeout` setting of so many seconds. A setting of 60 gives the times of RFC 5321
+        section 4.5.3.2. The wait after the dot is at least a minute."""
         return cls(
             answer=seconds,
             mail=5 * seconds,
@@ -90,21 +91,22 @@ class Waits:
 
 
 class _Stage(Enum):
-    """A session's state, by the method that may be called next."""
+    """The state of a session. The comment on each state names the method that the caller may call next."""
 
-    IDLE = auto()  # begin
-    BEGUN = auto()  # ready
-    READY = auto()  # content: the relay waits for it
-    CONTENT = auto()  # outcome
+    IDLE = auto()  # `begin`
+    BEGUN = auto()  # `ready`
+    READY = auto()  # `content`: the relay waits for it
+    CONTENT = auto()  # `outcome`
 
 
 class Session:
-    """An open, secured and authenticated session. `extensions` is what the relay's EHLO offered: lower-case keyword →
-    parameters. `served` counts the mails begun on it; after `max_mails` of them it is `spent`.
+    """An open session, ready for mail. `extensions` are those that the relay offered after EHLO: lower-case keyword →
+    parameters. `served` counts the mails begun in the session; after `max_mails` of them the session is `spent`.
 
-    For each mail: `begin` its envelope, wait until the relay is `ready`, hand over its `content`, wait for the
-    `outcome`. The content may announce the next envelope; then `ready` follows the outcome directly. Between the two
-    the caller has time to record the outcome and the intent to send the next mail.
+    For each mail, the caller must `begin` its envelope, wait until the relay is `ready`, hand over the `content` and
+    wait for the `outcome`. If the content announces the next envelope, the caller continues with `ready` after
+    `outcome`. Before it hands over the next content, it has time to record the outcome and the intent to send the next
+    mail.
     """
 
     def __init__(
@@ -124,29 +126,29 @@ class Session:
         self._max_mails = max_mails
         self._steps = (Step("MAIL", waits.mail), Step("RCPT", waits.rcpt), Step("DATA", waits.data))
         self._stage = _Stage.IDLE
-        self._commands: tuple[bytes, ...] = ()  # MAIL, RCPT and DATA of the mail begun
-        self._not_tried: Outcome | None = None  # the outcome of a mail that this relay cannot take
-        self._resetting = False  # RSET goes before the commands
-        self._grouped = False  # the commands are written together
-        self._overlapped = False  # they are written with the content before them
-        self._follows = False  # the content announced another mail
-        self._transaction_open = False  # a refused mail leaves it open
+        self._commands: tuple[bytes, ...] = ()  # MAIL, RCPT and DATA of the mail announced last
+        self._not_tried: Outcome | None = None  # the outcome of the announced mail if this relay cannot take it
+        self._resetting = False  # whether RSET goes before the commands
+        self._grouped = False  # whether the commands are written together
+        self._overlapped = False  # whether the commands are written with the previous content
+        self._follows = False  # whether the content announced another mail
+        self._transaction_open = False  # whether a transaction is open at the relay, as after a refused mail
         self.served = 0
 
     @property
     def lost(self) -> bool:
-        """Returns whether this session is over, so that the next mail needs a new one."""
+        """Returns whether the session can no longer be used, so that the next mail needs a new session."""
         return bool(self._connection.lost)
 
     @property
     def spent(self) -> bool:
-        """Returns whether as many mails as allowed were sent; the next one needs a new session, perhaps with another
-        relay."""
+        """Returns whether the session has served as many mails as allowed, so that the next mail needs a new session,
+        perhaps with another relay."""
         return self._max_mails is not None and self.served >= self._max_mails
 
     @property
     def overlaps(self) -> bool:
-        """Returns whether the next envelope is written together with the end of a content."""
+        """Returns whether the next mail's envelope is written together with the end of a content."""
         return self._pipelines and self._tolerance.overlap
 
     @property
@@ -155,14 +157,15 @@ class Session:
 
     # --- the envelope
     def begin(self, envelope: Envelope) -> None:
-        """Announces a mail. Raises ValueError, before anything is written, if an address cannot be written."""
+        """Announces a mail. Raises ValueError, before anything is written, if an address must not be put into a
+        command."""
         self._require(_Stage.IDLE)
         self._prepare(envelope)
         self._start()
 
     def _prepare(self, envelope: Envelope) -> None:
         ascii_only = (envelope.sender + envelope.recipient).isascii()
-        # SIZE is left out, so that a refusal of MAIL is about this sender and never about this mail.
+        # MAIL has no SIZE parameter, so that a refusal of MAIL is about this sender and never about this mail.
         mail = b"MAIL FROM:" + path(envelope.sender) + (b"\r\n" if ascii_only else b" SMTPUTF8\r\n")
         self._commands = (mail, b"RCPT TO:" + path(envelope.recipient) + b"\r\n", b"DATA\r\n")
         self._not_tried = None
@@ -174,7 +177,8 @@ class Session:
             self._not_tried = Rejected(Rejection.SOFT, Reply("MAIL", 0, "5.3.4", text))
 
     def _start(self, *, overlapped: bool = False) -> None:
-        """Begins the prepared mail and writes its group, unless that was written with a content."""
+        """Begins the prepared mail. If its commands are grouped, writes them, unless they were written with the
+        previous content."""
         self._stage = _Stage.BEGUN
         self._overlapped = overlapped
         self._grouped = overlapped or self._pipelines
@@ -185,16 +189,17 @@ class Session:
                 self._connection.ask(b"".join(self._all_commands()), *self._all_steps())
 
     def _all_commands(self) -> tuple[bytes, ...]:
-        # A refused recipient leaves the transaction open, and a second MAIL in it is an error (RFC 5321 section 4.1.4).
-        # It is reset with the next mail, so that no outcome has to wait for it; RSET may begin a group (RFC 2920
-        # section 3.1).
+        # A refused recipient leaves the transaction open, and a second MAIL in an open transaction is an error (RFC
+        # 5321 section 4.1.4). RSET is sent only with the next mail, so that no outcome waits for the answer to RSET. A
+        # group may begin with RSET (RFC 2920 section 3.1).
         return (b"RSET\r\n", *self._commands) if self._resetting else self._commands
 
     def _all_steps(self) -> tuple[Step, ...]:
         return (self._steps[0], *self._steps) if self._resetting else self._steps
 
     async def ready(self) -> Outcome | None:
-        """Returns None if the relay waits for the content. Otherwise returns the outcome of the mail; it is over."""
+        """Returns None if the relay waits for the content. Otherwise returns the outcome of the mail, which is then
+        over."""
         self._require(_Stage.BEGUN)
         if self._not_tried is not None:
             self._stage = _Stage.IDLE
@@ -218,8 +223,8 @@ class Session:
         return replies
 
     async def _envelope(self, replies: list[Reply]) -> Outcome | None:
-        """Returns what the answers to an envelope mean. The first refusal is the real one; the others follow from
-        it."""
+        """Returns the outcome of a mail whose envelope was refused, or None if the relay waits for the content. The
+        first refusal is the real one; later refusals follow from it."""
         if self._resetting:
             reset = replies.pop(0) if replies else silence("MAIL", self._connection.lost)
             if not _is(reset, 2):
@@ -230,7 +235,7 @@ class Session:
             reply = replies.pop(0) if replies else silence(phase, self._connection.lost)
             if not _is(reply, wanted):
                 if self._confused(reply):
-                    # It is about the order of the commands, not about this mail.
+                    # The refusal is about the order of the commands, not about this mail.
                     why = f"{reply.code} {reply.text}"
                     self._tolerance.group_failed(overlapped=self._overlapped, certain=True, why=why)
                     self._connection.drop(f"it was confused: {why}")
@@ -243,15 +248,15 @@ class Session:
         return None
 
     async def _send_empty_mail(self) -> None:
-        """RFC 2920 section 3.1: the relay refused the recipient and yet waits for content. An empty mail, which has no
-        recipient, ends that."""
+        """Ends a transaction in which the relay refused the recipient and yet waits for content (RFC 2920 section 3.1).
+        The empty mail that is sent for this has no recipient."""
         self._connection.ask(_DOT, Step("dot", self._waits.dot))
         await self._connection.answers(1)
         self._transaction_open = False
 
     def _confused(self, reply: Reply) -> bool:
-        """Returns whether the first refusal in a group says that a command came at the wrong moment. It can only be
-        about the group, because the commands before it were accepted."""
+        """Returns whether the first refusal in a group says that a command came at the wrong moment. Such a refusal can
+        only be about the group, because the commands before the refused one were accepted."""
         if not self._grouped or (reply.phase == "MAIL" and not self._overlapped):
             return False
         return reply.code == 503 or (reply.code == 554 and bool(_CONFUSED.search(without_addresses(reply.text))))
@@ -262,15 +267,15 @@ class Session:
         if answered == count:
             self._tolerance.group_answered()
         elif (answered or self._overlapped) and not connection.closing:
-            # It answered only a part of the group. A relay that shuts down may close the connection there, too.
+            # The relay answered only a part of the group. If it was shutting down, that says nothing about groups.
             self._tolerance.group_failed(overlapped=self._overlapped, certain=connection.silent, why=connection.lost)
 
     # --- the content
     def content(self, segments: Sequence[bytes], follow: Envelope | None = None) -> None:
-        """Hands over the content: leading dots doubled, 7-bit, every line ended by CRLF; the final dot is added here.
-        `follow` is the next mail's envelope: it is written with the final dot if the relay copes with that, and
-        otherwise after the answer. Raises ValueError, before anything is written, if the content does not end in CRLF
-        or an address cannot be written."""
+        """Hands over the content. Its leading dots must be doubled, its bytes must be 7-bit and its lines must end in
+        CRLF; the final dot is added here. `follow` is the next mail's envelope: it is written together with the final
+        dot if the relay copes with that, and otherwise after the answer to the dot. Raises ValueError, before anything
+        is written, if the content does not end in CRLF or an address must not be put into a command."""
         self._require(_Stage.READY)
         if not segments or not segments[-1].endswith(b"\r\n"):
             raise ValueError("a content must end in CRLF, or its last line would swallow the final dot")
@@ -282,20 +287,21 @@ class Session:
             if self.overlaps and self._not_tried is None:
                 self._overlapped = True
                 tail = b"".join(self._commands), self._steps
-        # RFC 2920 section 3.1: DATA must end a group, but a content may begin one.
+        # RFC 2920 section 3.1: DATA must be the last command of a group, but a group may begin with a content.
         step = Step("dot", self._waits.dot)
         self._connection.hand_over((*segments, _DOT), step, self._waits.block, tail[0], *tail[1])
         self._stage = _Stage.CONTENT
 
     async def outcome(self) -> Outcome:
-        """The outcome of the mail whose content was handed over. This begins the mail that follows it."""
+        """Waits for the answer to the content and returns the outcome of its mail. If the content announced the next
+        mail, this begins that mail."""
         self._require(_Stage.CONTENT)
         replies = await self._connection.answers(1)
         reply = replies[0] if replies else silence("dot", self._connection.lost)
         outcome = self._at_dot(reply)
         self._transaction_open = False
         if self._follows:
-            # A connection lost by now says nothing about how the relay copes with overlap.
+            # If the connection is lost by now, the missing answers say nothing about how the relay copes with overlap.
             self._start(overlapped=self._overlapped and not self.lost)
         else:
             self._stage = _Stage.IDLE
@@ -303,19 +309,20 @@ class Session:
 
     def _at_dot(self, reply: Reply) -> Outcome:
         if not self._connection.content_left:
-            # The relay cannot have the whole mail. It may refuse it midway, but it cannot have accepted it, whatever it
-            # says.
+            # The relay cannot have the whole mail. It may refuse the mail midway, but it cannot have accepted the mail,
+            # whatever it says.
             return self._classified(reply) if _is(reply, 4) or _is(reply, 5) else NotSent(reply)
         if self._overlapped and reply.enhanced.startswith("2.1."):
-            # RFC 3463 section 3.2: it is about an address, so this answers the next MAIL; no answer to the dot came.
+            # A status of 2.1.x is about an address (RFC 3463 section 3.2), so this is the answer to the next MAIL. The
+            # answer to the dot is missing.
             self._tolerance.group_failed(overlapped=True, certain=True, why=f"{reply.code} {reply.text}")
             self._connection.drop("its answers do not pair with what it was asked")
             return Unknown(reply)
         return self._classified(reply, possible=(2, 4, 5))
 
     def _classified(self, reply: Reply, possible: tuple[int, ...] = (4, 5)) -> Outcome:
-        """Returns what the reply means. If it is impossible at its phase, commands and answers no longer pair, and the
-        connection must not be used again."""
+        """Returns the outcome that a reply means. If the reply is not `possible` at its phase, commands and answers no
+        longer pair, so the connection is dropped."""
         if reply.code // 100 not in possible:
             self._connection.drop(f"it made no sense at {reply.phase}: {reply.code} {reply.text}")
         return classify(reply)
@@ -325,8 +332,9 @@ class Session:
             raise RuntimeError(f"one mail at a time: this one is {self._stage.name.lower()}, not {stage.name.lower()}")
 
     async def close(self) -> None:
-        """Sends QUIT, waits a moment for the answer, and closes. A mail whose content was not handed over is given up:
-        the relay must discard it (RFC 5321 section 4.1.1.4). Never raises, and may be called again."""
+        """Closes the session, and sends QUIT first if no mail is being sent. A mail whose content was not handed over
+        is given up: the relay must discard it (RFC 5321 section 4.1.1.4). Never raises, and may be called more than
+        once."""
         if not self.lost and self._stage is _Stage.IDLE:
             self._connection.ask(b"QUIT\r\n", Step("QUIT", min(_QUIT_S, self._waits.answer)))
             await self._connection.answers(1)
@@ -335,18 +343,20 @@ class Session:
 
 
 def _is(reply: Reply, kind: int) -> bool:
-    # RFC 5321 section 4.2.1: the first digit decides.
+    # RFC 5321 section 4.2.1: the first digit of a code decides its meaning.
     return reply.code // 100 == kind
 
 
 # --- bytes on the wire -----------------------------------------------------------------------------------------------
 def path(address: str) -> bytes:
-    """The address as MAIL and RCPT write it. Raises ValueError if it could end the command or begin another one."""
+    """Returns the address in the form that MAIL and RCPT use. Raises ValueError if the address could end the command or
+    begin another command."""
     check_for_smtp(address)
     return b"<" + address.encode() + b">"
 
 
 def size_limit(extensions: Mapping[str, str]) -> int:
-    """How many bytes the relay takes; 0 if it names no limit ("SIZE" and "SIZE 0" in RFC 1870 section 4)."""
+    """Returns how many bytes a mail to the relay may have, or 0 if the relay names no limit ("SIZE" and "SIZE 0" in RFC
+    1870 section 4)."""
     limit = extensions.get("size", "").strip()
     return int(limit) if re.fullmatch(r"[0-9]{1,20}", limit) else 0
