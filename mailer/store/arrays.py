@@ -1,6 +1,7 @@
-"""Passes many rows to one statement as one JSON array: one parameter, any number of rows, the same on both databases.
+"""Passes any number of rows to one statement as a single parameter, a JSON array. Works the same on both databases.
 
-A statement for each row, or a parameter for each cell, would cost more than the database's own work. Knows no table.
+A statement for each row, or a parameter for each value, would take longer than the database's own work. This module
+does not depend on any table.
 """
 
 import json
@@ -14,16 +15,16 @@ _SOURCE = {
     "postgresql": "(SELECT {} FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS each(value)) AS m",
 }
 _CELL = {"sqlite": "json_extract(value, '$[{n}]') AS {name}", "postgresql": "CAST(value ->> {n} AS {kind}) AS {name}"}
-Columns = Sequence[tuple[str, str]]  # name and PostgreSQL type; SQLite takes each cell as it is
+Columns = Sequence[tuple[str, str]]  # pairs of a name and a PostgreSQL type; SQLite needs no types
 
 
 def source(tx: Connection, columns: Columns) -> str:
-    """Returns what follows FROM: a table `m` of these columns, made of the parameter `:rows`."""
+    """Returns SQL text for a FROM clause: a table `m` with these columns, whose rows are in the parameter `:rows`."""
     cell = _CELL[tx.dialect.name]
     cells = (cell.format(n=n, name=name, kind=kind) for n, (name, kind) in enumerate(columns))
     return _SOURCE[tx.dialect.name].format(", ".join(cells))
 
 
 def packed(rows: Iterable[Sequence[Any]]) -> str:
-    """The value of `:rows`."""
+    """Returns the value for the parameter `:rows`."""
     return json.dumps(list(rows), ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""The stored articles: what the newsroom published, one row an item.
+"""The stored articles: one row for each item that the newsroom published.
 
-An item keeps its identity for ever. When it comes again, what it says replaces what is stored, and what it leaves out
-stays. So importing the same file twice changes nothing.
+The identity of an article never changes. When a source delivers the article again, the new values replace the stored
+ones, and values that the source leaves out this time are kept. So importing the same file twice changes nothing.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -15,18 +15,18 @@ from mailer.model import Article, Dating, FoundArticle, IssueState, Merged, Name
 from mailer.store.database import inserting
 from mailer.store.schema import REACHED, articles, issue_articles, issues, view_snapshots
 
-REMEMBERED = 4  # issues whose stories are recognised when they come again
-YOUNG, OLD = timedelta(hours=72), timedelta(days=10)  # how long counts are recorded hourly, and how long at all
-FUTURE = timedelta(hours=2)  # a later date is a mistake of the source
+REMEMBERED = 4  # a story is recognised as a repetition if one of the last 4 issues had it
+YOUNG, OLD = timedelta(hours=72), timedelta(days=10)  # counts are recorded hourly until the first age, then daily
+FUTURE = timedelta(hours=2)  # a date that is further in the future is a mistake of the source
 _TEXTS = ("title", "url", "lead", "body", "category", "author", "image_url", "image_alt", "published_raw")
 _COUNTS = ("views", "comments", "shares")
 _FLAGS = ("front_page", "closed")
 _GIVEN = ("title_given", "lead_given", "alt_given")
-_SHARED = (*_TEXTS, *_COUNTS, *_FLAGS, *_GIVEN, "news_value")  # the same name in FoundArticle and in the table
+_SHARED = (*_TEXTS, *_COUNTS, *_FLAGS, *_GIVEN, "news_value")  # FoundArticle and the table have these names in common
 
 
 def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime) -> Merged:
-    """Store new articles and update known ones with what is new about them."""
+    """Stores new articles and updates known articles with their new values. Returns how many of each there were."""
     added = updated = unchanged = 0
     for named in found:
         row = _known(tx, named)
@@ -44,11 +44,12 @@ def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime) -> Merge
 def _known(tx: Connection, named: NamedArticle) -> Row[Any] | None:
     row = tx.execute(select(articles).where(articles.c.identity == named.identity)).first()
     if row is None and named.link:
-        # The same item may come once with a guid and once without. Two different guids stay two items, because some
-        # feeds give every item the same link.
+        # A source may deliver the same item once with a guid and once without, so the link is compared too. Items with
+        # two different guids are two articles even if their links are equal, because some feeds give every item the
+        # same link.
         query = select(articles).where(articles.c.link_key == named.link).order_by(articles.c.id)
         if named.identity.startswith("guid:"):
-            # The stored item may have got this guid after its identity.
+            # The stored article may have got this guid later, so that its identity was made from the link.
             query = query.where(articles.c.guid.in_(("", named.article.guid)))
         row = tx.execute(query.limit(1)).first()
     return row
@@ -67,7 +68,7 @@ def _values(article: FoundArticle) -> dict[str, Any]:
 
 
 def _fresh(named: NamedArticle, now: datetime) -> dict[str, Any]:
-    """Return the row of an article that is not stored yet."""
+    """Returns the row of an article that is not stored yet."""
     article, values = named.article, _values(named.article)
     dated, dating = _dated(article.published, now)
     return {
@@ -87,7 +88,7 @@ def _fresh(named: NamedArticle, now: datetime) -> dict[str, Any]:
 
 
 def _changes(row: Row[Any], article: FoundArticle) -> dict[str, Any]:
-    """Return what is new about a stored article. Whatever the source does not say is left as it is."""
+    """Returns the values of a stored article that have changed. A value that the source leaves out is not changed."""
     said = {name: value for name, value in _values(article).items() if value not in (None, "", [])}
     if article.published and article.published != row.published_at:
         dated, dating = _dated(article.published, row.first_seen_at)
@@ -99,42 +100,45 @@ def _changes(row: Row[Any], article: FoundArticle) -> dict[str, Any]:
 
 _NAMES = tuple(each.name for each in fields(Article))
 _COLUMNS = tuple(articles.c["first_seen_at" if name == "first_seen" else name] for name in _NAMES)
-# A choice reads at most a thousand characters of a text, and a week of whole texts is many megabytes.
+# The choice of stories needs at most a thousand characters of each text. All texts of a week are many megabytes.
 _SHORT = tuple(func.substr(each, 1, 1000) if each is articles.c.body else each for each in _COLUMNS)
 
 
 def _article(row: Row[Any]) -> Article:
-    """Make an article of a row of _COLUMNS, by place and not by name, because a choice reads five thousand."""
+    """Makes an article from a row of _COLUMNS. Reads the values by position, which is faster than by name, because one
+    choice of stories reads up to 5000 articles."""
     values = dict(zip(_NAMES, row, strict=True))
     values |= {"dating": Dating(values["dating"]), "tags": tuple(values["tags"])}
     return Article(**values)
 
 
 def in_span(tx: Connection, span: TimeSpan, earliest: datetime, limit: int = 5000) -> list[Article]:
-    """Return the articles that a choice needs; of each text only the beginning.
+    """Returns the articles that a choice of stories needs, each with only the beginning of its text.
 
-    They are the articles dated in the span; late ones, first seen in it and dated from `earliest` on; pinned ones; and
-    those of the last four issues, so that a repetition is recognised.
+    These are the articles dated in the span, late articles (first seen in the span, but dated between `earliest` and
+    its start), and pinned articles. Articles of the last four issues are included, so that a repetition is recognised.
     """
     dated = articles.c.dated
     within = (dated >= span.start) & (dated < span.end)
     between = (dated >= earliest) & (dated < span.start)
     late = between & (articles.c.first_seen_at >= span.start) & (articles.c.first_seen_at < span.end)
-    other = articles.alias()  # a separate query, or the planner walks through every article
+    other = articles.alias()  # without this subquery, the planner would read every article
     pinned = articles.c.id.in_(select(other.c.id).where(other.c.pinned)) & (dated < span.end)
     query = select(*_SHORT).where(or_(within, late, pinned))
-    # There may be too many to compare: take the most viewed, or the newest where views are unknown.
+    # There may be too many articles to compare. Take those with the most views, and among equals the newest.
     query = query.order_by(
         articles.c.pinned.desc(), func.coalesce(articles.c.views, 0).desc(), dated.desc(), articles.c.id
     )
-    # Not under the limit: among many articles these would come last, and a choice must not miss them.
+    # The articles of earlier issues are added without the limit, because it would cut them off first, and a choice must
+    # not miss them.
     earlier = _in_earlier_issues(tx, span.start)
     found = [_article(row) for row in tx.execute(query.limit(limit))]
     return found + by_ids(tx, earlier - {article.id for article in found})
 
 
 def _in_earlier_issues(tx: Connection, before: datetime) -> set[int]:
-    """Return the articles of the last four issues that reached a reader and whose time span ended by then."""
+    """Returns the ids of the articles in the last four issues that reached a reader and whose time span ended at
+    `before` or earlier."""
     last = (
         select(issues.c.id)
         .where(issues.c.window_end <= before, REACHED)
@@ -145,7 +149,7 @@ def _in_earlier_issues(tx: Connection, before: datetime) -> set[int]:
 
 
 def by_ids(tx: Connection, numbers: Collection[int]) -> list[Article]:
-    """Return these articles, the newest first; of each text only the beginning."""
+    """Returns the articles with these ids, the newest first, each with only the beginning of its text."""
     if not numbers:
         return []
     query = select(*_SHORT).where(articles.c.id.in_(numbers)).order_by(articles.c.dated.desc(), articles.c.id)
@@ -153,7 +157,8 @@ def by_ids(tx: Connection, numbers: Collection[int]) -> list[Article]:
 
 
 def most_read(tx: Connection, span: TimeSpan, besides: Collection[int], limit: int) -> list[Article]:
-    """Return the most viewed articles of the time span, without those in `besides`. Articles without views are out."""
+    """Returns the articles of the time span that have the most views. Leaves out articles without views and the
+    articles whose ids are in `besides`."""
     query = (
         select(*_COLUMNS)
         .where(articles.c.dated >= span.start, articles.c.dated < span.end)
@@ -164,9 +169,10 @@ def most_read(tx: Connection, span: TimeSpan, besides: Collection[int], limit: i
 
 
 def used(tx: Connection, *, besides: int, leads_only: bool = False) -> frozenset[int]:
-    """Return the articles that an issue other than `besides` has sent or reserved; with `leads_only`, its first ones.
+    """Returns the ids of the articles that any issue other than `besides` has sent or reserved. With `leads_only`,
+    returns only the lead article of the first story of each issue.
 
-    An issue that ended without reaching a reader gives its articles back.
+    The articles of an issue that ended without reaching a reader are not used.
     """
     ended = issues.c.state.in_((IssueState.CANCELLED, IssueState.SKIPPED, IssueState.SENT, IssueState.PARTIAL))
     query = (
@@ -180,7 +186,8 @@ def used(tx: Connection, *, besides: int, leads_only: bool = False) -> frozenset
 
 
 def reserve(tx: Connection, issue_id: int, leads: Sequence[int], others: Sequence[int]) -> None:
-    """Replace the reserved articles of an issue."""
+    """Replaces the articles that an issue reserves: the lead articles of its stories, in order, and the other articles
+    of those stories."""
     tx.execute(issue_articles.delete().where(issue_articles.c.issue_id == issue_id))
     rows = [{"issue_id": issue_id, "article_id": a, "lead": True, "first": a == leads[0]} for a in leads]
     rows += [{"issue_id": issue_id, "article_id": a, "lead": False, "first": False} for a in set(others) - set(leads)]
@@ -189,21 +196,21 @@ def reserve(tx: Connection, issue_id: int, leads: Sequence[int], others: Sequenc
 
 
 def pin(tx: Connection, numbers: Sequence[int], *, pinned: bool) -> None:
-    """Set or clear the pin of articles. A pin clears a ban."""
+    """Pins articles, or clears their pins. Pinning an article clears its ban."""
     values = {"pinned": True, "banned": False} if pinned else {"pinned": False}
     tx.execute(update(articles).where(articles.c.id.in_(numbers)).values(**values))
 
 
 def ban(tx: Connection, numbers: Sequence[int], *, banned: bool) -> None:
-    """Set or clear the ban of articles. A ban clears a pin."""
+    """Bans articles, or clears their bans. Banning an article clears its pin."""
     values = {"banned": True, "pinned": False} if banned else {"banned": False}
     tx.execute(update(articles).where(articles.c.id.in_(numbers)).values(**values))
 
 
 def snapshot(tx: Connection, now: datetime) -> int:
-    """Record the current counts of articles: hourly for the first three days of an article, daily until the tenth.
+    """Records the current counts of articles: hourly in the first three days of an article, and daily until the tenth.
 
-    Two processes that do this at once record each article once. Returns how many were recorded.
+    If two processes do this at the same time, each article is recorded only once. Returns how many articles were due.
     """
     last = select(func.max(view_snapshots.c.at)).where(view_snapshots.c.article_id == articles.c.id).scalar_subquery()
     counted = or_(articles.c.views.is_not(None), articles.c.comments.is_not(None), articles.c.shares.is_not(None))
@@ -219,7 +226,8 @@ def snapshot(tx: Connection, now: datetime) -> int:
 
 
 def histories(tx: Connection, since: datetime, limit: int = 2000) -> list[list[tuple[float, int]]]:
-    """Return (hours after publication, views) in order of time for the newest `limit` articles dated since then."""
+    """Returns for each article a list of (hours after publication, views) in the order of time. Considers articles
+    dated at `since` or later, and at most the newest `limit` of them."""
     watched = (
         select(articles.c.id, articles.c.dated)
         .where(articles.c.dated >= since, articles.c.id.in_(select(view_snapshots.c.article_id)))
@@ -248,7 +256,7 @@ def get(tx: Connection, article_id: int) -> Article | None:
 def newest(
     tx: Connection, *, since: datetime | None = None, until: datetime | None = None, search: str = "", limit: int = 50
 ) -> list[Article]:
-    """Return articles, the newest first: dated `since` ≤ date < `until`, with `search` in the title."""
+    """Returns articles with `since` ≤ date < `until` and with `search` in the title, the newest first."""
     query = select(*_COLUMNS).order_by(articles.c.dated.desc(), articles.c.id.desc()).limit(limit)
     if since:
         query = query.where(articles.c.dated >= since)

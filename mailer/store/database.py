@@ -1,7 +1,8 @@
-"""Opens the database and runs functions in transactions. Knows no table.
+"""Opens the database and runs functions in transactions. This module does not depend on any table.
 
-One thread of a process writes at a time. Every writing transaction takes the lock when it begins, so two processes on
-one SQLite file wait for each other instead of failing; readers are not blocked. No transaction waits for the network.
+Only one thread of a process writes at a time. On SQLite a writing transaction takes the write lock when it begins, so
+two processes wait for each other instead of failing, and readers are not blocked. A function that runs in a transaction
+must not wait for the network.
 """
 
 import os
@@ -26,26 +27,28 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
-BUSY_MS = 5000  # how long a writer waits for another process's transaction
-_BUSY_AT_EXIT_S = 0.5  # the same, once the process is about to exit
-_MIGRATION_PATIENCE = 12  # migrations wait this many times as long: another process may be creating the tables
-_POLL_S = 0.0005  # between two attempts to get SQLite's lock; a sender releases it for about a millisecond
-_IDLE_S = 1.0  # a writing connection that was idle for longer is checked by the pool before use
-_SLOW_COMMIT_S = 0.01  # after a commit slower than this, `at_once` leaves the next ones to the writer's thread,
-_PAUSE_FACTOR = 100  # for this many times as long as that commit took
-_ATTEMPTS = 5  # at a transaction that conflicts with another one
-_ABANDONED_S = 60  # PostgreSQL ends a writing transaction that has been idle for this long
+BUSY_MS = 5000  # how many milliseconds a writer waits for another process's transaction
+_BUSY_AT_EXIT_S = 0.5  # how many seconds a writer waits once its process is about to exit
+_MIGRATION_PATIENCE = 12  # a migration waits this many times as long: another process may be creating the tables
+_POLL_S = 0.0005  # seconds between two attempts to get SQLite's lock, which a sender releases for about 1 ms
+_IDLE_S = 1.0  # a writing connection that was idle for more seconds than this is checked by the pool before use
+_SLOW_COMMIT_S = 0.01  # after a commit that took more seconds than this, `at_once` pauses: the writer's thread writes
+_PAUSE_FACTOR = 100  # how long `at_once` then pauses, as a multiple of the time that the commit took
+_ATTEMPTS = 5  # how many times a transaction is attempted while it conflicts with another one
+_ABANDONED_S = 60  # PostgreSQL ends a writing transaction that has been idle for this many seconds
 # PostgreSQL's codes for a serialization failure, a deadlock, and a row that another process inserted after this
-# transaction had looked for it. Nothing was changed, and a second attempt may succeed.
+# transaction had not found it. The failed transaction changed nothing, and a second attempt may succeed.
 _CONFLICTS = ("40001", "40P01", "23505")
 
 
 class Store:
     """A database. `write` and `read` run a function in one transaction and may be called from any thread.
 
-    Both raise StoreUnavailable if the database fails. A missing SQLite file is created; an empty one is refused with
-    StoreUnavailable. `busy_ms` is how long SQLite waits for a lock. A function that writes may run several times:
-    its transaction is rolled back and repeated when it conflicts with another one.
+    Both raise StoreUnavailable if the database fails. A function that writes may run several times: if its transaction
+    conflicts with another one, it is rolled back and repeated.
+
+    Opening a Store creates a missing SQLite file, and raises StoreUnavailable if the file is empty. `busy_ms` is how
+    many milliseconds a transaction waits for SQLite's lock.
     """
 
     def __init__(self, url: str, *, busy_ms: int = BUSY_MS) -> None:
@@ -58,37 +61,38 @@ class Store:
         self._reader = _engine(self.url, busy_ms, lambda: self._busy_s, writes=False)
         self._thread = ThreadPoolExecutor(1, "store-writer")
         self._thread_id = 0
-        self._write_lock = threading.Lock()  # its holder may write
-        # The writer's connection is kept: taking one from the pool costs as much as a small transaction.
+        self._write_lock = threading.Lock()  # only the thread that holds it may write
+        # The connection for writing is kept, because taking one from the pool costs as much as a small transaction.
         self._kept: Connection | None = None
         self._kept_used = 0.0
-        self._direct: Connection | None = None  # the connection of `at_once`
-        self._direct_from = 0.0  # `at_once` does nothing before this time
+        self._direct: Connection | None = None  # the connection that `at_once` uses
+        self._direct_from = 0.0  # `at_once` does nothing before this time of the monotonic clock
 
     @property
     def name(self) -> str:
-        """The name of the file, or the server's URL without its password."""
+        """The name to show: that of the SQLite file, or the URL of the server without its password."""
         return Path(str(self.url.database)).name if self.sqlite else _without_password(self.url)
 
     def answers(self) -> bool:
-        """Return True if the database answers a query; raise StoreUnavailable with the reason if it does not."""
+        """Returns True if the database answers a query. Raises StoreUnavailable, with the reason, if it does not."""
         return self.read(lambda tx: tx.execute(text("SELECT 1")).scalar()) == 1
 
     def submit(self, work: Work[T], *, snapshot: bool = False, short: Work[T | None] | None = None) -> "Future[T]":
-        """Queue a function that writes. With `snapshot`, all its statements see one state of the database.
+        """Queues a function that writes, and returns a future of its result. The writer's thread runs the function.
+        With `snapshot`, all its statements see the same state of the database.
 
-        `short` is tried first, outside a transaction. It runs a single statement `by_driver`, and returns None if
-        `work` has to run instead.
+        If `short` is given, it runs first, outside a transaction. It must run a single statement with `by_driver`. If
+        it returns None, `work` runs as well; otherwise the future holds the result of `short`.
         """
         return self._thread.submit(self._run, work, snapshot, short)
 
     def at_once(self, short: Work[T | None]) -> T | None:
-        """Run a single statement `by_driver` on the caller's own thread. Returns None if it has to be submitted
-        instead, whether it was tried or not.
+        """Runs a function that executes a single statement with `by_driver`, on the caller's own thread. Returns None
+        if the work has to be submitted instead; the statement may have been executed in that case.
 
-        This wakes no other thread, and none competes for the interpreter: together that costs more than a small
-        commit. Call it from one thread only, such as the event loop's. It never waits for a server or for another
-        writer, and for a slow disk at most a hundredth of the time.
+        It is faster than `submit`: waking another thread, which then competes for the interpreter lock, takes longer
+        than a small commit. Always call it from the same thread, such as the event loop's. It never waits for a server
+        or for another writer, and it spends at most a hundredth of the time waiting for a slow disk.
         """
         if not self.sqlite or not self._write_lock.acquire(blocking=False):
             return None
@@ -99,13 +103,13 @@ class Store:
             if self._direct is None:
                 self._direct = self._writer.connect()
                 self._direct.detach()  # so that the pool does not give it to another thread
-                # A checkpoint takes long, so it is left to the next commit of the writer's thread.
+                # A checkpoint takes long, so this connection makes none: the writer's thread does at its next commit.
                 by_driver(self._direct, "PRAGMA wal_autocheckpoint=0", ())
             return short(self._direct)
         except Exception as error:
             if not (isinstance(error, exc.DBAPIError) and _is_busy(error)):
                 self._close_direct()
-            return None  # the caller submits it, and the error occurs again where it is reported
+            return None  # the caller then submits the work; the error occurs again there, and is reported
         finally:
             took = time.monotonic() - started
             if took > _SLOW_COMMIT_S:
@@ -113,34 +117,35 @@ class Store:
             self._write_lock.release()
 
     def write(self, work: Work[T], *, snapshot: bool = False) -> T:
-        """Run a function that writes and return its result. `snapshot` is that of `submit`."""
+        """Runs a function that writes, and returns its result. `snapshot` has the same meaning as in `submit`."""
         if threading.get_ident() == self._thread_id:
             raise RuntimeError("a transaction inside a transaction")
         return self.submit(work, snapshot=snapshot).result()
 
     def read(self, work: Work[T]) -> T:
-        """Run a function that only reads and return its result."""
+        """Runs a function that only reads, and returns its result."""
         with _readable_errors(self.url), self._reader.begin() as tx:
             return work(tx)
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
-        """A transaction that may rebuild tables. It waits longer for the lock than other transactions do."""
+        """Opens a transaction that may rebuild tables. It waits longer for the lock than other transactions do."""
         with _readable_errors(self.url), self._writer.connect() as connection:
             if self.sqlite:
-                connection.detach()  # its settings are changed, so it must not return to the pool
-                # Alembic rebuilds a table by copy and drop; with foreign keys on, the drop deletes the child rows.
+                connection.detach()  # a connection with changed settings must not return to the pool
+                # Alembic rebuilds a table: it copies the table and drops the original. With foreign keys on, SQLite
+                # would delete the rows of the original first, although rows of other tables refer to them.
                 by_driver(connection, "PRAGMA foreign_keys=OFF", ())
             with connection.execution_options(patience=_MIGRATION_PATIENCE).begin():
                 yield connection
 
     def hurry(self) -> None:
-        """Stop waiting long for SQLite's lock: the process is about to exit, and a waiting function cannot be
-        interrupted."""
+        """Shortens the wait for SQLite's lock. The process is about to exit, and a function that waits for the lock
+        cannot be interrupted."""
         self._busy_s = min(self._busy_s, _BUSY_AT_EXIT_S)
 
     def close(self) -> None:
-        """Finish what is running, drop what is queued, and close all connections."""
+        """Waits for the running function, drops the queued functions, and closes all connections."""
         self._thread.shutdown(cancel_futures=True)
         with self._write_lock:
             self._direct_from = float("inf")
@@ -163,7 +168,8 @@ class Store:
             return self._transaction(work, snapshot)
 
     def _run_short(self, short: Work[T | None]) -> T | None:
-        """Run a statement that is a transaction by itself. Also returns None if it conflicted with another one."""
+        """Runs `short`, whose single statement is a transaction by itself. Returns its result, or None if the statement
+        conflicted with another transaction."""
         with self._kept_connection() as connection:
             if self.sqlite:
                 return _when_free(lambda: short(connection), lambda: self._busy_s)
@@ -194,7 +200,7 @@ class Store:
         try:
             yield self._kept
         except BaseException:
-            self._release_kept()  # the pool checks it before the next use
+            self._release_kept()  # so that the pool checks the connection before its next use
             raise
         finally:
             self._kept_used = time.monotonic()
@@ -207,12 +213,12 @@ class Store:
     def _close_direct(self) -> None:
         direct, self._direct = self._direct, None
         if direct is not None:
-            with suppress(Exception):  # the database has failed already
+            with suppress(Exception):  # closing a connection fails if the database has failed
                 direct.close()
 
 
 def inserting(tx: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
-    """An INSERT that supports ON CONFLICT on both databases."""
+    """Returns an INSERT that supports ON CONFLICT on both databases."""
     if tx.dialect.name == "sqlite":
         return sqlite.insert(table)
     from sqlalchemy.dialects import postgresql  # slow to import, and not needed on SQLite
@@ -221,16 +227,16 @@ def inserting(tx: Connection, table: Table) -> "sqlite.Insert | postgresql.Inser
 
 
 def by_driver(tx: Connection, statement: str, values: Any) -> Any:
-    """Run a statement on a cursor of the driver and return the cursor; errors are SQLAlchemy's.
+    """Runs a statement on a cursor of the driver, and returns the cursor. Errors are raised as SQLAlchemy's exceptions.
 
-    For the few statements that run so often that SQLAlchemy's share of the time equals the database's.
+    It is meant for the few statements that run very often, because SQLAlchemy would double the time that they take.
     """
     cursor = tx.connection.cursor()
     try:
         return cursor.execute(statement, values)
     except tx.dialect.loaded_dbapi.Error as error:
         if tx.dialect.is_disconnect(error, tx.connection, cursor):
-            tx.invalidate(error)  # or SQLAlchemy would send ROLLBACK over a connection that is lost
+            tx.invalidate(error)  # otherwise SQLAlchemy would send ROLLBACK over the lost connection
         wrapped = exc.DBAPIError.instance(
             statement, None, error, tx.dialect.loaded_dbapi.Error, hide_parameters=True, dialect=tx.dialect
         )
@@ -240,7 +246,7 @@ def by_driver(tx: Connection, statement: str, values: Any) -> Any:
 # --- engines ---------------------------------------------------------------------------------------------------------
 def _engine(url: URL, busy_ms: int, patience_s: Callable[[], float], *, writes: bool) -> Engine:
     if url.get_backend_name() != "sqlite":
-        # Without a limit, connecting to a server that does not answer takes minutes.
+        # Without a timeout, an attempt to connect to a server that does not answer would take minutes.
         timeout = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
         server = create_engine(url, pool_pre_ping=True, pool_size=10, connect_args=timeout)
         if writes and "options" not in url.query:
@@ -250,12 +256,12 @@ def _engine(url: URL, busy_ms: int, patience_s: Callable[[], float], *, writes: 
 
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # `_begin` says BEGIN: the module's own guesses break transactional DDL
+        connection.isolation_level = None  # `_begin` issues BEGIN; the one that sqlite3 issues does not cover DDL
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={busy_ms}")
-        # Ignores the busy timeout, and fails while another process makes the same switch in a new file.
+        # This PRAGMA ignores the busy timeout, and fails while another process switches the same new file to WAL.
         _when_free(lambda: cursor.execute("PRAGMA journal_mode=WAL"), patience_s)
-        cursor.execute("PRAGMA synchronous=FULL")  # an outcome lost in a power cut would send a mail twice
+        cursor.execute("PRAGMA synchronous=FULL")  # if a power cut lost an outcome, its mail would be sent twice
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute("PRAGMA busy_timeout=0" if writes else "PRAGMA query_only=ON")  # see `_when_free`
         cursor.close()
@@ -272,10 +278,11 @@ def _engine(url: URL, busy_ms: int, patience_s: Callable[[], float], *, writes: 
 
 
 def _when_free(attempt: Callable[[], T], patience_s: Callable[[], float]) -> T:
-    """Repeat what needs SQLite's lock until it succeeds or `patience_s` have passed, which may become less meanwhile.
+    """Repeats `attempt`, which needs SQLite's lock, until it succeeds or `patience_s()` seconds have passed. The result
+    of `patience_s` may become smaller while this function waits.
 
-    SQLite's own busy timeout sleeps up to 100 ms between two attempts. A sender commits every few milliseconds, so
-    another writer would miss many chances.
+    SQLite's own busy timeout would sleep up to 100 ms between two attempts. A sender releases the lock every few
+    milliseconds, so another writer would miss many chances to get it.
     """
     started = time.monotonic()
     while True:
@@ -288,20 +295,22 @@ def _when_free(attempt: Callable[[], T], patience_s: Callable[[], float]) -> T:
 
 
 def _is_busy(error: Exception) -> bool:
-    """True if another connection holds SQLite's lock. The upper bits of the code only say which kind of lock."""
+    """Returns True if the error means that another connection holds SQLite's lock. Only the low 8 bits of the code
+    matter: the others say which kind of lock it is."""
     return getattr(getattr(error, "orig", error), "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _limit_idle_transactions(connection: Any, _record: Any) -> None:
-    # A stopped process, or a machine without power, would keep its locks for hours: its mails would wait, and so would
-    # readers who unsubscribe. This is a statement because PgBouncer accepts no such option when a connection starts.
+    # Without this limit, a stopped process or a machine that lost power would keep its locks for hours. Its mails, and
+    # readers who unsubscribe, would have to wait as long. PgBouncer does not accept the limit as an option of a new
+    # connection, so a statement sets it.
     connection.autocommit = True
     connection.execute(f"SET idle_in_transaction_session_timeout = '{_ABANDONED_S}s'")
     connection.autocommit = False
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
-_REASONS = (  # the driver's message, what is wrong, how to fix it
+_REASONS = (  # a pattern that finds the driver's message, what is wrong, and how to fix it
     (r"locked|busy", "is locked by another program", "End what holds it (a backup, an editor), then try again."),
     (r"readonly|read-only", "is read-only", "Allow this user to write the file and its folder."),
     (r"disk is full|No space left", "has no room: the disk is full", "Free some space; nothing stored is lost."),
@@ -318,11 +327,12 @@ _REASONS = (  # the driver's message, what is wrong, how to fix it
 
 @contextmanager
 def _readable_errors(url: URL) -> Iterator[None]:
-    """Raise StoreUnavailable, with one readable sentence, for errors of the driver."""
+    """Turns an error of the driver into StoreUnavailable with a readable sentence."""
     try:
         yield
     except (exc.DatabaseError, exc.TimeoutError) as error:
-        # Any other error is a bug in this program, except for a file that is not a database.
+        # Errors of other types are bugs in this program and are raised again unchanged. The exception is the error for
+        # a file that is not a database.
         failed = isinstance(error, (exc.OperationalError, exc.InternalError, exc.TimeoutError))
         if failed or re.search("not a database|malformed", str(error)):
             raise _unavailable(url, error) from error
@@ -339,15 +349,16 @@ def _unavailable(url: URL, error: Exception) -> StoreUnavailable:
 
 
 def _without_password(url: URL) -> str:
-    """A server's URL to show. libpq also takes a password as a parameter, which SQLAlchemy would not hide."""
+    """Returns the URL of a server in a form that can be shown. libpq also accepts a password as a parameter of the URL,
+    and SQLAlchemy does not hide parameters."""
     secrets = {name: "***" for name in url.query if "password" in name.lower()}
     return url.update_query_dict(secrets).render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
 
 
 # --- the file --------------------------------------------------------------------------------------------------------
 def _create_private(url: URL) -> None:
-    """Create a missing SQLite file, readable by this user only: it will hold readers' addresses. SQLite gives its -wal
-    and -shm files the same permissions. Raises StoreUnavailable if the file exists and is empty."""
+    """Creates a missing SQLite file that only this user can read, because it will contain readers' addresses. SQLite
+    gives the -wal and -shm files the same permissions. Raises StoreUnavailable if the file exists and is empty."""
     name = url.database or ""
     if name in ("", ":memory:") or name.startswith("file:"):
         return
@@ -368,7 +379,8 @@ def _create_private(url: URL) -> None:
 
 
 def _no_tables() -> bytes:
-    """A SQLite file without tables: a new file is never empty, so that an empty one always means a fault."""
+    """Returns the content of a SQLite file without tables. New files get this content and are never empty, so that an
+    empty file always means that data was lost."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as memory:
         memory.execute("CREATE TABLE first_page (x)")
         memory.execute("DROP TABLE first_page")

@@ -1,6 +1,6 @@
-"""The history of each subscriber: joined, changed, left, bounced. Events are added and never removed.
+"""The history of each subscriber: when and how they joined, changed something, unsubscribed or bounced.
 
-The figures made from them are in `reports`.
+Events are never deleted. The functions that compute figures from them are in `reports`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -13,7 +13,8 @@ from mailer.model import Event, EventKind, Method, NewEvent, SubscriberStatus
 from mailer.store import arrays
 from mailer.store.schema import events, issues, subscribers
 
-# A link in an old mail still works when its issue has been deleted: the event then names no issue.
+# A link in an old mail must work even if its issue has been deleted since. The subquery on `issues` then gives NULL, so
+# the event is recorded without an issue.
 _RECORD = """
 INSERT INTO events (at, subscriber_id, kind, method, issue_id, reason, agent, network, details)
 SELECT :at, m.id, :kind, :method, (SELECT id FROM issues WHERE id = :issue_id), :reason, :agent, :network, :details
@@ -47,7 +48,7 @@ def _event(row: Row[*tuple[Any, ...]]) -> Event:
 
 
 def history(tx: Connection, subscriber_id: int) -> list[Event]:
-    """All events of a subscriber, in the order in which they were recorded."""
+    """Returns all events of a subscriber, in the order in which they were recorded."""
     query = (
         select(*_EVENT)
         .select_from(events.outerjoin(issues, events.c.issue_id == issues.c.id))
@@ -63,7 +64,8 @@ def last(tx: Connection, subscriber_id: int, kinds: Sequence[EventKind]) -> Even
 
 
 def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None = None) -> Iterator[tuple[str, Event]]:
-    """Yields the address ('' if forgotten) and the event of each unsubscription, the oldest first."""
+    """Yields the address and the event of each unsubscription, the oldest first. The address is '' if the subscriber
+    was forgotten. Yields only events from `since` on, and only those through the issue of `slot`, if they are given."""
     subscriber = events.c.subscriber_id == subscribers.c.id
     query = (
         select(subscribers.c.address, *_EVENT)
@@ -80,9 +82,10 @@ def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None 
 
 
 def explain(tx: Connection, subscriber_id: int, reason: str, *, since: datetime) -> bool:
-    """Adds the reader's reason to their last unsubscription.
+    """Stores the reason that a reader gives in the event of their last unsubscription.
 
-    Returns False if they did not unsubscribe after `since`, came back or were forgotten.
+    Returns False, and stores nothing, if they did not unsubscribe at `since` or later, have come back or were
+    forgotten.
     """
     back = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
     gone = exists().where(
@@ -95,7 +98,8 @@ def explain(tx: Connection, subscriber_id: int, reason: str, *, since: datetime)
 
 
 def status_before_suppression(tx: Connection, subscriber_id: int) -> SubscriberStatus:
-    """The status that a subscriber had when an admin last suppressed the address."""
+    """Returns the status that a subscriber had just before an admin last suppressed their address. Returns UNSUBSCRIBED
+    if it is not recorded."""
     query = (
         select(events.c.details)
         .where(events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.SUPPRESSED)

@@ -1,6 +1,7 @@
-"""The state of each source that is asked again and again: when next, its validators, and what went wrong.
+"""The state of each source that is fetched regularly: the time of the next fetch, the validators (ETag, Last-Modified),
+and the last problem.
 
-A claim is one guarded statement, so that of several collectors only one asks a source.
+A single guarded UPDATE claims a source, so that only one of several processes fetches it.
 """
 
 from collections.abc import Mapping
@@ -12,19 +13,20 @@ from sqlalchemy import Connection, update
 from mailer.store.database import inserting
 from mailer.store.schema import articles, feeds
 
-_LEASE = timedelta(minutes=10)  # how long a source counts as being asked if its collector dies
+_LEASE = timedelta(minutes=10)  # a source is not fetched for this long if the process that claimed it dies
 
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
     etag: str
     modified: str
-    failures: int  # in a row
-    fetched_at: datetime | None  # the last time that it worked
+    failures: int  # how many fetches in a row have failed
+    fetched_at: datetime | None  # the time of the last fetch that succeeded
 
 
 def claim(tx: Connection, name: str, now: datetime, *, at_once: bool = False) -> FeedState | None:
-    """Claim a source that is due, or with `at_once` any. Returns None if it is not due or another collector has it."""
+    """Claims a source if it is due; with `at_once`, claims it even if it is not due. Returns its state, or None if the
+    source is not due, which is so as well while another process fetches it."""
     tx.execute(inserting(tx, feeds).values(url=name, next_at=now).on_conflict_do_nothing())
     statement = update(feeds).where(feeds.c.url == name).values(next_at=now + _LEASE)
     if not at_once:
@@ -39,13 +41,14 @@ def succeeded(tx: Connection, name: str, *, etag: str, modified: str, now: datet
 
 
 def failed(tx: Connection, name: str, *, problem: str, failures: int, now: datetime, next_at: datetime) -> None:
-    """Record a failure. The validators of the last success stay, and so do all its articles."""
+    """Records a failed fetch. The validators of the last successful fetch are kept, and so are all articles."""
     values = {"failures": failures, "problem": problem, "next_at": next_at, "looked_at": now}
     tx.execute(update(feeds).where(feeds.c.url == name).values(**values))
 
 
 def add_prominence(tx: Connection, shares: Mapping[str, float]) -> None:
-    """Add to the prominence of articles, by identity: what their place on the front page since last time was worth."""
+    """Adds to the prominence of articles. `shares` maps the identity of an article to what its place on the front page
+    since the last fetch is worth."""
     for identity, share in shares.items():
         so_far = articles.c.prominence
         tx.execute(update(articles).where(articles.c.identity == identity, so_far.is_(None)).values(prominence=0.0))
