@@ -19,7 +19,7 @@ from mailer.settings import Digest as Rules
 from mailer.text import links
 from mailer.text.search_key import key
 
-_SHOWN = 10  # how many stories that were not chosen are listed for the editor
+_SHOWN = 10  # how many of the stories that were not chosen are listed for the editor
 # How many articles are compared: those with the most readers or, if views are unknown, the best of each day. Measured
 # with 5,000 articles, comparing 1,000 of them chose eleven of the twelve stories that comparing all of them chose.
 _COMPARED = 1000
@@ -57,7 +57,7 @@ def build(
     kept        ids of articles that an editor moved or retitled: they lead their events and are not refused
     dropped     ids of articles that an editor took out; no other article about their events is chosen
     gone        ids of articles whose pages are gone; other articles about their events may take their places
-    allow_late  True if older articles count, too, that were first seen within the span; False for the first issue
+    allow_late  if true, late articles count too (see `time_span.late`); must be false for the first issue
     """
 
     def counts(article: Article) -> bool:
@@ -206,7 +206,7 @@ class _Stories:
 
 
 def _new_first(chosen: Sequence[Story], led: frozenset[int], event_of: Mapping[int, Event]) -> tuple[Story, ...]:
-    """Puts the best story in front whose event has not led an earlier issue, unless a pinned story comes before it."""
+    """Moves the best story whose event has not led an earlier issue to the front, but not past a pinned story."""
 
     def led_before(story: Story) -> bool:
         event = event_of.get(story.lead.id)

@@ -17,7 +17,7 @@ from mailer.model import Article
 from mailer.text.calendar import JALALI, WEEKDAYS
 from mailer.text.search_key import key
 
-_NEAR = timedelta(hours=96)  # articles further apart are linked only by the same address or if _REPEATED
+_NEAR = timedelta(hours=96)  # articles dated further apart are linked only by the same address, or by _REPEATED
 # In pairs labelled by hand, nearly all above this similarity are about the same event, nearly all below it are not.
 _SIMILAR = 0.35
 _VERY_SIMILAR = 0.5  # from this similarity on, a single article joins a group whatever the average similarity

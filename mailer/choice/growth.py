@@ -25,7 +25,7 @@ _GROWN = 72.0
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """The share of an article's final views at each of KNOTS."""
+    """A curve: the share of its final views that an article has at each of the hours in KNOTS."""
 
     shares: tuple[float, ...]
 
@@ -71,9 +71,9 @@ def learn(histories: Iterable[Sequence[tuple[float, int]]]) -> Growth:
 
 
 def _at_knots(history: Sequence[tuple[float, int]]) -> Mapping[int, float]:
-    """Returns the views at each knot, interpolated linearly between snapshots. Keys are the places of knots in KNOTS.
+    """Returns an article's views at each knot, interpolated linearly between its snapshots.
 
-    At its publication an article has no views.
+    The keys are places in KNOTS. The article has no views at its publication.
     """
     points = [(0.0, 0), *((max(hours, 0.001), views) for hours, views in history)]
     found: dict[int, float] = {}

@@ -126,7 +126,7 @@ def interest(pool: Sequence[Article], span: TimeSpan, growth: Growth) -> Interes
 
 
 def _no_views(views: Sequence[int], count: int) -> Reason | None:
-    """Returns the reason why the known view counts of `count` articles cannot decide, or None if they can."""
+    """Returns the reason why the known view counts of `count` articles cannot be used, or None if they can."""
     if not views:
         return Reason(ReasonCode.NO_VIEW_COUNTS)
     if len(views) < _ENOUGH * count:

@@ -51,8 +51,8 @@ def select(
     `rules.stories`. Stories whose leads are in `kept` are selected regardless of the quotas while there are places, and
     are ordered by score.
     If places stay empty because of the quotas, the quotas that keep stories out are dropped, first sections, then
-    sources, then days, and a note says so. No two stories have the same title, unless it is a rubric. `titles` maps the
-    id of each article to the key of its title.
+    sources, then days, and a note says so. No two stories have the same title, unless it is only one word. `titles`
+    maps the id of each article to the key of its title.
     """
     table = _Table(rules, ranked, titles, events, zone, balance_sections)
     for story in ranked:
@@ -90,7 +90,7 @@ class _Table:
         self._ids: set[int] = set()  # ids of the leads of the chosen stories
         self._ranked, self._titles, self._events, self._zone = ranked, titles, events, zone
         self._places = rules.stories
-        self._chosen_titles: dict[str, str] = {}  # key → title
+        self._chosen_titles: dict[str, str] = {}  # key of a title → the title, for each chosen story
         self._counts: dict[str, Counter[str]] = {quota: Counter() for quota in _QUOTAS}
         shares = {"section": rules.max_section, "source": rules.max_source, "day": rules.max_day}
         if not balance_sections:

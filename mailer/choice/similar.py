@@ -47,10 +47,10 @@ def words(article: Article, *, with_title: bool = True, with_lead: bool = True) 
 def vectors(texts: Sequence[str]) -> list[Vector]:
     """Returns a unit vector (run → weight) for each text; the vector is empty if all runs of the text are ignored.
 
-    The texts must be keys.
+    The texts must be keys (see `text.search_key`).
     """
     split = [text.split() for text in texts]
-    of = {word: _runs(word) for word in set(chain.from_iterable(split))}  # each word once, as most occur many times
+    of = {word: _runs(word) for word in set(chain.from_iterable(split))}  # once for each word: most occur many times
     grams = [Counter(chain.from_iterable(map(of.__getitem__, each))) for each in split]
     spread: Counter[str] = Counter()
     for each in grams:

@@ -21,7 +21,7 @@ def for_issue(*, end: datetime, previous_end: datetime | None) -> TimeSpan:
 
 
 def earliest(span: TimeSpan) -> datetime:
-    """Returns the earliest date of articles that can be in the issue of this span, including late articles."""
+    """Returns the earliest date of articles that can be in the issue of this span, including late ones (see `late`)."""
     return min(span.start, span.end - _LATE)
 
 

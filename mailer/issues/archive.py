@@ -1,4 +1,4 @@
-"""The public archive and feed. They show the issues that were sent, without readers' tokens and redacted stories."""
+"""The public archive and feed. They show the issues that were sent, but no reader's tokens and no redacted stories."""
 
 import re
 from dataclasses import dataclass

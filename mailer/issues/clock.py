@@ -21,14 +21,14 @@ from mailer.reasons import Reason, ReasonCode
 from mailer.store import issues
 
 log = logging.getLogger(__name__)
-CHECK_BEFORE = timedelta(minutes=15)  # how long before the sending time the stories' pages are checked a last time
-GRACE = timedelta(minutes=10)  # how late an issue may start whose sending time was moved to the limit `max_late`
+CHECK_BEFORE = timedelta(minutes=15)  # the stories' pages are checked a last time this long before the sending time
+GRACE = timedelta(minutes=10)  # an issue may always start until this long after its sending time, even past `max_late`
 TOO_LATE = Reason(ReasonCode.TOO_LATE)
 _MISSED_WEEKS = 60  # after a long outage, how many missed slots one tick plans
 
 
 def tick(app: App) -> None:
-    """Does everything that is due. Raises StoreUnavailable if the database fails; the next tick then tries again."""
+    """Does what is due for all issues. Raises StoreUnavailable if the database fails; the next tick tries again."""
     now = app.now()
     try:
         _plan(app, now)
@@ -51,7 +51,7 @@ def tick(app: App) -> None:
         except WrongState as error:
             log.info("issue %s: another process, or a person, was faster: %s", issue.slot, error)
         except Exception as error:
-            # For example, a template cannot be rendered. Hold the issue so that editors notice, and go on with others.
+            # For example, a template cannot be rendered. Hold this issue so that editors notice, and do the next one.
             log.exception("issue %s cannot be made", issue.slot)
             reason = Reason(ReasonCode.CANNOT_BE_MADE, {"error": str(error)})
             _hold(app, issue, reason, "Correct it, then run `mailer issue release`.")
@@ -85,7 +85,8 @@ def _plan(app: App, now: datetime) -> None:
     """Adds an issue for each slot whose draft time has come, and for each slot that was missed."""
     schedule = app.settings.schedule
     newest = app.store.read(issues.newest)
-    # `since` is when the first issue was planned, not its slot: a test draft may belong to a slot of years ago.
+    # `since` is the time at which the first issue was planned. Its slot may be years older, if it is a draft that was
+    # made for a test, and then it does not mean that there was a newsletter at that time.
     since = min(app.store.read(issues.began) or now, now)
     missed = _missed(app, newest, now, since)
     # If there may be more missed slots than one tick plans, leave the current weeks to a later tick: `_missed` looks
@@ -144,7 +145,7 @@ def _advance(app: App, issue: Issue, now: datetime) -> None:
     if not issue.stories:
         control.skip(app, issue, Reason(ReasonCode.NO_STORY))
     elif issue.state is IssueState.DRAFT and draft.is_approval_missing(app, issue):
-        # The setting was changed after the draft was made.
+        # This happens if approval was made a requirement in the settings after the draft was made.
         _hold(app, issue, Reason(ReasonCode.APPROVAL_REQUIRED), "Use `mailer issue approve`.")
     elif issue.state is IssueState.DRAFT:
         frozen = draft.freeze(app, issue)

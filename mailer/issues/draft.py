@@ -31,7 +31,7 @@ from mailer.model import (
 from mailer.reasons import Reason, ReasonCode
 from mailer.store import articles, deliveries, issues
 
-REDRAFT = timedelta(hours=1)  # how often the stories are chosen again before the issue goes out
+REDRAFT = timedelta(hours=1)  # the stories of a draft are chosen again whenever the last choice is this old
 _SPARE = 50  # how many most-read articles are fetched beyond the number shown, because some may not be in an issue
 # An issue held for one of these reasons is no longer held if a new choice of stories removes the reason.
 _PASSING = (ReasonCode.TOO_FEW_STORIES, ReasonCode.APPROVAL_REQUIRED)
@@ -91,9 +91,8 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bo
     """
 
     def choose_again(tx: Connection) -> Issue | None:
-        before = issues.lock(
-            tx, issue.id, lifecycle.CHOOSABLE
-        )  # another process may have held or approved it meanwhile
+        # Read the issue again, because another process may have held or approved it in the meantime.
+        before = issues.lock(tx, issue.id, lifecycle.CHOOSABLE)
         if before is None or (before.approved and not by_hand):
             return before
         chosen = _chosen(app, tx, replace(before, approved=False), as_of or app.now())
@@ -115,7 +114,7 @@ def _chosen(app: App, tx: Connection, issue: Issue, now: datetime) -> Issue:
     stories = edits.apply(issue.edits, [_story(number, story) for number, story in enumerate(digest.stories, 1)])
     why = hold_reason(app, issue, stories)
     if issue.state is IssueState.HELD and not (issue.reason and issue.reason.code in _PASSING):
-        why = issue.reason  # an editor held the issue, or it could not be made: only `issue release` releases it
+        why = issue.reason  # an issue held for any other reason stays held until an editor releases it
     rejected = (
         RejectedStory(each.story.lead.url, each.story.lead.title, each.story.score, each.reason)
         for each in digest.not_chosen
@@ -170,7 +169,7 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
         led=articles.used(tx, besides=issue.id, leads_only=True),
         zone=app.zone,
         growth=growth.learn(articles.histories(tx, since=span.start - growth.LEARNT_FROM)),
-        allow_late=previous_end is not None,  # without an earlier issue there is none that missed these articles
+        allow_late=previous_end is not None,  # late articles are for issues that follow another, not for the first one
         kept=edits.kept(issue.edits),
         dropped=issue.edits.dropped,
         gone=frozenset(issue.edits.gone),
@@ -206,8 +205,8 @@ def _opening(body: str) -> str:
 def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) -> Rendered:
     """Renders the mail of an issue, with placeholders, shortened to the size that mail programs show in full.
 
-    If `issue` is a variant with some of the stories of `full`, pass `full` too: the list of most-read articles then
-    contains none of the other stories either.
+    If `issue` has only some of the stories of an issue, pass that issue as `full`. The list of most-read articles then
+    leaves out all stories of `full`.
     """
     wanted = app.settings.digest.most_read
     most_read = _most_read(app, tx, full or issue, wanted) if wanted else []

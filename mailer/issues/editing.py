@@ -25,7 +25,8 @@ from mailer.text import clean
 
 _PARALLEL_CHECKS = 4
 _ROUNDS = 3  # how often the links are checked, because the page of a replacement story may be gone too
-_LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600  # characters
+# The longest texts that an editor may write, in characters.
+_LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600
 
 
 def drop(app: App, slot: str | None, position: int) -> Issue:

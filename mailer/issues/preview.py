@@ -1,4 +1,4 @@
-"""The preview of an issue, and test mails of it to the newsroom's own people. Both are left out of all counts."""
+"""The preview of an issue, and test mails of it to the newsroom's own people. Neither changes the issue's counts."""
 
 import asyncio
 from collections.abc import Sequence

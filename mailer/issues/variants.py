@@ -36,7 +36,7 @@ def make(app: App, issue: Issue) -> int:
 
 
 def _add(tx: Connection, *, app: App, issue: Issue, sections: str, rendered: Rendered) -> bool:
-    """Adds a variant. Returns False if the issue already has it, or is no longer frozen but being sent or ended."""
+    """Adds a variant. Returns False, and adds nothing, if the issue already has the variant or is no longer frozen."""
     current = issues.get(tx, issue.id)
     if current is None or current.state is not IssueState.FROZEN or sections in issues.made_for(tx, issue.id):
         return False

@@ -22,7 +22,8 @@ def add(
     Returns the subscriber, and "added", "updated" (for example, a new name) or "unchanged". Raises BadAddress, and
     LeftBefore if the reader left or must not be mailed; its message says since when, and how the reader can come back.
     """
-    from mailer.readers import adding  # late: showing readers does not need the confirmation mail
+    # Imported here, because this also loads the confirmation mail, which `subscribers list` and `show` do not need.
+    from mailer.readers import adding
 
     parsed = address.parse(email)
     status = SubscriberStatus.PENDING if invite else SubscriberStatus.ACTIVE
@@ -45,7 +46,7 @@ def add(
         events.record(tx, confirmed, NewEvent(EventKind.CONFIRMED, now, Method.ADMIN))
         adding.carry_out(app, tx, plan, now, kind=kind, method=Method.ADMIN, invite=invite)
         after = subscribers.find(tx, new.key)
-        assert after is not None  # noqa: S101 - added in this transaction
+        assert after is not None  # noqa: S101 - this transaction has found or added the subscriber
         return after, "added" if plan.new else "updated" if plan.changed or confirmed else "unchanged"
 
     return app.store.write(add_one)

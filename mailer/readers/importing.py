@@ -129,7 +129,7 @@ def _import_chunk(app: App, chunk: list[NewSubscriber], how: How, met: set[int],
 def _read(row: NewSubscriber, how: How) -> tuple[Address, SubscriberStatus]:
     """Returns the address of a row, and the status its subscriber is to have: UNSUBSCRIBED, PENDING or ACTIVE.
 
-    Raises BadAddress if the row must be refused, even if the address is not the cause.
+    Raises BadAddress if the row must be refused, even if the cause is not the address.
     """
     if row.problem:
         raise BadAddress(row.problem)

@@ -41,7 +41,7 @@ def link_holder(app: App, token: str) -> LinkHolder:
 class Left:
     """The result of leaving: a token for the undo button and a token for giving a reason.
 
-    `undo` is empty if there is nothing to undo, and `why` if there is no reader who left.
+    `undo` is empty if this unsubscription cannot be undone, and `why` if there is no reader who could give a reason.
     """
 
     undo: str
@@ -202,7 +202,7 @@ def suppress(app: App, email: str) -> bool:
         keep = (SubscriberStatus.COMPLAINED, SubscriberStatus.SUPPRESSED)
         from_ = tuple(status for status in SubscriberStatus if status not in keep)
         if found is not None and subscribers.move(tx, found.id, SubscriberStatus.SUPPRESSED, from_=from_):
-            details = {"before": str(found.status)}  # `unsuppress` restores it
+            details = {"before": str(found.status)}  # the status that `unsuppress` restores
             events.record(tx, [found.id], NewEvent(EventKind.SUPPRESSED, now, Method.ADMIN, details=details))
         return before is None or not before.strong
 

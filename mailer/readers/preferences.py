@@ -18,9 +18,10 @@ PAUSES = (0, 1, 2, 4, 8, 12)  # the pauses that a reader can choose, in weeks; 0
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """The choices of a reader. `sections` pairs every section with True if the reader chose it.
+    """The choices of a reader.
 
-    `paused_until` is the first day after the pause, or None.
+    `sections` has the name of every section, and True if the reader chose it. `paused_until` is the first day after the
+    reader's pause, or None if there is no pause.
     """
 
     sections: tuple[tuple[str, bool], ...]

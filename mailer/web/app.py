@@ -1,4 +1,4 @@
-"""Builds the web application from all pages. Also has the home page and the pages that visitors see on errors."""
+"""Builds the web application from all pages. Also defines the home page and the pages that visitors see on errors."""
 
 import logging
 from collections.abc import Sequence

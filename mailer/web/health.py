@@ -23,7 +23,7 @@ class Pulse:
     """
 
     expected: bool = False
-    at: float | None = None  # the Unix time of the last tick, for figures that people read
+    at: float | None = None  # the Unix time of the last tick, for the metrics
     _last: float | None = None
 
     def beat(self) -> None:

@@ -143,7 +143,7 @@ class ReaderPages:
     def _decide_soon(self) -> None:
         """Starts a task that decides the stored wishes after a random delay of about a second.
 
-        Because of the delay, neither the duration of this answer nor that of the next one reveals whether an address is
+        Because of the delay, the duration of this answer and of the next answer does not reveal whether an address is
         known. If the process ends before the task does, the next tick decides the wishes.
         """
         if self._deciding is None or self._deciding.done():
