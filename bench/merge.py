@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from bench.page import Options, table
 from mailer import config
 from mailer.cli.setup import make_deployment
-from mailer.mail import dkim, merge, mime, placeholders, view
+from mailer.mail import dkim, headers, merge, placeholders, view
 from mailer.model import Batch, Delivery, DeliveryKind, Variant
 from mailer.sending import message
 from mailer.wiring import wire
@@ -85,7 +85,7 @@ def measure() -> list[Row]:
                 "greeting": view.greeting(reader.name),
                 "unsubscribe_url": app.unsubscribe_url(reader.subscriber_id or 0, reader.issue_id or 0),
             }
-            own = mime.reader_fields(
+            own = headers.reader_fields(
                 to=reader.address,
                 date=AT,
                 message_id="<issue.1405-W36.17.abcdefghij@example.org>",
@@ -132,8 +132,8 @@ def _reader() -> Delivery:
 def _full(mail: Variant, values: dict[str, str]) -> merge.Template:
     """Fill the placeholders first, then encode all: the cost of a mail if nothing were compiled in advance."""
     html, text = placeholders.fill(mail.html, values, "html"), placeholders.fill(mail.text, values, "text")
-    boundary = mime.boundary("bench")
-    return merge.compile(mime.content_headers("fa", boundary), (), text, html, boundary)
+    boundary = headers.boundary("bench")
+    return merge.compile(headers.content_headers("fa", boundary), (), text, html, boundary)
 
 
 def _signing(head: bytes, body: list[bytes]) -> list[Row]:

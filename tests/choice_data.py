@@ -18,7 +18,7 @@ from statistics import fmean
 
 from mailer.choice import growth
 from mailer.choice.build import build
-from mailer.choice.group import group
+from mailer.choice.events import group
 from mailer.model import Article, Dating, TimeSpan
 from mailer.settings import Digest as Rules
 from mailer.text.search_key import key

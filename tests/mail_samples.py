@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from mailer.mail import merge, mime, placeholders, view
+from mailer.mail import headers, merge, placeholders, view
 from mailer.mail.render import Renderer
 from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered
 from mailer.settings import Newsletter
@@ -98,11 +98,11 @@ def merged(mail: Rendered, name: str = "نرگس") -> tuple[str, str]:
 
 
 # --- compiled mails --------------------------------------------------------------------------------------------------
-BOUNDARY = mime.boundary("1405-W36")
+BOUNDARY = headers.boundary("1405-W36")
 
 
 def issue_headers(**changes: object) -> list[tuple[str, bytes]]:
-    """Returns the fields of an issue mail; `changes` are arguments of the functions in `mime`."""
+    """Returns the fields of an issue mail; `changes` are arguments of the functions in `headers`."""
     given: dict[str, object] = {
         "sender": ("ایران من", "news@example.org"),
         "to": "narges@reader.example",
@@ -124,20 +124,20 @@ def issue_headers(**changes: object) -> list[tuple[str, bytes]]:
     def some(*names: str) -> Any:
         return {name: given[name] for name in names}
 
-    own = mime.reader_fields(**some("to", "date", "message_id", "unsubscribe_url", "feedback_id"))
-    lists = mime.list_headers(own, **some("list_id", "list_name", "archive_url", "help_url"))
-    return mime.message_headers(
+    own = headers.reader_fields(**some("to", "date", "message_id", "unsubscribe_url", "feedback_id"))
+    lists = headers.list_headers(own, **some("list_id", "list_name", "archive_url", "help_url"))
+    return headers.message_headers(
         own, kind_headers=lists, **some("sender", "subject", "reply_to", "language", "boundary")
     )
 
 
 def compiled(text: str, html: str) -> merge.Template:
-    return merge.compile(issue_headers(), mime.READER_FIELDS, text, html, BOUNDARY)
+    return merge.compile(issue_headers(), headers.READER_FIELDS, text, html, BOUNDARY)
 
 
 def own_fields(**changes: object) -> dict[str, bytes]:
     """Returns the fields that differ for each reader."""
-    return {name: value for name, value in issue_headers(**changes) if name in mime.READER_FIELDS}
+    return {name: value for name, value in issue_headers(**changes) if name in headers.READER_FIELDS}
 
 
 def own_values(name: str, link: str = UNSUBSCRIBE) -> dict[str, str]:

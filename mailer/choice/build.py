@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, timedelta, tzinfo
 from functools import cache
 
-from mailer.choice.group import Event, Events, group
+from mailer.choice.events import Event, Events, group
 from mailer.choice.growth import CAUTIOUS, Growth
 from mailer.choice.rank import Ranking, day_by_day, interest, rank
 from mailer.choice.select import select

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import date, tzinfo
 from statistics import fmean, median
 
-from mailer.choice.group import Event
+from mailer.choice.events import Event
 from mailer.choice.growth import Growth
 from mailer.choice.time_span import late
 from mailer.model import Article, TimeSpan

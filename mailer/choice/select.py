@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from mailer.choice.group import Events
+from mailer.choice.events import Events
 from mailer.model import NotChosen, Story
 from mailer.reasons import Reason, ReasonCode
 from mailer.settings import Digest

@@ -16,10 +16,8 @@ from typing import IO
 
 import click
 
-from mailer.errors import AskError, ConfigError, MailerError, OutsideError, UsageError
-
-# 0 done · 1 bug · 2 usage or configuration · 3 request refused · 4 something outside failed · 5 done in part
-EXIT: Mapping[type[MailerError], int] = {ConfigError: 2, UsageError: 2, AskError: 3, OutsideError: 4}
+from mailer.cli.exit_codes import exit_code
+from mailer.errors import MailerError, OutsideError
 
 
 class LazyGroup(click.Group):
@@ -117,8 +115,9 @@ def run(words: Sequence[str]) -> int:
     except OSError as error:
         # A file or folder that the command was to write; reading and the database have errors of their own.
         where = error.filename or "The output cannot be written"
-        _print_error(OutsideError(f"{where}: {error.strerror or error}."), as_json)
-        return EXIT[OutsideError]
+        outside = OutsideError(f"{where}: {error.strerror or error}.")
+        _print_error(outside, as_json)
+        return exit_code(outside)
     except Exception as error:
         if as_json:
             _print_json("bug", f"{type(error).__name__}: {error}", "Please report it with the output on stderr.")
@@ -129,10 +128,6 @@ def run(words: Sequence[str]) -> int:
         )
         return 1
     return result if isinstance(result, int) else 0
-
-
-def exit_code(error: MailerError) -> int:
-    return next(code for kind, code in EXIT.items() if isinstance(error, kind))
 
 
 def _print_error(error: MailerError, as_json: bool) -> None:

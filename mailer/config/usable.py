@@ -14,7 +14,7 @@ from mailer import address
 from mailer.config.fields import quoted
 from mailer.config.problems import Problem
 from mailer.errors import BadAddress
-from mailer.mail import headers
+from mailer.mail import header_encoding
 from mailer.settings import Settings
 from mailer.text.links import web_address
 
@@ -64,7 +64,7 @@ def _mailbox(written: str) -> str:
             f"{quoted(given)} should have only Latin letters before the @: few relays and mail programs take another "
             "sender (RFC 6531)"
         )
-    headers.address(name, parsed.written)
+    header_encoding.address(name, parsed.written)
     # Only the domain is changed: the name may contain anything.
     return written.replace(given, parsed.written)
 
@@ -78,7 +78,7 @@ def _base_url(written: str) -> str:
     ascii_form = web_address(written)
     if not ascii_form:
         raise ValueError("should have a valid host name, and a port of at most 65535 if any")
-    headers.url("List-Unsubscribe", ascii_form)
+    header_encoding.url("List-Unsubscribe", ascii_form)
     if ascii_form.count("/") > 2:
         raise ValueError("should be a host of its own, without a path: the pages are at its root")
     return ascii_form

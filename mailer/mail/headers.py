@@ -1,191 +1,94 @@
-"""Encodes header fields as bytes, and parses them back to prove that nothing was added or lost.
+"""The list of headers of a mail, and the boundary between its parts.
 
-Why not `email.message`: on Python 3.11 an encoded word in a title injects headers and a body, Persian subjects lose
-spaces, and List-Unsubscribe is encoded so that no client can read it. Most functions return the *value* of a field,
-folded with CRLF; `block` writes whole fields. `mime` decides which headers a mail has.
+`headers` writes the fields, `merge` the parts.
 """
 
-import email.utils
 import re
-import textwrap
-from base64 import b64encode
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, timezone
-from email.errors import MultipartInvariantViolationDefect
-from email.parser import BytesParser
-from functools import lru_cache
-from math import floor
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
 
-from mailer.text.characters import RLM
-from mailer.text.clean import clean, clusters
+from mailer.address import mailbox
+from mailer.mail import header_encoding
 
-_LINE = 76  # a line with an encoded word is at most 76 long, the word itself 75 (RFC 2047 §2)
-_WORD = 75
-_HARD = 998  # no line of a message is longer, CRLF not counted (RFC 5322 §2.1.1)
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")  # a phrase without quotation marks (RFC 5322 §3.2.3)
-_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
-_URL = re.compile(r"https?://[!#-+\--;=?-~]+")  # no blank, quote, comma or angle bracket: List-* fields are lists
-# After each CRLF there must be one blank and then text: a fold, never the end of the headers.
-_VALUE = re.compile(rb"[!-~](?:[ -~]++|\r\n (?=[!-~]))*+")
-_PRINTABLE = re.compile(r"[!-~]+(?: [!-~]+)*")
+# The fields that differ for each reader; all others are the same for a whole issue.
+READER_FIELDS = ("To", "Date", "Message-ID", "List-Unsubscribe", "Feedback-ID")
+
+_MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[A-Za-z0-9.-]+>")
 
 
-def sanitise(value: str) -> str:
-    """Returns the text that `encode` writes: one line without controls and bidi overrides; RLM, ZWNJ and ZWJ stay."""
-    return clean(value, keep=RLM)
+def boundary(seed: str) -> str:
+    """Returns the boundary for a seed. It cannot occur in a part, because no base64 line contains "=_"."""
+    return f"=_{sha256(seed.encode()).hexdigest()[:32]}"
 
 
-def encode(name: str, value: str) -> bytes:
-    """Encodes an unstructured field such as Subject: short ASCII as it is, the rest as encoded words (RFC 2047).
+def message_headers(
+    own: Mapping[str, bytes],
+    *,
+    sender: tuple[str, str],
+    subject: str,
+    reply_to: str | None,
+    kind_headers: Sequence[tuple[str, bytes]],
+    language: str,
+    boundary: str,
+) -> list[tuple[str, bytes]]:
+    """Returns the fields of a mail for one reader, in order, ready for `header_encoding.block`.
 
-    The result decodes to exactly `sanitise(value)`. `name` is the field's name, which counts in the first line.
+    `own` are `reader_fields`, `sender` is a display name and an address, `reply_to` a mailbox; `kind_headers` are the
+    fields that only this kind of mail has. Raises ValueError if a value is not valid in its field.
     """
-    value = sanitise(value)
-    first = len(name) + 2
-    if value.isascii() and "=?" not in value and first + len(value) <= _LINE:
-        return value.encode("ascii")
-    return "\r\n ".join(_words(value, first)).encode("ascii")
+    answers = [("Reply-To", header_encoding.address(*mailbox(reply_to), name="Reply-To"))] if reply_to else []
+    return [
+        ("From", header_encoding.address(*sender)),
+        ("To", own["To"]),
+        ("Subject", header_encoding.encode("Subject", subject)),
+        ("Date", own["Date"]),
+        ("Message-ID", own["Message-ID"]),
+        *answers,
+        *kind_headers,
+        ("Feedback-ID", own["Feedback-ID"]),
+        *content_headers(language, boundary),
+    ]
 
 
-def _words(value: str, first: int) -> list[str]:
-    """Returns base64 words that can each be decoded alone; the first line has `first` characters fewer.
+def list_headers(
+    own: Mapping[str, bytes], *, list_id: str, list_name: str, archive_url: str, help_url: str
+) -> list[tuple[str, bytes]]:
+    """Returns the fields that only mails of the list have: issues and test mails."""
+    return [
+        ("List-Id", header_encoding.list_id(list_name, list_id)),  # RFC 2919
+        ("List-Unsubscribe", own["List-Unsubscribe"]),  # RFC 2369 §3.2
+        ("List-Unsubscribe-Post", b"List-Unsubscribe=One-Click"),  # RFC 8058 §3.1: exactly this value
+        ("List-Help", header_encoding.url("List-Help", help_url)),
+        ("List-Archive", header_encoding.url("List-Archive", archive_url)),
+    ]
 
-    Words end between characters as readers see them. Only a character too long for one word (a letter with dozens of
-    marks) is split between code points.
+
+def reader_fields(
+    *, to: str, date: datetime, message_id: str, unsubscribe_url: str, feedback_id: str, meant_for: str = ""
+) -> dict[str, bytes]:
+    """Returns the values of READER_FIELDS for one reader.
+
+    `message_id` includes its angle brackets. If the mail is redirected, `meant_for` is the reader's own address, which
+    To then shows as the display name.
+    Raises ValueError if a value is not valid in its field.
     """
-    words: list[str] = []
-    word = b""
-    room = _room(_LINE - first)
-    for cluster in clusters(value):
-        whole = len(cluster.encode()) <= _room(_WORD)
-        for piece in [cluster] if whole else list(cluster):
-            code = piece.encode()
-            if word and len(word) + len(code) > room:
-                words.append(_word(word))
-                word, room = b"", _room(_WORD)
-            word += code
-    return [*words, _word(word)]
+    if not _MESSAGE_ID.fullmatch(message_id):
+        raise ValueError(f"not a Message-ID: {message_id!r}")
+    return {
+        # Normally the bare address: a display name would be one more thing that can go wrong.
+        "To": header_encoding.address(meant_for, to, "To") if meant_for else header_encoding.recipient(to),
+        "Date": header_encoding.date(date),
+        "Message-ID": header_encoding.raw("Message-ID", message_id),
+        "List-Unsubscribe": header_encoding.url("List-Unsubscribe", unsubscribe_url),
+        "Feedback-ID": header_encoding.raw("Feedback-ID", feedback_id),
+    }
 
 
-def _room(characters: int) -> int:
-    """Returns the bytes that fit into an encoded word of so many characters; at least enough for one letter."""
-    return max((min(characters, _WORD) - len("=?utf-8?b??=")) // 4 * 3, 6)
-
-
-def _word(code: bytes) -> str:
-    return f"=?utf-8?b?{b64encode(code).decode('ascii')}?="
-
-
-def address(display: str, addr: str, name: str = "From") -> bytes:
-    """Writes a mailbox for From or Reply-To: `display <addr>`, or the bare address if `display` is empty.
-
-    Raises ValueError unless `addr` is ASCII with an A-label as its domain.
-    """
-    if not _ADDRESS.fullmatch(addr):
-        raise ValueError(f"not a valid address for {name}: {addr!r}")
-    return _phrase(display, f"<{addr}>", name) if sanitise(display) else addr.encode("ascii")
-
-
-def recipient(addr: str) -> bytes:
-    """Writes the bare address for To.
-
-    An address with a non-ASCII local part becomes an empty group with that name (RFC 6857 §3.1.5), because the message
-    stays 7-bit; the envelope has the real address.
-    """
-    if addr.isascii():
-        return address("", addr, "To")
-    return encode("To", addr) + b" :;"
-
-
-def list_id(display: str, identifier: str) -> bytes:
-    """Writes `display <weekly.example.org>` (RFC 2919 §3). Raises ValueError if the identifier is not dotted names."""
-    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", identifier):
-        raise ValueError(f"not a List-Id: {identifier!r}")
-    return _phrase(display, f"<{identifier}>", "List-Id")
-
-
-def _phrase(display: str, angle: str, name: str) -> bytes:
-    """Writes a display name, quoted or encoded but never both (RFC 2047 §5), and what follows it in angle brackets."""
-    display = sanitise(display)
-    if not display:
-        return angle.encode("ascii")
-    if display.isascii() and "=?" not in display and len(name) + 4 + len(display) <= _LINE:
-        quoted = display if _ATOMS.fullmatch(display) else '"{}"'.format(re.sub(r'(["\\])', r"\\\1", display))
-    else:
-        quoted = "\r\n ".join(_words(display, len(name) + 2))
-    last = quoted.rpartition("\r\n")[2]
-    used = len(last) + (len(name) + 2 if last == quoted else 0)
-    return (quoted + (" " if used + 1 + len(angle) <= _LINE else "\r\n ") + angle).encode("ascii")
-
-
-def raw(name: str, value: str) -> bytes:
-    """Writes a structured value as it is, folded only at its blanks; clients would not decode encoded words there.
-
-    Raises ValueError if it is empty, not printable ASCII, or has two blanks in a row.
-    """
-    if not _PRINTABLE.fullmatch(value):
-        raise ValueError(f"not a value for {name}: {value!r}")
-    if " " not in value:  # true for most fields that differ between readers
-        return value.encode("ascii")
-    lines = textwrap.wrap(
-        value,
-        _LINE,
-        initial_indent=" " * (len(name) + 2),
-        subsequent_indent=" ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return "\r\n".join(lines).lstrip(" ").encode("ascii")
-
-
-def url(name: str, value: str) -> bytes:
-    """Writes `<https://…>` for the List-* fields (RFC 2369 §2), never folded. Raises ValueError for other addresses."""
-    if not _URL.fullmatch(value):
-        raise ValueError(f"not a valid web address for {name}: {value!r}")
-    return f"<{value}>".encode("ascii")
-
-
-def date(when: datetime) -> bytes:
-    """Writes an instant with its time zone (RFC 5322 §3.3). Raises ValueError for a naive one."""
-    if when.tzinfo is None:
-        raise ValueError("a date without a zone")
-    return _date(floor(when.timestamp()), when.utcoffset())
-
-
-@lru_cache(4)  # the mails of one second share it
-def _date(second: int, offset: timedelta) -> bytes:
-    zone = UTC if not offset else timezone(offset)
-    return email.utils.format_datetime(datetime.fromtimestamp(second, zone)).encode("ascii")
-
-
-def sound(name: str, value: bytes) -> bytes:
-    """Returns the value unchanged. Raises ValueError if it could end its field, or the headers, early."""
-    if not _VALUE.fullmatch(value) or value.endswith(b" "):
-        raise ValueError(f"the value of {name} is empty, not 7-bit, or wrongly folded")
-    first = len(name) + 2
-    if first + len(value) > _HARD and any(len(line) > _HARD for line in (b" " * first + value).split(b"\r\n")):
-        raise ValueError(f"a line of {name} is longer than {_HARD} characters")
-    return value
-
-
-def field(name: str, value: bytes) -> bytes:
-    """Writes one field, CRLF included. Raises ValueError if the name is not a field name or the value not `sound`."""
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"not a header name: {name!r}")
-    return b"%s: %s\r\n" % (name.encode("ascii"), sound(name, value))
-
-
-def block(fields: Sequence[tuple[str, bytes]]) -> bytes:
-    """Writes the fields, each ended by CRLF, without the empty line after them.
-
-    Raises ValueError if a parser would not see exactly these fields with these values.
-    """
-    written = b"".join(field(name, value) for name, value in fields)
-    parsed = BytesParser().parsebytes(written + b"\r\n", headersonly=True)
-    seen = [(name, str(value).encode("ascii", "surrogateescape")) for name, value in parsed.items()]
-    # Early releases of Python 3.11, such as Debian 12's, report missing multipart bodies though only headers are read.
-    defects = [each for each in parsed.defects if not isinstance(each, MultipartInvariantViolationDefect)]
-    if seen != list(fields) or defects or parsed.get_payload():
-        raise ValueError("the headers do not parse back to what was written")
-    return written
+def content_headers(language: str, boundary: str) -> list[tuple[str, bytes]]:
+    """Returns the last fields of every mail, which describe its body."""
+    return [
+        ("Content-Language", header_encoding.raw("Content-Language", language)),
+        ("MIME-Version", b"1.0"),
+        ("Content-Type", header_encoding.raw("Content-Type", f'multipart/alternative; boundary="{boundary}"')),
+    ]

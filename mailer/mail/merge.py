@@ -6,7 +6,7 @@ blanks to the end of its last line. The blanks go to the next place where they m
 (`</p   >`), in text at the end of the line. Nothing encodes the bytes again later, so a signature stays valid and no
 relay needs 8BITMIME.
 
-`mime` decides which fields a mail has, `placeholders` escapes the values, `dkim` signs.
+`headers` decides which fields a mail has, `placeholders` escapes the values, `dkim` signs.
 """
 
 import re
@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mailer.mail import headers, placeholders
+from mailer.mail import header_encoding, placeholders
 
 LINE = 57  # bytes that make one base64 line of 76 characters (RFC 2045 §6.8)
 
@@ -63,7 +63,7 @@ class Template:
         """
         try:
             return b"".join(
-                [each if isinstance(each, bytes) else headers.sound(each, fields[each]) for each in self.fields]
+                [each if isinstance(each, bytes) else header_encoding.sound(each, fields[each]) for each in self.fields]
             )
         except KeyError as missing:
             raise ValueError(f"no value for the field {missing.args[0]}") from None
@@ -91,12 +91,12 @@ class Template:
 def compile(fields: Sequence[tuple[str, bytes]], own: Collection[str], text: str, html: str, boundary: str) -> Template:
     """Compiles a rendered mail.
 
-    `fields` are those of any one reader, in order, as `mime` makes them; those named in `own` differ for each reader.
-    The parts may hold placeholders; text comes first (RFC 2046 §5.1.4: the better part last). Raises ValueError if the
-    fields do not parse back, the boundary differs from that in the fields or has another form, or a placeholder is
-    broken.
+    `fields` are those of any one reader, in order, as `headers` makes them; the fields named in `own` differ between
+    readers. The parts may hold placeholders; text comes first (RFC 2046 §5.1.4: the better part last). Raises
+    ValueError if the fields do not parse back, the boundary differs from that in the fields or has another form, or a
+    placeholder is broken.
     """
-    written = headers.block(fields)
+    written = header_encoding.block(fields)
     if not _BOUNDARY.fullmatch(boundary) or f'boundary="{boundary}"'.encode() not in written:
         raise ValueError("the boundary is not the one of the headers")
     indexes: dict[Use, int] = {}
@@ -114,7 +114,7 @@ def _head(fields: Sequence[tuple[str, bytes]], own: Collection[str]) -> Iterator
             yield name
             constant = b"\r\n"
         else:
-            constant += headers.field(name, value)
+            constant += header_encoding.field(name, value)
     yield constant
 
 

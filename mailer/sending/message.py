@@ -10,7 +10,7 @@ from functools import partial
 
 from mailer import tokens
 from mailer.context import App
-from mailer.mail import headers, merge, mime, placeholders, view
+from mailer.mail import header_encoding, headers, merge, placeholders, view
 from mailer.model import Batch, Delivery, DeliveryKind, Variant
 from mailer.readers import joining
 from mailer.sending.queue import Queue
@@ -41,7 +41,7 @@ class Compiled:
         """
         leave = _leave_url(self.app, delivery)
         values = _values(self.app, delivery, leave)
-        own = mime.reader_fields(
+        own = headers.reader_fields(
             to=self.app.redirect or delivery.address,
             meant_for=delivery.address if self.app.redirect else "",
             date=now,
@@ -50,7 +50,7 @@ class Compiled:
             feedback_id=feedback_id(delivery),
         )
         if self.subject:
-            own["Subject"] = headers.encode("Subject", placeholders.fill(self.subject, values, "header"))
+            own["Subject"] = header_encoding.encode("Subject", placeholders.fill(self.subject, values, "header"))
         head, body = self.template.head(own), self.template.body(values)
         signature = self.app.signer.sign(head, body, now) if self.app.signer else b""
         return [signature, head, b"\r\n", *body]
@@ -60,10 +60,10 @@ def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
     """Compiles a variant for mails of the given kind and tries it out on an invented reader. Raises ValueError if the
     variant or the settings have a fault, so that the fault is found before any reader's delivery is affected."""
     values = _trial_values(app, kind)
-    boundary = mime.boundary(f"{kind}.{variant.sha256}")
+    boundary = headers.boundary(f"{kind}.{variant.sha256}")
     fields = _fields(app, kind, placeholders.fill(variant.subject, values, "header"), boundary)
     named = placeholders.names(variant.subject)
-    own = (*mime.READER_FIELDS, "Subject") if named else mime.READER_FIELDS
+    own = (*headers.READER_FIELDS, "Subject") if named else headers.READER_FIELDS
     template = merge.compile(fields, own, variant.text, variant.html, boundary)
     template.merge(dict(fields), values)
     return Compiled(app, template, variant.subject if named else "")
@@ -71,7 +71,7 @@ def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
 
 def _fields(app: App, kind: DeliveryKind, subject: str, boundary: str) -> list[tuple[str, bytes]]:
     """Returns the header fields of a mail for an invented reader."""
-    own = mime.reader_fields(
+    own = headers.reader_fields(
         to=app.sender[1],
         date=datetime.fromtimestamp(0, UTC),
         message_id=tokens.message_id(app.keys, "trial", app.domain),
@@ -80,7 +80,7 @@ def _fields(app: App, kind: DeliveryKind, subject: str, boundary: str) -> list[t
     )
     newsletter = app.settings.newsletter
     if kind in (DeliveryKind.ISSUE, DeliveryKind.TEST):
-        of_kind = mime.list_headers(
+        of_kind = headers.list_headers(
             own,
             list_id=list_id(app),
             list_name=newsletter.title,
@@ -89,7 +89,7 @@ def _fields(app: App, kind: DeliveryKind, subject: str, boundary: str) -> list[t
         )
     else:  # confirmations and notices have no unsubscribe link
         of_kind = [("Auto-Submitted", b"auto-generated")]  # RFC 3834 section 5: prevents vacation replies
-    return mime.message_headers(
+    return headers.message_headers(
         own,
         sender=app.sender,
         subject=subject,

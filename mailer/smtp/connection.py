@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mailer.model import Reply
-from mailer.smtp.replies import Answer, Reader, reply
+from mailer.smtp.reply_parser import Answer, Reader, reply
 
 _TLS_OVERHEAD = 512  # how many bytes TLS adds, at most, to a tail (the commands that follow a content)
 CLOSING = 421  # RFC 5321 section 3.8: a relay may send this code at any time, and then closes the connection

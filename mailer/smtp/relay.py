@@ -17,7 +17,7 @@ import aiosmtplib
 from mailer.errors import RelayDown
 from mailer.settings import Smtp
 from mailer.smtp.connection import Connection
-from mailer.smtp.replies import cleaned
+from mailer.smtp.reply_parser import cleaned
 from mailer.smtp.session import Session, Tolerance, Waits
 
 _CLOSED = "the relay closed the connection"

@@ -16,7 +16,7 @@ from mailer.address import check_for_smtp, without_addresses
 from mailer.model import Envelope, NotSent, Outcome, Rejected, Rejection, Reply, Unknown
 from mailer.replies import classify
 from mailer.smtp.connection import Connection, Step
-from mailer.smtp.replies import silence
+from mailer.smtp.reply_parser import silence
 
 # Matches the answers of relays that did not expect the commands of a group together (Postfix: "Improper use of SMTP
 # command pipelining", Exim: "SMTP synchronization error").

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.choice.build import build
-from mailer.choice.group import Events, group
+from mailer.choice.events import Events, group
 from mailer.choice.growth import CAUTIOUS, KNOTS, Growth, learn
 from mailer.choice.time_span import for_issue
 from mailer.model import Article, Digest

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailer import errors
-from mailer.cli import exit_code
+from mailer.cli.exit_codes import exit_code
 from mailer.errors import MailerError
 from mailer.model import DeliveryKind
 from mailer.web.guard import status_of

@@ -1,173 +1,99 @@
-import base64
-import email
-import email.policy
-import re
-from datetime import UTC, datetime, timedelta, timezone
-from email.header import decode_header, make_header
+from datetime import datetime
 
+import mail_samples as samples
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mail_samples import BOUNDARY, issue_headers
+from make import parsed
 
-from mailer.mail import headers
-
-HOSTILE = [
-    "hi =?utf-8?b?YQ0KQmNjOiB4QHkueg0KDQo8aDE+aGk8L2gxPg==?=",
-    "سلام =?utf-8?q?a=0D=0ABcc=3A_x=40y=2Ez?=",
-    "خبر\r\nBcc: thief@evil.example\r\n\r\n<h1>",
-    "=?utf-8?b?",
-    "گزیدهٔ خبرهای هفته‌نامه – شمارهٔ ۱۲۳ 🙂 👨‍👩‍👧‍👦 " * 4,
-    "Gemini گفت‌وگو GPT-5 را دربارهٔ iPhone 17 Pro و Pixel 12 با MMLU-Pro آزمود و API آن باز شد",
-    "ه" + "\u0654" * 300,
-    "x" * 5000,
-    "plain subject",
-]
-ANY = st.one_of(st.text(st.characters(), max_size=200), st.text("ابپ‌ هٔabc =?_🙂👨‍\u0654\r\n", max_size=200))
+from mailer.address import mailbox
+from mailer.mail import header_encoding, headers, merge
 
 
-def decoded(value: bytes) -> str:
-    return str(make_header(decode_header(value.decode("ascii").replace("\r\n", ""))))
+def built(text: str, html: str, **changes: object) -> bytes:
+    """Builds a mail without placeholders."""
+    return merge.compile(issue_headers(**changes), (), text, html, BOUNDARY).merge({}, {})
 
 
-def check(name: str, value: str) -> None:
-    encoded = headers.encode(name, value)
-    assert decoded(encoded) == headers.sanitise(value)
-    lines = (f"{name}: ".encode() + encoded).split(b"\r\n")
-    assert all(len(line) <= 76 for line in lines)
-    words = re.findall(rb"=\?utf-8\?b\?([^?]*)\?=", encoded)
-    for word in words:
-        assert len(word) + 12 <= 75
-        base64.b64decode(word, validate=True).decode("utf-8")  # each alone
-    fields = [("Before", b"1"), (name, encoded), ("After", b"2")]
-    written = headers.block(fields)
-    modern = email.message_from_bytes(written + b"\r\n", policy=email.policy.default)
-    assert modern.keys() == ["Before", name, "After"]
-    assert modern.get_payload() == ""
+def test_an_issue_mail_has_its_headers_in_order_and_both_parts() -> None:
+    html, text = samples.merged(samples.rendered())
+    block = header_encoding.block(issue_headers(reply_to="desk@example.org"))
+    mail = parsed(built(text, html, reply_to="desk@example.org"))
+    assert mail.keys() == [
+        *("From", "To", "Subject", "Date", "Message-ID", "Reply-To", "List-Id", "List-Unsubscribe"),
+        *("List-Unsubscribe-Post", "List-Help", "List-Archive", "Feedback-ID"),
+        *("Content-Language", "MIME-Version", "Content-Type"),
+    ]
+    assert mail["From"] == "ایران من <news@example.org>"
+    assert mail["To"] == "narges@reader.example"
+    assert mail["Subject"] == "شورای شهر با ساخت سه بوستان موافقت کرد"
+    assert f"List-Unsubscribe: <{samples.UNSUBSCRIBE}>\r\n".encode() in block
+    assert b"\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" in block
+    plain, rich = mail.iter_parts()
+    assert (plain.get_content_type(), rich.get_content_type()) == ("text/plain", "text/html")
+    assert plain.get_content().replace("\r\n", "\n") == text
+    assert rich.get_content().replace("\r\n", "\n") == html
+    assert samples.UNSUBSCRIBE in html
+    assert samples.UNSUBSCRIBE in text
 
 
-@pytest.mark.parametrize("value", HOSTILE)
-def test_hostile_titles_stay_one_header(value: str) -> None:
-    check("Subject", value)
+def test_no_relay_has_to_encode_the_bytes_again() -> None:
+    html, text = samples.merged(samples.rendered())
+    message = built(text, html)
+    assert message.isascii()
+    assert b"\n" not in message.replace(b"\r\n", b"")
+    assert b"\r" not in message.replace(b"\r\n", b"")
+    assert max(map(len, message.split(b"\r\n"))) <= 78
+    assert not any(line.startswith(b".") for line in message.split(b"\r\n"))
+    assert len(message) < 150_000
 
 
-@settings(max_examples=200, deadline=None)
-@given(ANY.filter(lambda text: headers.sanitise(text) != ""))
-def test_any_text_round_trips_exactly(value: str) -> None:
-    check("Subject", value)
+def test_the_same_mail_is_the_same_bytes() -> None:
+    assert built("متن", "<p>متن</p>") == built("متن", "<p>متن</p>")
+    assert headers.boundary("1405-W36") == BOUNDARY != headers.boundary("1405-W37")
 
 
-def test_encoded_words_never_split_a_letter_from_its_marks() -> None:
-    encoded = headers.encode("Subject", "هٔ‌" * 60)
-    for word in re.findall(rb"=\?utf-8\?b\?([^?]*)\?=", encoded):
-        assert base64.b64decode(word).decode().startswith("ه")
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x02\x03"), max_size=300))
+def test_any_text_comes_back_with_crlf(text: str) -> None:
+    mail = parsed(built(text, "<p>"))
+    payload = next(mail.iter_parts()).get_payload(decode=True)
+    assert payload == text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n").encode()
 
 
-def test_short_ascii_is_not_encoded_and_rlm_stays() -> None:
-    assert headers.encode("Subject", "plain subject") == b"plain subject"
-    assert decoded(headers.encode("Subject", "\u200fGemini فارسی شد")) == "\u200fGemini فارسی شد"
+def test_a_mail_without_reply_to_has_no_such_field() -> None:
+    assert "Reply-To" not in [name for name, _ in issue_headers(reply_to=None)]
 
 
 @pytest.mark.parametrize(
-    ("display", "written"),
+    "changes",
     [
-        ("", b"news@example.org"),
-        ("News Room", b"News Room <news@example.org>"),
-        ('Doe, "J"', b'"Doe, \\"J\\"" <news@example.org>'),
-        ("a\r\nBcc: x", b'"a Bcc: x" <news@example.org>'),
+        {"to": "a@b.example\r\nBcc: x@y.z"},
+        {"sender": ("", "no address")},
+        {"reply_to": "no address"},
+        {"message_id": "<a b@c>"},
+        {"message_id": "<a@c>\r\nBcc: x"},
+        {"unsubscribe_url": "javascript:x"},
+        {"list_id": "a b"},
+        {"feedback_id": "خبر"},
+        {"date": datetime(2026, 11, 23)},  # noqa: DTZ001
     ],
 )
-def test_mailboxes(display: str, written: bytes) -> None:
-    assert headers.address(display, "news@example.org") == written
-
-
-@settings(max_examples=200, deadline=None)
-@given(ANY)
-def test_any_display_name_leaves_one_mailbox(display: str) -> None:
-    value = headers.address(display, "news@example.org")
-    written = headers.block([("From", value)])
-    parsed = email.message_from_bytes(written + b"\r\n", policy=email.policy.default)
-    assert [box.addr_spec for box in parsed["From"].addresses] == ["news@example.org"]
-    assert all(len(line) <= 76 for line in written.split(b"\r\n"))
-
-
-def test_a_persian_display_name_is_decoded_by_any_program() -> None:
-    value = headers.address("ایران من", "news@example.org")
-    assert decoded(value) == "ایران من <news@example.org>"
+def test_values_not_valid_in_their_field_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"(?i)not a|without a zone"):
+        issue_headers(**changes)
 
 
 @pytest.mark.parametrize(
-    "bad", ["news", "a b@x.example", "a@x.example>\r\nBcc: y", "خبر@x.example", "a@ایران", "a,b@x.y"]
-)
-def test_addresses_not_valid_in_a_header_are_refused(bad: str) -> None:
-    with pytest.raises(ValueError, match="address"):
-        headers.address("", bad)
-
-
-def test_a_non_ascii_recipient_leaves_the_message_seven_bit() -> None:
-    value = headers.recipient("نرگس@example.org")
-    parsed = email.message_from_bytes(headers.block([("To", value)]) + b"\r\n", policy=email.policy.default)
-    assert parsed["To"].groups[0].display_name == "نرگس@example.org"
-    assert parsed["To"].addresses == ()
-
-
-def test_list_fields_are_never_encoded_however_long() -> None:
-    url = "https://news.example.org/unsubscribe/" + "a" * 200
-    assert headers.url("List-Unsubscribe", url) == f"<{url}>".encode()
-    for bad in (
-        "https://x.example/a,b",
-        "https://x.example/ b",
-        "mailto:x@y.z",
-        "https://x.example/>",
-        "https://x/\r\nBcc: x",
-    ):
-        with pytest.raises(ValueError, match="List-Help"):
-            headers.url("List-Help", bad)
-
-
-def test_list_id_includes_the_display_name() -> None:
-    assert decoded(headers.list_id("خبرنامهٔ هفتگی", "weekly.example.org")) == "خبرنامهٔ هفتگی <weekly.example.org>"
-    with pytest.raises(ValueError, match="List-Id"):
-        headers.list_id("", "weekly")
-
-
-def test_raw_values_fold_at_blanks_only() -> None:
-    value = headers.raw("X", " ".join(["word" * 5] * 8))
-    assert value.count(b"\r\n ") > 0
-    assert value.replace(b"\r\n", b"") == b" ".join([b"word" * 5] * 8)
-    for bad in ("", "a  b", "a\r\nb", "é", " a"):
-        with pytest.raises(ValueError, match="not a value"):
-            headers.raw("X", bad)
-
-
-def test_dates_carry_their_zone() -> None:
-    assert headers.date(datetime(2026, 11, 23, 5, 30, tzinfo=UTC)) == b"Mon, 23 Nov 2026 05:30:00 +0000"
-    tehran = timezone(timedelta(hours=3, minutes=30))
-    assert headers.date(datetime(2026, 11, 23, 9, 0, tzinfo=tehran)) == b"Mon, 23 Nov 2026 09:00:00 +0330"
-    with pytest.raises(ValueError, match="zone"):
-        headers.date(datetime(2026, 11, 23))  # noqa: DTZ001
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
+    ("written", "parts"),
     [
-        ("Subject", b"a\r\nBcc: x@y.z"),
-        ("Subject", b"a\nb"),
-        ("Subject", b"a\r\n \r\n b"),
-        ("Subject", b"a\r\n"),
-        ("Subject", b"a\r\n  b"),
-        ("Subject", b""),
-        ("Subject", b" a"),
-        ("Subject", "é".encode()),
-        ("Subject", b"\x00"),
-        ("Sub ject", b"a"),
-        ("Bcc: x\r\nSubject", b"a"),
-        ("Subject", b"x" * 1000),
+        ("news@example.org", ("", "news@example.org")),
+        ("<news@example.org>", ("", "news@example.org")),
+        ("ایران من <news@example.org>", ("ایران من", "news@example.org")),
+        ("خبر <فوری> <news@example.org>", ("خبر <فوری>", "news@example.org")),
+        ('"Doe, J" <j@example.org>', ("Doe, J", "j@example.org")),
     ],
 )
-def test_a_block_that_does_not_parse_back_is_refused(name: str, value: bytes) -> None:
-    with pytest.raises(ValueError, match=r"header|value|longer"):
-        headers.block([("From", b"a@b.example"), (name, value)])
-
-
-def test_a_block_is_the_fields_with_line_ends() -> None:
-    assert headers.block([("A", b"1"), ("B", b"2\r\n 3")]) == b"A: 1\r\nB: 2\r\n 3\r\n"
+def test_mailboxes_are_read_as_the_settings_write_them(written: str, parts: tuple[str, str]) -> None:
+    assert mailbox(written) == parts

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mail_samples import BOUNDARY, compiled, issue_headers, own_fields, own_values
 from make import parsed
 
-from mailer.mail import headers, merge, mime, placeholders
+from mailer.mail import header_encoding, headers, merge, placeholders
 from mailer.model import Rendered
 
 GREETING, LEAVE = placeholders.named("greeting"), placeholders.named("unsubscribe_url")
@@ -50,7 +50,7 @@ def padded(content: str, values: Mapping[str, str], part: placeholders.Kind) -> 
 
 def full(fields: list[tuple[str, bytes]], text: str, html: str, values: Mapping[str, str]) -> bytes:
     """Encodes the whole mail for one reader, by other means than those under test."""
-    mail = headers.block(fields) + b"\r\n"
+    mail = header_encoding.block(fields) + b"\r\n"
     for subtype, raw in (("plain", padded(text, values, "text")), ("html", padded(html, values, "html"))):
         mail += f"--{BOUNDARY}\r\nContent-Type: text/{subtype}; charset=utf-8\r\n".encode()
         mail += b"Content-Transfer-Encoding: base64\r\n\r\n" + encodebytes(raw).replace(b"\n", b"\r\n")
@@ -158,23 +158,23 @@ def test_an_address_beyond_ascii_keeps_the_mail_7_bit() -> None:
 
 def test_fields_that_do_not_parse_back_are_refused() -> None:
     for fields in (
-        [("Subject", b"a\r\nBcc: x"), *mime.content_headers("fa", BOUNDARY)],
-        [("Sub ject", b"a"), *mime.content_headers("fa", BOUNDARY)],
+        [("Subject", b"a\r\nBcc: x"), *headers.content_headers("fa", BOUNDARY)],
+        [("Sub ject", b"a"), *headers.content_headers("fa", BOUNDARY)],
     ):
         with pytest.raises(ValueError, match="Sub"):
             merge.compile(fields, (), "", "", BOUNDARY)
-    for other in (mime.boundary("other"), "short"):
+    for other in (headers.boundary("other"), "short"):
         with pytest.raises(ValueError, match="boundary"):
             merge.compile(issue_headers(), (), "", "", other)
 
 
 def test_a_mail_of_another_kind_brings_its_own_fields() -> None:
     fields = [
-        ("From", headers.address("ایران نمونه", "news@example.org")),
-        ("To", headers.recipient("a@b.example")),
-        ("Subject", headers.encode("Subject", "عضویت خود را تأیید کنید")),
+        ("From", header_encoding.address("ایران نمونه", "news@example.org")),
+        ("To", header_encoding.recipient("a@b.example")),
+        ("Subject", header_encoding.encode("Subject", "عضویت خود را تأیید کنید")),
         ("Auto-Submitted", b"auto-generated"),
-        *mime.content_headers("fa", BOUNDARY),
+        *headers.content_headers("fa", BOUNDARY),
     ]
     template = merge.compile(fields, ("To", "Subject"), "", f'<a href="{placeholders.named("confirm_url")}">', BOUNDARY)
     mail = template.merge({"To": b"c@d.example", "Subject": b"x"}, {"confirm_url": "https://x.example/?a=1&b=2"})

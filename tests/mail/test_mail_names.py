@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.address import mailbox
-from mailer.mail import bidi, headers
+from mailer.mail import bidi, header_encoding
 
 WORDS = st.sampled_from(
     [
@@ -44,9 +44,11 @@ def decoded(value: bytes) -> str:
 @given(LINES)
 def test_subjects_come_back_exactly(line: str) -> None:
     subject = bidi.subject(line)
-    written = headers.encode("Subject", subject)
+    written = header_encoding.encode("Subject", subject)
     assert decoded(written) == subject
-    parsed = email.message_from_bytes(headers.block([("Subject", written)]) + b"\r\n", policy=email.policy.default)
+    parsed = email.message_from_bytes(
+        header_encoding.block([("Subject", written)]) + b"\r\n", policy=email.policy.default
+    )
     assert str(parsed["Subject"]) == subject
     assert max(map(len, (b"Subject: " + written).split(b"\r\n"))) <= 76
     for word in re.findall(rb"=\?utf-8\?b\?([^?]*)\?=", written):
@@ -56,8 +58,8 @@ def test_subjects_come_back_exactly(line: str) -> None:
 @settings(max_examples=200, deadline=None)
 @given(LINES)
 def test_names_of_senders_come_back_exactly(name: str) -> None:
-    written = headers.address(name, "news@example.org")
-    parsed = email.message_from_bytes(headers.block([("From", written)]) + b"\r\n", policy=email.policy.default)
+    written = header_encoding.address(name, "news@example.org")
+    parsed = email.message_from_bytes(header_encoding.block([("From", written)]) + b"\r\n", policy=email.policy.default)
     assert [box.addr_spec for box in parsed["From"].addresses] == ["news@example.org"]
     # Python's own phrases keep the blank between two encoded words, against RFC 2047 §6.2, so it is asked differently.
     assert decoded(written) == f"{name} <news@example.org>"

@@ -10,7 +10,7 @@ import html5lib
 import mail_samples as samples
 import pytest
 
-from mailer.mail import headers, view
+from mailer.mail import header_encoding, view
 from mailer.model import ChosenStory
 from mailer.text.clean import clean, shorten
 
@@ -32,9 +32,9 @@ def real_stories() -> list[ChosenStory]:
 def test_real_titles_make_subjects_that_come_back_exactly() -> None:
     for story in real_stories():
         for text in (view.subject([story]), story.title):
-            value = headers.encode("Subject", text)
+            value = header_encoding.encode("Subject", text)
             back = str(make_header(decode_header(value.decode("ascii").replace("\r\n", ""))))
-            assert back == headers.sanitise(text)
+            assert back == header_encoding.sanitise(text)
             assert max(map(len, (b"Subject: " + value).split(b"\r\n"))) <= 76
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mailer.mail import view
 from mailer.mail.bidi import first_strong
-from mailer.mail.headers import encode, sanitise
+from mailer.mail.header_encoding import encode, sanitise
 from mailer.settings import Newsletter
 
 ANY = st.text(st.characters(), max_size=200)

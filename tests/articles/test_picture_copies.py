@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
+from mailer.articles.pictures import SIZES, Size, smaller
 from mailer.errors import UnreadableInput
-from mailer.mail.pictures import SIZES, Size, smaller
 
 MOST: dict[Size, tuple[int, int]] = {"hero": (1088, 120_000), "thumb": (240, 30_000)}
 

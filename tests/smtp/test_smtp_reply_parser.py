@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.smtp.replies import LONGEST_ANSWER, LONGEST_TEXT, Answer, Reader, cleaned, reply
+from mailer.smtp.reply_parser import LONGEST_ANSWER, LONGEST_TEXT, Answer, Reader, cleaned, reply
 
 codes = st.integers(200, 599)
 texts = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=60).map(str.strip)
