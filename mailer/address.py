@@ -205,9 +205,9 @@ def _check_local(local: str, domain: str, typed: str) -> None:
 
 
 # --- likely typing mistakes ------------------------------------------------------------------------------------------
-# Used only for the sign-up form, which can ask the person. No address is corrected silently, and the DNS is not asked.
-# Most readers have their mailbox at one of these domains. A domain that differs from one of them by one slip is far
-# more likely a typing mistake than a real domain.
+# The rest of this file serves only the sign-up form, which can ask the person. No address is corrected silently, and
+# the DNS is not asked. Most readers have their mailbox at one of these domains. A domain that differs from one of them
+# by one slip is far more likely a typing mistake than a real domain.
 WELL_KNOWN = (
     *("gmail.com", "yahoo.com", "hotmail.com", "outlook.com", "icloud.com", "live.com", "msn.com", "aol.com"),
     *("ymail.com", "googlemail.com", "proton.me", "protonmail.com", "chmail.ir", "mail.ir", "iran.ir", "yandex.com"),

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import dns.exception
 import dns.resolver
 
-_TIMEOUT_S = 2.0  # a reader who signs up waits for the answer
-_KEPT_S = 3600.0  # how long an answer is kept
+_TIMEOUT_S = 2.0  # seconds: a reader who signs up waits for the answer
+_KEPT_S = 3600.0  # seconds for which an answer is kept
 _MOST_KEPT = 2000  # how many answers are kept at most
 _AT_ONCE = 2  # look-ups at the same time: if every thread waited for a slow name server, no reader could unsubscribe
 

@@ -27,8 +27,8 @@ class Choice:
 
     titles: tuple[str, ...]
     sections: Mapping[str, int]
-    # The views of these stories, as a share of the views of the same number of most viewed articles; None if no views
-    # are known.
+    # The views of these stories, divided by the views of the week's most viewed articles, as many as there are stories;
+    # None if no views are known.
     captured: float | None
     repeats: int  # how many stories are about an event of the four previous weeks
 
@@ -46,7 +46,8 @@ class Week:
 class _Past:
     """The choices that one set of settings made for earlier weeks.
 
-    Each week has the ids of all its articles in `used`, and the id of its first story's lead article in `led`.
+    For each week, `used` has the ids of all articles of its stories, and `led` the id of the first story's lead
+    article.
     """
 
     rules: Rules

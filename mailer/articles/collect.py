@@ -1,4 +1,4 @@
-"""Stores the articles of files and of sources, and sets the editors' pins and bans of articles.
+"""Stores the articles that files and sources hold, and pins and bans articles for the editors.
 
 The sources are asked at regular intervals. Reading and fetching is done in `sources`.
 """
@@ -29,7 +29,8 @@ from mailer.text.spelling import corrected
 log = logging.getLogger(__name__)
 _LONGEST_WAIT = timedelta(hours=24)  # the longest time until a source that keeps failing is asked again
 _ALARMING = 3  # failures in a row after which the admin gets an alert
-_LONGEST_CREDIT = 2.0  # hours of front-page time credited per request: what was shown during a longer gap is unknown
+# Hours of front-page time that one request credits at most. What was on the front page in a longer gap is unknown.
+_LONGEST_CREDIT = 2.0
 _CHECK_S = 60
 
 _PIECE = 100  # articles per transaction, which then takes at most a tenth of a second
@@ -201,7 +202,7 @@ def _failed(app: App, source: Source, failures: int, problem: str, every: timede
 def _front_page_shares(
     source: Source, found: Sequence[FoundArticle], last: datetime | None, now: datetime
 ) -> dict[str, float]:
-    """Return, by identity, what each article's place on the front page is worth.
+    """Return the identity of each article on the front page, with what its place there is worth.
 
     The first place is worth the hours since `last`, and lower places are worth less.
     """

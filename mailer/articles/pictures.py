@@ -111,7 +111,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def hosted(app: App, stories: tuple[ChosenStory, ...]) -> tuple[ChosenStory, ...]:
-    """Return the stories with the addresses of the hosted pictures. A story whose picture is missing has no address."""
+    """Return the stories with the addresses of their hosted pictures, or with "" for a picture that is missing."""
     if app.settings.theme.images != "host":
         return stories
     first = min((story.position for story in stories), default=0)

@@ -28,12 +28,14 @@ _HARMLESS = (
     feedparser.exceptions.UndeclaredNamespace,
 )
 _IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)$", re.IGNORECASE)
-# feedparser would take a picture's description for the item's own, so this element is renamed before parsing.
+# feedparser would take the description of a picture for that of the item, so media:description is renamed before
+# parsing.
 _MEDIA_DESCRIPTION = re.compile(rb"(</?)media:description(?=[\s/>])")
 _ITEM_BEGINS = re.compile(rb"<(?:item|entry)[\s>]")
 _ITEM_ENDS = re.compile(rb"</(?:item|entry)\s*>")
 _DECLARED = re.compile(rb"""\s*<\?xml\b[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-# feedparser removes some entity definitions, but it expands those that are not at the beginning of a line.
+# feedparser removes some entity definitions, but it expands those that are not at the beginning of a line. So a feed
+# that defines entities is refused.
 _DOCTYPE, _ENTITY = re.compile(rb"<!DOCTYPE\b", re.IGNORECASE), re.compile(rb"<!ENTITY\b", re.IGNORECASE)
 # Python codecs that are not encodings of text: they fail in unusual ways, or take hours for a few megabytes.
 _NOT_ENCODINGS = ("punycode", "idna", "undefined", "unicodeescape", "rawunicodeescape")
@@ -88,9 +90,9 @@ def _declared_encoding(content: bytes) -> str:
 
 
 def _defines_entities(content: bytes) -> bool:
-    readings = [content.replace(b"\0", b"")]  # UTF-16 and UTF-32 have zeros between ASCII characters
-    # In encodings such as UTF-7, "<!" may be written with other characters. Decode as declared, because feedparser does
-    # so, too.
+    readings = [content.replace(b"\0", b"")]  # drop the zeros between ASCII characters in UTF-16 and UTF-32
+    # In encodings such as UTF-7, "<!" may be written with other characters. So search the text as declared, too,
+    # because feedparser decodes it so.
     with suppress(LookupError, ValueError):
         readings.append(content.decode(_declared_encoding(content), errors="replace").encode("utf-8", "replace"))
     return any((begins := _DOCTYPE.search(each)) and _ENTITY.search(each, begins.end()) for each in readings)

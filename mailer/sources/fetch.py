@@ -38,8 +38,8 @@ _HEADERS = {
 _MOVED = frozenset((301, 302, 303, 307, 308))
 # The prefix of NAT64 (RFC 6052): the last four bytes of such an address are an IPv4 address.
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-# Networks that Python calls global although they are local: local NAT64 (RFC 8215 §3), old IPv4 addresses in IPv6 (RFC
-# 4291 §2.5.5.1), site-local addresses (§2.5.7), and the IETF's own (RFC 6890 §2.2.2).
+# Networks that Python calls global although they are local: local NAT64 (RFC 8215 §3), IPv4-compatible addresses (RFC
+# 4291 §2.5.5.1), site-local addresses (§2.5.7), and the IETF's protocol assignments (RFC 6890 §2.2.2).
 _LOCAL = tuple(map(ipaddress.ip_network, ("64:ff9b:1::/48", "::/96", "fec0::/10", "192.0.0.0/24")))
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -103,10 +103,10 @@ class Fetcher:
         return self._given_trust or httpx.create_ssl_context()
 
     def fetch(self, url: str, *, etag: str = "", modified: str = "", trusted: bool = True) -> Fetched:
-        """Return the page at `url`, or an `unchanged` one if it is the same as when `etag` and `modified` came.
+        """Return the page at `url`. If it has not changed since an earlier answer, the result has `unchanged` set.
 
-        `trusted` means that an admin typed the address; any other address must not be private. Raises FetchFailed with
-        one sentence on what went wrong.
+        `etag` and `modified` are the validators of the earlier answer. `trusted` means that an admin typed the address;
+        any other address must not be private. Raises FetchFailed with one sentence on what went wrong.
         """
         validators = {"if-none-match": _sendable(etag), "if-modified-since": _sendable(modified)}
         headers = {name: value for name, value in validators.items() if value}
@@ -257,7 +257,7 @@ def _content(url: str, answer: httpx.Response, until: float) -> bytes:
 class _Deadline:
     """Closes a connection when the time is over.
 
-    The timeouts of httpx do not, because they start again with every byte.
+    The timeouts of httpx cannot do this, because they start again with every byte.
     """
 
     def __init__(self, until: float) -> None:

@@ -11,7 +11,7 @@ from mailer.model import FoundArticle
 class Found:
     """The articles of a file, in the order of the file, with notes.
 
-    Each note is one line about items that were left out, or about what could not be read of them.
+    Each note is one line about items that were left out or could not be read completely.
     """
 
     articles: tuple[FoundArticle, ...]

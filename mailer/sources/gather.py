@@ -1,4 +1,4 @@
-"""The source for a feed at a web address."""
+"""A source that is a feed at a web address."""
 
 from dataclasses import replace
 from zoneinfo import ZoneInfo

@@ -28,7 +28,7 @@ _FIELDS = (
     *("views", "comments", "shares", "front_page", "news_value", "closed", "source"),
 )
 _REQUIRED = ("title", "url", "published")
-_BACK = timedelta(days=14)  # how far back articles are read: a late article may be dated as early as this
+_BACK = timedelta(days=14)  # articles older than this are not read; a late article may be this old
 _MOST = 20_000  # rows of one query
 _LARGEST_COUNT = 2_000_000_000
 
@@ -40,9 +40,9 @@ Row = Mapping[str, Any]
 
 
 def timeouts(url: str) -> dict[str, Any]:
-    """Return driver arguments that limit how long a silent database is waited for.
+    """Return driver arguments that limit how long to wait for a silent database.
 
-    Without these limits it would hold up a command or the other sources.
+    Without these limits, such a database would hold up a command or the other sources.
     """
     parsed = make_url(url)
     arguments: dict[str, dict[str, Any]] = {

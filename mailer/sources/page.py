@@ -57,7 +57,7 @@ def read(name: str, text: str, *, zone: ZoneInfo, address: str = "") -> FoundArt
     description = meta.first("og:description") or meta.json("description") or meta.first("description")
     lead = plain.lead(description, outlet) if len(description) >= _SLOGAN else text_article.lead
     if key(text_article.lead).startswith(key(lead.removesuffix("…").removesuffix("..."))):
-        lead = text_article.lead  # a description is often the same text, cut at some length or at a quotation mark
+        lead = text_article.lead  # the description is this paragraph, cut at some length or at a quotation mark
     body = "\n".join(part for part in (text_article.lead, text_article.body) if part and key(part) != key(lead))
     raw = plain.line(meta.first("article:published_time", "datepublished") or meta.json("datePublished") or page.time)
     published = dates.parse(raw, zone=zone)

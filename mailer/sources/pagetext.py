@@ -91,7 +91,7 @@ def _breadcrumb(lines: Sequence[str]) -> tuple[list[str], int]:
         if len(parts) > 1:
             return parts, number + 1
         # Some browsers copy the breadcrumb as a list with one part on each line. If more than two short lines follow
-        # the front page, they are a menu.
+        # the first part, the lines are a menu.
         below = list(takewhile(lambda each: len(each.split()) <= 3, lines[number + 1 : number + 7]))
         sections = [each for each in below if key(each)]
         if 1 <= len(sections) <= 2:
@@ -159,9 +159,9 @@ def _is_headed(line_key: str, heading: str) -> bool:
 def _lead_and_body(lines: Sequence[str]) -> tuple[str, list[str]]:
     """Return the lead, which is the first paragraph, and the body, from the second paragraph on.
 
-    Lines that do not end like a sentence are dropped between the first two paragraphs, where they are captions, and
-    after the last paragraph, where they are not part of the article. Between other paragraphs they stay as
-    sub-headings.
+    The other lines do not end like a sentence. Between the first two paragraphs they are captions, and after the last
+    paragraph they are not part of the article; both are dropped. Between later paragraphs they are sub-headings and
+    stay.
     """
     paragraphs = [number for number, line in enumerate(lines) if _is_paragraph(line)]
     if not paragraphs:
@@ -176,7 +176,10 @@ def _is_paragraph(line: str) -> bool:
 
 
 def _is_surely_paragraph(line: str) -> bool:
-    """Return True if the line is long or ends with a full stop. A headline may end with «؟» or with a quotation."""
+    """Return True if the line is long or ends with a full stop.
+
+    Headlines do neither, but may end with «؟» or a quotation.
+    """
     words = len(line.split())
     return words >= _LONG or (words >= 6 and bool(_FULL_STOP.search(line)))
 

@@ -1,4 +1,4 @@
-"""Lists of subscribers in files: reads CSV, TSV and JSON Lines line by line, and writes CSV that it can read back.
+"""Reads lists of subscribers from CSV, TSV and JSON Lines files, and writes CSV that it can read back.
 
 Addresses are not checked here; the import checks them. A row that cannot be read gets a `problem`, and the next rows
 are still read.
@@ -125,7 +125,7 @@ def _table(file: Path, lines: IO[str]) -> Iterator[NewSubscriber]:
 
 
 def _columns(heading: Sequence[str]) -> dict[str, int]:
-    """Return the place of each known column. If two columns match, the one with the plainer name counts.
+    """Return the place of each known column. If two columns match the same field, the one with the plainer name counts.
 
     So if there is a column "email", a column "address" is ignored: it says where a person lives.
     """
@@ -170,7 +170,7 @@ def _person(line: int, values: Mapping[str, str]) -> NewSubscriber:
 
 
 def _instant(text: str) -> datetime | None:
-    if _INSTANT.fullmatch(text):  # a fast path for what `write` and most programs write: one second for a million
+    if _INSTANT.fullmatch(text):  # a fast path for the form that most programs write: a million take a second
         try:
             return datetime.fromisoformat(text)
         except ValueError:

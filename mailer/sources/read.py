@@ -32,8 +32,7 @@ _KNOWN_BINARIES = {
     b"\xfd7zXZ": "an xz archive",
     b"(\xb5/\xfd": "a zstd archive",
 }
-# Control characters that no text has. Tab, line feed, form feed and carriage return are allowed, because texts have
-# them.
+# Control characters that do not occur in text. Tab, line feed, form feed and carriage return do occur.
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 # What may come before the first element of a document: a declaration, comments, a DOCTYPE (which may have an internal
 # subset).
@@ -213,7 +212,10 @@ def _unlinked(name: str, articles: tuple[FoundArticle, ...]) -> list[str]:
 
 
 def _undated(name: str, articles: tuple[FoundArticle, ...]) -> list[str]:
-    """Return a note if there are dates that cannot be read. Such an item is dated by when it was first seen."""
+    """Return a note if there are dates that cannot be read.
+
+    Items with such dates count from when they were first seen.
+    """
     unread = [article.published_raw for article in articles if article.published_raw and not article.published]
     if not unread:
         return []

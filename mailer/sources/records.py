@@ -129,7 +129,7 @@ def _columns(text: str) -> list[str]:
 
 
 def _row(columns: list[str], row: list[str]) -> Record:
-    """Return a row as a record, in which empty cells are missing. Counts may be written in any digits."""
+    """Return a row as a record without its empty cells. Counts may be written in any digits."""
     if len(row) > len(columns):
         raise _NotAnArticleError(f"{len(row)} cells for {len(columns)} columns")
     record: dict[str, Any] = {column: cell for column, cell in zip(columns, row, strict=False) if cell.strip()}

@@ -27,7 +27,7 @@ def digits(value: int | str) -> str:
     return FA.number(value)
 
 
-# persiantools is imported late: most commands convert no date.
+# persiantools is imported inside these functions, because most commands convert no date.
 def to_jalali(day: date) -> tuple[int, int, int]:
     """Return year, month and day in the Jalali calendar."""
     from persiantools.jdatetime import JalaliDate

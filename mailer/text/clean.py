@@ -12,8 +12,8 @@ from mailer.text.characters import JOINERS, ZWJ, ZWNJ, is_invisible
 
 ELLIPSIS = "…"
 _OBJECT_REPLACEMENT = "\ufffc"  # the only invisible character that Python calls printable
-# Characters that must not come before «…»: signs that announce more, opening brackets, and joiners, which end half a
-# word.
+# Characters that must not come before «…»: signs that announce more, opening brackets, and joiners, because they would
+# end half a word.
 _DANGLING = " \t،؛,;:.-–—(«[{/\\|" + JOINERS
 
 _SENTENCE_END = re.compile(r"[^\W\d_]{2}[.!؟?][»”)]?$")  # does not match an initial («م.») or a number

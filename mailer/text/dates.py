@@ -23,7 +23,7 @@ _MONTHS = {
     **{name[:3]: number for number, name in enumerate(_ENGLISH.split(), 1)},
     **{name: number for months in (GREGORIAN, JALALI) for number, name in enumerate(months, 1)},
     **{name: number for number, name in enumerate(_JALALI_IN_LATIN.split(), 1)},
-    # Other spellings.
+    # Other spellings of months.
     **{"sept": 9, "امرداد": 5, "ابان": 8, "مارچ": 3, "اپریل": 4, "می": 5, "جون": 6, "جولای": 7, "آگوست": 8},
     **{"سپتمبر": 9, "اکتوبر": 10, "نومبر": 11, "دسمبر": 12},
 }

@@ -91,8 +91,8 @@ def story_picture(url: str, story_url: str, own: Iterable[str], *, plain: bool =
     """Return the address of a story's picture if the newsroom itself serves the picture, else "".
 
     The server of a picture learns about every reader who opens the mail. So the picture's host must be the story's
-    host, a parent or a sub-domain of it, or in the domain of one of the addresses in `own`. `plain` also allows http,
-    for an installation that runs entirely on one machine.
+    host, a parent or a sub-domain of it, or in the domain of one of the newsroom's `own` addresses. `plain` also allows
+    http, for an installation that runs entirely on one machine.
     """
     address = picture(url)
     if not address or not (plain or address.startswith("https://")):
