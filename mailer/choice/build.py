@@ -20,8 +20,8 @@ from mailer.text import links
 from mailer.text.search_key import key
 
 _SHOWN = 10  # how many of the stories that were not chosen are listed for the editor
-# How many articles are compared: those with the most readers or, if views are unknown, the best of each day. Measured
-# with 5,000 articles, comparing 1,000 of them chose eleven of the twelve stories that comparing all of them chose.
+# How many articles are compared: those with the most readers or, if views are unknown, the best of each day. In a
+# measurement with 5,000 articles, a choice among 1,000 gave eleven of the twelve stories that a choice among all gave.
 _COMPARED = 1000
 _ENDINGS = ("", "ها", "های", "هایی")  # a banned word is also found with these plural endings, spelled as in keys
 # An article has news about an event of an earlier issue if it is at least this much later than that issue's articles

@@ -24,8 +24,8 @@ from mailer.model import Article, TimeSpan
 from mailer.reasons import Reason, ReasonCode
 
 # Weights of the signals. A missing signal's weight is shared out among the others. If views are known, popularity
-# decides, and the other signals only order equally popular articles. Measured over a year of weeks, every 0.1 of weight
-# that popularity lost to other signals lost stories that people wanted to read.
+# decides, and the other signals only order equally popular articles. In a measurement over a year of weeks, every 0.1
+# of weight given to other signals instead made the digest miss stories that people wanted to read.
 _WITH_VIEWS = {"popularity": 0.97, "prominence": 0.01, "coverage": 0.01, "quality": 0.01}
 _WITHOUT_VIEWS = {"prominence": 0.5, "coverage": 0.3, "quality": 0.2}
 _NEWS_VALUE = 0.15  # points for each step of the editor's judgement, from -2 to +2

@@ -115,7 +115,7 @@ async def form_of(request: Request) -> ImmutableMultiDict[str, str]:
 def _bounded(receive: Receive) -> Receive:
     """Returns a `receive` that raises ValueError once the body has grown too long.
 
-    It is needed because a chunked body does not declare its length.
+    The declared length is not enough, because a chunked body does not have one.
     """
     room = _LARGEST_BODY
 
