@@ -1,4 +1,5 @@
-"""Everything that outlives a process. All SQL is in this folder, one file for each noun.
+"""The program's own database. All its SQL is in this folder, with one file for each kind of data.
 
-Functions take a connection inside a transaction and return plain values. They decide nothing and use no network.
+The functions take a connection on which a transaction is open, and return plain values. They make no decisions and do
+not use the network.
 """

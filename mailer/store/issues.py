@@ -1,6 +1,7 @@
-"""Issues: one row for one slot, and the guarded statements that move it along the arrows of `lifecycle`.
+"""The issues: one row for each slot, and the guarded statements that move an issue from state to state.
 
-Any process may take any step: it is one UPDATE that names the states it may start from and reports whether it won.
+Any process may move any issue. A move is one UPDATE, whose condition names the states in which the move is allowed. So
+if several processes try the same move at once, only one succeeds, and each learns whether it did.
 """
 
 import json
@@ -30,14 +31,14 @@ from mailer.store.schema import REACHED, issues, variants
 
 
 def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
-    """Makes the row of a slot; returns False if it exists. This statement is why there is one issue a week."""
+    """Adds the issue of a slot. Returns False if there is one already, so a week never has two issues."""
     values = {"slot": slot.key, "day": slot.day, "state": IssueState.PLANNED, "send_at": send_at, "planned_at": now}
     made = inserting(tx, issues).values(values).on_conflict_do_nothing(index_elements=["slot"]).returning(issues.c.id)
-    return tx.execute(made).first() is not None  # with RETURNING, PostgreSQL's driver does not keep the rowcount
+    return tx.execute(made).first() is not None  # PostgreSQL's driver gives no row count for RETURNING
 
 
 _ENDS = (IssueEvent.FINISH_SENT, IssueEvent.FINISH_PARTIAL, IssueEvent.SKIP, IssueEvent.CANCEL, IssueEvent.RETRY)
-_TIMES: Mapping[IssueEvent, str] = {  # the column that holds when an event happened; RETRY empties it
+_TIMES: Mapping[IssueEvent, str] = {  # the column for the time of an event; RETRY has no time and empties it
     IssueEvent.FREEZE: "frozen_at",
     IssueEvent.START: "started_at",
     **dict.fromkeys(_ENDS, "finished_at"),
@@ -55,10 +56,11 @@ def step(
     approved: bool | None = None,
     released: bool | None = None,
 ) -> bool:
-    """Moves an issue along one arrow of `lifecycle`. Returns False if it is not in a state where the arrow begins.
+    """Moves an issue to the state that `lifecycle.ARROWS` gives for the event. Returns False, and changes nothing, if
+    the event is not allowed in the issue's current state.
 
-    `reason` is why the issue is in its new state and replaces the old one. `at` is when the event happened. Number,
-    approval and release are left as they are where None is given.
+    `at` is when the event happened. `reason`, even if it is None, replaces the reason of the issue. `number`,
+    `approved` and `released` are changed only if they are not None.
     """
     given = {"number": number, "approved": approved, "released": released}
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -75,7 +77,8 @@ def _move(
 
 
 def reopen(tx: Connection, issue: Issue) -> bool:
-    """Plans a cancelled issue again. Its edits stay, but its pages must be checked again: they may be gone by now."""
+    """Plans a cancelled issue again. Its edits are kept, but the pages of its stories must be checked again, because
+    they may no longer exist. Returns False if the issue is not cancelled."""
     values: dict[str, Any] = dict.fromkeys(("number", "frozen_at", "started_at", "finished_at"))
     values |= {"approved": False, "released": False, "recipients": 0, "redacted": []}
     values |= {"edits": _json_of(replace(issue.edits, checked=False)), **_reason_columns(None)}
@@ -83,7 +86,8 @@ def reopen(tx: Connection, issue: Issue) -> bool:
 
 
 def save_choice(tx: Connection, issue: Issue, before: IssueState) -> bool:
-    """Writes state, stories, words and notes of `issue`. Returns False if its state is not `before` any more."""
+    """Stores the state, stories, texts and notes of `issue`. Returns False, and stores nothing, if the state in the
+    database is no longer `before`."""
     values = {
         "stories": [_json_of(story) for story in issue.stories],
         "rejected": [_json_of(story) for story in issue.rejected],
@@ -141,7 +145,7 @@ def _reason_columns(reason: Reason | None) -> dict[str, Any]:
 
 
 def _edits(value: Mapping[str, Any]) -> Edits:
-    keyed = ("places", "titles", "gone")  # by article id, which JSON makes a text
+    keyed = ("places", "titles", "gone")  # their keys are article ids, which JSON stores as strings
     by_id = {name: {int(number): each for number, each in value.get(name, {}).items()} for name in keyed}
     return Edits(**{**value, **by_id, "dropped": frozenset(value.get("dropped", ()))})
 
@@ -161,12 +165,12 @@ def find(tx: Connection, slot: str) -> Issue | None:
 
 
 def newest(tx: Connection) -> Issue | None:
-    """The issue of the latest slot."""
+    """Returns the issue of the latest slot, or None if there are no issues."""
     return _first(tx, select(issues).order_by(issues.c.day.desc(), issues.c.id.desc()).limit(1))
 
 
 def recent(tx: Connection, *, states: Iterable[IssueState] | None = None, limit: int | None = None) -> list[Issue]:
-    """Issues in these states, or all, the latest slot first."""
+    """Returns the issues in these states, or with None all issues, the latest slot first."""
     query = select(issues).order_by(issues.c.day.desc(), issues.c.id.desc()).limit(limit)
     if states is not None:
         query = query.where(issues.c.state.in_(tuple(states)))
@@ -174,8 +178,8 @@ def recent(tx: Connection, *, states: Iterable[IssueState] | None = None, limit:
 
 
 def lock(tx: Connection, issue_id: int, states: Iterable[IssueState]) -> Issue | None:
-    """The issue, which no other process changes until the end of this transaction. Returns None if it is not in one of
-    `states`."""
+    """Returns the issue and keeps other processes from changing it until the end of this transaction. Returns None if
+    the issue is not in one of `states`."""
     query = select(issues).where(issues.c.id == issue_id, issues.c.state.in_(tuple(states)))
     return _first(tx, query.with_for_update())
 
@@ -190,7 +194,7 @@ def set_edits(tx: Connection, issue_id: int, edits: Edits) -> None:
 
 
 def previous_end(tx: Connection, day: date) -> datetime | None:
-    """The end of the time span of the last issue before `day` that reached a reader."""
+    """Returns the end of the time span of the last issue before `day` that reached a reader, or None without one."""
     query = (
         select(issues.c.window_end)
         .where(issues.c.day < day, issues.c.window_end.is_not(None), REACHED)
@@ -201,13 +205,14 @@ def previous_end(tx: Connection, day: date) -> datetime | None:
 
 
 def superseded(tx: Connection, issue: Issue) -> bool:
-    """Returns True if a later slot's issue was started after this one; an older issue may start after a newer one."""
+    """Returns True if the issue of a later slot was started after this issue. An issue that was started after that of a
+    later slot is not superseded."""
     newer = select(issues.c.id).where(issues.c.day > issue.day, issues.c.started_at >= issue.started_at)
     return tx.execute(newer.where(issues.c.state.in_(STARTED)).limit(1)).first() is not None
 
 
 def began(tx: Connection) -> datetime | None:
-    """When the first of all issues was planned; None if there is none. Before that there was no newsletter."""
+    """Returns when the first issue was planned, or None if there is none. The newsletter did not exist before then."""
     return tx.execute(select(func.min(issues.c.planned_at, type_=issues.c.planned_at.type))).scalar()
 
 
@@ -216,12 +221,13 @@ def set_recipients(tx: Connection, issue_id: int, count: int) -> None:
 
 
 def next_number(tx: Connection) -> int:
-    """The number of the issue that is frozen next."""
+    """Returns the number that the next issue to be frozen gets."""
     return int(tx.execute(select(func.coalesce(func.max(issues.c.number), 0) + 1)).scalar_one())
 
 
 def give_number_back(tx: Connection, issue_id: int) -> None:
-    """Removes the number of an issue. Only for issues that reached no reader: readers see the other numbers."""
+    """Removes the number of an issue, so that another issue can get it. Only for issues that reached no reader, because
+    a reader must not see the same number twice."""
     tx.execute(update(issues).where(issues.c.id == issue_id).values(number=None))
 
 
@@ -235,7 +241,8 @@ def add_variant(
     *,
     sections: str = "[]",
 ) -> int:
-    """Stores a variant and returns its id. `sections` is the choice of the readers it is for, [] the full issue."""
+    """Stores a variant and returns its id. `sections` is the choice of sections of the readers who get it; [] means all
+    sections."""
     values = {
         "kind": kind,
         "issue_id": issue_id,
@@ -250,7 +257,7 @@ def add_variant(
 
 
 def made_for(tx: Connection, issue_id: int) -> set[str]:
-    """The choices of sections for which an issue has a variant."""
+    """Returns the choices of sections for which an issue has a variant."""
     query = select(variants.c.sections).where(
         variants.c.issue_id == issue_id, variants.c.kind == literal_column("'issue'")
     )
@@ -258,7 +265,7 @@ def made_for(tx: Connection, issue_id: int) -> set[str]:
 
 
 def variant_of(tx: Connection, kind: DeliveryKind, sha256: str) -> int | None:
-    """The id of the variant with exactly these bytes that belongs to no issue."""
+    """Returns the id of the variant that belongs to no issue and has this kind and this hash, or None."""
     query = select(variants.c.id).where(
         variants.c.issue_id.is_(None), variants.c.kind == kind, variants.c.sha256 == sha256
     )
@@ -266,30 +273,31 @@ def variant_of(tx: Connection, kind: DeliveryKind, sha256: str) -> int | None:
 
 
 # --- redaction -------------------------------------------------------------------------------------------------------
-REDACTED = "redacted"  # in place of a choice of sections, which is always a JSON list
+REDACTED = "redacted"  # stored as the `sections` of the redacted variant; a real choice is always a JSON list
 
 
 def redacted(tx: Connection, issue_id: int, *, lock: bool = False) -> list[int]:
-    """Positions of the stories that were taken out of archive and feed. `lock` keeps other processes from changing
-    them until the end of this transaction."""
+    """Returns the positions of the stories that were removed from the archive and the feed. With `lock`, other
+    processes cannot change them until the end of this transaction."""
     query = select(issues.c.redacted).where(issues.c.id == issue_id)
     return [int(n) for n in tx.execute(query.with_for_update() if lock else query).scalar_one()]
 
 
 def redacted_at(tx: Connection, issue_id: int) -> datetime | None:
-    """When the last story was taken out."""
+    """Returns when the last story was removed, or None if none was."""
     query = select(variants.c.created_at).where(variants.c.issue_id == issue_id, variants.c.sections == REDACTED)
     return tx.execute(query).scalar()
 
 
 def redact(tx: Connection, issue_id: int, positions: Iterable[int]) -> None:
-    """Records which stories are out and deletes the old page; the caller adds the new one as variant REDACTED."""
+    """Records which stories are removed, and deletes the redacted variant. The caller adds the new one, with REDACTED
+    as its sections."""
     tx.execute(update(issues).where(issues.c.id == issue_id).values(redacted=sorted(set(positions))))
     tx.execute(delete(variants).where(variants.c.issue_id == issue_id, variants.c.sections == REDACTED))
 
 
 def public_variant(tx: Connection, issue_id: int) -> Variant | None:
-    """The public mail of an issue, without redacted stories; None if it is not frozen."""
+    """Returns the public mail of an issue, without its redacted stories, or None if the issue is not frozen."""
     public = _of_issue(issue_id).where(variants.c.sections.in_(("[]", REDACTED)))
     return _first_variant(tx, public.order_by((variants.c.sections == REDACTED).desc()))
 
@@ -299,7 +307,7 @@ def variant(tx: Connection, variant_id: int) -> Variant:
 
 
 def full_variant(tx: Connection, issue_id: int) -> Variant | None:
-    """The frozen mail with all sections; None if the issue is not frozen."""
+    """Returns the frozen mail with all sections, or None if the issue is not frozen."""
     full = _of_issue(issue_id).where(variants.c.sections == "[]")
     return _first_variant(tx, full.order_by(variants.c.id.desc()))
 
@@ -318,5 +326,5 @@ def _variant(row: Row[Any]) -> Variant:
 
 
 def drop_variants(tx: Connection, issue_id: int) -> None:
-    """Deletes the mails of a reopened issue. Its deliveries must be deleted already."""
+    """Deletes the variants of an issue that is reopened. Its deliveries must be deleted before."""
     tx.execute(delete(variants).where(variants.c.issue_id == issue_id, variants.c.kind == DeliveryKind.ISSUE))

@@ -1,4 +1,4 @@
-"""Figures made from the ledger and the events: of an issue, of one reader, of the whole deployment. Changes nothing."""
+"""Computes figures from the ledger and the events: about an issue, one reader or all mails. Changes nothing."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -14,7 +14,7 @@ FAILED = (DeliveryState.REJECTED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
 
 
 def outcomes(tx: Connection, issue_id: int) -> dict[tuple[DeliveryState, str | None], int]:
-    """The number of deliveries of an issue by state and reason."""
+    """Returns the number of deliveries of an issue for each combination of state and reason."""
     query = (
         select(deliveries.c.state, deliveries.c.reason, func.count())
         .where(of_issue(issue_id))
@@ -24,7 +24,7 @@ def outcomes(tx: Connection, issue_id: int) -> dict[tuple[DeliveryState, str | N
 
 
 def _not_undone() -> ColumnElement[bool]:
-    """A leaving that was not taken back with the undo button."""
+    """Returns the condition that an unsubscription was not taken back later with the undo button."""
     back = events.alias()
     return ~exists().where(
         back.c.subscriber_id == events.c.subscriber_id,
@@ -35,7 +35,7 @@ def _not_undone() -> ColumnElement[bool]:
 
 
 class Leaving(NamedTuple):
-    """A reader who left through an issue."""
+    """An unsubscription through a link in the mail of an issue."""
 
     method: Method | None
     reason: str
@@ -44,7 +44,7 @@ class Leaving(NamedTuple):
 
 
 def leavings(tx: Connection, issue_id: int) -> list[Leaving]:
-    """The readers who left through an issue for good, in the order of leaving."""
+    """Returns the unsubscriptions through an issue that were not taken back, the oldest first."""
     mail = (deliveries.c.issue_id == events.c.issue_id) & (deliveries.c.subscriber_id == events.c.subscriber_id)
     query = (
         select(events.c.method, events.c.reason, events.c.at, deliveries.c.finished_at)
@@ -59,14 +59,13 @@ def leavings(tx: Connection, issue_id: int) -> list[Leaving]:
 
 
 def complaints(tx: Connection, issue_id: int) -> int:
-    """The number of spam complaints about an issue."""
+    """Returns the number of spam complaints about an issue."""
     about = events.c.issue_id == issue_id, events.c.kind == EventKind.COMPLAINED
     return int(tx.execute(select(func.count()).select_from(events).where(*about)).scalar_one())
 
 
 def joined(tx: Connection, started: datetime) -> int:
-    """The number of readers, each counted once, who were added or confirmed from `started` to the start of the next
-    issue."""
+    """Returns how many different readers were added or confirmed between `started` and the start of the next issue."""
     following = select(func.min(issues.c.started_at)).where(issues.c.started_at > started).scalar_subquery()
     query = select(func.count(func.distinct(events.c.subscriber_id))).where(
         events.c.kind.in_((EventKind.ADDED, EventKind.CONFIRMED)),
@@ -77,7 +76,8 @@ def joined(tx: Connection, started: datetime) -> int:
 
 
 def leaving_rates(tx: Connection, limit: int) -> list[tuple[str, int, int]]:
-    """Slot, accepted mails and readers who left through a link, for the latest issues."""
+    """Returns (slot, number of accepted mails, number of unsubscriptions through a link) for each of the latest issues.
+    Unsubscriptions that were taken back are not counted."""
     accepted = (
         select(func.count())
         .where(
@@ -97,7 +97,7 @@ def leaving_rates(tx: Connection, limit: int) -> list[tuple[str, int, int]]:
 
 
 def leaving_methods(tx: Connection, since: datetime) -> dict[str, int]:
-    """The number of readers who left after `since`, by method."""
+    """Returns the number of unsubscriptions since `since` for each method, without those that were taken back."""
     query = (
         select(events.c.method, func.count())
         .where(events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since, _not_undone())
@@ -107,7 +107,8 @@ def leaving_methods(tx: Connection, since: datetime) -> dict[str, int]:
 
 
 def failed(tx: Connection, issue_id: int, limit: int | None = None) -> list[dict[str, Any]]:
-    """The readers who did not get an issue, and why: rejected, expired and unknown deliveries."""
+    """Returns the rejected, expired and unknown deliveries of an issue, each with its reader's address and its reason
+    and last reply."""
     query = (
         select(
             subscribers.c.address.label("email"),
@@ -126,7 +127,7 @@ def failed(tx: Connection, issue_id: int, limit: int | None = None) -> list[dict
 
 
 def of_subscriber(tx: Connection, subscriber_id: int, limit: int = 100) -> list[dict[str, Any]]:
-    """The mails to one reader, the newest first."""
+    """Returns the deliveries to one reader, the newest first."""
     query = (
         select(
             issues.c.slot,
@@ -145,25 +146,25 @@ def of_subscriber(tx: Connection, subscriber_id: int, limit: int = 100) -> list[
 
 
 def states_of(tx: Connection, ids: Iterable[int]) -> dict[int, tuple[DeliveryState, str | None, str | None]]:
-    """State, reason and reply of these deliveries."""
+    """Returns the state, the reason and the last reply of these deliveries, by id."""
     query = select(deliveries.c.id, deliveries.c.state, deliveries.c.reason, deliveries.c.reply)
     rows = tx.execute(query.where(deliveries.c.id.in_(list(ids))))
     return {row.id: (DeliveryState(row.state), row.reason, row.reply) for row in rows}
 
 
 # --- figures of the whole deployment ---------------------------------------------------------------------------------
-# For metrics. These queries read indexes and open batches only, never the whole ledger.
+# These functions are for metrics. Their queries read only indexes and open batches, never the whole ledger.
 _UNDER_WAY = (IssueState.SENDING, IssueState.PAUSED)
 
 
 def current_issue(tx: Connection) -> Issue | None:
-    """The issue that is being sent or paused, else the newest."""
+    """Returns the issue that is being sent or is paused. If there is none, returns the newest issue, or None."""
     running = recent(tx, states=_UNDER_WAY, limit=1) or recent(tx, limit=1)
     return running[0] if running else None
 
 
 def queue(tx: Connection) -> tuple[int, datetime | None]:
-    """The number of mails of any kind queued in open batches, and when the first of them was queued."""
+    """Returns how many mails of any kind are queued, and when the oldest of them was added to the ledger."""
     waiting = deliveries.c.state == DeliveryState.QUEUED
     oldest = func.min(deliveries.c.created_at, type_=deliveries.c.created_at.type)
     query = select(func.count(), oldest).select_from(batches.join(deliveries, deliveries.c.batch_id == batches.c.id))
@@ -172,5 +173,5 @@ def queue(tx: Connection) -> tuple[int, datetime | None]:
 
 
 def failing_sources(tx: Connection) -> dict[str, int]:
-    """The failures in a row of each source of articles; 0 if its last try succeeded."""
+    """Returns how many fetches in a row have failed for each source of articles; 0 if the last one succeeded."""
     return {row.url: row.failures for row in tx.execute(select(feeds.c.url, feeds.c.failures))}

@@ -1,6 +1,7 @@
-"""Wishes to join, as the form took them. Decides nothing: `readers.joining` does, and counts them for its limits.
+"""Wishes to join the list, as readers sent them with the sign-up form. `readers.joining` decides them and counts them.
 
-A wish holds an address only until it is decided; after that only a keyed hash, a network and a time.
+A wish contains the address only until it is decided. After that it contains only a keyed hash of the address, the
+reader's network and class of user agent, the consent text and the time.
 """
 
 from dataclasses import dataclass
@@ -10,13 +11,14 @@ from sqlalchemy import Connection, delete, func, insert, literal_column, select,
 
 from mailer.store.schema import events, signups
 
-# Written out, not bound: a prepared statement with a parameter here could not use the partial indexes.
+# The value is written into the statement. If it were a parameter of a prepared statement, the database could not use
+# the partial indexes.
 _UNDECIDED = signups.c.outcome.is_(literal_column("NULL"))
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A sign-up that is not decided yet."""
+    """A reader's wish to join that is not decided yet."""
 
     id: int
     at: datetime
@@ -40,10 +42,10 @@ def add(tx: Connection, *, at: datetime, hash_: str, address: str, network: str,
 
 
 def undecided(tx: Connection, limit: int, *, lock: bool = False) -> list[Wish]:
-    """Undecided wishes, the oldest first.
+    """Returns up to `limit` undecided wishes, the oldest first.
 
-    With `lock` another process waits until this transaction has decided them: two processes that decide two wishes
-    for one address at once would send two mails.
+    With `lock`, other processes that ask for them wait until this transaction ends. Otherwise two processes could each
+    decide a wish for the same address at the same time, and send two mails.
     """
     query = select(signups).where(_UNDECIDED).order_by(signups.c.id).limit(limit)
     if lock:
@@ -55,7 +57,8 @@ def undecided(tx: Connection, limit: int, *, lock: bool = False) -> list[Wish]:
 
 
 def decide(tx: Connection, wish_id: int, outcome: str) -> bool:
-    """Ends a wish as "sent", "silent" or "limited". Returns False if another process has decided it."""
+    """Records how a wish was decided ("sent", "silent" or "limited") and deletes its address. Returns False if another
+    process has decided it already."""
     statement = update(signups).where(signups.c.id == wish_id, _UNDECIDED).values(outcome=outcome, address=None)
     return tx.execute(statement).rowcount == 1
 
@@ -63,7 +66,8 @@ def decide(tx: Connection, wish_id: int, outcome: str) -> bool:
 def count(
     tx: Connection, since: datetime, *, hash_: str | None = None, network: str | None = None, sent: bool = False
 ) -> int:
-    """The number of wishes after `since`: all, or of one address or network. `sent` counts only those with a mail."""
+    """Returns the number of wishes after `since`, or only of those for one address or from one network. With `sent`,
+    counts only wishes that were answered with a mail."""
     query = select(func.count()).select_from(signups).where(signups.c.at > since)
     if hash_ is not None:
         query = query.where(signups.c.hash == hash_)
@@ -75,12 +79,13 @@ def count(
 
 
 def forget(tx: Connection, hash_: str) -> None:
-    """Deletes the sign-ups of an address, so that its limits start again: it was confirmed, or its person forgotten."""
+    """Deletes the wishes for an address that was confirmed or whose person was forgotten. So the limits of that address
+    start from zero again."""
     tx.execute(delete(signups).where(signups.c.hash == hash_))
 
 
 def fade(tx: Connection, networks_before: datetime, all_before: datetime) -> None:
-    """Deletes old sign-ups, and the truncated networks of old sign-ups and events."""
+    """Deletes wishes made before `all_before`, and the networks in wishes and events from before `networks_before`."""
     tx.execute(delete(signups).where(signups.c.at < all_before))
     for table in (signups, events):
         old = table.c.at < networks_before, table.c.network.is_not(None)

@@ -1,8 +1,8 @@
-"""Subscribers: who is on the list, with status, sections and pause.
+"""The subscribers: the people on the list, each with status, chosen sections and pause.
 
-Decides nothing about who may join or come back: the use cases in `readers/` do. A subscriber is looked up by the
-normalised key of the address. `bury` leaves a tombstone, a row without an address: links in old mails still find it,
-and its id is never used again.
+`readers/` decides who may join or come back; this module only stores the result. A subscriber is found by the
+normalised form of their address, the key. `bury` erases a person but leaves a tombstone, a row without an address. So
+links in old mails still find a row, and its id is never given to another person.
 """
 
 import json
@@ -16,8 +16,9 @@ from mailer.model import DeliveryKind, EventKind, Rejection, Subscriber, Subscri
 from mailer.store import arrays
 from mailer.store.schema import deliveries, events, subscribers, suppressions
 
-PAGE = 5000  # subscribers in one page of an export
-STAYING = (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE, SubscriberStatus.BOUNCED)  # those who can still leave
+PAGE = 5000  # how many subscribers an export reads at a time
+# A subscriber with one of these statuses can unsubscribe.
+STAYING = (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE, SubscriberStatus.BOUNCED)
 _COLUMNS = (
     subscribers.c.id,
     subscribers.c.address,
@@ -46,7 +47,7 @@ def _subscriber(row: Row[*tuple[Any, ...]]) -> Subscriber:
 
 
 def sections_text(sections: Sequence[str]) -> str:
-    """A choice of sections as the tables store it: equal choices are equal text."""
+    """Returns a choice of sections as the text that the tables store. Equal choices give equal texts."""
     return json.dumps(sorted(set(sections)), ensure_ascii=False) if sections else "[]"
 
 
@@ -56,7 +57,7 @@ def _first(tx: Connection, *conditions: Any) -> Subscriber | None:
 
 
 def find(tx: Connection, key: str) -> Subscriber | None:
-    """The subscriber with this normalised address."""
+    """Returns the subscriber with this normalised address, or None."""
     return _first(tx, subscribers.c.address_key == key)
 
 
@@ -65,14 +66,15 @@ def get(tx: Connection, subscriber_id: int) -> Subscriber | None:
 
 
 def with_hash(tx: Connection, hash_: str) -> Subscriber | None:
-    """The subscriber whose address has this hash now; tombstones have no address."""
+    """Returns the subscriber whose address has this hash, or None. Ignores tombstones, which have a hash but no
+    address."""
     return _first(tx, subscribers.c.address_hash == hash_, subscribers.c.address.is_not(None))
 
 
 def matching(
     tx: Connection, *, status: SubscriberStatus | None = None, search: str = "", limit: int | None = None
 ) -> list[Subscriber]:
-    """Subscribers, the newest first. `search` is a part of the address or of the name."""
+    """Returns subscribers with this status whose address or name contains `search`, the newest first."""
     query = select(*_COLUMNS).where(subscribers.c.address.is_not(None)).order_by(subscribers.c.id.desc())
     if status:
         query = query.where(subscribers.c.status == status)
@@ -87,13 +89,14 @@ def matching(
 
 
 def counts(tx: Connection) -> dict[str, int]:
-    """How many subscribers have each status, without tombstones."""
+    """Returns how many subscribers have each status. Tombstones are not counted."""
     query = select(subscribers.c.status, func.count()).where(subscribers.c.address.is_not(None))
     return {row[0]: row[1] for row in tx.execute(query.group_by(subscribers.c.status))}
 
 
 def choices(tx: Connection, limit: int) -> list[tuple[str, ...]]:
-    """The choices of sections that active readers have made, the most common first, without the choice of all."""
+    """Returns the choices of sections that active readers have made, the most common first. Readers who want all
+    sections have made no choice."""
     query = (
         select(subscribers.c.sections)
         .where(subscribers.c.status == SubscriberStatus.ACTIVE, subscribers.c.sections != "[]")
@@ -105,10 +108,11 @@ def choices(tx: Connection, limit: int) -> list[tuple[str, ...]]:
 
 
 def page(tx: Connection, *, after: int, status: SubscriberStatus | None) -> list[dict[str, Any]]:
-    """The next PAGE subscribers with an id above `after`, for an export.
+    """Returns the next PAGE subscribers with an id above `after`, for an export.
 
-    A pending subscriber who left before, or whose address was dead, is exported as that: the program that reads the
-    file does not know our suppressions.
+    If a pending subscriber's address is suppressed, because they unsubscribed earlier or because the address was dead,
+    the exported status is "unsubscribed" or "bounced" instead. The program that reads the file does not get the
+    suppressions, so "pending" would hide them.
     """
     columns = ("id", "address", "name", "sections", "consent_at", "created_at", "source")
     dead, left = SubscriberStatus.BOUNCED.value, SubscriberStatus.UNSUBSCRIBED.value
@@ -131,7 +135,8 @@ def page(tx: Connection, *, after: int, status: SubscriberStatus | None) -> list
 
 
 # --- adding and changing ---------------------------------------------------------------------------------------------
-# Each function takes many subscribers and runs one statement: one for each row would make a large import take hours.
+# The functions for an import take many subscribers and run one statement. With one statement for each row, a large
+# import would take hours.
 _NEW: arrays.Columns = (
     *(("address", "text"), ("key", "text"), ("hash", "text"), ("domain", "text"), ("name", "text")),
     *(("sections", "text"), ("source", "text"), ("status", "text"), ("consent_at", "timestamp")),
@@ -163,7 +168,7 @@ class New(NamedTuple):  # twice as fast to create as a dataclass; an import crea
 
 
 class Known(NamedTuple):
-    """A subscriber of the list, as far as adding needs to know them."""
+    """The values of a subscriber on the list that are needed when the same person is to be added again."""
 
     id: int
     name: str
@@ -176,7 +181,8 @@ def _statement(tx: Connection, template: str, columns: arrays.Columns) -> TextCl
 
 
 def known(tx: Connection, keys: Collection[str]) -> dict[str, Known]:
-    """Those of these normalised addresses that are on the list."""
+    """Returns the subscribers with these normalised addresses, keyed by address. Addresses that are not on the list are
+    missing from the result."""
     rows = tx.execute(_statement(tx, _KNOWN, (("key", "text"),)), {"rows": arrays.packed(zip(keys))})
     return {
         key: Known(number, name, SubscriberStatus(status), tuple(json.loads(sections)) if sections != "[]" else ())
@@ -185,7 +191,7 @@ def known(tx: Connection, keys: Collection[str]) -> dict[str, Known]:
 
 
 def add(tx: Connection, new: Collection[New], now: datetime) -> list[int]:
-    """Adds subscribers, none of whom may be on the list. Returns their ids, ascending."""
+    """Adds subscribers and returns their ids in ascending order. None of them may be on the list already."""
     if not new:
         return []
     rows = [
@@ -200,12 +206,13 @@ def add(tx: Connection, new: Collection[New], now: datetime) -> list[int]:
 
 
 def _stored(instant: datetime) -> str:
-    """An instant as the column type `Instant` stores it on SQLite; for PostgreSQL the statement adds the time zone."""
+    """Returns an instant as the text that the column type `Instant` stores on SQLite. For PostgreSQL, the statement
+    adds the time zone."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def change(tx: Connection, changed: Mapping[int, tuple[str, Sequence[str]]]) -> None:
-    """Sets name and sections of subscribers, given by id."""
+    """Changes names and sections. `changed` maps a subscriber's id to the new name and the new sections."""
     if not changed:
         return
     statement = (
@@ -218,14 +225,15 @@ def change(tx: Connection, changed: Mapping[int, tuple[str, Sequence[str]]]) -> 
 
 
 def move(tx: Connection, subscriber_id: int, to: SubscriberStatus, *, from_: Sequence[SubscriberStatus]) -> bool:
-    """Changes the status if it is one of `from_`. Returns whether it was."""
+    """Changes the status of a subscriber to `to` if it is one of `from_`. Returns whether it was."""
     current = subscribers.c.status.in_(from_)
     moved = tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id, current).values(status=to))
     return moved.rowcount == 1
 
 
 def unsubscribe(tx: Connection, keys: Collection[str]) -> list[int]:
-    """Unsubscribes those of these normalised addresses that are still on the list. Returns their ids."""
+    """Unsubscribes the subscribers with these normalised addresses, if they can still unsubscribe. Returns the ids of
+    those whose status changed."""
     staying = subscribers.c.address_key.in_(list(keys)), subscribers.c.status.in_(STAYING)
     statement = update(subscribers).where(*staying).values(status=SubscriberStatus.UNSUBSCRIBED)
     return sorted(tx.execute(statement.returning(subscribers.c.id)).scalars())
@@ -240,10 +248,10 @@ def set_pause(tx: Connection, subscriber_id: int, until: date | None) -> None:
 
 
 def count_soft(tx: Connection, subscriber_id: int, delivery_id: int) -> None:
-    """Counts a mail that the mailbox refused for a while.
+    """Counts a soft bounce of a subscriber: the mailbox is full or disabled, or the mail is too large for it.
 
-    The count goes on only if the issue before was refused in the same way; otherwise it starts at 1. So an accepted
-    mail needs no statement to reset it.
+    The count grows only if the mail of the previous issue also bounced softly; otherwise it starts again at 1. So no
+    statement has to reset it when a mail is accepted.
     """
     before = (
         select(deliveries.c.reason)
@@ -257,7 +265,8 @@ def count_soft(tx: Connection, subscriber_id: int, delivery_id: int) -> None:
 
 
 def bury(tx: Connection, subscriber_id: int, now: datetime) -> None:
-    """Erases a person. The row stays as a tombstone (id and hash); the events keep what happened and when."""
+    """Erases a person's data. The row stays as a tombstone (id and hash), and the events still show what happened and
+    when."""
     values: dict[str, Any] = {
         "address": None,
         "address_key": None,
@@ -271,7 +280,7 @@ def bury(tx: Connection, subscriber_id: int, now: datetime) -> None:
         "forgotten_at": now,
     }
     tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(values))
-    # A relay's reply often contains the address, and a reason for leaving may contain a name.
+    # A relay's reply often contains the address, and the reason for an unsubscription may contain a name.
     tx.execute(
         update(events)
         .where(events.c.subscriber_id == subscriber_id)

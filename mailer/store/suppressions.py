@@ -1,8 +1,9 @@
-"""Addresses that must never be mailed, by their keyed hash, with the reason of each.
+"""Addresses that must never be mailed, each as a keyed hash with the reason.
 
-A row outlives the subscriber: an address stays suppressed after its person was forgotten. The reasons have an order:
-BOUNCED gives way to any other; UNSUBSCRIBED and FORGOTTEN give way to the strong ones, an admin's SUPPRESSED and a
-COMPLAINED. A strong reason keeps the weaker one in `replaced`, so that lifting it does not lose what the reader wanted.
+A row outlives the subscriber: an address stays suppressed after its person was forgotten. The reasons have an order.
+BOUNCED is the weakest, and any other reason replaces it. SUPPRESSED (by an admin) and COMPLAINED are the strong ones,
+and replace UNSUBSCRIBED and FORGOTTEN. A row with a strong reason keeps the weaker one in `replaced`, so that the
+reader's own wish counts again once the strong one is lifted.
 """
 
 from collections.abc import Collection, Iterable
@@ -21,14 +22,14 @@ _AMONG = "SELECT suppressions.hash, reason, at FROM {rows} JOIN suppressions ON 
 
 
 class Suppression(NamedTuple):
-    """Why and since when an address must not be mailed."""
+    """The suppression of one address: the reason, and the time from which it applies."""
 
     reason: EventKind
     at: datetime
 
     @property
     def strong(self) -> bool:
-        """An admin's suppression or a complaint is strong: even the reader's own sign-up does not lift it."""
+        """True for an admin's suppression or a complaint: not even the reader's own sign-up lifts it."""
         return self.reason in _STRONG
 
 
@@ -37,7 +38,7 @@ def find(tx: Connection, hash_: str) -> Suppression | None:
 
 
 def among(tx: Connection, hashes: Iterable[str]) -> dict[str, Suppression]:
-    """Those of these hashes that are suppressed."""
+    """Returns the suppressions of these hashes, by hash. Hashes that are not suppressed are missing from the result."""
     rows = arrays.source(tx, (("hash", "text"),))
     statement = text(_AMONG.format(rows=rows)).columns(hash=Text, reason=Text, at=suppressions.c.at.type)
     found = tx.execute(statement, {"rows": arrays.packed(zip(hashes))})
@@ -47,29 +48,29 @@ def among(tx: Connection, hashes: Iterable[str]) -> dict[str, Suppression]:
 def add(
     tx: Connection, hashes: Collection[str], reason: EventKind, *, at: datetime, issue_id: int | None = None
 ) -> bool:
-    """Suppresses the addresses of these hashes. Returns True if this changed a row.
+    """Suppresses the addresses with these hashes. Returns True if this added or changed at least one row.
 
-    An address that is suppressed for an equal or stronger reason stays as it is.
+    The reason of an address that is already suppressed for an equal or stronger reason does not change.
     """
     if not hashes:
         return False
     known = select(issues.c.id).where(issues.c.id == issue_id).scalar_subquery()
     statement = _upsert(tx, reason).values(reason=reason, at=at, issue_id=known)
-    # Without the option the row count of an INSERT is lost on PostgreSQL.
+    # Without this option, the row count of an INSERT is not available on PostgreSQL.
     done = tx.execute(statement, [{"hash": each} for each in hashes], execution_options={"preserve_rowcount": True})
     return done.rowcount > 0
 
 
 def _upsert(tx: Connection, reason: EventKind) -> Any:
     statement = inserting(tx, suppressions)
-    strong = or_(*(suppressions.c.reason == each for each in _STRONG))  # IN cannot be used by executemany
+    strong = or_(*(suppressions.c.reason == each for each in _STRONG))  # executemany does not support IN
     if reason in _STRONG:
         return statement.on_conflict_do_update(
             index_elements=["hash"],
             set_={"reason": reason, "at": statement.excluded.at, "replaced": suppressions.c.reason},
             where=not_(strong),
         )
-    # A weaker reason never replaces a strong one: it is kept under it and counts again when that one is lifted.
+    # A weaker reason never replaces a strong one. It is stored in `replaced`, and counts once the strong one is lifted.
     above_dead = false() if reason is EventKind.BOUNCED else suppressions.c.reason == EventKind.BOUNCED
     last_word = true() if reason is EventKind.FORGOTTEN else false()
     below = or_(suppressions.c.replaced.is_(None), suppressions.c.replaced == EventKind.BOUNCED, last_word)
@@ -85,7 +86,8 @@ def _upsert(tx: Connection, reason: EventKind) -> Any:
 
 
 def lift(tx: Connection, hash_: str) -> EventKind | None:
-    """Lifts a strong suppression. Returns the weaker reason that now counts again, or None if there was none."""
+    """Lifts a strong suppression. Returns the weaker reason for which the address is still suppressed, or None if there
+    is none."""
     replaced = tx.execute(select(suppressions.c.replaced).where(suppressions.c.hash == hash_)).scalar()
     if replaced is None:
         remove(tx, hash_)

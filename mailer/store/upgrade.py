@@ -1,4 +1,4 @@
-"""Brings a database to the shape of `schema`. Alembic takes 0.4 s to import, so only a migration imports it."""
+"""Upgrades the tables of a database to those in `schema`. Imports Alembic, which takes 0.4 s, only for a migration."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ from sqlalchemy import inspect, text
 from mailer.errors import StoreOutdated
 from mailer.store.database import Store
 
-HEAD = "0011"  # the newest file in migrations/versions; a test compares
+HEAD = "0011"  # the newest version in migrations/versions; a test checks this
 _FOLDER = Path(__file__).parent / "migrations"
 
 
 def revision(store: Store) -> str | None:
-    """Return the version of the tables, or None if there are no tables yet."""
+    """Returns the version of the tables, or None if there are no tables yet."""
     query = text("SELECT version_num FROM alembic_version")
     return store.read(lambda tx: tx.execute(query).scalar() if inspect(tx).has_table("alembic_version") else None)
 
 
 def ensure(store: Store) -> None:
-    """Create missing tables. Raises StoreOutdated if the tables are of another version."""
+    """Creates the tables if there are none. Raises StoreOutdated if there are tables of another version."""
     found = revision(store)
     if found is None:
         upgrade(store)
@@ -32,9 +32,9 @@ def ensure(store: Store) -> None:
 
 
 def upgrade(store: Store) -> str:
-    """Run the missing migrations, all or none, and return the version reached.
+    """Runs all missing migrations in one transaction, and returns the new version.
 
-    Several processes may call this at once: one migrates, the others wait and then find nothing left to do.
+    Several processes may call this at once. One of them migrates; the others wait and then have nothing left to do.
     """
     from alembic import command
     from alembic.config import Config
@@ -42,7 +42,7 @@ def upgrade(store: Store) -> str:
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     with store.migrating() as tx:
-        if not store.sqlite:  # where a transaction does not lock the whole database
+        if not store.sqlite:  # on SQLite the transaction itself locks the database
             tx.execute(text("SELECT pg_advisory_xact_lock(5150112)"))
         config.attributes["connection"] = tx
         command.upgrade(config, "head")
