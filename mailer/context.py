@@ -1,4 +1,4 @@
-"""What every use case needs: the App, which `wiring` makes once, and functions that find issues. State is kept in the
+"""The App, which `wiring` makes once, and functions that find issues: every use case needs them. State is kept in the
 store."""
 
 import logging

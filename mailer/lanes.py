@@ -30,10 +30,11 @@ DOMAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 LANES = (*DOMAINS, DEFAULT)  # the lanes that exist even if the settings define none
 
 # --- when a lane is paused -------------------------------------------------------------------------------------------
-# how many refusals pause a lane at least, and which share of its answers they must be
+# A lane is paused if at least so many of its mails were refused, and if these are at least this share of its answers.
 LEAST_BLOCKED, BLOCKED_SHARE = 10, 0.05
 COUNTED_ANSWERS = 1000  # counts beyond this are halved; otherwise 5 % of a lane of a million would take hours to reach
-PAUSE = timedelta(hours=24)  # by then the provider no longer refuses this sender, or an admin has acted
+# how long a pause lasts: by then the provider no longer refuses this sender, or an admin has acted
+PAUSE = timedelta(hours=24)
 
 
 def table(own: Iterable[str] = ()) -> Mapping[str, str]:
@@ -47,7 +48,7 @@ BUILT_IN = table()
 
 
 def lane_of(address: str, lanes: Mapping[str, str] = BUILT_IN) -> str:
-    """Returns the lane of an address by a `table`. The domain must be in A-labels (xn--…) and lower case."""
+    """Returns the lane of an address according to a `table`. The domain must be in A-labels (xn--…) and lower case."""
     return lanes.get(address.rpartition("@")[2], DEFAULT)
 
 

@@ -16,7 +16,7 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 
 
 def keep_what_is_loaded() -> None:
-    """Excludes everything loaded so far from garbage collection, and makes collections as frequent as by default again.
+    """Excludes everything loaded so far from garbage collection, and restores the default frequency of collections.
 
     A full collection takes 30 ms, and each time all connections of a sender would wait for it.
     """

@@ -9,9 +9,9 @@ import re
 from mailer.address import without_addresses
 from mailer.model import Accepted, Deferred, NotSent, Outcome, Rejected, Rejection, Reply, Unknown
 
-# The codes of an address that does not exist.
+# Codes that mean that the address does not exist.
 _DEAD = frozenset({"5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"})
-# The codes that do not say whose fault a refusal is; its text then decides.
+# Codes that do not say whose fault a refusal is; the text then decides.
 _VAGUE = frozenset({"", "5.0.0", "5.1.0", "5.2.0", "5.2.1", "5.3.0", "5.4.0", "5.4.1", "5.5.0", "5.5.1"})
 _ENHANCED = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.]|\w)")
 
@@ -87,8 +87,8 @@ def answered(outcome: Outcome) -> bool:
 
 
 def _why(reply: Reply) -> Rejection:
-    """Returns whose fault a 5xx reply is. A HARD rejection costs a subscriber, so a doubtful reply never counts as
-    one."""
+    """Returns whose fault a 5xx reply is. A HARD rejection ends all mail to a subscriber, so a doubtful reply never
+    counts as one."""
     inside = [code for code in _ENHANCED.findall(reply.text) if code != reply.enhanced]
     codes = [*inside, reply.enhanced]
     # 5.7.x is about this sender, whatever else the reply says (RFC 3463 section 3.8).

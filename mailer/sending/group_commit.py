@@ -23,7 +23,7 @@ from mailer.store import deliveries, hot_path
 from mailer.store.hot_path import AcceptedMail
 
 log = logging.getLogger(__name__)
-# how many turns of the event loop a group waits for more entries; a relay's answer takes two turns to become an entry
+# A group waits this many turns of the event loop for more entries. A relay's answer takes two turns to become an entry.
 LOOP_TURNS = 4
 _RETRY_S = 0.5  # seconds between two attempts while the database fails
 
@@ -166,7 +166,7 @@ class GroupCommit:
             except StoreUnavailable as failure:
                 error = failure
 
-    # --- writing, mostly in the writer's thread; perhaps twice for the same group
+    # --- writing, mostly in the writer's thread, and perhaps twice for the same group
     def _gather(self, group: list[Entry]) -> None:
         self._gathering = False  # reset first, so that an entry that arrives meanwhile begins the next group
         try:
@@ -206,8 +206,9 @@ class GroupCommit:
         return results
 
     def _try_alone(self, tx: Connection, job: Delivery) -> tuple[bool, bool]:
-        """Retries, by itself, an intent that the group statement failed to record; skips the delivery if its reader may
-        not be mailed. Returns two flags: whether the mail may go, and whether the claim still holds."""
+        """Retries, in a separate statement, an intent that the group's statement failed to record; skips the delivery
+        if its reader may not be mailed. Returns two flags: whether the mail may go, and whether the claim still
+        holds."""
         now = self._app.now()
         # If the machine slept or its clock jumped, the lease may have expired although no other process has claimed the
         # batch. The fence shows that, so the lease is renewed. Giving the batch back instead would make the mails on

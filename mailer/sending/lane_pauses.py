@@ -1,5 +1,5 @@
-"""Pauses lanes: if a provider refuses this sender (spam, policy, authentication), its lane gets no mail of an issue for
-a while, and an alert is raised.
+"""Pauses lanes: if a provider refuses this sender (spam, policy, authentication), the provider's lane gets no mail of
+an issue for a while, and an alert is raised.
 
 Each refused mail is rejected with the reason "block", and its reader does not get this issue; that is why the other
 mails of the lane are held back. No subscriber is penalised, because these refusals are about the sender. The counts and

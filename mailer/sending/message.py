@@ -16,7 +16,7 @@ from mailer.readers import joining
 from mailer.sending.queue import Queue
 from mailer.store import issues
 
-INERT = "/unsubscribe/test"  # where the links of a test mail lead: this page changes nothing
+INERT = "/unsubscribe/test"  # the page that the links of a test mail lead to; it changes nothing
 INERT_PREFERENCES = "/preferences/test"
 
 

@@ -1,5 +1,5 @@
-"""Records the outcome of a mail: changes its delivery, penalises its reader if necessary, and ends what still waits of
-an issue that is over.
+"""Records the outcome of a mail: changes its delivery, penalises its reader if necessary, and ends the waiting
+deliveries of an issue that is over.
 
 `replies` and `retry_schedule` decide what a reply means. This module sends nothing.
 """
@@ -50,8 +50,8 @@ def record(tx: Connection, change: DeliveryChange, now: datetime) -> DeliverySta
 
 def end_of_issue(tx: Connection, issue_id: int | None) -> tuple[DeliveryState, Skip | Expiry] | None:
     """Returns the final state of an issue's waiting deliveries and the reason for it if the issue was cancelled or a
-    newer issue has begun. Returns None if the issue still runs. A mail that was on its way at the end of its issue
-    needs this check, too, so that it does not wait for another attempt."""
+    newer issue has begun. Returns None if the issue still runs. A mail that was on its way when its issue ended must be
+    checked, too; otherwise it would wait for another attempt."""
     issue = issues.get(tx, issue_id) if issue_id is not None else None
     if issue is None:
         return None

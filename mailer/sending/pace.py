@@ -33,8 +33,8 @@ class _Held:
 
 @dataclass
 class Pace:
-    """Gives permits to all connections of a process. `issue` is the number of the issue being sent, or None. The first
-    issues of the warm-up may use only a share of every rate."""
+    """Gives permits to all connections of a process. `issue` is the number of the issue being sent, or None. During the
+    warm-up, an issue may use only a share of every rate."""
 
     store: Store
     settings: Settings

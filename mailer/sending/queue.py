@@ -37,7 +37,7 @@ class _Claim:
     """A batch that this process holds."""
 
     unfinished: int  # how many deliveries of the batch are not finished
-    # whether the rest of the batch was given up; the claim ends when the deliveries already taken are finished
+    # Whether the rest of the batch was given up. The claim ends when the deliveries already taken are finished.
     dropped: bool = False
 
 
@@ -69,14 +69,14 @@ class Queue:
         self._claims: dict[Batch, _Claim] = {}
         self._claiming: asyncio.Task[bool] | None = None
         self._checked_at = 0.0
-        # the event loop's time until which no claim is made, because the last claim found nothing
+        # The event loop's time until which no claim is made, because the last claim found nothing.
         self._empty_until = 0.0
-        self._empty_without: frozenset[str] = frozenset()  # the lanes that the last claim left out
+        self._empty_without: frozenset[str] = frozenset()  # the lanes that this last claim left out
         self._finishing: set[asyncio.Task[None]] = set()
 
     @property
     def unsent(self) -> int:
-        """How many claimed deliveries no connection has taken."""
+        """Returns how many claimed deliveries no connection has taken."""
         return sum(map(len, self._waiting()))
 
     @property
@@ -141,12 +141,12 @@ class Queue:
         return taken
 
     def rest_s(self) -> float | None:
-        """Returns the seconds until a lane has room again for a delivery that waits for it, or None if no delivery
-        waits for its lane."""
+        """Returns in how many seconds the next waiting delivery may be tried, because its lane has room again. Returns
+        None if no delivery waits for its lane."""
         times = [lane.full_until for lane in self._full.values() if lane]
         return max(0.0, min(times) - asyncio.get_running_loop().time()) if times else None
 
-    # --- giving one back
+    # --- putting a delivery back
     def put_back(self, job: Delivery) -> None:
         """Puts back a delivery that was taken and not sent. It becomes the next delivery, unless its batch was
         dropped."""
@@ -186,8 +186,8 @@ class Queue:
 
     # --- giving up batches
     def drop(self, batch: Batch) -> None:
-        """Gives up the waiting deliveries of a batch, because another process has claimed the batch or because its
-        issue or a lane in it was paused or cancelled."""
+        """Gives up the waiting deliveries of a batch: another process has claimed the batch, its issue was paused or
+        cancelled, or a lane was paused."""
         claim = self._claims.get(batch)
         if claim is None or claim.dropped:
             return
@@ -232,8 +232,8 @@ class Queue:
 
     # --- claiming
     def _claim_if_short(self) -> None:
-        """Starts a claim if few issue mails are left. Otherwise starts, once a second, a claim of service mails only: a
-        person waits for a service mail, which must not wait for an issue that takes hours."""
+        """Starts a claim if few issue mails are left. Otherwise starts, once a second, a claim of service mails only,
+        because a person waits for a service mail and an issue takes hours."""
         if self._claiming is not None:
             return
         now = asyncio.get_running_loop().time()
@@ -310,7 +310,7 @@ class Queue:
 
 
 def _without_lanes(tx: Connection, jobs: list[Delivery], waiting: Collection[str], now: datetime) -> list[Delivery]:
-    """Moves the mails of the `waiting` lanes to a new batch for each lane, and returns the other mails."""
+    """Moves the mails of each `waiting` lane to a new batch, and returns the other mails."""
     by_lane = attrgetter("lane")
     for lane, group in groupby(sorted((job for job in jobs if job.lane in waiting), key=by_lane), by_lane):
         lanes.set_aside(tx, list(group), lane, now)

@@ -127,8 +127,8 @@ class Circuits:
         each comes first as often as its weight says. A relay of weight 0 comes after all others.
 
         At each connection, every relay that may be tried gains its weight as credit. The relay with the most credit
-        comes first and pays the sum of all these weights. This spreads the turns evenly, and a relay that returns after
-        an outage has no turns to catch up on.
+        comes first and gives up as much credit as all these weights together. This spreads the turns evenly, and a
+        relay that returns after an outage has no turns to catch up on.
         """
         able = [relay for relay in relays if self._weight(relay) and not self.open(relay.name)]
         for relay in able:

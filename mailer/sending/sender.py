@@ -56,7 +56,7 @@ from mailer.store.hot_path import AcceptedMail
 log = logging.getLogger(__name__)
 _COMPILE_TRIES = 30  # how often compiling is retried, once a second, if the database or the machine fails
 DRAIN_S = 7.0  # seconds after SIGTERM for the answers of relays; a mail not answered by then is unknown
-SHUTDOWN_S = 1.5  # seconds after that for the last writes; a claim not given back by then ends with its lease
+SHUTDOWN_S = 1.5  # seconds after DRAIN_S for the last writes; a claim not given back by then ends with its lease
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class Sender:
 
     _connecting: set["asyncio.Future[None]"] = field(default_factory=set)
     _connected: set["asyncio.Task[None] | None"] = field(default_factory=set)  # the workers that have a connection
-    # set while no worker has a connection or is getting one
+    # Set while no worker has a connection or is getting one.
     _none_connected: asyncio.Event = field(default_factory=asyncio.Event)
     _unbuildable: int = 0  # how many mails could not be built for their reader
     _compile_failures: int = 0  # failures in a row that the database or the machine caused
@@ -283,8 +283,9 @@ class Sender:
         the outcome of the mail (None if it must not be sent), the next mail if its envelope was announced with the
         content, and what became of `last`."""
         writing = self._commit.write(last, mail.job)
-        # The next mail is built while the disk is busy, so that the relay does not wait for that. Not while a service
-        # mail waits: a person waits for it, so it must not be taken by a connection that is busy.
+        # The next mail is built while the disk is busy, so that the relay does not wait for that. But nothing is taken
+        # from the queue while a service mail waits there: a person waits for that mail, so a busy connection must not
+        # take it.
         follow = None if session.spent or self._queue.service_mail_waits else self._follow(relay)
         written: Written | None = None
         announced = False
@@ -320,7 +321,7 @@ class Sender:
 
     def _follow(self, relay: str) -> _Mail | None:
         """Returns the next mail if its delivery is claimed and the mail can be built at once, because the relay waits.
-        Otherwise returns None. Also returns None if a rate is set for the mail, which then must ask for a permit
+        Otherwise returns None. Also returns None if a rate applies to the mail, because the mail then needs a permit
         first."""
         if self.stop.is_set():
             return None
@@ -342,8 +343,8 @@ class Sender:
 
     # --- building the mail
     async def _build(self, job: Delivery) -> _Mail | None:
-        """Returns the mail of a delivery, or None if it cannot be built. In that case this method also puts back or
-        rejects the delivery or pauses its issue."""
+        """Returns the mail of a delivery. If the mail cannot be built, puts back or rejects the delivery or pauses its
+        issue, and returns None."""
         try:
             await self._mails.compile(job)
             self._compile_failures = 0
@@ -425,7 +426,8 @@ class Sender:
         return retry_schedule.after(job, outcome, self.app.now(), rules, relay=relay, jitter=jitter)
 
     async def _conclude(self, result: Result | None, written: Written) -> None:
-        """Puts back the delivery of a written result if it is queued again, and otherwise finishes it."""
+        """Finishes the delivery of a result that was written, or puts it back if its new state is queued. Drops the
+        batch if its claim was lost."""
         if result is None:
             return
         job = result.delivery

@@ -45,8 +45,8 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._buffer_full = False
-        self._fits = 0  # size of the longest content that left at once; 0 after a content with its tail did not
-        # commands to write when the content has left, and their answers
+        self._fits = 0  # size of the longest content that left at once; 0 after a content and its tail did not
+        # The commands to write when the content has left, and the answers to them.
         self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())
         self._tail_size = 0  # bytes of the tail written with the content; if no more are buffered, the dot has left
         self._block_s = 0.0  # seconds within which some of the content must leave the buffer
@@ -90,8 +90,8 @@ class Connection(asyncio.Protocol):
         pieces = list(content)
         size = sum(map(len, pieces))
         # Content and tail are written together, in one packet. Otherwise the relay would answer them separately, and
-        # its second answer would wait for this system's acknowledgement of the first, which is delayed by 40 ms (RFC
-        # 896, RFC 1122 section 4.2.3.2).
+        # its second answer would wait for the acknowledgement of the first, which this system delays by 40 ms (RFC 896,
+        # RFC 1122 section 4.2.3.2).
         together = bool(tail) and size <= self._fits
         self._tail = (b"", ()) if together else (tail, steps)
         if together:
@@ -210,7 +210,7 @@ class Connection(asyncio.Protocol):
 
     # --- called by the transport
     def data_received(self, data: bytes) -> None:
-        # A complete answer counts even if nonsense follows it.
+        # A complete answer counts even if invalid bytes follow it.
         for answer in self._reader.feed(data):
             if self.lost:
                 return

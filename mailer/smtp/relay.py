@@ -1,4 +1,4 @@
-"""A relay of the settings, and how a session with it is opened: connect, EHLO, STARTTLS, AUTH.
+"""A relay from the settings, and how a session with it is opened: connect, EHLO, STARTTLS, AUTH.
 
 Every failure raises a `RelayDown` that names the failed phase, quotes the relay and says how to fix the problem.
 Nothing is retried. If the settings require TLS, nothing continues without it.
@@ -78,8 +78,8 @@ class Relay:
             transport = cast("asyncio.Transport | None", client.transport)
             if transport is None or transport.is_closing():
                 self._fail("EHLO", _CLOSED, "Try again later.")
-            # Made only from the first greeting, because it also holds what was learned since then about what the relay
-            # does not cope with.
+            # The tolerance is made from the first greeting only, because it also holds what was learned since then
+            # about the limits of the relay.
             self._tolerance = self._tolerance or Tolerance(self.name, overlap=self._may_overlap(greeting))
             extensions = dict(client.esmtp_extensions)
             connection = Connection(transport)
@@ -201,7 +201,8 @@ class Relay:
             self._fail("CONNECT", "connection refused", "Check host and port in [[smtp]], and that the relay runs.")
         fix = "Check host and port in [[smtp]] and the firewall."
         if isinstance(error, TimeoutError) and self._setting.tls != "implicit":
-            # A relay that expects TLS from the start sends no unencrypted greeting, so the wait for one times out.
+            # A relay that expects TLS from the start sends no unencrypted greeting, so the connection attempt times
+            # out.
             fix = f'{fix[:-1]}; a port that speaks TLS at once (465) needs tls = "implicit".'
         self._fail("CONNECT", _why(error), fix)
 

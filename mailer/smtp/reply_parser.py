@@ -54,7 +54,7 @@ class Reader:
         self._length = 0  # bytes of these lines
 
     def feed(self, data: bytes) -> list[Answer]:
-        """Returns the answers that are complete with `data`."""
+        """Returns the answers that `data` completes."""
         answers: list[Answer] = []
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:

@@ -1,5 +1,5 @@
-"""A session with a relay: sends one mail after another and gives each an `Outcome`, which says whether the relay may
-have the mail.
+"""A session with a relay: sends one mail after another and returns an `Outcome` for each, which says whether the relay
+may have the mail.
 
 A session sends MAIL, RCPT, DATA and the final dot (RFC 5321 section 3.3), in groups if the relay offers PIPELINING. If
 the connection is lost, it knows whether that was before or after the dot. `replies.classify` decides what an answer
@@ -28,16 +28,16 @@ _DOT = b".\r\n"
 # --- what a relay copes with -----------------------------------------------------------------------------------------
 # What a relay copes with is learned from earlier sessions and shared by all sessions with this relay. A relay may offer
 # PIPELINING and then discard what follows the first command of a group, or only what follows the final dot. Failed
-# groups reveal such a relay. From then on it gets one command at a time, or nothing before it has answered the dot.
-# This is kept in memory, so a new process learns it again.
+# groups reveal such a relay. From then on it gets one command at a time or, in the second case, nothing until it has
+# answered the dot. This knowledge is kept in memory, so a new process learns it again.
 log = logging.getLogger(__name__)
-MAX_DOUBTS = 3  # after so many failed groups in a row, the relay counts as the cause, and no longer the network
+MAX_DOUBTS = 3  # after this many failed groups in a row, the relay is taken for the cause, not the network
 
 
 @dataclass
 class Tolerance:
-    """The limits of a relay. `pipelining` is whether it copes with several commands in one group, and `overlap` whether
-    it copes with the next mail's group directly behind the final dot."""
+    """The limits of a relay. `pipelining` says whether it copes with several commands in one group, and `overlap`
+    whether it copes with the next mail's group directly behind the final dot."""
 
     name: str
     pipelining: bool = True
@@ -48,8 +48,9 @@ class Tolerance:
         self.doubts = 0
 
     def group_failed(self, *, overlapped: bool, certain: bool, why: str) -> None:
-        """Records a group that was not answered properly. `certain` means that the network cannot be the cause. If the
-        group was `overlapped`, only overlap may be given up, and otherwise pipelining."""
+        """Records a group that was not answered properly. Gives up overlap if the group was `overlapped`, and otherwise
+        pipelining: at once if it is `certain` that the network is not the cause, and otherwise after several failures
+        in a row."""
         self.doubts += 1
         if not certain and self.doubts < MAX_DOUBTS:
             return
@@ -78,7 +79,7 @@ class Waits:
 
     @classmethod
     def of(cls, seconds: float) -> "Waits":
-        """Returns the waits for a `timeout` setting of so many seconds. A setting of 60 gives the times of RFC 5321
+        """Returns the waits for a `timeout` setting of that many seconds. A setting of 60 gives the times of RFC 5321
         section 4.5.3.2. The wait after the dot is at least a minute."""
         return cls(
             answer=seconds,
@@ -157,8 +158,7 @@ class Session:
 
     # --- the envelope
     def begin(self, envelope: Envelope) -> None:
-        """Announces a mail. Raises ValueError, before anything is written, if an address must not be put into a
-        command."""
+        """Announces a mail. Raises ValueError, before anything is written, if an address is not safe in a command."""
         self._require(_Stage.IDLE)
         self._prepare(envelope)
         self._start()
@@ -275,7 +275,7 @@ class Session:
         """Hands over the content. Its leading dots must be doubled, its bytes must be 7-bit and its lines must end in
         CRLF; the final dot is added here. `follow` is the next mail's envelope: it is written together with the final
         dot if the relay copes with that, and otherwise after the answer to the dot. Raises ValueError, before anything
-        is written, if the content does not end in CRLF or an address must not be put into a command."""
+        is written, if the content does not end in CRLF or an address is not safe in a command."""
         self._require(_Stage.READY)
         if not segments or not segments[-1].endswith(b"\r\n"):
             raise ValueError("a content must end in CRLF, or its last line would swallow the final dot")
