@@ -91,8 +91,8 @@ def _declared_encoding(content: bytes) -> str:
 
 def _defines_entities(content: bytes) -> bool:
     readings = [content.replace(b"\0", b"")]  # drop the zeros between ASCII characters in UTF-16 and UTF-32
-    # In encodings such as UTF-7, "<!" may be written with other characters. So search the text as declared, too,
-    # because feedparser decodes it so.
+    # feedparser decodes the content as declared, so search the decoded text, too: in encodings such as UTF-7, "<!" may
+    # be written with other characters.
     with suppress(LookupError, ValueError):
         readings.append(content.decode(_declared_encoding(content), errors="replace").encode("utf-8", "replace"))
     return any((begins := _DOCTYPE.search(each)) and _ENTITY.search(each, begins.end()) for each in readings)

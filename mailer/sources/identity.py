@@ -87,8 +87,8 @@ def _guid(guid: str, found: FoundArticle) -> str:
     if parts is None:
         name = guid if len(guid) <= _LONGEST_NAME else _sha256(guid)
         return f"{host(found.url) or found.source}:{name}"
-    # A source may choose any guid. The spelling of a guid that is an address is unified (scheme, host, percent signs),
-    # but its path and query are not cut, because WordPress uses "?p=123".
+    # A guid may be any text. The spelling of a guid that is an address is unified (scheme, host, percent signs), but
+    # its path and query are not cut, because WordPress uses "?p=123".
     address = "/".join([_host(parts), *(_encoded(part, _IN_PATH) for part in parts.path.split("/") if part)])
     address += _query(parts.query)
     # Some feeds (the BBC's) number the versions of an item in the fragment: …/articles/x#0, then #1. Such a number is

@@ -20,8 +20,8 @@ _BLOCK = re.compile(
     r"</?(?:p|div|li|ul|ol|h[1-6]|blockquote|section|article|tr|table|br)\b[^>]{0,1000}>",
     re.IGNORECASE,
 )
-# A text with more tags is not parsed as HTML: at each tag the parser goes through all open elements, so 50,000 nested
-# ones would take many seconds.
+# A text with more tags than this is not parsed as HTML, because the parser goes through all open elements at each tag:
+# 50,000 nested elements would take many seconds.
 _MANY_TAGS = 5000
 _ANY_TAG = re.compile(r"<[^<>]{0,1000}>")
 _DROPPED_WHOLE = {"script", "style", "figcaption", "template"}

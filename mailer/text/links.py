@@ -145,5 +145,5 @@ def _ascii_host(host: str) -> str:
 
 
 def _encoded(part: str) -> str:
-    """Percent-encode what is not encoded yet, including each percent sign that encodes nothing."""
+    """Percent-encode what is not encoded yet. A percent sign that does not begin an encoded byte is itself encoded."""
     return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part), safe="/%:@!$&()*+,;=~?-._")
