@@ -1,6 +1,6 @@
-"""The tables, the same on SQLite and PostgreSQL. Contains no query; `migrations/` brings a database to this shape.
+"""The tables, which are the same on SQLite and PostgreSQL. The files in `migrations/` create and change them.
 
-Uniqueness, states and reasons are constraints here, so that no process can violate them.
+Uniqueness and the allowed states and reasons are constraints of the tables, so that no process can violate them.
 """
 
 from collections.abc import Iterable
@@ -48,7 +48,8 @@ from mailer.model import (
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware instant: timestamptz on PostgreSQL; on SQLite text in UTC of fixed width, which sorts by time."""
+    """The type of columns that hold a datetime with a time zone. On PostgreSQL it is timestamptz. On SQLite it is a
+    text of fixed width in UTC, so that sorting the texts sorts the times."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -81,7 +82,8 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _id() -> Column[Any]:
-    # With sqlite_autoincrement below, an id is never reused: an old link never reaches another person.
+    # Together with sqlite_autoincrement in each table, this never reuses an id, so an old link in a mail never leads to
+    # another person's row.
     return Column("id", Id, primary_key=True, autoincrement=True)
 
 
@@ -110,8 +112,8 @@ def _json(name: str, default: str = "[]") -> Column[Any]:
 
 
 def _partial_index(name: str, *columns: str, where: str, sqlite_where: str = "", unique: bool = False) -> Index:
-    """`sqlite_where` where it differs: SQLAlchemy compares a flag with 1 for SQLite, and SQLite uses a partial index
-    only for a query with the same condition."""
+    """Returns a partial index. `sqlite_where` is the condition on SQLite, if it differs from `where`. A flag needs it:
+    SQLAlchemy compares a flag with 1 on SQLite, which uses a partial index only for a query with the same condition."""
     return Index(name, *columns, unique=unique, info={"sqlite": sqlite_where or where, "postgresql": where})
 
 
@@ -119,17 +121,17 @@ subscribers = Table(
     "subscribers",
     metadata,
     _id(),
-    Column("address", Text),  # NULL in the tombstone that `forget` leaves
-    Column("address_key", Text, unique=True),  # normalised; NULL in a tombstone
-    Column("address_hash", Text, nullable=False, index=True),  # keyed; suppressions are found by it
-    Column("domain", Text),  # in A-labels, for lanes
+    Column("address", Text),  # NULL in a tombstone, the row of a person who was forgotten
+    Column("address_key", Text, unique=True),  # the normalised address; NULL in a tombstone
+    Column("address_hash", Text, nullable=False, index=True),  # a keyed hash, also the key of `suppressions`
+    Column("domain", Text),  # the domain of the address in A-labels, which decides the lane
     _text("name"),
     Column("status", Text, nullable=False),
-    Column("sections", Text, nullable=False, server_default=text("'[]'")),  # sorted JSON list; [] means all
-    Column("paused_until", Date),  # no issue for slots before this day
+    Column("sections", Text, nullable=False, server_default=text("'[]'")),  # a sorted JSON list; [] means all
+    Column("paused_until", Date),  # the reader gets no issue whose day is before this day
     _text("source"),
     Column("consent_at", Instant),
-    _count("soft_bounces"),  # in a row
+    _count("soft_bounces"),  # how many issues in a row bounced softly
     Column("created_at", Instant, nullable=False),
     Column("forgotten_at", Instant),
     _one_of("status", SubscriberStatus),
@@ -148,39 +150,39 @@ events = Table(
     Column("method", Text),
     Column("issue_id", Id, ForeignKey("issues.id")),
     Column("reason", Text),
-    Column("agent", Text),  # class of the user agent, never the whole string
-    Column("network", Text),  # truncated address (/24, /48); deleted after a while
-    Column("details", JSON),  # e.g. the consent text that was shown
+    Column("agent", Text),  # the class of the user agent, never the whole User-Agent header
+    Column("network", Text),  # the IP address truncated to /24 or /48; deleted after a while
+    Column("details", JSON),  # e.g. the consent text that the reader saw
     _one_of("kind", EventKind),
     CheckConstraint(f"method IS NULL OR method IN ({_quoted(Method)})", name="method"),
     Index("ix_events_subscriber_id", "subscriber_id", "id"),
     Index("ix_events_issue_id", "issue_id", "kind"),
-    _partial_index("ix_events_network", "at", where="network IS NOT NULL"),  # finds old networks, to delete them
+    _partial_index("ix_events_network", "at", where="network IS NOT NULL"),  # to find old networks and delete them
     sqlite_autoincrement=True,
 )
 
 suppressions = Table(
     "suppressions",
     metadata,
-    Column("hash", Text, primary_key=True),  # of the normalised address, by the key that never rotates
-    Column("reason", Text, nullable=False),  # the EventKind that caused it
+    Column("hash", Text, primary_key=True),  # a hash of the normalised address, with the key that never changes
+    Column("reason", Text, nullable=False),  # the EventKind that caused the suppression
     Column("at", Instant, nullable=False),
     Column("issue_id", Id, ForeignKey("issues.id")),
-    Column("replaced", Text),  # the weaker reason that an admin's replaced; it is restored when that one is lifted
+    Column("replaced", Text),  # the weaker reason that a strong one replaced; it counts again when that is lifted
     _one_of("reason", EventKind),
 )
 
-signups = Table(  # sign-ups as the form took them; the limits are counted from them
+signups = Table(  # wishes to join, as the form took them; the limits on sign-ups are computed from these rows
     "signups",
     metadata,
     _id(),
     Column("at", Instant, nullable=False, index=True),
-    Column("hash", Text, nullable=False),  # keyed, of the normalised address
-    Column("address", Text),  # NULL once it was processed
-    Column("network", Text),  # truncated; deleted after a while
+    Column("hash", Text, nullable=False),  # a keyed hash of the normalised address
+    Column("address", Text),  # NULL once the wish is decided
+    Column("network", Text),  # the truncated IP address; deleted after a while
     Column("agent", Text),
-    Column("words", Text),  # the consent text that was shown
-    Column("outcome", Text),  # NULL while it waits to be processed
+    Column("words", Text),  # the consent text that the reader saw
+    Column("outcome", Text),  # NULL until the wish is decided
     CheckConstraint("outcome IS NULL OR outcome IN ('sent', 'silent', 'limited')", name="outcome"),
     CheckConstraint("(outcome IS NULL) = (address IS NOT NULL)", name="address"),
     Index("ix_signups_hash", "hash", "at"),
@@ -194,7 +196,7 @@ articles = Table(
     metadata,
     _id(),
     Column("identity", Text, nullable=False, unique=True),
-    Column("link_key", Text, nullable=False, index=True),  # canonical link, or ''
+    Column("link_key", Text, nullable=False, index=True),  # the canonical link, or ''
     Column("source", Text, nullable=False),
     _text("guid"),
     _text("url"),
@@ -208,7 +210,7 @@ articles = Table(
     _text("image_alt"),
     Column("published_at", Instant),
     _text("published_raw"),
-    Column("dated", Instant, nullable=False),  # published_at, or first_seen_at where that is missing or in the future
+    Column("dated", Instant, nullable=False),  # published_at, or first_seen_at if that is missing or in the future
     Column("dating", Text, nullable=False),
     Column("first_seen_at", Instant, nullable=False, index=True),
     Column("updated_at", Instant, nullable=False),
@@ -216,12 +218,12 @@ articles = Table(
     Column("comments", BigInteger),
     Column("shares", BigInteger),
     _flag("front_page"),
-    Column("news_value", SmallInteger),  # the editor's, -2 … +2
-    Column("prominence", Float),  # hours on the front page, each divided by log2(position + 1); NULL if unknown
-    _flag("closed"),  # for members or subscribers only
-    Column("title_given", Text),  # the source's own text, where the spelling was corrected
-    Column("lead_given", Text),
-    Column("alt_given", Text),
+    Column("news_value", SmallInteger),  # an editor's rating from -2 to +2
+    Column("prominence", Float),  # sum of hours / log2(position + 1) on the front page; NULL if never seen there
+    _flag("closed"),  # true if only members or paying readers can read the article
+    Column("title_given", Text),  # the title before its spelling was corrected; NULL if it needed no correction
+    Column("lead_given", Text),  # the same for `lead`
+    Column("alt_given", Text),  # the same for `image_alt`
     _flag("pinned"),
     _flag("banned"),
     _one_of("dating", Dating),
@@ -241,17 +243,17 @@ view_snapshots = Table(
     Column("shares", BigInteger),
 )
 
-feeds = Table(  # the last fetch of each source, so that a restart fetches nothing twice
+feeds = Table(  # one row for the last fetch of each source, so that a restart does not fetch a source again too early
     "feeds",
     metadata,
     Column("url", Text, primary_key=True),
     Column("etag", Text),
-    Column("modified", Text),  # its Last-Modified header
-    Column("next_at", Instant, nullable=False),  # the next fetch is not before this time
-    _count("failures"),  # in a row
-    _text("problem"),  # of the last attempt; '' after a success
-    Column("fetched_at", Instant),  # the last successful attempt
-    Column("looked_at", Instant),  # the last attempt
+    Column("modified", Text),  # the Last-Modified header of the last successful fetch
+    Column("next_at", Instant, nullable=False),  # the source is not fetched before this time
+    _count("failures"),  # how many fetches in a row have failed
+    _text("problem"),  # what went wrong in the last fetch; '' after a success
+    Column("fetched_at", Instant),  # the time of the last successful fetch
+    Column("looked_at", Instant),  # the time of the last fetch, successful or not
 )
 
 issues = Table(
@@ -259,21 +261,21 @@ issues = Table(
     metadata,
     _id(),
     Column("slot", Text, nullable=False, unique=True),
-    Column("day", Date, nullable=False),  # the local date of sending
+    Column("day", Date, nullable=False),  # the date of sending in the newsletter's time zone
     Column("state", Text, nullable=False),
-    Column("number", Integer, unique=True),  # set at the freeze
+    Column("number", Integer, unique=True),  # set when the issue is frozen
     Column("send_at", Instant, nullable=False),
     Column("window_start", Instant),
-    Column("window_end", Instant),  # the cut-off: the next time span begins here
+    Column("window_end", Instant),  # the end of the issue's time span, at which that of the next issue begins
     _text("subject"),
     _text("preheader"),
     _text("intro"),
     _json("stories"),
     _json("rejected"),
     _json("notes"),
-    _json("redacted"),  # positions removed from archive and feed
-    _json("edits", "{}"),  # the editor's; kept when the stories are chosen again
-    _text("reason_code"),  # a ReasonCode, or '' without a reason
+    _json("redacted"),  # positions of the stories that were removed from the archive and the feed
+    _json("edits", "{}"),  # the changes of editors; kept when the stories are chosen again
+    _text("reason_code"),  # a ReasonCode, or '' if there is no reason
     _json("reason_args", "{}"),
     _flag("approved"),
     _flag("released"),
@@ -287,29 +289,30 @@ issues = Table(
     sqlite_autoincrement=True,
 )
 
-issue_articles = Table(  # reserved by an issue; used up once one of its deliveries was accepted
+issue_articles = Table(  # the articles that each issue reserves; used up once one of its deliveries was accepted
     "issue_articles",
     metadata,
     Column("issue_id", Id, ForeignKey("issues.id"), primary_key=True),
     Column("article_id", Id, ForeignKey("articles.id"), primary_key=True, index=True),
-    _flag("lead"),
-    _flag("first"),  # the first story of the issue
+    _flag("lead"),  # true if the article is the lead article of a story
+    _flag("first"),  # true if it is the lead article of the issue's first story
 )
 
-variants = Table(  # a mail rendered once for many readers, with its merge slots
+variants = Table(  # mails rendered once for many readers, with placeholders
     "variants",
     metadata,
     _id(),
     Column("kind", Text, nullable=False),
     Column("issue_id", Id, ForeignKey("issues.id"), index=True),
-    Column("sections", Text, nullable=False, server_default=text("'[]'")),  # the choice it is for; [] is the full one
+    Column("sections", Text, nullable=False, server_default=text("'[]'")),  # the readers' choice; [] means all
     Column("subject", Text, nullable=False),
     Column("html", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     _one_of("kind", DeliveryKind),
-    # Two processes that freeze at once make one variant for each choice of sections: a reader gets exactly one of them.
+    # This index makes sure that two processes which freeze an issue at once do not store two variants for the same
+    # choice of sections. A reader's choice must lead to exactly one variant.
     _partial_index("uq_variants_choice", "issue_id", "sections", where="kind = 'issue'", unique=True),
     sqlite_autoincrement=True,
 )
@@ -318,14 +321,14 @@ batches = Table(
     "batches",
     metadata,
     _id(),
-    Column("issue_id", Id, ForeignKey("issues.id")),  # NULL for service mails of no issue (tests, confirmations)
-    Column("lane", Text),  # NULL for any lane; else mails of one lane, set aside while it is paused
-    Column("ordinal", BigInteger, nullable=False),  # neighbouring subscriber ids share one
+    Column("issue_id", Id, ForeignKey("issues.id")),  # NULL for service mails (tests, confirmations, notices)
+    Column("lane", Text),  # the lane of all its mails, which wait while it is paused; NULL if they are of any lane
+    Column("ordinal", BigInteger, nullable=False),  # subscribers with neighbouring ids have the same ordinal
     _flag("done"),
-    Column("priority", SmallInteger, nullable=False),  # lower goes first
+    Column("priority", SmallInteger, nullable=False),  # batches with a lower number are sent first
     Column("due_at", Instant, nullable=False),
     Column("worker", Text),
-    Column("fence", Integer, nullable=False, server_default=text("0")),  # grows with every claim
+    Column("fence", Integer, nullable=False, server_default=text("0")),  # each claim adds 1
     Column("lease_until", Instant),
     _partial_index("ix_batches_open", "priority", "due_at", "id", where="NOT done", sqlite_where="done = 0"),
     Index("ix_batches_issue_id", "issue_id", "ordinal"),
@@ -339,10 +342,10 @@ deliveries = Table(  # the ledger
     metadata,
     _id(),
     Column("kind", Text, nullable=False),
-    Column("key", Text, nullable=False, unique=True),  # prevents a second one; also the left half of the Message-ID
+    Column("key", Text, nullable=False, unique=True),  # one per mail; the Message-ID is made from it
     Column("issue_id", Id, ForeignKey("issues.id")),
     Column("subscriber_id", Id, ForeignKey("subscribers.id"), index=True),
-    Column("recipient", Text),  # the address, if it goes to no subscriber (tests, notices)
+    Column("recipient", Text),  # the address, if the mail does not go to a subscriber (tests, notices)
     Column("variant_id", Id, ForeignKey("variants.id"), nullable=False),
     Column("batch_id", Id, ForeignKey("batches.id")),  # NULL while deferred
     Column("state", Text, nullable=False),
@@ -352,16 +355,16 @@ deliveries = Table(  # the ledger
     Column("reply", Text),
     Column("relay", Text),
     _count("attempts"),
-    _count("losses"),  # connections lost before the final dot, in a row
-    _count("unknowns"),
-    Column("due_at", Instant),  # the next attempt of a deferred one
-    Column("first_reply_at", Instant),  # `give_up_after` counts from this
+    _count("losses"),  # how many times in a row the connection was lost before the final dot of the mail
+    _count("unknowns"),  # how many attempts had an unknown outcome
+    Column("due_at", Instant),  # when a deferred delivery is attempted again
+    Column("first_reply_at", Instant),  # the period `give_up_after` begins at this time
     Column("created_at", Instant, nullable=False),
     Column("finished_at", Instant),
     _one_of("kind", DeliveryKind),
     _one_of("state", DeliveryState),
     CheckConstraint(
-        # Without IS NOT NULL a check whose result is NULL would pass.
+        # A check passes if its result is NULL, so a missing reason has to be excluded with IS NOT NULL.
         " OR ".join(
             f"(state = '{state}' AND reason IS NOT NULL AND reason IN ({_quoted(reasons)}))"
             for state, reasons in _REASONS.items()
@@ -369,54 +372,56 @@ deliveries = Table(  # the ledger
         + f" OR (state NOT IN ({_quoted(_REASONS)}) AND reason IS NULL)",
         name="reason",
     ),
-    # A delivery without a batch would be found by no claim.
+    # Senders claim batches, so they would never find a delivery without one.
     CheckConstraint("state NOT IN ('queued', 'sending') OR batch_id IS NOT NULL", name="batch_id"),
     CheckConstraint("(state = 'deferred') = (due_at IS NOT NULL)", name="due_at"),
     CheckConstraint("(subscriber_id IS NULL) = (recipient IS NOT NULL)", name="recipient"),
     UniqueConstraint("issue_id", "subscriber_id"),
     Index("ix_deliveries_batch_id", "batch_id"),
-    # These conditions name no column that changes with each mail. Otherwise PostgreSQL would write to every index of
-    # the table twice a mail, instead of to free space in the same page (a HOT update; hence the fill factor below).
+    # The conditions of these two indexes contain no column that changes with each mail. Otherwise PostgreSQL would
+    # write to every index of the table twice for each mail. Instead it makes HOT updates, which need free space in the
+    # same page; `complete` sets the fill factor for that.
     _partial_index("ix_deliveries_due_at", "due_at", where="due_at IS NOT NULL"),
-    # Whether an issue is finished is found without reading all its rows.
+    # This index makes it possible to find out whether an issue is finished without reading all its rows.
     _partial_index("ix_deliveries_deferred", "issue_id", "due_at", where="due_at IS NOT NULL"),
     sqlite_autoincrement=True,
 )
 
 
 def of_issue(issue_id: Any) -> ColumnElement[bool]:
-    """The condition for the deliveries of an issue to its readers, without its tests and notices."""
+    """Returns the condition for the deliveries of an issue to its readers, without its test mails and notices."""
     return and_(deliveries.c.issue_id == issue_id, deliveries.c.kind == DeliveryKind.ISSUE)
 
 
-# True if any reader got the issue of the row.
+# This condition on a row of `issues` is true if the relay accepted the mail for at least one reader.
 REACHED = select(deliveries.c.id).where(of_issue(issues.c.id), deliveries.c.state == DeliveryState.ACCEPTED).exists()
 
-throttles = Table(  # the pace of mails, for all processes together
+throttles = Table(  # one row for each limit on the pace of mails, shared by all processes
     "throttles",
     metadata,
     Column("name", Text, primary_key=True),  # "all", "relay:mail.example.org:587", "lane:gmail"
-    Column("free_at", Instant, nullable=False),  # from this time on, earlier mails no longer count
+    Column("free_at", Instant, nullable=False),  # each mail moves this time forward; see `store.throttles`
 )
 
-lanes = Table(  # lanes whose provider refuses our mails; for all processes together
+lanes = Table(  # one row for each lane: how its provider answered, and whether it is paused; shared by all processes
     "lanes",
     metadata,
     Column("lane", Text, primary_key=True),
-    Column("issue_id", Id, ForeignKey("issues.id"), nullable=False),  # the issue whose mails were counted
-    Column("answered", Integer, nullable=False, server_default=text("0")),
-    Column("blocked", Integer, nullable=False, server_default=text("0")),  # of those, refusals of our mails
+    Column("issue_id", Id, ForeignKey("issues.id"), nullable=False),  # the issue whose mails are counted
+    Column("answered", Integer, nullable=False, server_default=text("0")),  # how many mails were answered
+    Column("blocked", Integer, nullable=False, server_default=text("0")),  # how many answers refused this sender
     Column("paused_until", Instant),
-    _text("reply"),  # the provider's reply
+    _text("reply"),  # the provider's answer that caused the pause
 )
 
 TABLES: tuple[Table, ...] = tuple(metadata.sorted_tables)
 
 
 def complete() -> MetaData:
-    """Return the tables with the options of each database, which only creating them needs.
+    """Returns the tables with the options of both databases, which are needed only to create the tables.
 
-    Setting an option of PostgreSQL imports its dialect; commands that only query would wait 20 ms for it.
+    The options are set here because an option of PostgreSQL imports its dialect. That takes 20 ms, for which commands
+    that only query would have to wait.
     """
     for index in (index for table in TABLES for index in table.indexes):
         for dialect, condition in index.info.items():

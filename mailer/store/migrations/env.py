@@ -1,4 +1,4 @@
-"""Alembic runs this: the migrations, on the connection and in the transaction of `store.upgrade`."""
+"""Runs the migrations. Alembic executes this file, and `store.upgrade` supplies the connection and the transaction."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Columns for collecting and choosing: feeds, the front page, the source's own text, the first story of an issue."""
+"""Adds what collecting needs (feeds, prominence, closed articles, original spelling), and an issue's first story."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("looked_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("url", name=op.f("pk_feeds")),
     )
-    # ADD COLUMN, not a batch: a batch would copy the whole table on SQLite.
+    # These are plain ADD COLUMN statements, because Alembic's batch mode would copy the whole table on SQLite.
     op.add_column("articles", sa.Column("prominence", sa.Float(), nullable=True))
     op.add_column("articles", sa.Column("closed", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("articles", sa.Column("title_given", sa.Text(), nullable=True))

@@ -1,4 +1,4 @@
-"""Sign-ups, one variant for each choice of sections, redacted stories, and what an admin's suppression replaced."""
+"""Adds sign-ups, variants for choices of sections, redacted stories, and the reason that a suppression replaced."""
 
 import sqlalchemy as sa
 from alembic import op

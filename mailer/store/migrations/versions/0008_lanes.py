@@ -1,4 +1,4 @@
-"""Lanes paused because their provider refuses our mails, and batches of mails waiting for one of them."""
+"""Adds lanes that are paused because the provider refuses this sender, and batches of mails that wait for a lane."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["issue_id"], ["issues.id"], name=op.f("fk_lanes_issue_id")),
         sa.PrimaryKeyConstraint("lane", name=op.f("pk_lanes")),
     )
-    # Until now every batch was of the lane «default», which said nothing.
+    # The old column has no information: it is "default" in every batch.
     op.drop_column("batches", "lane")
     op.add_column("batches", sa.Column("lane", sa.Text(), nullable=True))
 

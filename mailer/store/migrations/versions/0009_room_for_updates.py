@@ -1,4 +1,4 @@
-"""On PostgreSQL, intents and outcomes no longer change an index: HOT updates, and free space for them in each page."""
+"""Makes HOT updates possible on PostgreSQL: intents and outcomes change no index, and each page keeps free space."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Removes a column that was never set: deleted pages are found by a check before each issue."""
+"""Removes a column that was never set. Deleted pages are found by a check before each issue instead."""
 
 from alembic import op
 

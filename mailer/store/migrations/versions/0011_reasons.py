@@ -1,4 +1,4 @@
-"""Reasons and notes are codes with arguments, not English sentences; edits name articles under plain keys."""
+"""Replaces the English sentences of reasons and notes by codes with arguments, and simplifies the stored edits."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-# The sentences of the versions before, and the code of each. Groups are the arguments.
+# Patterns of the sentences that earlier versions stored, and the code of each. The named groups are its arguments.
 _ISSUE = {
     r"too few stories: (?P<found>\d+) of at least (?P<least>\d+)": "too_few_stories",
     r"approval is required": "approval_required",
@@ -60,7 +60,7 @@ _NUMBERS = {"found", "least", "known", "all", "missing", "limit", "pins", "stori
 
 
 def upgrade() -> None:
-    # ADD COLUMN, not a batch: a batch would copy the whole table on SQLite.
+    # These are plain ADD COLUMN statements, because Alembic's batch mode would copy the whole table on SQLite.
     op.add_column("issues", sa.Column("reason_code", sa.Text(), server_default=sa.text("''"), nullable=False))
     op.add_column("issues", sa.Column("reason_args", sa.JSON(), server_default=sa.text("'{}'"), nullable=False))
     json = {name: sa.column(name, sa.JSON()) for name in ("rejected", "notes", "edits", "reason_args")}
@@ -80,7 +80,8 @@ def upgrade() -> None:
 
 
 def _coded(sentence: str, codes: Mapping[str, str]) -> dict[str, Any]:
-    """The code and the arguments of a sentence. A sentence that is not known is kept as a person's own words."""
+    """Returns the code and the arguments of a sentence. A sentence that matches no pattern is kept as it is, under the
+    code "text"."""
     for pattern, code in codes.items():
         if found := re.fullmatch(pattern, sentence, re.DOTALL):
             args = {name: int(value) if name in _NUMBERS else value for name, value in found.groupdict().items()}
@@ -89,7 +90,8 @@ def _coded(sentence: str, codes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _edits(edits: Mapping[str, Any]) -> dict[str, Any]:
-    """`dropped` held a sentence for each article, always the same one; `dead` is called `gone` in the program."""
+    """Returns edits in the new form. `dropped` had the same sentence for each article, and becomes a list of ids; `places`
+    was a list of pairs, and becomes an object; `dead` is renamed to `gone`."""
     changed = {"gone" if name == "dead" else name: value for name, value in edits.items()}
     if "dropped" in changed:
         changed["dropped"] = sorted(int(number) for number in changed["dropped"])
