@@ -88,8 +88,8 @@ class OutsideError(MailerError):
 
 
 class FetchFailed(OutsideError):
-    """A page or a picture could not be fetched. There was no connection, the status was an error, the answer was too
-    large, or the address is forbidden.
+    """A page or a picture could not be fetched: there was no connection, the server answered with an error, the answer
+    was too large, or the address is forbidden.
 
     `status` is the HTTP status, or 0 if there was no answer.
     """

@@ -1,7 +1,7 @@
 """Defines how an issue moves from state to state, and which states of issues and deliveries belong together.
 
-The moves, called arrows, are data: `store.issues.step` makes an UPDATE of an arrow. When an issue moves is decided
-elsewhere.
+The moves, called arrows, are data, and `store.issues.step` turns an arrow into an UPDATE. Other modules decide when an
+issue moves.
 """
 
 from collections.abc import Mapping

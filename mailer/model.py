@@ -22,7 +22,7 @@ class FoundArticle:
     title: str
     source: str  # the outlet's host or name, e.g. "tabnak.ir"
     guid: str = ""  # the permanent identifier that the source gives the item
-    url: str = ""  # unchanged, because readers follow it; the article's identity uses the canonical form
+    url: str = ""  # exactly as the source gave it; the article's identity is made from the canonical form
     lead: str = ""  # plain text, no markup
     body: str = ""  # plain text, one paragraph per line
     category: str = ""  # as the newsroom names it; the settings map it to a section
@@ -95,7 +95,7 @@ class Article:
     pinned: bool = False
     banned: bool = False
     front_page: bool = False
-    prominence: float | None = None  # sum of hours / log2(position + 1) on the front page; None if never seen there
+    prominence: float | None = None  # hours on the front page, divided by log2(position + 1); None if never seen there
     news_value: int | None = None  # an editor's rating from -2 to +2
     closed: bool = False  # True if only members or paying readers can read it
     tags: tuple[str, ...] = ()
@@ -163,7 +163,7 @@ class IssueState(StrEnum):
 class Slot(NamedTuple):
     """One week of the calendar and the time at which its issue goes out."""
 
-    key: str  # "1405-W36"
+    key: str  # the name of the week, such as "1405-W36"
     day: date  # the date of sending, in the newsletter's time zone
     at: datetime  # the instant on that day at which sending begins
 
@@ -183,7 +183,7 @@ class ChosenStory:
     image_url: str
     image_alt: str
     dated: datetime
-    also: tuple[tuple[int, str, str], ...]  # (article id, url, title)
+    also: tuple[tuple[int, str, str], ...]  # (article id, url, title) of each other article about the event
     score: float
     parts: Mapping[str, float]
     pinned: bool
@@ -208,11 +208,11 @@ class Edits:
     """
 
     dropped: frozenset[int] = frozenset()  # ids of the articles of removed stories
-    places: Mapping[int, int] = field(default_factory=dict)  # article id → position; earlier requests come first
+    places: Mapping[int, int] = field(default_factory=dict)  # article id → position, in the order of the requests
     titles: Mapping[int, str] = field(default_factory=dict)  # article id → an editor's title
     subject: str = ""
     intro: str = ""
-    gone: Mapping[int, str] = field(default_factory=dict)  # article id → title, if the article's page no longer exists
+    gone: Mapping[int, str] = field(default_factory=dict)  # article id → title of each article whose page is gone
     checked: bool = False  # True once the final check of the stories' pages before sending is done
 
 
@@ -282,7 +282,7 @@ class SubscriberStatus(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriber:
     id: int
-    address: str  # the spelling that mail is sent to; empty if the subscriber was forgotten
+    address: str  # the address that mail is sent to; empty if the subscriber was forgotten
     address_hash: str  # a keyed hash; kept even if the subscriber was forgotten
     name: str
     status: SubscriberStatus
@@ -406,7 +406,7 @@ class Batch(NamedTuple):
     fence: int
 
 
-class Delivery(NamedTuple):  # a tuple is created faster: all connections wait while 500 of them are made
+class Delivery(NamedTuple):  # a tuple is created faster, and all connections wait while 500 of them are created
     """The duty to send one message to one recipient: a claimed row of the table `deliveries` with all values that
     sending needs."""
 
@@ -423,7 +423,7 @@ class Delivery(NamedTuple):  # a tuple is created faster: all connections wait w
     losses: int  # how many times in a row the connection was lost before the final dot of the mail
     first_reply_at: datetime | None
     unknowns: int = 0  # how many attempts had an unknown outcome
-    lane: str = "default"  # follows from the domain of the address
+    lane: str = "default"  # the lane of the address's domain
 
 
 class Envelope(NamedTuple):
@@ -439,8 +439,8 @@ class Reply(NamedTuple):
 
     phase: str  # what was answered: CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA or dot
     code: int
-    enhanced: str  # "5.1.1" (RFC 3463), or empty
-    text: str  # without control characters, at most 500 characters
+    enhanced: str  # the enhanced status code, such as "5.1.1" (RFC 3463), or ""
+    text: str  # the rest of the answer, without control characters; at most 500 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,7 +477,7 @@ class NotSent:
     """The mail was not sent: the connection was lost before the final dot, or the relay refuses the sender."""
 
     reply: Reply
-    relay_fault: bool = False  # True if the relay refuses the sender; it then gets no more mail, and no attempt counts
+    relay_fault: bool = False  # True if the relay refuses the sender; the relay is then stopped, and no attempt counts
 
 
 Outcome = Accepted | Deferred | Rejected | Unknown | NotSent
@@ -487,7 +487,7 @@ Outcome = Accepted | Deferred | Rejected | Unknown | NotSent
 class DeliveryChange:
     """The change that the ledger records after an attempt to send a mail."""
 
-    delivery: Delivery  # its counts are already those after the attempt
+    delivery: Delivery  # the delivery with its counts as they are after the attempt
     state: DeliveryState
     reason: Rejection | Expiry | None = None
     due_at: datetime | None = None  # when a deferred delivery is tried again

@@ -15,7 +15,8 @@ from mailer.text.locales import Locale
 
 
 class ReasonCode(StrEnum):
-    """The code of each reason or note, with its English and its Persian sentence. `{name}` is an argument's place."""
+    """The code of each reason or note, with its English and its Persian sentence. Each `{name}` in a sentence is
+    replaced by the argument of that name."""
 
     english: str
     persian: str
@@ -29,7 +30,7 @@ class ReasonCode(StrEnum):
 
     # The words that a person typed, or a sentence that an older version stored and that matches no code.
     TEXT = "text", "{words}", "{words}"
-    # Why an issue is held, paused, skipped or cancelled.
+    # Reasons why an issue is held, paused, skipped or cancelled.
     TOO_FEW_STORIES = (
         "too_few_stories",
         "too few stories: {found} of at least {least}",
@@ -111,7 +112,7 @@ class ReasonCode(StrEnum):
         "left out because its page is gone: «{title}»",
         "صفحهٔ این خبر دیگر نیست، و کنار گذاشته شد: «{title}»",
     )
-    # Why a story was not chosen.
+    # Reasons why a story was not chosen.
     BANNED = "banned", "banned", "ممنوع شده است"
     BANNED_WORD = "banned_word", "contains the banned word «{word}»", "واژهٔ ممنوع «{word}» در آن است"
     ALREADY_USED = "already_used", "already in an earlier issue", "در شماره‌ای پیشین آمده است"

@@ -25,7 +25,7 @@ class Purpose(StrEnum):
     PREFERENCES = "preferences"
     CONFIRM = "confirm"
     UNDO = "undo"
-    REASON = "reason"  # lets a reader who unsubscribed say why, for an hour
+    REASON = "reason"  # lets a reader give the reason for an unsubscription, within an hour
     FORM = "form"  # proves when the sign-up form was served
     EDITOR = "editor"
     BOUNCE = "bounce"
@@ -75,8 +75,8 @@ class _Mac:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The secret keys. `signing` makes tokens, tokens made with the older keys in `verifying` are still accepted, and
-    `suppression`, which never changes, makes the hashes of addresses.
+    """The secret keys. `signing` makes tokens. Tokens that were made with the older keys in `verifying` are still
+    accepted. `suppression`, which never changes, makes the hashes of addresses.
 
     The repr shows no key, so that none appears in a log line or a traceback.
     """

@@ -68,9 +68,9 @@ def slot(text: str, newsletter: Newsletter, schedule: Schedule) -> Slot:
     """Returns the day and the instant (UTC) at which the issue of that week goes out. Raises UsageError if there is no
     such week.
 
-    If the scheduled day is a holiday, the issue goes out on the next day of the same week that is none, or else on the
-    last such day before it. If the whole week is holidays, it goes out on the scheduled day, because the program never
-    leaves an issue out unless a person asks for that.
+    If the scheduled day is a holiday, the issue goes out on the next day of the same week that is not a holiday. If
+    there is none, it goes out on the last such day before the scheduled day. If all days of the week are holidays, it
+    goes out on the scheduled day, because the program never leaves an issue out unless a person asks for that.
     """
     first, _ = days(text, newsletter.calendar)
     week = [first + n * _DAY for n in range(7)]

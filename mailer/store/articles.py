@@ -49,7 +49,7 @@ def _known(tx: Connection, named: NamedArticle) -> Row[Any] | None:
         # same link.
         query = select(articles).where(articles.c.link_key == named.link).order_by(articles.c.id)
         if named.identity.startswith("guid:"):
-            # The stored article may have got this guid later, so that its identity was made from the link.
+            # A stored article that has this guid may have got it only after its identity was made from its link.
             query = query.where(articles.c.guid.in_(("", named.article.guid)))
         row = tx.execute(query.limit(1)).first()
     return row

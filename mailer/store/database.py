@@ -32,8 +32,8 @@ _BUSY_AT_EXIT_S = 0.5  # how many seconds a writer waits once its process is abo
 _MIGRATION_PATIENCE = 12  # a migration waits this many times as long: another process may be creating the tables
 _POLL_S = 0.0005  # seconds between two attempts to get SQLite's lock, which a sender releases for about 1 ms
 _IDLE_S = 1.0  # a writing connection that was idle for more seconds than this is checked by the pool before use
-_SLOW_COMMIT_S = 0.01  # after a commit that took more seconds than this, `at_once` pauses: the writer's thread writes
-_PAUSE_FACTOR = 100  # how long `at_once` then pauses, as a multiple of the time that the commit took
+_SLOW_COMMIT_S = 0.01  # after a commit that took more seconds than this, `at_once` does nothing for a while
+_PAUSE_FACTOR = 100  # how long `at_once` does nothing after a slow commit, as a multiple of the commit's duration
 _ATTEMPTS = 5  # how many times a transaction is attempted while it conflicts with another one
 _ABANDONED_S = 60  # PostgreSQL ends a writing transaction that has been idle for this many seconds
 # PostgreSQL's codes for a serialization failure, a deadlock, and a row that another process inserted after this
@@ -103,7 +103,7 @@ class Store:
             if self._direct is None:
                 self._direct = self._writer.connect()
                 self._direct.detach()  # so that the pool does not give it to another thread
-                # A checkpoint takes long, so this connection makes none: the writer's thread does at its next commit.
+                # A checkpoint takes long, so this connection makes none. The writer's thread makes one instead.
                 by_driver(self._direct, "PRAGMA wal_autocheckpoint=0", ())
             return short(self._direct)
         except Exception as error:
@@ -134,7 +134,7 @@ class Store:
             if self.sqlite:
                 connection.detach()  # a connection with changed settings must not return to the pool
                 # Alembic rebuilds a table: it copies the table and drops the original. With foreign keys on, SQLite
-                # would delete the rows of the original first, although rows of other tables refer to them.
+                # would first delete the rows of the original, to which rows of other tables refer.
                 by_driver(connection, "PRAGMA foreign_keys=OFF", ())
             with connection.execution_options(patience=_MIGRATION_PATIENCE).begin():
                 yield connection
@@ -263,7 +263,7 @@ def _engine(url: URL, busy_ms: int, patience_s: Callable[[], float], *, writes: 
         _when_free(lambda: cursor.execute("PRAGMA journal_mode=WAL"), patience_s)
         cursor.execute("PRAGMA synchronous=FULL")  # if a power cut lost an outcome, its mail would be sent twice
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA busy_timeout=0" if writes else "PRAGMA query_only=ON")  # see `_when_free`
+        cursor.execute("PRAGMA busy_timeout=0" if writes else "PRAGMA query_only=ON")  # `_when_free` waits for writers
         cursor.close()
 
     @event.listens_for(engine, "begin")

@@ -188,7 +188,8 @@ def claim(
     """Claims a batch that is due and that no process holds. Returns None if there is no such batch.
 
     With `issue_id`, claims only batches of that issue and of service mails. With `service_only`, claims only batches of
-    service mails. Does not claim batches of the lanes in `without`, unless a dead process left a mail in `sending`.
+    service mails. Does not claim batches of the lanes in `without`, unless a dead process left one of
+    their mails in `sending`.
     """
     # A lease or due time of a batch that is more than two leases ahead was set before the clock was turned back. Treat
     # it as past; otherwise the sender would wait as long as the clock was turned back. (Deferred deliveries may be due

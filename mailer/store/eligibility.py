@@ -21,7 +21,7 @@ _SUBSCRIBER: ColumnElement[int] = literal_column("deliveries.subscriber_id")
 def requirements(kind: DeliveryKind, day: Any = None) -> dict[Skip, ColumnElement[bool]]:
     """Returns the conditions that a row of `subscribers` must meet before that person may be mailed, keyed by the skip
     reason. The first condition that is not met gives the reason for a skip. `day` is the day of the issue's slot; a
-    pause until that day is over."""
+    pause that ends on that day no longer counts."""
     present = subscribers.c.status != SubscriberStatus.UNSUBSCRIBED
     if kind is DeliveryKind.CONFIRMATION:
         return {Skip.UNSUBSCRIBED: present, Skip.SUPPRESSED: subscribers.c.status == SubscriberStatus.PENDING}

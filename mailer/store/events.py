@@ -65,7 +65,8 @@ def last(tx: Connection, subscriber_id: int, kinds: Sequence[EventKind]) -> Even
 
 def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None = None) -> Iterator[tuple[str, Event]]:
     """Yields the address and the event of each unsubscription, the oldest first. The address is '' if the subscriber
-    was forgotten. Yields only events from `since` on, and only those through the issue of `slot`, if they are given."""
+    was forgotten. With `since`, yields only unsubscriptions from that time on; with `slot`, only those
+    through a mail of that slot's issue."""
     subscriber = events.c.subscriber_id == subscribers.c.id
     query = (
         select(subscribers.c.address, *_EVENT)
@@ -82,9 +83,9 @@ def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None 
 
 
 def explain(tx: Connection, subscriber_id: int, reason: str, *, since: datetime) -> bool:
-    """Stores the reason that a reader gives in the event of their last unsubscription.
+    """Adds a reader's reason to the event that recorded their last unsubscription.
 
-    Returns False, and stores nothing, if they did not unsubscribe at `since` or later, have come back or were
+    Returns False, and stores nothing, if the reader did not unsubscribe at `since` or later, has come back or was
     forgotten.
     """
     back = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, update
 from mailer.store.database import inserting
 from mailer.store.schema import articles, feeds
 
-_LEASE = timedelta(minutes=10)  # a source is not fetched for this long if the process that claimed it dies
+_LEASE = timedelta(minutes=10)  # if the process that claimed a source dies, the source is free again after this time
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class FeedState:
 
 
 def claim(tx: Connection, name: str, now: datetime, *, at_once: bool = False) -> FeedState | None:
-    """Claims a source if it is due; with `at_once`, claims it even if it is not due. Returns its state, or None if the
-    source is not due, which is so as well while another process fetches it."""
+    """Claims a source that is due and returns its state. Returns None if the source is not due, for example because
+    another process has just claimed it. With `at_once`, claims the source even if it is not due."""
     tx.execute(inserting(tx, feeds).values(url=name, next_at=now).on_conflict_do_nothing())
     statement = update(feeds).where(feeds.c.url == name).values(next_at=now + _LEASE)
     if not at_once:

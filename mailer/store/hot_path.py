@@ -7,7 +7,7 @@ compiled to SQL text.
 The driver gets the statement as text, because SQLAlchemy would need more time to process an expression than the
 database needs to run it. A single statement needs no BEGIN and COMMIT, and every call that is saved matters: with
 SQLite each call releases the interpreter lock, and with PostgreSQL each is a round trip. Usually every row changes, so
-the row count is result enough.
+the row count is the only result that is needed.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -38,7 +38,7 @@ def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
 
 
 _ENDS = (IssueEvent.FINISH_SENT, IssueEvent.FINISH_PARTIAL, IssueEvent.SKIP, IssueEvent.CANCEL, IssueEvent.RETRY)
-_TIMES: Mapping[IssueEvent, str] = {  # the column for the time of an event; RETRY has no time and empties it
+_TIMES: Mapping[IssueEvent, str] = {  # the column for the time of an event; RETRY sets its column to NULL
     IssueEvent.FREEZE: "frozen_at",
     IssueEvent.START: "started_at",
     **dict.fromkeys(_ENDS, "finished_at"),
@@ -194,7 +194,7 @@ def set_edits(tx: Connection, issue_id: int, edits: Edits) -> None:
 
 
 def previous_end(tx: Connection, day: date) -> datetime | None:
-    """Returns the end of the time span of the last issue before `day` that reached a reader, or None without one."""
+    """Returns the end of the time span of the last issue before `day` that reached a reader, or None if none did."""
     query = (
         select(issues.c.window_end)
         .where(issues.c.day < day, issues.c.window_end.is_not(None), REACHED)

@@ -73,8 +73,8 @@ def _horizon(rate: Rate) -> timedelta:
 
 
 def _level(rate: Rate, free_at: datetime, now: datetime) -> datetime:
-    """Returns the stored time, or the nearest time that is not past and not more than a whole burst ahead. A stored
-    time is further ahead if the clock was turned back or the rate was changed; it could stop all mails for hours."""
+    """Returns the stored time, but at least now and at most a whole burst ahead. A stored time is further ahead if the
+    clock was turned back or the rate was changed, and could then stop all mails for hours."""
     return min(max(free_at, now), now + _horizon(rate))
 
 
