@@ -9,7 +9,7 @@ import pytest
 
 from mailer.mail.render import Renderer
 from mailer.mail.template_check import rules, sample_issues, trial
-from mailer.mail.template_check.markup import as_word_sees_it, read
+from mailer.mail.template_check.markup import as_word_sees_it, read, text
 from mailer.text.locales import CODES
 
 RENDERER = Renderer(None, samples.TEMPLATES, "fa", sample_issues.THEME)
@@ -47,8 +47,8 @@ def test_what_a_parser_would_repair_is_reported(markup: str, problem: str) -> No
 def test_the_tree_reads_as_it_was_written() -> None:
     tree, problems = read('<div lang="fa">یک<p title="&lt;a&gt;">دو</p>سه<style>p{}</style></div>')
     assert problems == []
-    assert tree.text() == "یکدوسه"
-    paragraph = tree.first("p")
+    assert text(tree) == "یکدوسه"
+    paragraph = tree.find("./div/p")
     assert paragraph is not None
     assert paragraph.get("title") == "<a>"
 

@@ -5,9 +5,8 @@ that mails use, and judges only the nesting.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from xml.etree.ElementTree import Element, SubElement
 
 _VOID = {"meta", "img", "br", "hr", "link", "input", "base"}
 _BLOCKS = {"p", "div", "table", "h1", "h2", "h3", "h4", "ul", "ol", "li", "form"}
@@ -16,38 +15,6 @@ _ONLY_ROWS = {"table", "tbody", "thead", "tr"}
 
 _MSO = re.compile(r"<!--\[if mso\]>(.*?)<!\[endif\]-->", re.DOTALL)
 _NOT_MSO = re.compile(r"<!--\[if !mso\]><!-->.*?<!--<!\[endif\]-->", re.DOTALL)
-
-
-@dataclass(eq=False)
-class Element:
-    """One element; `pieces` are its texts and elements in order."""
-
-    tag: str
-    attributes: dict[str, str]
-    pieces: list["Element | str"] = field(default_factory=list)
-
-    def get(self, name: str) -> str:
-        return self.attributes.get(name, "")
-
-    def all(self, *tags: str) -> Iterator["Element"]:
-        """Yields the elements below this one, in document order; only those with one of the tags, if any are given."""
-        for piece in self.pieces:
-            if isinstance(piece, Element):
-                if not tags or piece.tag in tags:
-                    yield piece
-                yield from piece.all(*tags)
-
-    def first(self, tag: str) -> "Element | None":
-        return next(self.all(tag), None)
-
-    def children(self) -> list["Element"]:
-        return [piece for piece in self.pieces if isinstance(piece, Element)]
-
-    def text(self) -> str:
-        """Returns the text that a reader sees, without styles and scripts."""
-        if self.tag in ("style", "script"):
-            return ""
-        return "".join(piece if isinstance(piece, str) else piece.text() for piece in self.pieces)
 
 
 def read(html: str) -> tuple[Element, list[str]]:
@@ -59,6 +26,13 @@ def read(html: str) -> tuple[Element, list[str]]:
     return reader.open[0], reader.problems
 
 
+def text(element: Element) -> str:
+    """Returns the text that a reader sees, without styles and scripts."""
+    if element.tag in ("style", "script"):
+        return ""
+    return (element.text or "") + "".join(text(child) + (child.tail or "") for child in element)
+
+
 def as_word_sees_it(html: str) -> str:
     """Returns the HTML that Outlook's conditional comments leave for Word, which is what Outlook renders with."""
     return _MSO.sub(r"\1", _NOT_MSO.sub("", html))
@@ -67,18 +41,18 @@ def as_word_sees_it(html: str) -> str:
 class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.open = [Element("", {})]
+        self.open = [Element("")]
         self.problems: list[str] = []
         self._ids: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         above = self.open[-1]
-        element = Element(tag, {name: value or "" for name, value in attrs})
-        if len(element.attributes) < len(attrs):
+        element = SubElement(above, tag, {name: value or "" for name, value in attrs})
+        if len(element.attrib) < len(attrs):
             self.problems.append(f"<{tag}> has an attribute twice")
-        if element.get("id") in self._ids:
-            self.problems.append(f"two elements have the id {element.get('id')}")
-        self._ids |= {element.get("id")} - {""}
+        if (name := element.get("id", "")) in self._ids:
+            self.problems.append(f"two elements have the id {name}")
+        self._ids |= {name} - {""}
         wrong_parent = tag in _PARENTS and above.tag not in _PARENTS[tag]
         between_rows = above.tag in _ONLY_ROWS and tag not in _PARENTS
         block_in_line = tag in _BLOCKS and above.tag in ("p", "h1", "h2", "h3", "span", "a")
@@ -86,7 +60,6 @@ class _Reader(HTMLParser):
             self.problems.append(f"<{tag}> must not be in <{above.tag}>")
         if tag == "a" and any(outer.tag == "a" for outer in self.open):
             self.problems.append("a link is inside a link")
-        above.pieces.append(element)
         if tag not in _VOID:
             self.open.append(element)
 
@@ -108,4 +81,8 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open[-1].tag in _ONLY_ROWS and data.strip():
             self.problems.append(f"«{data.strip()[:40]}» must not be directly in <{self.open[-1].tag}>")
-        self.open[-1].pieces.append(data)
+        if len(self.open[-1]):
+            last = self.open[-1][-1]
+            last.tail = (last.tail or "") + data
+        else:
+            self.open[-1].text = (self.open[-1].text or "") + data

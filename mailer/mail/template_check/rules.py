@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from urllib.parse import urlsplit
+from xml.etree.ElementTree import Element
 
 from mailer.mail.render import HTML_BYTES, MAIL_BYTES, encoded
 from mailer.mail.template_check import markup
-from mailer.mail.template_check.markup import Element
 from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, is_invisible
 from mailer.text.locales import FA, Locale
 
@@ -63,18 +63,14 @@ def mail(html: str, text: str, *, raw: str = "", locale: Locale = FA, own_words:
     _, before = markup.read(raw)
     _, in_word = markup.read(markup.as_word_sees_it(html))
     found = [Finding("nesting", each) for each in dict.fromkeys([*before, *problems, *in_word])]
-    body = tree.first("body") or Element("body", {})
-    wrapper = next(iter(body.children()), Element("div", {}))
-    found += [
-        *_direction(tree, body, wrapper, locale),
-        *_tables(tree, html, locale),
-        *_pictures(tree),
-        *_headings(tree),
-    ]
+    body = next(tree.iter("body"), Element("body"))
+    wrapper = next(iter(body), Element("div"))
+    found += [*_direction(tree, body, wrapper, locale), *_tables(tree, html, locale)]
+    found += [*_pictures(tree), *_headings(tree)]
     found += [*_links(tree, html, text), *_preheader(wrapper), *_styles(tree, html), *_tags(tree), *_sizes(html, text)]
     found += [*_characters(tree, html, text), *_text_part(text, locale)]
     if own_words:
-        words = " ".join(f"{tree.text()} {' '.join(_spoken(tree))}".split())
+        words = " ".join(f"{markup.text(tree)} {' '.join(_spoken(tree))}".split())
         found += [*_leftovers(html, text, words), *_spelling(words, text, locale)]
     return list(dict.fromkeys(found))
 
@@ -82,39 +78,37 @@ def mail(html: str, text: str, *, raw: str = "", locale: Locale = FA, own_words:
 def page(html: str, locale: Locale) -> list[Finding]:
     """Returns all violations in a web page, above all what its content security policy keeps a browser from loading."""
     tree, problems = markup.read(html)
-    whole = tree.first("html") or tree
+    whole = next(tree.iter("html"), tree)
     found = [Finding("nesting", each) for each in dict.fromkeys(problems)]
     if (whole.get("lang"), whole.get("dir")) != (locale.code, locale.direction):
         found.append(Finding("direction", f"html lacks lang={locale.code} dir={locale.direction}"))
-    if len(list(tree.all("h1"))) != 1:
+    if len(list(tree.iter("h1"))) != 1:
         found.append(Finding("heading", "there must be one h1"))
-    for element in tree.all():
-        active = any(name == "style" or name.startswith("on") for name in element.attributes)
+    for element in tree.iter():
+        active = any(name == "style" or name.startswith("on") for name in element.attrib)
         if active or element.tag in ("script", "style", "iframe", "object", "embed"):
             found.append(Finding("tag", f"<{element.tag}>: pages must not contain scripts, frames or inline styles"))
-    loaded = [each.get("href") + each.get("src") for each in tree.all("link", "img")]
-    elsewhere = [address for address in loaded if not re.match("/[^/]", address)]
-    return [
-        *found,
-        *(Finding("link", f"pages must load nothing from elsewhere: {each[:60]}") for each in elsewhere),
-    ]
+        loaded = element.get("href", "") + element.get("src", "")
+        if element.tag in ("link", "img") and not re.match("/[^/]", loaded):
+            found.append(Finding("link", f"pages must load nothing from elsewhere: {loaded[:60]}"))
+    return found
 
 
 def _direction(tree: Element, body: Element, wrapper: Element, locale: Locale) -> Iterator[Finding]:
     """Checks that html, body and the wrapper all give the direction; each of them is lost in some mail program."""
-    for name, element in (("html", tree.first("html") or tree), ("body", body), ("the wrapper", wrapper)):
+    for name, element in (("html", next(tree.iter("html"), tree)), ("body", body), ("the wrapper", wrapper)):
         if (element.get("lang"), element.get("dir")) != (locale.code, locale.direction):
             yield Finding("direction", f"{name} lacks lang={locale.code} dir={locale.direction}")
-    style = wrapper.get("style").replace(" ", "")
+    style = wrapper.get("style", "").replace(" ", "")
     if f"direction:{locale.direction}" not in style or f"text-align:{locale.start}" not in style:
         yield Finding("direction", "the wrapper's style says neither direction nor alignment")
-    if wrapper.get("role") != "article" or not wrapper.get("aria-label").strip():
+    if wrapper.get("role") != "article" or not wrapper.get("aria-label", "").strip():
         yield Finding("article", "the wrapper lacks role=article or its aria-label")
 
 
 def _tables(tree: Element, html: str, locale: Locale) -> Iterator[Finding]:
     hidden = re.findall(r"<!--\[if mso\]>(<table[^>]*>)", html)
-    for table in [*tree.all("table"), *(each for tag in hidden for each in markup.read(tag)[0].all("table"))]:
+    for table in [*tree.iter("table"), *(each for tag in hidden for each in markup.read(tag)[0])]:
         if table.get("role") != "presentation":
             yield Finding("table", "a layout table is not role=presentation")
         if table.get("dir") != locale.direction:
@@ -124,11 +118,11 @@ def _tables(tree: Element, html: str, locale: Locale) -> Iterator[Finding]:
 
 
 def _pictures(tree: Element) -> Iterator[Finding]:
-    for picture in tree.all("img"):
-        source = picture.get("src")
-        if not picture.get("alt").strip():
+    for picture in tree.iter("img"):
+        source = picture.get("src", "")
+        if not picture.get("alt", "").strip():
             yield Finding("picture", f"{source} has no alt text")
-        if not re.fullmatch(r"[1-9][0-9]{0,2}", picture.get("width")):
+        if not re.fullmatch(r"[1-9][0-9]{0,2}", picture.get("width", "")):
             yield Finding("picture", f"{source} has no width, so Outlook shows it at its full size")
         if urlsplit(source).scheme not in ("https", "http"):
             yield Finding("picture", f"not a web address: {source}")
@@ -137,7 +131,7 @@ def _pictures(tree: Element) -> Iterator[Finding]:
 
 
 def _headings(tree: Element) -> Iterator[Finding]:
-    levels = [int(each.tag[1]) for each in tree.all("h1", "h2", "h3", "h4", "h5", "h6")]
+    levels = [int(each.tag[1]) for each in tree.iter() if re.fullmatch("h[1-6]", each.tag)]
     if levels.count(1) != 1 or levels[:1] != [1]:
         yield Finding("heading", "there must be one h1, before all others")
     if any(after > before + 1 for before, after in pairwise(levels)):
@@ -145,8 +139,8 @@ def _headings(tree: Element) -> Iterator[Finding]:
 
 
 def _links(tree: Element, html: str, text: str) -> Iterator[Finding]:
-    for link in tree.all("a"):
-        address, words = link.get("href"), link.text().strip()
+    for link in tree.iter("a"):
+        address, words = link.get("href", ""), markup.text(link).strip()
         parts = urlsplit(address)
         if parts.scheme not in ("https", "http", "mailto") or not re.fullmatch(r"[!-~]+", address):
             yield Finding("link", f"not an address that works everywhere: {address[:60]}")
@@ -156,9 +150,9 @@ def _links(tree: Element, html: str, text: str) -> Iterator[Finding]:
             yield Finding("link", f"«{words}» has dir, which Outlook lays out wrong")
         if words.casefold().strip(" .…›»") in _VAGUE:
             yield Finding("link", f"«{words}» does not say where it leads")
-        if not words and not any(picture.get("alt").strip() for picture in link.all("img")):
+        if not words and not any(picture.get("alt", "").strip() for picture in link.iter("img")):
             yield Finding("link", f"no text and no alt text: {address}")
-    in_html = {link.get("href") for link in tree.all("a")}
+    in_html = {link.get("href", "") for link in tree.iter("a")}
     missing = {line for line in text.split("\n") if re.fullmatch(r"https?://\S+", line)} - in_html
     for address in sorted(missing):
         yield Finding("parts", f"only in the text part: {address}")
@@ -167,13 +161,13 @@ def _links(tree: Element, html: str, text: str) -> Iterator[Finding]:
 
 
 def _preheader(wrapper: Element) -> Iterator[Finding]:
-    first = next(iter(wrapper.children()), Element("div", {}))
-    style = first.get("style").replace(" ", "")
+    first = next(iter(wrapper), Element("div"))
+    style = first.get("style", "").replace(" ", "")
     if "display:none" not in style or "mso-hide:all" not in style:
         yield Finding("preheader", "it must be the first element, hidden with display:none and mso-hide:all")
     if "color:" in style:
         yield Finding("preheader", "it has a colour, which spam filters take for hidden text")
-    if (length := len(first.text().strip())) not in PREHEADER:
+    if (length := len(markup.text(first).strip())) not in PREHEADER:
         yield Finding("preheader", f"{length} characters; it must have {PREHEADER[0]} to {PREHEADER[-1]}")
 
 
@@ -184,8 +178,8 @@ def _styles(tree: Element, html: str) -> Iterator[Finding]:
         yield Finding("style", f"<style> has {size} bytes, more than Gmail keeps")
     if not any("prefers-color-scheme" in style for style in kept):
         yield Finding("style", "no colours for dark mode")
-    for element in tree.all():
-        style = element.get("style")
+    for element in tree.iter():
+        style = element.get("style", "")
         for part in filter(str.strip, style.split(";")):
             name = part.split(":")[0].strip().lower()
             if name not in PROPERTIES:
@@ -197,10 +191,10 @@ def _styles(tree: Element, html: str) -> Iterator[Finding]:
 
 
 def _tags(tree: Element) -> Iterator[Finding]:
-    for element in tree.all():
+    for element in tree.iter():
         if element.tag in _FORBIDDEN:
             yield Finding("tag", f"<{element.tag}> is dropped or refused by mail programs")
-        if any(name.startswith("on") for name in element.attributes):
+        if any(name.startswith("on") for name in element.attrib):
             yield Finding("tag", f"<{element.tag}> has an event handler")
 
 
@@ -228,7 +222,7 @@ def _text_part(text: str, locale: Locale) -> Iterator[Finding]:
 
 def _spoken(tree: Element) -> list[str]:
     """Returns the texts in attributes, which screen readers read aloud."""
-    return [element.get(name) for element in tree.all() for name in ("alt", "title", "aria-label") if element.get(name)]
+    return [element.get(name, "") for element in tree.iter() for name in ("alt", "title", "aria-label")]
 
 
 def _leftovers(html: str, text: str, words: str) -> Iterator[Finding]:
