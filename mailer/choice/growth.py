@@ -7,10 +7,11 @@ but too much puts last night's articles on top.
 
 import math
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import accumulate
+from operator import itemgetter
 
 # The points of the curve: hours after publication, about evenly spaced on a logarithmic scale.
 KNOTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0, 48.0, 72.0, 96.0, 120.0, 168.0)
@@ -51,40 +52,31 @@ def learn(histories: Iterable[Sequence[tuple[float, int]]]) -> Growth:
     first snapshot is later than six hours, or whose last is earlier than three days, is left out. Views are summed over
     all articles, so that well-read articles have more weight and little-read articles add no noise.
     """
-    counted: defaultdict[int, float] = defaultdict(float)
-    final: defaultdict[int, float] = defaultdict(float)
-    grown = 0
+    sums = [0.0] * len(KNOTS)
+    final = grown = 0
     for history in histories:
         if not history or history[0][0] > _EARLY or history[-1][0] < _GROWN or history[-1][1] <= 0:
             continue
         grown += 1
-        for place, views in _at_knots(history).items():
-            counted[place] += views
-            final[place] += history[-1][1]
+        final += history[-1][1]
+        sums = [total + views for total, views in zip(sums, _at_knots(history), strict=True)]
     if grown < _ENOUGH:
         return CAUTIOUS
-    shares: list[float] = []
-    for place in range(len(KNOTS)):
-        share = counted[place] / final[place] if final[place] else (shares[-1] if shares else CAUTIOUS.shares[place])
-        shares.append(min(1.0, max(share, shares[-1] if shares else _LEAST)))
-    return Growth(tuple(shares))
+    rising = accumulate((total / final for total in sums), max)  # a share never falls
+    return Growth(tuple(min(1.0, max(share, _LEAST)) for share in rising))
 
 
-def _at_knots(history: Sequence[tuple[float, int]]) -> Mapping[int, float]:
+def _at_knots(history: Sequence[tuple[float, int]]) -> list[float]:
     """Returns an article's views at each knot, interpolated linearly between its snapshots.
 
-    The keys are places in KNOTS. The article has no views at its publication.
+    The article has no views at its publication.
     """
     points = [(0.0, 0), *((max(hours, 0.001), views) for hours, views in history)]
-    found: dict[int, float] = {}
-    right = 1
-    for place, hours in enumerate(KNOTS):
-        while right < len(points) and points[right][0] < hours:
-            right += 1
-        if right == len(points):
-            # After the last snapshot the views are taken as final, because it was made after at least three days.
-            found[place] = float(points[-1][1])
-            continue
+    # After the last snapshot the views are taken as final, because it was made after at least three days.
+    points.append((math.inf, points[-1][1]))
+    found: list[float] = []
+    for hours in KNOTS:
+        right = bisect_left(points, hours, key=itemgetter(0))
         (before, low), (after, high) = points[right - 1], points[right]
-        found[place] = low + (high - low) * (hours - before) / max(after - before, 1e-9)
+        found.append(low + (high - low) * (hours - before) / max(after - before, 1e-9))
     return found
