@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, timedelta, tzinfo
 from functools import cache
 
@@ -104,91 +105,73 @@ def _barred_articles(
     used: frozenset[int],
     gone: frozenset[int],
 ) -> dict[int, Reason]:
-    """Returns the reasons why articles can never be chosen, by article id. Articles that can be chosen are left out."""
+    """Returns the first reason why each article can never be chosen, by id, without the articles that can be chosen."""
     bans = [words for word in rules.banned_words if (words := key(word))]
     labels = {label: key(label) for label in {label for it in articles for label in (it.category, *it.tags)}}
 
     def why(it: Article) -> Reason | None:
         said = " / ".join((titles[it.id], *(labels[label] for label in (it.category, *it.tags))))
-        return Reason(ReasonCode.PAGE_GONE) if it.id in gone else _barred(it, titles[it.id], said, used, bans)
+        word = next((word for word in bans if any(f" {word}{end} " in f" {said} " for end in _ENDINGS)), "")
+        barred = {
+            ReasonCode.PAGE_GONE: it.id in gone,
+            ReasonCode.BANNED: it.banned,
+            ReasonCode.ALREADY_USED: it.id in used,
+            ReasonCode.NO_ADDRESS: not it.url,
+            ReasonCode.NOT_A_WEB_PAGE: not it.url.lower().startswith(("http://", "https://")),
+            ReasonCode.NOT_LINKABLE: not links.is_usable(it.url),
+            ReasonCode.NOT_FREE: it.closed,
+            ReasonCode.BANNED_WORD: word != "",
+            ReasonCode.SHORT_TITLE: len(titles[it.id].split()) < 2 and not it.lead,
+        }
+        code = next((code for code, applies in barred.items() if applies), None)
+        return Reason(code, {"word": word} if code is ReasonCode.BANNED_WORD else {}) if code else None
 
     return {it.id: reason for it in articles if (reason := why(it))}
 
 
 def fit(article: Article, rules: Rules) -> bool:
     """Returns True if an article may be in an issue, even if an earlier issue used it already."""
-    title, *labels = (key(words) for words in (article.title, article.category, *article.tags))
-    bans = [words for word in rules.banned_words if (words := key(word))]
-    return _barred(article, title, " / ".join((title, *labels)), frozenset(), bans) is None
+    return not _barred_articles([article], {article.id: key(article.title)}, rules, frozenset(), frozenset())
 
 
-def _barred(article: Article, title_key: str, labels: str, used: frozenset[int], bans: Sequence[str]) -> Reason | None:
-    """Returns the reason why an article can never be chosen, whatever its score, or None if it can.
-
-    `labels` is one string with the keys of its title, category and tags.
-    """
-    code = None
-    if article.banned:
-        code = ReasonCode.BANNED
-    elif article.id in used:
-        code = ReasonCode.ALREADY_USED
-    elif not article.url:
-        code = ReasonCode.NO_ADDRESS
-    elif not article.url.lower().startswith(("http://", "https://")):
-        code = ReasonCode.NOT_A_WEB_PAGE
-    elif not links.is_usable(article.url):
-        code = ReasonCode.NOT_LINKABLE
-    elif article.closed:
-        code = ReasonCode.NOT_FREE
-    elif word := next((word for word in bans if any(f" {word}{end} " in f" {labels} " for end in _ENDINGS)), ""):
-        return Reason(ReasonCode.BANNED_WORD, {"word": word})
-    elif len(title_key.split()) < 2 and not article.lead:
-        code = ReasonCode.SHORT_TITLE
-    return Reason(code) if code else None
-
-
+@dataclass(frozen=True, slots=True)
 class _Stories:
     """Turns events into stories. `split` returns the stories that can be chosen, best first, and all other stories."""
 
-    def __init__(
-        self,
-        ranking: Ranking,
-        section_of: Callable[[str], str],
-        events: Events,
-        used: frozenset[int],
-        kept: frozenset[int],
-        dropped: frozenset[int],
-    ) -> None:
-        self._ranking, self._section_of, self._events = ranking, section_of, events
-        self._used, self._kept, self._dropped = used, kept, dropped
+    ranking: Ranking
+    section_of: Callable[[str], str]
+    events: Events
+    used: frozenset[int]
+    kept: frozenset[int]
+    dropped: frozenset[int]
 
     def split(self) -> tuple[list[Story], list[NotChosen]]:
         stories: list[Story] = []
         not_chosen: list[NotChosen] = []
-        for event in self._events.events:
-            fresh = [member for member in event.members if member.id not in self._used]
+        for event in self.events.events:
+            fresh = [member for member in event.members if member.id not in self.used]
             if not fresh:
                 continue
-            if any(member.id in self._dropped for member in event.members):
+            if any(member.id in self.dropped for member in event.members):
                 not_chosen.append(NotChosen(self.story(fresh), Reason(ReasonCode.DROPPED_BY_EDITOR)))
                 continue
-            old = [member for member in event.members if member.id in self._used]
+            old = [member for member in event.members if member.id in self.used]
             news = fresh if not old else [it for it in fresh if it.pinned or self._has_moved_on(it, old, event)]
             if news:
                 stories.append(self.story(news, update=bool(old)))
             else:
                 not_chosen.append(NotChosen(self.story(fresh), Reason(ReasonCode.ALREADY_USED)))
-        return sorted(stories, key=lambda story: self._ranking.order(story.lead)), not_chosen
+        return sorted(stories, key=lambda story: self.ranking.order(story.lead)), not_chosen
 
     def story(self, members: Sequence[Article], *, update: bool = False) -> Story:
         """Returns the story of an event. Its lead is a pinned article, else a kept one, else the one ranked highest."""
-        lead, *also = sorted(members, key=lambda it: (not it.pinned, it.id not in self._kept, *self._ranking.order(it)))
+        lead, *also = sorted(members, key=lambda it: (not it.pinned, it.id not in self.kept, *self.ranking.order(it)))
         return Story(
             lead=lead,
             also=tuple(also),
-            section=self._section_of(lead.category),
-            score=self._ranking.score(lead),
-            parts=self._ranking.parts[lead.id],
+            section=self.section_of(lead.category),
+            score=self.ranking.score(lead),
+            parts=self.ranking.parts[lead.id],
             pinned=lead.pinned,
             update=update,
         )
@@ -201,7 +184,7 @@ class _Stories:
         return (
             not event.series
             and article.dated >= max(it.dated for it in old) + _MOVED_ON
-            and all(self._events.similarity(article.id, it.id) < _NO_NEWS for it in old)
+            and all(self.events.similarity(article.id, it.id) < _NO_NEWS for it in old)
         )
 
 

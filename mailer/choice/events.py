@@ -35,14 +35,8 @@ _SERIES_DAYS, _SERIES_BURST = 3, 2  # a series has articles on at least 3 days, 
 _MOST_LINKS = 400  # two groups with more possible pairs of articles are not joined, because comparing takes too long
 _LEAD = 400  # how many characters of a lead are compared
 # Words that change from one article of a series to the next, as in «قیمت دلار امروز، شنبه ۷ بهمن».
-_DATES = frozenset(
-    key(word)
-    for word in (
-        *WEEKDAYS,
-        *JALALI,
-        *("امروز", "دیروز", "فردا", "صبح", "ظهر", "عصر", "شب", "یک", "دو", "سه", "چهار", "پنج", "ماه"),
-    )
-)
+_OTHER_DATES = ("امروز", "دیروز", "فردا", "صبح", "ظهر", "عصر", "شب", "یک", "دو", "سه", "چهار", "پنج", "ماه")
+_DATES = frozenset(key(word) for word in (*WEEKDAYS, *JALALI, *_OTHER_DATES))
 _NUMBER = re.compile(r"[0-9]")
 # Finds a word such as "part" or "session" before a number, in a key whose numbers are replaced by "#".
 _NUMBERED = re.compile(r"\b(?:شماره|قسمت|بخش|دوره|جلسه|هفته|گام|خبر|مقاله|عنوان) #")

@@ -40,8 +40,6 @@ _SHRINK = 20  # the average of all articles counts as this many articles in the 
 # on few views usually mean a dispute.
 _COMMENT = 20
 
-Signal = Callable[[Article], float]
-
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
@@ -153,7 +151,7 @@ def rank(
 
     `titles` maps the id of each article to the key of its title, and `events` maps it to the article's event.
     """
-    signals: dict[str, Signal] = {"quality": lambda it: _quality(it, titles[it.id])}
+    signals: dict[str, Callable[[Article], float]] = {"quality": lambda it: _quality(it, titles[it.id])}
     signals["coverage"] = lambda it: _coverage(events[it.id]) if it.id in events else 0.0
     if interest.readers:
         lift = _lift([interest.readers[it.id] for it in pool])
@@ -195,7 +193,7 @@ def _lift(values: Sequence[float]) -> Callable[[float], float]:
     known = sorted(math.log1p(value) for value in values)
     middle = median(known)
     # If the 99th percentile is not above the median, the highest value is mapped to 1 instead.
-    top = known[min(len(known) - 1, int(0.99 * len(known)))]
+    top = known[int(0.99 * len(known))]
     top = top if top > middle else known[-1]
     if top <= middle:
         return lambda value: 1.0 if math.log1p(value) > middle else 0.0

@@ -97,7 +97,8 @@ class _Table:
             del shares["section"]
         if len({story.lead.source for story in ranked}) < 2:
             del shares["source"]
-        self._limits = {quota: _places(share, rules.stories) for quota, share in shares.items()}
+        # Without the small addend, rounding errors would make 0.29 * 100 equal to 28.
+        self._limits = {quota: max(1, int(share * rules.stories + 1e-9)) for quota, share in shares.items()}
         self._sectioned = balance_sections
         self._dropped: dict[str, int] = {}
         self._exceeded: set[str] = set()
@@ -186,8 +187,3 @@ class _Table:
     def _full(self, story: Story, limits: Mapping[str, int]) -> list[str]:
         """Returns the quotas in `limits` that are used up for the section, source or day of the story."""
         return [quota for quota, limit in limits.items() if self._counts[quota][self._name(quota, story)] >= limit]
-
-
-def _places(share: float, stories: int) -> int:
-    # Without the small addend, rounding errors would make 0.29 * 100 equal to 28.
-    return max(1, int(share * stories + 1e-9))
