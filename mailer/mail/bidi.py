@@ -30,11 +30,7 @@ _PERSIAN = re.compile("[\u0621-\u06d3]")
 
 def first_strong(text: str) -> str | None:
     """Returns the direction of the first letter: "L", "R" or "AL", or None if the text has no letter."""
-    for char in text:
-        kind = unicodedata.bidirectional(char)
-        if kind in ("L", "R", "AL"):
-            return kind
-    return None
+    return next((kind for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")), None)
 
 
 def isolate(text: str) -> Markup:

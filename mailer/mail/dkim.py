@@ -64,13 +64,10 @@ class Signer:
                 raise ValueError(f"not a name for the DNS: {name!r}")
         if not keys:
             raise ValueError("a signer without a key")
-        self._keys = [
-            (
-                key.private,
-                f"v=1; a={key.algorithm}-sha256; c=relaxed/simple; d={domain};\r\n s={key.selector};".encode(),
-            )
-            for key in keys
-        ]
+        self._keys: list[tuple[PrivateKey, bytes]] = []
+        for key in keys:
+            constant = f"v=1; a={key.algorithm}-sha256; c=relaxed/simple; d={domain};\r\n s={key.selector};"
+            self._keys.append((key.private, constant.encode()))
 
     def sign(self, head: bytes, body: Sequence[bytes], at: datetime) -> bytes:
         """Returns the DKIM-Signature fields to write before `head`, one for each key.
@@ -128,12 +125,10 @@ def record_name(selector: str, domain: str) -> str:
 
 def record(key: Key) -> str:
     """Returns the value of the TXT record: `v=DKIM1; k=rsa; p=…` (RFC 6376 §3.6.1, RFC 8463 §4)."""
-    if isinstance(key.private, RSAPrivateKey):
-        public = key.private.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    else:
-        public = key.private.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    encoding, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    if isinstance(key.private, Ed25519PrivateKey):
+        encoding, form = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+    public = key.private.public_key().public_bytes(encoding, form)
     return f"v=DKIM1; k={key.algorithm}; p={b64encode(public).decode('ascii')}"
 
 

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import css_inline
-from jinja2 import BaseLoader, ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
+from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from markupsafe import Markup
 
 from mailer.errors import UnreadableInput
 from mailer.mail import bidi, colour
@@ -36,9 +35,9 @@ class Renderer:
     """
 
     def __init__(self, folder: Path | None, builtin: Path, language: str = "fa", theme: Theme | None = None) -> None:
-        loaders: list[BaseLoader] = [FileSystemLoader(each) for each in (folder, builtin) if each is not None]
+        self._loader = ChoiceLoader([FileSystemLoader(each) for each in (folder, builtin) if each is not None])
         self._environment = ImmutableSandboxedEnvironment(
-            loader=ChoiceLoader(loaders),
+            loader=self._loader,
             autoescape=lambda name: name is not None and name.endswith(".html"),
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -55,7 +54,8 @@ class Renderer:
             "theme": _themed(theme or Theme()),
             "_": self.locale.say,
         }
-        self._environment.filters |= {"bidi": self._isolated, "digits": self.locale.number}
+        isolated = bidi.isolate if self.locale.rtl else bidi.isolate_rtl
+        self._environment.filters |= {"bidi": isolated, "digits": self.locale.number}
         # Applied to rendered HTML only: an HTML parser would move `{% for %}` out of tables. Styles marked
         # data-css-inline="keep" (dark mode, small screens) stay in <style>.
         self._inliner = css_inline.CSSInliner(
@@ -65,15 +65,13 @@ class Renderer:
     def mail(self, kind: DeliveryKind, values: Values) -> Rendered:
         """Renders `mail/<kind>.subject.txt`, `.html` and `.txt`. Raises UnreadableInput if a template is wrong."""
         subject = clean(self._render(f"mail/{kind}.subject.txt", values), keep="\x02\x03")
-        text = self._render(f"mail/{kind}.txt", values)
+        text = _paragraphs(self._render(f"mail/{kind}.txt", values))
         try:
             html = _attributes_escaped(self._inliner.inline(self.raw(kind, values)))
         except css_inline.InlineError as error:
             raise UnreadableInput(f"mail/{kind}.html: its styles cannot be read: {error}.") from error
-        text = _paragraphs(text)
-        return Rendered(
-            bidi.subject(subject, self.locale), _squeeze(html), bidi.plain(text) if self.locale.rtl else text
-        )
+        text = bidi.plain(text) if self.locale.rtl else text
+        return Rendered(bidi.subject(subject, self.locale), _squeeze(html), text)
 
     def raw(self, kind: DeliveryKind, values: Values) -> str:
         """Returns the HTML before its styles are inlined; the checks need it, as inlining silently repairs markup."""
@@ -99,18 +97,11 @@ class Renderer:
         if code == "fa":
             return locale(code, "")
         name = f"locale/{code}.po"
-        source = self._located(name, lambda: self._source(name))
+        source = self._located(name, lambda: self._loader.get_source(self._environment, name)[0])
         try:
             return locale(code, source)
         except ValueError as error:
             raise UnreadableInput(f"{name}: {error}.") from error
-
-    def _source(self, name: str) -> str:
-        assert self._environment.loader is not None  # noqa: S101 - given above
-        return self._environment.loader.get_source(self._environment, name)[0]
-
-    def _isolated(self, text: str) -> Markup:
-        return bidi.isolate(text) if self.locale.rtl else bidi.isolate_rtl(text)
 
     def _render(self, name: str, values: Values) -> str:
         _only_plain(values)
@@ -148,9 +139,8 @@ def _place(error: Exception, name: str) -> str:
 def _only_plain(value: object) -> None:
     """Raises TypeError for any other value: templates must reach no objects of the program, and no Markup."""
     if isinstance(value, Mapping):
-        for each in value.values():
-            _only_plain(each)
-    elif type(value) in (list, tuple):
+        value = list(value.values())
+    if type(value) in (list, tuple):
         for each in value:  # type: ignore[attr-defined]
             _only_plain(each)
     elif type(value) not in (str, int, float, bool, type(None)):

@@ -70,7 +70,7 @@ def trial_subject(subject: str, locale: Locale = FA) -> str:
 
 
 def _state_name(state: IssueState, locale: Locale) -> str:
-    names = {
+    return {
         IssueState.PLANNED: locale.say("در برنامه است"),
         IssueState.DRAFT: locale.say("پیش‌نویس آماده است"),
         IssueState.HELD: locale.say("نگه داشته شده است"),
@@ -81,5 +81,4 @@ def _state_name(state: IssueState, locale: Locale) -> str:
         IssueState.PARTIAL: locale.say("به بعضی نرسید"),
         IssueState.SKIPPED: locale.say("فرستاده نشد"),
         IssueState.CANCELLED: locale.say("لغو شد"),
-    }
-    return names[state]
+    }[state]

@@ -30,11 +30,6 @@ PREHEADER_LEAST, PREHEADER_BETTER, PREHEADER_MOST = 40, 90, 130
 WORDS_A_MINUTE = 180
 
 
-class AlsoView(TypedDict):
-    url: str
-    title: str
-
-
 class StoryView(TypedDict):
     """`section`, `url` and `image` may be empty: no kicker, no link, no picture. `alt` is never empty."""
 
@@ -45,14 +40,7 @@ class StoryView(TypedDict):
     image: str
     alt: str
     card: bool  # drawn with its picture at the side
-    also: list[AlsoView]
-
-
-class RankedView(TypedDict):
-    rank: str  # «۱»
-    url: str
-    title: str
-    section: str  # may be empty
+    also: list[dict[str, str]]  # url and title of each
 
 
 class SectionView(TypedDict):
@@ -103,9 +91,9 @@ def issue_view(
     """Returns the values of `mail/issue.*`.
 
     They are those of `page_view`, and subject, number, date, preheader, greeting, intro, reading, hero (StoryView or
-    None), sections (SectionViews), most_read (RankedViews), archive_url, unsubscribe_url, preferences_url (may be
-    empty). `greeting` and `unsubscribe_url` are placeholders, with `preferences` also `preferences_url`; all other
-    values are final. `archive_url` is the public address of this issue; `most_read` are addresses and titles.
+    None), sections (SectionViews), most_read (rank, url, title, section), archive_url, unsubscribe_url, preferences_url
+    (may be empty). `greeting` and `unsubscribe_url` are placeholders, with `preferences` also `preferences_url`; all
+    other values are final. `archive_url` is the public address of this issue; `most_read` are addresses and titles.
     """
     stories = _in_order(issue)
     hero = _story(stories[0], LEAD_WORDS, newsletter, locale) if stories else None
@@ -147,7 +135,7 @@ def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Local
     if story.update:  # an earlier issue had this story, and there is news
         title = locale.say("به‌روزرسانی: {title}", title=title)
     title = shorten(title, TITLE_LENGTH)
-    also = [AlsoView(url=web_address(url), title=shorten(clean(other), 90)) for _, url, other in story.also]
+    also = [{"url": web_address(url), "title": shorten(clean(other), 90)} for _, url, other in story.also]
     return StoryView(
         url=web_address(story.url),
         title=title,
@@ -180,12 +168,12 @@ def _by_section(stories: Iterable[ChosenStory], newsletter: Newsletter, locale: 
     ]
 
 
-def _ranked(found: Iterable[tuple[str, str]], locale: Locale) -> list[RankedView]:
+def _ranked(found: Iterable[tuple[str, str]], locale: Locale) -> list[dict[str, str]]:
     """Ranks the titles; leaves out those without a usable address, which would lead nowhere."""
     checked = [(web_address(url), shorten(clean(title), TITLE_LENGTH)) for url, title in found]
     kept = [(url, title) for url, title in checked if url and title]
     return [
-        RankedView(rank=locale.number(at), url=url, title=title, section="")
+        {"rank": locale.number(at), "url": url, "title": title, "section": ""}
         for at, (url, title) in enumerate(kept, start=1)
     ]
 
