@@ -44,10 +44,7 @@ ARROWS: Mapping[IssueEvent, tuple[frozenset[IssueState], IssueState]] = {
     IssueEvent.FINISH_PARTIAL: (frozenset({_I.SENDING}), _I.PARTIAL),
     IssueEvent.RETRY: (frozenset({_I.PARTIAL}), _I.SENDING),
     IssueEvent.SKIP: (frozenset({_I.PLANNED, _I.DRAFT, _I.HELD}), _I.SKIPPED),
-    IssueEvent.CANCEL: (
-        frozenset({_I.PLANNED, _I.DRAFT, _I.HELD, _I.FROZEN, _I.SENDING, _I.PAUSED, _I.SKIPPED}),
-        _I.CANCELLED,
-    ),
+    IssueEvent.CANCEL: (frozenset(_I) - {_I.SENT, _I.PARTIAL, _I.CANCELLED}, _I.CANCELLED),
     IssueEvent.REOPEN: (frozenset({_I.CANCELLED}), _I.PLANNED),
 }
 

@@ -39,11 +39,7 @@ class ReasonCode(StrEnum):
     APPROVAL_REQUIRED = "approval_required", "approval is required", "تأیید ویراستار لازم است"
     HELD_BY_EDITOR = "held_by_editor", "held by an editor", "به خواست ویراستار"
     CANNOT_BE_MADE = "cannot_be_made", "cannot be made: {error}", "ساخته نمی‌شود: {error}"
-    MAILS_CANNOT_BE_MADE = (
-        "mails_cannot_be_made",
-        "its mails cannot be made: {error}",
-        "نامه‌هایش ساخته نمی‌شود: {error}",
-    )
+    MAILS_CANNOT_BE_MADE = "mails_cannot_be_made", "its mails cannot be made: {error}", "نامه‌هایش ساخته نمی‌شود: {error}"
     NOT_AUTHENTICATED = (
         "not_authenticated",
         "its mails are not authenticated: {reply}",

@@ -157,5 +157,4 @@ def _to_be_chosen(issue: Issue, now: datetime) -> bool:
     if issue.approved:
         return False  # exactly the stories that the editor approved must go out
     # abs(): if the clock was turned back, `drafted_at` may be in the future.
-    age = abs(now - issue.drafted_at) if issue.drafted_at else None
-    return age is None or age >= draft.REDRAFT
+    return issue.drafted_at is None or abs(now - issue.drafted_at) >= draft.REDRAFT

@@ -44,15 +44,9 @@ def release(app: App, slot: str | None) -> Issue:
             )
         if held and issue.reason == _APPROVAL:
             raise WrongState(f"The issue {issue.slot} waits for approval.", "Use `mailer issue approve`.")
-        missing = is_approval_missing(app, issue)
+        event, why = (IssueEvent.HOLD, _APPROVAL) if is_approval_missing(app, issue) else (IssueEvent.RELEASE, None)
         few = issue.reason is not None and issue.reason.code is ReasonCode.TOO_FEW_STORIES
-        return issues.step(
-            tx,
-            issue.id,
-            IssueEvent.HOLD if missing else IssueEvent.RELEASE,
-            reason=_APPROVAL if missing else None,
-            released=True if few else None,
-        )
+        return issues.step(tx, issue.id, event, reason=why, released=True if few else None)
 
     return _change(app, found, IssueEvent.RELEASE, "released", change)
 

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -184,10 +185,8 @@ async def keep_sending(app: App, stop: asyncio.Event, circuits: Circuits | None 
 
 
 async def _sleep(stop: asyncio.Event, seconds: float) -> None:
-    try:
+    with suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return
 
 
 def status(app: App, issue: Issue) -> IssueStatus:

@@ -17,17 +17,7 @@ from mailer.errors import NotEnoughStories, WrongState
 from mailer.lifecycle import IssueEvent
 from mailer.mail import render as rendering
 from mailer.mail import view
-from mailer.model import (
-    ChosenStory,
-    DeliveryKind,
-    Digest,
-    Issue,
-    IssueState,
-    RejectedStory,
-    Rendered,
-    Slot,
-    Story,
-)
+from mailer.model import ChosenStory, DeliveryKind, Digest, Issue, IssueState, RejectedStory, Rendered, Slot, Story
 from mailer.reasons import Reason, ReasonCode
 from mailer.store import articles, deliveries, issues
 
@@ -115,15 +105,14 @@ def _chosen(app: App, tx: Connection, issue: Issue, now: datetime) -> Issue:
     why = hold_reason(app, issue, stories)
     if issue.state is IssueState.HELD and not (issue.reason and issue.reason.code in _PASSING):
         why = issue.reason  # an issue held for any other reason stays held until an editor releases it
-    rejected = (
-        RejectedStory(each.story.lead.url, each.story.lead.title, each.story.score, each.reason)
-        for each in digest.not_chosen
-    )
     return replace(
         issue,
         state=IssueState.HELD if why else IssueState.DRAFT,
         stories=stories,
-        rejected=tuple(rejected),
+        rejected=tuple(
+            RejectedStory(each.story.lead.url, each.story.lead.title, each.story.score, each.reason)
+            for each in digest.not_chosen
+        ),
         notes=(*digest.notes, *edits.notes(issue.edits)),
         subject=issue.edits.subject or view.subject(stories, app.renderer.locale),
         intro=issue.edits.intro,

@@ -111,9 +111,8 @@ def _edit(app: App, issue: Issue, edit: Edit) -> Issue:
         # Another process approved the issue after the edit was stored, so its stories were not chosen again and do not
         # show the edit yet. Apply it to them.
         if _store(app, issue, lambda stored: stored, edit) is None:
-            raise WrongState(
-                f"The issue {issue.slot} is {get_issue(app, issue.id).state}: the edit came too late for it."
-            )
+            state = get_issue(app, issue.id).state
+            raise WrongState(f"The issue {issue.slot} is {state}: the edit came too late for it.")
     edited = get_issue(app, issue.id)
     draft.warn_if_newly_held(app, edited, before.state)
     return edited

@@ -12,7 +12,7 @@ from mailer import address
 from mailer.context import App
 from mailer.issues import draft
 from mailer.mail import service_mails
-from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, Issue, Variant
+from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, Issue, Rendered, Variant
 from mailer.sending import message
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
@@ -20,10 +20,7 @@ from mailer.store import deliveries, issues, reports
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    subject: str
-    html: str
-    text: str
+class Preview(Rendered):
     eml: bytes
 
 

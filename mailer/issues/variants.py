@@ -71,8 +71,6 @@ def redacted(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) 
 
 def only(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) -> Issue:
     """Returns the issue with only the given stories. If its first story is missing, it gets another subject."""
-    if len(stories) == len(issue.stories):
-        return issue
     numbered = tuple(replace(story, position=number) for number, story in enumerate(stories, 1))
     if stories and stories[0].article_id == issue.stories[0].article_id:
         return replace(issue, stories=numbered, preheader="")
