@@ -30,10 +30,11 @@ DOMAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 LANES = (*DOMAINS, DEFAULT)  # the lanes that exist even if the settings define none
 
 # --- when a lane is paused -------------------------------------------------------------------------------------------
-# A lane is paused if at least so many of its mails were refused, and if these are at least this share of its answers.
+# A lane is paused if at least LEAST_BLOCKED of its mails were refused, and if these are at least BLOCKED_SHARE of its
+# answers.
 LEAST_BLOCKED, BLOCKED_SHARE = 10, 0.05
 COUNTED_ANSWERS = 1000  # counts beyond this are halved; otherwise 5 % of a lane of a million would take hours to reach
-# how long a pause lasts: by then the provider no longer refuses this sender, or an admin has acted
+# How long a pause lasts. By then the provider no longer refuses this sender, or an admin has acted.
 PAUSE = timedelta(hours=24)
 
 

@@ -88,7 +88,7 @@ class GroupCommit:
 
     async def empty(self) -> None:
         """Waits until everything is written."""
-        while self._gathering or self._running:  # noqa: ASYNC110 - runs only once, at the end of a run
+        while self._gathering or self._running:  # noqa: ASYNC110 - polls only once, at the end of a run
             await asyncio.sleep(0.01)
 
     def _begin(self, turns: int) -> None:

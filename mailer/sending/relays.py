@@ -33,7 +33,7 @@ class _Circuit:
     failing_since: float | None = None
     error: RelayDown | None = None
     refuses_sender: bool = False  # whether the relay accepts connections, but not this sender
-    connections: int = 0  # how many are open now
+    connections: int = 0  # how many connections are open now
     outcomes: Counter[str] = field(default_factory=Counter)  # how many mails of this process had each outcome
 
 

@@ -214,7 +214,7 @@ class Relay:
         what = f"the relay's certificate is not trusted ({cleaned(error.verify_message)})"
         if error.verify_code in (62, 64):  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
             fix = "Set host in [[smtp]] to the name in its certificate."
-        elif error.verify_code in (9, 10):  # not yet valid, expired
+        elif error.verify_code in (9, 10):  # the certificate is not yet valid, or has expired
             fix = "Have the relay's certificate renewed, and check the clock of this machine."
         elif self._ca_file:
             fix = f"ca_file ({self._ca_file}) must contain the certificate of the authority that signed it."

@@ -51,7 +51,7 @@ class Reader:
         self._rest = b""
         self._code = 0
         self._lines: list[str] = []
-        self._length = 0  # bytes of these lines
+        self._length = 0  # how many bytes the collected lines have
 
     def feed(self, data: bytes) -> list[Answer]:
         """Returns the answers that `data` completes."""
@@ -71,7 +71,7 @@ class Reader:
         if not found or (self._lines and found.code != self._code):
             self.nonsense = f"it sent no SMTP answer but {line[:80]!r}"
             return None
-        if not found.more and not self._lines:  # the usual case
+        if not found.more and not self._lines:  # an answer of one line, the usual case
             return found.answer
         self._code = found.code
         self._lines.append(found.answer.text)
@@ -95,7 +95,7 @@ def cleaned(text: str) -> str:
     Control characters and invisible formatting characters become blanks, because they could reverse the direction of
     the text or move the cursor. The joiners that Persian needs are kept.
     """
-    if text.isascii() and text.isprintable():  # the usual case, several times for each mail
+    if text.isascii() and text.isprintable():  # a shortcut, because this runs several times for each mail
         return " ".join(text.split())[:LONGEST_TEXT].rstrip()
     kept = (char if is_printable(char) else " " for char in text)
     return " ".join("".join(kept).split())[:LONGEST_TEXT].rstrip()

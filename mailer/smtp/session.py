@@ -94,10 +94,10 @@ class Waits:
 class _Stage(Enum):
     """The state of a session. The comment on each state names the method that the caller may call next."""
 
-    IDLE = auto()  # `begin`
-    BEGUN = auto()  # `ready`
-    READY = auto()  # `content`: the relay waits for it
-    CONTENT = auto()  # `outcome`
+    IDLE = auto()  # next: `begin`
+    BEGUN = auto()  # next: `ready`
+    READY = auto()  # next: `content`, for which the relay waits
+    CONTENT = auto()  # next: `outcome`
 
 
 class Session:
@@ -267,7 +267,8 @@ class Session:
         if answered == count:
             self._tolerance.group_answered()
         elif (answered or self._overlapped) and not connection.closing:
-            # The relay answered only a part of the group. If it was shutting down, that says nothing about groups.
+            # The relay answered only a part of the group. If it announced that it closes the connection, that says
+            # nothing about groups.
             self._tolerance.group_failed(overlapped=self._overlapped, certain=connection.silent, why=connection.lost)
 
     # --- the content
