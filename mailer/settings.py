@@ -7,7 +7,7 @@ read here; `config` fills these classes from the file and from `MAILER_*`.
 import re
 from datetime import date, time, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -80,14 +80,6 @@ def _like(pattern: str, what: str, longest: int = 2000) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _mailbox(value: str) -> str:
-    if not re.fullmatch(r"(?:[^<>\x00-\x1f\x7f@]*<)?[^\s<>@,;:\"\\]+@[^\s<>@]+\.[^\s<>@.]+>?", value) or (
-        value.count("<") != value.count(">")
-    ):
-        raise ValueError('should be an address such as "news@example.org" or "ایران من <news@example.org>"')
-    return value
-
-
 def rate_of(text: str) -> Rate:
     """Return "500/hour", "10/s" or "2000 / 10m" as a `Rate`. Raises ValueError if it is none of these forms."""
     found = re.fullmatch(r"\s*(\d{1,7})\s*/\s*(\d{0,4})\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*", text)
@@ -140,7 +132,13 @@ HttpUrl = Annotated[
     AfterValidator(lambda url: url.rstrip("/")),
 ]
 HttpQuery = Annotated[str, _like(r"https?://[^\s/?#]+[^\s#]*", "an address such as https://news.example.org/rss")]
-Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Mailbox = Annotated[
+    str,
+    _like(  # (?(1)>): a > if there is a <
+        r"([^<>\x00-\x1f\x7f@]*<)?[^\s<>@,;:\"\\]+@[^\s<>@]+\.[^\s<>@.]+(?(1)>)",
+        'an address such as "news@example.org" or "ایران من <news@example.org>"',
+    ),
+]
 Selector = Annotated[
     str, _like(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", "a name of lower-case letters, digits and hyphens", 63)
 ]
@@ -148,7 +146,8 @@ RateText = Annotated[str, AfterValidator(_rate)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Share = Annotated[float, Field(gt=0, le=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
 
 class Section(BaseModel):
@@ -188,9 +187,8 @@ class Newsletter(Section):
     )
     base_url: HttpUrl = Field(
         "http://127.0.0.1:8080",
-        description="The public address of this service's pages: a host of its own, "
-        "without a path. Every link to these "
-        "pages in a mail begins with it.",
+        description="The public address of this service's pages: a host of its own, without a path. Every link to "
+        "these pages in a mail begins with it.",
     )
     site_url: HttpUrl | None = Field(
         None,
@@ -241,9 +239,7 @@ class Theme(Section):
 class Schedule(Section):
     """When the week's issue is drafted and sent."""
 
-    day: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] = Field(
-        "thursday", description="The day of sending."
-    )
+    day: Weekday = Field("thursday", description="The day of sending.")
     time: ClockTime = Field(time(9, 0), description="The time of sending, T, in newsletter.timezone.")
     draft_before: Duration = Field(
         timedelta(hours=24),
@@ -420,7 +416,9 @@ class Delivery(Section):
         le=timedelta(days=7),
         description="A deferred mail is given up this long after its first reply.",
     )
-    redirect_all_to: Mailbox | None = Field(
+    redirect_all_to: (
+        Annotated[Mailbox, _like(r"(.*<)?[\x00-\x7f]+@.*", "an address whose part before the @ is in ASCII")] | None
+    ) = Field(
         None,
         examples=["staging@example.org"],
         description="For a staging deployment: every mail goes to this address instead of its reader's, whose address "
@@ -431,13 +429,6 @@ class Delivery(Section):
         "relay",
         description='Who signs the mails: the relay, or this program ("self") with the keys of [dkim].',
     )
-
-    @field_validator("redirect_all_to")
-    @classmethod
-    def _plain(cls, value: str | None) -> str | None:
-        if value is not None and not value.rpartition("@")[0].rpartition("<")[2].isascii():
-            raise ValueError("should be an address whose part before the @ is in ASCII")
-        return value
 
 
 class Dkim(Section):

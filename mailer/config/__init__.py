@@ -98,8 +98,7 @@ def database_url(settings: Settings) -> str:
 
 def shown(settings: Settings) -> dict[str, Any]:
     """The effective settings as JSON can hold them, spelled as in the file, secrets as `***`."""
-    whole: dict[str, Any] = spelled(settings)
-    return whole
+    return dict(spelled(settings))
 
 
 def _without_password(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:

@@ -44,7 +44,7 @@ def lay_over(data: Mapping[str, Any], environ: Mapping[str, str]) -> Overlay:
     known = {name_of(place): (place, field) for place, field in leaves()}
     variables: dict[Place, str] = {}
     problems: list[str] = []
-    for name in sorted(environ, key=_by_number):
+    for name in sorted(environ, key=_numbered):
         if not name.startswith(PREFIX) or name == RESERVED:
             continue
         shape, number = _numbered(name)
@@ -60,10 +60,6 @@ def lay_over(data: Mapping[str, Any], environ: Mapping[str, str]) -> Overlay:
         else:
             variables[place] = name
     return Overlay(laid, variables, tuple(problems))
-
-
-def _by_number(name: str) -> tuple[str, int]:
-    return _numbered(name)[0], _numbered(name)[1]
 
 
 def _numbered(name: str) -> tuple[str, int]:
@@ -89,11 +85,10 @@ def _unknown(shape: str, number: int, known: list[str]) -> str:
 
 def _value(field: FieldInfo, text: str) -> Any:
     """The value of a variable: text as it is; numbers, lists and tables in TOML syntax; empty text unsets an option."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValueError("is not UTF-8") from None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not UTF-8") from None
     if not text and field.default is None:
         return None
     if is_text(field):

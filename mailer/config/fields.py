@@ -96,10 +96,7 @@ def leaves(section: type[Section] = Settings, place: Place = ()) -> Iterator[tup
 def field_at(place: Place) -> FieldInfo | None:
     """The plain setting at or around a place; None for sections and unknown places."""
     shape = tuple(0 if isinstance(part, int) else part for part in place)
-    for known, field in leaves():
-        if shape[: len(known)] == known:
-            return field
-    return None
+    return next((field for known, field in leaves() if shape[: len(known)] == known), None)
 
 
 def spelled(value: Any) -> Any:

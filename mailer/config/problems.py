@@ -27,8 +27,12 @@ def judged(data: dict[str, Any]) -> Settings | list[Problem]:
     try:
         return Settings.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
-        details = error.errors(include_url=False)
-        return [Problem(detail["loc"], _words(detail)) for detail in details if not _is_echo(detail)]
+        return [
+            Problem(detail["loc"], _words(detail))
+            for detail in error.errors(include_url=False)
+            # Pydantic counts only the valid entries of a list: if all are wrong, it also reports the list as too short.
+            if not (detail["type"] == "too_short" and detail["input"])
+        ]
 
 
 def dotted(place: Place) -> str:
@@ -57,11 +61,6 @@ def _unknown(place: Place, value: object) -> str:
     if not hint and not section:
         hint = "; the sections are " + ", ".join(dict.fromkeys(str(leaf[0]) for leaf in known if len(leaf) > 1))
     return f"there is no such {what}{hint}"
-
-
-def _is_echo(detail: ErrorDetails) -> bool:
-    """Pydantic counts only the valid entries of a list: if all are wrong, it also reports the list as too short."""
-    return detail["type"] == "too_short" and bool(detail["input"])
 
 
 def _words(detail: ErrorDetails) -> str:

@@ -11,17 +11,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from mailer.config.environ import name_of
-from mailer.config.fields import (
-    Place,
-    is_list,
-    is_secret,
-    is_table,
-    limits_of,
-    quoted,
-    section_in,
-    settings_of,
-    toml,
-)
+from mailer.config.fields import Place, is_list, is_secret, is_table, limits_of, quoted, section_in, settings_of, toml
 from mailer.settings import Section, Settings
 
 _WIDTH = 100
@@ -72,10 +62,10 @@ def reference() -> str:
 
 def reference_markdown() -> str:
     """The text of docs/settings.md."""
-    parts = [_MARKDOWN_HEAD]
-    plain = [_row((name,), field) for name, field in settings_of(Settings).items() if section_in(field) is None]
-    parts.append(_table("At the top, outside any section", "", plain))
-    for name, field in settings_of(Settings).items():
+    known = settings_of(Settings)
+    plain = [_row((name,), field) for name, field in known.items() if section_in(field) is None]
+    parts = [_MARKDOWN_HEAD, _table("At the top, outside any section", "", plain)]
+    for name, field in known.items():
         parts += _tables((name,), field)
     return "\n".join(parts)
 
@@ -151,7 +141,7 @@ def _table(heading: str, meaning: str, rows: list[str]) -> str:
 
 
 def _row(place: Place, field: FieldInfo) -> str:
-    default = "—" if field.default is None or is_table(field) or (is_secret(field) and not field.default) else ""
-    default = default or f"`{toml(field.default)}`"
+    without_default = field.default is None or is_table(field) or (is_secret(field) and not field.default)
+    default = "—" if without_default else f"`{toml(field.default)}`"
     cells = (f"`{place[-1]}`<br>`{name_of(place)}`", default, _explained(field))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
