@@ -6,6 +6,7 @@ mails; `letter` does.
 
 import asyncio
 import re
+import socket
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,17 +39,11 @@ class Inbox:
         self._folder = folder
         self._mails: list[Mail] = []
         self._lock = threading.Lock()
-        self._port = 0
+        self.port = 0  # where it listens; 0 before `start`
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self._failure: OSError | None = None
         self._sessions: WeakSet[SMTP] = WeakSet()
-
-    @property
-    def port(self) -> int:
-        """The port it listens on; 0 before `start`."""
-        return self._port
 
     @property
     def mails(self) -> list[Mail]:
@@ -62,13 +57,13 @@ class Inbox:
             raise RuntimeError("the inbox is open already")
         if self._folder:
             self._folder.mkdir(parents=True, exist_ok=True)
+        listening = socket.create_server((_HOST, 0))
+        self.port = listening.getsockname()[1]
         ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve(ready)), name="inbox", daemon=True)
+        serving = self._serve(listening, ready)
+        self._thread = threading.Thread(target=asyncio.run, args=(serving,), name="inbox", daemon=True)
         self._thread.start()
         ready.wait()
-        if self._failure:
-            self.stop()
-            raise self._failure
 
     def stop(self) -> None:
         """Close the server and its connections; the mails are kept. Does nothing if it is not open."""
@@ -79,17 +74,11 @@ class Inbox:
         self._thread.join()
         self._thread = None
 
-    async def _serve(self, ready: threading.Event) -> None:
+    async def _serve(self, listening: socket.socket, ready: threading.Event) -> None:
         # aiosmtpd's Controller does not take port 0, and a port that was free a moment ago may be taken now, so the
         # protocol is served without it.
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        try:
-            server = await self._loop.create_server(self._session, _HOST, 0)
-        except OSError as error:
-            self._failure = error
-            ready.set()
-            return
-        self._port = server.sockets[0].getsockname()[1]
+        server = await self._loop.create_server(self._session, sock=listening)
         ready.set()
         await self._stop.wait()
         server.close()

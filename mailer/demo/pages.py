@@ -6,6 +6,7 @@ the mail, as a mail program would. A mail's own HTML is shown in a locked frame.
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -21,7 +22,7 @@ from mailer.mail.bidi import isolate
 from mailer.text.calendar import digits, long_date
 
 EXPECTED = 3  # mails of the demo; until they have arrived, the list reloads itself
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 _TEHRAN = ZoneInfo("Asia/Tehran")
 # Mails link to the demo's own address; the pictures must also show if the inbox is opened by its other name.
 _SELF = "'self' http://127.0.0.1:* http://localhost:*"
@@ -35,10 +36,10 @@ _MAIL_POLICY = (
     f"default-src 'none'; style-src 'unsafe-inline'; img-src {_SELF}; form-action 'none'; "
     f"frame-ancestors 'self'; sandbox {_SANDBOX}"
 )
-_ENVIRONMENT = Environment(
-    loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+ENVIRONMENT = Environment(
+    loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
-_ENVIRONMENT.filters |= {"bidi": isolate, "digits": digits}
+ENVIRONMENT.filters |= {"bidi": isolate, "digits": digits}
 _BASE = '<base target="_blank">'
 _PLACES = tuple(re.compile(rf"<{tag}\b[^>]*>", re.IGNORECASE) for tag in ("head", "html", "!doctype"))
 
@@ -71,7 +72,7 @@ def _home(_request: Request) -> Response:
 
 
 def _style(_request: Request) -> Response:
-    return FileResponse(_TEMPLATES / "inbox.css", media_type="text/css")
+    return FileResponse(TEMPLATES / "inbox.css", media_type="text/css")
 
 
 def _list(inbox: Inbox, _request: Request) -> Response:
@@ -112,8 +113,13 @@ def _find(inbox: Inbox, request: Request) -> Mail | None:
 
 
 def _row(mail: Mail) -> _Row:
-    moment = mail.arrived.astimezone(_TEHRAN)
-    return _Row(mail, read(mail), f"{long_date(moment.date())}، ساعت {digits(f'{moment:%H:%M:%S}')}")
+    return _Row(mail, read(mail), date_and_time(mail.arrived, "%H:%M:%S"))
+
+
+def date_and_time(instant: datetime, time_format: str) -> str:
+    """The day and the time in Tehran, in Persian."""
+    local = instant.astimezone(_TEHRAN)
+    return f"{long_date(local.date())}، ساعت {digits(local.strftime(time_format))}"
 
 
 def _opening_outside(html: str) -> str:
@@ -125,7 +131,7 @@ def _opening_outside(html: str) -> str:
 
 
 def _page(template: str, status: int = 200, **values: object) -> Response:
-    return _answer(HTMLResponse(_ENVIRONMENT.get_template(template).render(values), status), _PAGE_POLICY)
+    return _answer(HTMLResponse(ENVIRONMENT.get_template(template).render(values), status), _PAGE_POLICY)
 
 
 def _answer(response: Response, policy: str) -> Response:

@@ -10,17 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from mailer.mail.bidi import isolate
+from mailer.demo.pages import ENVIRONMENT, TEMPLATES, date_and_time
 from mailer.model import FoundArticle
-from mailer.text.calendar import digits, long_date
 
 OUTLETS = {"panjereh.example": "پنجره", "roozgar.example": "روزگار", "shahrnegar.example": "شهرنگار"}
 _HERE = Path(__file__).parent
-_TEHRAN = ZoneInfo("Asia/Tehran")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,25 +71,20 @@ def write_site(folder: Path, base_url: str, now: datetime) -> None:
     The product serves the folder under /media with a policy that allows neither scripts nor inline styles, so the
     pages have a style sheet beside them. Their own links are relative and work wherever the folder is.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["bidi"] = isolate
-    template = environment.get_template("article.html")
+    template = ENVIRONMENT.get_template("article.html")
     news, images = folder / "news", folder / "images"
     for each in (news, images):
         each.mkdir(parents=True, exist_ok=True)
     for sample in _samples():
-        moment = (now - timedelta(hours=sample.hours)).astimezone(_TEHRAN)
         page = template.render(
             article=sample,
             outlet=OUTLETS[sample.source],
-            date=f"{long_date(moment.date())}، ساعت {digits(f'{moment:%H:%M}')}",
+            date=date_and_time(now - timedelta(hours=sample.hours), "%H:%M"),
             url=f"{base_url}/media/news/{sample.slug}.html",
             more=_neighbours(sample),
         )
         (news / f"{sample.slug}.html").write_text(page, encoding="utf-8")
-    shutil.copyfile(_HERE / "templates" / "news.css", news / "news.css")
+    shutil.copyfile(TEMPLATES / "news.css", news / "news.css")
     for picture in sorted((_HERE / "images").glob("*.jpg")):
         shutil.copyfile(picture, images / picture.name)
 

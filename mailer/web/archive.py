@@ -35,29 +35,27 @@ class Media(StaticFiles):
 
 
 def routes(app: App) -> list[BaseRoute]:
-    def public() -> dict[str, str]:
-        """Returns headers that let caches keep a page and, if `archive_index` is set, let search engines list it."""
-        index = app.settings.readers.archive_index
-        # Cached for only five minutes, so that a redacted story does not remain in caches for hours.
-        return {"cache-control": "public, max-age=300", "x-robots-tag": "all" if index else "noindex"}
+    index = app.settings.readers.archive_index
+    # Headers that let caches keep a page and, if `archive_index` is set, let search engines list it.
+    # Cached for only five minutes, so that a redacted story does not remain in caches for hours.
+    public = {"cache-control": "public, max-age=300", "x-robots-tag": "all" if index else "noindex"}
 
     async def issues(request: Request) -> Response:
         listed = await to_thread(archive.public_issues, app, _LISTED)
-        index = app.settings.readers.archive_index
         answer = render(app, "archive", {"issues": listed, "feed": archive.feed_url(app), "index": index})
-        answer.headers.update(public())
+        answer.headers.update(public)
         return answer
 
     async def issue(request: Request) -> Response:
         page = await to_thread(archive.page, app, request.path_params["slot"])
-        headers = {"content-security-policy": ISSUE_CSP, **public(), "etag": f'"{page.etag}"'}
+        headers = {"content-security-policy": ISSUE_CSP, **public, "etag": f'"{page.etag}"'}
         if page.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         return HTMLResponse(page.html, headers=headers)
 
     async def feed(request: Request) -> Response:
         body = await to_thread(archive.feed, app)
-        return Response(body, media_type="application/atom+xml", headers=public())
+        return Response(body, media_type="application/atom+xml", headers=public)
 
     return [
         Route("/archive", issues),

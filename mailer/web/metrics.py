@@ -53,18 +53,11 @@ def _process(monitor: Monitor) -> Iterator[Metric]:
         for outcome, count in circuits.outcomes(relay).items():
             mails.add_metric((relay, outcome), count)
     yield mails
-    yield _gauges(
-        "mailer_relay_connections",
-        "Open connections to a relay.",
-        ("relay",),
-        (((relay,), circuits.connections(relay)) for relay in relays),
-    )
-    yield _gauges(
-        "mailer_relay_circuit_open",
-        "1 while a relay that failed is left alone.",
-        ("relay",),
-        (((relay,), circuits.open(relay)) for relay in relays),
-    )
+    for name, meaning, value in (
+        ("mailer_relay_connections", "Open connections to a relay.", circuits.connections),
+        ("mailer_relay_circuit_open", "1 while a relay that failed is left alone.", circuits.open),
+    ):
+        yield _gauges(name, meaning, ("relay",), (((relay,), value(relay)) for relay in relays))
     ticked = monitor.last_tick()
     if ticked is not None:
         yield _gauge("mailer_last_tick_timestamp_seconds", "The last successful tick of this process's clock.", ticked)

@@ -9,7 +9,6 @@ import asyncio
 import logging
 import random
 from asyncio import to_thread
-from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -130,7 +129,7 @@ class ReaderPages:
             if not joining.form_is_ours(self.app, form.get("form", "")):
                 return self._subscribe_form(email=found.written)
             network, agent = network_of(request), agent_of(request)
-            await to_thread(partial(joining.wish, self.app, found, network=network, agent=agent))
+            await to_thread(joining.wish, self.app, found, network=network, agent=agent)
         except BadAddress:
             problem = say("این نشانی درست نیست. یک بار دیگر نگاهش کنید.")
             return self._subscribe_form(422, email=email, problem=problem)
