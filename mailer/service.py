@@ -58,17 +58,10 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
     pulse = web.Pulse()
     circuits = Circuits(weights=weights(app))
     tasks = []
-    scheduler = AsyncIOScheduler(timezone=UTC)
+    scheduler = AsyncIOScheduler(timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None})
     ticking = asyncio.Lock()
     if "scheduler" in parts:
-
-        async def beat() -> None:
-            async with ticking:
-                await _beat(app, pulse)
-
-        scheduler.add_job(
-            beat, "interval", seconds=TICK_S, next_run_time=datetime.now(UTC), coalesce=True, misfire_grace_time=None
-        )
+        scheduler.add_job(_beat, "interval", (app, pulse, ticking), seconds=TICK_S, next_run_time=datetime.now(UTC))
         scheduler.start()
         pulse.expected = True
     if "collector" in parts:
@@ -127,14 +120,15 @@ def _warn_of_plain_links(app: App) -> None:
         )
 
 
-async def _beat(app: App, pulse: web.Pulse) -> None:
-    try:
-        await asyncio.to_thread(tick, app)
-        pulse.beat()
-    except MailerError as error:
-        log.error("%s", error)
-    except Exception:
-        log.exception("the tick failed; the next one tries again")
+async def _beat(app: App, pulse: web.Pulse, ticking: asyncio.Lock) -> None:
+    async with ticking:
+        try:
+            await asyncio.to_thread(tick, app)
+            pulse.beat()
+        except MailerError as error:
+            log.error("%s", error)
+        except Exception:
+            log.exception("the tick failed; the next one tries again")
 
 
 async def serve_pages(

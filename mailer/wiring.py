@@ -133,23 +133,17 @@ def _sources(settings: Settings, fetcher: "Fetcher") -> "tuple[Source, ...]":
 def make_database(settings: Settings) -> str:
     """Makes the tables if there are none, and then returns the database's name without a password. Returns "" if there
     were tables already."""
-    store = Store(config.database_url(settings))
-    try:
+    with contextlib.closing(Store(config.database_url(settings))) as store:
         fresh = upgrade.revision(store) is None
         upgrade.ensure(store)
         return store.name if fresh else ""
-    finally:
-        store.close()
 
 
 def upgrade_database(settings: Settings) -> tuple[str | None, str]:
     """Brings the tables to this program's version. Returns the version before (None if there were no tables) and the
     version after."""
-    store = Store(config.database_url(settings))
-    try:
+    with contextlib.closing(Store(config.database_url(settings))) as store:
         return upgrade.revision(store), upgrade.upgrade(store)
-    finally:
-        store.close()
 
 
 def templates_folder() -> Path:
