@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailer.cli.command import NUMBER, TEXT, Result, command, instant, local, stamp, table, wants_json
+from mailer.cli.command import NUMBER, TEXT, Result, attributes, command, instant, local, table, wants_json
 from mailer.errors import FetchFailed, MailerError, UnreadableInput
-from mailer.model import Article, Merged
+from mailer.model import Merged
 
 if TYPE_CHECKING:
     from mailer.context import App
@@ -114,19 +114,7 @@ def _content(place: str, fetcher: "Fetcher") -> tuple[str, bytes, str]:
         raise UnreadableInput(f"{file}: cannot be read ({error.strerror}).") from error
 
 
-def _brief(article: Article) -> dict[str, object]:
-    return {
-        "id": article.id,
-        "url": article.url,
-        "title": article.title,
-        "category": article.category,
-        "source": article.source,
-        "dated": stamp(article.dated),
-        "dating": article.dating,
-        "views": article.views,
-        "pinned": article.pinned,
-        "banned": article.banned,
-    }
+_BRIEF = ("id", "url", "title", "category", "source", "dated", "dating", "views", "pinned", "banned")
 
 
 @command(articles)
@@ -151,9 +139,8 @@ def list_(app: "App", since: str | None, until: str | None, search: str, limit: 
         )
         for each in found
     ]
-    return Result(
-        [_brief(article) for article in found], table(("no.", "dated", "category", "views", "pin", "title"), rows)
-    )
+    headings = ("no.", "dated", "category", "views", "pin", "title")
+    return Result([attributes(each, *_BRIEF) for each in found], table(headings, rows))
 
 
 @command(articles)
@@ -163,17 +150,16 @@ def show_(app: "App", number: int) -> Result:
     from mailer.articles import collect
 
     found = collect.show(app, number)
-    texts = {name: getattr(found, name) for name in ("lead", "body", "image_url", "image_alt", "identity")}
-    counts = {"comments": found.comments, "shares": found.shares}
-    shown = {"views": found.views, **counts}
+    more = ("lead", "body", "image_url", "image_alt", "identity", "comments", "shares", "first_seen")
+    counts = attributes(found, "views", "comments", "shares")
     lines = [
         found.title,
         found.url or "(no address: not eligible for an issue)",
         f"{found.category or '(no category)'} · {found.source} · {local(app, found.dated)} ({found.dating})",
-        " · ".join(f"{name} {'unknown' if count is None else count}" for name, count in shown.items()),
+        " · ".join(f"{name} {'unknown' if count is None else count}" for name, count in counts.items()),
         f"\n{found.lead}\n\n{found.body}",
     ]
-    return Result({**_brief(found), **texts, **counts, "first_seen": stamp(found.first_seen)}, "\n".join(lines))
+    return Result(attributes(found, *_BRIEF, *more), "\n".join(lines))
 
 
 # --- pins and bans ---------------------------------------------------------------------------------------------------
@@ -186,7 +172,7 @@ def _pin_command(name: str, help_: str, effect: str) -> None:
         if not wants_json():
             _print_notes(["This counts from the next choice on: within the hour, or now with `mailer issue draft`."])
         return Result(
-            [{"id": each.id, "title": each.title, "pinned": each.pinned, "banned": each.banned} for each in found],
+            [attributes(each, "id", "title", "pinned", "banned") for each in found],
             "\n".join(f"{each.id} «{each.title}»: {effect}" for each in found),
         )
 

@@ -9,8 +9,8 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import wraps
@@ -53,7 +53,7 @@ def command(group: click.Group | None, *, opens: bool = True) -> Callable[[Calla
     def decorate(function: Callable[..., Result]) -> click.Command:
         @wraps(function)
         def run(path: Path, /, as_json: bool, **values: Any) -> int:
-            with opened(path) if opens else _unopened(path) as first:
+            with opened(path, os.environ) if opens else nullcontext(path) as first:
                 result = function(first, **values)
                 print_result(result, as_json)
             return result.code
@@ -76,21 +76,14 @@ def print_result(result: Result, as_json: bool) -> None:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator["App"]:
-    """The App of a settings file; its database is closed at the end."""
+def opened(path: Path, environ: Mapping[str, str]) -> Iterator["App"]:
+    """The App of a settings file and the variables; its database is closed at the end."""
     from mailer import config
     from mailer.wiring import wire
 
-    app = wire(config.load(path, os.environ), os.environ)
-    try:
+    app = wire(config.load(path, environ), environ)
+    with closing(app.store):
         yield app
-    finally:
-        app.store.close()
-
-
-@contextmanager
-def _unopened(path: Path) -> Iterator[Path]:
-    yield path
 
 
 def wants_json() -> bool:
@@ -121,9 +114,8 @@ def _not_empty(_context: click.Context, _parameter: click.Parameter, slot: str |
     return slot
 
 
-def slot_argument(function: F) -> F:
-    """An optional SLOT; the default is the newest issue."""
-    return click.argument("slot", required=False, type=TEXT, callback=_not_empty)(function)
+# An optional SLOT; the default is the newest issue.
+slot_argument = click.argument("slot", required=False, type=TEXT, callback=_not_empty)
 
 
 def slot_option(name: str, help_: str) -> Callable[[F], F]:
@@ -148,16 +140,16 @@ def instant(text: str | None, zone: ZoneInfo, option: str) -> datetime | None:
 
 # --- output ----------------------------------------------------------------------------------------------------------
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return stamp(value)
+    if isinstance(value, datetime):  # in UTC
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, date):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def stamp(value: datetime | None) -> str | None:
-    """An instant in UTC for JSON: 2026-11-26T05:30:00Z."""
-    return value.strftime("%Y-%m-%dT%H:%M:%SZ") if value else None
+def attributes(value: object, *names: str) -> dict[str, Any]:
+    """The attributes of a value with these names, for the data of a `Result`."""
+    return {name: getattr(value, name) for name in names}
 
 
 def local(app: "App", value: datetime | None) -> str:

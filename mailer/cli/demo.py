@@ -5,14 +5,13 @@ import contextlib
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from mailer import config, service, web
+from mailer import service, web
 from mailer.articles import collect
-from mailer.cli.command import Result, command, print_result, wants_json
+from mailer.cli.command import Result, command, opened, print_result, wants_json
 from mailer.cli.setup import make_deployment
 from mailer.context import App
 from mailer.demo import pages, sample
@@ -22,7 +21,6 @@ from mailer.issues import delivery, draft
 from mailer.model import IssueState
 from mailer.process import stop_on_signals
 from mailer.readers import admin
-from mailer.wiring import wire
 
 READERS = (("narges@example.org", "نرگس"), ("arash@example.org", "آرش"), ("leila@example.org", ""))
 _CONFIG = """\
@@ -69,7 +67,9 @@ def demo(_path: Path, once: bool, out: Path | None, port: int | None) -> Result:
         inbox = Inbox(folder=folder if out is not None else None)
         inbox.start()
         stack.callback(inbox.stop)
-        app = stack.enter_context(_deployment(folder, inbox.port, _port(port)))
+        make_deployment(folder, _CONFIG.format(smtp=inbox.port, web=_port(port)))
+        # MAILER_* variables of a real deployment must not change the demo, so the environment is left out.
+        app = stack.enter_context(opened(folder / "config.toml", {}))
         return asyncio.run(_run(app, inbox, folder, once=once))
 
 
@@ -82,17 +82,6 @@ def _port(wanted: int | None) -> int:
                 probe.bind(("127.0.0.1", candidate))
                 return int(probe.getsockname()[1])
     raise OutsideError(f"Port {wanted} is taken by another program.", "Name another one with --port.")
-
-
-@contextlib.contextmanager
-def _deployment(folder: Path, smtp_port: int, page_port: int) -> Iterator[App]:
-    make_deployment(folder, _CONFIG.format(smtp=smtp_port, web=page_port))
-    # MAILER_* variables of a real deployment must not change the demo, so the environment is left out.
-    app = wire(config.load(folder / "config.toml", {}), {})
-    try:
-        yield app
-    finally:
-        app.store.close()
 
 
 async def _run(app: App, inbox: Inbox, folder: Path, *, once: bool) -> Result:

@@ -26,7 +26,7 @@ def run(path: Path, only: str | None) -> None:
     unknown = [part for part in wanted if part not in service.PARTS]
     if unknown:
         raise UsageError(f"--only: the service has no part {unknown[0]!r}.", f"There are {', '.join(service.PARTS)}.")
-    with opened(path) as app:
+    with opened(path, os.environ) as app:
         service.set_up_logging(app.settings.log.level, app.settings.log.format)
         asyncio.run(service.serve(app, wanted))
 
@@ -36,7 +36,7 @@ def run(path: Path, only: str | None) -> None:
 def health(path: Path, store_only: bool) -> Result:
     """Ask the running service whether it is well: exit code 0 or 4."""
     if store_only:
-        with opened(path) as app:
+        with opened(path, os.environ) as app:
             app.store.answers()
         return Result({"status": "ok"}, "ok")
     answer = _ask(path)

@@ -55,9 +55,24 @@ def make_deployment(
     `text` is the content of config.toml. With `templates`, the built-in ones are copied, to be edited. `environ` may
     name another key file or database, as for every command. Several processes may call this at once.
     """
+    config_file = folder / "config.toml"
+    made = []
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        return _make_missing(folder, text, templates, environ or {})
+        # An existing config.toml would not use the copies, and an admin would wonder why editing them changes nothing.
+        if templates and not config_file.exists() and not (folder / "templates").exists():
+            shutil.copytree(wiring.templates_folder(), folder / "templates")
+            text = _WITHOUT_TEMPLATES.sub('templates = "templates"', text)
+            made.append("templates")
+        if not config_file.exists():
+            _write_private(config_file, text)  # it may later hold the relay's password
+            made.append("config.toml")
+        settings = settings_edge.load(config_file, environ or {})
+        key_file = settings.path(settings.keys.file)
+        if not key_file.exists():
+            _write_private(key_file, new_key_file(secrets.token_bytes))
+            made.append(str(settings.keys.file))
+        return [*made, *filter(None, [wiring.make_database(settings)])]
 
 
 @contextlib.contextmanager
@@ -70,25 +85,6 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _make_missing(folder: Path, text: str, templates: bool, environ: Mapping[str, str]) -> list[str]:
-    config_file = folder / "config.toml"
-    made = []
-    # An existing config.toml would not use the copies, and an admin would wonder why editing them changes nothing.
-    if templates and not config_file.exists() and not (folder / "templates").exists():
-        shutil.copytree(wiring.templates_folder(), folder / "templates")
-        text = _WITHOUT_TEMPLATES.sub('templates = "templates"', text)
-        made.append("templates")
-    if not config_file.exists():
-        _write_private(config_file, text)  # it may later hold the relay's password
-        made.append("config.toml")
-    settings = settings_edge.load(config_file, environ)
-    key_file = settings.path(settings.keys.file)
-    if not key_file.exists():
-        _write_private(key_file, new_key_file(secrets.token_bytes))
-        made.append(str(settings.keys.file))
-    return [*made, *filter(None, [wiring.make_database(settings)])]
 
 
 def _write_private(file: Path, text: str) -> None:

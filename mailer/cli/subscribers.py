@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailer.cli.command import NUMBER, TEXT, Result, command, instant, local, slot_option, stamp, table, wants_json
+from mailer.cli.command import NUMBER, TEXT, Result, attributes, command, instant, local, slot_option, table, wants_json
 from mailer.cli.progress import counted
 from mailer.errors import UsageError
-from mailer.model import Event, Subscriber, SubscriberStatus
+from mailer.model import Subscriber, SubscriberStatus
 
 if TYPE_CHECKING:
     from mailer.context import App
@@ -22,24 +22,8 @@ def subscribers() -> None:
 
 
 def _brief(subscriber: Subscriber) -> dict[str, object]:
-    return {
-        "email": subscriber.address,
-        "name": subscriber.name,
-        "status": subscriber.status,
-        "sections": list(subscriber.sections),
-        "source": subscriber.source,
-        "created_at": stamp(subscriber.created_at),
-    }
-
-
-def _event(event: Event) -> dict[str, object]:
-    return {
-        "at": stamp(event.at),
-        "kind": event.kind,
-        "method": event.method,
-        "slot": event.slot,
-        "reason": event.reason,
-    }
+    names = ("name", "status", "sections", "source", "created_at")
+    return {"email": subscriber.address, **attributes(subscriber, *names)}
 
 
 _OUTCOMES = {
@@ -105,9 +89,8 @@ def show_(app: "App", email: str) -> Result:
     for mail in mails:
         words = filter(None, (mail["kind"], mail["slot"], mail["state"], mail["reason"], mail["reply"]))
         lines.append(f"  {local(app, mail['finished_at']):16}  {' · '.join(words)}")
-    deliveries = [{**mail, "finished_at": stamp(mail["finished_at"])} for mail in mails]
-    data = {**_brief(found), "events": [_event(event) for event in events], "deliveries": deliveries}
-    return Result(data, "\n".join(lines))
+    history = [attributes(event, "at", "kind", "method", "slot", "reason") for event in events]
+    return Result({**_brief(found), "events": history, "deliveries": mails}, "\n".join(lines))
 
 
 @command(subscribers)
@@ -182,11 +165,10 @@ def unsubscribes(app: "App", since: str | None, slot: str | None) -> Result:
     if slot is None and (rates := report.rates(app)):
         lines = [(each.slot, f"{each.sent:,}", f"{each.left:,}", f"{each.rate:.2%}") for each in rates]
         text += f"\n\n{table(('issue', 'sent', 'left through it', 'rate'), lines)}"
-    data = [
-        {"at": stamp(event.at), "email": email, "slot": event.slot, "method": event.method, "reason": event.reason}
-        for email, event in found
-    ]
-    return Result(data, text)
+    return Result(
+        [{"at": event.at, "email": email, **attributes(event, "slot", "method", "reason")} for email, event in found],
+        text,
+    )
 
 
 # --- lists in and out of files ---------------------------------------------------------------------------------------
@@ -211,8 +193,7 @@ def import_(app: "App", file: Path, dry_run: bool, invite: bool, suppress: bool)
     how = importing.How(source=file.name, invite=invite, suppress=suppress, dry_run=dry_run)
     with counted(file.name, people.lines_in(file)) as progress:
         report = importing.import_rows(app, people.read(file), how, progress=progress)
-    names = ("added", "updated", "unchanged", "refused", "suppressed")
-    counts = {name: getattr(report, name) for name in names}
+    counts = attributes(report, "added", "updated", "unchanged", "refused", "suppressed")
     text = f"{'Would be: ' if dry_run else ''}{', '.join(f'{count} {name}' for name, count in counts.items())}."
     if dry_run and not wants_json():
         text = _refused_table(report) + text
