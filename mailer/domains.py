@@ -6,6 +6,7 @@ In a restricted network the DNS may be slow, forged or missing. No reader is ref
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import dns.exception
@@ -47,26 +48,16 @@ class Domains:
         return found
 
     def _ask(self, domain: str) -> bool | None:
+        until = self.clock() + _TIMEOUT_S
         try:
             resolver = self.resolver or dns.resolver.Resolver()
-            until = self.clock() + _TIMEOUT_S
-            try:
-                answer = resolver.resolve(domain, "MX", lifetime=_TIMEOUT_S, search=False)
-            except dns.resolver.NoAnswer:
-                # Without MX records, the domain itself is the host (RFC 5321 §5.1).
-                return self._has_address(resolver, domain, until)
-            # The host "." means that the domain takes no mail (RFC 7505).
-            return any(str(record.exchange) != "." for record in answer)
+            for kind in ("MX", "A", "AAAA"):  # without MX records, the domain itself is the host (RFC 5321 §5.1)
+                with suppress(dns.resolver.NoAnswer):
+                    answer = resolver.resolve(domain, kind, lifetime=max(0.1, until - self.clock()), search=False)
+                    # The host "." means that the domain takes no mail (RFC 7505).
+                    return kind != "MX" or any(str(record.exchange) != "." for record in answer)
         except dns.resolver.NXDOMAIN:
             return False
         except (dns.exception.DNSException, OSError):
             return None
-
-    def _has_address(self, resolver: dns.resolver.Resolver, domain: str, until: float) -> bool:
-        for kind in ("A", "AAAA"):
-            try:
-                resolver.resolve(domain, kind, lifetime=max(0.1, until - self.clock()), search=False)
-            except dns.resolver.NoAnswer:
-                continue
-            return True
         return False

@@ -6,15 +6,13 @@ The functions are pure: the current time is an argument.
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal
+from itertools import count
 from zoneinfo import ZoneInfo
 
 from mailer.errors import UsageError
 from mailer.model import Slot
 from mailer.settings import WEEKDAYS, Newsletter, Schedule
-from mailer.text.calendar import from_jalali, to_jalali
-
-Calendar = Literal["jalali", "gregorian"]
+from mailer.text.calendar import Calendar, from_jalali, to_jalali
 
 # The years accepted in each calendar. The ranges do not overlap, so a year of the wrong calendar is always noticed.
 _YEARS: dict[Calendar, range] = {"jalali": range(1300, 1600), "gregorian": range(1900, 2200)}
@@ -31,7 +29,8 @@ def key(day: date, calendar: Calendar) -> str:
     if calendar == "gregorian":
         year, week, _ = day.isocalendar()
         return _written(year, week)
-    tuesday = _saturday(day) + timedelta(days=3)
+    since_saturday = (day.weekday() + 2) % 7
+    tuesday = day + timedelta(days=3 - since_saturday)
     year = to_jalali(tuesday)[0]
     return _written(year, (tuesday - _first_tuesday(year)) // _WEEK + 1)
 
@@ -115,16 +114,10 @@ def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
     if at.astimezone(zone).replace(tzinfo=None) == wall:
         return at
     # The time is in a gap. There fold=0 uses the offset from before the gap and gives an instant after it, and fold=1
-    # gives an instant before it (PEP 495). The search below finds the end of the gap between the two.
-    before, behind = wall.replace(tzinfo=zone, fold=1).astimezone(UTC), at
-    old = before.astimezone(zone).utcoffset()
-    while behind - before > timedelta(seconds=1):
-        middle = before + timedelta(seconds=(behind - before) // timedelta(seconds=2))
-        if middle.astimezone(zone).utcoffset() == old:
-            before = middle
-        else:
-            behind = middle
-    return behind
+    # gives an instant before it (PEP 495). The gap ends at the first minute between the two that has the new offset.
+    before, new = wall.replace(tzinfo=zone, fold=1).astimezone(UTC), at.astimezone(zone).utcoffset()
+    minutes = (before + n * timedelta(minutes=1) for n in count(1))
+    return next(each for each in minutes if each.astimezone(zone).utcoffset() == new)
 
 
 def _weeks(year: int, calendar: Calendar) -> int:
@@ -138,10 +131,6 @@ def _first_tuesday(year: int) -> date:
     """Returns the first Tuesday of a Jalali year, which is the middle day of the year's first week."""
     new_year = from_jalali(year, 1, 1)
     return new_year + timedelta(days=(1 - new_year.weekday()) % 7)
-
-
-def _saturday(day: date) -> date:
-    return day - timedelta(days=(day.weekday() + 2) % 7)
 
 
 def _written(year: int, week: int) -> str:

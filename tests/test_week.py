@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mailer import week
 from mailer.errors import UsageError
 from mailer.settings import WEEKDAYS, Newsletter, Schedule
-from mailer.week import Calendar
+from mailer.text.calendar import Calendar
 
 ODD_ZONES = (
     "Asia/Tehran",

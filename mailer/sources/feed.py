@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import feedparser
@@ -27,7 +26,7 @@ _HARMLESS = (
     feedparser.exceptions.NonXMLContentType,
     feedparser.exceptions.UndeclaredNamespace,
 )
-_IMAGE_FILE = re.compile(r"\.(?:jpe?g|png|gif|webp|avif)$", re.IGNORECASE)
+_IMAGE_FILE = re.compile(r"[^?#]*\.(?:jpe?g|png|gif|webp|avif)(?:[?#]|$)", re.IGNORECASE)
 # feedparser would take the description of a picture for that of the item, so media:description is renamed before
 # parsing.
 _MEDIA_DESCRIPTION = re.compile(rb"(</?)media:description(?=[\s/>])")
@@ -116,9 +115,9 @@ def _where(damage: Exception) -> str:
 
 def _last_item_is_cut_off(content: bytes) -> bool:
     """Return True if the file ends inside an item. The texts of that item may then be incomplete."""
-    begins = [found.start() for found in _ITEM_BEGINS.finditer(content)]
-    ends = [found.start() for found in _ITEM_ENDS.finditer(content)]
-    return bool(begins) and (not ends or begins[-1] > ends[-1])
+    both = (_ITEM_BEGINS, _ITEM_ENDS)
+    begins, ends = (max((found.start() for found in each.finditer(content)), default=-1) for each in both)
+    return begins > ends
 
 
 def _article(entry: Entry, home: str, outlet: str, source: str, zone: ZoneInfo) -> FoundArticle:
@@ -186,10 +185,7 @@ def _is_picture(media: Entry, where: str) -> bool:
     address, kind = media.get(where) or "", media.get("type") or ""
     if kind or media.get("medium"):
         return bool(address) and (kind.startswith("image/") or (not kind and media.get("medium") == "image"))
-    try:
-        return bool(_IMAGE_FILE.search(urlsplit(address).path))
-    except ValueError:
-        return False
+    return bool(_IMAGE_FILE.match(address))
 
 
 def _number(raw: object) -> int | None:

@@ -261,10 +261,10 @@ class _Deadline:
     """
 
     def __init__(self, until: float) -> None:
-        self._timer = threading.Timer(max(until - time.monotonic(), 0.0), self._end)
+        self._until = until
+        self._timer = threading.Timer(max(until - time.monotonic(), 0.0), self._shut)
         self._timer.daemon = True
         self._connection: Any = None
-        self._over = False
 
     def __enter__(self) -> "_Deadline":
         self._timer.start()
@@ -277,12 +277,8 @@ class _Deadline:
         """Remember the open connection. httpx calls this at each step of a request (its `trace` extension)."""
         if name.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._connection = info["return_value"]
-            if self._over:  # the time ended while the host was being resolved or connected to
+            if time.monotonic() >= self._until:  # the time ended while the host was being resolved or connected to
                 self._shut()
-
-    def _end(self) -> None:
-        self._over = True
-        self._shut()
 
     def _shut(self) -> None:
         open_socket = self._connection.get_extra_info("socket") if self._connection else None

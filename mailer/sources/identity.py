@@ -16,12 +16,10 @@ from mailer.text import links, search_key
 
 # Query parameters that say where a visitor came from and never which page is meant.
 _TRACKING_BEGINNINGS = ("utm_", "at_", "mtm_", "hsa_")
-_TRACKING = frozenset(
-    [
-        *["_ga", "_gl", "_se", "cmpid", "dclid", "fbclid", "gbraid", "gclid", "gclsrc", "igsh", "igshid", "li_fat_id"],
-        *["mc_cid", "mc_eid", "msclkid", "ns_campaign", "ns_mchannel", "ns_source", "ocid", "pk_campaign", "pk_kwd"],
-        *["ref", "ref_src", "s_cid", "ttclid", "twclid", "wbraid", "wt_mc", "yclid"],
-    ]
+_TRACKING = (
+    *("_ga", "_gl", "_se", "cmpid", "dclid", "fbclid", "gbraid", "gclid", "gclsrc", "igsh", "igshid", "li_fat_id"),
+    *("mc_cid", "mc_eid", "msclkid", "ns_campaign", "ns_mchannel", "ns_source", "ocid", "pk_campaign", "pk_kwd"),
+    *("ref", "ref_src", "s_cid", "ttclid", "twclid", "wbraid", "wt_mc", "yclid"),
 )
 # The number of an item has at least five digits and is not a date, because cutting a link after a date would give all
 # items of a day the same link. A date is 20231005, 14020715, 202310, 140207, or 020715 in the short form of the Jalali
@@ -67,12 +65,11 @@ def canonical(url: str) -> str:
     if parts is None:
         return ""
     segments = [_encoded(segment, _IN_PATH) for segment in parts.path.split("/") if segment]
-    for place in range(len(segments) - 1, -1, -1):
-        if _NUMBER.fullmatch(segments[place]):
-            # Cut after the last number. An earlier one may be the section's, which would give all items of the section
-            # the same link.
-            segments = segments[: place + 1]
-            break
+    numbers = [place for place, segment in enumerate(segments, 1) if _NUMBER.fullmatch(segment)]
+    if numbers:
+        # Cut after the last number. An earlier one may be the section's, which would give all items of the section the
+        # same link.
+        segments = segments[: numbers[-1]]
     return "/".join([_host(parts), *segments]) + _query(parts.query)
 
 

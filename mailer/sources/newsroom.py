@@ -5,12 +5,13 @@ read. The preset `wordpress` knows WordPress's tables and the four common view c
 and never more than a limited number of rows.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, Engine, MetaData, Table, create_engine, event, inspect, select, text
+from sqlalchemy import Column, Connection, Engine, MetaData, Table, create_engine, event, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -119,14 +120,10 @@ class DatabaseSource:
             query = posts(self._tables(), self._settings.prefix, since.astimezone(self._zone))
         else:
             query = self._query(since)
-        try:
-            with self._engine.connect() as connection:
-                # Fetch a few rows at a time, because thousands of whole texts take hundreds of megabytes.
-                found = connection.execution_options(yield_per=_PAGE).execute(query)
-                articles = [self._article(dict(row._mapping)) for row in found]
-                connection.rollback()
-        except SQLAlchemyError as error:
-            raise self._unavailable(error) from None
+        with self._connected() as connection:
+            # Fetch a few rows at a time, because thousands of whole texts take hundreds of megabytes.
+            found = connection.execution_options(yield_per=_PAGE).execute(query)
+            articles = [self._article(dict(row._mapping)) for row in found]
         kept = tuple(cut(article) for article in articles if article.title)
         untitled = len(articles) - len(kept)
         return Gathered(kept, (f"{self.name}: {untitled} rows without a title.",) if untitled else ())
@@ -137,19 +134,15 @@ class DatabaseSource:
     # --- tables and columns -------------------------------------------------------------------------------------------
     def _columns(self) -> list[str]:
         schema, _, table = self._settings.table.rpartition(".")
-        try:
-            inspector = inspect(self._engine)
+        with self._connected() as connection:
+            inspector = inspect(connection)
             if not inspector.has_table(table, schema or None) and table not in inspector.get_view_names(schema or None):
                 raise ConfigError([f"articles.database.table: there is no table or view {self._settings.table!r}."])
             return [column["name"] for column in inspector.get_columns(table, schema or None)]
-        except SQLAlchemyError as error:
-            raise self._unavailable(error) from None
 
     def _tables(self) -> frozenset[str]:
-        try:
-            found = frozenset(inspect(self._engine).get_table_names())
-        except SQLAlchemyError as error:
-            raise self._unavailable(error) from None
+        with self._connected() as connection:
+            found = frozenset(inspect(connection).get_table_names())
         if f"{self._settings.prefix}posts" not in found:
             raise ConfigError(
                 [f"articles.database.prefix: there is no table {self._settings.prefix}posts."],
@@ -157,13 +150,19 @@ class DatabaseSource:
             )
         return found
 
-    def _unavailable(self, error: SQLAlchemyError) -> SourceUnavailable:
-        reason = str(getattr(error, "orig", error)).strip().splitlines()[0][:200]
-        where = self._engine.url.render_as_string(hide_password=True)
-        return SourceUnavailable(
-            f"The newsroom's database {where} cannot be read ({reason}).",
-            "Start it, or correct articles.database.url.",
-        )
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """Yield a connection. Raises SourceUnavailable in place of the database's own errors."""
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            reason = str(getattr(error, "orig", error)).strip().splitlines()[0][:200]
+            where = self._engine.url.render_as_string(hide_password=True)
+            raise SourceUnavailable(
+                f"The newsroom's database {where} cannot be read ({reason}).",
+                "Start it, or correct articles.database.url.",
+            ) from None
 
     # --- reading ------------------------------------------------------------------------------------------------------
     def _query(self, since: datetime) -> Any:
@@ -178,20 +177,14 @@ class DatabaseSource:
             query = query.where(text(f"({self._settings.where})"))
         # Dates may be texts in any calendar. Only a column with real dates can be compared; any other is limited only
         # by the number of rows.
-        sample = self._sample(published)
+        with self._connected() as connection:
+            sample = connection.execute(select(published).where(published.is_not(None)).limit(1)).scalar()
         if isinstance(sample, datetime):
             local = since.astimezone(self._zone)
             query = query.where(published >= (local if sample.tzinfo else local.replace(tzinfo=None)))
         elif isinstance(sample, date):
             query = query.where(published >= since.astimezone(self._zone).date())
         return query
-
-    def _sample(self, column: Column[Any]) -> object:
-        try:
-            with self._engine.connect() as connection:
-                return connection.execute(select(column).where(column.is_not(None)).limit(1)).scalar()
-        except SQLAlchemyError as error:
-            raise self._unavailable(error) from None
 
     def _article(self, row: Row) -> FoundArticle:
         site = f"{self._settings.site}/" if self._settings.site else ""

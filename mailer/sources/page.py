@@ -48,34 +48,33 @@ def read(name: str, text: str, *, zone: ZoneInfo, address: str = "") -> FoundArt
     page = _Page()
     page.feed(nh3.clean(text, tags=_KEPT, attributes=_ATTRIBUTES, clean_content_tags=_DROPPED_WHOLE, link_rel=None))
     page.close()
-    meta = _MetaData(page)
-    outlet, author = meta.first("og:site_name"), plain.line(meta.json("author"))
-    title = plain.line(meta.first("og:title", "twitter:title") or page.heading or meta.json("headline") or page.title)
+    outlet, author = page.first("og:site_name"), plain.line(page.json("author"))
+    title = plain.line(page.first("og:title", "twitter:title") or page.heading or page.json("headline") or page.title)
     title = _without_outlet(title, plain.line(outlet), plain.line(page.heading))
-    text_article = _read_text(name, page.text, title, zone)
-    url = _own_address(meta, page.canonical, address)
-    description = meta.first("og:description") or meta.json("description") or meta.first("description")
+    text_article = _read_text(name, "".join(page.text), title, zone)
+    url = _own_address(page, address)
+    description = page.first("og:description") or page.json("description") or page.first("description")
     lead = plain.lead(description, outlet) if len(description) >= _SLOGAN else text_article.lead
     if key(text_article.lead).startswith(key(lead.removesuffix("…").removesuffix("..."))):
         lead = text_article.lead  # the description is this paragraph, cut at some length or at a quotation mark
     body = "\n".join(part for part in (text_article.lead, text_article.body) if part and key(part) != key(lead))
-    raw = plain.line(meta.first("article:published_time", "datepublished") or meta.json("datePublished") or page.time)
+    raw = plain.line(page.first("article:published_time", "datepublished") or page.json("datePublished") or page.time)
     published = dates.parse(raw, zone=zone)
-    tags = "،".join(meta.all("article:tag") or meta.every("keywords"))
+    tags = "،".join(page.meta.get("article:tag") or page.every("keywords"))
     return FoundArticle(
         title=title,
         source=identity.host(url),
         url=url,
         lead=lead,
         body=body,
-        category=plain.line(meta.first("article:section") or meta.json("articleSection")) or text_article.category,
+        category=plain.line(page.first("article:section") or page.json("articleSection")) or text_article.category,
         tags=plain.labels(tags.replace("،", ",").split(",")),
         author=author if author != plain.line(outlet) else "",
-        image_url=links.absolute(meta.first("og:image", "twitter:image") or meta.json("image"), url or address),
-        image_alt=plain.line(meta.first("og:image:alt", "twitter:image:alt")),
+        image_url=links.absolute(page.first("og:image", "twitter:image") or page.json("image"), url or address),
+        image_alt=plain.line(page.first("og:image:alt", "twitter:image:alt")),
         published=published or text_article.published,
         published_raw=raw if published or not text_article.published else text_article.published_raw,
-        closed={"false": True, "true": False}.get(meta.json("isAccessibleForFree").lower()),
+        closed={"false": True, "true": False}.get(page.json("isAccessibleForFree").lower()),
     )
 
 
@@ -107,12 +106,12 @@ def _without_outlet(title: str, outlet: str, heading: str) -> str:
     return title
 
 
-def _own_address(meta: "_MetaData", canonical: str, address: str) -> str:
+def _own_address(page: "_Page", address: str) -> str:
     """Return the address that the page gives for itself.
 
     Returns `address` if the page gives only the address of another site or of a front page.
     """
-    for claimed in (canonical, meta.first("og:url"), meta.json("url")):
+    for claimed in (page.canonical, page.first("og:url"), page.json("url")):
         url = links.absolute(claimed, address)
         if url and urlsplit(url).path.strip("/") and (not address or identity.host(url) == identity.host(address)):
             return url
@@ -120,21 +119,20 @@ def _own_address(meta: "_MetaData", canonical: str, address: str) -> str:
 
 
 class _Page(HTMLParser):
-    """Collects the parts of a page that are needed. Its markup must be repaired before it is fed in."""
+    """Collects the parts of a page that are needed: its text, its <meta> elements, including OpenGraph, and the JSON-LD
+    of its article.
+
+    The markup must be repaired before it is fed in.
+    """
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.meta: defaultdict[str, list[str]] = defaultdict(list)
         self.canonical = self.title = self.heading = self.time = ""
-        self.data: list[str] = []  # the page's JSON-LD scripts, not yet parsed
-        self._parts: list[str] = []
+        self.text: list[str] = []  # the parts of the text that a visitor reads, with one block on each line
+        self._article: Mapping[str, Any] = {}  # the JSON-LD of the page's article
         self._open = ""  # the element whose text is being read: "title", "h1", "script", or "data" for JSON-LD
         self._content = ""  # the text of that element so far
-
-    @property
-    def text(self) -> str:
-        """The text that a visitor reads, with one block on each line."""
-        return "".join(self._parts)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
@@ -150,44 +148,32 @@ class _Page(HTMLParser):
             self._open = "data" if found.get("type", "").lower() == "application/ld+json" else tag
             self._content = ""
         if tag in _BLOCKS:
-            self._parts.append("\n")
+            self.text.append("\n")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in ("title", "script", "h1"):
             match self._open:
                 case "data":
-                    self.data.append(self._content)
+                    with suppress(ValueError, RecursionError):
+                        found = _articles(json.loads(self._content, strict=False))
+                        self._article = self._article or next(found, {})
                 case "title":
                     self.title = self.title or self._content
                 case "h1":
                     self.heading = self.heading or " ".join(self._content.split())
             self._open = ""
         if tag in _BLOCKS:
-            self._parts.append("\n")
+            self.text.append("\n")
 
     def handle_data(self, data: str) -> None:
         if self._open:
             self._content += data
         if self._open in ("", "h1"):
-            self._parts.append(data.replace("\n", " "))
-
-
-class _MetaData:
-    """The <meta> elements of a page, including OpenGraph, and the JSON-LD of its article."""
-
-    def __init__(self, page: _Page) -> None:
-        self._meta = page.meta
-        self._article: Mapping[str, Any] = {}
-        for text in page.data:
-            with suppress(ValueError, RecursionError):
-                found = list(_articles(json.loads(text, strict=False)))
-                self._article = self._article or (found[0] if found else {})
-
-    def all(self, name: str) -> list[str]:
-        return self._meta.get(name, [])
+            self.text.append(data.replace("\n", " "))
 
     def first(self, *names: str) -> str:
-        return next((self._meta[name][0] for name in names if name in self._meta), "")
+        """Return the content of the first of these <meta> elements that the page has."""
+        return next((self.meta[name][0] for name in names if name in self.meta), "")
 
     def every(self, name: str) -> list[str]:
         """Return the values of a JSON-LD field as texts.
@@ -203,6 +189,7 @@ class _MetaData:
         return found
 
     def json(self, name: str) -> str:
+        """Return the first text of a field of the JSON-LD."""
         return next(iter(self.every(name)), "")
 
 

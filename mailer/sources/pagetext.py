@@ -102,9 +102,8 @@ def _breadcrumb(lines: Sequence[str]) -> tuple[list[str], int]:
 def _known_title(lines: Sequence[str], title: str) -> int | None:
     """Return the number of the first line that is the title and has a paragraph below it; None if there is none."""
     wanted = key(title)
-    places = [number for number, line in enumerate(lines) if key(line) == wanted]
-    last = max((number for number, line in enumerate(lines) if _is_paragraph(line)), default=-1)
-    return next((number for number in places if number < last), None)
+    last = max((number for number, line in enumerate(lines) if _is_paragraph(line)), default=0)
+    return next((number for number, line in enumerate(lines[:last]) if key(line) == wanted), None)
 
 
 def _title(lines: Sequence[str], parts: Sequence[str], after: int) -> int | None:
@@ -122,15 +121,11 @@ def _title(lines: Sequence[str], parts: Sequence[str], after: int) -> int | None
     # Without a breadcrumb, search above the first paragraph. Take the first line that repeats an earlier one, because a
     # page has its title twice: as the title of the page and as a heading. If no line repeats, take the first one long
     # enough for a headline.
-    text_begins = next((number for number in top if _is_surely_paragraph(lines[number])), len(lines))
-    headlines = [number for number in top if number < text_begins and _may_be_title(lines[number])]
+    above = takewhile(lambda number: not _is_paragraph(lines[number], _FULL_STOP), top)
+    headlines = [number for number in above if len(lines[number].split()) >= 3 and not _is_labelled(lines[number])]
     keys = [key(lines[number]) for number in headlines]
     twice = [number for place, number in enumerate(headlines) if keys[place] in keys[:place]]
     return next(iter(twice or headlines), None)
-
-
-def _may_be_title(line: str) -> bool:
-    return len(line.split()) >= 3 and not _is_labelled(line)
 
 
 def _own_lines(lines: Sequence[str]) -> list[str]:
@@ -144,7 +139,7 @@ def _own_lines(lines: Sequence[str]) -> list[str]:
         if any(_is_headed(found, heading) for heading in _ASIDES):
             aside = found in _ASIDES  # if words follow the heading on its line, only this line is an aside
             continue
-        aside = aside and not _is_surely_paragraph(line)
+        aside = aside and not _is_paragraph(line, _FULL_STOP)
         if not aside:
             own.append(line)
     return own
@@ -170,18 +165,13 @@ def _lead_and_body(lines: Sequence[str]) -> tuple[str, list[str]]:
     return lines[first], list(lines[others[0] : others[-1] + 1]) if others else []
 
 
-def _is_paragraph(line: str) -> bool:
-    words = len(line.split())
-    return words >= _LONG or (words >= 6 and bool(_SENTENCE_END.search(line)))
+def _is_paragraph(line: str, end: re.Pattern[str] = _SENTENCE_END) -> bool:
+    """Return True if the line is long or ends like a sentence.
 
-
-def _is_surely_paragraph(line: str) -> bool:
-    """Return True if the line is long or ends with a full stop.
-
-    Headlines do neither, but may end with «؟» or a quotation.
+    Pass `_FULL_STOP` as the end to rule out headlines, which may end with «؟» or with a quotation.
     """
     words = len(line.split())
-    return words >= _LONG or (words >= 6 and bool(_FULL_STOP.search(line)))
+    return words >= _LONG or (words >= 6 and bool(end.search(line)))
 
 
 def _label(line: str) -> str:

@@ -104,12 +104,9 @@ def _without_markup(text: str) -> str:
     for _ in range(_ROUNDS):
         if "<" not in text and "&" not in text:
             break
-        before = text
         if text.count("<") > _MANY_TAGS:
             text = _ANY_TAG.sub(" ", text)
         elif "<" in text:
             text = nh3.clean(text, tags=set(), clean_content_tags=_DROPPED_WHOLE)
         text = html.unescape(text)
-        if text == before:
-            break
     return text

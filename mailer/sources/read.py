@@ -8,6 +8,8 @@ if the content is ambiguous. The caller opens the file, and nothing is fetched.
 import json
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -73,8 +75,8 @@ def read(
         raise UnreadableInput(f"{name}: the file is empty.", "Save it again; perhaps the download failed.")
     found = _read(name.lower().removesuffix(".gz"), name, content, text, source, zone, page_at)
     articles = _with_options(name, found.articles, url, published, source, zone)
-    notes = [*found.notes, *_undated(name, articles), *_unlinked(name, articles)]
-    return Found(tuple(cut(_with_usable_link(article)) for article in articles), tuple(notes))
+    linked = (each if links.web_address(each.url) else replace(each, url="") for each in articles)
+    return Found(tuple(map(cut, linked)), (*found.notes, *_notes(name, articles)))
 
 
 def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: ZoneInfo, page_at: str | None) -> Found:
@@ -88,7 +90,9 @@ def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: Zo
     if hint.endswith((".xml", ".rss", ".atom", ".rdf")):
         raise UnreadableInput(f'{name}: this is not XML; its first character is not "<".', "Save the feed itself.")
     if head.startswith(("{", "[{")) or hint.endswith((".jsonl", ".ndjson", ".json")):
-        document = _document(text)
+        document = None
+        with suppress(ValueError, RecursionError):  # JSON Lines or no JSON at all: read_jsonl finds out
+            document = json.loads(text)
         if jsonfeed.is_feed(document):
             return jsonfeed.read(name, document, source=source, zone=zone)
         return records.read_jsonl(name, text, source=source, zone=zone)
@@ -158,13 +162,6 @@ def _root(head: str) -> str:
     return element["root"].lower() if element else ""
 
 
-def _document(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None  # either JSON Lines or no JSON at all; read_jsonl finds out which
-
-
 def _with_options(
     name: str, articles: tuple[FoundArticle, ...], url: str, published: str, source: str, zone: ZoneInfo
 ) -> tuple[FoundArticle, ...]:
@@ -196,27 +193,15 @@ def cut(article: FoundArticle) -> FoundArticle:
     return replace(article, title=title, lead=lead)
 
 
-def _with_usable_link(article: FoundArticle) -> FoundArticle:
-    return article if links.web_address(article.url) else replace(article, url="")
+def _notes(name: str, articles: tuple[FoundArticle, ...]) -> Iterator[str]:
+    """Yield a note if there are dates that cannot be read, and one if there are links that cannot be used.
 
-
-def _unlinked(name: str, articles: tuple[FoundArticle, ...]) -> list[str]:
-    """Return a note if there are links that cannot be used in a mail (with a user name, an invalid host, or too long).
-
-    The items with such links are stored without the link and are not eligible for an issue.
-    """
-    urls = list(dict.fromkeys(each.url for each in articles if each.url and not links.web_address(each.url)))
-    if not urls:
-        return []
-    return [f"{name}: {len(urls)} links cannot be used in a mail, such as {urls[0][:60]!r}; they were left out."]
-
-
-def _undated(name: str, articles: tuple[FoundArticle, ...]) -> list[str]:
-    """Return a note if there are dates that cannot be read.
-
-    Items with such dates count from when they were first seen.
+    An undated item is dated by when it was first seen. An item whose link cannot be used in a mail (with a user name,
+    an invalid host, or too long) is stored without the link and is not eligible for an issue.
     """
     unread = [article.published_raw for article in articles if article.published_raw and not article.published]
-    if not unread:
-        return []
-    return [f"{name}: {len(unread)} dates cannot be read, such as {unread[0][:60]!r}; the items were stored undated."]
+    if unread:
+        yield f"{name}: {len(unread)} dates cannot be read, such as {unread[0][:60]!r}; the items were stored undated."
+    urls = list(dict.fromkeys(each.url for each in articles if each.url and not links.web_address(each.url)))
+    if urls:
+        yield f"{name}: {len(urls)} links cannot be used in a mail, such as {urls[0][:60]!r}; they were left out."

@@ -9,9 +9,9 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from mailer.errors import UnreadableInput
@@ -32,6 +32,7 @@ _ONE_A_LINE = 'Each line must be one JSON object, such as {"title": …, "url": 
 _KINDS = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 Record = Mapping[str, Any]
+Line = TypeVar("Line")  # a line of JSON, or the cells of a row
 
 
 class _NotAnArticleError(Exception):
@@ -46,7 +47,7 @@ def read_jsonl(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
     """
     # Not splitlines(), which also splits at U+2028 and U+0085: a JSON string may hold these unescaped (RFC 8259 §7).
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    found, wrong = _articles(((number, partial(_object, line)) for number, line in lines), source, zone)
+    found, wrong = _articles(lines, _object, source, zone)
     if wrong and wrong[0][0] == lines[0][0] and not lines[0][1].lstrip().startswith("{"):
         raise UnreadableInput(f"{name}, line {wrong[0][0]}: {wrong[0][1]}.", _ONE_A_LINE)
     if not found:
@@ -67,16 +68,10 @@ def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
     """
     csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
-    columns = _columns(text)
-
-    def rows() -> Iterator[tuple[int, Callable[[], Record]]]:
-        next(reader)
-        for row in reader:
-            if any(cell.strip() for cell in row):
-                yield reader.line_num, partial(_row, columns, row)
-
     try:
-        found, wrong = _articles(rows(), source, zone)
+        next(reader)
+        rows = ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
+        found, wrong = _articles(rows, partial(_row, _columns(text)), source, zone)
     except csv.Error as error:
         raise UnreadableInput(
             f"{name}, line {reader.line_num}: this is not CSV ({error}).",
@@ -89,13 +84,13 @@ def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
 
 
 def _articles(
-    records: Iterator[tuple[int, Callable[[], Record]]], source: str, zone: ZoneInfo
+    lines: Iterable[tuple[int, Line]], record: Callable[[Line], Record], source: str, zone: ZoneInfo
 ) -> tuple[list[FoundArticle], list[tuple[int, str]]]:
-    """Return the articles, and for each record that is not an article its line number and what is wrong with it."""
+    """Return the articles, and for each line whose record is not an article its number and what is wrong with it."""
     found, wrong = [], []
-    for number, record in records:
+    for number, line in lines:
         try:
-            found.append(_article(record(), source, zone))
+            found.append(_article(record(line), source, zone))
         except _NotAnArticleError as why:
             wrong.append((number, str(why)))
     return found, wrong

@@ -7,6 +7,7 @@ sees: no drafts and no view counts.
 import html
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -45,29 +46,23 @@ class WordPressSource:
 
         Raises FetchFailed and UnreadableInput.
         """
-        articles: list[FoundArticle] = []
-        first_etag = ""
-        for page in range(1, _PAGES + 1):
-            url = f"{self._feed.address}/wp-json/wp/v2/posts?{urlencode({**_QUERY, 'page': page})}"
-            if page == 1:
-                found = self._fetcher.fetch(url, etag=etag, modified=modified)
-                first_etag = found.etag
-            else:
-                found = self._fetcher.fetch(url)
-            if found.unchanged:
-                return Gathered(etag=found.etag or etag, modified=found.modified or modified)
-            articles += [_article(post, self._feed) for post in self._posts(found.content)]
-            total = found.headers.get("x-wp-totalpages", "1")
-            if not total.isdecimal() or page >= int(total[:6]):
-                break
-        good = tuple(cut(article) for article in articles if article.title)
-        return Gathered(in_category(good, self._feed.category), etag=first_etag)
+        first = self._fetcher.fetch(self._url(1), etag=etag, modified=modified)
+        if first.unchanged:
+            return Gathered(etag=first.etag or etag, modified=first.modified or modified)
+        posts = self._posts(first.content)
+        total = first.headers.get("x-wp-totalpages", "1")
+        for page in range(2, min(_PAGES, int(total[:6]) if total.isdecimal() else 1) + 1):
+            posts += self._posts(self._fetcher.fetch(self._url(page)).content)
+        good = tuple(cut(article) for post in posts if (article := _article(post, self._feed)).title)
+        return Gathered(in_category(good, self._feed.category), etag=first.etag)
+
+    def _url(self, page: int) -> str:
+        return f"{self._feed.address}/wp-json/wp/v2/posts?{urlencode({**_QUERY, 'page': page})}"
 
     def _posts(self, content: bytes) -> list[Mapping[str, Any]]:
-        try:
+        posts = None
+        with suppress(ValueError, RecursionError):
             posts = json.loads(content)
-        except (ValueError, RecursionError):
-            posts = None
         if not isinstance(posts, list) or not all(isinstance(post, dict) for post in posts):
             raise UnreadableInput(
                 f"{self._feed.address}: does not answer as WordPress does (wp-json/wp/v2/posts).",
@@ -77,12 +72,11 @@ class WordPressSource:
 
 
 def _article(post: Mapping[str, Any], feed: Feed) -> FoundArticle:
-    embedded = post.get("_embedded")
-    parts: Mapping[str, Any] = embedded if isinstance(embedded, dict) else {}
-    taxonomies = [terms for terms in _list(parts.get("wp:term")) if isinstance(terms, list)]  # categories, then tags
-    terms = [term for each in taxonomies for term in _objects(each)]
-    category, *tags = plain.labels(html.unescape(_text(term, "name")) for term in terms) or ("",)
-    media = next(iter(_objects(parts.get("wp:featuredmedia"))), {})
+    parts = _object(post.get("_embedded"))
+    taxonomies = _list(parts.get("wp:term"))  # categories, then tags
+    names = [html.unescape(_text(_object(term), "name")) for terms in taxonomies for term in _list(terms)]
+    category, *tags = plain.labels(names) or ("",)
+    media = _object(parts.get("wp:featuredmedia"))
     raw = _text(post, "date_gmt")
     return FoundArticle(
         title=plain.line(_rendered(post, "title")),
@@ -92,7 +86,7 @@ def _article(post: Mapping[str, Any], feed: Feed) -> FoundArticle:
         lead=plain.lead(_rendered(post, "excerpt")),
         category=category,
         tags=tuple(tags),
-        author=plain.line(_text(next(iter(_objects(parts.get("author"))), {}), "name")),
+        author=plain.line(_text(_object(parts.get("author")), "name")),
         image_url=links.absolute(_text(media, "source_url"), feed.address),
         image_alt=plain.line(_text(media, "alt_text")),
         published=dates.parse(raw, zone=UTC),
@@ -106,16 +100,16 @@ def _text(item: Mapping[str, Any], field: str) -> str:
 
 
 def _rendered(post: Mapping[str, Any], field: str) -> str:
-    value = post.get(field)
-    return _text(value, "rendered") if isinstance(value, dict) else ""
+    return _text(_object(post.get(field)), "rendered")
 
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _objects(value: object) -> list[Mapping[str, Any]]:
-    return [each for each in _list(value) if isinstance(each, dict)]
+def _object(value: object) -> Mapping[str, Any]:
+    """Return a JSON object, or the first one in a list; an empty one if there is none."""
+    return next((each for each in (_list(value) or [value]) if isinstance(each, dict)), {})
 
 
 # --- WordPress tables ------------------------------------------------------------------------------------------------

@@ -43,11 +43,6 @@ def from_jalali(year: int, month: int, day: int) -> date:
     return JalaliDate(year, month, day).to_gregorian()  # type: ignore[no-untyped-call]
 
 
-def weekday(day: date, locale: Locale = FA) -> str:
-    """Return the name of the weekday: «دوشنبه»."""
-    return locale.say(WEEKDAYS[day.weekday()])
-
-
 def long_date(day: date, calendar: Calendar = "jalali", locale: Locale = FA) -> str:
     """Return the date in words: «دوشنبه ۲ آذر ۱۴۰۵», or in the Gregorian calendar «دوشنبه ۲۳ نوامبر ۲۰۲۶».
 
@@ -58,4 +53,5 @@ def long_date(day: date, calendar: Calendar = "jalali", locale: Locale = FA) -> 
     else:
         year, month_number, number = to_jalali(day)
         month = JALALI[month_number - 1]
-    return f"{weekday(day, locale)} {locale.number(number)} {locale.say(month)} {locale.number(year)}"
+    weekday = locale.say(WEEKDAYS[day.weekday()])
+    return f"{weekday} {locale.number(number)} {locale.say(month)} {locale.number(year)}"

@@ -9,14 +9,7 @@ deliberately conservative: no stemming, no stop words. A key is only for compari
 import re
 import unicodedata
 
-from mailer.text.characters import (
-    ARABIC_DIGITS,
-    ARABIC_LETTERS,
-    JOINERS,
-    LATIN_DIGITS,
-    PERSIAN_DIGITS,
-    is_invisible,
-)
+from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, JOINERS, LATIN_DIGITS, PERSIAN_DIGITS, is_invisible
 
 _LETTERS = {
     **{chr(arabic): persian for arabic, persian in ARABIC_LETTERS.items()},
