@@ -105,7 +105,7 @@ def _barred_articles(
     used: frozenset[int],
     gone: frozenset[int],
 ) -> dict[int, Reason]:
-    """Returns the first reason why each article can never be chosen, by id, without the articles that can be chosen."""
+    """Finds the articles that can never be chosen. Returns the first reason that applies to each of them, by id."""
     bans = [words for word in rules.banned_words if (words := key(word))]
     labels = {label: key(label) for label in {label for it in articles for label in (it.category, *it.tags)}}
 

@@ -62,14 +62,15 @@ def learn(histories: Iterable[Sequence[tuple[float, int]]]) -> Growth:
         sums = [total + views for total, views in zip(sums, _at_knots(history), strict=True)]
     if grown < _ENOUGH:
         return CAUTIOUS
-    rising = accumulate((total / final for total in sums), max)  # a share never falls
+    # Replace each share by the largest so far, because the views of an article never fall.
+    rising = accumulate((total / final for total in sums), max)
     return Growth(tuple(min(1.0, max(share, _LEAST)) for share in rising))
 
 
 def _at_knots(history: Sequence[tuple[float, int]]) -> list[float]:
     """Returns an article's views at each knot, interpolated linearly between its snapshots.
 
-    The article has no views at its publication.
+    At its publication the article has no views. After its last snapshot the views stay the same.
     """
     points = [(0.0, 0), *((max(hours, 0.001), views) for hours, views in history)]
     # After the last snapshot the views are taken as final, because it was made after at least three days.

@@ -3,7 +3,7 @@
 The texts are split into runs: four neighbouring characters of a normalised word. Each run is weighted by how rare it is
 in the week (TF-IDF), and articles are compared by cosine similarity. For Persian this works better than comparing
 words, titles or hashes, and it needs no stemmer, because endings and broken half-spaces change only a few of a word's
-runs. `group` decides whether two articles are about the same event.
+runs. `events.group` decides whether two articles are about the same event.
 """
 
 import math

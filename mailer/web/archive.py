@@ -36,8 +36,8 @@ class Media(StaticFiles):
 
 def routes(app: App) -> list[BaseRoute]:
     index = app.settings.readers.archive_index
-    # Headers that let caches keep a page and, if `archive_index` is set, let search engines list it.
-    # Cached for only five minutes, so that a redacted story does not remain in caches for hours.
+    # Caches may keep a page for only five minutes, so that a redacted story does not remain in them for hours. Search
+    # engines may list it only if `archive_index` is set.
     public = {"cache-control": "public, max-age=300", "x-robots-tag": "all" if index else "noindex"}
 
     async def issues(request: Request) -> Response:
