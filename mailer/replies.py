@@ -56,29 +56,22 @@ def classify(reply: Reply) -> Outcome:
     """Returns the outcome that a reply means for the mail, which depends on the phase in which the reply came. Never
     raises.
 
-    A reply in a phase before MAIL concerns the relay, not the mail. A reply that is invalid in its phase counts as a
-    lost connection.
+    A reply that is invalid in its phase counts as a lost connection.
     """
     kind = reply.code // 100
-    match reply.phase:
-        case "MAIL":
-            if kind == 4:
-                return Deferred(reply)
-            # A permanent refusal of MAIL is about the sender, so the relay would refuse every mail. No mail is
-            # rejected; instead the relay is left alone for a while.
-            return NotSent(reply, relay_fault=kind == 5)
-        case "RCPT" | "DATA":
-            if kind == 4:
-                return Deferred(reply)
-            return Rejected(_why(reply), reply) if kind == 5 else NotSent(reply)
-        case "dot":
-            if kind == 2:
-                return Accepted(reply)
-            if kind == 4:
-                return Deferred(reply)
-            return Rejected(_why(reply), reply) if kind == 5 else Unknown(reply)
-        case _:
-            return NotSent(reply, relay_fault=True)
+    if reply.phase not in ("MAIL", "RCPT", "DATA", "dot"):
+        return NotSent(reply, relay_fault=True)  # a reply in a phase before MAIL concerns the relay, not the mail
+    if kind == 4:
+        return Deferred(reply)
+    if reply.phase == "MAIL":
+        # A permanent refusal of MAIL is about the sender, so the relay would refuse every mail. No mail is rejected;
+        # instead the relay is left alone for a while.
+        return NotSent(reply, relay_fault=kind == 5)
+    if kind == 5:
+        return Rejected(_why(reply), reply)
+    if reply.phase == "dot":
+        return Accepted(reply) if kind == 2 else Unknown(reply)
+    return NotSent(reply)
 
 
 def answered(outcome: Outcome) -> bool:
