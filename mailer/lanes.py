@@ -6,7 +6,6 @@ The lane of an address depends only on its domain; the DNS is not asked. So a cu
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from types import MappingProxyType
 
 DEFAULT = "default"
 _PROVIDERS = {
@@ -24,9 +23,7 @@ _PROVIDERS = {
     "chmail": "chmail.ir",
     "mailfa": "mailfa.com",
 }
-DOMAINS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {lane: tuple(domains.split()) for lane, domains in _PROVIDERS.items()}
-)
+DOMAINS = {lane: domains.split() for lane, domains in _PROVIDERS.items()}
 LANES = (*DOMAINS, DEFAULT)  # the lanes that exist even if the settings define none
 
 # --- when a lane is paused -------------------------------------------------------------------------------------------
