@@ -54,15 +54,7 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
     must be a snapshot (see `Store.submit`), because the two statements must find the same subscribers."""
     ordinal = subscribers.c.id // BATCH  # subscribers with neighbouring ids share a batch
     wanted = eligible(day)
-    tx.execute(
-        insert(batches).from_select(
-            ["issue_id", "ordinal", "priority", "due_at"],
-            select(literal(issue_id), ordinal, literal(PRIORITY[DeliveryKind.ISSUE]), _at(now))
-            .where(wanted)
-            .distinct()
-            .order_by(ordinal),
-        )
-    )
+    _add_batches(tx, issue_id, ordinal, wanted, now)
     columns = ["kind", "key", "issue_id", "subscriber_id", "variant_id", "batch_id", "state", "created_at"]
     of_choice = select(variants.c.id).where(
         variants.c.issue_id == issue_id,
@@ -92,6 +84,15 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
     return done.rowcount
 
 
+def _add_batches(
+    tx: Connection, issue_id: int, ordinal: ColumnElement[int], wanted: ColumnElement[bool], now: datetime
+) -> None:
+    """Adds a batch of the issue for each ordinal of the wanted rows."""
+    rows = select(literal(issue_id), ordinal, literal(PRIORITY[DeliveryKind.ISSUE]), _at(now)).where(wanted)
+    columns = ["issue_id", "ordinal", "priority", "due_at"]
+    tx.execute(insert(batches).from_select(columns, rows.distinct().order_by(ordinal)))
+
+
 def _at(now: datetime) -> ColumnElement[datetime]:
     return literal(now, batches.c.due_at.type)
 
@@ -101,17 +102,15 @@ def owe(
 ) -> int:
     """Adds a delivery to an address without a subscriber (a test mail or a notice), in a separate batch. Returns the id
     of the delivery."""
-    values = {
-        "kind": kind,
-        "key": key,
-        "recipient": recipient,
-        "variant_id": variant_id,
-        "issue_id": issue_id,
-        "batch_id": new_batch(tx, kind, now),
-        "state": DeliveryState.QUEUED,
-        "created_at": now,
-    }
-    return int(tx.execute(insert(deliveries).values(values).returning(deliveries.c.id)).scalar_one())
+    row = {**_queued_now(tx, kind, variant_id, now), "key": key, "recipient": recipient, "issue_id": issue_id}
+    return int(tx.execute(insert(deliveries).values(row).returning(deliveries.c.id)).scalar_one())
+
+
+def _queued_now(tx: Connection, kind: DeliveryKind, variant_id: int, now: datetime) -> dict[str, Any]:
+    """Adds a batch that belongs to no issue. Returns the values that all new deliveries in it have."""
+    batch_id = new_batch(tx, kind, now)
+    state = DeliveryState.QUEUED
+    return {"kind": kind, "variant_id": variant_id, "batch_id": batch_id, "state": state, "created_at": now}
 
 
 def owed(tx: Connection, key: str) -> bool:
@@ -132,13 +131,7 @@ def owe_readers(tx: Connection, kind: DeliveryKind, keys: Mapping[str, int], var
     subscriber."""
     if not keys:
         return
-    common = {
-        "kind": kind,
-        "variant_id": variant_id,
-        "batch_id": new_batch(tx, kind, now),
-        "state": DeliveryState.QUEUED,
-        "created_at": now,
-    }
+    common = _queued_now(tx, kind, variant_id, now)
     tx.execute(insert(deliveries), [{**common, "key": key, "subscriber_id": reader} for key, reader in keys.items()])
 
 
@@ -367,29 +360,19 @@ def anything_open(tx: Connection, issue_id: int) -> bool:
     return tx.execute(batch).first() is not None or tx.execute(deferred).first() is not None
 
 
-def next_due(tx: Connection, issue_id: int | None) -> datetime | None:
-    """Returns the earliest time at which a deferred delivery is due, or None if no delivery is deferred. With
-    `issue_id`, considers only that issue."""
-    query = select(func.min(deliveries.c.due_at)).where(_IS_DEFERRED)
-    if issue_id is not None:
-        query = query.where(of_issue(issue_id))
-    return tx.execute(query).scalar()
+def next_due(tx: Connection, issue_id: int) -> datetime | None:
+    """Returns the earliest time at which a deferred delivery of the issue is due, or None if none is deferred."""
+    return tx.execute(select(func.min(deliveries.c.due_at)).where(_IS_DEFERRED, of_issue(issue_id))).scalar()
 
 
-def claimable_at(tx: Connection, issue_id: int | None) -> datetime | None:
-    """Returns the earliest time at which a batch can be claimed: when it is due, its lease has ended and its lane is
-    not paused. Returns None if no batch is open. With `issue_id`, considers only that issue."""
+def claimable_at(tx: Connection, issue_id: int) -> datetime | None:
+    """Returns the earliest time at which a batch of the issue can be claimed: when it is due, its lease has ended and
+    its lane is not paused. Returns None if no batch is open."""
     free = func.max if tx.dialect.name == "sqlite" else func.greatest
     pause = select(lanes.c.paused_until).where(lanes.c.lane == batches.c.lane).scalar_subquery()
-    instant = free(
-        batches.c.due_at,
-        func.coalesce(batches.c.lease_until, batches.c.due_at),
-        func.coalesce(pause, batches.c.due_at),
-    )
-    query = select(func.min(instant, type_=batches.c.due_at.type)).where(~batches.c.done, _sendable())
-    if issue_id is not None:
-        query = query.where(batches.c.issue_id == issue_id)
-    return tx.execute(query).scalar()
+    due = batches.c.due_at
+    instant = func.min(free(due, func.coalesce(batches.c.lease_until, due), func.coalesce(pause, due)), type_=due.type)
+    return tx.execute(select(instant).where(batches.c.issue_id == issue_id, ~batches.c.done, _sendable())).scalar()
 
 
 # --- ending deliveries and batches -----------------------------------------------------------------------------------
@@ -454,20 +437,8 @@ def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> i
     # were no other readers, the issue would go back to sending for nothing.
     again = and_(of_issue(issue_id), or_(*failed), reader_eligible(DeliveryKind.ISSUE))
     ordinal = deliveries.c.subscriber_id // BATCH  # subscribers with neighbouring ids share a batch
-    rows = select(literal(issue_id), ordinal, literal(PRIORITY[DeliveryKind.ISSUE]), _at(now)).where(again)
-    columns = ["issue_id", "ordinal", "priority", "due_at"]
-    tx.execute(insert(batches).from_select(columns, rows.distinct().order_by(ordinal)))
-    batch = select(batches.c.id).where(
-        batches.c.issue_id == issue_id, ~batches.c.done, batches.c.ordinal == deliveries.c.subscriber_id // BATCH
-    )
-    queued = update(deliveries).where(again)
-    queued = queued.values(
-        state=DeliveryState.QUEUED,
-        batch_id=batch.scalar_subquery(),
-        attempts=0,
-        losses=0,
-        first_reply_at=None,
-        finished_at=None,
-        reason=None,
-    )
-    return tx.execute(queued).rowcount
+    _add_batches(tx, issue_id, ordinal, again, now)
+    batch = select(batches.c.id).where(batches.c.issue_id == issue_id, ~batches.c.done, batches.c.ordinal == ordinal)
+    fresh = {"attempts": 0, "losses": 0, "first_reply_at": None, "finished_at": None, "reason": None}
+    queued = update(deliveries).where(again).values(state=DeliveryState.QUEUED, batch_id=batch.scalar_subquery())
+    return tx.execute(queued.values(fresh)).rowcount
