@@ -6,7 +6,7 @@ if several processes try the same move at once, only one succeeds, and each lear
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -104,31 +104,21 @@ def save_choice(tx: Connection, issue: Issue, before: IssueState) -> bool:
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
+_SHARED = tuple(each.name for each in fields(Issue) if each.name in issues.c)  # fields and columns of the same name
+
+
 def _issue(row: Row[Any]) -> Issue:
-    return Issue(
-        id=row.id,
-        slot=row.slot,
-        day=row.day,
-        state=IssueState(row.state),
-        number=row.number,
-        send_at=row.send_at,
-        span=TimeSpan(row.window_start, row.window_end) if row.window_end else None,
-        subject=row.subject,
-        preheader=row.preheader,
-        intro=row.intro,
-        stories=tuple(_story(value) for value in row.stories),
-        rejected=tuple(RejectedStory(**{**each, "reason": _reason(each["reason"])}) for each in row.rejected),
-        notes=tuple(_reason(note) for note in row.notes),
-        reason=Reason(ReasonCode(row.reason_code), row.reason_args) if row.reason_code else None,
-        approved=row.approved,
-        released=row.released,
-        drafted_at=row.drafted_at,
-        frozen_at=row.frozen_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        recipients=row.recipients,
-        edits=_edits(row.edits),
-    )
+    values = {name: getattr(row, name) for name in _SHARED}
+    values |= {
+        "state": IssueState(row.state),
+        "span": TimeSpan(row.window_start, row.window_end) if row.window_end else None,
+        "stories": tuple(_story(value) for value in row.stories),
+        "rejected": tuple(RejectedStory(**{**each, "reason": _reason(each["reason"])}) for each in row.rejected),
+        "notes": tuple(_reason(note) for note in row.notes),
+        "reason": Reason(ReasonCode(row.reason_code), row.reason_args) if row.reason_code else None,
+        "edits": _edits(row.edits),
+    }
+    return Issue(**values)
 
 
 def _story(value: Mapping[str, Any]) -> ChosenStory:
@@ -243,17 +233,9 @@ def add_variant(
 ) -> int:
     """Stores a variant and returns its id. `sections` is the choice of sections of the readers who get it; [] means all
     sections."""
-    values = {
-        "kind": kind,
-        "issue_id": issue_id,
-        "sections": sections,
-        "subject": rendered.subject,
-        "html": rendered.html,
-        "text": rendered.text,
-        "sha256": rendered.sha256,
-        "created_at": now,
-    }
-    return int(tx.execute(insert(variants).values(values).returning(variants.c.id)).scalar_one())
+    row = insert(variants).values(kind=kind, issue_id=issue_id, sections=sections, created_at=now)
+    row = row.values(**asdict(rendered), sha256=rendered.sha256)
+    return int(tx.execute(row.returning(variants.c.id)).scalar_one())
 
 
 def made_for(tx: Connection, issue_id: int) -> set[str]:

@@ -7,6 +7,7 @@ links in old mails still find a row, and its id is never given to another person
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
@@ -19,31 +20,13 @@ from mailer.store.schema import deliveries, events, subscribers, suppressions
 PAGE = 5000  # how many subscribers an export reads at a time
 # A subscriber with one of these statuses can unsubscribe.
 STAYING = (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE, SubscriberStatus.BOUNCED)
-_COLUMNS = (
-    subscribers.c.id,
-    subscribers.c.address,
-    subscribers.c.address_hash,
-    subscribers.c.name,
-    subscribers.c.status,
-    subscribers.c.sections,
-    subscribers.c.paused_until,
-    subscribers.c.source,
-    subscribers.c.created_at,
-)
+_COLUMNS = tuple(subscribers.c[each.name] for each in fields(Subscriber))
 
 
 def _subscriber(row: Row[*tuple[Any, ...]]) -> Subscriber:
-    return Subscriber(
-        id=row.id,
-        address=row.address or "",
-        address_hash=row.address_hash,
-        name=row.name,
-        status=SubscriberStatus(row.status),
-        sections=tuple(json.loads(row.sections)),
-        paused_until=row.paused_until,
-        source=row.source,
-        created_at=row.created_at,
-    )
+    values: dict[str, Any] = {**row._mapping, "status": SubscriberStatus(row.status)}
+    values |= {"address": row.address or "", "sections": tuple(json.loads(row.sections))}
+    return Subscriber(**values)
 
 
 def sections_text(sections: Sequence[str]) -> str:
@@ -138,10 +121,6 @@ def page(tx: Connection, *, after: int, status: SubscriberStatus | None) -> list
 # --- adding and changing ---------------------------------------------------------------------------------------------
 # The functions for an import take many subscribers and run one statement. With one statement for each row, a large
 # import would take hours.
-_NEW: arrays.Columns = (
-    *(("address", "text"), ("key", "text"), ("hash", "text"), ("domain", "text"), ("name", "text")),
-    *(("sections", "text"), ("source", "text"), ("status", "text"), ("consent_at", "timestamp")),
-)
 _ADD = """
 INSERT INTO subscribers
   (address, address_key, address_hash, domain, name, sections, source, status, consent_at, created_at)
@@ -166,6 +145,9 @@ class New(NamedTuple):  # a tuple is created twice as fast as a dataclass, and a
     source: str
     status: SubscriberStatus
     consent_at: datetime | None = None
+
+
+_NEW: arrays.Columns = (*((name, "text") for name in New._fields[:-1]), ("consent_at", "timestamp"))
 
 
 class Known(NamedTuple):
@@ -196,20 +178,17 @@ def add(tx: Connection, new: Collection[New], now: datetime) -> list[int]:
     if not new:
         return []
     rows = [
-        (
-            *(each.address, each.key, each.hash, each.domain, each.name, sections_text(each.sections), each.source),
-            *(each.status.value, _stored(each.consent_at) if each.consent_at else None),
-        )
+        (*each[:5], sections_text(each.sections), each.source, each.status.value, _stored(each.consent_at))
         for each in new
     ]
     statement = _statement(tx, _ADD, _NEW).bindparams(bindparam("now", type_=subscribers.c.created_at.type))
     return sorted(tx.execute(statement, {"rows": arrays.packed(rows), "now": now}).scalars())
 
 
-def _stored(instant: datetime) -> str:
+def _stored(instant: datetime | None) -> str | None:
     """Returns an instant as the text that the column type `Instant` stores on SQLite. For PostgreSQL, the statement
     adds the time zone."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds") if instant else None
 
 
 def change(tx: Connection, changed: Mapping[int, tuple[str, Sequence[str]]]) -> None:
@@ -268,23 +247,11 @@ def count_soft(tx: Connection, subscriber_id: int, delivery_id: int) -> None:
 def bury(tx: Connection, subscriber_id: int, now: datetime) -> None:
     """Erases a person's data. The row stays as a tombstone (id and hash), and the events still show what happened and
     when."""
-    values: dict[str, Any] = {
-        "address": None,
-        "address_key": None,
-        "domain": None,
-        "name": "",
-        "sections": "[]",
-        "paused_until": None,
-        "source": "",
-        "consent_at": None,
-        "status": SubscriberStatus.UNSUBSCRIBED,
-        "forgotten_at": now,
-    }
+    values: dict[str, Any] = dict.fromkeys(("address", "address_key", "domain", "paused_until", "consent_at"))
+    values |= {"name": "", "source": "", "sections": "[]"}
+    values |= {"status": SubscriberStatus.UNSUBSCRIBED, "forgotten_at": now}
     tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id).values(values))
     # A relay's reply often contains the address, and the reason for an unsubscription may contain a name.
-    tx.execute(
-        update(events)
-        .where(events.c.subscriber_id == subscriber_id)
-        .values(reason=None, agent=None, network=None, details=null())
-    )
+    emptied = update(events).values(reason=None, agent=None, network=None, details=null())
+    tx.execute(emptied.where(events.c.subscriber_id == subscriber_id))
     tx.execute(update(deliveries).where(deliveries.c.subscriber_id == subscriber_id).values(reply=None))
