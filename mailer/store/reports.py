@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
-from mailer.model import DeliveryKind, DeliveryState, EventKind, Issue, IssueState, Method
+from mailer.model import DeliveryState, EventKind, Issue, IssueState, Method
 from mailer.store.issues import recent
 from mailer.store.schema import batches, deliveries, events, feeds, issues, of_issue, subscribers
 
@@ -78,20 +78,10 @@ def joined(tx: Connection, started: datetime) -> int:
 def leaving_rates(tx: Connection, limit: int) -> list[tuple[str, int, int]]:
     """Returns (slot, number of accepted mails, number of unsubscriptions through a link) for each of the latest issues.
     Unsubscriptions that were taken back are not counted."""
-    accepted = (
-        select(func.count())
-        .where(
-            deliveries.c.issue_id == issues.c.id,
-            deliveries.c.kind == DeliveryKind.ISSUE,
-            deliveries.c.state == DeliveryState.ACCEPTED,
-        )
-        .scalar_subquery()
-    )
-    left = (
-        select(func.count())
-        .where(events.c.issue_id == issues.c.id, events.c.kind == EventKind.UNSUBSCRIBED, _not_undone())
-        .scalar_subquery()
-    )
+    mails = of_issue(issues.c.id), deliveries.c.state == DeliveryState.ACCEPTED
+    accepted = select(func.count()).where(*mails).scalar_subquery()
+    leavers = events.c.issue_id == issues.c.id, events.c.kind == EventKind.UNSUBSCRIBED, _not_undone()
+    left = select(func.count()).where(*leavers).scalar_subquery()
     query = select(issues.c.slot, accepted, left).where(issues.c.started_at.is_not(None))
     return [(row[0], row[1], row[2]) for row in tx.execute(query.order_by(issues.c.day.desc()).limit(limit))]
 
@@ -109,15 +99,9 @@ def leaving_methods(tx: Connection, since: datetime) -> dict[str, int]:
 def failed(tx: Connection, issue_id: int, limit: int | None = None) -> list[dict[str, Any]]:
     """Returns the rejected, expired and unknown deliveries of an issue, each with its reader's address and its reason
     and last reply."""
+    outcome = (deliveries.c[name] for name in ("state", "reason", "code", "enhanced", "reply"))
     query = (
-        select(
-            subscribers.c.address.label("email"),
-            deliveries.c.state,
-            deliveries.c.reason,
-            deliveries.c.code,
-            deliveries.c.enhanced,
-            deliveries.c.reply,
-        )
+        select(subscribers.c.address.label("email"), *outcome)
         .select_from(deliveries.join(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
         .where(of_issue(issue_id), deliveries.c.state.in_(FAILED))
         .order_by(deliveries.c.id)
@@ -128,15 +112,9 @@ def failed(tx: Connection, issue_id: int, limit: int | None = None) -> list[dict
 
 def of_subscriber(tx: Connection, subscriber_id: int, limit: int = 100) -> list[dict[str, Any]]:
     """Returns the deliveries to one reader, the newest first."""
+    columns = (deliveries.c[name] for name in ("kind", "state", "reason", "finished_at", "reply"))
     query = (
-        select(
-            issues.c.slot,
-            deliveries.c.kind,
-            deliveries.c.state,
-            deliveries.c.reason,
-            deliveries.c.finished_at,
-            deliveries.c.reply,
-        )
+        select(issues.c.slot, *columns)
         .select_from(deliveries.outerjoin(issues, deliveries.c.issue_id == issues.c.id))
         .where(deliveries.c.subscriber_id == subscriber_id)
         .order_by(deliveries.c.id.desc())

@@ -30,15 +30,8 @@ class Wish:
 
 
 def add(tx: Connection, *, at: datetime, hash_: str, address: str, network: str, agent: str, words: str) -> None:
-    values = {
-        "at": at,
-        "hash": hash_,
-        "address": address,
-        "network": network or None,
-        "agent": agent or None,
-        "words": words,
-    }
-    tx.execute(insert(signups).values(values))
+    row = insert(signups).values(at=at, hash=hash_, address=address, words=words)
+    tx.execute(row.values(network=network or None, agent=agent or None))
 
 
 def undecided(tx: Connection, limit: int, *, lock: bool = False) -> list[Wish]:
