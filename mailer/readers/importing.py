@@ -53,14 +53,8 @@ class Imported:
     def rows(self) -> int:
         return self.added + self.updated + self.unchanged + self.refused + self.suppressed
 
-    def refuse(self, row: NewSubscriber, reason: str) -> None:
-        if len(self.refusals) < MOST_REFUSALS:
-            self.refusals.append((row.line, row.email, reason))
-        else:
-            self.more += 1
-
     def include(self, part: "Imported") -> None:
-        for count in ("added", "updated", "unchanged", "refused", "suppressed", "more"):
+        for count in ("added", "updated", "unchanged", "refused", "suppressed"):
             setattr(self, count, getattr(self, count) + getattr(part, count))
         room = MOST_REFUSALS - len(self.refusals)
         self.refusals += part.refusals[:room]
@@ -103,7 +97,7 @@ def _import_chunk(app: App, chunk: list[NewSubscriber], how: How, met: set[int],
             parsed, status = _read(row, how)
         except BadAddress as error:
             part.refused += 1
-            part.refuse(row, error.message)
+            part.refusals.append((row.line, row.email, error.message))
             continue
         key = parsed.key
         if status is SubscriberStatus.UNSUBSCRIBED:
@@ -121,7 +115,8 @@ def _import_chunk(app: App, chunk: list[NewSubscriber], how: How, met: set[int],
     plan = adding.plan(tx, people.values())
     for new, reason, when in plan.refused:
         part.suppressed += 1
-        part.refuse(rows[new.key], f"{new.address} {reason}{adding.since(app, when)}")
+        row = rows[new.key]
+        part.refusals.append((row.line, row.email, f"{new.address} {reason}{adding.since(app, when)}"))
     _join(app, tx, plan, how, met, part)
     return part
 
@@ -145,18 +140,15 @@ def _read(row: NewSubscriber, how: How) -> tuple[Address, SubscriberStatus]:
 
 
 def _merged(one: NewSubscriber, other: NewSubscriber) -> NewSubscriber:
-    """Merges two rows with the same address. Name, sections and source come from the later row unless it has none.
+    """Merges two rows with the same address. Name and sections come from the later row unless it has none.
 
-    The consent time comes from the earlier row unless that has none.
+    The consent time and the source come from the earlier row unless that has none.
     """
-    return NewSubscriber(
-        one.line,
-        one.email,
-        other.name or one.name,
-        other.sections or one.sections,
-        one.consent_at or other.consent_at,
-        one.source or other.source,
-        one.status,
+    return one._replace(
+        name=other.name or one.name,
+        sections=other.sections or one.sections,
+        consent_at=one.consent_at or other.consent_at,
+        source=one.source or other.source,
     )
 
 

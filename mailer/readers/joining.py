@@ -76,14 +76,12 @@ def wish(app: App, found: Address, *, network: str = "", agent: str = "") -> Non
     """
     # Check the limits in a read transaction first, so that a flood of sign-ups neither keeps the sender from writing
     # nor causes DNS queries.
-    if app.store.read(lambda tx: _limit_reached(app, tx, network)):
-        raise _too_many()
+    app.store.read(lambda tx: _check_limits(app, tx, network))
     if app.takes_mail(found.domain) is False:
         raise BadAddress(f"The domain {found.domain} takes no mail.")
 
     def take(tx: Connection) -> None:
-        if _limit_reached(app, tx, network):
-            raise _too_many()
+        _check_limits(app, tx, network)
         now = app.now()
         hash_ = tokens.address_hash(app.keys, found.key)
         words = consent_words(app)
@@ -95,16 +93,14 @@ def wish(app: App, found: Address, *, network: str = "", agent: str = "") -> Non
     app.store.write(take)
 
 
-def _limit_reached(app: App, tx: Connection, network: str) -> bool:
-    """Returns True if there were too many sign-ups in the last minute, or from this network in the last hour."""
+def _check_limits(app: App, tx: Connection, network: str) -> None:
+    """Raises TooMany if there were too many sign-ups in the last minute, or from this network in the last hour."""
     now, limits = app.now(), app.settings.readers
-    if signups.count(tx, now - timedelta(minutes=1)) >= limits.per_minute:
-        return True
-    return bool(network) and signups.count(tx, now - timedelta(hours=1), network=network) >= limits.per_network
-
-
-def _too_many() -> TooMany:
-    return TooMany("Too many sign-ups just now.", "Try again in an hour.")
+    reached = signups.count(tx, now - timedelta(minutes=1)) >= limits.per_minute
+    if network and not reached:
+        reached = signups.count(tx, now - timedelta(hours=1), network=network) >= limits.per_network
+    if reached:
+        raise TooMany("Too many sign-ups just now.", "Try again in an hour.")
 
 
 # --- behind the form -------------------------------------------------------------------------------------------------
