@@ -1,5 +1,5 @@
 """Turns an issue into text, HTML and the bytes of a mail, and renders the pages.
 
-Pure: clock and randomness are arguments, no socket and no database; the only files read are templates and sample
-texts. Knows neither subscribers nor relays: values that differ for each reader are placeholders until `merge`.
+This package uses no clock, randomness, socket or database, and reads no files except templates and sample texts. It
+knows neither subscribers nor relays: values that differ for each reader are placeholders until `merge` fills them in.
 """

@@ -1,8 +1,8 @@
-"""Direction: what must be wrapped so that Latin, numbers and Persian keep their order in a right-to-left line.
+"""Marks text direction, so that Latin, numbers and Persian keep their order in a right-to-left line.
 
 HTML gets `<span dir="ltr">` (Gmail, Outlook and Yahoo keep it, but not `<bdi>`); plain text gets control characters.
 The patterns cover the runs that UAX #9 puts into the wrong order in real headlines; scores («۲ – ۱») and dates with
-slashes come out right without help. Changes no spelling, and puts no bidi control into HTML.
+slashes come out right without help. This module changes no spelling, and puts no bidi control into HTML.
 """
 
 import re
@@ -34,7 +34,10 @@ def first_strong(text: str) -> str | None:
 
 
 def isolate(text: str) -> Markup:
-    """Returns the text as escaped HTML, the runs that would come out wrong in `<span dir="ltr">` (filter `bidi`)."""
+    """Returns the text as escaped HTML (filter `bidi`).
+
+    Runs that would be shown in the wrong order are wrapped in `<span dir="ltr">`.
+    """
     pieces: list[Markup] = []
     at = 0
     for found in _LEFT_TO_RIGHT.finditer(text):
@@ -44,24 +47,25 @@ def isolate(text: str) -> Markup:
 
 
 def isolate_rtl(text: str) -> Markup:
-    """Does the same for a left-to-right mail.
+    """Returns the text as escaped HTML for a left-to-right mail.
 
-    A text that begins with Persian or Arabic becomes one run, or its full stop would jump to the wrong end.
+    A text that begins with Persian or Arabic is wrapped as a whole, or its full stop would jump to the wrong end.
     """
     right = first_strong(text) in ("R", "AL")
     return Markup('<span dir="rtl">{}</span>').format(isolate(text)) if right else escape(text)
 
 
 def subject(text: str, locale: Locale = FA) -> str:
-    """Puts RLM before a subject that begins with Latin; without it, viewers lay the whole line out left to right."""
+    """Puts RLM before a subject that begins with Latin; without RLM, viewers lay the whole line out left to right."""
     return RLM + text if locale.rtl and first_strong(text) == "L" else text
 
 
 def plain(text: str) -> str:
     """Returns a text part whose Persian lines read right to left everywhere.
 
-    RLM is for viewers that go by the first letter, RLE … PDF for those that lay everything out left to right
-    (Thunderbird). A line with a placeholder for words counts as Persian; a line that is only an address stays as it is.
+    RLM is for viewers that take the direction from the first letter. RLE … PDF is for viewers that lay everything out
+    left to right (Thunderbird). A line with a placeholder for words counts as Persian. Lines without Persian, such as
+    addresses, stay as they are.
     """
     return "\n".join(_line(line) for line in text.split("\n"))
 

@@ -7,7 +7,7 @@ hue, so that it stays recognisable.
 import colorsys
 
 TEXT = 4.5  # the minimum contrast of text (level AA)
-BETTER = 7.0  # for text on large coloured areas, which Gmail's own dark mode recolours (level AAA)
+BETTER = 7.0  # the contrast (level AAA) of text on large coloured areas, because Gmail's dark mode recolours them
 _WHITE, _CARD, _PAGE = "#fffdf8", "#fffefb", "#f1efe9"
 _DARK_CARD, _DARK_PAGE = "#1a201f", "#111615"
 
@@ -25,9 +25,9 @@ def mix(one: str, other: str, share: float) -> str:
 
 
 def readable(colour: str, *grounds: str, least: float = TEXT) -> str:
-    """Changes the colour as little as needed to reach the contrast `least` with every ground.
+    """Returns the colour, changed as little as needed to reach the contrast `least` with every background.
 
-    The grounds must be all light or all dark.
+    The backgrounds (`grounds`) must be all light or all dark.
     """
     hue, light, saturation = colorsys.rgb_to_hls(*(channel / 255 for channel in _channels(colour)))
     end = 0.0 if _luminance(grounds[0]) > 0.18 else 1.0
@@ -39,16 +39,16 @@ def readable(colour: str, *grounds: str, least: float = TEXT) -> str:
 
 
 def _written(hue: float, light: float, saturation: float) -> str:
-    # A bright colour as strong as a dark one would glow in the dark.
+    # A light colour is less saturated, or it would glow on a dark ground.
     calm = min(saturation, 0.55) if light > 0.6 else saturation
     return "#" + "".join(f"{round(part * 255):02x}" for part in colorsys.hls_to_rgb(hue, light, calm))
 
 
 def palette(accent: str) -> dict[str, str]:
-    """Returns the colours derived from the accent; all are written #rrggbb.
+    """Returns the colours derived from the accent, all written #rrggbb.
 
-    `mast` is the coloured area, `on_mast` quiet text on it, `link` coloured text, `line` a rule; `dark_…` the same in
-    dark mode.
+    `mast` is the coloured area at the top, `on_mast` is for quiet text on it, `link` for coloured text, and `line` for
+    rules. The names with `dark_` are the same colours for dark mode.
     """
     mast = readable(accent, _WHITE, least=BETTER)
     dark_mast = readable(mix(mast, "#000000", 0.2), _WHITE, least=BETTER)
@@ -60,7 +60,7 @@ def palette(accent: str) -> dict[str, str]:
         "dark_mast": dark_mast,
         "dark_on_mast": readable(mix(dark_mast, "#ffffff", 0.8), dark_mast),
         "dark_link": readable(accent, _DARK_CARD, _DARK_PAGE, least=BETTER),
-        "dark_line": readable(accent, _DARK_CARD, least=3.0),  # a graphic, not text (§1.4.11)
+        "dark_line": readable(accent, _DARK_CARD, least=3.0),  # less than text needs: a rule is a graphic (§1.4.11)
     }
 
 

@@ -1,9 +1,9 @@
-"""DKIM signatures (RFC 6376): prove, by a key in the DNS, which domain sent a mail and that it was not changed.
+"""Makes DKIM signatures (RFC 6376), which prove by a key in the DNS which domain sent a mail, unchanged since.
 
 The existing libraries need ten milliseconds a mail and do not sign List-Unsubscribe-Post, so this module has its own
-signer. It signs with RSA-SHA256 and, optionally, also Ed25519 (RFC 8463). Headers are canonicalised "relaxed", the
-body "simple": the body is base64 in CRLF lines, which no server has a reason to change. Key files are read in
-`config.dkim`; nothing here makes keys or verifies signatures.
+signer. It signs with RSA-SHA256 and optionally a second time with Ed25519 (RFC 8463). Headers are canonicalised
+"relaxed". The body is canonicalised "simple", because it is base64 in CRLF lines, which no server has a reason to
+change. `config.dkim` reads the key files; nothing here makes keys or verifies signatures.
 """
 
 import re
@@ -47,18 +47,19 @@ class Key:
 
     @property
     def algorithm(self) -> str:
-        """The value of `k=` in the DNS record: `rsa` or `ed25519`."""
+        """Returns the value of `k=` in the DNS record: `rsa` or `ed25519`."""
         return "rsa" if isinstance(self.private, RSAPrivateKey) else "ed25519"
 
 
 class Signer:
-    """Signs for one domain with one or more keys.
+    """Signs mails for one domain with one or more keys.
 
-    Several threads may share it: hashing and signing, nine tenths of the work, release the interpreter's lock.
+    Several threads may share a signer, and gain by it: hashing and signing are nine tenths of the work and release the
+    interpreter's lock.
     """
 
     def __init__(self, domain: str, keys: Sequence[Key]) -> None:
-        """Takes the domain in ASCII form. Raises ValueError without a key, or if a name is not valid in the DNS."""
+        """Takes the domain in ASCII form. Raises ValueError if `keys` is empty or a name is not valid in the DNS."""
         for name in (domain, *(key.selector for key in keys)):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"not a name for the DNS: {name!r}")
@@ -72,8 +73,8 @@ class Signer:
     def sign(self, head: bytes, body: Sequence[bytes], at: datetime) -> bytes:
         """Returns the DKIM-Signature fields to write before `head`, one for each key.
 
-        `head` is the header block without its empty line; `body` are the pieces of what follows that line. `at` is
-        the time of signing. Raises ValueError unless there is exactly one From.
+        `head` is the header block without the empty line after it, and `body` is the body in pieces. `at` is the time
+        of signing. Raises ValueError unless there is exactly one From.
         """
         found = _relaxed(head)
         if len(found.get(b"from", ())) != 1:
@@ -92,7 +93,7 @@ class Signer:
 
 
 def private_key(pem: bytes) -> PrivateKey:
-    """Reads a key in PEM form (PKCS #1 or #8).
+    """Returns the private key in a PEM text (PKCS #1 or #8).
 
     Raises ValueError, with the reason, if the key cannot sign mails. The message never contains the key.
     """
@@ -112,14 +113,14 @@ def private_key(pem: bytes) -> PrivateKey:
 
 
 def private_pem(private: PrivateKey) -> bytes:
-    """Returns the content of a key file (PKCS #8)."""
+    """Returns the private key as a PEM text (PKCS #8), the content of a key file."""
     return private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
 def record_name(selector: str, domain: str) -> str:
-    """Returns the DNS name of the public key (RFC 6376 §3.6.2.1)."""
+    """Returns the DNS name under which the public key is published (RFC 6376 §3.6.2.1)."""
     return f"{selector}._domainkey.{domain}"
 
 
@@ -133,14 +134,17 @@ def record(key: Key) -> str:
 
 
 def zone_line(selector: str, domain: str, value: str) -> str:
-    """Returns the record as a line of a zone file; the DNS joins the strings of a value longer than 255 characters."""
+    """Returns the record as a line of a zone file.
+
+    A value longer than 255 characters is split into several strings, which verifiers join again.
+    """
     strings = [value[at : at + _STRING] for at in range(0, len(value), _STRING)]
     quoted = " ".join(f'"{each}"' for each in strings)
     return f"{record_name(selector, domain)}. IN TXT " + (f"( {quoted} )" if len(strings) > 1 else quoted)
 
 
 def _relaxed(head: bytes) -> Mapping[bytes, Sequence[bytes]]:
-    """Returns the fields by lower-case name, unfolded and with single blanks (RFC 6376 §3.4.2)."""
+    """Returns the fields of a header block by lower-case name, unfolded and with single blanks (RFC 6376 §3.4.2)."""
     found: dict[bytes, list[bytes]] = {}
     for line in _FIELD_END.split(head):
         name, written = _field(line)
@@ -161,10 +165,10 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
 
 @lru_cache(maxsize=16)
 def _listed(counts: tuple[int, ...]) -> bytes:
-    """Returns the value of h=, with each name once more often than its field occurs.
+    """Returns the value of h=, which lists each name once more often than its field occurs (as `counts` says).
 
-    So an added field breaks the signature (RFC 6376 §8.15); otherwise a second Subject could be put on top, and a
-    reader would see that one.
+    The extra name makes an added field break the signature (RFC 6376 §8.15). Otherwise somebody could put a second
+    Subject on top, and the reader would see the forged one.
     """
     lines = [""]
     for name in (name for name, count in zip(SIGNED, counts, strict=True) for _ in range(count + 1)):
@@ -188,6 +192,6 @@ def _signature(private: PrivateKey, data: bytes) -> bytes:
     if isinstance(private, RSAPrivateKey):
         raw = private.sign(data, _PADDING, _SHA256)
     else:
-        raw = private.sign(sha256(data).digest())  # RFC 8463 §3: the hash is what is signed
+        raw = private.sign(sha256(data).digest())  # RFC 8463 §3: Ed25519 signs the SHA-256 hash of the data
     written = b64encode(raw)
     return b"\r\n ".join([written[at : at + _LINE] for at in range(0, len(written), _LINE)])

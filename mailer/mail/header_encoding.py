@@ -1,8 +1,8 @@
 """Encodes header fields as bytes, and parses them back to prove that nothing was added or lost.
 
-Why not `email.message`: on Python 3.11 an encoded word in a title injects headers and a body, Persian subjects lose
-spaces, and List-Unsubscribe is encoded so that no client can read it. Most functions return the *value* of a field,
-folded with CRLF; `block` writes whole fields. `headers` decides which headers a mail has.
+The standard `email.message` is not good enough: on Python 3.11 an encoded word in a title can inject headers and a
+body, Persian subjects lose spaces, and List-Unsubscribe is encoded so that no client can read it. Most functions here
+return the *value* of a field, folded with CRLF; `block` writes whole fields. `headers` decides which fields a mail has.
 """
 
 import email.utils
@@ -19,27 +19,27 @@ from math import floor
 from mailer.text.characters import RLM
 from mailer.text.clean import clean, clusters
 
-_LINE = 76  # a line with an encoded word is at most 76 long, the word itself 75 (RFC 2047 §2)
+_LINE = 76  # the most characters of a line with an encoded word; the word itself has at most 75 (RFC 2047 §2)
 _WORD = 75
-_HARD = 998  # no line of a message is longer, CRLF not counted (RFC 5322 §2.1.1)
+_HARD = 998  # the most characters of any line of a message, CRLF not counted (RFC 5322 §2.1.1)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")  # a phrase without quotation marks (RFC 5322 §3.2.3)
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
 _URL = re.compile(r"https?://[!#-+\--;=?-~]+")  # no blank, quote, comma or angle bracket: List-* fields are lists
-# After each CRLF there must be one blank and then text: a fold, never the end of the headers.
+# Every CRLF must be followed by one blank and then text. That makes it a fold, never the end of the headers.
 _VALUE = re.compile(rb"[!-~](?:[ -~]++|\r\n (?=[!-~]))*+")
 _PRINTABLE = re.compile(r"[!-~]+(?: [!-~]+)*")
 
 
 def sanitise(value: str) -> str:
-    """Returns the text that `encode` writes: one line without controls and bidi overrides; RLM, ZWNJ and ZWJ stay."""
+    """Returns the value as one line without control characters and bidi overrides; RLM, ZWNJ and ZWJ stay."""
     return clean(value, keep=RLM)
 
 
 def encode(name: str, value: str) -> bytes:
-    """Encodes an unstructured field such as Subject: short ASCII as it is, the rest as encoded words (RFC 2047).
+    """Encodes an unstructured field such as Subject. Short ASCII stays as it is; the rest is put into encoded words.
 
-    The result decodes to exactly `sanitise(value)`. `name` is the field's name, which counts in the first line.
+    The result decodes to exactly `sanitise(value)`. `name` is the field's name, which takes room on the first line.
     """
     value = sanitise(value)
     first = len(name) + 2
@@ -49,10 +49,10 @@ def encode(name: str, value: str) -> bytes:
 
 
 def _words(value: str, first: int) -> list[str]:
-    """Returns base64 words that can each be decoded alone; the first line has `first` characters fewer.
+    """Returns encoded words in base64, each of which can be decoded alone.
 
-    Words end between characters as readers see them. Only a character too long for one word (a letter with dozens of
-    marks) is split between code points.
+    The first line has `first` characters less room. Words end between characters as readers see them; only a character
+    too long for one word (a letter with dozens of marks) is split between code points.
     """
     words: list[str] = []
     word = b""
@@ -69,7 +69,7 @@ def _words(value: str, first: int) -> list[str]:
 
 
 def _room(characters: int) -> int:
-    """Returns the bytes that fit into an encoded word of so many characters; at least enough for one letter."""
+    """Returns how many bytes fit into an encoded word of so many characters; at least enough for one letter."""
     return max((min(characters, _WORD) - len("=?utf-8?b??=")) // 4 * 3, 6)
 
 
@@ -99,14 +99,17 @@ def recipient(addr: str) -> bytes:
 
 
 def list_id(display: str, identifier: str) -> bytes:
-    """Writes `display <weekly.example.org>` (RFC 2919 §3). Raises ValueError if the identifier is not dotted names."""
+    """Writes `display <identifier>` (RFC 2919 §3).
+
+    Raises ValueError unless the identifier is names joined by dots, such as `weekly.example.org`.
+    """
     if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", identifier):
         raise ValueError(f"not a List-Id: {identifier!r}")
     return _phrase(display, f"<{identifier}>", "List-Id")
 
 
 def _phrase(display: str, angle: str, name: str) -> bytes:
-    """Writes a display name, quoted or encoded but never both (RFC 2047 §5), and what follows it in angle brackets."""
+    """Writes a display name, then `angle`. The name is quoted or encoded, but never both (RFC 2047 §5)."""
     display = sanitise(display)
     if not display:
         return angle.encode("ascii")
@@ -120,13 +123,13 @@ def _phrase(display: str, angle: str, name: str) -> bytes:
 
 
 def raw(name: str, value: str) -> bytes:
-    """Writes a structured value as it is, folded only at its blanks; clients would not decode encoded words there.
+    """Writes a structured value unencoded, folded only at its blanks; clients decode no encoded words in such values.
 
-    Raises ValueError if it is empty, not printable ASCII, or has two blanks in a row.
+    Raises ValueError if the value is empty, not printable ASCII, or has two blanks in a row.
     """
     if not _PRINTABLE.fullmatch(value):
         raise ValueError(f"not a value for {name}: {value!r}")
-    if " " not in value:  # true for most fields that differ between readers
+    if " " not in value:  # a fast path: most fields that differ between readers have no blank
         return value.encode("ascii")
     lines = textwrap.wrap(
         value,
@@ -147,20 +150,20 @@ def url(name: str, value: str) -> bytes:
 
 
 def date(when: datetime) -> bytes:
-    """Writes an instant with its time zone (RFC 5322 §3.3). Raises ValueError for a naive one."""
+    """Writes an instant with its time zone (RFC 5322 §3.3). Raises ValueError for a naive `datetime`."""
     if when.tzinfo is None:
         raise ValueError("a date without a zone")
     return _date(floor(when.timestamp()), when.utcoffset())
 
 
-@lru_cache(4)  # the mails of one second share it
+@lru_cache(4)  # mails of the same second have the same Date
 def _date(second: int, offset: timedelta) -> bytes:
     zone = UTC if not offset else timezone(offset)
     return email.utils.format_datetime(datetime.fromtimestamp(second, zone)).encode("ascii")
 
 
 def sound(name: str, value: bytes) -> bytes:
-    """Returns the value unchanged. Raises ValueError if it could end its field, or the headers, early."""
+    """Returns the value unchanged. Raises ValueError if it could end its field or the header block early."""
     if not _VALUE.fullmatch(value) or value.endswith(b" "):
         raise ValueError(f"the value of {name} is empty, not 7-bit, or wrongly folded")
     first = len(name) + 2
@@ -170,7 +173,7 @@ def sound(name: str, value: bytes) -> bytes:
 
 
 def field(name: str, value: bytes) -> bytes:
-    """Writes one field, CRLF included. Raises ValueError if the name is not a field name or the value not `sound`."""
+    """Writes one field, CRLF included. Raises ValueError if the name is no field name or the value is not `sound`."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"not a header name: {name!r}")
     return b"%s: %s\r\n" % (name.encode("ascii"), sound(name, value))

@@ -1,6 +1,6 @@
-"""The list of headers of a mail, and the boundary between its parts.
+"""Decides which header fields a mail has, and makes the boundary between its parts.
 
-`headers` writes the fields, `merge` the parts.
+`header_encoding` encodes the values, and `merge` writes the parts.
 """
 
 import re
@@ -18,7 +18,7 @@ _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[A-Za-z0-9.-]+>")
 
 
 def boundary(seed: str) -> str:
-    """Returns the boundary for a seed. It cannot occur in a part, because no base64 line contains "=_"."""
+    """Returns a boundary derived from the seed. It cannot occur in a part, because no base64 line contains "=_"."""
     return f"=_{sha256(seed.encode()).hexdigest()[:32]}"
 
 
@@ -34,8 +34,9 @@ def message_headers(
 ) -> list[tuple[str, bytes]]:
     """Returns the fields of a mail for one reader, in order, ready for `header_encoding.block`.
 
-    `own` are `reader_fields`, `sender` is a display name and an address, `reply_to` a mailbox; `kind_headers` are the
-    fields that only this kind of mail has. Raises ValueError if a value is not valid in its field.
+    `own` are the `reader_fields` of this reader. `sender` is a display name and an address; `reply_to` is a mailbox.
+    `kind_headers` are the fields that only this kind of mail has. Raises ValueError if a value is not valid in its
+    field.
     """
     answers = [("Reply-To", header_encoding.address(*mailbox(reply_to), name="Reply-To"))] if reply_to else []
     return [
@@ -54,7 +55,7 @@ def message_headers(
 def list_headers(
     own: Mapping[str, bytes], *, list_id: str, list_name: str, archive_url: str, help_url: str
 ) -> list[tuple[str, bytes]]:
-    """Returns the fields that only mails of the list have: issues and test mails."""
+    """Returns the List-… fields, which only issues and test mails have."""
     return [
         ("List-Id", header_encoding.list_id(list_name, list_id)),  # RFC 2919
         ("List-Unsubscribe", own["List-Unsubscribe"]),  # RFC 2369 §3.2
@@ -69,9 +70,8 @@ def reader_fields(
 ) -> dict[str, bytes]:
     """Returns the values of READER_FIELDS for one reader.
 
-    `message_id` includes its angle brackets. If the mail is redirected, `meant_for` is the reader's own address, which
-    To then shows as the display name.
-    Raises ValueError if a value is not valid in its field.
+    `message_id` includes its angle brackets. If the mail is redirected, `meant_for` is the reader's real address, which
+    To then shows as the display name. Raises ValueError if a value is not valid in its field.
     """
     if not _MESSAGE_ID.fullmatch(message_id):
         raise ValueError(f"not a Message-ID: {message_id!r}")
@@ -86,7 +86,7 @@ def reader_fields(
 
 
 def content_headers(language: str, boundary: str) -> list[tuple[str, bytes]]:
-    """Returns the last fields of every mail, which describe its body."""
+    """Returns the fields that describe the body of a mail; they come last."""
     return [
         ("Content-Language", header_encoding.raw("Content-Language", language)),
         ("MIME-Version", b"1.0"),

@@ -1,12 +1,12 @@
 """Compiles a mail once for all readers, and merges each reader's own values into it.
 
-A rendered mail is compiled to constant bytes and *regions*: the whole base64 lines that hold a placeholder. For each
-reader only the regions are encoded. A name of any length must not shift the lines after it, so a region is padded with
-blanks to the end of its last line. The blanks go to the next place where they mean nothing: in HTML inside an end tag
-(`</p   >`), in text at the end of the line. Nothing encodes the bytes again later, so a signature stays valid and no
-relay needs 8BITMIME.
+A rendered mail is compiled to constant bytes and *regions*, which are the whole base64 lines that hold a placeholder.
+For each reader only the regions are encoded. A longer or shorter name must not shift the lines after it, so a region is
+padded with blanks to the end of its last line. The blanks go to the next place where they mean nothing: in HTML inside
+an end tag (`</p   >`), in text at the end of the line. All bytes are 7-bit, so no relay has to encode the mail again,
+and its signature stays valid.
 
-`headers` decides which fields a mail has, `placeholders` escapes the values, `dkim` signs.
+`headers` decides which fields a mail has, `placeholders` escapes the values, and `dkim` signs.
 """
 
 import re
@@ -17,13 +17,13 @@ from typing import Literal
 
 from mailer.mail import header_encoding, placeholders
 
-LINE = 57  # bytes that make one base64 line of 76 characters (RFC 2045 §6.8)
+LINE = 57  # how many bytes make one base64 line of 76 characters (RFC 2045 §6.8)
 
 Part = Literal["html", "text"]
 Use = tuple[str, Part]  # the name of a placeholder, and the part whose escaping its value needs
 
 _SUBTYPE: Mapping[Part, bytes] = {"text": b"plain", "html": b"html"}
-# The bytes after which blanks mean nothing. HTML §13.1.2.2 allows them in an end tag, and no client shows them.
+# Blanks after a match mean nothing. HTML §13.1.2.2 allows them in an end tag, and no client shows them.
 _BLANKS_MEAN_NOTHING: Mapping[Part, re.Pattern[bytes]] = {
     "html": re.compile(rb"</[A-Za-z][A-Za-z0-9]*(?=>)"),
     "text": re.compile(rb"(?=\r\n)"),
@@ -33,16 +33,17 @@ _BOUNDARY = re.compile(r"=_[A-Za-z0-9]{8,60}")  # a base64 line never contains "
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Whole base64 lines with placeholders: constant bytes, and indexes into `Template.needs`, in order.
+    """Whole base64 lines that hold placeholders.
 
-    A region is `padded` with blanks to the end of its last line, unless it ends where its part ends.
+    `pieces` are, in order, constant bytes and, for each placeholder, an index into `Template.needs`. A region is
+    `padded` with blanks to the end of its last line, unless it ends where its part ends.
     """
 
     pieces: tuple[bytes | int, ...]
     padded: bool
 
     def merge(self, ready: Sequence[bytes]) -> bytes:
-        """Returns the lines for a reader; `ready` are the escaped values of `Template.needs`."""
+        """Returns the base64 lines for a reader; `ready` are the reader's escaped values, in the order of `needs`."""
         raw = b"".join([piece if isinstance(piece, bytes) else ready[piece] for piece in self.pieces])
         return _encoded(raw + b" " * (-len(raw) % LINE) if self.padded else raw)
 
@@ -53,13 +54,14 @@ class Template:
 
     fields: tuple[bytes | str, ...]  # constant bytes, and the names of fields that differ for each reader, in order
     pieces: tuple[bytes | Region, ...]
-    needs: tuple[Use, ...]  # the indexes in regions refer to this
+    needs: tuple[Use, ...]  # the values to fill in; regions refer to them by index
     names: tuple[str, ...]  # the names in `needs`, each once
 
     def head(self, fields: Mapping[str, bytes]) -> bytes:
-        """Returns the header block without the empty line after it; `fields` are this reader's, written by `headers`.
+        """Returns the header block without the empty line after it.
 
-        Raises ValueError if one is missing, or a value could end its field early.
+        `fields` are this reader's values, made by `headers.reader_fields`. Raises ValueError if a value is missing or
+        could end its field early.
         """
         try:
             return b"".join(
@@ -69,7 +71,7 @@ class Template:
             raise ValueError(f"no value for the field {missing.args[0]}") from None
 
     def body(self, values: Mapping[str, str]) -> list[bytes]:
-        """Returns what follows the empty line, in pieces to be joined. Values without a placeholder are ignored.
+        """Returns the body of the mail in pieces to be joined. Values that no placeholder asks for are ignored.
 
         Raises ValueError if a placeholder has no value, or an `…_url` is not an http(s) address.
         """
@@ -83,7 +85,7 @@ class Template:
     def merge(self, fields: Mapping[str, bytes], values: Mapping[str, str]) -> bytes:
         """Returns the whole mail for one reader: CRLF lines, 7-bit.
 
-        No line begins with a dot, so the mail can follow DATA as it is (RFC 5321 §4.5.2).
+        No line begins with a dot, so the mail needs no dot-stuffing after DATA (RFC 5321 §4.5.2).
         """
         return b"".join([self.head(fields), b"\r\n", *self.body(values)])
 
@@ -91,10 +93,10 @@ class Template:
 def compile(fields: Sequence[tuple[str, bytes]], own: Collection[str], text: str, html: str, boundary: str) -> Template:
     """Compiles a rendered mail.
 
-    `fields` are those of any one reader, in order, as `headers` makes them; the fields named in `own` differ between
-    readers. The parts may hold placeholders; text comes first (RFC 2046 §5.1.4: the better part last). Raises
-    ValueError if the fields do not parse back, the boundary differs from that in the fields or has another form, or a
-    placeholder is broken.
+    `fields` are the header fields of any one reader, in order, as `headers` makes them; `own` names the fields that
+    differ between readers. Both parts may hold placeholders. The text part comes first, because the better part must be
+    last (RFC 2046 §5.1.4). Raises ValueError if the fields do not parse back, the boundary is not the one that the
+    fields name or is not of the expected form, or a placeholder is broken.
     """
     written = header_encoding.block(fields)
     if not _BOUNDARY.fullmatch(boundary) or f'boundary="{boundary}"'.encode() not in written:
@@ -119,11 +121,11 @@ def _head(fields: Sequence[tuple[str, bytes]], own: Collection[str]) -> Iterator
 
 
 def _part(line: bytes, part: Part, content: str, indexes: dict[Use, int]) -> Iterator[bytes | Region]:
-    """Yields one part, from its boundary line on; adds placeholders not seen before to `indexes`."""
+    """Yields the pieces of one part, beginning with its boundary line; adds new placeholders to `indexes`."""
     head = b"%s\r\nContent-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     yield head % (line, _SUBTYPE[part])
     region: list[bytes | int] = []
-    constant = b""  # what follows the last region; begins at the start of a base64 line
+    constant = b""  # the bytes since the last region, from the start of a base64 line on
     for piece in placeholders.split(_canonical(content)):
         raw = piece.encode()
         if names := placeholders.names(piece):
@@ -151,7 +153,7 @@ def _canonical(content: str) -> str:
 
 def _encoded(raw: bytes) -> bytes:
     written = b2a_base64(raw, newline=False)
-    if 0 < len(written) <= 76:  # most regions are one line or two
+    if 0 < len(written) <= 76:  # a fast path: most regions have one or two lines
         return written + b"\r\n"
     if 76 < len(written) <= 152:
         return b"%b\r\n%b\r\n" % (written[:76], written[76:])
@@ -159,7 +161,7 @@ def _encoded(raw: bytes) -> bytes:
 
 
 def _joined(pieces: Iterable[bytes | Region]) -> Iterator[bytes | Region]:
-    """Yields the same pieces, with neighbouring constants joined."""
+    """Yields the same pieces, but neighbouring constant ones are joined."""
     constant = b""
     for piece in pieces:
         if isinstance(piece, bytes):

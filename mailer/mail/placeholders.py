@@ -1,6 +1,7 @@
-"""Placeholders: the places in a mail, rendered once for all readers, that each reader's own values replace.
+"""Makes and fills placeholders, which mark in a rendered mail where the values of each reader go.
 
-A placeholder is STX name ETX. These two control characters cannot occur in cleaned text, markup or headers.
+A mail is rendered once for all readers. A placeholder is STX name ETX. These two control characters cannot occur in
+cleaned text, markup or headers.
 """
 
 import html
@@ -19,7 +20,7 @@ Kind = Literal["html", "text", "header"]
 
 
 def named(name: str) -> str:
-    """Returns the placeholder for the value `name` (small letters and underscores); `…_url` takes a web address."""
+    """Returns the placeholder called `name` (small letters and underscores). One called `…_url` takes a web address."""
     made = f"\x02{name}\x03"
     if not _PLACEHOLDER.fullmatch(made):
         raise ValueError(f"not a name for a placeholder: {name!r}")
@@ -32,12 +33,12 @@ def names(raw: str) -> frozenset[str]:
 
 
 def split(raw: str) -> list[str]:
-    """Splits a text into constant pieces and placeholders, without empty pieces; joined they are `raw` again."""
+    """Splits a text into constant pieces and placeholders; leaves out empty pieces. Joined, they are `raw` again."""
     return [piece for piece in re.split("(\x02[a-z][a-z_]*\x03)", raw) if piece]
 
 
 def fill(raw: str, values: Mapping[str, str], kind: Kind) -> str:
-    """Replaces the placeholders by values, escaped for this kind of text. Other values are ignored.
+    """Replaces the placeholders by values, escaped for this kind of text. Values without a placeholder are ignored.
 
     Raises ValueError if a placeholder has no value or is broken, or an `…_url` is not an http(s) address.
     """
@@ -64,5 +65,5 @@ def checked(name: str, value: str) -> str:
 
 
 def escaped(value: str, kind: Kind) -> str:
-    """Escapes a `checked` value for this kind of text; only HTML needs it."""
+    """Escapes a `checked` value for this kind of text; only HTML needs escaping."""
     return html.escape(value) if kind == "html" else value

@@ -1,7 +1,7 @@
 """Renders mails and pages from templates, in a sandbox.
 
-A newsroom may edit the templates, so they get plain values only, cannot call or change anything, and an error names the
-file and line of the template. `view` decides what the values mean; placeholders pass through unchanged.
+A newsroom may edit the templates. So templates get plain values only and cannot call or change anything, and an error
+names the file and line of the template. `view` makes the values. Placeholders pass through unchanged.
 """
 
 import re
@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class Renderer:
-    """Renders templates by name, from the newsroom's `folder` if it has them, else from the built-in ones.
+    """Renders templates by name. A template in the newsroom's `folder` replaces the built-in one of the same name.
 
     `language` is one of `locales.CODES`. Every template may use the names `lang`, `dir`, `start` and `end` (sides),
     `comma`, `theme` (colours, logo, footer), the function `_`, and the filters `bidi` and `digits`.
@@ -56,14 +56,14 @@ class Renderer:
         }
         isolated = bidi.isolate if self.locale.rtl else bidi.isolate_rtl
         self._environment.filters |= {"bidi": isolated, "digits": self.locale.number}
-        # Applied to rendered HTML only: an HTML parser would move `{% for %}` out of tables. Styles marked
-        # data-css-inline="keep" (dark mode, small screens) stay in <style>.
+        # Used on rendered HTML, not on templates, because its HTML parser would move `{% for %}` out of tables. Styles
+        # marked data-css-inline="keep" (dark mode, small screens) stay in <style>.
         self._inliner = css_inline.CSSInliner(
             keep_style_tags=False, keep_link_tags=False, load_remote_stylesheets=False, minify_css=True
         )
 
     def mail(self, kind: DeliveryKind, values: Values) -> Rendered:
-        """Renders `mail/<kind>.subject.txt`, `.html` and `.txt`. Raises UnreadableInput if a template is wrong."""
+        """Renders `mail/<kind>.subject.txt`, `.html` and `.txt` as one mail. Raises UnreadableInput if one is wrong."""
         subject = clean(self._render(f"mail/{kind}.subject.txt", values), keep="\x02\x03")
         text = _paragraphs(self._render(f"mail/{kind}.txt", values))
         try:
@@ -74,7 +74,7 @@ class Renderer:
         return Rendered(bidi.subject(subject, self.locale), _squeeze(html), text)
 
     def raw(self, kind: DeliveryKind, values: Values) -> str:
-        """Returns the HTML before its styles are inlined; the checks need it, as inlining silently repairs markup."""
+        """Returns the HTML before its styles are inlined, for the checks: inlining silently repairs broken markup."""
         return self._render(f"mail/{kind}.html", values)
 
     def page(self, name: str, values: Values) -> str:
@@ -82,7 +82,7 @@ class Renderer:
         return _squeeze(self._render(f"page/{name}.html", values))
 
     def stylesheet(self) -> str:
-        """Returns the style of the pages, `page/page.css`, which the web serves as /static/page.css."""
+        """Returns the style sheet of the pages, `page/page.css`, which is served as /static/page.css."""
         return self._render("page/page.css", {})
 
     def names(self) -> list[str]:
@@ -120,7 +120,10 @@ class Renderer:
 
 
 def _themed(theme: Theme) -> dict[str, object]:
-    """Returns `theme` for the templates; the logo is empty (and its name shown) if mail programs cannot draw it."""
+    """Returns the theme for the templates.
+
+    The logo is empty if mail programs cannot draw that kind of picture; templates then show the newsroom's name.
+    """
     return {
         **colour.palette(theme.accent),
         "logo": picture(theme.logo or ""),
@@ -130,14 +133,14 @@ def _themed(theme: Theme) -> dict[str, object]:
 
 
 def _place(error: Exception, name: str) -> str:
-    """Returns file and line of the innermost template frame; Jinja shows templates in the traceback like code."""
+    """Returns file and line of the innermost template in the traceback, where Jinja lists templates like code."""
     suffix = Path(name).suffix
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).suffix == suffix]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else name
 
 
 def _only_plain(value: object) -> None:
-    """Raises TypeError for any other value: templates must reach no objects of the program, and no Markup."""
+    """Raises TypeError if a value is not plain: templates must reach no objects of the program, and no Markup."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if type(value) in (list, tuple):
@@ -153,8 +156,8 @@ _TAG = re.compile(r'<!--.*?-->|<[A-Za-z][^\s/>]*(?:\s+[^\s=>]+="[^"]*")*\s*/?>',
 def _attributes_escaped(html: str) -> str:
     """Escapes < and > in attributes, which the inliner leaves as they are.
 
-    HTML allows them, but the alt text of a picture could then contain `<!--`, and readers simpler than a browser, such
-    as `issues.archive`, would take it for a comment.
+    HTML allows these characters there. But then the alt text of a picture could contain `<!--`, and parsers simpler
+    than a browser, such as that of `issues.archive`, would take it for a comment.
     """
 
     def tag(found: re.Match[str]) -> str:
@@ -166,23 +169,23 @@ def _attributes_escaped(html: str) -> str:
 
 
 def _squeeze(html: str) -> str:
-    """Removes indentation and empty lines; a minifier would also drop Outlook's conditional comments."""
+    """Removes indentation and empty lines. A real minifier would drop Outlook's conditional comments, too."""
     return re.sub(r"\n\s+", "\n", html).strip() + "\n"
 
 
 def _paragraphs(text: str) -> str:
-    """Leaves at most one empty line in a row, and none at the ends."""
+    """Reduces several empty lines in a row to one, and removes empty lines at the ends."""
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip() + "\n"
 
 
 # --- size ------------------------------------------------------------------------------------------------------------
-HTML_BYTES = 90_000  # encoded; Gmail cuts at about 102 kB, and each reader's own values are still to be added
-MAIL_BYTES = 150_000  # both parts and the headers
-_HEADERS = 4_000  # the most that headers and boundary lines take
+HTML_BYTES = 90_000  # the most, encoded: Gmail cuts at about 102 kB, and each reader's values are still to be added
+MAIL_BYTES = 150_000  # the most that both parts, encoded, and the headers may have
+_HEADERS = 4_000  # how many bytes headers and boundary lines take at most
 
 
 def encoded(part: str) -> int:
-    """Returns the size of a part as it is sent: in base64, with line ends."""
+    """Returns how many bytes a part takes when it is sent in base64, line ends included."""
     whole = len(part.encode()) + part.count("\n")  # line ends become CRLF
     characters = -(-whole // 3) * 4
     return characters + -(-characters // 76) * 2
@@ -195,8 +198,8 @@ def fits(mail: Rendered) -> bool:
 def fitted(stories: tuple[ChosenStory, ...], render: Callable[[tuple[ChosenStory, ...]], Rendered]) -> Rendered:
     """Renders the stories, and shortens the mail until it fits.
 
-    First the stories lose everything except their headline, from the last one up; then the last stories are left out.
-    The first story, and everything around the stories, always stays.
+    First the stories lose everything except their headline, beginning with the last story. If that is not enough, the
+    last stories are left out. The first story, and everything around the stories, always stays.
     """
     stories = tuple(sorted(stories, key=lambda story: story.position))
     mail = render(stories)

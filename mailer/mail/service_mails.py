@@ -1,6 +1,6 @@
-"""The values that the templates of service mails show: the notice to editors, the confirmation, the test mail.
+"""Makes the values for the templates of service mails: the notice to editors, the confirmation and the test mail.
 
-Text that comes from outside is cleaned here. Whether a mail is sent, and to whom, is decided in `issues` and `readers`.
+Text from outside is cleaned here. `issues` and `readers` decide whether such a mail is sent, and to whom.
 """
 
 from datetime import tzinfo
@@ -19,10 +19,10 @@ from mailer.text.locales import FA, Locale
 def notice(
     issue: Issue, newsletter: Newsletter, *, editor_url: str, zone: tzinfo, locale: Locale = FA
 ) -> dict[str, object]:
-    """The values of `mail/notice.*` and of the editor's page, which is at `editor_url`.
+    """Returns the values for `mail/notice.*` and for the editor's page, whose address is `editor_url`.
 
-    They are those of `page_view`, and slot, date, state, reason (may be empty), approved, send_at, subject, preheader,
-    stories (rank, title, section, url; the latter two may be empty), notes, editor_url.
+    They are the values of `page_view` and: slot, date, state, reason (may be empty), approved, send_at, subject,
+    preheader, stories (each with rank, title, section and url; section and url may be empty), notes, editor_url.
     """
     local = issue.send_at.astimezone(zone)
     day = long_date(local.date(), newsletter.calendar, locale)
@@ -51,9 +51,10 @@ def notice(
 
 
 def confirmation(newsletter: Newsletter, days: int, locale: Locale = FA) -> dict[str, object]:
-    """The values of `mail/confirmation.*`: those of `page_view`, subject, preheader, days and the slot `confirm_url`.
+    """Returns the values for `mail/confirmation.*`.
 
-    `days` is how long the link works. Nothing that a stranger could have typed is shown.
+    They are the values of `page_view` and: subject, preheader, days (how long the link works) and the placeholder
+    `confirm_url`. Nothing that a stranger could have typed is among them.
     """
     return {
         **view.page_view(newsletter),
@@ -65,7 +66,7 @@ def confirmation(newsletter: Newsletter, days: int, locale: Locale = FA) -> dict
 
 
 def trial_subject(subject: str, locale: Locale = FA) -> str:
-    """The subject of a test mail, «آزمایشی: …», so that it is not mistaken for the issue."""
+    """Returns the subject with «آزمایشی:» (test) in front, so that a test mail is not mistaken for the issue."""
     return bidi.subject(locale.say("آزمایشی: {subject}", subject=subject.removeprefix(RLM)), locale)
 
 

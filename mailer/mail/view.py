@@ -1,7 +1,7 @@
 """Turns an issue into plain values for the templates.
 
-Every text from outside is cleaned and shortened here. `choice` chooses and orders the stories; markup is in the
-templates.
+Every text from outside is cleaned and shortened here. The package `choice` chooses and orders the stories; the
+templates hold the markup.
 """
 
 import re
@@ -17,21 +17,25 @@ from mailer.text.clean import clean, first_words, shorten
 from mailer.text.links import loopback, story_picture, web_address
 from mailer.text.locales import FA, Locale
 
-# Lengths in characters, unless they say words.
+# The most characters, or words where the name says so, that a text may have.
 SUBJECT_LENGTH = 45  # Gmail on a phone shows about forty
 SECTION_LENGTH = 40
 TITLE_LENGTH = 180
 LEAD_WORDS = 35
-BRIEF_WORDS = 24  # for leads of stories without a picture
-LEAD_LENGTH = 400  # for leads that are one endless "word"
-CARD_EVERY = 4  # the first and every fourth story of a section may show their picture
-ALSO = 2  # how many further reports are listed under a story
+BRIEF_WORDS = 24  # the most words in the lead of a story without a picture
+LEAD_LENGTH = 400  # a second limit, for leads that are one endless "word"
+CARD_EVERY = 4  # of every four stories of a section, the first may show its picture
+ALSO = 2  # how many further reports are listed under a story at most
 PREHEADER_LEAST, PREHEADER_BETTER, PREHEADER_MOST = 40, 90, 130
 WORDS_A_MINUTE = 180
 
 
 class StoryView(TypedDict):
-    """`section`, `url` and `image` may be empty: no kicker, no link, no picture. `alt` is never empty."""
+    """A story as the templates show it.
+
+    If `section`, `url` or `image` is empty, the story is shown without that label, link or picture. `alt` is never
+    empty.
+    """
 
     url: str
     title: str
@@ -39,8 +43,8 @@ class StoryView(TypedDict):
     section: str
     image: str
     alt: str
-    card: bool  # drawn with its picture at the side
-    also: list[dict[str, str]]  # url and title of each
+    card: bool  # True if the story is drawn with its picture at the side
+    also: list[dict[str, str]]  # further reports, each with url and title
 
 
 class SectionView(TypedDict):
@@ -55,10 +59,10 @@ def greeting(name: str, locale: Locale = FA) -> str:
 
 
 def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
-    """Returns at most 45 characters with the first story's news, or "" if there is no story.
+    """Returns the subject: the first story's title in at most 45 characters, or "" if there is no story.
 
-    A first clause long enough to make sense alone is taken whole; otherwise the title is cut between words. A subject
-    that begins with Latin gets an RLM before it.
+    If the title is too long, its first clause is used, provided that the clause is long enough to make sense alone.
+    Otherwise the title is cut between words. A subject that begins with Latin gets an RLM before it.
     """
     if not stories:
         return ""
@@ -88,12 +92,13 @@ def issue_view(
     most_read: Iterable[tuple[str, str]] = (),
     preferences: bool = False,
 ) -> dict[str, object]:
-    """Returns the values of `mail/issue.*`.
+    """Returns the values for `mail/issue.*`.
 
-    They are those of `page_view`, and subject, number, date, preheader, greeting, intro, reading, hero (StoryView or
-    None), sections (SectionViews), most_read (rank, url, title, section), archive_url, unsubscribe_url, preferences_url
-    (may be empty). `greeting` and `unsubscribe_url` are placeholders, with `preferences` also `preferences_url`; all
-    other values are final. `archive_url` is the public address of this issue; `most_read` are addresses and titles.
+    They are the values of `page_view` and: subject, number, date, preheader, greeting, intro, reading, hero (StoryView
+    or None), sections (SectionViews), most_read (each with rank, url, title and section), archive_url, unsubscribe_url,
+    preferences_url (empty without `preferences`). `greeting`, `unsubscribe_url` and `preferences_url` are placeholders;
+    all other values are final. The argument `archive_url` is the public address of this issue; the argument `most_read`
+    holds pairs of address and title.
     """
     stories = _in_order(issue)
     hero = _story(stories[0], LEAD_WORDS, newsletter, locale) if stories else None
@@ -122,9 +127,9 @@ def _in_order(issue: Issue) -> list[ChosenStory]:
 
 
 def picture_of(story: ChosenStory, newsletter: Newsletter) -> str:
-    """Returns the address of a story's picture, or "" if it has none or it is not on a host of the newsroom."""
+    """Returns the address of a story's picture, or "" if there is no picture or its host is not the newsroom's."""
     base = urlsplit(newsletter.base_url)
-    # Without TLS only on this machine: for the demo and for trials.
+    # Pictures may be loaded without TLS only from this machine, as in the demo and in trials.
     plain = base.scheme == "http" and loopback(base.hostname or "")
     ours = (newsletter.base_url, newsletter.site_url or "")
     return story_picture(story.image_url, story.url, ours, plain=plain)
@@ -132,7 +137,7 @@ def picture_of(story: ChosenStory, newsletter: Newsletter) -> str:
 
 def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Locale, card: bool = False) -> StoryView:
     title = clean(story.title)
-    if story.update:  # an earlier issue had this story, and there is news
+    if story.update:  # an earlier issue had this story, and something new has happened
         title = locale.say("به‌روزرسانی: {title}", title=title)
     title = shorten(title, TITLE_LENGTH)
     also = [{"url": web_address(url), "title": shorten(clean(other), 90)} for _, url, other in story.also]
@@ -142,7 +147,8 @@ def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Local
         lead=shorten(first_words(clean(story.lead), words), LEAD_LENGTH),
         section=shorten(clean(story.section), SECTION_LENGTH) if story.section != OTHER_NEWS else "",
         image=picture_of(story, newsletter),
-        # Never empty: Yahoo drops aria-hidden, and a screen reader has nothing to say for a linked picture without it.
+        # Never empty, because a screen reader has nothing to say for a linked picture without alt text, and hiding the
+        # picture from it is no way out: Yahoo drops aria-hidden.
         alt=shorten(clean(story.image_alt), 120) or locale.say("عکس خبر: {title}", title=shorten(title, 100)),
         card=card,
         also=[each for each in also if each["url"] and each["title"]][:ALSO],
@@ -150,9 +156,10 @@ def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Local
 
 
 def _by_section(stories: Iterable[ChosenStory], newsletter: Newsletter, locale: Locale) -> list[SectionView]:
-    """Groups stories: the newsletter's sections in its order, then others as they come, other news last.
+    """Groups the stories by section and leaves out empty sections.
 
-    Empty sections are left out.
+    The sections of the newsletter's settings come first, in their order there, then unknown sections in the order of
+    their stories. "Other news" is last.
     """
     found: dict[str, list[StoryView]] = {clean(name): [] for name in newsletter.sections.values()}
     others = found.pop(OTHER_NEWS, [])
@@ -169,7 +176,7 @@ def _by_section(stories: Iterable[ChosenStory], newsletter: Newsletter, locale: 
 
 
 def _ranked(found: Iterable[tuple[str, str]], locale: Locale) -> list[dict[str, str]]:
-    """Ranks the titles; leaves out those without a usable address, which would lead nowhere."""
+    """Numbers the titles from 1. Leaves out titles without a usable address: their links would lead nowhere."""
     checked = [(web_address(url), shorten(clean(title), TITLE_LENGTH)) for url, title in found]
     kept = [(url, title) for url, title in checked if url and title]
     return [
@@ -191,8 +198,8 @@ def _reading(stories: Sequence[StoryView], intro: str, locale: Locale) -> str:
 def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
     """Returns the line that inboxes show after the subject: 40–130 characters, from the second to fourth stories.
 
-    An editor's own words come first, alone if they are long enough. It is never padded with blanks: Apple Mail ignores
-    them, and screen readers read them out.
+    If an editor wrote a preheader, it comes first, and stands alone if it is long enough. A short line is not padded
+    with blanks, because Apple Mail ignores them and screen readers read them out.
     """
     line = shorten(clean(issue.preheader), PREHEADER_MOST)
     if len(line) >= PREHEADER_LEAST:
@@ -207,7 +214,7 @@ def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
         longer = f"{line}{locale.semicolon} {piece}" if line else piece
         if len(longer) <= PREHEADER_MOST:
             line = longer
-        elif len(line) < PREHEADER_BETTER:  # enough space left for some useful words
+        elif len(line) < PREHEADER_BETTER:  # there is room for some useful words of this piece
             line = shorten(longer, PREHEADER_MOST)
             break
     return line

@@ -1,4 +1,4 @@
-"""The equipment of `templates check`: sample issues, a rendering of each, and the rules that every mail keeps.
+"""Checks templates for `mailer templates check`: renders sample issues and applies the rules that every mail must keep.
 
-The service never uses it for a mail that it sends. The gates, the golden mails and the screenshots use it, too.
+The gates, the golden mails and the screenshots use this package, too. The service does not check the mails it sends.
 """

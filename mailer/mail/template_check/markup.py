@@ -1,7 +1,7 @@
 """Parses the HTML of a mail into a tree, and reports everything that a forgiving parser would have to repair.
 
-Mail programs repair markup differently, so a mail must leave them nothing to repair. It knows only the subset of HTML
-that mails use, and judges only the nesting.
+Mail programs repair markup differently, so a mail must leave them nothing to repair. The parser knows only the subset
+of HTML that mails use, and judges only the nesting.
 """
 
 import re
@@ -18,7 +18,7 @@ _NOT_MSO = re.compile(r"<!--\[if !mso\]><!-->.*?<!--<!\[endif\]-->", re.DOTALL)
 
 
 def read(html: str) -> tuple[Element, list[str]]:
-    """Returns the tree, whose root has the tag "", and the problems of its nesting."""
+    """Returns the element tree of the HTML, whose root has the tag "", and a list of what is wrong with its nesting."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -27,14 +27,14 @@ def read(html: str) -> tuple[Element, list[str]]:
 
 
 def text(element: Element) -> str:
-    """Returns the text that a reader sees, without styles and scripts."""
+    """Returns the text in an element as a reader sees it, without styles and scripts."""
     if element.tag in ("style", "script"):
         return ""
     return (element.text or "") + "".join(text(child) + (child.tail or "") for child in element)
 
 
 def as_word_sees_it(html: str) -> str:
-    """Returns the HTML that Outlook's conditional comments leave for Word, which is what Outlook renders with."""
+    """Returns the HTML as Outlook sees it, which renders with Word: with its conditional comments applied."""
     return _MSO.sub(r"\1", _NOT_MSO.sub("", html))
 
 

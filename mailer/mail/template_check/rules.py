@@ -1,6 +1,6 @@
-"""The rules that every mail must keep, as checks that need no browser; `templates check` and the gates run them.
+"""Checks the rules that every mail must keep and that need no browser; `templates check` and the gates run the checks.
 
-They cover what 99.9 % of HTML mails get wrong: direction and language, roles, alt texts, styles that mail programs
+The rules cover what 99.9 % of HTML mails get wrong: direction and language, roles, alt texts, styles that mail programs
 drop. How a mail looks after a sanitiser or in dark mode needs a browser (`make gates`).
 """
 
@@ -16,8 +16,8 @@ from mailer.mail.template_check import markup
 from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, is_invisible
 from mailer.text.locales import FA, Locale
 
-STYLE_BYTES = 8192  # Gmail keeps little more than this of all <style> elements together
-PREHEADER = range(40, 131)  # characters
+STYLE_BYTES = 8192  # the most in all <style> elements together; Gmail keeps little more
+PREHEADER = range(40, 131)  # how many characters a preheader may have
 
 # The properties that nearly every mail program supports (caniemail).
 PROPERTIES = {
@@ -54,7 +54,7 @@ class Finding:
 
 
 def mail(html: str, text: str, *, raw: str = "", locale: Locale = FA, own_words: bool = True) -> list[Finding]:
-    """Returns all violations in a mail as one reader gets it.
+    """Returns all violations in a mail, given as one reader gets it.
 
     `raw` is the HTML before its styles were inlined, because inlining silently repairs broken markup. Pass
     `own_words=False` for hostile sample texts, whose spelling is not to be judged.
@@ -76,7 +76,10 @@ def mail(html: str, text: str, *, raw: str = "", locale: Locale = FA, own_words:
 
 
 def page(html: str, locale: Locale) -> list[Finding]:
-    """Returns all violations in a web page, above all what its content security policy keeps a browser from loading."""
+    """Returns all violations in a web page.
+
+    Most rules forbid what the page's content security policy would keep a browser from loading.
+    """
     tree, problems = markup.read(html)
     whole = next(tree.iter("html"), tree)
     found = [Finding("nesting", each) for each in dict.fromkeys(problems)]
@@ -95,7 +98,7 @@ def page(html: str, locale: Locale) -> list[Finding]:
 
 
 def _direction(tree: Element, body: Element, wrapper: Element, locale: Locale) -> Iterator[Finding]:
-    """Checks that html, body and the wrapper all give the direction; each of them is lost in some mail program."""
+    """Checks that html, body and the wrapper all state the direction; each of the three is lost in some program."""
     for name, element in (("html", next(tree.iter("html"), tree)), ("body", body), ("the wrapper", wrapper)):
         if (element.get("lang"), element.get("dir")) != (locale.code, locale.direction):
             yield Finding("direction", f"{name} lacks lang={locale.code} dir={locale.direction}")

@@ -1,7 +1,7 @@
-"""Invented issues to try templates on: `templates check`, the gates, the golden mails and the screenshots use them.
+"""Invented issues to try templates on, used by `templates check`, the gates, the golden mails and the screenshots.
 
-Each is a case that has gone wrong somewhere: a short week, long stories, no pictures, Latin in Persian, hostile words.
-The words are in sample_issues.toml, beside this file.
+Apart from a normal week, each is a case that often goes wrong: few stories, long stories, no pictures, Latin in
+Persian, hostile words. The words are in sample_issues.toml, beside this file.
 """
 
 import tomllib
@@ -37,19 +37,19 @@ _TEXTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 _WEEK: list[dict[str, str]] = _TEXTS["week"]
 _LATIN: list[str] = _TEXTS["latin"]
 _HOSTILE: list[str] = [*_TEXTS["hostile"][:4], "خبر " * 1250, "خ" * 5000, *_TEXTS["hostile"][4:]]
-# The values that each page is tried with, besides those of every page.
+# For each page, the values to try it with, in addition to the values of `view.page_view`.
 PAGES: dict[str, dict[str, object]] = _TEXTS["pages"]
 
 CASES = ("week", "short", "long", "bare", "latin", "hostile")
-# The mails that are not an issue, and their kind: a test mail, the notice of a draft, the notice of a held issue, and
-# the confirmation of a sign-up.
+# The sample mails that are not issues, with their kind: a test mail, the notice of a draft, the notice of a held issue,
+# and the confirmation of a sign-up.
 SERVICE_MAILS = {
     "test": DeliveryKind.TEST,
     "notice": DeliveryKind.NOTICE,
     "held": DeliveryKind.NOTICE,
     "confirmation": DeliveryKind.CONFIRMATION,
 }
-# The link that a mail of each kind must have in both parts.
+# For each kind of mail, the link that both parts must have.
 PURPOSE = {
     DeliveryKind.ISSUE: UNSUBSCRIBE_URL,
     DeliveryKind.TEST: UNSUBSCRIBE_URL,
@@ -158,7 +158,7 @@ def _issue(stories: tuple[ChosenStory, ...]) -> Issue:
 
 
 def most_read(case: str) -> tuple[tuple[str, str], ...]:
-    """Returns five addresses and titles for the list of the most read; only the normal week has that list."""
+    """Returns five pairs of address and title for the list of most read stories; only the normal week has that list."""
     if case != "week":
         return ()
     return tuple((f"{SITE}/news/{818500 + n}", texts["title"]) for n, texts in enumerate(_WEEK[6:11]))
