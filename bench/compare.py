@@ -2,7 +2,7 @@
 
 Runs the same parts of the bench in both checkouts in turn, old, new, old, new …, so that a machine that becomes faster
 or slower in between affects both alike. Each checkout uses its own `.venv`. Prints, for every figure that both
-measure, the spread of the old rounds, both medians and their ratio.
+measure, the median and the spread of the old and of the new rounds, and the ratio of the medians.
 """
 
 import argparse
@@ -74,7 +74,8 @@ def _rows(part: str, figures: dict[str, dict[Figure, list[float]]]) -> Iterator[
         better = any(word in figure[2] for word in MORE_IS_BETTER)
         worse = ratio < 1 - ALLOWED if better else ratio > 1 + ALLOWED
         verdict = "worse" if worse else ""
-        yield (*figure, f"{before:g} ({min(old):g}–{max(old):g})", f"{now:g}", f"{ratio:.2f}", verdict)
+        spreads = (f"{statistics.median(each):g} ({min(each):g}–{max(each):g})" for each in (old, new))
+        yield (*figure, *spreads, f"{ratio:.2f}", verdict)
 
 
 if __name__ == "__main__":
