@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -134,6 +134,10 @@ def _shown(app: App, found: Issue) -> Result:
     return Result(_issue(found), _issue_text(app, found))
 
 
+def _changed(found: Issue) -> Result:
+    return Result(_issue(found), f"{found.slot} is {_state(found)}.")
+
+
 # --- viewing ---------------------------------------------------------------------------------------------------------
 @command(issue)
 @slot_argument
@@ -243,50 +247,114 @@ def status(app: App, slot: str | None, failed: bool) -> Result:
 
 # --- editing ---------------------------------------------------------------------------------------------------------
 _slot = slot_option("--slot", "An issue other than the newest.")
+_number = click.IntRange(1)
 
 
-def _edit_command(name: str, help_: str, *arguments: str) -> None:
-    """A command that calls the function of `issues.editing` with its name."""
+@command(issue)
+@click.argument("number", type=_number)
+@_slot
+def drop(app: App, number: int, slot: str | None) -> Result:
+    """Remove story NUMBER with all articles about its event; the next best is added."""
+    from mailer.issues import editing
 
-    def edit(app: App, slot: str | None, **values: Any) -> Result:
-        from mailer.issues import editing
-
-        return _shown(app, getattr(editing, name)(app, slot, *(values[each] for each in arguments)))
-
-    edit.__name__, edit.__doc__ = name, help_
-    edit = _slot(edit)
-    for each in reversed(arguments):  # click puts the parameter that is added last first
-        edit = click.argument(each, type=TEXT if each == "text" else click.IntRange(1))(edit)
-    command(issue)(edit)
+    return _shown(app, editing.drop(app, slot, number))
 
 
-_edit_command("drop", "Remove story NUMBER with all articles about its event; the next best is added.", "number")
-_edit_command("move", "Move story NUMBER to position TO and keep it there.", "number", "to")
-_edit_command("title", 'Give story NUMBER another title in this issue; "" restores its own.', "number", "text")
-_edit_command("subject", 'Set the subject of the mail; "" restores the first story\'s title.', "text")
-_edit_command("intro", 'Set the words before the first story; "" restores the usual ones.', "text")
+@command(issue)
+@click.argument("number", type=_number)
+@click.argument("to", type=_number)
+@_slot
+def move(app: App, number: int, to: int, slot: str | None) -> Result:
+    """Move story NUMBER to position TO and keep it there."""
+    from mailer.issues import editing
+
+    return _shown(app, editing.move(app, slot, number, to))
+
+
+@command(issue)
+@click.argument("number", type=_number)
+@click.argument("text", type=TEXT)
+@_slot
+def title(app: App, number: int, text: str, slot: str | None) -> Result:
+    """Give story NUMBER another title in this issue; "" restores its own."""
+    from mailer.issues import editing
+
+    return _shown(app, editing.title(app, slot, number, text))
+
+
+@command(issue)
+@click.argument("text", type=TEXT)
+@_slot
+def subject(app: App, text: str, slot: str | None) -> Result:
+    """Set the subject of the mail; "" restores the first story's title."""
+    from mailer.issues import editing
+
+    return _shown(app, editing.subject(app, slot, text))
+
+
+@command(issue)
+@click.argument("text", type=TEXT)
+@_slot
+def intro(app: App, text: str, slot: str | None) -> Result:
+    """Set the words before the first story; "" restores the usual ones."""
+    from mailer.issues import editing
+
+    return _shown(app, editing.intro(app, slot, text))
 
 
 # --- states ----------------------------------------------------------------------------------------------------------
-def _state_command(name: str, help_: str) -> None:
-    """A command that calls the function of `issues.control` with its name."""
+@command(issue)
+@slot_argument
+def hold(app: App, slot: str | None) -> Result:
+    """Hold a draft back until it is released."""
+    from mailer.issues import control
 
-    def change(app: App, slot: str | None) -> Result:
-        from mailer.issues import control
-
-        found = getattr(control, name)(app, slot)
-        return Result(_issue(found), f"{found.slot} is {_state(found)}.")
-
-    change.__name__, change.__doc__ = name, help_
-    command(issue)(slot_argument(change))
+    return _changed(control.hold(app, slot))
 
 
-_state_command("hold", "Hold a draft back until it is released.")
-_state_command("release", "Let a held issue go out at its time, even with few stories.")
-_state_command("approve", "Approve a draft (where approval is required).")
-_state_command("pause", "Stop sending; mails that are being sent are finished first.")
-_state_command("resume", "Continue sending.")
-_state_command("cancel", "End an issue; mails that were not sent never will be.")
+@command(issue)
+@slot_argument
+def release(app: App, slot: str | None) -> Result:
+    """Let a held issue go out at its time, even with few stories."""
+    from mailer.issues import control
+
+    return _changed(control.release(app, slot))
+
+
+@command(issue)
+@slot_argument
+def approve(app: App, slot: str | None) -> Result:
+    """Approve a draft (where approval is required)."""
+    from mailer.issues import control
+
+    return _changed(control.approve(app, slot))
+
+
+@command(issue)
+@slot_argument
+def pause(app: App, slot: str | None) -> Result:
+    """Stop sending; mails that are being sent are finished first."""
+    from mailer.issues import control
+
+    return _changed(control.pause(app, slot))
+
+
+@command(issue)
+@slot_argument
+def resume(app: App, slot: str | None) -> Result:
+    """Continue sending."""
+    from mailer.issues import control
+
+    return _changed(control.resume(app, slot))
+
+
+@command(issue)
+@slot_argument
+def cancel(app: App, slot: str | None) -> Result:
+    """End an issue; mails that were not sent never will be."""
+    from mailer.issues import control
+
+    return _changed(control.cancel(app, slot))
 
 
 # --- sending ---------------------------------------------------------------------------------------------------------
