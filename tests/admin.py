@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 import os
-import random
+import secrets
 import socket
 import subprocess
 import sys
@@ -178,7 +178,8 @@ def drafted(folder: Path, *, smtp: int = 9, titles: Sequence[str] = (), readers:
 def free_port() -> int:
     """A free port of 127.0.0.1 below the range from which the system assigns ports, so no other process gets it."""
     while True:
-        port = random.randrange(20_000, 32_000)
+        # Not `random`, whose state Hypothesis sets: two workers would choose the same ports.
+        port = 20_000 + secrets.randbelow(12_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

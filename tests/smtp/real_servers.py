@@ -7,15 +7,16 @@ by root, and Exim wants a user of its own, which it gets in a mount namespace.
 """
 
 import os
-import random
 import re
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from admin import free_port
 
 POSTFIX = os.environ.get("POSTFIX", "")
 EXIM = os.environ.get("EXIM", "")
@@ -66,23 +67,10 @@ check:
 """
 
 
-def free_port() -> int:
-    """A port outside the range for outgoing connections: a client that tries whether a server listens on such a port
-    may get that port itself, and is then connected to itself."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as free:
-            try:
-                free.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-
-
 @contextmanager
 def postfix(folder: Path, onward: int, **settings: str) -> Iterator[int]:
     """Runs a Postfix that accepts every recipient except one, and yields its port."""
-    root, port = Path(POSTFIX), free_port()
+    root = Path(POSTFIX)
     etc, queue, data = folder / "etc", folder / "queue", folder / "data"
     for made in (etc, queue, data, *(queue / name for name in _FOLDERS.split())):
         made.mkdir()
@@ -119,10 +107,20 @@ def postfix(folder: Path, onward: int, **settings: str) -> Iterator[int]:
         **settings,
     }
     (etc / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in main.items()))
-    (etc / "master.cf").write_text(_MASTER.format(port=port))
     (etc / "rcpt").write_text("nobody@example.com 550 5.1.1 no such user\n")
     environ = {**os.environ, "LD_LIBRARY_PATH": str(root / "usr/lib/postfix"), "MAIL_CONFIG": str(etc)}
-    with running([str(root / "usr/lib/postfix/sbin/master"), "-c", str(etc), "-d"], port, environ, folder):
+    master = [str(root / "usr/lib/postfix/sbin/master"), "-c", str(etc), "-d"]
+    with ExitStack() as started:
+        # Between the choice of a port and the start another process may take the port, so a second one is tried.
+        for is_last in (False, False, True):
+            port = free_port()
+            (etc / "master.cf").write_text(_MASTER.format(port=port))
+            try:
+                started.enter_context(running(master, port, environ, folder))
+                break
+            except AssertionError:
+                if is_last:
+                    raise
         yield port
 
 

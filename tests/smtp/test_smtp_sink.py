@@ -18,7 +18,7 @@ from pathlib import Path
 import ledger
 import make
 import pytest
-from real_servers import free_port
+from admin import free_port
 from scripted_relay import drive, send
 
 from mailer.errors import RelayDown
