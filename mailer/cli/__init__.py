@@ -1,6 +1,7 @@
-"""The command line: each command calls one use case and prints its result; errors become exit codes.
+"""The command line. Each command calls one use case and prints its result; errors become exit codes.
 
-Commands are imported when they are called, so that `mailer --help` loads neither the database nor the network parts.
+A command's module is imported only when the command is called, so that `mailer --help` loads neither the database nor
+the network parts.
 """
 
 import importlib
@@ -21,7 +22,7 @@ from mailer.errors import MailerError, OutsideError
 
 
 class LazyGroup(click.Group):
-    """A group that knows the name and one line of help of each command, and imports a command only to run it."""
+    """A command group that knows the names and one-line helps of its commands, and imports a command only to run it."""
 
     def __init__(self, *args: object, lazy: Mapping[str, tuple[str, str]], **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -43,7 +44,7 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand as error:
-            # click looks for similar names among the loaded commands, and none is loaded.
+            # click would look for similar names among the loaded commands, but none is loaded, so it gets all names.
             raise click.exceptions.NoSuchCommand(error.command_name, possibilities=self.lazy, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -90,10 +91,10 @@ def cli(ctx: click.Context, config_file: Path) -> None:
 
 
 def run(words: Sequence[str]) -> int:
-    """Run one command and return its exit code."""
+    """Runs one command and returns its exit code."""
     as_json = "--json" in words
     for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:  # `mailer … >&-`
+        if getattr(sys, name) is None:  # the caller closed this stream: `mailer … >&-`
             setattr(sys, name, _null_device())
     try:
         result = cli.main(args=list(words), prog_name="mailer", standalone_mode=False)
@@ -111,9 +112,9 @@ def run(words: Sequence[str]) -> int:
         _print_error(error, as_json)
         return exit_code(error)
     except SystemExit:
-        return 0  # click exits so when the reader of a pipe has gone (`mailer … | head`); no command exits itself
+        return 0  # only click raises it, when the reader of a pipe has gone (`mailer … | head`)
     except OSError as error:
-        # A file or folder that the command was to write; reading and the database have errors of their own.
+        # The command could not write a file or folder. Errors of reading and of the database have other types.
         where = error.filename or "The output cannot be written"
         outside = OutsideError(f"{where}: {error.strerror or error}.")
         _print_error(outside, as_json)
@@ -144,11 +145,11 @@ def _print_json(code: str, message: str, fix: str = "") -> None:
 
 
 def _print(text: str, *, err: bool = False) -> None:
-    """Print if possible; if the pipe is closed or the disk full, the exit code still shows what happened."""
+    """Prints the text if possible. If the pipe is closed or the disk is full, the exit code must tell what happened."""
     try:
         click.echo(text, err=err)
     except OSError:
-        # Python must not try to write it again at exit.
+        # Otherwise Python would try to write the text again at exit.
         setattr(sys, "stderr" if err else "stdout", _null_device())
 
 

@@ -96,7 +96,7 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
 
 
 def _content(place: str, fetcher: "Fetcher") -> tuple[str, bytes, str]:
-    """A name for messages, the bytes, and the address after redirects, which is empty for a file.
+    """Reads a file or address: returns a name for messages, the bytes, and the address after redirects ("" for a file).
 
     Raises UnreadableInput or FetchFailed.
     """

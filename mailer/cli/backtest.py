@@ -1,4 +1,4 @@
-"""`mailer backtest`: what other settings would have chosen in past weeks. Changes and stores nothing."""
+"""`mailer backtest`: shows what other settings would have chosen in past weeks; stores nothing."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING

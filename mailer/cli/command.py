@@ -1,8 +1,8 @@
-"""Shared by all commands: the decorator that makes one, its result, and how times, tables and text are written.
+"""What all commands share: the decorator that makes a command, its result, and the way to write times and tables.
 
-A command is a function of the App and its own arguments. It returns a `Result`: the data that `--json` prints and the
-text for people. The use cases that a command calls are imported inside it, so that no command waits for the parts
-of another.
+A command is a function that takes the App and the command's arguments. It returns a `Result`: the data that `--json`
+prints and the text for people. The use cases that a command calls are imported inside the function, so that no command
+waits for imports that only another needs.
 """
 
 import json
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NUMBER = click.IntRange(1, 1_000_000_000)  # of an article or of rows; fits into the INTEGER of every database
+NUMBER = click.IntRange(1, 1_000_000_000)  # an article's number or a count; fits into the INTEGER of every database
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -44,10 +44,10 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print one J
 
 
 def command(group: click.Group | None, *, opens: bool = True) -> Callable[[Callable[..., Result]], click.Command]:
-    """Make a function a command of `group`, or one of its own, named like the function.
+    """Makes a function a command of `group`, named like the function. With None, it is a top-level one.
 
-    The function gets the App first, which is closed afterwards; with `opens=False` it gets the path of the settings
-    file. The option --json is added, and the result is printed.
+    The function's first argument is the App, which is closed afterwards, or, with `opens=False`, the path of the
+    settings file. The decorator adds the option --json and prints the result.
     """
 
     def decorate(function: Callable[..., Result]) -> click.Command:
@@ -59,7 +59,7 @@ def command(group: click.Group | None, *, opens: bool = True) -> Callable[[Calla
             return result.code
 
         run = _json_option(run)
-        # click keeps parameters from the last to the first; --json is the last.
+        # click keeps this list in reverse order. --json comes first here, so help texts show it last.
         run.__click_params__.sort(key=lambda parameter: parameter.name != "as_json")  # type: ignore[attr-defined]
         make = group.command if group else click.command
         return make(function.__name__.strip("_"))(click.pass_obj(run))
@@ -68,7 +68,7 @@ def command(group: click.Group | None, *, opens: bool = True) -> Callable[[Calla
 
 
 def print_result(result: Result, as_json: bool) -> None:
-    """Print the data or the text of a result; nothing if both are empty."""
+    """Prints a result: its data with `as_json`, otherwise its text; nothing if that is empty."""
     if as_json and result.data is not None:
         click.echo(json.dumps(result.data, ensure_ascii=False, indent=2, default=_plain))
     elif result.text:
@@ -77,7 +77,7 @@ def print_result(result: Result, as_json: bool) -> None:
 
 @contextmanager
 def opened(path: Path, environ: Mapping[str, str]) -> Iterator["App"]:
-    """The App of a settings file and the variables; its database is closed at the end."""
+    """Gives the App made from a settings file and the MAILER_* variables; closes its database at the end."""
     from mailer import config
     from mailer.wiring import wire
 
@@ -93,7 +93,7 @@ def wants_json() -> bool:
 
 # --- arguments and options -------------------------------------------------------------------------------------------
 class _Text(click.ParamType[str]):
-    """Text as people type it. A terminal may pass bytes that are not UTF-8, which no database or file would take."""
+    """An argument that is any text. Refuses bytes that are not UTF-8, which no database or file would take."""
 
     name = "text"
 
@@ -114,19 +114,19 @@ def _not_empty(_context: click.Context, _parameter: click.Parameter, slot: str |
     return slot
 
 
-# An optional SLOT; the default is the newest issue.
+# The optional argument SLOT, the week of an issue; without it, a command takes the newest issue.
 slot_argument = click.argument("slot", required=False, type=TEXT, callback=_not_empty)
 
 
 def slot_option(name: str, help_: str) -> Callable[[F], F]:
-    """An option `name` that takes a slot and gives it as `slot`."""
+    """Returns an option called `name`, whose value (a slot) the command gets as its argument `slot`."""
     return click.option(name, "slot", type=TEXT, callback=_not_empty, help=help_)
 
 
 def instant(text: str | None, zone: ZoneInfo, option: str) -> datetime | None:
-    """A time from the command line, in the newsroom's zone; Jalali dates are understood.
+    """Returns a time given on the command line, in the newsroom's zone; Jalali dates are understood, too.
 
-    Raises UsageError if it cannot be read.
+    Returns None for no text. Raises UsageError if the text cannot be read.
     """
     from mailer.text import dates
 
@@ -148,17 +148,17 @@ def _plain(value: Any) -> Any:
 
 
 def attributes(value: object, *names: str) -> dict[str, Any]:
-    """The attributes of a value with these names, for the data of a `Result`."""
+    """Returns the named attributes of a value as a dictionary, for the data of a `Result`."""
     return {name: getattr(value, name) for name in names}
 
 
 def local(app: "App", value: datetime | None) -> str:
-    """An instant for people, in the newsroom's zone."""
+    """Returns an instant as text for people, in the newsroom's zone; "–" for None."""
     return value.astimezone(app.zone).strftime("%Y-%m-%d %H:%M") if value else "–"
 
 
 def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """A table with one line for each row, so that `grep` finds whole rows."""
+    """Returns a table as text, with one line for each row, so that `grep` finds whole rows."""
     cells = [headings, *([_CONTROL.sub(" ", cell) for cell in row] for row in rows)]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     padded = [[cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)] for row in cells]
@@ -166,7 +166,7 @@ def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _width(text: str) -> int:
-    """How many columns a terminal needs; combining and invisible characters need none."""
+    """Returns how many columns a terminal needs for a text; combining and invisible characters need none."""
     if text.isascii():
         return len(text)
     return sum(

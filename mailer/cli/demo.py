@@ -1,4 +1,4 @@
-"""`mailer demo`: a whole week's work on sample articles, with a real database, real SMTP and real pages."""
+"""`mailer demo`: a newsletter's whole week on sample articles, with a real database, real SMTP and real pages."""
 
 import asyncio
 import contextlib
@@ -74,7 +74,7 @@ def demo(_path: Path, once: bool, out: Path | None, port: int | None) -> Result:
 
 
 def _port(wanted: int | None) -> int:
-    """The port asked for, which must be free, or the usual one, or any free one. Raises OutsideError."""
+    """Returns a free port: `wanted` if given, otherwise 8025 or any other. Raises OutsideError if `wanted` is taken."""
     for candidate in (wanted,) if wanted else (8025, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -109,7 +109,7 @@ async def _run(app: App, inbox: Inbox, folder: Path, *, once: bool) -> Result:
     )
     if serving is None:
         return done
-    print_result(done, wants_json())  # now, because the pages are served until Ctrl-C
+    print_result(done, wants_json())  # printed now and not at the end, because the pages are served until Ctrl-C
     await serving
     return Result(None, "", done.code)
 

@@ -1,4 +1,4 @@
-"""`mailer dkim keygen`: the keys that sign the mails, and the DNS records that let receivers check the signatures."""
+"""`mailer dkim keygen`: makes the keys that sign the mails, and prints the DNS records to check them with."""
 
 import os
 from pathlib import Path
@@ -57,7 +57,7 @@ def keygen(path: Path) -> Result:
 
 
 def _make(file: "KeyFile") -> bool:
-    """Make the key file. Returns False if there is one already."""
+    """Makes the key file and returns True; returns False if the file exists already."""
     from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
     from mailer.mail import dkim as signing

@@ -1,4 +1,4 @@
-"""The exit code of each kind of error: the table that the command line promises.
+"""Maps each kind of error to the exit code that the command line promises for it.
 
 0 done · 1 bug · 2 usage or configuration · 3 request refused · 4 something outside failed · 5 done in part
 """

@@ -37,7 +37,7 @@ def issue() -> None:
     """Draft, view, edit, test and send the week's issue. Without SLOT, the newest issue is meant."""
 
 
-# --- shapes that other tools rely on ---------------------------------------------------------------------------------
+# --- JSON that other tools rely on -----------------------------------------------------------------------------------
 def _story(story: ChosenStory) -> dict[str, object]:
     return {
         **attributes(story, "position", "url", "title", "section"),
@@ -77,7 +77,7 @@ def _status(status: IssueStatus) -> dict[str, object]:
 
 
 def _lanes(app: App, found: Issue) -> dict[str, object]:
-    """The lanes that are paused; the key is missing if there are none."""
+    """Returns the paused lanes under the key "paused_lanes"; no key if none is paused or the issue is final."""
     from mailer.sending import lane_pauses
 
     paused = [
@@ -93,7 +93,7 @@ def _state(found: Issue) -> str:
 
 
 def _issue_text(app: App, found: Issue, *, why: bool = False) -> str:
-    """An issue and its stories; `why` adds how each score came about."""
+    """Returns an issue and its stories as text for people; with `why`, each story's score is explained."""
     number = f" (no. {found.number})" if found.number else ""
     reason = f" – {reasons.english(found.reason)}" if found.reason else ""
     lines = [f"{found.slot}{number}: {_state(found)}{reason}"]
@@ -114,7 +114,7 @@ def _issue_text(app: App, found: Issue, *, why: bool = False) -> str:
 
 
 def _status_text(app: App, status: IssueStatus) -> str:
-    """How far the sending is, and what keeps it from finishing."""
+    """Returns, as text for people, how far the sending is and what keeps it from finishing."""
     from mailer.sending import lane_pauses
 
     lines = [progress.sentence(status)]
@@ -145,11 +145,11 @@ def _changed(found: Issue) -> Result:
 def draft(app: App, slot: str | None, as_of: str | None) -> Result:
     """Choose the stories of an issue, or choose them again.
 
-    Without SLOT: of the newest issue if it is not final, otherwise of the next slot without an issue.
+    Without SLOT, this is the newest issue if it is not final, otherwise a new one for the next free slot.
     """
     from mailer.issues import draft
 
-    _ = app.sources  # report a wrong column map instead of drafting without the newsroom's articles
+    _ = app.sources  # a wrong column map must raise here; else the draft would lack the newsroom's articles
     return _shown(app, draft.draft(app, slot, instant(as_of, app.zone, "--as-of")))
 
 
@@ -442,7 +442,7 @@ def _send_now(app: App, found: Issue, *, wait: bool) -> Result:
     from mailer.issues import delivery, draft, editing
 
     _warn_of_staging(app)
-    _ = app.relays, app.renderer  # report a missing password file or template before the issue is frozen
+    _ = app.relays, app.renderer  # a missing password file or template must raise before the issue is frozen
     if found.state is IssueState.PLANNED:
         found = draft.choose(app, found)
     if found.state in (IssueState.DRAFT, IssueState.HELD):
@@ -451,7 +451,7 @@ def _send_now(app: App, found: Issue, *, wait: bool) -> Result:
     try:
         result = asyncio.run(_deliver(app, found, wait=wait))
     except RelayDown as error:
-        # The first question when the relay fails half-way is whether a reader is lost.
+        # When the relay fails half-way, people first ask whether a reader was lost, so the error tells how many wait.
         left = delivery.status(app, found)
         waiting = sum(left.counts.values()) - progress.done(left)
         raise RelayDown(

@@ -1,4 +1,4 @@
-"""Progress of long work: for people a bar with rate and time left, for machines a line of JSON a second."""
+"""Shows the progress of long work on stderr: a bar on a terminal, otherwise a line of JSON a second for machines."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from mailer.model import DeliveryState, Issue, IssueStatus
 
 
 def sentence(status: IssueStatus) -> str:
-    """One line: the state and the counts above zero."""
+    """Returns one line with the issue's state and how many mails are in each delivery state."""
     if not status.recipients:
         return f"{status.slot} is {status.state}; no mail was sent."
     readers = "1 reader" if status.recipients == 1 else f"{status.recipients} readers"
@@ -23,13 +23,13 @@ def sentence(status: IssueStatus) -> str:
 
 
 def done(status: IssueStatus) -> int:
-    """How many deliveries are over, with any outcome."""
+    """Returns how many deliveries are finished, whatever their outcome."""
     return sum(status.counts[state] for state in TERMINAL)
 
 
 @contextmanager
 def shown(issue: Issue) -> Iterator[Callable[[IssueStatus], None]]:
-    """Show the progress of sending on stderr; gives a function to call with each new status."""
+    """Shows the progress of sending on stderr. Gives a function to call with each new status."""
     if not sys.stderr.isatty():
         yield _print_status
         return
@@ -45,7 +45,7 @@ def _print_status(status: IssueStatus) -> None:
 
 @contextmanager
 def counted(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show on stderr how many rows of `total` (None if unknown) are done; gives a function to call with the count."""
+    """Shows on stderr how many rows of `total` (None if unknown) are done. Gives a function to call with the count."""
     began = printed = time.monotonic()
     if sys.stderr.isatty():
         with _bar(name, total, "{task.fields[rate]:,.0f}/s") as update:
@@ -65,7 +65,7 @@ def counted(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def _bar(name: str, total: int | None, rate: str) -> Iterator[Callable[[int, int | None, float], None]]:
-    """A bar on stderr; gives a function to call with what is done, the total and the rate per second."""
+    """Shows a bar on stderr. Gives a function to call with the amount done, the total and the rate per second."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

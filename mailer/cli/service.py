@@ -1,4 +1,4 @@
-"""`mailer run` and `mailer health`."""
+"""`mailer run` and `mailer health`: run the service, and ask it whether it is well."""
 
 import os
 import urllib.error
@@ -50,7 +50,7 @@ def _ask(path: Path) -> str:
     web = config.load(path, os.environ).web
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(web.host, web.host)  # noqa: S104 - compared, not listened on
     url = f"http://{host}:{web.port}/readyz"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this machine: use no proxy
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy: the service is on this machine
     try:
         with opener.open(url, timeout=4) as answer:
             text: str = answer.read().decode()

@@ -50,16 +50,17 @@ def init(_path: Path, folder: Path) -> Result:
 def make_deployment(
     folder: Path, text: str, *, templates: bool = False, environ: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Create the missing files of a deployment and return their names.
+    """Creates the missing files of a deployment and returns their names.
 
-    `text` is the content of config.toml. With `templates`, the built-in ones are copied, to be edited. `environ` may
-    name another key file or database, as for every command. Several processes may call this at once.
+    `text` is the content of config.toml. With `templates`, the built-in templates are copied to be edited. As for
+    every command, variables in `environ` may name another key file or database. Several processes may call this at
+    once.
     """
     config_file = folder / "config.toml"
     made = []
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        # An existing config.toml would not use the copies, and an admin would wonder why editing them changes nothing.
+        # An existing config.toml would not use the copied templates, and editing them would strangely change nothing.
         if templates and not config_file.exists() and not (folder / "templates").exists():
             shutil.copytree(wiring.templates_folder(), folder / "templates")
             text = _WITHOUT_TEMPLATES.sub('templates = "templates"', text)
@@ -77,7 +78,7 @@ def make_deployment(
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Let one process at a time work in a folder."""
+    """Locks a folder, so that only one process at a time works in it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # some network file systems lock no folders
@@ -88,7 +89,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _write_private(file: Path, text: str) -> None:
-    # Created with these permissions, so that no other user can read it even for a moment.
+    # The file is created with these permissions, so that no other user can read it even for a moment.
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
         out.write(text)
 
@@ -125,7 +126,7 @@ def show_(path: Path) -> Result:
 
 
 def _written(value: object) -> str:
-    """A value on one line, much as config.toml would have it."""
+    """Returns a value on one line, written almost as in config.toml."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_written(name)} = {_written(each)}" for name, each in value.items()) + "}"
     return "(not set)" if value is None else json.dumps(value, ensure_ascii=False)

@@ -172,7 +172,7 @@ def unsubscribes(app: "App", since: str | None, slot: str | None) -> Result:
 
 
 # --- lists in and out of files ---------------------------------------------------------------------------------------
-_SHOWN = 20  # refusals in the table of a dry run
+_SHOWN = 20  # how many refused rows a dry run lists at most
 
 
 @command(subscribers)
@@ -203,7 +203,7 @@ def import_(app: "App", file: Path, dry_run: bool, invite: bool, suppress: bool)
 
 
 def _refused_table(report: "Imported") -> str:
-    """The first refused rows of a dry run; empty if there are none."""
+    """Returns a table of the first rows that a dry run refused, or "" if it refused none."""
     if not report.refusals:
         return ""
     rows = [(str(line), email, reason) for line, email, reason in report.refusals[:_SHOWN]]
@@ -231,7 +231,7 @@ def export(app: "App", file: Path | None, status: str | None) -> Result:
 
     rows = importing.export_rows(app, SubscriberStatus(status) if status else None)
     if file is not None:
-        # Spreadsheet programs recognise UTF-8 only by the byte order mark.
+        # A byte order mark is written, because spreadsheet programs do not recognise UTF-8 without one.
         with file.open("w", encoding="utf-8-sig", newline="") as out:
             count = people.write(rows, out)
         return Result({"exported": count, "file": str(file)}, f"{count} subscribers in {file}.")
