@@ -1,7 +1,7 @@
 """Reads the settings from a file, `MAILER_*` variables and secret files, and turns them back into text.
 
-All mistakes are reported together, each with its line or variable. Nothing is written here: `init` writes the file with
-the text of `reference()`. The meaning of each setting is in `settings`. Secrets are read when they are needed.
+All mistakes are reported together, each with its line or variable. This package writes no file: `mailer init` writes
+config.toml with the text of `reference()`. `settings` defines each setting. Secrets are read when they are needed.
 """
 
 import os
@@ -27,12 +27,12 @@ _NO_PASSWORD = "a username is given but neither password_file nor password"  # n
 
 
 def load(path: Path, environ: Mapping[str, str], *, templates_later: bool = False) -> Settings:
-    """The settings of the file at `path`, overridden by every `MAILER_SECTION__KEY` of `environ`.
+    """Returns the settings in the file at `path`, overridden by the variables `MAILER_SECTION__KEY` in `environ`.
 
-    `folder` becomes the absolute folder of the file, and the domains of addresses are converted to ASCII. Raises
-    ConfigError with all problems, one line each, such as
+    `Settings.folder` becomes the absolute folder of the file, and the domains of addresses are converted to ASCII.
+    Raises ConfigError with all problems, one line each, such as
     `config.toml:12: smtp.0.tls: "startls" is not one of none, starttls, implicit (did you mean "starttls"?)`.
-    With `templates_later`, the folder of templates may still be missing.
+    With `templates_later`, the templates folder need not exist yet.
     """
     text = _text_of(path)
     laid = lay_over(_parsed(path, text), environ)
@@ -52,10 +52,11 @@ def load(path: Path, environ: Mapping[str, str], *, templates_later: bool = Fals
 
 
 def password(smtp: Smtp, settings: Settings, environ: Mapping[str, str]) -> str | None:
-    """The password for a relay: `password_file`, else `$CREDENTIALS_DIRECTORY/smtp_password`, else `password`.
+    """Returns the password for a relay.
 
-    Returns None if the relay needs no login. One newline at the end of a file is not part of the password. Raises
-    ConfigError if there is no password or its file cannot be read.
+    It comes from `password_file`, else from `$CREDENTIALS_DIRECTORY/smtp_password`, else from `password`. Returns
+    None if the relay needs no login. One newline at the end of a file is not part of the password. Raises ConfigError
+    if there is no password or its file cannot be read.
     """
     if smtp.username is None:
         return None
@@ -70,7 +71,7 @@ def password(smtp: Smtp, settings: Settings, environ: Mapping[str, str]) -> str 
 
 
 def keys(settings: Settings) -> Keyring:
-    """The keys that sign the links. Raises ConfigError if the key file is missing, unreadable or not a key file."""
+    """Returns the keys that sign the links. Raises ConfigError if the key file is missing, unreadable or malformed."""
     path = settings.path(settings.keys.file)
     try:
         text = path.read_text("utf-8")
@@ -90,19 +91,19 @@ def keys(settings: Settings) -> Keyring:
 
 
 def database_url(settings: Settings) -> str:
-    """`database.url`, with the path of a SQLite file made absolute; it starts at the folder of the settings."""
+    """Returns `database.url`. The path of a SQLite file, relative to the folder of the settings, is made absolute."""
     url = settings.database.url
     found = re.fullmatch(r"sqlite:///(?!:memory:|file:)([^?]+)(\?.*)?", url)
     return f"sqlite:///{settings.path(Path(found[1]))}{found[2] or ''}" if found else url
 
 
 def shown(settings: Settings) -> dict[str, Any]:
-    """The effective settings as JSON can hold them, spelled as in the file, secrets as `***`."""
+    """Returns the effective settings in JSON types, spelled as in the file; secrets are `***`."""
     return dict(spelled(settings))
 
 
 def _without_password(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
-    # This depends not only on the settings: systemd may provide the password.
+    # `settings` cannot check this alone, because systemd may provide the password.
     if _credential(environ) is not None:
         return []
     return [
@@ -113,7 +114,7 @@ def _without_password(settings: Settings, environ: Mapping[str, str]) -> list[Pr
 
 
 def _credential(environ: Mapping[str, str]) -> Path | None:
-    """The file with the password that systemd provides (LoadCredential=smtp_password:…), or None."""
+    """Returns the password file that systemd provides (LoadCredential=smtp_password:…), or None."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     path = Path(folder) / "smtp_password" if folder else None
     return path if path and os.access(path, os.F_OK) else None
@@ -151,7 +152,7 @@ def _text_of(path: Path) -> str:
 def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number with thousands of digits raises a plain ValueError
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits raises a plain ValueError
         found = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", str(error), re.DOTALL)
         if not found:
             raise ConfigError([f"{path}: not TOML: {error}"]) from None
@@ -164,9 +165,9 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
 def _origin(
     path: Path, place: Place, lines: Mapping[Place, int], variables: Mapping[Place, str]
 ) -> tuple[tuple[int, str], str]:
-    """A key to sort by, and where a setting was written: the nearest known line or variable.
+    """Returns a sort key, and the nearest known line or variable in which the setting at `place` was written.
 
-    A variable wins over the file, as its value does.
+    A variable is preferred to a line of the file, because its value overrides the one in the file.
     """
     for length in range(len(place), 0, -1):
         part = place[:length]

@@ -1,4 +1,4 @@
-"""The DKIM key files that the settings name, and the signer that uses them. Makes no key and writes nothing."""
+"""Reads the DKIM key files that the settings name, and makes the signer that uses them. Makes and writes no keys."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from mailer.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """Where a private key is or will be, and its name in the DNS."""
+    """The path of a private key, which may not exist yet, and the selector under which the DNS has the public key."""
 
     path: Path
     selector: str
@@ -20,12 +20,12 @@ class KeyFile:
 
 
 def domain(settings: Settings) -> str:
-    """The signing domain, in ASCII."""
+    """Returns the signing domain, in ASCII."""
     return settings.dkim.domain or address.in_mailbox(settings.newsletter.from_).domain
 
 
 def key_files(settings: Settings) -> list[KeyFile]:
-    """The key files in use; RSA first, because every receiver supports it."""
+    """Returns the key files in use; RSA is first, because every receiver supports it."""
     chosen = settings.dkim
     found = [KeyFile(settings.path(chosen.key_file), chosen.selector, "rsa")]
     if chosen.second_key_file is not None:
@@ -34,7 +34,7 @@ def key_files(settings: Settings) -> list[KeyFile]:
 
 
 def read(file: KeyFile) -> dkim.Key:
-    """The key in a file. Raises ConfigError if it is missing, unreadable, or of another kind than configured."""
+    """Returns the key in a file. Raises ConfigError if it is missing, unreadable or of another kind than configured."""
     try:
         key = dkim.Key(file.selector, dkim.private_key(file.path.read_bytes()))
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """Overrides the settings of the file with `MAILER_*` variables.
 
-Decides which setting a variable names and how its text becomes a value. The value is validated later, with the rest of
-the file. An unknown variable is reported, because a typing mistake in its name would otherwise do nothing, silently.
+This module decides which setting a variable names and how its text becomes a value. The value is validated later, with
+the rest of the file. An unknown variable is reported; otherwise a typing mistake in its name would go unnoticed.
 """
 
 import copy
@@ -26,7 +26,7 @@ _KUBERNETES = re.compile(r"MAILER_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_\d+_.*)
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """The data of the file with the environment applied, and which variable set which place."""
+    """The data of the file with the variables applied, and for each place set by a variable, the variable's name."""
 
     data: dict[str, Any]
     variables: dict[Place, str]
@@ -34,12 +34,12 @@ class Overlay:
 
 
 def name_of(place: Place) -> str:
-    """The variable that overrides the setting at this place."""
+    """Returns the name of the variable that overrides the setting at this place."""
     return PREFIX + "__".join(str(part) for part in place).upper()
 
 
 def lay_over(data: Mapping[str, Any], environ: Mapping[str, str]) -> Overlay:
-    """A copy of the file's data with every `MAILER_*` variable of `environ` applied."""
+    """Returns a copy of the file's data, to which every `MAILER_*` variable in `environ` is applied."""
     laid = copy.deepcopy(dict(data))
     known = {name_of(place): (place, field) for place, field in leaves()}
     variables: dict[Place, str] = {}
@@ -63,7 +63,7 @@ def lay_over(data: Mapping[str, Any], environ: Mapping[str, str]) -> Overlay:
 
 
 def _numbered(name: str) -> tuple[str, int]:
-    """The name with 0 for the number of its entry, and that number: MAILER_SMTP__1__HOST → MAILER_SMTP__0__HOST, 1."""
+    """Splits off the entry number of a variable, leaving 0: MAILER_SMTP__1__HOST → MAILER_SMTP__0__HOST, 1."""
     found = re.search(r"__(0|[1-9]\d?)__", name)
     return (name[: found.start(1)] + "0" + name[found.end(1) :], int(found[1])) if found else (name, 0)
 
@@ -84,7 +84,10 @@ def _unknown(shape: str, number: int, known: list[str]) -> str:
 
 
 def _value(field: FieldInfo, text: str) -> Any:
-    """The value of a variable: text as it is; numbers, lists and tables in TOML syntax; empty text unsets an option."""
+    """Returns the value that a variable's text stands for.
+
+    A text setting takes the text as it is; other settings need TOML syntax. Empty text unsets an optional setting.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -100,7 +103,7 @@ def _value(field: FieldInfo, text: str) -> Any:
     if list(value) == ["value"]:
         return value["value"]
     if kind_of(field) in (int, float, bool):
-        return text  # wrong; reported later, together with the limits of the setting
+        return text  # wrong; the validation reports it together with the limits of the setting
     shown = "" if is_secret(field) else f"{quoted(text)} "
     raise ValueError(
         f"""{shown}should be written as in TOML, such as ["…", "…"] for a list or {{"…" = "…"}} for a table"""
@@ -108,9 +111,10 @@ def _value(field: FieldInfo, text: str) -> Any:
 
 
 def _put(data: dict[str, Any], place: Place, value: Any) -> None:
-    """Set one value. Does nothing if the file has no section there, which is reported anyway.
+    """Sets one value in the data.
 
-    Raises ValueError if entries of a list are left out.
+    Does nothing if the file has something other than a section there; the validation reports that. Raises ValueError if
+    the value is for an entry of a list and the entry before it is missing.
     """
     holder: Any = data
     for part, following in pairwise(place):

@@ -1,7 +1,7 @@
-"""The settings as users see them: their names in the file, their types, limits and notation.
+"""Tells how users see the settings: their names in the file, their types, limits and notation.
 
-Everything is read from the classes of `settings`, so that neither the reader of the file, nor that of the environment,
-nor the writer of the documentation keeps its own list of settings.
+Everything is derived from the classes in `settings`. So the modules that read the file, read the environment and write
+the documentation need no lists of settings.
 """
 
 import re
@@ -24,12 +24,12 @@ _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(m
 
 
 def settings_of(section: type[Section]) -> dict[str, FieldInfo]:
-    """The settings of a section under the names that the file uses, in order."""
+    """Returns the settings of a section in order, keyed by the names that the file uses."""
     return {field.alias or name: field for name, field in section.model_fields.items() if not field.exclude}
 
 
 def kind_of(field: FieldInfo) -> Any:
-    """The type of a setting without None and without its checks: `str`, `tuple[Smtp, ...]`, `Literal[…]`."""
+    """Returns the type of a setting without None and without checks: `str`, `tuple[Smtp, ...]`, `Literal[…]`."""
     return _bare(field.annotation)
 
 
@@ -42,7 +42,7 @@ def _bare(kind: Any) -> Any:
 
 
 def section_in(field: FieldInfo) -> type[Section] | None:
-    """The class of a section or of a list of sections; None for a plain setting."""
+    """Returns the class of the section, or of the sections in a list; None for a plain setting."""
     kind = kind_of(field)
     if is_list(field):
         kind = _bare(get_args(kind)[0])
@@ -70,7 +70,7 @@ def is_secret(field: FieldInfo) -> bool:
 
 
 def limits_of(field: FieldInfo) -> str:
-    """The choices or limits of a setting as a sentence, or empty text."""
+    """Returns a sentence with the choices or limits of a setting, or "" if it has none."""
     kind = kind_of(field)
     if get_origin(kind) is Literal:
         return f"One of {', '.join(map(toml, get_args(kind)))}." if len(get_args(kind)) > 1 else ""
@@ -84,7 +84,7 @@ def limits_of(field: FieldInfo) -> str:
 
 
 def leaves(section: type[Section] = Settings, place: Place = ()) -> Iterator[tuple[Place, FieldInfo]]:
-    """Every setting with its place, in the order of the file; 0 is the number of every entry of a list."""
+    """Yields every plain setting with its place, in the order of the file; the place of a list's entries has 0."""
     for name, field in settings_of(section).items():
         inner = section_in(field)
         if inner is None:
@@ -94,13 +94,13 @@ def leaves(section: type[Section] = Settings, place: Place = ()) -> Iterator[tup
 
 
 def field_at(place: Place) -> FieldInfo | None:
-    """The plain setting at or around a place; None for sections and unknown places."""
+    """Returns the plain setting at a place or containing it; None for sections and unknown places."""
     shape = tuple(0 if isinstance(part, int) else part for part in place)
     return next((field for known, field in leaves() if shape[: len(known)] == known), None)
 
 
 def spelled(value: Any) -> Any:
-    """A value as in the file, of JSON types: "24h", "09:00", lists, tables; a secret as `***`."""
+    """Returns a value in JSON types, spelled as in the file: "24h", "09:00", lists, tables; `***` for a secret."""
     match value:
         case SecretStr():
             return MASK
@@ -129,7 +129,7 @@ def spelled(value: Any) -> Any:
 
 
 def masked(url: str) -> str:
-    """The URL of a database without passwords, wherever they are in it; other text as it is."""
+    """Returns a database URL with all its passwords masked; other text is returned unchanged."""
     if "://" not in url:
         return url
     url = re.sub(r"(://[^:/@]*:).*@", rf"\1{MASK}@", url)
@@ -137,14 +137,14 @@ def masked(url: str) -> str:
 
 
 def _duration(value: timedelta) -> str:
-    # Up to two days in hours, as people say it: "48h", but "6d".
+    # Up to two days are written in hours, as people say it: "48h", but "6d".
     units = _UNITS if value > timedelta(days=2) else _UNITS[1:]
     unit, length = next((pair for pair in units if value and not value % pair[1]), units[-1])
     return f"{value // length}{unit}"
 
 
 def toml(value: Any) -> str:
-    """A value in the syntax of the file."""
+    """Returns a value in TOML syntax."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -161,7 +161,7 @@ def toml(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """Text in quotation marks, for TOML and messages. Control characters and invisible ones are escaped."""
+    """Returns the text in quotation marks, for TOML and messages. Control and invisible characters are escaped."""
     escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
     escaped = (
         escapes[char] if char in escapes

@@ -1,4 +1,4 @@
-"""Finds the line of each setting in a TOML text, which `tomllib` does not keep, so that every problem can name one."""
+"""Finds the line of each setting in a TOML text, so that problems can name it; `tomllib` does not keep lines."""
 
 import tomllib
 
@@ -6,19 +6,20 @@ from mailer.config.fields import Place
 
 
 def lines_of(text: str) -> dict[Place, int]:
-    """The line, from 1, of every section, entry of a list of sections, and setting of a text that `tomllib` accepts.
+    """Returns the line number, from 1, of every section, every entry of a list of sections, and every setting.
 
-    Settings in an array or in an inline table with several keys are not listed; use the line of what contains them.
+    `tomllib` must accept the text. Settings inside an array or an inline table with several keys have no line here; use
+    that of the array or table.
     """
     lines: dict[Place, int] = {}
-    entries: dict[Place, int] = {}  # the number of the last entry of each [[list]]
+    entries: dict[Place, int] = {}  # for each [[list]], the number of its last entry so far
     section: Place = ()
     statement, begin = "", 1
     for number, line in enumerate(text.split("\n"), 1):
         statement += f"{line}\n"
         try:
             names = _names(tomllib.loads(statement))
-        except tomllib.TOMLDecodeError:  # a value over several lines goes on
+        except tomllib.TOMLDecodeError:  # the statement continues on the next line
             continue
         if statement.lstrip().startswith("[["):
             place = (*_inside(names[:-1], entries), names[-1])
@@ -35,7 +36,7 @@ def lines_of(text: str) -> dict[Place, int]:
 
 
 def _names(parsed: object) -> tuple[str, ...]:
-    """The names in a statement such as `a."b.c".d = 1` or `[a.b]`; none in a comment."""
+    """Returns the names in a parsed statement such as `a."b.c".d = 1` or `[a.b]`; () for a comment."""
     names: tuple[str, ...] = ()
     while isinstance(parsed, dict) and len(parsed) == 1:
         ((name, parsed),) = parsed.items()
@@ -44,7 +45,7 @@ def _names(parsed: object) -> tuple[str, ...]:
 
 
 def _inside(names: tuple[str, ...], entries: dict[Place, int]) -> Place:
-    """The place that a header names: inside a list of sections it means the list's last entry."""
+    """Returns the place that a header names. The name of a list of sections stands for the list's last entry."""
     place: Place = ()
     for name in names:
         place = (*place, name)

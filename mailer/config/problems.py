@@ -1,7 +1,7 @@
 """Describes what is wrong with settings, in plain words.
 
-Validates data with the classes of `settings` and names each mistake with its place. Knows neither file nor line, and
-never repeats a value that may be a secret.
+The classes in `settings` validate the data; this module words each mistake and names its place. It knows neither file
+nor line, and never repeats a value that may be a secret.
 """
 
 import re
@@ -23,7 +23,7 @@ class Problem:
 
 
 def judged(data: dict[str, Any]) -> Settings | list[Problem]:
-    """The settings made of `data`, or everything that is wrong with it."""
+    """Returns the settings made from the data, or everything that is wrong with the data."""
     try:
         return Settings.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -36,13 +36,13 @@ def judged(data: dict[str, Any]) -> Settings | list[Problem]:
 
 
 def dotted(place: Place) -> str:
-    """`smtp.0.tls`; a name that needs quotation marks in the file has them here."""
+    """Returns a place as text, such as `smtp.0.tls`. Names that need quotation marks in the file get them."""
     return ".".join(str(part) if re.fullmatch(r"[\w\u200c-]+", str(part)) else quoted(str(part)) for part in place)
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """ " (did you mean "tls"?)" if one of the choices is close enough, else nothing."""
-    import difflib  # late: a correct file needs no suggestion
+    """Returns ` (did you mean "tls"?)` if one of the choices is close to the word, otherwise ""."""
+    import difflib  # imported late, because a correct file needs no suggestion
 
     spelling = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(word.lower(), spelling, 1)
@@ -100,7 +100,7 @@ def _shape(detail: ErrorDetails) -> str:
 
 
 def _shown(place: Place, value: object) -> str:
-    """The value and a blank if it is short, plain and not secret; else nothing."""
+    """Returns the value and a blank if the value is short, plain and not secret; otherwise ""."""
     field = field_at(place)
     if field is None or is_secret(field) or isinstance(value, dict | list) or value is None:
         return ""

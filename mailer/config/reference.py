@@ -1,6 +1,7 @@
-"""The commented `config.toml` and the tables of docs/settings.md, generated from the classes of `settings`.
+"""Generates the commented `config.toml` and the tables of docs/settings.md from the classes in `settings`.
 
-Returns text and writes nothing. `mailer init` writes the file; a test compares the copies in the repository.
+This module returns text and writes no file. `mailer init` writes config.toml; a test checks the copies in the
+repository.
 """
 
 import inspect
@@ -48,11 +49,11 @@ writes it, too.
 
 
 def reference() -> str:
-    """The text of a config.toml with the defaults and an explanation of every setting."""
+    """Returns the text of a config.toml with the default and an explanation of every setting."""
     known = settings_of(Settings)
     lines = [*_comment(_HEAD)]
     for name, field in known.items():
-        if section_in(field) is None:  # TOML has settings without a section first
+        if section_in(field) is None:  # in TOML, settings outside any section must come first
             lines += ["", *_setting(name, field)]
     for name, field in known.items():
         if section_in(field):
@@ -61,7 +62,7 @@ def reference() -> str:
 
 
 def reference_markdown() -> str:
-    """The text of docs/settings.md."""
+    """Returns the text of docs/settings.md."""
     known = settings_of(Settings)
     plain = [_row((name,), field) for name, field in known.items() if section_in(field) is None]
     parts = [_MARKDOWN_HEAD, _table("At the top, outside any section", "", plain)]
@@ -71,7 +72,7 @@ def reference_markdown() -> str:
 
 
 def _tables(place: Place, field: FieldInfo) -> Iterator[str]:
-    """The table of a section, then those of the sections inside it."""
+    """Yields the table of a section, then the tables of the sections inside it."""
     section = section_in(field)
     if section is None:
         return
@@ -85,7 +86,7 @@ def _tables(place: Place, field: FieldInfo) -> Iterator[str]:
 
 
 def _whole(name: str, field: FieldInfo) -> Iterator[str]:
-    """A section with its heading. A list that is empty by default is commented out as a whole."""
+    """Yields the lines of a section. A list of sections that is empty by default is commented out as a whole."""
     section = section_in(field)
     if section is None:
         return
@@ -100,7 +101,7 @@ def _whole(name: str, field: FieldInfo) -> Iterator[str]:
 
 
 def _section(section: type[Section], name: str) -> Iterator[str]:
-    # In TOML a table ends its section, so tables come last.
+    # In TOML, no setting of a section can follow a table in it, so settings that are tables come last.
     for key, field in sorted(settings_of(section).items(), key=lambda item: is_table(item[1])):
         if section_in(field):
             continue
@@ -123,7 +124,7 @@ def _explained(field: FieldInfo) -> str:
 
 
 def _example(field: FieldInfo) -> Any:
-    """A value to show for a setting without a default."""
+    """Returns an example value to show for a setting without a default."""
     return field.examples[0] if field.examples else ""
 
 

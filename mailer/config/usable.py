@@ -1,7 +1,8 @@
 """Checks that the addresses and folders of the settings can be used.
 
-`settings` checks only their form. Here the modules that write them into every mail check them and convert them to
-ASCII, so that a mistake is found in the file and not with the first issue. Reads the disk, never the network.
+`settings` checks only their form. This module checks addresses with the code that will write them into mails, and
+converts them to ASCII, so that a mistake is found at start and not when the first issue is sent. It never uses the
+network.
 """
 
 import os
@@ -18,13 +19,13 @@ from mailer.mail import header_encoding
 from mailer.settings import Settings
 from mailer.text.links import web_address
 
-_LONGEST_BASE = 200  # characters; a token is added, and Outlook follows no link longer than 2083
+_LONGEST_BASE = 200  # the most characters: links add a token, and Outlook follows no link longer than 2083
 
 
 def made_usable(settings: Settings, templates_later: bool = False) -> Settings | list[Problem]:
-    """The settings with domains in ASCII (xn--…) where mails need it, or a list of everything that cannot be used.
+    """Returns the settings, with domains in ASCII (xn--…) where mails need it, or a list of what cannot be used.
 
-    With `templates_later`, the folder of templates may still be missing, because it is about to be made.
+    With `templates_later`, the templates folder may be missing, because the caller is about to create it.
     """
     newsletter = settings.newsletter
     problems: list[Problem] = []
@@ -46,7 +47,7 @@ def made_usable(settings: Settings, templates_later: bool = False) -> Settings |
 
 
 def _unusable(folder: Path) -> str:
-    """Returns what is wrong with a folder of templates, or "". An unreadable folder would silently be ignored."""
+    """Returns what is wrong with a templates folder, or "". Jinja alone would ignore an unreadable folder."""
     if not folder.is_dir():
         return "there is no such folder; `mailer templates eject` makes and fills it"
     for each in chain([folder], filter(Path.is_dir, folder.rglob("*"))):
@@ -56,7 +57,7 @@ def _unusable(folder: Path) -> str:
 
 
 def _mailbox(written: str) -> str:
-    """A mailbox with its domain in ASCII. Raises BadAddress or ValueError if it cannot be in the header of a mail."""
+    """Returns a mailbox with its domain in ASCII. Raises BadAddress or ValueError if no mail header can hold it."""
     name, given = address.mailbox(written)
     parsed = address.parse(given)
     if parsed.needs_smtputf8:
@@ -70,8 +71,8 @@ def _mailbox(written: str) -> str:
 
 
 def _base_url(written: str) -> str:
-    """The base URL in ASCII. Raises ValueError if links in a mail cannot begin with it."""
-    if len(quote(written, safe="/:[]%")) > _LONGEST_BASE:  # «خ» is written %D8%AE
+    """Returns the base URL in ASCII. Raises ValueError if links in a mail cannot begin with it."""
+    if len(quote(written, safe="/:[]%")) > _LONGEST_BASE:  # counted as it is sent: «خ» becomes %D8%AE
         raise ValueError(f"should have at most {_LONGEST_BASE} characters: every link in a mail begins with it")
     if found := re.search(r"""[,"'<>\\]""", written):
         raise ValueError(f"should not contain {found[0]}: List-Unsubscribe is a list (RFC 2369)")
