@@ -1,7 +1,7 @@
-"""Every setting, once: its type, its default, its limits and its meaning.
+"""Defines every setting in one place: its type, its default, its limits and its meaning.
 
-`config.toml`, `mailer init` and docs/settings.md are generated from this file, and a test compares them. Nothing is
-read here; `config` fills these classes from the file and from `MAILER_*`.
+The example config.toml, the file that `mailer init` writes and docs/settings.md are generated from these classes, and a
+test compares them. `config` fills the classes from the file and from `MAILER_*` variables.
 """
 
 import re
@@ -70,7 +70,7 @@ def _zone(value: str) -> str:
 
 
 def _like(pattern: str, what: str, longest: int = 2000) -> AfterValidator:
-    """Accept only text that matches `pattern`; the error says that it should be `what`."""
+    """Returns a check that accepts only text matching `pattern`; its error says that the text should be `what`."""
 
     def check(value: str) -> str:
         if len(value) > longest or not re.fullmatch(pattern, value):
@@ -81,7 +81,7 @@ def _like(pattern: str, what: str, longest: int = 2000) -> AfterValidator:
 
 
 def rate_of(text: str) -> Rate:
-    """Return "500/hour", "10/s" or "2000 / 10m" as a `Rate`. Raises ValueError if it is none of these forms."""
+    """Returns a text such as "500/hour", "10/s" or "2000 / 10m" as a `Rate`. Raises ValueError for any other form."""
     found = re.fullmatch(r"\s*(\d{1,7})\s*/\s*(\d{0,4})\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*", text)
     if not found or not int(found[1]) or found[2].lstrip("0") != found[2]:
         raise ValueError('should be a number and a time, such as "500/hour", "10/s" or "2000/10m"')
@@ -113,7 +113,7 @@ def _database_url(value: str) -> str:
     if not re.fullmatch(r"(sqlite:///|postgresql(\+psycopg)?://)\S.*", value):
         raise ValueError("should be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
     if value.startswith("postgresql"):
-        # With two @, SQLAlchemy takes a part of the password for the host and shows it in every error.
+        # If there are two @, SQLAlchemy takes a part of the password for the host and shows that part in every error.
         found = _SERVER.fullmatch(value)
         if not found or (found["port"] and not 0 < int(found["port"]) <= 65535):
             raise ValueError(
@@ -134,7 +134,7 @@ HttpUrl = Annotated[
 HttpQuery = Annotated[str, _like(r"https?://[^\s/?#]+[^\s#]*", "an address such as https://news.example.org/rss")]
 Mailbox = Annotated[
     str,
-    _like(  # (?(1)>): a > if there is a <
+    _like(  # (?(1)>) requires a > if there was a <
         r"([^<>\x00-\x1f\x7f@]*<)?[^\s<>@,;:\"\\]+@[^\s<>@]+\.[^\s<>@.]+(?(1)>)",
         'an address such as "news@example.org" or "ایران من <news@example.org>"',
     ),
@@ -151,9 +151,9 @@ WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
 
 class Section(BaseModel):
-    """Base of all sections: unknown names are errors, and nothing changes after loading."""
+    """The base class of all sections. Unknown names are errors, and values cannot change after loading."""
 
-    # defer_build: the validator of the whole file includes those of its sections, which are not needed by themselves.
+    # defer_build saves time: sections need no validators apart from that of the whole file, which includes theirs.
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True, defer_build=True
     )
@@ -161,7 +161,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _plain_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse `true` for 1 and "25" for 25: pydantic would convert them, but they are usually mistakes."""
+        """Refuses `true` for 1 and "25" for 25, which pydantic would convert, because they are usually mistakes."""
         kind = cls.model_fields[info.field_name or ""].annotation
         if kind is bool and type(value) is not bool:
             raise ValueError("should be true or false")
@@ -296,7 +296,7 @@ class Feed(Section):
 
     @property
     def address(self) -> str:
-        """The address to ask. A feed keeps its final slash: without it, many sites redirect."""
+        """Returns the address to fetch. A feed's final slash is kept, because many sites redirect without it."""
         return (self.url or "").rstrip("/") if self.kind == "wordpress" else self.url or ""
 
 
@@ -630,9 +630,9 @@ class Settings(Section):
         examples=["templates"],
         description="A folder with your own templates; by default the built-in ones are used.",
     )
-    # The folder of the file, where relative paths start. The alias is no TOML name, so the file cannot set it.
+    # The folder of the file, at which relative paths start. "(folder)" is no name in TOML, so the file cannot set it.
     folder: Path = Field(Path(), exclude=True, alias="(folder)")
 
     def path(self, value: Path) -> Path:
-        """A path from the settings, made absolute."""
+        """Returns a path from the settings as an absolute path, starting at the folder of the file."""
         return self.folder / value

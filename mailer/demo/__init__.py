@@ -1,5 +1,5 @@
 """The demo: invented articles, its own mail server and pages that show the mails, all on loopback.
 
-The product itself imports nothing from here. `sample` has the articles, `inbox` receives the mails, `letter` reads one
-of them, and `pages` shows them.
+No code outside the demo and its command imports this package. `sample` has the articles, `inbox` receives the mails,
+`letter` parses a mail, and `pages` shows the mails.
 """

@@ -1,7 +1,7 @@
 """A real SMTP server on loopback that keeps the mails it receives, in order of arrival.
 
-For the demo (and good for tests): it takes every recipient, checks nothing and forwards nothing. It does not read the
-mails; `letter` does.
+The server is made for the demo, but is useful in tests, too. It accepts every recipient, checks nothing and forwards
+nothing. It does not parse the mails; `letter` does.
 """
 
 import asyncio
@@ -22,24 +22,24 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9@._+-]")
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail for one recipient, as it was received."""
+    """A mail as it was received for one recipient; a mail to two recipients becomes two of these."""
 
-    number: int  # from 1, in order of arrival
-    sender: str  # of the envelope; empty for a report
-    recipient: str  # of the envelope
-    raw: bytes  # lines end with CRLF, dots are unstuffed
-    arrived: datetime  # UTC
+    number: int  # counted from 1 in order of arrival
+    sender: str  # the envelope's sender; empty for a delivery report
+    recipient: str  # one recipient of the envelope
+    raw: bytes  # with CRLF line ends; SMTP's extra dots are removed
+    arrived: datetime  # in UTC
 
 
 class Inbox:
-    """The server and its mails; may be used from any thread."""
+    """The server and the mails it received. Any thread may use it."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """With a `folder`, each mail is also written to <NN>-<recipient>.eml in it, before the reply 250."""
+        """Makes the server. With a `folder`, it writes each mail there (<NN>-<recipient>.eml) before the reply 250."""
         self._folder = folder
         self._mails: list[Mail] = []
         self._lock = threading.Lock()
-        self.port = 0  # where it listens; 0 before `start`
+        self.port = 0  # the port of the server; 0 before `start`
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -47,12 +47,12 @@ class Inbox:
 
     @property
     def mails(self) -> list[Mail]:
-        """A copy of the list of mails received so far, in order."""
+        """Returns a list of the mails received so far, in order of arrival."""
         with self._lock:
             return list(self._mails)
 
     def start(self) -> None:
-        """Start listening on a free port of 127.0.0.1. Raises OSError if it cannot."""
+        """Starts the server on a free port of 127.0.0.1. Raises OSError if that fails."""
         if self._thread is not None:
             raise RuntimeError("the inbox is open already")
         if self._folder:
@@ -66,7 +66,7 @@ class Inbox:
         ready.wait()
 
     def stop(self) -> None:
-        """Close the server and its connections; the mails are kept. Does nothing if it is not open."""
+        """Closes the server and its connections; keeps the mails. Does nothing if the server is not running."""
         if self._thread is None:
             return
         if self._loop and self._stop and self._thread.is_alive():
@@ -75,8 +75,8 @@ class Inbox:
         self._thread = None
 
     async def _serve(self, listening: socket.socket, ready: threading.Event) -> None:
-        # aiosmtpd's Controller does not take port 0, and a port that was free a moment ago may be taken now, so the
-        # protocol is served without it.
+        # aiosmtpd's Controller cannot use port 0, and a port found free beforehand may be taken by now. So the socket
+        # is opened in `start`, and the protocol is served without a Controller.
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         server = await self._loop.create_server(self._session, sock=listening)
         ready.set()
@@ -85,20 +85,20 @@ class Inbox:
         for session in list(self._sessions):
             if session.transport:
                 session.transport.close()
-        await asyncio.sleep(0)  # lets the closed connections finish
+        await asyncio.sleep(0)  # gives the closed connections a chance to finish
 
     def _session(self) -> SMTP:
-        # Without a name, aiosmtpd asks the DNS for this machine's, which may be slow to answer.
+        # Without `hostname`, aiosmtpd would ask the DNS for this machine's name, which may take long.
         session = SMTP(self, data_size_limit=MAX_BYTES, enable_SMTPUTF8=True, hostname="localhost", loop=self._loop)
         self._sessions.add(session)
         return session
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """Called by aiosmtpd after the final dot; returns the reply."""
+        """Keeps the mail and returns the SMTP reply. aiosmtpd calls this method after the final dot of a mail."""
         try:
             self._keep(envelope)
         except OSError as error:
-            return f"452 4.3.1 The mail cannot be written: {error.strerror}"  # RFC 3463: system storage
+            return f"452 4.3.1 The mail cannot be written: {error.strerror}"  # RFC 3463: storage full
         return "250 2.0.0 Kept"
 
     def _keep(self, envelope: Envelope) -> None:
@@ -113,9 +113,9 @@ class Inbox:
             if self._folder:
                 for mail in new:
                     (self._folder / file_name(mail)).write_bytes(raw)
-            self._mails += new  # last, so that a mail that could not be written is not kept twice when it is sent again
+            self._mails += new  # last: a mail that could not be written will be sent again, and must not be kept twice
 
 
 def file_name(mail: Mail) -> str:
-    """Such as 01-reader@example.org.eml; characters that are special in file names become "_"."""
+    """Returns a name such as 01-reader@example.org.eml; characters that are special in file names become "_"."""
     return f"{mail.number:02}-{_UNSAFE.sub('_', mail.recipient)[:100]}.eml"

@@ -1,8 +1,8 @@
-"""Reads a mail to show it: sender, subject, both parts, and the link for one-click unsubscribing.
+"""Parses a mail for showing it: sender, subject, both parts, and the link for one-click unsubscribing.
 
-Never fails: a mail that cannot be parsed is returned as its source, marked as `broken`. Nothing is sanitised here; the
-pages escape what they show and put the HTML part into a sandbox. The standard library's parser is good enough for
-reading; the product writes its mails with its own encoder.
+Parsing never fails: a mail that cannot be parsed is returned as its source, marked as `broken`. Nothing is sanitised
+here; the pages escape what they show and put the HTML part into a sandbox. The parser is the standard library's, so the
+demo does not read the mails with the code that wrote them.
 """
 
 import re
@@ -30,7 +30,7 @@ class Letter:
     sender: str = ""
     recipient: str = ""
     subject: str = ""
-    date: str = ""  # as in the mail
+    date: str = ""  # as it is written in the mail
     snippet: str = ""  # the preheader, else the beginning of the text
     html: str | None = None
     text: str | None = None
@@ -40,11 +40,11 @@ class Letter:
 
 
 def read(mail: Mail) -> Letter:
-    """The mail's headers and parts."""
+    """Returns the parsed mail, or its source marked as `broken`. Never raises."""
     source = mail.raw.decode("utf-8", "replace")
     try:
         return _read(mail.raw, source)
-    except Exception:  # the parser fails in many ways on hostile headers; show the source then
+    except Exception:  # the parser fails in many ways on hostile headers; then the source is shown
         return Letter(recipient=_sound(mail.recipient), sender=_sound(mail.sender), source=source, broken=True)
 
 
@@ -83,12 +83,12 @@ def _part(message: EmailMessage, kind: str) -> str | None:
 
 
 def _sound(text: str) -> str:
-    """The text without lone surrogates, which the parser puts in place of raw bytes and which cannot be encoded."""
+    """Returns the text with "?" for lone surrogates, which the parser puts in place of raw bytes; UTF-8 has none."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _one_click(message: EmailMessage) -> str:
-    # RFC 8058 section 3.1: both headers are required, and the second has exactly this value.
+    # RFC 8058 §3.1: List-Unsubscribe-Post is required, with exactly this value, and so is List-Unsubscribe.
     if _header(message, "List-Unsubscribe-Post").strip().lower() != _ONE_CLICK:
         return ""
     found = _WEB_ADDRESS.search(_header(message, "List-Unsubscribe"))
@@ -102,7 +102,7 @@ def _snippet(html: str, text: str) -> str:
 
 
 class _Preheader(HTMLParser):
-    """Finds the text of the first hidden element, which is where mails have their preheader."""
+    """Finds the text of the first hidden element, in which mails have their preheader."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""The demo's web inbox: the list of mails, and each mail as HTML, as text and as source.
+"""Serves the demo's web inbox: the list of mails, and each mail as HTML, as text and as source.
 
-It works without scripts, changes nothing and is no part of the product: the one-click button posts to the address in
-the mail, as a mail program would. A mail's own HTML is shown in a locked frame.
+The inbox works without scripts and changes no data. Its button for one-click unsubscribing posts to the address in the
+mail, as a mail program would. The HTML of a mail is shown in a sandboxed frame.
 """
 
 import re
@@ -21,16 +21,16 @@ from mailer.demo.letter import Letter, read
 from mailer.mail.bidi import isolate
 from mailer.text.calendar import digits, long_date
 
-EXPECTED = 3  # mails of the demo; until they have arrived, the list reloads itself
+EXPECTED = 3  # how many mails the demo sends; the list reloads itself until all have arrived
 TEMPLATES = Path(__file__).parent / "templates"
 _TEHRAN = ZoneInfo("Asia/Tehran")
-# Mails link to the demo's own address; the pictures must also show if the inbox is opened by its other name.
+# Pictures in mails are at the demo's address. They must be shown even if the inbox is opened under its other name.
 _SELF = "'self' http://127.0.0.1:* http://localhost:*"
 _PAGE_POLICY = (
     f"default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action {_SELF}; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-# `sandbox` also protects when the address of the frame is opened directly.
+# As part of the policy, `sandbox` protects even if the address of the frame is opened directly.
 _SANDBOX = "allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
 _MAIL_POLICY = (
     f"default-src 'none'; style-src 'unsafe-inline'; img-src {_SELF}; form-action 'none'; "
@@ -46,7 +46,7 @@ _PLACES = tuple(re.compile(rf"<{tag}\b[^>]*>", re.IGNORECASE) for tag in ("head"
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row of the list."""
+    """A row in the list of mails."""
 
     mail: Mail
     letter: Letter
@@ -54,7 +54,7 @@ class _Row:
 
 
 def routes(inbox: Inbox) -> list[Route]:
-    """The pages of `inbox`, for an application that serves the product's pages as well."""
+    """Returns the routes of the inbox pages, to be added to the application that serves the product's pages."""
     return [
         Route("/", _home),
         Route("/inbox", partial(_list, inbox)),
@@ -117,13 +117,13 @@ def _row(mail: Mail) -> _Row:
 
 
 def date_and_time(instant: datetime, time_format: str) -> str:
-    """The day and the time in Tehran, in Persian."""
+    """Returns the date and time of an instant in Tehran, in Persian."""
     local = instant.astimezone(_TEHRAN)
     return f"{long_date(local.date())}، ساعت {digits(local.strftime(time_format))}"
 
 
 def _opening_outside(html: str) -> str:
-    """The mail's HTML with links that open in a new window instead of the small frame."""
+    """Returns the mail's HTML, changed so that its links open in a new window instead of the small frame."""
     for place in _PLACES:
         if found := place.search(html):
             return html[: found.end()] + _BASE + html[found.end() :]

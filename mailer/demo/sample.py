@@ -1,7 +1,7 @@
-"""The demo's news: invented articles of the last seven days and the small site that their links lead to.
+"""Makes the demo's news: invented articles of the last seven days, and the small site that their links lead to.
 
-People, firms and events are made up. It does not store or choose anything: the articles go the same way as a
-newsroom's own. Their texts are in `articles.jsonl`, one object a line, dated by `hours` before now.
+People, firms and events are made up. The product stores and chooses the articles like a newsroom's own. Their texts are
+in `articles.jsonl`, one object a line; `hours` tells how long before now an article was published.
 """
 
 import json
@@ -20,7 +20,7 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sample:
-    """One line of the file. `body` has the paragraphs; `image` is a picture's name without its ending, or empty."""
+    """One line of articles.jsonl. `body` has the paragraphs; `image` is a picture's name without ".jpg", or empty."""
 
     slug: str
     hours: float
@@ -42,7 +42,7 @@ def _samples() -> tuple[_Sample, ...]:
 
 
 def articles(now: datetime, base_url: str) -> tuple[FoundArticle, ...]:
-    """The articles as a source would give them, all from the seven days before `now` (aware).
+    """Returns the articles as a source would give them, all from the seven days before `now` (aware).
 
     `base_url` is the address of the product's pages, without a final slash; links and pictures are under its /media.
     """
@@ -66,10 +66,10 @@ def articles(now: datetime, base_url: str) -> tuple[FoundArticle, ...]:
 
 
 def write_site(folder: Path, base_url: str, now: datetime) -> None:
-    """Write the page of every article to `folder`/news and the pictures to `folder`/images.
+    """Writes the page of every article to `folder`/news and the pictures to `folder`/images.
 
-    The product serves the folder under /media with a policy that allows neither scripts nor inline styles, so the
-    pages have a style sheet beside them. Their own links are relative and work wherever the folder is.
+    The product serves the folder under /media with a policy that allows neither scripts nor inline styles, so the pages
+    use a style sheet in a file. Links between the pages are relative, so the folder may be moved.
     """
     template = ENVIRONMENT.get_template("article.html")
     news, images = folder / "news", folder / "images"
@@ -90,7 +90,7 @@ def write_site(folder: Path, base_url: str, now: datetime) -> None:
 
 
 def _neighbours(sample: _Sample) -> list[_Sample]:
-    """Three other articles of the same section, to link to."""
+    """Returns three other articles of the same section, to which the article's page links."""
     section = [other for other in _samples() if other.category == sample.category]
     place = section.index(sample)
     return [section[(place + step) % len(section)] for step in (1, 2, 3)]
