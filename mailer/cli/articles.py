@@ -59,7 +59,7 @@ def _print_notes(notes: Sequence[str]) -> None:
 def import_(app: "App", places: tuple[str, ...], url: str, published: str, source: str) -> Result:
     """Store the articles in files or at addresses.
 
-    Each is RSS, Atom or JSON Feed, JSONL or CSV (gzipped or not), a news page as HTML, or the text of one. Importing
+    Each may be RSS, Atom, JSON Feed, JSONL or CSV (gzipped or not), or one article as HTML or plain text. Importing
     the same again changes nothing. A file that cannot be read does not stop the others.
     """
     from mailer.articles import collect

@@ -140,7 +140,7 @@ def instant(text: str | None, zone: ZoneInfo, option: str) -> datetime | None:
 
 # --- output ----------------------------------------------------------------------------------------------------------
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):  # in UTC
+    if isinstance(value, datetime):  # always in UTC here
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, date):
         return value.isoformat()

@@ -45,8 +45,9 @@ def eject(path: Path) -> Result:
 def check(path: Path) -> Result:
     """Try the templates in force on invented issues.
 
-    A normal week, few, long and hostile stories, no pictures; a test mail, notices, a confirmation; every page.
-    Every rule that needs no browser is checked: direction, roles, alternative texts, styles, links, sizes, spelling.
+    The issues have a normal week's stories, few, long or hostile stories, or no pictures. A test mail, notices, a
+    confirmation and every page are tried, too. Every rule that needs no browser is checked: direction, roles,
+    alternative texts, styles, links, sizes, spelling.
     """
     from mailer import config, wiring
     from mailer.mail.template_check import trial
