@@ -67,9 +67,9 @@ class Merged:
 class Dating(StrEnum):
     """Says how the date of an article (`dated`) was determined."""
 
-    GIVEN = "given"  # it is the date that the source gave
-    CLAMPED = "clamped"  # it is `first_seen`, because the source's date was more than two hours in the future
-    MISSING = "missing"  # it is `first_seen`, because the source gave no date
+    GIVEN = "given"  # the source gave this date
+    CLAMPED = "clamped"  # the source gave a date more than two hours in the future, so `first_seen` is used
+    MISSING = "missing"  # the source gave no date, so `first_seen` is used
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -406,7 +406,9 @@ class Batch(NamedTuple):
     fence: int
 
 
-class Delivery(NamedTuple):  # a tuple is created faster, and all connections wait while 500 of them are created
+# A NamedTuple is created faster than a dataclass, and all connections wait while the 500 deliveries of a batch are
+# created.
+class Delivery(NamedTuple):
     """The duty to send one message to one recipient: a claimed row of the table `deliveries` with all values that
     sending needs."""
 

@@ -205,7 +205,7 @@ def _decoded(token: str) -> bytes:
 
 
 def _key_of(words: list[str]) -> tuple[bytes, str]:
-    """Returns the key in the words of a line, and what is wrong with the line ("" if nothing is)."""
+    """Returns the key that a line of the key file contains, and what is wrong with the line ("" if nothing is)."""
     if words[0] not in ("sign", "verify", "suppress"):
         return b"", "it must begin with sign, verify or suppress"
     if len(words) != 2:

@@ -73,7 +73,7 @@ def _at_knots(history: Sequence[tuple[float, int]]) -> list[float]:
     At its publication the article has no views. After its last snapshot the views stay the same.
     """
     points = [(0.0, 0), *((max(hours, 0.001), views) for hours, views in history)]
-    # After the last snapshot the views are taken as final, because it was made after at least three days.
+    # The last snapshot was made at least three days after publication, so its views are taken as final.
     points.append((math.inf, points[-1][1]))
     found: list[float] = []
     for hours in KNOTS:

@@ -159,8 +159,8 @@ class _Table:
     def blocking_quota(self) -> str:
         """Returns the quota to drop next, or an empty string if the quotas keep no story out.
 
-        This is the first quota that keeps a story out on its own. If each story is kept out by several quotas, it is
-        the first of those that keep the best story out.
+        If a story is kept out by only one quota, the result is the first such quota. If every story is kept out by
+        several quotas, the result is the first of the quotas that keep out the best story.
         """
         blocked = [full for story in self._free() if (full := self._full(story, self._limits))]
         alone = {full[0] for full in blocked if len(full) == 1}

@@ -145,7 +145,7 @@ def _print_json(code: str, message: str, fix: str = "") -> None:
 
 
 def _print(text: str, *, err: bool = False) -> None:
-    """Prints the text if possible. If the pipe is closed or the disk is full, the exit code must tell what happened."""
+    """Prints the text if possible. If the pipe is closed or the disk is full, the exit code must show what happened."""
     try:
         click.echo(text, err=err)
     except OSError:

@@ -1,4 +1,4 @@
-"""What all commands share: the decorator that makes a command, its result, and the way to write times and tables.
+"""The parts that all commands share: the decorator that makes a command, its result, and how times and tables look.
 
 A command is a function that takes the App and the command's arguments. It returns a `Result`: the data that `--json`
 prints and the text for people. The use cases that a command calls are imported inside the function, so that no command

@@ -451,7 +451,7 @@ def _send_now(app: App, found: Issue, *, wait: bool) -> Result:
     try:
         result = asyncio.run(_deliver(app, found, wait=wait))
     except RelayDown as error:
-        # When the relay fails half-way, people first ask whether a reader was lost, so the error tells how many wait.
+        # When the relay fails half-way, people first ask whether a reader was lost, so the error says how many wait.
         left = delivery.status(app, found)
         waiting = sum(left.counts.values()) - progress.done(left)
         raise RelayDown(

@@ -43,10 +43,10 @@ def eject(path: Path) -> Result:
 
 @command(templates, opens=False)
 def check(path: Path) -> Result:
-    """Try the templates in force on invented issues.
+    """Render the current templates with invented issues and check the results.
 
     The issues have a normal week's stories, few, long or hostile stories, or no pictures. A test mail, notices, a
-    confirmation and every page are tried, too. Every rule that needs no browser is checked: direction, roles,
+    confirmation and every page are rendered, too. Every rule that needs no browser is checked: direction, roles,
     alternative texts, styles, links, sizes, spelling.
     """
     from mailer import config, wiring

@@ -84,7 +84,7 @@ def _unknown(shape: str, number: int, known: list[str]) -> str:
 
 
 def _value(field: FieldInfo, text: str) -> Any:
-    """Returns the value that a variable's text stands for.
+    """Returns the value that the text of a variable means.
 
     A text setting takes the text as it is; other settings need TOML syntax. Empty text unsets an optional setting.
     """

@@ -1,4 +1,4 @@
-"""Tells how users see the settings: their names in the file, their types, limits and notation.
+"""Describes how users see the settings: their names in the file, their types, limits and notation.
 
 Everything is derived from the classes in `settings`. So the modules that read the file, read the environment and write
 the documentation need no lists of settings.

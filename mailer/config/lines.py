@@ -1,4 +1,4 @@
-"""Finds the line of each setting in a TOML text, so that problems can name it; `tomllib` does not keep lines."""
+"""Finds the line number of each setting in a TOML text, for error messages. `tomllib` does not keep line numbers."""
 
 import tomllib
 

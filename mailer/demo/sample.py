@@ -1,7 +1,7 @@
 """Makes the demo's news: invented articles of the last seven days, and the small site that their links lead to.
 
 People, firms and events are made up. The product stores and chooses the articles like a newsroom's own. Their texts are
-in `articles.jsonl`, one object a line; `hours` tells how long before now an article was published.
+in `articles.jsonl`, one object a line; `hours` says how long before now an article was published.
 """
 
 import json

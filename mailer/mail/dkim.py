@@ -167,7 +167,7 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
 def _listed(counts: tuple[int, ...]) -> bytes:
     """Returns the value of h=, which lists each name once more often than its field occurs (as `counts` says).
 
-    The extra name makes an added field break the signature (RFC 6376 §8.15). Otherwise somebody could put a second
+    The extra name makes an added field break the signature (RFC 6376 §8.15). Otherwise an attacker could put a second
     Subject on top, and the reader would see the forged one.
     """
     lines = [""]

@@ -69,7 +69,7 @@ def _words(value: str, first: int) -> list[str]:
 
 
 def _room(characters: int) -> int:
-    """Returns how many bytes fit into an encoded word of so many characters; at least enough for one letter."""
+    """Returns how many bytes fit into an encoded word of `characters` characters; never less than one letter needs."""
     return max((min(characters, _WORD) - len("=?utf-8?b??=")) // 4 * 3, 6)
 
 

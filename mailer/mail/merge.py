@@ -125,7 +125,7 @@ def _part(line: bytes, part: Part, content: str, indexes: dict[Use, int]) -> Ite
     head = b"%s\r\nContent-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     yield head % (line, _SUBTYPE[part])
     region: list[bytes | int] = []
-    constant = b""  # the bytes since the last region, from the start of a base64 line on
+    constant = b""  # the bytes after the last region; they begin at the start of a base64 line
     for piece in placeholders.split(_canonical(content)):
         raw = piece.encode()
         if names := placeholders.names(piece):

@@ -198,7 +198,7 @@ def _reading(stories: Sequence[StoryView], intro: str, locale: Locale) -> str:
 def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
     """Returns the line that inboxes show after the subject: 40–130 characters, from the second to fourth stories.
 
-    If an editor wrote a preheader, it comes first, and stands alone if it is long enough. A short line is not padded
+    If an editor wrote a preheader, it comes first, and is not extended if it is long enough. A short line is not padded
     with blanks, because Apple Mail ignores them and screen readers read them out.
     """
     line = shorten(clean(issue.preheader), PREHEADER_MOST)

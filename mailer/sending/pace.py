@@ -23,7 +23,7 @@ _AT_ONCE = 20  # how many permits are reserved together, at most; the burst of a
 
 @dataclass
 class _Held:
-    """Permits that this process has reserved and may use until a monotonic time."""
+    """The sending permits that this process has reserved. It may use them until `until`, on the monotonic clock."""
 
     count: int = 0
     until: float = 0.0

@@ -153,7 +153,7 @@ class Queue:
         self._return(job, self._ready)
 
     def put_aside(self, job: Delivery, seconds: float) -> None:
-        """Puts back a delivery whose lane is full for the given seconds. Until then no mail of that lane is tried,
+        """Puts back a delivery because its lane is full. For the given number of seconds no mail of that lane is tried,
         while mails of other lanes are sent."""
         lane = self._full.setdefault(job.lane, _Waiting())
         lane.full_until = asyncio.get_running_loop().time() + seconds
@@ -279,8 +279,8 @@ class Queue:
         self, tx: Connection, *, without: frozenset[str], service_only: bool
     ) -> tuple[Batch, list[Delivery]] | None:
         now, lease = self._app.now(), self._app.lease
-        # First renew the leases of the batches that this process holds: if they expired while the machine slept, it
-        # would otherwise claim its own batches again.
+        # First renew the leases of the batches that this process holds. They may have expired while the machine slept,
+        # and then this process would claim its own batches again.
         deliveries.renew(tx, list(self._claims), now, lease)
         deliveries.requeue_due(tx, now)
         batch = deliveries.claim(

@@ -72,13 +72,12 @@ class Connection(asyncio.Protocol):
         self._transport.write(commands)
 
     def hand_over(self, content: Iterable[bytes], step: Step, block_s: float, tail: bytes = b"", *steps: Step) -> None:
-        """Writes a content that ends with the final dot. Some of the content must leave the buffer every `block_s`
-        seconds. The time limit of `step`, the answer to the content, begins when all of the content has left.
+        """Writes the content of a mail, which ends with the final dot. Some of the content must leave the buffer every
+        `block_s` seconds. The time limit of `step`, the answer to the content, begins when all of the content has left.
 
         The `tail` consists of the commands that follow the content, and `steps` are the answers to them. The tail is
-        written together with the content only if a content of that size has left at once before. Otherwise, if the
-        connection were lost while bytes are buffered, it would be unclear whether these are only the tail or also the
-        dot.
+        written together with the content only if earlier content of that size left the buffer immediately. Otherwise,
+        if the connection were lost while bytes were still buffered, it would be unclear whether the dot had been sent.
         """
         self.content_left, self._tail_size = False, 0
         if self.lost:

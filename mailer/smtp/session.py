@@ -1,9 +1,9 @@
 """A session with a relay: sends one mail after another and returns an `Outcome` for each, which says whether the relay
-may have the mail.
+accepted the mail, refused it, or may have accepted it.
 
 A session sends MAIL, RCPT, DATA and the final dot (RFC 5321 section 3.3), in groups if the relay offers PIPELINING. If
-the connection is lost, it knows whether that was before or after the dot. `replies.classify` decides what an answer
-means. A session never retries, never reconnects and stores nothing.
+the connection is lost, the session knows whether that was before or after the dot. `replies.classify` decides what an
+answer means. A session never retries, never reconnects and stores nothing.
 """
 
 import logging

@@ -259,7 +259,7 @@ def queued(tx: Connection, batch: Batch, lanes: Mapping[str, str] = BUILT_IN) ->
 
 
 def left_in_sending(tx: Connection, batch: Batch) -> list[Delivery]:
-    """Returns the deliveries of a claimed batch that are still in `sending`: the process that claimed the batch before
+    """Returns the deliveries of a claimed batch that are still in `sending`: the process that held the batch earlier
     recorded the intent to send them, but no outcome."""
     return _of_batch(tx, batch, DeliveryState.SENDING, BUILT_IN)
 
@@ -271,9 +271,9 @@ def _of_batch(tx: Connection, batch: Batch, state: DeliveryState, lanes: Mapping
 
 # --- one mail --------------------------------------------------------------------------------------------------------
 def hindrance(tx: Connection, job: Delivery, now: datetime) -> Skip | None:
-    """Returns the reason why a queued delivery must be skipped: its reader has unsubscribed, is suppressed or paused
-    the newsletter. Returns None if the delivery must stay queued, because the claim was lost or the issue is not being
-    sent."""
+    """Returns the reason why a queued delivery must be skipped: its reader has unsubscribed, has paused the newsletter
+    or is suppressed. Returns None if the delivery must stay queued, because the claim was lost or the issue is not
+    being sent."""
     held = tx.execute(select(batches.c.id).where(fenced(job.batch), batches.c.lease_until > now)).scalar()
     state = tx.execute(select(deliveries.c.state).where(deliveries.c.id == job.id)).scalar()
     if held is None or state != DeliveryState.QUEUED or job.subscriber_id is None:

@@ -182,7 +182,7 @@ signups = Table(  # wishes to join, as the form took them; the limits on sign-up
     Column("network", Text),  # the truncated IP address; deleted after a while
     Column("agent", Text),
     Column("words", Text),  # the consent text that the reader saw
-    Column("outcome", Text),  # NULL until the wish is decided
+    Column("outcome", Text),  # NULL until the sign-up request is decided
     CheckConstraint("outcome IS NULL OR outcome IN ('sent', 'silent', 'limited')", name="outcome"),
     CheckConstraint("(outcome IS NULL) = (address IS NOT NULL)", name="address"),
     Index("ix_signups_hash", "hash", "at"),

@@ -35,10 +35,10 @@ def add(tx: Connection, *, at: datetime, hash_: str, address: str, network: str,
 
 
 def undecided(tx: Connection, limit: int, *, lock: bool = False) -> list[Wish]:
-    """Returns up to `limit` undecided wishes, the oldest first.
+    """Returns up to `limit` sign-up requests that have not been decided, the oldest first.
 
-    With `lock`, other processes that ask for them wait until this transaction ends. Otherwise two processes could each
-    decide a wish for the same address at the same time, and send two mails.
+    With `lock`, other processes that ask for them wait until this transaction ends. Otherwise two processes could
+    decide requests for the same address at the same time, and send two mails.
     """
     query = select(signups).where(_UNDECIDED).order_by(signups.c.id).limit(limit)
     if lock:
