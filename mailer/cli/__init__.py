@@ -44,7 +44,7 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand as error:
-            # click would look for similar names among the loaded commands, but none is loaded, so it gets all names.
+            # click would look for similar names among the loaded commands. None is loaded, so click gets all names.
             raise click.exceptions.NoSuchCommand(error.command_name, possibilities=self.lazy, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

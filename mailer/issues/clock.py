@@ -85,8 +85,8 @@ def _plan(app: App, now: datetime) -> None:
     """Adds an issue for each slot whose draft time has come, and for each slot that was missed."""
     schedule = app.settings.schedule
     newest = app.store.read(issues.newest)
-    # `since` is the time at which the first issue was planned. Its slot may be years older, if it is a draft that was
-    # made for a test, and then it does not mean that there was a newsletter at that time.
+    # `since` is the time at which the first issue was planned, not the date of its slot. A draft made for a test may be
+    # for a slot years back, when the newsletter did not exist yet.
     since = min(app.store.read(issues.began) or now, now)
     missed = _missed(app, newest, now, since)
     # If there may be more missed slots than one tick plans, leave the current weeks to a later tick: `_missed` looks

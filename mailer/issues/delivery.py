@@ -60,7 +60,7 @@ def start(app: App, issue: Issue) -> Issue:
 
 
 def _supersede(tx: Connection, older: Issue, slot: str, now: datetime) -> bool:
-    """Ends an older issue because sending the issue of `slot` began. Returns True if the older one was cancelled."""
+    """Ends an older issue, because the issue of `slot` is being sent. Returns True if the older one was cancelled."""
     if older.state is not IssueState.FROZEN:
         deliveries.end_waiting(tx, older.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
         deliveries.end_batches(tx, older.id)

@@ -69,8 +69,8 @@ def plan(app: App, slot: Slot, now: datetime) -> bool:
     schedule = app.settings.schedule
     send_at = max(slot.at, min(now + schedule.min_window, slot.at + schedule.max_late))
     on_time = now <= slot.at - min(schedule.draft_before, schedule.min_window)
-    # `planned_at` is always the real time, even if `draft --as-of` sets `now` to another time: the module `clock` reads
-    # from it when the newsletter began.
+    # `planned_at` is always the real time, even if `draft --as-of` sets `now` to another time: the module `clock` takes
+    # it for the time at which the newsletter began.
     return app.store.write(lambda tx: issues.plan(tx, slot, slot.at if on_time else send_at, app.now()))
 
 

@@ -24,7 +24,8 @@ from mailer.store import articles, issues
 from mailer.text import clean
 
 _PARALLEL_CHECKS = 4
-_ROUNDS = 3  # how often the links are checked, because the page of a replacement story may be gone too
+# How many times the links are checked: after a story is replaced, the page of the new story may be gone, too.
+_ROUNDS = 3
 # The longest texts that an editor may write, in characters.
 _LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600
 

@@ -105,7 +105,7 @@ def _check_limits(app: App, tx: Connection, network: str) -> None:
 
 # --- behind the form -------------------------------------------------------------------------------------------------
 def decide_wishes(app: App) -> int:
-    """Decides the stored wishes, and returns how many confirmation mails it queued. Any process may call it."""
+    """Handles the stored sign-up requests. Returns how many confirmation mails it queued. Any process may call it."""
 
     def decide(tx: Connection) -> int:
         now = app.now()
@@ -216,7 +216,7 @@ def _reader_of(app: App, tx: Connection, token: str) -> Subscriber:
     if found is None or not found.address or late:
         raise BadToken("This link is too old.", "Sign up again.")
     suppression = suppressions.find(tx, found.address_hash)
-    # The link is void if the reader left after signing up, and if they complained or an admin suppressed them.
+    # The link is void if the reader left after signing up, if they complained, or if an admin suppressed them.
     left = suppression is not None and (suppression.strong or int(suppression.at.timestamp()) > claim.stamp)
     if left or found.status not in (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE):
         raise BadToken("This link is no longer valid: its reader left after asking for it.", "Sign up again.")

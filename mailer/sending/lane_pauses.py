@@ -108,8 +108,8 @@ class LaneBreaker:
         return lane_paused, issue_paused
 
     async def watch(self) -> None:
-        """Gives up the mails of lanes that other processes paused. Runs beside the connections until it is
-        cancelled."""
+        """Drops the claims on mails whose lane another process has paused; these mails wait in the ledger. Runs beside
+        the connections until it is cancelled."""
         while True:
             await asyncio.sleep(_CHECK_S)
             try:

@@ -43,8 +43,8 @@ class _Claim:
 
 @dataclass
 class _Waiting:
-    """Deliveries that wait to be taken, service mails first. `full_until` is the event loop's time until which their
-    lane has used up its rate, or 0 for deliveries that are not known to wait for a lane."""
+    """Deliveries that wait to be taken, service mails first. `full_until` is when their lane has room again, in the
+    time of the event loop. It is 0 for deliveries that are not known to wait for a lane."""
 
     full_until: float = 0.0
     service_mails: deque[Delivery] = field(default_factory=deque)
@@ -141,7 +141,7 @@ class Queue:
         return taken
 
     def rest_s(self) -> float | None:
-        """Returns in how many seconds the next waiting delivery may be tried, because its lane has room again. Returns
+        """Returns the number of seconds until a lane has room again, so that its next delivery may be tried. Returns
         None if no delivery waits for its lane."""
         times = [lane.full_until for lane in self._full.values() if lane]
         return max(0.0, min(times) - asyncio.get_running_loop().time()) if times else None

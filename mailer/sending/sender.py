@@ -83,7 +83,7 @@ class Sender:
 
     _connecting: set["asyncio.Future[None]"] = field(default_factory=set)
     _connected: set["asyncio.Task[None] | None"] = field(default_factory=set)  # the workers that have a connection
-    # Set while no worker has a connection or is getting one.
+    # Set while all workers are without a connection and none is opening one.
     _none_connected: asyncio.Event = field(default_factory=asyncio.Event)
     _unbuildable: int = 0  # how many mails could not be built for their reader
     _compile_failures: int = 0  # failures in a row that the database or the machine caused

@@ -18,7 +18,7 @@ CLOSING = 421  # RFC 5321 section 3.8: a relay may send this code at any time, a
 
 
 class Step(NamedTuple):
-    """An answer that is due: its phase, and within how many seconds after the previous answer it must come."""
+    """An expected answer: its phase, and its time limit in seconds after the previous answer."""
 
     phase: str
     seconds: float

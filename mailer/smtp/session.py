@@ -131,8 +131,8 @@ class Session:
         self._not_tried: Outcome | None = None  # the outcome of the announced mail if this relay cannot take it
         self._resetting = False  # whether RSET goes before the commands
         self._grouped = False  # whether the commands are written together
-        self._overlapped = False  # whether the commands are written with the previous content
-        self._follows = False  # whether the content announced another mail
+        self._overlapped = False  # whether the commands are sent together with the content of the previous mail
+        self._follows = False  # whether the commands of another mail were sent with the content
         self._transaction_open = False  # whether a transaction is open at the relay, as after a refused mail
         self.served = 0
 
@@ -262,7 +262,7 @@ class Session:
         return reply.code == 503 or (reply.code == 554 and bool(_CONFUSED.search(without_addresses(reply.text))))
 
     def _judge_group(self, answered: int, count: int) -> None:
-        """Learns from the number of answers to a group whether the relay copes with groups."""
+        """Decides whether the relay copes with groups of commands, by the number of its answers to one group."""
         connection = self._connection
         if answered == count:
             self._tolerance.group_answered()
@@ -294,8 +294,8 @@ class Session:
         self._stage = _Stage.CONTENT
 
     async def outcome(self) -> Outcome:
-        """Waits for the answer to the content and returns the outcome of its mail. If the content announced the next
-        mail, this begins that mail."""
+        """Waits for the answer to the content of a mail and returns the outcome of that mail. If the commands of the
+        next mail were sent with the content, the next mail begins here."""
         self._require(_Stage.CONTENT)
         replies = await self._connection.answers(1)
         reply = replies[0] if replies else silence("dot", self._connection.lost)

@@ -34,12 +34,12 @@ def requirements(kind: DeliveryKind, day: Any = None) -> dict[Skip, ColumnElemen
 
 
 def eligible(day: Any) -> ColumnElement[bool]:
-    """Returns the condition that a row of `subscribers` may get the issue of that day."""
+    """Returns the SQL condition that selects the subscribers who may get the issue of that day."""
     return and_(*requirements(DeliveryKind.ISSUE, day).values())
 
 
 def slot_day(issue_id: Any = _ISSUE) -> ColumnElement[Any]:
-    """Returns the SQL expression for the day of an issue's slot. By default it is the issue of the delivery."""
+    """Returns the SQL expression for the day of an issue's slot. The default is the delivery's own issue."""
     return select(issues.c.day).where(issues.c.id == issue_id).scalar_subquery()
 
 

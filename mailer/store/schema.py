@@ -322,7 +322,8 @@ batches = Table(
     metadata,
     _id(),
     Column("issue_id", Id, ForeignKey("issues.id")),  # NULL for service mails (tests, confirmations, notices)
-    Column("lane", Text),  # the lane of all its mails, which wait while it is paused; NULL if they are of any lane
+    # The one lane of all mails of the batch: they wait while that lane is paused. NULL if the batch mixes lanes.
+    Column("lane", Text),
     Column("ordinal", BigInteger, nullable=False),  # subscribers with neighbouring ids have the same ordinal
     _flag("done"),
     Column("priority", SmallInteger, nullable=False),  # batches with a lower number are sent first

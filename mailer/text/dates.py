@@ -59,7 +59,7 @@ _LONGEST = 200  # characters; a longer text is not a date
 
 
 def parse(raw: str, *, zone: tzinfo) -> datetime | None:
-    """Return the instant that `raw` names, aware and in UTC, or None if it names none.
+    """Return the time given in `raw`, as an aware datetime in UTC, or None if it gives none.
 
     `zone` is the newsroom's time zone, which applies if the text does not name a zone. A date without a time means
     midnight.

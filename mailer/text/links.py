@@ -15,7 +15,7 @@ from mailer.text.characters import ZWNJ
 from mailer.text.clean import clean
 
 LONGEST = 1500  # characters of a link: a mail with twelve such links stays below the size at which Gmail clips it
-# Characters of an address in a source: browsers and mail programs reliably follow addresses up to this length.
+# The longest address that is taken from a source, in characters: browsers and mail programs follow it reliably.
 _LONGEST_FOUND = 2000
 _SHORT = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
