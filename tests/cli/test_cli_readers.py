@@ -24,7 +24,7 @@ def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     return tmp_path
 
 
-class Told:
+class Program:
     """Runs commands in a deployment and keeps what they said."""
 
     def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,11 +42,11 @@ class Told:
 
 
 @pytest.fixture
-def mailer(deployment: Path, capsys: pytest.CaptureFixture[str]) -> Told:
-    return Told(deployment, capsys)
+def mailer(deployment: Path, capsys: pytest.CaptureFixture[str]) -> Program:
+    return Program(deployment, capsys)
 
 
-def test_import_reports_the_outcome_of_the_rows(mailer: Told, tmp_path: Path) -> None:
+def test_import_reports_the_outcome_of_the_rows(mailer: Program, tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text("ایمیل;نام\nnarges@example.org;نرگس\nbad;\nreader@example.org;\n", "utf-8-sig")
     counts = {"added": 2, "updated": 0, "unchanged": 0, "refused": 1, "suppressed": 0}
@@ -63,7 +63,7 @@ def test_import_reports_the_outcome_of_the_rows(mailer: Told, tmp_path: Path) ->
     assert mailer.json("subscribers", "show", EMAIL)["status"] == "unsubscribed"
 
 
-def test_export_to_a_file_and_to_stdout(mailer: Told, tmp_path: Path) -> None:
+def test_export_to_a_file_and_to_stdout(mailer: Program, tmp_path: Path) -> None:
     mailer("subscribers", "add", EMAIL, "--name", "=1+1")
     out = tmp_path / "out.csv"
     assert mailer.json("subscribers", "export", str(out)) == {"exported": 1, "file": str(out)}
@@ -81,7 +81,7 @@ def test_export_to_a_file_and_to_stdout(mailer: Told, tmp_path: Path) -> None:
     assert mailer("subscribers", "export", "--status", "bounced").count("\n") == 1
 
 
-def test_suppress_unsuppress_forget(mailer: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_suppress_unsuppress_forget(mailer: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     mailer("subscribers", "add", EMAIL)
     assert mailer.json("subscribers", "suppress", EMAIL) == {"email": EMAIL, "suppressed": True}
     assert mailer.json("subscribers", "suppress", EMAIL)["suppressed"] is False
@@ -98,12 +98,12 @@ def test_suppress_unsuppress_forget(mailer: Told, monkeypatch: pytest.MonkeyPatc
     assert [row["email"] for row in mailer.json("unsubscribes")] == [""]
 
 
-def test_invited_by_hand(mailer: Told) -> None:
+def test_invited_by_hand(mailer: Program) -> None:
     assert "is invited by a mail" in mailer("subscribers", "add", EMAIL, "--invite")
     assert mailer.json("subscribers", "show", EMAIL)["status"] == "pending"
 
 
-def test_report_and_redact_of_nothing_yet(mailer: Told) -> None:
+def test_report_and_redact_of_nothing_yet(mailer: Program) -> None:
     assert mailer.json("issue", "report", code=3)["error"]["code"] == "no_such_issue"
     mailer("issue", "redact", "1", code=3)
     mailer("issue", "draft")
@@ -114,7 +114,7 @@ def test_report_and_redact_of_nothing_yet(mailer: Told) -> None:
     assert mailer.json("issue", "redact", "1", code=3)["error"]["code"] == "wrong_state"
 
 
-def test_a_long_import_reports_its_progress(mailer: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_import_reports_its_progress(mailer: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "list.csv"
     file.write_text("email\n" + "".join(f"reader{n}@example.org\n" for n in range(5000)), "utf-8")
     ticks = itertools.count()
