@@ -1,4 +1,4 @@
-"""Passes any number of rows to one statement as a single parameter, a JSON array. Works the same on both databases.
+"""Passes any number of rows to one statement as a single parameter, a JSON array, on SQLite and on PostgreSQL.
 
 A statement for each row, or a parameter for each value, would take longer than the database's own work. This module
 does not depend on any table.
@@ -19,12 +19,12 @@ Columns = Sequence[tuple[str, str]]  # pairs of a name and a PostgreSQL type; SQ
 
 
 def source(tx: Connection, columns: Columns) -> str:
-    """Returns SQL text for a FROM clause: a table `m` with these columns, whose rows are in the parameter `:rows`."""
+    """Returns SQL text for a FROM clause: a table `m` with these columns. Its rows come from the parameter `:rows`."""
     cell = _CELL[tx.dialect.name]
     cells = (cell.format(n=n, name=name, kind=kind) for n, (name, kind) in enumerate(columns))
     return _SOURCE[tx.dialect.name].format(", ".join(cells))
 
 
 def packed(rows: Iterable[Sequence[Any]]) -> str:
-    """Returns the value for the parameter `:rows`."""
+    """Returns the JSON text of these rows, for the parameter `:rows`."""
     return json.dumps(list(rows), ensure_ascii=False)

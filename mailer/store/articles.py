@@ -15,18 +15,19 @@ from mailer.model import Article, Dating, FoundArticle, IssueState, Merged, Name
 from mailer.store.database import inserting
 from mailer.store.schema import REACHED, articles, issue_articles, issues, view_snapshots
 
-REMEMBERED = 4  # a story is recognised as a repetition if one of the last 4 issues had it
-YOUNG, OLD = timedelta(hours=72), timedelta(days=10)  # counts are recorded hourly until the first age, then daily
-FUTURE = timedelta(hours=2)  # a date that is further in the future is a mistake of the source
+REMEMBERED = 4  # the number of past issues in which the choice of stories looks for repetitions
+# The counts of an article are recorded hourly up to the age YOUNG, and then daily up to the age OLD.
+YOUNG, OLD = timedelta(hours=72), timedelta(days=10)
+FUTURE = timedelta(hours=2)  # a date further ahead than this is a mistake of the source
 _TEXTS = ("title", "url", "lead", "body", "category", "author", "image_url", "image_alt", "published_raw")
 _COUNTS = ("views", "comments", "shares")
 _FLAGS = ("front_page", "closed")
 _GIVEN = ("title_given", "lead_given", "alt_given")
-_SHARED = (*_TEXTS, *_COUNTS, *_FLAGS, *_GIVEN, "news_value")  # FoundArticle and the table have these names in common
+_SHARED = (*_TEXTS, *_COUNTS, *_FLAGS, *_GIVEN, "news_value")  # fields of FoundArticle that are also columns
 
 
 def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime) -> Merged:
-    """Stores new articles and updates known articles with their new values. Returns how many of each there were."""
+    """Stores new articles and updates known articles. Returns how many were added, updated and left unchanged."""
     added = updated = unchanged = 0
     for named in found:
         row = _known(tx, named)
@@ -49,7 +50,8 @@ def _known(tx: Connection, named: NamedArticle) -> Row[Any] | None:
         # same link.
         query = select(articles).where(articles.c.link_key == named.link).order_by(articles.c.id)
         if named.identity.startswith("guid:"):
-            # A stored article that has this guid may have got it only after its identity was made from its link.
+            # Match only articles with this guid or without a guid. If a source gives the guid of an article only later,
+            # the identity of that article is still made from its link.
             query = query.where(articles.c.guid.in_(("", named.article.guid)))
         row = tx.execute(query.limit(1)).first()
     return row
@@ -88,7 +90,7 @@ def _fresh(named: NamedArticle, now: datetime) -> dict[str, Any]:
 
 
 def _changes(row: Row[Any], article: FoundArticle) -> dict[str, Any]:
-    """Returns the values of a stored article that have changed. A value that the source leaves out is not changed."""
+    """Returns the new values that differ from the stored ones. Ignores values that the source leaves out."""
     said = {name: value for name, value in _values(article).items() if value not in (None, "", [])}
     if article.published and article.published != row.published_at:
         dated, dating = _dated(article.published, row.first_seen_at)
@@ -100,7 +102,8 @@ def _changes(row: Row[Any], article: FoundArticle) -> dict[str, Any]:
 
 _NAMES = tuple(each.name for each in fields(Article))
 _COLUMNS = tuple(articles.c["first_seen_at" if name == "first_seen" else name] for name in _NAMES)
-# The choice of stories needs at most a thousand characters of each text. All texts of a week are many megabytes.
+# All columns, but only the first 1000 characters of the body. The choice of stories needs no more, and the whole bodies
+# of a week are many megabytes.
 _SHORT = tuple(func.substr(each, 1, 1000) if each is articles.c.body else each for each in _COLUMNS)
 
 
@@ -113,10 +116,11 @@ def _article(row: Row[Any]) -> Article:
 
 
 def in_span(tx: Connection, span: TimeSpan, earliest: datetime, limit: int = 5000) -> list[Article]:
-    """Returns the articles that a choice of stories needs, each with only the beginning of its text.
+    """Returns the articles that a choice of stories needs, each with only the beginning of its body.
 
     These are the articles dated in the span, late articles (first seen in the span, but dated between `earliest` and
-    its start), and pinned articles. Articles of the last four issues are included, so that a repetition is recognised.
+    the start of the span), and pinned articles. The articles of the last four issues are included, so that the choice
+    can recognise repetitions.
     """
     dated = articles.c.dated
     within = (dated >= span.start) & (dated < span.end)
@@ -125,20 +129,20 @@ def in_span(tx: Connection, span: TimeSpan, earliest: datetime, limit: int = 500
     other = articles.alias()  # without this subquery, the planner would read every article
     pinned = articles.c.id.in_(select(other.c.id).where(other.c.pinned)) & (dated < span.end)
     query = select(*_SHORT).where(or_(within, late, pinned))
-    # There may be too many articles to compare. Take those with the most views, and among equals the newest.
+    # There may be too many articles to compare. Take the articles with the most views, and among equals the newest.
     query = query.order_by(
         articles.c.pinned.desc(), func.coalesce(articles.c.views, 0).desc(), dated.desc(), articles.c.id
     )
-    # The articles of earlier issues are added without the limit, because it would cut them off first, and a choice must
-    # not miss them.
+    # The articles of earlier issues do not count towards the limit, because the limit would exclude them first. The
+    # choice needs all of them to recognise repetitions.
     earlier = _in_earlier_issues(tx, span.start)
     found = [_article(row) for row in tx.execute(query.limit(limit))]
     return found + by_ids(tx, earlier - {article.id for article in found})
 
 
 def _in_earlier_issues(tx: Connection, before: datetime) -> set[int]:
-    """Returns the ids of the articles in the last four issues that reached a reader and whose time span ended at
-    `before` or earlier."""
+    """Returns the ids of the articles in the last four issues. Considers only issues that reached a reader and whose
+    time span ended at `before` or earlier."""
     last = (
         select(issues.c.id)
         .where(issues.c.window_end <= before, REACHED)
@@ -149,7 +153,7 @@ def _in_earlier_issues(tx: Connection, before: datetime) -> set[int]:
 
 
 def by_ids(tx: Connection, numbers: Collection[int]) -> list[Article]:
-    """Returns the articles with these ids, the newest first, each with only the beginning of its text."""
+    """Returns the articles with these ids, the newest first, each with only the beginning of its body."""
     if not numbers:
         return []
     query = select(*_SHORT).where(articles.c.id.in_(numbers)).order_by(articles.c.dated.desc(), articles.c.id)
@@ -172,7 +176,7 @@ def used(tx: Connection, *, besides: int, leads_only: bool = False) -> frozenset
     """Returns the ids of the articles that any issue other than `besides` has sent or reserved. With `leads_only`,
     returns only the lead article of the first story of each issue.
 
-    The articles of an issue that ended without reaching a reader are not used.
+    Does not return the articles of an issue that ended without reaching a reader.
     """
     ended = issues.c.state.in_((IssueState.CANCELLED, IssueState.SKIPPED, IssueState.SENT, IssueState.PARTIAL))
     query = (
@@ -186,8 +190,8 @@ def used(tx: Connection, *, besides: int, leads_only: bool = False) -> frozenset
 
 
 def reserve(tx: Connection, issue_id: int, leads: Sequence[int], others: Sequence[int]) -> None:
-    """Replaces the articles that an issue reserves: the lead articles of its stories, in order, and the other articles
-    of those stories."""
+    """Replaces the articles that an issue reserves. `leads` contains the lead articles of its stories in order, and
+    `others` the other articles of these stories."""
     tx.execute(issue_articles.delete().where(issue_articles.c.issue_id == issue_id))
     rows = [{"issue_id": issue_id, "article_id": a, "lead": True, "first": a == leads[0]} for a in leads]
     rows += [{"issue_id": issue_id, "article_id": a, "lead": False, "first": False} for a in set(others) - set(leads)]
@@ -208,7 +212,8 @@ def ban(tx: Connection, numbers: Sequence[int], *, banned: bool) -> None:
 
 
 def snapshot(tx: Connection, now: datetime) -> int:
-    """Records the current counts of articles: hourly in the first three days of an article, and daily until the tenth.
+    """Records the current counts of each article: hourly until the article is three days old, and then daily until it
+    is ten days old.
 
     If two processes do this at the same time, each article is recorded only once. Returns how many articles were due.
     """
@@ -226,8 +231,8 @@ def snapshot(tx: Connection, now: datetime) -> int:
 
 
 def histories(tx: Connection, since: datetime, limit: int = 2000) -> list[list[tuple[float, int]]]:
-    """Returns for each article a list of (hours after publication, views) in the order of time. Considers articles
-    dated at `since` or later, and at most the newest `limit` of them."""
+    """Returns for each article a list of (hours after publication, views) in the order of time. Considers the newest
+    `limit` articles that are dated at `since` or later."""
     watched = (
         select(articles.c.id, articles.c.dated)
         .where(articles.c.dated >= since, articles.c.id.in_(select(view_snapshots.c.article_id)))

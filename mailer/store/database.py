@@ -1,8 +1,8 @@
 """Opens the database and runs functions in transactions. This module does not depend on any table.
 
-Only one thread of a process writes at a time. On SQLite a writing transaction takes the write lock when it begins, so
-two processes wait for each other instead of failing, and readers are not blocked. A function that runs in a transaction
-must not wait for the network.
+Only one thread of a process writes at a time. On SQLite a writing transaction takes the write lock when it begins, so a
+second process waits for the lock instead of failing. Reading transactions never wait. A function that runs in a
+transaction must not wait for the network.
 """
 
 import os
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
-BUSY_MS = 5000  # how many milliseconds a writer waits for another process's transaction
-_BUSY_AT_EXIT_S = 0.5  # how many seconds a writer waits once its process is about to exit
-_MIGRATION_PATIENCE = 12  # a migration waits this many times as long: another process may be creating the tables
+BUSY_MS = 5000  # the milliseconds that a writer waits for another process's transaction
+_BUSY_AT_EXIT_S = 0.5  # the seconds that a writer waits once its process is about to exit
+_MIGRATION_PATIENCE = 12  # a migration waits this many times as long, because another process may be migrating
 _POLL_S = 0.0005  # seconds between two attempts to get SQLite's lock, which a sender releases for about 1 ms
-_IDLE_S = 1.0  # a writing connection that was idle for more seconds than this is checked by the pool before use
-_SLOW_COMMIT_S = 0.01  # after a commit that took more seconds than this, `at_once` does nothing for a while
-_PAUSE_FACTOR = 100  # how long `at_once` does nothing after a slow commit, as a multiple of the commit's duration
-_ATTEMPTS = 5  # how many times a transaction is attempted while it conflicts with another one
-_ABANDONED_S = 60  # PostgreSQL ends a writing transaction that has been idle for this many seconds
-# PostgreSQL's codes for a serialization failure, a deadlock, and a row that another process inserted after this
-# transaction had not found it. The failed transaction changed nothing, and a second attempt may succeed.
+_IDLE_S = 1.0  # the seconds of idleness after which the pool checks the writing connection before its next use
+_SLOW_COMMIT_S = 0.01  # the seconds above which a commit is slow; `at_once` then does nothing for a while
+_PAUSE_FACTOR = 100  # the pause of `at_once` after a slow commit, as a multiple of the commit's duration
+_ATTEMPTS = 5  # the most attempts for a transaction that conflicts with another transaction
+_ABANDONED_S = 60  # the seconds of idleness after which PostgreSQL ends a writing transaction
+# PostgreSQL's codes for a serialization failure, a deadlock, and a unique violation, which happens if another process
+# has just inserted the same row. The failed transaction changed nothing, and another attempt may succeed.
 _CONFLICTS = ("40001", "40P01", "23505")
 
 
 class Store:
     """A database. `write` and `read` run a function in one transaction and may be called from any thread.
 
-    Both raise StoreUnavailable if the database fails. A function that writes may run several times: if its transaction
-    conflicts with another one, it is rolled back and repeated.
+    Both raise StoreUnavailable if the database fails. A function that writes may run several times, because a
+    transaction that conflicts with another transaction is rolled back and repeated.
 
-    Opening a Store creates a missing SQLite file, and raises StoreUnavailable if the file is empty. `busy_ms` is how
-    many milliseconds a transaction waits for SQLite's lock.
+    Opening a Store creates a missing SQLite file, and raises StoreUnavailable if the file is empty. `busy_ms` is the
+    number of milliseconds that a transaction waits for SQLite's lock.
     """
 
     def __init__(self, url: str, *, busy_ms: int = BUSY_MS) -> None:
@@ -61,7 +61,7 @@ class Store:
         self._reader = _engine(self.url, busy_ms, lambda: self._busy_s, writes=False)
         self._thread = ThreadPoolExecutor(1, "store-writer")
         self._thread_id = 0
-        self._write_lock = threading.Lock()  # only the thread that holds it may write
+        self._write_lock = threading.Lock()  # only the thread that holds this lock may write
         # The connection for writing is kept, because taking one from the pool costs as much as a small transaction.
         self._kept: Connection | None = None
         self._kept_used = 0.0
@@ -70,7 +70,7 @@ class Store:
 
     @property
     def name(self) -> str:
-        """The name to show: that of the SQLite file, or the URL of the server without its password."""
+        """Returns the name to show: the name of the SQLite file, or the URL of the server without the password."""
         return Path(str(self.url.database)).name if self.sqlite else _without_password(self.url)
 
     def answers(self) -> bool:
@@ -79,20 +79,20 @@ class Store:
 
     def submit(self, work: Work[T], *, snapshot: bool = False, short: Work[T | None] | None = None) -> "Future[T]":
         """Queues a function that writes, and returns a future of its result. The writer's thread runs the function.
-        With `snapshot`, all its statements see the same state of the database.
+        With `snapshot`, all statements of the function see the same state of the database.
 
-        If `short` is given, it runs first, outside a transaction. It must run a single statement with `by_driver`. If
-        it returns None, `work` runs as well; otherwise the future holds the result of `short`.
+        If `short` is given, the thread first runs `short`, outside a transaction. `short` must run a single statement
+        with `by_driver`. If it returns None, `work` runs as well; otherwise the future has the result of `short`.
         """
         return self._thread.submit(self._run, work, snapshot, short)
 
     def at_once(self, short: Work[T | None]) -> T | None:
         """Runs a function that executes a single statement with `by_driver`, on the caller's own thread. Returns None
-        if the work has to be submitted instead; the statement may have been executed in that case.
+        if the caller must submit the work instead; in that case the statement may or may not have been executed.
 
-        It is faster than `submit`: waking another thread, which then competes for the interpreter lock, takes longer
-        than a small commit. Always call it from the same thread, such as the event loop's. It never waits for a server
-        or for another writer, and it spends at most a hundredth of the time waiting for a slow disk.
+        This method is faster than `submit`: waking another thread, which then competes for the interpreter lock, takes
+        longer than a small commit. Always call it from the same thread, such as the event loop's. The method never
+        waits for a server or for another writer, and spends at most a hundredth of the time waiting for a slow disk.
         """
         if not self.sqlite or not self._write_lock.acquire(blocking=False):
             return None
@@ -102,14 +102,14 @@ class Store:
                 return None
             if self._direct is None:
                 self._direct = self._writer.connect()
-                self._direct.detach()  # so that the pool does not give it to another thread
-                # A checkpoint takes long, so this connection makes none. The writer's thread makes one instead.
+                self._direct.detach()  # so that the pool does not give this connection to another thread
+                # A checkpoint takes long, so only the writer's thread makes checkpoints, not this connection.
                 by_driver(self._direct, "PRAGMA wal_autocheckpoint=0", ())
             return short(self._direct)
         except Exception as error:
             if not (isinstance(error, exc.DBAPIError) and _is_busy(error)):
                 self._close_direct()
-            return None  # the caller then submits the work; the error occurs again there, and is reported
+            return None  # the caller then submits the work; if the error occurs again, it is reported there
         finally:
             took = time.monotonic() - started
             if took > _SLOW_COMMIT_S:
@@ -129,19 +129,19 @@ class Store:
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
-        """Opens a transaction that may rebuild tables. It waits longer for the lock than other transactions do."""
+        """Opens a transaction that may rebuild tables. Waits longer for the lock than other transactions do."""
         with _readable_errors(self.url), self._writer.connect() as connection:
             if self.sqlite:
                 connection.detach()  # a connection with changed settings must not return to the pool
-                # Alembic rebuilds a table: it copies the table and drops the original. With foreign keys on, SQLite
-                # would first delete the rows of the original, to which rows of other tables refer.
+                # To rebuild a table, Alembic copies the table and drops the original. With foreign keys on, SQLite
+                # would first delete the rows of the original, although rows of other tables refer to them.
                 by_driver(connection, "PRAGMA foreign_keys=OFF", ())
             with connection.execution_options(patience=_MIGRATION_PATIENCE).begin():
                 yield connection
 
     def hurry(self) -> None:
-        """Shortens the wait for SQLite's lock. The process is about to exit, and a function that waits for the lock
-        cannot be interrupted."""
+        """Shortens the wait for SQLite's lock, because the process is about to exit and a function that waits for the
+        lock cannot be interrupted."""
         self._busy_s = min(self._busy_s, _BUSY_AT_EXIT_S)
 
     def close(self) -> None:
@@ -168,8 +168,8 @@ class Store:
             return self._transaction(work, snapshot)
 
     def _run_short(self, short: Work[T | None]) -> T | None:
-        """Runs `short`, whose single statement is a transaction by itself. Returns its result, or None if the statement
-        conflicted with another transaction."""
+        """Runs `short`, whose single statement is a transaction by itself. Returns the result of `short`, or None if
+        the statement conflicted with another transaction."""
         with self._kept_connection() as connection:
             if self.sqlite:
                 return _when_free(lambda: short(connection), lambda: self._busy_s)
@@ -229,7 +229,7 @@ def inserting(tx: Connection, table: Table) -> "sqlite.Insert | postgresql.Inser
 def by_driver(tx: Connection, statement: str, values: Any) -> Any:
     """Runs a statement on a cursor of the driver, and returns the cursor. Errors are raised as SQLAlchemy's exceptions.
 
-    It is meant for the few statements that run very often, because SQLAlchemy would double the time that they take.
+    Use this function only for statements that run very often, because SQLAlchemy would double their time.
     """
     cursor = tx.connection.cursor()
     try:
@@ -256,14 +256,15 @@ def _engine(url: URL, busy_ms: int, patience_s: Callable[[], float], *, writes: 
 
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # `_begin` issues BEGIN; the one that sqlite3 issues does not cover DDL
+        connection.isolation_level = None  # `_begin` issues BEGIN, because sqlite3 issues no BEGIN before DDL
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout={busy_ms}")
         # This PRAGMA ignores the busy timeout, and fails while another process switches the same new file to WAL.
         _when_free(lambda: cursor.execute("PRAGMA journal_mode=WAL"), patience_s)
-        cursor.execute("PRAGMA synchronous=FULL")  # if a power cut lost an outcome, its mail would be sent twice
+        cursor.execute("PRAGMA synchronous=FULL")  # if a power cut lost an outcome, the mail would be sent twice
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA busy_timeout=0" if writes else "PRAGMA query_only=ON")  # `_when_free` waits for writers
+        # In a writing connection, SQLite need not wait for the lock: `_when_free` waits.
+        cursor.execute("PRAGMA busy_timeout=0" if writes else "PRAGMA query_only=ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -278,11 +279,12 @@ def _engine(url: URL, busy_ms: int, patience_s: Callable[[], float], *, writes: 
 
 
 def _when_free(attempt: Callable[[], T], patience_s: Callable[[], float]) -> T:
-    """Repeats `attempt`, which needs SQLite's lock, until it succeeds or `patience_s()` seconds have passed. The result
-    of `patience_s` may become smaller while this function waits.
+    """Repeats `attempt`, which needs SQLite's lock, until `attempt` succeeds or `patience_s()` seconds have passed.
+
+    The result of `patience_s` may become smaller while this function waits.
 
     SQLite's own busy timeout would sleep up to 100 ms between two attempts. A sender releases the lock every few
-    milliseconds, so another writer would miss many chances to get it.
+    milliseconds, so another writer would miss many chances to get the lock.
     """
     started = time.monotonic()
     while True:
@@ -296,21 +298,21 @@ def _when_free(attempt: Callable[[], T], patience_s: Callable[[], float]) -> T:
 
 def _is_busy(error: Exception) -> bool:
     """Returns True if the error means that another connection holds SQLite's lock. Only the low 8 bits of the code
-    matter: the others say which kind of lock it is."""
+    matter: the other bits give the kind of the lock."""
     return getattr(getattr(error, "orig", error), "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _limit_idle_transactions(connection: Any, _record: Any) -> None:
-    # Without this limit, a stopped process or a machine that lost power would keep its locks for hours. Its mails, and
-    # readers who unsubscribe, would have to wait as long. PgBouncer does not accept the limit as an option of a new
-    # connection, so a statement sets it.
+    # Without this limit, a stopped process or a machine that lost power would keep its locks for hours. During that
+    # time, its mails could not be sent and readers could not unsubscribe. PgBouncer does not accept the limit as an
+    # option of a new connection, so a statement sets the limit.
     connection.autocommit = True
     connection.execute(f"SET idle_in_transaction_session_timeout = '{_ABANDONED_S}s'")
     connection.autocommit = False
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
-_REASONS = (  # a pattern that finds the driver's message, what is wrong, and how to fix it
+_REASONS = (  # each: a pattern for the driver's message, the problem, and the way to fix it
     (r"locked|busy", "is locked by another program", "End what holds it (a backup, an editor), then try again."),
     (r"readonly|read-only", "is read-only", "Allow this user to write the file and its folder."),
     (r"disk is full|No space left", "has no room: the disk is full", "Free some space; nothing stored is lost."),
@@ -331,8 +333,8 @@ def _readable_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except (exc.DatabaseError, exc.TimeoutError) as error:
-        # Errors of other types are bugs in this program and are raised again unchanged. The exception is the error for
-        # a file that is not a database.
+        # These types mean that the database failed. So does the error for a file that is damaged or is not a database.
+        # All other errors are bugs in this program, and are raised again unchanged.
         failed = isinstance(error, (exc.OperationalError, exc.InternalError, exc.TimeoutError))
         if failed or re.search("not a database|malformed", str(error)):
             raise _unavailable(url, error) from error
@@ -349,8 +351,8 @@ def _unavailable(url: URL, error: Exception) -> StoreUnavailable:
 
 
 def _without_password(url: URL) -> str:
-    """Returns the URL of a server in a form that can be shown. libpq also accepts a password as a parameter of the URL,
-    and SQLAlchemy does not hide parameters."""
+    """Returns the URL of a server with every password hidden. SQLAlchemy hides only the password before the host, but
+    libpq also accepts a password as a parameter of the URL."""
     secrets = {name: "***" for name in url.query if "password" in name.lower()}
     return url.update_query_dict(secrets).render_as_string(hide_password=True).replace("%2A%2A%2A", "***")
 

@@ -1,7 +1,7 @@
-"""The ledger, the table `deliveries`: one row for each mail that has to be sent, with its state and its last reply.
+"""The ledger, the table `deliveries`: one row for each mail to be sent, with its state and the last reply.
 
 A process that claims a batch gets a lease and a fence number. Every statement that changes a row of the batch checks
-the fence, so a process that has lost its claim cannot change anything. What a reply means is decided elsewhere.
+the fence, so a process that has lost its claim cannot change anything. `replies` decides what a reply means.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -41,10 +41,10 @@ from mailer.model import (
 from mailer.store.eligibility import eligible, reader_eligible, requirements, slot_day
 from mailer.store.schema import batches, deliveries, issues, lanes, of_issue, subscribers, variants
 
-BATCH = 500  # a batch has at most this many deliveries
+BATCH = 500  # the most deliveries in a batch
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
 OPEN = (*WAITING, DeliveryState.SENDING)
-_IS_DEFERRED = deliveries.c.due_at.is_not(None)  # true in the state `deferred`; the partial indexes need this form
+_IS_DEFERRED = deliveries.c.due_at.is_not(None)  # true only in the state `deferred`; written as in the partial indexes
 PRIORITY = {DeliveryKind.CONFIRMATION: 0, DeliveryKind.TEST: 1, DeliveryKind.NOTICE: 1, DeliveryKind.ISSUE: 5}
 
 
@@ -69,7 +69,7 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
                 literal(f"issue.{slot}.") + cast(subscribers.c.id, String),
                 literal(issue_id),
                 subscribers.c.id,
-                func.coalesce(of_choice.scalar_subquery(), variant_id),  # the full mail if the choice has no variant
+                func.coalesce(of_choice.scalar_subquery(), variant_id),  # the full mail if there is no such variant
                 batches.c.id,
                 literal(DeliveryState.QUEUED.value),
                 _at(now),
@@ -87,7 +87,7 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
 def _add_batches(
     tx: Connection, issue_id: int, ordinal: ColumnElement[int], wanted: ColumnElement[bool], now: datetime
 ) -> None:
-    """Adds a batch of the issue for each ordinal of the wanted rows."""
+    """Adds a batch of the issue for each ordinal that occurs in the rows that meet `wanted`."""
     rows = select(literal(issue_id), ordinal, literal(PRIORITY[DeliveryKind.ISSUE]), _at(now)).where(wanted)
     columns = ["issue_id", "ordinal", "priority", "due_at"]
     tx.execute(insert(batches).from_select(columns, rows.distinct().order_by(ordinal)))
@@ -160,8 +160,8 @@ def _lane_open(now: datetime) -> ColumnElement[bool]:
 
 def _sendable() -> ColumnElement[bool]:
     running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.SENDING)
-    # A process may have died while it was sending a mail of an issue that is now cancelled or paused. The mail's batch
-    # must be claimed so that its outcome can be recorded as unknown. The last look keeps back the batch's other mails.
+    # A process may have died while it was sending a mail of an issue that is now cancelled or paused. The batch must be
+    # claimed so that the outcome of this mail can be recorded as unknown. The last look stops the batch's other mails.
     halted = exists().where(
         issues.c.id == batches.c.issue_id, issues.c.state.in_((IssueState.CANCELLED, IssueState.PAUSED))
     )
@@ -181,12 +181,12 @@ def claim(
     """Claims a batch that is due and that no process holds. Returns None if there is no such batch.
 
     With `issue_id`, claims only batches of that issue and of service mails. With `service_only`, claims only batches of
-    service mails. Does not claim batches of the lanes in `without`, unless a dead process left one of
-    their mails in `sending`.
+    service mails. Does not claim a batch of the lanes in `without`, unless a dead process left a mail of the batch in
+    `sending`.
     """
-    # A lease or due time of a batch that is more than two leases ahead was set before the clock was turned back. Treat
-    # it as past; otherwise the sender would wait as long as the clock was turned back. (Deferred deliveries may be due
-    # much later, but their due times are in their own rows.)
+    # If the lease or due time of a batch is more than two leases ahead, the clock was turned back after that time was
+    # set. Treat such a time as past; otherwise the sender would wait until the clock reaches it. (Deferred deliveries
+    # may be due much later, but their due times are in their own rows.)
     far = now + 2 * lease
     due = or_(batches.c.due_at <= now, batches.c.due_at > far)
     free = or_(batches.c.lease_until.is_(None), batches.c.lease_until <= now, batches.c.lease_until > far)
@@ -218,14 +218,14 @@ def release(tx: Connection, batch: Batch, due_at: datetime) -> None:
 
 
 def close(tx: Connection, batch: Batch) -> bool:
-    """Marks a claimed batch as done. Returns False if it still has open deliveries, or if the claim was lost."""
+    """Marks a claimed batch as done. Returns False if the batch still has open deliveries, or if the claim was lost."""
     left = exists().where(deliveries.c.batch_id == batch.id, deliveries.c.state.in_(OPEN))
     done = update(batches).where(fenced(batch), ~left).values(done=True, lease_until=None)
     return tx.execute(done).rowcount == 1
 
 
 def fenced(batch: Batch) -> ColumnElement[bool]:
-    """Returns the condition that a row of `batches` is the claimed batch and that the claim still holds."""
+    """Returns the condition that a row of `batches` is the claimed batch, and that the claim has not been lost."""
     return and_(batches.c.id == batch.id, batches.c.fence == batch.fence)
 
 
@@ -253,8 +253,8 @@ _KINDS = {kind.value: kind for kind in DeliveryKind}
 
 
 def queued(tx: Connection, batch: Batch, lanes: Mapping[str, str] = BUILT_IN) -> list[Delivery]:
-    """Returns the queued deliveries of a claimed batch, ordered by id. `lanes` maps domains to lanes, as
-    `mailer.lanes.table` returns them."""
+    """Returns the queued deliveries of a claimed batch, ordered by id. `lanes` is the mapping that `mailer.lanes.table`
+    returns."""
     return _of_batch(tx, batch, DeliveryState.QUEUED, lanes)
 
 
@@ -353,8 +353,8 @@ def counts(tx: Connection, issue_id: int) -> dict[DeliveryState, int]:
 
 
 def anything_open(tx: Connection, issue_id: int) -> bool:
-    """Returns whether an issue still has open deliveries. Looks for open batches and deferred deliveries, so that it
-    does not read every delivery of the issue."""
+    """Returns whether an issue still has open deliveries. Looks only for open batches and deferred deliveries, because
+    reading every delivery of the issue would be slow."""
     batch = select(batches.c.id).where(batches.c.issue_id == issue_id, ~batches.c.done).limit(1)
     deferred = select(deliveries.c.id).where(of_issue(issue_id), _IS_DEFERRED).limit(1)
     return tx.execute(batch).first() is not None or tx.execute(deferred).first() is not None
@@ -366,8 +366,8 @@ def next_due(tx: Connection, issue_id: int) -> datetime | None:
 
 
 def claimable_at(tx: Connection, issue_id: int) -> datetime | None:
-    """Returns the earliest time at which a batch of the issue can be claimed: when it is due, its lease has ended and
-    its lane is not paused. Returns None if no batch is open."""
+    """Returns the earliest time at which a batch of the issue is due, has no running lease and has no paused lane, so
+    that the batch can be claimed. Returns None if no batch is open."""
     free = func.max if tx.dialect.name == "sqlite" else func.greatest
     pause = select(lanes.c.paused_until).where(lanes.c.lane == batches.c.lane).scalar_subquery()
     due = batches.c.due_at
@@ -400,7 +400,7 @@ def _end(tx: Connection, which: ColumnElement[bool], state: DeliveryState, reaso
 
 
 def withdraw(tx: Connection, issue_id: int) -> None:
-    """Deletes all deliveries of an issue, so that it can be frozen again. Only for issues that no reader received."""
+    """Deletes all deliveries of an issue that no reader has received, so that the issue can be frozen again."""
     tx.execute(delete(deliveries).where(of_issue(issue_id)))
     tx.execute(delete(batches).where(batches.c.issue_id == issue_id))
 
@@ -416,15 +416,15 @@ def _end_batches(tx: Connection, which: ColumnElement[bool]) -> None:
 
 
 # --- retry -----------------------------------------------------------------------------------------------------------
-# After an issue has ended, an admin can have its failed deliveries sent again. Readers who have the mail are left out.
-# So are dead addresses and addresses whose provider refuses this sender: the provider would refuse the same mail again
+# After an issue has ended, an admin can send its failed deliveries again. This leaves out readers who have the mail,
+# dead addresses, and addresses whose provider refuses this sender. Such a provider would refuse the same mail again,
 # and trust this sender even less.
 def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> int:
     """Queues the rejected (soft, other) and expired (gave_up) deliveries of an issue in new batches, and with `unknown`
-    also those whose outcome is unknown. Returns their number. All batches of the issue must be done.
+    also the deliveries with an unknown outcome. Returns how many were queued. All batches of the issue must be done.
 
-    A delivery keeps its key, and so its Message-ID. It also keeps its count of unknown outcomes: its reader may have
-    the mail, so it must not be counted as never sent, nor be sent a third time automatically.
+    A delivery keeps its key, which determines its Message-ID. It also keeps its count of unknown outcomes: the reader
+    may have the mail, so the delivery must neither be counted as never sent nor be sent a third time automatically.
     """
     state, reason = deliveries.c.state, deliveries.c.reason
     failed = [
@@ -433,8 +433,8 @@ def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> i
     ]
     if unknown:
         failed.append(state == DeliveryState.UNKNOWN)
-    # Readers who may not be mailed are left out here. The last look would keep their mails back as well, but if there
-    # were no other readers, the issue would go back to sending for nothing.
+    # Leave out readers who may not be mailed. The last look would stop their mails as well, but if there were only such
+    # readers, the issue would go back to sending without any mail to send.
     again = and_(of_issue(issue_id), or_(*failed), reader_eligible(DeliveryKind.ISSUE))
     ordinal = deliveries.c.subscriber_id // BATCH  # subscribers with neighbouring ids share a batch
     _add_batches(tx, issue_id, ordinal, again, now)

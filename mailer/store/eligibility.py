@@ -1,7 +1,7 @@
 """The rule that decides which readers may be mailed. The freeze, the last look, skips and retries all use it.
 
-A suppression or a pause can begin at any moment. So neither is a state of a delivery: both are conditions, which the
-statement that records the intent to send checks once more.
+A suppression or a pause can begin at any moment. So both are conditions, not states of a delivery. The statement that
+records the intent to send checks these conditions once more.
 """
 
 from typing import Any
@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Select, Text, and_, exists, literal_column
 from mailer.model import DeliveryKind, IssueState, Skip, SubscriberStatus
 from mailer.store.schema import issues, subscribers, suppressions
 
-# The columns of the delivery that is checked. They are plain names, so that the conditions also work inside a statement
-# that is written as text. That statement must name the table `deliveries`.
+# The columns of the delivery that is checked. The columns are plain names, so that the conditions also work inside SQL
+# text. Such a text must call the table `deliveries`, without an alias.
 _KIND: ColumnElement[str] = literal_column("deliveries.kind", Text)
 _ISSUE: ColumnElement[int] = literal_column("deliveries.issue_id")
 _SUBSCRIBER: ColumnElement[int] = literal_column("deliveries.subscriber_id")
@@ -56,7 +56,7 @@ def reader_eligible(kind: DeliveryKind, *, locked: bool = False) -> ColumnElemen
 
 def may_go() -> ColumnElement[bool]:
     """Returns the condition that a delivery may be sent now: its reader may be mailed and, if the mail belongs to an
-    issue, the issue is being sent. The last look checks this condition, which locks the reader's row."""
+    issue, the issue is being sent. The last look checks this condition, and thereby locks the reader's row."""
     running = exists().where(issues.c.id == _ISSUE, issues.c.state == IssueState.SENDING)
     return or_(
         _KIND.not_in((DeliveryKind.CONFIRMATION, DeliveryKind.ISSUE)),  # tests and notices have no subscriber

@@ -1,6 +1,6 @@
 """The history of each subscriber: when and how they joined, changed something, unsubscribed or bounced.
 
-Events are never deleted. The functions that compute figures from them are in `reports`.
+Events are never deleted. `reports` computes figures from the events.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -13,8 +13,8 @@ from mailer.model import Event, EventKind, Method, NewEvent, SubscriberStatus
 from mailer.store import arrays
 from mailer.store.schema import events, issues, subscribers
 
-# A link in an old mail must work even if its issue has been deleted since. The subquery on `issues` then gives NULL, so
-# the event is recorded without an issue.
+# A link in an old mail must work even if the issue of that mail has been deleted since. The subquery on `issues` then
+# gives NULL, so the event is recorded without an issue.
 _RECORD = """
 INSERT INTO events (at, subscriber_id, kind, method, issue_id, reason, agent, network, details)
 SELECT :at, m.id, :kind, :method, (SELECT id FROM issues WHERE id = :issue_id), :reason, :agent, :network, :details
@@ -65,7 +65,7 @@ def last(tx: Connection, subscriber_id: int, kinds: Sequence[EventKind]) -> Even
 
 def leavings(tx: Connection, *, since: datetime | None = None, slot: str | None = None) -> Iterator[tuple[str, Event]]:
     """Yields the address and the event of each unsubscription, the oldest first. The address is '' if the subscriber
-    was forgotten. With `since`, yields only unsubscriptions from that time on; with `slot`, only those
+    was forgotten. With `since`, yields only unsubscriptions from that time on; with `slot`, only unsubscriptions
     through a mail of that slot's issue."""
     subscriber = events.c.subscriber_id == subscribers.c.id
     query = (
@@ -100,7 +100,7 @@ def explain(tx: Connection, subscriber_id: int, reason: str, *, since: datetime)
 
 def status_before_suppression(tx: Connection, subscriber_id: int) -> SubscriberStatus:
     """Returns the status that a subscriber had just before an admin last suppressed their address. Returns UNSUBSCRIBED
-    if it is not recorded."""
+    if that status was not recorded."""
     query = (
         select(events.c.details)
         .where(events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.SUPPRESSED)

@@ -47,8 +47,8 @@ def failed(tx: Connection, name: str, *, problem: str, failures: int, now: datet
 
 
 def add_prominence(tx: Connection, shares: Mapping[str, float]) -> None:
-    """Adds to the prominence of articles. `shares` maps the identity of an article to what its place on the front page
-    since the last fetch is worth."""
+    """Adds to the prominence of articles. `shares` maps the identity of an article to the prominence that the article
+    has gained on the front page since the last fetch."""
     for identity, share in shares.items():
         so_far = articles.c.prominence
         tx.execute(update(articles).where(articles.c.identity == identity, so_far.is_(None)).values(prominence=0.0))

@@ -1,8 +1,9 @@
-"""The statement of the hot path: a single UPDATE records the intents and the accepted mails of many connections.
+"""Runs the statement of the hot path: a single UPDATE that records the intents and the accepted mails of many
+connections.
 
 All other outcomes are rarer, and `deliveries` writes them row by row. The statement changes a row only if the claim on
-its batch still holds. It records an intent only if the last look allows it; the last look is the rule of `eligibility`,
-compiled to SQL text.
+the row's batch has not been lost. It records an intent only if the last look allows the mail; the last look is the rule
+of `eligibility`, compiled to SQL text.
 
 The driver gets the statement as text, because SQLAlchemy would need more time to process an expression than the
 database needs to run it. A single statement needs no BEGIN and COMMIT, and every call that is saved matters: with
@@ -26,7 +27,7 @@ from mailer.store.schema import Instant
 
 
 class AcceptedMail(NamedTuple):
-    """A delivery whose mail a relay accepted, with the relay's reply and name. This is by far the most frequent
+    """A delivery whose mail a relay accepted, with the relay's reply and name. Acceptance is by far the most frequent
     outcome."""
 
     delivery: Delivery
@@ -51,7 +52,8 @@ WHERE deliveries.id = m.id AND deliveries.batch_id = m.batch AND {among}
       ELSE deliveries.state = 'queued' AND held.lease_until > :now AND ({last_look}) END
 """
 
-# Finds the rows that already have the requested state. While the fence holds, only this process can have written it.
+# Finds the rows that already have the requested state. As long as the fence number of the batch is the same, only this
+# process can have written that state.
 _WRITTEN = """
 SELECT deliveries.id, m.state FROM {rows} JOIN deliveries ON deliveries.id = m.id AND deliveries.batch_id = m.batch
 WHERE deliveries.state = m.state AND {among}
@@ -82,8 +84,8 @@ def _for_postgresql(template: str) -> str:
     and the driver prepares it once.
 
     The ids are both in the join and in a condition: with the join alone, the planner would read the whole table instead
-    of using the index. The batches are read first, as `held`; otherwise they would be read, and locked against a claim
-    by another process, again for every pair of rows.
+    of using the index. The subquery `held` reads each batch once, and locks it against a claim by another process. A
+    plain join would read and lock the batches again for every pair of rows.
     """
     held = "SELECT id, fence, lease_until FROM batches WHERE id = ANY(%(batch)s::bigint[]) FOR SHARE"
     arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in _COLUMNS.items())
@@ -105,7 +107,8 @@ def _last_look(dialect: str) -> str:
 
 def write_all(tx: Connection, accepted: Sequence[AcceptedMail], intents: Sequence[Delivery], now: datetime) -> bool:
     """Records in one statement that the mails in `accepted` were accepted, and that the deliveries in `intents` are
-    about to be sent, if the last look allows it. Returns False if some rows did not change; `write` finds out which."""
+    about to be sent. Records an intent only if the last look allows the mail. Returns False if some rows did not
+    change; `write` finds out which rows."""
     rows = [*_rows(accepted, intents)]
     return not rows or _run(tx, _WRITE, rows, now).rowcount == len(rows)
 
@@ -144,5 +147,5 @@ def _run(tx: Connection, template: str, rows: Sequence[_Row], now: datetime) -> 
 
 @lru_cache(8)
 def _bound(dialect: Dialect) -> Callable[[datetime], Any]:
-    """Returns the function that converts a datetime to the value that the driver takes."""
+    """Returns the function that converts a datetime to the value that the driver expects."""
     return Instant().dialect_impl(dialect).bind_processor(dialect) or (lambda now: now)

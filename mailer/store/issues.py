@@ -1,7 +1,7 @@
 """The issues: one row for each slot, and the guarded statements that move an issue from state to state.
 
 Any process may move any issue. A move is one UPDATE, whose condition names the states in which the move is allowed. So
-if several processes try the same move at once, only one succeeds, and each learns whether it did.
+if several processes try the same move at once, only one succeeds, and each process learns whether its move succeeded.
 """
 
 import json
@@ -31,7 +31,7 @@ from mailer.store.schema import REACHED, issues, variants
 
 
 def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
-    """Adds the issue of a slot. Returns False if there is one already, so a week never has two issues."""
+    """Adds the issue of a slot. Returns False if the slot already has an issue, because a week never has two issues."""
     values = {"slot": slot.key, "day": slot.day, "state": IssueState.PLANNED, "send_at": send_at, "planned_at": now}
     made = inserting(tx, issues).values(values).on_conflict_do_nothing(index_elements=["slot"]).returning(issues.c.id)
     return tx.execute(made).first() is not None  # PostgreSQL's driver gives no row count for RETURNING
@@ -59,8 +59,8 @@ def step(
     """Moves an issue to the state that `lifecycle.ARROWS` gives for the event. Returns False, and changes nothing, if
     the event is not allowed in the issue's current state.
 
-    `at` is when the event happened. `reason`, even if it is None, replaces the reason of the issue. `number`,
-    `approved` and `released` are changed only if they are not None.
+    `at` is the time of the event. `reason` always replaces the reason of the issue, even if `reason` is None. `number`,
+    `approved` and `released` replace the stored values only if they are not None.
     """
     given = {"number": number, "approved": approved, "released": released}
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -77,8 +77,8 @@ def _move(
 
 
 def reopen(tx: Connection, issue: Issue) -> bool:
-    """Plans a cancelled issue again. Its edits are kept, but the pages of its stories must be checked again, because
-    they may no longer exist. Returns False if the issue is not cancelled."""
+    """Plans a cancelled issue again. Keeps the edits, but has the pages of the stories checked again, because some
+    pages may no longer exist. Returns False if the issue is not cancelled."""
     values: dict[str, Any] = dict.fromkeys(("number", "frozen_at", "started_at", "finished_at"))
     values |= {"approved": False, "released": False, "recipients": 0, "redacted": []}
     values |= {"edits": _json_of(replace(issue.edits, checked=False)), **_reason_columns(None)}
@@ -104,7 +104,7 @@ def save_choice(tx: Connection, issue: Issue, before: IssueState) -> bool:
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
-_SHARED = tuple(each.name for each in fields(Issue) if each.name in issues.c)  # fields and columns of the same name
+_SHARED = tuple(each.name for each in fields(Issue) if each.name in issues.c)  # fields that are also columns
 
 
 def _issue(row: Row[Any]) -> Issue:
@@ -135,7 +135,7 @@ def _reason_columns(reason: Reason | None) -> dict[str, Any]:
 
 
 def _edits(value: Mapping[str, Any]) -> Edits:
-    keyed = ("places", "titles", "gone")  # their keys are article ids, which JSON stores as strings
+    keyed = ("places", "titles", "gone")  # mappings whose keys are article ids, which JSON stores as strings
     by_id = {name: {int(number): each for number, each in value.get(name, {}).items()} for name in keyed}
     return Edits(**{**value, **by_id, "dropped": frozenset(value.get("dropped", ()))})
 
@@ -160,7 +160,7 @@ def newest(tx: Connection) -> Issue | None:
 
 
 def recent(tx: Connection, *, states: Iterable[IssueState] | None = None, limit: int | None = None) -> list[Issue]:
-    """Returns the issues in these states, or with None all issues, the latest slot first."""
+    """Returns the issues in `states`, or all issues if `states` is None. The issue of the latest slot comes first."""
     query = select(issues).order_by(issues.c.day.desc(), issues.c.id.desc()).limit(limit)
     if states is not None:
         query = query.where(issues.c.state.in_(tuple(states)))
@@ -195,14 +195,14 @@ def previous_end(tx: Connection, day: date) -> datetime | None:
 
 
 def superseded(tx: Connection, issue: Issue) -> bool:
-    """Returns True if the issue of a later slot was started after this issue. An issue that was started after that of a
-    later slot is not superseded."""
+    """Returns True if the issue of a later slot was started after this issue. An issue that was started earlier does
+    not supersede this issue."""
     newer = select(issues.c.id).where(issues.c.day > issue.day, issues.c.started_at >= issue.started_at)
     return tx.execute(newer.where(issues.c.state.in_(STARTED)).limit(1)).first() is not None
 
 
 def began(tx: Connection) -> datetime | None:
-    """Returns when the first issue was planned, or None if there is none. The newsletter did not exist before then."""
+    """Returns when the first issue was planned, which is when the newsletter began, or None if there are no issues."""
     return tx.execute(select(func.min(issues.c.planned_at, type_=issues.c.planned_at.type))).scalar()
 
 
@@ -231,8 +231,8 @@ def add_variant(
     *,
     sections: str = "[]",
 ) -> int:
-    """Stores a variant and returns its id. `sections` is the choice of sections of the readers who get it; [] means all
-    sections."""
+    """Stores a variant and returns its id. `sections` is the choice of sections of the readers who get the variant; []
+    means all sections."""
     row = insert(variants).values(kind=kind, issue_id=issue_id, sections=sections, created_at=now)
     row = row.values(**asdict(rendered), sha256=rendered.sha256)
     return int(tx.execute(row.returning(variants.c.id)).scalar_one())
@@ -255,25 +255,25 @@ def variant_of(tx: Connection, kind: DeliveryKind, sha256: str) -> int | None:
 
 
 # --- redaction -------------------------------------------------------------------------------------------------------
-REDACTED = "redacted"  # stored as the `sections` of the redacted variant; a real choice is always a JSON list
+REDACTED = "redacted"  # stored as the `sections` of the redacted variant; a choice of sections is always a JSON list
 
 
 def redacted(tx: Connection, issue_id: int, *, lock: bool = False) -> list[int]:
     """Returns the positions of the stories that were removed from the archive and the feed. With `lock`, other
-    processes cannot change them until the end of this transaction."""
+    processes cannot change these positions until the end of this transaction."""
     query = select(issues.c.redacted).where(issues.c.id == issue_id)
     return [int(n) for n in tx.execute(query.with_for_update() if lock else query).scalar_one()]
 
 
 def redacted_at(tx: Connection, issue_id: int) -> datetime | None:
-    """Returns when the last story was removed, or None if none was."""
+    """Returns when the last story was removed from the archive, or None if no story was removed."""
     query = select(variants.c.created_at).where(variants.c.issue_id == issue_id, variants.c.sections == REDACTED)
     return tx.execute(query).scalar()
 
 
 def redact(tx: Connection, issue_id: int, positions: Iterable[int]) -> None:
-    """Records which stories are removed, and deletes the redacted variant. The caller adds the new one, with REDACTED
-    as its sections."""
+    """Records which stories are removed, and deletes the redacted variant. The caller then adds a new variant with
+    REDACTED as its sections."""
     tx.execute(update(issues).where(issues.c.id == issue_id).values(redacted=sorted(set(positions))))
     tx.execute(delete(variants).where(variants.c.issue_id == issue_id, variants.c.sections == REDACTED))
 
@@ -308,5 +308,5 @@ def _variant(row: Row[Any]) -> Variant:
 
 
 def drop_variants(tx: Connection, issue_id: int) -> None:
-    """Deletes the variants of an issue that is reopened. Its deliveries must be deleted before."""
+    """Deletes the variants of an issue that is reopened. The deliveries of the issue must be deleted first."""
     tx.execute(delete(variants).where(variants.c.issue_id == issue_id, variants.c.kind == DeliveryKind.ISSUE))

@@ -25,9 +25,10 @@ class Tally:
 
 
 def add(tx: Connection, lane: str, issue_id: int, more: Tally, limit: int, now: datetime) -> Tally:
-    """Adds `more` to the sums of an issue in a lane, and returns the new sums. They count from the lane's last pause.
+    """Adds `more` to the counts of an issue in a lane, and returns the new counts. After a pause of the lane, the
+    counts start again from zero.
 
-    If there are now more than `limit` answers, half of each sum is stored, so that recent answers outweigh old ones.
+    If there are now more than `limit` answers, half of each count is stored, so that recent answers outweigh old ones.
     """
     tx.execute(inserting(tx, lanes).values(lane=lane, issue_id=issue_id).on_conflict_do_nothing())
     row = tx.execute(select(lanes).where(lanes.c.lane == lane).with_for_update()).one()

@@ -24,7 +24,7 @@ def outcomes(tx: Connection, issue_id: int) -> dict[tuple[DeliveryState, str | N
 
 
 def _not_undone() -> ColumnElement[bool]:
-    """Returns the condition that an unsubscription was not taken back later with the undo button."""
+    """Returns the condition that the reader did not undo an unsubscription later with the undo button."""
     back = events.alias()
     return ~exists().where(
         back.c.subscriber_id == events.c.subscriber_id,
@@ -44,7 +44,7 @@ class Leaving(NamedTuple):
 
 
 def leavings(tx: Connection, issue_id: int) -> list[Leaving]:
-    """Returns the unsubscriptions through an issue that were not taken back, the oldest first."""
+    """Returns the unsubscriptions through the mail of an issue that were not undone, the oldest first."""
     mail = (deliveries.c.issue_id == events.c.issue_id) & (deliveries.c.subscriber_id == events.c.subscriber_id)
     query = (
         select(events.c.method, events.c.reason, events.c.at, deliveries.c.finished_at)
@@ -77,7 +77,7 @@ def joined(tx: Connection, started: datetime) -> int:
 
 def leaving_rates(tx: Connection, limit: int) -> list[tuple[str, int, int]]:
     """Returns (slot, number of accepted mails, number of unsubscriptions through a link) for each of the latest issues.
-    Unsubscriptions that were taken back are not counted."""
+    Unsubscriptions that were undone are not counted."""
     mails = of_issue(issues.c.id), deliveries.c.state == DeliveryState.ACCEPTED
     accepted = select(func.count()).where(*mails).scalar_subquery()
     leavers = events.c.issue_id == issues.c.id, events.c.kind == EventKind.UNSUBSCRIBED, _not_undone()
@@ -87,7 +87,7 @@ def leaving_rates(tx: Connection, limit: int) -> list[tuple[str, int, int]]:
 
 
 def leaving_methods(tx: Connection, since: datetime) -> dict[str, int]:
-    """Returns the number of unsubscriptions since `since` for each method, without those that were taken back."""
+    """Returns the number of unsubscriptions since `since` for each method. Does not count undone unsubscriptions."""
     query = (
         select(events.c.method, func.count())
         .where(events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since, _not_undone())
@@ -97,8 +97,8 @@ def leaving_methods(tx: Connection, since: datetime) -> dict[str, int]:
 
 
 def failed(tx: Connection, issue_id: int, limit: int | None = None) -> list[dict[str, Any]]:
-    """Returns the rejected, expired and unknown deliveries of an issue, each with its reader's address and its reason
-    and last reply."""
+    """Returns the rejected, expired and unknown deliveries of an issue, each with the reader's address, the reason and
+    the last reply."""
     outcome = (deliveries.c[name] for name in ("state", "reason", "code", "enhanced", "reply"))
     query = (
         select(subscribers.c.address.label("email"), *outcome)
@@ -151,5 +151,5 @@ def queue(tx: Connection) -> tuple[int, datetime | None]:
 
 
 def failing_sources(tx: Connection) -> dict[str, int]:
-    """Returns how many fetches in a row have failed for each source of articles; 0 if the last one succeeded."""
+    """Returns how many fetches in a row have failed for each source of articles, or 0 if the last fetch succeeded."""
     return {row.url: row.failures for row in tx.execute(select(feeds.c.url, feeds.c.failures))}

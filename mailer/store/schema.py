@@ -82,8 +82,8 @@ Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _id() -> Column[Any]:
-    # Together with sqlite_autoincrement in each table, this never reuses an id, so an old link in a mail never leads to
-    # another person's row.
+    # With sqlite_autoincrement in each table, no id is ever reused, so a link in an old mail never leads to another
+    # person's row.
     return Column("id", Id, primary_key=True, autoincrement=True)
 
 
@@ -112,8 +112,9 @@ def _json(name: str, default: str = "[]") -> Column[Any]:
 
 
 def _partial_index(name: str, *columns: str, where: str, sqlite_where: str = "", unique: bool = False) -> Index:
-    """Returns a partial index. `sqlite_where` is the condition on SQLite, if it differs from `where`. A flag needs it:
-    SQLAlchemy compares a flag with 1 on SQLite, which uses a partial index only for a query with the same condition."""
+    """Returns a partial index. `sqlite_where` is the condition on SQLite, if it differs from `where`. A flag needs
+    `sqlite_where`: on SQLite, SQLAlchemy writes `flag = 1`, and SQLite uses a partial index only for a query with the
+    condition of that index."""
     return Index(name, *columns, unique=unique, info={"sqlite": sqlite_where or where, "postgresql": where})
 
 
@@ -164,11 +165,11 @@ events = Table(
 suppressions = Table(
     "suppressions",
     metadata,
-    Column("hash", Text, primary_key=True),  # a hash of the normalised address, with the key that never changes
+    Column("hash", Text, primary_key=True),  # a hash of the normalised address, made with the key that never changes
     Column("reason", Text, nullable=False),  # the EventKind that caused the suppression
     Column("at", Instant, nullable=False),
     Column("issue_id", Id, ForeignKey("issues.id")),
-    Column("replaced", Text),  # the weaker reason that a strong one replaced; it counts again when that is lifted
+    Column("replaced", Text),  # the weaker reason, which counts again once the strong reason is lifted
     _one_of("reason", EventKind),
 )
 
@@ -210,7 +211,8 @@ articles = Table(
     _text("image_alt"),
     Column("published_at", Instant),
     _text("published_raw"),
-    Column("dated", Instant, nullable=False),  # published_at, or first_seen_at if that is missing or in the future
+    # The value of published_at, or of first_seen_at if published_at is missing or in the future.
+    Column("dated", Instant, nullable=False),
     Column("dating", Text, nullable=False),
     Column("first_seen_at", Instant, nullable=False, index=True),
     Column("updated_at", Instant, nullable=False),
@@ -266,7 +268,7 @@ issues = Table(
     Column("number", Integer, unique=True),  # set when the issue is frozen
     Column("send_at", Instant, nullable=False),
     Column("window_start", Instant),
-    Column("window_end", Instant),  # the end of the issue's time span, at which that of the next issue begins
+    Column("window_end", Instant),  # the end of the issue's time span and the start of the next issue's
     _text("subject"),
     _text("preheader"),
     _text("intro"),
@@ -289,13 +291,13 @@ issues = Table(
     sqlite_autoincrement=True,
 )
 
-issue_articles = Table(  # the articles that each issue reserves; used up once one of its deliveries was accepted
+issue_articles = Table(  # the articles that an issue reserves, or has used if a reader received the issue
     "issue_articles",
     metadata,
     Column("issue_id", Id, ForeignKey("issues.id"), primary_key=True),
     Column("article_id", Id, ForeignKey("articles.id"), primary_key=True, index=True),
     _flag("lead"),  # true if the article is the lead article of a story
-    _flag("first"),  # true if it is the lead article of the issue's first story
+    _flag("first"),  # true if the article is the lead article of the issue's first story
 )
 
 variants = Table(  # mails rendered once for many readers, with placeholders
@@ -311,8 +313,7 @@ variants = Table(  # mails rendered once for many readers, with placeholders
     Column("sha256", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     _one_of("kind", DeliveryKind),
-    # This index makes sure that two processes which freeze an issue at once do not store two variants for the same
-    # choice of sections. A reader's choice must lead to exactly one variant.
+    # An issue must have only one variant for each choice of sections, even if two processes freeze the issue at once.
     _partial_index("uq_variants_choice", "issue_id", "sections", where="kind = 'issue'", unique=True),
     sqlite_autoincrement=True,
 )
@@ -322,7 +323,7 @@ batches = Table(
     metadata,
     _id(),
     Column("issue_id", Id, ForeignKey("issues.id")),  # NULL for service mails (tests, confirmations, notices)
-    # The one lane of all mails of the batch: they wait while that lane is paused. NULL if the batch mixes lanes.
+    # The lane of all mails in the batch, which wait while the lane is paused. NULL if the batch mixes lanes.
     Column("lane", Text),
     Column("ordinal", BigInteger, nullable=False),  # subscribers with neighbouring ids have the same ordinal
     _flag("done"),
@@ -343,7 +344,7 @@ deliveries = Table(  # the ledger
     metadata,
     _id(),
     Column("kind", Text, nullable=False),
-    Column("key", Text, nullable=False, unique=True),  # one per mail; the Message-ID is made from it
+    Column("key", Text, nullable=False, unique=True),  # unique for each mail; the Message-ID is made from this key
     Column("issue_id", Id, ForeignKey("issues.id")),
     Column("subscriber_id", Id, ForeignKey("subscribers.id"), index=True),
     Column("recipient", Text),  # the address, if the mail does not go to a subscriber (tests, notices)
@@ -373,17 +374,17 @@ deliveries = Table(  # the ledger
         + f" OR (state NOT IN ({_quoted(_REASONS)}) AND reason IS NULL)",
         name="reason",
     ),
-    # Senders claim batches, so they would never find a delivery without one.
+    # Senders find deliveries only through batches, so they would never find a delivery without a batch.
     CheckConstraint("state NOT IN ('queued', 'sending') OR batch_id IS NOT NULL", name="batch_id"),
     CheckConstraint("(state = 'deferred') = (due_at IS NOT NULL)", name="due_at"),
     CheckConstraint("(subscriber_id IS NULL) = (recipient IS NOT NULL)", name="recipient"),
     UniqueConstraint("issue_id", "subscriber_id"),
     Index("ix_deliveries_batch_id", "batch_id"),
-    # The conditions of these two indexes contain no column that changes with each mail. Otherwise PostgreSQL would
-    # write to every index of the table twice for each mail. Instead it makes HOT updates, which need free space in the
-    # same page; `complete` sets the fill factor for that.
+    # The conditions of these two indexes contain no column that changes with each mail. So PostgreSQL makes HOT updates
+    # instead of writing to every index of the table twice for each mail. HOT updates need free space in the same page;
+    # `complete` sets the fill factor for that.
     _partial_index("ix_deliveries_due_at", "due_at", where="due_at IS NOT NULL"),
-    # This index makes it possible to find out whether an issue is finished without reading all its rows.
+    # With this index, finding out whether an issue is finished does not need to read all deliveries of the issue.
     _partial_index("ix_deliveries_deferred", "issue_id", "due_at", where="due_at IS NOT NULL"),
     sqlite_autoincrement=True,
 )
@@ -394,7 +395,7 @@ def of_issue(issue_id: Any) -> ColumnElement[bool]:
     return and_(deliveries.c.issue_id == issue_id, deliveries.c.kind == DeliveryKind.ISSUE)
 
 
-# This condition on a row of `issues` is true if the relay accepted the mail for at least one reader.
+# The condition that an issue reached a reader: a relay accepted the mail of the issue for at least one reader.
 REACHED = select(deliveries.c.id).where(of_issue(issues.c.id), deliveries.c.state == DeliveryState.ACCEPTED).exists()
 
 throttles = Table(  # one row for each limit on the pace of mails, shared by all processes
@@ -404,7 +405,7 @@ throttles = Table(  # one row for each limit on the pace of mails, shared by all
     Column("free_at", Instant, nullable=False),  # each mail moves this time forward; see `store.throttles`
 )
 
-lanes = Table(  # one row for each lane: how its provider answered, and whether it is paused; shared by all processes
+lanes = Table(  # one row for each lane, with its counted answers and its pause; shared by all processes
     "lanes",
     metadata,
     Column("lane", Text, primary_key=True),
@@ -419,10 +420,10 @@ TABLES: tuple[Table, ...] = tuple(metadata.sorted_tables)
 
 
 def complete() -> MetaData:
-    """Returns the tables with the options of both databases, which are needed only to create the tables.
+    """Returns the metadata with the options that SQLite and PostgreSQL need to create the tables.
 
-    The options are set here because an option of PostgreSQL imports its dialect. That takes 20 ms, for which commands
-    that only query would have to wait.
+    Setting an option of PostgreSQL imports SQLAlchemy's dialect for PostgreSQL, which takes 20 ms. Commands that only
+    query should not wait for that, so the options are set here.
     """
     for index in (index for table in TABLES for index in table.indexes):
         for dialect, condition in index.info.items():

@@ -2,7 +2,7 @@
 
 `readers/` decides who may join or come back; this module only stores the result. A subscriber is found by the
 normalised form of their address, the key. `bury` erases a person but leaves a tombstone, a row without an address. So
-links in old mails still find a row, and its id is never given to another person.
+links in old mails still find a row, and the id of that row is never given to another person.
 """
 
 import json
@@ -17,7 +17,7 @@ from mailer.model import DeliveryKind, EventKind, Rejection, Subscriber, Subscri
 from mailer.store import arrays
 from mailer.store.schema import deliveries, events, subscribers, suppressions
 
-PAGE = 5000  # how many subscribers an export reads at a time
+PAGE = 5000  # the number of subscribers that an export reads at a time
 # A subscriber with one of these statuses can unsubscribe.
 STAYING = (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE, SubscriberStatus.BOUNCED)
 _COLUMNS = tuple(subscribers.c[each.name] for each in fields(Subscriber))
@@ -57,8 +57,8 @@ def with_hash(tx: Connection, hash_: str) -> Subscriber | None:
 def matching(
     tx: Connection, *, status: SubscriberStatus | None = None, search: str = "", limit: int | None = None
 ) -> list[Subscriber]:
-    """Returns subscribers, the newest first. With `status`, returns only those with that status; with `search`, only
-    those whose address or name contains it."""
+    """Returns subscribers, the newest first. With `status`, returns only subscribers with that status. With `search`,
+    returns only subscribers whose address or name contains the text of `search`."""
     query = select(*_COLUMNS).where(subscribers.c.address.is_not(None)).order_by(subscribers.c.id.desc())
     if status:
         query = query.where(subscribers.c.status == status)
@@ -94,8 +94,8 @@ def choices(tx: Connection, limit: int) -> list[tuple[str, ...]]:
 def page(tx: Connection, *, after: int, status: SubscriberStatus | None) -> list[dict[str, Any]]:
     """Returns the next PAGE subscribers with an id above `after`, for an export.
 
-    If a pending subscriber's address is suppressed, because they unsubscribed earlier or because the address was dead,
-    the exported status is "unsubscribed" or "bounced" instead. The program that reads the file does not get the
+    If a pending subscriber's address is suppressed, because the subscriber unsubscribed or the address was dead, the
+    exported status is "unsubscribed" or "bounced" instead. The program that reads the file does not get the
     suppressions, so "pending" would hide them.
     """
     columns = ("id", "address", "name", "sections", "consent_at", "created_at", "source")
@@ -119,8 +119,8 @@ def page(tx: Connection, *, after: int, status: SubscriberStatus | None) -> list
 
 
 # --- adding and changing ---------------------------------------------------------------------------------------------
-# The functions for an import take many subscribers and run one statement. With one statement for each row, a large
-# import would take hours.
+# The functions for an import take many subscribers and run one statement for all of them. With one statement for each
+# row, a large import would take hours.
 _ADD = """
 INSERT INTO subscribers
   (address, address_key, address_hash, domain, name, sections, source, status, consent_at, created_at)
@@ -164,8 +164,8 @@ def _statement(tx: Connection, template: str, columns: arrays.Columns) -> TextCl
 
 
 def known(tx: Connection, keys: Collection[str]) -> dict[str, Known]:
-    """Returns the subscribers with these normalised addresses, keyed by address. Addresses that are not on the list are
-    missing from the result."""
+    """Returns the subscribers with these normalised addresses, keyed by normalised address. Addresses that are not on
+    the list are missing from the result."""
     rows = tx.execute(_statement(tx, _KNOWN, (("key", "text"),)), {"rows": arrays.packed(zip(keys))})
     return {
         key: Known(number, name, SubscriberStatus(status), tuple(json.loads(sections)) if sections != "[]" else ())
@@ -205,7 +205,7 @@ def change(tx: Connection, changed: Mapping[int, tuple[str, Sequence[str]]]) -> 
 
 
 def move(tx: Connection, subscriber_id: int, to: SubscriberStatus, *, from_: Sequence[SubscriberStatus]) -> bool:
-    """Changes the status of a subscriber to `to` if it is one of `from_`. Returns whether it was."""
+    """Changes the status of a subscriber to `to` if the status is one of `from_`. Returns whether it was changed."""
     current = subscribers.c.status.in_(from_)
     moved = tx.execute(update(subscribers).where(subscribers.c.id == subscriber_id, current).values(status=to))
     return moved.rowcount == 1
@@ -213,7 +213,7 @@ def move(tx: Connection, subscriber_id: int, to: SubscriberStatus, *, from_: Seq
 
 def unsubscribe(tx: Connection, keys: Collection[str]) -> list[int]:
     """Unsubscribes the subscribers with these normalised addresses, if they can still unsubscribe. Returns the ids of
-    those whose status changed."""
+    the subscribers whose status changed."""
     staying = subscribers.c.address_key.in_(list(keys)), subscribers.c.status.in_(STAYING)
     statement = update(subscribers).where(*staying).values(status=SubscriberStatus.UNSUBSCRIBED)
     return sorted(tx.execute(statement.returning(subscribers.c.id)).scalars())
@@ -228,10 +228,10 @@ def set_pause(tx: Connection, subscriber_id: int, until: date | None) -> None:
 
 
 def count_soft(tx: Connection, subscriber_id: int, delivery_id: int) -> None:
-    """Counts a soft bounce of a subscriber: the mailbox is full or disabled, or the mail is too large for it.
+    """Counts a soft bounce of a subscriber: the mailbox is full or disabled, or the mail is too large for the mailbox.
 
-    The count grows only if the mail of the previous issue also bounced softly; otherwise it starts again at 1. So no
-    statement has to reset it when a mail is accepted.
+    The count grows only if the mail of the previous issue also bounced softly; otherwise the count starts again at 1.
+    So no statement has to reset the count when a mail is accepted.
     """
     before = (
         select(deliveries.c.reason)

@@ -1,9 +1,9 @@
 """Addresses that must never be mailed, each as a keyed hash with the reason.
 
 A row outlives the subscriber: an address stays suppressed after its person was forgotten. The reasons have an order.
-BOUNCED is the weakest, and any other reason replaces it. SUPPRESSED (by an admin) and COMPLAINED are the strong ones,
-and replace UNSUBSCRIBED and FORGOTTEN. A row with a strong reason keeps the weaker one in `replaced`, so that the
-reader's own wish counts again once the strong one is lifted.
+BOUNCED is the weakest reason, and any other reason replaces it. SUPPRESSED (by an admin) and COMPLAINED are the strong
+reasons, which replace UNSUBSCRIBED and FORGOTTEN. A row with a strong reason keeps the weaker reason in `replaced`, so
+that the reader's own unsubscription counts again once the strong reason is lifted.
 """
 
 from collections.abc import Collection, Iterable
@@ -29,7 +29,7 @@ class Suppression(NamedTuple):
 
     @property
     def strong(self) -> bool:
-        """True for an admin's suppression or a complaint: not even the reader's own sign-up lifts it."""
+        """Returns True for an admin's suppression or a complaint. Not even a new sign-up by the reader lifts these."""
         return self.reason in _STRONG
 
 
@@ -70,7 +70,8 @@ def _upsert(tx: Connection, reason: EventKind) -> Any:
             set_={"reason": reason, "at": statement.excluded.at, "replaced": suppressions.c.reason},
             where=not_(strong),
         )
-    # A weaker reason never replaces a strong one. It is stored in `replaced`, and counts once the strong one is lifted.
+    # A weaker reason never replaces a strong reason. It is stored in `replaced`, and counts once the strong reason is
+    # lifted.
     above_dead = false() if reason is EventKind.BOUNCED else suppressions.c.reason == EventKind.BOUNCED
     last_word = true() if reason is EventKind.FORGOTTEN else false()
     below = or_(suppressions.c.replaced.is_(None), suppressions.c.replaced == EventKind.BOUNCED, last_word)
@@ -86,8 +87,8 @@ def _upsert(tx: Connection, reason: EventKind) -> Any:
 
 
 def lift(tx: Connection, hash_: str) -> EventKind | None:
-    """Lifts a strong suppression. Returns the weaker reason for which the address is still suppressed, or None if there
-    is none."""
+    """Lifts a strong suppression. Returns the weaker reason for which the address is still suppressed, or None if the
+    address is no longer suppressed."""
     replaced = tx.execute(select(suppressions.c.replaced).where(suppressions.c.hash == hash_)).scalar()
     if replaced is None:
         remove(tx, hash_)

@@ -1,9 +1,9 @@
 """Limits the pace: decides how many mails may go out now. All processes share the limits, which survive a restart.
 
-The rule is the generic cell rate algorithm (GCRA). Each limit has a row that holds a time. Each mail moves that time
-forward by an interval, but never further into the future than a small burst of mails needs. The interval is so long
-that no period of the rate's length has more mails than the rate allows, no matter when the period begins and whether it
-begins with a burst. This module does not wait, and knows neither relays nor lanes.
+The rule is the generic cell rate algorithm (GCRA). Each limit has a row with a time. Each mail moves that time forward
+by an interval, but never further into the future than a small burst of mails needs. The interval is long enough that no
+period of the rate's length has more mails than the rate allows, even if the period begins with a burst. This module
+does not wait, and knows neither relays nor lanes.
 """
 
 import math
@@ -16,8 +16,9 @@ from mailer.model import Limit, Rate
 from mailer.store.database import inserting
 from mailer.store.schema import throttles
 
-_GRACE_MAX_S = 2.0  # how many seconds a permit is valid at most
-_BURST_S = 0.05  # mails of this many seconds may go out at once, because a transaction for each mail would be too slow
+_GRACE_MAX_S = 2.0  # the most seconds for which a permit is valid
+# A burst has as many mails as the rate allows in this many seconds. A transaction for each mail would be too slow.
+_BURST_S = 0.05
 
 
 def grace(rate: Rate) -> timedelta:
@@ -32,7 +33,7 @@ def burst(rate: Rate) -> int:
 
 
 def interval(rate: Rate) -> timedelta:
-    """Returns by how much one mail moves the time of a limit forward.
+    """Returns the interval by which one mail moves the time of a limit forward.
 
     A mail may go out late, by up to the grace. So at most `count` mails may be permitted in any W seconds, where W is
     the rate's seconds plus the grace. In W seconds there is at most a burst and then one mail for each further
@@ -45,12 +46,12 @@ def interval(rate: Rate) -> timedelta:
 def reserve(tx: Connection, limits: Sequence[Limit], count: int, now: datetime | None = None) -> tuple[int, float]:
     """Reserves permits for up to `count` mails, under all the limits together.
 
-    Returns the number of permits, and after how many seconds to ask again if that number is 0. Each permit is valid for
-    the shortest `grace` of the limits. If one limit allows no mail, no permit is reserved under the other limits
-    either, so that a slow lane does not use up the rate of its relay. If `count` is 0, nothing is reserved, and the
-    seconds are 0 or less if a mail could go out now.
+    Returns the number of permits and, if that number is 0, the seconds to wait before the next request. Each permit is
+    valid for the shortest `grace` of the limits. If one limit allows no mail, no permit is reserved under the other
+    limits either, so that a slow lane does not use up the rate of its relay. If `count` is 0, nothing is reserved, and
+    the seconds are 0 or less if a mail could go out now.
 
-    `now` is by default the database's clock, because it is the same for processes on several machines.
+    `now` is by default the time of the database's clock, which is the same for processes on several machines.
     """
     if not limits:
         return count, 0.0
@@ -73,8 +74,8 @@ def _horizon(rate: Rate) -> timedelta:
 
 
 def _level(rate: Rate, free_at: datetime, now: datetime) -> datetime:
-    """Returns the stored time, but at least now and at most a whole burst ahead. A stored time is further ahead if the
-    clock was turned back or the rate was changed, and could then stop all mails for hours."""
+    """Returns the stored time, but at least now and at most a whole burst ahead. If the clock was turned back or the
+    rate was changed, the stored time may be further ahead, which would stop all mails for hours."""
     return min(max(free_at, now), now + _horizon(rate))
 
 
@@ -100,7 +101,7 @@ def _locked(tx: Connection, limits: Sequence[Limit]) -> dict[str, datetime]:
 def _clock(tx: Connection) -> datetime:
     """Returns the current time. PostgreSQL's clock is read after the rows were locked, so that the wait for the lock
     does not count. With SQLite all processes are on one machine, and this process has held the write lock since the
-    transaction began, so its own clock will do."""
+    transaction began, so the clock of this process is enough."""
     if tx.dialect.name == "sqlite":
         return datetime.now(UTC)
     found: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()

@@ -1,4 +1,4 @@
-"""Adds the table for the pace of mails."""
+"""Adds the table `throttles` for the pace of mails."""
 
 import sqlalchemy as sa
 from alembic import op

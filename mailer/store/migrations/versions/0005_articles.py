@@ -1,4 +1,4 @@
-"""Adds what collecting needs (feeds, prominence, closed articles, original spelling), and an issue's first story."""
+"""Adds the table `feeds`, columns of articles that collecting fills, and a column for an issue's first story."""
 
 import sqlalchemy as sa
 from alembic import op

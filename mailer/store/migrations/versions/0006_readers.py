@@ -1,4 +1,4 @@
-"""Adds sign-ups, variants for choices of sections, redacted stories, and the reason that a suppression replaced."""
+"""Adds the table `signups`, a unique index of variants, and columns for redacted stories and replaced reasons."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Adds lanes that are paused because the provider refuses this sender, and batches of mails that wait for a lane."""
+"""Adds the table `lanes` for pauses of lanes, and the lane of a batch whose mails wait for the end of a pause."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["issue_id"], ["issues.id"], name=op.f("fk_lanes_issue_id")),
         sa.PrimaryKeyConstraint("lane", name=op.f("pk_lanes")),
     )
-    # The old column has no information: it is "default" in every batch.
+    # The old column contains no information: its value is "default" in every batch.
     op.drop_column("batches", "lane")
     op.add_column("batches", sa.Column("lane", sa.Text(), nullable=True))
 

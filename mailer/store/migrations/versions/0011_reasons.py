@@ -12,7 +12,7 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
-# Patterns of the sentences that earlier versions stored, and the code of each. The named groups are its arguments.
+# Maps patterns of the sentences that earlier versions stored to codes. The named groups become the arguments.
 _ISSUE = {
     r"too few stories: (?P<found>\d+) of at least (?P<least>\d+)": "too_few_stories",
     r"approval is required": "approval_required",
@@ -90,8 +90,8 @@ def _coded(sentence: str, codes: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _edits(edits: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns edits in the new form. `dropped` had the same sentence for each article, and becomes a list of ids; `places`
-    was a list of pairs, and becomes an object; `dead` is renamed to `gone`."""
+    """Returns edits in the new form. `dropped` mapped each id to the same sentence, and becomes a list of ids. `places`
+    was a list of pairs, and becomes an object. `dead` is renamed to `gone`."""
     changed = {"gone" if name == "dead" else name: value for name, value in edits.items()}
     if "dropped" in changed:
         changed["dropped"] = sorted(int(number) for number in changed["dropped"])
