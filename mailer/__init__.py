@@ -1,1 +1,1 @@
-"""khabarnameh: a weekly digest of a newsroom's top stories, by mail, right to left."""
+"""khabarnameh: a weekly newsletter that mails a newsroom's top stories, written from right to left."""

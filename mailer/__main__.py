@@ -1,4 +1,4 @@
-"""`python -m mailer` and the command `mailer`."""
+"""Runs the command line, for both `python -m mailer` and the command `mailer`."""
 
 import gc
 import os
@@ -8,11 +8,12 @@ from mailer.cli import run
 
 
 def main() -> None:
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for plugins reads every package's metadata
-    # What a short command imports is not garbage; searching it for garbage would take a quarter of the time.
+    # To find plugins, pydantic would read the metadata of every installed package.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Almost no object of a short command becomes garbage, and the usual collections would take a quarter of its time.
     gc.set_threshold(200_000)
     code = run(sys.argv[1:])
-    gc.freeze()  # nor is there anything to find at the end
+    gc.freeze()  # so that the collection at exit has no objects to search
     sys.exit(code)
 
 

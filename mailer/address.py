@@ -1,7 +1,7 @@
-"""Parses e-mail addresses: turns what a person typed into an address that mail can be sent to, or refuses it.
+"""Parses e-mail addresses that people typed, and refuses text that is not an address to which mail can be sent.
 
-This module does not ask the DNS, so it does not know whether a domain takes mail. It does not guess either: an address
-that is almost right is refused with the reason, because a wrong guess would send mail to a stranger.
+This module does not ask the DNS, so it does not know whether a domain takes mail. An address that is almost right is
+refused with the reason and never corrected, because a wrong guess would send mail to a stranger.
 """
 
 import re
@@ -41,15 +41,15 @@ class Address:
         return not self.local.isascii()
 
 
-_LONGEST = 254  # octets of an address: the limit of a path (RFC 5321 §4.5.3.1.3) without its angle brackets
+_LONGEST = 254  # octets: RFC 5321 §4.5.3.1.3 limits a path to 256, which includes two angle brackets
 _LONGEST_LOCAL = 64
 _LONGEST_DOMAIN = 253
 
-# Top-level names that mail cannot reach. The other names that RFC 2606 reserves (test, example, invalid) are allowed,
+# Top-level domains that mail cannot reach. The reserved domains test, example and invalid (RFC 2606) are allowed,
 # because trials and demos use them.
 _NO_MAIL = frozenset({"localhost", "local", "onion", "arpa", "alt", "internal"})
 
-# The form of most addresses. They skip the slower checks, because an import may have a million rows.
+# Matches most addresses. An address that matches skips the slower checks, because an import may have a million rows.
 _PLAIN = re.compile(r"([A-Za-z0-9_-]+(?:[.+][A-Za-z0-9_-]+)*)@([A-Za-z0-9.-]+)")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _MAILBOX = re.compile(r"(?:(?P<name>.*)<)?(?P<address>[^<>\s]+@[^<>\s]+?)>?")
@@ -84,7 +84,8 @@ def parse(text: str) -> Address:
 def mailbox(written: str) -> tuple[str, str]:
     """Return the display name ("" if there is none) and the address of a mailbox.
 
-    A mailbox is `ایران من <news@example.org>` or a bare address. Raises ValueError if `written` is neither.
+    A mailbox is a bare address, or a name with an address in angle brackets, such as `ایران من <news@example.org>`.
+    Raises ValueError if `written` is neither.
     """
     found = _MAILBOX.fullmatch(written.strip())
     if not found:
@@ -95,7 +96,7 @@ def mailbox(written: str) -> tuple[str, str]:
 def in_mailbox(written: str) -> Address:
     """Return the parsed address of a mailbox.
 
-    Raises ValueError if `written` is not a mailbox, and BadAddress if its address is not valid.
+    Raises ValueError if `written` is not a mailbox, and BadAddress if the address in the mailbox is not valid.
     """
     return parse(mailbox(written)[1])
 
@@ -117,8 +118,8 @@ def mask(written: str) -> str:
 
 
 def check_for_smtp(written: str) -> None:
-    """Raises ValueError if the address cannot be written safely in an SMTP command."""
-    # The message does not show the address, because it ends up in a log.
+    """Raise ValueError if the address cannot be written safely in an SMTP command."""
+    # The message does not contain the address, because the message is logged.
     if not written or _UNSAFE.search(written):
         raise ValueError("an address for SMTP must not be empty or hold blanks, control characters or angle brackets")
 
@@ -128,12 +129,12 @@ def _refused(typed: str, problem: str, fix: str = "") -> BadAddress:
 
 
 def _check_characters(typed: str) -> None:
-    """Raises BadAddress if the text has no @ or holds characters that no address may have."""
+    """Raise BadAddress if the text has no @ or contains a character that no address may have."""
     if not typed:
         raise BadAddress("The address is empty.")
     if any(unicodedata.category(char) in ("Cc", "Cs", "Co", "Cn") for char in typed):
         raise _refused(typed, "holds a line break or another control character.")
-    if any(map(is_invisible, typed)):  # ZWNJ and ZWJ are not refused here: in a domain, IDNA 2008 decides about them
+    if any(map(is_invisible, typed)):  # never true for ZWNJ and ZWJ, which IDNA 2008 allows in some domains
         raise BadAddress(
             f"{shorten(typed, 80)!a} holds an invisible character (perhaps a direction mark); type it again."
         )
@@ -154,9 +155,9 @@ def _check_characters(typed: str) -> None:
 
 
 def _domain(given: str, typed: str) -> str:
-    """Return the domain in ASCII and lower case. Raises BadAddress if mail cannot reach it.
+    """Return the domain in ASCII and lower case. Raises BadAddress if mail cannot reach the domain.
 
-    Names are encoded by IDNA 2008. The standard library has IDNA 2003, which drops ZWNJ and so returns another domain.
+    Domains are encoded by IDNA 2008. The standard library's IDNA 2003 drops ZWNJ and so returns a different domain.
     """
     shown = repr(shorten(given, 80))
     try:
@@ -189,14 +190,14 @@ def _known_domain(given: str) -> str | None:
 
 
 def _check_local(local: str, domain: str, typed: str) -> None:
-    """Raises BadAddress if the part before the @ is not allowed."""
+    """Raise BadAddress if the part before the @ is not allowed."""
     # Imported here, because few addresses need this check and the library takes 24 ms to load.
     from email_validator import EmailNotValidError, validate_email
 
     if len(local.encode()) > _LONGEST_LOCAL:
         raise _refused(typed, f"has more than {_LONGEST_LOCAL} bytes before the @ (RFC 5321).")
-    # The library refuses test domains and every ZWNJ. The domain has been checked already, so such a domain is replaced
-    # by a plain one.
+    # The library refuses test domains and domains with a ZWNJ. `_domain` has already checked the domain, so the library
+    # gets a plain domain in place of an unusual one.
     plain = domain if domain.endswith((".org", ".com", ".net", ".ir")) and "xn--" not in domain else "example.org"
     try:
         validate_email(f"{local}@{plain}", check_deliverability=False, strict=True)
@@ -205,9 +206,9 @@ def _check_local(local: str, domain: str, typed: str) -> None:
 
 
 # --- likely typing mistakes ------------------------------------------------------------------------------------------
-# The rest of this file serves only the sign-up form, which can ask the person. No address is corrected silently, and
-# the DNS is not asked. Most readers have their mailbox at one of these domains. A domain that differs from one of them
-# by one slip is far more likely a typing mistake than a real domain.
+# Only the sign-up form uses the functions below, because the form can ask the person whether a suggestion is right.
+# Most readers have a mailbox at one of these well-known domains. A domain that differs from a well-known domain by one
+# slip is far more likely a typing mistake than a real domain.
 WELL_KNOWN = (
     *("gmail.com", "yahoo.com", "hotmail.com", "outlook.com", "icloud.com", "live.com", "msn.com", "aol.com"),
     *("ymail.com", "googlemail.com", "proton.me", "protonmail.com", "chmail.ir", "mail.ir", "iran.ir", "yandex.com"),
@@ -217,7 +218,7 @@ _SUFFIXES = {"con": "com", "cmo": "com", "ocm": "com", "comm": "com", "vom": "co
 
 
 def suggestion(found: Address) -> str | None:
-    """Return the address that was probably meant, or None if `found` looks right."""
+    """Return the address that the person probably meant, or None if `found` looks right."""
     domain = found.domain
     if domain in WELL_KNOWN or domain in _REAL_LOOK_ALIKES:
         return None
@@ -230,7 +231,7 @@ def suggestion(found: Address) -> str | None:
 def _one_slip(typed: str, meant: str) -> bool:
     """Return True if the words are equal or differ by one slip.
 
-    A slip is one missing, extra or wrong character, or two neighbours that are swapped.
+    A slip is one missing, extra or wrong character, or two neighbouring characters that are swapped.
     """
     if typed == meant:
         return True
@@ -241,7 +242,10 @@ def _one_slip(typed: str, meant: str) -> bool:
 
 
 def mixed_scripts(domain: str) -> bool:
-    """Return True if a label of the domain (in ASCII) mixes letters of two scripts: «gmаil» has a Cyrillic «а»."""
+    """Return True if a label of the domain mixes letters of two scripts, such as «gmаil» with a Cyrillic «а».
+
+    The domain must be in ASCII form.
+    """
     return any(len(_scripts(label)) > 1 for label in domain.split(".") if label.startswith("xn--"))
 
 

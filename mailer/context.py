@@ -1,5 +1,7 @@
-"""The App, which `wiring` makes once, and functions that find issues: every use case needs them. State is kept in the
-store."""
+"""Defines the App, which `wiring` makes once and every use case takes. Also finds issues and logs alerts.
+
+All state is in the store.
+"""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -17,7 +19,7 @@ from mailer.store import issues
 from mailer.store.database import Store
 from mailer.tokens import Keyring, Purpose, make
 
-if TYPE_CHECKING:  # imported only on first use, because most commands need none of these and the imports are slow
+if TYPE_CHECKING:  # at run time, imported on first use: most commands need none of these modules, which load slowly
     from mailer.mail.dkim import Signer
     from mailer.mail.render import Renderer
     from mailer.smtp.relay import Relay
@@ -41,7 +43,7 @@ class App:
     make_sources: Callable[[], "tuple[Source, ...]"] = tuple
     fetch_picture: Callable[[str], bytes] | None = None  # returns the bytes at a URL; raises MailerError
     gone: Callable[[str], bool] = lambda _url: False  # whether the page at a URL no longer exists
-    lease: timedelta = LEASE  # how long a claim holds if its process dies
+    lease: timedelta = LEASE  # how long a batch stays claimed if the process that claimed it dies
     signer: "Signer | None" = None  # None if the relay signs the mails
     takes_mail: Callable[[str], bool | None] = lambda _domain: None  # whether a domain takes mail; None if unknown
 
@@ -76,7 +78,7 @@ class App:
     def preferences_url(self, subscriber_id: int) -> str:
         return self.url("/preferences/" + make(self.keys, Purpose.PREFERENCES, subscriber_id))
 
-    @cached_property  # cached, because every mail needs it and parsing an address takes as long as making a mail
+    @cached_property  # because every mail needs the sender, and parsing an address takes as long as making a mail
     def sender(self) -> tuple[str, str]:
         """Returns the display name and the address of the From field."""
         name, written = address.mailbox(self.settings.newsletter.from_)
@@ -122,7 +124,7 @@ def get_issue(app: App, issue_id: int) -> Issue:
 
 
 def list_issues(app: App, limit: int | None = None) -> list[Issue]:
-    """Returns the issues, the latest slot first; at most `limit` of them if it is given."""
+    """Returns all issues, or the `limit` latest issues. The issue of the latest slot comes first."""
     return app.store.read(lambda tx: issues.recent(tx, limit=limit))
 
 
@@ -136,6 +138,6 @@ log = logging.getLogger("mailer.alert")
 
 
 def alert(app: App, what: str, fix: str = "") -> None:
-    """Logs an alert that says `what` went wrong and how to `fix` it. Neither text may contain an address or a token,
-    because logs are shared."""
+    """Logs an alert that says `what` went wrong and how to `fix` the problem. Neither text may contain an address or a
+    token, because logs are shared."""
     log.warning("ALERT %s", sentences(what, fix))

@@ -1,6 +1,7 @@
 """Asks the DNS whether a domain takes mail. Without an answer, the result is "not known".
 
-In a restricted network the DNS may be slow, forged or missing. No reader is refused because an answer is missing.
+In a restricted network, answers from the DNS may be slow, forged or missing. A reader is never refused because an
+answer is missing.
 """
 
 import threading
@@ -12,15 +13,16 @@ from dataclasses import dataclass, field
 import dns.exception
 import dns.resolver
 
-_TIMEOUT_S = 2.0  # seconds: a reader who signs up waits for the answer
-_KEPT_S = 3600.0  # seconds for which an answer is kept
-_MOST_KEPT = 2000  # how many answers are kept at most
-_AT_ONCE = 2  # look-ups at the same time: if every thread waited for a slow name server, no reader could unsubscribe
+_TIMEOUT_S = 2.0  # the most seconds for a look-up, during which the reader who signs up has to wait
+_KEPT_S = 3600.0  # the seconds for which an answer is kept
+_MOST_KEPT = 2000  # the most answers that are kept
+# The most look-ups at one time. If every thread waited for a slow name server, no reader could unsubscribe.
+_AT_ONCE = 2
 
 
 @dataclass
 class Domains:
-    """Remembers for an hour what the DNS answered about each domain."""
+    """Looks up domains in the DNS, and remembers each answer for an hour."""
 
     resolver: dns.resolver.Resolver | None = None
     clock: Callable[[], float] = time.monotonic
@@ -37,7 +39,7 @@ class Domains:
         if kept and self.clock() < kept[0]:
             return kept[1]
         if not self._free.acquire(blocking=False):
-            return None  # not remembered, so the next request may ask the DNS
+            return None  # this result is not remembered, so the next request may ask the DNS
         try:
             found = self._ask(domain)
         finally:
@@ -51,10 +53,11 @@ class Domains:
         until = self.clock() + _TIMEOUT_S
         try:
             resolver = self.resolver or dns.resolver.Resolver()
-            for kind in ("MX", "A", "AAAA"):  # without MX records, the domain itself is the host (RFC 5321 §5.1)
+            # Without an MX record, mail goes to the address of the domain itself (RFC 5321 §5.1).
+            for kind in ("MX", "A", "AAAA"):
                 with suppress(dns.resolver.NoAnswer):
                     answer = resolver.resolve(domain, kind, lifetime=max(0.1, until - self.clock()), search=False)
-                    # The host "." means that the domain takes no mail (RFC 7505).
+                    # An MX record with the host "." means that the domain takes no mail (RFC 7505).
                     return kind != "MX" or any(str(record.exchange) != "." for record in answer)
         except dns.resolver.NXDOMAIN:
             return False

@@ -1,8 +1,9 @@
 """The exceptions that this program raises. `str(error)` says what is wrong, where, and how to fix it.
 
-The exceptions contain no exit code and no HTTP status: the command line and the web pages each have a table that maps
-types to them, and a test checks that no type is missing from a table. When a single mail or a single feed fails in an
-expected way, the function returns a value that says so and raises no exception.
+An exception contains neither an exit code nor an HTTP status. The command line has a table that maps each type of
+exception to an exit code, and the web pages have a table that maps each type to a status. A test checks that both
+tables are complete. The expected failure of a single mail or a single feed is not an exception: the function returns a
+value that describes the failure.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ def sentences(what: str, fix: str) -> str:
 
 
 class MailerError(Exception):
-    """The base class of all errors of this program. `fix` says how to solve the problem; it may be empty."""
+    """The base class of all errors of this program. `fix` says how to solve the problem, or is empty."""
 
     def __init__(self, message: str, fix: str = "") -> None:
         super().__init__(sentences(message, fix))
@@ -24,7 +25,7 @@ class MailerError(Exception):
 
 
 class ConfigError(MailerError):
-    """The settings are wrong. `problems` lists all problems found, not just the first."""
+    """The settings are wrong. `problems` lists every problem that was found."""
 
     def __init__(self, problems: Sequence[str], fix: str = "") -> None:
         super().__init__("\n".join(problems), fix)
@@ -32,11 +33,11 @@ class ConfigError(MailerError):
 
 
 class UsageError(MailerError):
-    """The command was called with an invalid argument, or with options that do not fit together."""
+    """The command was called with an invalid argument, or with options that exclude each other."""
 
 
 class AskError(MailerError):
-    """The base class of refusals: nothing failed, but what was requested is not possible or not allowed."""
+    """The base class of refusals: nothing failed, but the request is not possible or not allowed."""
 
 
 class BadAddress(AskError):
@@ -64,7 +65,7 @@ class WrongState(AskError):
 
 
 class LeftBefore(AskError):
-    """The person unsubscribed earlier. Only their own new double opt-in can add them to the list again."""
+    """The person unsubscribed earlier. Only a new double opt-in by the same person can undo that."""
 
 
 class TooMany(AskError):
@@ -112,4 +113,4 @@ class StoreUnavailable(OutsideError):
 
 
 class StoreOutdated(OutsideError):
-    """The version of the tables is not the one that this program needs."""
+    """The tables have a different version from the one that this program needs."""

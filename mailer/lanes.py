@@ -1,7 +1,8 @@
-"""Lanes: recipient domains that share a pace, because one provider counts all mail to them together.
+"""Defines the lanes. A lane is a group of recipient domains that share a pace, because one provider counts all mail to
+these domains together.
 
-The lane of an address depends only on its domain; the DNS is not asked. So a customer's own domain is in the lane
-"default", even if a large provider hosts it.
+The lane of an address depends only on the domain in the address; the DNS is not asked. So the domain of a company is in
+the lane "default", even if a large provider hosts the company's mailboxes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,17 +28,22 @@ DOMAINS = {lane: domains.split() for lane, domains in _PROVIDERS.items()}
 LANES = (*DOMAINS, DEFAULT)  # the lanes that exist even if the settings define none
 
 # --- when a lane is paused -------------------------------------------------------------------------------------------
-# A lane is paused if at least LEAST_BLOCKED of its mails were refused, and if these are at least BLOCKED_SHARE of its
-# answers.
+# A lane is paused if at least LEAST_BLOCKED answers refused this sender, and if these are at least BLOCKED_SHARE of all
+# answers in the lane.
 LEAST_BLOCKED, BLOCKED_SHARE = 10, 0.05
-COUNTED_ANSWERS = 1000  # counts beyond this are halved; otherwise 5 % of a lane of a million would take hours to reach
-# How long a pause lasts. By then the provider no longer refuses this sender, or an admin has acted.
+# Above this number of answers, the counts of a lane are halved. Otherwise, if a provider began to refuse this sender
+# after many accepted mails, the refusals would reach BLOCKED_SHARE only after hours.
+COUNTED_ANSWERS = 1000
+# The length of a pause. When a pause ends, the provider probably accepts this sender again, or an admin has acted.
 PAUSE = timedelta(hours=24)
 
 
 def table(own: Iterable[str] = ()) -> Mapping[str, str]:
-    """Returns the lane of every domain that is not in the lane "default". `own` are the names under `[delivery] lanes`.
-    If one of them is a domain, it is a separate lane, even if the domain otherwise belongs to a provider's lane."""
+    """Returns the lane of every domain that is not in the lane "default".
+
+    `own` contains the names under `[delivery] lanes`. A domain in `own` becomes a separate lane, even if that domain
+    otherwise belongs to the lane of a provider.
+    """
     built_in = {domain: lane for lane, domains in DOMAINS.items() for domain in domains}
     return built_in | {name: name for name in own if name not in LANES}
 
@@ -46,11 +52,12 @@ BUILT_IN = table()
 
 
 def lane_of(address: str, lanes: Mapping[str, str] = BUILT_IN) -> str:
-    """Returns the lane of an address according to a `table`. The domain must be in A-labels (xn--…) and lower case."""
+    """Returns the lane of an address whose domain is in A-labels (xn--…) and lower case. `lanes` is the mapping that
+    `table` returns."""
     return lanes.get(address.rpartition("@")[2], DEFAULT)
 
 
 def refuses_sender(answered: int, blocked: int) -> bool:
-    """Returns whether a lane must be paused. A few refusals may come from the spam filters of single readers, but many
-    mean that the provider refuses this sender."""
+    """Returns whether a lane must be paused because the provider refuses this sender. A few refusals may come from the
+    spam filters of single readers, but many refusals come from the provider."""
     return blocked >= LEAST_BLOCKED and blocked >= BLOCKED_SHARE * answered

@@ -1,7 +1,7 @@
 """Defines how an issue moves from state to state, and which states of issues and deliveries belong together.
 
-The moves, called arrows, are data, and `store.issues.step` turns an arrow into an UPDATE. Other modules decide when an
-issue moves.
+The table ARROWS contains the allowed moves, and `store.issues.step` makes a move with one UPDATE. Other modules decide
+when an issue moves.
 """
 
 from collections.abc import Mapping
@@ -13,25 +13,25 @@ from mailer.model import DeliveryState, IssueState
 class IssueEvent(StrEnum):
     """An event in the life of an issue."""
 
-    DRAFT = "draft"  # its stories were chosen, for the first time or again
-    HOLD = "hold"  # it has too few stories, approval is required, or an editor held it
+    DRAFT = "draft"  # the program chose the issue's stories, for the first time or again
+    HOLD = "hold"  # the issue has too few stories or needs approval, or an editor held the issue
     RELEASE = "release"  # an editor allows the issue to go out at its time
-    FREEZE = "freeze"  # its time has come, and its content becomes final
-    START = "start"  # sending begins, and its recipients are final
+    FREEZE = "freeze"  # the sending time has come, and the stories and texts become final
+    START = "start"  # sending begins, and the recipients become final
     PAUSE = "pause"
     RESUME = "resume"
     FINISH_SENT = "finish_sent"  # every delivery has ended, and every reader has the mail or was skipped
     FINISH_PARTIAL = "finish_partial"  # every delivery has ended, but some readers may not have the mail
     RETRY = "retry"  # rejected, expired or unknown deliveries are queued once more
-    SKIP = "skip"  # it is too late to send it, or it has no stories
+    SKIP = "skip"  # it is too late to send the issue, or the issue has no stories
     CANCEL = "cancel"
-    REOPEN = "reopen"  # a person plans a cancelled issue again; allowed only if no reader can have its mail
+    REOPEN = "reopen"  # a person plans a cancelled issue again; allowed only if no reader can have the issue's mail
 
 
 _I = IssueState
 
-# Maps each event to the states in which it is allowed and to the state that it leads to. No event leads out of SENT,
-# and only RETRY leads out of PARTIAL, because readers have received those issues.
+# Maps each event to the states in which the event is allowed, and to the state to which the event leads. No event leads
+# out of SENT, and only RETRY leads out of PARTIAL, because readers have received those issues.
 ARROWS: Mapping[IssueEvent, tuple[frozenset[IssueState], IssueState]] = {
     IssueEvent.DRAFT: (frozenset({_I.PLANNED, _I.DRAFT}), _I.DRAFT),
     IssueEvent.HOLD: (frozenset({_I.PLANNED, _I.DRAFT, _I.HELD}), _I.HELD),
@@ -56,7 +56,7 @@ FINAL = frozenset({_I.SENT, _I.PARTIAL, _I.SKIPPED, _I.CANCELLED})
 _D = DeliveryState
 
 # A delivery leaves these states only by a person's command: `issue retry` (rejected, unknown, expired), or reopening a
-# cancelled issue (skipped). It never leaves ACCEPTED: a reader who has the mail does not get it a second time.
+# cancelled issue (skipped). A delivery never leaves ACCEPTED, because a reader must not get the same mail twice.
 TERMINAL = frozenset({_D.ACCEPTED, _D.REJECTED, _D.UNKNOWN, _D.SKIPPED, _D.EXPIRED})
 MAYBE_RECEIVED = frozenset({_D.ACCEPTED, _D.UNKNOWN, _D.SENDING})
 
@@ -64,8 +64,8 @@ MAYBE_RECEIVED = frozenset({_D.ACCEPTED, _D.UNKNOWN, _D.SENDING})
 def end_of(counts: Mapping[DeliveryState, int]) -> IssueState | None:
     """Returns the state in which an issue ends, given how many of its deliveries are in each state.
 
-    Returns SENT if all deliveries were accepted or skipped or there are none, PARTIAL if some were rejected, have
-    expired or are unknown, and None while some have not ended.
+    Returns None while some deliveries have not ended. Otherwise returns PARTIAL if some deliveries were rejected, have
+    expired or are unknown, and SENT if not.
     """
     states = {state for state, count in counts.items() if count > 0}
     if states - TERMINAL:

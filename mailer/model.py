@@ -25,7 +25,7 @@ class FoundArticle:
     url: str = ""  # exactly as the source gave it; the article's identity is made from the canonical form
     lead: str = ""  # plain text, no markup
     body: str = ""  # plain text, one paragraph per line
-    category: str = ""  # as the newsroom names it; the settings map it to a section
+    category: str = ""  # the newsroom's own category name; the settings map it to a section
     tags: tuple[str, ...] = ()
     author: str = ""
     image_url: str = ""
@@ -65,7 +65,7 @@ class Merged:
 
 
 class Dating(StrEnum):
-    """Says how the date of an article (`dated`) was determined."""
+    """The way in which the date of an article (`dated`) was determined."""
 
     GIVEN = "given"  # the source gave this date
     CLAMPED = "clamped"  # the source gave a date more than two hours in the future, so `first_seen` is used
@@ -80,7 +80,7 @@ class Article:
     identity: str  # "guid:…" or "link:…"; never made from the title
     title: str
     source: str
-    url: str  # if it is empty, the article is not eligible for an issue
+    url: str  # an article with an empty URL is not eligible for an issue
     lead: str
     body: str
     category: str
@@ -170,8 +170,8 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChosenStory:
-    """A story as an issue stores it. It is a copy of what readers and editors see, so that an article that changes
-    later does not change the issue."""
+    """A story as an issue stores it: a copy of what readers and editors see. If an article changes later, the copy does
+    not change."""
 
     position: int
     article_id: int
@@ -283,7 +283,7 @@ class SubscriberStatus(StrEnum):
 class Subscriber:
     id: int
     address: str  # the address that mail is sent to; empty if the subscriber was forgotten
-    address_hash: str  # a keyed hash; kept even if the subscriber was forgotten
+    address_hash: str  # a keyed hash of the address, kept even if the subscriber was forgotten
     name: str
     status: SubscriberStatus
     sections: tuple[str, ...]  # the sections that the reader chose; empty means all
@@ -302,7 +302,7 @@ class NewSubscriber(NamedTuple):  # a tuple is created faster than a dataclass, 
     consent_at: datetime | None = None
     source: str = ""
     status: str = ""
-    problem: str = ""  # why the row could not be read
+    problem: str = ""  # why the row could not be read; "" if it could be read
 
 
 class EventKind(StrEnum):
@@ -313,7 +313,7 @@ class EventKind(StrEnum):
     CONFIRMED = "confirmed"
     CHANGED = "changed"
     UNSUBSCRIBED = "unsubscribed"
-    RETURNED = "returned"  # the reader took the unsubscription back with the undo button
+    RETURNED = "returned"  # the reader undid the unsubscription with the undo button
     BOUNCED = "bounced"
     COMPLAINED = "complained"
     SUPPRESSED = "suppressed"
@@ -381,7 +381,7 @@ class Rejection(StrEnum):
     """The reason why a relay refused a delivery permanently."""
 
     HARD = "hard"  # the address does not exist
-    SOFT = "soft"  # the mailbox is full or disabled, or the mail is too large for it
+    SOFT = "soft"  # the mailbox is full or disabled, or the mail is too large for the mailbox
     BLOCK = "block"  # the relay refuses this sender: spam, policy or authentication
     OTHER = "other"
 
@@ -399,8 +399,8 @@ class Expiry(StrEnum):
 
 
 class Batch(NamedTuple):
-    """A process's claim on a batch of up to 500 neighbouring deliveries. Each claim on the batch raises its fence
-    number, so a process whose `fence` is no longer the newest has lost its claim."""
+    """A process's claim on a batch of up to 500 neighbouring deliveries. Each claim raises the fence number of the
+    batch, so a process with a lower `fence` than the batch has lost its claim."""
 
     id: int
     fence: int
@@ -429,7 +429,8 @@ class Delivery(NamedTuple):
 
 
 class Envelope(NamedTuple):
-    """The bare addresses (`a@b.example`) of sender and recipient. `size` is the mail's size in bytes, 0 if unknown."""
+    """The bare addresses (`a@b.example`) of sender and recipient. `size` is the mail's size in bytes, or 0 if
+    unknown."""
 
     sender: str
     recipient: str
@@ -439,10 +440,10 @@ class Envelope(NamedTuple):
 class Reply(NamedTuple):
     """The answer of a relay. `code` is 0 if there was no readable answer."""
 
-    phase: str  # what was answered: CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA or dot
+    phase: str  # the step that the relay answered: CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA or dot
     code: int
     enhanced: str  # the enhanced status code, such as "5.1.1" (RFC 3463), or ""
-    text: str  # the rest of the answer, without control characters; at most 500 characters
+    text: str  # the text after the code, as one line without control characters; at most 500 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,7 +470,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The connection was lost or fell silent after the final dot: the relay may or may not have accepted the mail."""
+    """The connection was lost or no reply came after the final dot. The relay may or may not have accepted the mail."""
 
     reply: Reply
 
@@ -479,7 +480,9 @@ class NotSent:
     """The mail was not sent: the connection was lost before the final dot, or the relay refuses the sender."""
 
     reply: Reply
-    relay_fault: bool = False  # True if the relay refuses the sender; the relay is then stopped, and no attempt counts
+    # True if the relay would refuse every mail from this sender. The program then stops using the relay for a while,
+    # and the attempt does not count.
+    relay_fault: bool = False
 
 
 Outcome = Accepted | Deferred | Rejected | Unknown | NotSent
@@ -489,7 +492,7 @@ Outcome = Accepted | Deferred | Rejected | Unknown | NotSent
 class DeliveryChange:
     """The change that the ledger records after an attempt to send a mail."""
 
-    delivery: Delivery  # the delivery with its counts as they are after the attempt
+    delivery: Delivery  # the delivery, with the counts updated after the attempt
     state: DeliveryState
     reason: Rejection | Expiry | None = None
     due_at: datetime | None = None  # when a deferred delivery is tried again
@@ -514,8 +517,8 @@ class Limit(NamedTuple):
 
 
 class PausedLane(NamedTuple):
-    """A lane whose mails wait because the provider refuses this sender. `reply` is the provider's answer, in which
-    addresses are removed."""
+    """A lane whose mails wait because the provider refuses this sender. `reply` is the provider's answer, without the
+    addresses in it."""
 
     lane: str
     until: datetime

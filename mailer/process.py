@@ -1,4 +1,4 @@
-"""How a process of this program stops, and what its garbage collector skips."""
+"""Prepares a long-running process: handles stop signals, and keeps garbage collection short."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 def keep_what_is_loaded() -> None:
     """Excludes everything loaded so far from garbage collection, and restores the default frequency of collections.
 
-    A full collection takes 30 ms, and each time all connections of a sender would wait for it.
+    Each full collection of these objects would take 30 ms, and all connections of a sender would wait for its end.
     """
     gc.collect()
     gc.freeze()

@@ -1,8 +1,9 @@
-"""Reasons (why an issue is held, why a story was not chosen) and notes for editors: codes, each with its sentences.
+"""Defines the codes of reasons and of notes for editors, with the sentences of each code.
 
-The database stores a code with arguments, and the program compares codes; only this file contains the sentences.
-Commands and JSON show the English sentence, while mails and pages show it in the newsletter's language. The Persian
-sentences are the msgids of `templates/locale/*.po`, like every other text of mails and pages.
+A reason says, for example, why an issue is held or why a story was not chosen. The database stores a code with
+arguments, and the program compares codes; only this file contains the sentences. Commands and JSON show the English
+sentence, while mails and pages show the sentence in the newsletter's language. The Persian sentences are the msgids of
+`templates/locale/*.po`, like every other text of mails and pages.
 """
 
 from collections.abc import Mapping
@@ -21,14 +22,14 @@ class ReasonCode(StrEnum):
     english: str
     persian: str
 
-    # The defaults are there because a type checker would otherwise reject `ReasonCode("banned")`.
+    # Without the defaults, a type checker would reject `ReasonCode("banned")`.
     def __new__(cls, code: str, english: str = "", persian: str = "") -> Self:
         member = str.__new__(cls, code)
         member._value_ = code
         member.english, member.persian = english, persian
         return member
 
-    # The words that a person typed, or a sentence that an older version stored and that matches no code.
+    # Words that a person typed, or a sentence of an older version that matches no code.
     TEXT = "text", "{words}", "{words}"
     # Reasons why an issue is held, paused, skipped or cancelled.
     TOO_FEW_STORIES = (
@@ -148,7 +149,7 @@ def english(reason: Reason | None) -> str:
 
 
 def translated(reason: Reason | None, locale: Locale) -> str:
-    """Returns the sentence of a reason in the language of `locale` and with its digits, or "" if there is no reason."""
+    """Returns the sentence of a reason in the language and the digits of `locale`, or "" if there is no reason."""
     if reason is None:
         return ""
     shown = {

@@ -1,7 +1,7 @@
 """Decides what a relay's reply means for a mail, and whose fault a refusal is.
 
-The functions are pure. `sending.retry_schedule` decides what happens to the delivery next. The state of relays and
-lanes is kept elsewhere.
+The functions are pure. `sending.retry_schedule` decides what happens to the delivery next. Other modules keep the state
+of relays and lanes.
 """
 
 import re
@@ -9,9 +9,9 @@ import re
 from mailer.address import without_addresses
 from mailer.model import Accepted, Deferred, NotSent, Outcome, Rejected, Rejection, Reply, Unknown
 
-# Codes that mean that the address does not exist.
+# Enhanced status codes (RFC 3463) of an address that does not exist.
 _DEAD = frozenset({"5.1.1", "5.1.2", "5.1.6", "5.1.10", "5.4.4"})
-# Codes that do not say whose fault a refusal is; the text then decides.
+# Enhanced status codes that do not say whose fault a refusal is. The text of the reply then decides.
 _VAGUE = frozenset({"", "5.0.0", "5.1.0", "5.2.0", "5.2.1", "5.3.0", "5.4.0", "5.4.1", "5.5.0", "5.5.1"})
 _ENHANCED = re.compile(r"(?<![\d.])[45]\.\d{1,3}\.\d{1,3}(?![\d.]|\w)")
 
@@ -27,7 +27,8 @@ _REFUSES_SENDER = _any_of(
     r"relay(ing)? (access )?(denied|not|prohibited)|sender (address )?(rejected|denied|refused)",
     r"access denied|service refus|not accepted from|\bprohibited",
 )
-# Texts about the name, host or address of this sender: an unknown host or user in such a text does not mean the reader.
+# Phrases about the name, host or address of this sender. In a text with such a phrase, "unknown host" or "unknown user"
+# is not about the reader.
 _ABOUT_SENDER = _any_of(
     r"\b(helo|ehlo)\b|(?<!to )(?<!to the )\bsender\b|\benvelope[- ]from\b|\bmail from\b",
     r"\breturn[- ]path\b|verif(y|ication) failed",
@@ -53,10 +54,10 @@ _NO_SUCH_READER = _any_of(
 
 
 def classify(reply: Reply) -> Outcome:
-    """Returns the outcome that a reply means for the mail, which depends on the phase in which the reply came. Never
-    raises.
+    """Returns the outcome that a relay's reply means for a mail. The same code means different outcomes in different
+    phases. Never raises.
 
-    A reply that is invalid in its phase counts as a lost connection.
+    A reply that is not allowed in its phase counts as a lost connection.
     """
     kind = reply.code // 100
     if reply.phase not in ("MAIL", "RCPT", "DATA", "dot"):
@@ -64,8 +65,8 @@ def classify(reply: Reply) -> Outcome:
     if kind == 4:
         return Deferred(reply)
     if reply.phase == "MAIL":
-        # A permanent refusal of MAIL is about the sender, so the relay would refuse every mail. No mail is rejected;
-        # instead the relay is left alone for a while.
+        # A permanent refusal of MAIL is about the sender, so the relay would refuse any mail. Instead of rejecting this
+        # mail, the program stops using the relay for a while.
         return NotSent(reply, relay_fault=kind == 5)
     if kind == 5:
         return Rejected(_why(reply), reply)
@@ -75,22 +76,22 @@ def classify(reply: Reply) -> Outcome:
 
 
 def answered(outcome: Outcome) -> bool:
-    """Returns whether the outcome comes from an answer of the relay about the mail."""
+    """Returns whether the outcome is an answer of the relay about the mail, and not a lost connection."""
     return isinstance(outcome, Accepted | Deferred | Rejected) and bool(outcome.reply.code)
 
 
 def _why(reply: Reply) -> Rejection:
     """Returns whose fault a 5xx reply is. A HARD rejection ends all mail to a subscriber, so a doubtful reply never
-    counts as one."""
+    counts as HARD."""
     inside = [code for code in _ENHANCED.findall(reply.text) if code != reply.enhanced]
     codes = [*inside, reply.enhanced]
     # 5.7.x is about this sender, whatever else the reply says (RFC 3463 section 3.8).
     if any(code.startswith("5.7.") for code in codes):
         return Rejection.BLOCK
-    # A gateway that stopped retrying after greylisting reports the temporary reply as a permanent failure.
+    # A gateway that gives up after greylisting puts the temporary code into the text of a permanent reply.
     if any(code.startswith("4.") for code in codes):
         return Rejection.SOFT
-    # The 5.0.0 of a relay often wraps the reply of the next host, whose code says more.
+    # A relay's 5.0.0 often wraps the reply of the next host, and the code of that reply says more.
     code = next((code for code in codes if code not in _VAGUE), reply.enhanced)
     text = without_addresses(reply.text, " ")  # "spam@example.org" in a reply is a name, not a reason
     if code in _VAGUE:

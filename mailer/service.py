@@ -1,9 +1,9 @@
-"""The background service: scheduler, collector, sender and web pages in one process. Each part may also run in a
+"""Runs the background service: scheduler, collector, sender and web pages in one process. Each part may also run in a
 separate process.
 
-APScheduler only starts a tick every 30 seconds; the database knows what is due (`issues.clock`). After SIGTERM or
-SIGINT, nothing new begins, a mail on its way gets its answer or is recorded as unknown, and the process ends within ten
-seconds.
+APScheduler only starts a tick every 30 seconds; `issues.clock` finds out from the database what is due. After SIGTERM
+or SIGINT, no new work begins, and the process ends within ten seconds. A mail that is being sent at that moment gets
+its answer or is recorded as unknown.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from mailer.web import metrics
 log = logging.getLogger(__name__)
 PARTS = ("scheduler", "collector", "sender", "web")
 TICK_S = 30  # seconds from one tick to the next
-_LAST_TICK_S = 5.0  # seconds to wait at the end for a running tick; its current transaction finishes in any case
+_LAST_TICK_S = 5.0  # seconds to wait at shutdown for a running tick, whose current transaction finishes in any case
 _STOP_S = 9.5  # seconds for all parts together to stop; service managers allow ten seconds
 
 
@@ -83,7 +83,7 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
         waiting.cancel()
         if scheduler.running:
             scheduler.pause()
-        # Wait for everything at the same time; otherwise the waiting times would add up.
+        # Wait for the parts and the tick at the same time; otherwise the waiting times would add up.
         failed, _ = await asyncio.gather(_finish(tasks), _wait_for_tick(ticking))
         if scheduler.running:
             scheduler.shutdown(wait=False)
@@ -106,7 +106,7 @@ async def _finish(tasks: Sequence["asyncio.Task[None]"], within_s: float = _STOP
 
 
 async def _wait_for_tick(ticking: asyncio.Lock) -> None:
-    # Wait for a running tick, because APScheduler would cancel it and log an error.
+    # Wait for a running tick, because APScheduler would cancel the tick and log an error.
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(ticking.acquire(), _LAST_TICK_S)
 
@@ -158,7 +158,7 @@ def _listening(host: str, port: int, prefix: str = "") -> socket.socket:
     """Returns a listening socket for the pages or, if `prefix` is "metrics_", for the metrics. Raises OutsideError if
     the port is taken or the address cannot be used.
 
-    uvicorn does not open the socket, because it would end the process without any clean-up if the port is taken.
+    This function opens the socket, because uvicorn would end the process without any clean-up if the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -174,7 +174,7 @@ def _listening(host: str, port: int, prefix: str = "") -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: the service decides how to stop."""
+    """A uvicorn server without signal handlers, because the service handles the signals."""
 
     @contextlib.contextmanager
     def capture_signals(self):  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-"""Defines every setting in one place: its type, its default, its limits and its meaning.
+"""Defines the type, the default, the limits and the meaning of every setting, all in one place.
 
 The example config.toml, the file that `mailer init` writes and docs/settings.md are generated from these classes, and a
 test compares them. `config` fills the classes from the file and from `MAILER_*` variables.
@@ -70,7 +70,7 @@ def _zone(value: str) -> str:
 
 
 def _like(pattern: str, what: str, longest: int = 2000) -> AfterValidator:
-    """Returns a check that accepts only text matching `pattern`; its error says that the text should be `what`."""
+    """Returns a check that accepts only text matching `pattern`. The check's error is "should be" and then `what`."""
 
     def check(value: str) -> str:
         if len(value) > longest or not re.fullmatch(pattern, value):
@@ -113,7 +113,7 @@ def _database_url(value: str) -> str:
     if not re.fullmatch(r"(sqlite:///|postgresql(\+psycopg)?://)\S.*", value):
         raise ValueError("should be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
     if value.startswith("postgresql"):
-        # If there are two @, SQLAlchemy takes a part of the password for the host and shows that part in every error.
+        # If there are two @, SQLAlchemy reads a part of the password as the host, and shows that part in every error.
         found = _SERVER.fullmatch(value)
         if not found or (found["port"] and not 0 < int(found["port"]) <= 65535):
             raise ValueError(
@@ -153,7 +153,7 @@ WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 class Section(BaseModel):
     """The base class of all sections. Unknown names are errors, and values cannot change after loading."""
 
-    # defer_build saves time: sections need no validators apart from that of the whole file, which includes theirs.
+    # defer_build saves time: the validator of the whole file checks the sections, so no section needs a separate one.
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True, defer_build=True
     )
@@ -161,7 +161,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _plain_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuses `true` for 1 and "25" for 25, which pydantic would convert, because they are usually mistakes."""
+        """Refuses values such as `true` for 1 and "25" for 25. pydantic would convert them, but most are mistakes."""
         kind = cls.model_fields[info.field_name or ""].annotation
         if kind is bool and type(value) is not bool:
             raise ValueError("should be true or false")
@@ -296,7 +296,7 @@ class Feed(Section):
 
     @property
     def address(self) -> str:
-        """Returns the address to fetch. A feed's final slash is kept, because many sites redirect without it."""
+        """Returns the address to fetch. A feed's final slash is kept: without the slash, many sites redirect."""
         return (self.url or "").rstrip("/") if self.kind == "wordpress" else self.url or ""
 
 
@@ -588,7 +588,7 @@ class Database(Section):
 
     url: Annotated[str, AfterValidator(_database_url)] = Field(
         "sqlite:///subscribers.db",
-        repr=False,  # it may hold a password
+        repr=False,  # the URL may contain a password
         description="sqlite:///FILE (counted from this file's folder) or postgresql://USER:PASSWORD@HOST/NAME.",
     )
 
@@ -630,9 +630,9 @@ class Settings(Section):
         examples=["templates"],
         description="A folder with your own templates; by default the built-in ones are used.",
     )
-    # The folder of the file, at which relative paths start. "(folder)" is no name in TOML, so the file cannot set it.
+    # The folder of the settings file, at which relative paths start. The loader sets this field after reading the file.
     folder: Path = Field(Path(), exclude=True, alias="(folder)")
 
     def path(self, value: Path) -> Path:
-        """Returns a path from the settings as an absolute path, starting at the folder of the file."""
+        """Returns a path from the settings. A relative path starts at the folder of the settings file."""
         return self.folder / value

@@ -1,4 +1,4 @@
-"""Makes signed tokens for links, hashes of addresses, and Message-IDs. Only a holder of the secret keys can make them.
+"""Makes signed tokens for links, hashes of addresses, and Message-IDs. Making any of these needs the secret keys.
 
 Tokens need no table: a token contains the ids of a subscriber and an issue, and a MAC. The MAC proves that this
 deployment made the token for one purpose. The caller reads the key file and builds the URLs, and also decides how long
@@ -44,7 +44,7 @@ _VERSION = b"\x01"
 _MAC_BYTES = 16
 _BODY_BYTES = 1 + 6 + 4 + 4  # version, subscriber, issue, stamp
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_TOKEN_LENGTH = 42  # base64 of 31 bytes without padding
+_TOKEN_LENGTH = 42  # the length of 31 bytes in base64 without padding
 _KEY_BYTES = 32
 _DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _ATOM = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -77,7 +77,7 @@ class Keyring:
     """The secret keys. `signing` makes tokens. Tokens that were made with the older keys in `verifying` are still
     accepted. `suppression`, which never changes, makes the hashes of addresses.
 
-    The repr shows no key, so that none appears in a log line or a traceback.
+    The repr shows no key, so that no key appears in a log line or a traceback.
     """
 
     signing: bytes = field(repr=False)
@@ -166,15 +166,15 @@ def read(keys: Keyring, purpose: Purpose, token: str) -> Claim:
 
 
 def address_hash(keys: Keyring, address_key: str) -> str:
-    """Returns a keyed hash of 64 hex digits. It identifies an address without revealing it."""
+    """Returns a keyed hash of 64 hex digits, which identifies an address without revealing the address."""
     return hmac.digest(keys.suppression, address_key.encode(), "sha256").hex()
 
 
 def message_id(keys: Keyring, key: str, domain: str) -> str:
-    """Returns the Message-ID of the delivery with this key, in angle brackets. It is always the same for the same key,
-    and cannot be guessed.
+    """Returns the Message-ID of the delivery with this key, in angle brackets. The same key always gives the same
+    Message-ID, which cannot be guessed.
 
-    RFC 5322 §3.6.4 requires a dot-atom on the left, so characters that are not allowed there become "-". If two keys
+    RFC 5322 §3.6.4 requires a dot-atom before the @, so characters that a dot-atom cannot have become "-". If two keys
     become equal in this way, the MAC of the whole key still makes their Message-IDs different. Raises ValueError if
     `domain` is not in ASCII form.
     """
@@ -194,18 +194,18 @@ def _derive(secret: bytes, purpose: Purpose) -> bytes:
 
 
 def _decoded(token: str) -> bytes:
-    """Return the bytes of a token, or none if the text is not base64."""
+    """Returns the bytes of a token, or b"" if the text is not base64."""
     try:
         raw = base64.urlsafe_b64decode(token + "==")
     except ValueError:  # also binascii.Error
         return b""
-    # Four bits of the last character carry no data, and characters that are not base64 are skipped. Accept only one of
-    # the spellings that decode to the same bytes.
+    # Several texts decode to the same bytes: four bits of the last character carry no data, and the decoder skips
+    # characters that are not base64. Accept only the text that `make` returns.
     return raw if base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=") == token else b""
 
 
 def _key_of(words: list[str]) -> tuple[bytes, str]:
-    """Returns the key that a line of the key file contains, and what is wrong with the line ("" if nothing is)."""
+    """Returns the key in a line of the key file, and the problem with the line ("" if there is none)."""
     if words[0] not in ("sign", "verify", "suppress"):
         return b"", "it must begin with sign, verify or suppress"
     if len(words) != 2:

@@ -36,7 +36,7 @@ def key(day: date, calendar: Calendar) -> str:
 
 
 def canonical(text: str, calendar: Calendar) -> str:
-    """Returns the name of a week as `key` writes it, given the name as a person typed it: "1405-w36" and "۱۴۰۵-W۳۶"
+    """Returns the name of a week as `key` writes it, given the name that a person typed: "1405-w36" and "۱۴۰۵-W۳۶"
     become "1405-W36".
 
     Raises UsageError if there is no such week.
@@ -64,12 +64,12 @@ def days(text: str, calendar: Calendar) -> tuple[date, date]:
 
 
 def slot(text: str, newsletter: Newsletter, schedule: Schedule) -> Slot:
-    """Returns the day and the instant (UTC) at which the issue of that week goes out. Raises UsageError if there is no
-    such week.
+    """Returns the slot of a week, given the week's name: the day and the instant (UTC) at which the issue goes out.
+    Raises UsageError if there is no such week.
 
     If the scheduled day is a holiday, the issue goes out on the next day of the same week that is not a holiday. If
-    there is none, it goes out on the last such day before the scheduled day. If all days of the week are holidays, it
-    goes out on the scheduled day, because the program never leaves an issue out unless a person asks for that.
+    there is no such day, the issue goes out on the last day before the scheduled day that is not a holiday. If all days
+    of the week are holidays, the issue goes out on the scheduled day, because holidays must not cancel an issue.
     """
     first, _ = days(text, newsletter.calendar)
     week = [first + n * _DAY for n in range(7)]
@@ -81,8 +81,8 @@ def slot(text: str, newsletter: Newsletter, schedule: Schedule) -> Slot:
 
 
 def slot_of(now: datetime, newsletter: Newsletter, schedule: Schedule) -> Slot:
-    """Returns the slot of the week that contains `now` in the newsletter's time zone. Its sending time may be in the
-    past or in the future."""
+    """Returns the slot of the week that contains `now` in the newsletter's time zone. The sending time of the slot may
+    be in the past or in the future."""
     today = now.astimezone(ZoneInfo(newsletter.timezone)).date()
     return slot(key(today, newsletter.calendar), newsletter, schedule)
 
@@ -113,8 +113,8 @@ def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
     at = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
     if at.astimezone(zone).replace(tzinfo=None) == wall:
         return at
-    # The time is in a gap. There fold=0 uses the offset from before the gap and gives an instant after it, and fold=1
-    # gives an instant before it (PEP 495). The gap ends at the first minute between the two that has the new offset.
+    # The time is in a gap. For such a time, fold=0 gives an instant after the gap, and fold=1 gives an instant before
+    # the gap (PEP 495). The gap ends at the first minute between these two instants that has the new offset.
     before, new = wall.replace(tzinfo=zone, fold=1).astimezone(UTC), at.astimezone(zone).utcoffset()
     minutes = (before + n * timedelta(minutes=1) for n in count(1))
     return next(each for each in minutes if each.astimezone(zone).utcoffset() == new)

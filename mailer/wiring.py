@@ -69,7 +69,7 @@ def renderer(settings: Settings) -> "Renderer":
 
 
 def _signer(settings: Settings) -> "Signer | None":
-    """Returns the signer of the mails, or None if the relay signs them."""
+    """Returns the signer of the mails, or None if the relay signs the mails."""
     if settings.delivery.dkim == "relay":
         return None
     from mailer.config import dkim
@@ -107,7 +107,7 @@ def _sources(settings: Settings, fetcher: "Fetcher") -> "tuple[Source, ...]":
     """Returns every source that articles are collected from.
 
     Raises ConfigError if the column map of the newsroom's database has a wrong name. Does not raise if that database is
-    unavailable, because it may be available again when articles are collected.
+    unavailable, because the database may be available again when articles are collected.
     """
     from mailer.sources.gather import FeedSource
     from mailer.sources.wordpress import WordPressSource
@@ -147,6 +147,7 @@ def upgrade_database(settings: Settings) -> tuple[str | None, str]:
 
 
 def templates_folder() -> Path:
-    """Returns the folder of the built-in templates: inside the installed package, or beside it in a checkout."""
+    """Returns the folder of the built-in templates: inside the installed package, or beside the package in a
+    checkout."""
     inside = Path(__file__).parent / "templates"
     return inside if inside.is_dir() else inside.parent.parent / "templates"
