@@ -57,7 +57,7 @@ def tick(app: App) -> None:
             _hold(app, issue, reason, "Correct it, then run `mailer issue release`.")
     _warn_of_skipped(app, too_late)
     delivery.finish(app)
-    joining.decide_wishes(app)  # sign-ups that the web process accepted but did not decide before it ended
+    joining.decide_signups(app)  # sign-ups that the web process accepted but did not decide before it ended
     joining.tidy(app)
 
 

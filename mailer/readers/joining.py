@@ -1,7 +1,7 @@
-"""How readers join: the sign-up form stores a wish, `decide_wishes` decides it, and a link in a mail confirms it.
+"""Handles sign-ups: a form stores a request, `decide_signups` decides it, and a link in a mail confirms it.
 
-Neither the content nor the duration of the form's answer may reveal whether an address is known. Therefore `wish`
-writes one row whatever the address, and the wish is decided only after the answer.
+Neither the content nor the duration of the form's response may reveal whether an address is on the list. Therefore
+`sign_up` writes one row for any address, and the request is decided only after the response.
 """
 
 from collections.abc import Iterable
@@ -16,20 +16,20 @@ from mailer.errors import BadAddress, BadToken, TooMany
 from mailer.mail import service_mails
 from mailer.model import DeliveryKind, EventKind, Method, NewEvent, Subscriber, SubscriberStatus
 from mailer.store import deliveries, events, issues, signups, subscribers, suppressions
-from mailer.store.signups import Wish
+from mailer.store.signups import SignupRequest
 from mailer.store.subscribers import New
 from mailer.tokens import Purpose
 
 CONFIRMATION_EVERY = timedelta(hours=24)  # an address gets at most one confirmation mail in this time
-# An address that does not confirm gets at most MOST_UNCONFIRMED confirmation mails in the time REMEMBERED.
+# An unconfirmed address gets at most MOST_UNCONFIRMED confirmation mails in the time REMEMBERED.
 MOST_UNCONFIRMED = 3
 REMEMBERED = timedelta(days=90)
-FORM_LEAST, FORM_MOST = timedelta(seconds=2), timedelta(hours=2)  # a form is accepted if its age is between these
-_WISHES_AT_ONCE = 200  # how many wishes are decided in one transaction
+FORM_LEAST, FORM_MOST = timedelta(seconds=2), timedelta(hours=2)  # limits of the age at which a form is accepted
+_REQUESTS_AT_ONCE = 200  # sign-up requests that are decided in one transaction
 
 
 def consent_words(app: App) -> str:
-    """Returns the text of the form to which the reader agrees. It is stored with the consent."""
+    """Returns the text of the form to which the reader agrees. This text is stored with the consent."""
     return app.renderer.locale.say(
         "عضو خبرنامهٔ هفتگی «{name}» شوید. آخرین اخبار مهم ایران و جهان را هفته‌ای یک بار برای شما ارسال خواهیم کرد.",
         name=app.settings.newsletter.name,
@@ -38,17 +38,18 @@ def consent_words(app: App) -> str:
 
 # --- the form --------------------------------------------------------------------------------------------------------
 def form_token(app: App) -> str:
-    """Returns a token with the current time, for a hidden field of our own form.
+    """Returns a token with the current time, for a hidden field of this program's own form.
 
-    The news site's sign-up form has no such token. A POST without one is therefore answered with our form.
+    The news site's sign-up form has no such token. A POST without a token is therefore answered with this program's
+    form.
     """
     return tokens.make(app.keys, Purpose.FORM, 0, 0, int(app.now().timestamp()))
 
 
-def form_is_ours(app: App, token: str) -> bool:
-    """Returns True if the token comes from our own form, and the form was made 2 seconds to 2 hours ago.
+def is_own_form(app: App, token: str) -> bool:
+    """Returns True if the token was made by `form_token`, 2 seconds to 2 hours ago.
 
-    A form that comes back sooner was probably filled in by a program.
+    A form that is sent sooner was probably filled in by a program.
     """
     try:
         age = app.now().timestamp() - tokens.read(app.keys, Purpose.FORM, token).stamp
@@ -58,7 +59,7 @@ def form_is_ours(app: App, token: str) -> bool:
 
 
 def check(typed: str) -> tuple[Address, str | None]:
-    """Returns the typed address, and a suggestion if it looks like a typing error, else None.
+    """Returns the typed address, and a correction to suggest if that address looks mistyped, else None.
 
     Raises BadAddress with the reason if the address is not valid or looks forged.
     """
@@ -68,11 +69,12 @@ def check(typed: str) -> tuple[Address, str | None]:
     return found, address.suggestion(found)
 
 
-def wish(app: App, found: Address, *, network: str = "", agent: str = "") -> None:
-    """Stores a wish to join.
+def sign_up(app: App, found: Address, *, network: str = "", agent: str = "") -> None:
+    """Stores a request to join the list.
 
     Raises TooMany if the limit for this network or for all sign-ups is reached, whatever the address. Raises BadAddress
-    if the domain takes no mail. This may query the DNS; without an answer, the domain is assumed to take mail.
+    if the domain takes no mail. The domain may be looked up in the DNS; if the DNS does not answer, the domain is
+    assumed to take mail.
     """
     # Check the limits in a read transaction first, so that a flood of sign-ups neither keeps the sender from writing
     # nor causes DNS queries.
@@ -104,13 +106,16 @@ def _check_limits(app: App, tx: Connection, network: str) -> None:
 
 
 # --- behind the form -------------------------------------------------------------------------------------------------
-def decide_wishes(app: App) -> int:
-    """Handles the stored sign-up requests. Returns how many confirmation mails it queued. Any process may call it."""
+def decide_signups(app: App) -> int:
+    """Decides the stored sign-up requests and returns the number of confirmation mails queued.
+
+    Any process may call this function.
+    """
 
     def decide(tx: Connection) -> int:
         now = app.now()
         invited: list[int] = []
-        for each in signups.undecided(tx, _WISHES_AT_ONCE, lock=True):
+        for each in signups.undecided(tx, _REQUESTS_AT_ONCE, lock=True):
             outcome, reader = _decide(tx, each, now)
             if signups.decide(tx, each.id, outcome) and reader is not None:
                 invited.append(reader)
@@ -118,21 +123,21 @@ def decide_wishes(app: App) -> int:
         return len(invited)
 
     if not app.store.read(lambda tx: signups.undecided(tx, 1)):
-        return 0  # usually there is no wish, and then no write transaction is needed
+        return 0  # usually there is no request, and then no write transaction is needed
     return app.store.write(decide)
 
 
-def _decide(tx: Connection, each: Wish, now: datetime) -> tuple[str, int | None]:
-    """Decides a wish. Returns its outcome, and the subscriber's id if the outcome is "sent", else None.
+def _decide(tx: Connection, each: SignupRequest, now: datetime) -> tuple[str, int | None]:
+    """Decides a request. Returns the outcome, and the subscriber's id if the outcome is "sent", else None.
 
-    "sent" means that a confirmation mail must be queued. "silent" means that none is sent, because the reader is active
-    already, complained, or was suppressed by an admin. "limited" means that the address was mailed too recently or too
-    often.
+    "sent" means that a confirmation mail must be queued. "silent" means that no mail is sent, because the reader is
+    already active, complained, or was suppressed by an admin. "limited" means that the address was mailed too recently
+    or too often.
     """
     parsed = address.parse(each.address)
     found = subscribers.find(tx, parsed.key)
     suppression = suppressions.find(tx, each.hash)
-    # Someone else may have typed the address. Send no mail at all if its reader complained or an admin suppressed it.
+    # Someone else may have typed the address. Send no mail if the reader complained or an admin suppressed the address.
     if suppression is not None and suppression.strong:
         return "silent", None
     if found is not None and found.status is SubscriberStatus.ACTIVE and suppression is None:
@@ -150,12 +155,12 @@ def _decide(tx: Connection, each: Wish, now: datetime) -> tuple[str, int | None]
     return "sent", reader
 
 
-def _make_pending(tx: Connection, parsed: Address, each: Wish, found: Subscriber | None, now: datetime) -> int:
+def _make_pending(tx: Connection, parsed: Address, each: SignupRequest, found: Subscriber | None, now: datetime) -> int:
     pending = SubscriberStatus.PENDING
     if found is None:
         new = New(parsed.written, parsed.key, each.hash, parsed.domain, "", (), "form", pending)
         return subscribers.add(tx, [new], now)[0]
-    # A bounced address stays suppressed, so that it gets nothing except this confirmation mail until it is confirmed.
+    # A bounced address stays suppressed. Until it is confirmed, it therefore gets only this confirmation mail.
     if found.status is SubscriberStatus.BOUNCED:
         suppressions.add(tx, [each.hash], EventKind.BOUNCED, at=now)
     subscribers.move(tx, found.id, pending, from_=tuple(SubscriberStatus))
@@ -163,7 +168,7 @@ def _make_pending(tx: Connection, parsed: Address, each: Wish, found: Subscriber
 
 
 def _waits_since(tx: Connection, subscriber_id: int, since: datetime) -> bool:
-    """Returns True if a confirmation mail was queued for the reader after `since` and not confirmed yet."""
+    """Returns True if a confirmation mail was queued after `since` and the reader has not confirmed yet."""
     asked = deliveries.asked_at(tx, subscriber_id)
     if asked is None or asked <= since:
         return False
@@ -179,16 +184,19 @@ def tidy(app: App) -> None:
 
 # --- the link in the mail --------------------------------------------------------------------------------------------
 def masked_address(app: App, token: str) -> str:
-    """Returns the masked address of the reader of a confirmation link. Raises BadToken as `confirm` does."""
+    """Returns the masked address of the reader to whom a confirmation link belongs.
+
+    Raises BadToken as `confirm` does.
+    """
     found = app.store.read(lambda tx: _reader_of(app, tx, token))
     return address.mask(found.address)
 
 
 def confirm(app: App, token: str, *, agent: str = "", network: str = "") -> str:
-    """Makes the reader of a confirmation link active, even if they had left before they signed up.
+    """Makes the reader of a confirmation link active, even if the reader had left before signing up.
 
-    Returns a token for the reader's preferences. Confirming twice changes nothing more. Raises BadToken if the link is
-    invalid or too old, or if the reader left after signing up.
+    Returns a token for the reader's preferences. Confirming a second time changes nothing. Raises BadToken if the link
+    is invalid or too old, or if the reader left after signing up.
     """
 
     def make_active(tx: Connection) -> Subscriber:
@@ -216,7 +224,8 @@ def _reader_of(app: App, tx: Connection, token: str) -> Subscriber:
     if found is None or not found.address or late:
         raise BadToken("This link is too old.", "Sign up again.")
     suppression = suppressions.find(tx, found.address_hash)
-    # The link is void if the reader left after signing up, if they complained, or if an admin suppressed them.
+    # The link is void if the reader left after signing up, if the reader complained, or if an admin suppressed the
+    # address.
     left = suppression is not None and (suppression.strong or int(suppression.at.timestamp()) > claim.stamp)
     if left or found.status not in (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE):
         raise BadToken("This link is no longer valid: its reader left after asking for it.", "Sign up again.")
@@ -224,12 +233,16 @@ def _reader_of(app: App, tx: Connection, token: str) -> Subscriber:
 
 
 # --- the confirmation mail -------------------------------------------------------------------------------------------
-# The mail contains nothing that was typed into the form, so that a stranger cannot use it to write to other people.
+# The confirmation mail contains nothing that was typed into the form. Otherwise a stranger could use the form to write
+# to other people.
 INERT = "/confirm/test"  # the link in a test mail, which confirms no reader
 
 
 def owe(app: App, tx: Connection, readers: Iterable[int], now: datetime) -> None:
-    """Queues a confirmation mail for each of these subscribers. It is sent before the mails of any issue."""
+    """Queues a confirmation mail for each of these subscribers.
+
+    The sender sends confirmation mails before the mails of any issue.
+    """
     stamp = int(now.timestamp())
     keys = {f"confirmation.{reader}.{stamp}": reader for reader in readers}
     if keys:
@@ -246,7 +259,7 @@ def _variant(app: App, tx: Connection, now: datetime) -> int:
 
 
 def url(app: App, subscriber_id: int, stamp: int) -> str:
-    """Returns the confirmation link for one wish. `stamp` is the Unix time at which its mail was queued."""
+    """Returns a subscriber's confirmation link. `stamp` is the Unix time at which the confirmation mail was queued."""
     return app.url("/confirm/" + tokens.make(app.keys, Purpose.CONFIRM, subscriber_id, 0, stamp))
 
 

@@ -173,13 +173,13 @@ suppressions = Table(
     _one_of("reason", EventKind),
 )
 
-signups = Table(  # wishes to join, as the form took them; the limits on sign-ups are computed from these rows
+signups = Table(  # requests to join, from the sign-up form; the limits on sign-ups are computed from these rows
     "signups",
     metadata,
     _id(),
     Column("at", Instant, nullable=False, index=True),
     Column("hash", Text, nullable=False),  # a keyed hash of the normalised address
-    Column("address", Text),  # NULL once the wish is decided
+    Column("address", Text),  # NULL once the request is decided
     Column("network", Text),  # the truncated IP address; deleted after a while
     Column("agent", Text),
     Column("words", Text),  # the consent text that the reader saw

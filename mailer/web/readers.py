@@ -116,7 +116,7 @@ class ReaderPages:
         return render(self.app, "subscribe", shown, status)
 
     async def subscribe(self, request: Request) -> Response:
-        """Stores the wish to join if the POST comes from our own form. Answers the news site's form with our form."""
+        """Stores the sign-up request if the POST comes from this program's own form; otherwise shows that form."""
         form = await form_of(request)
         email = form.get("email", "")[:300]
         say = self.app.renderer.locale.say
@@ -126,10 +126,10 @@ class ReaderPages:
             found, meant = joining.check(email)
             if meant and "sure" not in form:
                 return self._subscribe_form(email=email, meant=meant)
-            if not joining.form_is_ours(self.app, form.get("form", "")):
+            if not joining.is_own_form(self.app, form.get("form", "")):
                 return self._subscribe_form(email=found.written)
             network, agent = network_of(request), agent_of(request)
-            await to_thread(joining.wish, self.app, found, network=network, agent=agent)
+            await to_thread(joining.sign_up, self.app, found, network=network, agent=agent)
         except BadAddress:
             problem = say("این نشانی درست نیست. یک بار دیگر نگاهش کنید.")
             return self._subscribe_form(422, email=email, problem=problem)
@@ -140,10 +140,10 @@ class ReaderPages:
         return render(self.app, "asked")
 
     def _decide_soon(self) -> None:
-        """Starts a task that decides the stored wishes after a random delay of about a second.
+        """Starts a task that decides the stored sign-up requests after a random delay of about a second.
 
-        Because of the delay, the duration of this answer and of the next answer does not reveal whether an address is
-        known. If the process ends before the task does, the next tick decides the wishes.
+        Because of the delay, the duration of this response and of the next one does not reveal whether an address is on
+        the list. If the process ends before the task does, the next tick decides the requests.
         """
         if self._deciding is None or self._deciding.done():
             self._deciding = asyncio.get_running_loop().create_task(self._decide())
@@ -151,7 +151,7 @@ class ReaderPages:
     async def _decide(self) -> None:
         await asyncio.sleep(0.5 + random.random())  # noqa: S311 - not used as a secret
         try:
-            await to_thread(joining.decide_wishes, self.app)
+            await to_thread(joining.decide_signups, self.app)
         except MailerError as error:
             log.error("%s", error)
 

@@ -28,9 +28,9 @@ EMAIL = "narges@example.org"
 
 
 def ask(app: App, email: str = EMAIL, network: str = "192.0.2.0/24") -> int:
-    """Sign up and decide the wish. Returns the number of confirmation mails."""
-    joining.wish(app, parse(email), network=network, agent="browser")
-    return joining.decide_wishes(app)
+    """Sign up and decide the request. Returns the number of confirmation mails."""
+    joining.sign_up(app, parse(email), network=network, agent="browser")
+    return joining.decide_signups(app)
 
 
 def confirm_token(app: App, email: str = EMAIL) -> str:
@@ -48,7 +48,7 @@ def send_all(app: App) -> None:
 
 
 # --- the way in ------------------------------------------------------------------------------------------------------
-def test_a_wish_becomes_a_mail_and_its_button_a_subscriber(sending_app: App, inbox: Inbox) -> None:
+def test_a_signup_becomes_a_mail_and_its_button_a_subscriber(sending_app: App, inbox: Inbox) -> None:
     app = sending_app
     assert ask(app) == 1
     assert status(app) is SubscriberStatus.PENDING
@@ -164,7 +164,7 @@ def test_a_link_works_for_a_week(app: App, clock: Clock) -> None:
     assert status(app) is SubscriberStatus.PENDING
 
 
-def test_leaving_after_the_wish_counts_more_than_the_wish(app: App, clock: Clock) -> None:
+def test_leaving_after_the_signup_counts_more_than_the_signup(app: App, clock: Clock) -> None:
     ask(app)
     link = confirm_token(app)
     clock.turn(minutes=1)
@@ -210,7 +210,7 @@ def test_a_reader_who_left_comes_back_by_confirming(app: App, clock: Clock) -> N
     assert app.store.read(lambda tx: suppressions.find(tx, make.hash_of(EMAIL))) is None
 
 
-def test_a_strangers_wish_does_not_hide_that_a_reader_left(app: App, clock: Clock) -> None:
+def test_a_strangers_signup_does_not_hide_that_a_reader_left(app: App, clock: Clock) -> None:
     number = admin.add(app, EMAIL)[0].id
     leaving.leave(app, token(app.keys, Purpose.UNSUBSCRIBE, number), Method.ONE_CLICK)
     clock.turn(days=3)
@@ -222,7 +222,7 @@ def test_a_strangers_wish_does_not_hide_that_a_reader_left(app: App, clock: Cloc
         admin.add(app, EMAIL)
 
 
-def test_a_strangers_wish_does_not_revive_a_dead_address(app: App) -> None:
+def test_a_strangers_signup_does_not_revive_a_dead_address(app: App) -> None:
     number = admin.add(app, EMAIL)[0].id
     app.store.write(lambda tx: subscribers.move(tx, number, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)))
     assert ask(app) == 1
@@ -284,32 +284,32 @@ def test_confirming_resets_the_limit_of_the_address(app: App, clock: Clock) -> N
 
 @pytest.mark.slow
 @make.only_sqlite
-def test_ten_thousand_wishes_for_one_address_make_one_mail_a_day(app: App, clock: Clock) -> None:
+def test_ten_thousand_signups_for_one_address_make_one_mail_a_day(app: App, clock: Clock) -> None:
     app = make.app(app.store, app.settings.folder, clock, readers=Readers(per_minute=10))
     mails = taken = 0
     for number in range(10_000):
         try:
-            joining.wish(app, parse(EMAIL), network=f"10.{number // 250}.{number % 250}.0/24")
+            joining.sign_up(app, parse(EMAIL), network=f"10.{number // 250}.{number % 250}.0/24")
             taken += 1
         except TooMany:
             pass
         if number % 500 == 499:
-            mails += joining.decide_wishes(app)
+            mails += joining.decide_signups(app)
             clock.turn(minutes=2)
-    assert mails + joining.decide_wishes(app) == 1
+    assert mails + joining.decide_signups(app) == 1
     assert taken == 10 * 20  # what a minute lets through, twenty times
 
 
 @pytest.mark.slow
 @make.only_sqlite
-def test_ten_thousand_wishes_from_one_network_stay_within_its_cap(app: App, clock: Clock) -> None:
+def test_ten_thousand_signups_from_one_network_stay_within_its_cap(app: App, clock: Clock) -> None:
     mails = 0
     for number in range(10_000):
         try:
-            joining.wish(app, parse(f"reader{number}@example.org"), network="192.0.2.0/24")
+            joining.sign_up(app, parse(f"reader{number}@example.org"), network="192.0.2.0/24")
         except TooMany:
             continue
-        mails += joining.decide_wishes(app)
+        mails += joining.decide_signups(app)
     assert mails == app.settings.readers.per_network
     clock.turn(hours=1, seconds=1)
     assert ask(app, "late@example.org") == 1
@@ -317,22 +317,22 @@ def test_ten_thousand_wishes_from_one_network_stay_within_its_cap(app: App, cloc
 
 def test_a_flood_of_sign_ups_is_stopped_and_raises_an_alert(app: App, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(60):
-        joining.wish(app, parse(f"reader{number}@example.org"), network=f"192.0.{number}.0/24")
+        joining.sign_up(app, parse(f"reader{number}@example.org"), network=f"192.0.{number}.0/24")
     with pytest.raises(TooMany):
-        joining.wish(app, parse(EMAIL), network="203.0.113.0/24")
+        joining.sign_up(app, parse(EMAIL), network="203.0.113.0/24")
     assert [record for record in caplog.records if "60 sign-ups within a minute" in record.message]
 
 
 def test_a_limit_does_not_depend_on_the_address(app: App) -> None:
     make.subscriber(app.store, "active@example.org")
     for number in range(5):
-        joining.wish(app, parse(f"reader{number}@example.org"), network="192.0.2.0/24")
+        joining.sign_up(app, parse(f"reader{number}@example.org"), network="192.0.2.0/24")
     for email in ("active@example.org", "new@example.org"):
         with pytest.raises(TooMany):
-            joining.wish(app, parse(email), network="192.0.2.0/24")
+            joining.sign_up(app, parse(email), network="192.0.2.0/24")
 
 
-def test_networks_and_old_wishes_are_forgotten(app: App, clock: Clock) -> None:
+def test_networks_and_old_signups_are_forgotten(app: App, clock: Clock) -> None:
     ask(app)
     clock.turn(days=31)
     joining.tidy(app)
@@ -343,17 +343,17 @@ def test_networks_and_old_wishes_are_forgotten(app: App, clock: Clock) -> None:
     assert app.store.read(lambda tx: signups.count(tx, make.NOW - timedelta(days=1))) == 0
 
 
-def test_wishes_left_undecided_are_decided_later(app: App) -> None:
-    joining.wish(app, parse(EMAIL))
-    joining.wish(app, parse(EMAIL))  # two at once: still one mail
-    assert joining.decide_wishes(app) == 1
-    assert joining.decide_wishes(app) == 0
+def test_signups_left_undecided_are_decided_later(app: App) -> None:
+    joining.sign_up(app, parse(EMAIL))
+    joining.sign_up(app, parse(EMAIL))  # two at once: still one mail
+    assert joining.decide_signups(app) == 1
+    assert joining.decide_signups(app) == 0
 
 
 # --- no answer reveals who is on the list (property 35) -----------------------------------------------------------
 @pytest.mark.slow
 @make.only_sqlite
-def test_taking_a_wish_takes_as_long_for_everybody(app: App) -> None:
+def test_storing_a_signup_takes_as_long_for_everybody(app: App) -> None:
     open_app = make.app(
         app.store, app.settings.folder, Clock(), readers=Readers(per_minute=100_000, per_network=10_000)
     )
@@ -374,7 +374,7 @@ def test_taking_a_wish_takes_as_long_for_everybody(app: App) -> None:
             for name in sorted(people, key=lambda each: hash((each, number))):
                 found = parse(people[name])
                 began = time.perf_counter()
-                joining.wish(open_app, found, network=f"192.0.{number}.0/24")
+                joining.sign_up(open_app, found, network=f"192.0.{number}.0/24")
                 times[name].append(time.perf_counter() - began)
         return [(one, other) for one in people for other in people if abs(welch(times[one], times[other])) >= 4]
 
@@ -430,19 +430,19 @@ def test_a_domain_is_refused_only_if_it_takes_no_mail(app: App, answer: bool | N
     else:
         with pytest.raises(BadAddress):
             ask(asking)
-        assert joining.decide_wishes(asking) == 0
+        assert joining.decide_signups(asking) == 0
 
 
 @make.only_sqlite
 def test_a_form_is_accepted_if_it_is_neither_too_quick_nor_too_old(app: App, clock: Clock) -> None:
     form = joining.form_token(app)
-    assert not joining.form_is_ours(app, form)
+    assert not joining.is_own_form(app, form)
     clock.turn(seconds=2)
-    assert joining.form_is_ours(app, form)
+    assert joining.is_own_form(app, form)
     clock.turn(hours=2)
-    assert not joining.form_is_ours(app, form)
-    assert not joining.form_is_ours(app, token(app.keys, Purpose.CONFIRM, 0, 0, int(app.now().timestamp()) - 10))
-    assert not joining.form_is_ours(app, "")
+    assert not joining.is_own_form(app, form)
+    assert not joining.is_own_form(app, token(app.keys, Purpose.CONFIRM, 0, 0, int(app.now().timestamp()) - 10))
+    assert not joining.is_own_form(app, "")
 
 
 # --- asked by an admin -----------------------------------------------------------------------------------------------

@@ -59,17 +59,17 @@ def test_adding_an_address_that_another_process_is_adding_succeeds(store: Store,
     assert (who.address, what) == (EMAIL, "unchanged")
 
 
-def test_two_processes_that_decide_wishes_make_one_mail(store: Store, clock: Clock) -> None:
+def test_two_processes_that_decide_signups_make_one_mail(store: Store, clock: Clock) -> None:
     app = make.app(store, make.ROOT, clock)
     make.subscriber(store, EMAIL, status=SubscriberStatus.UNSUBSCRIBED)
     for _ in range(2):
-        joining.wish(app, parse(EMAIL))
+        joining.sign_up(app, parse(EMAIL))
     stores = [Store(store.url.render_as_string(hide_password=False)) for _ in range(4)]
     began = threading.Barrier(len(stores))
 
     def decide(each: Store) -> None:
         began.wait()
-        joining.decide_wishes(make.app(each, make.ROOT, clock))
+        joining.decide_signups(make.app(each, make.ROOT, clock))
 
     threads = [threading.Thread(target=decide, args=(each,)) for each in stores]
     for thread in threads:
@@ -83,16 +83,16 @@ def test_two_processes_that_decide_wishes_make_one_mail(store: Store, clock: Clo
     assert store.read(lambda tx: (tx.execute(confirmations).scalar(), tx.execute(invited).scalar())) == (1, 1)
 
 
-def test_a_wish_that_is_being_decided_is_waited_for(store: Store, clock: Clock) -> None:
+def test_a_request_that_is_being_decided_is_waited_for(store: Store, clock: Clock) -> None:
     app = make.app(store, make.ROOT, clock)
     make.subscriber(store, EMAIL, status=SubscriberStatus.UNSUBSCRIBED)
-    joining.wish(app, parse(EMAIL))
+    joining.sign_up(app, parse(EMAIL))
 
     def decide(tx: Connection) -> None:
-        (wish,) = signups.undecided(tx, 10, lock=True)
-        assert signups.decide(tx, wish.id, "sent")
+        (request,) = signups.undecided(tx, 10, lock=True)
+        assert signups.decide(tx, request.id, "sent")
 
     began = time.monotonic()
-    assert held(store, decide, lambda: joining.decide_wishes(app)) == 0
+    assert held(store, decide, lambda: joining.decide_signups(app)) == 0
     assert time.monotonic() - began < 9
     assert admin.show(app, EMAIL)[0].status is SubscriberStatus.UNSUBSCRIBED

@@ -47,8 +47,8 @@ def test_left_forgotten_imported_added_and_still_nothing_is_sent(sending_app: Ap
     assert [mail.recipient for mail in inbox.mails] == ["other@example.org"]
 
     clock.turn(days=1)
-    joining.wish(app, parse(EMAIL))
-    assert joining.decide_wishes(app) == 1
+    joining.sign_up(app, parse(EMAIL))
+    assert joining.decide_signups(app) == 1
     new = app.store.read(lambda tx: subscribers.find(tx, EMAIL))
     assert new is not None
     assert new.id != old
@@ -165,8 +165,8 @@ def test_lifting_a_suppression_does_not_bring_back_a_forgotten_reader(app: App, 
 def test_what_a_person_wants_counts_more_than_a_dead_address(app: App, suppressed: bool) -> None:
     number = admin.add(app, EMAIL)[0].id
     app.store.write(lambda tx: subscribers.move(tx, number, SubscriberStatus.BOUNCED, from_=(SubscriberStatus.ACTIVE,)))
-    joining.wish(app, parse(EMAIL))
-    assert joining.decide_wishes(app) == 1
+    joining.sign_up(app, parse(EMAIL))
+    assert joining.decide_signups(app) == 1
     if suppressed:
         leaving.suppress(app, EMAIL)
     leaving.leave(app, link(app, number), Method.ONE_CLICK)
@@ -201,8 +201,8 @@ def test_undo_does_not_lift_an_admins_suppression(app: App, clock: Clock) -> Non
 def test_undo_does_not_replace_confirming(app: App) -> None:
     who = admin.add(app, EMAIL)[0].id
     leaving.leave(app, link(app, who), Method.PAGE)
-    joining.wish(app, parse(EMAIL))  # perhaps a stranger
-    assert joining.decide_wishes(app) == 1
+    joining.sign_up(app, parse(EMAIL))  # perhaps a stranger
+    assert joining.decide_signups(app) == 1
     assert status(app) is SubscriberStatus.PENDING
     left = leaving.leave(app, link(app, who), Method.PAGE)  # an old mail may have been forwarded
     assert left.undo == ""

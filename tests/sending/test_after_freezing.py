@@ -77,8 +77,8 @@ async def test_a_confirmation_that_bounces_ends_the_subscription(
         app = make.app(store, make.ROOT, clock, relays=[relay_at(scripted.port)], delivery=Delivery(connections=1))
         if who_left_before:
             make.subscriber(store, EMAIL, status=SubscriberStatus.UNSUBSCRIBED)
-        joining.wish(app, parse(EMAIL))
-        assert joining.decide_wishes(app) == 1
+        joining.sign_up(app, parse(EMAIL))
+        assert joining.decide_signups(app) == 1
         await Sender(app, Circuits()).run()
     who, events, mails = admin.show(app, EMAIL)
     assert who.status is SubscriberStatus.BOUNCED
@@ -87,8 +87,8 @@ async def test_a_confirmation_that_bounces_ends_the_subscription(
     with pytest.raises(LeftBefore, match="the address is dead"):
         admin.add(app, EMAIL)
     clock.turn(days=2)
-    joining.wish(app, parse(EMAIL))  # the mailbox may be there again: the person may ask again
-    assert joining.decide_wishes(app) == 1
+    joining.sign_up(app, parse(EMAIL))  # the mailbox may be there again: the person may ask again
+    assert joining.decide_signups(app) == 1
     assert admin.show(app, EMAIL)[0].status is SubscriberStatus.PENDING
 
 

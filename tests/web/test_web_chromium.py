@@ -239,7 +239,7 @@ def test_the_whole_way_by_keyboard_and_without_scripts(
         press("Enter")
     assert "صندوق" in page.inner_text("h1")
     shot("asked")
-    joining.decide_wishes(app)
+    joining.decide_signups(app)
     who = admin.show(app, "tara@gmail.com")[0]
     page.goto(joining.url(app, who.id, int(clock().timestamp())))
     with page.expect_navigation():

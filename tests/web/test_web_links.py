@@ -69,8 +69,8 @@ def send_everything(app: App) -> None:
     """One mail of each kind: the notice, a confirmation, a test mail, the issue."""
     drafted = draft.draft(app)
     notice.queue(app, drafted)
-    joining.wish(app, parse(JOINING))
-    joining.decide_wishes(app)
+    joining.sign_up(app, parse(JOINING))
+    joining.decide_signups(app)
 
     async def send() -> None:
         await Sender(app, Circuits()).run()

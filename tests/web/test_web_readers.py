@@ -45,7 +45,7 @@ def test_signing_up_by_the_pages_alone(app: App, client: TestClient, clock: Cloc
     answer = client.post("/subscribe", data={"email": EMAIL, "form": token, "website": ""})
     assert answer.status_code == 200
     assert EMAIL not in answer.text
-    joining.decide_wishes(app)
+    joining.decide_signups(app)
     who = admin.show(app, EMAIL)[0]
     assert who.status is SubscriberStatus.PENDING
     link = joining.url(app, who.id, int(clock().timestamp())).removeprefix("https://news.iran.example")
@@ -92,10 +92,10 @@ def test_programs_fall_into_the_trap(app: App, client: TestClient, clock: Clock)
 def test_a_mistyped_domain_is_questioned_and_both_answers_work(app: App, client: TestClient, clock: Clock) -> None:
     asked = client.post("/subscribe", data=form(app, clock, "a@gmial.com"))
     assert "a@gmail.com" in asked.text
-    assert joining.decide_wishes(app) == 0
+    assert joining.decide_signups(app) == 0
     client.post("/subscribe", data=form(app, clock, "a@gmail.com", sure="yes"))
     client.post("/subscribe", data=form(app, clock, "b@gmial.com", sure="yes"))
-    assert joining.decide_wishes(app) == 2
+    assert joining.decide_signups(app) == 2
 
 
 def test_the_form_explains_a_bad_address_and_too_many_requests(app: App, client: TestClient, clock: Clock) -> None:
