@@ -1,6 +1,6 @@
-"""Chooses the stories of past weeks again, with the current and with other settings. Writes nothing.
+"""Chooses the stories of past weeks again, with the current settings and with other settings. Writes nothing.
 
-This shows what a change of the settings would have done.
+The comparison shows what a change of the settings would have done.
 """
 
 from collections import Counter
@@ -27,10 +27,10 @@ class Choice:
 
     titles: tuple[str, ...]
     sections: Mapping[str, int]
-    # The views of these stories, divided by the views of the week's most viewed articles, as many as there are stories;
-    # None if no views are known.
+    # The views of the chosen lead articles, divided by the views of the same number of articles that had the most views
+    # in the week. None if no views are known.
     captured: float | None
-    repeats: int  # how many stories are about an event of the four previous weeks
+    repeats: int  # number of stories about an event that one of the four previous weeks already had
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +38,16 @@ class Week:
     slot: str
     now: Choice
     other: Choice
-    overlap: int  # how many stories both settings choose
-    sent: int | None  # how many stories of `now` the issue of that week had; None if there is no issue
+    overlap: int  # number of stories that both settings choose
+    sent: int | None  # number of stories of `now` that the issue of that week had; None if there is no issue
 
 
 @dataclass(slots=True)
 class _Past:
     """The choices that one set of settings made for earlier weeks.
 
-    For each week, `used` has the ids of all articles of its stories, and `led` the id of the first story's lead
-    article.
+    For each week, `used` has the ids of all articles in the chosen stories, and `led` has the id of the first story's
+    lead article.
     """
 
     rules: Rules
@@ -58,7 +58,7 @@ class _Past:
 def run(app: App, weeks: int, other: Rules) -> list[Week]:
     """Choose the stories of the last `weeks` whole weeks with the current settings and with `other`.
 
-    Returns the oldest week first. Both choices use the views that are known now, including those counted after the
+    Returns the weeks, the oldest first. Both choices use today's numbers of views, including views counted after the
     week.
     """
     newsletter, schedule = app.settings.newsletter, app.settings.schedule

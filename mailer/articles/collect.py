@@ -1,6 +1,6 @@
-"""Stores the articles that files and sources hold, and pins and bans articles for the editors.
+"""Stores articles from files and sources, and pins and bans articles for the editors.
 
-The sources are asked at regular intervals. Reading and fetching is done in `sources`.
+This module asks the sources at regular intervals. `sources` fetches and reads.
 """
 
 import asyncio
@@ -29,19 +29,21 @@ from mailer.text.spelling import corrected
 log = logging.getLogger(__name__)
 _LONGEST_WAIT = timedelta(hours=24)  # the longest time until a source that keeps failing is asked again
 _ALARMING = 3  # failures in a row after which the admin gets an alert
-# Hours of front-page time that one request credits at most. What was on the front page in a longer gap is unknown.
+# The most hours that one request adds to the time of an article on the front page. If the requests are further apart,
+# the front page between them is unknown.
 _LONGEST_CREDIT = 2.0
 _CHECK_S = 60
 
-_PIECE = 100  # articles per transaction, which then takes at most a tenth of a second
-_GAP_S = 0.002  # seconds between two transactions: a writer waiting for SQLite's lock tries four times meanwhile
+_PIECE = 100  # articles in one transaction, which then takes at most a tenth of a second
+_GAP_S = 0.002  # seconds between two transactions, long enough for a waiting writer to try SQLite's lock four times
 
 
 def keep(app: App, found: Iterable[FoundArticle]) -> Merged:
-    """Store articles. Returns how many are new, updated and unchanged.
+    """Store articles. Returns the numbers of new, updated and unchanged articles.
 
     The articles are stored in many short transactions, so that unsubscribing and sending do not wait for a whole
-    archive. An interrupted run can simply be repeated: the articles that it stored are then unchanged.
+    archive. After an interruption, the call can simply be repeated: articles that were already stored are then
+    unchanged.
     """
     newest: dict[str, NamedArticle] = {}
     for named in map(identify, found):
@@ -61,7 +63,8 @@ def keep(app: App, found: Iterable[FoundArticle]) -> Merged:
 def _spelled(app: App, article: FoundArticle) -> FoundArticle:
     """Return the article with corrected spelling, if the settings ask for it.
 
-    The source's own texts are kept beside the corrected ones. The identity is made from the source's own texts.
+    The source's own texts are kept beside the corrected texts. Changing the texts does not change the article's
+    identity.
     """
     if not app.settings.articles.spelling or app.settings.newsletter.locale != "fa":
         return article
@@ -93,15 +96,15 @@ def show(app: App, number: int) -> Article:
 def pin(app: App, numbers: Sequence[int]) -> list[Article]:
     """Put the articles into the issue whatever their score, and end their bans. Returns the changed articles.
 
-    Raises NoSuchArticle, and then changes none of them.
+    Raises NoSuchArticle if one of the articles does not exist; then no article is changed.
     """
     return _change(app, numbers, partial(articles.pin, numbers=numbers, pinned=True))
 
 
 def unpin(app: App, numbers: Sequence[int]) -> list[Article]:
-    """End the pins of the articles.
+    """End the pins of the articles. Returns the changed articles.
 
-    Returns the changed articles. Raises NoSuchArticle, and then changes none of them.
+    Raises NoSuchArticle if one of the articles does not exist; then no article is changed.
     """
     return _change(app, numbers, partial(articles.pin, numbers=numbers, pinned=False))
 
@@ -109,15 +112,15 @@ def unpin(app: App, numbers: Sequence[int]) -> list[Article]:
 def ban(app: App, numbers: Sequence[int]) -> list[Article]:
     """Keep the articles out of every issue, and end their pins. Returns the changed articles.
 
-    Raises NoSuchArticle, and then changes none of them.
+    Raises NoSuchArticle if one of the articles does not exist; then no article is changed.
     """
     return _change(app, numbers, partial(articles.ban, numbers=numbers, banned=True))
 
 
 def unban(app: App, numbers: Sequence[int]) -> list[Article]:
-    """End the bans of the articles.
+    """End the bans of the articles. Returns the changed articles.
 
-    Returns the changed articles. Raises NoSuchArticle, and then changes none of them.
+    Raises NoSuchArticle if one of the articles does not exist; then no article is changed.
     """
     return _change(app, numbers, partial(articles.ban, numbers=numbers, banned=False))
 
@@ -153,11 +156,11 @@ class Asked:
 
 
 def collect(app: App, *, at_once: bool = True, jitter: Callable[[], float] = random) -> list[Asked]:
-    """Ask every source that is due, or all of them with `at_once`, and record the current views, comments and shares.
+    """Ask every source that is due, and record the current views, comments and shares of articles.
 
-    A source that fails does not stop the others. It is asked again after longer and longer waits, and its articles
-    stay. `jitter` returns numbers from 0 to 1; they vary the waits, so that a thousand newsrooms do not ask in the same
-    minute.
+    With `at_once`, also asks the sources that are not due. A source that fails does not stop the others: its articles
+    stay, and it is asked again after longer and longer waits. `jitter` returns numbers from 0 to 1 that vary the waits,
+    so that a thousand newsrooms do not ask in the same minute.
     """
     asked = [found for source in app.sources if (found := _ask(app, source, at_once, jitter))]
     app.store.write(lambda tx: articles.snapshot(tx, app.now()))
@@ -176,7 +179,7 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     except MailerError as error:
         log.warning("%s", error)
         return _failed(app, source, state.failures + 1, error.message, every)
-    except Exception as error:  # a bug here or in a library must not stop the other sources
+    except Exception as error:  # a bug in this program or in a library must not stop the other sources
         log.exception("the source %s", source.name)
         return _failed(app, source, state.failures + 1, f"{source.name}: it broke ({type(error).__name__}).", every)
     shares = _front_page_shares(source, gathered.articles, state.fetched_at, now)
@@ -202,9 +205,9 @@ def _failed(app: App, source: Source, failures: int, problem: str, every: timede
 def _front_page_shares(
     source: Source, found: Sequence[FoundArticle], last: datetime | None, now: datetime
 ) -> dict[str, float]:
-    """Return the identity of each article on the front page, with what its place there is worth.
+    """Return the credit for each article on the front page, by the article's identity.
 
-    The first place is worth the hours since `last`, and lower places are worth less.
+    The credit of the first place is the hours since `last`, the previous request; lower places get less.
     """
     if not source.front_page:
         return {}

@@ -1,9 +1,9 @@
 """Makes small copies of the stories' pictures, which this program then serves (`theme.images = "host"`).
 
-A picture is fetched once, while the issue is a draft. Its file is named after its address, so that other processes and
-later drafts find the file. A story whose picture cannot be fetched is shown as text, because a mail never waits for a
-picture. Each copy is encoded again as a small JPEG, which every mail program can show. This drops everything in the
-file except the picture, such as locations, programs and other frames.
+A picture is fetched once, while the issue is a draft. The file name of the copy is made from the picture's address, so
+that other processes and later drafts find the copy. A story whose picture cannot be fetched appears without a picture,
+because mails do not wait for pictures. Each copy is a small JPEG, which every mail program can show. The JPEG contains
+only the picture and no other parts of the original file, such as locations, programs and further frames.
 """
 
 import hashlib
@@ -29,19 +29,20 @@ _AT_ONCE = 4
 # --- copies ----------------------------------------------------------------------------------------------------------
 Size = Literal["hero", "thumb"]
 SIZES: tuple[Size, ...] = get_args(Size)
-# Twice the width at which it is shown, for sharp screens; and the most bytes it may have.
+# Pixels and bytes of each copy. The width is twice the width at which the copy is shown, for high-resolution screens.
 _WIDTH: dict[Size, int] = {"hero": 1088, "thumb": 240}
 _BYTES: dict[Size, int] = {"hero": 120_000, "thumb": 30_000}
-_PIXELS = 25_000_000  # a few kB can decompress to gigabytes, so the size in the header is checked first
-_LEAST = 100  # smaller pictures are tracking pixels and icons
-_FORMATS = ("JPEG", "PNG", "GIF", "WEBP")  # read; what is written is always JPEG
-_GROUND = (255, 254, 251)  # the colour of the card behind the picture, as JPEG has no transparency
+_PIXELS = 25_000_000  # read from the header and checked before decoding, because a few kB can decompress to gigabytes
+_LEAST = 100  # pixels; smaller pictures are tracking pixels and icons
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP")  # formats that are read; the copies are always JPEG
+# The colour of transparent pixels in the copy, because JPEG has no transparency: that of the card behind the picture.
+_GROUND = (255, 254, 251)
 
 
 def smaller(data: bytes, size: Size) -> bytes:
-    """Returns the picture as a JPEG within the width and bytes of one of the SIZES.
+    """Return the picture as a JPEG within the width and bytes of `size`.
 
-    Raises UnreadableInput if the data is not a picture, is broken, has another format, or is too small or too large.
+    Raises UnreadableInput if `data` is not a picture, is broken, has another format, or is too small or too large.
     """
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
@@ -50,7 +51,7 @@ def smaller(data: bytes, size: Size) -> bytes:
             if min(opened.size) < _LEAST:
                 raise UnreadableInput(f"The picture has only {opened.width}×{opened.height} pixels.")
             width = _WIDTH[size]
-            opened.draft("RGB", (width, width))  # decodes a JPEG only as finely as needed
+            opened.draft("RGB", (width, width))  # decode a JPEG only as finely as needed
             picture = ImageOps.exif_transpose(opened)
             picture = picture.convert("RGB" if picture.mode in ("RGB", "L", "CMYK", "YCbCr") else "RGBA")
     except UnidentifiedImageError as error:
@@ -69,7 +70,10 @@ def smaller(data: bytes, size: Size) -> bytes:
 
 
 def _within(picture: Image.Image, most: int) -> bytes:
-    """Returns a JPEG of at most `most` bytes: of lower quality and, if that is not enough, also smaller."""
+    """Return the picture as a JPEG of at most `most` bytes.
+
+    Lowers the quality first and, if that is not enough, also the width and height.
+    """
     while True:
         for quality in (82, 74, 66, 58, 50):
             out = io.BytesIO()
@@ -81,7 +85,7 @@ def _within(picture: Image.Image, most: int) -> bytes:
 
 # --- the pictures of an issue ----------------------------------------------------------------------------------------
 def prepare(app: App, stories: tuple[ChosenStory, ...]) -> None:
-    """Fetch the pictures that are missing. This uses the network, so it must not run inside a transaction."""
+    """Fetch the pictures that are missing. Uses the network, so the caller must not be inside a transaction."""
     if app.settings.theme.images != "host" or app.fetch_picture is None:
         return
     wanted = {address for story in stories if (address := web_address(story.image_url))}
@@ -92,7 +96,8 @@ def prepare(app: App, stories: tuple[ChosenStory, ...]) -> None:
         for address, waiting in zip(missing, fetched, strict=True):
             try:
                 data = waiting.result()
-                made = {size: smaller(data, size) for size in SIZES}  # one at a time: unpacked, a picture is large
+                # One picture at a time, because a decoded picture needs much memory.
+                made = {size: smaller(data, size) for size in SIZES}
             except MailerError as error:
                 log.warning("A story has no picture: %s", error)
                 continue

@@ -1,7 +1,7 @@
-"""Reads the settings from a file, `MAILER_*` variables and secret files, and turns them back into text.
+"""Reads the settings from a file, `MAILER_*` variables and secret files, and turns the settings into text.
 
 All mistakes are reported together, each with its line or variable. This package writes no file: `mailer init` writes
-config.toml with the text of `reference()`. `settings` defines each setting. Secrets are read when they are needed.
+config.toml with the text of `reference()`. `settings` defines each setting. Secrets are read only when they are needed.
 """
 
 import os
@@ -52,11 +52,11 @@ def load(path: Path, environ: Mapping[str, str], *, templates_later: bool = Fals
 
 
 def password(smtp: Smtp, settings: Settings, environ: Mapping[str, str]) -> str | None:
-    """Returns the password for a relay.
+    """Returns the password for a relay, or None if the relay needs no login.
 
-    It comes from `password_file`, else from `$CREDENTIALS_DIRECTORY/smtp_password`, else from `password`. Returns
-    None if the relay needs no login. One newline at the end of a file is not part of the password. Raises ConfigError
-    if there is no password or its file cannot be read.
+    The password is read from `password_file`, else from `$CREDENTIALS_DIRECTORY/smtp_password`, else from `password`. A
+    newline at the end of a file is not part of the password. Raises ConfigError if there is no password or the file
+    cannot be read.
     """
     if smtp.username is None:
         return None
@@ -98,12 +98,12 @@ def database_url(settings: Settings) -> str:
 
 
 def shown(settings: Settings) -> dict[str, Any]:
-    """Returns the effective settings in JSON types, spelled as in the file; secrets are `***`."""
+    """Returns the effective settings in JSON types, written as in the file, with `***` in place of secrets."""
     return dict(spelled(settings))
 
 
 def _without_password(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
-    # `settings` cannot check this alone, because systemd may provide the password.
+    # This check is not in `settings`, because systemd may provide the password.
     if _credential(environ) is not None:
         return []
     return [
@@ -152,7 +152,7 @@ def _text_of(path: Path) -> str:
 def _parsed(path: Path, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits raises a plain ValueError
+    except (ValueError, RecursionError) as error:  # a number with thousands of digits raises a plain ValueError
         found = re.fullmatch(r"(.*) \(at (?:line (\d+), column \d+|end of document)\)", str(error), re.DOTALL)
         if not found:
             raise ConfigError([f"{path}: not TOML: {error}"]) from None
@@ -165,9 +165,10 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
 def _origin(
     path: Path, place: Place, lines: Mapping[Place, int], variables: Mapping[Place, str]
 ) -> tuple[tuple[int, str], str]:
-    """Returns a sort key, and the nearest known line or variable in which the setting at `place` was written.
+    """Returns a sort key, and the line or variable that gives the setting at `place`.
 
-    A variable is preferred to a line of the file, because its value overrides the one in the file.
+    If neither is known, returns the line or variable of the nearest place around `place`. A variable is preferred to a
+    line of the file, because the variable overrides the value in the file.
     """
     for length in range(len(place), 0, -1):
         part = place[:length]

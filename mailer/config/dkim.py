@@ -1,4 +1,4 @@
-"""Reads the DKIM key files that the settings name, and makes the signer that uses them. Makes and writes no keys."""
+"""Reads the DKIM key files that the settings name, and makes the signer with these keys. Does not make keys."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,10 @@ from mailer.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """The path of a private key, which may not exist yet, and the selector under which the DNS has the public key."""
+    """The file of a private key, and the selector under which the DNS has the public key.
+
+    The file may not exist yet.
+    """
 
     path: Path
     selector: str
@@ -25,7 +28,7 @@ def domain(settings: Settings) -> str:
 
 
 def key_files(settings: Settings) -> list[KeyFile]:
-    """Returns the key files in use; RSA is first, because every receiver supports it."""
+    """Returns the key files in use. The RSA key comes first, because every receiver supports RSA."""
     chosen = settings.dkim
     found = [KeyFile(settings.path(chosen.key_file), chosen.selector, "rsa")]
     if chosen.second_key_file is not None:
@@ -34,7 +37,10 @@ def key_files(settings: Settings) -> list[KeyFile]:
 
 
 def read(file: KeyFile) -> dkim.Key:
-    """Returns the key in a file. Raises ConfigError if it is missing, unreadable or of another kind than configured."""
+    """Returns the key in a file.
+
+    Raises ConfigError if the file is missing or unreadable, or if the key is of another kind than configured.
+    """
     try:
         key = dkim.Key(file.selector, dkim.private_key(file.path.read_bytes()))
     except FileNotFoundError:

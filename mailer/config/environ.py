@@ -1,7 +1,7 @@
 """Overrides the settings of the file with `MAILER_*` variables.
 
-This module decides which setting a variable names and how its text becomes a value. The value is validated later, with
-the rest of the file. An unknown variable is reported; otherwise a typing mistake in its name would go unnoticed.
+This module finds the setting that a variable names, and converts the variable's text to a value. The value is validated
+later, together with the file. An unknown variable is reported; otherwise a typing error in a name would go unnoticed.
 """
 
 import copy
@@ -20,13 +20,16 @@ from mailer.config.problems import did_you_mean
 PREFIX = "MAILER_"
 RESERVED = f"{PREFIX}CONFIG"  # the path of the file; the command line reads it
 
-# Kubernetes sets these in every pod if a service of the cluster is called "mailer".
+# Variables that Kubernetes sets in every pod if a service of the cluster is called "mailer".
 _KUBERNETES = re.compile(r"MAILER_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_\d+_.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """The data of the file with the variables applied, and for each place set by a variable, the variable's name."""
+    """The data of the file after the variables have overridden it.
+
+    `variables` maps each place that a variable has set to the name of the variable.
+    """
 
     data: dict[str, Any]
     variables: dict[Place, str]
@@ -39,7 +42,7 @@ def name_of(place: Place) -> str:
 
 
 def lay_over(data: Mapping[str, Any], environ: Mapping[str, str]) -> Overlay:
-    """Returns a copy of the file's data, to which every `MAILER_*` variable in `environ` is applied."""
+    """Returns a copy of the file's data with the values of all `MAILER_*` variables in `environ`."""
     laid = copy.deepcopy(dict(data))
     known = {name_of(place): (place, field) for place, field in leaves()}
     variables: dict[Place, str] = {}
@@ -63,7 +66,10 @@ def lay_over(data: Mapping[str, Any], environ: Mapping[str, str]) -> Overlay:
 
 
 def _numbered(name: str) -> tuple[str, int]:
-    """Splits off the entry number of a variable, leaving 0: MAILER_SMTP__1__HOST → MAILER_SMTP__0__HOST, 1."""
+    """Returns a variable's name with its entry number replaced by 0, and the number.
+
+    MAILER_SMTP__1__HOST gives MAILER_SMTP__0__HOST and 1.
+    """
     found = re.search(r"__(0|[1-9]\d?)__", name)
     return (name[: found.start(1)] + "0" + name[found.end(1) :], int(found[1])) if found else (name, 0)
 
@@ -84,9 +90,10 @@ def _unknown(shape: str, number: int, known: list[str]) -> str:
 
 
 def _value(field: FieldInfo, text: str) -> Any:
-    """Returns the value that the text of a variable means.
+    """Converts the text of a variable to the value of the setting `field`.
 
-    A text setting takes the text as it is; other settings need TOML syntax. Empty text unsets an optional setting.
+    A text setting gets the text as it is; for any other setting, the text must be TOML. Empty text unsets an optional
+    setting.
     """
     try:
         text.encode()
@@ -103,7 +110,7 @@ def _value(field: FieldInfo, text: str) -> Any:
     if list(value) == ["value"]:
         return value["value"]
     if kind_of(field) in (int, float, bool):
-        return text  # wrong; the validation reports it together with the limits of the setting
+        return text  # this value is wrong; the validation reports it together with the limits of the setting
     shown = "" if is_secret(field) else f"{quoted(text)} "
     raise ValueError(
         f"""{shown}should be written as in TOML, such as ["…", "…"] for a list or {{"…" = "…"}} for a table"""
@@ -111,10 +118,10 @@ def _value(field: FieldInfo, text: str) -> Any:
 
 
 def _put(data: dict[str, Any], place: Place, value: Any) -> None:
-    """Sets one value in the data.
+    """Sets the value at one place in the data.
 
-    Does nothing if the file has something other than a section there; the validation reports that. Raises ValueError if
-    the value is for an entry of a list and the entry before it is missing.
+    If the file has something other than a section at that place, the data stays unchanged, and the validation reports
+    the mistake. Raises ValueError if the value is for an entry of a list and the entry before it is missing.
     """
     holder: Any = data
     for part, following in pairwise(place):

@@ -1,7 +1,7 @@
-"""Describes how users see the settings: their names in the file, their types, limits and notation.
+"""Describes the settings as users see them: names in the file, types, limits and notation.
 
-Everything is derived from the classes in `settings`. So the modules that read the file, read the environment and write
-the documentation need no lists of settings.
+Everything is derived from the classes in `settings`. Therefore the modules that read the file, read the environment or
+write the documentation need no lists of settings.
 """
 
 import re
@@ -29,7 +29,7 @@ def settings_of(section: type[Section]) -> dict[str, FieldInfo]:
 
 
 def kind_of(field: FieldInfo) -> Any:
-    """Returns the type of a setting without None and without checks: `str`, `tuple[Smtp, ...]`, `Literal[…]`."""
+    """Returns the type of a setting without `| None` and `Annotated`: `str`, `tuple[Smtp, ...]`, `Literal[…]`."""
     return _bare(field.annotation)
 
 
@@ -42,7 +42,7 @@ def _bare(kind: Any) -> Any:
 
 
 def section_in(field: FieldInfo) -> type[Section] | None:
-    """Returns the class of the section, or of the sections in a list; None for a plain setting."""
+    """Returns the class of a section, or of the sections in a list of sections; None for a plain setting."""
     kind = kind_of(field)
     if is_list(field):
         kind = _bare(get_args(kind)[0])
@@ -65,7 +65,7 @@ def is_text(field: FieldInfo) -> bool:
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Returns True if the value must not be shown. `repr=False` means that it may contain a password."""
+    """Returns True if the value must not be shown. `repr=False` means that the value may contain a password."""
     return kind_of(field) is SecretStr or not field.repr
 
 
@@ -84,7 +84,10 @@ def limits_of(field: FieldInfo) -> str:
 
 
 def leaves(section: type[Section] = Settings, place: Place = ()) -> Iterator[tuple[Place, FieldInfo]]:
-    """Yields every plain setting with its place, in the order of the file; the place of a list's entries has 0."""
+    """Yields every plain setting with its place, in the order of the file.
+
+    In the place of a setting inside a list of sections, the number of the entry is 0.
+    """
     for name, field in settings_of(section).items():
         inner = section_in(field)
         if inner is None:
@@ -94,13 +97,13 @@ def leaves(section: type[Section] = Settings, place: Place = ()) -> Iterator[tup
 
 
 def field_at(place: Place) -> FieldInfo | None:
-    """Returns the plain setting at a place or containing it; None for sections and unknown places."""
+    """Returns the plain setting that is at a place or contains the place; None for sections and unknown places."""
     shape = tuple(0 if isinstance(part, int) else part for part in place)
     return next((field for known, field in leaves() if shape[: len(known)] == known), None)
 
 
 def spelled(value: Any) -> Any:
-    """Returns a value in JSON types, spelled as in the file: "24h", "09:00", lists, tables; `***` for a secret."""
+    """Returns a value in JSON types, written as in the file: "24h", "09:00", lists, tables; `***` for a secret."""
     match value:
         case SecretStr():
             return MASK
@@ -137,7 +140,7 @@ def masked(url: str) -> str:
 
 
 def _duration(value: timedelta) -> str:
-    # Up to two days are written in hours, as people say it: "48h", but "6d".
+    # Durations of up to two days are written in hours, as people say them: "48h", but "6d".
     units = _UNITS if value > timedelta(days=2) else _UNITS[1:]
     unit, length = next((pair for pair in units if value and not value % pair[1]), units[-1])
     return f"{value // length}{unit}"

@@ -8,8 +8,8 @@ from mailer.config.fields import Place
 def lines_of(text: str) -> dict[Place, int]:
     """Returns the line number, from 1, of every section, every entry of a list of sections, and every setting.
 
-    `tomllib` must accept the text. Settings inside an array or an inline table with several keys have no line here; use
-    that of the array or table.
+    The text must be valid TOML. A setting inside an array, or inside an inline table with several keys, has no line
+    number here; use the line number of the array or table.
     """
     lines: dict[Place, int] = {}
     entries: dict[Place, int] = {}  # for each [[list]], the number of its last entry so far
@@ -45,7 +45,7 @@ def _names(parsed: object) -> tuple[str, ...]:
 
 
 def _inside(names: tuple[str, ...], entries: dict[Place, int]) -> Place:
-    """Returns the place that a header names. The name of a list of sections stands for the list's last entry."""
+    """Returns the place that a header names. In a header, the name of a list of sections means its last entry."""
     place: Place = ()
     for name in names:
         place = (*place, name)

@@ -1,7 +1,7 @@
-"""Describes what is wrong with settings, in plain words.
+"""Describes mistakes in the settings in plain words.
 
-The classes in `settings` validate the data; this module words each mistake and names its place. It knows neither file
-nor line, and never repeats a value that may be a secret.
+The classes in `settings` validate the data; this module puts each mistake into words and names the place of the
+mistake. The line of the file is added elsewhere. A value that may be a secret is never repeated.
 """
 
 import re
@@ -23,14 +23,15 @@ class Problem:
 
 
 def judged(data: dict[str, Any]) -> Settings | list[Problem]:
-    """Returns the settings made from the data, or everything that is wrong with the data."""
+    """Returns the settings made from the data, or a list of all problems with the data."""
     try:
         return Settings.model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
         return [
             Problem(detail["loc"], _words(detail))
             for detail in error.errors(include_url=False)
-            # Pydantic counts only the valid entries of a list: if all are wrong, it also reports the list as too short.
+            # Pydantic counts only the valid entries of a list. If all entries are invalid, Pydantic also reports the
+            # list as too short; that report is left out.
             if not (detail["type"] == "too_short" and detail["input"])
         ]
 
@@ -42,7 +43,7 @@ def dotted(place: Place) -> str:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Returns ` (did you mean "tls"?)` if one of the choices is close to the word, otherwise ""."""
-    import difflib  # imported late, because a correct file needs no suggestion
+    import difflib  # imported here, because a correct file needs no suggestion
 
     spelling = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(word.lower(), spelling, 1)
@@ -100,7 +101,7 @@ def _shape(detail: ErrorDetails) -> str:
 
 
 def _shown(place: Place, value: object) -> str:
-    """Returns the value and a blank if the value is short, plain and not secret; otherwise ""."""
+    """Returns the value followed by a blank, or "" if the value is long, not plain, or secret."""
     field = field_at(place)
     if field is None or is_secret(field) or isinstance(value, dict | list) or value is None:
         return ""

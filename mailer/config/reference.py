@@ -101,7 +101,7 @@ def _whole(name: str, field: FieldInfo) -> Iterator[str]:
 
 
 def _section(section: type[Section], name: str) -> Iterator[str]:
-    # In TOML, no setting of a section can follow a table in it, so settings that are tables come last.
+    # In TOML, the plain settings of a section must come before the tables in the section.
     for key, field in sorted(settings_of(section).items(), key=lambda item: is_table(item[1])):
         if section_in(field):
             continue

@@ -1,8 +1,8 @@
-"""Checks that the addresses and folders of the settings can be used.
+"""Checks that the addresses and folders in the settings can be used.
 
-`settings` checks only their form. This module checks addresses with the code that will write them into mails, and
-converts them to ASCII, so that a mistake is found at start and not when the first issue is sent. It never uses the
-network.
+`settings` checks only the form of addresses and folders. This module checks addresses with the code that will write
+them into mails, so that a mistake is found at the start and not when the first issue is sent. Domains are also
+converted to ASCII. The network is not used.
 """
 
 import os
@@ -19,11 +19,11 @@ from mailer.mail import header_encoding
 from mailer.settings import Settings
 from mailer.text.links import web_address
 
-_LONGEST_BASE = 200  # the most characters: links add a token, and Outlook follows no link longer than 2083
+_LONGEST_BASE = 200  # characters; a link is the base URL and a token, and Outlook follows no link longer than 2083
 
 
 def made_usable(settings: Settings, templates_later: bool = False) -> Settings | list[Problem]:
-    """Returns the settings, with domains in ASCII (xn--…) where mails need it, or a list of what cannot be used.
+    """Returns the settings, with domains in ASCII (xn--…) where mails need it, or a list of problems.
 
     With `templates_later`, the templates folder may be missing, because the caller is about to create it.
     """
@@ -47,7 +47,7 @@ def made_usable(settings: Settings, templates_later: bool = False) -> Settings |
 
 
 def _unusable(folder: Path) -> str:
-    """Returns what is wrong with a templates folder, or "". Jinja alone would ignore an unreadable folder."""
+    """Returns the problem with a templates folder, or "". Jinja alone would silently ignore an unreadable folder."""
     if not folder.is_dir():
         return "there is no such folder; `mailer templates eject` makes and fills it"
     for each in chain([folder], filter(Path.is_dir, folder.rglob("*"))):
@@ -57,7 +57,10 @@ def _unusable(folder: Path) -> str:
 
 
 def _mailbox(written: str) -> str:
-    """Returns a mailbox with its domain in ASCII. Raises BadAddress or ValueError if no mail header can hold it."""
+    """Returns a mailbox with its domain in ASCII.
+
+    Raises BadAddress or ValueError if a mail header cannot contain the mailbox.
+    """
     name, given = address.mailbox(written)
     parsed = address.parse(given)
     if parsed.needs_smtputf8:
@@ -66,13 +69,13 @@ def _mailbox(written: str) -> str:
             "sender (RFC 6531)"
         )
     header_encoding.address(name, parsed.written)
-    # Only the domain is changed: the name may contain anything.
+    # Replace only the address, because the display name may contain anything.
     return written.replace(given, parsed.written)
 
 
 def _base_url(written: str) -> str:
-    """Returns the base URL in ASCII. Raises ValueError if links in a mail cannot begin with it."""
-    if len(quote(written, safe="/:[]%")) > _LONGEST_BASE:  # counted as it is sent: «خ» becomes %D8%AE
+    """Returns the base URL in ASCII. Raises ValueError if links in a mail cannot begin with this URL."""
+    if len(quote(written, safe="/:[]%")) > _LONGEST_BASE:  # counted as percent-encoded: «خ» becomes %D8%AE
         raise ValueError(f"should have at most {_LONGEST_BASE} characters: every link in a mail begins with it")
     if found := re.search(r"""[,"'<>\\]""", written):
         raise ValueError(f"should not contain {found[0]}: List-Unsubscribe is a list (RFC 2369)")

@@ -1,7 +1,8 @@
 """Adds people to the list, for both `subscribers add` and imports.
 
-`plan` decides what to do with each person, and `carry_out` writes it. Both need only a few statements for any number of
-people. Readers who left are refused here: they can come back only by signing up themselves (`joining`).
+`plan` decides what to do with each person, and `carry_out` writes the plan. Both functions run only a few SQL
+statements for any number of people. Readers who left are refused, because only their own sign-up (`joining`) may bring
+them back.
 """
 
 from collections.abc import Collection, Sequence
@@ -32,12 +33,12 @@ _FORMER = {
 
 @dataclass(slots=True)
 class Plan:
-    """The changes that adding some people makes to the list, and the people who are refused."""
+    """The changes to the list that are needed to add some people, and the people who are refused."""
 
     new: list[New] = field(default_factory=list)
     changed: dict[int, tuple[str, Sequence[str]]] = field(default_factory=dict)  # subscriber id → new name and sections
-    unchanged: int = 0  # how many are on the list with the same name and sections
-    pending: list[int] = field(default_factory=list)  # ids of known subscribers who have not confirmed
+    unchanged: int = 0  # number of people who are on the list with the same name and sections
+    pending: list[int] = field(default_factory=list)  # ids of subscribers who are on the list but have not confirmed
     refused: list[tuple[New, str, datetime | None]] = field(default_factory=list)  # person, reason, time of suppression
 
 
@@ -50,7 +51,7 @@ def person(
     status: SubscriberStatus,
     consent_at: datetime | None = None,
 ) -> New:
-    """Returns a person to be added. Cleans and shortens the name, sections and source for use in mails and tables."""
+    """Returns a person to add. Cleans and shortens the name, sections and source for use in mails and tables."""
     return New(
         parsed.written,
         parsed.key,
@@ -78,7 +79,7 @@ _tidy_source = lru_cache(maxsize=1000)(_tidy)
 
 
 def plan(tx: Connection, people: Collection[New]) -> Plan:
-    """Sorts people into new, known and refused. No two of them may have the same address."""
+    """Sorts people into new, known and refused. `people` must contain each address only once."""
     suppressed = suppressions.among(tx, (each.hash for each in people))
     known = subscribers.known(tx, [each.key for each in people])
     result = Plan()
@@ -100,7 +101,7 @@ def plan(tx: Connection, people: Collection[New]) -> Plan:
 
 
 def _refusal(status: SubscriberStatus | None, suppression: Suppression | None) -> str:
-    """Returns the reason why no admin or import may add this address, or "" if they may."""
+    """Returns the reason why admins and imports must not add this address, or "" if they may."""
     if status in _FORMER:
         return _FORMER[status]
     if suppression is None:
@@ -114,8 +115,10 @@ def _refusal(status: SubscriberStatus | None, suppression: Suppression | None) -
 def carry_out(
     app: App, tx: Connection, decided: Plan, now: datetime, *, kind: EventKind, method: Method, invite: bool
 ) -> None:
-    """Writes a plan. Records an event of this kind for each new subscriber and, if `invite` is true, queues a
-    confirmation mail."""
+    """Writes a plan, and records an event of kind `kind` for each new subscriber.
+
+    If `invite` is true, also queues a confirmation mail for each new subscriber.
+    """
     added = subscribers.add(tx, decided.new, now)
     events.record(tx, added, NewEvent(kind, now, method))
     subscribers.change(tx, decided.changed)

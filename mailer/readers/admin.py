@@ -19,10 +19,11 @@ def add(
 ) -> tuple[Subscriber, str]:
     """Adds a reader: active at once, or pending with a confirmation mail if `invite` is true.
 
-    Returns the subscriber, and "added", "updated" (for example, a new name) or "unchanged". Raises BadAddress, and
-    LeftBefore if the reader left or must not be mailed; its message says since when, and how the reader can come back.
+    Returns the subscriber, and "added", "updated" (for example, with a new name) or "unchanged". Raises BadAddress if
+    the address is not valid. Raises LeftBefore if the reader left or must not be mailed; the message says since when,
+    and how the reader can come back.
     """
-    # Imported here, because this also loads the confirmation mail, which `subscribers list` and `show` do not need.
+    # Imported here, because `adding` also loads the confirmation mail, which `subscribers list` and `show` do not need.
     from mailer.readers import adding
 
     parsed = address.parse(email)
@@ -60,7 +61,7 @@ def matching(
 
 
 def counts(app: App) -> dict[str, int]:
-    """Returns the number of subscribers by status."""
+    """Returns the number of subscribers for each status."""
     return app.store.read(subscribers.counts)
 
 

@@ -1,8 +1,8 @@
 """Imports and exports lists of subscribers.
 
 A bad row is refused and does not stop the import. Readers who left are not brought back. Rows are imported in chunks of
-a few thousand, each in its own transaction, so that a sender never waits long for the database and memory use does not
-grow with the list.
+a few thousand, each chunk in its own transaction. Therefore a sender never waits long for the database, and memory use
+does not grow with the list.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,10 +22,11 @@ from mailer.readers import adding
 from mailer.store import events, subscribers, suppressions
 from mailer.store.subscribers import New
 
-CHUNK = 2000  # how many rows are imported in one transaction
-MOST_REFUSALS = 10_000  # how many refused rows are listed one by one; further ones are only counted
+CHUNK = 2000  # rows that are imported in one transaction
+MOST_REFUSALS = 10_000  # refused rows that are listed one by one; further refused rows are only counted
 
-# Mailboxes with these names (RFC 2142 and common use) belong to an office. They may sign up, but are not imported.
+# Names before the @ (RFC 2142 and common use) that belong to an office. Such addresses may sign up, but are not
+# imported.
 _ROLES = frozenset(
     {"abuse", "postmaster", "hostmaster", "noc", "security", "mailer-daemon", "noreply", "no-reply"}
     | {"webmaster", "root"}
@@ -39,7 +40,10 @@ _LEFT = frozenset(
 
 @dataclass(slots=True)
 class Imported:
-    """The counts of an import. `refusals` lists the first refused rows; `more` counts the refused rows after them."""
+    """The counts of an import.
+
+    `refusals` lists the first refused rows, and `more` is the number of refused rows that are not listed.
+    """
 
     added: int = 0
     updated: int = 0
@@ -74,10 +78,14 @@ class How:
 def import_rows(
     app: App, rows: Iterable[NewSubscriber], how: How | None = None, *, progress: Callable[[int], None] | None = None
 ) -> Imported:
-    """Imports the rows and returns the counts. Calls `progress` with the number of rows after each chunk."""
+    """Imports the rows and returns the counts.
+
+    Calls `progress` after each chunk with the number of rows imported so far.
+    """
     how = how or How()
     report = Imported()
-    met: set[int] = set()  # for a dry run: hashes (to save memory) of the addresses that earlier chunks would add
+    # For a dry run: the hashes of the addresses that earlier chunks would add. Hashes need less memory than addresses.
+    met: set[int] = set()
     iterator = iter(rows)
     while chunk := list(islice(iterator, CHUNK)):
         import_chunk = partial(_import_chunk, app, chunk, how, met)
@@ -122,7 +130,7 @@ def _import_chunk(app: App, chunk: list[NewSubscriber], how: How, met: set[int],
 
 
 def _read(row: NewSubscriber, how: How) -> tuple[Address, SubscriberStatus]:
-    """Returns the address of a row, and the status its subscriber is to have: UNSUBSCRIBED, PENDING or ACTIVE.
+    """Returns the address of a row, and the status for its subscriber: UNSUBSCRIBED, PENDING or ACTIVE.
 
     Raises BadAddress if the row must be refused, even if the cause is not the address.
     """
@@ -140,9 +148,10 @@ def _read(row: NewSubscriber, how: How) -> tuple[Address, SubscriberStatus]:
 
 
 def _merged(one: NewSubscriber, other: NewSubscriber) -> NewSubscriber:
-    """Merges two rows with the same address. Name and sections come from the later row unless it has none.
+    """Merges two rows with the same address.
 
-    The consent time and the source come from the earlier row unless that has none.
+    The name and the sections come from the later row if that row has them, otherwise from the earlier row. The consent
+    time and the source come from the earlier row if that row has them, otherwise from the later row.
     """
     return one._replace(
         name=other.name or one.name,
@@ -177,7 +186,7 @@ def _join(app: App, tx: Connection, plan: adding.Plan, how: How, met: set[int], 
 def export_rows(app: App, status: SubscriberStatus | None = None) -> Iterator[Mapping[str, Any]]:
     """Yields all subscribers with address, name, sections, status, consent_at and source.
 
-    Reads them in pages, each in its own transaction.
+    The subscribers are read in pages, each page in its own transaction.
     """
     after = 0
     while rows := app.store.read(partial(subscribers.page, after=after, status=status)):

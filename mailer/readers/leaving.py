@@ -1,6 +1,7 @@
-"""How readers leave: by a link in a mail or by an admin's command. An undo button takes it back within an hour.
+"""Unsubscribes readers by a link in a mail or by an admin's command, and undoes unsubscriptions by a link.
 
-The address of a reader who left is suppressed. It is therefore not mailed, and an import does not bring it back.
+The address of a reader who left is suppressed. Therefore no mail is sent to the address, and an import does not add it
+again.
 """
 
 from collections.abc import Sequence
@@ -22,14 +23,17 @@ UNDO_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class LinkHolder:
-    """The reader of a link: the masked address, and a token for the preferences (empty if the reader is not active)."""
+    """The reader to whom a link belongs: the masked address, and a token for the preferences.
+
+    The token is "" if the reader is not active.
+    """
 
     masked: str
     preferences: str
 
 
 def link_holder(app: App, token: str) -> LinkHolder:
-    """Returns the reader of an unsubscribe link. Raises BadToken if the token is invalid."""
+    """Returns the reader to whom an unsubscribe link belongs. Raises BadToken if the token is invalid."""
     claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
     found = app.store.read(lambda tx: subscribers.get(tx, claim.subscriber_id))
     active = found is not None and found.status is SubscriberStatus.ACTIVE
@@ -39,9 +43,9 @@ def link_holder(app: App, token: str) -> LinkHolder:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """The result of leaving: a token for the undo button and a token for giving a reason.
+    """The tokens that a reader gets after leaving: `undo` for the undo button, and `why` for giving a reason.
 
-    `undo` is empty if this unsubscription cannot be undone, and `why` if there is no reader who could give a reason.
+    `undo` is "" if this unsubscription cannot be undone. `why` is "" if there is no reader who could give a reason.
     """
 
     undo: str
@@ -51,8 +55,8 @@ class Left:
 def leave(app: App, token: str, method: Method, *, agent: str = "", network: str = "") -> Left:
     """Unsubscribes the reader of a link. After this call, no further mail to the reader is started.
 
-    May be called again, and works even if the issue or the reader has been deleted. Raises BadToken if the token is
-    invalid.
+    This function may be called again for the same link, and works even if the issue or the reader has been deleted.
+    Raises BadToken if the token is invalid.
     """
     claim = tokens.read(app.keys, Purpose.UNSUBSCRIBE, token)
 
@@ -63,8 +67,9 @@ def leave(app: App, token: str, method: Method, *, agent: str = "", network: str
         event = NewEvent(EventKind.UNSUBSCRIBED, app.now(), method, claim.issue_id, agent=agent, network=network)
         left = _end(tx, found, event)
         gone = bool(found.address) and (left or found.status is SubscriberStatus.UNSUBSCRIBED)
-        # The button undoes only this unsubscription, not an earlier one or an admin's. It is offered only to a reader
-        # who was active: undoing must not replace a missing confirmation, nor revive an address that bounced.
+        # The button undoes only this unsubscription, not an earlier one and not one by an admin. Only a reader who was
+        # active gets the button, because undoing must neither replace a missing confirmation nor revive an address that
+        # bounced.
         undo = gone and left and found.status is SubscriberStatus.ACTIVE
         return Left(_undo_token(app, tx, claim) if undo else "", _reason_token(app, claim) if gone else "")
 
@@ -88,14 +93,15 @@ def by_admin(app: App, email: str) -> bool:
 
 
 def _end(tx: Connection, found: Subscriber, event: NewEvent) -> bool:
-    """Suppresses the address and ends the subscription. Returns False if it had ended already."""
-    news = suppressions.add(tx, [found.address_hash], event.kind, at=event.at, issue_id=event.issue_id)
+    """Suppresses the address and ends the subscription. Returns False if the subscription had already ended."""
+    added = suppressions.add(tx, [found.address_hash], event.kind, at=event.at, issue_id=event.issue_id)
     if not found.address:
-        # The link is from before the person was forgotten. If they have joined again since, end the new subscription.
+        # The link was made before the person was forgotten. If the person has joined again since, end the new
+        # subscription.
         found = subscribers.with_hash(tx, found.address_hash) or found
-    # A reader who complained or was suppressed by an admin keeps that status. The unsubscription is recorded all the
-    # same, because it counts again if the admin lifts the suppression.
-    kept = news and found.status in (SubscriberStatus.SUPPRESSED, SubscriberStatus.COMPLAINED)
+    # A reader who complained, or whom an admin suppressed, keeps that status. The unsubscription is still recorded,
+    # because it counts again if the admin lifts the suppression.
+    kept = added and found.status in (SubscriberStatus.SUPPRESSED, SubscriberStatus.COMPLAINED)
     if not subscribers.move(tx, found.id, SubscriberStatus.UNSUBSCRIBED, from_=subscribers.STAYING) and not kept:
         return False
     events.record(tx, [found.id], event)
@@ -103,7 +109,10 @@ def _end(tx: Connection, found: Subscriber, event: NewEvent) -> bool:
 
 
 def leavings(app: App, *, since: datetime | None = None, slot: str | None = None) -> list[tuple[str, Event]]:
-    """Returns the address ('' if forgotten) and the event of each unsubscription, the oldest first."""
+    """Returns the address and the event of each unsubscription, the oldest first.
+
+    The address is "" if the person was forgotten.
+    """
     key = find_issue(app, slot).slot if slot else None
     return app.store.read(lambda tx: list(events.leavings(tx, since=since, slot=key)))
 
@@ -112,7 +121,7 @@ def leavings(app: App, *, since: datetime | None = None, slot: str | None = None
 def _undo_token(app: App, tx: Connection, claim: Claim) -> str:
     """Returns a token for undoing the unsubscription that was just recorded.
 
-    Its stamp is the number of that event in the reader's history, counted from 1.
+    The token's stamp is the number of the unsubscription in the reader's history, counted from 1.
     """
     number = len(events.history(tx, claim.subscriber_id))
     return tokens.make(app.keys, Purpose.UNDO, claim.subscriber_id, claim.issue_id, number)
@@ -121,7 +130,8 @@ def _undo_token(app: App, tx: Connection, claim: Claim) -> str:
 def undo(app: App, token: str) -> bool:
     """Undoes an unsubscription. Pressing the button twice has the same effect and result as pressing it once.
 
-    Returns False after an hour, or if anything else has happened to the reader since. Raises BadToken.
+    Returns False after an hour, or if anything else has happened to the reader since. Raises BadToken if the token is
+    invalid.
     """
     claim = tokens.read(app.keys, Purpose.UNDO, token)
 
@@ -172,8 +182,8 @@ def _reason_token(app: App, claim: Claim) -> str:
 def explain(app: App, token: str, reason: str, text: str = "") -> bool:
     """Stores why a reader left: one of REASONS, and optionally the reader's own text.
 
-    Returns False after an hour, if `reason` is not in REASONS, or if the reader has come back or been forgotten since.
-    Raises BadToken.
+    Returns False after an hour, if `reason` is not in REASONS, or if the reader has come back or been forgotten. Raises
+    BadToken if the token is invalid.
     """
     claim = tokens.read(app.keys, Purpose.REASON, token)
     if reason not in REASONS or app.now().timestamp() > claim.stamp:
@@ -185,11 +195,11 @@ def explain(app: App, token: str, reason: str, text: str = "") -> bool:
 
 
 # --- suppressing and forgetting --------------------------------------------------------------------------------------
-# No function here brings back a reader who left. Only the reader's own sign-up (`joining`) or the undo button does.
+# No function below brings back a reader who left. Only the reader's own sign-up (`joining`) or the undo button does.
 def suppress(app: App, email: str) -> bool:
-    """Suppresses an address, whether it is on the list or not, so that it is never mailed again.
+    """Suppresses an address, so that no mail is sent to it again. The address need not be on the list.
 
-    Returns False if an admin had already suppressed it, or if its reader had complained.
+    Returns False if an admin had already suppressed the address, or if the reader had complained.
     """
     parsed = address.parse(email)
 
@@ -213,8 +223,8 @@ def unsuppress(app: App, email: str) -> SubscriberStatus | None:
     """Lifts a suppression made by `suppress`.
 
     Returns the status that the subscriber then has, or None if the address is not on the list. Raises NoSuchSubscriber
-    if the address is not suppressed, and LeftBefore if it is suppressed because its reader left or complained or it
-    bounced.
+    if the address is not suppressed. Raises LeftBefore if the address is suppressed for another reason: the reader left
+    or complained, or the address bounced.
     """
     parsed = address.parse(email)
 
@@ -244,10 +254,10 @@ def unsuppress(app: App, email: str) -> SubscriberStatus | None:
 
 
 def forget(app: App, email: str) -> bool:
-    """Erases a person's data. Only the id and a keyed hash of the address stay.
+    """Erases a person's data, except the id and a keyed hash of the address.
 
-    They keep the address suppressed and old unsubscribe links working. Returns False if the address is not on the list;
-    it is suppressed even then.
+    Because of the hash, the address stays suppressed; because of the id, old unsubscribe links still work. Returns
+    False if the address is not on the list; even then, the address is suppressed.
     """
     parsed = address.parse(email)
 

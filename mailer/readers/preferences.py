@@ -1,4 +1,7 @@
-"""The choices of a reader: sections, and a pause. Nothing here shows or changes an address, or ends a subscription."""
+"""Shows and stores a reader's preferences: the sections, and a pause.
+
+This module neither shows nor changes an address, and never ends a subscription.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +21,10 @@ PAUSES = (0, 1, 2, 4, 8, 12)  # the pauses that a reader can choose, in weeks; 0
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """The choices of a reader.
+    """The preferences of a reader.
 
-    `sections` has the name of every section, and True if the reader chose it. `paused_until` is the first day after the
-    reader's pause, or None if there is no pause.
+    `sections` has the name of every section, with True if the reader chose the section. `paused_until` is the first day
+    after the reader's pause, or None if there is no pause.
     """
 
     sections: tuple[tuple[str, bool], ...]
@@ -30,12 +33,15 @@ class Preferences:
 
 
 def sections_of(app: App) -> tuple[str, ...]:
-    """Returns all sections that an issue can have, in order. The section for all other articles is the last."""
+    """Returns all sections that an issue can have, in order. The section for all other articles comes last."""
     return tuple(dict.fromkeys([*app.settings.newsletter.sections.values(), OTHER_NEWS]))
 
 
 def current(app: App, token: str) -> Preferences:
-    """Returns the choices of a link's reader. Raises BadToken if the link is invalid or the reader is not active."""
+    """Returns the preferences of the reader to whom a link belongs.
+
+    Raises BadToken if the link is invalid or the reader is not active.
+    """
     found = app.store.read(lambda tx: _reader(app, tx, token))
     chosen, until = found.sections, found.paused_until
     return Preferences(
@@ -46,7 +52,7 @@ def current(app: App, token: str) -> Preferences:
 
 
 def choose(app: App, token: str, sections: Sequence[str], weeks: int | None) -> Preferences:
-    """Stores a reader's choices and returns them. Choosing no section is the same as choosing all sections.
+    """Stores a reader's preferences and returns them. Choosing no section is the same as choosing all sections.
 
     `weeks` is the length of a pause that begins today; 0 ends a pause. None, or a number not in PAUSES, leaves the
     pause unchanged. Raises BadToken as `current` does.
@@ -54,7 +60,7 @@ def choose(app: App, token: str, sections: Sequence[str], weeks: int | None) -> 
     available = sections_of(app)
     chosen = [name for name in available if name in sections]
     if len(chosen) == len(available):
-        chosen = []  # "all" includes sections that are added later
+        chosen = []  # an empty list means all sections, including those added later
 
     def store(tx: Connection) -> None:
         found = _reader(app, tx, token)

@@ -1,5 +1,5 @@
-"""Reads articles and lists of people: bytes become `FoundArticle`s, and files of people become `NewSubscriber`s.
+"""Reads articles (`FoundArticle`) and lists of people (`NewSubscriber`) from files, web addresses and databases.
 
-Feeds, records and pages are read in the forms that newsrooms have. What cannot be read is left out with a note. This
-folder neither chooses articles nor compares them with stored ones; `choice` and `store` do.
+An item that cannot be read is left out and reported in a note. Other folders choose articles (`choice`) and compare
+them with stored articles (`store`).
 """

@@ -1,7 +1,7 @@
-"""Reads RSS and Atom; feedparser parses the XML.
+"""Reads RSS and Atom feeds. feedparser parses the XML; this module reads the dates, texts and pictures.
 
-Dates, texts and pictures are read by this module, because feedparser would take a Jalali year for one of the Middle
-Ages and each text has to pass through `plain`. Nothing is fetched.
+feedparser would read the Jalali year 1404 as a year of the Gregorian calendar, and every text has to pass through
+`plain`. This module fetches nothing.
 """
 
 import codecs
@@ -20,25 +20,26 @@ from mailer.sources import identity, plain
 from mailer.sources.found import Found, titled
 from mailer.text import dates, links
 
-# Errors that feedparser reports although everything can be read.
+# Errors that feedparser reports even if it can read the whole feed.
 _HARMLESS = (
     feedparser.exceptions.CharacterEncodingOverride,
     feedparser.exceptions.NonXMLContentType,
     feedparser.exceptions.UndeclaredNamespace,
 )
 _IMAGE_FILE = re.compile(r"[^?#]*\.(?:jpe?g|png|gif|webp|avif)(?:[?#]|$)", re.IGNORECASE)
-# feedparser would take the description of a picture for that of the item, so media:description is renamed before
-# parsing.
+# feedparser would use the description of a picture as the description of the item. To prevent this, media:description
+# is renamed before parsing.
 _MEDIA_DESCRIPTION = re.compile(rb"(</?)media:description(?=[\s/>])")
 _ITEM_BEGINS = re.compile(rb"<(?:item|entry)[\s>]")
 _ITEM_ENDS = re.compile(rb"</(?:item|entry)\s*>")
 _DECLARED = re.compile(rb"""\s*<\?xml\b[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-# feedparser removes some entity definitions, but it expands those that are not at the beginning of a line. So a feed
-# that defines entities is refused.
+# A feed that defines entities is refused. feedparser removes only entity definitions at the beginning of a line, and
+# expands all other entities.
 _DOCTYPE, _ENTITY = re.compile(rb"<!DOCTYPE\b", re.IGNORECASE), re.compile(rb"<!ENTITY\b", re.IGNORECASE)
-# Python codecs that are not encodings of text: they fail in unusual ways, or take hours for a few megabytes.
+# Python codecs that are not text encodings. Decoding with them fails in unusual ways, or takes hours for a few
+# megabytes.
 _NOT_ENCODINGS = ("punycode", "idna", "undefined", "unicodeescape", "rawunicodeescape")
-_LONG_LEAD = 1000  # characters; a longer "description" is the whole article
+_LONG_LEAD = 1000  # characters; a longer description is the whole article, not a lead
 
 Entry = Mapping[str, Any]
 
@@ -46,12 +47,12 @@ Entry = Mapping[str, Any]
 def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
     """Return the items of a feed. From a damaged feed, return the items that can be read, with a note.
 
-    `name` is the name of the file, for messages; `source` overrides the host of the feed's link. Raises UnreadableInput
-    if the content is not a feed, claims an impossible encoding, defines entities, or is broken and has no readable
-    item.
+    `name` is the file name that messages show. `source` is stored as the source of every article; if `source` is "",
+    the host of the feed's link is used. Raises UnreadableInput if the content is not a feed, declares an encoding that
+    no feed has, defines entities, or is broken and has no readable item.
     """
     encoding = _declared_encoding(content.removeprefix(codecs.BOM_UTF8))
-    # Normalise the name of the encoding as Python does when it searches for the codec, and refuse what no feed has.
+    # Compare the name of the encoding as Python's codec search does, so that no spelling of a refused name is accepted.
     if "".join(filter(str.isalnum, encoding.lower())) in _NOT_ENCODINGS:
         raise UnreadableInput(f"{name}: it claims the encoding {encoding!r}, which no feed has.")
     if _defines_entities(content):
@@ -59,7 +60,7 @@ def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
             f"{name}: this XML defines entities, with which a small file can become a huge one.",
             "No feed needs them: ask its publisher for one without <!ENTITY.",
         )
-    # Pass a stream: feedparser would take text or bytes for an address to fetch or a file to open.
+    # Pass a stream, because feedparser may treat text or bytes as an address to fetch or as the path of a file to open.
     stream = io.BytesIO(_MEDIA_DESCRIPTION.sub(rb"\1media:caption", content))
     try:
         parsed = feedparser.parse(stream, sanitize_html=False, resolve_relative_uris=False)
@@ -89,9 +90,9 @@ def _declared_encoding(content: bytes) -> str:
 
 
 def _defines_entities(content: bytes) -> bool:
-    readings = [content.replace(b"\0", b"")]  # drop the zeros between ASCII characters in UTF-16 and UTF-32
-    # feedparser decodes the content as declared, so search the decoded text, too: in encodings such as UTF-7, "<!" may
-    # be written with other characters.
+    readings = [content.replace(b"\0", b"")]  # without the zero bytes between ASCII characters in UTF-16 and UTF-32
+    # feedparser decodes the content with the declared encoding. Search the decoded text as well, because some
+    # encodings, such as UTF-7, can write "<!" with other bytes.
     with suppress(LookupError, ValueError):
         readings.append(content.decode(_declared_encoding(content), errors="replace").encode("utf-8", "replace"))
     return any((begins := _DOCTYPE.search(each)) and _ENTITY.search(each, begins.end()) for each in readings)
@@ -122,7 +123,7 @@ def _last_item_is_cut_off(content: bytes) -> bool:
 
 def _article(entry: Entry, home: str, outlet: str, source: str, zone: ZoneInfo) -> FoundArticle:
     url = links.absolute(entry.get("link") or "", home)
-    # Not get("updated"): without an "updated", feedparser would warn and return "published" instead.
+    # Do not use get("updated"): if the entry has no "updated", feedparser warns and returns "published" instead.
     raw = plain.line(entry.get("published") or ("updated" in entry and entry["updated"]) or "")
     lead, body = _lead_and_body(entry, outlet)
     terms = [tag.get("term") or tag.get("label") or "" for tag in entry.get("tags") or ()]
@@ -165,7 +166,8 @@ def _author(raw: str) -> str:
 def _pictures(entry: Entry) -> Iterator[str]:
     """Yield the addresses of an entry's pictures.
 
-    Those of media:content come first, the widest before the others, then thumbnails and enclosures.
+    First come the pictures in media:content, from the widest to the narrowest, then the thumbnails, then the
+    enclosures.
     """
     media = [each for each in entry.get("media_content") or () if _is_picture(each, "url")]
     for each in sorted(media, key=lambda each: _number(each.get("width")) or 0, reverse=True):
@@ -178,9 +180,9 @@ def _pictures(entry: Entry) -> Iterator[str]:
 
 
 def _is_picture(media: Entry, where: str) -> bool:
-    """Return True if the media is a picture.
+    """Return True if a media element is a picture.
 
-    Its type or medium decides. The name of the file decides only if the feed gives neither.
+    The element's type or medium decides. The file name decides only if the feed gives neither a type nor a medium.
     """
     address, kind = media.get(where) or "", media.get("type") or ""
     if kind or media.get("medium"):

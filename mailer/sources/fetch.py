@@ -1,8 +1,9 @@
 """Fetches one page or picture from the network, with limits on bytes, time and redirects.
 
-An address that an admin typed is trusted, wherever it leads. An address from outside (a redirect, a picture in a feed,
-the page of a story) is checked first: it must not lead to this machine or to the private network behind it, and the
-connection goes to exactly the IP address that was checked. What the page says is read elsewhere.
+An address that an admin typed is trusted and may lead anywhere. An address from outside (a redirect, a picture in a
+feed, the page of a story) is checked first: its host must not lead to this machine or to this machine's private
+network. The connection then goes to exactly the IP address that was checked. Other modules read the content of the
+page.
 """
 
 import contextlib
@@ -24,10 +25,10 @@ import httpx
 from mailer.errors import FetchFailed
 from mailer.text import links
 
-LARGEST = 5_000_000  # bytes of a page, decoded
+LARGEST = 5_000_000  # bytes of a page after decompression
 _REDIRECTS = 3
 _SECONDS = 60.0  # seconds for a whole page: a server that sends one byte a second must not hold up the other sources
-_PICTURE_SECONDS = 15.0  # seconds for a whole picture: an editor waits for the draft
+_PICTURE_SECONDS = 15.0  # seconds for a whole picture, because an editor is waiting for the draft
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
 _CHUNK = 65_536
 _LONGEST_ETAG = 1000  # characters
@@ -36,10 +37,10 @@ _HEADERS = {
     "accept-encoding": "gzip, identity",
 }
 _MOVED = frozenset((301, 302, 303, 307, 308))
-# The prefix of NAT64 (RFC 6052): the last four bytes of such an address are an IPv4 address.
+# The NAT64 prefix (RFC 6052). The last four bytes of an address with this prefix are an IPv4 address.
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-# Networks that Python calls global although they are local: local NAT64 (RFC 8215 §3), IPv4-compatible addresses (RFC
-# 4291 §2.5.5.1), site-local addresses (§2.5.7), and the IETF's protocol assignments (RFC 6890 §2.2.2).
+# Local networks that Python calls global: local NAT64 (RFC 8215 §3), IPv4-compatible addresses (RFC 4291 §2.5.5.1),
+# site-local addresses (§2.5.7), and the IETF's protocol assignments (RFC 6890 §2.2.2).
 _LOCAL = tuple(map(ipaddress.ip_network, ("64:ff9b:1::/48", "::/96", "fec0::/10", "192.0.0.0/24")))
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -48,9 +49,9 @@ Resolve = Callable[[str], Iterable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A fetched page. If `unchanged` is True, the page is the same as before, and `content` is empty."""
+    """A fetched page. If `unchanged` is True, the page is the same as at an earlier request, and `content` is empty."""
 
-    url: str  # after redirects
+    url: str  # the address of the page after all redirects
     content: bytes
     kind: str  # the media type, lower case, without parameters
     etag: str
@@ -65,7 +66,7 @@ def addresses(host: str) -> list[str]:
 
 
 def public(address: Address) -> bool:
-    """Return True for an address of the public internet, including an IPv4 address that is written as IPv6."""
+    """Return True for an address of the public internet. An IPv4 address inside an IPv6 address is judged as IPv4."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if address in _TRANSLATED:
@@ -77,15 +78,16 @@ def public(address: Address) -> bool:
 
 
 def _sendable(validator: str) -> str:
-    """Return an ETag or a date if it can be sent back in a request, else ""."""
+    """Return `validator`, an ETag or a date, if a request header may contain it, else ""."""
     return validator if validator.isascii() and validator.isprintable() and len(validator) <= _LONGEST_ETAG else ""
 
 
 class Fetcher:
-    """An HTTP client that may be used in several threads. It honours `HTTPS_PROXY` and similar variables.
+    """An HTTP client that may be used in several threads and honours `HTTPS_PROXY` and similar variables.
 
-    Behind a proxy, the proxy resolves host names, because this machine may be unable to. So a name that this machine
-    cannot resolve is allowed there; private addresses, and names known to lead to them, are still refused.
+    If there is a proxy, the proxy resolves host names, because this machine may be unable to resolve them. A host name
+    that this machine cannot resolve is then allowed. Private addresses, and names that resolve to private addresses,
+    are still refused.
     """
 
     def __init__(
@@ -103,17 +105,17 @@ class Fetcher:
         return self._given_trust or httpx.create_ssl_context()
 
     def fetch(self, url: str, *, etag: str = "", modified: str = "", trusted: bool = True) -> Fetched:
-        """Return the page at `url`. If it has not changed since an earlier answer, the result has `unchanged` set.
+        """Return the page at `url`. The result has `unchanged` set if the page is the same as at an earlier request.
 
-        `etag` and `modified` are the validators of the earlier answer. `trusted` means that an admin typed the address;
-        any other address must not be private. Raises FetchFailed with one sentence on what went wrong.
+        `etag` and `modified` are the validators from the earlier response. `trusted` means that an admin typed the
+        address; any other address must not be private. Raises FetchFailed with one sentence on what went wrong.
         """
         validators = {"if-none-match": _sendable(etag), "if-modified-since": _sendable(modified)}
         headers = {name: value for name, value in validators.items() if value}
         return self._follow(url, headers, trusted, ("http", "https"), self._seconds)
 
     def picture(self, url: str) -> bytes:
-        """Return the bytes of a picture at an address from outside, by https only. Raises FetchFailed."""
+        """Return the bytes of the picture at `url`, an address from outside that must be https. Raises FetchFailed."""
         found = self._follow(url, {"accept": "image/*"}, False, ("https",), min(_PICTURE_SECONDS, self._seconds))
         if found.kind and not found.kind.startswith(("image/", "application/octet-stream")):
             raise FetchFailed(f"{shown(url)}: this is not a picture but {found.kind[:40]}.")
@@ -130,7 +132,10 @@ class Fetcher:
     def _follow(
         self, url: str, headers: dict[str, str], trusted: bool, schemes: tuple[str, ...], seconds: float
     ) -> Fetched:
-        """Request an address and follow its redirects."""
+        """Return the page at `url`, or the page to which `url` redirects.
+
+        `seconds` limits the time for all requests together.
+        """
         until = time.monotonic() + seconds
         try:
             for _ in range(_REDIRECTS + 1):
@@ -147,14 +152,14 @@ class Fetcher:
     def _request(
         self, url: str, headers: dict[str, str], trusted: bool, schemes: tuple[str, ...], until: float
     ) -> Fetched | str:
-        """Return the page, or the address to which it has moved."""
+        """Return the page at `url`, or the new address if the page has moved."""
         parts = links.split(url)
         if parts is None or parts.scheme not in schemes or (not trusted and "@" in parts.netloc):
             raise FetchFailed(f"{shown(url)}: not a web address that can be fetched ({' or '.join(schemes)}).")
         host = parts.hostname or ""
         proxy = _proxy(parts.scheme, host)
         checked = [] if trusted else self._checked(url, host, behind_proxy=bool(proxy))
-        if time.monotonic() >= until:  # Resolving the host may have taken all the time.
+        if time.monotonic() >= until:  # resolving the host may have taken all the time
             raise TimeoutError
         with self._answer(proxy, url, checked, headers, until) as answer:
             status, sent = answer.status_code, answer.headers
@@ -176,14 +181,14 @@ class Fetcher:
     def _answer(
         self, proxy: str, url: str, checked: list[str], headers: dict[str, str], until: float
     ) -> Iterator[httpx.Response]:
-        """Request the URL and yield the server's answer, which is closed afterwards.
+        """Request `url` and yield the response, which is closed after use.
 
-        The connection goes to the first of the `checked` IP addresses that accepts it. If `checked` is empty, it goes
-        to the host by name.
+        The request goes to the first of the `checked` IP addresses that accepts a connection. If `checked` is empty,
+        the request goes to the host by name.
         """
         wanted = httpx.URL(url)
-        # Each request has its own client, which keeps no cookies, follows no unchecked redirect, and never reuses a
-        # connection, because that might belong to another site at the same address.
+        # Use a new client for each request, without cookies, automatic redirects or reused connections. A reused
+        # connection might belong to another site at the same IP address.
         with httpx.Client(
             headers=_HEADERS,
             timeout=_TIMEOUT,
@@ -194,8 +199,8 @@ class Fetcher:
             proxy=proxy or None,
         ) as client:
             for place, address in enumerate(checked or [""], 1):
-                # Connect to the IP address, but send the host's name. A second look-up in the DNS might return another
-                # address.
+                # Connect to the checked IP address and send the host's name. Connecting by name would query the DNS
+                # again, which might then return another address.
                 extensions: dict[str, Any] = {}
                 if address:
                     extensions["sni_hostname"] = wanted.raw_host.decode("ascii")
@@ -213,10 +218,10 @@ class Fetcher:
                     return
 
     def _checked(self, url: str, host: str, *, behind_proxy: bool) -> list[str]:
-        """Return the IP addresses to connect to, or none if a proxy has to resolve the name.
+        """Return the IP addresses to connect to; an empty list if a proxy has to resolve the host name.
 
-        Raises FetchFailed if the host leads to this machine or to the network behind it, or is unknown and there is no
-        proxy.
+        Raises FetchFailed if the host leads to this machine or to this machine's private network, or if the host is
+        unknown and there is no proxy.
         """
         try:
             found = list(self._resolve(host))
@@ -230,9 +235,9 @@ class Fetcher:
 
 
 def _content(url: str, answer: httpx.Response, until: float) -> bytes:
-    """Return the decoded bytes.
+    """Return the body of a response, decompressed.
 
-    They are decoded here in limited steps, because a small gzip body may hold gigabytes.
+    The body is decompressed here, in limited steps, because a small gzip body can expand to gigabytes.
     """
     encoding = answer.headers.get("content-encoding", "identity").lower()
     if encoding not in ("gzip", "x-gzip", "identity", ""):
@@ -248,16 +253,17 @@ def _content(url: str, answer: httpx.Response, until: float) -> bytes:
             raise FetchFailed(f"{shown(url)}: its gzip encoding is damaged.") from None
         if len(content) > LARGEST:
             raise FetchFailed(f"{shown(url)}: holds more than {LARGEST // 1_000_000} MB.")
-    # The deadline may have closed the connection. Without a content length, half a page then looks complete.
+    # The deadline may have closed the connection. If the response has no Content-Length, half a page then looks
+    # complete.
     if time.monotonic() >= until:
         raise TimeoutError
     return bytes(content)
 
 
 class _Deadline:
-    """Closes a connection when the time is over.
+    """Closes a connection at a given time.
 
-    The timeouts of httpx cannot do this, because they start again with every byte.
+    The timeouts of httpx cannot do this, because every received byte restarts them.
     """
 
     def __init__(self, until: float) -> None:
@@ -274,10 +280,10 @@ class _Deadline:
         self._timer.cancel()
 
     def trace(self, name: str, info: dict[str, Any]) -> None:
-        """Remember the open connection. httpx calls this at each step of a request (its `trace` extension)."""
+        """Store the open connection. httpx calls this method at each step of a request (the `trace` extension)."""
         if name.endswith(("connect_tcp.complete", "start_tls.complete")):
             self._connection = info["return_value"]
-            if time.monotonic() >= self._until:  # the time ended while the host was being resolved or connected to
+            if time.monotonic() >= self._until:  # the time ran out while httpx was resolving the host or connecting
                 self._shut()
 
     def _shut(self) -> None:
@@ -297,7 +303,7 @@ def _proxy(scheme: str, host: str) -> str:
 
 
 def shown(url: str) -> str:
-    """Return the address without a password, and short enough for a message."""
+    """Return the address for a message: without user name, password and query, and shortened."""
     try:
         parts = urlsplit(url)
         return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"[:200]

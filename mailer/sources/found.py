@@ -1,4 +1,4 @@
-"""The values that sources and readers of files return, and the protocol of a source."""
+"""The results of reading files and sources, and the protocol of a source."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from mailer.model import FoundArticle
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The articles of a file, in the order of the file, with notes.
+    """The articles of a file, in the order of the file, and notes for the editors.
 
     Each note is one line about items that were left out or could not be read completely.
     """
@@ -19,7 +19,7 @@ class Found:
 
 
 def titled(name: str, articles: Sequence[FoundArticle], notes: Sequence[str] = ()) -> Found:
-    """Return the articles of a feed that have a title, and a note about each article without one."""
+    """Return the articles that have a title, with `notes` and one more note for each article without a title."""
     others = [
         f"{name}: item {number} ({article.url or 'without a link'}) has no title and was left out."
         for number, article in enumerate(articles, 1)
@@ -32,7 +32,7 @@ def titled(name: str, articles: Sequence[FoundArticle], notes: Sequence[str] = (
 class Gathered(Found):
     """The articles of a source, the newest or most prominent first, and the validators for the next request.
 
-    The validators are the ETag and Last-Modified headers of HTTP.
+    The validators `etag` and `modified` are the HTTP headers ETag and Last-Modified of the source's response.
     """
 
     articles: tuple[FoundArticle, ...] = ()
@@ -41,7 +41,7 @@ class Gathered(Found):
 
 
 class Source(Protocol):
-    """A place that articles are gathered from again and again. `articles.collect` decides when."""
+    """A place from which articles are gathered at regular intervals. `articles.collect` decides when."""
 
     @property
     def name(self) -> str: ...
@@ -52,7 +52,7 @@ class Source(Protocol):
         ...
 
     def gather(self, etag: str, modified: str) -> Gathered:
-        """Return the articles, or no articles if nothing has changed since the answer with `etag` and `modified`.
+        """Return the articles, or no articles if nothing has changed since the response with `etag` and `modified`.
 
         Raises a MailerError if the source cannot be read.
         """

@@ -1,4 +1,4 @@
-"""A source that is a feed at a web address."""
+"""The source for feeds at a web address."""
 
 from dataclasses import replace
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ class FeedSource:
         self.front_page = feed.front_page
 
     def gather(self, etag: str, modified: str) -> Gathered:
-        """Return the articles of the feed, or none if it has not changed. Raises FetchFailed and UnreadableInput."""
+        """Return the articles of the feed, or none if it has not changed. Raises FetchFailed or UnreadableInput."""
         page = self._fetcher.fetch(self._feed.address, etag=etag, modified=modified)
         if page.unchanged:
             return Gathered(etag=page.etag or etag, modified=page.modified or modified)
@@ -28,5 +28,5 @@ class FeedSource:
 
 
 def in_category(articles: tuple[FoundArticle, ...], category: str) -> tuple[FoundArticle, ...]:
-    """Return the articles; those without a category get `category`."""
+    """Return the articles, with `category` as the category of those that have none."""
     return tuple(article if article.category else replace(article, category=category) for article in articles)

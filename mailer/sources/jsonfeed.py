@@ -11,14 +11,17 @@ from mailer.text import dates, links
 
 
 def is_feed(document: object) -> TypeGuard[dict[str, Any]]:
-    """Return True for a JSON object that says it is a JSON Feed, or that holds a list of items."""
+    """Return True for a JSON object that declares itself a JSON Feed or has a list of items."""
     if not isinstance(document, dict):
         return False
     return "jsonfeed.org" in str(document.get("version", "")) or isinstance(document.get("items"), list)
 
 
 def read(name: str, document: Mapping[str, Any], *, source: str, zone: ZoneInfo) -> Found:
-    """Return the items of a feed, given as decoded JSON. `source` overrides the host of the feed's home page."""
+    """Return the items of a feed. `document` is the decoded JSON.
+
+    `source` is stored as the source of every article; if `source` is "", the host of the feed's home page is used.
+    """
     items = document.get("items")
     if not isinstance(items, list) or not items:
         return Found((), (f"{name}: the feed has no items.",))
@@ -49,7 +52,7 @@ def _article(item: Mapping[str, Any], home: str, source: str, zone: ZoneInfo) ->
 
 
 def _text(item: Mapping[str, Any], field: str) -> str:
-    """Return a text or a number as text, and "" for anything else. Version 1 allows a number as the id."""
+    """Return a field as text if its value is a text or a number, else "". JSON Feed 1.0 allows a number as the id."""
     value = item.get(field)
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 

@@ -1,8 +1,8 @@
 """Reads articles from the newsroom's own database, which may be any that SQLAlchemy can open. Never writes to it.
 
-The newsroom chooses its tables. A column map says which column holds what, and is checked before the first article is
-read. The preset `wordpress` knows WordPress's tables and the four common view counters. Only the last days are read,
-and never more than a limited number of rows.
+The settings name the table and map the fields of an article to columns. This map is checked before the first article is
+read. The preset `wordpress` knows the tables of WordPress and of the four common view counters. Only the articles of
+the last days are read, up to a limited number of rows.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,26 +29,27 @@ _FIELDS = (
     *("views", "comments", "shares", "front_page", "news_value", "closed", "source"),
 )
 _REQUIRED = ("title", "url", "published")
-_BACK = timedelta(days=14)  # articles older than this are not read; a late article may be this old
-_MOST = 20_000  # rows of one query
+# The age up to which articles are read; `choice.time_span` still accepts a late article of this age.
+_BACK = timedelta(days=14)
+_MOST = 20_000  # the most rows that one query returns
 _LARGEST_COUNT = 2_000_000_000
 
 _PAGE = 20  # rows that are fetched together
-# Characters of a body without and with markup. The choice of stories reads only the first thousand.
+# The most characters of a body, without and with markup. The choice of stories uses only the first thousand characters.
 _LONGEST_BODY, _LONGEST_RAW = 5000, 20_000
-_CONNECT_S, _ANSWER_S = 10, 60  # seconds
+_CONNECT_S, _ANSWER_S = 10, 60  # seconds to wait for a connection, and for an answer
 Row = Mapping[str, Any]
 
 
 def timeouts(url: str) -> dict[str, Any]:
-    """Return driver arguments that limit how long to wait for a silent database.
+    """Return driver arguments that limit the wait for a database that does not respond.
 
-    Without these limits, such a database would hold up a command or the other sources.
+    Without these limits, such a database would block a command or delay the other sources.
     """
     parsed = make_url(url)
     arguments: dict[str, dict[str, Any]] = {
         "pymysql": {"connect_timeout": _CONNECT_S, "read_timeout": _ANSWER_S, "write_timeout": _ANSWER_S},
-        # With tcp_user_timeout, the operating system notices that a server is dead.
+        # With tcp_user_timeout, the operating system ends the connection to a server that no longer responds.
         "psycopg": {"connect_timeout": _CONNECT_S, "tcp_user_timeout": _ANSWER_S * 1000},
     }
     found = arguments.get(parsed.get_driver_name(), {})
@@ -59,7 +60,7 @@ def timeouts(url: str) -> dict[str, Any]:
 def _end_long_queries(connection: Any, _record: Any) -> None:
     """Make the server end a query that takes too long.
 
-    The limit is set on the open connection, because PgBouncer refuses it as a connection parameter.
+    The limit is set after connecting, because PgBouncer refuses `statement_timeout` as a connection parameter.
     """
     connection.autocommit = True
     connection.execute(f"SET statement_timeout = '{_ANSWER_S}s'")
@@ -67,7 +68,7 @@ def _end_long_queries(connection: Any, _record: Any) -> None:
 
 
 class DatabaseSource:
-    """Gathers the articles of the database in `settings`. `url` holds the password, which is never shown."""
+    """Gathers the articles of the database in `settings`. `url` contains the password, which is never shown."""
 
     def __init__(self, settings: ArticleDatabase, url: str, zone: ZoneInfo, *, now: Any = None) -> None:
         self._settings, self._zone = settings, zone
@@ -87,7 +88,8 @@ class DatabaseSource:
     def check(self) -> None:
         """Check that the table and its columns exist.
 
-        Raises ConfigError, which names everything that is missing, or SourceUnavailable if the database cannot be read.
+        Raises ConfigError with a list of everything that is missing, or SourceUnavailable if the database cannot be
+        read.
         """
         if self._settings.preset == "wordpress":
             self._tables()
@@ -113,7 +115,7 @@ class DatabaseSource:
             )
 
     def gather(self, etag: str, modified: str) -> Gathered:
-        """Return the articles of the last fourteen days. Raises SourceUnavailable and ConfigError."""
+        """Return the articles of the last fourteen days. Raises SourceUnavailable or ConfigError."""
         self.check()
         since = self._now() - _BACK
         if self._settings.preset == "wordpress":
@@ -152,7 +154,7 @@ class DatabaseSource:
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        """Yield a connection. Raises SourceUnavailable in place of the database's own errors."""
+        """Yield a connection. Raises SourceUnavailable if the database reports an error."""
         try:
             with self._engine.connect() as connection:
                 yield connection
@@ -175,8 +177,8 @@ class DatabaseSource:
         query = select(*wanted).order_by(published.desc()).limit(_MOST)
         if self._settings.where:
             query = query.where(text(f"({self._settings.where})"))
-        # Dates may be texts in any calendar. Only a column with real dates can be compared; any other is limited only
-        # by the number of rows.
+        # The column may contain dates as text, in any calendar. Only a column of a date type can be compared with
+        # `since`. For any other column, only the number of rows is limited.
         with self._connected() as connection:
             sample = connection.execute(select(published).where(published.is_not(None)).limit(1)).scalar()
         if isinstance(sample, datetime):
@@ -190,7 +192,7 @@ class DatabaseSource:
         site = f"{self._settings.site}/" if self._settings.site else ""
         address = _text(row, "url")
         if self._settings.preset == "wordpress":
-            # WordPress redirects this to the article, whatever form the site's addresses have.
+            # WordPress redirects "?p=<id>" to the article, whatever form the site's permalinks have.
             address = f"?p={address}"
         url = links.absolute(address, site)
         body = plain.paragraphs(_text(row, "body")[:_LONGEST_RAW])
@@ -248,6 +250,6 @@ def _number(row: Row, field: str) -> int | None:
 
 
 def _count(row: Row, field: str) -> int | None:
-    """Return a count, or None if the field holds none. An unknown count must not become 0."""
+    """Return a count, or None if the field has no valid count. An unknown count must not become 0."""
     number = _number(row, field)
     return number if number is not None and 0 <= number <= _LARGEST_COUNT else None

@@ -1,8 +1,8 @@
-"""Reads the one article of a saved or fetched HTML page of a news site.
+"""Reads the article in an HTML page of a news site, fetched or saved.
 
-The page's meta data (OpenGraph, JSON-LD, <title>, <time>, the canonical link) gives title, lead, date, picture and
-section. The page's text gives the body, which `pagetext` separates from menus and boxes. A page that has no paragraph
-below a title is not an article but a front page, a login form or an error. Nothing is fetched here.
+The page's metadata (OpenGraph, JSON-LD, <title>, <time>, the canonical link) gives the title, lead, date, picture and
+section. The page's text gives the body, which `pagetext` separates from menus and boxes. A page without a paragraph
+below a title is not an article, but perhaps a front page, a login form or an error page. This module fetches nothing.
 """
 
 import json
@@ -22,7 +22,8 @@ from mailer.sources import identity, pagetext, plain
 from mailer.text import dates, links
 from mailer.text.search_key import key
 
-# nh3 repairs the markup first, because Python's own parser takes minutes for 80 kB of "<a b='<a b='…".
+# The markup first passes through nh3, which keeps only the elements and attributes listed here and repairs the markup.
+# Python's own parser alone would take minutes for 80 kB of "<a b='<a b='…".
 _BLOCK_TAGS = "article blockquote br dd div dt form h1 h2 h3 h4 h5 h6 header li main ol p section table td tr ul"
 _BLOCKS = set(_BLOCK_TAGS.split())
 _KEPT = _BLOCKS | {"link", "meta", "script", "time", "title"}
@@ -33,13 +34,14 @@ _ATTRIBUTES = {
     "script": {"type"},
     "time": {"datetime", "pubdate", "itemprop"},
 }
-_MANY_TAGS = 20_000  # ten times as many as a large news page has; more of them take many seconds if they are nested
+# Ten times as many as a large news page has; parsing more tags, if they are nested, takes many seconds.
+_MANY_TAGS = 20_000
 _DEEPEST = 6  # levels of JSON-LD that are searched
 _SLOGAN = 40  # characters; a shorter description is the site's slogan, not a lead
 
 
 def read(name: str, text: str, *, zone: ZoneInfo, address: str = "") -> FoundArticle:
-    """Return the article of a page. `address` is where the page was fetched from, or "" for a saved page.
+    """Return the article of a page. `address` is the address from which the page was fetched, or "" for a saved page.
 
     Raises UnreadableInput if no article is recognised.
     """
@@ -56,7 +58,7 @@ def read(name: str, text: str, *, zone: ZoneInfo, address: str = "") -> FoundArt
     description = page.first("og:description") or page.json("description") or page.first("description")
     lead = plain.lead(description, outlet) if len(description) >= _SLOGAN else text_article.lead
     if key(text_article.lead).startswith(key(lead.removesuffix("…").removesuffix("..."))):
-        lead = text_article.lead  # the description is this paragraph, cut at some length or at a quotation mark
+        lead = text_article.lead  # the description repeats the first paragraph, but is cut short
     body = "\n".join(part for part in (text_article.lead, text_article.body) if part and key(part) != key(lead))
     raw = plain.line(page.first("article:published_time", "datepublished") or page.json("datePublished") or page.time)
     published = dates.parse(raw, zone=zone)
@@ -92,9 +94,9 @@ _SEPARATORS = "-–—|:«»،"
 
 
 def _without_outlet(title: str, outlet: str, heading: str) -> str:
-    """Return the title without the outlet's name after it, as in «تیتر - سایت خبری»."""
-    # Cut only at a separator. Otherwise «ایران» would be cut from «ایرانیان», or a title be reduced to the logo above
-    # it.
+    """Return the title without the outlet's name at the end: «تیتر» for «تیتر - سایت خبری»."""
+    # Cut only at a separator. Otherwise a heading «ایران», perhaps the site's logo, would replace a title that begins
+    # with «ایرانیان», and an outlet's name would be cut from the end of a sentence.
     if heading and heading != outlet and title.startswith(heading):
         rest = title.removeprefix(heading).lstrip()
         if not rest or rest[0] in _SEPARATORS:
@@ -109,7 +111,7 @@ def _without_outlet(title: str, outlet: str, heading: str) -> str:
 def _own_address(page: "_Page", address: str) -> str:
     """Return the address that the page gives for itself.
 
-    Returns `address` if the page gives only the address of another site or of a front page.
+    Returns `address` if the page gives no address, or only that of another site or of a front page.
     """
     for claimed in (page.canonical, page.first("og:url"), page.json("url")):
         url = links.absolute(claimed, address)
@@ -119,17 +121,16 @@ def _own_address(page: "_Page", address: str) -> str:
 
 
 class _Page(HTMLParser):
-    """Collects the parts of a page that are needed: its text, its <meta> elements, including OpenGraph, and the JSON-LD
-    of its article.
+    """Collects a page's text, its <meta> elements (including OpenGraph) and the JSON-LD of its article.
 
-    The markup must be repaired before it is fed in.
+    The caller must repair the markup before feeding it to this parser.
     """
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.meta: defaultdict[str, list[str]] = defaultdict(list)
         self.canonical = self.title = self.heading = self.time = ""
-        self.text: list[str] = []  # the parts of the text that a visitor reads, with one block on each line
+        self.text: list[str] = []  # pieces of the visible text; every block begins on a new line
         self._article: Mapping[str, Any] = {}  # the JSON-LD of the page's article
         self._open = ""  # the element whose text is being read: "title", "h1", "script", or "data" for JSON-LD
         self._content = ""  # the text of that element so far
@@ -172,13 +173,13 @@ class _Page(HTMLParser):
             self.text.append(data.replace("\n", " "))
 
     def first(self, *names: str) -> str:
-        """Return the content of the first of these <meta> elements that the page has."""
+        """Return the content of the first of the named <meta> elements that the page has, or ""."""
         return next((self.meta[name][0] for name in names if name in self.meta), "")
 
     def every(self, name: str) -> list[str]:
-        """Return the values of a JSON-LD field as texts.
+        """Return the values of a field of the article's JSON-LD as texts.
 
-        An object is replaced by its name, a picture by its address.
+        A value that is an object gives its name or, if the field is "image", its address.
         """
         value = self._article.get(name)
         found = []
@@ -189,12 +190,15 @@ class _Page(HTMLParser):
         return found
 
     def json(self, name: str) -> str:
-        """Return the first text of a field of the JSON-LD."""
+        """Return the first value of a field of the article's JSON-LD, or ""."""
         return next(iter(self.every(name)), "")
 
 
 def _articles(document: object, deep: int = 0) -> Iterator[Mapping[str, Any]]:
-    """Yield the articles of a JSON-LD document, which may be alone, in a list or in a @graph."""
+    """Yield the articles of a JSON-LD document.
+
+    The document may be one article, a list of articles, or an object with a @graph that contains articles.
+    """
     if isinstance(document, list) and deep < _DEEPEST:
         for each in document:
             yield from _articles(each, deep + 1)

@@ -1,10 +1,10 @@
-"""Reads the one article in the text of a news page, as a person copies it from a browser.
+"""Reads the article in the text of a news page, as a person copies the text from a browser.
 
-Around the article are a menu, the breadcrumb, captions, headlines of other articles and boxes. A few signs, which all
-news pages share, distinguish them from the article. The breadcrumb begins with the name of the front page and ends with
-the title. Paragraphs end like sentences; captions and headlines do not. Other articles begin under a heading such as
-«خبرهای دیگر». This module does not read HTML and does not look for the page's address. It reads the date only from a
-line with a label such as «تاریخ انتشار».
+The text also contains a menu, a breadcrumb, captions, headlines of other articles and boxes. They are distinguished
+from the article by features that all news pages share. The breadcrumb begins with the name of the front page and ends
+with the title. Paragraphs end like sentences; captions and headlines do not. Other articles begin below a heading such
+as «خبرهای دیگر». The date is read only from a line with a label such as «تاریخ انتشار». This module does not read HTML
+and does not look for the page's address.
 """
 
 import re
@@ -25,7 +25,7 @@ def _keys(texts: str) -> tuple[str, ...]:
 
 _HOME = _keys("صفحه اصلی|صفحه نخست|صفحهٔ اول|خانه|سرآغاز|Home")
 _BREADCRUMB_PARTS = re.compile(r"\s*[/›>»|\\←❯]\s*|\s+[-–«]\s+")
-# Headings that end the article.
+# Headings that mark the end of the article.
 _OTHERS = _keys(
     "خبرهای دیگر|اخبار دیگر|دیگر خبرها|سایر اخبار|خبرهای مرتبط|اخبار مرتبط|مطالب مرتبط|مرتبط‌ها|"
     "پربازدیدترین|پربیننده‌ترین|پربحث‌ترین|آخرین اخبار|تازه‌ترین خبرها|آخرین خبرها|تازه‌ترین اخبار|"
@@ -33,9 +33,9 @@ _OTHERS = _keys(
     "انتهای پیام|لینک کوتاه|کپی لینک|اشتراک گذاری|به اشتراک بگذارید|خبرنامه هفتگی|عضویت در خبرنامه|"
     "عضو خبرنامه|تمامی حقوق|تمام حقوق|کلیه حقوق|Related|Comments|Share"
 )
-# Headings inside the article, above headlines of other articles. After these headlines the article goes on.
+# Headings inside the article, above headlines of other articles. The article continues after these headlines.
 _ASIDES = _keys("بیشتر بخوانید|بیشتر بدانید|همچنین بخوانید|در همین زمینه|در همین رابطه|Read more")
-# Labels of lines that are about the article but not part of it: «تاریخ انتشار: …», «کد خبر: ۱۲۳۴۵».
+# Labels of lines that describe the article but are not part of its text: «تاریخ انتشار: …», «کد خبر: ۱۲۳۴۵».
 _DATE_LABELS = _keys("تاریخ انتشار|تاریخ|زمان انتشار|انتشار")
 _LABELS = _DATE_LABELS + _keys(
     "به‌روزرسانی|آخرین به‌روزرسانی|کد خبر|کد مطلب|شناسه خبر|زمان مطالعه|بازدید|تعداد بازدید|نویسنده|خبرنگار|"
@@ -43,17 +43,17 @@ _LABELS = _DATE_LABELS + _keys(
 )
 _SENTENCE_END = re.compile(r"[.!?؟…:؛][\s\"'”»)\]]*$")
 _FULL_STOP = re.compile(r"[.…][\s\"'”»)\]]*$")
-_LONG = 25  # words of a paragraph; a caption or a headline has fewer
-_TOP = 80  # lines that are searched for the breadcrumb, and below it for the title; a menu may come first
-_MOST_PARTS = 20  # parts of a breadcrumb
-_MOST_LINES = 5000  # lines of a page that are read
-_LABELLED_WORDS = 14  # words; a longer line is a sentence that only begins like a label
+_LONG = 25  # words; a line of this length is a paragraph, because captions and headlines are shorter
+_TOP = 80  # lines in which to search for the breadcrumb, and then for the title below it; a menu may come first
+_MOST_PARTS = 20  # the most parts of a breadcrumb
+_MOST_LINES = 5000  # the most lines of a page that are read
+_LABELLED_WORDS = 14  # words; a longer line is a sentence that only begins with the same words as a label
 
 _FIX = "The text must have the title on a line of its own and at least one paragraph below it."
 
 
 def read(name: str, text: str, *, zone: ZoneInfo, title: str = "") -> FoundArticle:
-    """Return the one article of a page's text. The caller adds its address and source.
+    """Return the article in a page's text. The caller adds the article's address and source.
 
     `zone` is the newsroom's time zone, and `title` is the article's title if it is known. Raises UnreadableInput if
     there is no title with a paragraph below it.
@@ -80,7 +80,7 @@ def read(name: str, text: str, *, zone: ZoneInfo, title: str = "") -> FoundArtic
 
 
 def _breadcrumb(lines: Sequence[str]) -> tuple[list[str], int]:
-    """Return the parts of the breadcrumb, beginning with the front page, and the number of the line after it.
+    """Return the parts of the breadcrumb, beginning with the front page, and the index of the line below.
 
     Returns ([], 0) if there is no breadcrumb.
     """
@@ -91,7 +91,7 @@ def _breadcrumb(lines: Sequence[str]) -> tuple[list[str], int]:
         if len(parts) > 1:
             return parts, number + 1
         # Some browsers copy the breadcrumb as a list with one part on each line. If more than two short lines follow
-        # the first part, the lines are a menu.
+        # the first part, these lines are a menu.
         below = list(takewhile(lambda each: len(each.split()) <= 3, lines[number + 1 : number + 7]))
         sections = [each for each in below if key(each)]
         if 1 <= len(sections) <= 2:
@@ -100,17 +100,20 @@ def _breadcrumb(lines: Sequence[str]) -> tuple[list[str], int]:
 
 
 def _known_title(lines: Sequence[str], title: str) -> int | None:
-    """Return the number of the first line that is the title and has a paragraph below it; None if there is none."""
+    """Return the index of the first line that equals the title and has a paragraph below it; None if there is none."""
     wanted = key(title)
     last = max((number for number, line in enumerate(lines) if _is_paragraph(line)), default=0)
     return next((number for number, line in enumerate(lines[:last]) if key(line) == wanted), None)
 
 
 def _title(lines: Sequence[str], parts: Sequence[str], after: int) -> int | None:
-    """Return the number of the title's line, or None if no line may be a title."""
+    """Return the index of the title's line, or None if no line can be the title.
+
+    `after` is the index of the line below the breadcrumb.
+    """
     top = range(after, min(len(lines), after + _TOP))
-    # The breadcrumb ends with the title, which may contain one of the separators or be cut short. So every ending of
-    # the breadcrumb is tried, the longest first.
+    # The breadcrumb ends with the title. The title may contain a separator or be cut short, so try every ending of the
+    # breadcrumb, the longest first.
     for first in range(2, len(parts)):
         wanted = key(" ".join(parts[first:]))
         cut_short = parts[-1].endswith(("…", "..."))
@@ -118,9 +121,9 @@ def _title(lines: Sequence[str], parts: Sequence[str], after: int) -> int | None
             found = key(lines[number])
             if " " in wanted and (found == wanted or (cut_short and found.startswith(wanted))):
                 return number
-    # Without a breadcrumb, search above the first paragraph. Take the first line that repeats an earlier one, because a
-    # page has its title twice: as the title of the page and as a heading. If no line repeats, take the first one long
-    # enough for a headline.
+    # If the breadcrumb does not give the title, search above the first paragraph. A page has its title twice, as the
+    # title of the page and as a heading, so take the first line that repeats an earlier line. If no line is repeated,
+    # take the first line that is long enough for a headline.
     above = takewhile(lambda number: not _is_paragraph(lines[number], _FULL_STOP), top)
     headlines = [number for number in above if len(lines[number].split()) >= 3 and not _is_labelled(lines[number])]
     keys = [key(lines[number]) for number in headlines]
@@ -129,7 +132,10 @@ def _title(lines: Sequence[str], parts: Sequence[str], after: int) -> int | None
 
 
 def _own_lines(lines: Sequence[str]) -> list[str]:
-    """Return the article's own lines below its title: up to the heading of another part of the page, without asides."""
+    """Return the lines that belong to the article. `lines` begins below the title.
+
+    The article ends above the heading of another part of the page. Asides inside the article are dropped.
+    """
     own: list[str] = []
     aside = False
     for line in lines:
@@ -137,7 +143,7 @@ def _own_lines(lines: Sequence[str]) -> list[str]:
         if any(_is_headed(found, heading) for heading in _OTHERS):
             break
         if any(_is_headed(found, heading) for heading in _ASIDES):
-            aside = found in _ASIDES  # if words follow the heading on its line, only this line is an aside
+            aside = found in _ASIDES  # if more words follow the heading on the same line, only this line is an aside
             continue
         aside = aside and not _is_paragraph(line, _FULL_STOP)
         if not aside:
@@ -146,17 +152,16 @@ def _own_lines(lines: Sequence[str]) -> list[str]:
 
 
 def _is_headed(line_key: str, heading: str) -> bool:
-    """Return True if a line is that heading, perhaps with more words: «آخرین اخبار ایران و جهان», «برچسب‌ها: …»."""
+    """Return True if a line is the heading, perhaps with more words: «آخرین اخبار ایران و جهان», «برچسب‌ها: …»."""
     more = len(line_key.split()) - len(heading.split())
     return line_key == heading or (line_key.startswith(heading + " ") and more <= 5)
 
 
 def _lead_and_body(lines: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the lead, which is the first paragraph, and the body, from the second paragraph on.
+    """Return the lead, which is the first paragraph, and the body, which begins with the second paragraph.
 
-    The other lines do not end like a sentence. Between the first two paragraphs they are captions, and after the last
-    paragraph they are not part of the article; both are dropped. Between later paragraphs they are sub-headings and
-    stay.
+    Lines that are not paragraphs are kept only between the paragraphs of the body, where they are sub-headings. Between
+    the first two paragraphs they are captions, and after the last paragraph they do not belong to the article.
     """
     paragraphs = [number for number, line in enumerate(lines) if _is_paragraph(line)]
     if not paragraphs:
@@ -168,7 +173,7 @@ def _lead_and_body(lines: Sequence[str]) -> tuple[str, list[str]]:
 def _is_paragraph(line: str, end: re.Pattern[str] = _SENTENCE_END) -> bool:
     """Return True if the line is long or ends like a sentence.
 
-    Pass `_FULL_STOP` as the end to rule out headlines, which may end with «؟» or with a quotation.
+    Pass `_FULL_STOP` as `end` to exclude headlines, which may end with a sign such as «؟» but not with a full stop.
     """
     words = len(line.split())
     return words >= _LONG or (words >= 6 and bool(end.search(line)))
@@ -183,7 +188,7 @@ def _is_labelled(line: str) -> bool:
 
 
 def _labelled_date(line: str) -> str:
-    """Return the date without its label, or "" if the line has no such label.
+    """Return the date in a line that has the label of a date, else "".
 
     «تاریخ انتشار: ۷ بهمن ۱۴۰۴ - ۱۲:۳۰» gives «۷ بهمن ۱۴۰۴ - ۱۲:۳۰».
     """

@@ -1,7 +1,7 @@
-"""Reads lists of subscribers from CSV, TSV and JSON Lines files, and writes CSV that it can read back.
+"""Reads lists of subscribers from CSV, TSV and JSON Lines files, and writes lists as CSV.
 
-Addresses are not checked here; the import checks them. A row that cannot be read gets a `problem`, and the next rows
-are still read.
+Addresses are not checked here; the import checks them. A row that cannot be read is returned with its `problem`, and
+the rows after it are still read.
 """
 
 import csv
@@ -18,7 +18,7 @@ from mailer.model import NewSubscriber
 from mailer.text import dates
 from mailer.text.search_key import key
 
-# The names of each column in the files of newsrooms, in English and Persian, the plainest first.
+# The names that files use for each column, in English and Persian. The clearest name comes first.
 _COLUMNS = {
     "email": ("email", "e-mail", "mail", "address", "email address", "ایمیل", "رایانامه", "پست الکترونیکی", "نشانی"),
     "name": ("name", "full name", "نام", "نام و نام خانوادگی"),
@@ -27,17 +27,18 @@ _COLUMNS = {
     "consent_at": ("consent date", "consent_at", "consent", "subscribed_at", "created_at", "تاریخ عضویت"),
     "source": ("source", "منبع"),
 }
-# Maps the key of each name to its column and to the rank of the name; rank 0 is the plainest name.
+# Maps the key of each name to its column and to the rank of the name; rank 0 is the clearest name.
 _NAMES = {key(name): (column, rank) for column, names in _COLUMNS.items() for rank, name in enumerate(names)}
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_LONGEST = 256 * 1024  # characters read of a line, so that a file of another kind cannot fill the memory
-_LONGEST_CELL = 131_072  # characters of a cell: an unclosed quotation mark cannot swallow more than this
+_LONGEST = 256 * 1024  # the most characters read of a line, so that a file that is not a list cannot fill the memory
+# The most characters of a cell, so that an unclosed quotation mark cannot take in the whole file.
+_LONGEST_CELL = 131_072
 _FORMULA = re.compile(r"[=+\-@\t\r]")  # a spreadsheet program would run a cell that begins with one of these
 _INSTANT = re.compile(r"(?:19|20)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)")
 
 
 def read(file: Path) -> Iterator[NewSubscriber]:
-    """Yield the rows of a file. Raises UnreadableInput if it is empty, has no column "email", or is not text."""
+    """Yield the rows of a file. Raises UnreadableInput if the file is empty, has no column "email", or is not text."""
     try:
         with file.open("rb") as raw:
             head = raw.read(64 * 1024)
@@ -54,7 +55,7 @@ def read(file: Path) -> Iterator[NewSubscriber]:
 
 
 def lines_in(file: Path) -> int | None:
-    """Return about how many rows `read` will yield, for a progress bar, or None if the file cannot be read."""
+    """Return the approximate number of rows in a file, for a progress bar, or None if the file cannot be read."""
     try:
         with file.open("rb") as raw:
             return sum(part.count(b"\n") for part in iter(lambda: raw.read(1 << 20), b""))
@@ -67,13 +68,13 @@ def _encoding(file: Path, head: bytes) -> str:
         if head.startswith(mark):
             return name
     for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
-        # In UTF-16, the high byte is 0 (Latin), 6 (Persian) or 0x20 (ZWNJ). No other encoding has one of these in
-        # nearly every second byte.
+        # In UTF-16, the high byte of a character is 0 (Latin), 6 (Persian) or 0x20 (ZWNJ). In no other encoding does
+        # nearly every second byte have one of these values.
         high = head[first:400:2]
         if len(high) > 3 and sum(each in (0, 6, 0x20) for each in high) > 0.9 * len(high):
             return name
-    # The whole file must be UTF-8, not only its beginning, because old exports may have the first Persian name far
-    # down.
+    # Check that the whole file is UTF-8, because the first Persian name may be far below the beginning of an old
+    # export.
     try:
         with file.open(encoding="utf-8") as lines:
             while lines.read(1024 * 1024):
@@ -84,7 +85,7 @@ def _encoding(file: Path, head: bytes) -> str:
 
 
 def _lines(lines: IO[str]) -> Iterator[str]:
-    """Yield the lines. Lines that are too long for an address list are cut."""
+    """Yield the lines, each cut to at most `_LONGEST` characters."""
     while line := lines.readline(_LONGEST):
         yield line
         while line and len(line) == _LONGEST and not line.endswith("\n"):
@@ -109,7 +110,7 @@ def _table(file: Path, lines: IO[str]) -> Iterator[NewSubscriber]:
                 f'{file}: the first line has no column "email" (it is: {heading.strip()[:80]!r}).',
                 "Put a heading line on top, for example: email,name",
             )
-        at = {"email": found}  # a bare list of addresses
+        at = {"email": found}  # a list of addresses without a heading line
         yield _person(1, {"email": first[found].strip("\ufeff \t")})
     while True:
         try:
@@ -125,11 +126,12 @@ def _table(file: Path, lines: IO[str]) -> Iterator[NewSubscriber]:
 
 
 def _columns(heading: Sequence[str]) -> dict[str, int]:
-    """Return the place of each known column. If two columns match the same field, the one with the plainer name counts.
+    """Return the position of each known column. If two columns match the same field, the clearer name counts.
 
-    So if there is a column "email", a column "address" is ignored: it says where a person lives.
+    For example, a column "address" beside a column "email" is ignored, because it contains postal addresses.
     """
-    found: dict[str, tuple[int, int]] = {}  # maps each column to the rank of its name and to its place
+    # Maps each field to the rank of its column's name and to the position of the column.
+    found: dict[str, tuple[int, int]] = {}
     for place, cell in enumerate(heading):
         column, rank = _NAMES.get(key(cell), ("", 0))
         if column and (rank, place) < found.get(column, (rank + 1, 0)):
@@ -170,7 +172,7 @@ def _person(line: int, values: Mapping[str, str]) -> NewSubscriber:
 
 
 def _instant(text: str) -> datetime | None:
-    if _INSTANT.fullmatch(text):  # a fast path for the form that most programs write: a million take a second
+    if _INSTANT.fullmatch(text):  # a fast path for the form that most programs write; a million dates take a second
         try:
             return datetime.fromisoformat(text)
         except ValueError:
@@ -192,7 +194,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 def _escaped(text: str) -> str:
     """Put an apostrophe before a text that begins like a formula (OWASP, CSV injection).
 
-    A text that begins with an apostrophe gets another one, so that `_unescaped` can undo this.
+    A text that begins with an apostrophe gets a second apostrophe, so that `_unescaped` can restore every text.
     """
     return f"'{text}" if _FORMULA.match(text) or text.startswith("'") else text
 
@@ -202,7 +204,7 @@ def _unescaped(text: str) -> str:
 
 
 def write(rows: Iterator[Mapping[str, Any]], to: IO[str]) -> int:
-    """Write a table of subscribers. Returns the number of subscribers."""
+    """Write the subscribers as CSV. Returns the number of subscribers."""
     writer = csv.writer(to, lineterminator="\r\n")  # RFC 4180
     writer.writerow(_HEADINGS)
     count = 0

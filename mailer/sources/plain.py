@@ -1,8 +1,8 @@
-"""Turns text as sources give it (markup, entities encoded once or twice, control characters) into plain text.
+"""Turns the text of sources (markup, entities encoded once or twice, control characters) into plain text.
 
-Every text that readers may later see passes through here once, when it enters the program. So no other module has to
-deal with markup, a line break in a title, or a character that changes the direction of the words after it. This module
-neither corrects spelling nor escapes text; plain text is escaped where it is put into markup.
+Every text that readers may later see passes through this module once, when the text enters the program. Other modules
+therefore need no rules for markup, line breaks in titles, or characters that change the direction of the words after
+them. This module neither corrects spelling nor escapes text; text is escaped where it is inserted into markup.
 """
 
 import html
@@ -20,15 +20,16 @@ _BLOCK = re.compile(
     r"</?(?:p|div|li|ul|ol|h[1-6]|blockquote|section|article|tr|table|br)\b[^>]{0,1000}>",
     re.IGNORECASE,
 )
-# A text with more tags than this is not parsed as HTML, because the parser goes through all open elements at each tag:
+# A text with more tags than this is not parsed as HTML. At each tag, the parser goes through all open elements, so
 # 50,000 nested elements would take many seconds.
 _MANY_TAGS = 5000
 _ANY_TAG = re.compile(r"<[^<>]{0,1000}>")
 _DROPPED_WHOLE = {"script", "style", "figcaption", "template"}
-_LEAD = 320  # characters of a lead that is made from the body
+_LEAD = 320  # the most characters of a lead that is made from the body
 _SURE_PARAGRAPH = 40  # characters; a shorter paragraph may be a caption or a kicker
 _SENTENCE = re.compile(r"[.!؟?][»\")]?(?=\s)")
-_ROUNDS = 3  # how often markup is removed: it may be encoded twice, and what is left after that is meant as text
+# Passes that remove markup. Markup may be encoded twice; any markup that is left after three passes is meant as text.
+_ROUNDS = 3
 
 # The closing sentence that WordPress puts under every item of a feed, in Persian and in English, and its «[…]».
 _CLOSING = re.compile(
@@ -36,7 +37,7 @@ _CLOSING = re.compile(
     r"|The post\s.{1,300}?\s(?:appeared first|first appeared) on\s.{1,100}"
     r"|\[(?:…|\.\.\.)\])$"
 )
-_LONGEST_CLOSING = 500  # characters at the end of a text that may be the closing sentence
+_LONGEST_CLOSING = 500  # the most characters of a closing sentence
 _OPENER = re.compile(
     r"(?:به گزارش\s+(?:(?:خبرنگار|سرویس خبری|خبرگزاری)\s+)?(?P<reported>[^،؛:.]{2,40}?)\s*[،؛:]"
     r"|(?:(?:سرویس خبری|خبرگزاری)\s+)?(?P<named>[^،؛:.\-–ـ]{2,40}?)\s*[:\-–ـ])\s*"
@@ -45,28 +46,28 @@ _KIND_OF_OUTLET = re.compile(r"^(?:(?:سایت|وبسایت|پایگاه|خبر�
 
 
 def line(markup: str) -> str:
-    """Return one line of plain text: no markup, no line breaks, no invisible characters, single blanks."""
+    """Return one line of plain text, without markup, line breaks, invisible characters and repeated blanks."""
     return clean(_without_markup(markup))
 
 
 def labels(raw: Iterable[str]) -> tuple[str, ...]:
-    """Return categories, tags or names as lines of plain text, without empty ones and duplicates."""
+    """Return labels (categories, tags or names) as lines of plain text, without empty labels and duplicates."""
     return tuple(dict.fromkeys(label for each in raw if (label := line(each))))
 
 
 def paragraphs(markup: str) -> str:
     """Return plain text with one paragraph on each line and no empty lines."""
     if _BLOCK.search(markup):
-        # In HTML a line break is a blank; only blocks separate paragraphs.
+        # In HTML, a line break means a blank; only blocks separate paragraphs.
         markup = _BLOCK.sub("\n", markup.replace("\n", " "))
     return "\n".join(text for each in _without_markup(markup).split("\n") if (text := clean(each)))
 
 
 def lead(markup: str, outlet: str = "") -> str:
-    """Return the lead as one line, without the outlet's own name before it and WordPress's closing sentence after it.
+    """Return the lead as one line, without the outlet's name at the beginning and WordPress's closing sentence.
 
-    `outlet` is the feed's title. An opening is removed only if it names this outlet. «به گزارش …» with another name is
-    an attribution and stays.
+    `outlet` is the feed's title. An opening such as «به گزارش …» is removed only if it names this outlet. An opening
+    that names another outlet is an attribution and stays.
     """
     text = line(markup)
     text = text[:-_LONGEST_CLOSING] + _CLOSING.sub("", text[-_LONGEST_CLOSING:])
@@ -79,9 +80,9 @@ def lead(markup: str, outlet: str = "") -> str:
 
 
 def opening(body: str, outlet: str = "") -> str:
-    """Return a lead for an article without one: as many whole sentences as fit, starting at the first real paragraph.
+    """Return a lead made from the body: as many whole sentences as fit, from the first real paragraph on.
 
-    `body` is text as `paragraphs` returns it. Returns "" if `body` has no paragraph that is long enough.
+    `body` must be text as `paragraphs` returns it. Returns "" if `body` has no paragraph that is long enough.
     """
     parts = body.split("\n")
     first = next((number for number, part in enumerate(parts) if len(part) >= _SURE_PARAGRAPH), None)
@@ -95,12 +96,12 @@ def opening(body: str, outlet: str = "") -> str:
 
 
 def name(raw: str) -> str:
-    """Return a permanent name, such as a guid, without control characters and outer blanks."""
+    """Return an identifier, such as a guid, without control characters and without white space at its ends."""
     return "".join(char for char in raw if unicodedata.category(char) not in ("Cc", "Cs")).strip()
 
 
 def _without_markup(text: str) -> str:
-    """Drop tags and decode entities, including those encoded twice (&amp;#8211;, &amp;lt;b&amp;gt;)."""
+    """Remove tags and decode entities, including those encoded twice (&amp;lt;b&amp;gt;, &amp;#8211;)."""
     for _ in range(_ROUNDS):
         if "<" not in text and "&" not in text:
             break

@@ -1,8 +1,8 @@
-"""Finds out what some bytes are, and reads the articles in them.
+"""Recognises the format of a file and reads the file's articles.
 
-Files are read only through this module. A file may be a feed (RSS, Atom, JSON Feed), records (JSON Lines, CSV), a saved
-page or the text of a page, and each of these may be gzipped. The content decides what it is; the file name decides only
-if the content is ambiguous. The caller opens the file, and nothing is fetched.
+All files with articles are read through this module. A file may be a feed (RSS, Atom, JSON Feed), records (JSON Lines,
+CSV), a saved page or the text of a page, and each of these may be gzipped. The content decides the format; the file
+name decides only if the content is ambiguous. The caller opens the file, and nothing is fetched.
 """
 
 import json
@@ -20,8 +20,8 @@ from mailer.sources.found import Found
 from mailer.text import dates, links
 from mailer.text.clean import shorten
 
-LARGEST = 50_000_000  # bytes, unpacked
-_MOST_MEMBERS = 1000  # members of a gzip file: unpacking each one copies all the remaining bytes
+LARGEST = 50_000_000  # bytes after decompression
+_MOST_MEMBERS = 1000  # the most members of a gzip file, because unpacking a member copies all the bytes after it
 _GZIP = b"\x1f\x8b"
 _KNOWN_BINARIES = {
     b"PK\x03\x04": "a ZIP archive or an office document",
@@ -36,14 +36,14 @@ _KNOWN_BINARIES = {
 }
 # Control characters that do not occur in text. Tab, line feed, form feed and carriage return do occur.
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
-# What may come before the first element of a document: a declaration, comments, a DOCTYPE (which may have an internal
-# subset).
+# The parts that may come before the first element of a document: a declaration, comments, and a DOCTYPE, which may have
+# an internal subset.
 _PROLOGUE = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _DOCTYPE = re.compile(r"<!doctype\s+(?P<root>[^\s>\[]+)(?:[^>\[]|\[.*?\]\s*(?=>))*>", re.IGNORECASE | re.DOTALL)
 _ELEMENT = re.compile(r"<(?:[A-Za-z][\w.-]*:)?(?P<root>[A-Za-z][\w.-]*)")
 _HTML_ROOT = re.compile("html|head|body|div|p|span|table|section|article|main|h1|a|img|script|meta")
 _LONGEST_TITLE, _LONGEST_LEAD = 500, 5000  # characters
-_PEEK = 20_000  # characters at the beginning of a text that show what it is
+_PEEK = 20_000  # characters at the beginning of a text that are searched to recognise its format
 
 
 def read(
@@ -59,12 +59,12 @@ def read(
 ) -> Found:
     """Return the articles in `content`.
 
-    name            the name of the file: messages show it, and its ending is a hint
+    name            the name of the file: messages show it, and its ending is a hint at the format
     zone            the newsroom's time zone, for dates without a zone
-    url, published  the address and the date of the page whose text this is
-    source          the outlet; overrides the one that the content names
+    url, published  the address and the date of the page, if `content` is the text of one page
+    source          the outlet; overrides the outlet that the content names
     page_at         the address from which an HTML page was fetched, "" for a saved page; with None, a page is an error
-    largest         the limit in bytes, unpacked; lower for content from the network
+    largest         the most bytes after decompression; lower for content from the network
 
     Raises UnreadableInput if the content holds no articles, with a sentence on what is wrong, where, and how to fix it.
     Raises UsageError if `url` or `published` is invalid, or is given for several items.
@@ -91,7 +91,8 @@ def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: Zo
         raise UnreadableInput(f'{name}: this is not XML; its first character is not "<".', "Save the feed itself.")
     if head.startswith(("{", "[{")) or hint.endswith((".jsonl", ".ndjson", ".json")):
         document = None
-        with suppress(ValueError, RecursionError):  # JSON Lines or no JSON at all: read_jsonl finds out
+        # If the text is not one JSON document, `read_jsonl` reads it as JSON Lines or refuses it.
+        with suppress(ValueError, RecursionError):
             document = json.loads(text)
         if jsonfeed.is_feed(document):
             return jsonfeed.read(name, document, source=source, zone=zone)
@@ -102,13 +103,13 @@ def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: Zo
 
 
 def _unpacked(name: str, content: bytes, largest: int) -> bytes:
-    """Return the content, unpacked if it is gzipped. Raises UnreadableInput if that is more than `largest` bytes."""
+    """Return the content, decompressed if it is gzipped. Raises UnreadableInput above `largest` bytes."""
     too_large = UnreadableInput(f"{name}: holds more than {largest // 1_000_000} MB.", "Split it into several files.")
     if not content.startswith(_GZIP):
         if len(content) > largest:
             raise too_large
         return content
-    # Not gzip.decompress(): it unpacks a whole bomb before its size can be checked.
+    # Do not use gzip.decompress(), which would unpack a whole decompression bomb before the size can be checked.
     unpacked = bytearray()
     members = 0
     try:
@@ -129,10 +130,10 @@ def _unpacked(name: str, content: bytes, largest: int) -> bytes:
 
 
 def _text(name: str, content: bytes) -> str:
-    """Return the bytes as text: UTF-16 if they have its byte order mark, else UTF-8, or Windows-1256 if UTF-8 fails.
+    """Return the bytes as text: UTF-16 if they begin with its byte order mark, else UTF-8, else Windows-1256.
 
-    Windows-1256 is the old Persian code page. The text of an XML file is used only to recognise it: feedparser gets the
-    bytes, because the file itself declares its encoding.
+    Windows-1256 is the old Persian code page. For an XML file, the text serves only to recognise the format: feedparser
+    decodes the bytes, because the file declares its own encoding.
     """
     for magic, kind in _KNOWN_BINARIES.items():
         if content.startswith(magic):
@@ -141,8 +142,8 @@ def _text(name: str, content: bytes) -> str:
         text = content.decode("utf-16", errors="replace")
     else:
         text = content.decode("utf-8", errors="replace")
-        # A few bad bytes in UTF-8 do not mean another encoding: in another encoding, nearly every Persian letter would
-        # be bad.
+        # A few invalid bytes do not mean another encoding. In another encoding, nearly every Persian letter would be
+        # invalid.
         if text.count("\ufffd") * 5 > sum(not char.isascii() for char in text):
             text = content.decode("cp1256", errors="replace")
     text = text.lstrip("\ufeff")
@@ -152,7 +153,7 @@ def _text(name: str, content: bytes) -> str:
 
 
 def _root(head: str) -> str:
-    """Return the name of a document's first element in lower case, without its prefix; "" if `head` has no element."""
+    """Return the name of a document's first element in lower case, without a namespace prefix; "" if there is none."""
     place = 0
     while found := _PROLOGUE.match(head, place) or _DOCTYPE.match(head, place):
         if "root" in found.groupdict() and found["root"].lower() == "html":
@@ -188,16 +189,17 @@ def _with_options(
 
 
 def cut(article: FoundArticle) -> FoundArticle:
-    """Return the article with title and lead shortened to a sane length, because every later step reads them whole."""
+    """Return the article with a shortened title and lead, because every later step processes all their characters."""
     title, lead = shorten(article.title, _LONGEST_TITLE), shorten(article.lead, _LONGEST_LEAD)
     return replace(article, title=title, lead=lead)
 
 
 def _notes(name: str, articles: tuple[FoundArticle, ...]) -> Iterator[str]:
-    """Yield a note if there are dates that cannot be read, and one if there are links that cannot be used.
+    """Yield a note about the dates that cannot be read and a note about the links that cannot be used, if any.
 
-    An undated item is dated by when it was first seen. An item whose link cannot be used in a mail (with a user name,
-    an invalid host, or too long) is stored without the link and is not eligible for an issue.
+    An article without a readable date gets the date on which it was first seen. An article whose link cannot be used in
+    a mail (because the link has a user name or an invalid host, or is too long) is stored without the link and is not
+    eligible for an issue.
     """
     unread = [article.published_raw for article in articles if article.published_raw and not article.published]
     if unread:

@@ -1,8 +1,8 @@
-"""Reads records: JSON Lines with one object a line, and CSV with the same field names.
+"""Reads records: JSON Lines with one object on each line, and CSV with the same field names.
 
-The fields are title (the only required one), id, source, url, lead, body, category, tags, author, image_url, image_alt,
-published or published_raw, views, comments, shares. Other fields are ignored, so that an export may have more. A wrong
-record is left out, with a note that gives its line number. A missing count means unknown, never 0.
+The fields are title (the only required field), id, source, url, lead, body, category, tags, author, image_url,
+image_alt, published or published_raw, views, comments, shares. Other fields are ignored, because an export may have
+more. An invalid record is left out, and a note gives its line number. A missing count means unknown, never 0.
 """
 
 import csv
@@ -21,7 +21,8 @@ from mailer.sources.found import Found
 from mailer.text import dates, links
 
 _DELIMITERS = ",;\t|"
-_LONGEST_CELL = 2_000_000  # characters of a cell: an unclosed quotation mark cannot swallow more than this
+# The most characters of a cell, so that an unclosed quotation mark cannot take in the whole file.
+_LONGEST_CELL = 2_000_000
 _LARGEST_COUNT = 2_000_000_000  # fits the INTEGER of every database
 _COUNTS = ("views", "comments", "shares")
 _TEXTS = (
@@ -42,10 +43,11 @@ class _NotAnArticleError(Exception):
 def read_jsonl(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
     """Return the articles of a JSON Lines text.
 
-    Raises UnreadableInput, with the line number, if no line is an article, or if the first line is not an object,
-    because the text is then of another kind.
+    Raises UnreadableInput, with a line number, if no line is an article. Also raises UnreadableInput if the first line
+    is not an object, because the text then has another format.
     """
-    # Not splitlines(), which also splits at U+2028 and U+0085: a JSON string may hold these unescaped (RFC 8259 §7).
+    # Do not use splitlines(), which also splits at U+2028 and U+0085: a JSON string may contain these characters
+    # unescaped (RFC 8259 §7).
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     found, wrong = _articles(lines, _object, source, zone)
     if wrong and wrong[0][0] == lines[0][0] and not lines[0][1].lstrip().startswith("{"):
@@ -56,7 +58,7 @@ def read_jsonl(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
 
 
 def is_csv(text: str) -> bool:
-    """Return True if the first line names columns: "title" and at least one other known field."""
+    """Return True if the first line has the column name "title" and the name of at least one other known field."""
     columns = _columns(text)
     return "title" in columns and len({*_TEXTS, *_COUNTS, "tags"} & set(columns)) > 1
 
@@ -86,7 +88,7 @@ def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
 def _articles(
     lines: Iterable[tuple[int, Line]], record: Callable[[Line], Record], source: str, zone: ZoneInfo
 ) -> tuple[list[FoundArticle], list[tuple[int, str]]]:
-    """Return the articles, and for each line whose record is not an article its number and what is wrong with it."""
+    """Return the articles, and for each line that is not an article the line number and the problem."""
     found, wrong = [], []
     for number, line in lines:
         try:
@@ -124,7 +126,7 @@ def _columns(text: str) -> list[str]:
 
 
 def _row(columns: list[str], row: list[str]) -> Record:
-    """Return a row as a record without its empty cells. Counts may be written in any digits."""
+    """Return a row as a record without the empty cells. Counts may be written with any digits."""
     if len(row) > len(columns):
         raise _NotAnArticleError(f"{len(row)} cells for {len(columns)} columns")
     record: dict[str, Any] = {column: cell for column, cell in zip(columns, row, strict=False) if cell.strip()}

@@ -1,7 +1,7 @@
-"""Reads posts of a WordPress site through its REST interface (wp-json/wp/v2), and makes the query for its database.
+"""Reads the posts of a WordPress site through the REST API (wp-json/wp/v2), and makes the query for its database.
 
-The REST interface is for sites whose feed is too short. It is used without a login, so it shows only what every visitor
-sees: no drafts and no view counts.
+The REST API is for sites whose feed is too short. It is used without a login and therefore returns only what every
+visitor sees: no drafts and no view counts.
 """
 
 import html
@@ -39,12 +39,12 @@ class WordPressSource:
     def __init__(self, feed: Feed, fetcher: Fetcher) -> None:
         self._feed, self._fetcher = feed, fetcher
         self.name = feed.address
-        self.front_page = False  # the order by date says nothing about the front page
+        self.front_page = False  # posts are ordered by date, not as on the front page
 
     def gather(self, etag: str, modified: str) -> Gathered:
-        """Return the newest 300 posts, or none if nothing has changed. Few sites publish more than that in an hour.
+        """Return the newest 300 posts, which few sites exceed in an hour, or none if nothing has changed.
 
-        Raises FetchFailed and UnreadableInput.
+        Raises FetchFailed or UnreadableInput.
         """
         first = self._fetcher.fetch(self._url(1), etag=etag, modified=modified)
         if first.unchanged:
@@ -73,7 +73,7 @@ class WordPressSource:
 
 def _article(post: Mapping[str, Any], feed: Feed) -> FoundArticle:
     parts = _object(post.get("_embedded"))
-    taxonomies = _list(parts.get("wp:term"))  # categories, then tags
+    taxonomies = _list(parts.get("wp:term"))  # the list of categories, then the list of tags
     names = [html.unescape(_text(_object(term), "name")) for terms in taxonomies for term in _list(terms)]
     category, *tags = plain.labels(names) or ("",)
     media = _object(parts.get("wp:featuredmedia"))
@@ -108,21 +108,21 @@ def _list(value: object) -> list[Any]:
 
 
 def _object(value: object) -> Mapping[str, Any]:
-    """Return a JSON object, or the first one in a list; an empty one if there is none."""
+    """Return a JSON object, or the first object in a list; an empty object if there is none."""
     return next((each for each in (_list(value) or [value]) if isinstance(each, dict)), {})
 
 
 # --- WordPress tables ------------------------------------------------------------------------------------------------
-# One query returns the posts, with views from the counter plugin that is installed; `newsroom` runs it. It filters by
-# `post_date` because no other date column has an index.
+# One query returns the posts, with the views that the installed counter plugin has stored; `newsroom` runs this query.
+# Posts are filtered by `post_date`, because no other date column has an index.
 _MOST = 20_000
 _PRIMARY = ("_yoast_wpseo_primary_category", "rank_math_primary_category")
 
 
 def posts(tables: frozenset[str], prefix: str, since: datetime) -> TextClause:
-    """Return the query for published posts, with columns named as in `newsroom`.
+    """Return the query for published posts. The columns have the names that `newsroom` uses.
 
-    `since` is local time, because `post_date` is.
+    `since` must be local time, because `post_date` is local time.
     """
     p = prefix
     term = f"SELECT t.name FROM {p}terms t JOIN {p}term_taxonomy x ON x.term_id = t.term_id"  # noqa: S608 - checked below
@@ -152,9 +152,9 @@ def posts(tables: frozenset[str], prefix: str, since: datetime) -> TextClause:
 
 
 def _views(tables: frozenset[str], p: str) -> str:
-    """Return a query for the total views of a post, as counted by the plugin that is installed.
+    """Return a query for the total views of a post, from the tables of the installed counter plugin.
 
-    The query gives NULL, not 0, for a post without a count.
+    The query returns NULL, not 0, for a post without a count.
     """
     if f"{p}post_views" in tables:  # Post Views Counter, whose type 4 is the total
         return f"SELECT v.count FROM {p}post_views v WHERE v.id = p.ID AND v.type = 4 LIMIT 1"  # noqa: S608

@@ -1,7 +1,7 @@
-"""Dates and numbers as the readers of a language write them, and the names of months and weekdays.
+"""Writes dates and numbers in the language of the readers, and lists the names of months and weekdays.
 
-This module does not know today's date. The caller works out the local day, because at 21:00 UTC it is already tomorrow
-in Tehran.
+This module does not know today's date. The caller works out the local day, because at 21:00 UTC the next day has
+already begun in Tehran.
 """
 
 from datetime import date
@@ -23,7 +23,7 @@ GREGORIAN = (
 
 
 def digits(value: int | str) -> str:
-    """Return a number or text with all digits replaced by Persian ones (U+06F0…)."""
+    """Return a number or text with all digits replaced by Persian digits (U+06F0…)."""
     return FA.number(value)
 
 
@@ -37,7 +37,7 @@ def to_jalali(day: date) -> tuple[int, int, int]:
 
 
 def from_jalali(year: int, month: int, day: int) -> date:
-    """Return the day of a Jalali date. Raises ValueError if the Jalali calendar has no such day."""
+    """Return the Gregorian date of a Jalali date. Raises ValueError if the Jalali calendar has no such day."""
     from persiantools.jdatetime import JalaliDate
 
     return JalaliDate(year, month, day).to_gregorian()  # type: ignore[no-untyped-call]
@@ -46,7 +46,7 @@ def from_jalali(year: int, month: int, day: int) -> date:
 def long_date(day: date, calendar: Calendar = "jalali", locale: Locale = FA) -> str:
     """Return the date in words: «دوشنبه ۲ آذر ۱۴۰۵», or in the Gregorian calendar «دوشنبه ۲۳ نوامبر ۲۰۲۶».
 
-    In English it is "Monday 23 November 2026".
+    In English, the second is "Monday 23 November 2026".
     """
     if calendar == "gregorian":
         number, month, year = day.day, GREGORIAN[day.month - 1], day.year

@@ -1,4 +1,4 @@
-"""Single characters: joiners and marks, invisible characters, Arabic and Persian letters, digits."""
+"""Constants and checks for single characters: joiners, invisible characters, Arabic and Persian letters, digits."""
 
 import unicodedata
 

@@ -1,7 +1,6 @@
-"""Makes text from outside harmless, and shortens text.
+"""Removes invisible characters from text, and shortens text.
 
-Only what readers cannot see is removed. Spelling is corrected in `spelling`, and only in titles, leads and picture
-descriptions.
+Visible characters stay as they are. `spelling` corrects spelling, but only in titles, leads and picture descriptions.
 """
 
 import re
@@ -12,8 +11,8 @@ from mailer.text.characters import JOINERS, ZWJ, ZWNJ, is_invisible
 
 ELLIPSIS = "…"
 _OBJECT_REPLACEMENT = "\ufffc"  # the only invisible character that Python calls printable
-# Characters that must not come before «…»: signs that announce more, opening brackets, and joiners, because they would
-# end half a word.
+# Characters that are removed before «…»: punctuation that announces more text, opening brackets, and joiners, which
+# would be left over at the end of half a word.
 _DANGLING = " \t،؛,;:.-–—(«[{/\\|" + JOINERS
 
 _SENTENCE_END = re.compile(r"[^\W\d_]{2}[.!؟?][»”)]?$")  # does not match an initial («م.») or a number
@@ -31,10 +30,11 @@ _VISIBLE = _Visible()
 
 
 def clean(text: str, keep: str = "") -> str:
-    """Return the text as one line without invisible characters; each run of white space or line ends becomes one blank.
+    """Return the text as one line without invisible characters, with each run of white space replaced by one blank.
 
-    `keep` lists invisible characters to keep, such as the RLM before a subject. All others are removed, so a mail has
-    no bidi overrides, no C1 controls (Gmail clips a mail that has one), and no STX or ETX, which enclose placeholders.
+    `keep` lists invisible characters to keep, such as the RLM before a subject. All other invisible characters are
+    removed, in particular bidi overrides, C1 controls (Gmail clips a mail that has one), and STX and ETX, which enclose
+    placeholders.
     """
     printable = text.isprintable() or text.replace(ZWNJ, "").isprintable()
     # A fast path for nearly every text, because texts are cleaned for every mail.
@@ -47,9 +47,9 @@ def clean(text: str, keep: str = "") -> str:
 
 
 def clusters(text: str) -> list[str]:
-    """Return the characters of a text as a reader sees them: a letter together with its marks and joiners is one.
+    """Return the text split into characters as a reader sees them: each letter together with its marks and joiners.
 
-    This is simpler than UAX #29, but enough for Persian, Latin and joined emoji.
+    The rules are simpler than those of UAX #29, but sufficient for Persian, Latin and joined emoji.
     """
     found: list[str] = []
     for char in text:
@@ -62,7 +62,7 @@ def clusters(text: str) -> list[str]:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return at most `limit` code points of the text, cut between words; a cut text ends with «…».
+    """Return the text cut to at most `limit` code points, between two words if possible. A cut text ends with «…».
 
     `limit` must be at least 2.
     """
@@ -78,7 +78,7 @@ def shorten(text: str, limit: int) -> str:
 def _within(text: str, room: int) -> str:
     """Return as many whole clusters of the text as fit into `room` code points.
 
-    If even the first cluster is too long, it is cut.
+    If even the first cluster does not fit, only the beginning of this cluster is returned.
     """
     head = ""
     for cluster in clusters(text[: room + 1]):
@@ -91,8 +91,8 @@ def _within(text: str, room: int) -> str:
 def first_words(text: str, words: int) -> str:
     """Return the text cut to at most `words` words.
 
-    If a sentence ends in the second half of these words, the text is cut after that sentence. Otherwise it is cut after
-    the last word, and «…» is added.
+    If a sentence ends in the second half of these words, the text is cut after that sentence. Otherwise the text is cut
+    after the last of these words, and «…» is added.
     """
     parts = text.split()
     if len(parts) <= words:

@@ -1,9 +1,9 @@
-"""Reads a date as a newsroom writes it and returns an instant in UTC.
+"""Reads dates in the forms that newsrooms write, and returns them as times in UTC.
 
-It works on the raw words, because feed parsers take «۱۴۰۴/۱۱/۰۷» for the year 1404 of the Gregorian calendar. A year
-from 1300 to 1500 is Jalali, whatever the words around it. The text is read as tokens (time, zone, date, weekday). If
-any word is not understood, no date is returned, because no date is better than a wrong one. This module does not know
-the current time, so it neither clamps a date in the future nor fills in a missing one; the store does both.
+The original text is read here, because feed parsers take «۱۴۰۴/۱۱/۰۷» for a date of the Gregorian year 1404. A year
+from 1300 to 1500 is always Jalali. If any word of the text is not understood, no date is returned, because no date is
+better than a wrong date. This module does not know the current time; the store corrects dates in the future and fills
+in missing dates.
 """
 
 import re
@@ -28,7 +28,7 @@ _MONTHS = {
     **{"سپتمبر": 9, "اکتوبر": 10, "نومبر": 11, "دسمبر": 12},
 }
 
-# Words around a date that add nothing: the weekday (RFC 5322 §3.3 makes it optional, and feeds get it wrong), and words
+# Words around a date that are ignored: the weekday, which RFC 5322 §3.3 makes optional and feeds get wrong, and words
 # that pages write before a date or a time. «یک شنبه», written with a blank, is read as two such words.
 _FILLER_WORDS = (
     "mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday tues wednes thur thurs "
@@ -36,7 +36,8 @@ _FILLER_WORDS = (
 )
 _FILLERS = frozenset(_FILLER_WORDS.split()) | {name.replace(ZWNJ, "") for name in WEEKDAYS}
 
-# RFC 5322 §4.3 names UT, GMT, Z and the American zones; the others occur in feeds.
+# The zones' offsets from UTC in hours. RFC 5322 §4.3 names UT, GMT, Z and the American zones; the others occur in
+# feeds.
 _ZONES = {
     **dict.fromkeys(("ut", "utc", "gmt", "z"), 0.0),
     **{"est": -5, "edt": -4, "cst": -6, "cdt": -5, "mst": -7, "mdt": -6, "pst": -8, "pdt": -7},
@@ -45,8 +46,8 @@ _ZONES = {
 
 _PLAIN = ARABIC_LETTERS | str.maketrans("،,|؛", "    ", JOINERS)
 _COMMENT = re.compile(r"\([^()]*\)")  # a comment, as in "+0330 (IRST)" (RFC 5322 §3.2.2)
-# A time of day. An "am" or "pm" may follow it, and then, as in RFC 5322 and ISO 8601, an offset: 12:30, 08:38:00.25
-# +0430, 12:30 GMT+03:30, 9:05 ب.ظ. A date after the time, such as «-1404/11/07», is not taken for an offset.
+# A time of day, perhaps with "am" or "pm", and then perhaps with an offset as in RFC 5322 and ISO 8601: 12:30,
+# 08:38:00.25 +0430, 12:30 GMT+03:30, 9:05 ب.ظ. A date after the time, such as «-1404/11/07», is not read as an offset.
 _TIME = re.compile(
     r"(?:(?<=\d)t|(?<![\d:]))(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.\d+)?)?(?![\d:])"
     r"(?:\s*(?P<half>am\b|pm\b|ق\.?ظ\.?|ب\.?ظ\.?))?"
@@ -59,7 +60,7 @@ _LONGEST = 200  # characters; a longer text is not a date
 
 
 def parse(raw: str, *, zone: tzinfo) -> datetime | None:
-    """Return the time given in `raw`, as an aware datetime in UTC, or None if it gives none.
+    """Return the date and time in `raw` as an aware datetime in UTC, or None if `raw` is not understood.
 
     `zone` is the newsroom's time zone, which applies if the text does not name a zone. A date without a time means
     midnight.
@@ -84,7 +85,7 @@ def parse(raw: str, *, zone: tzinfo) -> datetime | None:
             return None
         return datetime.combine(day, clock, tzinfo=where or named or zone).astimezone(UTC)
     except (ValueError, OverflowError):
-        return None  # «25:70», or the 32nd day of a month
+        return None  # such as «25:70» or the 32nd day of a month
 
 
 def _ascii(raw: str) -> str:
@@ -102,7 +103,7 @@ def _without(text: str, found: re.Match[str]) -> str:
 
 
 def _clock(found: re.Match[str]) -> time:
-    """Return the time of day that `_TIME` found. Raises ValueError if that time does not exist."""
+    """Return the time of day in a match of `_TIME`. Raises ValueError if there is no such time."""
     hour, half = int(found["hour"]), found["half"]
     if half:
         if not 1 <= hour <= 12:
@@ -113,9 +114,9 @@ def _clock(found: re.Match[str]) -> time:
 
 
 def _offset(found: re.Match[str]) -> timezone | None:
-    """Return the offset from UTC that `_TIME` found, or None if there is none.
+    """Return the offset from UTC in a match of `_TIME`, or None if the match has no offset.
 
-    Raises ValueError if it is a day or more.
+    Raises ValueError if the offset is a day or more.
     """
     if not found["sign"]:
         return None
@@ -124,7 +125,10 @@ def _offset(found: re.Match[str]) -> timezone | None:
 
 
 def _zone_name(text: str) -> tuple[timezone | None, str]:
-    """Return the time zone named in the rest of a text, and the words of the rest that are not understood."""
+    """Return the time zone that the text names, or None, and the words that are not understood.
+
+    The text must no longer contain the date and the time.
+    """
     zone = None
     unknown = []
     for word in re.split(r"[\s\-/.:]+", text):
@@ -136,7 +140,7 @@ def _zone_name(text: str) -> tuple[timezone | None, str]:
 
 
 def _day_in_numbers(text: str) -> tuple[date, str] | None:
-    """Return a day written as 1404/11/07, 2026-01-27 or 07/11/1404, and the rest of the text; None if there is none.
+    """Return a day written as 1404/11/07, 2026-01-27 or 07/11/1404, and the text without it; None if there is none.
 
     The form with the day first is read only for Jalali years, because 03/04/2026 may be in March or in April.
     """
@@ -148,9 +152,10 @@ def _day_in_numbers(text: str) -> tuple[date, str] | None:
 
 
 def _day_in_words(text: str) -> tuple[date | None, str]:
-    """Return a day written as «۷ بهمن ۱۴۰۴», "21 Jul 2018", "July 21 2018" or "1404 بهمن 7", and the rest of the text.
+    """Return a day written with the name of its month, and the text without the day.
 
-    Returns None and the whole text if there is no such day.
+    The forms are «۷ بهمن ۱۴۰۴», "21 Jul 2018", "July 21 2018" and "1404 بهمن 7". Returns None and the whole text if
+    there is no such day.
     """
     numbers: list[str] = []
     months: list[int] = []
@@ -165,8 +170,8 @@ def _day_in_words(text: str) -> tuple[date | None, str]:
             rest.append(word)
     if len(numbers) != 2 or len(months) != 1:
         return None, text
-    # The year is the number with four digits. If there is none, it is the second number, with two digits (RFC 5322
-    # §4.3).
+    # The year is the number with four digits. If neither number has four digits, the year is the second number, with
+    # two digits (RFC 5322 §4.3).
     first, second = numbers
     day, year = (second, first) if len(first) == 4 else (first, second)
     if len(day) > 2 or len(year) not in (2, 4):

@@ -1,6 +1,6 @@
-"""Web addresses from outside: decides which ones are usable, and encodes them for a mail.
+"""Decides which web addresses from outside are usable, and encodes them for a mail.
 
-Only the text of an address is checked; nothing is looked up.
+Only the text of an address is checked; the network is not used.
 """
 
 import ipaddress
@@ -14,12 +14,12 @@ import idna
 from mailer.text.characters import ZWNJ
 from mailer.text.clean import clean
 
-LONGEST = 1500  # characters of a link: a mail with twelve such links stays below the size at which Gmail clips it
-# The longest address that is taken from a source, in characters: browsers and mail programs follow it reliably.
+LONGEST = 1500  # characters of a link; Gmail does not clip a mail with twelve links of this length
+# The most characters of an address from a source. Browsers and mail programs reliably follow addresses of this length.
 _LONGEST_FOUND = 2000
 _SHORT = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
-# Second-level labels such as the "co" of "co.uk": organisations register their domains below them.
+# Labels such as the "co" of "co.uk", directly below which organisations register their domains.
 _SECOND_LEVELS = ("ac", "co", "com", "edu", "go", "gob", "gov", "id", "mil", "ne", "net", "nom", "or", "org", "sch")
 _PICTURES = ("", ".jpg", ".jpeg", ".png", ".gif")  # Outlook does not show webp, avif or svg
 
@@ -57,7 +57,7 @@ def _allowed(char: str) -> str:
 
 
 def web_address(url: str) -> str:
-    """Return the address in ASCII, percent-encoded where needed; "" if a mail must not link to it.
+    """Return the address in ASCII, percent-encoded where needed; "" if a mail must not link to this address.
 
     Schemes other than http and https, user names, invalid hosts and more than `LONGEST` characters are refused.
     """
@@ -75,7 +75,7 @@ def web_address(url: str) -> str:
 
 
 def is_usable(url: str) -> bool:
-    """Return True if a mail can link to this address. Most addresses are short and plain, and need no full check."""
+    """Return True if a mail may link to this address. Most addresses are short and plain, and need no full check."""
     return bool(_SHORT.fullmatch(url) or web_address(url))
 
 
@@ -88,9 +88,9 @@ def picture(url: str) -> str:
 def story_picture(url: str, story_url: str, own: Iterable[str], *, plain: bool = False) -> str:
     """Return the address of a story's picture if the newsroom itself serves the picture, else "".
 
-    The server of a picture learns about every reader who opens the mail. So the picture's host must be the story's
-    host, a parent or a sub-domain of it, or in the domain of one of the newsroom's `own` addresses. `plain` also allows
-    http, for an installation that runs entirely on one machine.
+    The server of a picture learns about every reader who opens the mail. Therefore the picture's host must be the
+    story's host, a parent or a sub-domain of the story's host, or a host in the domain of one of the newsroom's `own`
+    addresses. `plain` also allows http, for an installation that runs entirely on one machine.
     """
     address = picture(url)
     if not address or not (plain or address.startswith("https://")):
@@ -132,7 +132,7 @@ def _site(host: str) -> str:
 
 
 def _ascii_host(host: str) -> str:
-    """Return the host in ASCII. Raises ValueError if it is not a valid host."""
+    """Return the host in ASCII. Raises ValueError if `host` is not a valid host."""
     if ":" in host:
         return f"[{host}]"
     if not host.isascii():
@@ -143,5 +143,8 @@ def _ascii_host(host: str) -> str:
 
 
 def _encoded(part: str) -> str:
-    """Percent-encode what is not encoded yet. A percent sign that does not begin an encoded byte is itself encoded."""
+    """Return the part percent-encoded, without encoding anything twice.
+
+    A percent sign that does not begin an encoded byte is itself encoded.
+    """
     return quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part), safe="/%:@!$&()*+,;=~?-._")

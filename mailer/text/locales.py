@@ -1,7 +1,7 @@
-"""Languages of mails and pages: their words, digits and direction.
+"""Defines the languages of mails and pages: words, digits and direction.
 
-The templates and the code hold the Persian texts. Each other language has a catalogue, `templates/locale/<code>.po`,
-whose msgids are the Persian texts. Dates are formatted in `calendar`; the settings choose the language.
+The texts in the templates and the code are Persian. Every other language has a catalogue, `templates/locale/<code>.po`,
+in which each msgid is a Persian text. `calendar` formats dates; the settings choose the language.
 """
 
 import io
@@ -29,7 +29,7 @@ class Locale:
 
     @property
     def start(self) -> str:
-        """The side where a line begins. It is needed because mail programs do not support `text-align:start`."""
+        """The side on which a line begins, for mail programs that do not support `text-align:start`."""
         return "right" if self.rtl else "left"
 
     @property
@@ -39,13 +39,13 @@ class Locale:
     def say(self, text: str, **values: str) -> str:
         """Return `text` in this language, with each `{name}` replaced by its value.
 
-        Braces inside a value are left alone.
+        Braces inside a value stay unchanged.
         """
         found = self.words.get(text) or text
         return re.sub(r"\{([a-z_]+)\}", lambda name: values[name[1]], found) if values else found
 
     def number(self, value: int | str) -> str:
-        """Return the number or text with all its digits replaced by those of this language."""
+        """Return the number or text with all digits replaced by the digits of this language."""
         return str(value).translate(_DIGITS[self.digits])
 
 

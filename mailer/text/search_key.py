@@ -1,9 +1,9 @@
-"""Makes keys of texts: two spellings of the same Persian words give the same key.
+"""Makes keys for comparing texts: different spellings of the same Persian words give the same key.
 
-Newsrooms write the same word with Arabic or Persian letters, with Persian, Arabic or Latin digits, and join its parts
-with a zero width non-joiner, a blank, a no-break blank or nothing. Without keys, only one republished item in five is
-recognised. Every library that was measured damages text, so this module has a few rules of its own. They are
-deliberately conservative: no stemming, no stop words. A key is only for comparing and is never shown to readers.
+Newsrooms write the same word with Arabic or Persian letters and with Persian, Arabic or Latin digits. They join the
+parts of a word with a zero width non-joiner, a blank, a no-break blank or nothing. Without keys, only one republished
+article in five is recognised. Every library that was measured damages text, so this module has a few conservative rules
+of its own, without stemming and stop words. Keys are never shown to readers.
 """
 
 import re
@@ -26,8 +26,8 @@ _LETTERS = {
 class _Spelling(dict[int, str]):
     """Maps each character to its form in a key. An entry is made when its character first occurs.
 
-    Joiners and invisible characters are dropped, not turned into blanks. So an ending gives the same key whether it was
-    written with a non-joiner, a blank or nothing.
+    Joiners and invisible characters are removed and not replaced by blanks. Therefore a word with an ending gives the
+    same key whether a non-joiner, a blank or nothing is written before the ending.
     """
 
     def __missing__(self, code: int) -> str:
@@ -37,8 +37,8 @@ class _Spelling(dict[int, str]):
 
 
 _SPELLING = _Spelling()
-# Arabic vowel signs and Quranic marks, and Hebrew points. The hamza above a letter (U+0654) is included, so that
-# «خانهٔ», «خانۀ» and «خانه» have the same key.
+# Arabic vowel signs, Quranic marks and Hebrew points. The hamza above a letter (U+0654) is among them, so that «خانهٔ»,
+# «خانۀ» and «خانه» have the same key.
 _POINTS = re.compile("[\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]")
 _NOT_WORD = re.compile(r"[\W_]+")
 _DETACHED_ENDING = re.compile(r"(?<=[^\W\d_]) (?=(?:ها|های|هایی|هایش|هایشان|ترین)\b)")
@@ -46,12 +46,13 @@ _DETACHED_BEGINNING = re.compile(r"\b(ن?می) (?=[^\W\d_]{2})")
 
 
 def key(text: str) -> str:
-    """Return the words in one spelling, case-folded, with single blanks; "" if `text` has no letter and no digit.
+    """Return the key of a text: the words in one spelling, case-folded, with single blanks.
 
-    A key is its own key: `key(key(text)) == key(text)`.
+    Returns "" if the text has no letter and no digit. A key is its own key: `key(key(text)) == key(text)`.
     """
     spelled = unicodedata.normalize("NFKC", text).translate(_SPELLING).casefold()
-    # Folding and dropping can bring together characters that compose (U+0627 U+0653), so normalise and translate again.
+    # Case folding and removing characters can bring together two characters that compose (U+0627 and U+0653). Therefore
+    # normalise and translate again.
     plain = _POINTS.sub("", unicodedata.normalize("NFKC", spelled).translate(_SPELLING))
     words = _NOT_WORD.sub(" ", plain).strip()
     return _DETACHED_BEGINNING.sub(r"\1", _DETACHED_ENDING.sub("", words))

@@ -1,8 +1,8 @@
-"""Corrects Persian spelling: lost half-spaces and Arabic letters in titles, leads and picture descriptions.
+"""Corrects the spelling of Persian titles, leads and picture descriptions: lost half-spaces, and Arabic letters.
 
-Every library that was measured damages text («عمان» becomes «ع مان»). These few rules change only words that can be
-read in just one way, because a headline corrected wrongly is worse than one left as the newsroom wrote it. They
-recognise verbs by their stems, and leave addresses and Latin words alone. To compare texts, use `search_key`.
+Every library that was measured damages text («عمان» becomes «ع مان»). The few rules here change only words that can be
+read in just one way, because a wrongly corrected headline is worse than an uncorrected one. The rules recognise verbs
+by their stems, and do not change addresses and Latin words. To compare texts, use `search_key`.
 """
 
 import re
@@ -47,7 +47,8 @@ _VERB = "|".join(
         r"گو(?:یم|ید|یند)|شو(?:د|ند)",
     )
 )
-# Words that end in «هه» in the singular. An «ای» after them is not a plural ending («در برهه‌ای از زمان»).
+# Stems of words that end in «هه» in the singular. After these words, «ای» is not a plural ending («در برهه‌ای از
+# زمان»).
 _DOUBLE = "".join(rf"(?<!{_BEGIN}{stem})" for stem in ["بر", "جب", "مواج", "شب", "وج", "قهق", "شی", "بدی"])
 # If one of these words follows, «های» is not a plural ending but the English "high" («شرکت های تک») or a sob («های های
 # گریه»).
@@ -64,9 +65,9 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
 
 
 def corrected(text: str, exceptions: Collection[str] = ()) -> str:
-    """Return `text` with its half-spaces restored and its Arabic letters replaced by Persian ones.
+    """Return `text` with restored half-spaces, and with Persian letters in place of Arabic ones.
 
-    The words in `exceptions` are left as they are. Correcting a corrected text changes nothing.
+    The words in `exceptions` stay as they are. Correcting a corrected text changes nothing.
     """
     protected = "|".join([_PROTECTED, *(f"{_BEGIN}{re.escape(word)}{_END}" for word in exceptions)])
     parts = re.split(f"({protected})", text)  # every second part is protected
