@@ -1,4 +1,5 @@
 """Checks templates for `mailer templates check`: renders sample issues and applies the rules that every mail must keep.
 
-The gates, the golden mails and the screenshots use this package, too. The service does not check the mails it sends.
+The checks in a browser (`make gates`), the sample mails in `tests/golden` and the screenshots use this package, too.
+The service does not check the mails it sends.
 """

@@ -1,7 +1,7 @@
 """Parses the HTML of a mail into a tree, and reports everything that a forgiving parser would have to repair.
 
-Mail programs repair markup differently, so a mail must leave them nothing to repair. The parser knows only the subset
-of HTML that mails use, and judges only the nesting.
+Mail programs repair broken markup in different ways, so a mail must not contain broken markup. The parser knows only
+the subset of HTML that mails use, and checks only the nesting.
 """
 
 import re
@@ -18,7 +18,7 @@ _NOT_MSO = re.compile(r"<!--\[if !mso\]><!-->.*?<!--<!\[endif\]-->", re.DOTALL)
 
 
 def read(html: str) -> tuple[Element, list[str]]:
-    """Returns the element tree of the HTML, whose root has the tag "", and a list of what is wrong with its nesting."""
+    """Returns the HTML as an element tree, and a list of the errors in its nesting. The tag of the root is ""."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -34,7 +34,7 @@ def text(element: Element) -> str:
 
 
 def as_word_sees_it(html: str) -> str:
-    """Returns the HTML as Outlook sees it, which renders with Word: with its conditional comments applied."""
+    """Returns the HTML with the conditional comments for Outlook applied. Outlook uses Word to show mails."""
     return _MSO.sub(r"\1", _NOT_MSO.sub("", html))
 
 

@@ -1,7 +1,8 @@
-"""Checks the rules that every mail must keep and that need no browser; `templates check` and the gates run the checks.
+"""Checks that a mail or page keeps the rules that can be checked without a browser.
 
-The rules cover what 99.9 % of HTML mails get wrong: direction and language, roles, alt texts, styles that mail programs
-drop. How a mail looks after a sanitiser or in dark mode needs a browser (`make gates`).
+99.9 % of HTML mails break some of these rules, which are about direction and language, roles, alt texts and styles that
+mail programs drop. `templates check` and `make gates` run these checks. Only `make gates`, which starts a browser, also
+checks how a mail looks after a sanitiser and in dark mode.
 """
 
 import re
@@ -16,10 +17,10 @@ from mailer.mail.template_check import markup
 from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, is_invisible
 from mailer.text.locales import FA, Locale
 
-STYLE_BYTES = 8192  # the most in all <style> elements together; Gmail keeps little more
+STYLE_BYTES = 8192  # the most bytes of all <style> elements together; Gmail accepts little more
 PREHEADER = range(40, 131)  # how many characters a preheader may have
 
-# The properties that nearly every mail program supports (caniemail).
+# The CSS properties that nearly every mail program supports, according to caniemail.com.
 PROPERTIES = {
     *("background-color", "color", "font-family", "font-size", "font-weight", "line-height", "text-align"),
     *("text-decoration", "direction", "display", "word-break", "vertical-align", "overflow", "border-collapse"),
@@ -54,10 +55,10 @@ class Finding:
 
 
 def mail(html: str, text: str, *, raw: str = "", locale: Locale = FA, own_words: bool = True) -> list[Finding]:
-    """Returns all violations in a mail, given as one reader gets it.
+    """Returns all violations in a mail. `html` and `text` are the parts of the mail as one reader gets them.
 
     `raw` is the HTML before its styles were inlined, because inlining silently repairs broken markup. Pass
-    `own_words=False` for hostile sample texts, whose spelling is not to be judged.
+    `own_words=False` for a mail with hostile sample texts, whose words must not be checked.
     """
     tree, problems = markup.read(html)
     _, before = markup.read(raw)
@@ -78,7 +79,7 @@ def mail(html: str, text: str, *, raw: str = "", locale: Locale = FA, own_words:
 def page(html: str, locale: Locale) -> list[Finding]:
     """Returns all violations in a web page.
 
-    Most rules forbid what the page's content security policy would keep a browser from loading.
+    Most rules forbid elements that a browser would not load because of the page's content security policy.
     """
     tree, problems = markup.read(html)
     whole = next(tree.iter("html"), tree)
@@ -98,7 +99,7 @@ def page(html: str, locale: Locale) -> list[Finding]:
 
 
 def _direction(tree: Element, body: Element, wrapper: Element, locale: Locale) -> Iterator[Finding]:
-    """Checks that html, body and the wrapper all state the direction; each of the three is lost in some program."""
+    """Checks that html, body and the wrapper all have the direction, because some mail programs remove one of these."""
     for name, element in (("html", next(tree.iter("html"), tree)), ("body", body), ("the wrapper", wrapper)):
         if (element.get("lang"), element.get("dir")) != (locale.code, locale.direction):
             yield Finding("direction", f"{name} lacks lang={locale.code} dir={locale.direction}")
@@ -224,7 +225,7 @@ def _text_part(text: str, locale: Locale) -> Iterator[Finding]:
 
 
 def _spoken(tree: Element) -> list[str]:
-    """Returns the texts in attributes, which screen readers read aloud."""
+    """Returns the texts of the attributes that screen readers read aloud."""
     return [element.get(name, "") for element in tree.iter() for name in ("alt", "title", "aria-label")]
 
 

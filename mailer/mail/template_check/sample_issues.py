@@ -1,7 +1,7 @@
-"""Invented issues to try templates on, used by `templates check`, the gates, the golden mails and the screenshots.
+"""Makes invented issues to try templates with.
 
-Apart from a normal week, each is a case that often goes wrong: few stories, long stories, no pictures, Latin in
-Persian, hostile words. The words are in sample_issues.toml, beside this file.
+Apart from a normal week, each issue is a case that often goes wrong: few stories, long stories, no pictures, Latin in
+Persian, hostile texts. The texts are in sample_issues.toml, beside this file.
 """
 
 import tomllib
@@ -37,7 +37,7 @@ _TEXTS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 _WEEK: list[dict[str, str]] = _TEXTS["week"]
 _LATIN: list[str] = _TEXTS["latin"]
 _HOSTILE: list[str] = [*_TEXTS["hostile"][:4], "خبر " * 1250, "خ" * 5000, *_TEXTS["hostile"][4:]]
-# For each page, the values to try it with, in addition to the values of `view.page_view`.
+# The sample values of each page, in addition to the values of `view.page_view`.
 PAGES: dict[str, dict[str, object]] = _TEXTS["pages"]
 
 CASES = ("week", "short", "long", "bare", "latin", "hostile")
@@ -49,7 +49,7 @@ SERVICE_MAILS = {
     "held": DeliveryKind.NOTICE,
     "confirmation": DeliveryKind.CONFIRMATION,
 }
-# For each kind of mail, the link that both parts must have.
+# For each kind of mail, the link that both parts must contain.
 PURPOSE = {
     DeliveryKind.ISSUE: UNSUBSCRIBE_URL,
     DeliveryKind.TEST: UNSUBSCRIBE_URL,
@@ -158,7 +158,7 @@ def _issue(stories: tuple[ChosenStory, ...]) -> Issue:
 
 
 def most_read(case: str) -> tuple[tuple[str, str], ...]:
-    """Returns five pairs of address and title for the list of most read stories; only the normal week has that list."""
+    """Returns the most read stories as five pairs of address and title. Only the normal week has most read stories."""
     if case != "week":
         return ()
     return tuple((f"{SITE}/news/{818500 + n}", texts["title"]) for n, texts in enumerate(_WEEK[6:11]))

@@ -15,7 +15,7 @@ from mailer.text.characters import RLM
 
 @dataclass(frozen=True, slots=True)
 class Trial(Rendered):
-    """A sample mail as one reader gets it; `raw` is its HTML before the styles were inlined."""
+    """A sample mail as one reader gets it. `raw` is the HTML of the mail before its styles were inlined."""
 
     raw: str
 
@@ -42,7 +42,7 @@ def mail(renderer: Renderer, case: str) -> Trial:
 
 
 def _issue(renderer: Renderer, case: str) -> tuple[Rendered, dict[str, object]]:
-    """Returns the mail, shortened until it fits, and the values that it was last rendered with."""
+    """Returns the mail of a sample issue, shortened until it fits, and the values with which it was rendered last."""
     issue = sample_issues.issue(case)
     values: dict[str, object] = {}
 
@@ -81,7 +81,7 @@ def page(renderer: Renderer, name: str) -> str:
 
 
 def findings(renderer: Renderer) -> dict[str, list[Finding]]:
-    """Returns what is wrong, keyed by template if there are syntax errors, otherwise by sample mail and page."""
+    """Returns the violations, grouped by template if there are syntax errors, otherwise by sample mail and page."""
     templates = [name for name in renderer.names() if not name.endswith(".po")]
     found = {name: _judged(_syntax, renderer, name) for name in templates}
     if not any(found.values()):
