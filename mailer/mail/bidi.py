@@ -1,8 +1,9 @@
 """Marks text direction, so that Latin, numbers and Persian keep their order in a right-to-left line.
 
-HTML gets `<span dir="ltr">` (Gmail, Outlook and Yahoo keep it, but not `<bdi>`); plain text gets control characters.
-The patterns cover the runs that UAX #9 puts into the wrong order in real headlines; scores («۲ – ۱») and dates with
-slashes come out right without help. This module changes no spelling, and puts no bidi control into HTML.
+In HTML, a run of characters is wrapped in `<span dir="ltr">`, because Gmail, Outlook and Yahoo remove `<bdi>`. In plain
+text, control characters enclose the run. `_LEFT_TO_RIGHT` matches the runs that Unicode's bidi algorithm (UAX #9) puts
+into the wrong order in real headlines. Scores («۲ – ۱») and dates with slashes are in the right order without marks.
+This module changes no spelling, and puts no bidi control characters into HTML.
 """
 
 import re
@@ -29,12 +30,12 @@ _PERSIAN = re.compile("[\u0621-\u06d3]")
 
 
 def first_strong(text: str) -> str | None:
-    """Returns the direction of the first letter: "L", "R" or "AL", or None if the text has no letter."""
+    """Returns the bidi class of the first letter: "L", "R" or "AL", or None if the text has no letter."""
     return next((kind for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")), None)
 
 
 def isolate(text: str) -> Markup:
-    """Returns the text as escaped HTML (filter `bidi`).
+    """Returns the text as escaped HTML (the template filter `bidi` in right-to-left languages).
 
     Runs that would be shown in the wrong order are wrapped in `<span dir="ltr">`.
     """
@@ -47,25 +48,29 @@ def isolate(text: str) -> Markup:
 
 
 def isolate_rtl(text: str) -> Markup:
-    """Returns the text as escaped HTML for a left-to-right mail.
+    """Returns the text as escaped HTML (the template filter `bidi` in left-to-right languages).
 
-    A text that begins with Persian or Arabic is wrapped as a whole, or its full stop would jump to the wrong end.
+    A text that begins with Persian or Arabic is wrapped as a whole; otherwise its full stop would be at the wrong end.
     """
     right = first_strong(text) in ("R", "AL")
     return Markup('<span dir="rtl">{}</span>').format(isolate(text)) if right else escape(text)
 
 
 def subject(text: str, locale: Locale = FA) -> str:
-    """Puts RLM before a subject that begins with Latin; without RLM, viewers lay the whole line out left to right."""
+    """Returns the subject. In a right-to-left language, a subject that begins with Latin gets RLM in front.
+
+    Without RLM, mail programs would show the whole subject left to right.
+    """
     return RLM + text if locale.rtl and first_strong(text) == "L" else text
 
 
 def plain(text: str) -> str:
-    """Returns a text part whose Persian lines read right to left everywhere.
+    """Returns a text part whose Persian lines read right to left in every mail program.
 
-    RLM is for viewers that take the direction from the first letter. RLE … PDF is for viewers that lay everything out
-    left to right (Thunderbird). A line with a placeholder for words counts as Persian. Lines without Persian, such as
-    addresses, stay as they are.
+    Each Persian line begins with RLM and is enclosed in RLE … PDF. RLM is for mail programs that take the direction
+    from the first letter, and RLE … PDF is for mail programs that show every line left to right (Thunderbird). A line
+    with a placeholder counts as Persian unless the placeholder is for a web address. Lines without Persian, such as web
+    addresses, do not change.
     """
     return "\n".join(_line(line) for line in text.split("\n"))
 

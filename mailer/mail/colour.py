@@ -1,13 +1,14 @@
 """Makes a readable palette, for light and dark mode, from one accent colour.
 
-The newsroom's colour is made darker or lighter only as far as the contrast of WCAG 2.2 §1.4.3 demands, and keeps its
-hue, so that it stays recognisable.
+All colours have the hue of the accent colour, so that readers recognise the newsroom's colour. The accent colour is
+made darker or lighter only as far as the contrast of WCAG 2.2 §1.4.3 requires.
 """
 
 import colorsys
 
 TEXT = 4.5  # the minimum contrast of text (level AA)
-BETTER = 7.0  # the contrast (level AAA) of text on large coloured areas, because Gmail's dark mode recolours them
+# The minimum contrast (level AAA) of text on large coloured areas, because Gmail's dark mode changes their colours.
+BETTER = 7.0
 _WHITE, _CARD, _PAGE = "#fffdf8", "#fffefb", "#f1efe9"
 _DARK_CARD, _DARK_PAGE = "#1a201f", "#111615"
 
@@ -19,15 +20,15 @@ def contrast(one: str, other: str) -> float:
 
 
 def mix(one: str, other: str, share: float) -> str:
-    """Mixes a `share` (0 to 1) of `other` into `one`."""
+    """Returns the colour `one` with a `share` (0 to 1) of the colour `other` mixed in."""
     pairs = zip(_channels(one), _channels(other), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
 
 
 def readable(colour: str, *grounds: str, least: float = TEXT) -> str:
-    """Returns the colour, changed as little as needed to reach the contrast `least` with every background.
+    """Returns the colour, made just dark or light enough for the contrast `least` with every background in `grounds`.
 
-    The backgrounds (`grounds`) must be all light or all dark.
+    The backgrounds must be all light or all dark.
     """
     hue, light, saturation = colorsys.rgb_to_hls(*(channel / 255 for channel in _channels(colour)))
     end = 0.0 if _luminance(grounds[0]) > 0.18 else 1.0
@@ -39,7 +40,7 @@ def readable(colour: str, *grounds: str, least: float = TEXT) -> str:
 
 
 def _written(hue: float, light: float, saturation: float) -> str:
-    # A light colour is less saturated, or it would glow on a dark ground.
+    # Light colours are made less saturated; otherwise they would glow on a dark background.
     calm = min(saturation, 0.55) if light > 0.6 else saturation
     return "#" + "".join(f"{round(part * 255):02x}" for part in colorsys.hls_to_rgb(hue, light, calm))
 
@@ -47,8 +48,9 @@ def _written(hue: float, light: float, saturation: float) -> str:
 def palette(accent: str) -> dict[str, str]:
     """Returns the colours derived from the accent, all written #rrggbb.
 
-    `mast` is the coloured area at the top, `on_mast` is for quiet text on it, `link` for coloured text, and `line` for
-    rules. The names with `dark_` are the same colours for dark mode.
+    `mast` is the background at the top of a mail, `on_mast` is the colour of quiet text on this background, `link` is
+    the colour of links and headings, and `line` is the colour of rules. Names that begin with `dark_` are the same
+    colours for dark mode.
     """
     mast = readable(accent, _WHITE, least=BETTER)
     dark_mast = readable(mix(mast, "#000000", 0.2), _WHITE, least=BETTER)
@@ -60,7 +62,8 @@ def palette(accent: str) -> dict[str, str]:
         "dark_mast": dark_mast,
         "dark_on_mast": readable(mix(dark_mast, "#ffffff", 0.8), dark_mast),
         "dark_link": readable(accent, _DARK_CARD, _DARK_PAGE, least=BETTER),
-        "dark_line": readable(accent, _DARK_CARD, least=3.0),  # less than text needs: a rule is a graphic (§1.4.11)
+        # A rule is a graphic, which needs less contrast than text (WCAG 2.2 §1.4.11).
+        "dark_line": readable(accent, _DARK_CARD, least=3.0),
     }
 
 

@@ -1,9 +1,9 @@
-"""Makes DKIM signatures (RFC 6376), which prove by a key in the DNS which domain sent a mail, unchanged since.
+"""Makes DKIM signatures (RFC 6376). A signature proves which domain sent a mail, and that the mail was not changed.
 
 The existing libraries need ten milliseconds a mail and do not sign List-Unsubscribe-Post, so this module has its own
-signer. It signs with RSA-SHA256 and optionally a second time with Ed25519 (RFC 8463). Headers are canonicalised
-"relaxed". The body is canonicalised "simple", because it is base64 in CRLF lines, which no server has a reason to
-change. `config.dkim` reads the key files; nothing here makes keys or verifies signatures.
+signer. The signer uses RSA-SHA256, Ed25519 (RFC 8463) or both, depending on the keys. Header fields have the
+canonicalization "relaxed". The body has the canonicalization "simple", because no server has a reason to change base64
+in CRLF lines. `config.dkim` reads the key files. This module neither makes keys nor verifies signatures.
 """
 
 import re
@@ -22,13 +22,14 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
-# The signed fields. RFC 8058 §4 requires List-Unsubscribe-Post; without it, clients show no unsubscribe button.
+# The header fields that are signed. RFC 8058 §4 requires List-Unsubscribe-Post to be signed; otherwise mail programs
+# show no unsubscribe button.
 SIGNED = (
     *("From", "To", "Subject", "Date", "Message-ID", "Reply-To", "MIME-Version", "Content-Type"),
     *("List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Feedback-ID"),
 )
 _KNOWN = tuple(name.lower().encode() for name in SIGNED)
-WEAKEST = 1024  # the fewest bits of an RSA key that verifiers accept (RFC 8301 §3.2)
+WEAKEST = 1024  # bits in the shortest RSA key that verifiers accept (RFC 8301 §3.2)
 _STRING = 255  # octets in one string of a TXT record (RFC 1035 §3.3.14)
 _LINE = 72
 
@@ -40,7 +41,7 @@ _PADDING, _SHA256 = padding.PKCS1v15(), hashes.SHA256()
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A private key and its selector, the name under which the DNS publishes the public key."""
+    """A private key, and the selector under which the DNS publishes the public key."""
 
     selector: str
     private: PrivateKey
@@ -54,12 +55,15 @@ class Key:
 class Signer:
     """Signs mails for one domain with one or more keys.
 
-    Several threads may share a signer, and gain by it: hashing and signing are nine tenths of the work and release the
-    interpreter's lock.
+    Several threads may share a signer, and then sign in parallel: nine tenths of the work is hashing and signing, which
+    release Python's global interpreter lock.
     """
 
     def __init__(self, domain: str, keys: Sequence[Key]) -> None:
-        """Takes the domain in ASCII form. Raises ValueError if `keys` is empty or a name is not valid in the DNS."""
+        """Makes a signer. `domain` must be in ASCII form.
+
+        Raises ValueError if `keys` is empty, or if the domain or a selector is not a valid name in the DNS.
+        """
         for name in (domain, *(key.selector for key in keys)):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"not a name for the DNS: {name!r}")
@@ -73,8 +77,8 @@ class Signer:
     def sign(self, head: bytes, body: Sequence[bytes], at: datetime) -> bytes:
         """Returns the DKIM-Signature fields to write before `head`, one for each key.
 
-        `head` is the header block without the empty line after it, and `body` is the body in pieces. `at` is the time
-        of signing. Raises ValueError unless there is exactly one From.
+        `head` is the header block without the empty line after it, `body` has the pieces of the body, and `at` is the
+        time of signing. Raises ValueError unless the header block has exactly one From.
         """
         found = _relaxed(head)
         if len(found.get(b"from", ())) != 1:
@@ -86,7 +90,7 @@ class Signer:
         fields = []
         for private, constant in self._keys:
             field = b"%s t=%d;\r\n bh=%s;\r\n h=%s;\r\n b=" % (constant, at.timestamp(), body_hash, names)
-            # The field is signed in its own canonical form, unfolded and with an empty b= (RFC 6376 §3.7).
+            # The signature also covers the DKIM-Signature field itself, unfolded and with an empty b= (RFC 6376 §3.7).
             raw = _signature(private, signed + b"dkim-signature:" + field.replace(b"\r\n", b""))
             fields.append(b"DKIM-Signature: %s%s\r\n" % (field, raw))
         return b"".join(fields)
@@ -113,7 +117,7 @@ def private_key(pem: bytes) -> PrivateKey:
 
 
 def private_pem(private: PrivateKey) -> bytes:
-    """Returns the private key as a PEM text (PKCS #8), the content of a key file."""
+    """Returns the text of a key file: the private key in PEM form (PKCS #8)."""
     return private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -134,7 +138,7 @@ def record(key: Key) -> str:
 
 
 def zone_line(selector: str, domain: str, value: str) -> str:
-    """Returns the record as a line of a zone file.
+    """Returns the TXT record as a line of a zone file.
 
     A value longer than 255 characters is split into several strings, which verifiers join again.
     """
@@ -144,7 +148,7 @@ def zone_line(selector: str, domain: str, value: str) -> str:
 
 
 def _relaxed(head: bytes) -> Mapping[bytes, Sequence[bytes]]:
-    """Returns the fields of a header block by lower-case name, unfolded and with single blanks (RFC 6376 §3.4.2)."""
+    """Returns the fields of a header block, unfolded and with single blanks, by lower-case name (RFC 6376 §3.4.2)."""
     found: dict[bytes, list[bytes]] = {}
     for line in _FIELD_END.split(head):
         name, written = _field(line)
@@ -165,10 +169,10 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
 
 @lru_cache(maxsize=16)
 def _listed(counts: tuple[int, ...]) -> bytes:
-    """Returns the value of h=, which lists each name once more often than its field occurs (as `counts` says).
+    """Returns the value of h=, the list of signed fields. `counts` has the number of times that each of SIGNED occurs.
 
-    The extra name makes an added field break the signature (RFC 6376 §8.15). Otherwise an attacker could put a second
-    Subject on top, and the reader would see the forged one.
+    Each name is listed one time more than its field occurs, so that adding a field breaks the signature (RFC 6376
+    §8.15). Otherwise an attacker could put a second Subject on top, and readers would see the forged Subject.
     """
     lines = [""]
     for name in (name for name, count in zip(SIGNED, counts, strict=True) for _ in range(count + 1)):
@@ -179,7 +183,7 @@ def _listed(counts: tuple[int, ...]) -> bytes:
 
 
 def _simple(body: bytes) -> bytes:
-    """Canonicalises the body: drops empty lines at the end, and adds a missing last CRLF (RFC 6376 §3.4.3)."""
+    """Returns the body without empty lines at its end, but always with a last CRLF (RFC 6376 §3.4.3)."""
     if not body.endswith(b"\r\n"):
         return body + b"\r\n"
     end = len(body)

@@ -1,8 +1,9 @@
 """Encodes header fields as bytes, and parses them back to prove that nothing was added or lost.
 
 The standard `email.message` is not good enough: on Python 3.11 an encoded word in a title can inject headers and a
-body, Persian subjects lose spaces, and List-Unsubscribe is encoded so that no client can read it. Most functions here
-return the *value* of a field, folded with CRLF; `block` writes whole fields. `headers` decides which fields a mail has.
+body, Persian subjects lose spaces, and List-Unsubscribe is encoded in a way that mail programs cannot read. Most
+functions here return the *value* of a field, folded with CRLF; `field` and `block` return whole fields. `headers`
+decides which fields a mail has.
 """
 
 import email.utils
@@ -19,14 +20,15 @@ from math import floor
 from mailer.text.characters import RLM
 from mailer.text.clean import clean, clusters
 
-_LINE = 76  # the most characters of a line with an encoded word; the word itself has at most 75 (RFC 2047 §2)
-_WORD = 75
-_HARD = 998  # the most characters of any line of a message, CRLF not counted (RFC 5322 §2.1.1)
+_LINE = 76  # the most characters in a line with an encoded word (RFC 2047 §2)
+_WORD = 75  # the most characters in an encoded word (RFC 2047 §2)
+_HARD = 998  # the most characters in any line of a message, without its CRLF (RFC 5322 §2.1.1)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
-_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")  # a phrase without quotation marks (RFC 5322 §3.2.3)
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")  # phrases that need no quotation marks (RFC 5322 §3.2.3)
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
-_URL = re.compile(r"https?://[!#-+\--;=?-~]+")  # no blank, quote, comma or angle bracket: List-* fields are lists
-# Every CRLF must be followed by one blank and then text. That makes it a fold, never the end of the headers.
+# No blank, quote, comma or angle bracket, because these separate the addresses in a List-… field.
+_URL = re.compile(r"https?://[!#-+\--;=?-~]+")
+# Every CRLF must be followed by one blank and then text, so that the CRLF folds the field but does not end it.
 _VALUE = re.compile(rb"[!-~](?:[ -~]++|\r\n (?=[!-~]))*+")
 _PRINTABLE = re.compile(r"[!-~]+(?: [!-~]+)*")
 
@@ -37,7 +39,7 @@ def sanitise(value: str) -> str:
 
 
 def encode(name: str, value: str) -> bytes:
-    """Encodes an unstructured field such as Subject. Short ASCII stays as it is; the rest is put into encoded words.
+    """Encodes an unstructured field such as Subject. Short ASCII is not changed; other values become encoded words.
 
     The result decodes to exactly `sanitise(value)`. `name` is the field's name, which takes room on the first line.
     """
@@ -49,10 +51,11 @@ def encode(name: str, value: str) -> bytes:
 
 
 def _words(value: str, first: int) -> list[str]:
-    """Returns encoded words in base64, each of which can be decoded alone.
+    """Returns the value as encoded words in base64. Each encoded word can be decoded alone.
 
-    The first line has `first` characters less room. Words end between characters as readers see them; only a character
-    too long for one word (a letter with dozens of marks) is split between code points.
+    The field's name takes `first` characters of the first line. An encoded word ends between two characters as readers
+    see them. Only a character that is too long for one encoded word, such as a letter with dozens of marks, is split
+    between code points.
     """
     words: list[str] = []
     word = b""
@@ -69,7 +72,10 @@ def _words(value: str, first: int) -> list[str]:
 
 
 def _room(characters: int) -> int:
-    """Returns how many bytes fit into an encoded word of `characters` characters; never less than one letter needs."""
+    """Returns how many bytes fit into an encoded word of `characters` characters.
+
+    The result is at least 6, so that every code point fits.
+    """
     return max((min(characters, _WORD) - len("=?utf-8?b??=")) // 4 * 3, 6)
 
 
@@ -78,9 +84,9 @@ def _word(code: bytes) -> str:
 
 
 def address(display: str, addr: str, name: str = "From") -> bytes:
-    """Writes a mailbox for From or Reply-To: `display <addr>`, or the bare address if `display` is empty.
+    """Returns a mailbox for the field `name`: `display <addr>`, or only the address if `display` is empty.
 
-    Raises ValueError unless `addr` is ASCII with an A-label as its domain.
+    Raises ValueError unless `addr` is an ASCII address. An international domain must be in its `xn--` form.
     """
     if not _ADDRESS.fullmatch(addr):
         raise ValueError(f"not a valid address for {name}: {addr!r}")
@@ -88,10 +94,10 @@ def address(display: str, addr: str, name: str = "From") -> bytes:
 
 
 def recipient(addr: str) -> bytes:
-    """Writes the bare address for To.
+    """Returns the value of To: the address without a display name.
 
-    An address with a non-ASCII local part becomes an empty group with that name (RFC 6857 §3.1.5), because the message
-    stays 7-bit; the envelope has the real address.
+    An address with a non-ASCII local part becomes an empty group with the address as its name (RFC 6857 §3.1.5),
+    because the message must stay 7-bit. The envelope has the real address.
     """
     if addr.isascii():
         return address("", addr, "To")
@@ -99,9 +105,9 @@ def recipient(addr: str) -> bytes:
 
 
 def list_id(display: str, identifier: str) -> bytes:
-    """Writes `display <identifier>` (RFC 2919 §3).
+    """Returns the value of List-Id: `display <identifier>` (RFC 2919 §3).
 
-    Raises ValueError unless the identifier is names joined by dots, such as `weekly.example.org`.
+    Raises ValueError unless the identifier consists of names joined by dots, such as `weekly.example.org`.
     """
     if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", identifier):
         raise ValueError(f"not a List-Id: {identifier!r}")
@@ -109,7 +115,10 @@ def list_id(display: str, identifier: str) -> bytes:
 
 
 def _phrase(display: str, angle: str, name: str) -> bytes:
-    """Writes a display name, then `angle`. The name is quoted or encoded, but never both (RFC 2047 §5)."""
+    """Returns a display name for the field `name`, followed by `angle`, an address or identifier in angle brackets.
+
+    The display name is quoted or encoded, but never both (RFC 2047 §5).
+    """
     display = sanitise(display)
     if not display:
         return angle.encode("ascii")
@@ -123,7 +132,7 @@ def _phrase(display: str, angle: str, name: str) -> bytes:
 
 
 def raw(name: str, value: str) -> bytes:
-    """Writes a structured value unencoded, folded only at its blanks; clients decode no encoded words in such values.
+    """Returns a structured value, folded at its blanks but not encoded, because mail programs would not decode it.
 
     Raises ValueError if the value is empty, not printable ASCII, or has two blanks in a row.
     """
@@ -143,14 +152,20 @@ def raw(name: str, value: str) -> bytes:
 
 
 def url(name: str, value: str) -> bytes:
-    """Writes `<https://…>` for the List-* fields (RFC 2369 §2), never folded. Raises ValueError for other addresses."""
+    """Returns a web address as `<https://…>`, not folded, for the List-… fields (RFC 2369 §2).
+
+    Raises ValueError if `value` is not a web address.
+    """
     if not _URL.fullmatch(value):
         raise ValueError(f"not a valid web address for {name}: {value!r}")
     return f"<{value}>".encode("ascii")
 
 
 def date(when: datetime) -> bytes:
-    """Writes an instant with its time zone (RFC 5322 §3.3). Raises ValueError for a naive `datetime`."""
+    """Returns an instant with its time zone as the value of Date (RFC 5322 §3.3).
+
+    Raises ValueError for a naive `datetime`.
+    """
     if when.tzinfo is None:
         raise ValueError("a date without a zone")
     return _date(floor(when.timestamp()), when.utcoffset())
@@ -163,7 +178,7 @@ def _date(second: int, offset: timedelta) -> bytes:
 
 
 def sound(name: str, value: bytes) -> bytes:
-    """Returns the value unchanged. Raises ValueError if it could end its field or the header block early."""
+    """Returns the value unchanged. Raises ValueError if a line is too long or the value could end its field early."""
     if not _VALUE.fullmatch(value) or value.endswith(b" "):
         raise ValueError(f"the value of {name} is empty, not 7-bit, or wrongly folded")
     first = len(name) + 2
@@ -173,21 +188,21 @@ def sound(name: str, value: bytes) -> bytes:
 
 
 def field(name: str, value: bytes) -> bytes:
-    """Writes one field, CRLF included. Raises ValueError if the name is no field name or the value is not `sound`."""
+    """Returns one whole field with its CRLF. Raises ValueError if the name is not valid or the value is not `sound`."""
     if not _NAME.fullmatch(name):
         raise ValueError(f"not a header name: {name!r}")
     return b"%s: %s\r\n" % (name.encode("ascii"), sound(name, value))
 
 
 def block(fields: Sequence[tuple[str, bytes]]) -> bytes:
-    """Writes the fields, each ended by CRLF, without the empty line after them.
+    """Returns the header block: whole fields, without the empty line after them.
 
     Raises ValueError if a parser would not see exactly these fields with these values.
     """
     written = b"".join(field(name, value) for name, value in fields)
     parsed = BytesParser().parsebytes(written + b"\r\n", headersonly=True)
     seen = [(name, str(value).encode("ascii", "surrogateescape")) for name, value in parsed.items()]
-    # Early releases of Python 3.11, such as Debian 12's, report missing multipart bodies though only headers are read.
+    # Early releases of Python 3.11, such as Debian 12's, report a missing multipart body even with `headersonly`.
     defects = [each for each in parsed.defects if not isinstance(each, MultipartInvariantViolationDefect)]
     if seen != list(fields) or defects or parsed.get_payload():
         raise ValueError("the headers do not parse back to what was written")

@@ -11,14 +11,14 @@ from hashlib import sha256
 from mailer.address import mailbox
 from mailer.mail import header_encoding
 
-# The fields that differ for each reader; all others are the same for a whole issue.
+# The fields that differ for each reader; all other fields are the same in all mails of an issue.
 READER_FIELDS = ("To", "Date", "Message-ID", "List-Unsubscribe", "Feedback-ID")
 
 _MESSAGE_ID = re.compile(r"<[!-;=?A-~]+@[A-Za-z0-9.-]+>")
 
 
 def boundary(seed: str) -> str:
-    """Returns a boundary derived from the seed. It cannot occur in a part, because no base64 line contains "=_"."""
+    """Returns a boundary derived from the seed. The boundary cannot occur in base64, which never contains "=_"."""
     return f"=_{sha256(seed.encode()).hexdigest()[:32]}"
 
 
@@ -34,7 +34,7 @@ def message_headers(
 ) -> list[tuple[str, bytes]]:
     """Returns the fields of a mail for one reader, in order, ready for `header_encoding.block`.
 
-    `own` are the `reader_fields` of this reader. `sender` is a display name and an address; `reply_to` is a mailbox.
+    `own` has the `reader_fields` of this reader. `sender` is a display name and an address; `reply_to` is a mailbox.
     `kind_headers` are the fields that only this kind of mail has. Raises ValueError if a value is not valid in its
     field.
     """
@@ -70,13 +70,14 @@ def reader_fields(
 ) -> dict[str, bytes]:
     """Returns the values of READER_FIELDS for one reader.
 
-    `message_id` includes its angle brackets. If the mail is redirected, `meant_for` is the reader's real address, which
-    To then shows as the display name. Raises ValueError if a value is not valid in its field.
+    `message_id` includes its angle brackets. If the mail is redirected, `to` is the address to which it goes instead,
+    and `meant_for` is the reader's own address, which becomes the display name in To. Raises ValueError if a value is
+    not valid in its field.
     """
     if not _MESSAGE_ID.fullmatch(message_id):
         raise ValueError(f"not a Message-ID: {message_id!r}")
     return {
-        # Normally the bare address: a display name would be one more thing that can go wrong.
+        # Normally To has no display name, because a display name is one more thing that can go wrong.
         "To": header_encoding.address(meant_for, to, "To") if meant_for else header_encoding.recipient(to),
         "Date": header_encoding.date(date),
         "Message-ID": header_encoding.raw("Message-ID", message_id),
@@ -86,7 +87,7 @@ def reader_fields(
 
 
 def content_headers(language: str, boundary: str) -> list[tuple[str, bytes]]:
-    """Returns the fields that describe the body of a mail; they come last."""
+    """Returns the last fields of a mail, which describe its body."""
     return [
         ("Content-Language", header_encoding.raw("Content-Language", language)),
         ("MIME-Version", b"1.0"),

@@ -1,10 +1,10 @@
 """Compiles a mail once for all readers, and merges each reader's own values into it.
 
-A rendered mail is compiled to constant bytes and *regions*, which are the whole base64 lines that hold a placeholder.
-For each reader only the regions are encoded. A longer or shorter name must not shift the lines after it, so a region is
-padded with blanks to the end of its last line. The blanks go to the next place where they mean nothing: in HTML inside
-an end tag (`</p   >`), in text at the end of the line. All bytes are 7-bit, so no relay has to encode the mail again,
-and its signature stays valid.
+A rendered mail is compiled to constant bytes and *regions*. A region consists of the whole base64 lines that contain a
+placeholder. For each reader, only the regions are encoded. A longer or shorter name must not shift the lines after a
+region, so a region is padded with blanks to the end of its last line. The blanks are put where they have no effect: in
+HTML inside the next end tag (`</p   >`), in text at the end of the line. All bytes are 7-bit, so that no relay has to
+encode the mail again, which would break its signature.
 
 `headers` decides which fields a mail has, `placeholders` escapes the values, and `dkim` signs.
 """
@@ -20,10 +20,11 @@ from mailer.mail import header_encoding, placeholders
 LINE = 57  # how many bytes make one base64 line of 76 characters (RFC 2045 §6.8)
 
 Part = Literal["html", "text"]
-Use = tuple[str, Part]  # the name of a placeholder, and the part whose escaping its value needs
+Use = tuple[str, Part]  # the name of a placeholder, and the part of the mail in which it occurs
 
 _SUBTYPE: Mapping[Part, bytes] = {"text": b"plain", "html": b"html"}
-# Blanks after a match mean nothing. HTML §13.1.2.2 allows them in an end tag, and no client shows them.
+# Blanks after a match have no effect: HTML §13.1.2.2 allows them in an end tag, and mail programs do not show them at
+# the end of a line.
 _BLANKS_MEAN_NOTHING: Mapping[Part, re.Pattern[bytes]] = {
     "html": re.compile(rb"</[A-Za-z][A-Za-z0-9]*(?=>)"),
     "text": re.compile(rb"(?=\r\n)"),
@@ -33,34 +34,34 @@ _BOUNDARY = re.compile(r"=_[A-Za-z0-9]{8,60}")  # a base64 line never contains "
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Whole base64 lines that hold placeholders.
+    """Whole base64 lines that contain placeholders.
 
-    `pieces` are, in order, constant bytes and, for each placeholder, an index into `Template.needs`. A region is
-    `padded` with blanks to the end of its last line, unless it ends where its part ends.
+    `pieces` has, in order, constant bytes, and for each placeholder an index into `Template.needs`. `padded` is True if
+    the last line must be filled with blanks, and False if the region is at the end of its part.
     """
 
     pieces: tuple[bytes | int, ...]
     padded: bool
 
     def merge(self, ready: Sequence[bytes]) -> bytes:
-        """Returns the base64 lines for a reader; `ready` are the reader's escaped values, in the order of `needs`."""
+        """Returns the base64 lines for one reader. `ready` has the escaped values in the order of `Template.needs`."""
         raw = b"".join([piece if isinstance(piece, bytes) else ready[piece] for piece in self.pieces])
         return _encoded(raw + b" " * (-len(raw) % LINE) if self.padded else raw)
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A compiled mail. It holds no reader's data, and several threads may share it."""
+    """A compiled mail, which contains no data of a reader. Several threads may share a template."""
 
     fields: tuple[bytes | str, ...]  # constant bytes, and the names of fields that differ for each reader, in order
     pieces: tuple[bytes | Region, ...]
-    needs: tuple[Use, ...]  # the values to fill in; regions refer to them by index
-    names: tuple[str, ...]  # the names in `needs`, each once
+    needs: tuple[Use, ...]  # the values to fill in, which regions refer to by index
+    names: tuple[str, ...]  # the names in `needs`, without repetition
 
     def head(self, fields: Mapping[str, bytes]) -> bytes:
         """Returns the header block without the empty line after it.
 
-        `fields` are this reader's values, made by `headers.reader_fields`. Raises ValueError if a value is missing or
+        `fields` has one reader's values, made by `headers.reader_fields`. Raises ValueError if a value is missing or
         could end its field early.
         """
         try:
@@ -71,9 +72,10 @@ class Template:
             raise ValueError(f"no value for the field {missing.args[0]}") from None
 
     def body(self, values: Mapping[str, str]) -> list[bytes]:
-        """Returns the body of the mail in pieces to be joined. Values that no placeholder asks for are ignored.
+        """Returns the body of the mail for one reader, in pieces to be joined.
 
-        Raises ValueError if a placeholder has no value, or an `…_url` is not an http(s) address.
+        Values without a placeholder are ignored. Raises ValueError if a placeholder has no value, or the value of an
+        `…_url` is not an http(s) address.
         """
         try:
             checked = {name: placeholders.checked(name, values[name]) for name in self.names}
@@ -83,7 +85,7 @@ class Template:
         return [piece if isinstance(piece, bytes) else piece.merge(ready) for piece in self.pieces]
 
     def merge(self, fields: Mapping[str, bytes], values: Mapping[str, str]) -> bytes:
-        """Returns the whole mail for one reader: CRLF lines, 7-bit.
+        """Returns the whole mail for one reader, as 7-bit lines that end with CRLF.
 
         No line begins with a dot, so the mail needs no dot-stuffing after DATA (RFC 5321 §4.5.2).
         """
@@ -93,10 +95,12 @@ class Template:
 def compile(fields: Sequence[tuple[str, bytes]], own: Collection[str], text: str, html: str, boundary: str) -> Template:
     """Compiles a rendered mail.
 
-    `fields` are the header fields of any one reader, in order, as `headers` makes them; `own` names the fields that
-    differ between readers. Both parts may hold placeholders. The text part comes first, because the better part must be
-    last (RFC 2046 §5.1.4). Raises ValueError if the fields do not parse back, the boundary is not the one that the
-    fields name or is not of the expected form, or a placeholder is broken.
+    `fields` has the header fields for any one reader, in order, as `headers.message_headers` returns them. `own` has
+    the names of the fields that differ between readers. Both parts may contain placeholders. The mail has the text part
+    first, because the preferred part must be last (RFC 2046 §5.1.4).
+
+    Raises ValueError if the fields do not parse back, if the boundary is malformed or is not that of Content-Type, or
+    if a placeholder is broken.
     """
     written = header_encoding.block(fields)
     if not _BOUNDARY.fullmatch(boundary) or f'boundary="{boundary}"'.encode() not in written:
@@ -121,11 +125,11 @@ def _head(fields: Sequence[tuple[str, bytes]], own: Collection[str]) -> Iterator
 
 
 def _part(line: bytes, part: Part, content: str, indexes: dict[Use, int]) -> Iterator[bytes | Region]:
-    """Yields the pieces of one part, beginning with its boundary line; adds new placeholders to `indexes`."""
+    """Yields the pieces of one part, beginning with its boundary line. Adds new placeholders to `indexes`."""
     head = b"%s\r\nContent-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     yield head % (line, _SUBTYPE[part])
     region: list[bytes | int] = []
-    constant = b""  # the bytes after the last region; they begin at the start of a base64 line
+    constant = b""  # the bytes after the last region; the first byte begins a base64 line
     for piece in placeholders.split(_canonical(content)):
         raw = piece.encode()
         if names := placeholders.names(piece):
@@ -147,7 +151,7 @@ def _part(line: bytes, part: Part, content: str, indexes: dict[Use, int]) -> Ite
 
 
 def _canonical(content: str) -> str:
-    # Line ends become CRLF before base64 (RFC 2045 §6.8), so that decoded text is the same everywhere.
+    # Text must have CRLF line ends before it is encoded as base64 (RFC 2045 §6.8).
     return content.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
 
 
@@ -161,7 +165,7 @@ def _encoded(raw: bytes) -> bytes:
 
 
 def _joined(pieces: Iterable[bytes | Region]) -> Iterator[bytes | Region]:
-    """Yields the same pieces, but neighbouring constant ones are joined."""
+    """Yields the pieces, with neighbouring constant pieces joined into one."""
     constant = b""
     for piece in pieces:
         if isinstance(piece, bytes):

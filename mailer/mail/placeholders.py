@@ -1,7 +1,7 @@
-"""Makes and fills placeholders, which mark in a rendered mail where the values of each reader go.
+"""Makes and fills placeholders, which mark the places in a rendered mail where the values differ for each reader.
 
-A mail is rendered once for all readers. A placeholder is STX name ETX. These two control characters cannot occur in
-cleaned text, markup or headers.
+A placeholder is a name between the control characters STX and ETX, which cannot occur in cleaned text, markup or
+headers.
 """
 
 import html
@@ -13,14 +13,17 @@ from mailer.text import clean
 
 _PLACEHOLDER = re.compile("\x02([a-z][a-z_]*)\x03")
 # Printable ASCII without quotes, angle brackets and blanks: an address of this form is safe in an attribute, alone on a
-# line of text, and between < and > in a header. `javascript:` and the like do not match.
+# line of text, and between < and > in a header. Other schemes, such as `javascript:`, do not match.
 _URL = re.compile(r"https?://[!#-;=?-~]+")
 
 Kind = Literal["html", "text", "header"]
 
 
 def named(name: str) -> str:
-    """Returns the placeholder called `name` (small letters and underscores). One called `…_url` takes a web address."""
+    """Returns the placeholder called `name`, which must consist of small letters and underscores.
+
+    If the name ends with `_url`, the value must be a web address.
+    """
     made = f"\x02{name}\x03"
     if not _PLACEHOLDER.fullmatch(made):
         raise ValueError(f"not a name for a placeholder: {name!r}")
@@ -33,14 +36,14 @@ def names(raw: str) -> frozenset[str]:
 
 
 def split(raw: str) -> list[str]:
-    """Splits a text into constant pieces and placeholders; leaves out empty pieces. Joined, they are `raw` again."""
+    """Splits a text into constant pieces and placeholders, without empty pieces. The pieces joined are `raw` again."""
     return [piece for piece in re.split("(\x02[a-z][a-z_]*\x03)", raw) if piece]
 
 
 def fill(raw: str, values: Mapping[str, str], kind: Kind) -> str:
     """Replaces the placeholders by values, escaped for this kind of text. Values without a placeholder are ignored.
 
-    Raises ValueError if a placeholder has no value or is broken, or an `…_url` is not an http(s) address.
+    Raises ValueError if a placeholder has no value or is broken, or the value of an `…_url` is not an http(s) address.
     """
 
     def value(found: re.Match[str]) -> str:
@@ -56,9 +59,12 @@ def fill(raw: str, values: Mapping[str, str], kind: Kind) -> str:
 
 
 def checked(name: str, value: str) -> str:
-    """Returns the value on one line, ready for `escaped`. Raises ValueError if an `…_url` is not an http(s) address."""
+    """Returns a value for the placeholder called `name`, cleaned and on one line, ready for `escaped`.
+
+    Raises ValueError if the name ends with `_url` and the value is not an http(s) address.
+    """
     if not name.endswith("_url"):
-        return clean.clean(value)  # on one line, so it cannot begin a new header or paragraph
+        return clean.clean(value)  # on one line, so that the value cannot begin a new header or paragraph
     if not _URL.fullmatch(value):
         raise ValueError(f"the placeholder {name!r} takes an http(s) address")
     return value

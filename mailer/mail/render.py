@@ -1,7 +1,7 @@
 """Renders mails and pages from templates, in a sandbox.
 
-A newsroom may edit the templates. So templates get plain values only and cannot call or change anything, and an error
-names the file and line of the template. `view` makes the values. Placeholders pass through unchanged.
+A newsroom may edit the templates. Therefore templates get only plain values and cannot use or change objects of the
+program, and an error shows the file and line of the template. `view` makes the values. Placeholders are not changed.
 """
 
 import re
@@ -28,10 +28,11 @@ T = TypeVar("T")
 
 
 class Renderer:
-    """Renders templates by name. A template in the newsroom's `folder` replaces the built-in one of the same name.
+    """Renders templates by name. A template in the newsroom's `folder` replaces the built-in template of the same name.
 
-    `language` is one of `locales.CODES`. Every template may use the names `lang`, `dir`, `start` and `end` (sides),
-    `comma`, `theme` (colours, logo, footer), the function `_`, and the filters `bidi` and `digits`.
+    `language` is one of `locales.CODES`. Every template may use the names `lang`, `dir`, `start` and `end` (`left` or
+    `right`), `comma` and `theme` (colours, logo, footer), the function `_`, which translates a text, and the filters
+    `bidi` and `digits`.
     """
 
     def __init__(self, folder: Path | None, builtin: Path, language: str = "fa", theme: Theme | None = None) -> None:
@@ -56,14 +57,17 @@ class Renderer:
         }
         isolated = bidi.isolate if self.locale.rtl else bidi.isolate_rtl
         self._environment.filters |= {"bidi": isolated, "digits": self.locale.number}
-        # Used on rendered HTML, not on templates, because its HTML parser would move `{% for %}` out of tables. Styles
-        # marked data-css-inline="keep" (dark mode, small screens) stay in <style>.
+        # The inliner gets rendered HTML, not templates, because its HTML parser would move `{% for %}` out of tables.
+        # Styles marked data-css-inline="keep" (dark mode, small screens) stay in <style>.
         self._inliner = css_inline.CSSInliner(
             keep_style_tags=False, keep_link_tags=False, load_remote_stylesheets=False, minify_css=True
         )
 
     def mail(self, kind: DeliveryKind, values: Values) -> Rendered:
-        """Renders `mail/<kind>.subject.txt`, `.html` and `.txt` as one mail. Raises UnreadableInput if one is wrong."""
+        """Renders one mail from `mail/<kind>.subject.txt`, `mail/<kind>.html` and `mail/<kind>.txt`.
+
+        Raises UnreadableInput if a template is wrong.
+        """
         subject = clean(self._render(f"mail/{kind}.subject.txt", values), keep="\x02\x03")
         text = _paragraphs(self._render(f"mail/{kind}.txt", values))
         try:
@@ -74,7 +78,10 @@ class Renderer:
         return Rendered(bidi.subject(subject, self.locale), _squeeze(html), text)
 
     def raw(self, kind: DeliveryKind, values: Values) -> str:
-        """Returns the HTML before its styles are inlined, for the checks: inlining silently repairs broken markup."""
+        """Returns the HTML of a mail before its styles are inlined.
+
+        The template checks need this HTML, because inlining silently repairs broken markup.
+        """
         return self._render(f"mail/{kind}.html", values)
 
     def page(self, name: str, values: Values) -> str:
@@ -108,7 +115,7 @@ class Renderer:
         return self._located(name, lambda: self._environment.get_template(name).render(values))
 
     def _located(self, name: str, use_template: Callable[[], T]) -> T:
-        """Returns what `use_template` returns. Errors become UnreadableInput with the template's file and line."""
+        """Returns the result of `use_template`. Errors become UnreadableInput with the template's file and line."""
         try:
             return use_template()
         except TemplateNotFound as error:
@@ -120,9 +127,9 @@ class Renderer:
 
 
 def _themed(theme: Theme) -> dict[str, object]:
-    """Returns the theme for the templates.
+    """Returns the theme as plain values for the templates.
 
-    The logo is empty if mail programs cannot draw that kind of picture; templates then show the newsroom's name.
+    `logo` is empty if mail programs cannot show this kind of picture. Templates then show the newsroom's name.
     """
     return {
         **colour.palette(theme.accent),
@@ -133,14 +140,17 @@ def _themed(theme: Theme) -> dict[str, object]:
 
 
 def _place(error: Exception, name: str) -> str:
-    """Returns file and line of the innermost template in the traceback, where Jinja lists templates like code."""
+    """Returns the file and line of the innermost template in the error's traceback, or `name` if there is no template.
+
+    Jinja adds templates to a traceback as if they were Python files.
+    """
     suffix = Path(name).suffix
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).suffix == suffix]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else name
 
 
 def _only_plain(value: object) -> None:
-    """Raises TypeError if a value is not plain: templates must reach no objects of the program, and no Markup."""
+    """Raises TypeError if a value is not plain. Templates must not get objects of the program or unescaped Markup."""
     if isinstance(value, Mapping):
         value = list(value.values())
     if type(value) in (list, tuple):
@@ -154,10 +164,10 @@ _TAG = re.compile(r'<!--.*?-->|<[A-Za-z][^\s/>]*(?:\s+[^\s=>]+="[^"]*")*\s*/?>',
 
 
 def _attributes_escaped(html: str) -> str:
-    """Escapes < and > in attributes, which the inliner leaves as they are.
+    """Escapes < and > in the values of attributes, because the inliner does not escape them.
 
-    HTML allows these characters there. But then the alt text of a picture could contain `<!--`, and parsers simpler
-    than a browser, such as that of `issues.archive`, would take it for a comment.
+    HTML allows < and > in attributes. However, an alt text could contain `<!--`, and parsers simpler than that of a
+    browser, such as the parser in `issues.archive`, would treat this as the start of a comment.
     """
 
     def tag(found: re.Match[str]) -> str:
@@ -169,23 +179,24 @@ def _attributes_escaped(html: str) -> str:
 
 
 def _squeeze(html: str) -> str:
-    """Removes indentation and empty lines. A real minifier would drop Outlook's conditional comments, too."""
+    """Removes indentation and empty lines. A real minifier would also remove Outlook's conditional comments."""
     return re.sub(r"\n\s+", "\n", html).strip() + "\n"
 
 
 def _paragraphs(text: str) -> str:
-    """Reduces several empty lines in a row to one, and removes empty lines at the ends."""
+    """Reduces consecutive empty lines to one, and removes blanks at line ends and empty lines at the start and end."""
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip() + "\n"
 
 
 # --- size ------------------------------------------------------------------------------------------------------------
-HTML_BYTES = 90_000  # the most, encoded: Gmail cuts at about 102 kB, and each reader's values are still to be added
-MAIL_BYTES = 150_000  # the most that both parts, encoded, and the headers may have
-_HEADERS = 4_000  # how many bytes headers and boundary lines take at most
+# The most bytes of the encoded HTML part. Gmail cuts at about 102 kB, and each reader's values are added later.
+HTML_BYTES = 90_000
+MAIL_BYTES = 150_000  # the most bytes of a mail: both parts, encoded, and the headers
+_HEADERS = 4_000  # the most bytes of the headers and the boundary lines
 
 
 def encoded(part: str) -> int:
-    """Returns how many bytes a part takes when it is sent in base64, line ends included."""
+    """Returns the number of bytes of a part that is encoded as base64, including line ends."""
     whole = len(part.encode()) + part.count("\n")  # line ends become CRLF
     characters = -(-whole // 3) * 4
     return characters + -(-characters // 76) * 2
@@ -198,8 +209,8 @@ def fits(mail: Rendered) -> bool:
 def fitted(stories: tuple[ChosenStory, ...], render: Callable[[tuple[ChosenStory, ...]], Rendered]) -> Rendered:
     """Renders the stories, and shortens the mail until it fits.
 
-    First the stories lose everything except their headline, beginning with the last story. If that is not enough, the
-    last stories are left out. The first story, and everything around the stories, always stays.
+    First, stories are reduced to their headlines, one after another, beginning with the last. If the mail is still too
+    large, the last stories are left out. The first story is never shortened.
     """
     stories = tuple(sorted(stories, key=lambda story: story.position))
     mail = render(stories)

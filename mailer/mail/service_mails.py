@@ -21,7 +21,7 @@ def notice(
 ) -> dict[str, object]:
     """Returns the values for `mail/notice.*` and for the editor's page, whose address is `editor_url`.
 
-    They are the values of `page_view` and: slot, date, state, reason (may be empty), approved, send_at, subject,
+    The values are those of `view.page_view`, and: slot, date, state, reason (may be empty), approved, send_at, subject,
     preheader, stories (each with rank, title, section and url; section and url may be empty), notes, editor_url.
     """
     local = issue.send_at.astimezone(zone)
@@ -53,8 +53,8 @@ def notice(
 def confirmation(newsletter: Newsletter, days: int, locale: Locale = FA) -> dict[str, object]:
     """Returns the values for `mail/confirmation.*`.
 
-    They are the values of `page_view` and: subject, preheader, days (how long the link works) and the placeholder
-    `confirm_url`. Nothing that a stranger could have typed is among them.
+    The values are those of `view.page_view`, and: subject, preheader, days (the number of days for which the link
+    works) and the placeholder `confirm_url`. No value is a text that a stranger could have typed into the sign-up form.
     """
     return {
         **view.page_view(newsletter),

@@ -1,7 +1,7 @@
 """Turns an issue into plain values for the templates.
 
-Every text from outside is cleaned and shortened here. The package `choice` chooses and orders the stories; the
-templates hold the markup.
+Every text from outside is cleaned and shortened here. The package `choice` chooses and orders the stories. The
+templates contain the markup.
 """
 
 import re
@@ -17,15 +17,15 @@ from mailer.text.clean import clean, first_words, shorten
 from mailer.text.links import loopback, story_picture, web_address
 from mailer.text.locales import FA, Locale
 
-# The most characters, or words where the name says so, that a text may have.
-SUBJECT_LENGTH = 45  # Gmail on a phone shows about forty
+# The most characters of each text, or the most words if the name ends with WORDS.
+SUBJECT_LENGTH = 45  # Gmail on a phone shows about 40 characters
 SECTION_LENGTH = 40
 TITLE_LENGTH = 180
 LEAD_WORDS = 35
-BRIEF_WORDS = 24  # the most words in the lead of a story without a picture
-LEAD_LENGTH = 400  # a second limit, for leads that are one endless "word"
-CARD_EVERY = 4  # of every four stories of a section, the first may show its picture
-ALSO = 2  # how many further reports are listed under a story at most
+BRIEF_WORDS = 24  # for the lead of a story without a picture
+LEAD_LENGTH = 400  # a second limit, because a lead without blanks counts as one word
+CARD_EVERY = 4  # of every four stories in a section, the first may show its picture
+ALSO = 2  # the most further reports listed under a story
 PREHEADER_LEAST, PREHEADER_BETTER, PREHEADER_MOST = 40, 90, 130
 WORDS_A_MINUTE = 180
 
@@ -33,7 +33,7 @@ WORDS_A_MINUTE = 180
 class StoryView(TypedDict):
     """A story as the templates show it.
 
-    If `section`, `url` or `image` is empty, the story is shown without that label, link or picture. `alt` is never
+    An empty `section`, `url` or `image` means that the story is shown without a label, link or picture. `alt` is never
     empty.
     """
 
@@ -43,7 +43,7 @@ class StoryView(TypedDict):
     section: str
     image: str
     alt: str
-    card: bool  # True if the story is drawn with its picture at the side
+    card: bool  # True if the story is shown with its picture at the side
     also: list[dict[str, str]]  # further reports, each with url and title
 
 
@@ -62,7 +62,8 @@ def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
     """Returns the subject: the first story's title in at most 45 characters, or "" if there is no story.
 
     If the title is too long, its first clause is used, provided that the clause is long enough to make sense alone.
-    Otherwise the title is cut between words. A subject that begins with Latin gets an RLM before it.
+    Otherwise the title is cut between words. In right-to-left languages, RLM is put before a title that begins with
+    Latin.
     """
     if not stories:
         return ""
@@ -94,11 +95,13 @@ def issue_view(
 ) -> dict[str, object]:
     """Returns the values for `mail/issue.*`.
 
-    They are the values of `page_view` and: subject, number, date, preheader, greeting, intro, reading, hero (StoryView
-    or None), sections (SectionViews), most_read (each with rank, url, title and section), archive_url, unsubscribe_url,
-    preferences_url (empty without `preferences`). `greeting`, `unsubscribe_url` and `preferences_url` are placeholders;
-    all other values are final. The argument `archive_url` is the public address of this issue; the argument `most_read`
-    holds pairs of address and title.
+    The values are those of `page_view`, and: subject, number, date, preheader, greeting, intro, reading, hero
+    (a StoryView or None), sections (a list of SectionView), most_read (each with rank, url, title and section),
+    archive_url, unsubscribe_url, preferences_url (empty unless `preferences` is True). `greeting`, `unsubscribe_url`
+    and `preferences_url` are placeholders; all other values are final.
+
+    The argument `archive_url` is the public address of this issue, and the argument `most_read` has pairs of address
+    and title.
     """
     stories = _in_order(issue)
     hero = _story(stories[0], LEAD_WORDS, newsletter, locale) if stories else None
@@ -137,7 +140,7 @@ def picture_of(story: ChosenStory, newsletter: Newsletter) -> str:
 
 def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Locale, card: bool = False) -> StoryView:
     title = clean(story.title)
-    if story.update:  # an earlier issue had this story, and something new has happened
+    if story.update:  # an earlier issue had a story about the same event, and there is news
         title = locale.say("به‌روزرسانی: {title}", title=title)
     title = shorten(title, TITLE_LENGTH)
     also = [{"url": web_address(url), "title": shorten(clean(other), 90)} for _, url, other in story.also]
@@ -147,8 +150,8 @@ def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Local
         lead=shorten(first_words(clean(story.lead), words), LEAD_LENGTH),
         section=shorten(clean(story.section), SECTION_LENGTH) if story.section != OTHER_NEWS else "",
         image=picture_of(story, newsletter),
-        # Never empty, because a screen reader has nothing to say for a linked picture without alt text, and hiding the
-        # picture from it is no way out: Yahoo drops aria-hidden.
+        # The alt text is never empty, because a screen reader cannot describe a linked picture without alt text. The
+        # picture cannot be hidden from screen readers, because Yahoo removes aria-hidden.
         alt=shorten(clean(story.image_alt), 120) or locale.say("عکس خبر: {title}", title=shorten(title, 100)),
         card=card,
         also=[each for each in also if each["url"] and each["title"]][:ALSO],
@@ -158,8 +161,8 @@ def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Local
 def _by_section(stories: Iterable[ChosenStory], newsletter: Newsletter, locale: Locale) -> list[SectionView]:
     """Groups the stories by section and leaves out empty sections.
 
-    The sections of the newsletter's settings come first, in their order there, then unknown sections in the order of
-    their stories. "Other news" is last.
+    The sections in the settings come first, in the order of the settings. Unknown sections come next, in the order of
+    their stories. The section OTHER_NEWS comes last.
     """
     found: dict[str, list[StoryView]] = {clean(name): [] for name in newsletter.sections.values()}
     others = found.pop(OTHER_NEWS, [])
@@ -176,7 +179,7 @@ def _by_section(stories: Iterable[ChosenStory], newsletter: Newsletter, locale: 
 
 
 def _ranked(found: Iterable[tuple[str, str]], locale: Locale) -> list[dict[str, str]]:
-    """Numbers the titles from 1. Leaves out titles without a usable address: their links would lead nowhere."""
+    """Numbers the most read stories from 1. Leaves out stories without a title or a usable address."""
     checked = [(web_address(url), shorten(clean(title), TITLE_LENGTH)) for url, title in found]
     kept = [(url, title) for url, title in checked if url and title]
     return [
@@ -196,10 +199,11 @@ def _reading(stories: Sequence[StoryView], intro: str, locale: Locale) -> str:
 
 
 def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
-    """Returns the line that inboxes show after the subject: 40–130 characters, from the second to fourth stories.
+    """Returns the line that inboxes show after the subject, of 40 to 130 characters.
 
-    If an editor wrote a preheader, it comes first, and is not extended if it is long enough. A short line is not padded
-    with blanks, because Apple Mail ignores them and screen readers read them out.
+    If the editor's preheader has at least 40 characters, the line is this preheader. Otherwise the titles of the second
+    to fourth stories are added, and more titles if the line is still shorter than 90 characters. A short line is not
+    padded with blanks, because Apple Mail ignores the blanks and screen readers read them out.
     """
     line = shorten(clean(issue.preheader), PREHEADER_MOST)
     if len(line) >= PREHEADER_LEAST:
@@ -214,7 +218,7 @@ def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
         longer = f"{line}{locale.semicolon} {piece}" if line else piece
         if len(longer) <= PREHEADER_MOST:
             line = longer
-        elif len(line) < PREHEADER_BETTER:  # there is room for some useful words of this piece
+        elif len(line) < PREHEADER_BETTER:  # there is room for the first words of this piece
             line = shorten(longer, PREHEADER_MOST)
             break
     return line
