@@ -1,4 +1,4 @@
-"""Chooses the stories of an issue: groups articles into events, scores the events, and selects the best.
+"""Chooses the stories of an issue: groups articles into events, scores the articles, and selects the best stories.
 
 All functions are pure. The same articles give the same digest, whatever their order.
 """

@@ -1,6 +1,7 @@
-"""Makes the digest of a time span: groups the articles into events, scores them, and selects the stories.
+"""Makes the digest of a time span: groups the articles into events, scores the articles, and selects the stories.
 
-`build` only chooses the stories and gives the reasons. Its caller decides whether there are enough for an issue.
+`build` only chooses the stories and gives the reasons. The caller decides whether there are enough stories for an
+issue.
 """
 
 import re
@@ -20,13 +21,15 @@ from mailer.settings import Digest as Rules
 from mailer.text import links
 from mailer.text.search_key import key
 
-_SHOWN = 10  # how many of the stories that were not chosen are listed for the editor
-# How many articles are compared: those with the most readers or, if views are unknown, the best of each day. In a
-# measurement with 5,000 articles, a choice among 1,000 gave eleven of the twelve stories that a choice among all gave.
+_SHOWN = 10  # the editor sees at most this many of the stories that were not chosen
+# The most articles whose texts are compared: those with the most readers or, if views are unknown, the best of each
+# day. In a measurement with 5,000 articles, comparing only 1,000 gave eleven of the twelve stories that comparing all
+# 5,000 gave.
 _COMPARED = 1000
-_ENDINGS = ("", "ها", "های", "هایی")  # a banned word is also found with these plural endings, spelled as in keys
-# An article has news about an event of an earlier issue if it is at least this much later than that issue's articles
-# about the event, and less similar to each of them than this.
+# The plural endings with which a banned word is also found, spelled as in search keys.
+_ENDINGS = ("", "ها", "های", "هایی")
+# An article has news about an event of an earlier issue if the article is at least _MOVED_ON later than the articles of
+# the earlier issue about this event, and its similarity to each of them is less than _NO_NEWS.
 _MOVED_ON = timedelta(hours=12)
 _NO_NEWS = 0.6
 
@@ -51,11 +54,13 @@ def build(
     articles    articles dated from `time_span.earliest(span)` to the end of the span, pinned articles, and articles of
                 earlier issues
     sections    raw category → section
-    used        ids of articles that another issue used or has reserved; their events are chosen again only with news
-    led         ids of articles with which another issue began; the digest begins with another event if possible
+    used        ids of articles that another issue used or has reserved; an event with such an article is chosen again
+                only if there is news
+    led         ids of the articles that came first in other issues; the digest begins with another event if possible
     zone        the newsroom's time zone, which decides on which day an article was published
-    growth      how fast articles are read
-    kept        ids of articles that an editor moved or retitled: they lead their events and are not refused
+    growth      how fast the views of an article grow
+    kept        ids of articles that an editor moved or retitled; these articles lead their events and take precedence
+                over the quotas
     dropped     ids of articles that an editor took out; no other article about their events is chosen
     gone        ids of articles whose pages are gone; other articles about their events may take their places
     allow_late  if true, late articles count too (see `time_span.late`); must be false for the first issue
@@ -66,7 +71,7 @@ def build(
         return holds(span, article) or pinned or (allow_late and late(span, article))
 
     gathered = [article for article in articles if counts(article) or article.id in used]
-    # Keys are expensive, so compute each only once.
+    # Search keys are expensive, so compute the key of each title only once.
     titles = {article.id: key(article.title) for article in gathered}
     barred = _barred_articles(gathered, titles, rules, used, gone)
     free = [article for article in gathered if article.id not in barred]
@@ -105,7 +110,7 @@ def _barred_articles(
     used: frozenset[int],
     gone: frozenset[int],
 ) -> dict[int, Reason]:
-    """Finds the articles that can never be chosen. Returns the first reason that applies to each of them, by id."""
+    """Returns the articles that must not be chosen, as a mapping: article id → the first reason that applies."""
     bans = [words for word in rules.banned_words if (words := key(word))]
     labels = {label: key(label) for label in {label for it in articles for label in (it.category, *it.tags)}}
 
@@ -130,7 +135,7 @@ def _barred_articles(
 
 
 def fit(article: Article, rules: Rules) -> bool:
-    """Returns True if an article may be in an issue, even if an earlier issue used it already."""
+    """Returns True if an article may be in an issue. Does not check whether an earlier issue used the article."""
     return not _barred_articles([article], {article.id: key(article.title)}, rules, frozenset(), frozenset())
 
 
@@ -164,7 +169,10 @@ class _Stories:
         return sorted(stories, key=lambda story: self.ranking.order(story.lead)), not_chosen
 
     def story(self, members: Sequence[Article], *, update: bool = False) -> Story:
-        """Returns the story of an event. Its lead is a pinned article, else a kept one, else the one ranked highest."""
+        """Returns the story that consists of these articles about one event.
+
+        The lead is a pinned article if there is one, else a kept article, else the article with the best score.
+        """
         lead, *also = sorted(members, key=lambda it: (not it.pinned, it.id not in self.kept, *self.ranking.order(it)))
         return Story(
             lead=lead,
@@ -177,9 +185,10 @@ class _Stories:
         )
 
     def _has_moved_on(self, article: Article, old: Sequence[Article], event: Event) -> bool:
-        """Returns True if an article has news about an event of an earlier issue, whose articles about it are `old`.
+        """Returns True if an article has news about an event of earlier issues.
 
-        It must be clearly later than all of them and worded differently. An article of a daily series never has news.
+        The article must be clearly later than all articles in `old`, which are the articles of earlier issues about the
+        event, and must be worded differently. An article of a daily series never has news.
         """
         return (
             not event.series
@@ -189,7 +198,10 @@ class _Stories:
 
 
 def _new_first(chosen: Sequence[Story], led: frozenset[int], event_of: Mapping[int, Event]) -> tuple[Story, ...]:
-    """Moves the best story whose event has not led an earlier issue to the front, but not past a pinned story."""
+    """Returns the stories, beginning with the best story whose event did not come first in an earlier issue.
+
+    However, a pinned story stays first.
+    """
 
     def led_before(story: Story) -> bool:
         event = event_of.get(story.lead.id)
@@ -202,7 +214,8 @@ def _new_first(chosen: Sequence[Story], led: frozenset[int], event_of: Mapping[i
 def _section_of(sections: Mapping[str, str]) -> Callable[[str], str]:
     """Returns a function that maps a raw category to its section. Differences in spelling do not matter.
 
-    A category that is a path, such as «اجتماع > سفر», is looked up whole, then by its last part, then by its first.
+    A category that is a path, such as «اجتماع > سفر», is looked up as a whole, then by its last part, then by its first
+    part.
     """
     by_key: dict[str, str] = {}
     for name, section in sections.items():

@@ -1,6 +1,6 @@
-"""The edits of a draft: drop, move and retitle stories, write the subject and the opening words.
+"""Defines and applies the edits of a draft: drop, move or retitle a story, or set the subject or the opening words.
 
-An edit names articles, not positions, because stories are chosen again every hour and may change their positions.
+An edit names articles, not positions, because the stories are chosen again every hour, and their positions may change.
 `issues.draft` decides whether an issue still has enough stories after an edit.
 """
 
@@ -14,7 +14,7 @@ from mailer.reasons import Reason, ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Leave out a story with all `articles` about its event, so that none of these articles takes its place."""
+    """Leave out a story with all `articles` about its event, so that no other article about the event replaces it."""
 
     articles: frozenset[int]
 
@@ -29,7 +29,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Retitle:
-    """Give a story another title; an empty title restores the newsroom's own."""
+    """Give a story another title. An empty title restores the newsroom's title."""
 
     article: int
     title: str
@@ -37,7 +37,7 @@ class Retitle:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Set the subject of the mail; an empty text restores the subject made from the first story's title."""
+    """Set the subject of the mail. An empty text restores the subject made from the first story's title."""
 
     text: str
 
@@ -66,7 +66,7 @@ def add(edits: Edits, edit: Edit) -> Edits:
             return replace(edits, dropped=edits.dropped | articles)
         case Move(article, position):
             earlier = {number: place for number, place in edits.places.items() if number != article}
-            # Moves are applied in this order, so the latest must be last.
+            # Moves are applied in the order of `places`, so the latest move must be last.
             return replace(edits, places={**earlier, article: position})
         case Retitle(article, title):
             others = {number: text for number, text in edits.titles.items() if number != article}
@@ -82,7 +82,7 @@ def add(edits: Edits, edit: Edit) -> Edits:
 
 
 def apply(edits: Edits, stories: Sequence[ChosenStory]) -> tuple[ChosenStory, ...]:
-    """Returns the stories with the edits applied, numbered from 1."""
+    """Applies the edits to the stories. Returns the resulting stories in order, with positions from 1."""
     order = [story for story in stories if story.article_id not in {*edits.dropped, *edits.gone}]
     for number, place in edits.places.items():
         found = next((story for story in order if story.article_id == number), None)
@@ -96,7 +96,7 @@ def apply(edits: Edits, stories: Sequence[ChosenStory]) -> tuple[ChosenStory, ..
 
 
 def kept(edits: Edits) -> frozenset[int]:
-    """Returns the ids of the articles that an editor moved or retitled. They stay in the issue at every new choice."""
+    """Returns the ids of the articles that an editor moved or retitled. New choices must keep these articles."""
     return frozenset({*edits.titles, *edits.places} - {*edits.dropped, *edits.gone})
 
 

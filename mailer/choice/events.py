@@ -1,8 +1,8 @@
 """Groups articles about the same event. The articles of a daily series also become one group.
 
-Two articles are linked if their words are similar and their dates are near. Groups are joined along the links, the most
-similar first, but only if they are similar on average. Otherwise a chain of similar articles could join a whole war
-into one event. `build` decides by score which article leads an event.
+Two articles are linked if their words are similar and their dates are near. Beginning with the most similar articles,
+the groups of two linked articles are joined if the groups are also similar on average. Without the average, a chain of
+similar articles could join a whole war into one event. `build` decides by score which article leads an event.
 """
 
 import re
@@ -17,31 +17,35 @@ from mailer.model import Article
 from mailer.text.calendar import JALALI, WEEKDAYS
 from mailer.text.search_key import key
 
-_NEAR = timedelta(hours=96)  # articles dated further apart are linked only by the same address, or by _REPEATED
-# In pairs labelled by hand, nearly all above this similarity are about the same event, nearly all below it are not.
+# Two articles whose dates are further apart are linked only if they have the same address, or because of _REPEATED.
+_NEAR = timedelta(hours=96)
+# Of the pairs of articles that people labelled, nearly all with at least this similarity are about the same event, and
+# nearly all with less similarity are about different events.
 _SIMILAR = 0.35
-_VERY_SIMILAR = 0.5  # from this similarity on, a single article joins a group whatever the average similarity
+_VERY_SIMILAR = 0.5  # a single article joins a group over a link of at least this similarity, whatever the average is
 _AVERAGE = 0.6 * _SIMILAR  # two groups are joined only if their average similarity is at least this
-# From this similarity on, an article is about the same event as an article that an issue used weeks ago. The
+# An article with at least this similarity to an article that an issue used weeks ago is about the same event. The
 # installments of a weekly column are less similar.
 _REPEATED = 0.6
 _IDENTICAL = 0.95  # the similarity that is given to two articles with the same title, series or address
-_TITLE_WORDS = 3  # a title with fewer words, such as «نگاه هفته», is a rubric if several articles have it
-# A longer title is a rubric if at least this many articles have it and their leads differ. A lead that this many
-# articles with different titles share says nothing about them.
+# A title with fewer words, such as «نگاه هفته», is a rubric (the name of a column) if several articles have this title.
+_TITLE_WORDS = 3
+# A longer title is a rubric if at least this many articles have this title and their leads differ. A lead is ignored if
+# at least this many articles with different titles share the lead.
 _RUBRIC = 4
 _BURST = timedelta(hours=30)  # `Event.burst` is the largest number of members within this time
 _SERIES_DAYS, _SERIES_BURST = 3, 2  # a series has articles on at least 3 days, and a burst of at most 2
-_MOST_LINKS = 400  # two groups with more possible pairs of articles are not joined, because comparing takes too long
+# Two groups are not joined if more pairs of articles than this would have to be compared, because that takes too long.
+_MOST_LINKS = 400
 _LEAD = 400  # how many characters of a lead are compared
 # Words that change from one article of a series to the next, as in «قیمت دلار امروز، شنبه ۷ بهمن».
 _OTHER_DATES = ("امروز", "دیروز", "فردا", "صبح", "ظهر", "عصر", "شب", "یک", "دو", "سه", "چهار", "پنج", "ماه")
 _DATES = frozenset(key(word) for word in (*WEEKDAYS, *JALALI, *_OTHER_DATES))
 _NUMBER = re.compile(r"[0-9]")
-# Finds a word such as "part" or "session" before a number, in a key whose numbers are replaced by "#".
+# Matches a word such as "part" or "session" before a number, in a search key whose numbers are replaced by "#".
 _NUMBERED = re.compile(r"\b(?:شماره|قسمت|بخش|دوره|جلسه|هفته|گام|خبر|مقاله|عنوان) #")
-# Titles that differ only in a number are a numbered series if more than this many different numbers occur, and they are
-# at most this far apart on average.
+# Titles that differ only in a number are a numbered series if more than this many different numbers occur, and the
+# numbers are at most this far apart on average.
 _COUNTED = 4
 
 
@@ -51,7 +55,7 @@ class Event:
 
     members: tuple[Article, ...]
     burst: int  # the largest number of members within any 30 hours
-    series: bool  # the members are a daily series without news of its own, such as prices or the weather
+    series: bool  # True if the members are a daily series without news, such as prices or the weather
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Events:
     alike: Mapping[tuple[int, int], float]
 
     def similarity(self, one: int, other: int) -> float:
-        """Returns the similarity of two articles, by id; 0 if they are not linked."""
+        """Returns the similarity of the articles with these two ids, or 0 if the articles are not linked."""
         return self.alike.get((min(one, other), max(one, other)), 0.0)
 
 
@@ -71,10 +75,10 @@ def group(
 ) -> Events:
     """Groups the articles into events.
 
-    titles  the key of each article's title, by article id
+    titles  article id → the search key of the article's title
     zone    the newsroom's time zone, which decides on which day an article was published
-    used    ids of articles that an earlier issue used; a very similar new article is about the same event, even weeks
-            later
+    used    ids of articles that an earlier issue used; a new article that is very similar to one of these joins its
+            event, even weeks later
     """
     pool = sorted(articles, key=lambda article: (article.dated, article.id))
     rubrics = _rubrics(pool, titles)
@@ -95,10 +99,10 @@ def group(
 
 
 def _rubrics(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[str]:
-    """Returns the titles that are rubrics: several articles have the title, but they are about different things.
+    """Returns the titles that are rubrics, which means that articles about different things have the same title.
 
-    These are short titles that occur at least twice, and titles of any length that occur at least four times with
-    different leads.
+    A short title is a rubric if it occurs at least twice, and a title of any length if it occurs at least four times
+    with different leads.
     """
     by_title: defaultdict[str, list[Article]] = defaultdict(list)
     for article in pool:
@@ -111,15 +115,15 @@ def _rubrics(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[st
 
 
 def _all_differ(articles: Sequence[Article]) -> bool:
-    """Returns True if each article has a lead, and no lead shares a fifth of its words with the lead before it."""
+    """Returns True if each article has a lead, and consecutive leads always share less than a fifth of their words."""
     leads = [key(article.lead or article.body[:_LEAD]) for article in articles]
     return all(one and other and _differ(one, other) for one, other in pairwise(leads))
 
 
 def _empty_leads(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[int]:
-    """Returns the ids of articles whose lead says nothing, such as a description of the site.
+    """Returns the ids of articles whose lead does not describe the article but, for example, the site.
 
-    Their source gives several articles with different titles the same lead. If these leads were compared, the articles
+    Their source gives several articles with different titles the same lead. If such leads were compared, the articles
     would become one event.
     """
     by_lead: defaultdict[tuple[str, str], list[Article]] = defaultdict(list)
@@ -147,7 +151,7 @@ def _differ(one: str, other: str) -> bool:
 
 
 def _same(pool: Sequence[Article], titles: Mapping[int, str], rubrics: frozenset[str]) -> Pairs:
-    """Returns the pairs of articles with the same title, series or address. The keys are pairs of places in `pool`."""
+    """Returns the pairs of articles with the same title, series or address. Each key has two indexes into `pool`."""
     found: Pairs = {}
     seen: defaultdict[str, list[int]] = defaultdict(list)
     for place, article in enumerate(pool):
@@ -158,15 +162,15 @@ def _same(pool: Sequence[Article], titles: Mapping[int, str], rubrics: frozenset
             dated = not _DATES.isdisjoint(title.split())
             names |= {title} | ({f"series {' '.join(frame)}"} if dated and len(frame) >= _TITLE_WORDS - 1 else set())
         for name in names - {""}:
-            # Linking each article with only the last five is enough to join them all, and stays fast if a thousand
-            # articles have the same title.
+            # Link each article only with the previous five that have this name. That is enough to join all of them, and
+            # stays fast if a thousand articles have the same title.
             found.update(((other, place), _IDENTICAL) for other in seen[name][-5:])
             seen[name].append(place)
     return found
 
 
 class _Patterns:
-    """Recognises titles that are similar because they follow a pattern, not because they are about one event.
+    """Recognises pairs of titles that are similar because they follow a pattern, not because of a common event.
 
     For example, «کارگاه شمارهٔ ۳ برگزار شد» and «کارگاه شمارهٔ ۴ برگزار شد» belong to a numbered series, and
     «موزهٔ سفال پس از سالها گشوده شد» and «پل خواجو پس از سالها گشوده شد» say the same thing about two subjects. Titles
@@ -197,7 +201,7 @@ class _Patterns:
         if end < _TITLE_WORDS or end in (len(one), len(other)):
             return False
         first, second = runs(one[: len(one) - end]), runs(other[: len(other) - end])
-        # Different words such as «کتابخانه» and «رصدخانه» share a single run of characters. Two names of the same thing
+        # Different words, such as «کتابخانه» and «رصدخانه», share few runs of characters. Two names of the same thing
         # share most of their runs.
         return len(first & second) * 3 < min(len(first), len(second))
 
@@ -212,9 +216,9 @@ def _near_or_one(pool: Sequence[Article], place: tuple[int, int]) -> bool:
 
 
 def _join(count: int, links: Pairs) -> list[list[int]]:
-    """Joins places into groups along their links, the most similar first, and returns the groups.
+    """Groups the articles by their links, beginning with the most similar, and returns the groups.
 
-    `links` maps pairs of places to similarities. The places are 0 to `count` - 1.
+    Articles are numbered from 0 to `count` - 1. `links` maps the numbers of two articles to their similarity.
     """
     home = list(range(count))
     members = {place: [place] for place in range(count)}
@@ -239,7 +243,7 @@ def _joinable(one: Sequence[int], other: Sequence[int], links: Pairs, value: flo
 
 
 def _event(members: Sequence[Article], zone: tzinfo) -> Event:
-    """Makes the event of these articles, which must be in order of date."""
+    """Returns the event with these articles, which must be in order of date."""
     burst = first = 0
     for last, article in enumerate(members):
         while article.dated - members[first].dated > _BURST:
@@ -250,5 +254,5 @@ def _event(members: Sequence[Article], zone: tzinfo) -> Event:
 
 
 def _link(url: str) -> str:
-    """Returns the address without the scheme, fragment and last slash, because these do not change the page."""
+    """Returns the address without scheme, fragment and final slash, because none of these changes the page."""
     return url.partition("#")[0].partition("://")[2].rstrip("/")

@@ -1,8 +1,8 @@
-"""How fast articles are read: which share of its final views an article has some hours after its publication.
+"""Learns how fast the views of articles grow: the share of its final views that an article has after some hours.
 
-The curve is learnt from stored snapshots of the newsroom's view counts. If there are too few, a cautious curve is used,
-which corrects the views of young articles only a little. Measurements showed that too little correction does no harm,
-but too much puts last night's articles on top.
+The curve of these shares is learnt from stored snapshots of the newsroom's view counts. If there are too few snapshots,
+a cautious curve is used, which corrects the views of new articles only a little. Measurements showed that too little
+correction does no harm, but that too much correction puts last night's articles first.
 """
 
 import math
@@ -15,11 +15,11 @@ from operator import itemgetter
 
 # The points of the curve: hours after publication, about evenly spaced on a logarithmic scale.
 KNOTS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 9.0, 12.0, 18.0, 24.0, 36.0, 48.0, 72.0, 96.0, 120.0, 168.0)
-_ENOUGH = 30  # how many articles are needed: a curve learnt from fewer would depend on chance
+_ENOUGH = 30  # the fewest articles to learn a curve from; a curve learnt from fewer would depend on chance
 _LEAST = 0.01  # the smallest share that the curve gives
 LEARNT_FROM = timedelta(days=42)  # the curve is learnt from articles published at most this long before the span
-# An article is used only if its first snapshot was made at most _EARLY hours after its publication, and its last at
-# least _GROWN hours after it, when its views hardly grow any more.
+# The curve is learnt only from articles with a first snapshot at most _EARLY hours after publication and a last
+# snapshot at least _GROWN hours after publication, when views hardly grow any more.
 _EARLY = 6.0
 _GROWN = 72.0
 
@@ -31,7 +31,7 @@ class Growth:
     shares: tuple[float, ...]
 
     def at(self, hours: float) -> float:
-        """Returns the share (0.01 to 1) of its final views that an article has `hours` after its publication."""
+        """Returns the share (0.01 to 1) of its final views that an article has `hours` hours after publication."""
         if hours >= KNOTS[-1]:
             return 1.0
         if hours <= KNOTS[0]:
@@ -48,9 +48,9 @@ CAUTIOUS = Growth(tuple(min(1.0, (hours / 24) ** 0.35) for hours in KNOTS))
 def learn(histories: Iterable[Sequence[tuple[float, int]]]) -> Growth:
     """Returns the curve of a newsroom, or CAUTIOUS if there are too few usable histories.
 
-    A history has the snapshots of one article in order of time, as (hours after publication, views). A history whose
-    first snapshot is later than six hours, or whose last is earlier than three days, is left out. Views are summed over
-    all articles, so that well-read articles have more weight and little-read articles add no noise.
+    A history has the snapshots of one article in order of time, as (hours after publication, views). A history is left
+    out if its first snapshot is later than six hours after publication, or its last snapshot earlier than three days.
+    Views are summed over all articles, so that popular articles have more weight and other articles add no noise.
     """
     sums = [0.0] * len(KNOTS)
     final = grown = 0
@@ -70,10 +70,10 @@ def learn(histories: Iterable[Sequence[tuple[float, int]]]) -> Growth:
 def _at_knots(history: Sequence[tuple[float, int]]) -> list[float]:
     """Returns an article's views at each knot, interpolated linearly between its snapshots.
 
-    At its publication the article has no views. After its last snapshot the views stay the same.
+    The article has no views at its publication. After the last snapshot, the views stay the same.
     """
     points = [(0.0, 0), *((max(hours, 0.001), views) for hours, views in history)]
-    # The last snapshot was made at least three days after publication, so its views are taken as final.
+    # Treat the views in the last snapshot as final, because it was made at least three days after publication.
     points.append((math.inf, points[-1][1]))
     found: list[float] = []
     for hours in KNOTS:

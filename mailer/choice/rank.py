@@ -1,10 +1,11 @@
 """Scores articles. The score of an article is the sum of these parts:
 
-- readers' interest: the views, if the newsroom counts them, corrected for the age of the article
-- its place on the front page
-- how widely its event is covered
-- a little for what makes a story look good in a mail
-- the editor's own judgement
+- popularity: the views, if the newsroom counts views, corrected for the age of the article
+- prominence: the article's place on the front page
+- coverage: how many sources and articles report on the event
+- quality: whether the story will look good in a mail
+- the editor's judgement of the news value
+- negative points for series, rubrics and late articles
 
 Old articles do not lose points: a weekly digest that preferred new articles would miss most of the week. `select`
 compares the scores and decides which stories are chosen.
@@ -23,21 +24,21 @@ from mailer.choice.time_span import late
 from mailer.model import Article, TimeSpan
 from mailer.reasons import Reason, ReasonCode
 
-# Weights of the signals. A missing signal's weight is shared out among the others. If views are known, popularity
-# decides, and the other signals only order equally popular articles. In a measurement over a year of weeks, every 0.1
-# of weight given to other signals instead made the digest miss stories that people wanted to read.
+# Weights of the signals. The weight of a missing signal is divided among the other signals. If views are known,
+# popularity decides, and the other signals only order equally popular articles. In a measurement over a year, each 0.1
+# of weight moved from popularity to other signals made the digests miss stories that people wanted to read.
 _WITH_VIEWS = {"popularity": 0.97, "prominence": 0.01, "coverage": 0.01, "quality": 0.01}
 _WITHOUT_VIEWS = {"prominence": 0.5, "coverage": 0.3, "quality": 0.2}
 _NEWS_VALUE = 0.15  # points for each step of the editor's judgement, from -2 to +2
 _SERIES = -0.15  # points for an article of a daily series: the dollar price is read every day but is never the news
 _RUBRIC = -0.3  # points for a title of one word, such as «خبر», which says nothing to the reader of a mail
-_LATE = -0.05  # points for a late article (see `time_span.late`), which should be clearly better than the others
-_HIGHEST = 1.3  # the largest value of `_lift`: one very popular article must not make all others look equal
-_ENOUGH = 0.2  # views decide only if at least this share of the articles has view counts
+_LATE = -0.05  # points for a late article (see `time_span.late`), which must be clearly better than other articles
+_HIGHEST = 1.3  # the largest result of `_lift`, so that one very popular article does not make all others look equal
+_ENOUGH = 0.2  # view counts are used only if at least this share of the articles has view counts
 _PRIOR = 0.15  # the weight of the category's average; an article's own views have the weight of its `Growth` share
-_SHRINK = 20  # the average of all articles counts as this many articles in the average of each category
-# A comment or share counts as this many readers, but all of them together at most as much as the views: many comments
-# on few views usually mean a dispute.
+_SHRINK = 20  # in the average of each category, the average of all articles counts as this many articles
+# A comment or share counts as this many readers. All comments and shares of an article together count at most as much
+# as its views, because many comments on few views usually mean a dispute.
 _COMMENT = 20
 
 
@@ -51,12 +52,12 @@ class Ranking:
     def score(self, article: Article) -> float:
         """Returns the sum of an article's parts, rounded to four decimal places.
 
-        The parts are rounded likewise, so that the numbers shown to editors add up exactly.
+        Each part is rounded, too, so that the numbers shown to editors add up exactly.
         """
         return round(math.fsum(self.parts[article.id].values()), 4)
 
     def order(self, article: Article) -> tuple[float, float, int]:
-        """Returns a sort key: best first, then newest, then by id, so that the order of the input does not matter."""
+        """Returns a sort key: best score first, then newest, then lowest id. The order of the input does not matter."""
         return -self.score(article), -article.dated.timestamp(), article.id
 
 
@@ -64,23 +65,24 @@ class Ranking:
 class Interest:
     """The estimated number of final readers of each article, by id.
 
-    `readers` is empty if there are not enough view counts; a note then says why.
+    `readers` is empty if the view counts cannot be used. `notes` then has the reason.
     """
 
     readers: Mapping[int, float]
     notes: tuple[Reason, ...]
 
     def order(self, article: Article) -> tuple[float, float, float, int]:
-        """Returns a sort key that decides which articles are compared: most readers, most prominent, newest first."""
+        """Returns a sort key for choosing which articles to compare: most readers first, then prominence, then date."""
         shown = (article.prominence or 0.0) + article.front_page
         return -self.readers.get(article.id, 0.0), -shown, -article.dated.timestamp(), article.id
 
 
 def day_by_day(pool: Sequence[Article], zone: tzinfo) -> Callable[[Article], tuple[float, ...]]:
-    """Returns a function that gives a sort key, which decides which articles are compared if views are unknown.
+    """Returns a function from an article to a sort key, for choosing which articles to compare if views are unknown.
 
-    Sorted by it, the articles of all days take turns, the best of each day first (news value, front page, newest). If
-    the newest articles came first, a busy newsroom's digest would cover only the last two days of the week.
+    The best article of every day comes first, then the second best of every day, and so on. Articles of one day are
+    ordered by news value, then prominence, then date. If the newest articles came first, a busy newsroom's digest would
+    cover only the last two days of the week.
     """
     days: defaultdict[date, list[Article]] = defaultdict(list)
     for article in pool:
@@ -124,7 +126,7 @@ def interest(pool: Sequence[Article], span: TimeSpan, growth: Growth) -> Interes
 
 
 def _no_views(views: Sequence[int], count: int) -> Reason | None:
-    """Returns the reason why the known view counts of `count` articles cannot be used, or None if they can."""
+    """Returns the reason why the known `views` of `count` articles cannot be used, or None if they can be used."""
     if not views:
         return Reason(ReasonCode.NO_VIEW_COUNTS)
     if len(views) < _ENOUGH * count:
@@ -147,9 +149,9 @@ def rank(
     events: Mapping[int, Event],
     interest: Interest,
 ) -> Ranking:
-    """Scores `articles` relative to the articles in `pool`, which are those that can be chosen.
+    """Scores `articles` relative to the articles in `pool`, which are the articles that can be chosen.
 
-    `titles` maps the id of each article to the key of its title, and `events` maps it to the article's event.
+    `titles` maps the id of each article to the search key of the title, and `events` maps the id to the event.
     """
     signals: dict[str, Callable[[Article], float]] = {"quality": lambda it: _quality(it, titles[it.id])}
     signals["coverage"] = lambda it: _coverage(events[it.id]) if it.id in events else 0.0
@@ -186,9 +188,9 @@ def _corrections(article: Article, span: TimeSpan, title: str, series: bool) -> 
 
 
 def _lift(values: Sequence[float]) -> Callable[[float], float]:
-    """Returns a function that maps the median of `values` and all below to 0, and their 99th percentile to 1.
+    """Returns a function that maps values up to the median of `values` to 0, and their 99th percentile to 1.
 
-    The scale is logarithmic. Unlike a rank, the result hardly depends on how many little-read articles there are.
+    The scale is logarithmic. Unlike a rank, the result hardly depends on the number of little-read articles.
     """
     known = sorted(math.log1p(value) for value in values)
     middle = median(known)
@@ -201,9 +203,10 @@ def _lift(values: Sequence[float]) -> Callable[[float], float]:
 
 
 def _coverage(event: Event) -> float:
-    """Returns 0 to 1, from the number of the event's sources and the largest number of its articles within 30 hours.
+    """Returns how widely an event is covered, from 0 to 1.
 
-    If all its articles counted, daily topics such as coin prices or air quality would lead every issue.
+    The result depends on the number of sources and on the largest number of articles within 30 hours. If all articles
+    about the event counted, daily topics such as coin prices or air quality would lead every issue.
     """
     if event.series:
         return 0.0
@@ -212,7 +215,7 @@ def _coverage(event: Event) -> float:
 
 
 def _quality(article: Article, title: str) -> float:
-    """Returns 0 to 1, the sum of points for a picture, for enough text, and for a title of several words."""
+    """Returns the quality of an article from 0 to 1: points for a picture, enough text and a title of several words."""
     image = 0.4 if article.image_url else 0.0
     text = 0.3 * min(1.0, len(article.lead or article.body) / 120)
     return image + text + 0.3 * min(1.0, len(title.split()) / 6)

@@ -13,12 +13,12 @@ from mailer.model import NotChosen, Story
 from mailer.reasons import Reason, ReasonCode
 from mailer.settings import Digest
 
-# A story's score is lowered by this much times its greatest similarity to a chosen story. This holds back follow-ups of
-# a chosen story: half of all follow-up articles form separate events.
+# A story's score is lowered by its greatest similarity to a chosen story, multiplied by this factor. The factor makes
+# it less likely that a follow-up of a chosen story is chosen, because half of all follow-ups are events of their own.
 _LIKE_CHOSEN = 0.3
-_SAME_SECTION = 0.04  # a story's score is lowered by this much for each chosen story of its section
-# The quotas, in the order in which they are dropped. Each has the code of the note that it was exceeded, and the code
-# of the reason why a story was not chosen because of it.
+_SAME_SECTION = 0.04  # a story's score is lowered by this much for each chosen story of the same section
+# The quotas, in the order in which they are dropped. The first code of a quota is for the note that the quota was
+# exceeded. The second code is for the reason why a story was not chosen.
 _QUOTAS = {
     "section": (ReasonCode.SECTION_LIMIT_DROPPED, ReasonCode.SECTION_FULL),
     "source": (ReasonCode.SOURCE_LIMIT_DROPPED, ReasonCode.SOURCE_FULL),
@@ -28,7 +28,7 @@ _QUOTAS = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The chosen stories (pinned stories first, then the best first), and the other stories with the reasons."""
+    """The chosen stories (pinned stories first, then the best first), and the other stories, each with the reason."""
 
     chosen: list[Story]
     not_chosen: list[NotChosen]
@@ -45,14 +45,15 @@ def select(
     balance_sections: bool,
     kept: frozenset[int] = frozenset(),
 ) -> Selection:
-    """Selects at most `rules.stories` stories, one after another. `ranked` must have the best story first.
+    """Selects the stories of an issue. `ranked` must have the best story first.
 
-    Pinned stories come first and count in the quotas. All of them are selected, even if there are more than
-    `rules.stories`. Stories whose leads are in `kept` are selected regardless of the quotas while there are places, and
-    are ordered by score.
-    If places stay empty because of the quotas, the quotas that keep stories out are dropped, first sections, then
-    sources, then days, and a note says so. No two stories have the same title, unless it is only one word. `titles`
-    maps the id of each article to the key of its title.
+    All pinned stories are selected first, even if there are more than `rules.stories`. Next are the stories whose leads
+    are in `kept`, while there are places. The quotas count these stories but exclude none of them. Then the best of the
+    other stories are selected, within the quotas, until there are `rules.stories` stories.
+
+    If places are empty because of the quotas, the quotas that exclude stories are dropped (first sections, then
+    sources, then days), and a note reports this. No two stories have the same title, unless the title is a single word.
+    `titles` maps the id of each article to the search key of its title.
     """
     table = _Table(rules, ranked, titles, events, zone, balance_sections)
     for story in ranked:
@@ -97,14 +98,14 @@ class _Table:
             del shares["section"]
         if len({story.lead.source for story in ranked}) < 2:
             del shares["source"]
-        # Without the small addend, rounding errors would make 0.29 * 100 equal to 28.
+        # Without the small addend, a rounding error would make the limit of 0.29 * 100 stories 28 instead of 29.
         self._limits = {quota: max(1, int(share * rules.stories + 1e-9)) for quota, share in shares.items()}
         self._sectioned = balance_sections
         self._dropped: dict[str, int] = {}
         self._exceeded: set[str] = set()
 
     def _name(self, quota: str, story: Story) -> str:
-        """Returns the section, source or day of a story, whichever the quota counts."""
+        """Returns the section, source or day of a story, depending on what the quota counts."""
         if quota == "day":
             return story.lead.dated.astimezone(self._zone).date().isoformat()
         return story.section if quota == "section" else story.lead.source
@@ -129,7 +130,7 @@ class _Table:
             self._counts[quota][self._name(quota, story)] += 1
 
     def fill(self) -> None:
-        """Takes the best stories that the quotas allow until no place is left or no such story remains."""
+        """Chooses the best stories that the quotas allow, until there is no place or no such story left."""
         while self.has_place and (best := self._best()):
             self._exceeded.update(self._full(best, self._dropped))
             self.take(best)
@@ -138,14 +139,14 @@ class _Table:
         return [story for story in self._ranked if not self.has(story) and not self.has_title(story)]
 
     def _best(self) -> Story | None:
-        """Returns the story that the quotas allow and whose score, lowered for repetition, is highest.
+        """Returns the story with the highest score, lowered for repetition, among the stories that the quotas allow.
 
-        Of equal stories, returns the one ranked first. Returns None if the quotas allow no story.
+        If scores are equal, returns the story ranked first. Returns None if the quotas allow no story.
         """
         best, most = None, 0.0
         for story in self._free():
             if best is not None and story.score <= most:
-                break  # all later stories have scores at most this high, and repetition only lowers them
+                break  # no later story has a higher score, and repetition only lowers scores
             if not self._full(story, self._limits):
                 worth = story.score - self._repetition(story)
                 if best is None or worth > most:
@@ -157,10 +158,10 @@ class _Table:
         return _LIKE_CHOSEN * alike + (_SAME_SECTION * self._counts["section"][story.section] if self._sectioned else 0)
 
     def blocking_quota(self) -> str:
-        """Returns the quota to drop next, or an empty string if the quotas keep no story out.
+        """Returns the quota to drop next, or an empty string if the quotas exclude no story.
 
-        If a story is kept out by only one quota, the result is the first such quota. If every story is kept out by
-        several quotas, the result is the first of the quotas that keep out the best story.
+        The result is the first quota that excludes a story which no other quota excludes. If there is no such quota,
+        the result is the first of the quotas that exclude the best story.
         """
         blocked = [full for story in self._free() if (full := self._full(story, self._limits))]
         alone = {full[0] for full in blocked if len(full) == 1}

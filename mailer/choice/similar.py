@@ -1,9 +1,9 @@
 """Computes how similar two articles are: a number from 0 to 1 for every pair that is similar enough.
 
-The texts are split into runs: four neighbouring characters of a normalised word. Each run is weighted by how rare it is
-in the week (TF-IDF), and articles are compared by cosine similarity. For Persian this works better than comparing
-words, titles or hashes, and it needs no stemmer, because endings and broken half-spaces change only a few of a word's
-runs. `events.group` decides whether two articles are about the same event.
+The texts are split into runs. A run is four neighbouring characters of a normalised word. The rarer a run is in the
+week, the more weight it has (TF-IDF). Articles are compared by cosine similarity. For Persian, this works better than
+comparing words, titles or hashes. Runs need no stemmer, because endings and missing half-spaces change only a few runs
+of a word. `events.group` decides whether two articles are about the same event.
 """
 
 import math
@@ -19,12 +19,12 @@ from mailer.text.search_key import key
 Vector: TypeAlias = Mapping[str, float]
 Pairs: TypeAlias = dict[tuple[int, int], float]
 
-_LEAD = 500  # how many characters of a lead are compared; the rest is background, which different events may share
+_LEAD = 500  # how many characters of a lead are compared; later ones are background, which different events may share
 _COMMON = 0.02  # a run that occurs in more than this share of the articles is ignored …
 _FEW = 20  # … unless it occurs in at most this many articles, which matters in a week with few articles
-_WEEK = 1000  # how many articles a usual week has
+_WEEK = 1000  # the number of articles in a usual week
 _HASHTAG = re.compile(r"#\w+")  # removed, because all articles of a topic may have the same hashtag
-# Finds a label for the kind of a page, such as «عکس» (photo). Labels are removed, because otherwise two photo pages
+# Matches a label for the kind of a page, such as «عکس» (photo). Labels are removed, because otherwise two photo pages
 # with short titles would look similar.
 _KIND = re.compile(
     r"[(\[+/|]*\s*(?<!\w)(?:عکس روز|تصویر متحرک|عکس|تصاویر|تصویری|فیلم|ویدیو|ویدئو|اینفوگرافی|فوری)(?!\w)\s*[)\]|/]+"
@@ -33,7 +33,7 @@ _KIND = re.compile(
 
 
 def words(article: Article, *, with_title: bool = True, with_lead: bool = True) -> str:
-    """Returns the key of the text by which an article is compared: the title twice, then the beginning of the lead.
+    """Returns the search key of the text that is compared: the article's title twice, then the beginning of its lead.
 
     Pass `with_title=False` for an article whose title is a rubric, such as «خبر» or «نگاه هفته», and does not describe
     the article. Pass `with_lead=False` if the source gives many articles the same lead.
@@ -47,10 +47,11 @@ def words(article: Article, *, with_title: bool = True, with_lead: bool = True) 
 def vectors(texts: Sequence[str]) -> list[Vector]:
     """Returns a unit vector (run → weight) for each text; the vector is empty if all runs of the text are ignored.
 
-    The texts must be keys (see `text.search_key`).
+    The texts must be search keys (see `text.search_key`).
     """
     split = [text.split() for text in texts]
-    of = {word: _runs(word) for word in set(chain.from_iterable(split))}  # once for each word: most occur many times
+    # Most words occur many times, so compute the runs of each word only once.
+    of = {word: _runs(word) for word in set(chain.from_iterable(split))}
     grams = [Counter(chain.from_iterable(map(of.__getitem__, each))) for each in split]
     spread: Counter[str] = Counter()
     for each in grams:
@@ -65,7 +66,7 @@ def vectors(texts: Sequence[str]) -> list[Vector]:
 def pairs(all_: Sequence[Vector], least: float) -> Pairs:
     """Returns (i, j) → similarity, with i < j, for every pair whose similarity is at least `least`.
 
-    The similarities are exact; an inverted index makes computing them fast.
+    The similarities are exact. An inverted index makes the computation fast.
     """
     index: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
     found: Pairs = {}

@@ -1,4 +1,4 @@
-"""The time span of an issue, and the articles that belong to it."""
+"""Computes the time span of an issue, and decides which articles belong to the time span."""
 
 from datetime import datetime, timedelta
 
@@ -21,7 +21,7 @@ def for_issue(*, end: datetime, previous_end: datetime | None) -> TimeSpan:
 
 
 def earliest(span: TimeSpan) -> datetime:
-    """Returns the earliest date of articles that can be in the issue of this span, including late ones (see `late`)."""
+    """Returns the earliest date that an article in the issue of this span can have, if the article is `late`."""
     return min(span.start, span.end - _LATE)
 
 
