@@ -1,4 +1,4 @@
-"""The website. Its pages call use cases, and errors become HTTP statuses. It sets no cookies and needs no scripts."""
+"""Serves the website. Pages call use cases, and errors become HTTP statuses. No page sets cookies or needs scripts."""
 
 from mailer.web.app import create
 from mailer.web.health import Pulse

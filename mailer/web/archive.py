@@ -14,18 +14,18 @@ from mailer.issues import archive
 from mailer.web.guard import ISSUE_CSP
 from mailer.web.page import render
 
-_LISTED = 200  # how many issues the archive lists, about four years of weekly issues
+_LISTED = 200  # the most issues that the archive lists: about four years of weekly issues
 
 
 class Media(StaticFiles):
     """Serves the pictures and other files of a deployment.
 
-    Mail programs and their proxies may cache the picture of a story without limit: its file name is made from the
-    address of the original picture, so the content under one name never changes.
+    Mail programs and proxies may cache the picture of a story without limit. The file name of a picture is made from
+    the address of the original picture, so that the file with this name never changes.
     """
 
     async def check_config(self) -> None:
-        """Accepts a missing folder, so that a request for a picture in it gets a 404 instead of raising an error."""
+        """Does nothing, so that a request for a picture in a missing folder gets a 404 instead of an exception."""
 
     def file_response(self, full_path: PathLike, *args: Any, **more: Any) -> Response:
         answer = super().file_response(full_path, *args, **more)
@@ -36,8 +36,8 @@ class Media(StaticFiles):
 
 def routes(app: App) -> list[BaseRoute]:
     index = app.settings.readers.archive_index
-    # Caches may keep a page for only five minutes, so that a redacted story does not remain in them for hours. Search
-    # engines may list it only if `archive_index` is set.
+    # Caches may keep a page for only five minutes, so that a redacted story does not remain in caches for hours. Search
+    # engines may list a page only if `archive_index` is set.
     public = {"cache-control": "public, max-age=300", "x-robots-tag": "all" if index else "noindex"}
 
     async def issues(request: Request) -> Response:

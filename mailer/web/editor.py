@@ -14,7 +14,7 @@ from mailer.web.page import render
 
 def routes(app: App) -> list[Route]:
     async def editor(request: Request) -> Response:
-        """Shows the draft. A POST comes from a button, whose action is carried out before the draft is shown."""
+        """Shows the draft. If the request is a POST from a button, first carries out the action of the button."""
         form = await form_of(request) if request.method == "POST" else {}
         token, action, shown = request.path_params["token"], form.get("action", ""), form.get("shown", "")
         return render(app, "editor", await to_thread(editor_page.act, app, token, action, shown))

@@ -12,7 +12,7 @@ from mailer import errors
 from mailer.errors import MailerError
 
 # The HTTP status for each error class. A subclass that is not listed has the status of its nearest listed base class.
-# An invalid token and a missing issue are both 404, so that they look the same to a stranger.
+# An invalid token and a missing issue are both 404, so that a stranger cannot distinguish them.
 STATUS: Mapping[type[MailerError], int] = {
     errors.BadToken: 404,
     errors.NoSuchIssue: 404,
@@ -44,7 +44,7 @@ _HEADERS = {
 
 
 class Headers:
-    """ASGI middleware that adds the headers in _HEADERS to every answer, unless the page has set them itself."""
+    """ASGI middleware that adds the headers in _HEADERS to every response, except headers that the page has set."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -76,8 +76,8 @@ def network_of(request: Request) -> str:
     except ValueError:
         return ""
     if isinstance(address, ipaddress.IPv6Address):
-        # A proxy that listens on IPv4 and IPv6 writes an IPv4 address as ::ffff:192.0.2.7. Cut to /48, all of these
-        # would be one network. Converting to an integer and back removes a zone (%eth0).
+        # A proxy that listens on IPv4 and IPv6 writes an IPv4 address as ::ffff:192.0.2.7. Cut to /48, all addresses of
+        # this form would be one network. Converting an address to an integer and back removes its zone (%eth0).
         address = address.ipv4_mapped or ipaddress.IPv6Address(int(address))
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
@@ -90,7 +90,7 @@ _AGENTS = (
 
 
 def agent_of(request: Request) -> str:
-    """Returns the class of the user agent: bot, mail, browser, other or none. Its full name is never stored."""
+    """Returns the class of the user agent: bot, mail, browser, other or none. The full user agent is never stored."""
     agent = request.headers.get("user-agent", "")
     return next((name for name, pattern in _AGENTS if pattern.search(agent)), "other") if agent else "none"
 
@@ -104,18 +104,18 @@ async def form_of(request: Request) -> ImmutableMultiDict[str, str]:
     if not declared.isdigit() or int(declared) > _LARGEST_BODY:
         return ImmutableMultiDict()
     try:
-        # Accept no files, because they would be written to disk and none of our forms sends any.
+        # Accept no files, because files would be written to disk and no form on these pages sends files.
         bounded = Request(request.scope, _bounded(request.receive))
         form = await bounded.form(max_files=0, max_fields=100, max_part_size=_LARGEST_BODY)
-    except Exception:  # the body is too long, or malformed, or not text
+    except Exception:  # the body is too long, malformed or not text
         return ImmutableMultiDict()
     return ImmutableMultiDict([(name, str(value)) for name, value in form.multi_items()])
 
 
 def _bounded(receive: Receive) -> Receive:
-    """Returns a `receive` that raises ValueError once the body has grown too long.
+    """Returns a `receive` function that raises ValueError as soon as the body is too long.
 
-    The declared length is not enough, because a chunked body does not have one.
+    Checking the declared length is not enough, because a chunked body has no declared length.
     """
     room = _LARGEST_BODY
 

@@ -18,8 +18,8 @@ _LATEST_TICK_S = 90.0
 class Pulse:
     """Records when the clock of this process last ticked.
 
-    `expected` is False if the clock runs in another process. `well` uses a monotonic clock, so that a change of the
-    system time does not matter.
+    `expected` is False if the clock runs in another process. `well` uses monotonic time, so that a change of the system
+    time does not matter.
     """
 
     expected: bool = False
@@ -39,7 +39,7 @@ def routes(app: App, pulse: Pulse) -> list[Route]:
         return PlainTextResponse("ok")
 
     async def ready(request: Request) -> Response:
-        """Answers 200 if the database answers within a second and the clock of this process ticks, else 503."""
+        """Returns 200 if the database answers within a second and the clock of this process ticks, else 503."""
         try:
             await asyncio.wait_for(asyncio.to_thread(app.store.answers), 1)
         except (MailerError, TimeoutError):

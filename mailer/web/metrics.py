@@ -23,7 +23,7 @@ def create(monitor: Monitor) -> ASGIApp:
     ProcessCollector(registry=registry)
 
     async def metrics(_request: Request) -> Response:
-        # In a thread: it reads the database, and would otherwise block the event loop that it shares with the sender.
+        # In a thread, because reading the database would block the event loop, in which the sender also runs.
         text = await asyncio.to_thread(generate_latest, registry)
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 

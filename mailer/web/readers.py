@@ -1,8 +1,8 @@
 """The pages for readers: /unsubscribe, /subscribe, /confirm and /preferences.
 
-A GET changes nothing, because link scanners and prefetching open every link of a mail. Changes are made only by POSTs:
-from a button on our pages, or from a mail program's one-click unsubscription. No page reveals whether an address is
-known.
+A GET changes nothing, because link scanners and prefetching open every link of a mail. Changes are made only by POSTs,
+either from a button on these pages or from a mail program's one-click unsubscription. No page reveals whether an
+address is known.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ from mailer.web.guard import agent_of, form_of, network_of
 from mailer.web.page import render
 
 log = logging.getLogger(__name__)
-TRAP = "website"  # a form field that is hidden from people; if it is filled in, a program sent the form
+TRAP = "website"  # a form field that is hidden from people; if the field is filled in, a program sent the form
 
 
 class ReaderPages:
-    """The request handlers. They run use cases in threads, so that a sender in the same event loop does not wait."""
+    """The request handlers. Use cases run in threads, so that a sender in the same event loop does not have to wait."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -64,9 +64,12 @@ class ReaderPages:
         return render(self.app, "unsubscribe", values)
 
     async def unsubscribe(self, request: Request) -> Response:
-        """Unsubscribes if the POST is a mail program's one click (RFC 8058) or from our button, else shows the form."""
+        """Unsubscribes the reader if the POST is a one-click unsubscription (RFC 8058) or from the button of the form.
+
+        Shows the form for any other POST.
+        """
         token = request.path_params["token"]
-        tokens.read(self.app.keys, Purpose.UNSUBSCRIBE, token)  # read no body from a stranger without a valid token
+        tokens.read(self.app.keys, Purpose.UNSUBSCRIBE, token)  # first, so that no body is read for an invalid token
         method = await _method(request)
         if method is None:
             return await self.unsubscribe_form(request)
@@ -142,8 +145,8 @@ class ReaderPages:
     def _decide_soon(self) -> None:
         """Starts a task that decides the stored sign-up requests after a random delay of about a second.
 
-        Because of the delay, the duration of this response and of the next one does not reveal whether an address is on
-        the list. If the process ends before the task does, the next tick decides the requests.
+        Because of the delay, the response times of this request and the next do not reveal whether an address is on the
+        list. If the process ends before the task, the next tick of the clock decides the requests.
         """
         if self._deciding is None or self._deciding.done():
             self._deciding = asyncio.get_running_loop().create_task(self._decide())
@@ -206,7 +209,7 @@ class ReaderPages:
 
 
 async def _method(request: Request) -> Method | None:
-    """Returns the method by which a POST asks to unsubscribe, or None if it does not ask."""
+    """Returns the method of an unsubscription by POST, or None if the POST does not ask to unsubscribe."""
     form = await form_of(request)
     fields = {name.casefold(): value.strip().casefold() for name, value in form.items()}
     if fields.get("list-unsubscribe") == "one-click":
