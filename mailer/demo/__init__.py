@@ -1,4 +1,4 @@
-"""The demo: invented articles, its own mail server and pages that show the mails, all on loopback.
+"""The demo: invented articles, a mail server and pages that show the mails, all on loopback.
 
 No code outside the demo and its command imports this package. `sample` has the articles, `inbox` receives the mails,
 `letter` parses a mail, and `pages` shows the mails.

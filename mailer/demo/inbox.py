@@ -1,7 +1,7 @@
 """A real SMTP server on loopback that keeps the mails it receives, in order of arrival.
 
-The server is made for the demo, but is useful in tests, too. It accepts every recipient, checks nothing and forwards
-nothing. It does not parse the mails; `letter` does.
+The server is made for the demo, but is useful in tests, too. The server accepts every recipient, checks nothing and
+forwards nothing. `letter` parses the mails.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9@._+-]")
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail as it was received for one recipient; a mail to two recipients becomes two of these."""
+    """A mail as it was received for one recipient. A mail to two recipients becomes two `Mail` objects."""
 
     number: int  # counted from 1 in order of arrival
     sender: str  # the envelope's sender; empty for a delivery report
     recipient: str  # one recipient of the envelope
-    raw: bytes  # with CRLF line ends; SMTP's extra dots are removed
+    raw: bytes  # with CRLF line ends, and without the dots that SMTP adds at the start of lines
     arrived: datetime  # in UTC
 
 
@@ -35,7 +35,10 @@ class Inbox:
     """The server and the mails it received. Any thread may use it."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Makes the server. With a `folder`, it writes each mail there (<NN>-<recipient>.eml) before the reply 250."""
+        """Makes a server, which does not run yet.
+
+        If `folder` is given, the server writes each mail to <NN>-<recipient>.eml in this folder before it replies 250.
+        """
         self._folder = folder
         self._mails: list[Mail] = []
         self._lock = threading.Lock()
@@ -52,7 +55,7 @@ class Inbox:
             return list(self._mails)
 
     def start(self) -> None:
-        """Starts the server on a free port of 127.0.0.1. Raises OSError if that fails."""
+        """Starts the server on a free port of 127.0.0.1. Raises OSError if the server cannot start."""
         if self._thread is not None:
             raise RuntimeError("the inbox is open already")
         if self._folder:
@@ -66,7 +69,7 @@ class Inbox:
         ready.wait()
 
     def stop(self) -> None:
-        """Closes the server and its connections; keeps the mails. Does nothing if the server is not running."""
+        """Closes the server and its connections, but keeps the mails. Does nothing if the server is not running."""
         if self._thread is None:
             return
         if self._loop and self._stop and self._thread.is_alive():
@@ -75,8 +78,8 @@ class Inbox:
         self._thread = None
 
     async def _serve(self, listening: socket.socket, ready: threading.Event) -> None:
-        # aiosmtpd's Controller cannot use port 0, and a port found free beforehand may be taken by now. So the socket
-        # is opened in `start`, and the protocol is served without a Controller.
+        # aiosmtpd's Controller cannot use port 0, and another process could take a port that was found to be free. So
+        # `start` opens the socket, and the protocol is served without a Controller.
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         server = await self._loop.create_server(self._session, sock=listening)
         ready.set()
@@ -113,7 +116,8 @@ class Inbox:
             if self._folder:
                 for mail in new:
                     (self._folder / file_name(mail)).write_bytes(raw)
-            self._mails += new  # last: a mail that could not be written will be sent again, and must not be kept twice
+            # Last, because a mail that could not be written is sent again and must not be in the list twice.
+            self._mails += new
 
 
 def file_name(mail: Mail) -> str:

@@ -1,8 +1,8 @@
-"""Parses a mail for showing it: sender, subject, both parts, and the link for one-click unsubscribing.
+"""Parses a mail for the inbox: sender, subject, both parts, and the link for one-click unsubscribing.
 
-Parsing never fails: a mail that cannot be parsed is returned as its source, marked as `broken`. Nothing is sanitised
-here; the pages escape what they show and put the HTML part into a sandbox. The parser is the standard library's, so the
-demo does not read the mails with the code that wrote them.
+Parsing never fails: a mail that cannot be parsed is returned as its source, marked as `broken`. This module does not
+sanitise anything; the pages escape every text and put the HTML part into a sandbox. The parser is that of the standard
+library, so that the code that writes the mails is not also the code that reads them.
 """
 
 import re
@@ -30,12 +30,12 @@ class Letter:
     sender: str = ""
     recipient: str = ""
     subject: str = ""
-    date: str = ""  # as it is written in the mail
+    date: str = ""  # the field Date, as it is written in the mail
     snippet: str = ""  # the preheader, else the beginning of the text
     html: str | None = None
     text: str | None = None
     source: str
-    one_click: str = ""  # the address to POST to (RFC 8058); empty if the mail does not offer it
+    one_click: str = ""  # the address to POST to (RFC 8058); empty if the mail has no one-click unsubscription
     broken: bool = False
 
 
@@ -44,7 +44,7 @@ def read(mail: Mail) -> Letter:
     source = mail.raw.decode("utf-8", "replace")
     try:
         return _read(mail.raw, source)
-    except Exception:  # the parser fails in many ways on hostile headers; then the source is shown
+    except Exception:  # hostile headers make the parser fail in many ways
         return Letter(recipient=_sound(mail.recipient), sender=_sound(mail.sender), source=source, broken=True)
 
 
@@ -83,12 +83,15 @@ def _part(message: EmailMessage, kind: str) -> str | None:
 
 
 def _sound(text: str) -> str:
-    """Returns the text with "?" for lone surrogates, which the parser puts in place of raw bytes; UTF-8 has none."""
+    """Replaces each lone surrogate in a text by "?".
+
+    The parser returns bytes that it cannot decode as lone surrogates, which cannot be encoded as UTF-8.
+    """
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _one_click(message: EmailMessage) -> str:
-    # RFC 8058 §3.1: List-Unsubscribe-Post is required, with exactly this value, and so is List-Unsubscribe.
+    # RFC 8058 §3.1 requires List-Unsubscribe, and List-Unsubscribe-Post with exactly this value.
     if _header(message, "List-Unsubscribe-Post").strip().lower() != _ONE_CLICK:
         return ""
     found = _WEB_ADDRESS.search(_header(message, "List-Unsubscribe"))
@@ -102,7 +105,7 @@ def _snippet(html: str, text: str) -> str:
 
 
 class _Preheader(HTMLParser):
-    """Finds the text of the first hidden element, in which mails have their preheader."""
+    """Finds the text of the first hidden element of a mail, which is usually the preheader."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,16 +21,16 @@ from mailer.demo.letter import Letter, read
 from mailer.mail.bidi import isolate
 from mailer.text.calendar import digits, long_date
 
-EXPECTED = 3  # how many mails the demo sends; the list reloads itself until all have arrived
+EXPECTED = 3  # the number of mails that the demo sends; the list reloads itself until all have arrived
 TEMPLATES = Path(__file__).parent / "templates"
 _TEHRAN = ZoneInfo("Asia/Tehran")
-# Pictures in mails are at the demo's address. They must be shown even if the inbox is opened under its other name.
+# Pictures in mails have the demo's address, and must be shown whether the inbox is opened at 127.0.0.1 or localhost.
 _SELF = "'self' http://127.0.0.1:* http://localhost:*"
 _PAGE_POLICY = (
     f"default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action {_SELF}; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-# As part of the policy, `sandbox` protects even if the address of the frame is opened directly.
+# The frame and the policy both have `sandbox`, because the address of the frame can also be opened directly.
 _SANDBOX = "allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
 _MAIL_POLICY = (
     f"default-src 'none'; style-src 'unsafe-inline'; img-src {_SELF}; form-action 'none'; "
@@ -117,7 +117,7 @@ def _row(mail: Mail) -> _Row:
 
 
 def date_and_time(instant: datetime, time_format: str) -> str:
-    """Returns the date and time of an instant in Tehran, in Persian."""
+    """Returns the date and time of an instant as a Persian text, in the time zone of Tehran."""
     local = instant.astimezone(_TEHRAN)
     return f"{long_date(local.date())}، ساعت {digits(local.strftime(time_format))}"
 

@@ -1,7 +1,7 @@
-"""Makes the demo's news: invented articles of the last seven days, and the small site that their links lead to.
+"""Makes the demo's news: invented articles of the last seven days, and the small site to which their links lead.
 
-People, firms and events are made up. The product stores and chooses the articles like a newsroom's own. Their texts are
-in `articles.jsonl`, one object a line; `hours` says how long before now an article was published.
+People, firms and events are invented. The product stores and chooses the articles like those of a newsroom. The texts
+are in `articles.jsonl`, one JSON object per line. `hours` is the age of the article in hours.
 """
 
 import json
@@ -20,7 +20,7 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sample:
-    """One line of articles.jsonl. `body` has the paragraphs; `image` is a picture's name without ".jpg", or empty."""
+    """One line of articles.jsonl. `body` has the paragraphs; `image` is a file name without ".jpg", or empty."""
 
     slug: str
     hours: float
@@ -42,9 +42,10 @@ def _samples() -> tuple[_Sample, ...]:
 
 
 def articles(now: datetime, base_url: str) -> tuple[FoundArticle, ...]:
-    """Returns the articles as a source would give them, all from the seven days before `now` (aware).
+    """Returns the articles as a source would, all from the seven days before `now`, which must have a time zone.
 
-    `base_url` is the address of the product's pages, without a final slash; links and pictures are under its /media.
+    `base_url` is the address of the product's pages, without a final slash. Links and pictures have addresses under
+    `base_url`/media.
     """
     return tuple(
         FoundArticle(
@@ -90,7 +91,7 @@ def write_site(folder: Path, base_url: str, now: datetime) -> None:
 
 
 def _neighbours(sample: _Sample) -> list[_Sample]:
-    """Returns three other articles of the same section, to which the article's page links."""
+    """Returns three other articles of the same section. The page of `sample` links to these articles."""
     section = [other for other in _samples() if other.category == sample.category]
     place = section.index(sample)
     return [section[(place + step) % len(section)] for step in (1, 2, 3)]

@@ -1,1 +1,1 @@
-"""Use cases for the admin of a deployment: watching it and running it."""
+"""Use cases for the admin who monitors and runs a deployment."""

@@ -1,6 +1,6 @@
-"""The figures that an admin monitors: those of the whole deployment, from the database, and those of this process.
+"""Collects the figures that an admin monitors: those of the deployment, from the database, and those of this process.
 
-They contain no address, name or token of a reader. `web.metrics` publishes them in the format of Prometheus.
+No figure contains the address, name or token of a reader. `web.metrics` publishes the figures in the Prometheus format.
 """
 
 import hashlib
@@ -18,24 +18,24 @@ from mailer.model import DeliveryState, Issue
 from mailer.sending.relays import Circuits
 from mailer.store import deliveries, lanes, reports, subscribers
 
-# The figures from the database are cached for this many seconds, or for _SHARE times as long as reading them took if
-# that is longer: counting a million rows again and again would slow down sending.
+# The figures from the database are cached for _FRESH_S seconds, or for _SHARE times as long as reading the figures
+# took, whichever is longer. Without the cache, counting a million rows for every request would slow down sending.
 _FRESH_S = 5.0
 _SHARE = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The figures from the database. They are the same in every process."""
+    """The figures from the database, which are the same in every process."""
 
     issue: Issue | None  # the issue that is being sent or paused, else the newest issue
-    counts: Mapping[DeliveryState, int]  # how many deliveries of `issue` are in each state
-    queued: int  # how many mails of any kind are queued
-    oldest: datetime | None  # when the oldest of these mails was queued
+    counts: Mapping[DeliveryState, int]  # state → number of deliveries of `issue`
+    queued: int  # the number of queued mails of any kind
+    oldest: datetime | None  # the time at which the oldest queued mail was queued
     lanes_paused: tuple[str, ...]
-    sources: Mapping[str, int]  # source of articles → how often fetching it failed since its last success
+    sources: Mapping[str, int]  # source of articles → number of failed fetches since the last success
     subscribers: Mapping[str, int]  # status → number of subscribers
-    left_in_a_week: Mapping[str, int]  # method → how many readers left by it in the last seven days
+    left_in_a_week: Mapping[str, int]  # method → number of readers who left by this method in the last seven days
 
 
 def gather(app: App) -> Figures:
@@ -74,7 +74,7 @@ class Monitor:
 
     app: App
     circuits: Circuits
-    last_tick: Callable[[], float | None] = lambda: None  # gives the Unix time of this process's last tick, or None
+    last_tick: Callable[[], float | None] = lambda: None  # returns the Unix time of this process's last tick, or None
     clock: Callable[[], float] = time.monotonic
     _cached: Figures | None = None
     _fresh_until: float = 0.0
