@@ -1,8 +1,8 @@
 """Group commit: writes the waiting requests of all connections in one transaction.
 
-This way many mails share one write to disk. A connection that has something to write waits a moment so that others can
-join it, and while one transaction runs, the next group gathers. `store.hot_path` and `outcome` define what is written
-and under which rules.
+Many mails thus share one write to disk. A group is written a few turns of the event loop after its first request, so
+that other connections can add requests. While one transaction runs, the next group gathers. `store.hot_path` and
+`outcome` define what is written and on which conditions.
 """
 
 import asyncio
@@ -23,9 +23,10 @@ from mailer.store import deliveries, hot_path
 from mailer.store.hot_path import AcceptedMail
 
 log = logging.getLogger(__name__)
-# A group waits this many turns of the event loop for more entries. A relay's answer takes two turns to become an entry.
+# The number of turns of the event loop for which a group waits for more entries. A relay's answer takes two turns to
+# become an entry.
 LOOP_TURNS = 4
-_RETRY_S = 0.5  # seconds between two attempts while the database fails
+_RETRY_S = 0.5  # seconds between two attempts to write while the database is unavailable
 
 Result = AcceptedMail | DeliveryChange
 
@@ -33,9 +34,10 @@ Result = AcceptedMail | DeliveryChange
 class Written(NamedTuple):
     """The result of writing an entry."""
 
-    state: DeliveryState | None  # the delivery's new state; None if its claim was lost or there was no result
+    # New state of the result's delivery; None if the claim was lost or the entry has no result.
+    state: DeliveryState | None
     may_go: bool  # whether the intended mail may be sent
-    claim_held: bool  # whether the claim on the intended mail's batch still holds
+    claim_held: bool  # whether this process still holds the batch of the intended mail
 
 
 class Entry:
@@ -49,9 +51,9 @@ class Entry:
         self._waiter: asyncio.Future[None] | None = None
 
     async def written(self) -> Written:
-        """Waits until the entry is on disk and returns what became of it. If the caller is cancelled while it waits,
-        the entry is written anyway, and the caller may call this method again. Raises StoreUnavailable if the database
-        was unavailable for longer than a lease lasts."""
+        """Waits until the entry is on disk and returns a `Written`. If the caller is cancelled while waiting, the entry
+        is written anyway, and the caller may call this method again. Raises StoreUnavailable if the database was
+        unavailable for longer than a lease lasts."""
         if self._outcome is None:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
@@ -71,14 +73,14 @@ class GroupCommit:
     def __init__(self, app: App) -> None:
         self._app = app
         self._waiting: deque[Entry] = deque()
-        self._gathering = False  # whether a group is due to be written and has not taken its entries yet
-        self._running = 0  # how many groups are being written or retried
+        self._gathering = False  # whether a group is scheduled that has not taken its entries yet
+        self._running = 0  # number of groups that are being written or retried
         self._recovering: set[asyncio.Task[None]] = set()
 
     def write(self, result: Result | None, intent: Delivery | None) -> Entry:
-        """Requests to write the result of a connection's last mail and the intent to send its next mail, and returns
-        the entry to wait for. Both are written in one transaction, so that a killed process leaves at most one mail per
-        connection whose fate is unknown."""
+        """Queues the result of a connection's last mail and the intent to send its next mail, and returns the entry to
+        wait for. One transaction writes both, so a killed process leaves at most one mail per connection with an
+        unknown outcome."""
         entry = Entry(result, intent)
         self._waiting.append(entry)
         if not self._gathering:
@@ -87,14 +89,14 @@ class GroupCommit:
         return entry
 
     async def empty(self) -> None:
-        """Waits until everything is written."""
-        while self._gathering or self._running:  # noqa: ASYNC110 - polls only once, at the end of a run
+        """Waits until all entries are written."""
+        while self._gathering or self._running:  # noqa: ASYNC110 - polls only at the end of a run
             await asyncio.sleep(0.01)
 
     def _begin(self, turns: int) -> None:
-        """Waits `turns` turns of the event loop and then writes a group: at once if possible, and otherwise in the
-        writer's thread. In the thread, a group takes its entries only when its transaction begins, so that entries that
-        arrive while another group is being written can still join."""
+        """Waits for `turns` turns of the event loop and then writes a group: on this thread if the store can write at
+        once, and otherwise on the writer's thread. On the writer's thread, a group takes its entries only when its
+        transaction begins, so that it includes the entries that arrive while another group is being written."""
         loop = asyncio.get_running_loop()
         if turns:
             loop.call_soon(self._begin, turns - 1)
@@ -106,7 +108,7 @@ class GroupCommit:
             _end(group, written)
             return
 
-        def ended(writing: "Future[list[Written]]") -> None:  # called in the writer's thread
+        def ended(writing: "Future[list[Written]]") -> None:  # called on the writer's thread
             loop.call_soon_threadsafe(self._ended, group, writing)
 
         try:
@@ -124,7 +126,7 @@ class GroupCommit:
             self._running -= 1
             _end(group, writing.result())
             return
-        if not group:  # the write failed before it took the entries
+        if not group:  # the write failed before the group took its entries
             self._gather(group)
         recovering = asyncio.create_task(self._recover(group, error))
         self._recovering.add(recovering)
@@ -137,7 +139,8 @@ class GroupCommit:
     # --- after a failure
     async def _recover(self, group: Sequence[Entry], error: BaseException) -> None:
         """Writes a failed group again. If the database was unavailable, the group is written as a whole; otherwise each
-        entry is written in a separate transaction, so that one faulty row does not lose the outcomes of the others."""
+        entry is written in a separate transaction, so that one faulty entry does not keep the other entries from being
+        written."""
         unavailable = error if isinstance(error, StoreUnavailable) else None
         for part in [group] if unavailable else [[entry] for entry in group]:
             try:
@@ -151,8 +154,8 @@ class GroupCommit:
                 _end(part, results)
 
     async def _write_patiently(self, group: Sequence[Entry], error: StoreUnavailable | None) -> list[Written]:
-        """Writes a group and returns the results. While the database is unavailable, for example because a backup locks
-        it, retries for as long as a lease lasts: a mail whose outcome is lost may be sent twice."""
+        """Writes a group and returns the results. While the database is unavailable, for example locked by a backup,
+        retries for as long as a lease lasts, because a mail whose outcome is lost may be sent twice."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._app.lease.total_seconds()
         while True:
@@ -166,18 +169,20 @@ class GroupCommit:
             except StoreUnavailable as failure:
                 error = failure
 
-    # --- writing, mostly in the writer's thread, and perhaps twice for the same group
+    # --- writing, mostly on the writer's thread, and perhaps twice for the same group
     def _gather(self, group: list[Entry]) -> None:
-        self._gathering = False  # reset first, so that an entry that arrives meanwhile begins the next group
+        self._gathering = False  # reset first: an entry that arrives during the loop must begin the next group
         try:
-            while True:  # until the deque is empty: the event loop and the thread may take entries at the same time
+            # The length is not checked first, because the event loop and the writer's thread may take entries at the
+            # same time.
+            while True:
                 group.append(self._waiting.popleft())
         except IndexError:
             return
 
     def _write_in_one_statement(self, group: list[Entry], connection: Connection) -> list[Written] | None:
-        """Takes the waiting entries and writes them in one statement. Returns None if that did not write all of them.
-        `_write` must then run for this group, even if a part of the group is written already."""
+        """Takes the waiting entries and writes them in one statement. Returns None if some of the entries were not
+        written; `_write` must then run for the whole group, including the entries that were written."""
         self._gather(group)
         if any(isinstance(entry.result, DeliveryChange) for entry in group):
             return None
@@ -206,13 +211,13 @@ class GroupCommit:
         return results
 
     def _try_alone(self, tx: Connection, job: Delivery) -> tuple[bool, bool]:
-        """Retries, in a separate statement, an intent that the group's statement failed to record; skips the delivery
-        if its reader may not be mailed. Returns two flags: whether the mail may go, and whether the claim still
-        holds."""
+        """Tries again, in a separate statement, to record an intent that the group's statement did not record. Skips
+        the delivery if its reader may not be mailed. Returns two flags: whether the mail may be sent, and whether this
+        process still holds the claim."""
         now = self._app.now()
         # If the machine slept or its clock jumped, the lease may have expired although no other process has claimed the
-        # batch. The fence shows that, so the lease is renewed. Giving the batch back instead would make the mails on
-        # other connections look like those of a dead process.
+        # batch. The batch's fence is then unchanged, so `renew` can renew the lease. If the batch were given back
+        # instead, its mails on other connections would look as if a dead process had left them.
         deliveries.renew(tx, [job.batch], now, self._app.lease)
         if hot_path.write_all(tx, (), [job], now):
             return True, True

@@ -1,10 +1,9 @@
-"""Pauses lanes: if a provider refuses this sender (spam, policy, authentication), the provider's lane gets no mail of
-an issue for a while, and an alert is raised.
+"""Pauses lanes. If a provider refuses this sender (spam, policy, authentication), no mail of an issue is sent in the
+provider's lane for a while, and the admin is alerted.
 
-Each refused mail is rejected with the reason "block", and its reader does not get this issue; that is why the other
-mails of the lane are held back. No subscriber is penalised, because these refusals are about the sender. The counts and
-the pauses are in the database, which all processes share (`store.lanes`). `mailer.lanes` defines how many refusals
-pause a lane.
+The lane is paused because each refused mail is rejected with the reason "block", and its reader does not get the issue.
+No subscriber is penalised, because these refusals are about the sender. The counts and the pauses are stored in the
+database, where all processes see them (`store.lanes`). `mailer.lanes` defines how many refusals pause a lane.
 """
 
 import asyncio
@@ -39,17 +38,17 @@ log = logging.getLogger(__name__)
 # Google and Microsoft answer with these codes if a mail is not authenticated. Every mail of the issue has the same
 # fault, so the whole issue is paused.
 UNAUTHENTICATED = ("5.7.26", "5.7.515")
-_CHECK_S = 1.0  # seconds between checks for lanes that another process paused
+_CHECK_S = 1.0  # seconds between two checks for lanes that other processes paused
 
 
 class LaneBreaker:
-    """Counts the answers of providers during one run of a sender, and pauses lanes. `queue` then gives up the mails of
-    these lanes."""
+    """Counts the answers of providers during one run of a sender, and pauses the lane of a provider that refuses this
+    sender. `queue` then gives up the mails of that lane."""
 
     def __init__(self, app: App, queue: Queue) -> None:
         self._app = app
         self._queue = queue
-        self._heard: Counter[tuple[int, str]] = Counter()  # (issue id, lane) → how many answers are not written yet
+        self._heard: Counter[tuple[int, str]] = Counter()  # (issue id, lane) → number of answers not written yet
         self._writing: set[asyncio.Task[None]] = set()
 
     def heard(self, job: Delivery, result: Outcome) -> None:
@@ -93,7 +92,7 @@ class LaneBreaker:
     def _count(
         self, tx: Connection, *, issue_id: int, lane: str, answers: int, refusal: Reply | None
     ) -> tuple[bool, bool]:
-        """Adds answers to the counts of a lane, and pauses the lane or the issue if the refusal requires it. Returns
+        """Adds answers to the counts of a lane. A `refusal` may pause the lane, the issue or both. Returns two flags:
         whether this call paused the lane, and whether it paused the issue."""
         now = self._app.now()
         counted = lanes.Tally(answers, int(refusal is not None))
@@ -108,8 +107,8 @@ class LaneBreaker:
         return lane_paused, issue_paused
 
     async def watch(self) -> None:
-        """Drops the claims on mails whose lane another process has paused; these mails wait in the ledger. Runs beside
-        the connections until it is cancelled."""
+        """Gives up the claimed mails of lanes that another process has paused, so that these mails wait in the ledger.
+        Runs beside the connections until it is cancelled."""
         while True:
             await asyncio.sleep(_CHECK_S)
             try:
@@ -119,14 +118,15 @@ class LaneBreaker:
                 continue  # the sender logs this failure
 
     async def close(self) -> None:
-        """Writes the counts that are not written yet. Called at the end of a run."""
+        """Writes all counts that are not in the database yet. The sender calls this method at the end of a run."""
         for key in list(self._heard):
             self._write_soon(key, None)
         await asyncio.gather(*self._writing, return_exceptions=True)
 
 
 def unauthenticated(reply: Reply) -> bool:
-    # A relay that passes on another server's refusal gives its own code first, so the text is searched, too.
+    # A relay that passes on another server's refusal begins with its own code, so the text is searched for the other
+    # server's code, too.
     return reply.enhanced in UNAUTHENTICATED or any(
         re.search(rf"(?<![\d.]){re.escape(code)}(?![\d.])", reply.text) for code in UNAUTHENTICATED
     )
@@ -138,7 +138,7 @@ def _without_addresses(reply: Reply) -> str:
 
 
 def paused(app: App, issue: Issue) -> list[tuple[PausedLane, int]]:
-    """Returns the paused lanes, each with the number of the issue's mails that wait for it."""
+    """Returns the paused lanes, each with the number of the issue's mails that wait for the lane."""
 
     def read(tx: Connection) -> list[tuple[PausedLane, int]]:
         now = app.now()

@@ -1,4 +1,4 @@
-"""Messages: makes the bytes of one reader's mail from a variant, which is compiled once for all its readers."""
+"""Messages: builds the bytes of one reader's mail from a variant. A variant is compiled once for all its readers."""
 
 import asyncio
 import os
@@ -16,26 +16,27 @@ from mailer.readers import joining
 from mailer.sending.queue import Queue
 from mailer.store import issues
 
-INERT = "/unsubscribe/test"  # the page that the links of a test mail lead to; it changes nothing
+INERT = "/unsubscribe/test"  # path of the unsubscribe link in a test mail; its page changes nothing
 INERT_PREFERENCES = "/preferences/test"
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A variant that `compile` has prepared for filling in each reader's values. Several threads may use it at once."""
+    """A variant that `compile` has prepared, so that only a reader's values must be filled in. Several threads may use
+    the same object at once."""
 
     app: App
     template: merge.Template
     subject: str  # the subject if it contains placeholders, and otherwise empty
 
     def message(self, delivery: Delivery, now: datetime) -> bytes:
-        """Returns the whole mail as one string of bytes; `pieces` describes it."""
+        """Returns the whole mail: its `pieces`, joined."""
         return b"".join(self.pieces(delivery, now))
 
     def pieces(self, delivery: Delivery, now: datetime) -> list[bytes]:
-        """Returns the mail as it is sent after DATA: 7-bit, with CRLF line ends, and signed unless the relay signs.
-        Most of its pieces are the same for all readers. A delivery always has the same Message-ID (RFC 5322 section
-        3.6.4), so that the copies can be recognised if a crash makes this program send a mail twice.
+        """Returns the mail in pieces, as it is sent after DATA: 7-bit, with CRLF line ends, and signed unless the relay
+        signs. Most pieces are the same for all readers. A delivery always gets the same Message-ID (RFC 5322 section
+        3.6.4): if a crash makes this program send the mail twice, the two copies can be recognised.
 
         Raises ValueError if the mail cannot be built for this reader, for example because the address is invalid in To.
         """
@@ -57,8 +58,8 @@ class Compiled:
 
 
 def compile(app: App, variant: Variant, kind: DeliveryKind) -> Compiled:
-    """Compiles a variant for mails of the given kind and tries it out on an invented reader. Raises ValueError if the
-    variant or the settings have a fault, so that the fault is found before any reader's delivery is affected."""
+    """Compiles a variant for mails of the given kind and builds a trial mail for an invented reader. Raises ValueError
+    if the variant or the settings have a fault, so that the fault is found before any reader's delivery is affected."""
     values = _trial_values(app, kind)
     boundary = headers.boundary(f"{kind}.{variant.sha256}")
     fields = _fields(app, kind, placeholders.fill(variant.subject, values, "header"), boundary)
@@ -101,13 +102,13 @@ def _fields(app: App, kind: DeliveryKind, subject: str, boundary: str) -> list[t
 
 
 def list_id(app: App) -> str:
-    """Returns the List-Id (RFC 2919), a name that the list keeps even if it moves to another host."""
+    """Returns the List-Id (RFC 2919), a name that stays the same even if the list moves to another host."""
     return app.settings.newsletter.list_id or f"weekly.{app.domain}"
 
 
 def feedback_id(delivery: Delivery) -> str:
-    """Returns the Feedback-ID, `issue:list:type:sender`, by which providers count complaints. It has at most four parts
-    and says nothing about the reader."""
+    """Returns the Feedback-ID, `issue:list:type:sender`, by which providers count complaints. A Feedback-ID has at most
+    four parts; this one does not identify the reader."""
     kind = delivery.kind.value
     issue = delivery.key.split(".")[1] if delivery.kind is DeliveryKind.ISSUE else kind
     return f"{issue}:weekly:{kind}:khabarnameh"
@@ -137,24 +138,24 @@ def _trial_values(app: App, kind: DeliveryKind) -> dict[str, str]:
 
 
 def _leave_url(app: App, delivery: Delivery) -> str:
-    # A staging deployment often has a copy of the real list and its keys. Trying out a link there must not unsubscribe
-    # a reader.
+    # A staging deployment often has a copy of the real list and of the real keys. A click on a link in a staging mail
+    # must not unsubscribe a real reader.
     if delivery.subscriber_id is None or app.redirect:
         return app.url(INERT)
     return app.unsubscribe_url(delivery.subscriber_id, delivery.issue_id or 0)
 
 
 # --- building ahead --------------------------------------------------------------------------------------------------
-# Messages are built when they are needed. If this program signs with DKIM, worker threads also build some of them
-# ahead, because an RSA signature takes longer than the rest of a message and releases the interpreter's lock. Each
-# thread gets a small chunk of deliveries: handing over a single message would cost more than it gains. A connection
-# whose message is not built yet builds the message itself.
-CHUNK = 16  # how many deliveries a worker thread gets at once
+# Usually a connection builds each message when the message is needed. If this program signs with DKIM, worker threads
+# build some messages ahead of time, because an RSA signature takes longer than all other work on a message and releases
+# Python's interpreter lock. A thread gets a chunk of deliveries at once, because handing over single messages would
+# cost more time than it saves. A connection whose message is not ready builds the message itself.
+CHUNK = 16  # number of deliveries that a worker thread gets at once
 AHEAD = 2 * CHUNK  # while this many built mails wait, no further chunk is begun
 
 
 class Mails:
-    """Builds the mails of deliveries, either when they are needed or ahead for deliveries that `queue` holds."""
+    """Builds mails: when a connection needs them, or ahead of time for deliveries that wait in `queue`."""
 
     def __init__(self, app: App, queue: Queue) -> None:
         self._app = app
@@ -166,14 +167,14 @@ class Mails:
         self._building: set[asyncio.Task[None]] = set()
 
     async def compile(self, job: Delivery) -> None:
-        """Compiles the variant of a delivery if that is not done yet. Raises ValueError or another error if the variant
-        cannot be compiled, which affects every reader of it."""
+        """Compiles the variant of a delivery if it is not compiled yet. Raises ValueError or another error if that
+        fails; then no mail of the variant can be built."""
         if job.variant_id not in self._compiled:
             variant = await asyncio.to_thread(self._app.store.read, partial(issues.variant, variant_id=job.variant_id))
             self._compiled[job.variant_id] = await asyncio.to_thread(compile, self._app, variant, job.kind)
 
     def build(self, job: Delivery) -> Sequence[bytes] | None:
-        """Returns the mail of a delivery without waiting, or None if its variant is not compiled yet. Raises ValueError
+        """Returns the mail of a delivery without waiting, or None if the variant is not compiled yet. Raises ValueError
         if the mail cannot be built for this reader."""
         built = self._built.pop(job.id, None)
         if built:
@@ -193,10 +194,10 @@ class Mails:
     def _forget_dropped(self) -> None:
         self._built = {number: built for number, built in self._built.items() if self._queue.holds(built[0])}
 
-    # --- ahead
+    # --- ahead of time
     @property
     def building(self) -> bool:
-        """Returns whether worker threads are building mails, whose deliveries will return to the queue."""
+        """Returns whether worker threads are building mails. The deliveries of these mails will return to the queue."""
         return bool(self._building)
 
     async def some_built(self) -> None:
@@ -234,7 +235,7 @@ class Mails:
             return None  # the connection that takes this delivery gets the same error and reports it
 
     async def close(self) -> None:
-        """Waits until all deliveries are back in the queue."""
+        """Waits until the worker threads are done and their deliveries are back in the queue."""
         await asyncio.gather(*self._building, return_exceptions=True)
         if self._pool:
             self._pool.shutdown(wait=False)

@@ -1,4 +1,4 @@
-"""Records the outcome of a mail: changes its delivery, penalises its reader if necessary, and ends the waiting
+"""Records the outcome of a mail: changes the delivery, penalises the reader if necessary, and ends the waiting
 deliveries of an issue that is over.
 
 `replies` and `retry_schedule` decide what a reply means. This module sends nothing.
@@ -36,7 +36,7 @@ def record(tx: Connection, change: DeliveryChange, now: datetime) -> DeliverySta
     job = change.delivery
     end = end_of_issue(tx, job.issue_id) if job.kind is DeliveryKind.ISSUE and change.state in WAITING else None
     if end and job.unknowns:
-        # The reader may have received this mail, so it must not be counted as never sent.
+        # An earlier attempt may have reached the reader, so the delivery must not be counted as never sent.
         change = replace(change, state=DeliveryState.UNKNOWN, due_at=None)
     if not deliveries.record(tx, change, now):
         return None
@@ -49,9 +49,9 @@ def record(tx: Connection, change: DeliveryChange, now: datetime) -> DeliverySta
 
 
 def end_of_issue(tx: Connection, issue_id: int | None) -> tuple[DeliveryState, Skip | Expiry] | None:
-    """Returns the final state of an issue's waiting deliveries and the reason for it if the issue was cancelled or a
-    newer issue has begun. Returns None if the issue still runs. A mail that was on its way when its issue ended must be
-    checked, too; otherwise it would wait for another attempt."""
+    """Returns the final state for the waiting deliveries of an issue that was cancelled or replaced by a newer issue,
+    and the reason for that state. Returns None if the issue is not over. Must be called before a delivery returns to a
+    waiting state, because its issue may have ended while the mail was on its way."""
     issue = issues.get(tx, issue_id) if issue_id is not None else None
     if issue is None:
         return None
@@ -63,8 +63,8 @@ def end_of_issue(tx: Connection, issue_id: int | None) -> tuple[DeliveryState, S
 
 
 def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool:
-    """Ends the waiting deliveries of an issue if the issue is over. `jobs` are the queued deliveries of a batch that a
-    dead process left. Returns whether none of them may be sent now, because the issue is over or paused."""
+    """Ends the waiting deliveries of an issue that is over. `jobs` are the queued deliveries of one batch that a dead
+    process left. Returns True if no delivery of the batch may be sent now, because the issue is over or paused."""
     issue_id = jobs[0].issue_id
     if jobs[0].kind is not DeliveryKind.ISSUE or issue_id is None:
         return False
@@ -77,8 +77,8 @@ def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool
 
 
 def _penalise_reader(tx: Connection, change: DeliveryChange, now: datetime) -> None:
-    """Stops all mail to a dead address, confirmations as well as issues, and counts a soft rejection. Any other refusal
-    has no consequence for the subscriber."""
+    """Stops all mail, even confirmations, to an address that does not exist, and counts a soft rejection. Other
+    rejections have no consequence for the subscriber."""
     job = change.delivery
     if job.subscriber_id is None:
         return

@@ -1,8 +1,9 @@
-"""Pace: decides whether a mail may go now under the rates of its relay, of its lane and of all mails together.
+"""Pace: decides whether a mail may be sent now, given the configured rates of its relay, of its lane and of all mails
+together.
 
-The counts are in the database (`store.throttles`), so that all processes share them and a restart does not reset them.
-If no rate is set, the database is not asked. The caller decides which mail goes next: while one lane is full, mails of
-other lanes should go.
+The counts are stored in the database (`store.throttles`), so that all processes share the counts and a restart does not
+reset them. If no rate is set, the database is not used. The caller chooses the next mail: while one lane is full, mails
+of other lanes should be sent.
 """
 
 import asyncio
@@ -18,12 +19,13 @@ from mailer.settings import Settings, rate_of
 from mailer.store import throttles
 from mailer.store.database import Store
 
-_AT_ONCE = 20  # how many permits are reserved together, at most; the burst of a rate is usually smaller
+_AT_ONCE = 20  # largest number of permits in one reservation; a rate usually grants fewer at once
 
 
 @dataclass
 class _Held:
-    """The sending permits that this process has reserved. It may use them until `until`, on the monotonic clock."""
+    """The sending permits that this process has reserved for one relay and one lane. They expire at the monotonic time
+    `until`."""
 
     count: int = 0
     until: float = 0.0
@@ -58,8 +60,8 @@ class Pace:
         return self._limits[relay, lane]
 
     async def ask(self, relay: str, lane: str) -> float:
-        """Returns 0 if one mail may go now, and otherwise the seconds after which to ask again. A permit that is not
-        used at once is lost."""
+        """Returns 0 if one mail may be sent now, and otherwise the number of seconds until the caller should ask again.
+        A permit that is not used at once is lost."""
         limits = self.limits(relay, lane)
         if not limits:
             return 0.0
@@ -81,15 +83,16 @@ class Pace:
             return min(throttles.interval(limit.rate).total_seconds() for limit in limits)
 
     def lane_is_full(self, relay: str, lane: str) -> bool:
-        """Returns whether only the lane's own rate refused the last request, so that mails of other lanes may go."""
+        """Returns whether only the lane's own rate refused the last request, so that mails of other lanes may be
+        sent."""
         held = self._held.get((relay, lane))
         return held is not None and held.lane_full
 
 
 def warm_share(shares: tuple[float, ...], issue: int | None) -> float:
-    """Returns the share (0 to 1) of every rate that an issue may use: a new sender that sends at full speed is taken
-    for a spammer. The share grows with each issue, because a share that grew daily would leap from one weekly issue to
-    the next."""
+    """Returns the share (0 to 1) of every rate that an issue may use. The share of the first issues is small, because
+    providers take a new sender at full speed for a spammer. The share grows with each issue instead of each day: seven
+    days of growth between two weekly issues would be too large a leap."""
     return shares[issue - 1] if issue is not None and 1 <= issue <= len(shares) else 1.0
 
 

@@ -1,7 +1,8 @@
-"""The queue of one process: the deliveries it has claimed, their batches and the leases on these batches.
+"""The queue of one process: the deliveries that the process has claimed, their batches, and the leases on these
+batches.
 
 Every connection takes its next delivery from this queue. Everything in the queue is also in the ledger: if the process
-dies, another process claims the same batches. The outcomes of this process's mails are not recorded here.
+dies, another process claims the same batches. This module does not record the outcomes of mails.
 """
 
 import asyncio
@@ -29,22 +30,23 @@ T = TypeVar("T")
 # When fewer issue mails than this wait, the next batch is claimed. A full lane with at least this many waiting mails is
 # left out of the claim.
 CLAIM_BELOW = 100
-CHECK_S = 1.0  # seconds between checks for service mails, and from a claim that found nothing to the next claim
+CHECK_S = 1.0  # seconds between two checks for service mails, and between a claim that found nothing and the next claim
 
 
 @dataclass
 class _Claim:
     """A batch that this process holds."""
 
-    unfinished: int  # how many deliveries of the batch are not finished
-    # Whether the rest of the batch was given up. The claim ends when the deliveries already taken are finished.
+    unfinished: int  # number of deliveries of the batch that are not finished
+    # Whether the batch's deliveries that no connection had taken were given up. The claim ends when the taken
+    # deliveries are finished.
     dropped: bool = False
 
 
 @dataclass
 class _Waiting:
-    """Deliveries that wait to be taken, service mails first. `full_until` is when their lane has room again, in the
-    time of the event loop. It is 0 for deliveries that are not known to wait for a lane."""
+    """Deliveries that no connection has taken. If they wait for a full lane, `full_until` is the event loop's time at
+    which the lane has room again; otherwise `full_until` is 0."""
 
     full_until: float = 0.0
     service_mails: deque[Delivery] = field(default_factory=deque)
@@ -58,8 +60,8 @@ class _Waiting:
 
 
 class Queue:
-    """Gives the deliveries of one process to its connections. With `issue_id`, it claims only deliveries of that issue,
-    and service mails."""
+    """Claims deliveries for one process and gives them to the process's connections. If `issue_id` is given, claims
+    only deliveries of that issue, and service mails."""
 
     def __init__(self, app: App, issue_id: int | None) -> None:
         self._app = app
@@ -69,14 +71,15 @@ class Queue:
         self._claims: dict[Batch, _Claim] = {}
         self._claiming: asyncio.Task[bool] | None = None
         self._checked_at = 0.0
-        # The event loop's time until which no claim is made, because the last claim found nothing.
+        # The event loop's time before which issue mails are not claimed again, because the last claim found nothing.
         self._empty_until = 0.0
-        self._empty_without: frozenset[str] = frozenset()  # the lanes that this last claim left out
+        # The lanes that were left out of the claim that found nothing.
+        self._empty_without: frozenset[str] = frozenset()
         self._finishing: set[asyncio.Task[None]] = set()
 
     @property
     def unsent(self) -> int:
-        """Returns how many claimed deliveries no connection has taken."""
+        """Returns the number of claimed deliveries that no connection has taken."""
         return sum(map(len, self._waiting()))
 
     @property
@@ -94,9 +97,9 @@ class Queue:
         return self._pick()
 
     async def next(self) -> Delivery | None:
-        """Returns the next delivery and claims a batch first if necessary. Returns None if nothing can be claimed now;
-        any deliveries still in the queue then wait for their lanes (`rest_s`). All connections share one claim:
-        otherwise each connection of an idle process would write to the database every second."""
+        """Returns the next delivery, after claiming a batch if necessary. Returns None if nothing can be claimed now;
+        any deliveries that are still in the queue then wait for their lanes (`rest_s`). All connections wait for the
+        same claim, because otherwise each connection of an idle process would write to the database every second."""
         while True:
             self._claim_if_short()
             job = self._pick()
@@ -132,8 +135,8 @@ class Queue:
         return next((jobs.popleft() for jobs in by_kind if jobs), None)
 
     def take_ahead(self, skip: int, count: int) -> list[Delivery]:
-        """Takes up to `count` issue mails from the queue, after the first `skip` of them, and returns their deliveries.
-        The caller must put them back soon."""
+        """Takes up to `count` deliveries of issue mails from the queue and returns them. The first `skip` deliveries
+        stay in the queue. The caller must soon put the returned deliveries back."""
         jobs = self._ready.issue_mails
         jobs.rotate(-skip)
         taken = [jobs.popleft() for _ in range(min(count, len(jobs) - skip))]
@@ -148,7 +151,7 @@ class Queue:
 
     # --- putting a delivery back
     def put_back(self, job: Delivery) -> None:
-        """Puts back a delivery that was taken and not sent. It becomes the next delivery, unless its batch was
+        """Puts back a delivery that was taken and not sent. The delivery becomes the next one, unless its batch was
         dropped."""
         self._return(job, self._ready)
 
@@ -163,7 +166,8 @@ class Queue:
         if self.holds(job.batch):
             waiting.of_kind(job).appendleft(job)
             return
-        # Otherwise this process would hold the dropped batch, and renew its lease, until the run ends.
+        # The batch was dropped. If this delivery were not finished here, this process would hold the batch, and renew
+        # its lease, until the run ends.
         task = asyncio.create_task(self.finished(job))
         self._finishing.add(task)
         task.add_done_callback(self._finishing.discard)
@@ -173,7 +177,8 @@ class Queue:
         return claim is not None and not claim.dropped
 
     async def finished(self, job: Delivery) -> None:
-        """Notes that nothing is left to do for a delivery. The last delivery of a batch ends the batch."""
+        """Records that nothing is left to do for a delivery. The last delivery of a batch ends the claim on the
+        batch."""
         claim = self._claims.get(job.batch)
         if claim:
             claim.unfinished -= 1
@@ -186,8 +191,8 @@ class Queue:
 
     # --- giving up batches
     def drop(self, batch: Batch) -> None:
-        """Gives up the waiting deliveries of a batch: another process has claimed the batch, its issue was paused or
-        cancelled, or a lane was paused."""
+        """Gives up the deliveries of a batch that no connection has taken. Called if another process has claimed the
+        batch, if the batch's issue was paused or cancelled, or if a lane was paused."""
         claim = self._claims.get(batch)
         if claim is None or claim.dropped:
             return
@@ -209,7 +214,7 @@ class Queue:
                 await self._end_if_finished(batch, claim)
 
     async def give_back(self) -> None:
-        """Gives back every claim, so that other processes can take over at once."""
+        """Gives back every claim, so that other processes can claim the batches at once."""
         pending = [*self._finishing, *([self._claiming] if self._claiming else [])]
         await asyncio.gather(*pending, return_exceptions=True)
         held = list(self._claims)
@@ -219,7 +224,7 @@ class Queue:
             await self._write(partial(self._end, batch=batch))
 
     async def renew(self) -> None:
-        """Keeps renewing the leases. Runs beside the connections until it is cancelled."""
+        """Renews the leases at regular intervals. Runs beside the connections until it is cancelled."""
         while True:
             await asyncio.sleep(self._app.lease.total_seconds() / 3)
             if not self._claims:
@@ -232,8 +237,8 @@ class Queue:
 
     # --- claiming
     def _claim_if_short(self) -> None:
-        """Starts a claim if few issue mails are left. Otherwise starts, once a second, a claim of service mails only,
-        because a person waits for a service mail and an issue takes hours."""
+        """Starts a claim if few issue mails are left. Otherwise starts a claim of service mails only, once a second: a
+        person waits for each service mail, and sending an issue takes hours."""
         if self._claiming is not None:
             return
         now = asyncio.get_running_loop().time()
@@ -241,8 +246,8 @@ class Queue:
         check_due = now >= self._checked_at + CHECK_S
         if not short and not check_due:
             return
-        # The mails of a full lane must not take the place of other mails, so at most about CLAIM_BELOW of them are
-        # claimed.
+        # The mails of a full lane must not fill the queue, so no more of them are claimed while CLAIM_BELOW of them
+        # wait.
         without = frozenset(
             name for name, lane in self._full.items() if lane.full_until > now and len(lane.issue_mails) >= CLAIM_BELOW
         )
@@ -254,7 +259,7 @@ class Queue:
         self._claiming.add_done_callback(lambda task: task.cancelled() or task.exception())
 
     async def _claim(self, without: frozenset[str], *, service_only: bool) -> bool:
-        """Claims a batch that has deliveries to send. Returns False if there is none."""
+        """Claims a batch that has deliveries to send. Returns False if there is no such batch."""
         loop = asyncio.get_running_loop()
         try:
             while True:
@@ -279,8 +284,8 @@ class Queue:
         self, tx: Connection, *, without: frozenset[str], service_only: bool
     ) -> tuple[Batch, list[Delivery]] | None:
         now, lease = self._app.now(), self._app.lease
-        # First renew the leases of the batches that this process holds. They may have expired while the machine slept,
-        # and then this process would claim its own batches again.
+        # First renew the leases of the batches that this process holds. If these leases expired while the machine
+        # slept, this process would otherwise claim its own batches again.
         deliveries.renew(tx, list(self._claims), now, lease)
         deliveries.requeue_due(tx, now)
         batch = deliveries.claim(

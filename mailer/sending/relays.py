@@ -1,8 +1,8 @@
-"""The connections to the relays, with a circuit breaker for each relay: a relay that fails is not tried for 30 seconds.
-If it keeps failing, the pause grows to 1, 2, 5 and finally 10 minutes.
+"""The connections to the relays, with a circuit breaker for each relay. After a failure, a relay is not tried for 30
+seconds; if the relay keeps failing, this pause grows to 1, 2, 5 and finally 10 minutes.
 
 The breakers are in memory, so every process finds out for itself that a relay is down. The failure of a relay does not
-count as an attempt of any delivery.
+count as an attempt to send any mail.
 """
 
 import time
@@ -29,12 +29,12 @@ PAUSES_S = (30.0, 60.0, 120.0, 300.0, 600.0)
 @dataclass
 class _Circuit:
     failures: int = 0
-    open_until: float = 0.0  # monotonic time from which on the relay may be tried again
+    open_until: float = 0.0  # monotonic time at which the relay may be tried again
     failing_since: float | None = None
     error: RelayDown | None = None
     refuses_sender: bool = False  # whether the relay accepts connections, but not this sender
-    connections: int = 0  # how many connections are open now
-    outcomes: Counter[str] = field(default_factory=Counter)  # how many mails of this process had each outcome
+    connections: int = 0  # number of connections that are open now
+    outcomes: Counter[str] = field(default_factory=Counter)  # number of this process's mails with each outcome
 
 
 @dataclass
@@ -43,12 +43,12 @@ class Circuits:
 
     clock: Callable[[], float] = time.monotonic  # monotonic, because the wall clock may jump
     _circuits: dict[str, _Circuit] = field(default_factory=dict)
-    weights: Mapping[str, int] = field(default_factory=dict)  # relay name → weight; 1 if none is given
+    weights: Mapping[str, int] = field(default_factory=dict)  # relay name → weight; the default is 1
     _credit: dict[str, float] = field(default_factory=dict)
 
     async def connect(self, relays: Sequence[Relay]) -> tuple[str, Session]:
-        """Connects to the first relay that accepts a connection. Returns its name and the session; the caller must end
-        the session with `disconnect`. Raises RelayDown if no relay accepts."""
+        """Connects to the first relay that accepts a connection. Returns the relay's name and the session; the caller
+        must end the session with `disconnect`. Raises RelayDown if no relay accepts."""
         last: RelayDown | None = None
         for relay in self._in_turn(relays):
             circuit = self._circuits.setdefault(relay.name, _Circuit())
@@ -59,8 +59,8 @@ class Circuits:
                 session = await relay.connect()
             except RelayDown as error:
                 last = error
-                # If other connections to the relay are open, it is not down: it accepts fewer connections than
-                # configured.
+                # If other connections to the relay are open, the relay is not down; it only accepts fewer connections
+                # than configured.
                 if not circuit.connections:
                     self._open(circuit, error)
             else:
@@ -75,8 +75,8 @@ class Circuits:
         await session.close()
 
     def heard(self, relay: str, outcome: Outcome) -> None:
-        """Counts the outcome of a mail. An answer about the mail ends the relay's pause, because it shows that the
-        relay works. A connection alone does not show that."""
+        """Counts the outcome of a mail. If the relay gave an answer about the mail, ends the relay's pause: such an
+        answer shows that the relay works, and an open connection alone does not."""
         circuit = self._circuits[relay]
         circuit.outcomes[_OUTCOME_NAMES[type(outcome)]] += 1
         if answered(outcome):
@@ -84,12 +84,13 @@ class Circuits:
             circuit.error, circuit.refuses_sender = None, False
 
     def outcomes(self, relay: str) -> dict[str, int]:
-        """Returns how many mails of this process had each outcome, with 0 for outcomes that did not occur."""
+        """Returns the number of this process's mails with each outcome, which is 0 for an outcome that did not
+        occur."""
         counted = self._circuit(relay).outcomes
         return {name: counted[name] for name in _OUTCOME_NAMES.values()}
 
     def connections(self, relay: str) -> int:
-        """Returns how many connections to the relay are open now."""
+        """Returns the number of connections to the relay that are open now."""
         return self._circuit(relay).connections
 
     def open(self, relay: str) -> bool:
@@ -97,7 +98,7 @@ class Circuits:
         return self.clock() < self._circuit(relay).open_until
 
     def _circuit(self, relay: str) -> _Circuit:
-        # not stored, so that `wait_s` and `down_s` ignore relays never tried
+        # A new circuit is not stored, so that `wait_s` and `down_s` ignore relays that were never tried.
         return self._circuits.get(relay) or _Circuit()
 
     def refuses_sender(self, relay: str, reply: Reply) -> RelayDown | None:
@@ -113,22 +114,23 @@ class Circuits:
         return None if known else error
 
     def wait_s(self) -> float:
-        """Returns the seconds until a relay may be tried again, or 0 if one may be tried now."""
+        """Returns the number of seconds until some relay may be tried again, or 0 if a relay may be tried now."""
         now = self.clock()
         return max(0.0, min((circuit.open_until - now for circuit in self._circuits.values()), default=0.0))
 
     def down_s(self) -> float:
-        """Returns for how many seconds all relays have been failing, or 0 if one of them works."""
+        """Returns the number of seconds for which all relays have been failing, or 0 if any relay works."""
         since = [circuit.failing_since for circuit in self._circuits.values()]
         return min((self.clock() - begun if begun is not None else 0.0 for begun in since), default=0.0)
 
     def _in_turn(self, relays: Sequence[Relay]) -> list[Relay]:
-        """Returns the relays in the order in which the next connection tries them. Among the relays that may be tried,
-        each comes first as often as its weight says. A relay of weight 0 comes after all others.
+        """Returns the relays in the order in which the next connection tries them. Over many connections, each relay
+        with a closed circuit comes first in proportion to its weight. Relays with an open circuit follow, and relays of
+        weight 0 come last.
 
-        At each connection, every relay that may be tried gains its weight as credit. The relay with the most credit
-        comes first and gives up as much credit as all these weights together. This spreads the turns evenly, and a
-        relay that returns after an outage has no turns to catch up on.
+        At each call, every relay with a closed circuit gains its weight as credit. The relay with the most credit comes
+        first and loses the sum of the gained credits. This spreads the turns evenly, and a relay that returns after an
+        outage gets no extra turns.
         """
         able = [relay for relay in relays if self._weight(relay) and not self.open(relay.name)]
         for relay in able:

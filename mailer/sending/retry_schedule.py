@@ -12,7 +12,7 @@ from mailer import model
 from mailer.model import Accepted, Deferred, DeliveryChange, DeliveryState, Expiry, NotSent, Outcome, Rejected, Unknown
 from mailer.settings import Delivery
 
-# The waits between attempts. The first ones are short, because greylisting ends within minutes. RFC 5321 section
+# The waits between attempts. The first waits are short, because greylisting ends within minutes. RFC 5321 section
 # 4.5.4.1 asks for long waits later.
 WAITS = (
     timedelta(minutes=1),
@@ -22,7 +22,8 @@ WAITS = (
     timedelta(hours=3),
     timedelta(hours=6),
 )
-MAX_LOSSES = 3  # connections lost in a row before the final dot; if more are lost, the mail itself may be the cause
+# Number of connections in a row that may be lost before the final dot; after more losses, the mail may be the cause.
+MAX_LOSSES = 3
 
 
 def after(
@@ -52,14 +53,14 @@ def after(
         case Unknown():
             return _uncertain(replace(change, delivery=answered._replace(first_reply_at=job.first_reply_at)), rules)
         case NotSent(relay_fault=True):
-            # An outage of the relay does not count as an attempt, and it does not start the time after which the
+            # An outage of the relay does not count as an attempt, and does not start the period after which the
             # delivery is given up.
             return replace(change, state=DeliveryState.QUEUED, delivery=job)
         case NotSent() if job.losses < MAX_LOSSES:
             return replace(change, state=DeliveryState.QUEUED, delivery=job._replace(losses=job.losses + 1))
         case NotSent():
-            # The mail itself may break the connection. So it is deferred, and expires after `give_up_after` instead of
-            # being tried forever.
+            # The mail itself may break the connection. So the delivery is deferred and expires after `give_up_after`,
+            # instead of being tried forever.
             return _defer(change, first_reply_at, now, rules, jitter)
         case _:
             assert_never(outcome)
@@ -73,9 +74,9 @@ def after_crash(job: model.Delivery, rules: Delivery) -> DeliveryChange:
 
 
 def _uncertain(change: DeliveryChange, rules: Delivery) -> DeliveryChange:
-    """Returns the change to a delivery whose mail a relay may or may not have. With on_unknown = "resend", the mail is
-    sent once more under the same Message-ID after its first unknown outcome. Otherwise the unknown outcome is final,
-    and people decide what to do."""
+    """Returns the change to a delivery whose mail a relay may or may not have accepted. If the setting `on_unknown` is
+    "resend", the first unknown outcome queues the mail again, with the same Message-ID. In all other cases the unknown
+    outcome is final, and an admin decides what to do."""
     job = change.delivery
     again = rules.on_unknown == "resend" and job.unknowns == 0
     state = DeliveryState.QUEUED if again else DeliveryState.UNKNOWN
@@ -89,5 +90,5 @@ def _defer(
     if now >= deadline:
         return replace(change, state=DeliveryState.EXPIRED, reason=Expiry.GAVE_UP)
     wait = WAITS[min(change.delivery.attempts, len(WAITS)) - 1] * (1 + jitter)
-    # The last attempt is made at the deadline, not hours after it.
+    # The last attempt is made at the deadline, not hours later.
     return replace(change, state=DeliveryState.DEFERRED, due_at=min(now + wait, deadline))

@@ -1,15 +1,16 @@
-"""The sender: the connections of one process, over which every mail goes out.
+"""The sender: sends the mails of one process over several connections to relays.
 
-Each connection sends its mails like this:
+A connection sends each mail in three steps:
 
 1. It announces the envelope to the relay, at the latest when the relay has answered the previous mail.
 2. Meanwhile one transaction, shared with the other connections, records the outcome of the previous mail and the intent
-   to send this one (`group_commit`). This transaction is also the last look: it checks that the reader may still be
+   to send this mail (`group_commit`). The transaction is also the last look: it checks that the reader may still be
    mailed. The content is sent only after the transaction is on disk, so that a killed process leaves at most one mail
-   per connection whose fate is unknown.
-3. It sends the content and the final dot. The relay's answer is the outcome.
+   per connection with an unknown outcome.
+3. It sends the content and the final dot. The relay's answer decides the outcome.
 
-Deliveries come from `queue`. `replies` and `retry_schedule` decide what an answer means, and `outcome` records it.
+Deliveries come from `queue`. `replies` decides which outcome an answer means, `retry_schedule` decides the delivery's
+next state, and `outcome` records that state.
 """
 
 import asyncio
@@ -54,9 +55,9 @@ from mailer.store import issues
 from mailer.store.hot_path import AcceptedMail
 
 log = logging.getLogger(__name__)
-_COMPILE_TRIES = 30  # how often compiling is retried, once a second, if the database or the machine fails
-DRAIN_S = 7.0  # seconds after SIGTERM for the answers of relays; a mail not answered by then is unknown
-SHUTDOWN_S = 1.5  # seconds after DRAIN_S for the last writes; a claim not given back by then ends with its lease
+_COMPILE_TRIES = 30  # number of times that compiling is retried, once a second, if the database or the machine fails
+DRAIN_S = 7.0  # seconds to wait for relays' answers after SIGTERM; a mail not answered by then is unknown
+SHUTDOWN_S = 1.5  # further seconds to wait for the last writes; a claim not given back by then ends with its lease
 
 
 @dataclass(slots=True)
@@ -69,8 +70,8 @@ class _Mail:
 
 @dataclass
 class Sender:
-    """Sends mails over the connections of one process. `run` returns when nothing can be claimed now, or after `stop`
-    is set."""
+    """Sends mails over the connections of one process. `run` returns when no delivery can be claimed now, or after
+    `stop` is set."""
 
     app: App
     circuits: Circuits
@@ -79,14 +80,15 @@ class Sender:
     accepted: int = 0
 
     drain_s: float = DRAIN_S
-    pauses_s: Sequence[float] = PAUSES_S  # seconds that a worker waits after each refused connection in a row
+    # Seconds that a worker waits after the first, second, … refused connection in a row.
+    pauses_s: Sequence[float] = PAUSES_S
 
     _connecting: set["asyncio.Future[None]"] = field(default_factory=set)
     _connected: set["asyncio.Task[None] | None"] = field(default_factory=set)  # the workers that have a connection
-    # Set while all workers are without a connection and none is opening one.
+    # Set while no worker has a connection and no worker is opening one.
     _none_connected: asyncio.Event = field(default_factory=asyncio.Event)
-    _unbuildable: int = 0  # how many mails could not be built for their reader
-    _compile_failures: int = 0  # failures in a row that the database or the machine caused
+    _unbuildable: int = 0  # number of mails that could not be built for their reader
+    _compile_failures: int = 0  # number of failures in a row that the database or the machine caused
 
     def __post_init__(self) -> None:
         self._pace = Pace(self.app.store, self.app.settings)
@@ -108,7 +110,7 @@ class Sender:
             unsent = await self._close_in_time(asyncio.create_task(self._close((*beside, *workers))))
         failures = [error for worker in workers if not worker.cancelled() and (error := worker.exception())]
         for failure in failures:
-            # If a relay accepts fewer connections than configured, that is no error while the other connections send
+            # It is not an error if a relay accepted fewer connections than configured and the other connections sent
             # everything.
             if not isinstance(failure, RelayDown) or unsent:
                 raise failure
@@ -134,8 +136,8 @@ class Sender:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._breaker.close()
         await self._mails.close()
-        # Outcomes must be written before the batches are given back: a batch with a mail in `sending` would look as if
-        # its process had died.
+        # Outcomes must be written before the batches are given back. Otherwise a batch could contain a mail in the
+        # state `sending`, and it would look as if this process had died.
         await self._commit.empty()
         unsent = bool(self._queue.unsent)
         await self._queue.give_back()
@@ -153,8 +155,9 @@ class Sender:
 
     # --- one worker and its connection
     async def _work(self) -> None:
-        """Sends until nothing is left to do. If the relay refuses this worker's connection while other workers have
-        one, this worker tries again later: the relay's limit may be temporary, and sending an issue takes hours."""
+        """Sends until nothing is left to do. If no relay accepts this worker's connection while other workers have
+        connections, this worker tries again later: a relay's limit may be temporary, and sending an issue takes
+        hours."""
         failures = 0
         worker = asyncio.current_task()
         try:
@@ -203,8 +206,8 @@ class Sender:
                 await self.circuits.disconnect(relay, session)
 
     async def _next(self, *, connected: bool) -> Delivery | None:
-        """Returns the next delivery, or None if nothing can be claimed now. A worker that is `connected` first waits
-        for the workers that are connecting, because they put back their deliveries if they get no connection."""
+        """Returns the next delivery, or None if nothing can be claimed now. Before a `connected` worker gets None, it
+        waits for the workers that are connecting: a worker that gets no connection puts its delivery back."""
         while not self.stop.is_set():
             job = await self._queue.next()
             if job:
@@ -239,9 +242,9 @@ class Sender:
             ended.set_result(None)
 
     async def _may_go(self, relay: str, job: Delivery) -> bool:
-        """Returns whether a mail may go now under the configured rates. If only its lane is full, puts the delivery
-        aside, so that mails of other lanes can go. If nothing may go over this relay, puts the delivery back and
-        waits."""
+        """Returns whether the mail of a delivery may be sent now under the configured rates. If only the lane is full,
+        puts the delivery aside, so that mails of other lanes can be sent. If no mail may go over this relay, puts the
+        delivery back and waits."""
         seconds = await self._pace.ask(relay, job.lane)
         if not seconds:
             return True
@@ -253,14 +256,15 @@ class Sender:
         return False
 
     async def _rest(self, seconds: float) -> None:
-        """Waits for the given seconds, at most one, because a service mail may arrive meanwhile."""
+        """Waits for the given number of seconds, but at most for one second, because a service mail may arrive
+        meanwhile."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.stop.wait(), min(max(seconds, 0.01), CHECK_S))
 
     # --- sending
     async def _send_in_turn(self, session: Session, relay: str, first: _Mail) -> None:
-        """Sends one mail after another, beginning with `first`, while there is a next mail and the connection works.
-        The result of the last mail is always written, even after a cancellation."""
+        """Sends `first` and then mail after mail, until no mail follows or the connection is lost. The result of the
+        last mail is always written, even after a cancellation."""
         mail: _Mail | None = first
         result: Result | None = None
         session.begin(self._envelope(first))
@@ -279,13 +283,13 @@ class Sender:
     async def _send_one(
         self, session: Session, relay: str, mail: _Mail, last: Result | None
     ) -> tuple[Outcome | None, _Mail | None, Written | None]:
-        """Sends a mail whose envelope is announced already, and writes `last`, the result of the previous mail. Returns
-        the outcome of the mail (None if it must not be sent), the next mail if its envelope was announced with the
-        content, and what became of `last`."""
+        """Sends a mail whose envelope was announced before, and writes `last`, the result of the previous mail. Returns
+        three values: the outcome of the mail, or None if the mail must not be sent; the next mail, if its envelope was
+        announced together with the content; and how the writing of `last` ended."""
         writing = self._commit.write(last, mail.job)
-        # The next mail is built while the disk is busy, so that the relay does not wait for that. But nothing is taken
-        # from the queue while a service mail waits there: a person waits for that mail, so a busy connection must not
-        # take it.
+        # The next mail is built now, while the disk is busy, so that the relay does not have to wait for it later. But
+        # no mail is taken while a service mail waits in the queue: a person waits for the service mail, and this busy
+        # connection would delay it.
         follow = None if session.spent or self._queue.service_mail_waits else self._follow(relay)
         written: Written | None = None
         announced = False
@@ -314,14 +318,14 @@ class Sender:
         try:
             return await session.outcome(), follow if announced else None, written
         except asyncio.CancelledError:
-            # The time for draining after SIGTERM is over, and the relay has not answered.
+            # The relay has not answered within `drain_s` seconds after SIGTERM.
             self.stop.set()
             reply = Reply("dot", 0, "", "stopped while waiting for the answer")
             return Unknown(reply), follow if announced else None, written
 
     def _follow(self, relay: str) -> _Mail | None:
-        """Returns the next mail if its delivery is claimed and the mail can be built at once, because the relay waits.
-        Otherwise returns None. Also returns None if a rate applies to the mail, because the mail then needs a permit
+        """Returns the next mail. Returns None if no delivery is claimed or the mail cannot be built at once, because
+        the relay waits meanwhile. Also returns None if a rate applies to the mail, because the mail then needs a permit
         first."""
         if self.stop.is_set():
             return None
@@ -330,7 +334,7 @@ class Sender:
         if job is None:
             return None
         if not self._pace.limits(relay, job.lane):
-            # If the mail cannot be built, `_build` reports that when it is this delivery's turn.
+            # If the mail cannot be built, `_build` reports the error when this delivery is taken again.
             with contextlib.suppress(ValueError):
                 address.check_for_smtp(job.address)
                 if content := self._mails.build(job):
@@ -343,8 +347,8 @@ class Sender:
 
     # --- building the mail
     async def _build(self, job: Delivery) -> _Mail | None:
-        """Returns the mail of a delivery. If the mail cannot be built, puts back or rejects the delivery or pauses its
-        issue, and returns None."""
+        """Returns the mail of a delivery. If the mail cannot be built, returns None, after putting the delivery back,
+        rejecting the delivery or pausing its issue."""
         try:
             await self._mails.compile(job)
             self._compile_failures = 0
@@ -360,7 +364,7 @@ class Sender:
             if job.kind is not DeliveryKind.ISSUE:
                 await self._reject(job, error)
                 return None
-            # Every reader of this variant is affected, so the issue is paused and no reader's delivery is rejected.
+            # Every reader of this variant is affected, so the issue is paused, and no delivery is rejected.
             log.exception("the mails of an issue cannot be built")
             await self._pause_issue(job, Reason(ReasonCode.MAILS_CANNOT_BE_MADE, {"error": str(error)}))
             return None
@@ -373,8 +377,8 @@ class Sender:
         return _Mail(job, content) if content else None
 
     async def _reject(self, job: Delivery, error: Exception) -> None:
-        """Rejects a delivery whose mail cannot be built. In an issue, the reader's name or address must be the cause,
-        because the variant was compiled without an error. So the other mails go on."""
+        """Rejects a delivery whose mail cannot be built. For a mail of an issue, the cause must be the reader's name or
+        address, because the variant was compiled without an error. So the issue's other mails can be sent."""
         written = await self._commit.write(None, job).written()
         if not written.may_go:
             await self._not_sent(job, written)
@@ -388,8 +392,8 @@ class Sender:
         await self._conclude(result, await self._commit.write(result, None).written())
 
     async def _not_sent(self, job: Delivery, written: Written) -> None:
-        """Finishes a delivery that the last look stopped: its reader may not be mailed, or the claim was lost. A lost
-        claim drops the whole batch."""
+        """Finishes a delivery that the last look stopped, because its reader may not be mailed or the claim was lost.
+        If the claim was lost, drops the whole batch."""
         if not written.claim_held:
             self._queue.drop(job.batch)
         await self._queue.finished(job)
@@ -409,7 +413,7 @@ class Sender:
         if not self.app.redirect:
             self._breaker.heard(job, outcome)
         elif isinstance(outcome, Rejected):
-            # The mailbox of the staging deployment refused the mail. That must not penalise the reader, and it says
+            # The staging deployment's own mailbox refused the mail. This refusal must not penalise the reader, and says
             # nothing about the reader's provider.
             outcome = Rejected(Rejection.OTHER, outcome.reply)
         if relay:
@@ -426,8 +430,8 @@ class Sender:
         return retry_schedule.after(job, outcome, self.app.now(), rules, relay=relay, jitter=jitter)
 
     async def _conclude(self, result: Result | None, written: Written) -> None:
-        """Finishes the delivery of a result that was written, or puts it back if its new state is queued. Drops the
-        batch if its claim was lost."""
+        """Finishes the delivery of a result that was written, or puts the delivery back if its new state is queued.
+        Drops the batch if the claim on it was lost."""
         if result is None:
             return
         job = result.delivery
@@ -441,7 +445,7 @@ class Sender:
 
 
 def _number_of_issue(tx: Connection) -> int | None:
-    """Returns the number of the issue being sent, or None. The newest issue would be wrong, because that soon is next
-    week's draft."""
+    """Returns the number of the issue being sent, or None if no issue is being sent. The newest issue would be wrong,
+    because it may already be next week's draft."""
     sending = issues.recent(tx, states=(IssueState.SENDING,), limit=1)
     return sending[0].number if sending else None
