@@ -1,8 +1,8 @@
 """A connection to a relay: sends commands, pairs every answer with its command, and limits every wait.
 
-It takes over the transport that aiosmtplib opened, because aiosmtplib sends one command at a time, raises the same
-error whether a connection is lost before or after the final dot, and discards answers that arrive early. This module
-does not know what an answer means.
+The connection takes over the transport that aiosmtplib opened, because aiosmtplib sends one command at a time, raises
+the same error whether a connection is lost before or after the final dot, and discards answers that arrive early. This
+module does not know what an answer means.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mailer.model import Reply
 from mailer.smtp.reply_parser import Answer, Reader, reply
 
-_TLS_OVERHEAD = 512  # how many bytes TLS adds, at most, to a tail (the commands that follow a content)
+_TLS_OVERHEAD = 512  # largest number of bytes that TLS adds to a tail (the commands after a content)
 CLOSING = 421  # RFC 5321 section 3.8: a relay may send this code at any time, and then closes the connection
 
 
@@ -27,12 +27,13 @@ class Step(NamedTuple):
 class Connection(asyncio.Protocol):
     """An open connection to a relay.
 
-    `lost` says why the connection can no longer be used; it is empty while the connection works. `silent` is true if it
-    was lost because an answer did not come in time, and `closing` if the relay announced the end of the connection
-    (421).
+    `lost` says why the connection can no longer be used, and is empty while the connection works. `silent` is true if
+    the connection was lost because an answer did not come in time. `closing` is true if the relay announced that it
+    closes the connection (421).
 
-    `content_left` is false if the end of the last content certainly has not left this process. If it is true, the end
-    may have left or not, because bytes may still be in the buffers of TLS and of the system.
+    `content_left` is false while the end of the last content has certainly not left this process. If `content_left` is
+    true, the end may or may not have left, because bytes may still be in the buffers of TLS and of the operating
+    system.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -45,10 +46,11 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._buffer_full = False
-        self._fits = 0  # size of the longest content that left at once; 0 after a content and its tail did not
-        # The commands to write when the content has left, and the answers to them.
+        self._fits = 0  # size of the longest content that left at once; reset to 0 if a content with its tail did not
+        # The commands to write when the content has left, and the answers that they expect.
         self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())
-        self._tail_size = 0  # bytes of the tail written with the content; if no more are buffered, the dot has left
+        # Bytes of the tail written with the content; if no more bytes are buffered, the dot has left.
+        self._tail_size = 0
         self._block_s = 0.0  # seconds within which some of the content must leave the buffer
         self._buffered = 0  # bytes in the buffer at the last check
         self._deadline = 0.0
@@ -56,8 +58,8 @@ class Connection(asyncio.Protocol):
         self.content_left = True
         self.silent = self.closing = False
         self.lost = "" if not transport.is_closing() else "the relay closed the connection"
-        # With these limits, asyncio calls `pause_writing` if bytes are left in its buffer. (With high=0, its TLS
-        # transport pauses and resumes alternately even if the buffer is empty.)
+        # With these limits, asyncio calls `pause_writing` if bytes are left in the write buffer. (With high=0,
+        # asyncio's TLS transport would pause and resume in turn even with an empty buffer.)
         transport.set_write_buffer_limits(high=1, low=0)
         transport.set_protocol(self)
 
@@ -72,12 +74,13 @@ class Connection(asyncio.Protocol):
         self._transport.write(commands)
 
     def hand_over(self, content: Iterable[bytes], step: Step, block_s: float, tail: bytes = b"", *steps: Step) -> None:
-        """Writes the content of a mail, which ends with the final dot. Some of the content must leave the buffer every
-        `block_s` seconds. The time limit of `step`, the answer to the content, begins when all of the content has left.
+        """Writes the content of a mail, including the final dot. Some of the content must leave the buffer every
+        `block_s` seconds. `step` is the answer to the content; its time limit begins when all of the content has left.
 
-        The `tail` consists of the commands that follow the content, and `steps` are the answers to them. The tail is
-        written together with the content only if earlier content of that size left the buffer immediately. Otherwise,
-        if the connection were lost while bytes were still buffered, it would be unclear whether the dot had been sent.
+        `tail` contains the commands that follow the content, and `steps` are the answers to these commands. The tail is
+        written together with the content only if an earlier content of at least this size left the buffer at once. Any
+        other tail is written after the content has left: if the connection were lost while both were buffered, it would
+        be unclear whether the dot had been sent.
         """
         self.content_left, self._tail_size = False, 0
         if self.lost:
@@ -88,9 +91,9 @@ class Connection(asyncio.Protocol):
         self._block_s = block_s
         pieces = list(content)
         size = sum(map(len, pieces))
-        # Content and tail are written together, in one packet. Otherwise the relay would answer them separately, and
-        # its second answer would wait for the acknowledgement of the first, which this system delays by 40 ms (RFC 896,
-        # RFC 1122 section 4.2.3.2).
+        # Content and tail are written together, so that they share a packet. Otherwise the relay would send two
+        # answers, and the second answer would wait until this system has acknowledged the first. Systems delay that
+        # acknowledgement by 40 ms (RFC 896, RFC 1122 section 4.2.3.2).
         together = bool(tail) and size <= self._fits
         self._tail = (b"", ()) if together else (tail, steps)
         if together:
@@ -117,9 +120,8 @@ class Connection(asyncio.Protocol):
 
     # --- what comes back
     async def answers(self, count: int) -> list[Reply]:
-        """Waits for `count` replies and returns them, or fewer if the connection is lost before. If the caller is
-        cancelled, the connection is given up, because a late answer would be taken for the answer to the next
-        command."""
+        """Waits for `count` replies and returns them. Returns fewer if the connection is lost first. If the caller is
+        cancelled, gives up the connection, because a late answer would be taken for the answer to the next command."""
         if len(self._replies) < count and not self.lost:
             if self._waiter:
                 raise RuntimeError("one question at a time: the answers would be mixed up")
@@ -135,7 +137,8 @@ class Connection(asyncio.Protocol):
 
     def _answered(self, answer: Answer) -> None:
         if not self._due:
-            # An answer that is not due, such as "421 idle for too long". Answers and commands no longer pair.
+            # This answer belongs to no command, such as "421 idle for too long". Further answers could not be paired
+            # with their commands.
             self.drop(f"it said, unasked: {answer.code} {answer.text}")
             return
         self.content_left = self.content_left or self._only_tail_buffered()
@@ -145,8 +148,8 @@ class Connection(asyncio.Protocol):
             self.closing = True
             self.drop(f"it closes the connection: {answer.text}")
         elif not self.content_left:
-            # The end of the content is still in this process, so the relay cannot have the whole mail. The rest must
-            # not be sent.
+            # The end of the content is still in this process, so the relay cannot have the whole mail. The rest of the
+            # mail must not be sent.
             self.drop("it answered before it had the whole mail")
 
     def drop(self, why: str) -> None:
@@ -174,8 +177,9 @@ class Connection(asyncio.Protocol):
     def _expect(self, seconds: float) -> None:
         """Requires that the relay answers, or takes more of the content, within `seconds`.
 
-        A connection has one timer, which keeps running when the deadline moves: when the timer fires, it checks the
-        current deadline. Creating and cancelling a timer for each phase of each mail would cost more than the phase.
+        A connection has a single timer. A later deadline does not replace the timer: when the timer fires,
+        `_check_deadline` sets it again for the current deadline. Creating and cancelling a timer for each phase of each
+        mail would take longer than the work of the phase.
         """
         self._deadline = self._loop.time() + seconds
         if self._timer and self._timer.when() > self._deadline:
@@ -202,7 +206,7 @@ class Connection(asyncio.Protocol):
         return bool(self._tail_size) and self._transport.get_write_buffer_size() <= self._tail_size + _TLS_OVERHEAD
 
     def _content_moved(self) -> bool:
-        """Returns whether some of the content has left the buffer since the last check, as it does if a relay is merely
+        """Returns whether some of the content has left the buffer since the last check. If so, the relay is only
         slow."""
         before, self._buffered = self._buffered, self._transport.get_write_buffer_size()
         return self._buffered < before
@@ -226,7 +230,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.lost and self._tail_size:
-            self.content_left = True  # it may have left: the buffer, which would show it, is discarded by now
+            self.content_left = True  # the content may have left; the discarded buffer no longer shows whether it has
         self.lost = self.lost or (f"the connection broke: {exc}" if exc else "the relay closed the connection")
         if not self._closed.done():
             self._closed.set_result(None)

@@ -1,7 +1,7 @@
-"""A relay from the settings, and how a session with it is opened: connect, EHLO, STARTTLS, AUTH.
+"""A relay from the settings. Opens sessions with the relay: connect, EHLO, STARTTLS, AUTH.
 
 Every failure raises a `RelayDown` that names the failed phase, quotes the relay and says how to fix the problem.
-Nothing is retried. If the settings require TLS, nothing continues without it.
+Nothing is retried. If the settings require TLS, no session is opened without TLS.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ from mailer.smtp.reply_parser import cleaned
 from mailer.smtp.session import Session, Tolerance, Waits
 
 _CLOSED = "the relay closed the connection"
-# Tests showed that servers with these banners answer in order if the next mail's commands directly follow the final
-# dot.
+# The banners of servers that were tested: these servers answer in order if the next mail's commands directly follow the
+# final dot.
 _OVERLAPS = re.compile(r"\bESMTP (Postfix|Exim)\b")
 
 
 class Relay:
     """A relay, made from one `[[smtp]]` section of the settings. `password` and `ca_file` are the resolved values of
-    those settings. `local_hostname` is this host's name in EHLO. `waits` replaces the times that follow from
-    `setting.timeout`."""
+    those settings. `local_hostname` is this host's name in EHLO. `waits` replaces the time limits that otherwise follow
+    from `setting.timeout`."""
 
     def __init__(
         self,
@@ -63,8 +63,8 @@ class Relay:
             local_hostname=self._local_hostname,
             timeout=self._waits.answer,
             use_tls=self._setting.tls == "implicit",
-            # With None, aiosmtplib silently continues unencrypted if STARTTLS is not offered. So STARTTLS is off here,
-            # and `_secure` issues it.
+            # With None, aiosmtplib would silently continue unencrypted if the relay does not offer STARTTLS. So
+            # `_secure` issues STARTTLS instead of aiosmtplib.
             start_tls=False,
             tls_context=context,
         )
@@ -78,8 +78,8 @@ class Relay:
             transport = cast("asyncio.Transport | None", client.transport)
             if transport is None or transport.is_closing():
                 self._fail("EHLO", _CLOSED, "Try again later.")
-            # The tolerance is made from the first greeting only, because it also holds what was learned since then
-            # about the limits of the relay.
+            # The tolerance is created once, from the first greeting, because sessions later record the limits of the
+            # relay in it.
             self._tolerance = self._tolerance or Tolerance(self.name, overlap=self._may_overlap(greeting))
             extensions = dict(client.esmtp_extensions)
             connection = Connection(transport)
@@ -90,8 +90,8 @@ class Relay:
 
     # --- the steps
     async def _trust(self) -> ssl.SSLContext:
-        """Returns the TLS context. It is made only once, because reading the system's certificates takes longer than
-        sending a mail."""
+        """Returns the TLS context. The context is created only once, because reading the system's certificates takes
+        longer than sending a mail."""
         if self._context is None:
             try:
                 self._context = await asyncio.to_thread(ssl.create_default_context, cafile=self._ca_file)
@@ -122,7 +122,7 @@ class Relay:
         try:
             await client.ehlo()
         except aiosmtplib.SMTPResponseException as e:
-            # There is no fallback to HELO: it offers neither TLS nor AUTH, and no current relay needs it.
+            # There is no fallback to HELO, because HELO offers neither TLS nor AUTH and no current relay needs HELO.
             self._fail("EHLO", _said(e), f"Is {self._local_hostname} a name that the relay accepts?")
         except (aiosmtplib.SMTPException, OSError) as e:
             self._fail("EHLO", _why(e), "Check that an SMTP relay listens there.")
@@ -162,9 +162,10 @@ class Relay:
                 return
             except aiosmtplib.SMTPResponseException as e:
                 refused = e
-                # aiosmtplib's login() would try every method, but three wrong passwords in a row lock some accounts. So
-                # another method is tried only if the relay seems to refuse the method and not the password. A 535 to
-                # CRAM-MD5 may mean either, because a relay that stores hashes gives it to every CRAM-MD5.
+                # aiosmtplib's login() would try every method, but some relays lock an account after three wrong
+                # passwords. So another method is tried only if the relay seems to refuse the method, not the password.
+                # A 535 after CRAM-MD5 may mean either, because a relay that stores only hashes of passwords answers
+                # every CRAM-MD5 with 535.
                 if e.code // 100 == 4 or (e.code == 535 and method != "cram-md5"):
                     break
             except (aiosmtplib.SMTPException, OSError) as e:
@@ -177,16 +178,16 @@ class Relay:
             self._fail("AUTH", self._without_password(_said(refused)), fix)
 
     def _without_password(self, text: str) -> str:
-        """Returns the text without the password: some relays repeat the refused command, which contains the password in
-        base64."""
+        """Returns the text without the password, because some relays repeat the refused command, which contains the
+        password in base64."""
         plain = f"\0{self._setting.username}\0{self._password}"
         for secret in (plain, self._password):
             text = text.replace(base64.b64encode(secret.encode()).decode(), "…")
         return text
 
     def _preference(self, method: str) -> int:
-        """Returns the rank of a login method; the method of rank 0 is tried first. With TLS that is PLAIN, which every
-        relay understands. Without TLS it is CRAM-MD5, which does not reveal the password."""
+        """Returns the rank of a login method; the method of rank 0 is tried first. With TLS, PLAIN is first, because
+        every relay understands PLAIN. Without TLS, CRAM-MD5 is first, because it does not reveal the password."""
         order = ("cram-md5", "plain", "login") if self._setting.tls == "none" else ("plain", "login", "cram-md5")
         return order.index(method)
 
@@ -207,7 +208,7 @@ class Relay:
         self._fail("CONNECT", _why(error), fix)
 
     def _distrust(self, error: ssl.SSLError) -> NoReturn:
-        self._context = None  # the next connection reads ca_file again, which may be corrected by then
+        self._context = None  # the next connection reads ca_file again, in case an admin has corrected the file
         if not isinstance(error, ssl.SSLCertVerificationError):
             fix = 'Port 587 usually wants tls = "starttls", port 465 tls = "implicit".'
             self._fail("TLS", f"no encrypted connection could be agreed on ({_reason(error)})", fix)

@@ -1,4 +1,5 @@
-"""The answers of a relay: cuts bytes into answers, and turns an answer into a `Reply` that is safe to store and show.
+"""The answers of a relay: splits bytes into answers, and turns each answer into a `Reply` that is safe to store and
+show.
 
 This module reads no socket. `mailer.replies` decides what an answer means for a mail.
 """
@@ -13,7 +14,7 @@ from mailer.text.characters import is_printable
 LONGEST_ANSWER = 8192  # bytes; RFC 5321 section 4.5.3.1.5 allows 512 per line, and an answer may have several lines
 LONGEST_TEXT = 500
 
-# A line of an answer (RFC 5321 section 4.2): three digits, then a hyphen if more lines follow, and otherwise a blank or
+# A line of an answer (RFC 5321 section 4.2): three digits, then a hyphen if more lines follow, and otherwise a space or
 # nothing at all.
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED = re.compile(r"([245])\.\d{1,3}\.\d{1,3}(?!\d|\.\d)")
@@ -32,7 +33,7 @@ class _Parsed(NamedTuple):
     answer: Answer
 
 
-@lru_cache(128)  # a relay gives the same answer to every MAIL, RCPT and DATA
+@lru_cache(128)  # a relay repeats the same few answers to MAIL, RCPT and DATA
 def _parsed(line: bytes) -> _Parsed | None:
     found = _LINE.fullmatch(line)
     if not found:
@@ -42,16 +43,16 @@ def _parsed(line: bytes) -> _Parsed | None:
 
 
 class Reader:
-    """Cuts the bytes from a relay into answers; packets may end anywhere. `nonsense` is empty until bytes arrive that
-    are not an SMTP answer, and then describes them. Nothing after such bytes is read, because it could not be
-    trusted."""
+    """Splits the bytes from a relay into answers; a packet may end in the middle of an answer. `nonsense` is empty
+    until bytes arrive that are not an SMTP answer, and then describes these bytes. Bytes after these are not read,
+    because they could not be trusted."""
 
     def __init__(self) -> None:
         self.nonsense = ""
         self._rest = b""
         self._code = 0
         self._lines: list[str] = []
-        self._length = 0  # how many bytes the collected lines have
+        self._length = 0  # size of the collected lines in bytes
 
     def feed(self, data: bytes) -> list[Answer]:
         """Returns the answers that `data` completes."""
@@ -92,10 +93,10 @@ class Reader:
 def cleaned(text: str) -> str:
     """Returns the text as one line of at most 500 characters that is safe in a terminal, a log or a page.
 
-    Control characters and invisible formatting characters become blanks, because they could reverse the direction of
+    Control characters and invisible formatting characters become spaces, because they could reverse the direction of
     the text or move the cursor. The joiners that Persian needs are kept.
     """
-    if text.isascii() and text.isprintable():  # a shortcut, because this runs several times for each mail
+    if text.isascii() and text.isprintable():  # a shortcut, because this function runs several times for each mail
         return " ".join(text.split())[:LONGEST_TEXT].rstrip()
     kept = (char if is_printable(char) else " " for char in text)
     return " ".join("".join(kept).split())[:LONGEST_TEXT].rstrip()
@@ -103,8 +104,8 @@ def cleaned(text: str) -> str:
 
 @lru_cache(128)
 def reply(phase: str, code: int, text: str) -> Reply:
-    """Returns the `Reply` of an answer. An enhanced status (RFC 3463) counts only if it begins the text (RFC 2034
-    section 4) and has the same class as the code: if a relay contradicts itself, the code decides."""
+    """Returns the `Reply` of an answer. An enhanced status code (RFC 3463) is used only if the text begins with it (RFC
+    2034 section 4) and its class agrees with `code`. If the two disagree, `code` decides."""
     text = cleaned(text)
     found = _ENHANCED.match(text)
     enhanced = found[0] if found and found[1] == str(code)[0] else ""

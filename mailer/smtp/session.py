@@ -1,9 +1,9 @@
-"""A session with a relay: sends one mail after another and returns an `Outcome` for each, which says whether the relay
-accepted the mail, refused it, or may have accepted it.
+"""A session with a relay: sends one mail after another and returns an `Outcome` for each mail. The outcome says whether
+the relay accepted the mail, refused it, or may have accepted it.
 
 A session sends MAIL, RCPT, DATA and the final dot (RFC 5321 section 3.3), in groups if the relay offers PIPELINING. If
-the connection is lost, the session knows whether that was before or after the dot. `replies.classify` decides what an
-answer means. A session never retries, never reconnects and stores nothing.
+the connection is lost, the session knows whether that happened before or after the dot. `replies.classify` decides what
+an answer means. A session never retries, never reconnects and stores nothing.
 """
 
 import logging
@@ -18,26 +18,28 @@ from mailer.replies import classify
 from mailer.smtp.connection import Connection, Step
 from mailer.smtp.reply_parser import silence
 
-# Matches the answers of relays that did not expect the commands of a group together (Postfix: "Improper use of SMTP
-# command pipelining", Exim: "SMTP synchronization error").
+# Matches the answers of relays that do not accept several commands in one group (Postfix: "Improper use of SMTP command
+# pipelining", Exim: "SMTP synchronization error").
 _CONFUSED = re.compile(r"pipelin|synchroni[sz]ation|bad sequence", re.IGNORECASE)
 _QUIT_S = 2.0  # seconds to wait for the answer to QUIT
 _DOT = b".\r\n"
 
 
-# --- what a relay copes with -----------------------------------------------------------------------------------------
-# What a relay copes with is learned from earlier sessions and shared by all sessions with this relay. A relay may offer
-# PIPELINING and then discard what follows the first command of a group, or only what follows the final dot. Failed
-# groups reveal such a relay. From then on it gets one command at a time or, in the second case, nothing until it has
-# answered the dot. This knowledge is kept in memory, so a new process learns it again.
+# --- what a relay can handle -----------------------------------------------------------------------------------------
+# Sessions learn which groups of commands a relay can handle, and share this knowledge with later sessions. Some relays
+# offer PIPELINING but discard what follows the first command of a group. Others discard only what follows the final
+# dot. Failed groups reveal both kinds. A relay of the first kind then gets one command at a time. A relay of the second
+# kind gets no further command until it has answered the dot. The knowledge is in memory only, so a new process learns
+# it again.
 log = logging.getLogger(__name__)
-MAX_DOUBTS = 3  # after this many failed groups in a row, the relay is taken for the cause, not the network
+MAX_DOUBTS = 3  # after this many failed groups in a row, the cause is assumed to be the relay, not the network
 
 
 @dataclass
 class Tolerance:
-    """The limits of a relay. `pipelining` says whether it copes with several commands in one group, and `overlap`
-    whether it copes with the next mail's group directly behind the final dot."""
+    """The limits of a relay. `pipelining` says whether the relay can handle several commands in one group. `overlap`
+    says whether the relay can handle the next mail's commands directly after the final dot. `doubts` is the number of
+    failed groups in a row."""
 
     name: str
     pipelining: bool = True
@@ -48,9 +50,9 @@ class Tolerance:
         self.doubts = 0
 
     def group_failed(self, *, overlapped: bool, certain: bool, why: str) -> None:
-        """Records a group that was not answered properly. Gives up overlap if the group was `overlapped`, and otherwise
-        pipelining: at once if it is `certain` that the network is not the cause, and otherwise after several failures
-        in a row."""
+        """Records a group that was not answered properly. Gives up overlap if the group was `overlapped`, and
+        pipelining if not. Does so at once if the cause is `certain` to be the relay, and otherwise after MAX_DOUBTS
+        failures in a row."""
         self.doubts += 1
         if not certain and self.doubts < MAX_DOUBTS:
             return
@@ -66,9 +68,10 @@ class Tolerance:
 # --- sessions ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How many seconds to wait: `answer` for the connection and everything before the first mail; `mail`, `rcpt` and
-    `data` for the answers to these commands; `block` until some of the content has left; `dot` for the answer to the
-    final dot. That wait is long, because a mail that is given up too early after the dot may be sent twice."""
+    """The longest waits, in seconds. `answer` applies to the connection and to the answers before the first mail;
+    `mail`, `rcpt`, `data` and `dot` apply to the answers to these commands and to the final dot. `block` is the time
+    within which some of the content must leave. `dot` is long, because a mail that is given up too early after the dot
+    may be sent twice."""
 
     answer: float
     mail: float
@@ -101,13 +104,13 @@ class _Stage(Enum):
 
 
 class Session:
-    """An open session, ready for mail. `extensions` are those that the relay offered after EHLO: lower-case keyword →
-    parameters. `served` counts the mails begun in the session; after `max_mails` of them the session is `spent`.
+    """An open session, ready for mail. `extensions` maps each keyword that the relay offered after EHLO, in lower case,
+    to its parameters. `served` is the number of mails begun in the session; after `max_mails` mails, the session is
+    `spent`.
 
-    For each mail, the caller must `begin` its envelope, wait until the relay is `ready`, hand over the `content` and
-    wait for the `outcome`. If the content announces the next envelope, the caller continues with `ready` after
-    `outcome`. Before it hands over the next content, it has time to record the outcome and the intent to send the next
-    mail.
+    For each mail, the caller must `begin` the envelope, wait until the relay is `ready`, hand over the `content` and
+    wait for the `outcome`. If the caller gave the next envelope to `content`, `ready` follows directly after `outcome`.
+    Between `outcome` and the next `content`, the caller can record the outcome and the intent to send the next mail.
     """
 
     def __init__(
@@ -128,11 +131,11 @@ class Session:
         self._steps = (Step("MAIL", waits.mail), Step("RCPT", waits.rcpt), Step("DATA", waits.data))
         self._stage = _Stage.IDLE
         self._commands: tuple[bytes, ...] = ()  # MAIL, RCPT and DATA of the mail announced last
-        self._not_tried: Outcome | None = None  # the outcome of the announced mail if this relay cannot take it
-        self._resetting = False  # whether RSET goes before the commands
+        self._not_tried: Outcome | None = None  # the outcome of the announced mail if this relay cannot take that mail
+        self._resetting = False  # whether RSET is sent before the commands
         self._grouped = False  # whether the commands are written together
         self._overlapped = False  # whether the commands are sent together with the content of the previous mail
-        self._follows = False  # whether the commands of another mail were sent with the content
+        self._follows = False  # whether the caller gave the next envelope with the content
         self._transaction_open = False  # whether a transaction is open at the relay, as after a refused mail
         self.served = 0
 
@@ -149,7 +152,7 @@ class Session:
 
     @property
     def overlaps(self) -> bool:
-        """Returns whether the next mail's envelope is written together with the end of a content."""
+        """Returns whether the next mail's envelope is written together with the final dot."""
         return self._pipelines and self._tolerance.overlap
 
     @property
@@ -177,7 +180,7 @@ class Session:
             self._not_tried = Rejected(Rejection.SOFT, Reply("MAIL", 0, "5.3.4", text))
 
     def _start(self, *, overlapped: bool = False) -> None:
-        """Begins the prepared mail. If its commands are grouped, writes them, unless they were written with the
+        """Begins the prepared mail. If its commands form a group, writes the group, unless that was done with the
         previous content."""
         self._stage = _Stage.BEGUN
         self._overlapped = overlapped
@@ -198,8 +201,8 @@ class Session:
         return (self._steps[0], *self._steps) if self._resetting else self._steps
 
     async def ready(self) -> Outcome | None:
-        """Returns None if the relay waits for the content. Otherwise returns the outcome of the mail, which is then
-        over."""
+        """Returns None if the relay waits for the content. Otherwise returns the outcome of the mail, and nothing more
+        of the mail is sent."""
         self._require(_Stage.BEGUN)
         if self._not_tried is not None:
             self._stage = _Stage.IDLE
@@ -223,8 +226,8 @@ class Session:
         return replies
 
     async def _envelope(self, replies: list[Reply]) -> Outcome | None:
-        """Returns the outcome of a mail whose envelope was refused, or None if the relay waits for the content. The
-        first refusal is the real one; later refusals follow from it."""
+        """Returns the outcome of a mail whose envelope was refused, or None if the relay waits for the content. Only
+        the first refusal counts, because it is the cause of any later refusals."""
         if self._resetting:
             reset = replies.pop(0) if replies else silence("MAIL", self._connection.lost)
             if not _is(reset, 2):
@@ -249,34 +252,35 @@ class Session:
 
     async def _send_empty_mail(self) -> None:
         """Ends a transaction in which the relay refused the recipient and yet waits for content (RFC 2920 section 3.1).
-        The empty mail that is sent for this has no recipient."""
+        Sends an empty content for this, which reaches no one because the mail has no recipient."""
         self._connection.ask(_DOT, Step("dot", self._waits.dot))
         await self._connection.answers(1)
         self._transaction_open = False
 
     def _confused(self, reply: Reply) -> bool:
         """Returns whether the first refusal in a group says that a command came at the wrong moment. Such a refusal can
-        only be about the group, because the commands before the refused one were accepted."""
+        only be about the group, because the commands before the refused command were accepted."""
         if not self._grouped or (reply.phase == "MAIL" and not self._overlapped):
             return False
         return reply.code == 503 or (reply.code == 554 and bool(_CONFUSED.search(without_addresses(reply.text))))
 
     def _judge_group(self, answered: int, count: int) -> None:
-        """Decides whether the relay copes with groups of commands, by the number of its answers to one group."""
+        """Records whether the relay handled a group of commands. `answered` is the number of answers, and `count` the
+        number of commands."""
         connection = self._connection
         if answered == count:
             self._tolerance.group_answered()
         elif (answered or self._overlapped) and not connection.closing:
-            # The relay answered only a part of the group. If it announced that it closes the connection, that says
-            # nothing about groups.
+            # The relay answered only a part of the group. If the relay announced that it closes the connection, the
+            # missing answers say nothing about groups.
             self._tolerance.group_failed(overlapped=self._overlapped, certain=connection.silent, why=connection.lost)
 
     # --- the content
     def content(self, segments: Sequence[bytes], follow: Envelope | None = None) -> None:
-        """Hands over the content. Its leading dots must be doubled, its bytes must be 7-bit and its lines must end in
-        CRLF; the final dot is added here. `follow` is the next mail's envelope: it is written together with the final
-        dot if the relay copes with that, and otherwise after the answer to the dot. Raises ValueError, before anything
-        is written, if the content does not end in CRLF or an address is not safe in a command."""
+        """Hands over the content, in 7-bit bytes, with doubled leading dots and CRLF line ends. This method adds the
+        final dot. `follow` is the next mail's envelope, which is written together with the final dot if the relay can
+        handle that, and otherwise after the answer to the dot. Raises ValueError, before anything is written, if the
+        content does not end in CRLF or an address is not safe in a command."""
         self._require(_Stage.READY)
         if not segments or not segments[-1].endswith(b"\r\n"):
             raise ValueError("a content must end in CRLF, or its last line would swallow the final dot")
@@ -302,7 +306,7 @@ class Session:
         outcome = self._at_dot(reply)
         self._transaction_open = False
         if self._follows:
-            # If the connection is lost by now, the missing answers say nothing about how the relay copes with overlap.
+            # If the connection is lost by now, the missing answers do not show whether the relay can handle overlap.
             self._start(overlapped=self._overlapped and not self.lost)
         else:
             self._stage = _Stage.IDLE
@@ -310,8 +314,8 @@ class Session:
 
     def _at_dot(self, reply: Reply) -> Outcome:
         if not self._connection.content_left:
-            # The relay cannot have the whole mail. It may refuse the mail midway, but it cannot have accepted the mail,
-            # whatever it says.
+            # The relay cannot have the whole mail, so it cannot have accepted the mail. Only a reply that refuses the
+            # mail is believed.
             return self._classified(reply) if _is(reply, 4) or _is(reply, 5) else NotSent(reply)
         if self._overlapped and reply.enhanced.startswith("2.1."):
             # A status of 2.1.x is about an address (RFC 3463 section 3.2), so this is the answer to the next MAIL. The
@@ -322,8 +326,8 @@ class Session:
         return self._classified(reply, possible=(2, 4, 5))
 
     def _classified(self, reply: Reply, possible: tuple[int, ...] = (4, 5)) -> Outcome:
-        """Returns the outcome that a reply means. If the reply is not `possible` at its phase, commands and answers no
-        longer pair, so the connection is dropped."""
+        """Returns the outcome that a reply means. `possible` contains the first digits of the codes that are possible
+        in this phase. Any other code shows that answers and commands no longer pair, so the connection is dropped."""
         if reply.code // 100 not in possible:
             self._connection.drop(f"it made no sense at {reply.phase}: {reply.code} {reply.text}")
         return classify(reply)
@@ -333,9 +337,9 @@ class Session:
             raise RuntimeError(f"one mail at a time: this one is {self._stage.name.lower()}, not {stage.name.lower()}")
 
     async def close(self) -> None:
-        """Closes the session, and sends QUIT first if no mail is being sent. A mail whose content was not handed over
-        is given up: the relay must discard it (RFC 5321 section 4.1.1.4). Never raises, and may be called more than
-        once."""
+        """Closes the session, and sends QUIT first if no mail is being sent. Gives up a mail whose content was not
+        handed over; the relay must discard that mail (RFC 5321 section 4.1.1.4). Never raises, and may be called more
+        than once."""
         if not self.lost and self._stage is _Stage.IDLE:
             self._connection.ask(b"QUIT\r\n", Step("QUIT", min(_QUIT_S, self._waits.answer)))
             await self._connection.answers(1)
@@ -357,7 +361,7 @@ def path(address: str) -> bytes:
 
 
 def size_limit(extensions: Mapping[str, str]) -> int:
-    """Returns how many bytes a mail to the relay may have, or 0 if the relay names no limit ("SIZE" and "SIZE 0" in RFC
-    1870 section 4)."""
+    """Returns the largest size in bytes of a mail that the relay accepts, or 0 if the relay names no limit ("SIZE" and
+    "SIZE 0" in RFC 1870 section 4)."""
     limit = extensions.get("size", "").strip()
     return int(limit) if re.fullmatch(r"[0-9]{1,20}", limit) else 0
