@@ -1,4 +1,5 @@
-"""The public archive and feed. They show the issues that were sent, but no reader's tokens and no redacted stories."""
+"""The public archive and the feed. Both show the issues that were sent, without readers' tokens and without redacted
+stories."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from mailer.text import calendar
 from mailer.text.clean import clean
 from mailer.text.locales import FA, Locale
 
-_FEED = 30  # how many issues the feed lists
+_FEED = 30  # largest number of issues in the feed
 _OG_LOCALE = {"fa": "fa_IR"}
 _ATOM = "http://www.w3.org/2005/Atom"
 _READER = re.compile(r"<!--reader-->.*?<!--/reader-->", re.DOTALL)
@@ -113,9 +114,9 @@ def public(html: str, locale: Locale = FA, base_url: str = "") -> str:
     """Returns the HTML of a mail without the parts for a single reader, so that no placeholder and no token remains.
 
     Those parts are enclosed in <!--reader--> and <!--/reader-->. The page is cut from the HTML that was mailed, so mail
-    and archive cannot differ. Picture addresses under `base_url` become relative to `/archive/SLOT`, so that they work
-    under every host name of this server. Raises ValueError if one of the two comments lacks its counterpart, or if a
-    placeholder other than the greeting remains.
+    and archive cannot differ. Picture addresses under `base_url` become relative to `/archive/SLOT`, so that the
+    pictures load under every host name of this server. Raises ValueError if one of the two comments lacks its
+    counterpart, or if a placeholder other than the greeting remains.
     """
     cut = _READER.sub("", html)
     if "<!--reader-->" in cut or "<!--/reader-->" in cut:
@@ -193,7 +194,7 @@ def _put(parent: ElementTree.Element, name: str, text: str = "", **attributes: s
 # editor's subject and opening words are left out of the page, because they may mention the redacted story. Mails that
 # were already sent cannot be changed.
 def redact(app: App, slot: str | None, position: int) -> Issue:
-    """Takes the story at `position` of a public issue out of the archive and the feed.
+    """Removes the story at `position` of a public issue from the archive and the feed.
 
     Redacting a story twice has no further effect. Raises WrongState if the issue is not public or if no story would
     remain, and NoSuchArticle if the issue has no story at this position.
@@ -211,7 +212,7 @@ def redact(app: App, slot: str | None, position: int) -> Issue:
 
 
 def _redact(app: App, issue: Issue, position: int) -> bool:
-    """Renders the page without the story and stores it.
+    """Renders the public page without the story and stores the page.
 
     Returns False if another process redacted a story meanwhile; the page must then be rendered again.
     """

@@ -1,8 +1,9 @@
-"""Moves issues forward when they are due: plans, chooses, freezes, starts, skips and finishes them.
+"""The clock: plans issues, chooses their stories, and freezes, starts, skips or finishes issues, each at the right
+time.
 
-`tick` runs every 30 seconds, in any number of processes. It reads the database and the time, and keeps nothing in
-memory. Every change of state is one UPDATE guarded by the old state, so two processes cannot make the same change
-twice. A tick that was missed does no harm, because the next tick does the same work.
+`tick` runs every 30 seconds, in any number of processes. Each tick reads the database and the time, and keeps nothing
+in memory. Every change of state is one UPDATE guarded by the old state, so two processes cannot both make the same
+change. A missed tick does no harm, because the next tick does the same work.
 """
 
 import logging
@@ -21,10 +22,11 @@ from mailer.reasons import Reason, ReasonCode
 from mailer.store import issues
 
 log = logging.getLogger(__name__)
-CHECK_BEFORE = timedelta(minutes=15)  # the stories' pages are checked a last time this long before the sending time
-GRACE = timedelta(minutes=10)  # an issue may always start until this long after its sending time, even past `max_late`
+CHECK_BEFORE = timedelta(minutes=15)  # time from the last check of the stories' pages to the sending time
+# An issue may start up to this long after its sending time, even if `max_late` is shorter.
+GRACE = timedelta(minutes=10)
 TOO_LATE = Reason(ReasonCode.TOO_LATE)
-_MISSED_WEEKS = 60  # after a long outage, how many missed slots one tick plans
+_MISSED_WEEKS = 60  # largest number of missed slots that one tick plans after a long outage
 
 
 def tick(app: App) -> None:
@@ -51,20 +53,22 @@ def tick(app: App) -> None:
         except WrongState as error:
             log.info("issue %s: another process, or a person, was faster: %s", issue.slot, error)
         except Exception as error:
-            # For example, a template cannot be rendered. Hold this issue so that editors notice, and do the next one.
+            # For example, a template cannot be rendered. Hold this issue so that editors notice, and go on with the
+            # next issue.
             log.exception("issue %s cannot be made", issue.slot)
             reason = Reason(ReasonCode.CANNOT_BE_MADE, {"error": str(error)})
             _hold(app, issue, reason, "Correct it, then run `mailer issue release`.")
     _warn_of_skipped(app, too_late)
     delivery.finish(app)
-    joining.decide_signups(app)  # sign-ups that the web process accepted but did not decide before it ended
+    # Sign-ups that a web process accepted, but did not decide on before the process ended.
+    joining.decide_signups(app)
     joining.tidy(app)
 
 
 def _hold(app: App, issue: Issue, reason: Reason, fix: str) -> None:
     """Holds the issue and alerts the admin, unless the issue is already held or frozen.
 
-    The issue is found by its id, because an invalid slot may be the error for which it is held.
+    The issue is found by its id, because an invalid slot may be the reason why the issue is held.
     """
     free = issue.state is not IssueState.HELD
     if free and app.store.write(lambda tx: issues.step(tx, issue.id, IssueEvent.HOLD, reason=reason)):
@@ -85,15 +89,15 @@ def _plan(app: App, now: datetime) -> None:
     """Adds an issue for each slot whose draft time has come, and for each slot that was missed."""
     schedule = app.settings.schedule
     newest = app.store.read(issues.newest)
-    # `since` is the time at which the first issue was planned, not the date of its slot. A draft made for a test may be
-    # for a slot years back, when the newsletter did not exist yet.
+    # `since` is the time at which the first issue was planned, not the date of that issue's slot. A test draft may have
+    # a slot of years ago, when the newsletter did not exist yet.
     since = min(app.store.read(issues.began) or now, now)
     missed = _missed(app, newest, now, since)
     # If there may be more missed slots than one tick plans, leave the current weeks to a later tick: `_missed` looks
     # only at slots after the newest issue, so once the current week is planned, older slots would be forgotten.
     near = () if len(missed) == _MISSED_WEEKS else week.around(now, app.settings.newsletter, schedule)
     for slot in (*missed, *near):
-        # Without any earlier issue, plan only slots in the future: the newsletter has just been set up.
+        # If there is no earlier issue, plan only future slots, because the newsletter has just been set up.
         late = schedule.max_late if newest else timedelta(0)
         wanted = now <= slot.at + late or (newest is not None and slot.day > newest.day)
         wanted = wanted and slot.at >= since
@@ -103,9 +107,9 @@ def _plan(app: App, now: datetime) -> None:
 
 
 def _missed(app: App, newest: Issue | None, now: datetime, since: datetime) -> list[Slot]:
-    """Returns the slots after the newest issue that passed while no process was running, but none before `since`.
+    """Returns the slots after the newest issue that passed while no process was running, without slots before `since`.
 
-    Their issues are planned and then skipped with an alert, because they are too late.
+    The issues of these slots are planned and then skipped with an alert, because they are too late.
     """
     if newest is None:
         return []
@@ -134,7 +138,7 @@ def _advance(app: App, issue: Issue, now: datetime) -> None:
     if _to_be_chosen(issue, now):
         first = issue.drafted_at is None
         issue = draft.choose(app, issue)
-        if first:  # check before the notice is mailed, so that it lists no story whose page is gone
+        if first:  # check first, so that the notice lists no story whose page is gone
             issue = editing.check_links(app, issue, last=False)
     if issue.drafted_at and now >= issue.send_at - app.settings.schedule.draft_before:
         notice.queue(app, issue)
@@ -145,7 +149,7 @@ def _advance(app: App, issue: Issue, now: datetime) -> None:
     if not issue.stories:
         control.skip(app, issue, Reason(ReasonCode.NO_STORY))
     elif issue.state is IssueState.DRAFT and draft.is_approval_missing(app, issue):
-        # This happens if approval was made a requirement in the settings after the draft was made.
+        # The approval is missing here if the settings began to require it after the draft was made.
         _hold(app, issue, Reason(ReasonCode.APPROVAL_REQUIRED), "Use `mailer issue approve`.")
     elif issue.state is IssueState.DRAFT:
         frozen = draft.freeze(app, issue)

@@ -1,4 +1,5 @@
-"""The actions of editors and admins on an issue: hold, release, approve, pause, resume, cancel. Sends no mail."""
+"""The actions of editors and admins on an issue: hold, release, approve, pause, resume, cancel. This module sends no
+mail."""
 
 from collections.abc import Callable
 
@@ -25,10 +26,10 @@ def hold(app: App, slot: str | None, reason: str = "") -> Issue:
 
 
 def release(app: App, slot: str | None) -> Issue:
-    """Releases a held issue, so that it is sent at its time even if it has few stories.
+    """Releases a held issue, so that the issue is sent at its time even with few stories.
 
-    If approval is required and missing, the issue stays held, now waiting for approval. Raises NotEnoughStories if the
-    issue has no story at all, and WrongState if it already waits for approval.
+    If approval is required and missing, the issue stays held and then waits for approval. Raises NotEnoughStories if
+    the issue has no story at all, and WrongState if the issue already waits for approval.
     """
     found = find_issue(app, slot)
 
@@ -72,7 +73,7 @@ def pause(app: App, slot: str | None) -> Issue:
 
 
 def resume(app: App, slot: str | None) -> Issue:
-    """Resumes a paused issue, and the lanes that were paused because their provider refused our mail."""
+    """Resumes a paused issue, and the lanes that were paused because their provider refused this sender."""
     issue = find_issue(app, slot)
 
     def change(tx: Connection) -> bool:
@@ -84,7 +85,7 @@ def resume(app: App, slot: str | None) -> Issue:
 
 
 def cancel(app: App, slot: str | None) -> Issue:
-    """Cancels an issue. Its deliveries that are not yet sent become skipped(cancelled)."""
+    """Cancels an issue. Its deliveries that are not sent yet become skipped, with the reason "cancelled"."""
     issue = find_issue(app, slot)
 
     def change(tx: Connection) -> bool:

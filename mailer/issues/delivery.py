@@ -1,7 +1,7 @@
 """Sends a whole issue: starts it when it is frozen, runs senders until all mails are sent, and records how it ended.
 
-`mailer issue send` uses `deliver`, and the service uses `keep_sending`. Both leave the single mails to
-`sending.sender`.
+`mailer issue send` uses `deliver`, and the service uses `keep_sending`. In both, `sending.sender` sends the single
+mails.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ from mailer.store import deliveries, issues, reports
 
 log = logging.getLogger(__name__)
 SOON = timedelta(minutes=5)  # `--wait` waits for deferred mails that are due within this time
-_IDLE_S = 1.0  # seconds to wait before looking for work again when there is none
+_IDLE_S = 1.0  # seconds between two searches for work while there is none
 _POLL_S = 0.25  # the shortest wait, in seconds, for a mail that is due soon
-_RATE_OVER_S = 10  # the shown sending rate is an average over the last ten reports, which are at least 1 s apart
+_RATE_REPORTS = 10  # number of latest reports over which the shown sending rate is averaged
 _ALERT_AFTER_S = 600.0  # seconds that all relays must have been failing before the admin is alerted
 
 Progress = Callable[[IssueStatus], None]
@@ -38,8 +38,8 @@ Progress = Callable[[IssueStatus], None]
 def start(app: App, issue: Issue) -> Issue:
     """Moves a frozen issue to sending and adds a delivery for every recipient, in one transaction.
 
-    If another process has already started the issue, nothing changes. Older issues end: the unsent mails of an issue
-    that is being sent or paused expire, and a frozen issue is cancelled.
+    If another process has already started the issue, nothing changes. Older issues end: if an older issue is being sent
+    or paused, its unsent mails expire; if it is frozen, it is cancelled.
     """
     variants.make(app, issue)
 
@@ -60,7 +60,7 @@ def start(app: App, issue: Issue) -> Issue:
 
 
 def _supersede(tx: Connection, older: Issue, slot: str, now: datetime) -> bool:
-    """Ends an older issue, because the issue of `slot` is being sent. Returns True if the older one was cancelled."""
+    """Ends an older issue, because the issue of `slot` is being sent. Returns True if the older issue was cancelled."""
     if older.state is not IssueState.FROZEN:
         deliveries.end_waiting(tx, older.id, DeliveryState.EXPIRED, Expiry.SUPERSEDED, now)
         deliveries.end_batches(tx, older.id)
@@ -86,7 +86,7 @@ def _finish(app: App, issue: Issue) -> bool:
         state = lifecycle.end_of(deliveries.counts(tx, issue.id))
         if state is None:
             return False
-        if issue.state is IssueState.PAUSED:  # a newer issue expired its mails while it was paused
+        if issue.state is IssueState.PAUSED:  # its mails expired during the pause, because a newer issue began
             issues.step(tx, issue.id, IssueEvent.RESUME, reason=issue.reason)
         event = IssueEvent.FINISH_SENT if state is IssueState.SENT else IssueEvent.FINISH_PARTIAL
         return issues.step(tx, issue.id, event, at=app.now(), reason=issue.reason)
@@ -104,8 +104,8 @@ async def deliver(
 ) -> IssueStatus:
     """Sends the mails of an issue that are not yet sent, and returns its counts.
 
-    If `wait` is true, it waits for deferred mails that are due within five minutes and sends them too. Otherwise the
-    service sends them later. Raises RelayDown if no relay takes mail; all mails then stay queued.
+    If `wait` is true, also waits for deferred mails that are due within five minutes, and sends them. Otherwise the
+    service sends these mails later. Raises RelayDown if no relay takes mail; all mails then stay queued.
     """
     circuits = Circuits(weights=weights(app))
     watching = asyncio.create_task(_watch(app, issue, progress)) if progress else None
@@ -132,10 +132,11 @@ async def deliver(
 
 
 def _next_step(app: App, issue: Issue, wait: bool) -> datetime | None:
-    """Returns when the next mail of the issue can be sent, or None if this process has nothing more to send."""
+    """Returns the time at which the next mail of the issue can be sent, or None if this process has nothing more to
+    send."""
     if get_issue(app, issue.id).state is not IssueState.SENDING:
         return None
-    # This includes a batch that another process has claimed. If that process died, its lease ends within a minute and
+    # A batch that another process has claimed counts, too. If that process died, its lease ends within a minute, and
     # this process must send the batch.
     times = [app.store.read(lambda tx: deliveries.claimable_at(tx, issue.id))]
     if wait:
@@ -146,7 +147,7 @@ def _next_step(app: App, issue: Issue, wait: bool) -> datetime | None:
 async def _watch(app: App, issue: Issue, progress: Progress) -> None:
     """Reports progress every second. The rate is an average over the last seconds, so that a slowdown is visible."""
     clock = asyncio.get_running_loop().time
-    seen: deque[tuple[float, int]] = deque(maxlen=_RATE_OVER_S)
+    seen: deque[tuple[float, int]] = deque(maxlen=_RATE_REPORTS)
     while True:
         begun = clock()
         now = await asyncio.to_thread(status, app, issue)
@@ -154,7 +155,8 @@ async def _watch(app: App, issue: Issue, progress: Progress) -> None:
         (first, before), (last, accepted) = seen[0], seen[-1]
         rate = round((accepted - before) / (last - first), 1) if last > first else 0.0
         progress(replace(now, rate=rate))
-        # Counting a million deliveries takes half a second and slows down sending, so slow counts are made less often.
+        # Counting a million deliveries takes half a second and slows down sending, so the pause before the next count
+        # grows with the time that a count takes.
         await asyncio.sleep(max(1.0, 10 * (clock() - begun)))
 
 
@@ -190,7 +192,8 @@ async def _sleep(stop: asyncio.Event, seconds: float) -> None:
 
 
 def status(app: App, issue: Issue) -> IssueStatus:
-    """Returns the current state and counts of an issue. `rate` is the average in mails per second since its start."""
+    """Returns the current state and counts of an issue. `rate` is the average number of mails per second since the
+    issue's start."""
 
     def read(tx: Connection) -> IssueStatus:
         current = issues.get(tx, issue.id) or issue
@@ -219,7 +222,7 @@ def failures(app: App, issue: Issue) -> list[dict[str, object]]:
 
 
 def ready(app: App, issue: Issue) -> Issue:
-    """Starts the issue if it is frozen, and returns it. Raises WrongState if it is paused."""
+    """Starts the issue if it is frozen, and returns the issue. Raises WrongState if the issue is paused."""
     if issue.state is IssueState.PAUSED:
         raise WrongState(f"The issue {issue.slot} is paused.", "Use `mailer issue resume`.")
     return start(app, issue) if issue.state is IssueState.FROZEN else issue

@@ -1,4 +1,4 @@
-"""Makes a draft from the stored articles, and the frozen issue from a draft. Sends no mail.
+"""Makes a draft from the stored articles, and the frozen issue from a draft. This module sends no mail.
 
 `draft` may be run any number of times until the issue is frozen. Each run chooses the stories again, from all articles
 stored by then.
@@ -21,8 +21,8 @@ from mailer.model import ChosenStory, DeliveryKind, Digest, Issue, IssueState, R
 from mailer.reasons import Reason, ReasonCode
 from mailer.store import articles, deliveries, issues
 
-REDRAFT = timedelta(hours=1)  # the stories of a draft are chosen again whenever the last choice is this old
-_SPARE = 50  # how many most-read articles are fetched beyond the number shown, because some may not be in an issue
+REDRAFT = timedelta(hours=1)  # time between two choices of the stories of a draft
+_SPARE = 50  # number of extra most-read articles to fetch, because some of them may not be in an issue
 # An issue held for one of these reasons is no longer held if a new choice of stories removes the reason.
 _PASSING = (ReasonCode.TOO_FEW_STORIES, ReasonCode.APPROVAL_REQUIRED)
 
@@ -30,8 +30,8 @@ _PASSING = (ReasonCode.TOO_FEW_STORIES, ReasonCode.APPROVAL_REQUIRED)
 def draft(app: App, slot: str | None = None, as_of: datetime | None = None) -> Issue:
     """Chooses the stories of an issue. The issue is then a draft, or held with a reason.
 
-    If `slot` is None, the newest issue is used; if that one has ended, the issue of the next slot. If `as_of` is given,
-    the stories are chosen as if that were the current time.
+    If `slot` is None, uses the newest issue or, if the newest issue has ended, the issue of the next slot. If `as_of`
+    is given, chooses the stories as if that were the current time.
     """
     issue = _open(app, slot, as_of or app.now())
     return choose(app, issue, as_of, by_hand=True)
@@ -61,24 +61,24 @@ def _next(app: App, newest: Issue | None, now: datetime) -> Slot:
 
 
 def plan(app: App, slot: Slot, now: datetime) -> bool:
-    """Adds the issue of a slot. Returns False if it existed already.
+    """Adds the issue of a slot. Returns False if the issue existed already.
 
-    If no process was running at draft time, the sending time is moved so that editors still have `min_window` for their
-    edits, but by `max_late` at most.
+    If no process was running at draft time, the sending time is postponed so that editors still have `min_window` for
+    their edits, but by at most `max_late`.
     """
     schedule = app.settings.schedule
     send_at = max(slot.at, min(now + schedule.min_window, slot.at + schedule.max_late))
     on_time = now <= slot.at - min(schedule.draft_before, schedule.min_window)
-    # `planned_at` is always the real time, even if `draft --as-of` sets `now` to another time: the module `clock` takes
-    # it for the time at which the newsletter began.
+    # `planned_at` is always the real time, even if `draft --as-of` sets `now` to another time, because the module
+    # `clock` takes the first `planned_at` for the time at which the newsletter began.
     return app.store.write(lambda tx: issues.plan(tx, slot, slot.at if on_time else send_at, app.now()))
 
 
 def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bool = False) -> Issue:
     """Chooses the stories of an issue and returns it as a draft, or held with a reason.
 
-    The stories of an approved issue are chosen again only if `by_hand` is true; it must then be approved again. Raises
-    WrongState if the issue is frozen or has ended.
+    The stories of an approved issue are chosen again only if `by_hand` is true; the issue must then be approved again.
+    Raises WrongState if the issue is frozen or has ended.
     """
 
     def choose_again(tx: Connection) -> Issue | None:
@@ -124,7 +124,8 @@ def _chosen(app: App, tx: Connection, issue: Issue, now: datetime) -> Issue:
 
 
 def save(tx: Connection, issue: Issue, before: IssueState) -> None:
-    """Stores the stories of an issue and reserves their articles for it. Does nothing if its state is not `before`."""
+    """Stores the stories of an issue and reserves their articles for it. Does nothing if the stored state is no longer
+    `before`."""
     if issues.save_choice(tx, issue, before):
         others = [number for story in issue.stories for number, _, _ in story.also]
         articles.reserve(tx, issue.id, [story.article_id for story in issue.stories], others)
@@ -159,7 +160,7 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
         led=articles.used(tx, besides=issue.id, leads_only=True),
         zone=app.zone,
         growth=growth.learn(articles.histories(tx, since=span.start - growth.LEARNT_FROM)),
-        allow_late=previous_end is not None,  # late articles are for issues that follow another, not for the first one
+        allow_late=previous_end is not None,  # the first issue takes no late articles
         kept=edits.kept(issue.edits),
         dropped=issue.edits.dropped,
         gone=frozenset(issue.edits.gone),
@@ -188,14 +189,14 @@ def _story(position: int, story: Story) -> ChosenStory:
 
 
 def _opening(body: str) -> str:
-    """Returns the beginning of a body, for use as the lead if the source gives none: the first paragraph, shortened."""
+    """Returns the beginning of a body, which replaces a missing lead: the first paragraph, shortened."""
     return next((line.strip() for line in body.splitlines() if line.strip()), "")[:600]
 
 
 def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) -> Rendered:
     """Renders the mail of an issue, with placeholders, shortened to the size that mail programs show in full.
 
-    If `issue` has only some of the stories of an issue, pass that issue as `full`. The list of most-read articles then
+    If `issue` contains only some stories of an issue, `full` must be the whole issue. The list of most-read articles
     leaves out all stories of `full`.
     """
     wanted = app.settings.digest.most_read
@@ -216,7 +217,7 @@ def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) ->
 
 
 def _most_read(app: App, tx: Connection, issue: Issue, wanted: int) -> list[tuple[str, str]]:
-    """Returns address and title of the most-read articles of the issue's time span.
+    """Returns the addresses and titles of the most-read articles of the issue's time span.
 
     Leaves out articles that are in the issue, that an editor took out of it, or that may not be in any issue.
     """
@@ -230,7 +231,8 @@ def _most_read(app: App, tx: Connection, issue: Issue, wanted: int) -> list[tupl
 
 
 def content(app: App, issue: Issue) -> Rendered:
-    """Returns the mail of an issue: the frozen mail, or for a draft the mail that freezing it now would make.
+    """Returns the mail of an issue: the frozen mail or, if the issue is not frozen, the mail that freezing would make
+    now.
 
     Raises NotEnoughStories if the issue has no stories.
     """
@@ -246,10 +248,10 @@ def content(app: App, issue: Issue) -> Rendered:
 
 
 def freeze(app: App, issue: Issue) -> Issue:
-    """Makes the content of a draft final: gives the issue its number and renders it. It can no longer be edited.
+    """Makes a draft final: gives the issue its number and renders its mail. The issue can then no longer be edited.
 
-    Returns the frozen issue unchanged if another process has frozen it already. Raises NotEnoughStories if it has no
-    stories, and WrongState if it is not a draft or if approval is required and missing.
+    Returns the frozen issue unchanged if another process has frozen it already. Raises NotEnoughStories if the issue
+    has no stories, and WrongState if it is not a draft or lacks a required approval.
     """
     if not issue.stories:
         raise NotEnoughStories(
@@ -281,7 +283,7 @@ def freeze(app: App, issue: Issue) -> Issue:
 
 
 def reopen(app: App, issue: Issue) -> None:
-    """Plans a cancelled issue again. Raises WrongState if any reader has received it or may have received it."""
+    """Plans a cancelled issue again. Raises WrongState if any reader has received the issue or may have received it."""
 
     def plan_again(tx: Connection) -> bool:
         cancelled = issues.lock(tx, issue.id, (IssueState.CANCELLED,))

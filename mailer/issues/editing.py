@@ -1,8 +1,8 @@
 """The editors' changes to a draft: drop, move and retitle stories, and write the subject and the opening words.
 
 Every edit is stored, and then the stories are chosen again with all edits applied, so that the editor sees what would
-be sent. The stories of an approved issue are not chosen again: only the new edit is applied to them. The issue stays
-approved unless too few stories remain.
+be sent. The stories of an approved issue are not chosen again; only the new edit is applied to these stories. The issue
+stays approved unless too few stories remain.
 """
 
 from collections.abc import Callable
@@ -24,21 +24,22 @@ from mailer.store import articles, issues
 from mailer.text import clean
 
 _PARALLEL_CHECKS = 4
-# How many times the links are checked: after a story is replaced, the page of the new story may be gone, too.
+# The largest number of rounds of link checks. After a story is replaced, the next round checks the page of the new
+# story.
 _ROUNDS = 3
 # The longest texts that an editor may write, in characters.
 _LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600
 
 
 def drop(app: App, slot: str | None, position: int) -> Issue:
-    """Takes a story and all other articles about its event out of the issue. The next best story takes its place."""
+    """Removes a story and all other articles about its event from the issue. The next best story takes its place."""
     issue = find_issue(app, slot)
     story = _at(issue, position)
     return _edit(app, issue, Drop(frozenset({story.article_id, *(number for number, _, _ in story.also)})))
 
 
 def move(app: App, slot: str | None, position: int, to: int) -> Issue:
-    """Moves a story to position `to`. It keeps that position when the stories are chosen again."""
+    """Moves a story to position `to`. The story keeps that position when the stories are chosen again."""
     issue = find_issue(app, slot)
     _at(issue, to)
     return _edit(app, issue, Move(_at(issue, position).article_id, to))
@@ -64,7 +65,7 @@ def check_links(app: App, issue: Issue, *, last: bool) -> Issue:
     """Checks the pages of the stories, leaves out the stories whose pages are gone, and adds a note for each of them.
 
     A story is replaced by another article about its event or, if there is none, by the next best story. `last` is true
-    for the last check before sending. After that one, calls of this function check nothing.
+    for the last check before sending; later calls of this function check nothing.
     """
     if issue.edits.checked:
         return issue
@@ -109,8 +110,8 @@ def _edit(app: App, issue: Issue, edit: Edit) -> Issue:
         chosen = draft.choose(app, before)
         if not chosen.approved:
             return chosen
-        # Another process approved the issue after the edit was stored, so its stories were not chosen again and do not
-        # show the edit yet. Apply it to them.
+        # Another process approved the issue after the edit was stored, so the stories were not chosen again and do not
+        # show the edit yet. Apply the edit to these stories.
         if _store(app, issue, lambda stored: stored, edit) is None:
             state = get_issue(app, issue.id).state
             raise WrongState(f"The issue {issue.slot} is {state}: the edit came too late for it.")
@@ -122,7 +123,7 @@ def _edit(app: App, issue: Issue, edit: Edit) -> Issue:
 def _store(app: App, issue: Issue, change: Callable[[Edits], Edits], edit: Edit | None = None) -> Issue | None:
     """Changes the stored edits. If the issue is approved, applies `edit` to its stories in the same transaction.
 
-    Returns the issue as it was before, or None if it can no longer be edited.
+    Returns the issue as it was before, or None if the issue can no longer be edited.
     """
 
     def store(tx: Connection) -> Issue | None:
@@ -139,7 +140,7 @@ def _store(app: App, issue: Issue, change: Callable[[Edits], Edits], edit: Edit 
 
 
 def _apply(app: App, tx: Connection, issue: Issue, edit: Edit) -> None:
-    """Applies one edit to the stories of an approved issue. All earlier edits have been applied to them already.
+    """Applies one edit to the stories of an approved issue. All earlier edits were applied before.
 
     If too few stories are left, the issue is held and must be approved again.
     """

@@ -1,4 +1,5 @@
-"""The page that an editor opens from a notice. It shows the draft; its buttons approve, hold or release the issue."""
+"""The page that an editor opens from a notice. The page shows the draft and has buttons that approve, hold or release
+the issue."""
 
 from hashlib import sha256
 
@@ -21,9 +22,9 @@ def look(app: App, token: str) -> dict[str, object]:
 def act(app: App, token: str, action: str, shown: str = "") -> dict[str, object]:
     """Approves, holds or releases the issue, and returns the values for the page. Any other action changes nothing.
 
-    `shown` is the version of the issue that the editor saw. An issue that has changed since, by the hourly choice of
-    stories or by another editor, is not approved or released; the page then shows the new version. Raises BadToken, and
-    AskError if the state of the issue does not allow the action.
+    `shown` is the version of the issue that the editor saw. If the hourly choice of stories or another editor has
+    changed the issue since, the issue is not approved or released, and the page shows the new version. Raises BadToken
+    if the token is invalid, and AskError if the state of the issue does not allow the action.
     """
     issue = _issue(app, token)
     if action in ("approve", "release") and shown != _version(issue):
@@ -36,7 +37,7 @@ def act(app: App, token: str, action: str, shown: str = "") -> dict[str, object]
 def preview(app: App, token: str) -> str:
     """Returns the HTML of the mail without the parts for a single reader.
 
-    Raises BadToken, and NotEnoughStories if the issue has no stories yet.
+    Raises BadToken if the token is invalid, and NotEnoughStories if the issue has no stories yet.
     """
     return archive.public(draft.content(app, _issue(app, token)).html, app.renderer.locale)
 

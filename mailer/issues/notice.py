@@ -1,4 +1,4 @@
-"""Mails the editors a notice that a draft is ready or held, with a link to approve or hold it.
+"""Mails the editors a notice that a draft is ready or held, with a link for approving or holding the draft.
 
 A notice is sent through the ledger like every mail, at most once for each issue, state and editor. This module changes
 no issue.
@@ -18,7 +18,7 @@ from mailer.tokens import Purpose, make
 
 
 def link(app: App, issue: Issue) -> str:
-    """Returns the link to the editor's page of an issue. It works without a login, so only editors may get it."""
+    """Returns the link to the editor's page of an issue. The link works without a login, so only editors may get it."""
     return app.url("/editor/" + make(app.keys, Purpose.EDITOR, 0, issue.id))
 
 

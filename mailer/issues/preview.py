@@ -1,4 +1,4 @@
-"""The preview of an issue, and test mails of it to the newsroom's own people. Neither changes the issue's counts."""
+"""The preview of an issue, and its test mails to the newsroom's own people. Neither changes the issue's counts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class Preview(Rendered):
 
 
 def preview(app: App, issue: Issue) -> Preview:
-    """Returns the issue's mail as an invented reader would get it, with personal links that do nothing."""
+    """Returns the mail of the issue as an invented reader would get the mail, with personal links that do nothing."""
     rendered = draft.content(app, issue)
     variant = Variant(0, rendered.subject, rendered.html, rendered.text, "")
     reader = Delivery(
@@ -52,7 +52,7 @@ def preview(app: App, issue: Issue) -> Preview:
 async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple[str, DeliveryState, str]]:
     """Sends a test mail of the issue to each address, and returns (address, state, reply) for each.
 
-    Raises RelayDown if no relay takes mail. No test mail stays queued then.
+    Raises RelayDown if no relay takes mail; in that case, no test mail stays queued.
     """
     addresses = [address.parse(email).written for email in dict.fromkeys(emails)]
     rendered = await asyncio.to_thread(draft.content, app, issue)
@@ -73,7 +73,7 @@ async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple
     try:
         await Sender(app, Circuits(), issue_id=0).run()
     except BaseException:
-        # The user will try again, so drop the mails that are still queued. Otherwise they would be sent as well.
+        # The user will try again, so drop the mails that are still queued. Otherwise these mails would be sent as well.
         await asyncio.to_thread(app.store.write, partial(deliveries.drop, ids=list(owed), now=app.now()))
         raise
     states = await asyncio.to_thread(app.store.read, partial(reports.states_of, ids=list(owed)))

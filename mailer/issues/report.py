@@ -1,6 +1,7 @@
-"""The report of an issue: how many readers received it, left through it, complained or joined since, and why they left.
+"""The report of an issue: how many readers received the issue, left through its links, complained, or joined
+afterwards, and why readers left.
 
-It contains no address.
+A report contains no address.
 """
 
 from collections import Counter
@@ -14,8 +15,8 @@ from mailer.context import App
 from mailer.model import DeliveryState, Issue
 from mailer.store import reports
 
-# The bars of a histogram: the time from a relay accepting the mail to its reader unsubscribing. Each bar ends at its
-# time, and a last bar, "later", has the rest.
+# The names and upper limits of the histogram's bars. The histogram counts the readers who left by the time between the
+# acceptance of their mail and their unsubscription. A last bar, "later", counts all longer times.
 EDGES = (
     ("1 min", timedelta(minutes=1)),
     ("10 min", timedelta(minutes=10)),
@@ -25,15 +26,17 @@ EDGES = (
     ("2 d", timedelta(days=2)),
     ("7 d", timedelta(days=7)),
 )
-# If the first bar has at least this many readers and this share of all, link scanners probably caused it, not people.
+# If the first bar has at least SCANNER_LEAST readers and at least SCANNER_SHARE of all readers who left, link scanners
+# probably caused these unsubscriptions.
 SCANNER_LEAST, SCANNER_SHARE = 5, 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of the histogram: how many readers `left`, in the time after the previous bar and before `until`.
+    """One bar of the histogram: `left` readers unsubscribed between the previous bar's limit and this bar's limit
+    `until`.
 
-    `scanner` is True if link scanners are a likelier cause than readers.
+    `scanner` is True if link scanners are a likelier cause than the readers themselves.
     """
 
     until: str
@@ -73,13 +76,13 @@ class Rate:
 
 
 def by_outcome(ended: Mapping[tuple[DeliveryState, str | None], int]) -> dict[str, int]:
-    """Returns the same counts with readable keys, such as "rejected(hard)" or "unknown"."""
+    """Returns the given counts with readable keys, such as "rejected(hard)" or "unknown"."""
     in_order = sorted(ended.items(), key=lambda item: (item[0][0], item[0][1] or ""))
     return {f"{state}({reason})" if reason else str(state): count for (state, reason), count in in_order}
 
 
 def report(app: App, issue: Issue) -> Report:
-    """Returns the report of an issue, whether it has ended or not."""
+    """Returns the report of an issue. The issue need not have ended."""
 
     def read(tx: Connection) -> Report:
         ended = reports.outcomes(tx, issue.id)
@@ -108,7 +111,8 @@ def report(app: App, issue: Issue) -> Report:
 
 
 def histogram(after: list[timedelta]) -> tuple[Bar, ...]:
-    """Returns the bars of the histogram for these times between mail and unsubscription."""
+    """Returns the bars of the histogram. `after` contains the time from the mail to the unsubscription for each reader
+    who left."""
     counts = Counter(next((name for name, edge in EDGES if each < edge), "later") for each in after)
     first = counts[EDGES[0][0]]
     scanner = first >= SCANNER_LEAST and first >= SCANNER_SHARE * len(after)
@@ -117,5 +121,5 @@ def histogram(after: list[timedelta]) -> tuple[Bar, ...]:
 
 
 def rates(app: App, limit: int = 10) -> list[Rate]:
-    """Returns how many readers left through each of the latest issues, the latest first."""
+    """Returns the number of readers who left through each of the latest issues, the latest issue first."""
     return [Rate(*row) for row in app.store.read(lambda tx: reports.leaving_rates(tx, limit))]

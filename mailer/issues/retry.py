@@ -15,8 +15,8 @@ from mailer.store import deliveries, issues, reports
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """The result of a retry. `queued` is how many deliveries were queued again; `left` counts, by state and reason, the
-    failed deliveries that were not."""
+    """The result of a retry. `queued` is the number of deliveries that were queued again. `left` counts the other
+    failed deliveries by state and reason."""
 
     issue: Issue
     queued: int
@@ -24,10 +24,11 @@ class Retried:
 
 
 def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
-    """Queues the failed deliveries of a partial issue again and moves it back to sending, if any may be sent again.
+    """Queues those failed deliveries of a partial issue that may be sent again. If there are any, moves the issue back
+    to sending.
 
     If `unknown` is true, this includes deliveries whose outcome is unknown. Raises WrongState if the issue has not
-    ended, or if a newer issue has been sent since.
+    ended, or if a newer issue has gone out since.
     """
     found = find_issue(app, slot)
 

@@ -16,11 +16,12 @@ from mailer.model import OTHER_NEWS, ChosenStory, DeliveryKind, Issue, IssueStat
 from mailer.store import issues, subscribers
 from mailer.text.locales import FA, Locale
 
-MOST = 500  # how many choices of sections get a variant; readers with rarer choices get the full issue
+MOST = 500  # largest number of choices of sections with a variant; readers with rarer choices get the full issue
 
 
 def make(app: App, issue: Issue) -> int:
-    """Adds the missing variants of a frozen issue and returns how many it added. Two processes may call it at once."""
+    """Adds the missing variants of a frozen issue and returns how many it added. Two processes may call this function
+    at once."""
     if issue.state is not IssueState.FROZEN:
         return 0
     there, choices = app.store.read(lambda tx: (issues.made_for(tx, issue.id), subscribers.choices(tx, MOST)))
@@ -29,7 +30,8 @@ def make(app: App, issue: Issue) -> int:
         sections = subscribers.sections_text(choice)
         kept = of_sections(issue, choice, app.renderer.locale)
         if sections not in there and kept is not None:
-            # Render in a read transaction, so that no writer has to wait. This is safe: the stories no longer change.
+            # Render in a read transaction, so that no writer has to wait. This is safe, because the stories of a frozen
+            # issue no longer change.
             rendered = app.store.read(partial(draft.render, app, issue=kept, full=issue))
             made += app.store.write(partial(_add, app=app, issue=issue, sections=sections, rendered=rendered))
     return made
@@ -45,12 +47,13 @@ def _add(tx: Connection, *, app: App, issue: Issue, sections: str, rendered: Ren
 
 
 # --- an issue with some of its stories -------------------------------------------------------------------------------
-# Used for the readers who chose sections, and for the archive after a redaction.
-LEAST = 3  # how many stories a variant must have; readers whose sections have fewer get the full issue
+# These functions serve readers who chose sections, and the archive after a redaction.
+LEAST = 3  # smallest number of stories in a variant; readers whose sections have fewer get the full issue
 
 
 def of_sections(issue: Issue, sections: Sequence[str], locale: Locale = FA) -> Issue | None:
-    """Returns the issue with the stories of these sections, or None if their readers get the full issue."""
+    """Returns the issue with only the stories of these sections, or None if readers of these sections get the full
+    issue."""
     stories = [story for story in issue.stories if (story.section or OTHER_NEWS) in sections]
     if len(stories) < LEAST or len(stories) == len(issue.stories):
         return None
@@ -70,7 +73,8 @@ def redacted(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) 
 
 
 def only(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) -> Issue:
-    """Returns the issue with only the given stories. If its first story is missing, it gets another subject."""
+    """Returns the issue with only the given stories. If the first story is missing, the subject is made from the new
+    first story."""
     numbered = tuple(replace(story, position=number) for number, story in enumerate(stories, 1))
     if stories and stories[0].article_id == issue.stories[0].article_id:
         return replace(issue, stories=numbered, preheader="")
