@@ -44,7 +44,8 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand as error:
-            # click would look for similar names among the loaded commands. None is loaded, so click gets all names.
+            # click would look for similar names among the loaded commands. No command is loaded, so click gets all
+            # names here.
             raise click.exceptions.NoSuchCommand(error.command_name, possibilities=self.lazy, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -112,9 +113,9 @@ def run(words: Sequence[str]) -> int:
         _print_error(error, as_json)
         return exit_code(error)
     except SystemExit:
-        return 0  # only click raises it, when the reader of a pipe has gone (`mailer … | head`)
+        return 0  # only click raises this, if the program that reads the pipe has ended (`mailer … | head`)
     except OSError as error:
-        # The command could not write a file or folder. Errors of reading and of the database have other types.
+        # The command could not write a file or folder. Errors of reading and errors of the database have other types.
         where = error.filename or "The output cannot be written"
         outside = OutsideError(f"{where}: {error.strerror or error}.")
         _print_error(outside, as_json)
@@ -145,7 +146,8 @@ def _print_json(code: str, message: str, fix: str = "") -> None:
 
 
 def _print(text: str, *, err: bool = False) -> None:
-    """Prints the text if possible. If the pipe is closed or the disk is full, the exit code must show what happened."""
+    """Prints the text if possible. If the pipe is closed or the disk is full, only the exit code shows what
+    happened."""
     try:
         click.echo(text, err=err)
     except OSError:

@@ -1,4 +1,4 @@
-"""`mailer articles …`: what the newsroom published."""
+"""`mailer articles …`: collects, imports, lists, shows, pins and bans articles."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -96,7 +96,8 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
 
 
 def _content(place: str, fetcher: "Fetcher") -> tuple[str, bytes, str]:
-    """Reads a file or address: returns a name for messages, the bytes, and the address after redirects ("" for a file).
+    """Reads a file or an address. Returns a name for messages, the bytes, and the address after redirects ("" for a
+    file).
 
     Raises UnreadableInput or FetchFailed.
     """

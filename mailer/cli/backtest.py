@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def backtest(app: "App", weeks: int, **changes: float | None) -> Result:
     """Choose past weeks again, with the current settings and with those given here, and compare.
 
-    "captured" is the chosen stories' share of the views that the most read stories had. "repeats" counts stories about
-    an event that an issue of the four weeks before already had.
+    "captured" is the views of the chosen stories, as a share of the views of the most read stories. "repeats" counts
+    stories about an event that was already in an issue of the four weeks before.
     """
     from pydantic import ValidationError
 

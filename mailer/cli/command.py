@@ -2,7 +2,7 @@
 
 A command is a function that takes the App and the command's arguments. It returns a `Result`: the data that `--json`
 prints and the text for people. The use cases that a command calls are imported inside the function, so that no command
-waits for imports that only another needs.
+waits for imports that only another command needs.
 """
 
 import json
@@ -33,7 +33,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The output of a command: `data` as one JSON document with --json, else `text`."""
+    """The output of a command. With --json, `data` is printed as one JSON document; otherwise `text` is printed."""
 
     data: Any
     text: str = ""
@@ -44,10 +44,11 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="Print one J
 
 
 def command(group: click.Group | None, *, opens: bool = True) -> Callable[[Callable[..., Result]], click.Command]:
-    """Makes a function a command of `group`, named like the function. With None, it is a top-level one.
+    """Returns a decorator that makes a function a command of `group`, or a top-level command if `group` is None. The
+    command is named like the function.
 
-    The function's first argument is the App, which is closed afterwards, or, with `opens=False`, the path of the
-    settings file. The decorator adds the option --json and prints the result.
+    The first argument of the function is the App, which the decorator opens and closes. With `opens=False`, it is the
+    path of the settings file instead. The decorator adds the option --json and prints the result.
     """
 
     def decorate(function: Callable[..., Result]) -> click.Command:
@@ -59,7 +60,7 @@ def command(group: click.Group | None, *, opens: bool = True) -> Callable[[Calla
             return result.code
 
         run = _json_option(run)
-        # click keeps this list in reverse order. --json comes first here, so help texts show it last.
+        # click keeps this list in reverse order. --json comes first in the list, so help texts show --json last.
         run.__click_params__.sort(key=lambda parameter: parameter.name != "as_json")  # type: ignore[attr-defined]
         make = group.command if group else click.command
         return make(function.__name__.strip("_"))(click.pass_obj(run))
@@ -68,7 +69,8 @@ def command(group: click.Group | None, *, opens: bool = True) -> Callable[[Calla
 
 
 def print_result(result: Result, as_json: bool) -> None:
-    """Prints a result: its data with `as_json`, otherwise its text; nothing if that is empty."""
+    """Prints the data of a result if `as_json` is true and there is data. Otherwise prints the text, unless it is
+    empty."""
     if as_json and result.data is not None:
         click.echo(json.dumps(result.data, ensure_ascii=False, indent=2, default=_plain))
     elif result.text:
@@ -77,7 +79,8 @@ def print_result(result: Result, as_json: bool) -> None:
 
 @contextmanager
 def opened(path: Path, environ: Mapping[str, str]) -> Iterator["App"]:
-    """Gives the App made from a settings file and the MAILER_* variables; closes its database at the end."""
+    """Makes the App from a settings file and the MAILER_* variables, yields the App, and closes its database at the
+    end."""
     from mailer import config
     from mailer.wiring import wire
 
@@ -93,7 +96,8 @@ def wants_json() -> bool:
 
 # --- arguments and options -------------------------------------------------------------------------------------------
 class _Text(click.ParamType[str]):
-    """An argument that is any text. Refuses bytes that are not UTF-8, which no database or file would take."""
+    """An argument that may be any text. Refuses bytes that are not UTF-8, because no database or file would accept
+    them."""
 
     name = "text"
 
@@ -119,14 +123,14 @@ slot_argument = click.argument("slot", required=False, type=TEXT, callback=_not_
 
 
 def slot_option(name: str, help_: str) -> Callable[[F], F]:
-    """Returns an option called `name`, whose value (a slot) the command gets as its argument `slot`."""
+    """Returns an option called `name`. Its value, a slot, becomes the argument `slot` of the command."""
     return click.option(name, "slot", type=TEXT, callback=_not_empty, help=help_)
 
 
 def instant(text: str | None, zone: ZoneInfo, option: str) -> datetime | None:
-    """Returns a time given on the command line, in the newsroom's zone; Jalali dates are understood, too.
+    """Returns the time that `text` gives, in the newsroom's time zone. Jalali dates are understood, too.
 
-    Returns None for no text. Raises UsageError if the text cannot be read.
+    Returns None if there is no text. Raises UsageError, which names the `option`, if the text is not a time.
     """
     from mailer.text import dates
 
@@ -153,7 +157,7 @@ def attributes(value: object, *names: str) -> dict[str, Any]:
 
 
 def local(app: "App", value: datetime | None) -> str:
-    """Returns an instant as text for people, in the newsroom's zone; "–" for None."""
+    """Returns a time as text for people, in the newsroom's time zone, or "–" for None."""
     return value.astimezone(app.zone).strftime("%Y-%m-%d %H:%M") if value else "–"
 
 
@@ -166,7 +170,7 @@ def table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 
 
 def _width(text: str) -> int:
-    """Returns how many columns a terminal needs for a text; combining and invisible characters need none."""
+    """Returns the number of columns that a text takes in a terminal; combining and invisible characters take none."""
     if text.isascii():
         return len(text)
     return sum(

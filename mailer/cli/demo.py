@@ -1,4 +1,4 @@
-"""`mailer demo`: a newsletter's whole week on sample articles, with a real database, real SMTP and real pages."""
+"""`mailer demo`: runs a newsletter's whole week with sample articles, a real database, real SMTP and real pages."""
 
 import asyncio
 import contextlib
@@ -74,7 +74,8 @@ def demo(_path: Path, once: bool, out: Path | None, port: int | None) -> Result:
 
 
 def _port(wanted: int | None) -> int:
-    """Returns a free port: `wanted` if given, otherwise 8025 or any other. Raises OutsideError if `wanted` is taken."""
+    """Returns `wanted` if given, otherwise port 8025 or any other free port. Raises OutsideError if `wanted` is not
+    free."""
     for candidate in (wanted,) if wanted else (8025, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""`mailer dkim keygen`: makes the keys that sign the mails, and prints the DNS records to check them with."""
+"""`mailer dkim keygen`: makes the keys that sign the mails, and prints the DNS records that verify the signatures."""
 
 import os
 from pathlib import Path
@@ -21,8 +21,8 @@ def dkim() -> None:
 def keygen(path: Path) -> Result:
     """Make the keys that [dkim] names, and print the DNS records to publish.
 
-    An existing key is kept and its record printed again: replacing it would break the signatures of mails on their
-    way. For a new key, set another selector and another file.
+    An existing key is kept, and its record is printed again: replacing the key would break the signatures of mails that
+    are on their way. For a new key, set another selector and another file.
     """
     from mailer import config
     from mailer.config import dkim as keys
@@ -63,7 +63,7 @@ def _make(file: "KeyFile") -> bool:
     from mailer.mail import dkim as signing
 
     try:
-        # Created with its final permissions, so that no other user can read it at any moment.
+        # The file is created with its final permissions, so that no other user can ever read the key.
         number = os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False

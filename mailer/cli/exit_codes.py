@@ -1,4 +1,4 @@
-"""Maps each kind of error to the exit code that the command line promises for it.
+"""Maps each kind of error to an exit code of the command line.
 
 0 done · 1 bug · 2 usage or configuration · 3 request refused · 4 something outside failed · 5 done in part
 """

@@ -1,4 +1,4 @@
-"""`mailer issue …`: the week's issue, from the draft to the last reader."""
+"""`mailer issue …`: drafts, edits, sends and reports the week's issue."""
 
 import asyncio
 from dataclasses import asdict
@@ -77,7 +77,8 @@ def _status(status: IssueStatus) -> dict[str, object]:
 
 
 def _lanes(app: App, found: Issue) -> dict[str, object]:
-    """Returns the paused lanes under the key "paused_lanes"; no key if none is paused or the issue is final."""
+    """Returns the paused lanes under the key "paused_lanes". Returns no key if no lane is paused or the issue is
+    final."""
     from mailer.sending import lane_pauses
 
     paused = [
@@ -93,7 +94,7 @@ def _state(found: Issue) -> str:
 
 
 def _issue_text(app: App, found: Issue, *, why: bool = False) -> str:
-    """Returns an issue and its stories as text for people; with `why`, each story's score is explained."""
+    """Returns an issue and its stories as text for people. If `why` is true, the text explains each story's score."""
     number = f" (no. {found.number})" if found.number else ""
     reason = f" – {reasons.english(found.reason)}" if found.reason else ""
     lines = [f"{found.slot}{number}: {_state(found)}{reason}"]
@@ -114,7 +115,7 @@ def _issue_text(app: App, found: Issue, *, why: bool = False) -> str:
 
 
 def _status_text(app: App, status: IssueStatus) -> str:
-    """Returns, as text for people, how far the sending is and what keeps it from finishing."""
+    """Returns a text for people that shows the progress of sending and the pauses that delay it."""
     from mailer.sending import lane_pauses
 
     lines = [progress.sentence(status)]
@@ -145,11 +146,11 @@ def _changed(found: Issue) -> Result:
 def draft(app: App, slot: str | None, as_of: str | None) -> Result:
     """Choose the stories of an issue, or choose them again.
 
-    Without SLOT, this is the newest issue if it is not final, otherwise a new one for the next free slot.
+    Without SLOT, the newest issue is meant or, if that issue is final, a new issue for the next free slot.
     """
     from mailer.issues import draft
 
-    _ = app.sources  # a wrong column map must raise here; else the draft would lack the newsroom's articles
+    _ = app.sources  # raises an error if the column map is wrong, because the draft would lack articles
     return _shown(app, draft.draft(app, slot, instant(as_of, app.zone, "--as-of")))
 
 
@@ -368,8 +369,8 @@ def cancel(app: App, slot: str | None) -> Result:
 def retry(app: App, slot: str | None, unknown: bool) -> Result:
     """Queue the failed mails of a finished issue again, where another try may help.
 
-    Retried are full mailboxes, temporary refusals and mails that were given up; never dead addresses, refusals of this
-    sender, or readers who have left. The mail keeps its Message-ID.
+    Mails are retried after a full mailbox, a temporary refusal, or if they were given up. Mails are never retried to
+    dead addresses, after refusals of this sender, or to readers who have left. A mail keeps its Message-ID.
     """
     from mailer.issues import delivery, retry
 
@@ -416,7 +417,7 @@ def test(app: App, emails: tuple[str, ...], slot: str | None) -> Result:
 def send(app: App, slot: str | None, at_once: bool, wait: bool) -> Result:
     """Release a draft for its time; with --now, send it, or what is left of it, at once.
 
-    Run it again after a crash to finish the work: no reader is missed, none gets the issue twice.
+    Run the command again after a crash to finish the work: no reader is missed, and no reader gets the issue twice.
     """
     from mailer.issues import control, delivery
 
@@ -442,7 +443,7 @@ def _send_now(app: App, found: Issue, *, wait: bool) -> Result:
     from mailer.issues import delivery, draft, editing
 
     _warn_of_staging(app)
-    _ = app.relays, app.renderer  # a missing password file or template must raise before the issue is frozen
+    _ = app.relays, app.renderer  # raises an error for a missing password file or template before the issue is frozen
     if found.state is IssueState.PLANNED:
         found = draft.choose(app, found)
     if found.state in (IssueState.DRAFT, IssueState.HELD):
@@ -451,7 +452,8 @@ def _send_now(app: App, found: Issue, *, wait: bool) -> Result:
     try:
         result = asyncio.run(_deliver(app, found, wait=wait))
     except RelayDown as error:
-        # When the relay fails half-way, people first ask whether a reader was lost, so the error says how many wait.
+        # When the relay fails half-way, admins first ask whether readers were missed, so the error says how many mails
+        # wait.
         left = delivery.status(app, found)
         waiting = sum(left.counts.values()) - progress.done(left)
         raise RelayDown(

@@ -13,7 +13,7 @@ from mailer.model import DeliveryState, Issue, IssueStatus
 
 
 def sentence(status: IssueStatus) -> str:
-    """Returns one line with the issue's state and how many mails are in each delivery state."""
+    """Returns one line with the issue's state and the number of mails in each delivery state."""
     if not status.recipients:
         return f"{status.slot} is {status.state}; no mail was sent."
     readers = "1 reader" if status.recipients == 1 else f"{status.recipients} readers"
@@ -23,13 +23,13 @@ def sentence(status: IssueStatus) -> str:
 
 
 def done(status: IssueStatus) -> int:
-    """Returns how many deliveries are finished, whatever their outcome."""
+    """Returns the number of finished deliveries, whatever their outcome."""
     return sum(status.counts[state] for state in TERMINAL)
 
 
 @contextmanager
 def shown(issue: Issue) -> Iterator[Callable[[IssueStatus], None]]:
-    """Shows the progress of sending on stderr. Gives a function to call with each new status."""
+    """Shows the progress of sending on stderr. Yields a function to call with each new status."""
     if not sys.stderr.isatty():
         yield _print_status
         return
@@ -45,7 +45,8 @@ def _print_status(status: IssueStatus) -> None:
 
 @contextmanager
 def counted(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Shows on stderr how many rows of `total` (None if unknown) are done. Gives a function to call with the count."""
+    """Shows on stderr how many of `total` rows (None if unknown) are done. Yields a function to call with each new
+    count."""
     began = printed = time.monotonic()
     if sys.stderr.isatty():
         with _bar(name, total, "{task.fields[rate]:,.0f}/s") as update:
@@ -65,7 +66,7 @@ def counted(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def _bar(name: str, total: int | None, rate: str) -> Iterator[Callable[[int, int | None, float], None]]:
-    """Shows a bar on stderr. Gives a function to call with the amount done, the total and the rate per second."""
+    """Shows a bar on stderr. Yields a function to call with the amount done, the total and the rate per second."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -1,4 +1,4 @@
-"""`mailer run` and `mailer health`: run the service, and ask it whether it is well."""
+"""`mailer run` and `mailer health`: runs the service, and asks the running service whether it is well."""
 
 import os
 import urllib.error
@@ -44,7 +44,7 @@ def health(path: Path, store_only: bool) -> Result:
 
 
 def _ask(path: Path) -> str:
-    """Returns the service's answer to /readyz. Raises OutsideError if it is not well or does not answer."""
+    """Returns the service's answer to /readyz. Raises OutsideError if the service is not well or does not answer."""
     from mailer import config
 
     web = config.load(path, os.environ).web

@@ -1,4 +1,5 @@
-"""`mailer init`, `mailer config …` and `mailer db …`: setting up a deployment and looking after it."""
+"""`mailer init`, `mailer config …` and `mailer db …`: sets up a deployment, checks its settings and upgrades its
+database."""
 
 import contextlib
 import fcntl
@@ -52,21 +53,21 @@ def make_deployment(
 ) -> list[str]:
     """Creates the missing files of a deployment and returns their names.
 
-    `text` is the content of config.toml. With `templates`, the built-in templates are copied to be edited. As for
-    every command, variables in `environ` may name another key file or database. Several processes may call this at
-    once.
+    `text` is written to config.toml. If `templates` is true, the built-in templates are copied, so that they can be
+    edited. As for every command, variables in `environ` may name another key file or database. Several processes may
+    call this function at once.
     """
     config_file = folder / "config.toml"
     made = []
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        # An existing config.toml would not use the copied templates, and editing them would strangely change nothing.
+        # An existing config.toml would not use the copied templates, so editing the copies would have no effect.
         if templates and not config_file.exists() and not (folder / "templates").exists():
             shutil.copytree(wiring.templates_folder(), folder / "templates")
             text = _WITHOUT_TEMPLATES.sub('templates = "templates"', text)
             made.append("templates")
         if not config_file.exists():
-            _write_private(config_file, text)  # it may later hold the relay's password
+            _write_private(config_file, text)  # the file may later contain the relay's password
             made.append("config.toml")
         settings = settings_edge.load(config_file, environ or {})
         key_file = settings.path(settings.keys.file)
@@ -78,10 +79,10 @@ def make_deployment(
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Locks a folder, so that only one process at a time works in it."""
+    """Locks a folder, so that only one process at a time works in the folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # some network file systems lock no folders
+        with contextlib.suppress(OSError):  # some network file systems cannot lock folders
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

@@ -1,4 +1,4 @@
-"""`mailer subscribers …` and `mailer unsubscribes`: who gets the newsletter, and who left."""
+"""`mailer subscribers …` and `mailer unsubscribes`: manages the list of subscribers, and lists who left."""
 
 import sys
 from pathlib import Path
@@ -172,7 +172,7 @@ def unsubscribes(app: "App", since: str | None, slot: str | None) -> Result:
 
 
 # --- lists in and out of files ---------------------------------------------------------------------------------------
-_SHOWN = 20  # how many refused rows a dry run lists at most
+_SHOWN = 20  # largest number of refused rows that a dry run lists
 
 
 @command(subscribers)
@@ -203,7 +203,7 @@ def import_(app: "App", file: Path, dry_run: bool, invite: bool, suppress: bool)
 
 
 def _refused_table(report: "Imported") -> str:
-    """Returns a table of the first rows that a dry run refused, or "" if it refused none."""
+    """Returns a table of the first rows that a dry run refused, or "" if no row was refused."""
     if not report.refusals:
         return ""
     rows = [(str(line), email, reason) for line, email, reason in report.refusals[:_SHOWN]]
@@ -224,14 +224,15 @@ def _print_refused(file: Path, report: "Imported") -> None:
 def export(app: "App", file: Path | None, status: str | None) -> Result:
     """Write the list as CSV to FILE, or to stdout; `import` reads it again.
 
-    Safe to open in a spreadsheet program: a value that it would run as a formula gets an apostrophe in front.
+    The file is safe to open in a spreadsheet program: a value that the program would run as a formula gets an
+    apostrophe in front.
     """
     from mailer.readers import importing
     from mailer.sources import people
 
     rows = importing.export_rows(app, SubscriberStatus(status) if status else None)
     if file is not None:
-        # A byte order mark is written, because spreadsheet programs do not recognise UTF-8 without one.
+        # The file begins with a byte order mark, because spreadsheet programs do not recognise UTF-8 without it.
         with file.open("w", encoding="utf-8-sig", newline="") as out:
             count = people.write(rows, out)
         return Result({"exported": count, "file": str(file)}, f"{count} subscribers in {file}.")

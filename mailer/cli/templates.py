@@ -1,4 +1,4 @@
-"""`mailer templates …`: the newsroom's own mails and pages."""
+"""`mailer templates …`: copies the built-in templates, and checks the newsroom's own templates."""
 
 import os
 import shutil
@@ -18,10 +18,10 @@ def templates() -> None:
 def eject(path: Path) -> Result:
     """Copy the built-in templates into a folder of your own.
 
-    The folder is that of the setting `templates`, by default "templates"; it is made if it is missing. Existing files
+    The setting `templates` names the folder, by default "templates". A missing folder is created, and existing files
     are kept.
 
-    Delete what you do not want to change: the built-in file is used in its place and follows new versions.
+    Delete the files that you do not want to change: the built-in files are used in their place and follow new versions.
     """
     from mailer import config, wiring
 
