@@ -1,1 +1,2 @@
-"""`make bench`: measurements that anyone can repeat. They are ratios within one run, and no test asserts them."""
+"""`make bench`: measurements that anyone can repeat. Only ratios of figures from the same run are comparable. No test
+asserts any figure."""

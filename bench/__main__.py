@@ -1,7 +1,7 @@
-"""`make bench`: measure delivery and the rest on this machine, and write the figures to docs/performance.md.
+"""`make bench`: measure sending, choosing and other work on this machine, and write the figures to docs/performance.md.
 
 `--only sqlite,merge` runs these parts and keeps the other sections of the page. `--count` is the number of recipients
-for each row of delivery; `--count 10000` gives a quick impression.
+in each row of a delivery table; `--count 10000` gives a quick impression.
 """
 
 import argparse
@@ -58,10 +58,10 @@ def main() -> int:
             continue
         arguments = f"--count {options.count} --large {options.large} --only {part.name}"
         stamp = f'{datetime.now(UTC):%Y-%m-%d}, `make bench BENCH="{arguments}"`, {machine.described()}.\n'
-        # On a machine that had other work to do, all shares are too low.
+        # The load is shown because all shares are too low if the machine has other work to do.
         stamp += f"Load of the machine before: {load:.1f}.\n\n"
         print(f"{part.title} ({time.monotonic() - begun:.0f} s)\n\n{text}", flush=True)
-        # Written after each part, so that a failure of the next one loses nothing.
+        # The page is written after each part, so that a failure of the next part loses nothing.
         page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
         PAGE.write_text(with_section(page, part, stamp + text), encoding="utf-8")
     return 0

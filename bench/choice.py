@@ -1,8 +1,9 @@
-"""How well and how fast the week's stories are chosen, on real data and in a store of a million articles.
+"""Measures how well and how fast the week's stories are chosen.
 
-Quality: weeks of a news site's list of the most read, labelled pairs, copies in other spellings (`KHABARNAMEH_DATA`
-names the folder; without it they are left out). Speed: a week of 5,000 articles, on both databases. `section` returns
-the section of docs/performance.md; `python -m bench.choice` prints it.
+The quality is measured with real data: the most read articles of a news site by week, labelled pairs of articles, and
+copies of articles in other spellings. `KHABARNAMEH_DATA` names the folder of these data; without the variable, the
+quality is not measured. The speed is measured for a week of 5,000 articles in a store of a million, on both databases.
+`section` returns the section of docs/performance.md; `python -m bench.choice` prints it.
 """
 
 import argparse
@@ -32,7 +33,7 @@ import spelling_data
 
 ARTICLES = 1_000_000
 _END = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
-_APART = 121  # seconds between two articles: 5,000 a week, however many the store holds
+_APART = 121  # seconds between two articles, which gives 5,000 articles a week
 _RUNS = 3
 _INTO = """
 INSERT INTO articles (identity, link_key, source, guid, url, title, lead, category, dated, dating, first_seen_at,
@@ -51,7 +52,7 @@ _POSTGRESQL = "WITH n(i) AS (SELECT generate_series(CAST(1 AS bigint), :count))"
 
 
 class Row(NamedTuple):
-    """One row of the report. `asked` holds the required value and the aim."""
+    """One row of the report. `asked` is the required value, with the aim in brackets."""
 
     what: str
     found: str
@@ -59,7 +60,7 @@ class Row(NamedTuple):
 
 
 def rows(count: int = ARTICLES) -> Iterator[Row]:
-    """All measurements of the choice, with `count` articles in the store."""
+    """Yields all measurements of the choice, with `count` articles in the store."""
     folder = os.environ.get("KHABARNAMEH_DATA")
     if folder:
         yield from _weeks(Path(folder))
@@ -79,7 +80,7 @@ def rows(count: int = ARTICLES) -> Iterator[Row]:
 
 
 def section(_: Options) -> str:
-    """The section of the page."""
+    """Returns the section of the page."""
     return table(("what", "found", "must (aim)"), rows())
 
 
@@ -123,7 +124,8 @@ def _spelling(folder: Path) -> Iterator[Row]:
 
 
 def _speed(name: str, url: str, count: int) -> Row:
-    """The time from the query to the digest; the best of a few runs, so that other work on the machine counts less."""
+    """Measures the time from the query to the digest. Takes the best of a few runs, because other work on the machine
+    makes a run slower, never faster."""
     store = Store(url)
     try:
         upgrade.ensure(store)

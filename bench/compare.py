@@ -1,8 +1,8 @@
 """Compare an older checkout with this one: `make compare OLD=DIR`, or `python -m bench.compare DIR`.
 
-Runs the same parts of the bench in both checkouts in turn, old, new, old, new …, so that a machine that becomes faster
-or slower in between affects both alike. Each checkout uses its own `.venv`. Prints, for every figure that both
-measure, the median and the spread of the old and of the new rounds, and the ratio of the medians.
+Runs the same parts of the bench in both checkouts in turn, old, new, old, new …, so that a change in the machine's
+speed affects both checkouts alike. Each checkout uses its own `.venv`. For every figure that both checkouts measure,
+prints the median and the spread of the old and of the new rounds, and the ratio of the medians.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from bench.page import table
 
 HERE = Path(__file__).parent.parent
 MORE_IS_BETTER = ("mails a second", "share")
-ALLOWED = 0.03  # how much worse than the old median the new one may be
+ALLOWED = 0.03  # largest share of the old median by which the new median may be worse
 
 Figure = tuple[str, str, str]  # part, row, column
 
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def _measured(checkout: Path, part: str, words: tuple[str, ...]) -> Iterator[tuple[Figure, float]]:
-    """The numbers in the tables that one run prints."""
+    """Runs a part of the bench once and yields the numbers in the printed tables."""
     command = [str(checkout / ".venv" / "bin" / "python"), "-m", "bench", *words]
     printed = subprocess.run(command, cwd=checkout, stdout=subprocess.PIPE, text=True, check=True).stdout
     columns: list[str] = []
@@ -56,7 +56,7 @@ def _measured(checkout: Path, part: str, words: tuple[str, ...]) -> Iterator[tup
         if not columns:
             columns = cells
             continue
-        # A row is named by its first cell, and by the number of connections where there is one.
+        # A row is named by its first cell, and by the number of connections if there is such a column.
         row = " ".join(cell for name, cell in zip(columns, cells, strict=False) if name in (columns[0], "connections"))
         for name, cell in zip(columns[1:], cells[1:], strict=False):
             number = re.match(r"[\d,]+(\.\d+)?", cell)

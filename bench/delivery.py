@@ -1,8 +1,8 @@
-"""How fast mails go out with the ledger on: `mailer issue send` in processes of its own, compared with the C client.
+"""Measures how fast `mailer issue send` sends mails with a ledger, compared with Postfix's C client `smtp-source`.
 
-The share is the rate of this program divided by the mean of two rates of `smtp-source -d`, measured just before
-and after, with the same number of connections and bytes, into the same `smtp-sink`. The rate of this program is counted
-from the first outcome in the ledger to the last.
+The share is the rate of this program divided by the mean of two rates of `smtp-source -d`, one measured just before and
+one just after. Both programs open the same number of connections to the same `smtp-sink` and send mails of the same
+size. The rate of this program counts the mails from the first outcome in the ledger to the last.
 """
 
 import subprocess
@@ -40,10 +40,10 @@ class Row:
     name: str
     connections: int
     rate: float  # mails a second
-    share: float  # of smtp-source
-    cpu_ms: float  # of the sending processes, a mail
+    share: float  # `rate` divided by the rate of smtp-source
+    cpu_ms: float  # CPU time of the sending processes for each mail
     source_cpu_ms: float
-    start_s: float  # CPU of starting the processes
+    start_s: float  # CPU seconds for starting the processes
     size: int
 
     @property
@@ -105,7 +105,8 @@ def senders(options: Options) -> str:
 
 
 def late(options: Options) -> str:
-    """Without a share, because the C client would wait for four round trips a mail."""
+    """Measures sending to a relay that answers late. There is no share, because `smtp-source` would wait for four round
+    trips in each mail."""
     rows = []
     for name, smtp in (("overlapped", ON), ("pipelined", OFF)):
         with wire.late_relay() as port, tempfile.TemporaryDirectory() as folder:
@@ -127,7 +128,7 @@ def measure(
     processes: int = 1,
     count: int = 0,
 ) -> Row:
-    """Send an issue to `count` readers from a database of its own, by `mailer issue send --now`."""
+    """Measures `mailer issue send --now` with a new database and an issue for `count` readers."""
     count = count or options.count
     with tempfile.TemporaryDirectory() as folder, machine.sink(options.tools) as port:
         place, size = prepared(
@@ -143,7 +144,7 @@ def measure(
         sent = machine.cpu_of_children()
         after = source()
         again = machine.cpu_of_children()
-        _send(place, processes)  # nothing is left to send, so this measures the start alone
+        _send(place, processes)  # nothing is left to send, so this run measures only the start
         start = machine.cpu_of_children() - again
         rate = _rate(place)
         return Row(
@@ -161,7 +162,7 @@ def measure(
 def prepared(
     folder: Path, count: int, port: int, *, connections: int, smtp: str, database: str = "", sign: bool = False
 ) -> tuple[deployment.Deployment, int]:
-    """A deployment with a frozen issue, and the size of its mails."""
+    """Returns a deployment with a frozen issue, and the size in bytes of the issue's mails."""
     place = deployment.make(folder, smtp_port=port, connections=connections, database=database, smtp=smtp, sign=sign)
     with opened(place) as app:
         deployment.fill(app, count)
@@ -186,7 +187,8 @@ def _send(place: deployment.Deployment, processes: int) -> None:
 
 
 def _rate(place: deployment.Deployment) -> float:
-    """Mails a second from the first outcome to the last. Raises RuntimeError if not all were accepted."""
+    """Returns the mails per second from the first outcome to the last. Raises RuntimeError if not all mails were
+    accepted."""
     done = deliveries.c.finished_at
     query = select(func.count(), func.min(done), func.max(done)).where(deliveries.c.state == "accepted")
     with opened(place) as app:

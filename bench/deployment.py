@@ -1,6 +1,6 @@
 """A deployment to measure: settings, a database with N subscribers, and a frozen issue of about 50 kB.
 
-Filled by SQL, because a million calls of a use case would take too long.
+SQL inserts the subscribers, because a million calls of a use case would take too long.
 """
 
 import json
@@ -55,7 +55,7 @@ class Deployment:
         return wire(config.load(self.config, {}), {})
 
     def run(self, *words: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-        """`mailer …` in a process of its own."""
+        """Runs `mailer …` in a separate process."""
         return subprocess.run(
             [sys.executable, "-m", "mailer", "--config", str(self.config), *words],
             capture_output=True,
@@ -76,7 +76,8 @@ def _environ() -> dict[str, str]:
 def make(
     folder: Path, *, smtp_port: int, connections: int, database: str = "", smtp: str = "", sign: bool = False
 ) -> Deployment:
-    """A new deployment in an empty folder. `smtp` holds further settings of its relay; `sign` signs with an RSA key."""
+    """Makes a new deployment in an empty folder. `smtp` contains further settings of the relay. If `sign` is true, the
+    mails are signed with an RSA key."""
     deployment = Deployment(folder)
     made = subprocess.run([sys.executable, "-m", "mailer", "init", str(folder)], capture_output=True, check=False)
     if made.returncode:
@@ -94,7 +95,7 @@ def make(
 
 
 def fill(app: App, count: int) -> None:
-    """Add `count` active subscribers."""
+    """Adds `count` active subscribers."""
     numbers = {
         True: "WITH RECURSIVE s(g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM s WHERE g < :count) SELECT {} FROM s",
         False: "SELECT {} FROM generate_series(1, :count) AS s(g)",
@@ -115,7 +116,7 @@ def fill(app: App, count: int) -> None:
 
 
 def frozen(app: App, *, stories: int = 8, words: int = 66) -> Issue:
-    """A frozen issue with invented stories, long enough for a mail of about 50 kB."""
+    """Makes a frozen issue with invented stories, which are long enough for a mail of about 50 kB."""
     issue = draft.draft(app)
     invented = tuple(_story(app, number, words) for number in range(1, stories + 1))
     chosen = replace(issue, state=IssueState.DRAFT, stories=invented, subject="خبر هفته", reason=None)

@@ -1,8 +1,8 @@
-"""How long a reader waits for an unsubscribe POST while the service sends at full speed (product.md §9).
+"""Measures how long a reader waits for an unsubscribe POST while the service sends at full speed.
 
-Requests are sent at a fixed rate, whether earlier ones were answered or not, and each wait counts from the time the
-request was due. The readers, the relay (`smtp-sink`) and the service are separate processes, so that none is delayed by
-the bench.
+Requests are sent at a fixed rate, whether earlier requests were answered or not. Each wait is counted from the time at
+which the request was due. The readers, the relay (`smtp-sink`) and the service run in separate processes, so that the
+bench does not delay them.
 
     python -m bench.leaving [--readers 100000] [--leavings 400]
 """
@@ -32,7 +32,7 @@ from mailer.issues import delivery
 from mailer.store.schema import deliveries
 from mailer.tokens import Purpose
 
-A_SECOND, CALLERS = 20, 8  # POSTs a second, and the connections they use
+A_SECOND, CALLERS = 20, 8  # POSTs per second, and the number of connections for them
 SETUPS = {"one process": ("sender,web",), "two processes": ("web", "sender")}
 _BODY = "List-Unsubscribe=One-Click"
 _REQUEST = (
@@ -42,7 +42,7 @@ _REQUEST = (
 
 
 class Waits(NamedTuple):
-    """Milliseconds until the response, and mails a second sent meanwhile."""
+    """The readers' waits in milliseconds, and the number of mails per second that the service sent meanwhile."""
 
     median: float
     p99: float
@@ -55,7 +55,8 @@ class Waits(NamedTuple):
 
 
 def both(tools: Tools, readers: int, leavings: int) -> Iterator[tuple[str, Waits]]:
-    """Measure each set-up with a database of its own. `readers` must be enough to keep it sending all the while."""
+    """Measures each set-up with a new database. There must be so many `readers` that sending does not end before the
+    measurement."""
     chance = random.Random(1)
     for name, parts in SETUPS.items():
         with tempfile.TemporaryDirectory() as folder, machine.sink(tools) as port:
@@ -72,7 +73,8 @@ def both(tools: Tools, readers: int, leavings: int) -> Iterator[tuple[str, Waits
 
 
 def measure(app: App, folder: Path, web: int, parts: Sequence[str], who: Sequence[int]) -> Waits:
-    """Unsubscribe the readers `who` while `mailer run --only`, one process for each of the `parts`, sends an issue."""
+    """Unsubscribes the readers with the ids `who` while the service sends an issue. One process of the service runs for
+    each element of `parts`."""
     paths = ["/unsubscribe/" + tokens.make(app.keys, Purpose.UNSUBSCRIBE, number, 1) for number in who]
     with ExitStack() as running:
         for part in parts:
@@ -94,7 +96,8 @@ def sent(app: App) -> int:
 
 @contextmanager
 def service(folder: Path, parts: str) -> Iterator[None]:
-    """Run these parts of `mailer run` for the length of the block, which starts once they are ready."""
+    """Runs these parts of the service in one process until the `with` block ends. The block begins when the process is
+    ready."""
     command = [sys.executable, "-m", "mailer", "--config", str(folder / "config.toml"), "run", "--only", parts]
     log = folder / f"{parts}.log"
     with log.open("wb") as out:
@@ -116,7 +119,8 @@ def _until(ready: Callable[[], bool], seconds: float = 120) -> None:
 
 
 async def call(port: int, paths: Sequence[str]) -> list[float]:
-    """Send the POSTs at their rate; returns the milliseconds from when each was due to its response."""
+    """Sends the POSTs at the fixed rate. Returns the milliseconds from the time at which each POST was due to its
+    response."""
     began = time.perf_counter() + 0.1
 
     async def caller(first: int) -> list[float]:

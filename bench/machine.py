@@ -1,4 +1,4 @@
-"""The machine, and the C programs for comparison: Postfix's smtp-sink and smtp-source."""
+"""Describes the machine, and runs the C programs for comparison: Postfix's smtp-sink and smtp-source."""
 
 import contextlib
 import os
@@ -22,7 +22,8 @@ class Tools:
 
 
 def tools() -> Tools | None:
-    """The programs that SMTP_SINK and SMTP_SOURCE name, or those in PATH; None if one is missing."""
+    """Returns the programs that the variables SMTP_SINK and SMTP_SOURCE name, or else the programs in PATH. Returns
+    None if a program is missing."""
     path = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin"
     sink = os.environ.get("SMTP_SINK") or shutil.which("smtp-sink", path=path)
     source = os.environ.get("SMTP_SOURCE") or shutil.which("smtp-source", path=path)
@@ -36,7 +37,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def sink(tool: Tools, *options: str) -> Iterator[int]:
-    """Run smtp-sink on a free port of 127.0.0.1 for the length of the block."""
+    """Runs smtp-sink on a free port of 127.0.0.1 until the `with` block ends, and yields the port."""
     port = free_port()
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
     process = subprocess.Popen(
@@ -62,14 +63,14 @@ def _wait(port: int) -> None:
 
 @dataclass(frozen=True)
 class Source:
-    """The figures of `smtp-source`: messages a second, and its CPU time in ms a message."""
+    """The figures of `smtp-source`: its messages per second, and its CPU time in ms per message."""
 
     rate: float
     cpu_ms: float
 
 
 def source(tool: Tools, port: int, *, connections: int, count: int, size: int) -> Source:
-    """`smtp-source -d` (connections kept open), the C client."""
+    """Runs the C client `smtp-source -d`, which keeps its connections open, and returns its figures."""
     begun, used = time.perf_counter(), cpu_of_children()
     subprocess.run(
         [
@@ -83,13 +84,13 @@ def source(tool: Tools, port: int, *, connections: int, count: int, size: int) -
 
 
 def cpu_of_children() -> float:
-    """Seconds of CPU of the child processes that have ended."""
+    """Returns the CPU seconds of the child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def peak_mb(pid: int) -> float:
-    """The peak memory of a running process (VmHWM) in MB; 0 if it has ended."""
+    """Returns the peak memory of a running process (VmHWM) in MB, or 0 if the process has ended."""
     with contextlib.suppress(OSError, ProcessLookupError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -98,7 +99,7 @@ def peak_mb(pid: int) -> float:
 
 
 def described() -> str:
-    """One line about the machine."""
+    """Returns one line that describes the machine."""
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():

@@ -1,6 +1,7 @@
-"""The CPU time of making one reader's mail: merging, signing, and all of it. `python -m bench.merge [--json]`.
+"""Measures the CPU time of building one reader's mail: for merging, for signing, and for the whole mail.
 
-In microseconds, the best of several rounds: other work on the machine makes a round slower, never faster.
+`python -m bench.merge [--json]` prints the figures in microseconds. Each figure is the best of several rounds, because
+other work on the machine makes a round slower, never faster.
 """
 
 import json
@@ -26,7 +27,7 @@ from mailer.sending import message
 from mailer.wiring import wire
 
 HTML_BYTES, TEXT_BYTES = 45_000, 6_000
-ROUNDS, ROUND_S = 40, 0.005  # short rounds, so that some are not disturbed
+ROUNDS, ROUND_S = 40, 0.005  # the rounds are short, so that other work does not disturb all of them
 AT = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
 _WORDS = (
     "خبر",
@@ -55,7 +56,7 @@ class Row:
 
 
 def variant(html_bytes: int = HTML_BYTES, text_bytes: int = TEXT_BYTES) -> Variant:
-    """A mail of about that size, with the merge slots where the built-in templates have them."""
+    """Returns a mail of about the given size, with its placeholders where the built-in templates have them."""
     greeting, leave = placeholders.named("greeting"), placeholders.named("unsubscribe_url")
     html = f'<html lang="fa" dir="rtl"><body><p>{greeting}،</p>\n{_filler(html_bytes, "<p>{}</p>")}'
     html += f'<p><a href="{leave}">لغو اشتراک</a></p></body></html>\n'
@@ -72,7 +73,7 @@ def _filler(size: int, paragraph: str) -> str:
 
 
 def measure() -> list[Row]:
-    """All rows, in the order of the report."""
+    """Measures and returns all rows, in the order of the report."""
     with tempfile.TemporaryDirectory() as folder:
         make_deployment(Path(folder), config.reference())
         app = wire(config.load(Path(folder) / "config.toml", {}), {})
@@ -107,7 +108,7 @@ def measure() -> list[Row]:
 
 
 def section(_: Options) -> str:
-    """The section of the page."""
+    """Returns the section of the page."""
     words = "CPU of one mail with an HTML part of 45 kB and a text part of 6 kB, the best of several rounds.\n\n"
     return words + table(("what", "µs"), [(row.name, f"{row.micros:,.1f}") for row in measure()])
 
@@ -130,7 +131,7 @@ def _reader() -> Delivery:
 
 
 def _full(mail: Variant, values: dict[str, str]) -> merge.Template:
-    """Fill the placeholders first, then encode all: the cost of a mail if nothing were compiled in advance."""
+    """Fills the placeholders first and then encodes the whole mail, as if nothing were compiled in advance."""
     html, text = placeholders.fill(mail.html, values, "html"), placeholders.fill(mail.text, values, "text")
     boundary = headers.boundary("bench")
     return merge.compile(headers.content_headers("fa", boundary), (), text, html, boundary)

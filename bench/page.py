@@ -1,4 +1,4 @@
-"""The page of figures: one section for each part of the bench, replaced when that part runs and kept otherwise."""
+"""The page of figures. It has one section for each part of the bench, which is replaced only when that part runs."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -18,8 +18,8 @@ other machines, absolute rates do not.
 class Options:
     """The command line of the bench."""
 
-    count: int  # recipients for each row of delivery
-    large: int  # subscribers for the parts that measure a long list
+    count: int  # number of recipients in each row of a delivery table
+    large: int  # number of subscribers in the parts that measure a long list
     tools: machine.Tools
 
 
@@ -27,23 +27,23 @@ class Options:
 class Part:
     """One measurement. `run` returns the section's text, or raises Skipped."""
 
-    name: str  # in --only, and in the page
+    name: str  # name of the part in --only and in the comments of the page
     title: str
     run: Callable[[Options], str]
 
 
 class Skipped(Exception):
-    """It cannot be measured here; the message says why."""
+    """Raised if a part cannot be measured on this machine; the message says why."""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table in Markdown."""
+    """Returns a table in Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
 
 
 def with_section(page: str, part: Part, text: str) -> str:
-    """The page with this text as the part's section; a new section is added at the end."""
+    """Returns the page with `text` as the section of `part`. A new section is added at the end."""
     section = f"<!-- {part.name} -->\n## {part.title}\n\n{text.strip()}\n<!-- /{part.name} -->\n"
     old = re.compile(rf"<!-- {part.name} -->\n.*?<!-- /{part.name} -->\n", re.DOTALL)
     page = page if page.startswith(_HEAD) else _HEAD

@@ -1,6 +1,6 @@
-"""The same mails into the same sink by other libraries: aiosmtplib in a loop, and nodemailer's pool.
+"""Measures two other libraries with the same mails and the same sink: aiosmtplib in a loop, and nodemailer's pool.
 
-Neither keeps a ledger; the share is the ratio to `smtp-source -d`, as in the other parts.
+Neither library keeps a ledger. The share is the ratio to the rate of `smtp-source -d`, as in the other parts.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from bench.page import Options, table
 
 SIZE = 50_000
 CONNECTIONS = 10
-MOST = 5000  # mails, because they are slow
+MOST = 5000  # largest number of mails to send, because these libraries are slow
 COLUMNS = ("what", "connections", "mails a second", "share of smtp-source", "CPU ms a mail")
 
 
@@ -41,7 +41,7 @@ def _source(options: Options, port: int, count: int) -> machine.Source:
 
 
 def _aiosmtplib(options: Options, count: int) -> tuple[str, ...]:
-    """`sendmail` called in a loop on persistent connections."""
+    """Measures `sendmail`, called in a loop on persistent connections."""
     content = b"Subject: x\r\n\r\n" + (b"x" * 76 + b"\r\n") * (SIZE // 78)
 
     async def one(port: int, share: int) -> None:
@@ -82,7 +82,7 @@ Promise.all(all).then(() => {
 
 
 def _nodemailer(options: Options, count: int) -> tuple[str, ...] | None:
-    """nodemailer's pool; None if node or the package cannot be had."""
+    """Measures nodemailer's pool. Returns None if Node.js or the package is not available."""
     if not shutil.which("npm"):
         return None
     with _node_folder() as folder, machine.sink(options.tools) as port:

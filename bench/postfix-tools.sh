@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Fetches Debian's mail servers for tests and benchmarks without installing them: nothing is configured, no user made,
-# nothing started. Usage: bench/postfix-tools.sh DIR [exim]
+# Fetches Debian's mail servers for tests and benchmarks. Nothing is installed, configured or started, and no user is
+# created. Usage: bench/postfix-tools.sh DIR [exim]
 #
-# Afterwards DIR/bin holds smtp-sink, smtp-source and postfix' daemons' folder as DIR/postfix (and, when asked for, exim4).
-# It prints the lines to export; `eval "$(bench/postfix-tools.sh DIR)"` sets them.
+# Afterwards smtp-sink and smtp-source are in DIR/bin, Postfix's daemons are in DIR/postfix, and exim4, if requested, is
+# in DIR/exim. The script prints variables that name these programs; `eval "$(bench/postfix-tools.sh DIR)"` sets them.
 set -euo pipefail
 
 dir=${1:?usage: $0 DIR [exim]}
 mkdir -p "$dir/bin"
 dir=$(cd "$dir" && pwd)
 
-fetch() { # PACKAGE FOLDER: download and unpack, once
+fetch() { # PACKAGE FOLDER: download the package and unpack it into the folder, unless that was done before
     [ -e "$dir/$2/.done" ] && return
     local from
     from=$(mktemp -d)
@@ -33,7 +33,7 @@ echo "export SMTP_SINK=$dir/bin/smtp-sink SMTP_SOURCE=$dir/bin/smtp-source POSTF
 
 if [ "${2:-}" = exim ]; then
     fetch exim4-daemon-light exim
-    # The libraries it needs beyond a minimal system lie beside it.
+    # exim4 needs libraries that a minimal system lacks; they are unpacked into DIR/exim-libs.
     LD_LIBRARY_PATH="$dir/exim-libs/usr/lib/$(uname -m)-linux-gnu" ldd "$dir/exim/usr/sbin/exim4" | awk '/not found/ {print $1}' >"$dir/exim.missing"
     while read -r library; do
         case $library in

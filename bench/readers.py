@@ -1,9 +1,11 @@
-"""The figures about subscribers: import and export, freezing, searching, and how long a reader waits for an unsubscribe
-POST while the service sends. SQLite in a temporary folder; the service is a separate process.
+"""Measures how long the work on a list of subscribers takes: import, search, export, freezing and unsubscribing.
+
+The database is SQLite in a temporary folder. The service runs in a separate process, and readers unsubscribe while the
+service sends.
 
     python -m bench.readers [--readers 1000000] [--leavings 1000]
 
-The CPU time is shown beside the time, because other work on the machine lengthens only the latter.
+The CPU time is shown beside the elapsed time, because other work on the machine lengthens only the elapsed time.
 """
 
 import argparse
@@ -52,7 +54,7 @@ ask_dns = false
 
 
 class Row(NamedTuple):
-    """One figure, as text."""
+    """One figure and its limits, as text."""
 
     what: str
     must: str
@@ -62,12 +64,12 @@ class Row(NamedTuple):
 
 
 def section(options: Options) -> str:
-    """The section of the page."""
+    """Returns the section of the page."""
     return table(HEAD, [*rows(options.large), *leave_while_sending(options.tools, LEAVINGS)])
 
 
 def rows(readers: int) -> Iterator[Row]:
-    """The figures for this many subscribers, one by one."""
+    """Yields the figures for the given number of subscribers."""
     yield help_()
     inbox = Inbox()
     inbox.start()
@@ -113,7 +115,8 @@ def timed(what: str, must: str, aim: str, use_case: Callable[[], object]) -> Row
 
 
 def help_() -> Row:
-    """The median of some calls; the first ones fill the caches of the machine."""
+    """Measures `mailer --help`. Takes the median of several calls, because the first calls fill the caches of the
+    machine."""
     command = [str(Path(sys.executable).with_name("mailer")), "--help"]
     times = []
     for _ in range(15):

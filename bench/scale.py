@@ -1,4 +1,5 @@
-"""The cost of a long list: memory of a sender, freezing the recipients, the first mail out."""
+"""Measures the cost of a long list: the memory of a sender, the time for freezing the recipients, and the time until
+the first mail."""
 
 import subprocess
 import sys
@@ -16,12 +17,12 @@ from mailer.model import Issue
 from mailer.store import issues
 from mailer.store.schema import deliveries
 
-WATCH_S = 600.0  # how long a sender's memory is watched at most; a million mails take four minutes
+WATCH_S = 600.0  # longest time in seconds for which a sender's memory is watched; a million mails take four minutes
 SMALL = {"stories": 5, "words": 5}
 
 
 def memory(options: Options) -> str:
-    """The peak memory of one sender, for lists of three lengths."""
+    """Measures the peak memory of one sender, for lists of three lengths."""
     rows = []
     for count in sorted({min(10_000, options.large), options.large // 10, options.large}):
         with tempfile.TemporaryDirectory() as folder, machine.sink(options.tools) as port:
@@ -45,16 +46,16 @@ def memory(options: Options) -> str:
 
 
 def large(options: Options) -> str:
-    """The times for a long list, on SQLite."""
+    """Measures the times for a long list, on SQLite."""
     with tempfile.TemporaryDirectory() as folder, machine.sink(options.tools) as port:
         place = deployment.make(Path(folder), smtp_port=port, connections=10, smtp=delivery.ON)
         with delivery.opened(place) as app:
             deployment.fill(app, options.large)
             issue = deployment.frozen(app, **SMALL)
-            empty, begun = _pages(app), time.perf_counter()
+            empty, begun = _database_bytes(app), time.perf_counter()
             delivering.start(app, issue)
             froze = time.perf_counter() - begun
-            row_kb = (_pages(app) - empty) / options.large / 1000
+            row_kb = (_database_bytes(app) - empty) / options.large / 1000
             begun = time.perf_counter()
             delivering.status(app, issue)
             counted = time.perf_counter() - begun
@@ -72,8 +73,8 @@ def large(options: Options) -> str:
     return words + table(("what", "seconds"), rows)
 
 
-def _pages(app: App) -> int:
-    """The size of the tables in bytes."""
+def _database_bytes(app: App) -> int:
+    """Returns the size of the database in bytes."""
     query = text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
     return int(app.store.read(lambda tx: tx.execute(query).scalar_one()))
 
@@ -84,7 +85,7 @@ def _sender(place: deployment.Deployment) -> "subprocess.Popen[bytes]":
 
 
 def _first(app: App, issue: Issue, begun: float) -> float:
-    """Seconds from `begun` until the ledger says that a relay has accepted the first mail."""
+    """Returns the seconds from `begun` until the ledger shows that a relay has accepted a mail."""
     query = select(deliveries.c.id).where(deliveries.c.id <= 50, deliveries.c.state == "accepted").limit(1)
     while app.store.read(lambda tx: tx.execute(query).first()) is None:
         if time.perf_counter() - begun > 300:

@@ -1,6 +1,6 @@
-"""How long commands take to start: the help, and short commands that read the database.
+"""Measures the run time of short commands: `--help`, and commands that read the database.
 
-The floor is a process that only imports the three libraries that every such command needs.
+The floor is the run time of a process that only imports the three libraries that commands on the database need.
 """
 
 import statistics
@@ -27,11 +27,11 @@ COMMANDS = (
 def run(_: Options) -> str:
     with tempfile.TemporaryDirectory() as folder:
         place = deployment.make(Path(folder), smtp_port=25, connections=1)
-        _run(_mailer(place, ("issue", "draft")))  # something for `issue show`
+        _run(_mailer(place, ("issue", "draft")))  # makes the issue that `issue show` needs
         programs = {f"`python -c '{FLOOR}'`": [sys.executable, "-c", FLOOR]}
         programs |= {f"`mailer {' '.join(words)}`": _mailer(place, words) for words in COMMANDS}
         took: dict[str, list[float]] = {name: [] for name in programs}
-        for _round in range(ROUNDS):  # in turn, so that a busy moment slows them all
+        for _round in range(ROUNDS):  # in turn, so that a busy moment of the machine affects all programs
             for name, program in programs.items():
                 took[name].append(_run(program))
     floor = min(next(iter(took.values())))
@@ -47,7 +47,7 @@ def _mailer(place: deployment.Deployment, words: tuple[str, ...]) -> list[str]:
 
 
 def _run(program: list[str]) -> float:
-    """Milliseconds until the program has ended."""
+    """Runs the program and returns the milliseconds until its end."""
     begun = time.perf_counter()
     subprocess.run(program, stdout=subprocess.DEVNULL, check=True)
     return (time.perf_counter() - begun) * 1e3

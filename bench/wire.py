@@ -1,8 +1,8 @@
-"""The cost of SMTP alone: CPU and mails a second of `mailer.smtp` and of `smtp-source`, into Debian's `smtp-sink`, and
-into a relay that answers everything 20 ms late. Usage: python bench/wire.py [mails] [connections].
+"""Measures SMTP alone, without ledger, rendering and DKIM. Usage: python bench/wire.py [mails] [connections].
 
-Without ledger, rendering and DKIM, with mails of 50 kB. SMTP_SINK and SMTP_SOURCE, which `bench/postfix-tools.sh` sets,
-name the two programs.
+`mailer.smtp` and `smtp-source` each send mails of 50 kB to Debian's `smtp-sink`; `mailer.smtp` also sends to a relay
+that delays every answer by 20 ms. The variables SMTP_SINK and SMTP_SOURCE name the two programs;
+`bench/postfix-tools.sh` prints both.
 """
 
 import asyncio
@@ -34,7 +34,8 @@ Overlap = Literal["auto", "on", "off"]
 
 
 def free_port() -> int:
-    """A free port outside the range for outgoing connections: a client could otherwise connect to itself."""
+    """Returns a free port outside the range that the system uses for outgoing connections. With a port inside that
+    range, a client could connect to itself."""
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as free:
@@ -46,7 +47,7 @@ def free_port() -> int:
 
 
 class Late(asyncio.Protocol):
-    """A relay that answers late: commands that arrived together after one delay, others one after the other."""
+    """A relay that delays its answers. Commands that arrive together are answered together, after one delay."""
 
     def __init__(self, *, pipelining: bool) -> None:
         self.offer = b"250-late\r\n250 PIPELINING\r\n" if pipelining else b"250 late\r\n"
@@ -83,7 +84,7 @@ class Late(asyncio.Protocol):
 
 @contextmanager
 def late_relay() -> Iterator[int]:
-    """Run the late relay in a process of its own; yields its port."""
+    """Runs the late relay in a separate process and yields its port."""
     command = [sys.executable, "-c", "from bench import wire; wire.serve_late()"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -104,7 +105,7 @@ def serve_late() -> None:
 
 
 async def drive(port: int, mails: int, overlap: Overlap) -> tuple[float, float]:
-    """Send the mails; returns mails a second and the CPU of this process in ms a mail."""
+    """Sends the mails. Returns the mails per second, and the CPU time of this process in ms per mail."""
     relay = Relay(
         Smtp(host="127.0.0.1", port=port, overlap=overlap, max_messages=100_000),
         password="",
@@ -154,7 +155,7 @@ async def sink(*options: str) -> AsyncIterator[int]:
 
 
 def by_smtp_source(port: int, length: int) -> float:
-    """Mails a second of Postfix's generator, with persistent connections."""
+    """Sends the mails with Postfix's `smtp-source`, over persistent connections. Returns the mails per second."""
     started = time.perf_counter()
     command = [os.environ["SMTP_SOURCE"], "-d", "-s", str(CONNECTIONS), "-m", str(MAILS), "-l", str(length)]
     subprocess.run([*command, "-f", "a@b.example", "-t", "c@d.example", f"127.0.0.1:{port}"], check=True)
