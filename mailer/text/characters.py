@@ -1,5 +1,6 @@
 """Constants and checks for single characters: joiners, invisible characters, Arabic and Persian letters, digits."""
 
+import re
 import unicodedata
 
 ZWNJ = "\u200c"  # zero width non-joiner, the half-space of Persian words
@@ -12,6 +13,15 @@ ARABIC_LETTERS = str.maketrans({"ي": "ی", "ك": "ک"})  # maps the characters 
 PERSIAN_DIGITS = "۰۱۲۳۴۵۶۷۸۹"  # U+06F0…
 ARABIC_DIGITS = "٠١٢٣٤٥٦٧٨٩"  # U+0660…
 LATIN_DIGITS = "0123456789"
+
+_ARABIC_SCRIPT = re.compile(
+    "[\u0620-\u064a\u066e-\u06d3\u06fa-\u06ff\u0750-\u077f\u08a0-\u08c9\ufb50-\ufdfb\ufe70-\ufefc]"
+)
+
+
+def arabic_letters(text: str) -> int:
+    """Return how many characters of the Arabic script the text has, such as Persian, Arabic and Urdu words."""
+    return len(_ARABIC_SCRIPT.findall(text))
 
 
 def is_invisible(char: str) -> bool:

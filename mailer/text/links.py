@@ -6,24 +6,61 @@ Only the text of an address is checked; the network is not used.
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import PurePosixPath
-from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urljoin, urlsplit
 
 import idna
 
-from mailer.text.characters import ZWNJ
+from mailer.text.characters import ZWNJ, is_invisible
 from mailer.text.clean import clean
 
 LONGEST = 1500  # characters of a link; Gmail does not clip a mail with twelve links of this length
 # The most characters of an address from a source. Browsers and mail programs reliably follow addresses of this length.
 _LONGEST_FOUND = 2000
+_LONGEST_RAW = 10_000  # characters of a link before it is cleaned: line breaks and blanks may be in it
 _SHORT = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 # Labels such as the "co" of "co.uk", directly below which organisations register their domains.
 _SECOND_LEVELS = ("ac", "co", "com", "edu", "go", "gob", "gov", "id", "mil", "ne", "net", "nom", "or", "org", "sch")
 _PICTURES = ("", ".jpg", ".jpeg", ".png", ".gif")  # Outlook does not show webp, avif or svg
+_NOT_ALLOWED = re.compile(r'[ <>"`{}|\\^]')
+# Mistakes in the scheme of a link that have only one reading.
+_ENCODED_SCHEME = re.compile(r"https?%3A", re.IGNORECASE)
+_DOUBLE_SCHEME = re.compile(r"^https?:/{0,3}(?=https?(?::|//))", re.IGNORECASE)
+_SCHEME = re.compile(r"(https?)(?::[/\\]*|//)", re.IGNORECASE)
+# A link without a scheme that begins with a host, such as "www.news.example/2".
+_BARE_HOST = re.compile(r"(?P<host>[\w-]+(?:\.[\w-]+)*\.(?P<last>[^\W\d_]{2,20}|xn--[a-z0-9-]+))(?::\d+)?(?=[/?#]|$)")
+# Endings of files, which a relative link may consist of ("page.html"). Some of them are top-level domains, too.
+_FILE_ENDINGS_WORDS = (
+    "asp aspx cfm cgi css do gif htm html jpeg jpg js json jsp jspx mp3 mp4 pdf php phtml png shtml svg txt webp "
+    "xhtml xml zip"
+)
+_FILE_ENDINGS = frozenset(_FILE_ENDINGS_WORDS.split())
+# Addresses that only lead to another one: host → the parameters that may hold the address of the real page.
+_REDIRECTORS = {
+    "www.google.com/url": ("url", "q"),
+    "news.google.com/news/url": ("url",),
+    "l.facebook.com/l.php": ("u",),
+    "lm.facebook.com/l.php": ("u",),
+    "t.umblr.com/redirect": ("z",),
+    "vk.com/away.php": ("to",),
+    "www.youtube.com/redirect": ("q",),
+}
+# Hosts of services that count clicks on the links of a feed. Their links say nothing about the page.
+_TRACKERS = (
+    *(
+        "feedproxy.google.com",
+        "feeds.feedburner.com",
+        "rss.feedsportal.com",
+        "da.feedsportal.com",
+        "feeds.feedblitz.com",
+    ),
+    *("p.feedblitz.com", "feedpress.me", "tracking.feedpress.com", "www.pheedo.com", "feedads.g.doubleclick.net"),
+)
 
 
+@lru_cache(maxsize=1024)  # each step of reading an article splits its link again
 def split(url: str) -> SplitResult | None:
     """Return the parts of an http or https address with a host; None for any other text."""
     try:
@@ -37,23 +74,70 @@ def split(url: str) -> SplitResult | None:
 def absolute(raw: str, base: str = "") -> str:
     """Return the absolute http or https address of a link in a source; "" if the link is not usable.
 
-    A relative link is completed with `base`. Line breaks inside the link are removed, because feeds wrap long links.
-    Blanks and characters that RFC 3986 §2 does not allow are encoded; Persian letters and non-joiners stay as they are.
+    A relative link is completed with `base`, and a link that begins with a host gets a scheme. Line breaks and
+    invisible characters such as direction marks are removed. Blanks and characters that RFC 3986 §2 does not allow are
+    encoded; Persian letters and non-joiners stay as they are. A host without a dot is refused, because readers cannot
+    reach it.
     """
-    address = re.sub(r"[\t\r\n]+\s*", "", raw.strip())
-    address = "".join(map(_allowed, address))
+    if len(raw) > _LONGEST_RAW:
+        return ""
+    address = raw if raw.isprintable() else "".join(char for char in raw if not is_invisible(char))
+    address = re.sub(r"[\t\r\n]+\s*", "", address.strip()).replace("&amp;", "&")
     try:
-        if base and address and not urlsplit(address).scheme:
-            address = urljoin(base, address)
+        address = _with_scheme(address, base)
     except ValueError:
         return ""
-    return address if split(address) and len(address) <= _LONGEST_FOUND else ""
-
-
-def _allowed(char: str) -> str:
-    if "\ud800" <= char <= "\udfff":
+    address = _NOT_ALLOWED.sub(lambda found: quote(found[0]), address)
+    if not address.isprintable():
+        address = "".join(char if char.isprintable() or char == ZWNJ else quote(char) for char in address)
+    parts = split(address)
+    if parts is None or len(address) > _LONGEST_FOUND:
         return ""
-    return quote(char) if char in ' <>"`{}|\\^' or not (char.isprintable() or char == ZWNJ) else char
+    host = (parts.hostname or "").rstrip(".")
+    return address if "." in host or ":" in host else ""
+
+
+def _with_scheme(address: str, base: str) -> str:
+    """Return the address with a right scheme. Raises ValueError if it cannot be split into its parts."""
+    if _ENCODED_SCHEME.match(address):
+        address = unquote(address)
+    address = _DOUBLE_SCHEME.sub("", address)
+    if found := _SCHEME.match(address):
+        return f"{found[1].lower()}://{address[found.end() :]}"
+    if address.startswith("//"):
+        return f"{urlsplit(base).scheme or 'https'}:{address}"
+    if _begins_with_host(address, base):
+        return f"https://{address}"
+    return urljoin(base, address) if base and address and not urlsplit(address).scheme else address
+
+
+def _begins_with_host(address: str, base: str) -> bool:
+    """Return True for "www.news.example/2", and False for a relative link such as "page.html" or "2026/11/27"."""
+    found = _BARE_HOST.match(address)
+    if found is None:
+        return False
+    host, own = found["host"].lower(), (urlsplit(base).hostname or "").removeprefix("www.")
+    known = host.startswith("www.") or (own != "" and _under(host, own))
+    return known or found["last"].lower() not in _FILE_ENDINGS
+
+
+def original(address: str) -> str:
+    """Return the address to which a redirecting address leads, if it contains that; otherwise the address itself."""
+    parts = split(address)
+    if parts is None:
+        return address
+    names = _REDIRECTORS.get((parts.netloc + parts.path).lower().rstrip("/"), ())
+    if not names:
+        return address
+    values = dict(parse_qsl(parts.query))
+    found = (absolute(values[name]) for name in names if name in values)
+    return next((each for each in found if each), address)
+
+
+def is_tracker(address: str) -> bool:
+    """Return True if the host only counts clicks and redirects to the page."""
+    parts = split(address)
+    return parts is not None and (parts.hostname or "") in _TRACKERS
 
 
 def web_address(url: str) -> str:

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.text.links import LONGEST, absolute, is_usable, loopback, picture, story_picture, web_address
+from mailer.text.links import (
+    LONGEST,
+    absolute,
+    is_tracker,
+    is_usable,
+    loopback,
+    original,
+    picture,
+    story_picture,
+    web_address,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +74,28 @@ def test_whatever_the_path_the_address_is_safe_everywhere_and_stable(path: str) 
         ("/news/1", "https://khabar.example/news/1"),
         ("//cdn.example/x.jpg", "https://cdn.example/x.jpg"),
         ("https://khabar.example/می\u200cشود", "https://khabar.example/می\u200cشود"),
-        ("https://khabar.example/\u202ex", "https://khabar.example/%E2%80%AEx"),
+        ("https://khabar.example/\u202ex\u200f ", "https://khabar.example/x"),
+        # without a scheme, or with a wrong one
+        ("www.khabar.example/2", "https://www.khabar.example/2"),
+        ("khabar.example/3", "https://khabar.example/3"),
+        ("other.example", "https://other.example"),
+        ("https:/khabar.example/7", "https://khabar.example/7"),
+        ("https:khabar.example/7", "https://khabar.example/7"),
+        ("https//khabar.example/7", "https://khabar.example/7"),
+        ("http:\\\\khabar.example/7", "http://khabar.example/7"),
+        ("http://https://khabar.example/8", "https://khabar.example/8"),
+        ("HTTPS%3A%2F%2Fkhabar.example/9", "https://khabar.example/9"),
+        ("page.html", "https://khabar.example/fa/page.html"),
+        ("index.php/a", "https://khabar.example/fa/index.php/a"),
+        ("12", "https://khabar.example/fa/12"),
+        ("?id=1&amp;b=2&lang=fa", "https://khabar.example/fa/?id=1&b=2&lang=fa"),
+        ("\u200ehttps://khabar.example/\u200f", "https://khabar.example/"),
+        # hosts that readers cannot reach
+        ("http://localhost/1", ""),
+        ("http://cms/1", ""),
+        ("https://[2001:db8::1]/1", "https://[2001:db8::1]/1"),
+        ("tel:123", ""),
+        ("mailto:a@khabar.example", ""),
         ("javascript:alert(1)", ""),
         ("data:text/html,x", ""),
         ("java\nscript:alert(1)", ""),
@@ -76,6 +107,43 @@ def test_whatever_the_path_the_address_is_safe_everywhere_and_stable(path: str) 
 )
 def test_addresses_in_sources_become_absolute(raw: str, expected: str) -> None:
     assert absolute(raw, "https://khabar.example/fa/") == expected
+
+
+def test_links_without_a_base() -> None:
+    assert absolute("//cdn.example/x.jpg") == "https://cdn.example/x.jpg"
+    assert absolute("khabar.example/3") == "https://khabar.example/3"
+    assert absolute("/3") == absolute("3") == absolute("page.html") == ""
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("https://www.google.com/url?sa=t&url=https://khabar.example/1%3Fa%3D2&ct=ga", "https://khabar.example/1?a=2"),
+        ("https://www.google.com/url?q=https://khabar.example/1", "https://khabar.example/1"),
+        ("https://l.facebook.com/l.php?u=https%3A%2F%2Fkhabar.example%2F1&h=x", "https://khabar.example/1"),
+        ("https://vk.com/away.php?to=https%3A%2F%2Fkhabar.example%2F1", "https://khabar.example/1"),
+        ("https://www.google.com/url?url=javascript:x", "https://www.google.com/url?url=javascript:x"),
+        ("https://www.google.com/search?url=https://khabar.example/1", None),
+        ("https://khabar.example/url?url=https://other.example/", None),
+        ("", None),
+    ],
+)
+def test_the_original_of_a_redirecting_address(address: str, expected: str | None) -> None:
+    assert original(address) == (address if expected is None else expected)
+
+
+def test_addresses_that_only_count_clicks() -> None:
+    assert is_tracker("http://feedproxy.google.com/~r/a/~3/b/")
+    assert not is_tracker("https://khabar.example/~r/a")
+    assert not is_tracker("")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.characters(), max_size=60), st.sampled_from(["", "https://khabar.example/fa/"]))
+def test_any_text_becomes_an_address_or_nothing(raw: str, base: str) -> None:
+    address = absolute(raw, base)
+    assert address == "" or re.fullmatch(r"https?://\S+", address)
+    assert original(address) in ("", address)
 
 
 def test_pictures_are_those_that_every_program_draws() -> None:
