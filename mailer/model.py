@@ -22,6 +22,7 @@ class FoundArticle:
     title: str
     source: str  # the outlet's host or name, e.g. "tabnak.ir"
     guid: str = ""  # the permanent identifier that the source gives the item
+    identity: str = ""  # the item's identity if other items of the document have the same guid or link; otherwise ""
     url: str = ""  # exactly as the source gave it; the article's identity is made from the canonical form
     lead: str = ""  # plain text, no markup
     body: str = ""  # plain text, one paragraph per line

@@ -1,195 +1,307 @@
-"""Reads RSS and Atom feeds. feedparser parses the XML; this module reads the dates, texts and pictures.
+"""Reads RSS (0.9 to 2.0, and RDF) and Atom (0.3 and 1.0), whichever system wrote them. Nothing is fetched.
 
-feedparser would read the Jalali year 1404 as a year of the Gregorian calendar, and every text has to pass through
-`plain`. This module fetches nothing.
+An item's own elements win over those of the same name in other namespaces: a <media:title> is the title of a picture,
+not of the article. `docs/articles.md` has a table of the systems and the elements that they write; each row of it has a
+test in `tests/sources/test_feed_dialects.py`.
 """
 
-import codecs
-import io
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from zoneinfo import ZoneInfo
-
-import feedparser
 
 from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
-from mailer.sources import identity, plain
-from mailer.sources.found import Found, titled
+from mailer.sources import access, elements, identity, plain
+from mailer.sources.elements import Element
+from mailer.sources.found import Found, titled, unlinked
 from mailer.text import dates, links
 
-# Errors that feedparser reports even if it can read the whole feed.
-_HARMLESS = (
-    feedparser.exceptions.CharacterEncodingOverride,
-    feedparser.exceptions.NonXMLContentType,
-    feedparser.exceptions.UndeclaredNamespace,
-)
 _IMAGE_FILE = re.compile(r"[^?#]*\.(?:jpe?g|png|gif|webp|avif)(?:[?#]|$)", re.IGNORECASE)
-# feedparser would use the description of a picture as the description of the item. To prevent this, media:description
-# is renamed before parsing.
-_MEDIA_DESCRIPTION = re.compile(rb"(</?)media:description(?=[\s/>])")
-_ITEM_BEGINS = re.compile(rb"<(?:item|entry)[\s>]")
-_ITEM_ENDS = re.compile(rb"</(?:item|entry)\s*>")
-_DECLARED = re.compile(rb"""\s*<\?xml\b[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-# A feed that defines entities is refused. feedparser removes only entity definitions at the beginning of a line, and
-# expands all other entities.
-_DOCTYPE, _ENTITY = re.compile(rb"<!DOCTYPE\b", re.IGNORECASE), re.compile(rb"<!ENTITY\b", re.IGNORECASE)
-# Python codecs that are not text encodings. Decoding with them fails in unusual ways, or takes hours for a few
-# megabytes.
-_NOT_ENCODINGS = ("punycode", "idna", "undefined", "unicodeescape", "rawunicodeescape")
+# Entities are never expanded, but a feed that defines them is refused, because its texts would be incomplete.
+_DOCTYPE, _ENTITY = re.compile(r"<!DOCTYPE\b", re.IGNORECASE), re.compile(r"<!ENTITY\b", re.IGNORECASE)
+_ROOTS = frozenset(("rss", "rdf:rdf", "rdf", "feed", "entry", "channel"))
 _LONG_LEAD = 1000  # characters; a longer description is the whole article, not a lead
 
-Entry = Mapping[str, Any]
+# The elements that hold each value of an item, the first choice first.
+_TITLES = ("title", "atom:title", "dc:title", "itunes:title", "media:title")
+_SUMMARIES = ("description", "summary", "atom:summary", "itunes:summary", "dc:description", "dcterms:abstract")
+_BODIES = ("content:encoded", "content", "atom:content", "yandex:full-text", "xhtml:body", "fulltext", "body")
+_DATES = (
+    *("pubdate", "published", "atom:published", "issued", "dc:date", "dcterms:created", "dcterms:issued"),
+    *(
+        "dcterms:available",
+        "dcterms:date",
+        "date",
+        "created",
+        "updated",
+        "atom:updated",
+        "modified",
+        "dcterms:modified",
+    ),
+)
+_AUTHORS = ("author", "dc:creator", "atom:author", "itunes:author", "creator")
+_CATEGORIES = ("category", "atom:category", "dc:subject")
+_OTHER_CATEGORIES = ("media:category", "itunes:keywords", "media:keywords")
+_ORIGINAL_LINKS = ("feedburner:origlink", "pheedo:origlink")
+_PICTURES = ("media:content", "media:group", "media:thumbnail", "enclosure", "atom:link", "itunes:image", "image")
+_NAMES = ("guid", "id", "atom:id")
 
 
-def read(name: str, content: bytes, *, source: str, zone: ZoneInfo) -> Found:
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    """The values that a feed has for all its items."""
+
+    home: str  # the address of the site
+    base: str  # the address that relative links are completed with
+    outlet: str
+    source: str
+    zone: ZoneInfo
+
+
+def read(name: str, text: str, *, source: str, zone: ZoneInfo, address: str = "", cut: bool = False) -> Found:
     """Return the items of a feed. From a damaged feed, return the items that can be read, with a note.
 
-    `name` is the file name that messages show. `source` is stored as the source of every article; if `source` is "",
-    the host of the feed's link is used. Raises UnreadableInput if the content is not a feed, declares an encoding that
-    no feed has, defines entities, or is broken and has no readable item.
+    name     the name of the file, for messages
+    source   the outlet; overrides the host of the feed's link
+    address  where the feed was fetched from
+    cut      True if the text is only the beginning of a feed that is too large
+
+    Raises UnreadableInput if the text is not a feed, defines entities, or is broken and has no readable item.
     """
-    encoding = _declared_encoding(content.removeprefix(codecs.BOM_UTF8))
-    # Compare the name of the encoding as Python's codec search does, so that no spelling of a refused name is accepted.
-    if "".join(filter(str.isalnum, encoding.lower())) in _NOT_ENCODINGS:
-        raise UnreadableInput(f"{name}: it claims the encoding {encoding!r}, which no feed has.")
-    if _defines_entities(content):
+    if (begins := _DOCTYPE.search(text)) and _ENTITY.search(text, begins.end()) and _defines_entities(text):
         raise UnreadableInput(
             f"{name}: this XML defines entities, with which a small file can become a huge one.",
             "No feed needs them: ask its publisher for one without <!ENTITY.",
         )
-    # Pass a stream, because feedparser may treat text or bytes as an address to fetch or as the path of a file to open.
-    stream = io.BytesIO(_MEDIA_DESCRIPTION.sub(rb"\1media:caption", content))
-    try:
-        parsed = feedparser.parse(stream, sanitize_html=False, resolve_relative_uris=False)
-    except UnicodeError as error:
-        raise UnreadableInput(f"{name}: its characters cannot be read: {error}.") from None
-    damage = parsed.get("bozo_exception") if parsed.bozo else None
-    if isinstance(damage, _HARMLESS):
-        damage = None
-    home = links.absolute(parsed.feed.get("link") or "")
-    outlet = plain.line(parsed.feed.get("title") or "")
-    entries = list(parsed.entries)
+    document = elements.read(text)
+    items = document.items
     notes = []
-    if damage and entries:
-        notes.append(f"{name}: the XML is damaged{_where(damage)}; what could be read was stored.")
-        if _last_item_is_cut_off(content):
-            entries.pop()
-            notes.append(f"{name}: item {len(entries) + 1}, the last, is cut off and was left out.")
-    found = titled(name, [_article(entry, home, outlet, source, zone) for entry in entries], notes)
-    if not found.articles and (damage or not entries):
-        return _nothing(name, parsed.version, damage)
+    if cut and document.cut_off:
+        items = items[:-1]
+    elif document.damage and items:
+        notes.append(f"{name}: the XML is damaged near line {document.damage}; what could be read was stored.")
+        if document.cut_off:
+            items = items[:-1]
+            notes.append(f"{name}: item {len(items) + 1}, the last, is cut off and was left out.")
+    about = _about(document.root, source, zone, address)
+    articles = [_article(item, about) for item in items]
+    notes += unlinked(name, [_written_link(item) for item in items], articles)
+    found = titled(name, articles, notes)
+    if not found.articles and (document.damage or not items):
+        return _nothing(name, document)
     return found
 
 
-def _declared_encoding(content: bytes) -> str:
-    found = _DECLARED.match(content)
-    return found[1].decode("ascii") if found else ""
+def _defines_entities(text: str) -> bool:
+    """Return True if an <!ENTITY> is outside of CDATA sections, where an article about XML may have one."""
+    outside = re.sub(r"<!\[CDATA\[.*?(?:\]\]>|\Z)", "", text, flags=re.DOTALL)
+    begins = _DOCTYPE.search(outside)
+    return begins is not None and _ENTITY.search(outside, begins.end()) is not None
 
 
-def _defines_entities(content: bytes) -> bool:
-    readings = [content.replace(b"\0", b"")]  # without the zero bytes between ASCII characters in UTF-16 and UTF-32
-    # feedparser decodes the content with the declared encoding. Search the decoded text as well, because some
-    # encodings, such as UTF-7, can write "<!" with other bytes.
-    with suppress(LookupError, ValueError):
-        readings.append(content.decode(_declared_encoding(content), errors="replace").encode("utf-8", "replace"))
-    return any((begins := _DOCTYPE.search(each)) and _ENTITY.search(each, begins.end()) for each in readings)
-
-
-def _nothing(name: str, version: str, damage: Exception | None) -> Found:
-    if damage:
+def _nothing(name: str, document: elements.Document) -> Found:
+    if document.damage and (document.items or document.root.name in _ROOTS):
         raise UnreadableInput(
-            f"{name}: this is broken XML{_where(damage)}, and no item can be read from it.",
+            f"{name}: this is broken XML near line {document.damage}, and no item can be read from it.",
             "Save the complete feed again from its address.",
         )
-    if not version:
+    if document.root.name not in _ROOTS:
         raise UnreadableInput(f"{name}: this is XML, but neither RSS nor Atom.", "Save the feed itself.")
     return Found((), (f"{name}: the feed has no items.",))
 
 
-def _where(damage: Exception) -> str:
-    line = getattr(damage, "getLineNumber", lambda: None)()
-    return f" near line {line}" if line else ""
+def _about(root: Element, source: str, zone: ZoneInfo, address: str) -> _Feed:
+    channel = next(iter(root.every("channel")), root)
+    home = links.absolute(_link(channel), address)
+    base = links.absolute(root.attributes.get("xml:base", ""), home or address) or home or address
+    return _Feed(home, base, plain.line(_first(channel, "title", "atom:title")), source, zone)
 
 
-def _last_item_is_cut_off(content: bytes) -> bool:
-    """Return True if the file ends inside an item. The texts of that item may then be incomplete."""
-    both = (_ITEM_BEGINS, _ITEM_ENDS)
-    begins, ends = (max((found.start() for found in each.finditer(content)), default=-1) for each in both)
-    return begins > ends
+def _first(element: Element, *names: str) -> str:
+    """Return the first of these children that has a text."""
+    children = element.children  # looked up directly: a large feed asks for hundreds of thousands of elements
+    for name in names:
+        for child in children.get(name, ()):
+            if text := child.text.strip():
+                return text
+    return ""
 
 
-def _article(entry: Entry, home: str, outlet: str, source: str, zone: ZoneInfo) -> FoundArticle:
-    url = links.absolute(entry.get("link") or "", home)
-    # Do not use get("updated"): if the entry has no "updated", feedparser warns and returns "published" instead.
-    raw = plain.line(entry.get("published") or ("updated" in entry and entry["updated"]) or "")
-    lead, body = _lead_and_body(entry, outlet)
-    terms = [tag.get("term") or tag.get("label") or "" for tag in entry.get("tags") or ()]
-    category, *tags = plain.labels(terms) or ("",)
-    image = next((found for each in _pictures(entry) if (found := links.absolute(each, url or home))), "")
+# --- an item ---------------------------------------------------------------------------------------------------------
+def _article(item: Element, feed: _Feed) -> FoundArticle:
+    url = _address(item, feed.base)
+    published, raw = _date(item, feed.zone)
+    title = plain.line(_first(item, *_TITLES))
+    lead, body = _lead_and_body(item, feed.outlet)
+    category, *tags = _categories(item) or ("",)
+    image, description = _picture(item, url or feed.base)
     return FoundArticle(
-        title=plain.line(entry.get("title") or ""),
-        source=source or identity.host(home) or identity.host(url),
-        guid=plain.name(entry.get("id") or ""),
+        title=title,
+        source=feed.source or identity.host(feed.home) or identity.host(url),
+        guid=plain.name(_first(item, *_NAMES) or item.attributes.get("rdf:about", "")),
         url=url,
         lead=lead,
         body=body,
         category=category,
         tags=tuple(tags),
-        author=_author(entry.get("author") or ""),
+        author=_author(item),
         image_url=image,
-        image_alt=plain.line(entry.get("media_caption") or "") if image else "",
-        published=dates.parse(raw, zone=zone),
+        image_alt=description,
+        published=published,
         published_raw=raw,
-        comments=_number(entry.get("slash_comments")),
+        comments=_number(_first(item, "slash:comments", "thr:total")),
+        closed=True if access.is_closed(title, lead, body) or _is_restricted(item) else None,
     )
 
 
-def _lead_and_body(entry: Entry, outlet: str) -> tuple[str, str]:
-    bodies = [plain.paragraphs(content.get("value") or "") for content in entry.get("content") or ()]
+def _written_link(item: Element) -> str:
+    """Return the link of an item as the feed has it, for a note if it cannot be used."""
+    return _link(item) or item.attributes.get("rdf:about", "")
+
+
+def _link(element: Element) -> str:
+    """Return the address of an element's own page, as written: that of RSS, or Atom's rel="alternate"."""
+    found = []
+    for each in (*element.every("link"), *element.every("atom:link")):
+        href = each.attributes.get("href", "").strip()
+        if each.attributes.get("rel", "alternate").lower() not in ("alternate", ""):
+            continue
+        if written := href or (each.text.strip() if each.name == "link" else ""):
+            # A feed in another format may also be an alternate: prefer the HTML page.
+            is_page = not href or "html" in each.attributes.get("type", "text/html")
+            found.append((not is_page, written))
+    return min(found, key=lambda each: each[0], default=(False, ""))[1]
+
+
+def _address(item: Element, base: str) -> str:
+    """Return the address of an item's page: the original one if the link leads through a counting service."""
+    base = links.absolute(item.attributes.get("xml:base", ""), base) or base
+    url = links.original(links.absolute(_link(item), base))
+    if original := links.absolute(_first(item, *_ORIGINAL_LINKS), base):
+        return original
+    if url and not links.is_tracker(url):
+        return url
+    permanent = [
+        written
+        for each in item.every("guid")
+        if (written := each.text.strip()).startswith(("http", "//", "www."))
+        and (not url or each.attributes.get("ispermalink", "true").lower() != "false")
+    ]
+    permanent += [item.attributes.get("rdf:about", ""), *(each.text.strip() for each in item.every("id"))]
+    found = (links.absolute(each) for each in permanent)
+    return next((each for each in found if each and not links.is_tracker(each)), url)
+
+
+def _date(item: Element, zone: ZoneInfo) -> tuple[datetime | None, str]:
+    """Return the date of an item and its words: the first date that can be read, or else only the first words."""
+    first = ""
+    for name in _DATES:
+        if name not in item.children:
+            continue
+        raw = plain.line(_first(item, name))
+        published = dates.parse(raw, zone=zone) if raw else None
+        if published:
+            return published, raw
+        first = first or raw
+    return None, first
+
+
+def _lead_and_body(item: Element, outlet: str) -> tuple[str, str]:
+    bodies = [plain.paragraphs(each.text) for name in _BODIES for each in item.every(name)]
     body = max(bodies, key=len, default="")
-    summary = entry.get("summary") or ""
+    summary = _first(item, *_SUMMARIES)
     lead = plain.lead(summary, outlet)
     if len(lead) > _LONG_LEAD:
         body, lead = body or plain.paragraphs(summary), ""
     return lead or plain.opening(body, outlet), body
 
 
-def _author(raw: str) -> str:
+def _categories(item: Element) -> tuple[str, ...]:
+    """Return the labels of an item. Atom writes them into attributes."""
+    found = [
+        each.text.strip() or each.attributes.get("label") or each.attributes.get("term", "")
+        for name in _CATEGORIES
+        for each in item.every(name)
+    ]
+    labels = plain.labels(found)
+    if labels:
+        return labels
+    others = [each.text for name in _OTHER_CATEGORIES for each in item.every(name)]
+    return plain.labels(part for each in others for part in re.split("[,،]", each))
+
+
+def _author(item: Element) -> str:
     """Return the author's name without the e-mail address that RSS adds to it."""
-    words = plain.line(raw).replace("(", " ").replace(")", " ").split()
-    return " ".join(word for word in words if "@" not in word)
+    for name in _AUTHORS:
+        for each in item.every(name):
+            raw = _first(each, "name", "atom:name") if each.children else each.text
+            words = plain.line(raw).replace("(", " ").replace(")", " ").split()
+            if author := " ".join(word for word in words if "@" not in word):
+                return author
+    return ""
 
 
-def _pictures(entry: Entry) -> Iterator[str]:
-    """Yield the addresses of an entry's pictures.
+def _is_restricted(item: Element) -> bool:
+    """Return True if the item says that it is not free to read."""
+    rights = _first(item, "dc:accessrights", "dcterms:accessrights", "access", "isaccessibleforfree").lower()
+    return rights in ("members", "members-only", "paid", "premium", "subscribers", "restricted", "private", "false")
+
+
+# --- pictures --------------------------------------------------------------------------------------------------------
+def _picture(item: Element, base: str) -> tuple[str, str]:
+    """Return the address and the description of an item's picture.
+
+    A picture that every mail program can show wins over the others.
+    """
+    enclosed = any(each.attributes.get("rel") == "enclosure" for each in item.every("link"))
+    if not enclosed and item.children.keys().isdisjoint(_PICTURES):
+        return "", ""
+    found = [(address, media) for written, media in _pictures(item) if (address := links.absolute(written, base))]
+    if not found:
+        return "", ""
+    address, media = next((each for each in found if links.picture(each[0])), found[0])
+    return address, plain.line(_first(media, "media:description") or _first(item, "media:description"))
+
+
+def _pictures(item: Element) -> Iterator[tuple[str, Element]]:
+    """Yield the addresses of an item's pictures, each with its element.
 
     First come the pictures in media:content, from the widest to the narrowest, then the thumbnails, then the
     enclosures.
     """
-    media = [each for each in entry.get("media_content") or () if _is_picture(each, "url")]
-    for each in sorted(media, key=lambda each: _number(each.get("width")) or 0, reverse=True):
-        yield each["url"]
-    for each in entry.get("media_thumbnail") or ():
-        yield each.get("url") or ""
-    for each in entry.get("links") or ():
-        if each.get("rel") == "enclosure" and _is_picture(each, "href"):
-            yield each["href"]
+    groups = [item, *item.every("media:group")]
+    media = [each for group in groups for each in group.every("media:content") if _is_picture(each, "url")]
+    media += [each for group in item.every("media:group") for each in group.every("media:thumbnail")]
+    for each in sorted(media, key=lambda each: _number(each.attributes.get("width", "")) or 0, reverse=True):
+        yield each.attributes.get("url", ""), each
+    for content in (*item.every("media:content"), item):
+        for each in content.every("media:thumbnail"):
+            yield each.attributes.get("url", ""), each
+    for each in item.every("enclosure"):
+        if _is_picture(each, "url"):
+            yield each.attributes["url"], each
+    for each in (*item.every("link"), *item.every("atom:link")):
+        if each.attributes.get("rel") == "enclosure" and _is_picture(each, "href"):
+            yield each.attributes["href"], each
+    for each in item.every("itunes:image"):
+        yield each.attributes.get("href", ""), each
+    for each in item.every("image"):
+        yield _first(each, "url") or ("" if each.children else each.text.strip()), each
 
 
-def _is_picture(media: Entry, where: str) -> bool:
+def _is_picture(media: Element, where: str) -> bool:
     """Return True if a media element is a picture.
 
     The element's type or medium decides. The file name decides only if the feed gives neither a type nor a medium.
     """
-    address, kind = media.get(where) or "", media.get("type") or ""
-    if kind or media.get("medium"):
-        return bool(address) and (kind.startswith("image/") or (not kind and media.get("medium") == "image"))
+    get = media.attributes.get
+    address, kind, medium = get(where, ""), get("type", ""), get("medium", "")
+    if kind or medium:
+        return bool(address) and (kind.startswith("image/") or (not kind and medium == "image"))
     return bool(_IMAGE_FILE.match(address))
 
 
-def _number(raw: object) -> int | None:
-    text = str(raw or "").strip()
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+def _number(raw: str) -> int | None:
+    return int(raw) if re.fullmatch(r"[0-9]{1,9}", raw.strip()) else None

@@ -1,6 +1,6 @@
 """The results of reading files and sources, and the protocol of a source."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,13 @@ def titled(name: str, articles: Sequence[FoundArticle], notes: Sequence[str] = (
         if not article.title
     ]
     return Found(tuple(article for article in articles if article.title), (*notes, *others))
+
+
+def unlinked(name: str, written: Sequence[str], articles: Sequence[FoundArticle]) -> Iterator[str]:
+    """Yield a note if articles have a link that cannot be used. `written` has the links as the source wrote them."""
+    lost = [link for link, article in zip(written, articles, strict=True) if link.strip() and not article.url]
+    if lost:
+        yield f"{name}: {len(lost)} links are not web addresses, such as {lost[0].strip()[:60]!r}; they were left out."
 
 
 @dataclass(frozen=True, slots=True)

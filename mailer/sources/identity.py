@@ -8,11 +8,16 @@ follow.
 
 import hashlib
 import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from urllib.parse import SplitResult, quote, unquote_to_bytes
 
 import idna
 
 from mailer.model import FoundArticle, NamedArticle
+from mailer.sources.found import Found
 from mailer.text import links, search_key
 
 # Query parameters that record where a visitor came from. They never select a page.
@@ -33,7 +38,98 @@ _NUMBER = re.compile(rf"(?!(?:{_DATE})$)[0-9]{{5,}}")
 # and values of a query, "&" and "=" must be encoded, because they separate parameters.
 _IN_PATH = "!$&'()*+,;=:@-._~"
 _IN_QUERY = "!$'()*+,;:@/?-._~"
+# What systems write as the guid of every item if they have none, in lower case.
+_NO_GUIDS = frozenset(
+    ("", "0", "-1", "-", "--", "#", "n/a", "na", "none", "null", "nil", "nan", "undefined", "unknown")
+) | {
+    *("false", "true", "guid", "id", "http://", "https://", "[object object]", "00000000-0000-0000-0000-000000000000"),
+}
 _LONGEST_NAME = 300  # characters; a longer guid is replaced by its hash
+
+
+def distinguish(name: str, found: Found, *, archive: bool = False) -> Found:
+    """Return what a document holds, with an identity for each item whose guid or link other items have, too.
+
+    Some systems write the site's address, "N/A" or 0 as the guid of every item, or a section's number into every link.
+    If items with different titles and different links have one identity, that is none: the link identifies them, then
+    the whole link, then the whole link and the title. In an archive, items with one link are versions of one item.
+    """
+    articles = list(found.articles)
+    useless = [each.guid for each in articles if each.guid and not _identifies(each.guid)]
+    articles = [replace(each, guid="") if useless and not _identifies(each.guid) else each for each in articles]
+    # Items that lose their guid may have the link of other items, so the groups are made twice.
+    shared: dict[int, str] = {}  # number of each item that is named otherwise → the guid or link that it shares
+    for _ in range(2):
+        for identity, numbers in _groups(articles).items():
+            group = [articles[number] for number in numbers]
+            if len(numbers) > 1 and _are_different(identity, group, archive=archive):
+                for number, article in zip(numbers, _named_apart(identity, group), strict=True):
+                    shared.setdefault(number, articles[number].guid or articles[number].url)
+                    articles[number] = article
+        if not shared:
+            break
+    notes = []
+    if useless:
+        said = f"{len(useless)} guids say nothing, such as {useless[0][:60]!r}"
+        notes.append(f"{name}: {said}; the items' links identify them instead.")
+    if shared:
+        said = f"{len(shared)} items share a guid or a link with others, such as {next(iter(shared.values()))[:60]!r}"
+        notes.append(f"{name}: {said}; their links and titles identify them instead.")
+    return Found(tuple(articles), (*found.notes, *notes)) if notes else found
+
+
+def _groups(articles: Sequence[FoundArticle]) -> dict[str, list[int]]:
+    """Return the numbers of the articles that have each identity."""
+    groups: defaultdict[str, list[int]] = defaultdict(list)
+    for number, article in enumerate(articles):
+        groups[identify(article).identity].append(number)
+    return groups
+
+
+def _are_different(identity: str, group: Sequence[FoundArticle], *, archive: bool) -> bool:
+    """Return True if the items with one identity are different items, and not versions of one item."""
+    if identity.startswith("text:") or len({search_key.key(each.title) for each in group}) == 1:
+        return False
+    if identity.startswith("guid:"):
+        pages = {(canonical(each.url), _whole(each.url).partition("#")[2]) for each in group}
+        return len(pages) > 1 or len({each.guid for each in group}) > 1
+    if archive:
+        dates = {each.published for each in group}
+        return len({_whole(each.url) for each in group}) > 1 and (len(dates) > 1 or None in dates)
+    return True
+
+
+def _named_apart(identity: str, group: Sequence[FoundArticle]) -> Iterator[FoundArticle]:
+    """Yield the items of a group, each with the first of these identities that no item with another title has.
+
+    They are the whole guid, the link, the whole link, and the whole link together with the title.
+    """
+    guids, short, whole = (
+        _unique(group, key)
+        for key in (lambda each: each.guid, lambda each: canonical(each.url), lambda each: _whole(each.url))
+    )
+    for each in group:
+        if identity.startswith("guid:") and each.guid in guids:
+            yield replace(each, identity=f"guid:{_guid(each.guid, each, whole=True)}")
+        elif identity.startswith("guid:") and canonical(each.url) in short - {host(each.url), ""}:
+            yield replace(each, guid="")
+        elif _whole(each.url) in whole - {host(each.url), ""}:
+            yield replace(each, guid="", identity=f"link:{_whole(each.url)}")
+        else:
+            words = "\n".join((_whole(each.url), search_key.key(each.title)))
+            yield replace(each, guid="", identity=f"text:{_sha256(words)}")
+
+
+def _unique(group: Sequence[FoundArticle], key: Callable[[FoundArticle], str]) -> set[str]:
+    """Return the keys that belong to items with one title only."""
+    titles: defaultdict[str, set[str]] = defaultdict(set)
+    for each in group:
+        titles[key(each)].add(search_key.key(each.title))
+    return {found for found, every in titles.items() if len(every) == 1}
+
+
+def _whole(url: str) -> str:
+    return canonical(url, whole=True)
 
 
 def identify(found: FoundArticle) -> NamedArticle:
@@ -41,13 +137,16 @@ def identify(found: FoundArticle) -> NamedArticle:
 
     The identity is "guid:<host>:<guid>", or "guid:<address>" if the guid is an address. If there is no guid, the
     identity is "link:<canonical link>". If there is no guid and no link, the identity is "text:<SHA-256 of the words
-    and date>", and the article is stored but is not eligible for an issue.
+    and date>", and the article is stored but is not eligible for an issue. If `distinguish` gave the article an identity, it has that one.
     """
+    if found.identity:
+        kind, _, rest = found.identity.partition(":")
+        return NamedArticle(found, found.identity, {"link": rest, "guid": canonical(found.url)}.get(kind, ""))
     link = canonical(found.url)
     if link == host(found.url):
         link = ""  # some feeds link every item to the front page; such a link identifies no item
     guid = found.guid.strip()
-    if guid:
+    if _identifies(guid):
         return NamedArticle(found, f"guid:{_guid(guid, found)}", link)
     if link:
         return NamedArticle(found, f"link:{link}", link)
@@ -55,24 +154,34 @@ def identify(found: FoundArticle) -> NamedArticle:
     return NamedArticle(found, f"text:{_sha256(words)}", "")
 
 
-def canonical(url: str) -> str:
+def _identifies(guid: str) -> bool:
+    """Return False for a guid that says nothing, such as "N/A", 0, or the address of a front page."""
+    if guid.lower() in _NO_GUIDS:
+        return False
+    parts = links.split(guid)
+    return parts is None or bool(parts.path.strip("/") or parts.query or parts.fragment)
+
+
+def canonical(url: str, *, whole: bool = False) -> str:
     """Return the canonical form of a web address, without the scheme; "" if `url` is not a web address.
 
     The host is in lower case, in ASCII (RFC 5891) and without "www.". Persian characters are percent-encoded. Tracking
     parameters and the fragment are removed; the other parameters keep their order. The path is cut after the last
     number that may identify the article, because a slug follows the number, and editors change the slug together with
-    the title.
+    the title. With `whole`, the
+    path is not cut, and the fragment stays.
     """
     parts = links.split(url)
     if parts is None:
         return ""
     segments = [_encoded(segment, _IN_PATH) for segment in parts.path.split("/") if segment]
     numbers = [place for place, segment in enumerate(segments, 1) if _NUMBER.fullmatch(segment)]
-    if numbers:
+    if numbers and not whole:
         # Cut after the last number. An earlier number may belong to the section, and cutting there would give all
         # articles of the section the same link.
         segments = segments[: numbers[-1]]
-    return "/".join([_host(parts), *segments]) + _query(parts.query)
+    fragment = f"#{_encoded(parts.fragment, _IN_QUERY)}" if whole and parts.fragment else ""
+    return "/".join([_host(parts), *segments]) + _query(parts.query) + fragment
 
 
 def host(url: str) -> str:
@@ -84,7 +193,7 @@ def host(url: str) -> str:
     return _host(parts) if parts else ""
 
 
-def _guid(guid: str, found: FoundArticle) -> str:
+def _guid(guid: str, found: FoundArticle, *, whole: bool = False) -> str:
     parts = links.split(guid)
     if parts is None:
         name = guid if len(guid) <= _LONGEST_NAME else _sha256(guid)
@@ -97,20 +206,24 @@ def _guid(guid: str, found: FoundArticle) -> str:
     # …/articles/x#1. Remove such a number if the article's link leads to the same page. Keep any other fragment,
     # because it distinguishes articles on one page.
     version = re.fullmatch(r"[0-9]{1,3}", parts.fragment)
-    if parts.fragment and not (version and canonical(guid) == canonical(found.url) and "#" not in found.url):
+    if parts.fragment and (whole or not (version and canonical(guid) == canonical(found.url) and "#" not in found.url)):
         address += "#" + _encoded(parts.fragment, _IN_QUERY)
     return address if len(address) <= _LONGEST_NAME * 4 else _sha256(address)
 
 
 def _host(parts: SplitResult) -> str:
-    name = (parts.hostname or "").rstrip(".")
+    name = _ascii((parts.hostname or "").rstrip("."))
+    return name if parts.port in (None, 80, 443) else f"{name}:{parts.port}"
+
+
+@lru_cache(maxsize=1024)  # nearly all links of a document have the same host
+def _ascii(name: str) -> str:
     try:
         name = idna.encode(name, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):
         # A name such as under_score.example is not valid, but some sites use one.
         name = quote(name.lower(), safe="_-.:")
-    name = name.removeprefix("www.")
-    return name if parts.port in (None, 80, 443) else f"{name}:{parts.port}"
+    return name.removeprefix("www.")
 
 
 def _encoded(text: str, safe: str) -> str:

@@ -1,13 +1,20 @@
 """Reads JSON Feed 1.0 and 1.1 (jsonfeed.org). Does not follow `next_url` or any other address."""
 
+import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
 from mailer.model import FoundArticle
-from mailer.sources import identity, plain
-from mailer.sources.found import Found, titled
+from mailer.sources import access, identity, plain
+from mailer.sources.found import Found, titled, unlinked
 from mailer.text import dates, links
+
+_ITEMS = re.compile(r'"items"\s*+:\s*+\[')
+_BLANKS = re.compile(r"[\s,]*+")
+_HOME = re.compile(r'"home_page_url"\s*+:\s*+("[^"\\]*+")')
 
 
 def is_feed(document: object) -> TypeGuard[dict[str, Any]]:
@@ -17,38 +24,70 @@ def is_feed(document: object) -> TypeGuard[dict[str, Any]]:
     return "jsonfeed.org" in str(document.get("version", "")) or isinstance(document.get("items"), list)
 
 
-def read(name: str, document: Mapping[str, Any], *, source: str, zone: ZoneInfo) -> Found:
-    """Return the items of a feed. `document` is the decoded JSON.
+def part(text: str) -> dict[str, Any] | None:
+    """Return the feed of a text that is cut off, with the items that are complete. Returns None if there are none."""
+    begins = _ITEMS.search(text)
+    if begins is None:
+        return None
+    items: list[Any] = []
+    place, decoder = begins.end(), json.JSONDecoder(strict=False)
+    with suppress(ValueError, RecursionError):
+        while True:
+            blanks = _BLANKS.match(text, place)
+            item, place = decoder.raw_decode(text, blanks.end() if blanks else place)
+            items.append(item)
+    home = _HOME.search(text[: begins.start()])
+    return {"items": items, "home_page_url": json.loads(home[1]) if home else ""} if items else None
 
-    `source` is stored as the source of every article; if `source` is "", the host of the feed's home page is used.
+
+def read(name: str, document: Mapping[str, Any], *, source: str, zone: ZoneInfo, address: str = "") -> Found:
+    """Return the items of a feed, given as decoded JSON.
+
+    `source` overrides the host of the feed's home page; `address` is where the feed was fetched from.
     """
     items = document.get("items")
     if not isinstance(items, list) or not items:
         return Found((), (f"{name}: the feed has no items.",))
-    home = links.absolute(_text(document, "home_page_url"))
-    return titled(name, [_article(item if isinstance(item, dict) else {}, home, source, zone) for item in items])
+    home = links.absolute(_text(document, "home_page_url"), address)
+    items = [item if isinstance(item, dict) else {} for item in items]
+    articles = [_article(item, home or address, source, zone) for item in items]
+    return titled(name, articles, tuple(unlinked(name, [_text(item, "url") for item in items], articles)))
 
 
 def _article(item: Mapping[str, Any], home: str, source: str, zone: ZoneInfo) -> FoundArticle:
-    url = links.absolute(_text(item, "url"), home) or links.absolute(_text(item, "external_url"), home)
+    # The id of an item is usually its address. `external_url` is the page of another site that the item is about.
+    own = _text(item, "url") or (_text(item, "id") if _text(item, "id").startswith(("http://", "https://")) else "")
+    url = links.original(links.absolute(own, home) or links.absolute(_text(item, "external_url"), home))
+    title = plain.line(_text(item, "title"))
     raw = plain.line(_text(item, "date_published") or _text(item, "date_modified"))
-    body = plain.paragraphs(_text(item, "content_html") or _text(item, "content_text"))
+    markup = _text(item, "content_html")
+    body = plain.paragraphs(markup) if markup else plain.verbatim(_text(item, "content_text"))
+    lead = plain.lead(_text(item, "summary")) or plain.opening(body)
     tags = item.get("tags")
     category, *others = plain.labels(map(str, tags) if isinstance(tags, list) else ()) or ("",)
     return FoundArticle(
-        title=plain.line(_text(item, "title")),
+        title=title,
         source=source or identity.host(home) or identity.host(url),
         guid=plain.name(_text(item, "id")),
         url=url,
-        lead=plain.lead(_text(item, "summary")) or plain.opening(body),
+        lead=lead,
         body=body,
         category=category,
         tags=tuple(others),
         author=_author(item),
-        image_url=links.absolute(_text(item, "image"), url) or links.absolute(_text(item, "banner_image"), url),
+        image_url=_picture(item, url or home),
         published=dates.parse(raw, zone=zone),
         published_raw=raw,
+        closed=True if access.is_closed(title, lead, body) else None,
     )
+
+
+def _picture(item: Mapping[str, Any], base: str) -> str:
+    attachments = item.get("attachments")
+    written = [_text(item, "image"), _text(item, "banner_image")]
+    files = [each for each in attachments if isinstance(each, dict)] if isinstance(attachments, list) else []
+    written += (_text(each, "url") for each in files if _text(each, "mime_type").startswith("image/"))
+    return next((found for each in written if each and (found := links.absolute(each, base))), "")
 
 
 def _text(item: Mapping[str, Any], field: str) -> str:

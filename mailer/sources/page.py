@@ -18,7 +18,7 @@ import nh3
 
 from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
-from mailer.sources import identity, pagetext, plain
+from mailer.sources import access, identity, pagetext, plain
 from mailer.text import dates, links
 from mailer.text.search_key import key
 
@@ -76,8 +76,17 @@ def read(name: str, text: str, *, zone: ZoneInfo, address: str = "") -> FoundArt
         image_alt=plain.line(page.first("og:image:alt", "twitter:image:alt")),
         published=published or text_article.published,
         published_raw=raw if published or not text_article.published else text_article.published_raw,
-        closed={"false": True, "true": False}.get(page.json("isAccessibleForFree").lower()),
+        closed=_is_closed(page),
     )
+
+
+def _is_closed(page: "_Page") -> bool | None:
+    """Return whether the page says that its article is not free to read; None if it says nothing."""
+    closed = access.closed_by_json_ld(page.article)
+    if closed is None:
+        written = page.first("isaccessibleforfree", "article:content_tier")
+        closed = None if (free := access.is_free(written)) is None else not free
+    return closed
 
 
 def _read_text(name: str, text: str, title: str, zone: ZoneInfo) -> FoundArticle:
@@ -131,7 +140,7 @@ class _Page(HTMLParser):
         self.meta: defaultdict[str, list[str]] = defaultdict(list)
         self.canonical = self.title = self.heading = self.time = ""
         self.text: list[str] = []  # pieces of the visible text; every block begins on a new line
-        self._article: Mapping[str, Any] = {}  # the JSON-LD of the page's article
+        self.article: Mapping[str, Any] = {}  # the JSON-LD of the page's article
         self._open = ""  # the element whose text is being read: "title", "h1", "script", or "data" for JSON-LD
         self._content = ""  # the text of that element so far
 
@@ -157,7 +166,7 @@ class _Page(HTMLParser):
                 case "data":
                     with suppress(ValueError, RecursionError):
                         found = _articles(json.loads(self._content, strict=False))
-                        self._article = self._article or next(found, {})
+                        self.article = self.article or next(found, {})
                 case "title":
                     self.title = self.title or self._content
                 case "h1":
@@ -181,7 +190,7 @@ class _Page(HTMLParser):
 
         A value that is an object gives its name or, if the field is "image", its address.
         """
-        value = self._article.get(name)
+        value = self.article.get(name)
         found = []
         for each in value if isinstance(value, list) else [value]:
             inner = each.get("url" if name == "image" else "name") if isinstance(each, dict) else each

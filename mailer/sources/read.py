@@ -8,7 +8,7 @@ name decides only if the content is ambiguous. The caller opens the file, and no
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from zoneinfo import ZoneInfo
@@ -17,7 +17,9 @@ from mailer.errors import UnreadableInput, UsageError
 from mailer.model import FoundArticle
 from mailer.sources import feed, identity, jsonfeed, page, pagetext, plain, records
 from mailer.sources.found import Found
+from mailer.text import charset as charsets
 from mailer.text import dates, links
+from mailer.text.characters import arabic_letters
 from mailer.text.clean import shorten
 
 LARGEST = 50_000_000  # bytes after decompression
@@ -43,6 +45,9 @@ _DOCTYPE = re.compile(r"<!doctype\s+(?P<root>[^\s>\[]+)(?:[^>\[]|\[.*?\]\s*(?=>)
 _ELEMENT = re.compile(r"<(?:[A-Za-z][\w.-]*:)?(?P<root>[A-Za-z][\w.-]*)")
 _HTML_ROOT = re.compile("html|head|body|div|p|span|table|section|article|main|h1|a|img|script|meta")
 _LONGEST_TITLE, _LONGEST_LEAD = 500, 5000  # characters
+_FEED_BEGINS = re.compile(r"<\?xml\b|<rss\b|<feed\b|<rdf:RDF\b")
+_LATIN_WORD, _OTHER_LETTER = re.compile("[A-Za-z]{2}"), re.compile(r"(?![A-Za-z])[^\W\d_]")
+_WARNING = 2000  # characters that may come before a feed
 _PEEK = 20_000  # characters at the beginning of a text that are searched to recognise its format
 
 
@@ -55,7 +60,10 @@ def read(
     published: str = "",
     source: str = "",
     page_at: str | None = None,
+    address: str = "",
+    charset: str = "",
     largest: int = LARGEST,
+    cut_off: bool | None = None,
 ) -> Found:
     """Return the articles in `content`.
 
@@ -64,26 +72,48 @@ def read(
     url, published  the address and the date of the page, if `content` is the text of one page
     source          the outlet; overrides the outlet that the content names
     page_at         the address from which an HTML page was fetched, "" for a saved page; with None, a page is an error
+    address         where the content was fetched from, to complete links without a host
+    charset         the encoding that the server named, or ""
     largest         the most bytes after decompression; lower for content from the network
+    cut_off         whether fetching stopped at the limit; with None, content that is larger than the limit is an error
 
     Raises UnreadableInput if the content holds no articles, with a sentence on what is wrong, where, and how to fix it.
     Raises UsageError if `url` or `published` is invalid, or is given for several items.
     """
-    content = _unpacked(name, content, largest)
-    text = _text(name, content)
+    content, too_large = _unpacked(name, content, largest, may_cut=cut_off is not None)
+    cut_off = too_large or bool(cut_off)
+    decoded = _decoded(name, content, charset)
+    text = decoded.text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.replace("\ufeff", "").strip():
         raise UnreadableInput(f"{name}: the file is empty.", "Save it again; perhaps the download failed.")
-    found = _read(name.lower().removesuffix(".gz"), name, content, text, source, zone, page_at)
+    found = _read(name.lower().removesuffix(".gz"), name, text, source, zone, page_at, address, cut_off=cut_off)
     articles = _with_options(name, found.articles, url, published, source, zone)
-    linked = (each if links.web_address(each.url) else replace(each, url="") for each in articles)
-    return Found(tuple(map(cut, linked)), (*found.notes, *_notes(name, articles)))
+    linked = (each if links.is_usable(each.url) else replace(each, url="") for each in articles)
+    return Found(
+        tuple(map(cut, linked)), (*found.notes, *_notes(name, articles), *_encoding_notes(name, decoded, articles))
+    )
 
 
-def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: ZoneInfo, page_at: str | None) -> Found:
-    head = text[:_PEEK].lstrip()
+def _read(
+    hint: str,
+    name: str,
+    text: str,
+    source: str,
+    zone: ZoneInfo,
+    page_at: str | None,
+    address: str,
+    *,
+    cut_off: bool,
+) -> Found:
+    head = text.lstrip()[:_PEEK]
+    if not head.startswith(("<", "{", "[")) and (begins := _FEED_BEGINS.search(head[:_WARNING])):
+        # A script printed a warning before its feed.
+        text = text.lstrip()[begins.start() :]
+        head = text[:_PEEK]
     if head.startswith("<"):
         if not _HTML_ROOT.fullmatch(_root(head)):
-            return feed.read(name, content, source=source, zone=zone)
+            found = feed.read(name, text, source=source, zone=zone, address=address, cut=cut_off)
+            return _cut_off(name, identity.distinguish(name, found), cut_off=cut_off)
         if page_at is None:
             raise UnreadableInput(f"{name}: this is an HTML page, not a feed.", "Give the address of the feed itself.")
         return Found((page.read(name, text, zone=zone, address=page_at),))
@@ -94,21 +124,41 @@ def _read(hint: str, name: str, content: bytes, text: str, source: str, zone: Zo
         # If the text is not one JSON document, `read_jsonl` reads it as JSON Lines or refuses it.
         with suppress(ValueError, RecursionError):
             document = json.loads(text)
+        if document is None and cut_off:
+            document = jsonfeed.part(text)
         if jsonfeed.is_feed(document):
-            return jsonfeed.read(name, document, source=source, zone=zone)
-        return records.read_jsonl(name, text, source=source, zone=zone)
+            found = jsonfeed.read(name, document, source=source, zone=zone, address=address)
+            return _cut_off(name, identity.distinguish(name, found), cut_off=cut_off)
+        found = records.read_jsonl(name, _whole_lines(text, cut_off=cut_off), source=source, zone=zone)
+        return _cut_off(name, identity.distinguish(name, found, archive=True), cut_off=cut_off)
     if hint.endswith((".csv", ".tsv")) or records.is_csv(text):
-        return records.read_csv(name, text, source=source, zone=zone)
+        found = records.read_csv(name, _whole_lines(text, cut_off=cut_off), source=source, zone=zone)
+        return _cut_off(name, identity.distinguish(name, found, archive=True), cut_off=cut_off)
     return Found((pagetext.read(name, text, zone=zone),))
 
 
-def _unpacked(name: str, content: bytes, largest: int) -> bytes:
-    """Return the content, decompressed if it is gzipped. Raises UnreadableInput above `largest` bytes."""
+def _whole_lines(text: str, *, cut_off: bool) -> str:
+    """Return a text without its last line if that may be cut off."""
+    return text[: text.rfind("\n") + 1] if cut_off else text
+
+
+def _cut_off(name: str, found: Found, *, cut_off: bool) -> Found:
+    if not cut_off:
+        return found
+    count = len(found.articles)
+    return replace(
+        found, notes=(f"{name}: it is too large or was cut off; only its first {count} items were read.", *found.notes)
+    )
+
+
+def _unpacked(name: str, content: bytes, largest: int, *, may_cut: bool) -> tuple[bytes, bool]:
+    """Return the content, unpacked if it is gzipped, and whether it was cut off because that is more than `largest`
+    bytes. Raises UnreadableInput if it is, and is not to be cut off."""
     too_large = UnreadableInput(f"{name}: holds more than {largest // 1_000_000} MB.", "Split it into several files.")
     if not content.startswith(_GZIP):
-        if len(content) > largest:
+        if len(content) > largest and not may_cut:
             raise too_large
-        return content
+        return content[:largest], len(content) > largest
     # Do not use gzip.decompress(), which would unpack a whole decompression bomb before the size can be checked.
     unpacked = bytearray()
     members = 0
@@ -120,36 +170,43 @@ def _unpacked(name: str, content: bytes, largest: int) -> bytes:
             unpacker = zlib.decompressobj(wbits=31)
             unpacked += unpacker.decompress(content, largest + 1 - len(unpacked))
             if len(unpacked) > largest:
+                if may_cut:
+                    return bytes(unpacked[:largest]), True
                 raise too_large
+            if not unpacker.eof and may_cut:
+                return bytes(unpacked), True
             if not unpacker.eof:
                 raise UnreadableInput(f"{name}: the gzip file is cut off.", "Copy or download it again.")
             content = unpacker.unused_data.lstrip(b"\x00")  # several members may follow each other (RFC 1952 §2.2)
     except zlib.error:
         raise UnreadableInput(f"{name}: the gzip file is damaged.", "Copy or download it again.") from None
-    return bytes(unpacked)
+    return bytes(unpacked), False
 
 
-def _text(name: str, content: bytes) -> str:
-    """Return the bytes as text: UTF-16 if they begin with its byte order mark, else UTF-8, else Windows-1256.
-
-    Windows-1256 is the old Persian code page. For an XML file, the text serves only to recognise the format: feedparser
-    decodes the bytes, because the file declares its own encoding.
-    """
+def _decoded(name: str, content: bytes, charset: str) -> charsets.Decoded:
+    """Return the bytes as text. Raises UnreadableInput if they are not text."""
     for magic, kind in _KNOWN_BINARIES.items():
         if content.startswith(magic):
             raise UnreadableInput(f"{name}: this is {kind}, not a feed, records or text.", "Save it as one of these.")
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = content.decode("utf-16", errors="replace")
-    else:
-        text = content.decode("utf-8", errors="replace")
-        # A few invalid bytes do not mean another encoding. In another encoding, nearly every Persian letter would be
-        # invalid.
-        if text.count("\ufffd") * 5 > sum(not char.isascii() for char in text):
-            text = content.decode("cp1256", errors="replace")
-    text = text.lstrip("\ufeff")
-    if _NOT_TEXT.search(text[:_PEEK]) and not text.lstrip().startswith("<"):
+    decoded = charsets.decode(content, charset)
+    if _NOT_TEXT.search(decoded.text[:_PEEK]) and not decoded.text.lstrip().startswith("<"):
         raise UnreadableInput(f"{name}: this is not text.", "Give a feed, JSON lines, CSV or the text of a page.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return decoded
+
+
+def _encoding_notes(name: str, decoded: charsets.Decoded, articles: Sequence[FoundArticle]) -> Iterator[str]:
+    """Yield a note if the encoding is not the declared one, and one about texts whose characters may be damaged."""
+    if decoded.declared:
+        yield f"{name}: its characters were read as {decoded.encoding}, although it declares {decoded.declared!r}."
+    elif decoded.guessed:
+        yield f"{name}: its characters were read as {decoded.encoding}, judged by its characters; it declares none."
+    if decoded.damaged:
+        yield f"{name}: {decoded.damaged} characters are damaged and were replaced by «\ufffd»."
+    others = [each.title for each in articles if not arabic_letters(each.title)]
+    odd = [title for title in others if _OTHER_LETTER.search(title) or not _LATIN_WORD.search(title)]
+    if odd and len(others) * 2 < len(articles):
+        shown = f"{len(odd)} titles have no letter of the script of the others, such as {odd[0][:60]!r}"
+        yield f"{name}: {shown}; are their characters damaged?"
 
 
 def _root(head: str) -> str:
@@ -168,7 +225,7 @@ def _with_options(
 ) -> tuple[FoundArticle, ...]:
     if (url or published) and len(articles) != 1:
         raise UsageError(f"{name}: it holds {len(articles)} items; one URL or date cannot be meant for all of them.")
-    address, moment = links.absolute(url), dates.parse(published, zone=zone)
+    address, moment = links.absolute(url) if links.split(url) else "", dates.parse(published, zone=zone)
     if url and not links.web_address(address):
         raise UsageError(f"{plain.line(url)!r} is not a web address.", "It must begin with https:// or http://.")
     if published and moment is None:
@@ -204,6 +261,6 @@ def _notes(name: str, articles: tuple[FoundArticle, ...]) -> Iterator[str]:
     unread = [article.published_raw for article in articles if article.published_raw and not article.published]
     if unread:
         yield f"{name}: {len(unread)} dates cannot be read, such as {unread[0][:60]!r}; the items were stored undated."
-    urls = list(dict.fromkeys(each.url for each in articles if each.url and not links.web_address(each.url)))
+    urls = list(dict.fromkeys(each.url for each in articles if each.url and not links.is_usable(each.url)))
     if urls:
         yield f"{name}: {len(urls)} links cannot be used in a mail, such as {urls[0][:60]!r}; they were left out."

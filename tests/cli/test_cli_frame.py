@@ -126,7 +126,7 @@ def test_an_unknown_option_is_one_json_error(words: tuple[str, ...]) -> None:
 # Libraries that are slow to import; the commands below need none of them.
 HEAVY = {
     "aiosmtpd", "aiosmtplib", "alembic", "apscheduler", "babel", "cryptography", "css_inline", "dns", "email_validator",
-    "feedparser", "httpx", "jinja2", "nh3", "PIL", "prometheus_client", "psycopg", "rich", "starlette", "uvicorn",
+    "httpx", "jinja2", "nh3", "PIL", "prometheus_client", "psycopg", "rich", "starlette", "uvicorn",
 }  # fmt: skip
 
 

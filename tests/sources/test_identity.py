@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.model import FoundArticle, NamedArticle
-from mailer.sources.identity import canonical, host, identify
+from mailer.sources.found import Found
+from mailer.sources.identity import canonical, distinguish, host, identify
 
 
 def item(*, title: str = "باران در شمال", guid: str = "", url: str = "", lead: str = "") -> FoundArticle:
@@ -121,3 +122,90 @@ def test_a_very_long_guid_stays_short() -> None:
 def test_host() -> None:
     assert host("http://WWW.Khabar.example:80/x") == "khabar.example"
     assert host("khabar.example") == ""
+
+
+# --- items of one document -------------------------------------------------------------------------------------------
+def apart(*items: FoundArticle, archive: bool = False) -> tuple[list[str], tuple[str, ...]]:
+    found = distinguish("feed.xml", Found(items), archive=archive)
+    return [identify(each).identity for each in found.articles], found.notes
+
+
+@pytest.mark.parametrize(
+    "guid",
+    ["0", "N/A", "-", "null", "https://khabar.example/", "http://www.khabar.example", "#", "[object Object]", "-1"],
+)
+def test_a_guid_that_says_nothing_is_none(guid: str) -> None:
+    names, notes = apart(*(item(title=f"خبر {n}", guid=guid, url=f"https://khabar.example/{n}") for n in (1, 2)))
+    assert names == ["link:khabar.example/1", "link:khabar.example/2"]
+    assert f"2 guids say nothing, such as {guid!r}" in notes[0]
+
+
+def test_a_guid_that_different_items_share_is_none() -> None:
+    shared = "https://khabar.example/rss/politics"
+    names, notes = apart(*(item(title=f"خبر {n}", guid=shared, url=f"https://khabar.example/{n}") for n in (1, 2)))
+    assert names == ["link:khabar.example/1", "link:khabar.example/2"]
+    assert "2 items share a guid or a link" in notes[0]
+    same = [
+        item(title="خبر", guid="7", url="https://khabar.example/1"),
+        item(title="خبر", guid="7", url="https://khabar.example/2"),
+    ]
+    assert len(set(apart(*same)[0])) == 1, "one title: the item is listed in two sections"
+    edited = [item(title=f"خبر {n}", guid="7", url=f"https://khabar.example/818316/slug-{n}") for n in (1, 2)]
+    assert len(set(apart(*edited)[0])) == 1, "one link: two versions of the item"
+
+
+def test_a_sections_number_in_the_links() -> None:
+    items = [item(title=f"خبر {n}", url=f"https://khabar.example/a/20001/slug-{n}") for n in (1, 2, 3)]
+    names, notes = apart(*items)
+    assert names == [f"link:khabar.example/a/20001/slug-{n}" for n in (1, 2, 3)]
+    assert len(notes) == 1
+    found = distinguish("feed.xml", Found(tuple(items)))
+    assert [identify(each).link for each in found.articles] == [f"khabar.example/a/20001/slug-{n}" for n in (1, 2, 3)]
+
+
+def test_links_that_differ_only_in_the_fragment() -> None:
+    live = [item(title=f"خبر {n}", url=f"https://khabar.example/live#post-{n}") for n in (1, 2)]
+    assert apart(*live)[0] == ["link:khabar.example/live#post-1", "link:khabar.example/live#post-2"]
+    numbered = [
+        item(title=f"خبر {n}", guid=f"https://khabar.example/p#{n}", url="https://khabar.example/p") for n in (1, 2)
+    ]
+    assert apart(*numbered)[0] == ["guid:khabar.example/p#1", "guid:khabar.example/p#2"]
+
+
+def test_items_with_one_link_are_named_by_their_titles_too() -> None:
+    items = [item(title=f"خبر {n}", guid="N/A", url="https://khabar.example/news") for n in (1, 2)]
+    names, _ = apart(*items, items[0])
+    assert len(set(names)) == 2
+    assert names[0] == names[2]
+    assert apart(*items)[0] == names[:2], "the same at every import"
+
+
+def test_an_archive_may_hold_several_versions_of_an_item() -> None:
+    versions = [item(title=f"خبر {n}", url="https://khabar.example/news/818316") for n in (1, 2)]
+    assert len(set(apart(*versions, archive=True)[0])) == 1
+    assert len(set(apart(*versions)[0])) == 2, "a feed lists each item once"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["باران", "برف", "تگرگ"]),
+            st.sampled_from(["", "0", "7", "https://a.example/p#1", "https://a.example/p#2"]),
+            st.sampled_from(
+                ["", "https://a.example/", "https://a.example/20001/x", "https://a.example/20001/y", "x:y"]
+            ),
+        ),
+        max_size=8,
+    ),
+    st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_items_with_different_titles_and_links_are_never_one(rows: list[tuple[str, str, str]], archive: bool) -> None:
+    found = Found(tuple(item(title=title, guid=guid, url=url) for title, guid, url in rows))
+    named = [identify(each) for each in distinguish("f", found, archive=archive).articles]
+    assert [each.article.title for each in named] == [title for title, _, _ in rows]
+    for one in named:
+        for other in named:
+            links = {canonical(each.article.url) for each in (one, other)} - {"", "a.example"}
+            differ = one.article.title != other.article.title and len(links) == 2
+            assert not (differ and one.identity == other.identity and not archive)

@@ -29,6 +29,27 @@ from mailer.sources import plain
         ("باران\ud800", "باران"),
         ("\u00a0 باران \t", "باران"),
         ("<p>", ""),
+        # words in angle brackets that are not markup
+        ("آموزش <video> در HTML5", "آموزش <video> در HTML5"),
+        ("آموزش &lt;video&gt; در HTML5", "آموزش <video> در HTML5"),
+        ("آموزش &amp;lt;video&amp;gt;", "آموزش <video>"),
+        ("کلاس List<String> در جاوا", "کلاس List<String> در جاوا"),
+        ("Map<String, List<Integer>> چیست", "Map<String, List<Integer>> چیست"),
+        ("اگر x<y و z>w باشد", "اگر x<y و z>w باشد"),
+        ("a <b and c> d", "a <b and c> d"),
+        ("نشانی <http://news.example>", "نشانی <http://news.example>"),
+        ("تگ <div> و <span>", "تگ <div> و <span>"),
+        # … and those that are
+        ("<font color=red>باران</font>", "باران"),
+        ('<a href="x"title="y">باران</a> <o:p></o:p>', "باران"),
+        ("باران<br>برف<BR/>تگرگ", "باران برف تگرگ"),
+        ("<p>باران</p><p>برف</p>", "باران برف"),
+        ("<!-- نه --><?xml:namespace prefix = o />باران", "باران"),
+        # entities
+        ("?id=1&section=2&copy=3", "?id=1&section=2&copy=3"),
+        ("S&P500 & ۵ &nbsp باران", "S&P500 & ۵ باران"),
+        ("&copy; &reg &unknown; &", "© ® &unknown; &"),
+        ("اپل &amp;amp; گوگل", "اپل & گوگل"),
     ],
 )
 def test_line(markup: str, expected: str) -> None:
@@ -43,6 +64,7 @@ def test_paragraphs() -> None:
 
 def test_very_deeply_nested_markup_neither_hangs_nor_crashes() -> None:
     assert plain.line("<div>" * 50_000 + "باران") == "باران"
+    assert plain.line("<div>" * 50_000 + "باران" + "</div>" * 50_000) == "باران"
     assert plain.paragraphs("<p " * 50_000 + "باران").endswith("باران")
     assert plain.line("&amp;" * 3 + "amp;" * 50_000).startswith("&")
 
@@ -63,6 +85,29 @@ def test_very_deeply_nested_markup_neither_hangs_nor_crashes() -> None:
         ("باران بارید. نوشته باران بارید اولین بار در تابش پدیدار شد.", "باران بارید."),
         ("Rain. The post Rain appeared first on Tabesh.", "Rain."),
         ("باران بارید و [&#8230;]", "باران بارید و"),
+        # one blank for each block
+        ("<h3>باران</h3>برف<br/>تگرگ<ul><li>الف</li><li>ب</li></ul>", "باران برف تگرگ الف ب"),
+        ("<table><tr><td>باران</td><td>برف</td></tr></table>", "باران برف"),
+        ("<div>باران</div><section>برف</section><b>ت</b>گرگ", "باران برف تگرگ"),
+        # «read more»
+        ('باران بارید… <a class="more-link" href="x">هر چه <span>«باران»</span></a>', "باران بارید…"),
+        ("باران بارید. <a href='x'>ادامهٔ مطلب</a>", "باران بارید."),
+        ("باران بارید. <a href='x'>برای خواندن ادامه مطلب کلیک کنید</a>", "باران بارید."),
+        ("Rain. <a href='x'>Read More &raquo;</a>", "Rain."),
+        ("Rain. <a href='x'>Continue reading <span>“Rain”</span> &rarr;</a>", "Rain."),
+        ("أمطار غزيرة. <a href='x'>اقرأ المزيد</a>", "أمطار غزيرة."),
+        ("باران بارید... ادامه مطلب", "باران بارید..."),
+        ("باران بارید [ادامه خبر]", "باران بارید"),
+        ("أمطار غزيرة متابعة القراءة «أمطار»", "أمطار غزيرة"),
+        ("او <a href='x'>بیشتر مردم</a> را دید.", "او بیشتر مردم را دید."),
+        ("گفت: <a href='x'>More than rain</a>", "گفت: More than rain"),
+        # shortcodes
+        ('[vc_row][vc_column width="1/2"]باران بارید.[/vc_column][/vc_row]', "باران بارید."),
+        ("[et_pb_text admin_label=&#8221;x&#8221;]باران بارید.[/et_pb_text]", "باران بارید."),
+        ('[caption id="a" width="6"]<img src="x"/> عکس[/caption] باران بارید.', "باران بارید."),
+        ("[embed]https://tv.example/1[/embed]باران بارید.", "باران بارید."),
+        ('[gallery ids="1,2"]باران بارید. [my_box style="red"]برف[/my_box]', "باران بارید. برف"),
+        ("باران [۱] بارید [sic]. [Reuters]", "باران [۱] بارید [sic]. [Reuters]"),
     ],
 )
 def test_lead(lead: str, expected: str) -> None:

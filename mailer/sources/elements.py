@@ -1,0 +1,291 @@
+"""Reads the elements of XML as feeds have it, which is often not well-formed.
+
+The reader never fails. An "&" that begins no entity and a "<" that begins no tag are text. An element that is not
+closed ends where its parent ends. The place of the first mistake is reported. Entities that a document defines are
+never expanded, and nothing is fetched. Each character is looked at a limited number of times, so the time is linear.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from mailer.sources import plain
+
+_TAG = re.compile(
+    r"<(?P<end>/?)(?P<name>[A-Za-z_][\w.:-]*+)"
+    r"(?P<attributes>(?:[\s/](?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+'|[\"'])*+)?)>"
+)
+_ATTRIBUTE = re.compile(r"([A-Za-z_][\w.:-]*+)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))")
+# A CDATA section or a comment; without an end, it reaches to the end of the element.
+_SECTION = re.compile(r"<!\[CDATA\[(?P<data>.*?)(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)", re.DOTALL)
+_INNER_TAG = re.compile(r"</?[A-Za-z][^<>]*+>")
+_BARE_AMPERSAND = re.compile(r"&(?!#?\w{1,40}+;)")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+# Two items meet inside one CDATA section: the end of the section is missing.
+_NEXT_ITEM = re.compile(r"</(?:item|entry)\s*+>\s*+<(?:item|entry)[\s>]", re.IGNORECASE)
+
+# Namespaces by a part of their address, and the prefix by which this program calls them. The order matters.
+_SPACES = (
+    ("search.yahoo.com/mrss", "media"),
+    ("rss/1.0/modules/content", "content"),
+    ("rss/1.0/modules/slash", "slash"),
+    ("dc/elements/", "dc"),
+    ("dc/terms", "dcterms"),
+    ("itunes.com/dtds", "itunes"),
+    ("w3.org/2005/atom", "atom"),
+    ("purl.org/atom", "atom"),
+    ("feedburner", "feedburner"),
+    ("pheedo", "pheedo"),
+    ("syndication/thread", "thr"),
+    ("22-rdf-syntax", "rdf"),
+    ("w3.org/1999/xhtml", "xhtml"),
+    ("news.yandex", "yandex"),
+    ("purl.org/rss/1.0/", "rss"),
+    ("userland.com/rss", "rss"),
+    ("netscape.com/rdf", "rss"),
+    ("harvard.edu/tech/rss", "rss"),
+)
+_PREFIXES_WORDS = "media content slash dc dcterms itunes atom feedburner pheedo thr rdf xhtml yandex wfw georss sy xml"
+_PREFIXES = frozenset(_PREFIXES_WORDS.split())
+# Elements whose content is a text, with or without markup: what is inside is not read as elements.
+_TEXTS_WORDS = "title description summary content content:encoded tagline info subtitle rights copyright"
+_TEXTS = frozenset(_TEXTS_WORDS.split())
+# Elements that contain a single value. If one of them is not closed, it ends where the next element of an item begins.
+_VALUES = frozenset(("title", "link", "guid", "pubdate", "category", "id", "updated", "published"))
+_OF_ITEM = _VALUES | frozenset(
+    ("description", "author", "summary", "content", "content:encoded", "enclosure", "dc:date")
+)
+_LEAVES = _TEXTS | _VALUES
+_ITEMS = frozenset(("item", "entry"))
+_ROOTS = frozenset(("rss", "rdf", "feed"))
+_DEEPEST = 40  # elements inside each other; deeper ones are a part of the text around them
+
+
+@dataclass(slots=True, eq=False)
+class Element:
+    """One element. `name` is in lower case, with the usual prefix of its namespace: "title", "media:content"."""
+
+    name: str
+    attributes: dict[str, str]
+    source: str = field(repr=False)  # the document
+    start: int  # where the content begins in the document
+    end: int  # where it ends
+    children: dict[str, list["Element"]] = field(default_factory=dict)
+
+    def every(self, name: str) -> list["Element"]:
+        """Return the children with this name."""
+        return self.children.get(name, [])
+
+    @property
+    def text(self) -> str:
+        """The text of the element, with decoded entities. If there are tags inside, it is the markup as written."""
+        raw = self.source[self.start : self.end]
+        if "<" not in raw:
+            return plain.unescaped(raw)
+        parts: list[str] = []
+        place = 0
+        tags = _INNER_TAG.search(_SECTION.sub("", raw)) is not None
+        for section in _SECTION.finditer(raw):
+            before = raw[place : section.start()]
+            parts += (before if tags else plain.unescaped(before), section["data"] or "")
+            place = section.end()
+        rest = raw[place:]
+        return "".join((*parts, rest if tags else plain.unescaped(rest)))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The result of reading a document. `damage` is the line of the first mistake, 0 if the document has none.
+
+    `items` has every <item> and <entry> in the order of the document. `cut_off` is True if the document ends inside the
+    last of them.
+    """
+
+    root: Element
+    items: list[Element]
+    damage: int
+    cut_off: bool
+
+
+def read(text: str) -> Document:
+    """Return the elements of a document. Never raises."""
+    return _Reader(text).document()
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._top = Element("", {}, text, 0, len(text))
+        self._open = [self._top]  # the elements that are not closed yet, the outermost first
+        self._items: list[Element] = []
+        self._spaces = {"a10": "atom", "atom10": "atom"}  # maps each prefix of the document to the usual one
+        self._names: dict[str, str] = {}  # maps each name as written to the usual name
+        self._own = {"", "rss"}  # the namespaces of the feed's own elements
+        self._mistake = -1
+        self._ends: dict[str, int] = {}  # the place of the next end of a section, for each kind
+
+    def document(self) -> Document:
+        text, place = self._text, 0
+        while (tag := text.find("<", place)) >= 0:
+            self._check(place, tag)
+            place = self._markup(tag)
+        self._check(place, len(text))
+        cut_off = any(each.name in _ITEMS for each in self._open)
+        if len(self._open) > 1:
+            self._wrong(len(text))
+        while len(self._open) > 1:
+            self._pop(len(text))
+        found = next((each[0] for each in self._top.children.values()), self._top)
+        if control := _CONTROL.search(text):
+            self._mistake = control.start() if self._mistake < 0 else min(self._mistake, control.start())
+        line = text.count("\n", 0, self._mistake) + 1 if self._mistake >= 0 else 0
+        return Document(found, self._items, line, cut_off)
+
+    def _wrong(self, place: int) -> None:
+        if self._mistake < 0:
+            self._mistake = place
+
+    def _check(self, begin: int, end: int) -> None:
+        """Look for an "&" that begins no entity."""
+        if self._mistake < 0 and self._text.find("&", begin, end) >= 0:
+            bare = _BARE_AMPERSAND.search(self._text, begin, end)
+            if bare:
+                self._wrong(bare.start())
+
+    def _markup(self, at: int) -> int:
+        """Read what begins with the "<" at this place. Returns the place after it."""
+        text = self._text
+        second = text[at + 1 : at + 2]
+        if second == "!":
+            if text.startswith("<![CDATA[", at):
+                return self._section(at, "]]>")
+            if text.startswith("<!--", at):
+                return self._section(at, "-->")
+            if text[at + 2 : at + 3].isalpha():
+                return self._section(at, ">")
+        elif second == "?":
+            return self._section(at, "?>")
+        tag = _TAG.match(text, at)
+        if tag is None:
+            self._wrong(at)
+            return at + 1
+        if tag["end"]:
+            self._close(tag["name"], at)
+        else:
+            self._begin(tag)
+        return tag.end()
+
+    def _section(self, at: int, end: str) -> int:
+        """Return the place after a CDATA section, a comment or an instruction."""
+        # Each end is searched only once, however many beginnings come before it.
+        if self._ends.get(end, -1) < at:
+            found = self._text.find(end, at)
+            self._ends[end] = found if found >= 0 else len(self._text)
+        close = self._ends[end]
+        if end == "]]>" and (early := self._missing_end(at, close)):
+            self._wrong(at)
+            return early
+        if close < len(self._text):
+            return close + len(end)
+        self._wrong(at)
+        return close if end == "]]>" else at + 2
+
+    def _missing_end(self, at: int, close: int) -> int:
+        """Return the place where a CDATA section without an end should have ended, or 0 if it has an end."""
+        item = _NEXT_ITEM.search(self._text, at, close)
+        if item is None:
+            return 0
+        local = self._open[-1].name.rpartition(":")[2]
+        end = re.compile(rf"</(?:[\w.-]{{1,40}}:)?{re.escape(local)}\s*+>", re.IGNORECASE)
+        inside = end.search(self._text, at, item.start())
+        return inside.start() if inside else item.start()
+
+    # --- elements ----------------------------------------------------------------------------------------------------
+    def _begin(self, tag: re.Match[str]) -> None:
+        written, values = tag["name"].lower(), tag["attributes"]
+        top = self._open[-1].name
+        if top in _LEAVES and written.rpartition(":")[2] not in _ITEMS | _ROOTS:
+            if top not in _VALUES or self._name(written) not in _OF_ITEM:
+                return  # markup inside a text
+            self._pop(tag.start())
+            self._wrong(tag.start())
+        if written.rpartition(":")[2] in _ROOTS and not self._items:
+            while len(self._open) > 1:  # what came before, such as the warning of a script, is not part of the feed
+                self._pop(tag.start())
+            self._top.children.clear()
+        attributes = _attributes(values) if "=" in values else {}
+        name = self._named(written, attributes)
+        if name in _ITEMS:
+            self._end_item(tag.start())
+        elif len(self._open) > _DEEPEST:
+            return
+        element = Element(name, attributes, self._text, tag.end(), tag.end())
+        self._open[-1].children.setdefault(name, []).append(element)
+        if name in _ITEMS:
+            self._items.append(element)
+        if not values.endswith("/"):
+            self._open.append(element)
+
+    def _end_item(self, at: int) -> None:
+        """Close an item that is still open where the next one begins."""
+        if any(each.name in _ITEMS for each in self._open):
+            self._wrong(at)
+            while self._pop(at).name not in _ITEMS:
+                pass
+
+    def _close(self, written: str, at: int) -> None:
+        name = self._name(written.lower())
+        if self._open[-1].name == name and len(self._open) > 1:
+            self._pop(at)
+            return
+        if not any(each.name == name for each in self._open[1:]):
+            if self._open[-1].name not in _TEXTS:
+                self._wrong(at)
+            return
+        self._wrong(at)
+        while self._pop(at).name != name:
+            pass
+
+    def _pop(self, at: int) -> Element:
+        closed = self._open.pop()
+        closed.end = at
+        return closed
+
+    def _named(self, written: str, attributes: dict[str, str]) -> str:
+        """Return the usual name of an element, after learning the namespaces that it declares."""
+        own = ""
+        for name, value in attributes.items():
+            if name == "xmlns":
+                own = _space(value)
+            elif name.startswith("xmlns:"):
+                prefix = name.removeprefix("xmlns:")
+                self._spaces[prefix] = _space(value) or prefix
+                self._names.clear()
+        if len(self._open) == 1 and (own == "atom" or self._name(written).startswith("atom:")):
+            if written.rpartition(":")[2] in ("feed", "entry"):
+                self._own.add("atom")
+                self._names.clear()
+        elif own and own not in self._own and ":" not in written and written not in _ITEMS:
+            return f"{own}:{written}"
+        return self._name(written)
+
+    def _name(self, written: str) -> str:
+        found = self._names.get(written)
+        if found is None:
+            prefix, colon, local = written.rpartition(":")
+            space = prefix if prefix in _PREFIXES else self._spaces.get(prefix, prefix)
+            found = self._names[written] = local if not colon or space in self._own else f"{space}:{local}"
+        return found
+
+
+def _space(address: str) -> str:
+    """Return the usual prefix of a namespace, or "" for one that no part of this program knows."""
+    lower = address.strip().lower()
+    return next((prefix for part, prefix in _SPACES if part in lower), "")
+
+
+def _attributes(written: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in _ATTRIBUTE.finditer(written):
+        value = each[2] if each[2] is not None else each[3] if each[3] is not None else each[4]
+        found.setdefault(each[1].lower(), plain.unescaped(value))
+    return found
