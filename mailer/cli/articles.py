@@ -14,6 +14,7 @@ from mailer.model import Merged
 if TYPE_CHECKING:
     from mailer.context import App
     from mailer.sources.fetch import Fetcher
+    from mailer.sources.found import Found
 
 
 @click.group()
@@ -63,18 +64,15 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
     the same again changes nothing. A file that cannot be read does not stop the others.
     """
     from mailer.articles import collect
-    from mailer.sources import fetch, read
+    from mailer.sources import fetch
 
     total = Merged()
     failed: list[MailerError] = []
     notes: list[str] = []
-    options = {"url": url, "published": published, "source": source}
     fetcher = fetch.Fetcher()
     for each in places:
         try:
-            name, content, at = _content(each, fetcher)
-            largest = fetch.LARGEST if at else read.LARGEST
-            found = read.read(name, content, zone=app.zone, page_at=at, largest=largest, **options)
+            found = _read(app, each, fetcher, url=url, published=published, source=source)
         except (UnreadableInput, FetchFailed) as error:
             failed.append(error)
             continue
@@ -95,20 +93,33 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
     )
 
 
-def _content(place: str, fetcher: "Fetcher") -> tuple[str, bytes, str]:
-    """Reads a file or an address. Returns a name for messages, the bytes, and the address after redirects ("" for a
-    file).
-
-    Raises UnreadableInput or FetchFailed.
-    """
-    from mailer.sources import fetch
+def _read(app: "App", place: str, fetcher: "Fetcher", *, url: str, published: str, source: str) -> "Found":
+    """Returns the articles of a file or address. Raises UnreadableInput or FetchFailed."""
+    from mailer.sources import fetch, read
 
     if place.lower().startswith(("http://", "https://")):
-        page = fetcher.fetch(place)
-        return fetch.shown(page.url), page.content, page.url
+        page = fetcher.fetch(place, may_cut=True)
+        return read.read(
+            fetch.shown(page.url),
+            page.content,
+            zone=app.zone,
+            url=url,
+            published=published,
+            source=source,
+            page_at=page.url,
+            address=page.url,
+            charset=page.charset,
+            largest=fetch.LARGEST,
+            cut_off=page.cut_off,
+        )
     file = Path(place)
+    content = _file_content(file)
+    return read.read(file.name, content, zone=app.zone, url=url, published=published, source=source, page_at="")
+
+
+def _file_content(file: Path) -> bytes:
     try:
-        return file.name, file.read_bytes(), ""
+        return file.read_bytes()
     except FileNotFoundError:
         raise UnreadableInput(f"{file}: there is no such file.") from None
     except OSError as error:

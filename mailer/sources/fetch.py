@@ -8,6 +8,7 @@ page.
 
 import contextlib
 import ipaddress
+import re
 import socket
 import ssl
 import threading
@@ -31,12 +32,21 @@ _SECONDS = 60.0  # seconds for a whole page: a server that sends one byte a seco
 _PICTURE_SECONDS = 15.0  # seconds for a whole picture, because an editor is waiting for the draft
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
 _CHUNK = 65_536
+_MOST_MEMBERS = 1000  # members of a gzip body that are unpacked from one chunk
 _LONGEST_ETAG = 1000  # characters
 _HEADERS = {
     "user-agent": "khabarnameh/1 (newsletter; collects this site's own feed)",
     "accept-encoding": "gzip, identity",
 }
 _MOVED = frozenset((301, 302, 303, 307, 308))
+# Answers with a page: OK, a page that a proxy changed (203), a part (206), and the news of a feed (226, RFC 3229).
+_WITH_CONTENT = (200, 203, 206, 226)
+_CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
+_WHOLE_RANGE = re.compile(r"bytes\s+0-(\d{1,12})/(\d{1,12})\s*")
+# Encodings that this program cannot unpack, and does not ask for.
+_UNKNOWN_CODINGS = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")
+_GZIP = b"\x1f\x8b"
+_BEGINS_TEXT = (b"<", b"{", b"[", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b" ", b"\t", b"\r", b"\n")
 # The NAT64 prefix (RFC 6052). The last four bytes of an address with this prefix are an IPv4 address.
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 # Local networks that Python calls global: local NAT64 (RFC 8215 §3), IPv4-compatible addresses (RFC 4291 §2.5.5.1),
@@ -58,6 +68,8 @@ class Fetched:
     modified: str
     unchanged: bool
     headers: httpx.Headers
+    charset: str = ""  # the encoding of the text that the server named
+    cut_off: bool = False  # True if `content` is only the beginning
 
 
 def addresses(host: str) -> list[str]:
@@ -104,15 +116,18 @@ class Fetcher:
     def _trust(self) -> ssl.SSLContext:
         return self._given_trust or httpx.create_ssl_context()
 
-    def fetch(self, url: str, *, etag: str = "", modified: str = "", trusted: bool = True) -> Fetched:
+    def fetch(
+        self, url: str, *, etag: str = "", modified: str = "", trusted: bool = True, may_cut: bool = False
+    ) -> Fetched:
         """Return the page at `url`. The result has `unchanged` set if the page is the same as at an earlier request.
 
-        `etag` and `modified` are the validators from the earlier response. `trusted` means that an admin typed the
-        address; any other address must not be private. Raises FetchFailed with one sentence on what went wrong.
+        `etag` and `modified` are the validators of the earlier answer. `trusted` means that an admin typed the address;
+        any other address must not be private. With `may_cut`, only the beginning of a page that is too large is
+        returned. Raises FetchFailed with one sentence on what went wrong.
         """
         validators = {"if-none-match": _sendable(etag), "if-modified-since": _sendable(modified)}
         headers = {name: value for name, value in validators.items() if value}
-        return self._follow(url, headers, trusted, ("http", "https"), self._seconds)
+        return self._follow(url, headers, trusted, ("http", "https"), self._seconds, may_cut=may_cut)
 
     def picture(self, url: str) -> bytes:
         """Return the bytes of the picture at `url`, an address from outside that must be https. Raises FetchFailed."""
@@ -130,7 +145,14 @@ class Fetcher:
         return False
 
     def _follow(
-        self, url: str, headers: dict[str, str], trusted: bool, schemes: tuple[str, ...], seconds: float
+        self,
+        url: str,
+        headers: dict[str, str],
+        trusted: bool,
+        schemes: tuple[str, ...],
+        seconds: float,
+        *,
+        may_cut: bool = False,
     ) -> Fetched:
         """Return the page at `url`, or the page to which `url` redirects.
 
@@ -139,10 +161,10 @@ class Fetcher:
         until = time.monotonic() + seconds
         try:
             for _ in range(_REDIRECTS + 1):
-                found = self._request(url, headers, trusted, schemes, until)
+                found = self._request(url, headers, trusted, schemes, until, may_cut=may_cut)
                 if isinstance(found, Fetched):
                     return found
-                url, trusted = found, False
+                url, trusted = found, trusted and _same_server(url, found)
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, ImportError, ValueError, TimeoutError) as error:
             late = time.monotonic() >= until
             why = f"not complete after {seconds:.0f} seconds" if late else _sentence(error)
@@ -150,7 +172,14 @@ class Fetcher:
         raise FetchFailed(f"{shown(url)}: redirected more than {_REDIRECTS} times.")
 
     def _request(
-        self, url: str, headers: dict[str, str], trusted: bool, schemes: tuple[str, ...], until: float
+        self,
+        url: str,
+        headers: dict[str, str],
+        trusted: bool,
+        schemes: tuple[str, ...],
+        until: float,
+        *,
+        may_cut: bool,
     ) -> Fetched | str:
         """Return the page at `url`, or the new address if the page has moved."""
         parts = links.split(url)
@@ -165,16 +194,21 @@ class Fetcher:
             status, sent = answer.status_code, answer.headers
             if status in _MOVED and "location" in sent:
                 return urljoin(url, sent["location"])
-            if status not in (200, 304):
+            if status not in (*_WITH_CONTENT, 304):
                 raise FetchFailed(f"{shown(url)}: the server answered {status}.", status=status)
+            content, cut_off = (b"", False) if status == 304 else _content(url, answer, until, may_cut=may_cut)
+            kind = sent.get("content-type", "")
+            charset = _CHARSET.search(kind)
             return Fetched(
                 url=url,
-                content=b"" if status == 304 else _content(url, answer, until),
-                kind=sent.get("content-type", "").partition(";")[0].strip().lower(),
+                content=content,
+                kind=kind.partition(";")[0].strip().lower(),
                 etag=_sendable(sent.get("etag", "")),
                 modified=_sendable(sent.get("last-modified", "")),
                 unchanged=status == 304,
                 headers=sent,
+                charset=charset[1] if charset else "",
+                cut_off=cut_off,
             )
 
     @contextlib.contextmanager
@@ -234,30 +268,109 @@ class Fetcher:
         return [] if behind_proxy else found
 
 
-def _content(url: str, answer: httpx.Response, until: float) -> bytes:
-    """Return the body of a response, decompressed.
+def _content(url: str, answer: httpx.Response, until: float, *, may_cut: bool) -> tuple[bytes, bool]:
+    """Return the decoded bytes, and whether they are only the beginning of the page.
 
     The body is decompressed here, in limited steps, because a small gzip body can expand to gigabytes.
     """
-    encoding = answer.headers.get("content-encoding", "identity").lower()
-    if encoding not in ("gzip", "x-gzip", "identity", ""):
-        raise FetchFailed(f"{shown(url)}: sent in the encoding {encoding[:20]!r}, which was not asked for.")
-    unpacker = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
-    content = bytearray()
+    codings = [each.strip().lower() for each in answer.headers.get("content-encoding", "").split(",")]
+    body = _Body(codings)
+    cut_off = answer.status_code == 206 and not _is_whole(answer.headers.get("content-range", ""))
     for raw in answer.iter_raw(_CHUNK):
         if time.monotonic() >= until:
             raise TimeoutError
         try:
-            content += unpacker.decompress(raw, LARGEST + 1 - len(content)) if unpacker else raw
+            body.add(raw)
         except zlib.error:
             raise FetchFailed(f"{shown(url)}: its gzip encoding is damaged.") from None
-        if len(content) > LARGEST:
-            raise FetchFailed(f"{shown(url)}: holds more than {LARGEST // 1_000_000} MB.")
+        if body.unknown:
+            raise FetchFailed(f"{shown(url)}: sent in the encoding {body.unknown!r}, which was not asked for.")
+        if len(body.content) > LARGEST:
+            cut_off = True
+            break
     # The deadline may have closed the connection. If the response has no Content-Length, half a page then looks
     # complete.
     if time.monotonic() >= until:
         raise TimeoutError
-    return bytes(content)
+    cut_off = cut_off or not body.complete
+    if cut_off and not may_cut:
+        too_large = (
+            f"holds more than {LARGEST // 1_000_000} MB" if len(body.content) > LARGEST else "was sent only in part"
+        )
+        raise FetchFailed(f"{shown(url)}: {too_large}.")
+    return bytes(body.content[:LARGEST]), cut_off
+
+
+def _is_whole(content_range: str) -> bool:
+    """Return True if a Content-Range header is about the whole page."""
+    found = _WHOLE_RANGE.fullmatch(content_range.strip())
+    return found is not None and int(found[1]) + 1 == int(found[2])
+
+
+class _Body:
+    """The body of an answer, unpacked at most up to `LARGEST` bytes and one more.
+
+    Some servers name an encoding and do not use it, or name something that is none ("utf-8", "none"). So the first
+    bytes decide whether there is anything to unpack.
+    """
+
+    def __init__(self, codings: list[str]) -> None:
+        self.content = bytearray()
+        self.unknown = ""  # the encoding that cannot be unpacked
+        self._codings = codings
+        self._first = b""
+        self._unpacker: Any = None
+        self._begun = False
+
+    @property
+    def complete(self) -> bool:
+        """False if the packed data ends in the middle."""
+        return self._unpacker is None or self._unpacker.eof
+
+    def add(self, raw: bytes) -> None:
+        """Add bytes as the server sent them. Raises zlib.error."""
+        if not self._begun:
+            self._first += raw
+            raw = self._first
+            self._begun = len(raw) >= 2
+            self._unpacker = self._choose(raw) if self._begun else None
+            if not self._begun:
+                self.content[:] = raw  # a body of one byte is not packed
+                return
+            self.content.clear()
+        if self._unpacker is None:
+            self.content += raw
+            return
+        self.content += self._unpacker.decompress(raw, LARGEST + 1 - len(self.content))
+        for _ in range(_MOST_MEMBERS):  # several members may follow each other (RFC 1952 §2.2)
+            rest = self._unpacker.unused_data
+            if not rest.startswith(_GZIP) or len(self.content) > LARGEST:
+                return
+            self._unpacker = zlib.decompressobj(wbits=31)
+            self.content += self._unpacker.decompress(rest, LARGEST + 1 - len(self.content))
+
+    def _choose(self, first: bytes) -> Any:
+        if "gzip" in self._codings or "x-gzip" in self._codings:
+            return zlib.decompressobj(wbits=31) if first.startswith(_GZIP) else None
+        if first.startswith(_BEGINS_TEXT):
+            return None
+        if "deflate" in self._codings:
+            wrapped = (
+                first[0] & 0x0F == 8 and int.from_bytes(first[:2]) % 31 == 0
+            )  # RFC 1950; many servers leave it out
+            return zlib.decompressobj(wbits=15 if wrapped else -15)
+        self.unknown = next((each for each in self._codings if each in _UNKNOWN_CODINGS), "")
+        return None
+
+
+def _same_server(one: str, other: str) -> bool:
+    """Return True if two addresses are on one server, or differ only in http and https on their usual ports."""
+    first, second = links.split(one), links.split(other)
+    if first is None or second is None or first.hostname != second.hostname:
+        return False
+    ports = {"http": 80, "https": 443}
+    pair = first.port or ports[first.scheme], second.port or ports[second.scheme]
+    return pair[0] == pair[1] or pair == (80, 443)
 
 
 class _Deadline:

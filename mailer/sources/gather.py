@@ -20,10 +20,19 @@ class FeedSource:
 
     def gather(self, etag: str, modified: str) -> Gathered:
         """Return the articles of the feed, or none if it has not changed. Raises FetchFailed or UnreadableInput."""
-        page = self._fetcher.fetch(self._feed.address, etag=etag, modified=modified)
+        page = self._fetcher.fetch(self._feed.address, etag=etag, modified=modified, may_cut=True)
         if page.unchanged:
             return Gathered(etag=page.etag or etag, modified=page.modified or modified)
-        found = read.read(self._feed.address, page.content, zone=self._zone, source=self._feed.source, largest=LARGEST)
+        found = read.read(
+            self._feed.address,
+            page.content,
+            zone=self._zone,
+            source=self._feed.source,
+            address=page.url,
+            charset=page.charset,
+            largest=LARGEST,
+            cut_off=page.cut_off,
+        )
         return Gathered(in_category(found.articles, self._feed.category), found.notes, page.etag, page.modified)
 
 

@@ -137,7 +137,8 @@ def identify(found: FoundArticle) -> NamedArticle:
 
     The identity is "guid:<host>:<guid>", or "guid:<address>" if the guid is an address. If there is no guid, the
     identity is "link:<canonical link>". If there is no guid and no link, the identity is "text:<SHA-256 of the words
-    and date>", and the article is stored but is not eligible for an issue. If `distinguish` gave the article an identity, it has that one.
+    and date>", and the article is stored but is not eligible for an issue. If `distinguish` gave
+    the article an identity, the article has that identity.
     """
     if found.identity:
         kind, _, rest = found.identity.partition(":")

@@ -14,22 +14,28 @@ from urllib.parse import urlencode
 
 from sqlalchemy import TextClause, text
 
-from mailer.errors import UnreadableInput
+from mailer.errors import FetchFailed, UnreadableInput
 from mailer.model import FoundArticle
 from mailer.settings import Feed
-from mailer.sources import identity, plain
-from mailer.sources.fetch import Fetcher
-from mailer.sources.found import Gathered
+from mailer.sources import access, identity, plain
+from mailer.sources.fetch import Fetched, Fetcher
+from mailer.sources.found import Found, Gathered, titled
 from mailer.sources.gather import in_category
 from mailer.sources.read import cut
-from mailer.text import dates, links
+from mailer.text import charset, dates, links
 
-_PAGES = 3
+_NEWEST = 300  # posts that are read at most; few sites publish more in an hour
+_MOST_PAGES = 10
+# Sites answer under a pretty address, or, if their server does not rewrite addresses, only under the plain one.
+_ROUTES = ("/wp-json/wp/v2/posts?", "/?rest_route=/wp/v2/posts&")
+# Posts on a page. WordPress allows 100, but some sites allow fewer, or cannot make so many in time.
+_SIZES = (100, 50, 20, 10)
+_TOO_MANY = (400, 413, 500, 502, 504)  # answers after which fewer posts on a page may help
+_NO_ROUTE = (401, 403, 404, 405, 410)  # answers after which the other route may help
 _QUERY = {
-    "per_page": 100,
     "orderby": "date",
     "_embed": "wp:featuredmedia,wp:term,author",
-    "_fields": "id,date_gmt,link,title,excerpt,sticky,_links,_embedded",
+    "_fields": "id,status,date_gmt,link,title,excerpt,sticky,meta,_links,_embedded",
 }
 
 
@@ -40,59 +46,117 @@ class WordPressSource:
         self._feed, self._fetcher = feed, fetcher
         self.name = feed.address
         self.front_page = False  # posts are ordered by date, not as on the front page
+        self._route, self._size = _ROUTES[0], _SIZES[0]  # what the site answered last
 
     def gather(self, etag: str, modified: str) -> Gathered:
         """Return the newest 300 posts, which few sites exceed in an hour, or none if nothing has changed.
 
-        Raises FetchFailed or UnreadableInput.
+        If a later page cannot be read, the pages before it are returned with a note. Raises FetchFailed and
+        UnreadableInput if the first page cannot be read.
         """
-        first = self._fetcher.fetch(self._url(1), etag=etag, modified=modified)
+        first, found = self._first(etag, modified)
         if first.unchanged:
             return Gathered(etag=first.etag or etag, modified=first.modified or modified)
-        posts = self._posts(first.content)
-        total = first.headers.get("x-wp-totalpages", "1")
-        for page in range(2, min(_PAGES, int(total[:6]) if total.isdecimal() else 1) + 1):
-            posts += self._posts(self._fetcher.fetch(self._url(page)).content)
-        good = tuple(cut(article) for post in posts if (article := _article(post, self._feed)).title)
-        return Gathered(in_category(good, self._feed.category), etag=first.etag)
+        articles, notes, whole = list(found.articles), list(found.notes), True
+        total = first.headers.get("x-wp-totalpages", "")
+        pages = int(total[:6]) if total.isdecimal() else 0
+        count = len(found.articles) + len(found.notes)
+        for page in range(2, min(-(-_NEWEST // self._size), _MOST_PAGES) + 1):
+            if page > pages and (pages or count < self._size):
+                break
+            try:
+                found = self._posts(self._fetcher.fetch(self._url(self._route, self._size, page)).content)
+            except (FetchFailed, UnreadableInput) as error:
+                if pages or getattr(error, "status", 0) != 400:  # 400 is the answer to a page after the last one
+                    why = f"page {page} of the posts could not be read, only the pages before it"
+                    notes.append(f"{self.name}: {why} ({error.message.rstrip('.')}).")
+                    whole = False
+                break
+            count = len(found.articles) + len(found.notes)
+            articles += found.articles
+            notes += found.notes
+        # Without the validator, the next request gets all pages again.
+        validator = first.etag if whole else ""
+        return Gathered(in_category(tuple(articles), self._feed.category), tuple(notes), etag=validator)
 
-    def _url(self, page: int) -> str:
-        return f"{self._feed.address}/wp-json/wp/v2/posts?{urlencode({**_QUERY, 'page': page})}"
+    def _first(self, etag: str, modified: str) -> tuple[Fetched, Found]:
+        """Return the first page. Tries the other route, or fewer posts on a page, if the site refuses."""
+        failed: FetchFailed | UnreadableInput | None = None
+        for route in (self._route, *(each for each in _ROUTES if each != self._route)):
+            for size in (self._size, *(each for each in _SIZES if each < self._size)):
+                try:
+                    page = self._fetcher.fetch(self._url(route, size, 1), etag=etag, modified=modified)
+                    found = Found(()) if page.unchanged else self._posts(page.content)
+                except (FetchFailed, UnreadableInput) as error:
+                    failed = failed or error
+                    status = getattr(error, "status", 404)
+                    if status in _TOO_MANY:
+                        continue
+                    if status in _NO_ROUTE:
+                        break
+                    raise
+                self._route, self._size = route, size
+                return page, found
+        raise failed or FetchFailed(f"{self.name}: no answer.")
 
-    def _posts(self, content: bytes) -> list[Mapping[str, Any]]:
-        posts = None
-        with suppress(ValueError, RecursionError):
-            posts = json.loads(content)
-        if not isinstance(posts, list) or not all(isinstance(post, dict) for post in posts):
-            raise UnreadableInput(
-                f"{self._feed.address}: does not answer as WordPress does (wp-json/wp/v2/posts).",
-                "Is the REST interface switched off? Use the site's feed instead.",
-            )
-        return posts
+    def _url(self, route: str, size: int, page: int) -> str:
+        return f"{self._feed.address}{route}{urlencode({'per_page': size, **_QUERY, 'page': page})}"
+
+    def _posts(self, content: bytes) -> Found:
+        return read(content, address=self._feed.address, source=self._feed.source)
 
 
-def _article(post: Mapping[str, Any], feed: Feed) -> FoundArticle:
+def read(content: bytes, *, address: str, source: str) -> Found:
+    """Return the articles of one answer of the REST interface of the site at `address`. `source` overrides its host.
+
+    Raises UnreadableInput if the answer is not a list of posts.
+    """
+    text = charset.decode(content).text.strip()
+    begins = text.find("[{")
+    posts = None
+    with suppress(ValueError, RecursionError):
+        # A plugin may print a warning before the answer.
+        posts = json.loads(text if text.startswith("[") or begins < 0 else text[begins:])
+    if not isinstance(posts, list) or not all(isinstance(post, dict) for post in posts):
+        raise UnreadableInput(
+            f"{address}: does not answer as WordPress does (wp-json/wp/v2/posts).",
+            "Is the REST interface switched off? Use the site's feed instead.",
+        )
+    found = titled(address, [_article(post, address, source) for post in posts])
+    return Found(tuple(map(cut, found.articles)), found.notes)
+
+
+def _article(post: Mapping[str, Any], address: str, source: str) -> FoundArticle:
     parts = _object(post.get("_embedded"))
     taxonomies = _list(parts.get("wp:term"))  # the list of categories, then the list of tags
     names = [html.unescape(_text(_object(term), "name")) for terms in taxonomies for term in _list(terms)]
     category, *tags = plain.labels(names) or ("",)
     media = _object(parts.get("wp:featuredmedia"))
     raw = _text(post, "date_gmt")
+    title, lead = plain.line(_rendered(post, "title")), plain.lead(_rendered(post, "excerpt"))
     return FoundArticle(
-        title=plain.line(_rendered(post, "title")),
-        source=feed.source or identity.host(feed.address),
+        title=title,
+        source=source or identity.host(address),
         guid=f"wp:{post.get('id')}" if isinstance(post.get("id"), int) else "",
-        url=links.absolute(_text(post, "link"), feed.address),
-        lead=plain.lead(_rendered(post, "excerpt")),
+        url=links.absolute(_text(post, "link"), address),
+        lead=lead,
         category=category,
         tags=tuple(tags),
         author=plain.line(_text(_object(parts.get("author")), "name")),
-        image_url=links.absolute(_text(media, "source_url"), feed.address),
+        image_url=links.absolute(_text(media, "source_url"), address),
         image_alt=plain.line(_text(media, "alt_text")),
         published=dates.parse(raw, zone=UTC),
         published_raw=plain.line(raw),
         front_page=sticky if isinstance(sticky := post.get("sticky"), bool) else None,
+        closed=True if _is_closed(post, title, lead) else None,
     )
+
+
+def _is_closed(post: Mapping[str, Any], title: str, lead: str) -> bool:
+    """Return True for a post with a password, a private post, and one for subscribers (Jetpack's newsletters)."""
+    protected = any(_object(post.get(field)).get("protected") is True for field in ("excerpt", "content"))
+    reserved = str(_object(post.get("meta")).get("_jetpack_newsletter_access") or "everybody") != "everybody"
+    return protected or reserved or post.get("status") == "private" or access.is_closed(title, lead)
 
 
 def _text(item: Mapping[str, Any], field: str) -> str:
