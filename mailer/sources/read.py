@@ -138,8 +138,9 @@ def _read(
 
 
 def _whole_lines(text: str, *, cut_off: bool) -> str:
-    """Return a text without its last line if that may be cut off."""
-    return text[: text.rfind("\n") + 1] if cut_off else text
+    """Return a text without its last line if that may be cut off. A text that consists of one line is returned."""
+    whole = text[: text.rfind("\n") + 1]
+    return whole if cut_off and whole.strip() else text
 
 
 def _cut_off(name: str, found: Found, *, cut_off: bool) -> Found:

@@ -201,3 +201,49 @@ def test_gofeeds_inputs_hold_as_many_items_as_gofeed_says(data: Path) -> None:
                 raise
         compared += 1
     assert compared > 500
+
+
+# --- the collected cases ---------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def feeds(data: Path) -> Path:
+    folder = data.parent / "cases" / "feeds"
+    if not folder.is_dir():
+        pytest.skip("the collected cases are not beside the real inputs")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "articles"),
+    [("sameguid.xml", 3), ("zeroguid.xml", 3), ("t_guidfrag.xml", 3), ("sectionid.xml", 3), ("links.xml", 18)],
+)
+def test_cases_of_items_that_share_a_name(feeds: Path, name: str, articles: int) -> None:
+    assert len({identify(article).identity for article in of(feeds / name).articles}) == articles
+
+
+@pytest.mark.parametrize("name", ["cs-header.xml", "t_wdecl.xml"])
+def test_cases_of_encodings(feeds: Path, name: str) -> None:
+    assert "عنوان" in of(feeds / name).articles[0].title
+
+
+@pytest.mark.parametrize("name", ["glue.xml", "more.xml", "shortcodes.xml", "mediatitle.xml", "ent.xml", "feed.json"])
+def test_cases_of_texts(feeds: Path, name: str) -> None:
+    found = of(feeds / name).articles
+    texts = " ".join(f"{article.title} {article.lead} {article.body}" for article in found)
+    assert not re.search(
+        r"vc_|et_pb|caption|ادامه مطلب|Continue|بیشتر بخوانید|→|\[…|عکس|آی‌تیونز|دی‌سی|اول\.پ|استسطر", texts
+    )
+    if name in ("ent.xml", "feed.json"):
+        assert "<video>" in texts
+
+
+def test_cases_of_links(feeds: Path) -> None:
+    assert any("&lang=" in article.url for article in of(feeds / "amp.xml").articles)
+    assert all("&amp;" not in article.url and "§" not in article.url for article in of(feeds / "amp.xml").articles)
+    assert of(feeds / "feedburner.xml").articles[0].url.endswith("/real/1")
+    urls = [article.url for article in of(feeds / "links.xml").articles]
+    assert sum(url.startswith(("https://news.example/", "https://www.news.example/")) for url in urls) == 15
+    assert [urls[13], urls[17]] == ["", ""], "there is no link, and one that is a telephone number"
+
+
+def test_cases_of_protected_posts(feeds: Path) -> None:
+    assert all(article.closed for article in of(feeds / "protected.xml").articles)
