@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from bench.page import Options, table
 from mailer import config
 from mailer.cli.setup import make_deployment
+from mailer.config import reference
 from mailer.mail import dkim, headers, merge, placeholders, view
 from mailer.model import Batch, Delivery, DeliveryKind, Variant
 from mailer.sending import message
@@ -75,7 +76,7 @@ def _filler(size: int, paragraph: str) -> str:
 def measure() -> list[Row]:
     """Measures and returns all rows, in the order of the report."""
     with tempfile.TemporaryDirectory() as folder:
-        make_deployment(Path(folder), config.reference())
+        make_deployment(Path(folder), reference.config_toml())
         app = wire(config.load(Path(folder) / "config.toml", {}), {})
         try:
             mail = variant()

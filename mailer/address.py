@@ -9,8 +9,6 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-import idna
-
 from mailer.errors import BadAddress
 from mailer.text.characters import is_invisible
 from mailer.text.clean import shorten
@@ -161,14 +159,10 @@ def _domain(given: str, typed: str) -> str:
     """
     shown = repr(shorten(given, 80))
     try:
-        ascii_form = given if given.isascii() else idna.encode(given, uts46=True, std3_rules=True).decode("ascii")
-        ascii_form = ascii_form.lower()
-        labels = ascii_form.split(".")
-        for label in labels:
-            if label.startswith("xn--"):
-                idna.decode(label)
-    except (idna.IDNAError, UnicodeError) as error:
+        ascii_form = _ascii_domain(given)
+    except UnicodeError as error:  # includes idna.IDNAError
         raise _refused(typed, f"is not an address: {shown} is not a domain ({error}).") from None
+    labels = ascii_form.split(".")
     if len(labels) < 2:
         raise _refused(typed, f"is not an address: {shown} is not a full domain, such as example.org.")
     if not all(_LABEL.fullmatch(label) for label in labels):
@@ -177,6 +171,19 @@ def _domain(given: str, typed: str) -> str:
         raise _refused(typed, "names a machine by its number, not by its domain.")
     if labels[-1] in _NO_MAIL:
         raise _refused(typed, f"cannot get mail: no mail from outside reaches .{labels[-1]}.")
+    return ascii_form
+
+
+def _ascii_domain(given: str) -> str:
+    """Return the domain in ASCII and lower case. Raises UnicodeError if IDNA does not allow it."""
+    if given.isascii() and "xn--" not in given.lower():
+        return given.lower()
+    import idna  # imported late, because most domains do not need its tables
+
+    ascii_form = given.lower() if given.isascii() else idna.encode(given, uts46=True, std3_rules=True).decode("ascii")
+    for label in ascii_form.split("."):
+        if label.startswith("xn--"):
+            idna.decode(label)
     return ascii_form
 
 
@@ -250,6 +257,8 @@ def mixed_scripts(domain: str) -> bool:
 
 
 def _scripts(label: str) -> set[str]:
+    import idna  # imported late, see `_ascii_domain`
+
     letters = (char for char in idna.decode(label) if unicodedata.category(char).startswith("L"))
     names = {unicodedata.name(letter, "?").split(" ")[0] for letter in letters}
     return {"JAPANESE" if name in ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA") else name for name in names}

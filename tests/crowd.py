@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from mailer.cli.setup import make_deployment
-from mailer.config import reference
+from mailer.config.reference import config_toml
 from mailer.store import upgrade
 from mailer.store.database import Store
 
@@ -38,7 +38,7 @@ def make_tables(url: str) -> None:
 
 def init(folder: str) -> None:
     """Does what `mailer init FOLDER` does."""
-    make_deployment(Path(folder), reference(), templates=True, environ={})
+    make_deployment(Path(folder), config_toml(), templates=True, environ={})
 
 
 @contextlib.contextmanager

@@ -535,7 +535,7 @@ def test_durations_come_back_as_they_were(value: timedelta) -> None:
 @settings(max_examples=200, deadline=None)
 def test_quoted_text_is_toml_and_harmless(text: str) -> None:
     assert tomllib.loads(f"x = {quoted(text)}")["x"] == text
-    assert all(letter.isprintable() or letter == "\u200c" for letter in quoted(text))
+    assert all(letter.isprintable() or letter in "\u200c\u200d" for letter in quoted(text))
 
 
 # --- lines ----------------------------------------------------------------------------------------------------------

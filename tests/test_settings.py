@@ -9,24 +9,27 @@ import pytest
 from pydantic import ValidationError
 
 from mailer import config
-from mailer.config.fields import is_table, leaves, limits_of, section_in, settings_of
+from mailer.config import reference
+from mailer.config.fields import default_of, is_table, leaves, limits_of, section_in, settings_of
 from mailer.settings import Database, Digest, Newsletter, Schedule, Section, Settings, Smtp, Web
 
 REPOSITORY = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(
-    ("file", "function"), [("config.toml", "reference"), ("docs/settings.md", "reference_markdown")]
+    ("file", "function"), [("config.toml", "config_toml"), ("docs/settings.md", "settings_markdown")]
 )
 def test_generated_files_are_up_to_date(file: str, function: str) -> None:
-    command = f"from mailer import config; open('{file}', 'w', encoding='utf-8').write(config.{function}())"
-    same = (REPOSITORY / file).read_text("utf-8") == getattr(config, function)()
+    command = (
+        f"from mailer.config import reference; open('{file}', 'w', encoding='utf-8').write(reference.{function}())"
+    )
+    same = (REPOSITORY / file).read_text("utf-8") == getattr(reference, function)()
     assert same, f'{file} is not what the settings say. Make it anew: .venv/bin/python -c "{command}"'
 
 
 def test_the_reference_holds_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    path.write_text(config.reference(), "utf-8")
+    path.write_text(reference.config_toml(), "utf-8")
     assert config.load(path, {}) == Settings(folder=tmp_path)
 
 
@@ -34,7 +37,7 @@ def test_every_setting_is_in_the_reference_once() -> None:
     tables = [".".join(map(str, place)) for place, field in leaves() if is_table(field)]
     section = ""
     found: list[str] = []
-    for line in config.reference().splitlines():
+    for line in reference.config_toml().splitlines():
         if header := re.fullmatch(r"(?:# )?\[+([a-z_.]+)\]+", line):
             section = header[1]
             if section in tables:
@@ -46,7 +49,7 @@ def test_every_setting_is_in_the_reference_once() -> None:
 
 
 def test_commented_settings_work_when_they_are_switched_on(tmp_path: Path) -> None:
-    text = re.sub(r"^# (?=([a-z_]+|\"[^\"]+\") = |\[\[)", "", config.reference(), flags=re.MULTILINE)
+    text = re.sub(r"^# (?=([a-z_]+|\"[^\"]+\") = |\[\[)", "", reference.config_toml(), flags=re.MULTILINE)
     path = tmp_path / "config.toml"
     path.write_text(text, "utf-8")
     (tmp_path / "templates").mkdir()
@@ -59,7 +62,7 @@ def test_commented_settings_work_when_they_are_switched_on(tmp_path: Path) -> No
 
 
 def test_lines_of_the_reference_fit_a_terminal() -> None:
-    assert max(len(line) for line in config.reference().splitlines()) <= 102
+    assert max(len(line) for line in reference.config_toml().splitlines()) <= 102
 
 
 def test_every_setting_has_a_meaning_and_every_option_an_example() -> None:
@@ -80,7 +83,7 @@ def test_limits_are_part_of_the_explanation() -> None:
 
 
 def test_the_reference_is_toml_without_any_setting_of_the_machine() -> None:
-    data = tomllib.loads(config.reference())
+    data = tomllib.loads(reference.config_toml())
     assert "folder" not in data
     assert list(data) == [name for name, field in settings_of(Settings).items() if section_in(field)]
 
@@ -126,6 +129,13 @@ def test_values_are_made_whole() -> None:
     assert schedule.time.isoformat() == "09:05:00"
     assert Newsletter.model_validate({"base_url": "https://n.example.org/"}).base_url == "https://n.example.org"
     assert Digest.model_validate({"max_source": 1}).max_source == 1.0
+
+
+def test_validation_changes_no_default() -> None:
+    """The defaults of a section that the file does not mention are used as they are."""
+    defaults = Settings.model_construct(**{name: default_of(field) for name, field in settings_of(Settings).items()})
+    assert repr(defaults) == repr(Settings())
+    assert defaults == Settings()
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -17,7 +17,7 @@ import click
 from mailer import config as settings_edge
 from mailer import wiring
 from mailer.cli.command import Result, command
-from mailer.config import dkim
+from mailer.config import dkim, reference
 from mailer.tokens import new_key_file
 
 _WITHOUT_TEMPLATES = re.compile(r"^# templates =.*$", re.MULTILINE)
@@ -32,7 +32,7 @@ def init(_path: Path, folder: Path) -> Result:
     Existing files are kept as they are, and templates/ is created only together with config.toml. Replacing secret.key
     would break every link in the mails already sent.
     """
-    made = make_deployment(folder, settings_edge.reference(), templates=True, environ=os.environ)
+    made = make_deployment(folder, reference.config_toml(), templates=True, environ=os.environ)
     lines = [f"made {folder / name}" for name in made]
     if "config.toml" not in made:
         lines.append(f"kept {folder / 'config.toml'}")

@@ -1,7 +1,7 @@
 """Reads the settings from a file, `MAILER_*` variables and secret files, and turns the settings into text.
 
 All mistakes are reported together, each with its line or variable. This package writes no file: `mailer init` writes
-config.toml with the text of `reference()`. `settings` defines each setting. Secrets are read only when they are needed.
+config.toml with the text from `reference`. `settings` defines each setting. Secrets are read only when they are needed.
 """
 
 import os
@@ -15,13 +15,10 @@ from mailer.config.environ import lay_over
 from mailer.config.fields import Place, spelled
 from mailer.config.lines import lines_of
 from mailer.config.problems import Problem, dotted, judged
-from mailer.config.reference import reference, reference_markdown
 from mailer.config.usable import made_usable
 from mailer.errors import ConfigError
 from mailer.settings import Settings, Smtp
 from mailer.tokens import Keyring
-
-__all__ = ["database_url", "keys", "load", "password", "reference", "reference_markdown", "shown"]
 
 _NO_PASSWORD = "a username is given but neither password_file nor password"  # noqa: S105 - a sentence, no password
 

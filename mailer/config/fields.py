@@ -49,6 +49,21 @@ def section_in(field: FieldInfo) -> type[Section] | None:
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
+def default_of(field: FieldInfo) -> Any:
+    """Returns the value of a setting, a section or a list of sections that the file does not mention."""
+    section = section_in(field)
+    if section is None:
+        return field.get_default(call_default_factory=True)
+    return tuple(_defaults(section) for _ in field.default) if is_list(field) else _defaults(section)
+
+
+def _defaults(section: type[Section]) -> Section:
+    # model_construct needs no validator, which is slow to build. A test checks that validation changes no default.
+    return section.model_construct(
+        **{name: default_of(field) for name, field in section.model_fields.items() if section_in(field)}
+    )
+
+
 def is_list(field: FieldInfo) -> bool:
     return get_origin(kind_of(field)) is tuple
 

@@ -5,14 +5,25 @@ mistake. The line of the file is added elsewhere. A value that may be a secret i
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from mailer.config.fields import Place, field_at, is_secret, leaves, quoted, toml
+from mailer.config.fields import (
+    Place,
+    default_of,
+    field_at,
+    is_secret,
+    leaves,
+    quoted,
+    settings_of,
+    spelled,
+    toml,
+)
 from mailer.settings import Settings
 
 
@@ -23,17 +34,50 @@ class Problem:
 
 
 def judged(data: dict[str, Any]) -> Settings | list[Problem]:
-    """Returns the settings made from the data, or a list of all problems with the data."""
-    try:
-        return Settings.model_validate(data, by_alias=True, by_name=False)
-    except ValidationError as error:
-        return [
-            Problem(detail["loc"], _words(detail))
-            for detail in error.errors(include_url=False)
-            # Pydantic counts only the valid entries of a list. If all entries are invalid, Pydantic also reports the
-            # list as too short; that report is left out.
-            if not (detail["type"] == "too_short" and detail["input"])
-        ]
+    """Returns the settings made from the data, or a list of all problems with the data.
+
+    A section is validated only if it differs from its defaults. Building the validators of all sections would delay
+    every command by 20 ms.
+    """
+    known = settings_of(Settings)
+    values: dict[str, Any] = {}
+    problems = [Problem((name,), _unknown((name,), data[name])) for name in data.keys() - known.keys()]
+    for name, field in known.items():
+        values[name] = default_of(field)
+        if name not in data or _is_default(data[name], values[name]):
+            continue
+        try:
+            values[name] = _validated(field, data[name])
+        except ValidationError as error:
+            problems += _problems(name, error)
+    return problems or Settings.model_construct(**values)
+
+
+def _is_default(given: Any, default: Any) -> bool:
+    """Returns True if every value in `given` is the default, in the right type: `true` is not 1, and 1.0 is not 1."""
+    spelling = spelled(default)
+    if isinstance(given, dict) and isinstance(spelling, dict):
+        return all(key in spelling and _is_default(value, spelling[key]) for key, value in given.items())
+    if isinstance(given, list) and isinstance(spelling, list) and len(given) == len(spelling):
+        return all(map(_is_default, given, spelling))
+    return repr(given) == repr(spelling)
+
+
+def _validated(field: FieldInfo, given: Any) -> Any:
+    """Returns the value of a top-level setting. Raises pydantic's ValidationError, without the setting's name."""
+    kind: Any = field.annotation
+    for limit in field.metadata:  # a list of relays must not be empty
+        kind = Annotated[kind, limit]
+    return TypeAdapter(kind).validate_python(given, by_alias=True, by_name=False)
+
+
+def _problems(name: str, error: ValidationError) -> Iterator[Problem]:
+    for detail in error.errors(include_url=False):
+        detail["loc"] = (name, *detail["loc"])
+        # Pydantic counts only the valid entries of a list. If all entries are invalid, Pydantic also reports the list
+        # as too short; that report is left out.
+        if not (detail["type"] == "too_short" and detail["input"]):
+            yield Problem(detail["loc"], _words(detail))
 
 
 def dotted(place: Place) -> str:

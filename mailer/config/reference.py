@@ -48,7 +48,7 @@ writes it, too.
 """
 
 
-def reference() -> str:
+def config_toml() -> str:
     """Returns the text of a config.toml with the default and an explanation of every setting."""
     known = settings_of(Settings)
     lines = [*_comment(_HEAD)]
@@ -61,7 +61,7 @@ def reference() -> str:
     return "\n".join(lines) + "\n"
 
 
-def reference_markdown() -> str:
+def settings_markdown() -> str:
     """Returns the text of docs/settings.md."""
     known = settings_of(Settings)
     plain = [_row((name,), field) for name, field in known.items() if section_in(field) is None]

@@ -35,6 +35,7 @@ _LONGEST = 256 * 1024  # the most characters read of a line, so that a file that
 _LONGEST_CELL = 131_072
 _FORMULA = re.compile(r"[=+\-@\t\r]")  # a spreadsheet program would run a cell that begins with one of these
 _INSTANT = re.compile(r"(?:19|20)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)")
+_SEPARATORS = re.compile("[|،,;]")  # between the sections of one cell
 
 
 def read(file: Path) -> Iterator[NewSubscriber]:
@@ -163,15 +164,26 @@ def _text(value: object) -> str:
 
 
 def _person(line: int, values: Mapping[str, str]) -> NewSubscriber:
-    plain: dict[str, Any] = {name: _unescaped(value) for name, value in values.items() if value}
-    if "sections" in plain:
-        plain["sections"] = tuple(part.strip() for part in re.split(r"[|،,;]", plain["sections"]) if part.strip())
-    if "consent_at" in plain:
-        plain["consent_at"] = _instant(plain["consent_at"])
-    return NewSubscriber(line, **{"email": "", **plain})
+    plain = {name: _unescaped(value) for name, value in values.items() if value}
+    get = plain.get
+    return NewSubscriber(  # positional arguments take half the time of keywords, and a list may have a million rows
+        line,
+        get("email", ""),
+        get("name", ""),
+        _parts(get("sections", "")),
+        _instant(get("consent_at", "")),
+        get("source", ""),
+        get("status", ""),
+    )
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in _SEPARATORS.split(text) if part.strip()) if text else ()
 
 
 def _instant(text: str) -> datetime | None:
+    if not text:
+        return None
     if _INSTANT.fullmatch(text):  # a fast path for the form that most programs write; a million dates take a second
         try:
             return datetime.fromisoformat(text)

@@ -10,8 +10,6 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urljoin, urlsplit
 
-import idna
-
 from mailer.text.characters import ZWNJ, is_invisible
 from mailer.text.clean import clean
 
@@ -220,6 +218,8 @@ def _ascii_host(host: str) -> str:
     if ":" in host:
         return f"[{host}]"
     if not host.isascii():
+        import idna  # imported late, because most hosts do not need its tables
+
         return idna.encode(host, uts46=True).decode("ascii")
     if not _HOST.fullmatch(host):
         raise ValueError("not a host")

@@ -16,7 +16,7 @@ import pytest
 from admin import Deployment, call, deployment, environ, free_port
 from sqlalchemy import text
 
-from mailer.config import reference
+from mailer.config.reference import config_toml
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def test_init_makes_a_deployment_that_checks_out(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     answer = call("init", str(folder))
     assert (answer.code, answer.err) == (0, "")
-    expected = reference().replace('# templates = "templates"', 'templates = "templates"')
-    assert (folder / "config.toml").read_text("utf-8") == expected != reference()
+    expected = config_toml().replace('# templates = "templates"', 'templates = "templates"')
+    assert (folder / "config.toml").read_text("utf-8") == expected != config_toml()
     assert (folder / "templates" / "mail" / "issue.html").is_file()
     assert stat.S_IMODE((folder / "secret.key").stat().st_mode) == 0o600
     assert (folder / "subscribers.db").is_file()
