@@ -26,6 +26,7 @@ MAY_IMPORT_LATE = (
     "mailer/store/database.py",
     "mailer/store/upgrade.py",
     "mailer/text/calendar.py",
+    "mailer/text/links.py",
     "mailer/text/locales.py",
 )
 
