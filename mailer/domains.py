@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 import dns.exception
 import dns.resolver
 
-_TIMEOUT_S = 2.0  # the most seconds for a look-up, during which the reader who signs up has to wait
+_TIMEOUT_S = 2.0  # longest look-up in seconds, during which the reader who signs up has to wait
 _KEPT_S = 3600.0  # the seconds for which an answer is kept
-_MOST_KEPT = 2000  # the most answers that are kept
-# The most look-ups at one time. If every thread waited for a slow name server, no reader could unsubscribe.
+_MOST_KEPT = 2000  # maximum number of answers that are kept
+# Maximum number of look-ups at one time. If every thread waited for a slow name server, no reader could unsubscribe.
 _AT_ONCE = 2
 
 

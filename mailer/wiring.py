@@ -106,8 +106,8 @@ def _relays(settings: Settings, environ: Mapping[str, str]) -> "tuple[Relay, ...
 def _sources(settings: Settings, fetcher: "Fetcher") -> "tuple[Source, ...]":
     """Returns every source that articles are collected from.
 
-    Raises ConfigError if the column map of the newsroom's database has a wrong name. Does not raise if that database is
-    unavailable, because the database may be available again when articles are collected.
+    Raises ConfigError if the settings name a column that articles do not have (`articles.database.columns`).
+    Does not raise if the newsroom's database is unavailable, because it may be available when articles are collected.
     """
     from mailer.sources.gather import FeedSource
     from mailer.sources.wordpress import WordPressSource

@@ -27,8 +27,8 @@ class Choice:
 
     titles: tuple[str, ...]
     sections: Mapping[str, int]
-    # The views of the chosen lead articles, divided by the views of the same number of articles that had the most views
-    # in the week. None if no views are known.
+    # The sum of the views of the n chosen lead articles, divided by the sum of the n highest views of the week. None if
+    # no views are known.
     captured: float | None
     repeats: int  # number of stories about an event that one of the four previous weeks already had
 

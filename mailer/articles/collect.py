@@ -110,7 +110,7 @@ def unpin(app: App, numbers: Sequence[int]) -> list[Article]:
 
 
 def ban(app: App, numbers: Sequence[int]) -> list[Article]:
-    """Keep the articles out of every issue, and end their pins. Returns the changed articles.
+    """Keep the articles out of every issue, and unpin them. Returns the changed articles.
 
     Raises NoSuchArticle if one of the articles does not exist; then no article is changed.
     """

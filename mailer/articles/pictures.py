@@ -32,10 +32,10 @@ SIZES: tuple[Size, ...] = get_args(Size)
 # Pixels and bytes of each copy. The width is twice the width at which the copy is shown, for high-resolution screens.
 _WIDTH: dict[Size, int] = {"hero": 1088, "thumb": 240}
 _BYTES: dict[Size, int] = {"hero": 120_000, "thumb": 30_000}
-_PIXELS = 25_000_000  # read from the header and checked before decoding, because a few kB can decompress to gigabytes
+_PIXELS = 25_000_000  # maximum size; the header is checked before decoding, because a few kB can become gigabytes
 _LEAST = 100  # pixels; smaller pictures are tracking pixels and icons
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP")  # formats that are read; the copies are always JPEG
-# The colour of transparent pixels in the copy, because JPEG has no transparency: that of the card behind the picture.
+# Transparent pixels get the colour of the card behind the picture, because JPEG has no transparency.
 _GROUND = (255, 254, 251)
 
 

@@ -22,9 +22,8 @@ from mailer.text import links
 from mailer.text.search_key import key
 
 _SHOWN = 10  # the editor sees at most this many of the stories that were not chosen
-# The most articles whose texts are compared: those with the most readers or, if views are unknown, the best of each
-# day. In a measurement with 5,000 articles, comparing only 1,000 gave eleven of the twelve stories that comparing all
-# 5,000 gave.
+# Maximum number of articles whose texts are compared: those with the most readers or, if views are unknown, the best
+# of each day. In a measurement with 5,000 articles, eleven of twelve stories were the same as with all texts compared.
 _COMPARED = 1000
 # The plural endings with which a banned word is also found, spelled as in search keys.
 _ENDINGS = ("", "ها", "های", "هایی")

@@ -36,7 +36,7 @@ _LATE = -0.05  # points for a late article (see `time_span.late`), which must be
 _HIGHEST = 1.3  # the largest result of `_lift`, so that one very popular article does not make all others look equal
 _ENOUGH = 0.2  # view counts are used only if at least this share of the articles has view counts
 _PRIOR = 0.15  # the weight of the category's average; an article's own views have the weight of its `Growth` share
-_SHRINK = 20  # in the average of each category, the average of all articles counts as this many articles
+_SHRINK = 20  # the weight of the overall average in a category's average, as a number of articles
 # A comment or share counts as this many readers. All comments and shares of an article together count at most as much
 # as its views, because many comments on few views usually mean a dispute.
 _COMMENT = 20

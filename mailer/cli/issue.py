@@ -1,4 +1,4 @@
-"""`mailer issue …`: drafts, edits, sends and reports the week's issue."""
+"""`mailer issue …`: drafts, edits, sends and reports on the week's issue."""
 
 import asyncio
 from dataclasses import asdict
@@ -352,7 +352,7 @@ def resume(app: App, slot: str | None) -> Result:
 @command(issue)
 @slot_argument
 def cancel(app: App, slot: str | None) -> Result:
-    """End an issue; mails that were not sent never will be."""
+    """End an issue. Its unsent mails are never sent."""
     from mailer.issues import control
 
     return _changed(control.cancel(app, slot))

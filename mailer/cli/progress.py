@@ -1,4 +1,4 @@
-"""Shows the progress of long work on stderr: a bar on a terminal, otherwise a line of JSON a second for machines."""
+"""Shows the progress of long work on stderr: a bar on a terminal, otherwise one line of JSON per second."""
 
 import json
 import sys

@@ -140,7 +140,7 @@ def db() -> None:
 
 @command(db, opens=False)
 def upgrade(path: Path) -> Result:
-    """Upgrade the tables to the version of this program. Make a backup first."""
+    """Upgrade the tables to the version of this program. Make a backup before you run this command."""
     before, after = wiring.upgrade_database(settings_edge.load(path, os.environ))
     already = "already " if before == after else ""
     return Result({"before": before, "after": after}, f"The tables are {already}of version {after}.")

@@ -112,7 +112,7 @@ def leaves(section: type[Section] = Settings, place: Place = ()) -> Iterator[tup
 
 
 def field_at(place: Place) -> FieldInfo | None:
-    """Returns the plain setting that is at a place or contains the place; None for sections and unknown places."""
+    """Returns the plain setting that `place` names or lies inside. Returns None for sections and unknown places."""
     shape = tuple(0 if isinstance(part, int) else part for part in place)
     return next((field for known, field in leaves() if shape[: len(known)] == known), None)
 

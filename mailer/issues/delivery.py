@@ -73,7 +73,7 @@ def _supersede(tx: Connection, older: Issue, slot: str, now: datetime) -> bool:
 
 
 def finish(app: App) -> list[Issue]:
-    """Moves every issue whose deliveries have all ended to sent or partial, and returns these issues."""
+    """Marks as sent or partial every issue whose deliveries have all ended. Returns these issues."""
     under_way = app.store.read(lambda tx: issues.recent(tx, states=(IssueState.SENDING, IssueState.PAUSED)))
     return [get_issue(app, issue.id) for issue in under_way if _finish(app, issue)]
 

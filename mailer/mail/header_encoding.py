@@ -20,9 +20,9 @@ from math import floor
 from mailer.text.characters import RLM
 from mailer.text.clean import clean, clusters
 
-_LINE = 76  # the most characters in a line with an encoded word (RFC 2047 §2)
-_WORD = 75  # the most characters in an encoded word (RFC 2047 §2)
-_HARD = 998  # the most characters in any line of a message, without its CRLF (RFC 5322 §2.1.1)
+_LINE = 76  # maximum number of characters in a line with an encoded word (RFC 2047 §2)
+_WORD = 75  # maximum number of characters in an encoded word (RFC 2047 §2)
+_HARD = 998  # maximum number of characters in any line of a message, without its CRLF (RFC 5322 §2.1.1)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")  # phrases that need no quotation marks (RFC 5322 §3.2.3)
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")

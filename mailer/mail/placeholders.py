@@ -20,7 +20,7 @@ Kind = Literal["html", "text", "header"]
 
 
 def named(name: str) -> str:
-    """Returns the placeholder called `name`, which must consist of small letters and underscores.
+    """Returns the placeholder called `name`, which must consist of lowercase characters and underscores.
 
     If the name ends with `_url`, the value must be a web address.
     """

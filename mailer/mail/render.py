@@ -189,10 +189,10 @@ def _paragraphs(text: str) -> str:
 
 
 # --- size ------------------------------------------------------------------------------------------------------------
-# The most bytes of the encoded HTML part. Gmail cuts at about 102 kB, and each reader's values are added later.
+# Maximum size of the encoded HTML part, in bytes. Gmail cuts at about 102 kB, and each reader's values are added later.
 HTML_BYTES = 90_000
-MAIL_BYTES = 150_000  # the most bytes of a mail: both parts, encoded, and the headers
-_HEADERS = 4_000  # the most bytes of the headers and the boundary lines
+MAIL_BYTES = 150_000  # maximum number of bytes of a mail: both parts, encoded, and the headers
+_HEADERS = 4_000  # maximum number of bytes of the headers and the boundary lines
 
 
 def encoded(part: str) -> int:

@@ -17,7 +17,7 @@ from mailer.text.clean import clean, first_words, shorten
 from mailer.text.links import loopback, story_picture, web_address
 from mailer.text.locales import FA, Locale
 
-# The most characters of each text, or the most words if the name ends with WORDS.
+# Maximum number of characters of each text, or the most words if the name ends with WORDS.
 SUBJECT_LENGTH = 45  # Gmail on a phone shows about 40 characters
 SECTION_LENGTH = 40
 TITLE_LENGTH = 180
@@ -25,7 +25,7 @@ LEAD_WORDS = 35
 BRIEF_WORDS = 24  # for the lead of a story without a picture
 LEAD_LENGTH = 400  # a second limit, because a lead without blanks counts as one word
 CARD_EVERY = 4  # of every four stories in a section, the first may show its picture
-ALSO = 2  # the most further reports listed under a story
+ALSO = 2  # maximum number of further reports listed under a story
 PREHEADER_LEAST, PREHEADER_BETTER, PREHEADER_MOST = 40, 90, 130
 WORDS_A_MINUTE = 180
 

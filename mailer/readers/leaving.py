@@ -161,7 +161,7 @@ def _undone(found: Subscriber, past: Sequence[Event], number: int) -> bool:
 
 
 def _may_undo(app: App, past: Sequence[Event], number: int) -> bool:
-    """Returns True if event `number` is the reader's last event, an unsubscription by a link, within the last hour."""
+    """Returns True if event `number` is an unsubscription by link in the last hour, with no later event."""
     if not past or len(past) != number:
         return False
     last = past[-1]

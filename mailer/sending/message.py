@@ -197,7 +197,7 @@ class Mails:
     # --- ahead of time
     @property
     def building(self) -> bool:
-        """Returns whether worker threads are building mails. The deliveries of these mails will return to the queue."""
+        """Returns whether worker threads are building mails. When a mail is built, its delivery is queued again."""
         return bool(self._building)
 
     async def some_built(self) -> None:

@@ -4,7 +4,7 @@ A connection sends each mail in three steps:
 
 1. It announces the envelope to the relay, at the latest when the relay has answered the previous mail.
 2. Meanwhile one transaction, shared with the other connections, records the outcome of the previous mail and the intent
-   to send this mail (`group_commit`). The transaction is also the last look: it checks that the reader may still be
+   to send this mail (`group_commit`). The transaction is also the last check: it checks that the reader may still be
    mailed. The content is sent only after the transaction is on disk, so that a killed process leaves at most one mail
    per connection with an unknown outcome.
 3. It sends the content and the final dot. The relay's answer decides the outcome.
@@ -392,7 +392,7 @@ class Sender:
         await self._conclude(result, await self._commit.write(result, None).written())
 
     async def _not_sent(self, job: Delivery, written: Written) -> None:
-        """Finishes a delivery that the last look stopped, because its reader may not be mailed or the claim was lost.
+        """Finishes a delivery that the last check stopped, because its reader may not be mailed or the claim was lost.
         If the claim was lost, drops the whole batch."""
         if not written.claim_held:
             self._queue.drop(job.batch)

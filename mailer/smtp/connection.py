@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mailer.model import Reply
 from mailer.smtp.reply_parser import Answer, Reader, reply
 
-_TLS_OVERHEAD = 512  # largest number of bytes that TLS adds to a tail (the commands after a content)
+_TLS_OVERHEAD = 512  # largest number of bytes that TLS adds to a tail (the commands after the mail data)
 CLOSING = 421  # RFC 5321 section 3.8: a relay may send this code at any time, and then closes the connection
 
 
@@ -46,7 +46,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._buffer_full = False
-        self._fits = 0  # size of the longest content that left at once; reset to 0 if a content with its tail did not
+        self._fits = 0  # size of the longest content that left at once, or 0 after a content and its tail did not
         # The commands to write when the content has left, and the answers that they expect.
         self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())
         # Bytes of the tail written with the content; if no more bytes are buffered, the dot has left.
@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
         if self.lost:
             return
         if self._due:
-            raise RuntimeError("a content between other answers would break the pairing")
+            raise RuntimeError("mail data between other answers would break the pairing")
         self._due.append(step)
         self._block_s = block_s
         pieces = list(content)
@@ -202,7 +202,7 @@ class Connection(asyncio.Protocol):
             self.drop(f"no answer within {seconds:g} seconds")
 
     def _only_tail_buffered(self) -> bool:
-        """Returns whether a content was written together with its tail and at most the tail is still in the buffer."""
+        """Returns whether content and tail were written together and at most the tail is still in the buffer."""
         return bool(self._tail_size) and self._transport.get_write_buffer_size() <= self._tail_size + _TLS_OVERHEAD
 
     def _content_moved(self) -> bool:

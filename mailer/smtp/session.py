@@ -252,7 +252,7 @@ class Session:
 
     async def _send_empty_mail(self) -> None:
         """Ends a transaction in which the relay refused the recipient and yet waits for content (RFC 2920 section 3.1).
-        Sends an empty content for this, which reaches no one because the mail has no recipient."""
+        To do so, sends empty mail data, which reaches no one because the mail has no recipient."""
         self._connection.ask(_DOT, Step("dot", self._waits.dot))
         await self._connection.answers(1)
         self._transaction_open = False
@@ -283,7 +283,7 @@ class Session:
         content does not end in CRLF or an address is not safe in a command."""
         self._require(_Stage.READY)
         if not segments or not segments[-1].endswith(b"\r\n"):
-            raise ValueError("a content must end in CRLF, or its last line would swallow the final dot")
+            raise ValueError("mail data must end in CRLF, or its last line would swallow the final dot")
         tail: tuple[bytes, tuple[Step, ...]] = (b"", ())
         self._follows = follow is not None
         self._overlapped = False
@@ -292,7 +292,7 @@ class Session:
             if self.overlaps and self._not_tried is None:
                 self._overlapped = True
                 tail = b"".join(self._commands), self._steps
-        # RFC 2920 section 3.1: DATA must be the last command of a group, but a group may begin with a content.
+        # RFC 2920 section 3.1: DATA must be the last command of a group, but a group may begin with mail data.
         step = Step("dot", self._waits.dot)
         self._connection.hand_over((*segments, _DOT), step, self._waits.block, tail[0], *tail[1])
         self._stage = _Stage.CONTENT

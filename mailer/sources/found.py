@@ -1,4 +1,4 @@
-"""The results of reading files and sources, and the protocol of a source."""
+"""The results of reading files and sources, and the interface of a source (`Source`)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -31,11 +31,11 @@ _FIELDS = (
 _REQUIRED = ("title", "url", "published")
 # The age up to which articles are read; `choice.time_span` still accepts a late article of this age.
 _BACK = timedelta(days=14)
-_MOST = 20_000  # the most rows that one query returns
+_MOST = 20_000  # maximum number of rows that one query returns
 _LARGEST_COUNT = 2_000_000_000
 
 _PAGE = 20  # rows that are fetched together
-# The most characters of a body, without and with markup. The choice of stories uses only the first thousand characters.
+# Longest body in characters, without and with markup. The choice of stories uses only the first thousand characters.
 _LONGEST_BODY, _LONGEST_RAW = 5000, 20_000
 _CONNECT_S, _ANSWER_S = 10, 60  # seconds to wait for a connection, and for an answer
 Row = Mapping[str, Any]

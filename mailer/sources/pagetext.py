@@ -45,8 +45,8 @@ _SENTENCE_END = re.compile(r"[.!?؟…:؛][\s\"'”»)\]]*$")
 _FULL_STOP = re.compile(r"[.…][\s\"'”»)\]]*$")
 _LONG = 25  # words; a line of this length is a paragraph, because captions and headlines are shorter
 _TOP = 80  # lines in which to search for the breadcrumb, and then for the title below it; a menu may come first
-_MOST_PARTS = 20  # the most parts of a breadcrumb
-_MOST_LINES = 5000  # the most lines of a page that are read
+_MOST_PARTS = 20  # maximum number of parts of a breadcrumb
+_MOST_LINES = 5000  # maximum number of lines of a page that are read
 _LABELLED_WORDS = 14  # words; a longer line is a sentence that only begins with the same words as a label
 
 _FIX = "The text must have the title on a line of its own and at least one paragraph below it."

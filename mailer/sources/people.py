@@ -30,8 +30,8 @@ _COLUMNS = {
 # Maps the key of each name to its column and to the rank of the name; rank 0 is the clearest name.
 _NAMES = {key(name): (column, rank) for column, names in _COLUMNS.items() for rank, name in enumerate(names)}
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_LONGEST = 256 * 1024  # the most characters read of a line, so that a file that is not a list cannot fill the memory
-# The most characters of a cell, so that an unclosed quotation mark cannot take in the whole file.
+_LONGEST = 256 * 1024  # characters read from a line at most, so that a file that is not a list cannot fill the memory
+# Maximum number of characters of a cell, so that an unclosed quotation mark cannot take in the whole file.
 _LONGEST_CELL = 131_072
 _FORMULA = re.compile(r"[=+\-@\t\r]")  # a spreadsheet program would run a cell that begins with one of these
 _INSTANT = re.compile(r"(?:19|20)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)")

@@ -55,7 +55,7 @@ _SURROGATES = re.compile(r"&#(?P<high>5[5-6][0-9]{3});&#(?P<low>5[6-7][0-9]{3});
 
 _END_OF_CDATA = re.compile(r"(?<!\])\]{1,2}>\s{0,9}$")  # left over where a script wrote a CDATA section wrongly
 
-_LEAD = 320  # the most characters of a lead that is made from the body
+_LEAD = 320  # maximum number of characters of a lead that is made from the body
 _SURE_PARAGRAPH = 40  # characters; a shorter paragraph may be a caption or a kicker
 _SENTENCE = re.compile(r"[.!؟?][»\")]?(?=\s)")
 
@@ -104,14 +104,14 @@ _MORE_AT_END = re.compile(
     rf"(?:\s?[«“\"][^»”\"]{{1,200}}[»”\"])?{_ARROWS}{{0,8}}$",
     re.IGNORECASE,
 )
-# The closing sentence that WordPress puts under every item of a feed, in Persian and in English, and its «[…]».
+# What WordPress adds at the end of a feed item: a closing sentence (Persian or English), and «[…]» if it cut the text.
 _CLOSING = re.compile(
     r"\s*(?:(?:این )?(?:نوشته|مطلب)[\s:]+.{1,300}?\s(?:اولین|نخستین) بار در\s.{1,100}?\s(?:پدیدار|ظاهر) شد[.\s]*"
     r"|The post\s.{1,300}?\s(?:appeared first|first appeared) on\s.{1,100}"
     r"|(?:ظهرت المقالة|ظهرت)\s.{1,300}?\s(?:أولاً|أولا) على\s.{1,100}"
     r"|\[(?:…|\.\.\.)\])$"
 )
-_LONGEST_CLOSING = 500  # the most characters of a closing sentence
+_LONGEST_CLOSING = 500  # maximum number of characters of a closing sentence
 _OPENER = re.compile(
     r"(?:به گزارش\s+(?:(?:خبرنگار|سرویس خبری|خبرگزاری)\s+)?(?P<reported>[^،؛:.]{2,40}?)\s*[،؛:]"
     r"|(?:(?:سرویس خبری|خبرگزاری)\s+)?(?P<named>[^،؛:.\-–ـ]{2,40}?)\s*[:\-–ـ])\s*"

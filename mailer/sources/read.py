@@ -23,7 +23,7 @@ from mailer.text.characters import arabic_letters
 from mailer.text.clean import shorten
 
 LARGEST = 50_000_000  # bytes after decompression
-_MOST_MEMBERS = 1000  # the most members of a gzip file, because unpacking a member copies all the bytes after it
+_MOST_MEMBERS = 1000  # maximum number of members of a gzip file; unpacking a member copies all the bytes after it
 _GZIP = b"\x1f\x8b"
 _KNOWN_BINARIES = {
     b"PK\x03\x04": "a ZIP archive or an office document",

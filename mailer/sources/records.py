@@ -21,7 +21,7 @@ from mailer.sources.found import Found
 from mailer.text import dates, links
 
 _DELIMITERS = ",;\t|"
-# The most characters of a cell, so that an unclosed quotation mark cannot take in the whole file.
+# Maximum number of characters of a cell, so that an unclosed quotation mark cannot take in the whole file.
 _LONGEST_CELL = 2_000_000
 _LARGEST_COUNT = 2_000_000_000  # fits the INTEGER of every database
 _COUNTS = ("views", "comments", "shares")

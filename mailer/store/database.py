@@ -34,7 +34,7 @@ _POLL_S = 0.0005  # seconds between two attempts to get SQLite's lock, which a s
 _IDLE_S = 1.0  # the seconds of idleness after which the pool checks the writing connection before its next use
 _SLOW_COMMIT_S = 0.01  # the seconds above which a commit is slow; `at_once` then does nothing for a while
 _PAUSE_FACTOR = 100  # the pause of `at_once` after a slow commit, as a multiple of the commit's duration
-_ATTEMPTS = 5  # the most attempts for a transaction that conflicts with another transaction
+_ATTEMPTS = 5  # maximum number of attempts for a transaction that conflicts with another transaction
 _ABANDONED_S = 60  # the seconds of idleness after which PostgreSQL ends a writing transaction
 # PostgreSQL's codes for a serialization failure, a deadlock, and a unique violation, which happens if another process
 # has just inserted the same row. The failed transaction changed nothing, and another attempt may succeed.

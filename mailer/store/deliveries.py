@@ -41,7 +41,7 @@ from mailer.model import (
 from mailer.store.eligibility import eligible, reader_eligible, requirements, slot_day
 from mailer.store.schema import batches, deliveries, issues, lanes, of_issue, subscribers, variants
 
-BATCH = 500  # the most deliveries in a batch
+BATCH = 500  # maximum number of deliveries in a batch
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
 OPEN = (*WAITING, DeliveryState.SENDING)
 _IS_DEFERRED = deliveries.c.due_at.is_not(None)  # true only in the state `deferred`; written as in the partial indexes
@@ -161,7 +161,7 @@ def _lane_open(now: datetime) -> ColumnElement[bool]:
 def _sendable() -> ColumnElement[bool]:
     running = exists().where(issues.c.id == batches.c.issue_id, issues.c.state == IssueState.SENDING)
     # A process may have died while it was sending a mail of an issue that is now cancelled or paused. The batch must be
-    # claimed so that the outcome of this mail can be recorded as unknown. The last look stops the batch's other mails.
+    # claimed so that the outcome of this mail can be recorded as unknown. The last check stops the batch's other mails.
     halted = exists().where(
         issues.c.id == batches.c.issue_id, issues.c.state.in_((IssueState.CANCELLED, IssueState.PAUSED))
     )
@@ -406,7 +406,7 @@ def withdraw(tx: Connection, issue_id: int) -> None:
 
 
 def end_batches(tx: Connection, issue_id: int) -> None:
-    """Marks the batches of an issue that have no open deliveries as done."""
+    """Marks as done every batch of an issue that has no open deliveries."""
     _end_batches(tx, batches.c.issue_id == issue_id)
 
 
@@ -433,7 +433,7 @@ def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> i
     ]
     if unknown:
         failed.append(state == DeliveryState.UNKNOWN)
-    # Leave out readers who may not be mailed. The last look would stop their mails as well, but if there were only such
+    # Leave out readers who may not be mailed. The last check would stop their mails too, but if there were only such
     # readers, the issue would go back to sending without any mail to send.
     again = and_(of_issue(issue_id), or_(*failed), reader_eligible(DeliveryKind.ISSUE))
     ordinal = deliveries.c.subscriber_id // BATCH  # subscribers with neighbouring ids share a batch

@@ -2,7 +2,7 @@
 connections.
 
 All other outcomes are rarer, and `deliveries` writes them row by row. The statement changes a row only if the claim on
-the row's batch has not been lost. It records an intent only if the last look allows the mail; the last look is the rule
+the row's batch has not been lost. It records an intent only if the last check allows the mail. That check is the rule
 of `eligibility`, compiled to SQL text.
 
 The driver gets the statement as text, because SQLAlchemy would need more time to process an expression than the
@@ -35,7 +35,7 @@ class AcceptedMail(NamedTuple):
     relay: str
 
 
-# Each row of `m` requests one change of a delivery. A change to `sending` records the intent to send, if the last look
+# Each row of `m` requests one change of a delivery. A change to `sending` records the intent to send, if the last check
 # allows it. A change to `accepted` sets the same values as `retry_schedule.after` does for an accepted mail.
 _WRITE = """
 UPDATE deliveries SET state = m.state,
@@ -49,7 +49,7 @@ UPDATE deliveries SET state = m.state,
 FROM {rows}
 WHERE deliveries.id = m.id AND deliveries.batch_id = m.batch AND {among}
   AND CASE m.state WHEN 'accepted' THEN deliveries.state = 'sending'
-      ELSE deliveries.state = 'queued' AND held.lease_until > :now AND ({last_look}) END
+      ELSE deliveries.state = 'queued' AND held.lease_until > :now AND ({last_check}) END
 """
 
 # Finds the rows that already have the requested state. As long as the fence number of the batch is the same, only this
@@ -95,11 +95,11 @@ def _for_postgresql(template: str) -> str:
 
 
 def _filled(template: str, dialect: str, rows: str, among: str) -> str:
-    return template.format(rows=rows, among=among, last_look=_last_look(dialect))
+    return template.format(rows=rows, among=among, last_check=_last_check(dialect))
 
 
 @lru_cache(2)
-def _last_look(dialect: str) -> str:
+def _last_check(dialect: str) -> str:
     """Returns the rule of `eligibility` as SQL text."""
     compiler: Dialect = {"sqlite": sqlite, "postgresql": postgresql}[dialect].dialect()
     return str(may_go().compile(dialect=compiler, compile_kwargs={"literal_binds": True}))
@@ -107,7 +107,7 @@ def _last_look(dialect: str) -> str:
 
 def write_all(tx: Connection, accepted: Sequence[AcceptedMail], intents: Sequence[Delivery], now: datetime) -> bool:
     """Records in one statement that the mails in `accepted` were accepted, and that the deliveries in `intents` are
-    about to be sent. Records an intent only if the last look allows the mail. Returns False if some rows did not
+    about to be sent. Records an intent only if the last check allows the mail. Returns False if some rows did not
     change; `write` finds out which rows."""
     rows = [*_rows(accepted, intents)]
     return not rows or _run(tx, _WRITE, rows, now).rowcount == len(rows)

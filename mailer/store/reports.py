@@ -44,7 +44,7 @@ class Leaving(NamedTuple):
 
 
 def leavings(tx: Connection, issue_id: int) -> list[Leaving]:
-    """Returns the unsubscriptions through the mail of an issue that were not undone, the oldest first."""
+    """Returns the unsubscriptions by links in the mails of an issue, without undone ones, the oldest first."""
     mail = (deliveries.c.issue_id == events.c.issue_id) & (deliveries.c.subscriber_id == events.c.subscriber_id)
     query = (
         select(events.c.method, events.c.reason, events.c.at, deliveries.c.finished_at)

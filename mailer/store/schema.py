@@ -112,9 +112,11 @@ def _json(name: str, default: str = "[]") -> Column[Any]:
 
 
 def _partial_index(name: str, *columns: str, where: str, sqlite_where: str = "", unique: bool = False) -> Index:
-    """Returns a partial index. `sqlite_where` is the condition on SQLite, if it differs from `where`. A flag needs
-    `sqlite_where`: on SQLite, SQLAlchemy writes `flag = 1`, and SQLite uses a partial index only for a query with the
-    condition of that index."""
+    """Returns a partial index. `sqlite_where` is the condition on SQLite, if it differs from `where`.
+
+    A condition on a boolean column needs `sqlite_where`. SQLite uses a partial index only if the query contains the
+    condition of the index, and SQLAlchemy writes `flag = 1` in the queries for SQLite.
+    """
     return Index(name, *columns, unique=unique, info={"sqlite": sqlite_where or where, "postgresql": where})
 
 

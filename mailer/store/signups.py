@@ -18,7 +18,7 @@ _UNDECIDED = signups.c.outcome.is_(literal_column("NULL"))
 
 @dataclass(frozen=True, slots=True)
 class SignupRequest:
-    """A reader's request to join the list that is not decided yet."""
+    """An undecided sign-up: a person's request to join the list."""
 
     id: int
     at: datetime

@@ -16,7 +16,7 @@ from mailer.model import Limit, Rate
 from mailer.store.database import inserting
 from mailer.store.schema import throttles
 
-_GRACE_MAX_S = 2.0  # the most seconds for which a permit is valid
+_GRACE_MAX_S = 2.0  # longest validity of a permit, in seconds
 # A burst has as many mails as the rate allows in this many seconds. A transaction for each mail would be too slow.
 _BURST_S = 0.05
 

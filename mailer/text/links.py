@@ -14,7 +14,7 @@ from mailer.text.characters import ZWNJ, is_invisible
 from mailer.text.clean import clean
 
 LONGEST = 1500  # characters of a link; Gmail does not clip a mail with twelve links of this length
-# The most characters of an address from a source. Browsers and mail programs reliably follow addresses of this length.
+# Longest address from a source, in characters. Browsers and mail programs reliably follow addresses of this length.
 _LONGEST_FOUND = 2000
 _LONGEST_RAW = 10_000  # characters of a link before it is cleaned: line breaks and blanks may be in it
 _SHORT = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")

@@ -14,7 +14,7 @@ from mailer.issues import archive
 from mailer.web.guard import ISSUE_CSP
 from mailer.web.page import render
 
-_LISTED = 200  # the most issues that the archive lists: about four years of weekly issues
+_LISTED = 200  # maximum number of issues that the archive lists: about four years of weekly issues
 
 
 class Media(StaticFiles):

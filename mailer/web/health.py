@@ -16,10 +16,10 @@ _LATEST_TICK_S = 90.0
 
 @dataclass
 class Pulse:
-    """Records when the clock of this process last ticked.
+    """Records when the scheduler of this process last ran.
 
-    `expected` is False if the clock runs in another process. `well` uses monotonic time, so that a change of the system
-    time does not matter.
+    `expected` is False if the scheduler runs in another process. `well` uses monotonic time, so that a change of the
+    system time does not matter.
     """
 
     expected: bool = False

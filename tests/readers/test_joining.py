@@ -120,7 +120,7 @@ def test_a_reader_who_left_meanwhile_gets_no_confirmation_mail(sending_app: App,
 
 @pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize("now_is", SubscriberStatus)
-def test_the_last_look_lets_a_confirmation_go_only_to_a_pending_reader(
+def test_the_last_check_lets_a_confirmation_go_only_to_a_pending_reader(
     app: App, now_is: SubscriberStatus, many: bool
 ) -> None:
     ask(app)

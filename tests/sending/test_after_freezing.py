@@ -1,4 +1,4 @@
-"""After the freeze of an issue: the last look sees a pause or an unsubscription, and a dead address gets nothing more,
+"""After the freeze of an issue: the last check sees a pause or an unsubscription, and a dead address gets nothing more,
 whichever mail showed that it is dead."""
 
 import asyncio
@@ -52,7 +52,7 @@ def test_a_pause_begun_after_freezing_counts(store: Store, clock: Clock) -> None
 
 
 @pytest.mark.parametrize(("days", "seen"), [(1, (False, Skip.PAUSED)), (0, (True, None)), (-7, (True, None))])
-def test_the_last_look_and_the_reason_for_a_skip_both_see_a_pause(
+def test_the_last_check_and_the_reason_for_a_skip_both_see_a_pause(
     store: Store, clock: Clock, days: int, seen: tuple[bool, Skip | None]
 ) -> None:
     who = make.subscriber(store, EMAIL)

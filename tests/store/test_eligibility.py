@@ -1,4 +1,4 @@
-"""Freezing, the last look, the reason for a skip and a retry agree on who may be mailed."""
+"""Freezing, the last check, the reason for a skip and a retry agree on who may be mailed."""
 
 from datetime import date, timedelta
 from itertools import product

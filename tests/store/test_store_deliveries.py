@@ -387,7 +387,7 @@ def test_a_claim_says_nothing_about_a_row_of_another_batch(store: Store) -> None
     assert counts(store, issue) == {S: 1}
 
 
-# --- the last look ---------------------------------------------------------------------------------------------------
+# --- the last check ---------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("status", "barred", "why"),
     [

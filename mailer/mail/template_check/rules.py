@@ -17,7 +17,7 @@ from mailer.mail.template_check import markup
 from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, is_invisible
 from mailer.text.locales import FA, Locale
 
-STYLE_BYTES = 8192  # the most bytes of all <style> elements together; Gmail accepts little more
+STYLE_BYTES = 8192  # maximum number of bytes of all <style> elements together; Gmail accepts little more
 PREHEADER = range(40, 131)  # how many characters a preheader may have
 
 # The CSS properties that nearly every mail program supports, according to caniemail.com.
