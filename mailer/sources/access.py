@@ -9,7 +9,8 @@ from typing import Any
 
 # The words by which WordPress shows that a post has a password or is private: in the title, and instead of the text.
 _CLOSED_TITLE = re.compile(
-    r"(?:محافظت\s?شده|حفاظت\s?شده|رمزدار|خصوصی|محمية?|protected|private)\s?:\s?(?=\S)", re.IGNORECASE
+    r"(?:محافظت\s?شده|حفاظت\s?شده|رمزدار|خصوصی|محمية?(?: بكلمة (?:ال)?(?:مرور|سر))?|protected|private)\s?:\s?(?=\S)",
+    re.IGNORECASE,
 )
 _CLOSED_TEXT = re.compile(
     r"no excerpt[^.]{0,60}protected"

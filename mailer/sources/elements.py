@@ -8,7 +8,7 @@ never expanded, and nothing is fetched. Each character is looked at a limited nu
 import re
 from dataclasses import dataclass, field
 
-from mailer.sources import plain
+from mailer.sources import tags
 
 _TAG = re.compile(
     r"<(?P<end>/?)(?P<name>[A-Za-z_][\w.:-]*+)"
@@ -80,16 +80,16 @@ class Element:
         """The text of the element, with decoded entities. If there are tags inside, it is the markup as written."""
         raw = self.source[self.start : self.end]
         if "<" not in raw:
-            return plain.unescaped(raw)
+            return tags.unescaped(raw)
         parts: list[str] = []
         place = 0
-        tags = _INNER_TAG.search(_SECTION.sub("", raw)) is not None
+        has_tags = _INNER_TAG.search(_SECTION.sub("", raw)) is not None
         for section in _SECTION.finditer(raw):
             before = raw[place : section.start()]
-            parts += (before if tags else plain.unescaped(before), section["data"] or "")
+            parts += (before if has_tags else tags.unescaped(before), section["data"] or "")
             place = section.end()
         rest = raw[place:]
-        return "".join((*parts, rest if tags else plain.unescaped(rest)))
+        return "".join((*parts, rest if has_tags else tags.unescaped(rest)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,5 +287,5 @@ def _attributes(written: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in _ATTRIBUTE.finditer(written):
         value = each[2] if each[2] is not None else each[3] if each[3] is not None else each[4]
-        found.setdefault(each[1].lower(), plain.unescaped(value))
+        found.setdefault(each[1].lower(), tags.unescaped(value))
     return found
