@@ -101,7 +101,8 @@ def in_mailbox(written: str) -> Address:
 
 def looks_like_one(text: str) -> bool:
     """Return True if the text has the form of an address, even if `parse` would refuse it."""
-    return bool(_LOOKS_LIKE_ONE.fullmatch(text.strip()))
+    # The length is bounded, because the pattern takes quadratic time for a long text of dots.
+    return len(text) < 1000 and bool(_LOOKS_LIKE_ONE.fullmatch(text.strip()))
 
 
 def without_addresses(text: str, replacement: str = "") -> str:
@@ -213,9 +214,9 @@ def _check_local(local: str, domain: str, typed: str) -> None:
 
 
 # --- likely typing mistakes ------------------------------------------------------------------------------------------
-# Only the sign-up form uses the functions below, because the form can ask the person whether a suggestion is right.
-# Most readers have a mailbox at one of these well-known domains. A domain that differs from a well-known domain by one
-# slip is far more likely a typing mistake than a real domain.
+# The sign-up form asks the person whether a suggestion is right, and an import reports the address. No address is
+# corrected silently. Most readers have a mailbox at one of these well-known domains. A domain that differs from a
+# well-known domain by one slip is far more likely a typing mistake than a real domain.
 WELL_KNOWN = (
     *("gmail.com", "yahoo.com", "hotmail.com", "outlook.com", "icloud.com", "live.com", "msn.com", "aol.com"),
     *("ymail.com", "googlemail.com", "proton.me", "protonmail.com", "chmail.ir", "mail.ir", "iran.ir", "yandex.com"),
@@ -224,15 +225,33 @@ _REAL_LOOK_ALIKES = frozenset({"mail.com", "email.com", "gmx.com", "me.com", "ym
 _SUFFIXES = {"con": "com", "cmo": "com", "ocm": "com", "comm": "com", "vom": "com", "xom": "com", "cim": "com"}
 
 
+def suspicion(found: Address) -> str | None:
+    """Return the address that was probably meant, or None if `found` looks right.
+
+    Unlike `suggestion`, this also finds Persian and Arabic digits before the @.
+    """
+    local = found.local
+    if not local.isascii():
+        local = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in local)
+    domain = _likely_domain(found.domain)
+    return f"{local}@{domain or found.domain}" if domain or local != found.local else None
+
+
 def suggestion(found: Address) -> str | None:
-    """Return the address that the person probably meant, or None if `found` looks right."""
-    domain = found.domain
+    """Return the address that was probably meant, or None if its domain looks right."""
+    domain = _likely_domain(found.domain)
+    return f"{found.local}@{domain}" if domain else None
+
+
+@lru_cache(maxsize=20_000)
+def _likely_domain(domain: str) -> str | None:
+    """Return the domain that was probably meant, or None if this one looks right."""
     if domain in WELL_KNOWN or domain in _REAL_LOOK_ALIKES:
         return None
     head, _, suffix = domain.rpartition(".")
     corrected = f"{head}.{_SUFFIXES[suffix]}" if suffix in _SUFFIXES else domain
     near = next((known for known in WELL_KNOWN if _one_slip(corrected, known)), corrected)
-    return f"{found.local}@{near}" if near != domain else None
+    return near if near != domain else None
 
 
 def _one_slip(typed: str, meant: str) -> bool:

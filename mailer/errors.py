@@ -36,6 +36,10 @@ class UsageError(MailerError):
     """The command was called with an invalid argument, or with options that exclude each other."""
 
 
+class UndecidedList(UsageError):
+    """An admin has to decide what a column of an imported list means, or which of several lists is wanted."""
+
+
 class AskError(MailerError):
     """The base class of refusals: nothing failed, but the request is not possible or not allowed."""
 

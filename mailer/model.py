@@ -293,8 +293,8 @@ class Subscriber:
     created_at: datetime
 
 
-class NewSubscriber(NamedTuple):  # a tuple is created faster than a dataclass, and a list may have a million rows
-    """One row of an imported file, as it was read. `line` is the row's line number in the file."""
+class ListRow(NamedTuple):  # a tuple is created faster than a dataclass, and a list may have a million rows
+    """One row of an imported list, as the reader of the file understood it. `line` is its line number in the file."""
 
     line: int
     email: str
@@ -302,8 +302,12 @@ class NewSubscriber(NamedTuple):  # a tuple is created faster than a dataclass, 
     sections: tuple[str, ...] = ()
     consent_at: datetime | None = None
     source: str = ""
-    status: str = ""
-    problem: str = ""  # why the row could not be read; "" if it could be read
+    # The status that the person has in the old system; None if the row belongs to a list that was not chosen.
+    status: SubscriberStatus | None = SubscriberStatus.ACTIVE
+    left_at: datetime | None = None  # when the person left, bounced or complained there, if that is known
+    reason: str = ""  # why, in the words of the old system
+    problem: str = ""  # why the row is refused
+    note: str = ""  # what was left out of the row
 
 
 class EventKind(StrEnum):

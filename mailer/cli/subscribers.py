@@ -1,19 +1,16 @@
 """`mailer subscribers …` and `mailer unsubscribes`: manages the list of subscribers, and lists who left."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mailer.cli import lists
 from mailer.cli.command import NUMBER, TEXT, Result, attributes, command, instant, local, slot_option, table, wants_json
-from mailer.cli.progress import counted
-from mailer.errors import UsageError
 from mailer.model import Subscriber, SubscriberStatus
 
 if TYPE_CHECKING:
     from mailer.context import App
-    from mailer.readers.importing import Imported
 
 
 @click.group()
@@ -171,73 +168,5 @@ def unsubscribes(app: "App", since: str | None, slot: str | None) -> Result:
     )
 
 
-# --- lists in and out of files ---------------------------------------------------------------------------------------
-_SHOWN = 20  # largest number of refused rows that a dry run lists
-
-
-@command(subscribers)
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Only report what would become of the rows.")
-@click.option("--invite", is_flag=True, help="Ask each new reader by mail first; without an answer they get nothing.")
-@click.option("--suppress", is_flag=True, help="The file lists people who left the old system: never mail them.")
-def import_(app: "App", file: Path, dry_run: bool, invite: bool, suppress: bool) -> Result:
-    """Add everyone in FILE to the list (CSV, TSV or JSONL with a column "email"). A bad row does not stop the rest.
-
-    People who left are not added again. A row whose status says that its person left is kept off the list.
-    """
-    from mailer.readers import importing
-    from mailer.sources import people
-
-    if invite and suppress:
-        raise UsageError("--invite and --suppress cannot be combined.")
-    how = importing.How(source=file.name, invite=invite, suppress=suppress, dry_run=dry_run)
-    with counted(file.name, people.lines_in(file)) as progress:
-        report = importing.import_rows(app, people.read(file), how, progress=progress)
-    counts = attributes(report, "added", "updated", "unchanged", "refused", "suppressed")
-    text = f"{'Would be: ' if dry_run else ''}{', '.join(f'{count} {name}' for name, count in counts.items())}."
-    if dry_run and not wants_json():
-        text = _refused_table(report) + text
-    else:
-        _print_refused(file, report)
-    return Result(counts, text, 5 if report.refused else 0)
-
-
-def _refused_table(report: "Imported") -> str:
-    """Returns a table of the first rows that a dry run refused, or "" if no row was refused."""
-    if not report.refusals:
-        return ""
-    rows = [(str(line), email, reason) for line, email, reason in report.refusals[:_SHOWN]]
-    more = len(report.refusals) - _SHOWN + report.more
-    return f"{table(('line', 'address', 'why not'), rows)}\n{f'… and {more} more{chr(10)}' if more > 0 else ''}\n"
-
-
-def _print_refused(file: Path, report: "Imported") -> None:
-    for line, email, reason in report.refusals:
-        click.echo(f"{file.name}:{line}: {email!r}: {reason}", err=True)
-    if report.more:
-        click.echo(f"… and {report.more} more rows", err=True)
-
-
-@command(subscribers)
-@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
-@_status_option
-def export(app: "App", file: Path | None, status: str | None) -> Result:
-    """Write the list as CSV to FILE, or to stdout; `import` reads it again.
-
-    The file is safe to open in a spreadsheet program: a value that the program would run as a formula gets an
-    apostrophe in front.
-    """
-    from mailer.readers import importing
-    from mailer.sources import people
-
-    rows = importing.export_rows(app, SubscriberStatus(status) if status else None)
-    if file is not None:
-        # The file begins with a byte order mark, because spreadsheet programs do not recognise UTF-8 without it.
-        with file.open("w", encoding="utf-8-sig", newline="") as out:
-            count = people.write(rows, out)
-        return Result({"exported": count, "file": str(file)}, f"{count} subscribers in {file}.")
-    if not wants_json():
-        people.write(rows, sys.stdout)
-        return Result(None)
-    names = ("name", "sections", "status", "consent_at", "source")
-    return Result([{"email": row["address"], **{name: row[name] for name in names}} for row in rows])
+subscribers.add_command(lists.import_)
+subscribers.add_command(lists.export)

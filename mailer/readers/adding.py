@@ -38,7 +38,7 @@ class Plan:
     new: list[New] = field(default_factory=list)
     changed: dict[int, tuple[str, Sequence[str]]] = field(default_factory=dict)  # subscriber id → new name and sections
     unchanged: int = 0  # number of people who are on the list with the same name and sections
-    pending: list[int] = field(default_factory=list)  # ids of subscribers who are on the list but have not confirmed
+    pending: dict[int, str] = field(default_factory=dict)  # id → address of subscribers who have not confirmed
     refused: list[tuple[New, str, datetime | None]] = field(default_factory=list)  # person, reason, time of suppression
 
 
@@ -92,7 +92,7 @@ def plan(tx: Connection, people: Collection[New]) -> Plan:
             result.new.append(each)
             continue
         if there.status is SubscriberStatus.PENDING:
-            result.pending.append(there.id)
+            result.pending[there.id] = each.key
         if (each.name and each.name != there.name) or (each.sections and each.sections != there.sections):
             result.changed[there.id] = (each.name or there.name, each.sections or there.sections)
         else:

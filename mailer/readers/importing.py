@@ -1,10 +1,16 @@
 """Imports and exports lists of subscribers.
 
-A bad row is refused and does not stop the import. Readers who left are not brought back. Rows are imported in chunks of
-a few thousand, each chunk in its own transaction. Therefore a sender never waits long for the database, and memory use
-does not grow with the list.
+A bad row is refused and does not stop the import. Readers who left, here or in the old system, are not brought back.
+The list is gone through twice if it may hold people who must not be mailed: first these are recorded, then the others
+are added. So if two rows disagree about an address, not mailing wins, in whatever order they come, and no mail goes out
+in between.
+
+Rows are imported in chunks of a few thousand, each chunk in its own transaction. Therefore a sender never waits long
+for the database, and memory use does not grow with the list.
 """
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,17 +19,18 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from mailer import address, tokens
+from mailer import address
 from mailer.address import Address
 from mailer.context import App
 from mailer.errors import BadAddress
-from mailer.model import EventKind, Method, NewEvent, NewSubscriber, SubscriberStatus
-from mailer.readers import adding
-from mailer.store import events, subscribers, suppressions
+from mailer.model import EventKind, ListRow, Method, SubscriberStatus
+from mailer.readers import adding, keeping_off
+from mailer.readers.keeping_off import Leaver
+from mailer.store import subscribers
 from mailer.store.subscribers import New
 
 CHUNK = 2000  # rows that are imported in one transaction
-MOST_REFUSALS = 10_000  # refused rows that are listed one by one; further refused rows are only counted
+MOST_REMARKS = 10_000  # remarks that are listed one by one; further remarks are only counted
 
 # Names before the @ (RFC 2142 and common use) that belong to an office. Such addresses may sign up, but are not
 # imported.
@@ -31,18 +38,16 @@ _ROLES = frozenset(
     {"abuse", "postmaster", "hostmaster", "noc", "security", "mailer-daemon", "noreply", "no-reply"}
     | {"webmaster", "root"}
 )
-_JOINED = frozenset({"", "active", "enabled", "subscribed", "confirmed", "فعال", "عضو", "true", "1", "yes"})
-_LEFT = frozenset(
-    {"unsubscribed", "blocklisted", "blacklisted", "disabled", "inactive", "bounced", "complained", "suppressed"}
-    | {"cleaned", "غیرفعال", "لغو", "لغو شده", "لغوشده", "false", "0", "no"}
-)
+_MAY_BE_MAILED = (SubscriberStatus.ACTIVE, None)  # None: the row belongs to a list that was not chosen
+_DISAGREE = "another row says that this person must not be mailed"
 
 
 @dataclass(slots=True)
 class Imported:
-    """The counts of an import.
+    """The counts of an import: each row is in exactly one of them. `remarks` says what happened to single rows.
 
-    `refusals` lists the first refused rows, and `more` is the number of refused rows that are not listed.
+    `suppressed` counts people who must not be mailed, `pending` those who never confirmed in the old system, and
+    `passed_over` rows of lists that were not chosen. `more` counts the remarks after the first MOST_REMARKS.
     """
 
     added: int = 0
@@ -50,19 +55,31 @@ class Imported:
     unchanged: int = 0
     refused: int = 0
     suppressed: int = 0
-    refusals: list[tuple[int, str, str]] = field(default_factory=list)  # line, address, reason
+    pending: int = 0
+    passed_over: int = 0
+    remarks: list[tuple[int, str, str]] = field(default_factory=list)  # line, address, sentence
     more: int = 0
 
     @property
     def rows(self) -> int:
-        return self.added + self.updated + self.unchanged + self.refused + self.suppressed
+        return sum(getattr(self, count) for count in _COUNTS)
 
     def include(self, part: "Imported") -> None:
-        for count in ("added", "updated", "unchanged", "refused", "suppressed"):
+        for count in _COUNTS:
             setattr(self, count, getattr(self, count) + getattr(part, count))
-        room = MOST_REFUSALS - len(self.refusals)
-        self.refusals += part.refusals[:room]
-        self.more += len(part.refusals[room:])
+        room = MOST_REMARKS - len(self.remarks)
+        self.remarks += part.remarks[:room]
+        self.more += len(part.remarks[room:])
+
+    def refuse(self, row: ListRow, why: str) -> None:
+        self.refused += 1
+        self.remark(row, why)
+
+    def remark(self, row: ListRow, words: str) -> None:
+        self.remarks.append((row.line, row.email, words))
+
+
+_COUNTS = ("added", "updated", "unchanged", "refused", "suppressed", "pending", "passed_over")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,80 +92,167 @@ class How:
     dry_run: bool = False  # only count, and write nothing
 
 
+class _Met:
+    """The addresses that earlier rows have decided, as hashes to save memory."""
+
+    def __init__(self) -> None:
+        self.added: set[int] = set()  # for a dry run: addresses that earlier rows would add
+        self._kept_off = array("q")  # addresses that must not be mailed; sorted once all are known
+
+    def keep_off(self, key: str) -> None:
+        self._kept_off.append(hash(key))
+
+    def sort(self) -> None:
+        self._kept_off = array("q", sorted(self._kept_off))
+
+    def is_kept_off(self, key: str) -> bool:
+        number = hash(key)
+        place = bisect_left(self._kept_off, number)
+        return place < len(self._kept_off) and self._kept_off[place] == number
+
+
 def import_rows(
-    app: App, rows: Iterable[NewSubscriber], how: How | None = None, *, progress: Callable[[int], None] | None = None
+    app: App,
+    rows: Iterable[ListRow],
+    how: How | None = None,
+    *,
+    may_hold_leavers: bool = True,
+    progress: Callable[[int], None] | None = None,
 ) -> Imported:
     """Imports the rows and returns the counts.
 
-    Calls `progress` after each chunk with the number of rows imported so far.
+    `rows` is iterated twice, or only once if `may_hold_leavers` is false, which says that everyone in it may be mailed.
+    Calls `progress` with the number of rows after each chunk.
     """
     how = how or How()
-    report = Imported()
-    # For a dry run: the hashes of the addresses that earlier chunks would add. Hashes need less memory than addresses.
-    met: set[int] = set()
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, CHUNK)):
-        import_chunk = partial(_import_chunk, app, chunk, how, met)
-        report.include(app.store.read(import_chunk) if how.dry_run else app.store.write(import_chunk))
-        if progress:
-            progress(report.rows)
+    report, met = Imported(), _Met()
+    if may_hold_leavers or how.suppress:
+        leavers = (each for each in rows if not each.problem and _status(each, how) not in _MAY_BE_MAILED)
+        _import(app, leavers, partial(_keep_off, app, how, met), how, report, progress)
+        met.sort()
+    others = (each for each in rows if each.problem or _status(each, how) in _MAY_BE_MAILED)
+    _import(app, others, partial(_add, app, how, met), how, report, progress)
+    report.remarks.sort(key=lambda each: each[0])
     return report
 
 
-def _import_chunk(app: App, chunk: list[NewSubscriber], how: How, met: set[int], tx: Connection) -> Imported:
+def _import(
+    app: App,
+    rows: Iterable[ListRow],
+    one_chunk: Callable[[list[ListRow], Connection], Imported],
+    how: How,
+    report: Imported,
+    progress: Callable[[int], None] | None,
+) -> None:
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, CHUNK)):
+        run = partial(one_chunk, chunk)
+        report.include(app.store.read(run) if how.dry_run else app.store.write(run))
+        if progress:
+            progress(report.rows)
+
+
+def _status(row: ListRow, how: How) -> SubscriberStatus | None:
+    """Returns the status that the row asks for: with `--suppress`, no person in the list may be mailed."""
+    if how.suppress and row.status in (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING, None):
+        return SubscriberStatus.UNSUBSCRIBED
+    return row.status
+
+
+def _parsed(row: ListRow, part: Imported) -> Address | None:
+    """Returns the address of a row; refuses the row and returns None if there is none."""
+    if row.problem:
+        part.refuse(row, row.problem)
+        return None
+    try:
+        return address.parse(row.email)
+    except BadAddress as error:
+        part.refuse(row, error.message)
+        return None
+
+
+# --- people who must not be mailed -----------------------------------------------------------------------------------
+def _keep_off(app: App, how: How, met: _Met, chunk: list[ListRow], tx: Connection) -> Imported:
+    """Records the people of a chunk who left, bounced, complained or never confirmed in the old system."""
     part = Imported()
-    rows: dict[str, NewSubscriber] = {}  # `rows` and `people` have the same keys: normalised addresses
-    people: dict[str, New] = {}
-    leaving: set[str] = set()
+    found: dict[str, tuple[ListRow, Leaver]] = {}
+    keys: list[str] = []
     for row in chunk:
-        try:
-            parsed, status = _read(row, how)
-        except BadAddress as error:
-            part.refused += 1
-            part.refusals.append((row.line, row.email, error.message))
+        parsed = _parsed(row, part)
+        if parsed is None:
+            continue
+        keys.append(parsed.key)
+        status = _status(row, how) or SubscriberStatus.UNSUBSCRIBED
+        earlier = found.get(parsed.key)
+        if earlier is None or keeping_off.is_stronger(status, earlier[1].person.status):
+            source = row.source or how.source
+            person = adding.person(app, parsed, row.name, row.sections, source, status, row.consent_at)
+            found[parsed.key] = row, Leaver(person, row.left_at, row.reason)
+    plan = keeping_off.plan(tx, [leaver for _, leaver in found.values()])
+    for key, consent in plan.staying.items():
+        row = found[key][0]
+        part.remark(row, f"stays active: the consent here ({consent:%Y-%m-%d}) is later than the leaving there")
+    for key in keys:
+        after = plan.after[key]
+        if after is SubscriberStatus.ACTIVE:
+            part.unchanged += 1
+        elif after is SubscriberStatus.PENDING:
+            part.pending += 1
+        else:
+            part.suppressed += 1
+    for key, after in plan.after.items():
+        if after is not SubscriberStatus.ACTIVE:
+            met.keep_off(key)
+    if not how.dry_run:
+        keeping_off.carry_out(tx, plan, app.now())
+    return part
+
+
+# --- people who may be mailed ----------------------------------------------------------------------------------------
+def _add(app: App, how: How, met: _Met, chunk: list[ListRow], tx: Connection) -> Imported:
+    """Adds the people of a chunk."""
+    part = Imported()
+    rows: dict[str, ListRow] = {}  # `rows` and `people` have the same keys: normalised addresses
+    people: dict[str, New] = {}
+    status = SubscriberStatus.PENDING if how.invite else SubscriberStatus.ACTIVE
+    for row in chunk:
+        if row.status is None and not row.problem:
+            part.passed_over += 1
+            continue
+        parsed = _parsed(row, part)
+        if parsed is None:
+            continue
+        if parsed.local.lower() in _ROLES:
+            part.refuse(row, f"{parsed.local}@ is the mailbox of an office, not of a reader")
             continue
         key = parsed.key
-        if status is SubscriberStatus.UNSUBSCRIBED:
-            leaving.add(key)
+        if met.is_kept_off(key):
+            part.suppressed += 1
+            part.remark(row, _DISAGREE)
             continue
+        if row.note:
+            part.remark(row, row.note)
+        if suspicion := address.suspicion(parsed):
+            part.remark(row, f"is {suspicion} meant? The address was not changed")
         if key in rows:
             part.unchanged += 1
-            row, status = _merged(rows[key], row), people[key].status
+            row = _merged(rows[key], row)
         rows[key] = row
-        source = row.source or how.source
-        people[key] = adding.person(app, parsed, row.name, row.sections, source, status, row.consent_at)
-    part.suppressed += len(leaving)
-    if not how.dry_run:
-        _leave(app, tx, leaving)
+        people[key] = adding.person(
+            app, parsed, row.name, row.sections, row.source or how.source, status, row.consent_at
+        )
     plan = adding.plan(tx, people.values())
     for new, reason, when in plan.refused:
         part.suppressed += 1
-        row = rows[new.key]
-        part.refusals.append((row.line, row.email, f"{new.address} {reason}{adding.since(app, when)}"))
+        part.remark(rows[new.key], f"{new.address} {reason}{adding.since(app, when)}")
+    for waiting in plan.pending.values():
+        part.remark(rows[waiting], "is on the list already, and has not confirmed yet")
     _join(app, tx, plan, how, met, part)
     return part
 
 
-def _read(row: NewSubscriber, how: How) -> tuple[Address, SubscriberStatus]:
-    """Returns the address of a row, and the status for its subscriber: UNSUBSCRIBED, PENDING or ACTIVE.
-
-    Raises BadAddress if the row must be refused, even if the cause is not the address.
-    """
-    if row.problem:
-        raise BadAddress(row.problem)
-    given = row.status.strip().casefold()
-    parsed = address.parse(row.email)
-    if how.suppress or given in _LEFT:
-        return parsed, SubscriberStatus.UNSUBSCRIBED
-    if given not in _JOINED and given != "pending":
-        raise BadAddress(f"the status {row.status[:40]!r} is not known", "Write active or unsubscribed.")
-    if parsed.local.lower() in _ROLES:
-        raise BadAddress(f"{parsed.local}@ is the mailbox of an office, not of a reader", "It may sign up by itself.")
-    return parsed, SubscriberStatus.PENDING if how.invite or given == "pending" else SubscriberStatus.ACTIVE
-
-
-def _merged(one: NewSubscriber, other: NewSubscriber) -> NewSubscriber:
-    """Merges two rows with the same address.
+def _merged(one: ListRow, other: ListRow) -> ListRow:
+    """Merges two rows with the same address. Name and sections come from the later row unless it has none.
 
     The name and the sections come from the later row if that row has them, otherwise from the earlier row. The consent
     time and the source come from the earlier row if that row has them, otherwise from the later row.
@@ -161,20 +265,11 @@ def _merged(one: NewSubscriber, other: NewSubscriber) -> NewSubscriber:
     )
 
 
-def _leave(app: App, tx: Connection, keys: set[str]) -> None:
-    if not keys:
-        return
-    now = app.now()
-    hashes = {tokens.address_hash(app.keys, key) for key in keys}
-    suppressions.add(tx, hashes, EventKind.UNSUBSCRIBED, at=now)
-    events.record(tx, subscribers.unsubscribe(tx, keys), NewEvent(EventKind.UNSUBSCRIBED, now, Method.IMPORT))
-
-
-def _join(app: App, tx: Connection, plan: adding.Plan, how: How, met: set[int], part: Imported) -> None:
+def _join(app: App, tx: Connection, plan: adding.Plan, how: How, met: _Met, part: Imported) -> None:
     added = len(plan.new)
     if how.dry_run:
-        fresh = {number for new in plan.new if (number := hash(new.key)) not in met}
-        met |= fresh
+        fresh = {number for new in plan.new if (number := hash(new.key)) not in met.added}
+        met.added |= fresh
         added = len(fresh)
     else:
         adding.carry_out(app, tx, plan, app.now(), kind=EventKind.ADDED, method=Method.IMPORT, invite=how.invite)

@@ -1,4 +1,4 @@
-"""Reads articles (`FoundArticle`) and lists of people (`NewSubscriber`) from files, web addresses and databases.
+"""Reads articles (`FoundArticle`) and lists of people (`ListRow`) from files, web addresses and databases.
 
 An item that cannot be read is left out and reported in a note. Other folders choose articles (`choice`) and compare
 them with stored articles (`store`).

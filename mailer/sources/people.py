@@ -1,195 +1,241 @@
-"""Reads lists of subscribers from CSV, TSV and JSON Lines files, and writes lists as CSV.
+"""Reads lists of subscribers from CSV, JSON Lines, Excel workbooks and ZIP archives, and writes CSV that it can read.
 
-Addresses are not checked here; the import checks them. A row that cannot be read is returned with its `problem`, and
-the rows after it are still read.
+A list is read several times: once to find out what its columns mean, then as often as the import needs its rows. So an
+import can stop before it has written anything. Addresses are not checked here; the import checks them. A row that
+cannot be read gets a `problem`, and the next rows are still read.
 """
 
 import csv
-import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from mailer.address import looks_like_one
-from mailer.errors import UnreadableInput
-from mailer.model import NewSubscriber
-from mailer.text import dates
+from mailer.errors import UndecidedList, UnreadableInput, UsageError
+from mailer.model import ListRow, SubscriberStatus
+from mailer.sources.lists import columns, container
+from mailer.sources.lists.columns import DECISIVE, LEAVING, Decision, Meaning
+from mailer.sources.lists.container import Content
+from mailer.sources.lists.rows import FORMULA, Meanings, in_list, is_joined, parts
+from mailer.sources.lists.table import Survey, Table, of_text, of_workbook, people, survey
 from mailer.text.search_key import key
 
-# The names that files use for each column, in English and Persian. The clearest name comes first.
-_COLUMNS = {
-    "email": ("email", "e-mail", "mail", "address", "email address", "ایمیل", "رایانامه", "پست الکترونیکی", "نشانی"),
-    "name": ("name", "full name", "نام", "نام و نام خانوادگی"),
-    "sections": ("sections", "section", "بخش", "بخش‌ها"),
-    "status": ("status", "state", "وضعیت"),
-    "consent_at": ("consent date", "consent_at", "consent", "subscribed_at", "created_at", "تاریخ عضویت"),
-    "source": ("source", "منبع"),
-}
-# Maps the key of each name to its column and to the rank of the name; rank 0 is the clearest name.
-_NAMES = {key(name): (column, rank) for column, names in _COLUMNS.items() for rank, name in enumerate(names)}
-_BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_LONGEST = 256 * 1024  # characters read from a line at most, so that a file that is not a list cannot fill the memory
-# Maximum number of characters of a cell, so that an unclosed quotation mark cannot take in the whole file.
-_LONGEST_CELL = 131_072
-_FORMULA = re.compile(r"[=+\-@\t\r]")  # a spreadsheet program would run a cell that begins with one of these
-_INSTANT = re.compile(r"(?:19|20)\d\d-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)")
-_SEPARATORS = re.compile("[|،,;]")  # between the sections of one cell
+ALL_LISTS = "*"
+_SAMPLES = 3  # rows that a dry run shows
+_SHOWN = 30  # columns or lists that a message names
+_MAILCHIMP = frozenset({"leid", "euid", "member rating", "optin time"})  # headings that only Mailchimp writes
 
 
-def read(file: Path) -> Iterator[NewSubscriber]:
-    """Yield the rows of a file. Raises UnreadableInput if the file is empty, has no column "email", or is not text."""
-    try:
-        with file.open("rb") as raw:
-            head = raw.read(64 * 1024)
-        if not head.strip():
-            raise UnreadableInput(f"{file}: the file is empty.", 'It should have a heading line with a column "email".')
-        encoding = _encoding(file, head)
-        with file.open(encoding=encoding, newline="") as lines:
-            begins = head.decode(encoding, "replace").lstrip("\ufeff \r\n\t")
-            yield from _json_lines(lines) if begins.startswith("{") else _table(file, lines)
-    except UnicodeDecodeError as error:
-        raise UnreadableInput(f"{file}: it is neither UTF-8 nor Windows-1256 text ({error.reason}).") from error
-    except OSError as error:
-        raise UnreadableInput(f"{file}: it cannot be read ({error.strerror}).") from error
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """The decisions of an admin about a list, which its content cannot show."""
+
+    encoding: str = ""
+    lists: Sequence[str] = ()  # the names of the lists or sheets to import; ALL_LISTS for all
+    meanings: Mapping[str, str] = field(default_factory=dict)  # heading or number of a column → `Meaning`
+    ignored: Sequence[str] = ()  # headings or numbers of columns
+    suppress: bool = False  # the list holds only people who left
+    sections: Sequence[str] = ()  # the newsletter's sections, which tags may name
 
 
-def lines_in(file: Path) -> int | None:
-    """Return the approximate number of rows in a file, for a progress bar, or None if the file cannot be read."""
-    try:
-        with file.open("rb") as raw:
-            return sum(part.count(b"\n") for part in iter(lambda: raw.read(1 << 20), b""))
-    except OSError:
-        return None
+class PeopleList:
+    """A list of people whose columns are understood. Iterating over it reads the file again and yields its rows."""
+
+    def __init__(self, file: Path, table: Table, found: Survey, decision: Decision, meanings: Meanings) -> None:
+        self.name = file.name
+        self.shown = table.shown  # how the file was read, for people
+        self.encoding = table.encoding
+        self.count = found.rows
+        self.notes = tuple(table.notes)  # what was guessed or passed over
+        self.may_hold_leavers = meanings.may_hold_leavers  # False if every row is a person who may be mailed
+        self._table, self._decision, self._meanings, self._seen = table, decision, meanings, found.seen
+
+    def __iter__(self) -> Iterator[ListRow]:
+        return map(self._meanings.row, people(self._table))
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The meaning of each column by its heading; "ignored" if it is passed over."""
+        return {self._heading(each.place): each.meaning.value for each in self._decision.columns}
+
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """The number of cells that are filled, for each column that is passed over."""
+        ignored = [each.place for each in self._decision.columns if each.meaning is Meaning.IGNORED]
+        return {self._heading(place): self._seen[place].filled for place in ignored}
+
+    def samples(self) -> list[ListRow]:
+        """Return the first rows."""
+        return list(islice(self, _SAMPLES))
+
+    def _heading(self, place: int) -> str:
+        heading = self._table.headings[place]
+        repeated = heading in self._table.headings[:place]
+        return f"{heading} (column {place + 1})" if heading and repeated else heading or f"column {place + 1}"
 
 
-def _encoding(file: Path, head: bytes) -> str:
-    for mark, name in _BYTE_ORDER_MARKS:
-        if head.startswith(mark):
-            return name
-    for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
-        # In UTF-16, the high byte of a character is 0 (Latin), 6 (Persian) or 0x20 (ZWNJ). In no other encoding does
-        # nearly every second byte have one of these values.
-        high = head[first:400:2]
-        if len(high) > 3 and sum(each in (0, 6, 0x20) for each in high) > 0.9 * len(high):
-            return name
-    # Check that the whole file is UTF-8, because the first Persian name may be far below the beginning of an old
-    # export.
-    try:
-        with file.open(encoding="utf-8") as lines:
-            while lines.read(1024 * 1024):
-                pass
-    except UnicodeDecodeError:
-        return "cp1256"
-    return "utf-8"
+def read(file: Path, choices: Choices | None = None) -> PeopleList:
+    """Return the list in a file.
 
-
-def _lines(lines: IO[str]) -> Iterator[str]:
-    """Yield the lines, each cut to at most `_LONGEST` characters."""
-    while line := lines.readline(_LONGEST):
-        yield line
-        while line and len(line) == _LONGEST and not line.endswith("\n"):
-            line = lines.readline(_LONGEST)
-
-
-def _table(file: Path, lines: IO[str]) -> Iterator[NewSubscriber]:
-    heading = lines.readline(_LONGEST)
-    lines.seek(0)
-    delimiter = max(",;\t،؛", key=heading.count)
-    csv.field_size_limit(_LONGEST_CELL)
-    rows = csv.reader(_lines(lines), delimiter=delimiter)
-    try:
-        first = next(rows, [])
-    except csv.Error:
-        first = []
-    at = _columns(first)
-    if "email" not in at:
-        found = next((i for i, cell in enumerate(first) if looks_like_one(cell.strip("\ufeff"))), None)
-        if found is None:
-            raise UnreadableInput(
-                f'{file}: the first line has no column "email" (it is: {heading.strip()[:80]!r}).',
-                "Put a heading line on top, for example: email,name",
-            )
-        at = {"email": found}  # a list of addresses without a heading line
-        yield _person(1, {"email": first[found].strip("\ufeff \t")})
-    while True:
-        try:
-            cells = next(rows, None)
-        except csv.Error as error:
-            problem = f"the row cannot be read: {error}; is a quotation mark left open?"
-            yield NewSubscriber(rows.line_num, "", problem=problem)
-            continue
-        if cells is None:
-            return
-        if any(cell and not cell.isspace() for cell in cells):
-            yield _person(rows.line_num, {name: cells[i].strip() for name, i in at.items() if i < len(cells)})
-
-
-def _columns(heading: Sequence[str]) -> dict[str, int]:
-    """Return the position of each known column. If two columns match the same field, the clearer name counts.
-
-    For example, a column "address" beside a column "email" is ignored, because it contains postal addresses.
+    Raises UnreadableInput if the file holds no list, UsageError if the choices do not fit it, and UndecidedList if an
+    admin has to decide what a column means or which list is wanted.
     """
-    # Maps each field to the rank of its column's name and to the position of the column.
-    found: dict[str, tuple[int, int]] = {}
-    for place, cell in enumerate(heading):
-        column, rank = _NAMES.get(key(cell), ("", 0))
-        if column and (rank, place) < found.get(column, (rank + 1, 0)):
-            found[column] = (rank, place)
-    return {column: place for column, (_, place) in found.items()}
+    choices = choices or Choices()
+    try:
+        content = container.content(file)
+        table = of_workbook(content, choices.lists) if content.workbook else of_text(content, choices.encoding)
+        found = survey(table)
+        if not table.headings:
+            raise UnreadableInput(f"{content.shown}: it has no rows.")
+        decision = columns.decide(table.headings, found.seen, _given(table, choices))
+        _check(content, table, decision, choices)
+        every = _every(content, table, decision, choices)
+        lists = _chosen_lists(content, table, found, decision, choices)
+        _note_blanks(table, found, decision)
+        width = len(table.headings)
+        sections = {key(name): name for name in choices.sections}
+        meanings = Meanings(decision, width=width, fixed=table.fixed, lists=lists, sections=sections, every=every)
+        return PeopleList(file, table, found, decision, meanings)
+    except UnicodeError as error:
+        raise UnreadableInput(
+            f"{file}: it cannot be read in this encoding ({error}).", "Try another --encoding."
+        ) from None
 
 
-def _json_lines(lines: IO[str]) -> Iterator[NewSubscriber]:
-    for number, line in enumerate(_lines(lines), 1):
-        if not line.strip("\ufeff \r\n\t"):
-            continue
-        try:
-            values = json.loads(line.lstrip("\ufeff"))
-        except (ValueError, RecursionError) as error:
-            yield NewSubscriber(number, "", problem=f"the row is not JSON ({error})")
-            continue
-        if not isinstance(values, dict):
-            yield NewSubscriber(number, "", problem='the row should be an object with a member "email"')
-            continue
-        members = list(values.items())
-        at = _columns([str(name) for name, _ in members])
-        yield _person(number, {name: _text(members[i][1]) for name, i in at.items()})
+# --- what the admin decides ------------------------------------------------------------------------------------------
+def _given(table: Table, choices: Choices) -> dict[int, Meaning]:
+    """Return the meanings that the admin gave, by the place of the column. Raises UsageError if one does not fit."""
+    given: dict[int, Meaning] = {}
+    for name, word in choices.meanings.items():
+        meaning = next((each for each in Meaning if key(each.value) == key(word)), None)
+        meaning = Meaning.IGNORED if key(word) == "ignore" else meaning
+        if meaning is None:
+            known = ", ".join(Meaning)
+            raise UsageError(f"--map {name}={word}: {word!r} is not a meaning.", f"The meanings are: {known}.")
+        given[_place(table, name)] = meaning
+    for name in choices.ignored:
+        given[_place(table, name)] = Meaning.IGNORED
+    return given
 
 
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        return "|".join(str(each) for each in value)
-    return "" if value is None else str(value)
+def _place(table: Table, name: str) -> int:
+    wanted = key(name)
+    for place, heading in enumerate(table.headings):
+        if heading and key(heading) == wanted:
+            return place
+    if name.strip().isdecimal() and 1 <= int(name.strip()[:9]) <= len(table.headings):
+        return int(name.strip()) - 1
+    there = ", ".join(repr(each[:60]) for each in table.headings[:_SHOWN] if each) or "without headings; use a number"
+    raise UsageError(f"There is no column {name!r}.", f"The columns are: {there}.")
 
 
-def _person(line: int, values: Mapping[str, str]) -> NewSubscriber:
-    plain = {name: _unescaped(value) for name, value in values.items() if value}
-    get = plain.get
-    return NewSubscriber(  # positional arguments take half the time of keywords, and a list may have a million rows
-        line,
-        get("email", ""),
-        get("name", ""),
-        _parts(get("sections", "")),
-        _instant(get("consent_at", "")),
-        get("source", ""),
-        get("status", ""),
+def _check(content: Content, table: Table, decision: Decision, choices: Choices) -> None:
+    """Raises an error if no column has addresses, or if a column that may say who left is not understood."""
+    if not decision.of(Meaning.EMAIL):
+        headings = ", ".join(filter(None, table.headings))
+        raise UnreadableInput(
+            f'{content.shown}: no column "email", and no column has addresses (the columns are: {headings[:200]!r}).',
+            "Put a heading line on top, for example: email,name",
+        )
+    if decision.undecided and not choices.suppress:
+        lines = [f"  «{each.heading or 'a column without a heading'}»: {each.values}" for each in decision.undecided]
+        example = decision.undecided[0].heading or "2"
+        raise UndecidedList(
+            "\n".join(
+                [
+                    f"{content.shown}: nothing was imported, because these columns may say who must not be mailed:",
+                    *lines,
+                ]
+            ),
+            f'Say what they mean: --map "{example}=unsubscribed" if what is in it means that the person left (or '
+            f'"=status", "=subscribed"); --ignore-column "{example}" if it means nothing; --suppress if everyone in '
+            "the file left.",
+        )
+
+
+def _every(content: Content, table: Table, decision: Decision, choices: Choices) -> SubscriberStatus:
+    """Return the status of rows about which no column says more: that in the name of a file of Mailchimp, or active.
+
+    Raises UndecidedList if the name of another file looks like a list of people who left, and no column says who left.
+    """
+    name = key(PurePosixPath(content.name).stem)
+    meaning = columns.leaving_meaning(name)
+    never = re.match(r"non ?subscribed\b", name)
+    decisive = any(each.meaning in DECISIVE for each in decision.columns)
+    if choices.suppress or decisive or not (meaning or never):
+        return SubscriberStatus.ACTIVE
+    if _MAILCHIMP & set(map(key, table.headings)):
+        status = LEAVING[meaning] if meaning else SubscriberStatus.PENDING
+        table.notes.append(f"The name of the file says that everyone in it is {status}.")
+        return status
+    raise UndecidedList(
+        f"{content.shown}: nothing was imported, because the name of the file looks like a list of people who must not "
+        "be mailed, and no column says who they are.",
+        "Use --suppress if everyone in it left; otherwise rename the file.",
     )
 
 
-def _parts(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in _SEPARATORS.split(text) if part.strip()) if text else ()
+def _note_blanks(table: Table, found: Survey, decision: Decision) -> None:
+    """Note how many rows have nothing in a column that says something about the others."""
+    for each in decision.columns:
+        blank = found.rows - found.seen[each.place].filled
+        if not blank or not found.seen[each.place].filled:
+            continue
+        if each.meaning in (Meaning.STATUS, Meaning.LIST_STATUS):
+            table.notes.append(f"{blank:,} rows have nothing in «{each.heading}», and were taken as active.")
+        elif each.meaning in (Meaning.SUBSCRIBED, Meaning.CONFIRMED) and each.blank_is_no:
+            table.notes.append(
+                f"{blank:,} rows have nothing in «{each.heading}», where the others say yes, and were taken as not "
+                "confirmed."
+            )
 
 
-def _instant(text: str) -> datetime | None:
-    if not text:
+# --- lists -----------------------------------------------------------------------------------------------------------
+def _chosen_lists(
+    content: Content, table: Table, found: Survey, decision: Decision, choices: Choices
+) -> frozenset[str] | None:
+    """Return the keys of the lists that the admin chose, or None for all lists.
+
+    Raises UndecidedList if there are several and none is chosen, and UsageError if there is none of a chosen name.
+    """
+    names = _list_names(found, decision)
+    wanted = frozenset(map(key, choices.lists))
+    if choices.suppress or ALL_LISTS in choices.lists or (table.sheet and key(table.sheet) in wanted):
         return None
-    if _INSTANT.fullmatch(text):  # a fast path for the form that most programs write; a million dates take a second
-        try:
-            return datetime.fromisoformat(text)
-        except ValueError:
+    if not wanted:
+        if len(names) < 2:
             return None
-    return dates.parse(text, zone=UTC)
+        raise UndecidedList(
+            f"{content.shown}: nothing was imported, because the file holds several lists: {_shown(names)}.",
+            "Choose with --list NAME, which may be repeated, or take them all with --list '*'.",
+        )
+    joined = any(is_joined(each.heading) for each in decision.of(Meaning.LIST))
+    for each in choices.lists:
+        if not any(in_list(name, {key(each)}, joined=joined) for name in names):
+            raise UsageError(
+                f"{content.shown}: there is no list {each!r}.", f"The lists are: {_shown(names) or 'none'}."
+            )
+    return wanted
+
+
+def _list_names(found: Survey, decision: Decision) -> Counter[str]:
+    """Return the names of the lists, with the number of their rows."""
+    names: Counter[str] = Counter()
+    for column in decision.of(Meaning.LIST):
+        for cell, count in found.seen[column.place].values.items():
+            for name in (cell,) if is_joined(column.heading) else parts(cell) or (cell,):
+                names[name] += count
+        if names and (blank := found.rows - found.seen[column.place].filled):
+            names[""] += blank
+    return names
+
+
+def _shown(names: Counter[str]) -> str:
+    texts = [f"{name!r} ({count:,})" if name else f"none ({count:,})" for name, count in names.most_common(_SHOWN)]
+    return ", ".join([*texts, "…"] if len(names) > _SHOWN else texts)
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -200,19 +246,15 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     """Return a subscriber's row as texts that are safe in a spreadsheet program and can be read back unchanged."""
     consent = row["consent_at"].strftime("%Y-%m-%dT%H:%M:%SZ") if row["consent_at"] else ""
     texts = (row["address"], row["name"], "|".join(row["sections"]), str(row["status"]), consent, row["source"])
-    return list(map(_escaped, texts))
+    return list(map(escaped, texts))
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Put an apostrophe before a text that begins like a formula (OWASP, CSV injection).
 
-    A text that begins with an apostrophe gets a second apostrophe, so that `_unescaped` can restore every text.
+    A text that begins with an apostrophe gets another one, so that `rows.unescaped` can undo this.
     """
-    return f"'{text}" if _FORMULA.match(text) or text.startswith("'") else text
-
-
-def _unescaped(text: str) -> str:
-    return text[1:] if len(text) > 1 and text[0] == "'" and (_FORMULA.match(text[1]) or text[1] == "'") else text
+    return f"'{text}" if FORMULA.match(text) or text.startswith("'") else text
 
 
 def write(rows: Iterator[Mapping[str, Any]], to: IO[str]) -> int:

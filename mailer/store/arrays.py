@@ -6,6 +6,7 @@ does not depend on any table.
 
 import json
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -28,3 +29,14 @@ def source(tx: Connection, columns: Columns) -> str:
 def packed(rows: Iterable[Sequence[Any]]) -> str:
     """Returns the JSON text of these rows, for the parameter `:rows`."""
     return json.dumps(list(rows), ensure_ascii=False)
+
+
+def instant(at: datetime | None) -> str | None:
+    """Returns an instant as the text that the column type `Instant` stores on SQLite. `utc` adds the time zone that
+    PostgreSQL needs."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds") if at else None
+
+
+def utc(tx: Connection, name: str) -> str:
+    """Returns SQL text for a column of `source` that holds texts made by `instant`."""
+    return f"m.{name}" if tx.dialect.name == "sqlite" else f"m.{name} AT TIME ZONE 'UTC'"

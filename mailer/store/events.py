@@ -43,6 +43,24 @@ def record(tx: Connection, subscriber_ids: Collection[int], event: NewEvent) -> 
     tx.execute(statement, values)
 
 
+_RECORD_EACH = """
+INSERT INTO events (at, subscriber_id, kind, method, reason)
+SELECT {at}, m.id, :kind, :method, NULLIF(m.reason, '') FROM {rows} ORDER BY m.id
+"""
+
+
+def record_each(
+    tx: Connection, happened: Collection[tuple[int, datetime, str]], kind: EventKind, method: Method
+) -> None:
+    """Records an event of this kind for each (subscriber id, time, reason)."""
+    if not happened:
+        return
+    rows = arrays.source(tx, (("id", "bigint"), ("at", "timestamp"), ("reason", "text")))
+    values = arrays.packed((number, arrays.instant(at), reason) for number, at, reason in happened)
+    statement = text(_RECORD_EACH.format(at=arrays.utc(tx, "at"), rows=rows))
+    tx.execute(statement, {"rows": values, "kind": kind.value, "method": method.value})
+
+
 def _event(row: Row[*tuple[Any, ...]]) -> Event:
     return Event(row.at, EventKind(row.kind), Method(row.method) if row.method else None, row.slot, row.reason)
 

@@ -8,7 +8,7 @@ links in old mails still find a row, and the id of that row is never given to an
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, TextClause, bindparam, case, func, null, or_, select, text, update
@@ -130,7 +130,6 @@ RETURNING id
 _KNOWN = """
 SELECT address_key, id, name, status, sections FROM {rows} JOIN subscribers ON subscribers.address_key = m.key
 """
-_UTC = {"sqlite": "m.consent_at", "postgresql": "m.consent_at AT TIME ZONE 'UTC'"}
 
 
 class New(NamedTuple):  # a tuple is created twice as fast as a dataclass, and an import creates millions
@@ -160,7 +159,7 @@ class Known(NamedTuple):
 
 
 def _statement(tx: Connection, template: str, columns: arrays.Columns) -> TextClause:
-    return text(template.format(rows=arrays.source(tx, columns), utc=_UTC[tx.dialect.name]))
+    return text(template.format(rows=arrays.source(tx, columns), utc=arrays.utc(tx, "consent_at")))
 
 
 def known(tx: Connection, keys: Collection[str]) -> dict[str, Known]:
@@ -173,22 +172,25 @@ def known(tx: Connection, keys: Collection[str]) -> dict[str, Known]:
     }
 
 
+def consents(tx: Connection, keys: Collection[str]) -> dict[str, datetime]:
+    """Returns the consent times of the subscribers with these normalised addresses, without those that have none."""
+    if not keys:
+        return {}
+    query = select(subscribers.c.address_key, subscribers.c.consent_at)
+    rows = tx.execute(query.where(subscribers.c.address_key.in_(list(keys)), subscribers.c.consent_at.is_not(None)))
+    return {row.address_key: row.consent_at for row in rows}
+
+
 def add(tx: Connection, new: Collection[New], now: datetime) -> list[int]:
     """Adds subscribers and returns their ids in ascending order. None of them may be on the list already."""
     if not new:
         return []
     rows = [
-        (*each[:5], sections_text(each.sections), each.source, each.status.value, _stored(each.consent_at))
+        (*each[:5], sections_text(each.sections), each.source, each.status.value, arrays.instant(each.consent_at))
         for each in new
     ]
     statement = _statement(tx, _ADD, _NEW).bindparams(bindparam("now", type_=subscribers.c.created_at.type))
     return sorted(tx.execute(statement, {"rows": arrays.packed(rows), "now": now}).scalars())
-
-
-def _stored(instant: datetime | None) -> str | None:
-    """Returns an instant as the text that the column type `Instant` stores on SQLite. For PostgreSQL, the statement
-    adds the time zone."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds") if instant else None
 
 
 def change(tx: Connection, changed: Mapping[int, tuple[str, Sequence[str]]]) -> None:
@@ -211,12 +213,17 @@ def move(tx: Connection, subscriber_id: int, to: SubscriberStatus, *, from_: Seq
     return moved.rowcount == 1
 
 
-def unsubscribe(tx: Connection, keys: Collection[str]) -> list[int]:
-    """Unsubscribes the subscribers with these normalised addresses, if they can still unsubscribe. Returns the ids of
-    the subscribers whose status changed."""
-    staying = subscribers.c.address_key.in_(list(keys)), subscribers.c.status.in_(STAYING)
-    statement = update(subscribers).where(*staying).values(status=SubscriberStatus.UNSUBSCRIBED)
-    return sorted(tx.execute(statement.returning(subscribers.c.id)).scalars())
+def move_all(
+    tx: Connection, keys: Collection[str], to: SubscriberStatus, *, from_: Sequence[SubscriberStatus]
+) -> dict[str, int]:
+    """Changes the status of the subscribers with these normalised addresses to `to` if it is one of `from_`. Returns
+    the ids of those whose status changed, by address."""
+    if not keys:
+        return {}
+    current = subscribers.c.address_key.in_(list(keys)), subscribers.c.status.in_(from_)
+    statement = update(subscribers).where(*current).values(status=to)
+    rows = tx.execute(statement.returning(subscribers.c.address_key, subscribers.c.id))
+    return {row.address_key: row.id for row in rows}
 
 
 def set_consent(tx: Connection, subscriber_id: int, at: datetime) -> None:

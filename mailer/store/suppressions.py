@@ -6,7 +6,7 @@ reasons, which replace UNSUBSCRIBED and FORGOTTEN. A row with a strong reason ke
 that the reader's own unsubscription counts again once the strong reason is lifted.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -52,12 +52,18 @@ def add(
 
     The reason of an address that is already suppressed for an equal or stronger reason does not change.
     """
-    if not hashes:
+    return add_each(tx, dict.fromkeys(hashes, at), reason, issue_id=issue_id)
+
+
+def add_each(tx: Connection, times: Mapping[str, datetime], reason: EventKind, *, issue_id: int | None = None) -> bool:
+    """Suppresses addresses as `add` does, each from a time of its own. `times` maps hashes to times."""
+    if not times:
         return False
     known = select(issues.c.id).where(issues.c.id == issue_id).scalar_subquery()
-    statement = _upsert(tx, reason).values(reason=reason, at=at, issue_id=known)
+    statement = _upsert(tx, reason).values(reason=reason, issue_id=known)
+    rows = [{"hash": each, "at": at} for each, at in times.items()]
     # Without this option, the row count of an INSERT is not available on PostgreSQL.
-    done = tx.execute(statement, [{"hash": each} for each in hashes], execution_options={"preserve_rowcount": True})
+    done = tx.execute(statement, rows, execution_options={"preserve_rowcount": True})
     return done.rowcount > 0
 
 

@@ -50,12 +50,12 @@ def test_import_reports_the_outcome_of_the_rows(mailer: Program, tmp_path: Path)
     file = tmp_path / "list.csv"
     file.write_text("ایمیل;نام\nnarges@example.org;نرگس\nbad;\nreader@example.org;\n", "utf-8-sig")
     counts = {"added": 2, "updated": 0, "unchanged": 0, "refused": 1, "suppressed": 0}
-    assert mailer.json("subscribers", "import", str(file), "--dry-run", code=5) == counts
+    assert counts.items() <= mailer.json("subscribers", "import", str(file), "--dry-run", code=5).items()
     table = mailer("subscribers", "import", str(file), "--dry-run", code=5)
     assert re.search(r"3 +bad +'bad' is not an address", table)
     assert "Would be: 2 added" in table
     assert mailer.json("subscribers", "list") == []
-    assert mailer.json("subscribers", "import", str(file), code=5) == counts
+    assert counts.items() <= mailer.json("subscribers", "import", str(file), code=5).items()
     assert "list.csv:3: 'bad'" in mailer.err
     assert mailer.json("subscribers", "import", str(file), code=5)["unchanged"] == 2
     mailer("subscribers", "import", str(file), "--invite", "--suppress", code=2)
@@ -123,7 +123,7 @@ def test_a_long_import_reports_its_progress(mailer: Program, tmp_path: Path, mon
     said = [json.loads(line) for line in mailer.err.splitlines()]
     assert [line["rows"] for line in said] == [2000, 4000, 5000]
     assert said[0]["file"] == "list.csv"
-    assert said[0]["of"] == 5001
+    assert said[0]["of"] == 5000
     monkeypatch.undo()
     mailer("subscribers", "import", str(file))
     assert len(mailer.err.splitlines()) <= 3  # and nothing when it is over at once

@@ -18,6 +18,10 @@ def write(here: Deployment, content: str | bytes, name: str = "people.csv") -> s
     return str(path)
 
 
+def counts(report: dict[str, int]) -> tuple[int, ...]:
+    return tuple(report[name] for name in ("added", "updated", "unchanged", "refused", "suppressed"))
+
+
 def test_add_list_show(here: Deployment) -> None:
     added = here.json("subscribers", "add", "Narges@Example.ORG", "--name", "نرگس", "--section", "سیاست")
     assert added["added"] is True
@@ -61,7 +65,7 @@ def test_a_person_who_left_is_not_added_again(here: Deployment) -> None:
     assert "left on 20" in again.err
     assert "confirming" in again.err
     imported = here.call("subscribers", "import", write(here, "email\na@example.org\n"), "--json")
-    assert imported.json == {"added": 0, "updated": 0, "unchanged": 0, "refused": 0, "suppressed": 1}
+    assert counts(imported.json) == (0, 0, 0, 0, 1)
     assert here.json("subscribers", "show", "a@example.org")["status"] == "unsubscribed"
     (left,) = here.json("unsubscribes")
     assert set(left) == {"at", "email", "slot", "method", "reason"}
@@ -82,7 +86,7 @@ def test_import_reports_each_bad_row_and_takes_the_rest(here: Deployment) -> Non
     rows = "ایمیل,نام\nnarges@example.org,نرگس\nnarges,نرگس\n,\narash@example.org,=?utf-8?b?eA==?=\na@b,x\n"
     answer = here.call("subscribers", "import", write(here, rows), "--json")
     assert answer.code == 5
-    assert answer.json == {"added": 2, "updated": 0, "unchanged": 0, "refused": 2, "suppressed": 0}
+    assert counts(answer.json) == (2, 0, 0, 2, 0)
     assert [line.split(":")[1] for line in answer.err.splitlines()] == ["3", "6"]
     assert len(here.json("subscribers", "list")) == 2
 
@@ -91,13 +95,7 @@ def test_import_twice_changes_nothing(here: Deployment) -> None:
     file = write(here, "email\tname\na@example.org\tالف\nb@example.org\tب\n", "people.tsv")
     assert here.json("subscribers", "import", file)["added"] == 2
     before = here.json("subscribers", "list")
-    assert here.json("subscribers", "import", file) == {
-        "added": 0,
-        "updated": 0,
-        "unchanged": 2,
-        "refused": 0,
-        "suppressed": 0,
-    }
+    assert counts(here.json("subscribers", "import", file)) == (0, 0, 2, 0, 0)
     assert here.json("subscribers", "list") == before
 
 
@@ -123,9 +121,9 @@ def test_files_as_newsrooms_have_them(here: Deployment, content: bytes) -> None:
         (b"", "the file is empty"),
         (b" \r\n\n", "the file is empty"),
         (b"name,phone\na,b\n", 'has no column "email"'),
-        (b"<html><body>email</body></html>", 'has no column "email"'),
+        (b"<html><body>email</body></html>", "this is an HTML page"),
         (b"\x00\x01\x02\xff\xfe", 'has no column "email"'),
-        (b"[1, 2]\n", 'has no column "email"'),
+        (b"[1, 2]\n", "this is a JSON array"),
     ],
 )
 def test_files_that_are_no_list(here: Deployment, content: bytes, said: str) -> None:

@@ -9,7 +9,7 @@ from make import Clock, status
 
 from mailer import tokens
 from mailer.context import App
-from mailer.model import EventKind, Method, NewSubscriber, SubscriberStatus
+from mailer.model import EventKind, ListRow, Method, SubscriberStatus
 from mailer.readers import admin, importing, leaving
 from mailer.readers.importing import How
 from mailer.tokens import Purpose
@@ -48,7 +48,7 @@ def test_an_old_link_does_not_bring_back_a_reader_unsubscribed_by_the_newsroom(a
 
 
 def test_an_old_link_does_not_bring_back_a_reader_who_left_the_old_system(app: App, link: str) -> None:
-    importing.import_rows(app, [NewSubscriber(1, EMAIL)], How(suppress=True))
+    importing.import_rows(app, [ListRow(1, EMAIL)], How(suppress=True))
     assert leaving.leave(app, link, Method.PAGE).undo == ""
     assert status(app) is SubscriberStatus.UNSUBSCRIBED
 

@@ -11,7 +11,7 @@ from make import Clock
 from sqlalchemy import Connection, func, select
 
 from mailer.address import parse
-from mailer.model import DeliveryKind, NewSubscriber, SubscriberStatus
+from mailer.model import DeliveryKind, ListRow, SubscriberStatus
 from mailer.readers import admin, importing, joining
 from mailer.store import signups, subscribers
 from mailer.store.database import Store
@@ -48,7 +48,7 @@ def add(tx: Connection) -> None:
 
 def test_an_import_beside_another_process_goes_on(store: Store, clock: Clock) -> None:
     app = make.app(store, make.ROOT, clock)
-    rows = [NewSubscriber(1, EMAIL), NewSubscriber(2, "other@example.org")]
+    rows = [ListRow(1, EMAIL), ListRow(2, "other@example.org")]
     report = held(store, add, lambda: importing.import_rows(app, rows))
     assert (report.added, report.unchanged) == (1, 1)
 

@@ -13,7 +13,7 @@ from mailer.address import parse
 from mailer.context import App
 from mailer.demo.inbox import Inbox
 from mailer.errors import BadToken, LeftBefore, NoSuchSubscriber
-from mailer.model import EventKind, Method, NewSubscriber, SubscriberStatus
+from mailer.model import EventKind, ListRow, Method, SubscriberStatus
 from mailer.readers import admin, importing, joining, leaving, preferences
 from mailer.readers.importing import How
 from mailer.sending.relays import Circuits
@@ -29,7 +29,7 @@ def link(app: App, subscriber_id: int, purpose: Purpose = Purpose.UNSUBSCRIBE) -
 
 
 def import_one(app: App, email: str = EMAIL) -> importing.Imported:
-    return importing.import_rows(app, [NewSubscriber(2, email)])
+    return importing.import_rows(app, [ListRow(2, email)])
 
 
 def test_left_forgotten_imported_added_and_still_nothing_is_sent(sending_app: App, inbox: Inbox, clock: Clock) -> None:
@@ -135,7 +135,7 @@ def test_leaving_is_recorded_for_a_suppressed_reader_too(app: App, way: str) -> 
     elif way == "admin":
         assert leaving.by_admin(app, EMAIL)
     else:
-        importing.import_rows(app, [NewSubscriber(2, EMAIL)], How(suppress=True))
+        importing.import_rows(app, [ListRow(2, EMAIL)], How(suppress=True))
     assert status(app) is SubscriberStatus.SUPPRESSED
     if way != "import":
         assert EventKind.UNSUBSCRIBED in [event.kind for event in admin.show(app, EMAIL)[1]]
@@ -227,14 +227,17 @@ def test_a_reason_may_be_given_within_the_hour(app: App, clock: Clock) -> None:
 
 def test_unsubscribes_of_the_old_system_are_kept(app: App) -> None:
     admin.add(app, "here@example.org")
-    rows = [NewSubscriber(n, email) for n, email in enumerate(["here@example.org", "Gone@Example.org", "x"], 2)]
+    rows = [ListRow(n, email) for n, email in enumerate(["here@example.org", "Gone@Example.org", "x"], 2)]
     report = importing.import_rows(app, rows, How(suppress=True))
     assert (report.suppressed, report.refused, report.added) == (2, 1, 0)
     assert status(app, "here@example.org") is SubscriberStatus.UNSUBSCRIBED
     assert import_one(app, "gone@example.org").suppressed == 1
     assert importing.import_rows(app, rows, How(suppress=True)).suppressed == 2  # twice is the same
-    (event,) = [event for _, event in leaving.leavings(app)]
-    assert event.method is Method.IMPORT
+    assert [(email, event.method) for email, event in leaving.leavings(app)] == [
+        ("here@example.org", Method.IMPORT),
+        ("Gone@example.org", Method.IMPORT),
+    ]
+    assert status(app, "gone@example.org") is SubscriberStatus.UNSUBSCRIBED
 
 
 # --- keys and purposes (properties 19, 20) ---------------------------------------------------------------------------

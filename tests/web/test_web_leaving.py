@@ -17,7 +17,7 @@ from starlette.types import Message
 
 from mailer import tokens, web
 from mailer.context import App
-from mailer.model import EventKind, Method, NewSubscriber, SubscriberStatus
+from mailer.model import EventKind, ListRow, Method, SubscriberStatus
 from mailer.readers import importing
 from mailer.readers import leaving as leaving_verbs
 from mailer.store import events, subscribers, suppressions
@@ -319,7 +319,7 @@ def test_every_bad_link_gets_the_same_page(app: App, client: TestClient, who: in
 
 def test_an_import_does_not_bring_back_a_reader_who_left(app: App, client: TestClient, who: int) -> None:
     client.post(link(app, who), data=ONE_CLICK)
-    report = importing.import_rows(app, [NewSubscriber(1, EMAIL)])
+    report = importing.import_rows(app, [ListRow(1, EMAIL)])
     assert (report.added, report.suppressed) == (0, 1)
 
 

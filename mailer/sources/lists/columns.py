@@ -1,0 +1,401 @@
+"""Decides what each column of a list means, by its heading and by everything that is in it.
+
+The column of addresses is the one that holds addresses; its heading only breaks ties. A column that may say who must
+not be mailed has to be understood: if it is not, the import stops and asks. docs/lists.md has the table of systems.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mailer.model import SubscriberStatus
+from mailer.sources.lists import words
+from mailer.sources.lists.records import is_address
+from mailer.sources.lists.words import Said
+from mailer.text.search_key import key
+
+_LEFT, _BOUNCED, _COMPLAINED = SubscriberStatus.UNSUBSCRIBED, SubscriberStatus.BOUNCED, SubscriberStatus.COMPLAINED
+
+
+class Meaning(StrEnum):
+    """The meaning of a column, as `--map` and the report name it."""
+
+    EMAIL = "email"
+    NAME = "name"
+    FIRST_NAME = "first-name"
+    LAST_NAME = "last-name"
+    SECTIONS = "sections"
+    TAGS = "tags"  # only the names of sections in it count
+    LIST = "list"
+    STATUS = "status"
+    LIST_STATUS = "list-status"  # a status in one list only
+    CONSENT = "consent"
+    SOURCE = "source"
+    REASON = "reason"  # why a person left, if another column says that they did
+    UNSUBSCRIBED = "unsubscribed"  # a date, a yes or a text in it means that the person left
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    SUBSCRIBED = "subscribed"  # a no in it means that the person left
+    CONFIRMED = "confirmed"  # a no in it means that the person never confirmed
+    IGNORED = "ignored"
+
+
+LEAVING = {Meaning.UNSUBSCRIBED: _LEFT, Meaning.BOUNCED: _BOUNCED, Meaning.COMPLAINED: _COMPLAINED}
+# The meanings of columns that can say that a person must not be mailed.
+DECISIVE = frozenset((*LEAVING, Meaning.STATUS, Meaning.LIST_STATUS, Meaning.SUBSCRIBED, Meaning.CONFIRMED))
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    return tuple(key(name) for name in text.split("|"))
+
+
+# --- headings that are known word for word, the plainest first -------------------------------------------------------
+_EMAIL = _keys(
+    "email|email address|e-mail|e-mail address|emailaddress|mail|ایمیل|آدرس ایمیل|نشانی ایمیل|پست الکترونیک"
+    "|پست الکترونیکی|آدرس پست الکترونیک|آدرس پست الکترونیکی|نشانی پست الکترونیکی|رایانامه|نشانی رایانامه|ایمیل کاربر"
+    "|ایمیل مشترک|البريد الإلكتروني|عنوان البريد الإلكتروني|بريد إلكتروني|الإيميل|דואר אלקטרוני|אימייל|e-posta"
+    "|e-mail-adresse|e-mail 1 - value|user email|subscriber email|contact email|subscriber|subscribed addresses"
+    "|mailbox"
+)
+_NAMED: dict[Meaning, tuple[str, ...]] = {
+    Meaning.NAME: _keys(
+        "name|full name|fullname|display name|displayname|subscriber name|contact name|نام|نام و نام خانوادگی"
+        "|نام کامل|اسم|نام کاربر|نام مشترک|الاسم|الاسم الكامل|שם|שם מלא|nickname|realname|real name|gecos"
+    ),
+    Meaning.FIRST_NAME: _keys("first name|firstname|given name|fname|forename|first|نام کوچک|الاسم الأول|שם פרטי"),
+    Meaning.LAST_NAME: _keys(
+        "last name|lastname|surname|family name|lname|last|نام خانوادگی|فامیل|فامیلی|شهرت|اسم العائلة|الكنية|اللقب"
+        "|שם משפחה"
+    ),
+    Meaning.SECTIONS: _keys("sections|section|بخش|بخش‌ها"),
+    Meaning.TAGS: _keys(
+        "tags|tag|labels|label|group membership|groups|interests|topics|categories|segments|segment|برچسب|برچسب‌ها"
+        "|گروه|گروه‌ها|موضوع‌ها|علاقه‌مندی‌ها|tag names"
+    ),
+    Meaning.LIST: _keys(
+        "list|lists|list name|list names|list membership|email lists|mailing list|mailing lists|subscribed lists"
+        "|audience|newsletters|newsletter|newsletter name|خبرنامه|فهرست|لیست|لیست‌ها|خبرنامه‌ها|القائمة|القوائم"
+    ),
+    Meaning.CONSENT: _keys(
+        "confirm time|confirmed at|confirmation time|confirmation date|confirm date|optin time|opt in time"
+        "|opt in date|opted in at|optin date|opt in timestamp|consent date|consent at|consent|subscribed at"
+        "|subscribed on|subscribe date|date subscribed|subscription date|subscription time|subscribed since"
+        "|subscribed date|since|date joined|joined|joined at|join date|signup date|sign up date|signed up"
+        "|signed up at|signup time|added at|added time|added on|date added|added|added_time|dateadded|entered"
+        "|created at|created|created on|created date|create date|date created|created time|created utc|creation date"
+        "|creation time|registration date|registered at|registered|start date|subscribed|date|timestamp|تاریخ عضویت"
+        "|زمان عضویت|تاریخ تأیید|تاریخ تایید|تاریخ ثبت نام|تاریخ ثبت|تاریخ|تاريخ الاشتراك|تاريخ الإضافة|התאריך"
+    ),
+    Meaning.SOURCE: _keys("source|signup source|sign up source|subscription source|optin source|منبع|المصدر"),
+    Meaning.REASON: _keys(
+        "unsub reason|unsub reason other|unsub campaign title|clean campaign title|reason|علت|دلیل|علت لغو|دلیل لغو"
+        "|السبب"
+    ),
+}
+_ADDRESS_LIKE = _keys("address|نشانی|آدرس|contact|عنوان")  # more often a postal address
+# Columns that look like an opt-out and are none, word for word or by a part of the heading.
+_HARMLESS = frozenset(
+    _keys(
+        "active subscription|marital status|order status|payment status|financial status|fulfillment status"
+        "|lead status|stripe status|http status|complimentary plan|last changed|cancel date|status message|spam score"
+        "|وضعیت تأهل|وضعیت تاهل|number of bounces on this subscriber|number of bounces"
+        "|did this subscriber manually confirm|did this user manually confirm|number of bounces on this user"
+    )
+)
+_HARMLESS_PART = re.compile(
+    r"\b(?:ids?|ip|url|link|links|token|hash|uuid|count|counts|number|total|rate|percent|score|campaigns?|user agent)\b"
+)
+_OTHER_CHANNEL = re.compile(r"\b(?:sms|phone|mobile|whatsapp|telegram|push|fax|postal|پیامک|تلفن|موبایل|تلگرام)\b")
+_REASON_PART = re.compile(
+    r"\b(?:reason|title|detail|details|comment|comments|message|note|notes|source|علت|دلیل|سبب)\b"
+)
+
+# The patterns below match keys: no case, no punctuation, Persian letters without marks.
+# --- headings that look like an opt-out ------------------------------------------------------------------------------
+_LEAVING_PARTS: tuple[tuple[re.Pattern[str], Meaning], ...] = (
+    (
+        re.compile(r"complain|spam|\babuse|\bjunk|شکایت|هرزنامه|اسپم|شکوی"),
+        Meaning.COMPLAINED,
+    ),
+    (
+        re.compile(r"bounc|\bclean(?:ed)?\b|undeliver|\binvalid\b|برگشت|نامعتبر|مرتد"),
+        Meaning.BOUNCED,
+    ),
+    (
+        re.compile(
+            r"unsub|un subscri|\bopt(?:ed)? ?out|\bdisab|\bdeactiv|\binactive|\bdelet|\bremov|\btrash|\barchiv"
+            r"|black ?list|block ?list|\bblocked\b|\bbanned|suppress|\bdnc\b|\bdo not|\bdonot|\bdont\b|\bdon t\b"
+            r"|\bno ?(?:e ?)?mails?\b|\bwithdr|\brevok|\bleft\b|\bexcluded|\bexclusion"
+            r"|لغو|انصراف|حذف|مسدود|غیرفعال|غیر فعال|خروج|\bبلاک|\bترک|الغا|ملغ|محذوف|محظور|הסר|ביטול"
+        ),
+        Meaning.UNSUBSCRIBED,
+    ),
+)
+_STATUS_PART = re.compile(r"\bstatus(?:es)?\b|وضعیت|\b(?:ال)?حاله\b|סטטוס")
+# Columns that are a status only if their values are: "state" is also a part of a postal address.
+_MAYBE_STATUS = frozenset(
+    _keys(
+        "state|subscriber state|subscription|email subscription|subscription state|email preference|preference|type"
+        "|subscriber type|subscription type|membership|role|delivery|delivery mode|permission|حالت|نوع|عضویت"
+    )
+)
+_CONFIRMED_PART = re.compile(r"confirm|verif|\bactivated\b|double opt|تایید|موکد")
+_SUBSCRIBED_PART = re.compile(
+    r"subscri|^(?:is |user |account |contact |email |mail )?(?:active|enabled)\b|\bopt(?:ed)? ?in\b|\baccept|\ballow"
+    r"|\breceiv|newsletter|marketing|\bpermission|\bconsent|\bmailable|\bsendable|فعال|عضو|مشترک|خبرنامه|رضایت|نشط"
+)
+
+HEADINGS = frozenset({*_EMAIL, *(name for names in _NAMED.values() for name in names), "status", key("وضعیت")})
+_RANKS = {name: (meaning, rank) for meaning, names in _NAMED.items() for rank, name in enumerate(names)}
+_EMAIL_RANKS = {name: rank for rank, name in enumerate(_EMAIL)}
+_EMAIL_PART = re.compile(r"\be ?mail|\bmail\b|ایمیل|رایانامه|پست الکترونیک|برید|e posta|correo|courriel|מייל|דוא")
+_OTHER_PERSON = re.compile(r"owner|referr|manager|assistant|second|altern|other|\b[2-9]\b|invited by|دوم|معرف")
+
+
+_LOOSE, _POSTAL, _UNKNOWN, _OTHERS = 200, 300, 400, 500  # ranks of headings that are not in _EMAIL
+
+
+def email_rank(heading: str) -> int:
+    """Return how plainly a heading (its key) names the address of the person; a lower number is plainer."""
+    if heading in _EMAIL_RANKS:
+        return _EMAIL_RANKS[heading]
+    if _OTHER_PERSON.search(heading):
+        return _OTHERS
+    if _EMAIL_PART.search(heading):
+        return _LOOSE
+    return _POSTAL if heading in _ADDRESS_LIKE else _UNKNOWN
+
+
+def is_email_heading(heading: str) -> bool:
+    """Return True if a heading (its key) says that addresses are below it."""
+    return email_rank(heading) <= _POSTAL
+
+
+def is_known(heading: str) -> bool:
+    """Return True if a cell with this key is probably a heading."""
+    return heading in HEADINGS or email_rank(heading) <= _POSTAL or leaving_meaning(heading) is not None
+
+
+def leaving_meaning(heading: str) -> Meaning | None:
+    """Return what a heading (its key) that looks like an opt-out says, or None if it looks like none."""
+    return next((meaning for pattern, meaning in _LEAVING_PARTS if pattern.search(heading)), None)
+
+
+# --- what is in the columns ------------------------------------------------------------------------------------------
+_MOST_VALUES = 200  # different values of a column that are counted one by one
+_LONGEST_VALUE = 100  # characters of a cell from which its meaning is seen
+
+
+@dataclass(slots=True)
+class Seen:
+    """Counts what is in one column."""
+
+    filled: int = 0
+    addresses: int = 0
+    values: Counter[str] = field(default_factory=Counter)  # the first _MOST_VALUES different values
+    more: int = 0  # cells with other values
+    flags: Counter[Said] = field(default_factory=Counter)  # the kinds of cells, by `words.flag`
+    statuses: int = 0  # cells that `words.status` understands
+    leaving: int = 0  # cells with a word that means "do not mail"
+    classified: bool = False  # whether `flags`, `statuses` and `leaving` are counted
+
+    def add(self, cell: str) -> None:
+        """Count one cell that is not empty."""
+        self.filled += 1
+        if "@" in cell and is_address(cell):
+            self.addresses += 1
+        value = cell[:_LONGEST_VALUE]
+        if value in self.values or len(self.values) < _MOST_VALUES:
+            self.values[value] += 1
+        else:
+            self.more += 1
+        if self.classified:
+            self._classify(cell[:_LONGEST_VALUE])
+
+    def _classify(self, cell: str) -> None:
+        said = words.flag(cell)
+        self.flags[said.kind] += 1
+        if said.kind is not Said.NOTHING and words.status(cell, True):
+            self.statuses += 1
+        if said.status in (_LEFT, _BOUNCED, _COMPLAINED):
+            self.leaving += 1
+
+    def shown(self, most: int = 6) -> str:
+        """Return the most common values with their counts."""
+        common = self.values.most_common(most)
+        rest = self.filled - sum(count for _, count in common)
+        texts = [f"{value[:40]!r} ({count:,})" for value, count in common]
+        return ", ".join([*texts, f"others ({rest:,})"] if rest > 0 else texts)
+
+
+def is_interesting(heading: str) -> bool:
+    """Return True if the cells under this heading (its key) have to be classified."""
+    known = _RANKS.get(heading)
+    if known and known[0] not in (Meaning.CONSENT, Meaning.LIST):
+        return False
+    patterns = (_STATUS_PART, _CONFIRMED_PART, _SUBSCRIBED_PART)
+    return (
+        leaving_meaning(heading) is not None
+        or heading in _MAYBE_STATUS
+        or any(pattern.search(heading) for pattern in patterns)
+    )
+
+
+# --- the decision ----------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column with its meaning."""
+
+    place: int
+    heading: str
+    meaning: Meaning
+    sure: bool = False  # True if any text in a column of leaving means that the person left
+    blank_is_no: bool = False  # True for a column of yes and nothing, as PHP writes true and false
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A column that may say who must not be mailed, and is not understood."""
+
+    heading: str
+    values: str  # the most common values with their counts
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The meanings of all columns."""
+
+    columns: tuple[Column, ...]
+    undecided: tuple[Undecided, ...]
+    codes: bool  # whether the status codes of the WordPress plugin Newsletter count
+
+    def of(self, *meanings: Meaning) -> list[Column]:
+        """Return the columns with one of these meanings, the plainest heading of each first."""
+        found = [each for each in self.columns if each.meaning in meanings]
+        return sorted(found, key=lambda each: (_RANKS.get(key(each.heading), (None, 99))[1], each.place))
+
+
+def decide(headings: Sequence[str], seen: Sequence[Seen], given: Mapping[int, Meaning]) -> Decision:
+    """Decide the meanings of the columns. `given` maps places to the meanings that an admin gave with `--map`."""
+    names = [key(heading) for heading in headings]
+    email = next((place for place, meaning in given.items() if meaning is Meaning.EMAIL), None)
+    if email is None:
+        email = _email_place(names, seen, given)
+    codes = _has_codes(names, seen)
+    columns: list[Column] = []
+    undecided: list[Undecided] = []
+    for place, (heading, name) in enumerate(zip(headings, names, strict=True)):
+        if place == email:
+            columns.append(Column(place, heading, Meaning.EMAIL))
+        elif place in given:
+            columns.append(Column(place, heading, given[place], sure=True))
+        else:
+            meaning, understood = _meaning(name, seen[place], codes)
+            if not understood:
+                undecided.append(Undecided(heading, seen[place].shown()))
+            flags = seen[place].flags
+            columns.append(Column(place, heading, meaning, blank_is_no=flags[Said.YES] > 0 and flags[Said.NO] == 0))
+    return Decision(tuple(_settled(columns, names, seen)), tuple(undecided), codes)
+
+
+def _email_place(names: Sequence[str], seen: Sequence[Seen], given: Mapping[int, Meaning]) -> int | None:
+    """Return the place of the column of addresses, or None if there is none."""
+    free = [place for place in range(len(names)) if place not in given]
+    full = [place for place in free if seen[place].addresses * 2 >= seen[place].filled > 0]
+    if not full:  # no column is mostly addresses; perhaps they are all broken
+        full = [place for place in free if email_rank(names[place]) < _POSTAL]
+        full = full or [place for place in free if seen[place].addresses]
+    most = max((seen[place].addresses for place in full if email_rank(names[place]) < _OTHERS), default=0)
+    full = [place for place in full if seen[place].addresses * 2 >= most]
+    return min(full, key=lambda place: _preference(names[place], seen[place].addresses), default=None)
+
+
+def _preference(name: str, addresses: int) -> tuple[int, int, int]:
+    """Return a key that sorts columns with about as many addresses: plain headings first, other people last."""
+    rank = email_rank(name)
+    return (0 if rank < _LOOSE else 1 if rank < _OTHERS else 2), -addresses, rank
+
+
+def _has_codes(names: Sequence[str], seen: Sequence[Seen]) -> bool:
+    """Return True if the file is from the WordPress plugin Newsletter, whose status codes then count."""
+    if {"surname", "sex"} & set(names) or "token" in names:
+        return True
+    return any(
+        _STATUS_PART.search(name) and "C" in seen[place].values and set(seen[place].values) <= set("CSUBP")
+        for place, name in enumerate(names)
+    )
+
+
+def _meaning(name: str, seen: Seen, codes: bool) -> tuple[Meaning, bool]:
+    """Return the meaning of a column, and False if it may say who must not be mailed and is not understood."""
+    if not seen.filled or name in _HARMLESS or _OTHER_CHANNEL.search(name):
+        return Meaning.IGNORED, True
+    if not seen.classified:
+        return _plain_meaning(name, seen)
+    said = seen.filled - seen.flags[Said.NOTHING]
+    if _STATUS_PART.search(name):
+        return _status_meaning(name, seen, codes)
+    if name in _MAYBE_STATUS:
+        return (Meaning.STATUS, True) if seen.statuses * 10 >= said * 9 > 0 else (Meaning.IGNORED, True)
+    leaving = leaving_meaning(name)
+    if leaving is not None:
+        return _leaving_meaning(name, seen, leaving)
+    only_flags = said > 0 and seen.flags[Said.TEXT] == 0 and seen.flags[Said.DATE] == 0
+    if only_flags:
+        return (Meaning.CONFIRMED if _CONFIRMED_PART.search(name) else Meaning.SUBSCRIBED), True
+    return _plain_meaning(name, seen)
+
+
+def _plain_meaning(name: str, seen: Seen) -> tuple[Meaning, bool]:
+    """Return the meaning of a column whose heading does not look like an opt-out."""
+    known = _RANKS.get(name)
+    if known is not None:
+        return known[0], True
+    # Words such as "unsubscribed" under an unknown heading, or under none, must not be passed over either.
+    telling = sum(count for value, count in seen.values.items() if _tells(value))
+    if telling and not seen.more and all(words.status(value) for value in seen.values):
+        return Meaning.IGNORED, False
+    return Meaning.IGNORED, True
+
+
+def _tells(value: str) -> bool:
+    """Return True for a word that means "do not mail" wherever it occurs."""
+    return words.STATUSES.get(key(value)) in (_LEFT, _BOUNCED, _COMPLAINED)
+
+
+def _status_meaning(name: str, seen: Seen, codes: bool) -> tuple[Meaning, bool]:
+    understood = sum(
+        count for value, count in seen.values.items() if words.is_nothing(value) or words.status(value, codes)
+    )
+    if understood * 2 < seen.filled or understood == 0:
+        return Meaning.IGNORED, False
+    return (Meaning.LIST_STATUS if name.startswith("list ") else Meaning.STATUS), True
+
+
+def _leaving_meaning(name: str, seen: Seen, leaving: Meaning) -> tuple[Meaning, bool]:
+    if _HARMLESS_PART.search(name):
+        return Meaning.IGNORED, True
+    if _REASON_PART.search(name):
+        return Meaning.REASON, True
+    if seen.flags[Said.TEXT] == 0:
+        return leaving, True
+    counts = all(value.isdecimal() for value in seen.values if words.flag(value).kind is Said.TEXT)
+    if counts and leaving is Meaning.BOUNCED:  # how many mails came back, as most systems count them
+        return Meaning.IGNORED, True
+    return Meaning.IGNORED, False
+
+
+def _settled(columns: Iterable[Column], names: Sequence[str], seen: Sequence[Seen]) -> list[Column]:
+    """Let a column of reasons say who left if no other column does, and take a name before a surname as the first."""
+    settled = list(columns)
+    there = {each.meaning for each in settled}
+    for each in list(settled):
+        if each.meaning is Meaning.REASON and each.heading and not each.sure:
+            leaving = leaving_meaning(names[each.place])
+            if leaving and leaving not in there and not there & {Meaning.STATUS}:
+                settled[each.place] = Column(each.place, each.heading, leaving, sure=True)
+        elif each.meaning is Meaning.NAME and Meaning.LAST_NAME in there and Meaning.FIRST_NAME not in there:
+            settled[each.place] = Column(each.place, each.heading, Meaning.FIRST_NAME)
+    return settled

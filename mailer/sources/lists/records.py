@@ -1,0 +1,38 @@
+"""The rows of a file, before anything in them is understood, and the limits for all kinds of files."""
+
+import re
+from typing import NamedTuple
+
+from mailer.address import looks_like_one
+
+MOST_COLUMNS = 1000
+LONGEST_MAILBOX = 640  # characters of a cell that holds an address
+LONGEST_CELL = 32_767  # characters, as in Excel; a longer cell is no value of a list of people
+
+# Blanks, NUL, byte order marks and direction marks around a cell, which no cell means.
+EDGES = " \t\r\n\0\u00a0\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+
+
+class Record(NamedTuple):
+    """One row of a file. `line` is the number of its first line, or of its row in a sheet."""
+
+    line: int
+    cells: list[str]
+    problem: str = ""  # why the row cannot be read
+
+
+_MAILBOX = re.compile(r"([^<>]{0,300})<\s*(?:mailto:)?([^<>\s]{1,320})\s*>")
+
+
+def is_address(cell: str) -> bool:
+    """Return True if the cell has the form of an address or of a mailbox, such as `Reza <reza@example.org>`."""
+    return "@" in cell and len(cell) <= LONGEST_MAILBOX and looks_like_one(mailbox(cell)[1])
+
+
+def mailbox(cell: str) -> tuple[str, str]:
+    """Return the name ("" if there is none) and the address in a cell, without quotation marks and `mailto:`."""
+    if cell.endswith(">") and len(cell) <= LONGEST_MAILBOX and (found := _MAILBOX.fullmatch(cell)):
+        return found[1].strip("\"' "), found[2]
+    if cell[:7].lower() == "mailto:":
+        return "", cell[7:]
+    return "", cell.strip("'") if cell.startswith("'") and cell.endswith("'") else cell

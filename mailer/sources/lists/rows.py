@@ -1,0 +1,286 @@
+"""Turns the cells of a row into a `ListRow`, once the meanings of the columns are known.
+
+If several columns say something about a person, not mailing wins. An import runs this code for every row twice, so
+what is the same for all rows is computed once.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailer.model import ListRow, SubscriberStatus
+from mailer.sources.lists import words
+from mailer.sources.lists.columns import DECISIVE, LEAVING, Column, Decision, Meaning
+from mailer.sources.lists.encoding import BAD_BYTE
+from mailer.sources.lists.records import LONGEST_MAILBOX, Record, mailbox
+from mailer.sources.lists.words import Said
+from mailer.text.clean import clean, shorten
+from mailer.text.search_key import key
+
+_ACTIVE, _PENDING = SubscriberStatus.ACTIVE, SubscriberStatus.PENDING
+_LEFT = SubscriberStatus.UNSUBSCRIBED
+_OF_THE_ADDRESS = (SubscriberStatus.BOUNCED, SubscriberStatus.COMPLAINED)  # what is true in every list
+FORMULA = re.compile(r"[=+\-@\t\r]")  # a spreadsheet program would run a cell that begins with one of these
+_PARTS = re.compile(r"[|،,;]|:::")
+_LONGEST_NAME = 1000  # characters; the import cuts names much shorter
+_LONGEST_REASON = 200
+_LONGEST_VALUE = 100  # characters of a cell from which its meaning is seen
+# Tags that mean "do not mail". Other tags are the newsroom's own words, even if they contain one of these.
+_TELLING_TAGS = {
+    key(tag): status
+    for status, tags in (
+        (_LEFT, "unsubscribed|unsubscribe|opted out|opt out|do not mail|do not email|do not contact|dnc|blacklisted"),
+        (_LEFT, "لغو عضویت|لغو شده|انصراف"),
+        (SubscriberStatus.BOUNCED, "bounced|hard bounce|cleaned|برگشتی"),
+        (SubscriberStatus.COMPLAINED, "complained|spam complaint|marked as spam"),
+    )
+    for tag in tags.split("|")
+}
+
+
+def unescaped(text: str) -> str:
+    """Return a cell without the apostrophe that an export puts before what looks like a formula."""
+    return text[1:] if len(text) > 1 and text[0] == "'" and (FORMULA.match(text[1]) or text[1] == "'") else text
+
+
+def parts(cell: str) -> tuple[str, ...]:
+    """Return the names in a cell that lists several, such as sections, tags or lists."""
+    return tuple(part for each in _PARTS.split(cell) if (part := each.strip(" *")))
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """The status of a person as the columns give it: in the list of the row, and in every list."""
+
+    status: SubscriberStatus = _ACTIVE
+    everywhere: SubscriberStatus = _ACTIVE
+    why: str = ""  # the heading and the cell that decided the status
+    left_at: datetime | None = None
+    said_active: bool = False  # True if a status column says so in words
+    undated: bool = False  # True if something other than a date says that the person left
+    problem: str = ""
+
+    def add(self, status: SubscriberStatus, column: Column, cell: str, at: datetime | None, everywhere: bool) -> None:
+        """Add what one cell says."""
+        if words.strongest(status, self.status) is not self.status:
+            self.status, self.why = status, f"{column.heading}: {cell}"
+        if everywhere or status in _OF_THE_ADDRESS:
+            self.everywhere = words.strongest(status, self.everywhere)
+        self.left_at = self.left_at or at
+        self.undated |= at is None and status not in (_ACTIVE, _PENDING)
+
+
+class Meanings:
+    """The meanings of all columns, in the form in which rows need them."""
+
+    def __init__(
+        self,
+        decision: Decision,
+        *,
+        width: int,
+        fixed: bool,
+        lists: Collection[str] | None = None,
+        sections: Mapping[str, str] | None = None,
+        every: SubscriberStatus = _ACTIVE,
+    ) -> None:
+        """Prepare the meanings.
+
+        `width` is the number of cells of a whole row. With `fixed`, as in CSV, a row with more or fewer is broken.
+        `lists` has the keys of the lists that were chosen, and is None for all. `sections` maps keys to the
+        newsletter's sections. `every` is the status that every row has if no column says more.
+        """
+        self._every = every
+        self._decision, self._width, self._fixed = decision, width, fixed
+        self._lists = lists
+        self._sections_by_key = sections or {}
+        self.decisive = tuple(each for each in decision.columns if each.meaning in DECISIVE)
+        self._needed = max(self.decisive, key=lambda each: each.place, default=None) if fixed else None
+        places = {meaning: tuple(each.place for each in decision.of(meaning)) for meaning in Meaning}
+        self.email = places[Meaning.EMAIL][0]
+        self._named, self._first_names = places[Meaning.NAME], places[Meaning.FIRST_NAME]
+        self._last_names, self._consents = places[Meaning.LAST_NAME], places[Meaning.CONSENT]
+        self._sources, self._reasons = places[Meaning.SOURCE], places[Meaning.REASON]
+        self._section_places, self._tags = places[Meaning.SECTIONS], places[Meaning.TAGS]
+        self._list_columns = decision.of(Meaning.LIST)
+        # False if every row is a person who may be mailed.
+        self.may_hold_leavers = bool(self.decisive or self._tags or every is not _ACTIVE)
+        # Beside a status in a list, or if there are no lists, a status counts everywhere.
+        self._status_everywhere = not self._list_columns or bool(places[Meaning.LIST_STATUS])
+
+    def row(self, record: Record) -> ListRow:
+        """Return the row as the import needs it."""
+        cells = record.cells
+        if record.problem:
+            return ListRow(record.line, "", problem=record.problem)
+        email = cells[self.email] if self.email < len(cells) else ""
+        within, address = mailbox(email[:LONGEST_MAILBOX])
+        address = unescaped(address)
+        problem = self._misplaced(cells) if self._fixed and len(cells) != self._width else ""
+        if BAD_BYTE.search(address):
+            address, problem = BAD_BYTE.sub("\ufffd", address), "the address has bytes that cannot be read"
+        verdict = self._verdict(cells) if self.may_hold_leavers else None
+        problem = problem or (verdict.problem if verdict else "")
+        if problem:
+            return ListRow(record.line, address, problem=problem)
+        consent, unread = self._consent(cells)
+        name, bad_name = self._name(cells, within)
+        extra = (
+            "it has more cells than the heading, and the others are passed over" if any(cells[self._width :]) else ""
+        )
+        note = "; ".join(filter(None, (bad_name, unread, extra))) if bad_name or unread or extra else ""
+        source = self._first(cells, self._sources)
+        sections = self._sections(cells) if self._section_places or self._tags else ()
+        if verdict is None and self._lists is None:
+            return ListRow(record.line, address, name, sections, consent, source, note=note)
+        verdict = verdict or _Verdict(self._every)
+        status = self._status(cells, verdict, consent)
+        gone = status not in (_ACTIVE, _PENDING, None)
+        reason = self._reason(cells, verdict) if gone else ""
+        left_at = verdict.left_at if gone else None
+        return ListRow(record.line, address, name, sections, consent, source, status, left_at, reason, "", note)
+
+    # --- names and dates -----------------------------------------------------------------------------------------
+    def _first(self, cells: Sequence[str], places: Sequence[int]) -> str:
+        """Return the first of these cells that is not empty."""
+        for place in places:
+            if place < len(cells) and cells[place]:
+                return unescaped(cells[place])
+        return ""
+
+    def _name(self, cells: Sequence[str], within: str) -> tuple[str, str]:
+        """Return the name, and a note if it is left out."""
+        name = self._first(cells, self._named)
+        if not name and (self._first_names or self._last_names):
+            both = (self._first(cells, self._first_names), self._first(cells, self._last_names))
+            name = " ".join(filter(None, both))
+        name = (name or within)[:_LONGEST_NAME]
+        if not name.isascii() and BAD_BYTE.search(name):
+            return "", "the name has bytes that cannot be read, and is left out"
+        if name.strip("?؟ ") == "":
+            return "", "the name is only question marks, and is left out" if name else ""
+        return name, ""
+
+    def _consent(self, cells: Sequence[str]) -> tuple[datetime | None, str]:
+        """Return the date of consent, and a note if there is one that cannot be read."""
+        unread = ""
+        for place in self._consents:
+            cell = cells[place] if place < len(cells) else ""
+            if not cell:
+                continue
+            if found := words.instant(cell):
+                return found, ""
+            if not words.is_nothing(cell):
+                unread = unread or f"the date {cell[:40]!r} cannot be read"
+        return None, unread
+
+    def _sections(self, cells: Sequence[str]) -> tuple[str, ...]:
+        """Return the sections that the row names, and the tags that are names of sections."""
+        found = [
+            name for place in self._section_places if place < len(cells) for name in parts(unescaped(cells[place]))
+        ]
+        for place in self._tags:
+            tags = parts(cells[place]) if place < len(cells) and cells[place] else ()
+            found += [self._sections_by_key[name] for tag in tags if (name := key(tag)) in self._sections_by_key]
+        return tuple(found)
+
+    # --- whether the person may be mailed ------------------------------------------------------------------------
+    def _misplaced(self, cells: Sequence[str]) -> str:
+        """Return why the cells of a row may be under wrong headings, if one of these says who must not be mailed."""
+        if self._needed is None:
+            return ""
+        if len(cells) <= self._needed.place:
+            return f"the row ends before the column «{self._needed.heading}»"
+        if any(cells[self._width :]):
+            return "the row has more cells than the heading; is a quotation mark missing?"
+        return ""
+
+    def _verdict(self, cells: Sequence[str]) -> _Verdict:
+        verdict = _Verdict(self._every)
+        for column in self.decisive:
+            cell = cells[column.place] if column.place < len(cells) else ""
+            if column.meaning in LEAVING:
+                _add_leaving(verdict, column, cell)
+            elif column.meaning in (Meaning.SUBSCRIBED, Meaning.CONFIRMED):
+                _add_flag(verdict, column, cell)
+            elif not words.is_nothing(cell):
+                self._add_status(verdict, column, cell)
+        for place in self._tags:
+            for tag in parts(cells[place]) if place < len(cells) and cells[place] else ():
+                if found := _TELLING_TAGS.get(key(tag)):
+                    verdict.add(found, Column(place, "tag", Meaning.TAGS), tag, None, True)
+        return verdict
+
+    def _add_status(self, verdict: _Verdict, column: Column, cell: str) -> None:
+        found = words.status(cell[:_LONGEST_VALUE], self._decision.codes)
+        if found is None:
+            verdict.problem = f"the status {cell[:40]!r} is not known"
+            return
+        everywhere = column.meaning is Meaning.STATUS and (
+            self._status_everywhere or "global" in column.heading.casefold()
+        )
+        verdict.said_active |= found is _ACTIVE
+        verdict.add(found, column, cell, None, everywhere)
+
+    def _status(self, cells: Sequence[str], verdict: _Verdict, consent: datetime | None) -> SubscriberStatus | None:
+        """Return the status of a row, or None if it belongs to a list that was not chosen."""
+        if self._lists is not None and not self._is_chosen(cells):
+            return verdict.everywhere if verdict.everywhere not in (_ACTIVE, _PENDING) else None
+        left_at = verdict.left_at
+        # An earlier date of leaving stays in some systems when a person comes back.
+        back = verdict.said_active and not verdict.undated and consent is not None and left_at is not None
+        if verdict.status is _LEFT and back and consent > left_at:  # type: ignore[operator]
+            return _ACTIVE
+        return verdict.status
+
+    def _is_chosen(self, cells: Sequence[str]) -> bool:
+        chosen = self._lists or ()
+        return any(
+            in_list(cells[each.place], chosen, joined=is_joined(each.heading))
+            for each in self._list_columns
+            if each.place < len(cells)
+        )
+
+    def _reason(self, cells: Sequence[str], verdict: _Verdict) -> str:
+        """Return why the person left, in the words of the old system."""
+        given = [cells[place] for place in self._reasons if place < len(cells) and not words.is_nothing(cells[place])]
+        return shorten(clean(BAD_BYTE.sub("", " · ".join(filter(None, [verdict.why, *given])))), _LONGEST_REASON)
+
+
+def _add_leaving(verdict: _Verdict, column: Column, cell: str) -> None:
+    """Add what a cell of a column such as "deleted" or "unsubscribed_at" says."""
+    said = words.flag(cell[:_LONGEST_VALUE])
+    status = LEAVING[column.meaning]
+    if said.kind in (Said.YES, Said.DATE):
+        verdict.add(status, column, cell, said.at, True)
+    elif said.kind is Said.WORD and said.status is not None:
+        verdict.add(said.status, column, cell, None, True)
+    elif said.kind is Said.TEXT:
+        if column.sure:
+            verdict.add(status, column, cell, None, True)
+        else:
+            verdict.problem = f"«{column.heading}» is {cell[:40]!r}, which is not understood"
+
+
+def _add_flag(verdict: _Verdict, column: Column, cell: str) -> None:
+    """Add what a cell of a column such as "subscribed" or "confirmed" says."""
+    said = words.flag(cell[:_LONGEST_VALUE])
+    if said.kind is Said.NO:
+        verdict.add(_LEFT if column.meaning is Meaning.SUBSCRIBED else _PENDING, column, cell, None, True)
+    elif said.kind is Said.NOTHING and column.blank_is_no:
+        verdict.add(_PENDING, column, cell, None, True)
+    elif said.kind is Said.WORD and said.status is not None:
+        verdict.add(said.status, column, cell, None, True)
+
+
+# --- lists -----------------------------------------------------------------------------------------------------------
+def is_joined(heading: str) -> bool:
+    """Return True if the names of lists in this column are joined by blanks, as phpList does."""
+    return key(heading) == "list membership"
+
+
+def in_list(cell: str, chosen: Collection[str], *, joined: bool) -> bool:
+    """Return True if a cell names one of the lists that were chosen, given by their keys."""
+    if joined:
+        return any(f" {name} " in f" {key(cell)} " for name in chosen)
+    return any(key(part) in chosen for part in parts(cell)) or key(cell) in chosen

@@ -1,0 +1,233 @@
+"""Finds the rows of a list and their headings in a text file or a workbook, and counts what is in each column."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from mailer.errors import UndecidedList, UnreadableInput
+from mailer.sources.lists import container, encoding, text
+from mailer.sources.lists.columns import HEADINGS, Seen, is_email_heading, is_interesting, is_known
+from mailer.sources.lists.container import Content
+from mailer.sources.lists.encoding import Encoding
+from mailer.sources.lists.records import Record, is_address
+from mailer.sources.lists.xlsx import Sheet, Workbook
+from mailer.text.search_key import key
+
+_FIRST_ROWS = 40  # the heading is looked for in these rows
+_ROWS_OF_A_SHEET = 1000  # a sheet holds a list if an address is in these rows
+_BEGINNING = 64 * 1024  # bytes from which the kind of a text is seen
+
+
+@dataclass(slots=True)
+class Table:
+    """The rows of a file under their headings."""
+
+    shown: str  # how the file was read, for people: "UTF-8, separated by commas"
+    encoding: str
+    headings: list[str]  # one for each column; names of JSON members are appended while the rows are read
+    repeated: list[str]  # the cells of the heading: a row with the same cells is another heading, not a person
+    fixed: bool  # True if each row should have as many cells as the heading, as in CSV
+    rows: Callable[[], Iterator[Record]]  # gives the rows after the heading, each time from the first
+    notes: list[str] = field(default_factory=list)
+    sheet: str = ""
+
+
+# --- the heading -----------------------------------------------------------------------------------------------------
+def _heading(first: Sequence[Record]) -> tuple[int, list[str]] | None:
+    """Return the line and the cells of the heading, or None if the first row is a person already.
+
+    Raises ValueError if there is neither a heading nor an address.
+    """
+    rows = [each for each in first if not each.problem]
+    people = next((place for place, row in enumerate(rows) if any(map(is_address, row.cells))), len(rows))
+    best, most = None, 0
+    for row in rows[:people]:
+        names = [key(cell) for cell in row.cells if cell]
+        known = sum(map(is_known, names))
+        if any(map(is_email_heading, names)) and known > most:
+            best, most = row, known
+    if best is None and 0 < people < len(rows):
+        above = rows[people - 1]
+        filled = [cell for cell in above.cells if cell]
+        if len(filled) > 1 or any(is_known(key(cell)) for cell in filled):
+            best = above
+    if best is not None:
+        return best.line, best.cells
+    if people == len(rows):
+        raise ValueError
+    return None
+
+
+def _headed(shown: str, first: Sequence[Record]) -> tuple[int, list[str], bool]:
+    """Return the last line of the heading (0 if there is none), the headings, and whether there is a heading.
+
+    Raises UnreadableInput if the rows are no list of people.
+    """
+    try:
+        found = _heading(first)
+    except ValueError:
+        begins = next((" | ".join(filter(None, each.cells)) for each in first if each.cells), "")
+        raise UnreadableInput(
+            f'{shown}: it has no column "email" and no address (it begins: {begins[:80]!r}).',
+            "Put a heading line on top, for example: email,name",
+        ) from None
+    if found is None:
+        return 0, [""] * max(len(each.cells) for each in first), False
+    return found[0], list(found[1]), True
+
+
+# --- text ------------------------------------------------------------------------------------------------------------
+def of_text(content: Content, given: str) -> Table:
+    """Return the table in a text file. `given` is the name of its encoding, or "" to find it out.
+
+    Raises UnreadableInput if the text is no list of people.
+    """
+    with content.opened() as raw:
+        head = raw.read(_BEGINNING)
+    if not head.strip(b"\0 \t\r\n\xef\xbb\xbf"):
+        raise UnreadableInput(
+            f"{content.shown}: the file is empty.", 'It should have a heading line with a column "email".'
+        )
+    chosen = encoding.named(given) if given else encoding.detect(content)
+    begins = head.decode(chosen.codec, "replace").lstrip("\ufeff \r\n\t\0")
+    container.check_text(content.shown, begins)
+    if begins.startswith("{"):
+        return _json_lines(content, chosen)
+    return _separated(content, chosen)
+
+
+def _json_lines(content: Content, chosen: Encoding) -> Table:
+    headings: list[str] = []
+
+    def rows() -> Iterator[Record]:
+        for source in text.lines(content, chosen):
+            yield from text.objects(source, headings)
+
+    return Table(f"{chosen.shown}, JSON Lines", chosen.shown, headings, [], False, rows)
+
+
+def _separated(content: Content, chosen: Encoding) -> Table:
+    sample = [line for source in text.lines(content, chosen) for _, line in islice(source, _FIRST_ROWS)]
+    by = text.separator(sample, HEADINGS)
+
+    def records() -> Iterator[Record]:
+        for source in text.lines(content, chosen):
+            yield from text.records(source, by)
+
+    first = list(islice(records(), _FIRST_ROWS))
+    last, headings, has_heading = _headed(content.shown, first)
+    table = Table(
+        f"{chosen.shown}, separated by {text.SEPARATORS[by]}",
+        chosen.shown,
+        headings,
+        list(headings) if has_heading else [],
+        has_heading,
+        lambda: (each for each in records() if each.line > last),
+    )
+    _note_above(table, first, last)
+    return table
+
+
+def _note_above(table: Table, first: Sequence[Record], last: int) -> None:
+    above = [each for each in first if each.line < last]
+    if above:
+        table.notes.append(f"The lines above the heading in line {last} were passed over.")
+
+
+# --- workbooks -------------------------------------------------------------------------------------------------------
+def of_workbook(content: Content, wanted: Sequence[str]) -> Table:
+    """Return the table in the one sheet that has addresses, or in the sheet that is named in `wanted`.
+
+    Raises UnreadableInput if no sheet has an address, and UndecidedList if several have.
+    """
+    book = Workbook(content)
+    sheet, notes = _sheet(content, book, wanted)
+    first = list(islice(book.rows(sheet), _FIRST_ROWS))
+    last, headings, has_heading = _headed(content.shown, first)
+    table = Table(
+        f"Excel, sheet {sheet.name!r}",
+        "Excel",
+        headings,
+        list(headings) if has_heading else [],
+        False,
+        lambda: (each for each in book.rows(sheet) if each.line > last),
+        notes,
+        sheet.name,
+    )
+    _note_above(table, first, last)
+    return table
+
+
+def _sheet(content: Content, book: Workbook, wanted: Sequence[str]) -> tuple[Sheet, list[str]]:
+    """Return the sheet to read, and a note that names the others."""
+    keys = set(map(key, wanted))
+    named = [each for each in book.sheets if key(each.name) in keys]
+    holding = named or [each for each in book.sheets if _holds_people(book, each)]
+    if len(holding) > 1 and not named:
+        holding = [each for each in holding if not each.hidden] or holding
+    if not holding:
+        names = ", ".join(repr(each.name) for each in book.sheets[:10])
+        raise UnreadableInput(
+            f"{content.shown}: no sheet has addresses in its first rows ({names}).", "Save it as CSV."
+        )
+    if len(holding) > 1:
+        names = ", ".join(repr(each.name) for each in holding[:20])
+        raise UndecidedList(
+            f"{content.shown}: {len(holding)} sheets hold addresses: {names}.", "Choose one of them with --list NAME."
+        )
+    others = [repr(each.name) for each in book.sheets if each is not holding[0]]
+    notes = [f"Only the sheet {holding[0].name!r} is read, not {', '.join(others[:10])}."] if others else []
+    return holding[0], notes
+
+
+def _holds_people(book: Workbook, sheet: Sheet) -> bool:
+    return any(is_address(cell) for row in islice(book.rows(sheet), _ROWS_OF_A_SHEET) for cell in row.cells)
+
+
+# --- what is in the columns ------------------------------------------------------------------------------------------
+@dataclass(slots=True)
+class Survey:
+    """Counts of what is in a table."""
+
+    rows: int = 0
+    headings: int = 0  # rows that repeat the heading
+    seen: list[Seen] = field(default_factory=list)  # one for each column
+
+
+def people(table: Table) -> Iterator[Record]:
+    """Yield the rows of a table, without those that repeat the heading."""
+    repeated = table.repeated
+    if not repeated:
+        return table.rows()
+    return (each for each in table.rows() if each.cells != repeated)
+
+
+def survey(table: Table) -> Survey:
+    """Read the whole table once and count what is in it. Columns without a heading are added to the headings."""
+    found = Survey()
+    for record in table.rows():
+        if table.repeated and record.cells == table.repeated:
+            found.headings += 1
+            continue
+        found.rows += 1
+        for place, cell in enumerate(record.cells):
+            if cell:
+                while place >= len(found.seen):
+                    _add_column(table, found.seen)
+                found.seen[place].add(cell)
+    if found.rows and not table.headings:  # all rows are broken, and are refused one by one
+        table.headings.append("email")
+    while len(found.seen) < len(table.headings):
+        _add_column(table, found.seen)
+    if table.fixed:  # cells beyond the heading belong to no column
+        del found.seen[len(table.headings) :]
+    else:
+        table.headings += [""] * (len(found.seen) - len(table.headings))
+    if found.headings:
+        table.notes.append(f"{found.headings:,} rows that repeat the heading were passed over.")
+    return found
+
+
+def _add_column(table: Table, seen: list[Seen]) -> None:
+    heading = table.headings[len(seen)] if len(seen) < len(table.headings) else ""
+    seen.append(Seen(classified=is_interesting(key(heading)) if heading else False))

@@ -1,0 +1,181 @@
+"""Understands what other systems write about a person: status words, yes and no, and dates.
+
+The words are compared by `search_key.key`, so case, punctuation, Arabic letters and half-spaces do not matter.
+docs/lists.md lists the systems from which the words come.
+"""
+
+import re
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from mailer.model import SubscriberStatus
+from mailer.text import dates
+from mailer.text.search_key import key
+
+_ACTIVE, _PENDING = SubscriberStatus.ACTIVE, SubscriberStatus.PENDING
+_LEFT, _BOUNCED, _COMPLAINED = SubscriberStatus.UNSUBSCRIBED, SubscriberStatus.BOUNCED, SubscriberStatus.COMPLAINED
+
+_YES = "yes|y|true|t|1|on|x|checked|بله|بلی|آری|هست|نعم|ja|oui|sí"
+_NO = "no|n|false|f|0|off|unchecked|خیر|نه|نیست|لا|nein|non"
+YES = frozenset(map(key, _YES.split("|"))) | {"✓", "✔"}
+NO = frozenset(map(key, _NO.split("|"))) | {"✗", "✘"}
+# What systems write into an empty cell: NULL of databases, and dates that mean "never".
+_NOTHING = frozenset(
+    {"", "null", "none", "nil", "nan", "n/a", "na", "-", "--", "–", "—", "\\n", "#n/a", "never", "undefined"}
+)
+_NO_DATE = re.compile(r"(?:-?000[01]|1970-01-01|1969-12-31|00/00/0000|0000/00/00)")
+
+_WORDS = {
+    _ACTIVE: (
+        "active|enabled|enable|subscribed|subscriber|confirmed|verified|opted in|opt in|optin|double opt in|ok|valid"
+        "|deliverable|sendable|normal|regular|premium|gifted|free|paid|comp|member|owner|manager|moderator"
+        "|contactable|engaged|express|implied|explicit|implicit|registered|approved|allowed|all email|each email"
+        "|digest|email|daily summary|daily|abridged|enabled by user|activated|can be mailed|accepted|فعال|عضو|مشترک"
+        "|تأیید شده|تایید شده|تاییدشده|عضو است|نشط|مشترك|مؤكد|مفعل|פעיל|מנוי"
+    ),
+    _PENDING: (
+        "pending|unconfirmed|not confirmed|notconfirmed|unverified|not verified|unactivated|not activated|waiting"
+        "|awaiting confirmation|awaiting|pending confirmation|confirmation pending|waiting for confirmation|invited"
+        "|invitable|opt in pending|optin pending|double opt in pending|validating|requested|not yet confirmed"
+        "|nonsubscribed|non subscribed|not subscribed|notsubscribed|never subscribed|transactional|not opted in"
+        "|no opt in|permission not set|not set|تأیید نشده|تایید نشده|تاییدنشده|در انتظار|در انتظار تأیید"
+        "|در انتظار تایید|منتظر تأیید|منتظر تایید|معلق|غیر مؤكد|غير مؤكد|قيد الانتظار|בהמתנה|לא אושר"
+    ),
+    _LEFT: (
+        "unsubscribed|unsubscribe|unsub|unsubs|unsubscriber|opted out|opt out|optout|optedout|out|left|gone|withdrawn"
+        "|revoked|removed|deleted|delete|trashed|trash|archived|disabled|disable|inactive|deactivated|not active"
+        "|notactive|blocked|blacklisted|blacklist|blocklisted|blocklist|black listed|block listed|banned|suppressed"
+        "|suppression|do not mail|donotmail|do not email|donotemail|do not contact|donotcontact|dnc|dont mail|no mail"
+        "|nomail|no email|noemail|cancelled|canceled|paused|on hold|hold|held|temp hold|suspended|stopped|stale"
+        "|not sending|rejected|denied|refused|globally unsubscribed|unsubscribed by admin|by user|by admin"
+        "|by moderator|disabled by user|disabled by admin|exclusion list|excluded|manual|former|spammy|1 unsubscribed"
+        "|غیرفعال|غیر فعال|لغو|لغو شده|لغوشده|لغو عضویت|لغو اشتراک|انصراف|انصراف داده|انصراف داد|حذف|حذف شده|حذفشده"
+        "|خارج شده|خارج|مسدود|مسدود شده|مسدودشده|بلاک|بلاک شده|ترک کرده|عضو نیست|نمی‌خواهد|ارسال نشود|لیست سیاه|ملغى"
+        "|ملغي|ألغى الاشتراك|تم إلغاء الاشتراك|إلغاء الاشتراك|غير نشط|غير مشترك|محذوف|محظور|לא פעיל|הוסר|ביטל"
+    ),
+    _BOUNCED: (
+        "bounced|bounce|bouncing|hard bounced|hard bounce|hardbounce|hardbounced|hard|soft bounced|soft bounce"
+        "|softbounce|cleaned|clean|invalid|undeliverable|undelivered|dead|does not exist|bad address|bad|by bounces"
+        "|disabled by bounces|mailbox full|failed|invalid email|bounced email|disposable|needs attention|برگشتی"
+        "|برگشت خورده|برگشت خورد|برگشت|نامعتبر|ایمیل نامعتبر|مرتد|مرتجع|غير صالح|خطا"
+    ),
+    _COMPLAINED: (
+        "complained|complaint|complaints|complainer|spam|marked as spam|spam complaint|spam complaints|spam report"
+        "|reported spam|reported as spam|abuse|abuse complaint|abuse report|junk|marked as junk|feedback loop|fbl"
+        "|هرزنامه|اسپم|شکایت|شکایت کرده|گزارش هرزنامه|شكوى|بريد مزعج|بريد عشوائي"
+    ),
+}
+STATUSES = {key(word): status for status, words in _WORDS.items() for word in words.split("|")}
+# The codes of the WordPress plugin Newsletter. Other systems use S and P for "subscribed" and "pending", so the codes
+# count only if the file is from that plugin; see `columns`.
+CODES = {"c": _ACTIVE, "s": _PENDING, "u": _LEFT, "b": _BOUNCED, "p": _COMPLAINED}
+_NUMBERS = {"1": _ACTIVE, "0": _LEFT, "-1": _LEFT}
+# If a person has several statuses, the first of these counts. Their own decision says more than a dead address.
+STRONGEST = (_COMPLAINED, _LEFT, _BOUNCED, _PENDING, _ACTIVE)
+
+
+def is_nothing(cell: str) -> bool:
+    """Return True if the cell is empty or holds what systems write instead of nothing."""
+    return not cell or cell.casefold() in _NOTHING or bool(_NO_DATE.match(cell))
+
+
+@lru_cache(maxsize=4096)
+def status(cell: str, codes: bool = False) -> SubscriberStatus | None:
+    """Return the status that a cell of a status column names, or None if the words are not known.
+
+    An empty cell names no status; the caller decides what it means. `codes` allows those in CODES.
+    """
+    number = cell.strip()
+    if number in _NUMBERS:
+        return _NUMBERS[number]
+    word = key(cell)
+    if codes and word in CODES:
+        return CODES[word]
+    if word in STATUSES:
+        return STATUSES[word]
+    if word in YES:
+        return _ACTIVE
+    return _LEFT if word in NO else None
+
+
+def strongest(first: SubscriberStatus, second: SubscriberStatus) -> SubscriberStatus:
+    """Return the one of two statuses that counts if both were given for one person."""
+    return min(first, second, key=STRONGEST.index)
+
+
+# --- dates -----------------------------------------------------------------------------------------------------------
+_ISO = re.compile(r"(?:19|20)\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?")
+_UNIX = re.compile(r"1?\d{9}(?:\d{3})?")  # seconds since 1970, or milliseconds
+_DATE_LIKE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|(?<!\d)(?:19|20|13|14)\d\d(?!\d)")
+_EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)  # no mailing list is older; an earlier time is a mistake
+
+
+def looks_like_date(cell: str) -> bool:
+    """Return True if the cell is a date, even one that cannot be read, such as 03/04/2026."""
+    digits = key(cell) if not cell.isascii() else cell
+    return bool(_ISO.fullmatch(cell) or _UNIX.fullmatch(digits) or _DATE_LIKE.search(digits[:200]) or instant(cell))
+
+
+def instant(cell: str) -> datetime | None:
+    """Return the time that a cell gives, or None if it gives none, an ambiguous one, or one before 1995."""
+    if _ISO.fullmatch(cell):  # a fast path for the form that most programs write: a million take a second
+        try:
+            found = datetime.fromisoformat(cell)
+        except ValueError:
+            return None
+        found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    elif _UNIX.fullmatch(cell):
+        found = datetime.fromtimestamp(int(cell[:10]), UTC)
+    else:
+        read = dates.parse(cell, zone=UTC)
+        if read is None:
+            return None
+        found = read
+    try:
+        return found.astimezone(UTC) if found >= _EARLIEST else None
+    except OverflowError:
+        return None
+
+
+# --- flags: cells of columns such as "unsubscribed", "deleted_at", "bounced" -----------------------------------------
+class Said(StrEnum):
+    """The kind of a cell in a column of flags."""
+
+    NOTHING = "nothing"
+    NO = "no"
+    YES = "yes"
+    DATE = "date"
+    WORD = "word"  # a status word
+    TEXT = "text"  # anything else
+
+
+class Flag(NamedTuple):
+    """The meaning of a cell in a column such as "deleted". `at` is None if the cell gives no readable date."""
+
+    kind: Said
+    at: datetime | None = None
+    status: SubscriberStatus | None = None  # for a word
+
+
+_NOTHING_SAID, _SAID_NO, _SAID_YES, _TEXT = Flag(Said.NOTHING), Flag(Said.NO), Flag(Said.YES), Flag(Said.TEXT)
+
+
+@lru_cache(maxsize=20_000)
+def flag(cell: str) -> Flag:
+    """Return what a cell of a column such as "deleted", "deleted_at" or "subscribed" says."""
+    if is_nothing(cell):
+        return _NOTHING_SAID
+    if cell.startswith("-"):
+        return _TEXT  # a negative number, which would otherwise lose its sign
+    word = key(cell) or cell
+    if word in NO:
+        return _SAID_NO
+    if word in YES:
+        return _SAID_YES
+    if word in STATUSES:
+        return Flag(Said.WORD, status=STATUSES[word])
+    if looks_like_date(cell):
+        return Flag(Said.DATE, instant(cell))
+    return _TEXT
