@@ -122,9 +122,9 @@ def _given(table: Table, choices: Choices) -> dict[int, Meaning]:
 
 
 def _place(table: Table, name: str) -> int:
-    wanted = key(name)
+    wanted = columns.heading_key(name)
     for place, heading in enumerate(table.headings):
-        if heading and key(heading) == wanted:
+        if heading and columns.heading_key(heading) == wanted:
             return place
     if name.strip().isdecimal() and 1 <= int(name.strip()[:9]) <= len(table.headings):
         return int(name.strip()) - 1
@@ -167,7 +167,7 @@ def _every(content: Content, table: Table, decision: Decision, choices: Choices)
     decisive = any(each.meaning in DECISIVE for each in decision.columns)
     if choices.suppress or decisive or not (meaning or never):
         return SubscriberStatus.ACTIVE
-    if _MAILCHIMP & set(map(key, table.headings)):
+    if _MAILCHIMP & set(map(columns.heading_key, table.headings)):
         status = LEAVING[meaning] if meaning else SubscriberStatus.PENDING
         table.notes.append(f"The name of the file says that everyone in it is {status}.")
         return status

@@ -16,6 +16,7 @@ from mailer.sources.lists.records import is_address
 from mailer.sources.lists.words import Said
 from mailer.text.search_key import key
 
+_LONGEST_HEADING = 200  # characters of a heading that are compared
 _LEFT, _BOUNCED, _COMPLAINED = SubscriberStatus.UNSUBSCRIBED, SubscriberStatus.BOUNCED, SubscriberStatus.COMPLAINED
 
 
@@ -45,6 +46,14 @@ class Meaning(StrEnum):
 LEAVING = {Meaning.UNSUBSCRIBED: _LEFT, Meaning.BOUNCED: _BOUNCED, Meaning.COMPLAINED: _COMPLAINED}
 # The meanings of columns that can say that a person must not be mailed.
 DECISIVE = frozenset((*LEAVING, Meaning.STATUS, Meaning.LIST_STATUS, Meaning.SUBSCRIBED, Meaning.CONFIRMED))
+
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def heading_key(heading: str) -> str:
+    """Return the key by which headings are compared: "unsubscribedAt" and "Unsubscribed at" have the same one."""
+    return key(_HUMP.sub(" ", heading[:_LONGEST_HEADING]))
 
 
 def _keys(text: str) -> tuple[str, ...]:
@@ -252,7 +261,7 @@ class Column:
     heading: str
     meaning: Meaning
     sure: bool = False  # True if any text in a column of leaving means that the person left
-    blank_is_no: bool = False  # True for a column of yes and nothing, as PHP writes true and false
+    blank_is_no: bool = False  # True if some cells say yes, so that an empty one does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,12 +283,12 @@ class Decision:
     def of(self, *meanings: Meaning) -> list[Column]:
         """Return the columns with one of these meanings, the plainest heading of each first."""
         found = [each for each in self.columns if each.meaning in meanings]
-        return sorted(found, key=lambda each: (_RANKS.get(key(each.heading), (None, 99))[1], each.place))
+        return sorted(found, key=lambda each: (_RANKS.get(heading_key(each.heading), (None, 99))[1], each.place))
 
 
 def decide(headings: Sequence[str], seen: Sequence[Seen], given: Mapping[int, Meaning]) -> Decision:
     """Decide the meanings of the columns. `given` maps places to the meanings that an admin gave with `--map`."""
-    names = [key(heading) for heading in headings]
+    names = [heading_key(heading) for heading in headings]
     email = next((place for place, meaning in given.items() if meaning is Meaning.EMAIL), None)
     if email is None:
         email = _email_place(names, seen, given)
@@ -296,7 +305,7 @@ def decide(headings: Sequence[str], seen: Sequence[Seen], given: Mapping[int, Me
             if not understood:
                 undecided.append(Undecided(heading, seen[place].shown()))
             flags = seen[place].flags
-            columns.append(Column(place, heading, meaning, blank_is_no=flags[Said.YES] > 0 and flags[Said.NO] == 0))
+            columns.append(Column(place, heading, meaning, blank_is_no=flags[Said.YES] > 0))
     return Decision(tuple(_settled(columns, names, seen)), tuple(undecided), codes)
 
 
@@ -351,6 +360,8 @@ def _meaning(name: str, seen: Seen, codes: bool) -> tuple[Meaning, bool]:
 def _plain_meaning(name: str, seen: Seen) -> tuple[Meaning, bool]:
     """Return the meaning of a column whose heading does not look like an opt-out."""
     known = _RANKS.get(name)
+    if known is not None and known[0] is Meaning.CONSENT and seen.classified and not seen.flags[Said.DATE]:
+        return Meaning.IGNORED, True  # the words to which people agreed
     if known is not None:
         return known[0], True
     # Words such as "unsubscribed" under an unknown heading, or under none, must not be passed over either.

@@ -30,7 +30,12 @@ def is_address(cell: str) -> bool:
 
 
 def mailbox(cell: str) -> tuple[str, str]:
-    """Return the name ("" if there is none) and the address in a cell, without quotation marks and `mailto:`."""
+    """Return the name ("" if there is none) and the address in a cell, without quotation marks and `mailto:`.
+
+    Of several addresses, as Google writes them, the first is taken.
+    """
+    if ":::" in cell:
+        cell = cell.partition(":::")[0].strip(EDGES)
     if cell.endswith(">") and len(cell) <= LONGEST_MAILBOX and (found := _MAILBOX.fullmatch(cell)):
         return found[1].strip("\"' "), found[2]
     if cell[:7].lower() == "mailto:":

@@ -4,6 +4,7 @@ If several columns say something about a person, not mailing wins. An import run
 what is the same for all rows is computed once.
 """
 
+import html
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ _PARTS = re.compile(r"[|،,;]|:::")
 _LONGEST_NAME = 1000  # characters; the import cuts names much shorter
 _LONGEST_REASON = 200
 _LONGEST_VALUE = 100  # characters of a cell from which its meaning is seen
+# The beginning of a Persian, Arabic or Latin character that was encoded in UTF-8, read as Windows-1252, and encoded
+# again.
+_TWICE = re.compile("[\u00c2\u00c3\u00d8-\u00db][\u0080-\u00bf\u0152-\u2122]")
 # Tags that mean "do not mail". Other tags are the newsroom's own words, even if they contain one of these.
 _TELLING_TAGS = {
     key(tag): status
@@ -125,10 +129,12 @@ class Meanings:
             return ListRow(record.line, address, problem=problem)
         consent, unread = self._consent(cells)
         name, bad_name = self._name(cells, within)
-        extra = (
-            "it has more cells than the heading, and the others are passed over" if any(cells[self._width :]) else ""
-        )
-        note = "; ".join(filter(None, (bad_name, unread, extra))) if bad_name or unread or extra else ""
+        notes = [each for each in (bad_name, unread) if each]
+        if len(cells) > self._width and any(cells[self._width :]):
+            notes.append("it has more cells than the heading, and the others are passed over")
+        if ":::" in email:
+            notes.append("it has several addresses, and the first is taken")
+        note = "; ".join(notes)
         source = self._first(cells, self._sources)
         sections = self._sections(cells) if self._section_places or self._tags else ()
         if verdict is None and self._lists is None:
@@ -155,8 +161,13 @@ class Meanings:
             both = (self._first(cells, self._first_names), self._first(cells, self._last_names))
             name = " ".join(filter(None, both))
         name = (name or within)[:_LONGEST_NAME]
-        if not name.isascii() and BAD_BYTE.search(name):
-            return "", "the name has bytes that cannot be read, and is left out"
+        if "&" in name:
+            name = html.unescape(name)
+        if not name.isascii():
+            if BAD_BYTE.search(name):
+                return "", "the name has bytes that cannot be read, and is left out"
+            if _TWICE.search(name) and (once := _decoded_again(name)):
+                return once, "the name was encoded twice, which is corrected"
         if name.strip("?؟ ") == "":
             return "", "the name is only question marks, and is left out" if name else ""
         return name, ""
@@ -271,6 +282,15 @@ def _add_flag(verdict: _Verdict, column: Column, cell: str) -> None:
         verdict.add(_PENDING, column, cell, None, True)
     elif said.kind is Said.WORD and said.status is not None:
         verdict.add(said.status, column, cell, None, True)
+
+
+def _decoded_again(name: str) -> str:
+    """Return a name that was encoded twice as it was, or "" if it was not."""
+    try:
+        once = b"".join(char.encode("latin-1" if char < "\u0100" else "cp1252") for char in name)
+        return once.decode("utf-8")
+    except UnicodeError:
+        return ""
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------

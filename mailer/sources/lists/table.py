@@ -6,7 +6,7 @@ from itertools import islice
 
 from mailer.errors import UndecidedList, UnreadableInput
 from mailer.sources.lists import container, encoding, text
-from mailer.sources.lists.columns import HEADINGS, Seen, is_email_heading, is_interesting, is_known
+from mailer.sources.lists.columns import HEADINGS, Seen, heading_key, is_email_heading, is_interesting, is_known
 from mailer.sources.lists.container import Content
 from mailer.sources.lists.encoding import Encoding
 from mailer.sources.lists.records import Record, is_address
@@ -42,14 +42,14 @@ def _heading(first: Sequence[Record]) -> tuple[int, list[str]] | None:
     people = next((place for place, row in enumerate(rows) if any(map(is_address, row.cells))), len(rows))
     best, most = None, 0
     for row in rows[:people]:
-        names = [key(cell) for cell in row.cells if cell]
+        names = [heading_key(cell) for cell in row.cells if cell]
         known = sum(map(is_known, names))
         if any(map(is_email_heading, names)) and known > most:
             best, most = row, known
     if best is None and 0 < people < len(rows):
         above = rows[people - 1]
         filled = [cell for cell in above.cells if cell]
-        if len(filled) > 1 or any(is_known(key(cell)) for cell in filled):
+        if len(filled) > 1 or any(is_known(heading_key(cell)) for cell in filled):
             best = above
     if best is not None:
         return best.line, best.cells
@@ -203,7 +203,10 @@ def people(table: Table) -> Iterator[Record]:
 
 
 def survey(table: Table) -> Survey:
-    """Read the whole table once and count what is in it. Columns without a heading are added to the headings."""
+    """Read the whole table once and count what is in it. Columns without a heading are added to the headings.
+
+    Raises UnreadableInput if the table is a list without a heading and with several people in each line.
+    """
     found = Survey()
     for record in table.rows():
         if table.repeated and record.cells == table.repeated:
@@ -223,6 +226,8 @@ def survey(table: Table) -> Survey:
         del found.seen[len(table.headings) :]
     else:
         table.headings += [""] * (len(found.seen) - len(table.headings))
+    if not any(table.headings) and sum(each.addresses * 2 > found.rows for each in found.seen) > 1:
+        raise UnreadableInput("The lines hold several addresses each.", "Write one address on each line.")
     if found.headings:
         table.notes.append(f"{found.headings:,} rows that repeat the heading were passed over.")
     return found
@@ -230,4 +235,4 @@ def survey(table: Table) -> Survey:
 
 def _add_column(table: Table, seen: list[Seen]) -> None:
     heading = table.headings[len(seen)] if len(seen) < len(table.headings) else ""
-    seen.append(Seen(classified=is_interesting(key(heading)) if heading else False))
+    seen.append(Seen(classified=is_interesting(heading_key(heading)) if heading else False))

@@ -72,7 +72,9 @@ def lines(content: Content, encoding: Encoding) -> Iterator[Lines]:
 def separator(sample: Sequence[str], headings: frozenset[str]) -> str:
     """Return the separator of these lines: the one that makes the most known headings and rows of equal length."""
     given = stated(sample[0]) if sample else ""
-    return given or max(SEPARATORS, key=lambda each: _fitness(sample[:_SAMPLE], each, headings))
+    if given and any(given in line for line in sample[1:]):
+        return given
+    return max(SEPARATORS, key=lambda each: _fitness(sample[:_SAMPLE], each, headings))
 
 
 def stated(line: str) -> str:
@@ -195,7 +197,7 @@ def _strict(text: str, by: str, escape: str | None = None) -> list[str] | None:
 # --- JSON Lines ------------------------------------------------------------------------------------------------------
 def objects(source: Lines, headings: list[str]) -> Iterator[Record]:
     """Yield the rows of JSON objects, one on each line. New names of members are appended to `headings`."""
-    places = {name: place for place, name in enumerate(headings)}
+    places = {_same(name): place for place, name in enumerate(headings)}
     for number, line in source:
         if not line.strip(f"{EDGES}\r\n"):
             continue
@@ -209,15 +211,20 @@ def objects(source: Lines, headings: list[str]) -> Iterator[Record]:
             yield Record(number, [], f"the row is not JSON ({str(error)[:100]})")
             continue
         for name in members:
-            if name not in places and len(headings) < MOST_COLUMNS:
-                places[name] = len(headings)
+            if _same(name) not in places and len(headings) < MOST_COLUMNS:
+                places[_same(name)] = len(headings)
                 headings.append(name)
         row = [""] * len(headings)
         for name, cell in members.items():
-            if name in places:
-                row[places[name]] = cell
-        too_many = any(cell and name not in places for name, cell in members.items())
+            if cell and _same(name) in places:
+                row[places[_same(name)]] = cell
+        too_many = any(cell and _same(name) not in places for name, cell in members.items())
         yield Record(number, row, f"the file has more than {MOST_COLUMNS:,} different members" if too_many else "")
+
+
+def _same(name: str) -> str:
+    """Return the form in which the names of members are compared: "Email" and "email" are one column."""
+    return name.strip(EDGES).casefold()
 
 
 def _plain(value: object) -> str:

@@ -109,6 +109,21 @@ def test_yes_or_nothing(tmp_path: Path) -> None:
     assert "1 rows" in found.notes[0]
 
 
+def test_a_column_of_yes_and_no_with_gaps(tmp_path: Path) -> None:
+    found = opened(tmp_path, "email,newsletter\na@example.org,yes\nb@example.org,\nc@example.org,no\n")
+    assert [str(row.status) for row in found] == ["active", "pending", "unsubscribed"]
+    only_no = read(tmp_path, "email,newsletter\na@example.org,no\nb@example.org,\n")
+    assert [str(row.status) for row in only_no] == ["unsubscribed", "active"]
+
+
+@pytest.mark.parametrize(
+    "heading", ["isUnsubscribed", "hasOptedOut", "doNotEmail", "UnsubscribedAt", "unsubscribed-at"]
+)
+def test_headings_of_programmers(tmp_path: Path, heading: str) -> None:
+    rows = read(tmp_path, f"EmailAddress,firstName,{heading}\na@example.org,Mina,true\nb@example.org,x,\n")
+    assert [(row.name, str(row.status)) for row in rows] == [("Mina", "unsubscribed"), ("x", "active")]
+
+
 def test_an_empty_status_is_noted(tmp_path: Path) -> None:
     found = opened(tmp_path, "email,status\na@example.org,unsubscribed\nb@example.org,\n")
     assert [str(row.status) for row in found] == ["unsubscribed", "active"]

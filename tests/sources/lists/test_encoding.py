@@ -73,6 +73,17 @@ def test_an_admin_may_name_the_encoding(tmp_path: Path) -> None:
                 opened(tmp_path, content, encoding=name)
 
 
+def test_names_that_were_encoded_twice_are_corrected(tmp_path: Path) -> None:
+    twice = "رضا کریمی".encode().decode("cp1252", "ignore")
+    for name in ("رضا", "José", "مینا"):
+        (row,) = read(tmp_path, f"email,name\na@example.org,{name.encode().decode('latin-1')}\n")
+        assert (row.name, "twice" in row.note) == (name, True)
+    (row,) = read(tmp_path, f"email,name\na@example.org,{twice}\n")
+    assert row.name  # bytes are missing: what is left stays as it is
+    (row,) = read(tmp_path, "email,name\na@example.org,Ångström Ø\n")
+    assert (row.name, row.note) == ("Ångström Ø", "")
+
+
 def test_names_that_an_old_database_lost_are_left_out(tmp_path: Path) -> None:
     (row,) = read(tmp_path, "email,name\na@example.org,???? ??\n")
     assert row.name == ""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from list_files import bad, good, opened, read
 
-from mailer.errors import MailerError
+from mailer.errors import MailerError, UnreadableInput
 from mailer.sources.lists.records import EDGES
 
 MANY = "".join(f"r{n}@example.org,نام {n}\n" for n in range(300))
@@ -120,6 +120,23 @@ def test_json_lines(tmp_path: Path) -> None:
     assert [str(row.status) for row in rows[:3]] == ["active", "unsubscribed", "unsubscribed"]
     assert rows[0].sections == ("سیاست",)
     assert bad(rows) == [4]
+
+
+def test_members_in_another_case_are_one_column(tmp_path: Path) -> None:
+    text = '{"email":"a@example.org","Status":"unsubscribed"}\n{"Email":"b@example.org","STATUS":"active"}\n'
+    assert [(row.email, str(row.status)) for row in read(tmp_path, text)] == [
+        ("a@example.org", "unsubscribed"),
+        ("b@example.org", "active"),
+    ]
+
+
+def test_several_people_in_one_line_are_not_lost(tmp_path: Path) -> None:
+    for text in ("a@example.org, b@example.org\n", "Mina <a@example.org>; Reza <b@example.org>\n"):
+        with pytest.raises(UnreadableInput, match="one address on each line"):
+            opened(tmp_path, text)
+    (row,) = read(tmp_path, "email,name\na@example.org ::: b@example.org,Reza &amp; Mina\n")
+    assert (row.email, row.name) == ("a@example.org", "Reza & Mina")
+    assert "several addresses" in row.note
 
 
 # --- any bytes -------------------------------------------------------------------------------------------------------
