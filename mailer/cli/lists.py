@@ -163,7 +163,7 @@ def _data(found: "PeopleList", report: "Imported", dry_run: bool) -> dict[str, A
         **attributes(report, *_COUNTS, "passed_over"),
         "columns": found.columns,
         "ignored": found.passed_over,
-        "encoding": found.encoding,
+        "encoding": found.encoding.lower(),
         "read_as": found.shown,
         "notes": list(found.notes),
     }

@@ -43,7 +43,7 @@ def test_a_mailchimp_audience_and_its_unsubscribed_list(here: Deployment) -> Non
     gone = export.text.replace("gone@example.org", "r7@example.org")
     audience = write(here, mailchimp(4000), "subscribed_email_audience_export_1a2b.csv")
     report = here.json("subscribers", "import", audience)
-    assert (report["added"], report["refused"], report["suppressed"], report["encoding"]) == (4000, 0, 0, "UTF-8")
+    assert (report["added"], report["refused"], report["suppressed"], report["encoding"]) == (4000, 0, 0, "utf-8")
     assert report["columns"]["Email Address"] == "email"
     assert report["columns"]["Address"] == "ignored"
     assert report["ignored"]["Address"] == 4000
