@@ -20,7 +20,7 @@ from mailer.sources.lists import columns, container
 from mailer.sources.lists.columns import DECISIVE, LEAVING, Decision, Meaning
 from mailer.sources.lists.container import Content
 from mailer.sources.lists.rows import FORMULA, Meanings, in_list, is_joined, parts
-from mailer.sources.lists.table import Survey, Table, of_text, of_workbook, people, survey
+from mailer.sources.lists.table import Survey, Table, of_text, of_workbook, people_rows, survey
 from mailer.text.search_key import key
 
 ALL_LISTS = "*"
@@ -54,7 +54,7 @@ class PeopleList:
         self._table, self._decision, self._meanings, self._seen = table, decision, meanings, found.seen
 
     def __iter__(self) -> Iterator[ListRow]:
-        return map(self._meanings.row, people(self._table))
+        return map(self._meanings.row, people_rows(self._table))
 
     @property
     def columns(self) -> dict[str, str]:

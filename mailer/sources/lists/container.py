@@ -138,19 +138,25 @@ def check_text(shown: str, begins: str) -> None:
 
 
 def _old_office(plain: Content) -> UnreadableInput:
-    with plain.opened() as raw:
-        start = raw.read(1 << 20)
-        names = start + raw.read(1 << 20)
-    if "EncryptedPackage".encode("utf-16-le") in names:
+    """Return the error for a file of Microsoft Office before 2007, or for an encrypted new one."""
+    kinds = (("Workbook", "an Excel 97 file"), ("Book", "an Excel 5 file"), ("WordDocument", "a Word file"))
+    streams = ["EncryptedPackage", *(stream for stream, _ in kinds)]
+    found = {stream for stream in streams if _holds(plain, stream.encode("utf-16-le"))}
+    if "EncryptedPackage" in found:
         return UnreadableInput(f"{plain.path}: this file is protected by a password.", "Save it without a password.")
-    for stream, kind in (
-        ("Workbook", "an Excel 97 file"),
-        ("Book", "an Excel 5 file"),
-        ("WordDocument", "a Word file"),
-    ):
-        if stream.encode("utf-16-le") in names:
-            return UnreadableInput(f"{plain.path}: this is {kind}, which cannot be read.", _SAVE_AS_CSV)
-    return UnreadableInput(f"{plain.path}: this is an old Microsoft Office file, which cannot be read.", _SAVE_AS_CSV)
+    kind = next((kind for stream, kind in kinds if stream in found), "an old Microsoft Office file")
+    return UnreadableInput(f"{plain.path}: this is {kind}, which cannot be read.", _SAVE_AS_CSV)
+
+
+def _holds(plain: Content, name: bytes) -> bool:
+    """Return True if the name of a stream is in the file; the directory may be at its end."""
+    with plain.opened() as raw:
+        before = b""
+        while chunk := raw.read(1 << 20):
+            if name in before + chunk:
+                return True
+            before = chunk[-len(name) :]
+    return False
 
 
 # --- archives --------------------------------------------------------------------------------------------------------

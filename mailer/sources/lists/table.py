@@ -194,7 +194,7 @@ class Survey:
     seen: list[Seen] = field(default_factory=list)  # one for each column
 
 
-def people(table: Table) -> Iterator[Record]:
+def people_rows(table: Table) -> Iterator[Record]:
     """Yield the rows of a table, without those that repeat the heading."""
     repeated = table.repeated
     if not repeated:

@@ -22,6 +22,7 @@ PEOPLE: tuple[str, list[list[object]]] = ("People", [["email", "name"], ["a@exam
     [
         (OLE + "Workbook".encode("utf-16-le"), "an Excel 97 file"),
         (OLE + "EncryptedPackage".encode("utf-16-le"), "protected by a password"),
+        (OLE + bytes(3_000_000) + "EncryptedPackage".encode("utf-16-le"), "protected by a password"),
         (OLE + "WordDocument".encode("utf-16-le"), "a Word file"),
         (b"%PDF-1.7 x", "a PDF"),
         (b"\x1f\x8b\x08x", "gzip"),
