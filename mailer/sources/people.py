@@ -95,6 +95,7 @@ def read(file: Path, choices: Choices | None = None) -> PeopleList:
         every = _every(content, table, decision, choices)
         lists = _chosen_lists(content, table, found, decision, choices)
         _note_blanks(table, found, decision)
+        _note_tags(table, found, decision, choices)
         width = len(table.headings)
         sections = {key(name): name for name in choices.sections}
         meanings = Meanings(decision, width=width, fixed=table.fixed, lists=lists, sections=sections, every=every)
@@ -191,6 +192,17 @@ def _note_blanks(table: Table, found: Survey, decision: Decision) -> None:
                 f"{blank:,} rows have nothing in «{each.heading}», where the others say yes, and were taken as not "
                 "confirmed."
             )
+
+
+def _note_tags(table: Table, found: Survey, decision: Decision, choices: Choices) -> None:
+    """Note the tags that are not names of sections."""
+    sections = set(map(key, choices.sections))
+    others: Counter[str] = Counter()
+    for column in decision.of(Meaning.TAGS):
+        for cell, count in found.seen[column.place].values.items():
+            others.update({tag: count for tag in parts(cell) if key(tag) not in sections})
+    if others:
+        table.notes.append(f"Tags that are not names of sections were passed over: {_shown(others)}.")
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------

@@ -150,7 +150,7 @@ def _open(source: Lines, number: int, line: str, by: str, width: int) -> Record:
         if not any(_holds_address(part, by) for part in within):
             return Record(number, whole)
     source.put_back(taken)
-    return Record(number, [], "a quotation mark is left open in this row")
+    return Record(number, [], f"a quotation mark is left open in this row: {line.strip()[:60]!r}")
 
 
 def _holds_address(line: str, by: str) -> bool:

@@ -95,7 +95,7 @@ def status(cell: str, codes: bool = False) -> SubscriberStatus | None:
         return CODES[word]
     if word in STATUSES:
         return STATUSES[word]
-    if word in YES:
+    if word in YES and word != "x":  # a cross may mean anything here
         return _ACTIVE
     return _LEFT if word in NO else None
 

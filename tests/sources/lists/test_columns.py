@@ -146,6 +146,7 @@ def test_columns_that_disagree(tmp_path: Path) -> None:
     "text",
     [
         "email,status\na@example.org,X1\nb@example.org,X2\n",
+        "email,status\na@example.org,X\nb@example.org,Y2\n",
         "email,وضعیت\na@example.org,الف\n",
         "email,Opt-out\na@example.org,maybe later\n",
         "email,unsub_group\na@example.org,summer\n",
@@ -185,6 +186,13 @@ def test_an_admin_decides(tmp_path: Path) -> None:
 def test_choices_that_do_not_fit(tmp_path: Path, choices: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         opened(tmp_path, "email,name\na@example.org,x\n", **choices)
+
+
+def test_tags_that_are_no_sections_are_noted(tmp_path: Path) -> None:
+    text = "email,tags\na@example.org,سیاست|vip\nb@example.org,vip\n"
+    found = opened(tmp_path, text, sections=("سیاست",))
+    assert [row.sections for row in found] == [("سیاست",), ()]
+    assert found.notes == ("Tags that are not names of sections were passed over: 'vip' (2).",)
 
 
 def test_harmless_columns_do_not_stop_the_import(tmp_path: Path) -> None:
