@@ -116,7 +116,9 @@ _HARMLESS = frozenset(
 _HARMLESS_PART = re.compile(
     r"\b(?:ids?|ip|url|link|links|token|hash|uuid|count|counts|number|total|rate|percent|score|campaigns?|user agent)\b"
 )
-_OTHER_CHANNEL = re.compile(r"\b(?:sms|phone|mobile|whatsapp|telegram|push|fax|postal|پیامک|تلفن|موبایل|تلگرام)\b")
+_OTHER_CHANNEL = re.compile(
+    r"\b(?:sms|calls?|phone|mobile|whatsapp|telegram|push|fax|postal|پیامک|تلفن|موبایل|تلگرام)\b"
+)
 _REASON_PART = re.compile(
     r"\b(?:reason|title|detail|details|comment|comments|message|note|notes|source|علت|دلیل|سبب)\b"
 )
@@ -153,6 +155,7 @@ _MAYBE_STATUS = frozenset(
 _CONFIRMED_PART = re.compile(r"confirm|verif|\bactivated\b|double opt|تایید|موکد")
 _SUBSCRIBED_PART = re.compile(
     r"subscri|^(?:is |user |account |contact |email |mail )?(?:active|enabled)\b|\bopt(?:ed)? ?in\b|\baccept|\ballow"
+    r"|^(?:is |email )?(?:valid|deliverable)\b"
     r"|\breceiv|newsletter|marketing|\bpermission|\bconsent|\bmailable|\bsendable|فعال|عضو|مشترک|خبرنامه|رضایت|نشط"
 )
 
@@ -190,6 +193,11 @@ def is_known(heading: str) -> bool:
 def leaving_meaning(heading: str) -> Meaning | None:
     """Return what a heading (its key) that looks like an opt-out says, or None if it looks like none."""
     return next((meaning for pattern, meaning in _LEAVING_PARTS if pattern.search(heading)), None)
+
+
+def looks_like_opt_out(heading: str) -> bool:
+    """Return True if a heading (its key) may say who must not be mailed."""
+    return leaving_meaning(heading) is not None or bool(_STATUS_PART.search(heading))
 
 
 # --- what is in the columns ------------------------------------------------------------------------------------------
@@ -380,6 +388,8 @@ def _status_meaning(name: str, seen: Seen, codes: bool) -> tuple[Meaning, bool]:
     understood = sum(
         count for value, count in seen.values.items() if words.is_nothing(value) or words.status(value, codes)
     )
+    if seen.flags[Said.DATE] and seen.flags[Said.DATE] + seen.flags[Said.NOTHING] == seen.filled:
+        return Meaning.IGNORED, True  # when the status was changed
     if understood * 2 < seen.filled or understood == 0:
         return Meaning.IGNORED, False
     return (Meaning.LIST_STATUS if name.startswith("list ") else Meaning.STATUS), True

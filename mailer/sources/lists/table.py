@@ -42,7 +42,7 @@ def _heading(first: Sequence[Record]) -> tuple[int, list[str]] | None:
     people = next((place for place, row in enumerate(rows) if any(map(is_address, row.cells))), len(rows))
     best, most = None, 0
     for row in rows[:people]:
-        names = [heading_key(cell) for cell in row.cells if cell]
+        names = [heading_key(cell) for cell in row.cells if cell and "@" not in cell]
         known = sum(map(is_known, names))
         if any(map(is_email_heading, names)) and known > most:
             best, most = row, known

@@ -10,6 +10,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
+from mailer.sources.lists import columns
 from mailer.sources.lists.container import Content
 from mailer.sources.lists.encoding import Encoding
 from mailer.sources.lists.records import EDGES, LONGEST_CELL, MOST_COLUMNS, Record, is_address
@@ -206,7 +207,7 @@ def objects(source: Lines, headings: list[str]) -> Iterator[Record]:
             if not isinstance(values, dict):
                 yield Record(number, [], 'the row should be an object with a member "email"')
                 continue
-            members = {name: _plain(value).strip(EDGES) for name, value in values.items()}
+            members = {name: _plain(value).strip(EDGES) for name, value in _flat(values).items()}
         except (ValueError, RecursionError) as error:
             yield Record(number, [], f"the row is not JSON ({str(error)[:100]})")
             continue
@@ -225,6 +226,17 @@ def objects(source: Lines, headings: list[str]) -> Iterator[Record]:
 def _same(name: str) -> str:
     """Return the form in which the names of members are compared: "Email" and "email" are one column."""
     return name.strip(EDGES).casefold()
+
+
+def _flat(values: dict[str, object]) -> dict[str, object]:
+    """Return the members of an object, and those of its inner objects that may say who must not be mailed."""
+    found = dict(values)
+    for name, value in values.items():
+        for each in value if isinstance(value, list) else [value]:
+            for inner, said in each.items() if isinstance(each, dict) else ():
+                if columns.looks_like_opt_out(columns.heading_key(inner)):
+                    found[f"{name} {inner}"] = [*found.get(f"{name} {inner}", ()), said]  # type: ignore[misc]
+    return found
 
 
 def _plain(value: object) -> str:

@@ -30,10 +30,11 @@ _NO_DATE = re.compile(r"(?:-?000[01]|1970-01-01|1969-12-31|00/00/0000|0000/00/00
 _WORDS = {
     _ACTIVE: (
         "active|enabled|enable|subscribed|subscriber|confirmed|verified|opted in|opt in|optin|double opt in|ok|valid"
-        "|deliverable|sendable|normal|regular|premium|gifted|free|paid|comp|member|owner|manager|moderator"
-        "|contactable|engaged|express|implied|explicit|implicit|registered|approved|allowed|all email|each email"
-        "|digest|email|daily summary|daily|abridged|enabled by user|activated|can be mailed|accepted|فعال|عضو|مشترک"
-        "|تأیید شده|تایید شده|تاییدشده|عضو است|نشط|مشترك|مؤكد|مفعل|פעיל|מנוי"
+        "|single opt in|single optin|confirmed optin|confirmed opt in|deliverable|sendable|normal|regular|premium"
+        "|gifted|free|paid|comp|member|owner|manager|moderator|contactable|engaged|express|implied|explicit|implicit"
+        "|registered|approved|allowed|all email|each email|digest|email|daily summary|daily|abridged|enabled by user"
+        "|activated|can be mailed|accepted|فعال|عضو|مشترک|تأیید شده|تایید شده|تاییدشده|عضو است|نشط|مشترك|مؤكد|مفعل"
+        "|פעיל|מנוי"
     ),
     _PENDING: (
         "pending|unconfirmed|not confirmed|notconfirmed|unverified|not verified|unactivated|not activated|waiting"
@@ -97,7 +98,11 @@ def status(cell: str, codes: bool = False) -> SubscriberStatus | None:
         return STATUSES[word]
     if word in YES and word != "x":  # a cross may mean anything here
         return _ACTIVE
-    return _LEFT if word in NO else None
+    if word in NO:
+        return _LEFT
+    first, _, rest = word.partition(" ")  # "Unsubscribed via link", "Bounced (550)"; but not "unsubscribed: no"
+    found = STATUSES.get(first) if rest.rpartition(" ")[2] not in NO else None
+    return found if found is not _ACTIVE else None
 
 
 def strongest(first: SubscriberStatus, second: SubscriberStatus) -> SubscriberStatus:

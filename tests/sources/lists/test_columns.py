@@ -93,6 +93,12 @@ def test_names(tmp_path: Path, headings: str, cells: str, name: str) -> None:
             ("newsletter", "false", "unsubscribed"),
         ],
         *[("confirmed", "0", "pending"), ("email_verified", "false", "pending"), ("تأیید شده", "خیر", "pending")],
+        *[("Status", "Unsubscribed via link", "unsubscribed"), ("Status", "Bounced (550)", "bounced")],
+        *[
+            ("is_valid", "false", "unsubscribed"),
+            ("Do not call", "1", "active"),
+            ("StatusChangeDate", "2024-01-02", "active"),
+        ],
         *[("فعال", "خیر", "unsubscribed"), ("عضو خبرنامه", "بله", "active")],
     ],
 )

@@ -1,6 +1,7 @@
 """CSV as people and programs make it: a broken row costs only itself, and no row vanishes."""
 
 import contextlib
+import json
 import time
 from pathlib import Path
 
@@ -128,6 +129,21 @@ def test_members_in_another_case_are_one_column(tmp_path: Path) -> None:
         ("a@example.org", "unsubscribed"),
         ("b@example.org", "active"),
     ]
+
+
+def test_inner_objects_that_say_who_left(tmp_path: Path) -> None:
+    inner = [{"name": "News", "subscription_status": "unsubscribed"}]
+    lines = [
+        {"email": "a@example.org", "subscriptions": inner},
+        {"email": "b@example.org", "state": {"deleted": False}},
+    ]
+    rows = read(tmp_path, "\n".join(map(json.dumps, lines)) + "\n")
+    assert [str(row.status) for row in rows] == ["unsubscribed", "active"]
+
+
+def test_an_address_is_no_heading(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableInput):
+        opened(tmp_path, "email a@example.org\nreception nomail\n\nemail b@example.org\n")
 
 
 def test_several_people_in_one_line_are_not_lost(tmp_path: Path) -> None:
