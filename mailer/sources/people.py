@@ -19,7 +19,7 @@ from mailer.model import ListRow, SubscriberStatus
 from mailer.sources.lists import columns, container
 from mailer.sources.lists.columns import DECISIVE, LEAVING, Decision, Meaning
 from mailer.sources.lists.container import Content
-from mailer.sources.lists.rows import FORMULA, Meanings, in_list, is_joined, parts
+from mailer.sources.lists.rows import FORMULA, TELLING_TAGS, Meanings, in_list, is_joined, parts
 from mailer.sources.lists.table import Survey, Table, of_text, of_workbook, people_rows, survey
 from mailer.text.search_key import key
 
@@ -196,11 +196,11 @@ def _note_blanks(table: Table, found: Survey, decision: Decision) -> None:
 
 def _note_tags(table: Table, found: Survey, decision: Decision, choices: Choices) -> None:
     """Note the tags that are not names of sections."""
-    sections = set(map(key, choices.sections))
+    understood = set(map(key, choices.sections)) | set(TELLING_TAGS)
     others: Counter[str] = Counter()
     for column in decision.of(Meaning.TAGS):
         for cell, count in found.seen[column.place].values.items():
-            others.update({tag: count for tag in parts(cell) if key(tag) not in sections})
+            others.update({tag: count for tag in parts(cell) if key(tag) not in understood})
     if others:
         table.notes.append(f"Tags that are not names of sections were passed over: {_shown(others)}.")
 

@@ -43,28 +43,28 @@ _OTHER_KINDS = (
     (b"MZ\x90\0", "a program", "Give the list as CSV or .xlsx."),
 )
 _OTHER_TEXTS = (
-    (re.compile(r"\s*<(?:!doctype html|html|head|body|table|meta)\b", re.I), "an HTML page", _SAVE_AS_CSV),
+    (re.compile(r"<(?:!doctype html|html|head|body|table|meta)\b", re.I), "an HTML page", _SAVE_AS_CSV),
     (
-        re.compile(r"\s*<\?mso-application|\s*<\?xml[^>]{0,200}\?>\s*<\?mso-application", re.I),
+        re.compile(r"<\?mso-application|<\?xml[^>]{0,200}\?>\s*<\?mso-application", re.I),
         "an Excel XML file",
         _SAVE_AS_CSV,
     ),
-    (re.compile(r"\s*<(?:\?xml|[a-z][\w:.-]{0,40}[\s>/])", re.I), "an XML document", "Export the list as CSV."),
-    (re.compile(r"\s*BEGIN:VCARD", re.I), "a file of vCards", "Export the contacts as CSV."),
-    (re.compile(r"\s*dn:\s", re.I), "an LDIF directory", "Export the people as CSV."),
-    (re.compile(r"\s*MIME-Version:|\s*From \S+@\S+ ", re.I), "a mail", "Export the list as CSV."),
+    (re.compile(r"<(?:\?xml|[a-z][\w:.-]{0,40}[\s>/])", re.I), "an XML document", "Export the list as CSV."),
+    (re.compile(r"BEGIN:VCARD", re.I), "a file of vCards", "Export the contacts as CSV."),
+    (re.compile(r"dn:\s", re.I), "an LDIF directory", "Export the people as CSV."),
+    (re.compile(r"MIME-Version:|From \S{1,64}@\S{1,200} ", re.I), "a mail", "Export the list as CSV."),
     (
-        re.compile(r"\s*(?:--[^\n]{0,200}\n\s*)*(?:CREATE TABLE|INSERT INTO|/\*!\d)", re.I),
+        re.compile(r"(?:--[^\n]{0,200}\n\s*)*(?:CREATE TABLE|INSERT INTO|/\*!\d)", re.I),
         "an SQL dump",
         "Export the table as CSV.",
     ),
     (
-        re.compile(r"\s*\[\s*(?:\{|\[|\"|\d|\]|$)"),
+        re.compile(r"\[\s*(?:\{|\[|\"|\d|\]|$)"),
         "a JSON array",
         "Write one JSON object on each line (JSON Lines): jq -c '.[]' FILE.",
     ),
     (
-        re.compile(r"\s*\{\s*\n"),
+        re.compile(r"\{\s*\n"),
         "a JSON document over several lines",
         "Write one JSON object on each line (JSON Lines).",
     ),
@@ -132,8 +132,9 @@ def content(path: Path) -> Content:
 
 def check_text(shown: str, begins: str) -> None:
     """Raises UnreadableInput if a text that begins so is of a kind with no list, such as an HTML page."""
+    begins = begins.lstrip("\ufeff \t\r\n")
     for pattern, kind, fix in _OTHER_TEXTS:
-        if pattern.match(begins.lstrip("\ufeff")):
+        if pattern.match(begins):
             raise UnreadableInput(f"{shown}: this is {kind}, not a list.", fix)
 
 

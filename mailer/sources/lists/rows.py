@@ -31,7 +31,7 @@ _LONGEST_VALUE = 100  # characters of a cell from which its meaning is seen
 # again.
 _TWICE = re.compile("[\u00c2\u00c3\u00d8-\u00db][\u0080-\u00bf\u0152-\u2122]")
 # Tags that mean "do not mail". Other tags are the newsroom's own words, even if they contain one of these.
-_TELLING_TAGS = {
+TELLING_TAGS = {
     key(tag): status
     for status, tags in (
         (_LEFT, "unsubscribed|unsubscribe|opted out|opt out|do not mail|do not email|do not contact|dnc|blacklisted"),
@@ -218,7 +218,7 @@ class Meanings:
                 self._add_status(verdict, column, cell)
         for place in self._tags:
             for tag in parts(cells[place]) if place < len(cells) and cells[place] else ():
-                if found := _TELLING_TAGS.get(key(tag)):
+                if found := TELLING_TAGS.get(key(tag)):
                     verdict.add(found, Column(place, "tag", Meaning.TAGS), tag, None, True)
         return verdict
 
