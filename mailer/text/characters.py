@@ -14,6 +14,9 @@ PERSIAN_DIGITS = "۰۱۲۳۴۵۶۷۸۹"  # U+06F0…
 ARABIC_DIGITS = "٠١٢٣٤٥٦٧٨٩"  # U+0660…
 LATIN_DIGITS = "0123456789"
 
+# Blanks, NUL, byte order marks and direction marks that other programs leave around a value.
+EDGES = " \t\r\n\0\u00a0\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+
 _ARABIC_SCRIPT = re.compile(
     "[\u0620-\u064a\u066e-\u06d3\u06fa-\u06ff\u0750-\u077f\u08a0-\u08c9\ufb50-\ufdfb\ufe70-\ufefc]"
 )

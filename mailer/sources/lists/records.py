@@ -4,13 +4,11 @@ import re
 from typing import NamedTuple
 
 from mailer.address import looks_like_one
+from mailer.text.characters import EDGES
 
 MOST_COLUMNS = 1000
 LONGEST_MAILBOX = 640  # characters of a cell that holds an address
 LONGEST_CELL = 32_767  # characters, as in Excel; a longer cell is no value of a list of people
-
-# Blanks, NUL, byte order marks and direction marks around a cell, which no cell means.
-EDGES = " \t\r\n\0\u00a0\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 
 
 class Record(NamedTuple):

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Sequence
 from mailer.sources.lists import columns
 from mailer.sources.lists.container import Content
 from mailer.sources.lists.encoding import Encoding
-from mailer.sources.lists.records import EDGES, LONGEST_CELL, MOST_COLUMNS, Record, is_address
+from mailer.sources.lists.records import LONGEST_CELL, MOST_COLUMNS, Record, is_address
+from mailer.text.characters import EDGES
 from mailer.text.search_key import key
 
 _LONGEST_LINE = 256 * 1024  # characters; a file of another kind may be one endless line

@@ -16,7 +16,8 @@ from xml.parsers import expat
 
 from mailer.errors import UnreadableInput
 from mailer.sources.lists.container import DAMAGED, Content, check_member, damaged
-from mailer.sources.lists.records import EDGES, LONGEST_CELL, MOST_COLUMNS, Record
+from mailer.sources.lists.records import LONGEST_CELL, MOST_COLUMNS, Record
+from mailer.text.characters import EDGES, LATIN_DIGITS
 
 _CHUNK = 64 * 1024
 _LONGEST_TOKEN = 1 << 20  # bytes of one tag; older versions of expat read a long one again with every chunk
@@ -325,7 +326,7 @@ def _place(letters: str) -> int:
 
 def _column(reference: str) -> int:
     """Return the place of a cell from its reference: "C7" is 2. A place beyond every limit is MOST_COLUMNS."""
-    letters = reference[:4].rstrip("0123456789").upper()
+    letters = reference[:4].rstrip(LATIN_DIGITS).upper()
     if not letters or len(letters) > 3 or not letters.isascii() or not letters.isalpha():
         return MOST_COLUMNS
     return _place(letters)

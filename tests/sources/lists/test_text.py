@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from list_files import bad, good, opened, read
 
 from mailer.errors import MailerError, UnreadableInput
-from mailer.sources.lists.records import EDGES
+from mailer.text.characters import EDGES
 
 MANY = "".join(f"r{n}@example.org,نام {n}\n" for n in range(300))
 
