@@ -143,6 +143,14 @@ class Reason:
     args: Mapping[str, str | int] = field(default_factory=dict)
 
 
+def stored(code: str, args: Mapping[str, str | int]) -> Reason:
+    """Returns the reason of a stored code. A code that only a newer version knows becomes the words of the reason."""
+    try:
+        return Reason(ReasonCode(code), args)
+    except ValueError:
+        return Reason(ReasonCode.TEXT, {"words": code})
+
+
 def english(reason: Reason | None) -> str:
     """Returns the English sentence of a reason, or "" if there is no reason."""
     return reason.code.english.format_map(reason.args) if reason else ""

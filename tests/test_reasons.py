@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.reasons import Reason, ReasonCode, english, translated
+from mailer.reasons import Reason, ReasonCode, english, stored, translated
 from mailer.text.locales import CODES, FA, Locale, locale
 
 LANGUAGES = {
@@ -88,3 +88,8 @@ def test_without_a_reason_there_is_no_sentence() -> None:
 @given(st.text(max_size=40))
 def test_a_persons_own_words_are_shown_as_they_are(text: str) -> None:
     assert english(Reason(ReasonCode.TEXT, {"words": text})) == text
+
+
+def test_a_code_of_a_newer_version_is_shown_as_it_is() -> None:
+    assert english(stored("from_the_future", {"words": "no"})) == "from_the_future"
+    assert stored("too_late", {}) == Reason(ReasonCode.TOO_LATE)

@@ -86,10 +86,13 @@ def _finish(app: App, issue: Issue) -> bool:
         state = lifecycle.end_of(deliveries.counts(tx, issue.id))
         if state is None:
             return False
-        if issue.state is IssueState.PAUSED:  # its mails expired during the pause, because a newer issue began
-            issues.step(tx, issue.id, IssueEvent.RESUME, reason=issue.reason)
+        current = issues.lock(tx, issue.id, (IssueState.SENDING, IssueState.PAUSED))
+        if current is None:
+            return False
+        if current.state is IssueState.PAUSED:  # its mails expired during the pause, because a newer issue began
+            issues.step(tx, issue.id, IssueEvent.RESUME, reason=current.reason)
         event = IssueEvent.FINISH_SENT if state is IssueState.SENT else IssueEvent.FINISH_PARTIAL
-        return issues.step(tx, issue.id, event, at=app.now(), reason=issue.reason)
+        return issues.step(tx, issue.id, event, at=app.now(), reason=current.reason)
 
     return app.store.write(end)
 

@@ -7,6 +7,7 @@ program, and an error shows the file and line of the template. `view` makes the 
 import re
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -36,7 +37,8 @@ class Renderer:
     """
 
     def __init__(self, folder: Path | None, builtin: Path, language: str = "fa", theme: Theme | None = None) -> None:
-        self._loader = ChoiceLoader([FileSystemLoader(each) for each in (folder, builtin) if each is not None])
+        self._builtin = FileSystemLoader(builtin)
+        self._loader = ChoiceLoader([*([FileSystemLoader(folder)] if folder else []), self._builtin])
         self._environment = ImmutableSandboxedEnvironment(
             loader=self._loader,
             autoescape=lambda name: name is not None and name.endswith(".html"),
@@ -102,11 +104,14 @@ class Renderer:
 
     def _language(self, code: str) -> Locale:
         if code == "fa":
-            return locale(code, "")
+            return locale(code)
         name = f"locale/{code}.po"
-        source = self._located(name, lambda: self._loader.get_source(self._environment, name)[0])
+        # A newsroom's copy of the catalogue may be older than the program, and lack new texts.
+        sources = [self._located(name, lambda: self._loader.get_source(self._environment, name)[0])]
+        with suppress(TemplateNotFound):
+            sources.append(self._builtin.get_source(self._environment, name)[0])
         try:
-            return locale(code, source)
+            return locale(code, *dict.fromkeys(sources))
         except ValueError as error:
             raise UnreadableInput(f"{name}: {error}.") from error
 

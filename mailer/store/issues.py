@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, literal_column, select, update
 
+from mailer import reasons
 from mailer.lifecycle import ARROWS, STARTED, IssueEvent
 from mailer.model import (
     ChosenStory,
@@ -25,7 +26,7 @@ from mailer.model import (
     TimeSpan,
     Variant,
 )
-from mailer.reasons import Reason, ReasonCode
+from mailer.reasons import Reason
 from mailer.store.database import inserting
 from mailer.store.schema import REACHED, issues, variants
 
@@ -115,7 +116,7 @@ def _issue(row: Row[Any]) -> Issue:
         "stories": tuple(_story(value) for value in row.stories),
         "rejected": tuple(RejectedStory(**{**each, "reason": _reason(each["reason"])}) for each in row.rejected),
         "notes": tuple(_reason(note) for note in row.notes),
-        "reason": Reason(ReasonCode(row.reason_code), row.reason_args) if row.reason_code else None,
+        "reason": reasons.stored(row.reason_code, row.reason_args) if row.reason_code else None,
         "edits": _edits(row.edits),
     }
     return Issue(**values)
@@ -127,7 +128,7 @@ def _story(value: Mapping[str, Any]) -> ChosenStory:
 
 
 def _reason(value: Mapping[str, Any]) -> Reason:
-    return Reason(ReasonCode(value["code"]), value["args"])
+    return reasons.stored(value["code"], value["args"])
 
 
 def _reason_columns(reason: Reason | None) -> dict[str, Any]:

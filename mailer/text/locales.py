@@ -60,14 +60,16 @@ _OTHERS = {
 CODES = ("fa", *_OTHERS)
 
 
-def locale(code: str, catalogue: str) -> Locale:
-    """Return the language `code` with the words of `catalogue`, the text of a .po file. Persian needs no catalogue.
+def locale(code: str, *catalogues: str) -> Locale:
+    """Return the language `code` with the words of `catalogues`, the texts of .po files. Persian needs no catalogue.
 
-    Raises ValueError if the catalogue cannot be read.
+    If several catalogues translate a text, the first one wins. Raises ValueError if a catalogue cannot be read.
     """
     if code == "fa":
         return FA
-    words = {message: translation for message, translation in _read(catalogue).items() if translation}
+    words: dict[str, str] = {}
+    for catalogue in reversed(catalogues):
+        words |= {message: translation for message, translation in _read(catalogue).items() if translation}
     return replace(_OTHERS[code], words=words)
 
 

@@ -79,6 +79,7 @@ OLD_EDITS = {
     "titles": {"9": "تیتر"},
     "subject": "موضوع",
     "intro": "درآمد",
+    "gone": ["an older version stored titles without ids"],
     "dead": {"5": "رفت"},
     "checked": True,
 }

@@ -102,6 +102,9 @@ def test_a_newsroom_may_have_words_of_its_own(tmp_path: Path) -> None:
     own = catalogue("en").replace("Read also:", "See also:")
     (tmp_path / "locale" / "en.po").write_text(own, "utf-8")
     assert Renderer(tmp_path, samples.TEMPLATES, "en").locale.say("بیشتر بخوانید:") == "See also:"
+    (tmp_path / "locale" / "en.po").write_text('msgid "بیشتر بخوانید:"\nmsgstr "See also:"\n', "utf-8")
+    older = Renderer(tmp_path, samples.TEMPLATES, "en").locale
+    assert (older.say("بیشتر بخوانید:"), older.say("لغو اشتراک")) == ("See also:", "Unsubscribe"), "the built-in words"
     (tmp_path / "locale" / "en.po").write_text('msgid "a"\nnonsense\n', "utf-8")
     with pytest.raises(UnreadableInput, match=r"locale/en\.po"):
         Renderer(tmp_path, samples.TEMPLATES, "en")

@@ -91,8 +91,9 @@ def _coded(sentence: str, codes: Mapping[str, str]) -> dict[str, Any]:
 
 def _edits(edits: Mapping[str, Any]) -> dict[str, Any]:
     """Returns edits in the new form. `dropped` mapped each id to the same sentence, and becomes a list of ids. `places`
-    was a list of pairs, and becomes an object. `dead` is renamed to `gone`."""
-    changed = {"gone" if name == "dead" else name: value for name, value in edits.items()}
+    was a list of pairs, and becomes an object. `dead` is renamed to `gone`. An older `gone`, a list of titles without
+    ids, applies to no article and is left out."""
+    changed = {"gone" if name == "dead" else name: value for name, value in edits.items() if name != "gone"}
     if "dropped" in changed:
         changed["dropped"] = sorted(int(number) for number in changed["dropped"])
     if "places" in changed:
