@@ -280,6 +280,10 @@ class SubscriberStatus(StrEnum):
     SUPPRESSED = "suppressed"
 
 
+# The subscribers who joined, and neither left nor were taken off the list.
+ON_LIST = (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriber:
     id: int

@@ -12,7 +12,7 @@ import unicodedata
 from markupsafe import Markup, escape
 
 from mailer.mail import placeholders
-from mailer.text.characters import RLM
+from mailer.text.characters import RLM, arabic_letters
 from mailer.text.locales import FA, Locale
 
 _RLE, _PDF, _LRI, _PDI = "\u202b", "\u202c", "\u2066", "\u2069"
@@ -26,7 +26,6 @@ _LEFT_TO_RIGHT = re.compile(
     rf"|(?<![-{_D}])[0۰٠][{_D}]{{1,4}}[-–][{_D}]{{4,8}}(?![-{_D}])"  # ۰۲۱-۸۸۸۸
     rf"|(?<![-{_D}])[{_D}]{{5}}[-–][{_D}]{{4,5}}(?![-{_D}])"  # postal code ۱۲۳۴۵-۶۷۸۹۰
 )
-_PERSIAN = re.compile("[\u0621-\u06d3]")
 
 
 def first_strong(text: str) -> str | None:
@@ -78,7 +77,7 @@ def plain(text: str) -> str:
 def _line(line: str) -> str:
     pieces = [(piece, placeholders.names(piece)) for piece in placeholders.split(line)]
     own_words = any(not name.endswith("_url") for _, names in pieces for name in names)
-    if not own_words and not _PERSIAN.search(line):
+    if not own_words and not arabic_letters(line):
         return line
     marked = "".join(
         piece if names else _LEFT_TO_RIGHT.sub(lambda run: _LRI + run[0] + _PDI, piece) for piece, names in pieces

@@ -23,7 +23,7 @@ from mailer import address
 from mailer.address import Address
 from mailer.context import App
 from mailer.errors import BadAddress
-from mailer.model import EventKind, ListRow, Method, SubscriberStatus
+from mailer.model import ON_LIST, EventKind, ListRow, Method, SubscriberStatus
 from mailer.readers import adding, keeping_off
 from mailer.readers.keeping_off import Leaver
 from mailer.store import subscribers
@@ -154,7 +154,7 @@ def _import(
 
 def _status(row: ListRow, how: How) -> SubscriberStatus | None:
     """Returns the status that the row asks for: with `--suppress`, no person in the list may be mailed."""
-    if how.suppress and row.status in (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING, None):
+    if how.suppress and row.status in (*ON_LIST, None):
         return SubscriberStatus.UNSUBSCRIBED
     return row.status
 

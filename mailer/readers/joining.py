@@ -14,7 +14,7 @@ from mailer.address import Address
 from mailer.context import App, alert
 from mailer.errors import BadAddress, BadToken, TooMany
 from mailer.mail import service_mails
-from mailer.model import DeliveryKind, EventKind, Method, NewEvent, Subscriber, SubscriberStatus
+from mailer.model import ON_LIST, DeliveryKind, EventKind, Method, NewEvent, Subscriber, SubscriberStatus
 from mailer.store import deliveries, events, issues, signups, subscribers, suppressions
 from mailer.store.signups import SignupRequest
 from mailer.store.subscribers import New
@@ -227,7 +227,7 @@ def _reader_of(app: App, tx: Connection, token: str) -> Subscriber:
     # The link is void if the reader left after signing up, if the reader complained, or if an admin suppressed the
     # address.
     left = suppression is not None and (suppression.strong or int(suppression.at.timestamp()) > claim.stamp)
-    if left or found.status not in (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE):
+    if left or found.status not in ON_LIST:
         raise BadToken("This link is no longer valid: its reader left after asking for it.", "Sign up again.")
     return found
 

@@ -238,7 +238,7 @@ def unsuppress(app: App, email: str) -> SubscriberStatus | None:
                 f"{parsed.written} was not suppressed by an admin, but: {suppression.reason}.",
                 "Only the person can come back, by signing up and confirming.",
             )
-        weaker = suppressions.lift(tx, hash_)
+        weaker = suppressions.end_strong(tx, hash_)
         found = subscribers.find(tx, parsed.key)
         if found is None:
             return None

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from mailer.model import (
+    ON_LIST,
     Delivery,
     DeliveryChange,
     DeliveryKind,
@@ -27,8 +28,6 @@ from mailer.model import (
 from mailer.store import deliveries, events, issues, subscribers
 from mailer.store.deliveries import WAITING
 
-_MAILED = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
-
 
 def record(tx: Connection, change: DeliveryChange, now: datetime) -> DeliveryState | None:
     """Records an outcome and its consequences for the reader. Returns the delivery's new state, or None if the claim
@@ -38,7 +37,7 @@ def record(tx: Connection, change: DeliveryChange, now: datetime) -> DeliverySta
     if end and job.unknowns:
         # An earlier attempt may have reached the reader, so the delivery must not be counted as never sent.
         change = replace(change, state=DeliveryState.UNKNOWN, due_at=None)
-    if not deliveries.record(tx, change, now):
+    if not deliveries.finish_attempt(tx, change, now):
         return None
     if change.state is DeliveryState.REJECTED:
         _penalise_reader(tx, change, now)
@@ -86,7 +85,7 @@ def _penalise_reader(tx: Connection, change: DeliveryChange, now: datetime) -> N
         subscribers.count_soft(tx, job.subscriber_id, job.id)
     if change.reason is not Rejection.HARD:
         return
-    if subscribers.move(tx, job.subscriber_id, SubscriberStatus.BOUNCED, from_=_MAILED):
+    if subscribers.move(tx, job.subscriber_id, SubscriberStatus.BOUNCED, from_=ON_LIST):
         reason = change.reply.text[:200] if change.reply else ""
         event = NewEvent(EventKind.BOUNCED, now, Method.BOUNCE, job.issue_id, reason)
         events.record(tx, [job.subscriber_id], event)

@@ -78,7 +78,7 @@ class Queue:
         self._finishing: set[asyncio.Task[None]] = set()
 
     @property
-    def unsent(self) -> int:
+    def untaken(self) -> int:
         """Returns the number of claimed deliveries that no connection has taken."""
         return sum(map(len, self._waiting()))
 
@@ -297,7 +297,7 @@ class Queue:
         for job in left:
             change = retry_schedule.after_crash(job, self._app.settings.delivery)
             log.warning("delivery %d was left half sent: it is %s now", job.id, change.state)
-            deliveries.record(tx, change, now)
+            deliveries.finish_attempt(tx, change, now)
         jobs = deliveries.queued(tx, batch, self._app.lanes)
         if left and jobs and outcome.end_if_over(tx, jobs, now):
             jobs = []

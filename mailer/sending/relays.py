@@ -101,7 +101,7 @@ class Circuits:
         # A new circuit is not stored, so that `wait_s` and `down_s` ignore relays that were never tried.
         return self._circuits.get(relay) or _Circuit()
 
-    def refuses_sender(self, relay: str, reply: Reply) -> RelayDown | None:
+    def open_for_sender(self, relay: str, reply: Reply) -> RelayDown | None:
         """Opens the circuit of a relay that refused this sender in the middle of a session (MAIL 5xx). Returns the
         error to report, or None if the refusal was known already."""
         error = RelayDown(

@@ -139,7 +139,7 @@ class Sender:
         # Outcomes must be written before the batches are given back. Otherwise a batch could contain a mail in the
         # state `sending`, and it would look as if this process had died.
         await self._commit.empty()
-        unsent = bool(self._queue.unsent)
+        unsent = bool(self._queue.untaken)
         await self._queue.give_back()
         return unsent
 
@@ -422,7 +422,7 @@ class Sender:
             self.accepted += 1
             return AcceptedMail(job, outcome.reply, relay)
         if isinstance(outcome, NotSent) and outcome.relay_fault:
-            error = self.circuits.refuses_sender(relay, outcome.reply)
+            error = self.circuits.open_for_sender(relay, outcome.reply)
             if error:
                 alert(self.app, error.message, error.fix)
         jitter = random.random() * 0.1  # noqa: S311 - spreads retries; nothing is secret

@@ -285,7 +285,7 @@ def hindrance(tx: Connection, job: Delivery, now: datetime) -> Skip | None:
     return next((reason for reason, met in zip(needed, row, strict=True) if not met), None)
 
 
-def record(tx: Connection, change: DeliveryChange, now: datetime) -> bool:
+def finish_attempt(tx: Connection, change: DeliveryChange, now: datetime) -> bool:
     """Writes the result of an attempt to a delivery in `sending`. Returns False and writes nothing if the claim was
     lost."""
     job, reply = change.delivery, change.reply

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import JSON, Connection, Row, bindparam, exists, func, select, text, update
 
-from mailer.model import Event, EventKind, Method, NewEvent, SubscriberStatus
+from mailer.model import ON_LIST, Event, EventKind, Method, NewEvent, SubscriberStatus
 from mailer.store import arrays
 from mailer.store.schema import events, issues, subscribers
 
@@ -106,9 +106,8 @@ def explain(tx: Connection, subscriber_id: int, reason: str, *, since: datetime)
     Returns False, and stores nothing, if the reader did not unsubscribe at `since` or later, has come back or was
     forgotten.
     """
-    back = (SubscriberStatus.ACTIVE, SubscriberStatus.PENDING)
     gone = exists().where(
-        subscribers.c.id == subscriber_id, subscribers.c.address.is_not(None), subscribers.c.status.not_in(back)
+        subscribers.c.id == subscriber_id, subscribers.c.address.is_not(None), subscribers.c.status.not_in(ON_LIST)
     )
     latest = select(func.max(events.c.id)).where(
         events.c.subscriber_id == subscriber_id, events.c.kind == EventKind.UNSUBSCRIBED, events.c.at >= since, gone

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, TextClause, bindparam, case, func, null, or_, select, text, update
 
-from mailer.model import DeliveryKind, EventKind, Rejection, Subscriber, SubscriberStatus
+from mailer.model import ON_LIST, DeliveryKind, EventKind, Rejection, Subscriber, SubscriberStatus
 from mailer.store import arrays
 from mailer.store.schema import deliveries, events, subscribers, suppressions
 
 PAGE = 5000  # the number of subscribers that an export reads at a time
 # A subscriber with one of these statuses can unsubscribe.
-STAYING = (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE, SubscriberStatus.BOUNCED)
+STAYING = (*ON_LIST, SubscriberStatus.BOUNCED)
 _COLUMNS = tuple(subscribers.c[each.name] for each in fields(Subscriber))
 
 

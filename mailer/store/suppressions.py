@@ -50,7 +50,7 @@ def add(
 ) -> bool:
     """Suppresses the addresses with these hashes. Returns True if this added or changed at least one row.
 
-    The reason of an address that is already suppressed for an equal or stronger reason does not change.
+    An address that is already suppressed for an equal or stronger reason keeps that reason.
     """
     return add_each(tx, dict.fromkeys(hashes, at), reason, issue_id=issue_id)
 
@@ -92,8 +92,8 @@ def _upsert(tx: Connection, reason: EventKind) -> Any:
     )
 
 
-def lift(tx: Connection, hash_: str) -> EventKind | None:
-    """Lifts a strong suppression. Returns the weaker reason for which the address is still suppressed, or None if the
+def end_strong(tx: Connection, hash_: str) -> EventKind | None:
+    """Ends a strong suppression. Returns the weaker reason for which the address is still suppressed, or None if the
     address is no longer suppressed."""
     replaced = tx.execute(select(suppressions.c.replaced).where(suppressions.c.hash == hash_)).scalar()
     if replaced is None:

@@ -61,7 +61,7 @@ def hindrance(store: Store, delivery: Delivery, now: datetime = NOW) -> Skip | N
 
 def record(store: Store, delivery: Delivery, state: DeliveryState, **fields: Any) -> bool:
     change = DeliveryChange(delivery=delivery, state=state, **fields)
-    return store.write(lambda tx: deliveries.record(tx, change, NOW))
+    return store.write(lambda tx: deliveries.finish_attempt(tx, change, NOW))
 
 
 def defer(store: Store, delivery: Delivery, until: datetime) -> bool:

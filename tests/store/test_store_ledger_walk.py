@@ -142,7 +142,7 @@ class Walk:
             for job in deliveries.left_in_sending(tx, batch):
                 state = D.UNKNOWN if job.unknowns else D.QUEUED
                 change = DeliveryChange(delivery=job._replace(unknowns=job.unknowns + 1), state=state)
-                deliveries.record(tx, change, self.now)
+                deliveries.finish_attempt(tx, change, self.now)
             return batch, deliveries.queued(tx, batch)
 
         taken = self.store.write(work)
@@ -164,7 +164,7 @@ class Walk:
         job = sender.jobs[number]
         due_at = self.now + timedelta(minutes=5) if end["state"] is D.DEFERRED else None
         change = DeliveryChange(delivery=job, due_at=due_at, **end)
-        if self.store.write(lambda tx: deliveries.record(tx, change, self.now)) and end["state"] is D.ACCEPTED:
+        if self.store.write(lambda tx: deliveries.finish_attempt(tx, change, self.now)) and end["state"] is D.ACCEPTED:
             self.accepted.append(number)
         sender.sending.discard(number)
         if end["state"] is not D.QUEUED:

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 from mailer.mail.render import HTML_BYTES, MAIL_BYTES, encoded
 from mailer.mail.template_check import markup
-from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, is_invisible
+from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, arabic_letters, is_invisible
 from mailer.text.locales import FA, Locale
 
 STYLE_BYTES = 8192  # maximum number of bytes of all <style> elements together; Gmail accepts little more
@@ -34,7 +34,6 @@ _FORBIDDEN = (
     *("bdi", "th", "section", "main", "nav"),
 )
 _VAGUE = {"اینجا", "اینجا کلیک کنید", "ادامه", "بیشتر", "هنا", "المزيد", "here", "click here", "more", "read more"}
-_ARABIC_SCRIPT = re.compile("[\u0621-\u06d3]")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
 _NOT_PERSIAN = re.compile(f"[{''.join(map(chr, ARABIC_LETTERS))}{ARABIC_DIGITS}\u0649\u0640]")
 _LOST_ZWNJ = re.compile("[\u0621-\u06cc] +(?:ها|های)(?![\u0621-\u06cc])|(?<![\u0621-\u06cc\u200c])ن?می [\u0621-\u06cc]")
@@ -218,7 +217,7 @@ def _characters(tree: Element, html: str, text: str) -> Iterator[Finding]:
 
 def _text_part(text: str, locale: Locale) -> Iterator[Finding]:
     for line in text.split("\n"):
-        if locale.rtl and _ARABIC_SCRIPT.search(line) and not re.fullmatch("\u200f\u202b.*\u202c", line):
+        if locale.rtl and arabic_letters(line) and not re.fullmatch("\u200f\u202b.*\u202c", line):
             yield Finding("text", f"a line without its direction marks: {line[:40]}")
         if "://" in line and not re.fullmatch(r"https?://[!-~]+", line):
             yield Finding("text", f"an address is not alone on its line: {line[:60]}")
