@@ -1,4 +1,4 @@
-"""Learns how fast the views of articles grow: the share of its final views that an article has after some hours.
+"""Learns how fast the views of articles grow: which share of all its views an article has after some hours.
 
 The curve of these shares is learnt from stored snapshots of the newsroom's view counts. If there are too few snapshots,
 a cautious curve is used, which corrects the views of new articles only a little. Measurements showed that too little

@@ -21,7 +21,7 @@ def for_issue(*, end: datetime, previous_end: datetime | None) -> TimeSpan:
 
 
 def earliest(span: TimeSpan) -> datetime:
-    """Returns the earliest date that an article in the issue of this span can have, if the article is `late`."""
+    """Returns the earliest publication date that an issue of this span accepts. Articles before the span are `late`."""
     return min(span.start, span.end - _LATE)
 
 

@@ -54,7 +54,7 @@ def make_deployment(
     """Creates the missing files of a deployment and returns their names.
 
     `text` is written to config.toml. If `templates` is true, the built-in templates are copied, so that they can be
-    edited. As for every command, variables in `environ` may name another key file or database. Several processes may
+    edited. As with every command, variables in `environ` may name another key file or database. Several processes may
     call this function at once.
     """
     config_file = folder / "config.toml"

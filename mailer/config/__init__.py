@@ -164,7 +164,7 @@ def _origin(
 ) -> tuple[tuple[int, str], str]:
     """Returns a sort key, and the line or variable that gives the setting at `place`.
 
-    If neither is known, returns the line or variable of the nearest place around `place`. A variable is preferred to a
+    If neither is known, returns the line or variable of the innermost enclosing section. A variable is preferred to a
     line of the file, because the variable overrides the value in the file.
     """
     for length in range(len(place), 0, -1):

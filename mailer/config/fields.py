@@ -101,7 +101,7 @@ def limits_of(field: FieldInfo) -> str:
 def leaves(section: type[Section] = Settings, place: Place = ()) -> Iterator[tuple[Place, FieldInfo]]:
     """Yields every plain setting with its place, in the order of the file.
 
-    In the place of a setting inside a list of sections, the number of the entry is 0.
+    For a setting inside a list of sections, the place has 0 as the number of the entry.
     """
     for name, field in settings_of(section).items():
         inner = section_in(field)

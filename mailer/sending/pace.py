@@ -91,8 +91,8 @@ class Pace:
 
 def warm_share(shares: tuple[float, ...], issue: int | None) -> float:
     """Returns the share (0 to 1) of every rate that an issue may use. The share of the first issues is small, because
-    providers take a new sender at full speed for a spammer. The share grows with each issue instead of each day: seven
-    days of growth between two weekly issues would be too large a leap."""
+    providers suspect a new sender that sends at full speed of spam. The share grows with each issue instead of each
+    day: seven days of growth between two weekly issues would be too large a leap."""
     return shares[issue - 1] if issue is not None and 1 <= issue <= len(shares) else 1.0
 
 

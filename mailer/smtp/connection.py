@@ -31,9 +31,8 @@ class Connection(asyncio.Protocol):
     the connection was lost because an answer did not come in time. `closing` is true if the relay announced that it
     closes the connection (421).
 
-    `content_left` is false while the end of the last content has certainly not left this process. If `content_left` is
-    true, the end may or may not have left, because bytes may still be in the buffers of TLS and of the operating
-    system.
+    `content_left` is false if it is certain that the end of the last content has not left this process. It is true
+    otherwise, although bytes may still be in the buffers of TLS and of the operating system.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -46,7 +45,8 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._buffer_full = False
-        self._fits = 0  # size of the longest content that left at once, or 0 after a content and its tail did not
+        # Size of the longest content that left at once. Set to 0 when a content and its tail did not leave at once.
+        self._fits = 0
         # The commands to write when the content has left, and the answers that they expect.
         self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())
         # Bytes of the tail written with the content; if no more bytes are buffered, the dot has left.

@@ -117,8 +117,8 @@ class _Reader:
         self._top = Element("", {}, text, 0, len(text))
         self._open = [self._top]  # the elements that are not closed yet, the outermost first
         self._items: list[Element] = []
-        self._spaces = {"a10": "atom", "atom10": "atom"}  # maps each prefix of the document to the usual one
-        self._names: dict[str, str] = {}  # maps each name as written to the usual name
+        self._spaces = {"a10": "atom", "atom10": "atom"}  # prefix in the document → usual prefix
+        self._names: dict[str, str] = {}  # name in the document → name with the usual prefix
         self._own = {"", "rss"}  # the namespaces of the feed's own elements
         self._mistake = -1
         self._ends: dict[str, int] = {}  # the place of the next end of a section, for each kind

@@ -121,7 +121,7 @@ def _about(root: Element, source: str, zone: ZoneInfo, address: str) -> _Feed:
 
 def _first(element: Element, *names: str) -> str:
     """Return the first of these children that has a text."""
-    children = element.children  # looked up directly: a large feed asks for hundreds of thousands of elements
+    children = element.children  # looked up once, because a large feed makes hundreds of thousands of calls
     for name in names:
         for child in children.get(name, ()):
             if text := child.text.strip():
@@ -195,7 +195,11 @@ def _address(item: Element, base: str) -> str:
 
 
 def _date(item: Element, zone: ZoneInfo) -> tuple[datetime | None, str]:
-    """Return the date of an item and its words: the first date that can be read, or else only the first words."""
+    """Return the date of an item, and the text that it was read from.
+
+    Several elements may have a date; the first one that can be read counts. If none can be read, the date is None, and
+    the text is that of the first element.
+    """
     first = ""
     for name in _DATES:
         if name not in item.children:

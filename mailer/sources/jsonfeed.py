@@ -25,7 +25,7 @@ def is_feed(document: object) -> TypeGuard[dict[str, Any]]:
 
 
 def part(text: str) -> dict[str, Any] | None:
-    """Return the feed of a text that is cut off, with the items that are complete. Returns None if there are none."""
+    """Return the complete items of a feed whose text ends in the middle. Returns None if no item is complete."""
     begins = _ITEMS.search(text)
     if begins is None:
         return None

@@ -71,9 +71,8 @@ def text(markup: str, block: str, *, words: bool) -> str:
 
 def _texts(markup: str, block: str, *, words: bool) -> Iterator[str]:
     """Yield the parts of the text between the tags of a markup."""
-    ends = Counter(
-        found["name"].lower() for found in _TAG.finditer(markup) if found["end"]
-    )  # those that are still to come
+    # The number of end tags of each name in the rest of the markup.
+    ends = Counter(found["name"].lower() for found in _TAG.finditer(markup) if found["end"])
     begun: set[str] = set()
     place = 0
     while found := _TAG.search(markup, place):

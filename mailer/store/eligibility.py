@@ -56,7 +56,7 @@ def reader_eligible(kind: DeliveryKind, *, locked: bool = False) -> ColumnElemen
 
 def may_go() -> ColumnElement[bool]:
     """Returns the condition that a delivery may be sent now: its reader may be mailed and, if the mail belongs to an
-    issue, the issue is being sent. The last check checks this condition, and thereby locks the reader's row."""
+    issue, the issue is being sent. The last check evaluates this condition, and thereby locks the reader's row."""
     running = exists().where(issues.c.id == _ISSUE, issues.c.state == IssueState.SENDING)
     return or_(
         _KIND.not_in((DeliveryKind.CONFIRMATION, DeliveryKind.ISSUE)),  # tests and notices have no subscriber

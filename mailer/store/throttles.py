@@ -1,9 +1,9 @@
 """Limits the pace: decides how many mails may go out now. All processes share the limits, which survive a restart.
 
 The rule is the generic cell rate algorithm (GCRA). Each limit has a row with a time. Each mail moves that time forward
-by an interval, but never further into the future than a small burst of mails needs. The interval is long enough that no
-period of the rate's length has more mails than the rate allows, even if the period begins with a burst. This module
-does not wait, and knows neither relays nor lanes.
+by an interval, but never further into the future than a small burst of mails needs. A rate is a
+number of mails in a period, such as 500 in an hour. The interval is long enough that no such period has more mails than
+the rate allows, even if it begins with a burst. This module does not wait, and knows neither relays nor lanes.
 """
 
 import math

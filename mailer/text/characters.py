@@ -8,7 +8,7 @@ ZWJ = "\u200d"  # zero width joiner; it also joins several emoji into one
 RLM = "\u200f"  # right-to-left mark
 JOINERS = ZWNJ + ZWJ
 
-ARABIC_LETTERS = str.maketrans({"ي": "ی", "ك": "ک"})  # maps the characters that Arabic keyboards write to Persian ones
+ARABIC_LETTERS = str.maketrans({"ي": "ی", "ك": "ک"})  # from Arabic keyboards → Persian
 
 PERSIAN_DIGITS = "۰۱۲۳۴۵۶۷۸۹"  # U+06F0…
 ARABIC_DIGITS = "٠١٢٣٤٥٦٧٨٩"  # U+0660…
@@ -23,7 +23,7 @@ _ARABIC_SCRIPT = re.compile(
 
 
 def arabic_letters(text: str) -> int:
-    """Return how many characters of the Arabic script the text has, such as Persian, Arabic and Urdu words."""
+    """Return the number of characters of the Arabic script, which Persian, Arabic and Urdu words are written in."""
     return len(_ARABIC_SCRIPT.findall(text))
 
 

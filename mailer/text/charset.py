@@ -138,8 +138,9 @@ def _choose(content: bytes, named: list[str]) -> tuple[str, bool]:
 
 
 def _fits_better(content: bytes, text: str, named: list[str]) -> bool:
-    """Return True for the rare text in a named encoding that is valid UTF-8 by chance: it gives Arabic letters, and
-    UTF-8 gives none."""
+    """Return True if the declared encoding is more plausible than UTF-8, although the content is valid UTF-8.
+
+    This happens rarely. Such a content has Arabic characters in the declared encoding, and none in UTF-8."""
     if arabic_letters(text[:_SAMPLE]) or not named or named[0] in ("utf-8", *_LATIN):
         return False
     decoded = content[:_SAMPLE].decode(named[0], "replace")
