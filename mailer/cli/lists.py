@@ -217,7 +217,7 @@ def _remarks(report: "Imported") -> str:
 
 def _print_remarks(file: Path, report: "Imported") -> None:
     for line, email, words in report.remarks:
-        click.echo(f"{file.name}:{line}: {email!r}: {words}", err=True)
+        click.echo(f"{file.name}:{line}: " + (f"{email!r}: " if email else "") + words, err=True)
     if report.more:
         click.echo(f"… and {report.more:,} more remarks", err=True)
 
