@@ -8,9 +8,9 @@ from mailer.cli import run
 
 
 def main() -> None:
-    # To find plugins, pydantic would read the metadata of every installed package.
+    # Disable plugins, because pydantic would look for them in the metadata of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    # Almost no object of a short command becomes garbage, and the usual collections would take a quarter of its time.
+    # Collect garbage rarely. Short commands make almost none, and by default, collecting takes a quarter of their time.
     gc.set_threshold(200_000)
     code = run(sys.argv[1:])
     gc.freeze()  # so that the collection at exit has no objects to search

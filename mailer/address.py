@@ -214,9 +214,9 @@ def _check_local(local: str, domain: str, typed: str) -> None:
 
 
 # --- likely typing mistakes ------------------------------------------------------------------------------------------
-# The sign-up form asks the person whether a suggestion is right, and an import reports the address. No address is
-# corrected silently. Most readers have a mailbox at one of these well-known domains. A domain that differs from a
-# well-known domain by one slip is far more likely a typing mistake than a real domain.
+# Most readers have a mailbox at one of these domains. A domain that differs from one of these by one slip is far more
+# likely a typing mistake than a real domain. No address is corrected silently: the sign-up form asks the person whether
+# the suggested address is right, and an import reports the address.
 WELL_KNOWN = (
     *("gmail.com", "yahoo.com", "hotmail.com", "outlook.com", "icloud.com", "live.com", "msn.com", "aol.com"),
     *("ymail.com", "googlemail.com", "proton.me", "protonmail.com", "chmail.ir", "mail.ir", "iran.ir", "yandex.com"),
@@ -228,7 +228,7 @@ _SUFFIXES = {"con": "com", "cmo": "com", "ocm": "com", "comm": "com", "vom": "co
 def suspicion(found: Address) -> str | None:
     """Return the address that was probably meant, or None if `found` looks right.
 
-    Unlike `suggestion`, this also finds Persian and Arabic digits before the @.
+    Unlike `suggestion`, this function also corrects Persian and Arabic digits before the @.
     """
     local = found.local
     if not local.isascii():
@@ -238,7 +238,7 @@ def suspicion(found: Address) -> str | None:
 
 
 def suggestion(found: Address) -> str | None:
-    """Return the address that was probably meant, or None if its domain looks right."""
+    """Return the address that was probably meant, or None if the domain of `found` looks right."""
     domain = _likely_domain(found.domain)
     return f"{found.local}@{domain}" if domain else None
 

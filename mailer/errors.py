@@ -2,8 +2,8 @@
 
 An exception contains neither an exit code nor an HTTP status. The command line has a table that maps each type of
 exception to an exit code, and the web pages have a table that maps each type to a status. A test checks that both
-tables are complete. The expected failure of a single mail or a single feed is not an exception: the function returns a
-value that describes the failure.
+tables are complete. The expected failure of a single mail or a single feed is not an exception, but a returned value
+that describes the failure.
 """
 
 from collections.abc import Sequence

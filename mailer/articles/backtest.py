@@ -27,8 +27,8 @@ class Choice:
 
     titles: tuple[str, ...]
     sections: Mapping[str, int]
-    # The sum of the views of the n chosen lead articles, divided by the sum of the n highest views of the week. None if
-    # no views are known.
+    # The total views of the chosen lead articles, divided by the total views of the same number of the week's most-read
+    # articles. None if no views are known.
     captured: float | None
     repeats: int  # number of stories about an event that one of the four previous weeks already had
 
@@ -39,7 +39,7 @@ class Week:
     now: Choice
     other: Choice
     overlap: int  # number of stories that both settings choose
-    sent: int | None  # number of stories of `now` that the issue of that week had; None if there is no issue
+    sent: int | None  # number of stories in `now` that were also in the issue of that week; None if there is no issue
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 A picture is fetched once, while the issue is a draft. The file name of the copy is made from the picture's address, so
 that other processes and later drafts find the copy. A story whose picture cannot be fetched appears without a picture,
 because mails do not wait for pictures. Each copy is a small JPEG, which every mail program can show. The JPEG contains
-only the picture and no other parts of the original file, such as locations, programs and further frames.
+only the picture and nothing else from the original file, such as the location, comments or further frames.
 """
 
 import hashlib
@@ -29,10 +29,11 @@ _AT_ONCE = 4
 # --- copies ----------------------------------------------------------------------------------------------------------
 Size = Literal["hero", "thumb"]
 SIZES: tuple[Size, ...] = get_args(Size)
-# Pixels and bytes of each copy. The width is twice the width at which the copy is shown, for high-resolution screens.
+# Maximum width in pixels and size in bytes of each copy. For high-resolution screens, the width is twice the width at
+# which the copy is shown.
 _WIDTH: dict[Size, int] = {"hero": 1088, "thumb": 240}
 _BYTES: dict[Size, int] = {"hero": 120_000, "thumb": 30_000}
-_PIXELS = 25_000_000  # maximum size; the header is checked before decoding, because a few kB can become gigabytes
+_PIXELS = 25_000_000  # maximum; checked in the header before decoding, because a few kB can become gigabytes
 _LEAST = 100  # pixels; smaller pictures are tracking pixels and icons
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP")  # formats that are read; the copies are always JPEG
 # Transparent pixels get the colour of the card behind the picture, because JPEG has no transparency.

@@ -25,10 +25,10 @@ _SHOWN = 10  # the editor sees at most this many of the stories that were not ch
 # Maximum number of articles whose texts are compared: those with the most readers or, if views are unknown, the best
 # of each day. In a measurement with 5,000 articles, eleven of twelve stories were the same as with all texts compared.
 _COMPARED = 1000
-# The plural endings with which a banned word is also found, spelled as in search keys.
+# A banned word is also found if it has one of these plural endings, which are spelled as in search keys.
 _ENDINGS = ("", "ها", "های", "هایی")
-# An article has news about an event of an earlier issue if the article is at least _MOVED_ON later than the articles of
-# the earlier issue about this event, and its similarity to each of them is less than _NO_NEWS.
+# A new article has news about an event of earlier issues if two conditions are met. The article is at least _MOVED_ON
+# later than all articles about the event in those issues, and its similarity to each of these is less than _NO_NEWS.
 _MOVED_ON = timedelta(hours=12)
 _NO_NEWS = 0.6
 
@@ -186,8 +186,8 @@ class _Stories:
     def _has_moved_on(self, article: Article, old: Sequence[Article], event: Event) -> bool:
         """Returns True if an article has news about an event of earlier issues.
 
-        The article must be clearly later than all articles in `old`, which are the articles of earlier issues about the
-        event, and must be worded differently. An article of a daily series never has news.
+        `old` has the articles about the event that earlier issues used. The article must be clearly later than all of
+        these, and must be worded differently. An article of a daily series never has news.
         """
         return (
             not event.series

@@ -14,7 +14,7 @@ from mailer.reasons import Reason, ReasonCode
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Leave out a story with all `articles` about its event, so that no other article about the event replaces it."""
+    """Leave out a story. `articles` has every article about the event, so that none of them is chosen instead."""
 
     articles: frozenset[int]
 
@@ -96,7 +96,7 @@ def apply(edits: Edits, stories: Sequence[ChosenStory]) -> tuple[ChosenStory, ..
 
 
 def kept(edits: Edits) -> frozenset[int]:
-    """Returns the ids of the articles that an editor moved or retitled. New choices must keep these articles."""
+    """Returns the ids of the articles that an editor moved or retitled. Every later choice of stories keeps them."""
     return frozenset({*edits.titles, *edits.places} - {*edits.dropped, *edits.gone})
 
 

@@ -1,8 +1,9 @@
 """Groups articles about the same event. The articles of a daily series also become one group.
 
-Two articles are linked if their words are similar and their dates are near. Beginning with the most similar articles,
-the groups of two linked articles are joined if the groups are also similar on average. Without the average, a chain of
-similar articles could join a whole war into one event. `build` decides by score which article leads an event.
+Two articles are linked if their words are similar and their dates are near. At first, each article is a group of its
+own. For each link, the most similar articles first, the groups of the two articles are joined if the groups are also
+similar on average. Without this condition, a chain of similar articles could make a whole war one event. `build`
+decides by score which article leads an event.
 """
 
 import re
@@ -17,15 +18,15 @@ from mailer.model import Article
 from mailer.text.calendar import JALALI, WEEKDAYS
 from mailer.text.search_key import key
 
-# Two articles whose dates are further apart are linked only if they have the same address, or because of _REPEATED.
+# Two articles whose dates are further apart are linked only if they have the same address, or if _REPEATED applies.
 _NEAR = timedelta(hours=96)
-# Of the pairs of articles that people labelled, nearly all with at least this similarity are about the same event, and
-# nearly all with less similarity are about different events.
+# People labelled pairs of articles. Nearly all pairs with at least this similarity are about the same event, and nearly
+# all other pairs are about different events.
 _SIMILAR = 0.35
-_VERY_SIMILAR = 0.5  # a single article joins a group over a link of at least this similarity, whatever the average is
+_VERY_SIMILAR = 0.5  # a link of at least this similarity joins a single article to a group, whatever the average is
 _AVERAGE = 0.6 * _SIMILAR  # two groups are joined only if their average similarity is at least this
-# An article with at least this similarity to an article that an issue used weeks ago is about the same event. The
-# installments of a weekly column are less similar.
+# An article is about the same event as an article of an earlier issue, even weeks later, if the two have at least this
+# similarity. Two articles of a weekly column are less similar.
 _REPEATED = 0.6
 _IDENTICAL = 0.95  # the similarity that is given to two articles with the same title, series or address
 # A title with fewer words, such as «نگاه هفته», is a rubric (the name of a column) if several articles have this title.
@@ -34,7 +35,7 @@ _TITLE_WORDS = 3
 # at least this many articles with different titles share the lead.
 _RUBRIC = 4
 _BURST = timedelta(hours=30)  # `Event.burst` is the largest number of members within this time
-_SERIES_DAYS, _SERIES_BURST = 3, 2  # a series has articles on at least 3 days, and a burst of at most 2
+_SERIES_DAYS, _SERIES_BURST = 3, 2  # a series has articles on at least 3 days, but at most 2 articles within _BURST
 # Two groups are not joined if more pairs of articles than this would have to be compared, because that takes too long.
 _MOST_LINKS = 400
 _LEAD = 400  # how many characters of a lead are compared
@@ -60,7 +61,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """The events of some articles, ordered by date, and the similarities of pairs of article ids (smaller id first)."""
+    """The events, ordered by date. `alike` maps the ids of two linked articles (smaller id first) to the similarity."""
 
     events: tuple[Event, ...]
     alike: Mapping[tuple[int, int], float]
@@ -151,7 +152,10 @@ def _differ(one: str, other: str) -> bool:
 
 
 def _same(pool: Sequence[Article], titles: Mapping[int, str], rubrics: frozenset[str]) -> Pairs:
-    """Returns the pairs of articles with the same title, series or address. Each key has two indexes into `pool`."""
+    """Returns links between articles with the same title, series or address, as (i, j) → similarity.
+
+    i and j are indexes into `pool`.
+    """
     found: Pairs = {}
     seen: defaultdict[str, list[int]] = defaultdict(list)
     for place, article in enumerate(pool):
@@ -162,8 +166,8 @@ def _same(pool: Sequence[Article], titles: Mapping[int, str], rubrics: frozenset
             dated = not _DATES.isdisjoint(title.split())
             names |= {title} | ({f"series {' '.join(frame)}"} if dated and len(frame) >= _TITLE_WORDS - 1 else set())
         for name in names - {""}:
-            # Link each article only with the previous five that have this name. That is enough to join all of them, and
-            # stays fast if a thousand articles have the same title.
+            # Link each article only to the previous five with the same title, series or address. These links join all
+            # such articles into one event, and remain few even if a thousand articles have the same title.
             found.update(((other, place), _IDENTICAL) for other in seen[name][-5:])
             seen[name].append(place)
     return found

@@ -1,4 +1,4 @@
-"""Learns how fast the views of articles grow: which share of all its views an article has after some hours.
+"""Learns how fast the views of articles grow: what share of its final views an article has after some hours.
 
 The curve of these shares is learnt from stored snapshots of the newsroom's view counts. If there are too few snapshots,
 a cautious curve is used, which corrects the views of new articles only a little. Measurements showed that too little
@@ -26,12 +26,12 @@ _GROWN = 72.0
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A curve: the share of its final views that an article has at each of the hours in KNOTS."""
+    """A curve: what share of its final views an article has at each of the hours in KNOTS."""
 
     shares: tuple[float, ...]
 
     def at(self, hours: float) -> float:
-        """Returns the share (0.01 to 1) of its final views that an article has `hours` hours after publication."""
+        """Returns what share (0.01 to 1) of its final views an article has `hours` hours after publication."""
         if hours >= KNOTS[-1]:
             return 1.0
         if hours <= KNOTS[0]:
@@ -48,9 +48,9 @@ CAUTIOUS = Growth(tuple(min(1.0, (hours / 24) ** 0.35) for hours in KNOTS))
 def learn(histories: Iterable[Sequence[tuple[float, int]]]) -> Growth:
     """Returns the curve of a newsroom, or CAUTIOUS if there are too few usable histories.
 
-    A history has the snapshots of one article in order of time, as (hours after publication, views). A history is left
-    out if its first snapshot is later than six hours after publication, or its last snapshot earlier than three days.
-    Views are summed over all articles, so that popular articles have more weight and other articles add no noise.
+    A history has the snapshots of one article in order of time, as (hours after publication, views). A history is used
+    only if its first snapshot is at most six hours after publication, and its last snapshot at least three days after.
+    Views are summed over all articles, so that articles with few views, whose shares are noisy, have little weight.
     """
     sums = [0.0] * len(KNOTS)
     final = grown = 0

@@ -25,8 +25,8 @@ from mailer.model import Article, TimeSpan
 from mailer.reasons import Reason, ReasonCode
 
 # Weights of the signals. The weight of a missing signal is divided among the other signals. If views are known,
-# popularity decides, and the other signals only order equally popular articles. In a measurement over a year, each 0.1
-# of weight moved from popularity to other signals made the digests miss stories that people wanted to read.
+# popularity decides, and the other signals only order equally popular articles. In a measurement over a year, each time
+# 0.1 of the weight was moved from popularity to other signals, the digests missed stories that people wanted to read.
 _WITH_VIEWS = {"popularity": 0.97, "prominence": 0.01, "coverage": 0.01, "quality": 0.01}
 _WITHOUT_VIEWS = {"prominence": 0.5, "coverage": 0.3, "quality": 0.2}
 _NEWS_VALUE = 0.15  # points for each step of the editor's judgement, from -2 to +2
@@ -35,8 +35,8 @@ _RUBRIC = -0.3  # points for a title of one word, such as «خبر», which says
 _LATE = -0.05  # points for a late article (see `time_span.late`), which must be clearly better than other articles
 _HIGHEST = 1.3  # the largest result of `_lift`, so that one very popular article does not make all others look equal
 _ENOUGH = 0.2  # view counts are used only if at least this share of the articles has view counts
-_PRIOR = 0.15  # the weight of the category's average; an article's own views have the weight of its `Growth` share
-_SHRINK = 20  # the weight of the overall average in a category's average, as a number of articles
+_PRIOR = 0.15  # weight of the category's average in an estimate; an article's own views have the weight `Growth.at`
+_SHRINK = 20  # in a category's average, the average of all categories counts as much as this many articles
 # A comment or share counts as this many readers. All comments and shares of an article together count at most as much
 # as its views, because many comments on few views usually mean a dispute.
 _COMMENT = 20
@@ -63,7 +63,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """The estimated number of final readers of each article, by id.
+    """The estimated final number of readers of each article, by id.
 
     `readers` is empty if the view counts cannot be used. `notes` then has the reason.
     """
@@ -151,7 +151,7 @@ def rank(
 ) -> Ranking:
     """Scores `articles` relative to the articles in `pool`, which are the articles that can be chosen.
 
-    `titles` maps the id of each article to the search key of the title, and `events` maps the id to the event.
+    `titles` maps the id of each article to the search key of its title, and `events` maps the id to its event.
     """
     signals: dict[str, Callable[[Article], float]] = {"quality": lambda it: _quality(it, titles[it.id])}
     signals["coverage"] = lambda it: _coverage(events[it.id]) if it.id in events else 0.0
@@ -188,7 +188,7 @@ def _corrections(article: Article, span: TimeSpan, title: str, series: bool) -> 
 
 
 def _lift(values: Sequence[float]) -> Callable[[float], float]:
-    """Returns a function that maps values up to the median of `values` to 0, and their 99th percentile to 1.
+    """Returns a function that maps the median of `values` and anything below it to 0, and the 99th percentile to 1.
 
     The scale is logarithmic. Unlike a rank, the result hardly depends on the number of little-read articles.
     """

@@ -13,8 +13,8 @@ from mailer.model import NotChosen, Story
 from mailer.reasons import Reason, ReasonCode
 from mailer.settings import Digest
 
-# A story's score is lowered by its greatest similarity to a chosen story, multiplied by this factor. The factor makes
-# it less likely that a follow-up of a chosen story is chosen, because half of all follow-ups are events of their own.
+# A story's score is lowered by its greatest similarity to a chosen story, multiplied by this factor. So a follow-up of
+# a chosen story is less likely to be chosen. It is not excluded, because half of all follow-ups are separate events.
 _LIKE_CHOSEN = 0.3
 _SAME_SECTION = 0.04  # a story's score is lowered by this much for each chosen story of the same section
 # The quotas, in the order in which they are dropped. The first code of a quota is for the note that the quota was
@@ -28,7 +28,10 @@ _QUOTAS = {
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The chosen stories (pinned stories first, then the best first), and the other stories, each with the reason."""
+    """The chosen stories, and the other stories, each with the reason why it was not chosen.
+
+    Among the chosen stories, the pinned ones come first, followed by the others, best first.
+    """
 
     chosen: list[Story]
     not_chosen: list[NotChosen]
@@ -51,7 +54,7 @@ def select(
     are in `kept`, while there are places. The quotas count these stories but exclude none of them. Then the best of the
     other stories are selected, within the quotas, until there are `rules.stories` stories.
 
-    If places are empty because of the quotas, the quotas that exclude stories are dropped (first sections, then
+    If places stay empty because of the quotas, the quotas that exclude stories are dropped (first sections, then
     sources, then days), and a note reports this. No two stories have the same title, unless the title is a single word.
     `titles` maps the id of each article to the search key of its title.
     """
@@ -98,7 +101,7 @@ class _Table:
             del shares["section"]
         if len({story.lead.source for story in ranked}) < 2:
             del shares["source"]
-        # Without the small addend, a rounding error would make the limit of 0.29 * 100 stories 28 instead of 29.
+        # The small addend prevents a rounding error: int(0.29 * 100) is 28, but the limit must be 29.
         self._limits = {quota: max(1, int(share * rules.stories + 1e-9)) for quota, share in shares.items()}
         self._sectioned = balance_sections
         self._dropped: dict[str, int] = {}
@@ -139,9 +142,9 @@ class _Table:
         return [story for story in self._ranked if not self.has(story) and not self.has_title(story)]
 
     def _best(self) -> Story | None:
-        """Returns the story with the highest score, lowered for repetition, among the stories that the quotas allow.
+        """Returns the best story that the quotas allow: the one with the highest score minus `_repetition`.
 
-        If scores are equal, returns the story ranked first. Returns None if the quotas allow no story.
+        If two results are equal, returns the story ranked first. Returns None if the quotas allow no story.
         """
         best, most = None, 0.0
         for story in self._free():
@@ -161,7 +164,7 @@ class _Table:
         """Returns the quota to drop next, or an empty string if the quotas exclude no story.
 
         The result is the first quota that excludes a story which no other quota excludes. If there is no such quota,
-        the result is the first of the quotas that exclude the best story.
+        the result is the first of the quotas that exclude the best of the excluded stories.
         """
         blocked = [full for story in self._free() if (full := self._full(story, self._limits))]
         alone = {full[0] for full in blocked if len(full) == 1}

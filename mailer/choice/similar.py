@@ -20,8 +20,8 @@ Vector: TypeAlias = Mapping[str, float]
 Pairs: TypeAlias = dict[tuple[int, int], float]
 
 _LEAD = 500  # how many characters of a lead are compared; later ones are background, which different events may share
-_COMMON = 0.02  # a run that occurs in more than this share of the articles is ignored …
-_FEW = 20  # … unless it occurs in at most this many articles, which matters in a week with few articles
+_COMMON = 0.02  # a run that occurs in more than this share of the articles is ignored, unless _FEW applies
+_FEW = 20  # a run that occurs in at most this many articles is kept, which matters in a week with few articles
 _WEEK = 1000  # the number of articles in a usual week
 _HASHTAG = re.compile(r"#\w+")  # removed, because all articles of a topic may have the same hashtag
 # Matches a label for the kind of a page, such as «عکس» (photo). Labels are removed, because otherwise two photo pages

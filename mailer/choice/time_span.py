@@ -21,7 +21,7 @@ def for_issue(*, end: datetime, previous_end: datetime | None) -> TimeSpan:
 
 
 def earliest(span: TimeSpan) -> datetime:
-    """Returns the earliest publication date that an issue of this span accepts. Articles before the span are `late`."""
+    """Returns the earliest publication date that an issue accepts. An article dated before the span must be `late`."""
     return min(span.start, span.end - _LATE)
 
 

@@ -22,7 +22,7 @@ from mailer.errors import MailerError, OutsideError
 
 
 class LazyGroup(click.Group):
-    """A command group that knows the names and one-line helps of its commands, and imports a command only to run it."""
+    """A command group that knows the name and one-line help of each command, and imports a command only to run it."""
 
     def __init__(self, *args: object, lazy: Mapping[str, tuple[str, str]], **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]

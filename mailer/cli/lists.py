@@ -1,4 +1,4 @@
-"""`mailer subscribers import` and `export`: lists of people in and out of files."""
+"""`mailer subscribers import` and `export`: imports people from files, and writes the list to a file."""
 
 import signal
 import sys
@@ -90,7 +90,7 @@ def import_(
 
 
 def _imported(app: "App", found: "PeopleList", how: "How") -> "tuple[Imported | None, int]":
-    """Imports the rows. Returns the report, or None if the import was interrupted, and how many rows are done."""
+    """Imports the rows. Returns the report (None if the import was interrupted) and the number of rows done."""
     from mailer.readers import importing
 
     rows = 0
@@ -116,7 +116,7 @@ def _imported(app: "App", found: "PeopleList", how: "How") -> "tuple[Imported | 
 class _Interruptible:
     """A list whose iteration raises KeyboardInterrupt after SIGINT or SIGTERM.
 
-    So an import stops between two transactions, and knows exactly how many rows it has kept.
+    Therefore an import stops between two transactions, so that the number of imported rows is known exactly.
     """
 
     def __init__(self, found: "PeopleList") -> None:
@@ -131,7 +131,7 @@ class _Interruptible:
             yield row
 
     def __enter__(self) -> Self:
-        with suppress(ValueError):  # raised outside the main thread
+        with suppress(ValueError):  # `signal.signal` raises ValueError outside the main thread
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before.append((number, signal.signal(number, self._stop)))
         return self

@@ -64,9 +64,9 @@ def _is_default(given: Any, default: Any) -> bool:
 
 
 def _validated(field: FieldInfo, given: Any) -> Any:
-    """Returns the value of a top-level setting. Raises pydantic's ValidationError, without the setting's name."""
+    """Returns the value of a top-level setting. Raises pydantic's ValidationError, which lacks the setting's name."""
     kind: Any = field.annotation
-    for limit in field.metadata:  # a list of relays must not be empty
+    for limit in field.metadata:  # for example, a list of relays must not be empty
         kind = Annotated[kind, limit]
     return TypeAdapter(kind).validate_python(given, by_alias=True, by_name=False)
 

@@ -116,7 +116,7 @@ class Inbox:
             if self._folder:
                 for mail in new:
                     (self._folder / file_name(mail)).write_bytes(raw)
-            # Last, because a mail that could not be written is sent again and must not be in the list twice.
+            # Add the mails last: a mail that cannot be written is sent again, and must not be in the list twice.
             self._mails += new
 
 

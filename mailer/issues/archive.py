@@ -113,9 +113,9 @@ def page(app: App, slot: str) -> Page:
 def public(html: str, locale: Locale = FA, base_url: str = "") -> str:
     """Returns the HTML of a mail without the parts for a single reader, so that no placeholder and no token remains.
 
-    Those parts are enclosed in <!--reader--> and <!--/reader-->. The page is cut from the HTML that was mailed, so mail
-    and archive cannot differ. Picture addresses under `base_url` become relative to `/archive/SLOT`, so that the
-    pictures load under every host name of this server. Raises ValueError if one of the two comments lacks its
+    Those parts are enclosed in <!--reader--> and <!--/reader-->. Only these parts are removed from the mailed HTML, so
+    the archive shows the same as the mail. Picture addresses under `base_url` become relative to `/archive/SLOT`, so
+    that the pictures load under every host name of this server. Raises ValueError if one of the two comments lacks its
     counterpart, or if a placeholder other than the greeting remains.
     """
     cut = _READER.sub("", html)

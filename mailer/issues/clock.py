@@ -60,7 +60,7 @@ def tick(app: App) -> None:
             _hold(app, issue, reason, "Correct it, then run `mailer issue release`.")
     _warn_of_skipped(app, too_late)
     delivery.finish(app)
-    # Sign-ups that a web process accepted, but did not decide on before the process ended.
+    # Decide on sign-ups that a web process accepted but could not decide on before it ended.
     joining.decide_signups(app)
     joining.tidy(app)
 
@@ -93,8 +93,8 @@ def _plan(app: App, now: datetime) -> None:
     # a slot of years ago, when the newsletter did not exist yet.
     since = min(app.store.read(issues.began) or now, now)
     missed = _missed(app, newest, now, since)
-    # If there may be more missed slots than one tick plans, leave the current weeks to a later tick: `_missed` looks
-    # only at slots after the newest issue, so once the current week is planned, older slots would be forgotten.
+    # If more slots may have been missed than one tick plans, leave the current weeks to a later tick. Planning them now
+    # would lose the other missed slots, because `_missed` looks only at slots after the newest issue.
     near = () if len(missed) == _MISSED_WEEKS else week.around(now, app.settings.newsletter, schedule)
     for slot in (*missed, *near):
         # If there is no earlier issue, plan only future slots, because the newsletter has just been set up.

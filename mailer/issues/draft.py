@@ -21,8 +21,8 @@ from mailer.model import ChosenStory, DeliveryKind, Digest, Issue, IssueState, R
 from mailer.reasons import Reason, ReasonCode
 from mailer.store import articles, deliveries, issues
 
-REDRAFT = timedelta(hours=1)  # time between two choices of the stories of a draft
-_SPARE = 50  # number of extra most-read articles to fetch, because some of them may not be in an issue
+REDRAFT = timedelta(hours=1)  # the stories of a draft are chosen again after this time
+_SPARE = 50  # number of extra most-read articles to fetch, because some of them are not `fit` for an issue
 # An issue held for one of these reasons is no longer held if a new choice of stories removes the reason.
 _PASSING = (ReasonCode.TOO_FEW_STORIES, ReasonCode.APPROVAL_REQUIRED)
 
@@ -63,14 +63,14 @@ def _next(app: App, newest: Issue | None, now: datetime) -> Slot:
 def plan(app: App, slot: Slot, now: datetime) -> bool:
     """Adds the issue of a slot. Returns False if the issue existed already.
 
-    If no process was running at draft time, the sending time is postponed so that editors still have `min_window` for
-    their edits, but by at most `max_late`.
+    If no process was running at draft time, the sending time is postponed by at most `max_late`, so that editors still
+    have `min_window` for their edits.
     """
     schedule = app.settings.schedule
     send_at = max(slot.at, min(now + schedule.min_window, slot.at + schedule.max_late))
     on_time = now <= slot.at - min(schedule.draft_before, schedule.min_window)
-    # `planned_at` is always the real time, even if `draft --as-of` sets `now` to another time, because the module
-    # `clock` takes the first `planned_at` for the time at which the newsletter began.
+    # `planned_at` is always the real time, even if `draft --as-of` sets `now` to another time, because the first
+    # `planned_at` shows the module `clock` when the newsletter began.
     return app.store.write(lambda tx: issues.plan(tx, slot, slot.at if on_time else send_at, app.now()))
 
 
@@ -124,8 +124,8 @@ def _chosen(app: App, tx: Connection, issue: Issue, now: datetime) -> Issue:
 
 
 def save(tx: Connection, issue: Issue, before: IssueState) -> None:
-    """Stores the stories of an issue and reserves their articles for it. Does nothing if the stored state is no longer
-    `before`."""
+    """Stores the stories of an issue and reserves their articles for the issue. Does nothing if the stored state is no
+    longer `before`."""
     if issues.save_choice(tx, issue, before):
         others = [number for story in issue.stories for number, _, _ in story.also]
         articles.reserve(tx, issue.id, [story.article_id for story in issue.stories], others)
@@ -219,7 +219,7 @@ def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) ->
 def _most_read(app: App, tx: Connection, issue: Issue, wanted: int) -> list[tuple[str, str]]:
     """Returns the addresses and titles of the most-read articles of the issue's time span.
 
-    Leaves out articles that are in the issue, that an editor took out of it, or that may not be in any issue.
+    Leaves out articles that are in the issue, that an editor took out of it, or that must not be in any issue.
     """
     if issue.span is None:
         return []

@@ -140,7 +140,7 @@ def _store(app: App, issue: Issue, change: Callable[[Edits], Edits], edit: Edit 
 
 
 def _apply(app: App, tx: Connection, issue: Issue, edit: Edit) -> None:
-    """Applies one edit to the stories of an approved issue. All earlier edits were applied before.
+    """Applies one edit to the stories of an approved issue, to which all earlier edits have already been applied.
 
     If too few stories are left, the issue is held and must be approved again.
     """

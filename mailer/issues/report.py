@@ -15,8 +15,8 @@ from mailer.context import App
 from mailer.model import DeliveryState, Issue
 from mailer.store import reports
 
-# The names and upper limits of the histogram's bars. The histogram counts the readers who left by the time between the
-# acceptance of their mail and their unsubscription. A last bar, "later", counts all longer times.
+# The names and upper limits of the histogram's bars. Each bar counts the readers for whom the time from the acceptance
+# of the mail to the unsubscription is between two limits. A last bar, "later", counts all longer times.
 EDGES = (
     ("1 min", timedelta(minutes=1)),
     ("10 min", timedelta(minutes=10)),

@@ -47,7 +47,7 @@ def _add(tx: Connection, *, app: App, issue: Issue, sections: str, rendered: Ren
 
 
 # --- an issue with some of its stories -------------------------------------------------------------------------------
-# These functions serve readers who chose sections, and the archive after a redaction.
+# The functions below make issues for readers who chose sections, and for the archive after a redaction.
 LEAST = 3  # smallest number of stories in a variant; readers whose sections have fewer get the full issue
 
 

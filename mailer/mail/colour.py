@@ -7,7 +7,8 @@ made darker or lighter only as far as the contrast of WCAG 2.2 §1.4.3 requires.
 import colorsys
 
 TEXT = 4.5  # the minimum contrast of text (level AA)
-# The minimum contrast (level AAA) of text on large coloured areas, because Gmail's dark mode changes their colours.
+# The minimum contrast of text on large coloured areas. It is higher (level AAA), because Gmail's dark mode changes the
+# colours of these areas.
 BETTER = 7.0
 _WHITE, _CARD, _PAGE = "#fffdf8", "#fffefb", "#f1efe9"
 _DARK_CARD, _DARK_PAGE = "#1a201f", "#111615"
@@ -49,8 +50,8 @@ def palette(accent: str) -> dict[str, str]:
     """Returns the colours derived from the accent, all written #rrggbb.
 
     `mast` is the background at the top of a mail, `on_mast` is the colour of quiet text on this background, `link` is
-    the colour of links and headings, and `line` is the colour of rules. Names that begin with `dark_` are the same
-    colours for dark mode.
+    the colour of links and headings, and `line` is the colour of dividing lines. Names that begin with `dark_` are the
+    same colours for dark mode.
     """
     mast = readable(accent, _WHITE, least=BETTER)
     dark_mast = readable(mix(mast, "#000000", 0.2), _WHITE, least=BETTER)
@@ -62,7 +63,7 @@ def palette(accent: str) -> dict[str, str]:
         "dark_mast": dark_mast,
         "dark_on_mast": readable(mix(dark_mast, "#ffffff", 0.8), dark_mast),
         "dark_link": readable(accent, _DARK_CARD, _DARK_PAGE, least=BETTER),
-        # A rule is a graphic, which needs less contrast than text (WCAG 2.2 §1.4.11).
+        # A dividing line is a graphic, which needs less contrast than text (WCAG 2.2 §1.4.11).
         "dark_line": readable(accent, _DARK_CARD, least=3.0),
     }
 

@@ -148,7 +148,7 @@ def zone_line(selector: str, domain: str, value: str) -> str:
 
 
 def _relaxed(head: bytes) -> Mapping[bytes, Sequence[bytes]]:
-    """Returns the fields of a header block, unfolded and with single blanks, by lower-case name (RFC 6376 §3.4.2)."""
+    """Maps each lower-case name in a header block to its fields, unfolded, with single blanks (RFC 6376 §3.4.2)."""
     found: dict[bytes, list[bytes]] = {}
     for line in _FIELD_END.split(head):
         name, written = _field(line)
@@ -169,10 +169,10 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
 
 @lru_cache(maxsize=16)
 def _listed(counts: tuple[int, ...]) -> bytes:
-    """Returns the value of h=, the list of signed fields. `counts` has the number of times that each of SIGNED occurs.
+    """Returns the value of h=, the list of signed fields. `counts` says how often each field in SIGNED occurs.
 
-    Each name is listed one time more than its field occurs, so that adding a field breaks the signature (RFC 6376
-    §8.15). Otherwise an attacker could put a second Subject on top, and readers would see the forged Subject.
+    Each name is listed once more than its field occurs, so that adding a field breaks the signature (RFC 6376 §8.15).
+    Otherwise an attacker could put a second Subject on top, and readers would see the forged Subject.
     """
     lines = [""]
     for name in (name for name, count in zip(SIGNED, counts, strict=True) for _ in range(count + 1)):

@@ -26,7 +26,7 @@ _HARD = 998  # maximum number of characters in any line of a message, without it
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")  # phrases that need no quotation marks (RFC 5322 §3.2.3)
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+")
-# No blank, quote, comma or angle bracket, because these separate the addresses in a List-… field.
+# Matches no blank, quote, comma or angle bracket, because these separate the addresses in a List-… field.
 _URL = re.compile(r"https?://[!#-+\--;=?-~]+")
 # Every CRLF must be followed by one blank and then text, so that the CRLF folds the field but does not end it.
 _VALUE = re.compile(rb"[!-~](?:[ -~]++|\r\n (?=[!-~]))*+")

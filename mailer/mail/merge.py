@@ -1,7 +1,7 @@
 """Compiles a mail once for all readers, and merges each reader's own values into it.
 
 A rendered mail is compiled to constant bytes and *regions*. A region consists of the whole base64 lines that contain a
-placeholder. For each reader, only the regions are encoded. A longer or shorter name must not shift the lines after a
+placeholder. For each reader, only the regions are encoded. The length of a value must not shift the lines after a
 region, so a region is padded with blanks to the end of its last line. The blanks are put where they have no effect: in
 HTML inside the next end tag (`</p   >`), in text at the end of the line. All bytes are 7-bit, so that no relay has to
 encode the mail again, which would break its signature.
@@ -99,8 +99,8 @@ def compile(fields: Sequence[tuple[str, bytes]], own: Collection[str], text: str
     the names of the fields that differ between readers. Both parts may contain placeholders. The mail has the text part
     first, because the preferred part must be last (RFC 2046 §5.1.4).
 
-    Raises ValueError if the fields do not parse back, if the boundary is malformed or is not that of Content-Type, or
-    if a placeholder is broken.
+    Raises ValueError if a parser would not see exactly these fields, if the boundary is malformed or is not the one in
+    Content-Type, or if a placeholder is broken.
     """
     written = header_encoding.block(fields)
     if not _BOUNDARY.fullmatch(boundary) or f'boundary="{boundary}"'.encode() not in written:

@@ -106,7 +106,7 @@ class Renderer:
         if code == "fa":
             return locale(code)
         name = f"locale/{code}.po"
-        # A newsroom's copy of the catalogue may be older than the program, and lack new texts.
+        # Also use the built-in catalogue, because a newsroom's copy may be older than the program and lack new texts.
         sources = [self._located(name, lambda: self._loader.get_source(self._environment, name)[0])]
         with suppress(TemplateNotFound):
             sources.append(self._builtin.get_source(self._environment, name)[0])

@@ -98,7 +98,7 @@ def page(html: str, locale: Locale) -> list[Finding]:
 
 
 def _direction(tree: Element, body: Element, wrapper: Element, locale: Locale) -> Iterator[Finding]:
-    """Checks that html, body and the wrapper all have the direction, because some mail programs remove one of these."""
+    """Checks that html, body and the wrapper all have language and direction; some mail programs remove one of them."""
     for name, element in (("html", next(tree.iter("html"), tree)), ("body", body), ("the wrapper", wrapper)):
         if (element.get("lang"), element.get("dir")) != (locale.code, locale.direction):
             yield Finding("direction", f"{name} lacks lang={locale.code} dir={locale.direction}")
