@@ -111,10 +111,20 @@ def _read(app: "App", place: str, fetcher: "Fetcher", *, url: str, published: st
             charset=page.charset,
             largest=fetch.LARGEST,
             cut_off=page.cut_off,
+            now=app.now(),
         )
     file = Path(place)
     content = _file_content(file)
-    return read.read(file.name, content, zone=app.zone, url=url, published=published, source=source, page_at="")
+    return read.read(
+        file.name,
+        content,
+        zone=app.zone,
+        url=url,
+        published=published,
+        source=source,
+        page_at="",
+        now=app.now(),
+    )
 
 
 def _file_content(file: Path) -> bytes:

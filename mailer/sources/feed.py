@@ -58,9 +58,19 @@ class _Feed:
     outlet: str
     source: str
     zone: ZoneInfo
+    now: datetime | None
 
 
-def read(name: str, text: str, *, source: str, zone: ZoneInfo, address: str = "", cut: bool = False) -> Found:
+def read(
+    name: str,
+    text: str,
+    *,
+    source: str,
+    zone: ZoneInfo,
+    now: datetime | None = None,
+    address: str = "",
+    cut: bool = False,
+) -> Found:
     """Return the items of a feed. From a damaged feed, return the items that can be read, with a note.
 
     name     the name of the file, for messages
@@ -85,7 +95,7 @@ def read(name: str, text: str, *, source: str, zone: ZoneInfo, address: str = ""
         if document.cut_off:
             items = items[:-1]
             notes.append(f"{name}: item {len(items) + 1}, the last, is cut off and was left out.")
-    about = _about(document.root, source, zone, address)
+    about = _about(document.root, source, zone, now, address)
     articles = [_article(item, about) for item in items]
     notes += unlinked(name, [_written_link(item) for item in items], articles)
     found = titled(name, articles, notes)
@@ -112,11 +122,11 @@ def _nothing(name: str, document: elements.Document) -> Found:
     return Found((), (f"{name}: the feed has no items.",))
 
 
-def _about(root: Element, source: str, zone: ZoneInfo, address: str) -> _Feed:
+def _about(root: Element, source: str, zone: ZoneInfo, now: datetime | None, address: str) -> _Feed:
     channel = next(iter(root.every("channel")), root)
     home = links.absolute(_link(channel), address)
     base = links.absolute(root.attributes.get("xml:base", ""), home or address) or home or address
-    return _Feed(home, base, plain.line(_first(channel, "title", "atom:title")), source, zone)
+    return _Feed(home, base, plain.line(_first(channel, "title", "atom:title")), source, zone, now)
 
 
 def _first(element: Element, *names: str) -> str:
@@ -132,7 +142,7 @@ def _first(element: Element, *names: str) -> str:
 # --- an item ---------------------------------------------------------------------------------------------------------
 def _article(item: Element, feed: _Feed) -> FoundArticle:
     url = _address(item, feed.base)
-    published, raw = _date(item, feed.zone)
+    published, raw = _date(item, feed.zone, feed.now)
     title = plain.line(_first(item, *_TITLES))
     lead, body = _lead_and_body(item, feed.outlet)
     category, *tags = _categories(item) or ("",)
@@ -194,7 +204,7 @@ def _address(item: Element, base: str) -> str:
     return next((each for each in found if each and not links.is_tracker(each)), url)
 
 
-def _date(item: Element, zone: ZoneInfo) -> tuple[datetime | None, str]:
+def _date(item: Element, zone: ZoneInfo, now: datetime | None) -> tuple[datetime | None, str]:
     """Return the date of an item, and the text that it was read from.
 
     Several elements may have a date; the first one that can be read counts. If none can be read, the date is None, and
@@ -205,7 +215,7 @@ def _date(item: Element, zone: ZoneInfo) -> tuple[datetime | None, str]:
         if name not in item.children:
             continue
         raw = plain.line(_first(item, name))
-        published = dates.parse(raw, zone=zone) if raw else None
+        published = dates.parse(raw, zone=zone, now=now) if raw else None
         if published:
             return published, raw
         first = first or raw

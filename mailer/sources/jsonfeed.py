@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, TypeGuard
 from zoneinfo import ZoneInfo
 
@@ -40,7 +41,15 @@ def part(text: str) -> dict[str, Any] | None:
     return {"items": items, "home_page_url": json.loads(home[1]) if home else ""} if items else None
 
 
-def read(name: str, document: Mapping[str, Any], *, source: str, zone: ZoneInfo, address: str = "") -> Found:
+def read(
+    name: str,
+    document: Mapping[str, Any],
+    *,
+    source: str,
+    zone: ZoneInfo,
+    now: datetime | None = None,
+    address: str = "",
+) -> Found:
     """Return the items of a feed, given as decoded JSON.
 
     `source` overrides the host of the feed's home page; `address` is where the feed was fetched from.
@@ -50,11 +59,11 @@ def read(name: str, document: Mapping[str, Any], *, source: str, zone: ZoneInfo,
         return Found((), (f"{name}: the feed has no items.",))
     home = links.absolute(_text(document, "home_page_url"), address)
     items = [item if isinstance(item, dict) else {} for item in items]
-    articles = [_article(item, home or address, source, zone) for item in items]
+    articles = [_article(item, home or address, source, zone, now) for item in items]
     return titled(name, articles, tuple(unlinked(name, [_text(item, "url") for item in items], articles)))
 
 
-def _article(item: Mapping[str, Any], home: str, source: str, zone: ZoneInfo) -> FoundArticle:
+def _article(item: Mapping[str, Any], home: str, source: str, zone: ZoneInfo, now: datetime | None) -> FoundArticle:
     # The id of an item is usually its address. `external_url` is the page of another site that the item is about.
     own = _text(item, "url") or (_text(item, "id") if _text(item, "id").startswith(("http://", "https://")) else "")
     url = links.original(links.absolute(own, home) or links.absolute(_text(item, "external_url"), home))
@@ -76,7 +85,7 @@ def _article(item: Mapping[str, Any], home: str, source: str, zone: ZoneInfo) ->
         tags=tuple(others),
         author=_author(item),
         image_url=_picture(item, url or home),
-        published=dates.parse(raw, zone=zone),
+        published=dates.parse(raw, zone=zone, now=now),
         published_raw=raw,
         closed=True if access.is_closed(title, lead, body) else None,
     )

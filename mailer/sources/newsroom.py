@@ -21,8 +21,8 @@ from mailer.settings import ArticleDatabase
 from mailer.sources import identity, plain
 from mailer.sources.found import Gathered
 from mailer.sources.read import cut
+from mailer.sources.values import Findings, Values
 from mailer.sources.wordpress import posts
-from mailer.text import dates, links
 
 _FIELDS = (
     *("id", "title", "lead", "body", "url", "image_url", "image_alt", "category", "tags", "author", "published"),
@@ -32,7 +32,6 @@ _REQUIRED = ("title", "url", "published")
 # The age up to which articles are read; `choice.time_span` still accepts a late article of this age.
 _BACK = timedelta(days=14)
 _MOST = 20_000  # maximum number of rows that one query returns
-_LARGEST_COUNT = 2_000_000_000
 
 _PAGE = 20  # rows that are fetched together
 # Longest body in characters, without and with markup. The choice of stories uses only the first thousand characters.
@@ -117,7 +116,8 @@ class DatabaseSource:
     def gather(self, etag: str, modified: str) -> Gathered:
         """Return the articles of the last fourteen days. Raises SourceUnavailable or ConfigError."""
         self.check()
-        since = self._now() - _BACK
+        now, findings = self._now(), Findings()
+        since = now - _BACK
         if self._settings.preset == "wordpress":
             query = posts(self._tables(), self._settings.prefix, since.astimezone(self._zone))
         else:
@@ -125,10 +125,11 @@ class DatabaseSource:
         with self._connected() as connection:
             # Fetch a few rows at a time, because thousands of whole texts take hundreds of megabytes.
             found = connection.execution_options(yield_per=_PAGE).execute(query)
-            articles = [self._article(dict(row._mapping)) for row in found]
+            articles = [self._article(self._values(dict(row._mapping), findings, now)) for row in found]
         kept = tuple(cut(article) for article in articles if article.title)
         untitled = len(articles) - len(kept)
-        return Gathered(kept, (f"{self.name}: {untitled} rows without a title.",) if untitled else ())
+        notes = [f"{self.name}: {untitled} rows without a title."] if untitled else []
+        return Gathered(kept, (*notes, *findings.notes(self.name)))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -188,68 +189,39 @@ class DatabaseSource:
             query = query.where(published >= since.astimezone(self._zone).date())
         return query
 
-    def _article(self, row: Row) -> FoundArticle:
-        site = f"{self._settings.site}/" if self._settings.site else ""
-        address = _text(row, "url")
+    def _values(self, row: Row, findings: Findings, now: datetime) -> Values:
+        where = f"id {row['id']}" if row.get("id") is not None else ""
         if self._settings.preset == "wordpress":
             # WordPress redirects "?p=<id>" to the article, whatever form the site's permalinks have.
-            address = f"?p={address}"
-        url = links.absolute(address, site)
-        body = plain.paragraphs(_text(row, "body")[:_LONGEST_RAW])
-        published, raw = self._published(row.get("published"))
-        key = _text(row, "id")
+            row = {**row, "url": f"?p={row['id']}"}
+        return Values(row, findings, self._zone, now, where)
+
+    def _article(self, values: Values) -> FoundArticle:
+        site = f"{self._settings.site}/" if self._settings.site else ""
+        url = values.link("url", site)
+        body = plain.paragraphs(values.text("body")[:_LONGEST_RAW])
+        published, raw = values.date("published")
+        key = values.text("id")
+        category, *more = values.names("category") or ("",)
+        value = values.number("news_value")
         return FoundArticle(
-            title=plain.line(_text(row, "title")),
-            source=plain.line(_text(row, "source")) or self._settings.source or identity.host(url),
+            title=values.line("title"),
+            source=values.line("source") or self._settings.source or identity.host(url),
             guid=f"{self._settings.table if self._settings.preset == 'none' else 'wp'}:{key}" if key else "",
             url=url,
-            lead=plain.lead(_text(row, "lead")) or plain.opening(body),
+            lead=plain.lead(values.text("lead")) or plain.opening(body),
             body=body[:_LONGEST_BODY].strip(),
-            category=plain.line(_text(row, "category")),
-            tags=plain.labels(_text(row, "tags").replace("،", ",").split(",")),
-            author=plain.line(_text(row, "author")),
-            image_url=links.absolute(_text(row, "image_url"), site),
-            image_alt=plain.line(_text(row, "image_alt")),
+            category=category,
+            tags=plain.labels((*more, *values.labels("tags"))),
+            author="، ".join(values.names("author")),
+            image_url=values.picture("image_url", site),
+            image_alt=values.line("image_alt"),
             published=published,
             published_raw=raw,
-            views=_count(row, "views"),
-            comments=_count(row, "comments"),
-            shares=_count(row, "shares"),
-            front_page=_flag(row, "front_page"),
-            news_value=None if (value := _number(row, "news_value")) is None else max(-2, min(2, value)),
-            closed=_flag(row, "closed"),
+            views=values.count("views"),
+            comments=values.count("comments"),
+            shares=values.count("shares"),
+            front_page=values.flag("front_page"),
+            news_value=None if value is None else max(-2, min(2, value)),
+            closed=values.flag("closed"),
         )
-
-    def _published(self, value: object) -> tuple[datetime | None, str]:
-        if isinstance(value, datetime):
-            return (value if value.tzinfo else value.replace(tzinfo=self._zone)).astimezone(UTC), value.isoformat()
-        if isinstance(value, date):
-            return datetime(value.year, value.month, value.day, tzinfo=self._zone).astimezone(UTC), value.isoformat()
-        raw = plain.line(str(value)) if value is not None else ""
-        return dates.parse(raw, zone=self._zone), raw
-
-
-def _flag(row: Row, field: str) -> bool | None:
-    """Return a yes-or-no field as a bool, or None if the field is empty or missing."""
-    value = _text(row, field).lower()
-    return value in ("1", "true", "t", "y", "yes") if value else None
-
-
-def _text(row: Row, field: str) -> str:
-    value = row.get(field)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return "" if value is None else str(value)
-
-
-def _number(row: Row, field: str) -> int | None:
-    try:
-        return int(row[field])
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return None
-
-
-def _count(row: Row, field: str) -> int | None:
-    """Return a count, or None if the field has no valid count. An unknown count must not become 0."""
-    number = _number(row, field)
-    return number if number is not None and 0 <= number <= _LARGEST_COUNT else None

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from mailer.errors import UnreadableInput, UsageError
@@ -64,6 +65,7 @@ def read(
     charset: str = "",
     largest: int = LARGEST,
     cut_off: bool | None = None,
+    now: datetime | None = None,
 ) -> Found:
     """Return the articles in `content`.
 
@@ -76,6 +78,7 @@ def read(
     charset         the encoding that the server named, or ""
     largest         the most bytes after decompression; lower for content from the network
     cut_off         whether fetching stopped at the limit; with None, content that is larger than the limit is an error
+    now             the present time, if it is not that of the machine; numbers are dates only up to two days after it
 
     Raises UnreadableInput if the content holds no articles, with a sentence on what is wrong, where, and how to fix it.
     Raises UsageError if `url` or `published` is invalid, or is given for several items.
@@ -86,7 +89,8 @@ def read(
     text = decoded.text.replace("\r\n", "\n").replace("\r", "\n")
     if not text.replace("\ufeff", "").strip():
         raise UnreadableInput(f"{name}: the file is empty.", "Save it again; perhaps the download failed.")
-    found = _read(name.lower().removesuffix(".gz"), name, text, source, zone, page_at, address, cut_off=cut_off)
+    hint, now = name.lower().removesuffix(".gz"), now or datetime.now(UTC)
+    found = _read(hint, name, text, source, zone, now, page_at, address, cut_off=cut_off)
     articles = _with_options(name, found.articles, url, published, source, zone)
     linked = (each if links.is_usable(each.url) else replace(each, url="") for each in articles)
     return Found(
@@ -100,6 +104,7 @@ def _read(
     text: str,
     source: str,
     zone: ZoneInfo,
+    now: datetime,
     page_at: str | None,
     address: str,
     *,
@@ -112,7 +117,7 @@ def _read(
         head = text[:_PEEK]
     if head.startswith("<"):
         if not _HTML_ROOT.fullmatch(_root(head)):
-            found = feed.read(name, text, source=source, zone=zone, address=address, cut=cut_off)
+            found = feed.read(name, text, source=source, zone=zone, now=now, address=address, cut=cut_off)
             return _cut_off(name, identity.distinguish(name, found), cut_off=cut_off)
         if page_at is None:
             raise UnreadableInput(f"{name}: this is an HTML page, not a feed.", "Give the address of the feed itself.")
@@ -127,12 +132,12 @@ def _read(
         if document is None and cut_off:
             document = jsonfeed.part(text)
         if jsonfeed.is_feed(document):
-            found = jsonfeed.read(name, document, source=source, zone=zone, address=address)
+            found = jsonfeed.read(name, document, source=source, zone=zone, now=now, address=address)
             return _cut_off(name, identity.distinguish(name, found), cut_off=cut_off)
-        found = records.read_jsonl(name, _whole_lines(text, cut_off=cut_off), source=source, zone=zone)
+        found = records.read_jsonl(name, _whole_lines(text, cut_off=cut_off), source=source, zone=zone, now=now)
         return _cut_off(name, identity.distinguish(name, found, archive=True), cut_off=cut_off)
     if hint.endswith((".csv", ".tsv")) or records.is_csv(text):
-        found = records.read_csv(name, _whole_lines(text, cut_off=cut_off), source=source, zone=zone)
+        found = records.read_csv(name, _whole_lines(text, cut_off=cut_off), source=source, zone=zone, now=now)
         return _cut_off(name, identity.distinguish(name, found, archive=True), cut_off=cut_off)
     return Found((pagetext.read(name, text, zone=zone),))
 

@@ -2,14 +2,15 @@
 
 The fields are title (the only required field), id, source, url, lead, body, category, tags, author, image_url,
 image_alt, published or published_raw, views, comments, shares. Other fields are ignored, because an export may have
-more. An invalid record is left out, and a note gives its line number. A missing count means unknown, never 0.
+more. A record without a title is left out, and a note gives its line number. Of any other field, a value that is not
+understood counts as unknown, with a note; `values` knows the forms that are understood.
 """
 
 import csv
 import io
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -18,19 +19,17 @@ from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
 from mailer.sources import identity, plain
 from mailer.sources.found import Found
-from mailer.text import dates, links
+from mailer.sources.values import Findings, Values, kind
 
 _DELIMITERS = ",;\t|"
 # Maximum number of characters of a cell, so that an unclosed quotation mark cannot take in the whole file.
 _LONGEST_CELL = 2_000_000
-_LARGEST_COUNT = 2_000_000_000  # fits the INTEGER of every database
 _COUNTS = ("views", "comments", "shares")
 _TEXTS = (
     *("id", "source", "url", "title", "lead", "body", "category", "author", "image_url", "image_alt"),
     *("published", "published_raw"),
 )
 _ONE_A_LINE = 'Each line must be one JSON object, such as {"title": …, "url": …}.'
-_KINDS = {bool: "true or false", str: "a text", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 Record = Mapping[str, Any]
 Line = TypeVar("Line")  # a line of JSON, or the cells of a row
@@ -40,7 +39,7 @@ class _NotAnArticleError(Exception):
     """Raised if a record cannot be an article. The message says why."""
 
 
-def read_jsonl(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
+def read_jsonl(name: str, text: str, *, source: str, zone: ZoneInfo, now: datetime) -> Found:
     """Return the articles of a JSON Lines text.
 
     Raises UnreadableInput, with a line number, if no line is an article. Also raises UnreadableInput if the first line
@@ -49,12 +48,13 @@ def read_jsonl(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
     # Do not use splitlines(), which also splits at U+2028 and U+0085: a JSON string may contain these characters
     # unescaped (RFC 8259 §7).
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    found, wrong = _articles(lines, _object, source, zone)
+    findings = Findings()
+    found, wrong = _articles(lines, _object, partial(Values, findings=findings, zone=zone, now=now), source)
     if wrong and wrong[0][0] == lines[0][0] and not lines[0][1].lstrip().startswith("{"):
         raise UnreadableInput(f"{name}, line {wrong[0][0]}: {wrong[0][1]}.", _ONE_A_LINE)
     if not found:
         raise UnreadableInput(f"{name}: no line of it is an article; line {wrong[0][0]}: {wrong[0][1]}.", _ONE_A_LINE)
-    return Found(tuple(found), _notes(name, wrong))
+    return Found(tuple(found), (*_notes(name, wrong), *findings.notes(name)))
 
 
 def is_csv(text: str) -> bool:
@@ -63,17 +63,19 @@ def is_csv(text: str) -> bool:
     return "title" in columns and len({*_TEXTS, *_COUNTS, "tags"} & set(columns)) > 1
 
 
-def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
+def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo, now: datetime) -> Found:
     """Return the articles of a CSV text with a heading line, delimited by commas, semicolons, tabs or bars.
 
-    Tags are separated by "|" or "،". Raises UnreadableInput if the text is not valid CSV or holds no article.
+    Raises UnreadableInput if the text is not valid CSV or holds no article.
     """
     csv.field_size_limit(_LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    findings = Findings()
     try:
         next(reader)
         rows = ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
-        found, wrong = _articles(rows, partial(_row, _columns(text)), source, zone)
+        make = partial(Values, findings=findings, zone=zone, now=now)
+        found, wrong = _articles(rows, partial(_row, _columns(text)), make, source)
     except csv.Error as error:
         raise UnreadableInput(
             f"{name}, line {reader.line_num}: this is not CSV ({error}).",
@@ -82,17 +84,17 @@ def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo) -> Found:
     if not found:
         why = f"line {wrong[0][0]}: {wrong[0][1]}" if wrong else "there is none below the names of the columns"
         raise UnreadableInput(f"{name}: no row of it is an article; {why}.", "Each row needs a title.")
-    return Found(tuple(found), _notes(name, wrong))
+    return Found(tuple(found), (*_notes(name, wrong), *findings.notes(name)))
 
 
 def _articles(
-    lines: Iterable[tuple[int, Line]], record: Callable[[Line], Record], source: str, zone: ZoneInfo
+    lines: Iterable[tuple[int, Line]], record: Callable[[Line], Record], values: Callable[..., Values], source: str
 ) -> tuple[list[FoundArticle], list[tuple[int, str]]]:
     """Return the articles, and for each line that is not an article the line number and the problem."""
     found, wrong = [], []
     for number, line in lines:
         try:
-            found.append(_article(record(line), source, zone))
+            found.append(_article(values(record(line), where=f"line {number}"), source))
         except _NotAnArticleError as why:
             wrong.append((number, str(why)))
     return found, wrong
@@ -108,7 +110,7 @@ def _object(line: str) -> Record:
     except (ValueError, RecursionError):
         raise _NotAnArticleError("this is not JSON") from None
     if not isinstance(value, dict):
-        raise _NotAnArticleError(f"this is JSON, but {_kind(value)}, not an object")
+        raise _NotAnArticleError(f"this is JSON, but {kind(value)}, not an object")
     return value
 
 
@@ -126,74 +128,36 @@ def _columns(text: str) -> list[str]:
 
 
 def _row(columns: list[str], row: list[str]) -> Record:
-    """Return a row as a record without the empty cells. Counts may be written with any digits."""
-    if len(row) > len(columns):
+    """Return a row as a record without the empty cells."""
+    if any(cell.strip() for cell in row[len(columns) :]):
         raise _NotAnArticleError(f"{len(row)} cells for {len(columns)} columns")
-    record: dict[str, Any] = {column: cell for column, cell in zip(columns, row, strict=False) if cell.strip()}
-    for field in _COUNTS:
-        if field in record and re.fullmatch(r"\d{1,12}", grouped := re.sub(r"[\s,٬]", "", record[field])):
-            record[field] = int(grouped)
-    if "tags" in record:
-        record["tags"] = re.split(r"[|،]", record["tags"])
-    return record
+    return {column: cell for column, cell in zip(columns, row, strict=False) if cell.strip()}
 
 
-def _article(record: Record, source: str, zone: ZoneInfo) -> FoundArticle:
-    texts = {field: _text(record, field) for field in _TEXTS}
-    title = plain.line(texts["title"])
+def _article(values: Values, source: str) -> FoundArticle:
+    title = values.line("title")
     if not title:
         raise _NotAnArticleError("it has no title")
-    url = links.absolute(texts["url"])
-    body = plain.paragraphs(texts["body"])
-    written = plain.line(texts["published"])
-    raw = plain.line(texts["published_raw"]) or written
+    url = values.link("url")
+    body = plain.paragraphs(values.text("body"))
+    published, written = values.date("published")
+    other, raw = values.date("published_raw")
+    category, *more = values.names("category") or ("",)
     return FoundArticle(
         title=title,
-        source=source or plain.line(texts["source"]) or identity.host(url),
-        guid=plain.name(texts["id"]),
+        source=source or values.line("source") or identity.host(url),
+        guid=plain.name(values.text("id")),
         url=url,
-        lead=plain.lead(texts["lead"]) or plain.opening(body),
+        lead=plain.lead(values.text("lead")) or plain.opening(body),
         body=body,
-        category=plain.line(texts["category"]),
-        tags=_tags(record),
-        author=plain.line(texts["author"]),
-        image_url=links.absolute(texts["image_url"], url),
-        image_alt=plain.line(texts["image_alt"]),
-        published=dates.parse(written, zone=zone) or dates.parse(raw, zone=zone),
-        published_raw=raw,
-        views=_count(record, "views"),
-        comments=_count(record, "comments"),
-        shares=_count(record, "shares"),
+        category=category,
+        tags=plain.labels((*more, *values.labels("tags"))),
+        author="، ".join(values.names("author")),
+        image_url=values.picture("image_url", url),
+        image_alt=values.line("image_alt"),
+        published=published or other,
+        published_raw=raw or written,
+        views=values.count("views"),
+        comments=values.count("comments"),
+        shares=values.count("shares"),
     )
-
-
-def _text(record: Record, field: str) -> str:
-    value = record.get(field)
-    if field == "id" and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if not isinstance(value, str | None):
-        raise _NotAnArticleError(f"{field} is {_kind(value)}, not text")
-    return value or ""
-
-
-def _tags(record: Record) -> tuple[str, ...]:
-    value = record.get("tags", [])
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
-        raise _NotAnArticleError(f"tags is {_kind(value)}, not a list of texts")
-    return plain.labels(value)
-
-
-def _count(record: Record, field: str) -> int | None:
-    value = record.get(field)
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST_COUNT:
-        raise _NotAnArticleError(f"{field} is {_kind(value)}, not a whole number from 0 to 2,000,000,000")
-    return value
-
-
-def _kind(value: object) -> str:
-    """Return the kind of a JSON value in words. The value itself is not shown, because it may be long."""
-    return _KINDS.get(type(value), "null" if value is None else "something else")

@@ -81,6 +81,35 @@ def decode(content: bytes, header: str = "") -> Decoded:
     return _decoded(content, found, declared=declared[:40], guessed=guessed)
 
 
+_BROKEN = re.compile("[ØÙÚÛ][\u0080-\u00bf\u0152-\u2122]")  # what an Arabic or Persian letter becomes
+
+
+def repaired(text: str) -> str:
+    """Return a text whose UTF-8 was taken for Latin-1, as in old tables of MySQL, with its own characters.
+
+    «Ø³Ù„Ø§Ù…» becomes «سلام». MySQL's Latin-1 is Windows-1252, with the five missing characters of Latin-1. Every other
+    text is returned unchanged: it may hold only characters of Latin-1, which must be valid UTF-8, except that the last
+    character may be cut off, and must give words of the Arabic script.
+    """
+    if text.isascii() or not _BROKEN.search(text) or arabic_letters(text):
+        return text
+    content = bytearray()
+    for char in text:
+        try:
+            content += char.encode("cp1252")
+        except UnicodeEncodeError:
+            if ord(char) > 0xFF:
+                return text
+            content.append(ord(char))
+    for end in (None, -1, -2, -3):  # the limit of a column counts what it takes for characters
+        try:
+            found = bytes(content[:end]).decode()
+        except UnicodeDecodeError:
+            continue
+        return found if arabic_letters(found) else text
+    return text
+
+
 def declaration(content: bytes) -> str:
     """Return the encoding that an XML declaration or a <meta> element at the beginning names, or "".
 

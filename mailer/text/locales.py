@@ -53,9 +53,10 @@ _ANY_DIGITS = PERSIAN_DIGITS + ARABIC_DIGITS + LATIN_DIGITS
 _DIGITS = {own: str.maketrans(_ANY_DIGITS, own * 3) for own in (PERSIAN_DIGITS, ARABIC_DIGITS, LATIN_DIGITS)}
 
 FA = Locale("fa", rtl=True, digits=PERSIAN_DIGITS, comma="،", semicolon="؛")
+EN = Locale("en", rtl=False, digits=LATIN_DIGITS, comma=",", semicolon=";")
 _OTHERS = {
     "ar": Locale("ar", rtl=True, digits=ARABIC_DIGITS, comma="،", semicolon="؛"),
-    "en": Locale("en", rtl=False, digits=LATIN_DIGITS, comma=",", semicolon=";"),
+    "en": EN,
 }
 CODES = ("fa", *_OTHERS)
 

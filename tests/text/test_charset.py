@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.text.charset import by_letters, declaration, decode
+from mailer.text.charset import by_letters, declaration, decode, repaired
 
 ARABIC = "باران از بامداد امروز در استان هاي شمالي آغاز شد و تا شب ادامه دارد"
 HEADERS = ("", "utf-8", "windows-1256", "iso-8859-1", "iso-8859-6", "windows-1251", "gbk", "shift_jis")
@@ -92,3 +92,23 @@ def test_any_bytes_are_decoded(content: bytes, header: str) -> None:
 @settings(max_examples=200, deadline=None)
 def test_persian_in_utf_8_is_never_taken_for_anything_else(text: str, header: str) -> None:
     assert decode(text.encode(), header).text == text
+
+
+@pytest.mark.parametrize("codec", ["latin-1", "cp1252"])
+def test_utf_8_that_was_taken_for_latin_1_is_repaired(codec: str) -> None:
+    for text in ("سلام دنیا", "پگاه چراغ ژاله", "تهران ۱۴۰۵ – Iran’s «خبر»", "مي‌خواهد", "خبر 🎉"):
+        # MySQL keeps the five bytes that Windows-1252 does not define
+        broken = "".join(
+            bytes([byte]).decode("latin-1" if byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else codec)
+            for byte in text.encode()
+        )
+        assert repaired(broken) == text
+        assert repaired(broken[:-1]) in text, "a column may end in the middle of a character"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "plain", "سلام", "café", "Ø", "Ùber", "naïve Ú±", "سلام Ø³Ù„Ø§Ù…", "Ø³Ù„Ø§Ù… ✓", "Ã©tÃ©", "x" * 10_000],
+)
+def test_other_texts_are_not_repaired(text: str) -> None:
+    assert repaired(text) == text
