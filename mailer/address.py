@@ -52,7 +52,7 @@ _PLAIN = re.compile(r"([A-Za-z0-9_-]+(?:[.+][A-Za-z0-9_-]+)*)@([A-Za-z0-9.-]+)")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _MAILBOX = re.compile(r"(?:(?P<name>.*)<)?(?P<address>[^<>\s]+@[^<>\s]+?)>?")
 _LOOKS_LIKE_ONE = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
-_ANYWHERE = re.compile(r"\S*@\S*")
+_ANYWHERE = re.compile(r"(?<![^\s@])[^\s@]*+@\S*")
 
 
 def parse(text: str) -> Address:

@@ -43,7 +43,8 @@ _TEMPORARY = _any_of(
 )
 _NO_SUCH_READER = _any_of(
     r"(user|recipient|address|mailbox|account|customer)( is|:)? (unknown|not (found|known|exist)|no longer)",
-    r"(user|recipient|address|mailbox|account|email)\S* (\S+ ){0,6}(does not|doesn.?t|do not) (exist|have an?\b)",
+    r"(user|recipient|address|mailbox|account|email)\S{0,80} (\S{1,80} ){0,6}(does not|doesn.?t|do not) "
+    r"(exist|have an?\b)",
     r"unknown (or illegal )?(user|recipient|local|address|mailbox|account|alias)|unknown in (virtual|local|relay)",
     r"no such (user|person|recipient|mailbox|address|account|domain|host|customer)|no mailbox|no account|null mx",
     r"invalid (recipient|mailbox|user|address)|not a valid (mailbox|recipient|user|address)|not our customer",

@@ -25,9 +25,9 @@ _FEW = 20  # a run that occurs in at most this many articles is kept, which matt
 _WEEK = 1000  # the number of articles in a usual week
 _HASHTAG = re.compile(r"#\w+")  # removed, because all articles of a topic may have the same hashtag
 # Matches a label for the kind of a page, such as «عکس» (photo). Labels are removed, because otherwise two photo pages
-# with short titles would look similar.
+# with short titles would look similar. What is before a label in brackets is left, because a key has no brackets.
 _KIND = re.compile(
-    r"[(\[+/|]*\s*(?<!\w)(?:عکس روز|تصویر متحرک|عکس|تصاویر|تصویری|فیلم|ویدیو|ویدئو|اینفوگرافی|فوری)(?!\w)\s*[)\]|/]+"
+    r"(?<!\w)(?:عکس روز|تصویر متحرک|عکس|تصاویر|تصویری|فیلم|ویدیو|ویدئو|اینفوگرافی|فوری)(?!\w)\s*[)\]|/]+"
     r"|^(?:عکس|تصاویر|فیلم|ویدیو|ویدئو|اینفوگرافی|فوری)\s*[:|/؛\-–]"
 )
 

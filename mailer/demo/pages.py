@@ -41,7 +41,7 @@ ENVIRONMENT = Environment(
 )
 ENVIRONMENT.filters |= {"bidi": isolate, "digits": digits}
 _BASE = '<base target="_blank">'
-_PLACES = tuple(re.compile(rf"<{tag}\b[^>]*>", re.IGNORECASE) for tag in ("head", "html", "!doctype"))
+_PLACES = tuple(re.compile(rf"<{tag}\b[^<>]*>", re.IGNORECASE) for tag in ("head", "html", "!doctype"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ from mailer.text.locales import FA, Locale
 _FEED = 30  # largest number of issues in the feed
 _OG_LOCALE = {"fa": "fa_IR"}
 _ATOM = "http://www.w3.org/2005/Atom"
-_READER = re.compile(r"<!--reader-->.*?<!--/reader-->", re.DOTALL)
-_HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
+_READER = re.compile(r"<!--reader-->(?:[^<]++|<(?!!--/?reader-->))*+<!--/reader-->")
+_HEAD = re.compile(r"<head\b[^<>]*>", re.IGNORECASE)
 
 
 # --- public issues ---------------------------------------------------------------------------------------------------

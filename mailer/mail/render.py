@@ -190,7 +190,7 @@ def _squeeze(html: str) -> str:
 
 def _paragraphs(text: str) -> str:
     """Reduces consecutive empty lines to one, and removes blanks at line ends and empty lines at the start and end."""
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<![ \t])[ \t]+\n", "\n", text)).strip() + "\n"
 
 
 # --- size ------------------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
     if not stories:
         return ""
     title = clean(min(stories, key=lambda story: story.position).title)
-    clause = re.split(r"\s*[؛;]", title)[0]
+    clause = re.split("[؛;]", title)[0].rstrip()
     if len(title) >= SUBJECT_LENGTH and 20 <= len(clause) < SUBJECT_LENGTH:
         return bidi.subject(clause, locale)
     return shorten(bidi.subject(title, locale), SUBJECT_LENGTH)

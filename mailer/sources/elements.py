@@ -14,7 +14,7 @@ _TAG = re.compile(
     r"<(?P<end>/?)(?P<name>[A-Za-z_][\w.:-]*+)"
     r"(?P<attributes>(?:[\s/](?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+'|[\"'])*+)?)>"
 )
-_ATTRIBUTE = re.compile(r"([A-Za-z_][\w.:-]*+)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))")
+_ATTRIBUTE = re.compile(r"(?<![\w.:-])([A-Za-z_][\w.:-]*+)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))")
 # A CDATA section or a comment; without an end, it reaches to the end of the element.
 _SECTION = re.compile(r"<!\[CDATA\[(?P<data>.*?)(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)", re.DOTALL)
 _INNER_TAG = re.compile(r"</?[A-Za-z][^<>]*+>")

@@ -56,7 +56,7 @@ _MORE_AT_END = re.compile(
 )
 # What WordPress adds at the end of a feed item: a closing sentence in the site's language, and «[…]» after a cut text.
 _CLOSING = re.compile(
-    r"\s*(?:(?:این )?(?:نوشته|مطلب)[\s:]+.{1,300}?\s(?:اولین|نخستین) بار در\s.{1,100}?\s(?:پدیدار|ظاهر) شد[.\s]*"
+    r" ?(?:(?:این )?(?:نوشته|مطلب)[\s:]+.{1,300}?\s(?:اولین|نخستین) بار در\s.{1,100}?\s(?:پدیدار|ظاهر) شد[.\s]*"
     r"|The post\s.{1,300}?\s(?:appeared first|first appeared) on\s.{1,100}"
     r"|(?:ظهرت المقالة|ظهرت)\s.{1,300}?\s(?:أولاً|أولا) على\s.{1,100}"
     r"|\[(?:…|\.\.\.)\])$"

@@ -42,7 +42,7 @@ _MOVED = frozenset((301, 302, 303, 307, 308))
 # Answers with content: OK, content that a proxy changed (203), a part of it (206), and only the new entries of a feed
 # (226, RFC 3229).
 _WITH_CONTENT = (200, 203, 206, 226)
-_CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
+_CHARSET = re.compile(r"""charset\s*+=\s*+(?:["']\s*+)?([\w.:-]{1,40})""", re.IGNORECASE)
 _WHOLE_RANGE = re.compile(r"bytes\s+0-(\d{1,12})/(\d{1,12})\s*")
 # Encodings that this program cannot unpack, and does not ask for.
 _UNKNOWN_CODINGS = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")

@@ -24,7 +24,7 @@ def _keys(texts: str) -> tuple[str, ...]:
 
 
 _HOME = _keys("صفحه اصلی|صفحه نخست|صفحهٔ اول|خانه|سرآغاز|Home")
-_BREADCRUMB_PARTS = re.compile(r"\s*[/›>»|\\←❯]\s*|\s+[-–«]\s+")
+_BREADCRUMB_PARTS = re.compile(r" ?[/›>»|\\←❯] ?| [-–«] ")  # of a line as `clean` returns it, with single blanks
 # Headings that mark the end of the article.
 _OTHERS = _keys(
     "خبرهای دیگر|اخبار دیگر|دیگر خبرها|سایر اخبار|خبرهای مرتبط|اخبار مرتبط|مطالب مرتبط|مرتبط‌ها|"

@@ -17,9 +17,10 @@ from mailer.text.clean import clean, shorten
 _LEAD = 320  # maximum number of characters of a lead that is made from the body
 _SURE_PARAGRAPH = 40  # characters; a shorter paragraph may be a caption or a kicker
 _SENTENCE = re.compile(r"[.!؟?][»\")]?(?=\s)")
+# The beginning of a text as `clean` returns it, with single blanks.
 _OPENER = re.compile(
-    r"(?:به گزارش\s+(?:(?:خبرنگار|سرویس خبری|خبرگزاری)\s+)?(?P<reported>[^،؛:.]{2,40}?)\s*[،؛:]"
-    r"|(?:(?:سرویس خبری|خبرگزاری)\s+)?(?P<named>[^،؛:.\-–ـ]{2,40}?)\s*[:\-–ـ])\s*"
+    r"(?:به گزارش (?:(?:خبرنگار|سرویس خبری|خبرگزاری) )?(?P<reported>[^،؛:.]{2,40}?) ?[،؛:]"
+    r"|(?:(?:سرویس خبری|خبرگزاری) )?(?P<named>[^،؛:.\-–ـ]{2,40}?) ?[:\-–ـ]) ?"
 )
 _KIND_OF_OUTLET = re.compile(r"^(?:(?:سایت|وبسایت|پایگاه|خبری|تحلیلی|خبرگزاری|روزنامه|اخبار) )+")
 

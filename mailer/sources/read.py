@@ -42,7 +42,9 @@ _NOT_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 # The parts that may come before the first element of a document: a declaration, comments, and a DOCTYPE, which may have
 # an internal subset.
 _PROLOGUE = re.compile(r"\s+|<\?.*?\?>|<!--.*?-->", re.DOTALL)
-_DOCTYPE = re.compile(r"<!doctype\s+(?P<root>[^\s>\[]+)(?:[^>\[]|\[.*?\]\s*(?=>))*>", re.IGNORECASE | re.DOTALL)
+_DOCTYPE = re.compile(
+    r"<!doctype\s++(?P<root>[^\s>\[]++)[^>\[]*+(?:\[(?:[^\]]++|\](?!\s*+>))*+\]\s*+)?>", re.IGNORECASE
+)
 _ELEMENT = re.compile(r"<(?:[A-Za-z][\w.-]*:)?(?P<root>[A-Za-z][\w.-]*)")
 _HTML_ROOT = re.compile("html|head|body|div|p|span|table|section|article|main|h1|a|img|script|meta")
 _LONGEST_TITLE, _LONGEST_LEAD = 500, 5000  # characters

@@ -7,6 +7,7 @@ by their stems, and do not change addresses and Latin words. To compare texts, u
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from mailer.text.characters import ARABIC_LETTERS, ZWNJ
 
@@ -14,8 +15,10 @@ _LETTER = "\u0621-\u063a\u0641-\u0652\u0654\u0670\u067e\u0686\u0698\u06a9\u06af\
 _BEGIN, _END = rf"(?<![{_LETTER}{ZWNJ}])", rf"(?![{_LETTER}{ZWNJ}])"
 # Parts that are never changed: web and e-mail addresses, hashtags, @names, and words with vowel signs, which are quoted
 # Arabic.
+_VOWELS = "\u064b-\u0652\u0670"
 _PROTECTED = (
-    rf"(?:https?://|www\.)\S+|\S+@\S+|[#@][\w{ZWNJ}]+|[\w{ZWNJ}]*[\u064b-\u0652\u0670][\w{ZWNJ}\u064b-\u0652\u0670]*"
+    rf"(?:https?://|www\.)\S+|(?<![^\s@])[^\s@]++@\S+|[#@][\w{ZWNJ}]+"
+    rf"|(?<![\w{ZWNJ}])[\w{ZWNJ}]*+[{_VOWELS}][\w{ZWNJ}{_VOWELS}]*"
 )
 
 # Stems of verbs whose forms with «می» cannot be read as another word. «آ», «ده», «رو» and «دان» are left out, because
@@ -69,9 +72,14 @@ def corrected(text: str, exceptions: Collection[str] = ()) -> str:
 
     The words in `exceptions` stay as they are. Correcting a corrected text changes nothing.
     """
-    protected = "|".join([_PROTECTED, *(f"{_BEGIN}{re.escape(word)}{_END}" for word in exceptions)])
-    parts = re.split(f"({protected})", text)  # every second part is protected
+    parts = _protected(tuple(exceptions)).split(text)  # every second part is protected
     return "".join(part if number % 2 else _corrected(part) for number, part in enumerate(parts))
+
+
+@lru_cache(maxsize=4)
+def _protected(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the pattern of the parts that are never changed. It has one group, which is such a part."""
+    return re.compile(f"({'|'.join([_PROTECTED, *(f'{_BEGIN}{re.escape(word)}{_END}' for word in words)])})")
 
 
 def _corrected(text: str) -> str:
