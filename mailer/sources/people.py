@@ -1,7 +1,7 @@
-"""Reads lists of subscribers from CSV, JSON Lines, Excel workbooks and ZIP archives, and writes CSV that it can read.
+"""Reads lists of subscribers from CSV, JSON Lines, Excel workbooks and ZIP archives, and writes lists as CSV.
 
 A list is read several times: once to find out what its columns mean, then as often as the import needs its rows. So an
-import can stop before it has written anything. Addresses are not checked here; the import checks them. A row that
+import can find problems before it writes anything. Addresses are not checked here; the import checks them. A row that
 cannot be read gets a `problem`, and the next rows are still read.
 """
 
@@ -31,7 +31,7 @@ _MAILCHIMP = frozenset({"leid", "euid", "member rating", "optin time"})  # headi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """The decisions of an admin about a list, which its content cannot show."""
+    """The decisions of an admin about things that the content of a list does not show."""
 
     encoding: str = ""
     lists: Sequence[str] = ()  # the names of the lists or sheets to import; ALL_LISTS for all
@@ -46,7 +46,7 @@ class PeopleList:
 
     def __init__(self, file: Path, table: Table, found: Survey, decision: Decision, meanings: Meanings) -> None:
         self.name = file.name
-        self.shown = table.shown  # how the file was read, for people
+        self.shown = table.shown  # how the file was read, in words for the admin
         self.encoding = table.encoding
         self.count = found.rows
         self.notes = tuple(table.notes)  # what was guessed or passed over
@@ -58,17 +58,17 @@ class PeopleList:
 
     @property
     def columns(self) -> dict[str, str]:
-        """The meaning of each column by its heading; "ignored" if it is passed over."""
+        """The meaning of each column, by heading. The meaning is "ignored" if the column is passed over."""
         return {self._heading(each.place): each.meaning.value for each in self._decision.columns}
 
     @property
     def passed_over(self) -> dict[str, int]:
-        """The number of cells that are filled, for each column that is passed over."""
+        """The number of filled cells in each column that is passed over, by heading."""
         ignored = [each.place for each in self._decision.columns if each.meaning is Meaning.IGNORED]
         return {self._heading(place): self._seen[place].filled for place in ignored}
 
     def samples(self) -> list[ListRow]:
-        """Return the first rows."""
+        """Return the first rows, for a dry run."""
         return list(islice(self, _SAMPLES))
 
     def _heading(self, place: int) -> str:
@@ -80,8 +80,8 @@ class PeopleList:
 def read(file: Path, choices: Choices | None = None) -> PeopleList:
     """Return the list in a file.
 
-    Raises UnreadableInput if the file holds no list, UsageError if the choices do not fit it, and UndecidedList if an
-    admin has to decide what a column means or which list is wanted.
+    Raises UnreadableInput if the file holds no list, UsageError if the choices do not fit the list, and UndecidedList
+    if an admin has to decide what a column means or which list is wanted.
     """
     choices = choices or Choices()
     try:
@@ -108,7 +108,7 @@ def read(file: Path, choices: Choices | None = None) -> PeopleList:
 
 # --- what the admin decides ------------------------------------------------------------------------------------------
 def _given(table: Table, choices: Choices) -> dict[int, Meaning]:
-    """Return the meanings that the admin gave, by the place of the column. Raises UsageError if one does not fit."""
+    """Return the meanings that the admin gave, by column index. Raises UsageError for an unknown meaning or column."""
     given: dict[int, Meaning] = {}
     for name, word in choices.meanings.items():
         meaning = next((each for each in Meaning if key(each.value) == key(word)), None)
@@ -158,9 +158,10 @@ def _check(content: Content, table: Table, decision: Decision, choices: Choices)
 
 
 def _every(content: Content, table: Table, decision: Decision, choices: Choices) -> SubscriberStatus:
-    """Return the status of rows about which no column says more: that in the name of a file of Mailchimp, or active.
+    """Return the status of the rows if no column gives a status: the one in a Mailchimp file's name, or active.
 
-    Raises UndecidedList if the name of another file looks like a list of people who left, and no column says who left.
+    Raises UndecidedList if the name of a file from another system suggests that its people must not be mailed, and no
+    column gives a status.
     """
     name = key(PurePosixPath(content.name).stem)
     meaning = columns.leaving_meaning(name)
@@ -180,7 +181,7 @@ def _every(content: Content, table: Table, decision: Decision, choices: Choices)
 
 
 def _note_blanks(table: Table, found: Survey, decision: Decision) -> None:
-    """Note how many rows have nothing in a column that says something about the others."""
+    """Add a note for each column that gives a status for some rows and is empty in the other rows."""
     for each in decision.columns:
         blank = found.rows - found.seen[each.place].filled
         if not blank or not found.seen[each.place].filled:
@@ -195,7 +196,7 @@ def _note_blanks(table: Table, found: Survey, decision: Decision) -> None:
 
 
 def _note_tags(table: Table, found: Survey, decision: Decision, choices: Choices) -> None:
-    """Note the tags that are not names of sections."""
+    """Add a note that lists the tags without a meaning for this program."""
     understood = set(map(key, choices.sections)) | set(TELLING_TAGS)
     others: Counter[str] = Counter()
     for column in decision.of(Meaning.TAGS):
@@ -211,7 +212,7 @@ def _chosen_lists(
 ) -> frozenset[str] | None:
     """Return the keys of the lists that the admin chose, or None for all lists.
 
-    Raises UndecidedList if there are several and none is chosen, and UsageError if there is none of a chosen name.
+    Raises UndecidedList if there are several lists and none is chosen, and UsageError if a chosen list does not exist.
     """
     names = _list_names(found, decision)
     wanted = frozenset(map(key, choices.lists))

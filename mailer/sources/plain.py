@@ -28,7 +28,7 @@ _KIND_OF_OUTLET = re.compile(r"^(?:(?:سایت|وبسایت|پایگاه|خبر�
 def line(markup: str) -> str:
     """Return one line of plain text: no markup, no line breaks, no invisible characters, single blanks.
 
-    A name of a tag that has no end tag, as in «آموزش <video>», is kept as a word.
+    The name of a tag that has no end tag, as in «آموزش <video>», is kept as a word.
     """
     return clean(tags.text(markup, " ", words=True))
 
@@ -56,10 +56,10 @@ def paragraphs(markup: str) -> str:
 
 
 def lead(markup: str, outlet: str = "") -> str:
-    """Return the lead as one line, without the outlet's own name before it and without what themes put after it.
+    """Return the lead as one line, without the outlet's name at the beginning and the text that themes add at the end.
 
     `outlet` is the feed's title. An opening is removed only if it names this outlet. «به گزارش …» with another name is
-    an attribution and stays. The end may be WordPress's closing sentence or «read more».
+    an attribution and stays. Themes add WordPress's closing sentence or «read more».
     """
     text = tags.text(extras.without_asides(markup), " ", words=False)
     text = extras.without_end(clean(extras.without_shortcodes(text)))

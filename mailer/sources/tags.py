@@ -1,7 +1,6 @@
 """Turns markup into text: removes the tags and decodes the entities.
 
-A text that is not markup may look like it: «آموزش <video>», `List<String>`, x<y. Such words are kept. The time is
-linear for every input.
+Words that only look like markup are kept: «آموزش <video>», `List<String>`, x<y. The time is linear for every input.
 """
 
 import html
@@ -10,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from html.entities import html5
 
-# A tag or comment of HTML. In a value in quotation marks, ">" does not end the tag. Possessive quantifiers keep the
-# time linear, whatever the text.
+# A tag or comment of HTML. A ">" inside a quoted value does not end the tag. Possessive quantifiers keep the time
+# linear, whatever the text.
 _TAG = re.compile(
     r"<(?:!--(?P<comment>)|[!?][A-Za-z\[][^<>]*+>|(?P<end>/?)(?P<name>[A-Za-z][A-Za-z0-9]*+(?:[:-][A-Za-z0-9_.:-]*+)?)"
     r"(?P<attributes>(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+'|[\"'])*+)>)"
@@ -32,32 +31,32 @@ _INLINE_WORDS = (
     "style sub sup template textarea time track tt u var video wbr"
 )
 _INLINE = frozenset(_INLINE_WORDS.split())
-# Elements without an end tag, or whose end tag may be left out. Such a tag alone is markup, not a word about HTML.
+# Elements that have no end tag or may omit it. Their tags are markup, not words about HTML, even without an end tag.
 _ALONE_WORDS = "br col dd dt hr img input li link meta option p td th tr wbr tbody thead tfoot"
 _ALONE = frozenset(_ALONE_WORDS.split())
 _DROPPED_WHOLE_WORDS = "script style figcaption template noscript textarea select iframe object"
 _DROPPED_WHOLE = frozenset(_DROPPED_WHOLE_WORDS.split())
 _FEW_TAGS = 10  # a text with more tags is markup, and none of its tags is a word about HTML
-_ROUNDS = 3  # how many times markup is removed: it may be encoded twice, and what is left after that is meant as text
-# Named entities without a semicolon that HTML still allows. They count only where a word ends, so that the "&section="
-# of an address and «AT&Tnews» stay.
+_ROUNDS = 3  # how many times markup is removed; it may be encoded twice, and markup that is left then is meant as text
+# HTML allows some named entities without a semicolon. They are decoded only at the end of a word, so that the
+# "&section=" of an address and «AT&Tnews» stay.
 _ENTITY = re.compile(
     r"&(?:#[0-9]{1,7}+;?|#[xX][0-9a-fA-F]{1,6}+;?|[A-Za-z][A-Za-z0-9]{1,31}+;"
     r"|(?:amp|lt|gt|quot|nbsp|copy|reg|laquo|raquo)(?![A-Za-z0-9=]))"
 )
-_SURROGATES = re.compile(r"&#(?P<high>5[5-6][0-9]{3});&#(?P<low>5[6-7][0-9]{3});")  # half of an emoji each
+_SURROGATES = re.compile(r"&#(?P<high>5[5-6][0-9]{3});&#(?P<low>5[6-7][0-9]{3});")  # two halves of an emoji
 
 
 def has_blocks(markup: str) -> bool:
-    """Return True if a markup has elements that are paragraphs, lists and the like."""
+    """Return True if the markup has block elements, such as paragraphs and lists."""
     return any(found["name"] and found["name"].lower() in _BLOCKS for found in _TAG.finditer(markup))
 
 
 def text(markup: str, block: str, *, words: bool) -> str:
     """Drop tags and decode entities, including those encoded twice (&amp;#8211;, &amp;lt;b&amp;gt;).
 
-    Each tag of a block element becomes `block`. With `words`, the name of an element that has no end tag is a word of
-    the text; without it, that holds only for tags that were encoded.
+    Each tag of a block element becomes `block`. With `words`, a tag that has no end tag is kept as a word of the text.
+    Without `words`, such a tag is kept only if it was encoded.
     """
     for number in range(_ROUNDS):
         if "<" not in markup and "&" not in markup:
@@ -109,7 +108,7 @@ def _is_markup(found: re.Match[str], tag: str, begun: set[str], *, ended: bool, 
 
 
 def _after(markup: str, tag: str, place: int) -> int:
-    """Return the place after the next end tag of this name. If there is none, that is the end of the markup."""
+    """Return the index after the next end tag of this name, or the length of the markup if there is no such tag."""
     end = re.compile(rf"</{re.escape(tag)}\b[^<>]*+>", re.IGNORECASE).search(markup, place)
     return end.end() if end else len(markup)
 

@@ -263,7 +263,7 @@ def _engine(url: URL, busy_ms: int, patience_s: Callable[[], float], *, writes: 
         _when_free(lambda: cursor.execute("PRAGMA journal_mode=WAL"), patience_s)
         cursor.execute("PRAGMA synchronous=FULL")  # if a power cut lost an outcome, the mail would be sent twice
         cursor.execute("PRAGMA foreign_keys=ON")
-        # In a writing connection, SQLite need not wait for the lock: `_when_free` waits.
+        # In a writing connection, SQLite does not wait for the lock, because `_when_free` waits.
         cursor.execute("PRAGMA busy_timeout=0" if writes else "PRAGMA query_only=ON")
         cursor.close()
 
@@ -359,7 +359,7 @@ def _without_password(url: URL) -> str:
 
 # --- the file --------------------------------------------------------------------------------------------------------
 def _create_private(url: URL) -> None:
-    """Creates a missing SQLite file that only this user can read, because it will contain readers' addresses. SQLite
+    """Creates the SQLite file if it is missing. Only this user can read it, because it will contain addresses. SQLite
     gives the -wal and -shm files the same permissions. Raises StoreUnavailable if the file exists and is empty."""
     name = url.database or ""
     if name in ("", ":memory:") or name.startswith("file:"):

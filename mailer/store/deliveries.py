@@ -44,7 +44,7 @@ from mailer.store.schema import batches, deliveries, issues, lanes, of_issue, su
 BATCH = 500  # maximum number of deliveries in a batch
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
 OPEN = (*WAITING, DeliveryState.SENDING)
-_IS_DEFERRED = deliveries.c.due_at.is_not(None)  # true only in the state `deferred`; written as in the partial indexes
+_IS_DEFERRED = deliveries.c.due_at.is_not(None)  # true only if `deferred`; the partial indexes have this condition
 PRIORITY = {DeliveryKind.CONFIRMATION: 0, DeliveryKind.TEST: 1, DeliveryKind.NOTICE: 1, DeliveryKind.ISSUE: 5}
 
 

@@ -368,7 +368,7 @@ deliveries = Table(  # the ledger
     _one_of("kind", DeliveryKind),
     _one_of("state", DeliveryState),
     CheckConstraint(
-        # A check passes if its result is NULL, so a missing reason has to be excluded with IS NOT NULL.
+        # A CHECK constraint is met if its result is NULL, so a missing reason has to be excluded with IS NOT NULL.
         " OR ".join(
             f"(state = '{state}' AND reason IS NOT NULL AND reason IN ({_quoted(reasons)}))"
             for state, reasons in _REASONS.items()

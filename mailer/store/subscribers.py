@@ -173,7 +173,8 @@ def known(tx: Connection, keys: Collection[str]) -> dict[str, Known]:
 
 
 def consents(tx: Connection, keys: Collection[str]) -> dict[str, datetime]:
-    """Returns the consent times of the subscribers with these normalised addresses, without those that have none."""
+    """Returns the consent times of the subscribers with these normalised addresses, by address. Subscribers without a
+    consent time are missing from the result."""
     if not keys:
         return {}
     query = select(subscribers.c.address_key, subscribers.c.consent_at)

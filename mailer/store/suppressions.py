@@ -56,7 +56,7 @@ def add(
 
 
 def add_each(tx: Connection, times: Mapping[str, datetime], reason: EventKind, *, issue_id: int | None = None) -> bool:
-    """Suppresses addresses as `add` does, each from a time of its own. `times` maps hashes to times."""
+    """Suppresses addresses as `add` does, but each from its own time. `times` maps hashes to these times."""
     if not times:
         return False
     known = select(issues.c.id).where(issues.c.id == issue_id).scalar_subquery()

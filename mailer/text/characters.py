@@ -8,7 +8,7 @@ ZWJ = "\u200d"  # zero width joiner; it also joins several emoji into one
 RLM = "\u200f"  # right-to-left mark
 JOINERS = ZWNJ + ZWJ
 
-ARABIC_LETTERS = str.maketrans({"ي": "ی", "ك": "ک"})  # from Arabic keyboards → Persian
+ARABIC_LETTERS = str.maketrans({"ي": "ی", "ك": "ک"})  # Arabic letters, as some keyboards write them → Persian letters
 
 PERSIAN_DIGITS = "۰۱۲۳۴۵۶۷۸۹"  # U+06F0…
 ARABIC_DIGITS = "٠١٢٣٤٥٦٧٨٩"  # U+0660…

@@ -1,8 +1,8 @@
 """Finds out in which encoding some bytes are, and decodes them.
 
-The content itself decides first: bytes that are valid UTF-8 and hold words beyond ASCII are UTF-8, whatever a server or
-a declaration says, because text in another encoding is practically never valid UTF-8 by chance. Otherwise the server's
-header decides, then the declaration in the content, then the frequency of characters.
+The content itself decides first. Bytes that are valid UTF-8 and hold words beyond ASCII are UTF-8, whatever a server or
+a declaration says. Text in another encoding is practically never valid UTF-8 by chance. Otherwise the server's header
+decides, then the declaration in the content, then the frequency of characters.
 """
 
 import codecs
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mailer.text.characters import arabic_letters
 
-# UTF-32 comes before UTF-16, because its mark begins with the mark of UTF-16.
+# UTF-32 comes before UTF-16, because the mark of UTF-32-LE begins with the mark of UTF-16-LE.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -21,7 +21,7 @@ _MARKS = (
 )
 _XML_DECLARATION = re.compile(rb"""<\?xml\b[^>]{0,300}?\bencoding\s{0,20}=\s{0,20}["']\s{0,20}([\w.:-]{1,40})""")
 _META = re.compile(rb"""<meta\b[^>]{0,300}?\bcharset\s{0,20}=\s{0,20}["']?\s{0,20}([\w.:-]{1,40})""", re.IGNORECASE)
-_HEAD = 4096  # bytes at the beginning in which a declaration is searched
+_HEAD = 4096  # number of bytes at the beginning that are searched for a declaration
 # The encodings that a declaration may name. Python has more codecs, but some are not encodings of text (punycode takes
 # hours for a few megabytes), and no feed is written in the others.
 _KNOWN = frozenset(
@@ -45,13 +45,13 @@ _KNOWN = frozenset(
         *("iso2022_jp", "euc_kr", "cp949", "johab"),
     ]
 )
-# A server that knows nothing about a file often says one of these, which can decode any bytes.
+# Servers often name one of these by default. So the name does not count if the text looks Arabic or Persian.
 _LATIN = ("ascii", "iso8859-1", "iso8859-15", "cp1252")
 _SHOWN = {"utf-8": "UTF-8", "cp1256": "Windows-1256", "cp1252": "Windows-1252", "iso8859-6": "ISO-8859-6"}
-_WRONG = re.compile("[\x80-\x9f\ufffd]")  # control characters that no text has, and what could not be decoded
+_WRONG = re.compile("[\x80-\x9f\ufffd]")  # control characters that no text has, and U+FFFD for undecodable bytes
 _WORD = re.compile(rb"[\x80-\xff]{2,}")
 _SAMPLE = 200_000  # bytes that are enough to recognise an encoding by its characters
-# The characters that three quarters of every Persian and Arabic text consist of.
+# About three quarters of the characters in a Persian or Arabic text are among these.
 _FREQUENT = frozenset("اینرمتوهدلبسيىفعكکق")
 
 
@@ -61,9 +61,9 @@ class Decoded:
 
     text: str  # without a byte order mark
     encoding: str
-    declared: str = ""  # what the server or the content named instead, "" if they named this encoding or none
+    declared: str = ""  # another encoding that the server or the content named, or "" if there is none
     guessed: bool = False  # True if nothing named the encoding and the characters decided
-    damaged: int = 0  # places that could not be decoded; each has a U+FFFD
+    damaged: int = 0  # number of places that could not be decoded; each is a U+FFFD in `text`
 
 
 def decode(content: bytes, header: str = "") -> Decoded:
@@ -113,7 +113,7 @@ def repaired(text: str) -> str:
 def declaration(content: bytes) -> str:
     """Return the encoding that an XML declaration or a <meta> element at the beginning names, or "".
 
-    A declaration is found after blanks and inside a comment, too, where some scripts leave it.
+    Some scripts write the declaration after blanks or inside a comment; it is found there too.
     """
     head = content[:_HEAD]
     found = _XML_DECLARATION.search(head) or _META.search(head)
@@ -121,7 +121,7 @@ def declaration(content: bytes) -> str:
 
 
 def _codec(name: str) -> str:
-    """Return Python's name of an encoding, or "" if no feed or list is written in it."""
+    """Return Python's name of an encoding, or "" if the encoding is unknown or not in `_KNOWN`."""
     try:
         codec = codecs.lookup(name.strip().lower().removeprefix("x-")[:40]).name
     except (LookupError, ValueError):
@@ -130,13 +130,13 @@ def _codec(name: str) -> str:
 
 
 def _same(codec: str) -> tuple[str, ...]:
-    """Return the encodings that count as `codec`. ASCII is a part of each of them."""
+    """Return the encodings that are not reported as different from `codec`. ASCII is a part of every encoding."""
     return (codec, "ascii", *(("iso8859-1",) if codec == "cp1252" else ()))
 
 
 def _without_mark(content: bytes) -> str:
-    """Return UTF-16 or UTF-32 if the bytes look like it, or "". In UTF-16, the high byte of most characters is 0, 6 or
-    0x20 (Latin, Arabic, non-joiners). In no other encoding, nearly every second byte is one of these."""
+    """Return the UTF-16 or UTF-32 codec that fits the bytes, or "" if none fits. In UTF-16, the high byte of most
+    characters is 0, 6 or 0x20 (Latin, Arabic, non-joiners). No other encoding has these in nearly every second byte."""
     head = content[:400]
     if 0 not in head and 6 not in head:
         return ""
@@ -148,13 +148,13 @@ def _without_mark(content: bytes) -> str:
 
 
 def _choose(content: bytes, named: list[str]) -> tuple[str, bool]:
-    """Return the encoding of bytes without a mark, and whether only their characters decided."""
+    """Return the encoding of bytes without a byte order mark, and True if only the frequency of characters decided."""
     text = content.decode("utf-8", "replace")
     if text.isascii():
         return next((codec for codec in named if codec == "iso2022_jp" and b"\x1b" in content), "utf-8"), False
     beyond = _beyond_ascii(text)
     bad = text.count("\ufffd") - content.count(b"\xef\xbf\xbd")
-    # A few bad bytes in UTF-8 do not mean another encoding: in another encoding, nearly every letter would be bad.
+    # A few bad bytes do not mean that the text is not UTF-8: in another encoding, nearly all high bytes would be bad.
     if bad * 5 <= beyond and not _fits_better(content, text, named):
         return "utf-8", False
     guess = by_letters(content)
@@ -177,7 +177,7 @@ def _fits_better(content: bytes, text: str, named: list[str]) -> bool:
 
 
 def _fits(content: bytes, codec: str) -> bool:
-    """Return True if nearly all bytes can be decoded, and no control characters come out."""
+    """Return True if nearly all bytes can be decoded, and hardly any of them give control characters."""
     text = content[:_SAMPLE].decode(codec, "replace")
     wrong = len(_WRONG.findall(text))
     return wrong * 50 <= _beyond_ascii(text)
@@ -190,8 +190,8 @@ def _beyond_ascii(text: str) -> int:
 def by_letters(content: bytes) -> str:
     """Return the likeliest encoding of a text that is not UTF-8: "cp1256", "iso8859-6" or "cp1252".
 
-    In Arabic and Persian words, many bytes beyond ASCII follow each other. In Western European ones, they are alone
-    between ASCII characters.
+    In Arabic and Persian words, many bytes beyond ASCII follow each other. In Western European words, such bytes are
+    alone between ASCII characters.
     """
     sample = content[:_SAMPLE]
     high = sum(byte >= 0x80 for byte in sample)
@@ -202,7 +202,8 @@ def by_letters(content: bytes) -> str:
 
 
 def _score(text: str) -> int:
-    """Return how much a text looks like Arabic or Persian. Its frequent characters count for it, others against it."""
+    """Return how much a text looks like Arabic or Persian. The frequent characters of these languages raise the score;
+    characters of other scripts lower it."""
     return sum(1 if char in _FREQUENT else 0 if char == " " or arabic_letters(char) else -2 for char in text)
 
 

@@ -16,26 +16,26 @@ from mailer.text.clean import clean
 LONGEST = 1500  # characters of a link; Gmail does not clip a mail with twelve links of this length
 # Longest address from a source, in characters. Browsers and mail programs reliably follow addresses of this length.
 _LONGEST_FOUND = 2000
-_LONGEST_RAW = 10_000  # characters of a link before it is cleaned: line breaks and blanks may be in it
+_LONGEST_RAW = 10_000  # characters of a link before line breaks and invisible characters are removed
 _SHORT = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 # Labels such as the "co" of "co.uk", directly below which organisations register their domains.
 _SECOND_LEVELS = ("ac", "co", "com", "edu", "go", "gob", "gov", "id", "mil", "ne", "net", "nom", "or", "org", "sch")
 _PICTURES = ("", ".jpg", ".jpeg", ".png", ".gif")  # Outlook does not show webp, avif or svg
 _NOT_ALLOWED = re.compile(r'[ <>"`{}|\\^]')
-# Mistakes in the scheme of a link that have only one reading.
+# Mistakes in the scheme of a link that can be corrected in only one way.
 _ENCODED_SCHEME = re.compile(r"https?%3A", re.IGNORECASE)
 _DOUBLE_SCHEME = re.compile(r"^https?:/{0,3}(?=https?(?::|//))", re.IGNORECASE)
 _SCHEME = re.compile(r"(https?)(?::[/\\]*|//)", re.IGNORECASE)
 # A link without a scheme that begins with a host, such as "www.news.example/2".
 _BARE_HOST = re.compile(r"(?P<host>[\w-]+(?:\.[\w-]+)*\.(?P<last>[^\W\d_]{2,20}|xn--[a-z0-9-]+))(?::\d+)?(?=[/?#]|$)")
-# Endings of files, which a relative link may consist of ("page.html"). Some of them are top-level domains, too.
+# Endings of file names. A relative link such as "page.html" looks like a host; some endings are top-level domains.
 _FILE_ENDINGS_WORDS = (
     "asp aspx cfm cgi css do gif htm html jpeg jpg js json jsp jspx mp3 mp4 pdf php phtml png shtml svg txt webp "
     "xhtml xml zip"
 )
 _FILE_ENDINGS = frozenset(_FILE_ENDINGS_WORDS.split())
-# Addresses that only lead to another one: host → the parameters that may hold the address of the real page.
+# Addresses that only redirect: host and path → the parameters that may hold the address of the real page.
 _REDIRECTORS = {
     "www.google.com/url": ("url", "q"),
     "news.google.com/news/url": ("url",),
@@ -45,7 +45,7 @@ _REDIRECTORS = {
     "vk.com/away.php": ("to",),
     "www.youtube.com/redirect": ("q",),
 }
-# Hosts of services that count clicks on the links of a feed. Their links say nothing about the page.
+# Hosts of services that count clicks on the links of a feed. Their links do not contain the address of the page.
 _TRACKERS = (
     *(
         "feedproxy.google.com",
@@ -96,7 +96,7 @@ def absolute(raw: str, base: str = "") -> str:
 
 
 def _with_scheme(address: str, base: str) -> str:
-    """Return the address with a right scheme. Raises ValueError if it cannot be split into its parts."""
+    """Return the address with a correct scheme. Raises ValueError if the address cannot be split into its parts."""
     if _ENCODED_SCHEME.match(address):
         address = unquote(address)
     address = _DOUBLE_SCHEME.sub("", address)
@@ -120,7 +120,7 @@ def _begins_with_host(address: str, base: str) -> bool:
 
 
 def original(address: str) -> str:
-    """Return the address to which a redirecting address leads, if it contains that; otherwise the address itself."""
+    """Return the target if `address` is a redirect that contains its target; otherwise return `address` itself."""
     parts = split(address)
     if parts is None:
         return address

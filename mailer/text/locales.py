@@ -62,7 +62,7 @@ CODES = ("fa", *_OTHERS)
 
 
 def locale(code: str, *catalogues: str) -> Locale:
-    """Return the language `code` with the words of `catalogues`, the texts of .po files. Persian needs no catalogue.
+    """Return the language `code` with the translations in `catalogues`, the contents of .po files. Persian needs none.
 
     If several catalogues translate a text, the first one wins. Raises ValueError if a catalogue cannot be read.
     """

@@ -39,7 +39,7 @@ def routes(app: App, pulse: Pulse) -> list[Route]:
         return PlainTextResponse("ok")
 
     async def ready(request: Request) -> Response:
-        """Returns 200 if the database answers within a second and the clock of this process ticks, else 503."""
+        """Returns 200 if the database answers within a second and the scheduler has run recently, else 503."""
         try:
             await asyncio.wait_for(asyncio.to_thread(app.store.answers), 1)
         except (MailerError, TimeoutError):

@@ -1,7 +1,7 @@
 """Opens the file that an admin gives: a text file, an Excel workbook, or a ZIP archive with one of these in it.
 
-A file of another kind is refused with the name of its kind and the way to turn it into a list. Nothing is ever written
-to the disk, so the names in an archive can do no harm.
+A file of another kind is refused, with an error that names the kind and says how to turn the file into a list. Nothing
+is written to the disk, so malicious file names in an archive do no harm.
 """
 
 import io
@@ -16,16 +16,16 @@ from typing import IO
 
 from mailer.errors import UnreadableInput
 
-_MOST_MEMBERS = 2000  # of an archive
-_LARGEST = 1 << 30  # bytes of a member after decompression
-_FREE = 20 << 20  # bytes that may come out of any archive, however small
-_MOST_TIMES = 100  # a member may be so many times larger than in the archive; real lists shrink to a tenth or less
-_LARGEST_WORKBOOK = 64 << 20  # bytes of a workbook inside an archive, which has to be read into memory
-# What reading a damaged or hostile archive can raise.
+_MOST_MEMBERS = 2000  # maximum number of files in an archive
+_LARGEST = 1 << 30  # maximum number of bytes of a member after decompression
+_FREE = 20 << 20  # any member may have this many bytes after decompression, however small it is before
+_MOST_TIMES = 100  # beyond _FREE, a member may be this many times its compressed size; real lists are about ten times
+_LARGEST_WORKBOOK = 64 << 20  # maximum number of bytes of a workbook in an archive; it is read into memory
+# The exceptions that reading a damaged or hostile archive can raise.
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError)
 
 _SAVE_AS_CSV = "Open it in a spreadsheet program and save it as CSV (UTF-8) or .xlsx."
-# How the files begin that are no list, what they are, and what to do with them.
+# Kinds of files that are not lists: the first bytes, the name of the kind, and advice for the admin.
 _OTHER_KINDS = (
     (b"%PDF", "a PDF document", "Export the list as CSV from where the PDF was made."),
     (b"\x1f\x8b", "a gzip archive", "Unpack it first: gunzip FILE."),
@@ -69,7 +69,7 @@ _OTHER_TEXTS = (
         "Write one JSON object on each line (JSON Lines).",
     ),
 )
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of Microsoft Office before 2007, and of encrypted new files
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # Microsoft Office files before 2007, and newer encrypted files
 _LISTS = (".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".json", ".xlsx")
 
 
@@ -79,12 +79,12 @@ class Content:
 
     path: Path
     name: str  # the name of the file, or of the member of the archive
-    archived: bool = False  # True if it is a member of the ZIP archive at `path`
+    archived: bool = False  # True if the list is a member of the ZIP archive at `path`
     workbook: bool = False
 
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:
-        """Give the bytes as a binary file. Raises UnreadableInput if they cannot be read to the end."""
+        """Open the bytes as a binary file. Raises UnreadableInput if they cannot be read to the end."""
         try:
             if self.archived:
                 with self._member() as member:
@@ -105,7 +105,7 @@ class Content:
 
     @property
     def shown(self) -> str:
-        """The name for messages."""
+        """The name of the list in messages."""
         return f"{self.path} ({self.name!r})" if self.archived else str(self.path)
 
 
@@ -116,7 +116,7 @@ def damaged(path: Path, error: Exception) -> UnreadableInput:
 
 
 def content(path: Path) -> Content:
-    """Return the list in a file. Raises UnreadableInput, with the name of its kind, if it is of a kind with no list."""
+    """Return the list in a file. If the file is of another kind, raises UnreadableInput with the name of that kind."""
     plain = Content(path, path.name)
     with plain.opened() as raw:
         head = raw.read(64 * 1024)
@@ -131,7 +131,7 @@ def content(path: Path) -> Content:
 
 
 def check_text(shown: str, begins: str) -> None:
-    """Raises UnreadableInput if a text that begins so is of a kind with no list, such as an HTML page."""
+    """Raises UnreadableInput if the beginning of a text shows that it is not a list but, for example, an HTML page."""
     begins = begins.lstrip("\ufeff \t\r\n")
     for pattern, kind, fix in _OTHER_TEXTS:
         if pattern.match(begins):
@@ -150,7 +150,7 @@ def _old_office(plain: Content) -> UnreadableInput:
 
 
 def _holds(plain: Content, name: bytes) -> bool:
-    """Return True if the name of a stream is in the file; the directory may be at its end."""
+    """Return True if the file contains the name of a stream. Reads the whole file: the name may be near the end."""
     with plain.opened() as raw:
         before = b""
         while chunk := raw.read(1 << 20):
@@ -210,7 +210,7 @@ def _only_list(path: Path, members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
 
 
 def check_member(path: Path | str, member: zipfile.ZipInfo) -> None:
-    """Raises UnreadableInput if reading the member would need a password, or far more memory or time than its size."""
+    """Raises UnreadableInput if a member needs a password, has an unknown compression, or would become too large."""
     if member.flag_bits & 1:
         raise UnreadableInput(
             f"{path}: the archive is protected by a password.", "Unpack it and import the list in it."
@@ -225,7 +225,7 @@ def check_member(path: Path | str, member: zipfile.ZipInfo) -> None:
 
 
 def _is_workbook(path: Path, member: zipfile.ZipInfo) -> bool:
-    """Return True if the member is a workbook. Raises UnreadableInput if it is another archive or no list."""
+    """Return True if the member is a workbook. Raises UnreadableInput if it is another archive or not a list."""
     content_ = Content(path, member.filename, archived=True)
     with content_.opened() as raw:
         head = raw.read(4096)

@@ -1,8 +1,8 @@
 """Decides in which encoding a text file of people was written, by evidence from the whole file.
 
 A file that is mostly UTF-8 is UTF-8, even with some bad bytes: these are marked in the text (`BAD_BYTE`), and only
-their cells are lost. Otherwise the words with bytes above 127 are decoded in each candidate, and the encoding that
-makes the most plausible words of them is taken. The choice is reported, and `--encoding` overrides it.
+the cells that contain them are lost. Otherwise, each candidate encoding decodes the words that have bytes above 127.
+The encoding that gives the most plausible words is chosen. The choice is reported, and `--encoding` overrides it.
 """
 
 import codecs
@@ -15,9 +15,9 @@ from mailer.errors import UsageError
 from mailer.sources.lists.container import Content
 from mailer.text.characters import JOINERS
 
-BAD_BYTE = re.compile("[\udc80-\udcff\ufffd]")  # in a decoded text, a byte that is not in the encoding
+BAD_BYTE = re.compile("[\udc80-\udcff\ufffd]")  # in a decoded text, marks a byte that is not valid in the encoding
 _CHUNK = 1 << 20
-_MOST_WORDS = 100_000  # different words that are compared
+_MOST_WORDS = 100_000  # this many different words are enough to compare encodings
 
 
 class Encoding(NamedTuple):
@@ -28,7 +28,7 @@ class Encoding(NamedTuple):
 
     @property
     def errors(self) -> str:
-        """The way to decode bytes that are not in the encoding: `BAD_BYTE` finds them afterwards."""
+        """The error handler of the codec: it replaces invalid bytes with characters that `BAD_BYTE` matches."""
         return "surrogateescape" if self.codec.startswith("utf-8") else "replace"
 
 
@@ -40,13 +40,13 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, Encoding("utf-16", "UTF-16")),
 )
 _WITHOUT_MARK = ((1, Encoding("utf-16-le", "UTF-16")), (0, Encoding("utf-16-be", "UTF-16")))
-# The first of two equally plausible encodings is taken.
+# If two of these encodings are equally plausible, the one that comes first here is chosen.
 _LEGACY = (Encoding("cp1256", "Windows-1256"), Encoding("cp1252", "Windows-1252"), Encoding("iso8859-6", "ISO-8859-6"))
 _NAMES = {codecs.lookup(each.codec).name: each for each in (_UTF8, *_LEGACY)}
 
 
 def named(name: str) -> Encoding:
-    """Return the encoding that an admin named. Raises UsageError if there is none of that name."""
+    """Return the encoding that an admin named. Raises UsageError if there is no such encoding."""
     try:
         info = codecs.lookup(name)
         if not isinstance("".encode(info.name), bytes):
@@ -66,8 +66,8 @@ def detect(content: Content) -> Encoding:
         if head.startswith(mark):
             return encoding
     for first, encoding in _WITHOUT_MARK:
-        # In UTF-16, the high byte is 0 (Latin), 6 (Persian) or, seldom, 0x20 (ZWNJ). No other encoding has one of these
-        # in nearly every second byte, except a text with many blanks.
+        # In UTF-16, the high byte of nearly every character is 0 (Latin), 6 (Persian) or 0x20 (ZWNJ). Because 0x20 is
+        # the blank in other encodings, most of the high bytes must be 0 or 6.
         high = head[first:400:2]
         marks = sum(each in (0, 6) for each in high)
         if len(high) > 3 and marks > 0.7 * len(high) and marks + high.count(0x20) > 0.9 * len(high):
@@ -98,7 +98,7 @@ _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _ARABIC_WORD = re.compile(f"[ء-غف-يٱ-ۓ{JOINERS}]+")  # without vowel signs, which lists of names do not have
 _LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ffŒœŠšŽžŸƒ]+")
 _ACCENTS_IN_A_ROW = re.compile(r"[^\x00-\x7f]{3}")
-_COMMON = frozenset("اايىیرنمدهولتبسة")  # three of four characters in Arabic and Persian words
+_COMMON = frozenset("اايىیرنمدهولتبسة")  # about three quarters of the characters in Arabic or Persian words
 
 
 def _by_evidence(content: Content) -> Encoding:

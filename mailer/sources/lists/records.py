@@ -1,4 +1,4 @@
-"""The rows of a file, before anything in them is understood, and the limits for all kinds of files."""
+"""Rows as they are read from a file, before their meaning is known, and limits that apply to all kinds of files."""
 
 import re
 from typing import NamedTuple
@@ -7,12 +7,12 @@ from mailer.address import looks_like_one
 from mailer.text.characters import EDGES
 
 MOST_COLUMNS = 1000
-LONGEST_MAILBOX = 640  # characters of a cell that holds an address
-LONGEST_CELL = 32_767  # characters, as in Excel; a longer cell is no value of a list of people
+LONGEST_MAILBOX = 640  # maximum number of characters of a cell that holds an address
+LONGEST_CELL = 32_767  # characters; Excel allows no longer cell
 
 
 class Record(NamedTuple):
-    """One row of a file. `line` is the number of its first line, or of its row in a sheet."""
+    """One row of a file. `line` is the number of the first line of the row, or the number of the row in a sheet."""
 
     line: int
     cells: list[str]
@@ -30,7 +30,7 @@ def is_address(cell: str) -> bool:
 def mailbox(cell: str) -> tuple[str, str]:
     """Return the name ("" if there is none) and the address in a cell, without quotation marks and `mailto:`.
 
-    Of several addresses, as Google writes them, the first is taken.
+    Google writes several addresses into one cell, separated by `:::`; only the first one is returned.
     """
     if ":::" in cell:
         cell = cell.partition(":::")[0].strip(EDGES)

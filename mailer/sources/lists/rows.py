@@ -1,7 +1,7 @@
 """Turns the cells of a row into a `ListRow`, once the meanings of the columns are known.
 
-If several columns say something about a person, not mailing wins. An import runs this code for every row twice, so
-what is the same for all rows is computed once.
+If columns disagree about whether a person may be mailed, the person is not mailed, unless they left and consented again
+later. An import runs this code twice for every row, so everything that is the same for all rows is computed once.
 """
 
 import html
@@ -21,12 +21,12 @@ from mailer.text.search_key import key
 
 _ACTIVE, _PENDING = SubscriberStatus.ACTIVE, SubscriberStatus.PENDING
 _LEFT = SubscriberStatus.UNSUBSCRIBED
-_OF_THE_ADDRESS = (SubscriberStatus.BOUNCED, SubscriberStatus.COMPLAINED)  # what is true in every list
+_OF_THE_ADDRESS = (SubscriberStatus.BOUNCED, SubscriberStatus.COMPLAINED)  # about the address, so true in every list
 FORMULA = re.compile(r"[=+\-@\t\r]")  # a spreadsheet program would run a cell that begins with one of these
 _PARTS = re.compile(r"[|،,;]|:::")
-_LONGEST_NAME = 1000  # characters; the import cuts names much shorter
+_LONGEST_NAME = 1000  # characters; the import later cuts names to fewer characters
 _LONGEST_REASON = 200
-_LONGEST_VALUE = 100  # characters of a cell from which its meaning is seen
+_LONGEST_VALUE = 100  # only this many characters of a cell are used to find its meaning
 # The beginning of a Persian, Arabic or Latin character that was encoded in UTF-8, read as Windows-1252, and encoded
 # again.
 _TWICE = re.compile("[\u00c2\u00c3\u00d8-\u00db][\u0080-\u00bf\u0152-\u2122]")
@@ -44,29 +44,29 @@ TELLING_TAGS = {
 
 
 def unescaped(text: str) -> str:
-    """Return a cell without the apostrophe that an export puts before what looks like a formula."""
+    """Return a cell without the apostrophe that an export puts before a text that looks like a formula."""
     return text[1:] if len(text) > 1 and text[0] == "'" and (FORMULA.match(text[1]) or text[1] == "'") else text
 
 
 def parts(cell: str) -> tuple[str, ...]:
-    """Return the names in a cell that lists several, such as sections, tags or lists."""
+    """Return the names in a cell that may contain several names, such as sections, tags or lists."""
     return tuple(part for each in _PARTS.split(cell) if (part := each.strip(" *")))
 
 
 @dataclass(slots=True)
 class _Verdict:
-    """The status of a person as the columns give it: in the list of the row, and in every list."""
+    """The status that the columns give a person: `status` in the list of the row, and `everywhere` in all lists."""
 
     status: SubscriberStatus = _ACTIVE
     everywhere: SubscriberStatus = _ACTIVE
     why: str = ""  # the heading and the cell that decided the status
     left_at: datetime | None = None
-    said_active: bool = False  # True if a status column says so in words
+    said_active: bool = False  # True if a status column says that the person is active
     undated: bool = False  # True if something other than a date says that the person left
     problem: str = ""
 
     def add(self, status: SubscriberStatus, column: Column, cell: str, at: datetime | None, everywhere: bool) -> None:
-        """Add what one cell says."""
+        """Include the status that one cell gives."""
         if words.strongest(status, self.status) is not self.status:
             self.status, self.why = status, f"{column.heading}: {cell}"
         if everywhere or status in _OF_THE_ADDRESS:
@@ -76,7 +76,7 @@ class _Verdict:
 
 
 class Meanings:
-    """The meanings of all columns, in the form in which rows need them."""
+    """Turns rows into `ListRow`s, given the meanings of all columns."""
 
     def __init__(
         self,
@@ -90,9 +90,9 @@ class Meanings:
     ) -> None:
         """Prepare the meanings.
 
-        `width` is the number of cells of a whole row. With `fixed`, as in CSV, a row with more or fewer is broken.
-        `lists` has the keys of the lists that were chosen, and is None for all. `sections` maps keys to the
-        newsletter's sections. `every` is the status that every row has if no column says more.
+        `width` is the number of cells of a complete row. With `fixed`, as in CSV, the cells of a row with more or fewer
+        cells may be under wrong headings. `lists` has the keys of the chosen lists; None means all lists. `sections`
+        maps keys to the newsletter's sections. `every` is the status of each row, unless a cell gives a stronger one.
         """
         self._every = every
         self._decision, self._width, self._fixed = decision, width, fixed
@@ -109,11 +109,11 @@ class Meanings:
         self._list_columns = decision.of(Meaning.LIST)
         # False if every row is a person who may be mailed.
         self.may_hold_leavers = bool(self.decisive or self._tags or every is not _ACTIVE)
-        # Beside a status in a list, or if there are no lists, a status counts everywhere.
+        # A status counts in every list if the file names no lists, or has a separate column for the status in a list.
         self._status_everywhere = not self._list_columns or bool(places[Meaning.LIST_STATUS])
 
     def row(self, record: Record) -> ListRow:
-        """Return the row as the import needs it."""
+        """Return the row in the form that the import needs."""
         cells = record.cells
         if record.problem:
             return ListRow(record.line, "", problem=record.problem)
@@ -148,14 +148,14 @@ class Meanings:
 
     # --- names and dates -----------------------------------------------------------------------------------------
     def _first(self, cells: Sequence[str], places: Sequence[int]) -> str:
-        """Return the first of these cells that is not empty."""
+        """Return the first cell at these places that is not empty, or "" if all are empty."""
         for place in places:
             if place < len(cells) and cells[place]:
                 return unescaped(cells[place])
         return ""
 
     def _name(self, cells: Sequence[str], within: str) -> tuple[str, str]:
-        """Return the name, and a note if it is left out."""
+        """Return the name, and a note if the name is left out or corrected."""
         name = self._first(cells, self._named)
         if not name and (self._first_names or self._last_names):
             both = (self._first(cells, self._first_names), self._first(cells, self._last_names))
@@ -173,7 +173,7 @@ class Meanings:
         return name, ""
 
     def _consent(self, cells: Sequence[str]) -> tuple[datetime | None, str]:
-        """Return the date of consent, and a note if there is one that cannot be read."""
+        """Return the date of consent, and a note if the date cannot be read."""
         unread = ""
         for place in self._consents:
             cell = cells[place] if place < len(cells) else ""
@@ -197,7 +197,7 @@ class Meanings:
 
     # --- whether the person may be mailed ------------------------------------------------------------------------
     def _misplaced(self, cells: Sequence[str]) -> str:
-        """Return why the cells of a row may be under wrong headings, if one of these says who must not be mailed."""
+        """Return the problem if a cell that says who must not be mailed may be missing or misplaced, else ""."""
         if self._needed is None:
             return ""
         if len(cells) <= self._needed.place:
@@ -234,11 +234,11 @@ class Meanings:
         verdict.add(found, column, cell, None, everywhere)
 
     def _status(self, cells: Sequence[str], verdict: _Verdict, consent: datetime | None) -> SubscriberStatus | None:
-        """Return the status of a row, or None if it belongs to a list that was not chosen."""
+        """Return the status of a row, or None if the row does not matter for the chosen lists."""
         if self._lists is not None and not self._is_chosen(cells):
             return verdict.everywhere if verdict.everywhere not in (_ACTIVE, _PENDING) else None
         left_at = verdict.left_at
-        # An earlier date of leaving stays in some systems when a person comes back.
+        # Some systems keep the date of leaving when a person comes back. A later date of consent then counts.
         back = verdict.said_active and not verdict.undated and consent is not None and left_at is not None
         if verdict.status is _LEFT and back and consent > left_at:  # type: ignore[operator]
             return _ACTIVE
@@ -259,7 +259,7 @@ class Meanings:
 
 
 def _add_leaving(verdict: _Verdict, column: Column, cell: str) -> None:
-    """Add what a cell of a column such as "deleted" or "unsubscribed_at" says."""
+    """Add to the verdict what a cell of a column such as "deleted" or "unsubscribed_at" says."""
     said = words.flag(cell[:_LONGEST_VALUE])
     status = LEAVING[column.meaning]
     if said.kind in (Said.YES, Said.DATE):
@@ -274,7 +274,7 @@ def _add_leaving(verdict: _Verdict, column: Column, cell: str) -> None:
 
 
 def _add_flag(verdict: _Verdict, column: Column, cell: str) -> None:
-    """Add what a cell of a column such as "subscribed" or "confirmed" says."""
+    """Add to the verdict what a cell of a column such as "subscribed" or "confirmed" says."""
     said = words.flag(cell[:_LONGEST_VALUE])
     if said.kind is Said.NO:
         verdict.add(_LEFT if column.meaning is Meaning.SUBSCRIBED else _PENDING, column, cell, None, True)
@@ -285,7 +285,7 @@ def _add_flag(verdict: _Verdict, column: Column, cell: str) -> None:
 
 
 def _decoded_again(name: str) -> str:
-    """Return a name that was encoded twice as it was, or "" if it was not."""
+    """Return the original of a name that was encoded twice, or "" if the name was not encoded twice."""
     try:
         once = b"".join(char.encode("latin-1" if char < "\u0100" else "cp1252") for char in name)
         return once.decode("utf-8")
@@ -295,12 +295,12 @@ def _decoded_again(name: str) -> str:
 
 # --- lists -----------------------------------------------------------------------------------------------------------
 def is_joined(heading: str) -> bool:
-    """Return True if the names of lists in this column are joined by blanks, as phpList does."""
+    """Return True if blanks join the names of lists in this column, as in files from phpList."""
     return key(heading) == "list membership"
 
 
 def in_list(cell: str, chosen: Collection[str], *, joined: bool) -> bool:
-    """Return True if a cell names one of the lists that were chosen, given by their keys."""
+    """Return True if a cell names one of the chosen lists. `chosen` contains the keys of their names."""
     if joined:
         return any(f" {name} " in f" {key(cell)} " for name in chosen)
     return any(key(part) in chosen for part in parts(cell)) or key(cell) in chosen

@@ -13,28 +13,28 @@ from mailer.sources.lists.records import Record, is_address
 from mailer.sources.lists.xlsx import Sheet, Workbook
 from mailer.text.search_key import key
 
-_FIRST_ROWS = 40  # the heading is looked for in these rows
-_ROWS_OF_A_SHEET = 1000  # a sheet holds a list if an address is in these rows
-_BEGINNING = 64 * 1024  # bytes from which the kind of a text is seen
+_FIRST_ROWS = 40  # number of rows at the beginning that are searched for the heading
+_ROWS_OF_A_SHEET = 1000  # number of rows at the beginning of a sheet that are searched for an address
+_BEGINNING = 64 * 1024  # number of bytes at the beginning that show the kind of a text file
 
 
 @dataclass(slots=True)
 class Table:
     """The rows of a file under their headings."""
 
-    shown: str  # how the file was read, for people: "UTF-8, separated by commas"
+    shown: str  # how the file was read, in words for the admin: "UTF-8, separated by commas"
     encoding: str
     headings: list[str]  # one for each column; names of JSON members are appended while the rows are read
-    repeated: list[str]  # the cells of the heading: a row with the same cells is another heading, not a person
+    repeated: list[str]  # the cells of the heading; a later row with the same cells repeats the heading
     fixed: bool  # True if each row should have as many cells as the heading, as in CSV
-    rows: Callable[[], Iterator[Record]]  # gives the rows after the heading, each time from the first
+    rows: Callable[[], Iterator[Record]]  # each call yields all rows below the heading
     notes: list[str] = field(default_factory=list)
     sheet: str = ""
 
 
 # --- the heading -----------------------------------------------------------------------------------------------------
 def _heading(first: Sequence[Record]) -> tuple[int, list[str]] | None:
-    """Return the line and the cells of the heading, or None if the first row is a person already.
+    """Return the line number and the cells of the heading, or None if the list begins with a person.
 
     Raises ValueError if there is neither a heading nor an address.
     """
@@ -59,9 +59,10 @@ def _heading(first: Sequence[Record]) -> tuple[int, list[str]] | None:
 
 
 def _headed(shown: str, first: Sequence[Record]) -> tuple[int, list[str], bool]:
-    """Return the last line of the heading (0 if there is none), the headings, and whether there is a heading.
+    """Return the line number of the heading row, the headings of the columns, and True.
 
-    Raises UnreadableInput if the rows are no list of people.
+    If there is no heading row, returns 0, empty headings, and False. Raises UnreadableInput if the rows are not a list
+    of people.
     """
     try:
         found = _heading(first)
@@ -78,9 +79,9 @@ def _headed(shown: str, first: Sequence[Record]) -> tuple[int, list[str], bool]:
 
 # --- text ------------------------------------------------------------------------------------------------------------
 def of_text(content: Content, given: str) -> Table:
-    """Return the table in a text file. `given` is the name of its encoding, or "" to find it out.
+    """Return the table in a text file. `given` is the name of its encoding, or "" to detect the encoding.
 
-    Raises UnreadableInput if the text is no list of people.
+    Raises UnreadableInput if the text is not a list of people.
     """
     with content.opened() as raw:
         head = raw.read(_BEGINNING)
@@ -138,7 +139,7 @@ def _note_above(table: Table, first: Sequence[Record], last: int) -> None:
 def of_workbook(content: Content, wanted: Sequence[str]) -> Table:
     """Return the table in the one sheet that has addresses, or in the sheet that is named in `wanted`.
 
-    Raises UnreadableInput if no sheet has an address, and UndecidedList if several have.
+    Raises UnreadableInput if no sheet has an address, and UndecidedList if several sheets could be meant.
     """
     book = Workbook(content)
     sheet, notes = _sheet(content, book, wanted)
@@ -159,7 +160,7 @@ def of_workbook(content: Content, wanted: Sequence[str]) -> Table:
 
 
 def _sheet(content: Content, book: Workbook, wanted: Sequence[str]) -> tuple[Sheet, list[str]]:
-    """Return the sheet to read, and a note that names the others."""
+    """Return the sheet to read, and a note that names the sheets that are not read, if there are any."""
     keys = set(map(key, wanted))
     named = [each for each in book.sheets if key(each.name) in keys]
     holding = named or [each for each in book.sheets if _holds_people(book, each)]
@@ -190,7 +191,7 @@ class Survey:
     """Counts of what is in a table."""
 
     rows: int = 0
-    headings: int = 0  # rows that repeat the heading
+    headings: int = 0  # number of rows that repeat the heading
     seen: list[Seen] = field(default_factory=list)  # one for each column
 
 
@@ -203,9 +204,9 @@ def people_rows(table: Table) -> Iterator[Record]:
 
 
 def survey(table: Table) -> Survey:
-    """Read the whole table once and count what is in it. Columns without a heading are added to the headings.
+    """Read the whole table once and count what is in it. Adds an empty heading for each column without one.
 
-    Raises UnreadableInput if the table is a list without a heading and with several people in each line.
+    Raises UnreadableInput if there is no heading row and most lines hold several addresses.
     """
     found = Survey()
     for record in table.rows():
@@ -218,7 +219,7 @@ def survey(table: Table) -> Survey:
                 while place >= len(found.seen):
                     _add_column(table, found.seen)
                 found.seen[place].add(cell)
-    if found.rows and not table.headings:  # all rows are broken, and are refused one by one
+    if found.rows and not table.headings:  # all rows are broken; go on, so that each is reported
         table.headings.append("email")
     while len(found.seen) < len(table.headings):
         _add_column(table, found.seen)

@@ -1,7 +1,7 @@
 """Reads the rows of a text file: values with a separator (CSV), or one JSON object on each line.
 
-CSV is what people and programs make of it: any separator, `sep=` lines, ragged rows, quotation marks that are never
-closed. A broken row costs only itself. Every line is read at most three times, so no file takes more than linear time.
+CSV is read in all its forms: any separator, `sep=` lines, rows of different lengths, quotation marks that are never
+closed. A broken row does not affect other rows. Each line is read at most three times, so the time is linear.
 """
 
 import csv
@@ -17,10 +17,10 @@ from mailer.sources.lists.records import LONGEST_CELL, MOST_COLUMNS, Record, is_
 from mailer.text.characters import EDGES
 from mailer.text.search_key import key
 
-_LONGEST_LINE = 256 * 1024  # characters; a file of another kind may be one endless line
-_LONGEST_RECORD = LONGEST_CELL  # characters of a row that goes over several lines
-_MOST_LINES = 200  # of a row
-_SAMPLE = 40  # lines from which the separator is found
+_LONGEST_LINE = 256 * 1024  # characters; the rest of a longer line is dropped
+_LONGEST_RECORD = LONGEST_CELL  # maximum number of characters of a row of several lines
+_MOST_LINES = 200  # maximum number of lines of one row
+_SAMPLE = 40  # number of lines from which the separator is detected
 SEPARATORS = {
     ",": "commas",
     ";": "semicolons",
@@ -56,7 +56,7 @@ class Lines:
         while len(rest) == _LONGEST_LINE and not rest.endswith(("\n", "\r")):
             rest = self._text.readline(_LONGEST_LINE)
         self._number += 1
-        if line[0] == "\ufeff":  # the beginning of another file that was appended to this one
+        if line[0] == "\ufeff":  # the byte order mark of another file that was appended to this one
             line = line.lstrip("\ufeff")
         return self._number, line
 
@@ -65,14 +65,17 @@ class Lines:
 
 
 def lines(content: Content, encoding: Encoding) -> Iterator[Lines]:
-    """Yield the lines of the file once, and close the file afterwards."""
+    """Yield one `Lines` object for the file, and close the file afterwards."""
     with content.opened() as raw:
         yield Lines(io.TextIOWrapper(raw, encoding.codec, encoding.errors, newline=""))
 
 
 # --- values with a separator -----------------------------------------------------------------------------------------
 def separator(sample: Sequence[str], headings: frozenset[str]) -> str:
-    """Return the separator of these lines: the one that makes the most known headings and rows of equal length."""
+    """Return the separator that a `sep=` line gives, or else the separator that fits these lines best.
+
+    The best separator gives the most known headings and, if several do, the most rows of equal length.
+    """
     given = stated(sample[0]) if sample else ""
     if given and any(given in line for line in sample[1:]):
         return given
@@ -80,7 +83,7 @@ def separator(sample: Sequence[str], headings: frozenset[str]) -> str:
 
 
 def stated(line: str) -> str:
-    """Return the separator that a line such as `sep=;`, which Excel writes, states; "" for any other line."""
+    """Return the separator in a line such as `sep=;`, which Excel writes, or "" for any other line."""
     plain = line.strip("\ufeff\r\n \"'")
     return plain[4] if len(plain) == 5 and plain[:4].lower() == "sep=" and plain[4] in SEPARATORS else ""
 
@@ -96,11 +99,11 @@ def _fitness(sample: Sequence[str], by: str, headings: frozenset[str]) -> tuple[
 
 
 def cells(line: str, by: str) -> list[str]:
-    """Return the cells of one line. A quotation mark that is left open ends with the line."""
+    """Return the cells of one line. A quoted cell that is not closed ends with the line."""
     if '"' not in line:
         return line.rstrip("\r\n").split(by)
     if '\\"' in line and (found := _strict(line, by) or _strict(line, by, escape="\\")):
-        return found  # some programs, such as MailPoet, write a mark inside a quoted cell as \"
+        return found  # some programs, such as MailPoet, write a quotation mark inside a quoted cell as \"
     try:
         return next(csv.reader((line,), delimiter=by, skipinitialspace=True), [])
     except csv.Error:
@@ -108,8 +111,8 @@ def cells(line: str, by: str) -> list[str]:
 
 
 def records(source: Lines, by: str) -> Iterator[Record]:
-    """Yield all rows, the heading too, with their cells stripped. Blank lines and `sep=` lines are left out."""
-    width = 0  # of the widest row so far, but at most of the first ones
+    """Yield all rows, including the heading, with stripped cells. Leaves out empty rows and `sep=` lines."""
+    width = 0  # number of cells of the widest row so far; only the first lines count
     for number, line in source:
         if line.isspace():
             continue
@@ -127,10 +130,11 @@ def records(source: Lines, by: str) -> Iterator[Record]:
 
 
 def _open(source: Lines, number: int, line: str, by: str, width: int) -> Record:
-    """Return the row that begins with a line in which a quotation mark is left open.
+    """Return the row that begins with a line that has an odd number of quotation marks.
 
-    It is a row of several lines if it closes soon, has no more cells than other rows, and no line in it could be a row
-    of its own. Otherwise only this line is broken, and the next ones are read as rows.
+    If this line is not a complete row, the row continues until the quotation mark is closed. That must happen soon, the
+    row must not have more cells than other rows, and no line in the quoted text may look like a row. Otherwise, only
+    the first line is broken, and the next lines are read as rows.
     """
     closed = _one_line(line, by, width)
     if closed is not None:
@@ -161,15 +165,15 @@ def _holds_address(line: str, by: str) -> bool:
 
 
 def _quoted_parts(line: str) -> tuple[str, str]:
-    """Return what is inside quotation marks in a line that begins and ends inside them: its beginning and its end."""
+    """Return the two quoted parts, the beginning and the end, of a line that begins and ends inside quotation marks."""
     before, mark, after = line.partition('"')
     return (before, after.rpartition('"')[2]) if mark else (line, "")
 
 
 def _one_line(line: str, by: str, width: int) -> list[str] | None:
-    """Return the cells of a line with an odd number of quotation marks if it is complete all the same, else None.
+    """Return the cells of a line with an odd number of quotation marks, or None if the line is not a complete row.
 
-    A mark inside an unquoted cell opens nothing.
+    A quotation mark in the middle of an unquoted cell does not begin a quoted text.
     """
     before, _, after = line.partition('"')
     if '"' not in after:  # the usual case, decided without parsing
@@ -180,13 +184,13 @@ def _one_line(line: str, by: str, width: int) -> list[str] | None:
         found = _strict(line, by, escape="\\")
     if found is None:
         loose = cells(line.rstrip("\r\n") + "\n", by)
-        if len(loose) == width and "\n" not in loose[-1]:  # the line ends outside of quotation marks: "a "b" c",d
+        if len(loose) == width and "\n" not in loose[-1]:  # the last cell is not left open: "a "b" c",d
             found = loose
     return found
 
 
 def _strict(text: str, by: str, escape: str | None = None) -> list[str] | None:
-    """Return the cells of a row that is well formed, or None."""
+    """Return the cells of a row, or None if the text is not exactly one well-formed row."""
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=by, escapechar=escape, skipinitialspace=True, strict=True)
     try:
@@ -198,7 +202,7 @@ def _strict(text: str, by: str, escape: str | None = None) -> list[str] | None:
 
 # --- JSON Lines ------------------------------------------------------------------------------------------------------
 def objects(source: Lines, headings: list[str]) -> Iterator[Record]:
-    """Yield the rows of JSON objects, one on each line. New names of members are appended to `headings`."""
+    """Yield a row for each line, which should be a JSON object. Appends new names of members to `headings`."""
     places = {_same(name): place for place, name in enumerate(headings)}
     for number, line in source:
         if not line.strip(f"{EDGES}\r\n"):
@@ -225,12 +229,12 @@ def objects(source: Lines, headings: list[str]) -> Iterator[Record]:
 
 
 def _same(name: str) -> str:
-    """Return the form in which the names of members are compared: "Email" and "email" are one column."""
+    """Return the form of a member's name that is used to compare names: "Email" and "email" are one column."""
     return name.strip(EDGES).casefold()
 
 
 def _flat(values: dict[str, object]) -> dict[str, object]:
-    """Return the members of an object, and those of its inner objects that may say who must not be mailed."""
+    """Return an object's members, and the members of inner objects that may say that a person must not be mailed."""
     found = dict(values)
     for name, value in values.items():
         for each in value if isinstance(value, list) else [value]:

@@ -21,7 +21,7 @@ _YES = "yes|y|true|t|1|on|x|checked|بله|بلی|آری|هست|نعم|ja|oui|s�
 _NO = "no|n|false|f|0|off|unchecked|خیر|نه|نیست|لا|nein|non"
 YES = frozenset(map(key, _YES.split("|"))) | {"✓", "✔"}
 NO = frozenset(map(key, _NO.split("|"))) | {"✗", "✘"}
-# What systems write into an empty cell: NULL of databases, and dates that mean "never".
+# What systems write instead of an empty cell: the NULL of databases, and dates that mean "never".
 _NOTHING = frozenset(
     {"", "null", "none", "nil", "nan", "n/a", "na", "-", "--", "–", "—", "\\n", "#n/a", "never", "undefined"}
 )
@@ -73,20 +73,20 @@ STATUSES = {key(word): status for status, words in _WORDS.items() for word in wo
 # count only if the file is from that plugin; see `columns`.
 CODES = {"c": _ACTIVE, "s": _PENDING, "u": _LEFT, "b": _BOUNCED, "p": _COMPLAINED}
 _NUMBERS = {"1": _ACTIVE, "0": _LEFT, "-1": _LEFT}
-# If a person has several statuses, the first of these counts. Their own decision says more than a dead address.
+# If a person has several statuses, the one that comes first here counts. A person's decision outweighs a dead address.
 STRONGEST = (_COMPLAINED, _LEFT, _BOUNCED, _PENDING, _ACTIVE)
 
 
 def is_nothing(cell: str) -> bool:
-    """Return True if the cell is empty or holds what systems write instead of nothing."""
+    """Return True if the cell is empty or holds a text that means "empty", such as "null"."""
     return not cell or cell.casefold() in _NOTHING or bool(_NO_DATE.match(cell))
 
 
 @lru_cache(maxsize=4096)
 def status(cell: str, codes: bool = False) -> SubscriberStatus | None:
-    """Return the status that a cell of a status column names, or None if the words are not known.
+    """Return the status that a cell of a status column names, or None if the words are unknown.
 
-    An empty cell names no status; the caller decides what it means. `codes` allows those in CODES.
+    An empty cell names no status; the caller decides what it means. With `codes`, the words in CODES are statuses too.
     """
     number = cell.strip()
     if number in _NUMBERS:
@@ -106,7 +106,7 @@ def status(cell: str, codes: bool = False) -> SubscriberStatus | None:
 
 
 def strongest(first: SubscriberStatus, second: SubscriberStatus) -> SubscriberStatus:
-    """Return the one of two statuses that counts if both were given for one person."""
+    """Return the status that counts if a file gives a person both of these statuses."""
     return min(first, second, key=STRONGEST.index)
 
 
@@ -114,18 +114,18 @@ def strongest(first: SubscriberStatus, second: SubscriberStatus) -> SubscriberSt
 _ISO = re.compile(r"(?:19|20)\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?")
 _UNIX = re.compile(r"1?\d{9}(?:\d{3})?")  # seconds since 1970, or milliseconds
 _DATE_LIKE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|(?<!\d)(?:19|20|13|14)\d\d(?!\d)")
-_EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)  # no mailing list is older; an earlier time is a mistake
+_EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)  # an earlier time is a mistake, because no mailing list is so old
 
 
 def looks_like_date(cell: str) -> bool:
-    """Return True if the cell is a date, even one that cannot be read, such as 03/04/2026."""
+    """Return True if the cell looks like a date, even an ambiguous one such as 03/04/2026."""
     digits = key(cell) if not cell.isascii() else cell
     return bool(_ISO.fullmatch(cell) or _UNIX.fullmatch(digits) or _DATE_LIKE.search(digits[:200]) or instant(cell))
 
 
 def instant(cell: str) -> datetime | None:
-    """Return the time that a cell gives, or None if it gives none, an ambiguous one, or one before 1995."""
-    if _ISO.fullmatch(cell):  # a fast path for the form that most programs write: a million take a second
+    """Return the time in a cell, or None if the cell has no time, an ambiguous time, or a time before 1995."""
+    if _ISO.fullmatch(cell):  # a fast path for the format that most programs write
         try:
             found = datetime.fromisoformat(cell)
         except ValueError:
@@ -146,7 +146,7 @@ def instant(cell: str) -> datetime | None:
 
 # --- flags: cells of columns such as "unsubscribed", "deleted_at", "bounced" -----------------------------------------
 class Said(StrEnum):
-    """The kind of a cell in a column of flags."""
+    """The kinds of content in a column of flags."""
 
     NOTHING = "nothing"
     NO = "no"
@@ -161,7 +161,7 @@ class Flag(NamedTuple):
 
     kind: Said
     at: datetime | None = None
-    status: SubscriberStatus | None = None  # for a word
+    status: SubscriberStatus | None = None  # set if `kind` is WORD
 
 
 _NOTHING_SAID, _SAID_NO, _SAID_YES, _TEXT = Flag(Said.NOTHING), Flag(Said.NO), Flag(Said.YES), Flag(Said.TEXT)
@@ -173,7 +173,7 @@ def flag(cell: str) -> Flag:
     if is_nothing(cell):
         return _NOTHING_SAID
     if cell.startswith("-"):
-        return _TEXT  # a negative number, which would otherwise lose its sign
+        return _TEXT  # a negative number; `key` would remove its sign
     word = key(cell) or cell
     if word in NO:
         return _SAID_NO

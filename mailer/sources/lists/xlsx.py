@@ -1,4 +1,4 @@
-"""Reads the rows of an Excel workbook (.xlsx) as a stream of events, with limits on everything that can be large.
+"""Reads the rows of an Excel workbook (.xlsx) piece by piece, with limits on everything that can be large.
 
 docs/design.md says why this program reads workbooks itself. Only values are read: no formulas, links, pictures or
 macros. Numbers with a date format become ISO dates.
@@ -20,17 +20,17 @@ from mailer.sources.lists.records import LONGEST_CELL, MOST_COLUMNS, Record
 from mailer.text.characters import EDGES, LATIN_DIGITS
 
 _CHUNK = 64 * 1024
-_LONGEST_TOKEN = 1 << 20  # bytes of one tag; older versions of expat read a long one again with every chunk
-_DEEPEST = 64  # elements inside each other
-_MOST_TEXT = 64 << 20  # characters of all shared strings together
+_LONGEST_TOKEN = 1 << 20  # bytes of one tag; older versions of expat parse a long tag again with every chunk
+_DEEPEST = 64  # maximum depth of nested elements
+_MOST_TEXT = 64 << 20  # maximum number of characters of all shared strings together
 _MOST_STYLES = 100_000
 _MOST_SHEETS = 256
 
-# Built-in number formats that show a date or a time (ECMA-376, part 1, §18.8.30), with those of East Asian versions.
+# Built-in number formats that show a date or a time (ECMA-376, part 1, §18.8.30), also in East Asian versions.
 _DATE_FORMATS = frozenset((*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)))
 _QUOTED = re.compile(r'"[^"]{0,255}"|\\.|\[[^\]]{0,255}\]|_.|\*.')
 _BASE_1900, _BASE_1904 = datetime(1899, 12, 30), datetime(1904, 1, 1)  # noqa: DTZ001 - sheets have no time zone
-_LAST_DAY = 2_958_465  # 9999-12-31
+_LAST_DAY = 2_958_465  # the number of the day 9999-12-31 in a workbook
 
 
 class Sheet(NamedTuple):
@@ -40,7 +40,7 @@ class Sheet(NamedTuple):
 
 
 class _Refused(Exception):
-    """A part of the workbook is beyond a limit. The text says which."""
+    """Raised if a workbook exceeds a limit or declares a document type. The message says which."""
 
 
 class Workbook:
@@ -95,7 +95,7 @@ class Workbook:
         self._base = base
 
     def _member(self, target: str) -> str:
-        """Return the name in the archive of a part that the workbook names."""
+        """Return the name of the archive member to which `target`, a reference in the workbook, refers."""
         if target.startswith("/"):
             return target.lstrip("/")
         return str(PurePosixPath(self._root) / target)
@@ -135,7 +135,7 @@ class Workbook:
 
     # --- the rows ------------------------------------------------------------------------------------------------
     def rows(self, sheet: Sheet) -> Iterator[Record]:
-        """Yield the rows of a sheet that hold something.
+        """Yield the rows of a sheet, without empty rows.
 
         Raises UnreadableInput if the workbook is damaged or too large.
         """
@@ -159,7 +159,7 @@ def _parser(
     end: Callable[[str], None] | None = None,
     text: Callable[[str], None] | None = None,
 ) -> Any:
-    """Return a parser that calls these functions, with names without their prefixes."""
+    """Return a parser that calls these functions. The names of elements have no namespace prefixes."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
     depth = 0
@@ -217,7 +217,7 @@ def _parse(
 
 
 class _Texts:
-    """Collects the shared strings. The readings of East Asian names (`rPh`) are left out."""
+    """Collects the shared strings, without the phonetic guides (`rPh`) of East Asian texts."""
 
     def __init__(self, into: list[str]) -> None:
         self._into = into
@@ -256,7 +256,7 @@ class _Cells:
         self._strings, self._dates, self._base = strings, dates, base
         self._line = 0
         self._cells: list[str] = []
-        self._place = 0  # of the cell that is read
+        self._place = 0  # column index of the current cell
         self._kind = ""
         self._style = ""
         self._parts: list[str] = []
@@ -325,7 +325,7 @@ def _place(letters: str) -> int:
 
 
 def _column(reference: str) -> int:
-    """Return the place of a cell from its reference: "C7" is 2. A place beyond every limit is MOST_COLUMNS."""
+    """Return the column index in a cell's reference: 2 for "C7". Returns MOST_COLUMNS for an invalid reference."""
     letters = reference[:4].rstrip(LATIN_DIGITS).upper()
     if not letters or len(letters) > 3 or not letters.isascii() or not letters.isalpha():
         return MOST_COLUMNS
@@ -333,7 +333,7 @@ def _column(reference: str) -> int:
 
 
 def _number(raw: str, base: datetime | None) -> str:
-    """Return a number as people write it, or as an ISO date if `base` is the day from which the workbook counts."""
+    """Return a number as people write it. With `base`, return the ISO date that is this number of days after `base`."""
     try:
         value = float(raw)
     except ValueError:
