@@ -179,7 +179,8 @@ def opened(place: deployment.Deployment) -> Iterator[App]:
 
 
 def _send(place: deployment.Deployment, processes: int) -> None:
-    command = [sys.executable, "-m", "mailer", "--config", str(place.config), "issue", "send", "--now", "--json"]
+    send = ("issue", "send", "--now", "--yes", "--json")
+    command = [sys.executable, "-m", "mailer", "--config", str(place.config), *send]
     streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     running = [subprocess.Popen(command, **streams) for _ in range(processes)]  # type: ignore[call-overload]
     if any(process.wait() for process in running):

@@ -80,7 +80,8 @@ def _database_bytes(app: App) -> int:
 
 
 def _sender(place: deployment.Deployment) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "mailer", "--config", str(place.config), "issue", "send", "--now", "--json"]
+    send = ("issue", "send", "--now", "--yes", "--json")
+    command = [sys.executable, "-m", "mailer", "--config", str(place.config), *send]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -101,19 +101,24 @@ class App:
         return address.parse(self.sender[1]).domain
 
 
-def find_issue(app: App, slot: str | None) -> Issue:
-    """Returns the issue of a slot, or the newest issue if `slot` is None. Raises NoSuchIssue if there is none."""
-    if slot is not None:
-        slot = week.canonical(slot, app.settings.newsletter.calendar)
-    found = app.store.read(lambda tx: issues.find(tx, slot) if slot else issues.newest(tx))
+def find_issue(app: App, slot: str) -> Issue:
+    """Returns the issue of a slot. Raises NoSuchIssue if there is none."""
+    key = week.canonical(slot, app.settings.newsletter.calendar)
+    found = app.store.read(lambda tx: issues.find(tx, key))
     if found:
         return found
-    if slot is None:
-        raise NoSuchIssue("There is no issue yet.", "Make one with `mailer issue draft`.")
     newest = app.store.read(issues.newest)
     raise NoSuchIssue(
-        f"There is no issue {slot}.", f"The newest is {newest.slot}." if newest else "There is no issue yet."
+        f"There is no issue {key}.", f"The newest is {newest.slot}." if newest else "There is no issue yet."
     )
+
+
+def newest_issue(app: App) -> Issue:
+    """Returns the issue of the latest slot. Raises NoSuchIssue if there are no issues."""
+    newest = app.store.read(issues.newest)
+    if newest is None:
+        raise NoSuchIssue("There is no issue yet.", "Make one with `mailer issue draft`.")
+    return newest
 
 
 def get_issue(app: App, issue_id: int) -> Issue:

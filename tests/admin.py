@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from mailer.cli import run
 from mailer.config import load
@@ -173,6 +174,12 @@ def drafted(folder: Path, *, smtp: int = 9, titles: Sequence[str] = (), readers:
         assert made.call("subscribers", "add", reader).code == 0
     assert made.json("issue", "draft")["state"] == "draft"
     return made
+
+
+def due_in(days: int) -> dict[str, str]:
+    """The variables that make the next issue due in that many days (1 to 6), with its draft window open already."""
+    day = datetime.now(ZoneInfo("Asia/Tehran")) + timedelta(days=days)
+    return {"MAILER_SCHEDULE__DAY": f"{day:%A}".lower(), "MAILER_SCHEDULE__DRAFT_BEFORE": "6d"}
 
 
 def free_port() -> int:

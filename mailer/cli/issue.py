@@ -1,6 +1,7 @@
 """`mailer issue …`: drafts, edits, sends and reports on the week's issue."""
 
 import asyncio
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,19 +23,24 @@ from mailer.cli.command import (
     table,
     wants_json,
 )
-from mailer.context import REDIRECTED, App, find_issue, list_issues
-from mailer.errors import RelayDown
+from mailer.context import REDIRECTED, App, find_issue, list_issues, local_day
+from mailer.errors import RelayDown, UsageError
 from mailer.lifecycle import FINAL
 from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
 from mailer.reasons import Reason
 
 if TYPE_CHECKING:
+    from mailer.issues.control import Cancelled
     from mailer.issues.report import Report
 
 
 @click.group()
 def issue() -> None:
-    """Draft, view, edit, test and send the week's issue. Without SLOT, the newest issue is meant."""
+    """Draft, view, edit, test and send the week's issue.
+
+    Without SLOT, viewing and editing mean the draft that is due next; pause, resume and status the issue that is being
+    sent; report, retry, redact and status --failed the last issue that went out.
+    """
 
 
 # --- JSON that other tools rely on -----------------------------------------------------------------------------------
@@ -143,15 +149,16 @@ def _changed(found: Issue) -> Result:
 @command(issue)
 @slot_argument
 @click.option("--as-of", type=TEXT, help="Choose as if it were this time, from what was published until then.")
-def draft(app: App, slot: str | None, as_of: str | None) -> Result:
-    """Choose the stories of an issue, or choose them again.
+@click.option("--ahead", is_flag=True, help="Make a draft for a SLOT that is further ahead than the next one.")
+def draft(app: App, slot: str | None, as_of: str | None, ahead: bool) -> Result:
+    """Choose the stories of an issue, or choose them again. A cancelled issue is drafted again only with its SLOT.
 
-    Without SLOT, the newest issue is meant or, if that issue is final, a new issue for the next free slot.
+    Without SLOT, the draft that is due next is meant or, if there is none, a new issue for the next free slot.
     """
     from mailer.issues import draft
 
     _ = app.sources  # raises an error if the column map is wrong, because the draft would lack articles
-    return _shown(app, draft.draft(app, slot, instant(as_of, app.zone, "--as-of")))
+    return _shown(app, draft.draft(app, slot, instant(as_of, app.zone, "--as-of"), ahead=ahead))
 
 
 @command(issue)
@@ -180,14 +187,18 @@ def list_(app: App, limit: int) -> Result:
 @slot_argument
 def show_(app: App, slot: str | None) -> Result:
     """Show what is in an issue."""
-    return _shown(app, find_issue(app, slot))
+    from mailer.issues import which
+
+    return _shown(app, which.to_show(app, slot))
 
 
 @command(issue)
 @slot_argument
 def explain(app: App, slot: str | None) -> Result:
     """Show why these stories were chosen and others were not."""
-    found = find_issue(app, slot)
+    from mailer.issues import which
+
+    found = which.to_show(app, slot)
     lines = [_issue_text(app, found, why=True), *(["not chosen:"] if found.rejected else [])]
     lines += [f"     {each.score:.3f} {each.title} – {reasons.english(each.reason)}" for each in found.rejected]
     rejected = [
@@ -207,9 +218,9 @@ def preview(app: App, slot: str | None, html: Path | None, text: Path | None, em
 
     Without options, print its subject and text part.
     """
-    from mailer.issues import preview
+    from mailer.issues import preview, which
 
-    found = find_issue(app, slot)
+    found = which.to_show(app, slot)
     mail = preview.preview(app, found)
     contents = [(html, mail.html.encode()), (text, mail.text.encode()), (eml, mail.eml)]
     page = html or Path(click.get_app_dir("khabarnameh")) / f"preview-{found.slot}.html"
@@ -233,10 +244,10 @@ def preview(app: App, slot: str | None, html: Path | None, text: Path | None, em
 @slot_argument
 @click.option("--failed", is_flag=True, help="List who did not get it, and why.")
 def status(app: App, slot: str | None, failed: bool) -> Result:
-    """Show how far the sending is."""
-    from mailer.issues import delivery
+    """Show how far the sending is. With --failed, the last issue that went out is meant."""
+    from mailer.issues import delivery, which
 
-    found = find_issue(app, slot)
+    found = which.gone_out(app, slot) if failed else which.under_way(app, slot)
     now = delivery.status(app, found)
     failures = delivery.failures(app, found) if failed else []
     lines = [_status_text(app, now)]
@@ -247,7 +258,7 @@ def status(app: App, slot: str | None, failed: bool) -> Result:
 
 
 # --- editing ---------------------------------------------------------------------------------------------------------
-_slot = slot_option("--slot", "An issue other than the newest.")
+_slot = slot_option("--slot", "The issue of another week.")
 _number = click.IntRange(1)
 
 
@@ -352,10 +363,24 @@ def resume(app: App, slot: str | None) -> Result:
 @command(issue)
 @slot_argument
 def cancel(app: App, slot: str | None) -> Result:
-    """End an issue. Its unsent mails are never sent."""
+    """End an issue. Its unsent mails are never sent. SLOT is needed if more than one issue is open.
+
+    Before the draft time of its week, the issue is deleted, and the clock drafts that week as usual. Later, the week
+    stays without an issue unless `issue draft SLOT` reopens it.
+    """
     from mailer.issues import control
 
-    return _changed(control.cancel(app, slot))
+    done = control.cancel(app, slot)
+    return Result({**_issue(done.issue), "deleted": bool(done.window_opens)}, _cancelled_text(app, done))
+
+
+def _cancelled_text(app: App, done: "Cancelled") -> str:
+    slot = done.issue.slot
+    if done.window_opens:
+        return f"{slot} is cancelled. The clock drafts that week as usual, at {local(app, done.window_opens)}."
+    if done.reached:
+        return f"{slot} is cancelled for good: it had gone out to readers before."
+    return f"{slot} is cancelled. The clock leaves that week out; only `mailer issue draft {slot}` reopens it."
 
 
 # --- sending ---------------------------------------------------------------------------------------------------------
@@ -399,13 +424,15 @@ def test(app: App, emails: tuple[str, ...], slot: str | None) -> Result:
 
     It is marked «آزمایشی», its unsubscribe and preference links do nothing, and no statistics count it.
     """
-    from mailer.issues import preview
+    from mailer.issues import preview, which
 
     _warn_of_staging(app)
-    results = asyncio.run(preview.send_test(app, find_issue(app, slot), emails))
+    found = which.to_show(app, slot)
+    results = asyncio.run(preview.send_test(app, found, emails))
+    lines = [f"{email}: {state}{f' ({reply})' if reply else ''}" for email, state, reply in results]
     return Result(
         [{"email": email, "state": state, "reply": reply} for email, state, reply in results],
-        "\n".join(f"{email}: {state}{f' ({reply})' if reply else ''}" for email, state, reply in results),
+        "\n".join([f"{found.slot}:", *lines]),
         0 if all(state is DeliveryState.ACCEPTED for _, state, _ in results) else 5,
     )
 
@@ -414,19 +441,20 @@ def test(app: App, emails: tuple[str, ...], slot: str | None) -> Result:
 @slot_argument
 @click.option("--now", "at_once", is_flag=True, help="Do not wait for the slot's time.")
 @click.option("--wait", is_flag=True, help="Keep running until no mail is due within five minutes.")
-def send(app: App, slot: str | None, at_once: bool, wait: bool) -> Result:
+@click.option("--yes", is_flag=True, help="Do not ask before a draft is sent ahead of its day.")
+def send(app: App, slot: str | None, at_once: bool, wait: bool, yes: bool) -> Result:
     """Release a draft for its time; with --now, send it, or what is left of it, at once.
 
     Run the command again after a crash to finish the work: no reader is missed, and no reader gets the issue twice.
     """
-    from mailer.issues import control, delivery
+    from mailer.issues import control, delivery, which
 
-    found = find_issue(app, slot)
+    found = which.to_send(app, slot)
     if found.state in FINAL:
         result = delivery.status(app, found)
         return Result(_status(result), f"Nothing to do. {progress.sentence(result)}")
     if at_once or found.state not in (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD):
-        return _send_now(app, found, wait=wait)
+        return _send_now(app, found, wait=wait, yes=yes)
     if found.state is not IssueState.DRAFT:
         found = control.release(app, found.slot)
     if found.state is IssueState.HELD:
@@ -439,13 +467,38 @@ def _warn_of_staging(app: App) -> None:
         click.echo(f"Staging: {REDIRECTED}", err=True)
 
 
-def _send_now(app: App, found: Issue, *, wait: bool) -> Result:
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _confirm_early(app: App, found: Issue) -> None:
+    """Asks the user to type the slot of a draft whose day has not come yet.
+
+    Raises UsageError without a terminal or with --json, and click.Abort if the user types something else.
+    """
+    from mailer.issues import delivery
+
+    days, readers = (found.day - local_day(app, app.now())).days, delivery.expected(app, found)
+    if days <= 0:
+        return
+    due = f"{found.slot} is due in {_counted(days, 'day')}, on {found.day}"
+    to = _counted(readers, "reader")
+    if wants_json() or not sys.stdin.isatty():
+        raise UsageError(f"{due}, and would go out to {to} now.", "--yes sends it now; without --now it waits.")
+    answer = click.prompt(f"{due}; send it to {to} now? Type the slot", default="", show_default=False, err=True)
+    if answer.strip().casefold() != found.slot.casefold():
+        raise click.Abort
+
+
+def _send_now(app: App, found: Issue, *, wait: bool, yes: bool) -> Result:
     from mailer.issues import delivery, draft, editing
 
     _warn_of_staging(app)
     _ = app.relays, app.renderer  # raises an error for a missing password file or template before the issue is frozen
     if found.state is IssueState.PLANNED:
         found = draft.choose(app, found)
+    if found.state is IssueState.DRAFT and not yes:
+        _confirm_early(app, found)
     if found.state in (IssueState.DRAFT, IssueState.HELD):
         found = editing.close(app, found)
     found = delivery.ready(app, found)
@@ -485,9 +538,9 @@ _WIDTH = 30
 @slot_argument
 def report(app: App, slot: str | None) -> Result:
     """Show who got an issue, who left through it, how soon and why, and who joined."""
-    from mailer.issues import report
+    from mailer.issues import report, which
 
-    found = report.report(app, find_issue(app, slot))
+    found = report.report(app, which.gone_out(app, slot))
     return Result({**asdict(found), "outcomes": dict(found.outcomes)}, _report_text(app, found))
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from mailer.context import App, find_issue
 from mailer.errors import NoSuchArticle, NoSuchIssue, WrongState
-from mailer.issues import draft, variants
+from mailer.issues import draft, variants, which
 from mailer.lifecycle import STARTED
 from mailer.mail import placeholders, view
 from mailer.model import DeliveryKind, Issue, Variant
@@ -199,7 +199,7 @@ def redact(app: App, slot: str | None, position: int) -> Issue:
     Redacting a story twice has no further effect. Raises WrongState if the issue is not public or if no story would
     remain, and NoSuchArticle if the issue has no story at this position.
     """
-    issue = find_issue(app, slot)
+    issue = which.gone_out(app, slot)
     if issue.state not in STARTED:
         raise WrongState(f"The issue {issue.slot} is {issue.state}, not public: there is nothing to redact.")
     if position not in {story.position for story in issue.stories}:

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from mailer import reasons, week
-from mailer.context import App, alert, get_issue
-from mailer.errors import OutsideError, StoreUnavailable, WrongState
+from mailer.context import App, alert, get_issue, local_day
+from mailer.errors import NoSuchIssue, OutsideError, StoreUnavailable, WrongState
 from mailer.issues import control, delivery, draft, editing, notice
 from mailer.lifecycle import EDITABLE, IssueEvent
 from mailer.model import Issue, IssueState, Slot
@@ -50,7 +50,7 @@ def tick(app: App) -> None:
             raise
         except OutsideError as error:
             log.warning("issue %s: the next tick tries again: %s", issue.slot, error)
-        except WrongState as error:
+        except (WrongState, NoSuchIssue) as error:
             log.info("issue %s: another process, or a person, was faster: %s", issue.slot, error)
         except Exception as error:
             # For example, a template cannot be rendered. Hold this issue so that editors notice, and go on with the
@@ -88,7 +88,8 @@ def _warn_of_skipped(app: App, skipped: Sequence[Issue]) -> None:
 def _plan(app: App, now: datetime) -> None:
     """Adds an issue for each slot whose draft time has come, and for each slot that was missed."""
     schedule = app.settings.schedule
-    newest = app.store.read(issues.newest)
+    # Later issues do not count: a draft made ahead must not hide the weeks before it that were missed.
+    newest = app.store.read(partial(issues.newest, until=local_day(app, now)))
     # `since` is the time at which the first issue was planned, not the date of that issue's slot. A test draft may have
     # a slot of years ago, when the newsletter did not exist yet.
     since = min(app.store.read(issues.began) or now, now)
@@ -101,7 +102,7 @@ def _plan(app: App, now: datetime) -> None:
         late = schedule.max_late if newest else timedelta(0)
         wanted = now <= slot.at + late or (newest is not None and slot.day > newest.day)
         wanted = wanted and slot.at >= since
-        begun = slot.at - schedule.draft_before <= now
+        begun = draft.window_opens(app, slot) <= now
         if wanted and begun and app.store.read(partial(issues.find, slot=slot.key)) is None:
             draft.plan(app, slot, now)
 

@@ -2,24 +2,27 @@
 mail."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy import Connection
 
-from mailer import reasons
-from mailer.context import App, alert, find_issue, get_issue
-from mailer.errors import NotEnoughStories, WrongState
-from mailer.issues.draft import is_approval_missing
-from mailer.lifecycle import ARROWS, MAYBE_RECEIVED, IssueEvent
+from mailer import reasons, week
+from mailer.context import App, alert, get_issue
+from mailer.errors import NotEnoughStories, UsageError, WrongState
+from mailer.issues import draft, which
+from mailer.lifecycle import ARROWS, CHOOSABLE, MAYBE_RECEIVED, IssueEvent
 from mailer.model import DeliveryState, Issue, IssueState, Skip
 from mailer.reasons import Reason, ReasonCode
 from mailer.store import deliveries, issues, lanes
 
 _APPROVAL = Reason(ReasonCode.APPROVAL_REQUIRED)
+_NOT_STARTED = CHOOSABLE | {IssueState.FROZEN}
 
 
 def hold(app: App, slot: str | None, reason: str = "") -> Issue:
     """Keeps an issue from being sent until an editor releases it. `reason` may be an editor's own words."""
-    issue = find_issue(app, slot)
+    issue = which.to_edit(app, slot)
     why = Reason(ReasonCode.TEXT, {"words": reason}) if reason else Reason(ReasonCode.HELD_BY_EDITOR)
     event = IssueEvent.HOLD
     return _change(app, issue, event, "held", lambda tx: issues.step(tx, issue.id, event, reason=why))
@@ -31,7 +34,7 @@ def release(app: App, slot: str | None) -> Issue:
     If approval is required and missing, the issue stays held and then waits for approval. Raises NotEnoughStories if
     the issue has no story at all, and WrongState if the issue already waits for approval.
     """
-    found = find_issue(app, slot)
+    found = which.to_edit(app, slot)
 
     def change(tx: Connection) -> bool:
         issue = issues.lock(tx, found.id, ARROWS[IssueEvent.RELEASE][0])
@@ -45,7 +48,8 @@ def release(app: App, slot: str | None) -> Issue:
             )
         if held and issue.reason == _APPROVAL:
             raise WrongState(f"The issue {issue.slot} waits for approval.", "Use `mailer issue approve`.")
-        event, why = (IssueEvent.HOLD, _APPROVAL) if is_approval_missing(app, issue) else (IssueEvent.RELEASE, None)
+        missing = draft.is_approval_missing(app, issue)
+        event, why = (IssueEvent.HOLD, _APPROVAL) if missing else (IssueEvent.RELEASE, None)
         few = issue.reason is not None and issue.reason.code is ReasonCode.TOO_FEW_STORIES
         return issues.step(tx, issue.id, event, reason=why, released=True if few else None)
 
@@ -54,7 +58,7 @@ def release(app: App, slot: str | None) -> Issue:
 
 def approve(app: App, slot: str | None) -> Issue:
     """Records an editor's approval. Raises WrongState if the issue is held for a reason other than missing approval."""
-    found = find_issue(app, slot)
+    found = which.to_edit(app, slot)
 
     def change(tx: Connection) -> bool:
         issue = issues.lock(tx, found.id, ARROWS[IssueEvent.RELEASE][0])
@@ -68,13 +72,13 @@ def approve(app: App, slot: str | None) -> Issue:
 
 def pause(app: App, slot: str | None) -> Issue:
     """Stops sending. Mails already being handed to a relay are finished, but no further mail is started."""
-    issue = find_issue(app, slot)
+    issue = which.under_way(app, slot)
     return _change(app, issue, IssueEvent.PAUSE, "paused", lambda tx: issues.step(tx, issue.id, IssueEvent.PAUSE))
 
 
 def resume(app: App, slot: str | None) -> Issue:
     """Resumes a paused issue, and the lanes that were paused because their provider refused this sender."""
-    issue = find_issue(app, slot)
+    issue = which.under_way(app, slot, first=IssueState.PAUSED)
 
     def change(tx: Connection) -> bool:
         was_paused = issues.step(tx, issue.id, IssueEvent.RESUME)
@@ -84,22 +88,59 @@ def resume(app: App, slot: str | None) -> Issue:
     return _change(app, issue, IssueEvent.RESUME, "resumed", change)
 
 
-def cancel(app: App, slot: str | None) -> Issue:
-    """Cancels an issue. Its deliveries that are not sent yet become skipped, with the reason "cancelled"."""
-    issue = find_issue(app, slot)
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The result of `cancel`. `window_opens` is the time at which the clock will draft the week as if nothing had
+    happened, or None if the clock will not draft it. `reached` is True if any reader has or may have the mail."""
+
+    issue: Issue
+    window_opens: datetime | None = None
+    reached: bool = False
+
+
+def cancel(app: App, slot: str | None) -> Cancelled:
+    """Cancels an issue. Its deliveries that are not sent yet become skipped, with the reason "cancelled".
+
+    Before the draft window of the slot opens, an issue that has not been started is deleted instead. A draft made by
+    mistake for a later week then does not keep the clock from drafting that week.
+    """
+    issue = which.to_cancel(app, slot)
+    opens = _window_opens(app, issue)
+    why = Reason(ReasonCode.CANCELLED_BY_ADMIN)
+
+    def delete_early(tx: Connection) -> bool:
+        early = opens is not None and app.now() < opens and issues.lock(tx, issue.id, _NOT_STARTED)
+        return bool(early) and issues.remove(tx, issue.id)
+
+    if app.store.write(delete_early):
+        return Cancelled(replace(issue, state=IssueState.CANCELLED, reason=why, number=None), opens)
 
     def change(tx: Connection) -> bool:
-        now, why = app.now(), Reason(ReasonCode.CANCELLED_BY_ADMIN)
+        now = app.now()
         if not issues.step(tx, issue.id, IssueEvent.CANCEL, at=now, reason=why):
             return False
         deliveries.end_waiting(tx, issue.id, DeliveryState.SKIPPED, Skip.CANCELLED, now)
         deliveries.end_batches(tx, issue.id)
-        counts = deliveries.counts(tx, issue.id)
-        if not any(counts[state] for state in MAYBE_RECEIVED):
+        if not _reached(tx, issue):
             issues.give_number_back(tx, issue.id)
         return True
 
-    return _change(app, issue, IssueEvent.CANCEL, "cancelled", change)
+    cancelled = _change(app, issue, IssueEvent.CANCEL, "cancelled", change)
+    return Cancelled(cancelled, reached=app.store.read(lambda tx: _reached(tx, cancelled)))
+
+
+def _reached(tx: Connection, issue: Issue) -> bool:
+    counts = deliveries.counts(tx, issue.id)
+    return any(counts[state] for state in MAYBE_RECEIVED)
+
+
+def _window_opens(app: App, issue: Issue) -> datetime | None:
+    """Returns when the clock first drafts the slot of an issue, or None if the slot is not of the current calendar."""
+    try:
+        slot = week.slot(issue.slot, app.settings.newsletter, app.settings.schedule)
+    except UsageError:
+        return None
+    return draft.window_opens(app, slot)
 
 
 def skip(app: App, issue: Issue, reason: Reason, *, warn: bool = True) -> bool:

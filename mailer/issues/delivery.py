@@ -194,6 +194,11 @@ async def _sleep(stop: asyncio.Event, seconds: float) -> None:
         await asyncio.wait_for(stop.wait(), seconds)
 
 
+def expected(app: App, issue: Issue) -> int:
+    """Returns how many readers would get the issue if its sending began now."""
+    return app.store.read(lambda tx: deliveries.expected(tx, issue.day))
+
+
 def status(app: App, issue: Issue) -> IssueStatus:
     """Returns the current state and counts of an issue. `rate` is the average number of mails per second since the
     issue's start."""

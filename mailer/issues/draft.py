@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from mailer import lifecycle, reasons, week
+from mailer import lifecycle, reasons
 from mailer.articles import pictures
 from mailer.choice import build, edits, growth, time_span
 from mailer.context import App, alert, find_issue, get_issue
 from mailer.errors import NotEnoughStories, WrongState
+from mailer.issues import which
 from mailer.lifecycle import IssueEvent
 from mailer.mail import render as rendering
 from mailer.mail import view
@@ -27,22 +28,20 @@ _SPARE = 50  # number of extra most-read articles to fetch, because some of them
 _PASSING = (ReasonCode.TOO_FEW_STORIES, ReasonCode.APPROVAL_REQUIRED)
 
 
-def draft(app: App, slot: str | None = None, as_of: datetime | None = None) -> Issue:
+def draft(app: App, slot: str | None = None, as_of: datetime | None = None, *, ahead: bool = False) -> Issue:
     """Chooses the stories of an issue. The issue is then a draft, or held with a reason.
 
-    If `slot` is None, uses the newest issue or, if the newest issue has ended, the issue of the next slot. If `as_of`
-    is given, chooses the stories as if that were the current time.
+    `which.to_draft` decides which issue is meant if `slot` is None, and when a later slot needs `ahead`. If `as_of` is
+    given, chooses the stories as if that were the current time.
     """
-    issue = _open(app, slot, as_of or app.now())
+    now = as_of or app.now()
+    wanted = which.to_draft(app, slot, now, ahead=ahead)
+    issue = wanted if isinstance(wanted, Issue) else _open(app, wanted, now)
     return choose(app, issue, as_of, by_hand=True)
 
 
-def _open(app: App, key: str | None, now: datetime) -> Issue:
-    """Returns the issue to draft. Adds it if it does not exist, and plans it again if it was cancelled."""
-    newest = app.store.read(issues.newest)
-    if key is None and newest and newest.state not in lifecycle.FINAL:
-        return newest
-    slot = week.slot(key, app.settings.newsletter, app.settings.schedule) if key else _next(app, newest, now)
+def _open(app: App, slot: Slot, now: datetime) -> Issue:
+    """Returns the issue of a slot. Adds it if it does not exist, and plans it again if it was cancelled."""
     plan(app, slot, now)
     issue = find_issue(app, slot.key)
     if issue.state is IssueState.CANCELLED:
@@ -51,13 +50,9 @@ def _open(app: App, key: str | None, now: datetime) -> Issue:
     return issue
 
 
-def _next(app: App, newest: Issue | None, now: datetime) -> Slot:
-    """Returns the first slot that is in the future and after the newest issue."""
-    newsletter, schedule = app.settings.newsletter, app.settings.schedule
-    slot = week.slot_of(now, newsletter, schedule)
-    while slot.at < now or (newest and slot.day <= newest.day):
-        slot = week.following(slot, newsletter, schedule)
-    return slot
+def window_opens(app: App, slot: Slot) -> datetime:
+    """Returns the time from which the clock drafts a slot."""
+    return slot.at - app.settings.schedule.draft_before
 
 
 def plan(app: App, slot: Slot, now: datetime) -> bool:
@@ -156,8 +151,8 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
         span,
         app.settings.digest,
         app.settings.newsletter.sections,
-        used=articles.used(tx, besides=issue.id),
-        led=articles.used(tx, besides=issue.id, leads_only=True),
+        used=articles.used(tx, besides=issue.id, before=issue.day),
+        led=articles.used(tx, besides=issue.id, before=issue.day, leads_only=True),
         zone=app.zone,
         growth=growth.learn(articles.histories(tx, since=span.start - growth.LEARNT_FROM)),
         allow_late=previous_end is not None,  # the first issue takes no late articles

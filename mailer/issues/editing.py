@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 from mailer import reasons
 from mailer.choice import edits
 from mailer.choice.edits import Drop, Edit, Intro, LeaveOut, Move, Retitle, Subject
-from mailer.context import App, find_issue, get_issue
+from mailer.context import App, get_issue
 from mailer.errors import NoSuchArticle, UsageError, WrongState
-from mailer.issues import draft
+from mailer.issues import draft, which
 from mailer.lifecycle import EDITABLE
 from mailer.mail import view
 from mailer.model import ChosenStory, Edits, Issue, IssueState
@@ -33,32 +33,32 @@ _LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600
 
 def drop(app: App, slot: str | None, position: int) -> Issue:
     """Removes a story and all other articles about its event from the issue. The next best story takes its place."""
-    issue = find_issue(app, slot)
+    issue = which.to_edit(app, slot)
     story = _at(issue, position)
     return _edit(app, issue, Drop(frozenset({story.article_id, *(number for number, _, _ in story.also)})))
 
 
 def move(app: App, slot: str | None, position: int, to: int) -> Issue:
     """Moves a story to position `to`. The story keeps that position when the stories are chosen again."""
-    issue = find_issue(app, slot)
+    issue = which.to_edit(app, slot)
     _at(issue, to)
     return _edit(app, issue, Move(_at(issue, position).article_id, to))
 
 
 def title(app: App, slot: str | None, position: int, text: str) -> Issue:
     """Gives a story another title in this issue. An empty `text` restores the original title."""
-    issue = find_issue(app, slot)
+    issue = which.to_edit(app, slot)
     return _edit(app, issue, Retitle(_at(issue, position).article_id, _checked("title", text, _LONGEST_TITLE)))
 
 
 def subject(app: App, slot: str | None, text: str) -> Issue:
     """Sets the subject of the mail. An empty `text` restores the subject made from the first story's title."""
-    return _edit(app, find_issue(app, slot), Subject(_checked("subject", text, _LONGEST_SUBJECT)))
+    return _edit(app, which.to_edit(app, slot), Subject(_checked("subject", text, _LONGEST_SUBJECT)))
 
 
 def intro(app: App, slot: str | None, text: str) -> Issue:
     """Sets the opening words: the text before the first story."""
-    return _edit(app, find_issue(app, slot), Intro(_checked("intro", text, _LONGEST_INTRO)))
+    return _edit(app, which.to_edit(app, slot), Intro(_checked("intro", text, _LONGEST_INTRO)))
 
 
 def check_links(app: App, issue: Issue, *, last: bool) -> Issue:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from mailer import lifecycle
-from mailer.context import App, find_issue, get_issue
+from mailer.context import App, get_issue
 from mailer.errors import WrongState
+from mailer.issues import which
 from mailer.issues.report import by_outcome
 from mailer.lifecycle import IssueEvent
 from mailer.model import Issue, IssueState
@@ -30,7 +31,7 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
     If `unknown` is true, this includes deliveries whose outcome is unknown. Raises WrongState if the issue has not
     ended, or if a newer issue has gone out since.
     """
-    found = find_issue(app, slot)
+    found = which.gone_out(app, slot)
 
     def queue_failed(tx: Connection) -> int:
         issue = issues.get(tx, found.id) or found

@@ -6,11 +6,12 @@ ones, and values that the source leaves out this time are kept. So importing the
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
+from mailer.lifecycle import CHOOSABLE
 from mailer.model import Article, Dating, FoundArticle, IssueState, Merged, NamedArticle, TimeSpan
 from mailer.store.database import inserting
 from mailer.store.schema import REACHED, articles, issue_articles, issues, view_snapshots
@@ -172,11 +173,13 @@ def most_read(tx: Connection, span: TimeSpan, besides: Collection[int], limit: i
     return [_article(row) for row in tx.execute(query.limit(limit))]
 
 
-def used(tx: Connection, *, besides: int, leads_only: bool = False) -> frozenset[int]:
+def used(tx: Connection, *, besides: int, leads_only: bool = False, before: date | None = None) -> frozenset[int]:
     """Returns the ids of the articles that any issue other than `besides` has sent or reserved. With `leads_only`,
     returns only the lead article of the first story of each issue.
 
-    Does not return the articles of an issue that ended without reaching a reader.
+    Does not return the articles of an issue that ended without reaching a reader. If `before` is given, an issue of a
+    later day reserves its articles only once it is final or approved: a draft made ahead must not take the stories of
+    the weeks before it.
     """
     ended = issues.c.state.in_((IssueState.CANCELLED, IssueState.SKIPPED, IssueState.SENT, IssueState.PARTIAL))
     query = (
@@ -184,6 +187,8 @@ def used(tx: Connection, *, besides: int, leads_only: bool = False) -> frozenset
         .select_from(issue_articles.join(issues, issue_articles.c.issue_id == issues.c.id))
         .where(issues.c.id != besides, or_(~ended, REACHED))
     )
+    if before is not None:
+        query = query.where(or_(issues.c.day <= before, issues.c.state.not_in(tuple(CHOOSABLE)), issues.c.approved))
     if leads_only:
         query = query.where(issue_articles.c.first)
     return frozenset(tx.execute(query).scalars())

@@ -84,6 +84,11 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
     return done.rowcount
 
 
+def expected(tx: Connection, day: Any) -> int:
+    """Returns how many subscribers would get the issue of that day if its recipients were frozen now."""
+    return int(tx.execute(select(func.count()).select_from(subscribers).where(eligible(day))).scalar_one())
+
+
 def _add_batches(
     tx: Connection, issue_id: int, ordinal: ColumnElement[int], wanted: ColumnElement[bool], now: datetime
 ) -> None:

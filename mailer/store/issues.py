@@ -28,7 +28,16 @@ from mailer.model import (
 )
 from mailer.reasons import Reason
 from mailer.store.database import inserting
-from mailer.store.schema import REACHED, issues, variants
+from mailer.store.schema import (
+    REACHED,
+    deliveries,
+    events,
+    issue_articles,
+    issues,
+    lanes,
+    suppressions,
+    variants,
+)
 
 
 def plan(tx: Connection, slot: Slot, send_at: datetime, now: datetime) -> bool:
@@ -75,6 +84,22 @@ def _move(
 ) -> bool:
     guarded = update(issues).where(issues.c.id == issue_id, issues.c.state.in_(tuple(from_)))
     return tx.execute(guarded.values(state=to, **values)).rowcount == 1
+
+
+def remove(tx: Connection, issue_id: int) -> bool:
+    """Deletes an issue that has not been started, so that its slot is as if it had never had an issue. The test mails
+    of the issue are kept, but then belong to no issue.
+
+    Returns False, and deletes nothing, if counts, events or suppressions of readers still refer to the issue.
+    """
+    for table in (lanes, events, suppressions):
+        if tx.execute(select(table.c.issue_id).where(table.c.issue_id == issue_id).limit(1)).first():
+            return False
+    drop_variants(tx, issue_id)
+    for table in (variants, deliveries):
+        tx.execute(update(table).where(table.c.issue_id == issue_id).values(issue_id=None))
+    tx.execute(delete(issue_articles).where(issue_articles.c.issue_id == issue_id))
+    return tx.execute(delete(issues).where(issues.c.id == issue_id)).rowcount == 1
 
 
 def reopen(tx: Connection, issue: Issue) -> bool:
@@ -155,9 +180,17 @@ def find(tx: Connection, slot: str) -> Issue | None:
     return _first(tx, select(issues).where(issues.c.slot == slot))
 
 
-def newest(tx: Connection) -> Issue | None:
-    """Returns the issue of the latest slot, or None if there are no issues."""
-    return _first(tx, select(issues).order_by(issues.c.day.desc(), issues.c.id.desc()).limit(1))
+def newest(tx: Connection, until: date | None = None) -> Issue | None:
+    """Returns the issue of the latest slot, or of the latest slot up to the day `until`. Returns None if there is no
+    such issue."""
+    query = select(issues) if until is None else select(issues).where(issues.c.day <= until)
+    return _first(tx, query.order_by(issues.c.day.desc(), issues.c.id.desc()).limit(1))
+
+
+def last_started(tx: Connection) -> Issue | None:
+    """Returns the issue that began to go out last and was not cancelled, or None if none has gone out."""
+    started = select(issues).where(issues.c.state.in_(STARTED))
+    return _first(tx, started.order_by(issues.c.started_at.desc(), issues.c.day.desc()).limit(1))
 
 
 def recent(tx: Connection, *, states: Iterable[IssueState] | None = None, limit: int | None = None) -> list[Issue]:

@@ -1,14 +1,21 @@
 """`mailer issue …`: the shapes other tools rely on, what is refused, and a relay that is not there."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from admin import Deployment, articles_file, deployment, drafted
+from admin import Deployment, articles_file, deployment, drafted, due_in, environ
 from make import parsed
 
+from mailer import week
+from mailer.context import App
 from mailer.demo.inbox import Inbox
 from mailer.model import DeliveryState
+from mailer.settings import Newsletter, Schedule
 
 STATUS = ["slot", "state", "recipients", *map(str, DeliveryState)]
 ACTING = ("hold", "release", "approve", "pause", "resume", "cancel")
@@ -32,7 +39,7 @@ def test_an_issue_without_stories_is_held_and_not_sent(tmp_path: Path) -> None:
     assert "too few stories" in drafted_["reason"]
     assert drafted_["reason_code"] == "too_few_stories"
     assert set(drafted_["reason_args"]) == {"found", "least"}
-    for words in (("send",), ("send", "--now"), ("release",), ("preview",), ("test", "b@example.org")):
+    for words in (("send",), ("send", "--now", "--yes"), ("release",), ("preview",), ("test", "b@example.org")):
         answer = here.call("issue", *words)
         assert answer.code == 3, words
         assert answer.err.startswith("mailer: The issue ")
@@ -97,22 +104,98 @@ def test_preview_writes_the_very_bytes(tmp_path: Path) -> None:
     assert nowhere.err.endswith("No such file or directory.\n")
 
 
-def test_every_change_prints_the_new_state_or_why_it_failed(tmp_path: Path) -> None:
+def test_every_change_prints_the_new_state_or_why_it_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in due_in(1).items():
+        monkeypatch.setenv(name, value)
     here = drafted(tmp_path)
     assert here.json("issue", "hold")["state"] == "held"
-    refused = here.call("issue", "send", "--now")
+    refused = here.call("issue", "send", "--now", "--yes")
     assert refused.code == 3
     assert "held by an editor" in refused.err
     assert here.json("issue", "release")["state"] == "draft"
     assert here.call("issue", "pause").code == here.call("issue", "resume").code == 3
     assert here.json("issue", "approve")["state"] == "draft"
-    assert here.call("issue", "cancel").out.endswith("is cancelled.\n")
+    assert "is cancelled. The clock leaves that week out" in here.call("issue", "cancel").out
     for verb in ACTING:
         answer = here.call("issue", verb, "--json")
         assert (answer.code, answer.error["code"]) == (3, "wrong_state")
-    done = here.call("issue", "send", "--now")
+    done = here.call("issue", "send", "--now", "--yes")
     assert done.code == 0
     assert done.out.startswith("Nothing to do.")
+
+
+def test_a_draft_is_sent_before_its_day_only_with_yes(
+    tmp_path: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in due_in(2).items():
+        monkeypatch.setenv(name, value)
+    here = drafted(tmp_path, smtp=inbox.port, readers=["a@iran.example", "b@iran.example"])
+    slot = here.json("issue", "show")["slot"]
+    for words in (("--json",), ()):
+        refused = here.call("issue", "send", "--now", *words)
+        assert refused.code == 2
+        assert f"{slot} is due in 2 days, on 20" in f"{refused.out}{refused.err}"
+        assert "would go out to 2 readers now. " in refused.err or refused.error["fix"].startswith("--yes sends it now")
+    assert here.json("issue", "status")["recipients"] == 0
+    assert here.json("issue", "send", "--now", "--yes")["accepted"] == 2
+    assert here.call("issue", "send", "--now").out.startswith("Nothing to do.")
+
+
+def test_what_has_begun_to_go_out_is_continued_without_a_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in due_in(2).items():
+        monkeypatch.setenv(name, value)
+    here = drafted(tmp_path, readers=["a@iran.example"])
+    for words in (("--yes",), (), ("--json",)):
+        assert here.call("issue", "send", "--now", *words).code == 4, "no relay is there"
+    assert here.json("issue", "pause")["state"] == "paused"
+    assert here.json("issue", "status")["state"] == "paused"
+    assert "is paused" in here.call("issue", "send", "--now").err
+
+
+def test_a_person_types_the_slot(tmp_path: Path, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in due_in(2).items():
+        monkeypatch.setenv(name, value)
+    here = drafted(tmp_path, smtp=inbox.port, readers=["a@iran.example"])
+    slot = here.json("issue", "show")["slot"]
+    words = (sys.executable, "-m", "mailer", "--config", here.config, "issue", "send", "--now")
+    for typed, code in (("yes", 5), (slot.lower(), 0)):
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            words, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ(**due_in(2)), text=True
+        ) as process:
+            os.close(theirs)
+            os.write(ours, f"{typed}\n".encode())
+            out, err = process.communicate(timeout=60)
+        os.close(ours)
+        assert f"{slot} is due in 2 days" in err
+        assert "send it to 1 reader now? Type the slot" in err
+        assert process.returncode == code, (out, err)
+    assert len(inbox.mails) == 1
+
+
+def test_a_later_slot_needs_ahead_and_a_mistake_does_not_block_its_week(tmp_path: Path) -> None:
+    here = drafted(tmp_path)
+    slot = here.json("issue", "show")["slot"]
+    with here.app() as app:
+        later = week.following(week.slot(slot, *newsroom(app)), *newsroom(app)).key
+    refused = here.call("issue", "draft", later, "--json")
+    assert (refused.code, refused.error["code"]) == (2, "usage_error")
+    assert "--ahead" in refused.error["fix"]
+    assert here.json("issue", "draft", later, "--ahead")["slot"] == later
+    for verb in ("show", "hold", "release", "approve", "status"):
+        assert here.json("issue", verb)["slot"] == slot
+    several = here.call("issue", "cancel")
+    assert (several.code, "2 issues are open" in several.err, slot in several.err) == (2, True, True)
+    done = here.call("issue", "cancel", later)
+    assert done.code == 0
+    assert done.out.startswith(f"{later} is cancelled. The clock drafts that week as usual, at ")
+    assert [each["slot"] for each in here.json("issue", "list")] == [slot]
+
+
+def newsroom(app: App) -> tuple[Newsletter, Schedule]:
+    return app.settings.newsletter, app.settings.schedule
 
 
 def test_send_without_now_waits_for_its_time(tmp_path: Path) -> None:
@@ -128,29 +211,29 @@ def test_send_without_now_waits_for_its_time(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_no_reader_is_lost_when_the_relay_is_down(tmp_path: Path, inbox: Inbox) -> None:
     here = drafted(tmp_path, readers=["a@example.org", "b@example.org"])
-    answer = here.call("issue", "send", "--now")
+    answer = here.call("issue", "send", "--now", "--yes")
     assert answer.code == 4
     assert "connection refused" in answer.err
     assert "2 of 2 mails wait" in answer.err
     status = here.json("issue", "status")
     assert (status["state"], status["queued"], status["recipients"]) == ("sending", 2, 2)
-    document = here.call("issue", "send", "--now", "--json")
+    document = here.call("issue", "send", "--now", "--yes", "--json")
     assert (document.code, document.error["code"]) == (4, "relay_down")
     assert here.call("issue", "test", "c@example.org", "--json").code == 4
     assert here.json("issue", "pause")["state"] == "paused"
-    assert "is paused" in here.call("issue", "send", "--now").err
+    assert "is paused" in here.call("issue", "send", "--now", "--yes").err
     assert here.json("issue", "resume")["state"] == "sending"
     # Once the relay works again, the same command finishes the work.
     text = (tmp_path / "config.toml").read_text("utf-8").replace("port = 9\n", f"port = {inbox.port}\n")
     (tmp_path / "config.toml").write_text(text, "utf-8")
-    finished = here.call("issue", "send", "--now", "--json")
+    finished = here.call("issue", "send", "--now", "--yes", "--json")
     done = finished.json
     assert (done["state"], done["accepted"], done["recipients"]) == ("sent", 2, 2)
     for line in finished.err.splitlines():  # how far it is, for machines
         assert {"slot", "done", "recipients", "rate"} <= set(json.loads(line))
     letters = {mail.recipient for mail in inbox.mails}
     assert {"a@example.org", "b@example.org"} <= letters
-    assert here.call("issue", "send", "--now").out.startswith("Nothing to do.")
+    assert here.call("issue", "send", "--now", "--yes").out.startswith("Nothing to do.")
     assert sum(mail.recipient == "a@example.org" for mail in inbox.mails) == 1
     show = here.json("subscribers", "show", "a@example.org")
     assert [(mail["kind"], mail["state"]) for mail in show["deliveries"]] == [("issue", "accepted")]
@@ -182,7 +265,7 @@ TITLES = (
 def test_titles_come_through_the_whole_chain_harmless(tmp_path: Path, inbox: Inbox) -> None:
     here = drafted(tmp_path, smtp=inbox.port, titles=TITLES, readers=["a@example.org"])
     here.json("subscribers", "add", "b@example.org", "--name", "=?utf-8?b?eAp5?=\r\nBcc: evil@example.org")
-    assert here.json("issue", "send", "--now")["accepted"] == 2
+    assert here.json("issue", "send", "--now", "--yes")["accepted"] == 2
     for mail in inbox.mails:
         found = parsed(mail.raw)
         assert found.defects == []

@@ -44,7 +44,7 @@ def spoil(here: Deployment, **columns: object) -> None:
 
 
 def test_retry_reports_what_it_queued_and_left(here: Deployment) -> None:
-    sent = here.json("issue", "send", "--now", "--wait")
+    sent = here.json("issue", "send", "--now", "--yes", "--wait")
     slot = sent["slot"]
     answer = here.call("issue", "retry")
     assert (answer.code, answer.out) == (0, f"{slot} is sent: there is nothing to retry.\n")
@@ -61,12 +61,12 @@ def test_retry_reports_what_it_queued_and_left(here: Deployment) -> None:
     assert (found["state"], found["retried"], found["left"], found["queued"]) == ("sending", 1, {}, 1)
     refused = here.call("issue", "retry", "--json")
     assert (refused.code, refused.error["code"]) == (3, "wrong_state")
-    assert here.call("issue", "send", "--now", "--wait").code == 0
+    assert here.call("issue", "send", "--now", "--yes", "--wait").code == 0
     assert here.json("issue", "status")["accepted"] == 3
 
 
 def test_status_lists_failed_addresses_with_reasons(here: Deployment) -> None:
-    here.json("issue", "send", "--now", "--wait")
+    here.json("issue", "send", "--now", "--yes", "--wait")
     spoil(here, state="rejected", reason="soft", code=552, reply="5.2.2 mailbox full")
     lines = here.call("issue", "status", "--failed").out.splitlines()
     assert lines[1:] == ["  a@gmail.com · rejected · soft · 5.2.2 mailbox full"]
@@ -88,7 +88,7 @@ def test_a_paused_lane_is_shown_and_resumed(here: Deployment) -> None:
             lanes.pause(tx, "gmail", app.now().replace(year=2099), "550 5.7.1 unsolicited")
 
         app.store.write(work)
-    answer = here.call("issue", "send", "--now", "--wait")
+    answer = here.call("issue", "send", "--now", "--yes", "--wait")
     assert answer.code == 5, "only what is paused is left"
     assert f"{issue} is sending: 3 readers – 3 queued" in answer.out
     assert "The lane gmail is paused until 2099-" in answer.out
@@ -98,14 +98,14 @@ def test_a_paused_lane_is_shown_and_resumed(here: Deployment) -> None:
     assert [(each["lane"], each["waiting"]) for each in found["paused_lanes"]] == [("gmail", 3)]
     assert here.call("issue", "resume").out == f"{issue} is sending.\n"
     assert list(here.json("issue", "status")) == STATUS
-    assert here.call("issue", "send", "--now", "--wait").code == 0
+    assert here.call("issue", "send", "--now", "--yes", "--wait").code == 0
 
 
 def test_a_staging_deployment_says_so(tmp_path: Path, inbox: Inbox) -> None:
     here = drafted(tmp_path, smtp=inbox.port)
     here.json("subscribers", "add", "a@example.org")
     env = environ(MAILER_DELIVERY__REDIRECT_ALL_TO="staging@iran.example")
-    done = here.program("issue", "send", "--now", "--wait", env=env)
+    done = here.program("issue", "send", "--now", "--yes", "--wait", env=env)
     assert done.returncode == 0
     assert "no reader gets a mail, every mail goes to the address in [delivery] redirect_all_to" in done.stderr
     assert inbox.mails[-1].recipient == "staging@iran.example"
@@ -126,7 +126,7 @@ def test_status_gives_the_reason_of_a_pause(here: Deployment) -> None:
 
 @pytest.mark.slow
 def test_programs_read_a_line_of_json_a_second(here: Deployment) -> None:
-    done = here.program("issue", "send", "--now", "--wait", "--json")
+    done = here.program("issue", "send", "--now", "--yes", "--wait", "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout)["state"] == "sent"
     lines = [json.loads(line) for line in done.stderr.splitlines()]
@@ -139,7 +139,7 @@ def test_programs_read_a_line_of_json_a_second(here: Deployment) -> None:
 @pytest.mark.slow
 def test_people_see_a_bar(here: Deployment) -> None:
     ours, theirs = pty.openpty()
-    words = (sys.executable, "-m", "mailer", "--config", here.config, "issue", "send", "--now", "--wait")
+    words = (sys.executable, "-m", "mailer", "--config", here.config, "issue", "send", "--now", "--yes", "--wait")
     env = environ(TERM="xterm", COLUMNS="100")
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=theirs, env=env) as process:
         os.close(theirs)

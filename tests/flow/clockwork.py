@@ -31,7 +31,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, event
 
 from mailer import config
-from mailer.context import App, find_issue
+from mailer.context import App, newest_issue
 from mailer.errors import MailerError
 from mailer.issues import delivery, draft
 from mailer.issues.clock import tick
@@ -50,7 +50,7 @@ def send(app: App) -> None:
     async def work() -> None:
         stop = asyncio.Event()
         stop_on_signals(stop)
-        issue = find_issue(app, None)
+        issue = newest_issue(app)
         if issue.state is IssueState.DRAFT:
             issue = draft.freeze(app, issue)
         print("sending", flush=True)  # noqa: T201 - the test waits for it

@@ -18,7 +18,7 @@ from pathlib import Path
 import make
 
 from mailer import config
-from mailer.context import App, find_issue
+from mailer.context import App, newest_issue
 from mailer.issues import delivery, draft
 from mailer.model import IssueState, IssueStatus
 from mailer.tokens import new_key_file
@@ -67,7 +67,7 @@ class Deployment:
     def status(self) -> IssueStatus:
         """The counts of the newest issue, which always add up."""
         with self.app() as app:
-            found = delivery.status(app, find_issue(app, None))
+            found = delivery.status(app, newest_issue(app))
         assert sum(found.counts.values()) == found.recipients
         return found
 

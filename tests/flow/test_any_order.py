@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from whole import Whole
 
 from mailer import lifecycle, tokens
-from mailer.context import find_issue, list_issues
+from mailer.context import list_issues, newest_issue
 from mailer.errors import AskError, RelayDown
 from mailer.issues import control
 from mailer.issues import delivery as delivering
@@ -156,7 +156,7 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def draft_the_newest_again(self) -> None:
         with suppress(AskError):
-            drafting.draft(self.app, find_issue(self.app, None).slot)
+            drafting.draft(self.app, newest_issue(self.app).slot)
 
     @rule(
         verb=st.sampled_from(
@@ -175,12 +175,12 @@ class AnyOrder(RuleBasedStateMachine):
     @rule()
     def freeze(self) -> None:
         with suppress(AskError):
-            drafting.freeze(self.app, find_issue(self.app, None))
+            drafting.freeze(self.app, newest_issue(self.app))
 
     @rule()
     def start(self) -> None:
         with suppress(AskError):
-            delivering.start(self.app, find_issue(self.app, None))
+            delivering.start(self.app, newest_issue(self.app))
 
     @rule(number=st.integers(0, READERS - 1), method=st.sampled_from([Method.ONE_CLICK, Method.PAGE]))
     def leaves(self, number: int, method: Method) -> None:
@@ -228,7 +228,10 @@ class AnyOrder(RuleBasedStateMachine):
             return
         now = {issue.slot: issue.state for issue in list_issues(self.app)}
         for slot, state in self.before.items():
-            assert now[slot] in REACHABLE[state]
+            if slot in now:
+                assert now[slot] in REACHABLE[state]
+            else:  # cancelled before its draft window opened
+                assert state in lifecycle.CHOOSABLE | {IssueState.FROZEN}
         self.before = now
 
     @invariant()

@@ -13,7 +13,7 @@ import make
 import pytest
 from deployment import Deployment, drafted, readers, recorded, taken, until
 
-from mailer.context import find_issue
+from mailer.context import newest_issue
 from mailer.issues import delivery
 from mailer.model import DeliveryState, IssueState
 
@@ -79,7 +79,7 @@ def test_with_hold_no_reader_gets_it_twice_and_every_gap_is_listed(
     recipients = [recipient for recipient, _ in recorded(record)]
     assert len(recipients) == len(set(recipients))
     with made.app() as app:
-        listed = {str(each["email"]) for each in delivery.failures(app, find_issue(app, None))}
+        listed = {str(each["email"]) for each in delivery.failures(app, newest_issue(app))}
     done = made.status()
     assert len(listed) == done.counts[DeliveryState.UNKNOWN] <= 2 * CONNECTIONS
     assert done.counts[DeliveryState.ACCEPTED] + len(listed) == 300
@@ -90,7 +90,7 @@ def test_with_hold_no_reader_gets_it_twice_and_every_gap_is_listed(
 @make.only_sqlite
 def test_sigterm_in_the_middle_loses_nothing(store_url: str, tmp_path: Path, port: int, record: Path) -> None:
     made = drafted(tmp_path, store_url, port, 400)
-    process = made.start("issue", "send", "--now", cli=True)
+    process = made.start("issue", "send", "--now", "--yes", cli=True)
     until(lambda: taken(record) >= 60, process)
     began = time.monotonic()
     assert deployment.end(process) == 5, "done in part"
@@ -99,7 +99,7 @@ def test_sigterm_in_the_middle_loses_nothing(store_url: str, tmp_path: Path, por
     assert middle.counts[DeliveryState.SENDING] == 0
     assert middle.counts[DeliveryState.QUEUED] > 0
     # What it had claimed is free at once, without waiting for the lease.
-    assert deployment.finished(made.start("issue", "send", "--now", cli=True))[0] == 0
+    assert deployment.finished(made.start("issue", "send", "--now", "--yes", cli=True))[0] == 0
     assert Counter(recipient for recipient, _ in recorded(record)) == Counter(readers(400))
 
 
@@ -107,7 +107,7 @@ def test_sigterm_in_the_middle_loses_nothing(store_url: str, tmp_path: Path, por
 def test_sigterm_while_a_relay_never_answers(store_url: str, tmp_path: Path, record: Path) -> None:
     with deployment.recorder(record, "--deaf") as port:
         made = drafted(tmp_path, store_url, port, 1)
-        process = made.start("issue", "send", "--now", cli=True)
+        process = made.start("issue", "send", "--now", "--yes", cli=True)
         until(lambda: taken(record) == 1, process)
         began = time.monotonic()
         assert deployment.end(process) == 5

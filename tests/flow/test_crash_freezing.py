@@ -14,7 +14,7 @@ from deployment import Deployment, drafted, taken, until
 from sqlalchemy import create_engine, text
 from verdict import judge
 
-from mailer.context import find_issue
+from mailer.context import newest_issue
 from mailer.issues import draft
 from mailer.model import IssueState
 
@@ -38,7 +38,7 @@ def port(record: Path) -> Iterator[int]:
 def found(made: Deployment) -> tuple[IssueState, int | None, int]:
     """The state of the issue, its number of recipients, and the number of its deliveries."""
     with made.app() as app:
-        issue = find_issue(app, None)
+        issue = newest_issue(app)
         return issue.state, issue.recipients, len(ledger.rows(app.store))
 
 
@@ -84,7 +84,7 @@ def test_killed_while_the_server_inserts_the_recipients(
 ) -> None:
     made = drafted(tmp_path, store_url, port, READERS)
     with made.app() as app:
-        draft.freeze(app, find_issue(app, None))
+        draft.freeze(app, newest_issue(app))
     with stuck_in_the_middle(store_url):
         process = made.start("send", *LEASE)
         until(lambda: waits_for_a_lock(store_url, "INSERT INTO deliveries"), process)

@@ -18,7 +18,7 @@ from deployment import Deployment, chance, drafted, taken, until
 from sqlalchemy import create_engine, text
 from verdict import judge
 
-from mailer.context import find_issue
+from mailer.context import newest_issue
 from mailer.issues import delivery, draft
 from mailer.model import IssueState
 
@@ -42,7 +42,7 @@ def begun(folder: Path, url: str, port: int) -> Deployment:
     """An issue whose recipients are frozen."""
     made = drafted(folder, url, port, READERS, connections=CONNECTIONS)
     with made.app() as app:
-        delivery.start(app, draft.freeze(app, find_issue(app, None)))
+        delivery.start(app, draft.freeze(app, newest_issue(app)))
     return made
 
 

@@ -161,7 +161,7 @@ def test_leaving_and_coming_back(
 
 
 def test_a_second_send_sends_nothing(demo: Deployment) -> None:
-    answer = demo.call("issue", "send", "--now")
+    answer = demo.call("issue", "send", "--now", "--yes")
     assert answer.code == 0
     assert answer.out.startswith("Nothing to do.")
 

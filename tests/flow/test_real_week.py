@@ -62,7 +62,7 @@ def test_the_week_of_tabnak_goes_out(here: Deployment, tmp_path: Path, inbox: In
     assert "tabnak.ir" in draft["stories"][0]["url"]
     eml = tmp_path / "preview.eml"
     here.json("issue", "preview", "--eml", str(eml))
-    sent = here.json("issue", "send", "--now")
+    sent = here.json("issue", "send", "--now", "--yes")
     assert (sent["state"], sent["accepted"], sent["recipients"]) == ("sent", 2, 2)
     assert len(inbox.mails) == 2
     preview = parsed(eml.read_bytes())

@@ -17,7 +17,7 @@ import pytest
 from deployment import Deployment, chance, drafted, taken, until
 from verdict import judge
 
-from mailer.context import find_issue
+from mailer.context import newest_issue
 from mailer.issues import delivery, draft
 
 READERS, CONNECTIONS = 1700, 4  # four batches
@@ -44,7 +44,7 @@ def begun(folder: Path, url: str, port: int, count: int = READERS) -> Deployment
     """An issue whose recipients are frozen."""
     made = drafted(folder, url, port, count, connections=CONNECTIONS)
     with made.app() as app:
-        delivery.start(app, draft.freeze(app, find_issue(app, None)))
+        delivery.start(app, draft.freeze(app, newest_issue(app)))
     return made
 
 

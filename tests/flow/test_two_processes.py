@@ -8,7 +8,7 @@ import ledger
 import pytest
 from deployment import readers, recorded
 
-from mailer.context import find_issue
+from mailer.context import newest_issue
 from mailer.issues import delivery
 from mailer.model import DeliveryState, IssueState
 
@@ -22,12 +22,12 @@ def test_two_that_send_at_once_and_a_third_afterwards(store_url: str, tmp_path: 
     with deployment.recorder(record, "--delay", "0") as port:
         made = deployment.drafted(tmp_path, store_url, port, READERS)
         # Both find a draft, so they also compete to freeze and to start it.
-        both = [made.start("issue", "send", "--now", cli=True) for _ in range(2)]
+        both = [made.start("issue", "send", "--now", "--yes", cli=True) for _ in range(2)]
         assert [deployment.finished(each)[0] for each in both] == [0, 0]
-        assert deployment.finished(made.start("issue", "send", "--now", cli=True))[0] == 0
+        assert deployment.finished(made.start("issue", "send", "--now", "--yes", cli=True))[0] == 0
 
     with made.app() as app:
-        issue = find_issue(app, None)
+        issue = newest_issue(app)
         done = delivery.status(app, issue)
         workers = {row["relay"] for row in ledger.rows(app.store)}
         open_batches = ledger.open_batches(app.store)

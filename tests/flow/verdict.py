@@ -6,7 +6,7 @@ from pathlib import Path
 import ledger
 from deployment import Deployment, readers, recorded
 
-from mailer.context import find_issue
+from mailer.context import newest_issue
 from mailer.issues import delivery
 from mailer.model import DeliveryState, IssueState
 
@@ -20,7 +20,7 @@ def judge(made: Deployment, record: Path, count: int, *, doubles: int) -> int:
     mails = recorded(record)
     got = Counter(recipient for recipient, _ in mails)
     with made.app() as app:
-        issue, resend = find_issue(app, None), app.settings.delivery.on_unknown == "resend"
+        issue, resend = newest_issue(app), app.settings.delivery.on_unknown == "resend"
         rows = {row["email"]: row for row in ledger.rows(app.store)}
         listed = {str(each["email"]): str(each["state"]) for each in delivery.failures(app, issue)}
         left = (ledger.open_batches(app.store), ledger.leases(app.store))

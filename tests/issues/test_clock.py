@@ -379,6 +379,7 @@ def test_draft_without_a_slot_takes_the_next_that_has_none(app: App, clock: Cloc
     make.week_of_articles(app.store, clock())
     assert draft.draft(app).slot == make.SLOT
     assert draft.draft(app).slot == make.SLOT, "the newest one while it is not final"
+    clock.set(T - timedelta(hours=23))
     control.cancel(app, None)
     assert draft.draft(app).slot == "1405-W37"
 

@@ -11,7 +11,7 @@ import pytest
 from make import Clock, only_sqlite
 
 from mailer.articles import collect
-from mailer.context import App, find_issue, get_issue
+from mailer.context import App, get_issue, newest_issue
 from mailer.errors import NoSuchArticle, UsageError, WrongState
 from mailer.issues import control, draft, editing
 from mailer.model import Issue, IssueState
@@ -117,7 +117,7 @@ def test_edits_of_two_editors_both_count(app: App) -> None:
     control.approve(app, None)
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda number: editing.title(app, None, number, f"تیتر {number}"), range(1, 9)))
-    assert titles(find_issue(app, None))[:8] == [f"تیتر {number}" for number in range(1, 9)]
+    assert titles(newest_issue(app))[:8] == [f"تیتر {number}" for number in range(1, 9)]
 
 
 @only_sqlite

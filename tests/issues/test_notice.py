@@ -14,7 +14,7 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from mailer import web, wiring
-from mailer.context import App, find_issue, get_issue
+from mailer.context import App, get_issue, newest_issue
 from mailer.errors import BadToken
 from mailer.issues import clock as ticking
 from mailer.issues import control, draft, editing, editor_page, notice
@@ -54,7 +54,7 @@ def test_editors_get_one_notice(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store)
     clock.set(make.slot().at - Schedule().draft_before)
     ticking.tick(app)
-    slot = find_issue(app, None).slot
+    slot = newest_issue(app).slot
     assert notices(app) == [(slot, "draft", "sardabir@iran.example"), (slot, "draft", "dabir@iran.example")]
     clock.turn(hours=2)
     ticking.tick(app)
@@ -213,7 +213,7 @@ def test_the_page_of_a_replacement_is_checked_too(app: App, clock: Clock) -> Non
 def test_an_approved_issue_loses_what_is_gone_with_a_note(app: App) -> None:
     make.week_of_articles(app.store)
     control.approve(app, draft.draft(app).slot)
-    issue = find_issue(app, None)
+    issue = newest_issue(app)
     after = editing.check_links(replace(app, gone=lambda url: url == issue.stories[0].url), issue, last=True)
     assert [story.url for story in after.stories] == [story.url for story in issue.stories[1:]]
     assert after.approved
@@ -227,7 +227,7 @@ def test_the_notice_lists_no_story_whose_page_is_gone(app: App, clock: Clock) ->
     make.week_of_articles(app.store)
     clock.set(make.slot().at - Schedule().draft_before)
     ticking.tick(replace(app, gone=lambda url: url == dead.url))
-    issue = find_issue(app, None)
+    issue = newest_issue(app)
     assert dead.title not in {story.title for story in issue.stories}
     query = select(variants.c.text).where(variants.c.kind == "notice")
     told = app.store.read(lambda tx: tx.execute(query).scalars().one())

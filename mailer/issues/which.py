@@ -1,0 +1,140 @@
+"""Decides which issue a command means if its user gives no slot, and which slot is drafted next.
+
+Each function takes the slot that the user gave, or None. With a slot, every function returns the issue of that slot.
+All functions raise NoSuchIssue if there is no such issue, and WrongState if there are issues, but none of the wanted
+kind.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from mailer import week
+from mailer.context import App, find_issue, newest_issue
+from mailer.errors import UsageError, WrongState
+from mailer.lifecycle import CHOOSABLE, FINAL
+from mailer.model import Issue, IssueState, Slot
+from mailer.store import issues
+
+_UNDER_WAY = (IssueState.SENDING, IssueState.PAUSED, IssueState.FROZEN)  # in the order in which a command means them
+
+
+def to_show(app: App, slot: str | None) -> Issue:
+    """Returns the issue that `to_edit` would return, so that an editor sees what the editor's next command changes. If
+    no issue can be edited, returns the issue that is being sent, or else the newest issue."""
+    return _found(app, slot, lambda: _due_next(app) or _under_way(app) or newest_issue(app))
+
+
+def to_edit(app: App, slot: str | None) -> Issue:
+    """Returns the draft or held issue that is due next: for edits, `hold`, `release` and `approve`.
+
+    If there is none, returns the issue that is being sent, so that the refusal names that issue and its state.
+    """
+    return _found(app, slot, lambda: _due_next(app) or _under_way(app), "No issue is a draft or held.")
+
+
+def under_way(app: App, slot: str | None, *, first: IssueState = IssueState.SENDING) -> Issue:
+    """Returns the issue that is sending, paused or frozen, or else the next draft: for `pause`, `resume` and `status`.
+
+    If several issues are under way, prefers one in the state `first`. If no issue is open, returns the newest issue, of
+    which `status` shows how it ended.
+    """
+    return _found(app, slot, lambda: _under_way(app, first) or _due_next(app) or newest_issue(app))
+
+
+def to_send(app: App, slot: str | None) -> Issue:
+    """Returns the issue that is under way, so that `send` finishes its work after a crash; or else the next draft, or
+    else the last issue that went out."""
+    return _found(app, slot, lambda: _under_way(app) or _due_next(app) or _last_gone_out(app) or newest_issue(app))
+
+
+def to_cancel(app: App, slot: str | None) -> Issue:
+    """Returns the only open issue. Raises UsageError if more than one issue is open, because a wrong guess could not be
+    undone."""
+    if slot is None and len(opened := _open(app)) > 1:
+        listed = ", ".join(f"{each.slot} ({each.state})" for each in opened)
+        raise UsageError(f"{len(opened)} issues are open: {listed}.", "Give the SLOT of the issue to cancel.")
+    return _found(app, slot, lambda: next(iter(_open(app)), None), "No issue is open.")
+
+
+def gone_out(app: App, slot: str | None) -> Issue:
+    """Returns the issue that began to go out last: for `report`, `retry`, `redact` and `status --failed`."""
+    return _found(app, slot, lambda: _last_gone_out(app), "No issue has gone out yet.")
+
+
+def to_draft(app: App, slot: str | None, now: datetime, *, ahead: bool = False) -> Issue | Slot:
+    """Returns what to draft at the time `now`: the issue that is nearest to sending, or else the next slot without an
+    issue. If `slot` is given, returns that slot.
+
+    A slot that has no issue yet and is further ahead needs `ahead`, because editors nearly always mean the next issue.
+    Raises UsageError without it, and WrongState if the nearest issue is being sent.
+    """
+    due = next_slot(app, now)
+    if slot is not None:
+        wanted = week.slot(slot, app.settings.newsletter, app.settings.schedule)
+        if wanted.day > due.day and not ahead and app.store.read(lambda tx: issues.find(tx, wanted.key)) is None:
+            raise UsageError(
+                f"{wanted.key} is further ahead than the next slot, {due.key}.",
+                f"`mailer issue draft` drafts {due.key}; --ahead drafts {wanted.key} now all the same.",
+            )
+        return wanted
+    waiting = _due_next(app)
+    if waiting and waiting.day <= due.day:
+        return waiting
+    sending = _under_way(app)
+    if sending:
+        raise WrongState(
+            f"The issue {sending.slot} is {sending.state}: its stories can no longer be chosen.",
+            f"`mailer issue draft {due.key}` drafts the next one.",
+        )
+    return due
+
+
+def next_slot(app: App, now: datetime) -> Slot:
+    """Returns the first slot from `now` on whose issue can still be drafted: a slot that has no issue, or one whose
+    stories are still chosen."""
+    newsletter, schedule = app.settings.newsletter, app.settings.schedule
+    slot = week.slot_of(now, newsletter, schedule)
+    while slot.at < now or not _can_be_drafted(app, slot):
+        slot = week.following(slot, newsletter, schedule)
+    return slot
+
+
+def _can_be_drafted(app: App, slot: Slot) -> bool:
+    found = app.store.read(lambda tx: issues.find(tx, slot.key))
+    return found is None or found.state in CHOOSABLE
+
+
+# --- the kinds of issues ---------------------------------------------------------------------------------------------
+def _found(app: App, slot: str | None, choose: Callable[[], Issue | None], none: str = "") -> Issue:
+    """Returns the issue of the slot, or what `choose` returns if there is no slot. `none` says that no issue is of the
+    wanted kind."""
+    found = find_issue(app, slot) if slot is not None else choose()
+    if found is None:
+        newest = newest_issue(app)
+        raise WrongState(none, f"The newest issue is {newest.slot}, which is {newest.state}.")
+    return found
+
+
+def _open(app: App) -> list[Issue]:
+    """Returns the issues that have not ended, the one that is due first at the beginning."""
+    states = [state for state in IssueState if state not in FINAL]
+    return app.store.read(lambda tx: issues.recent(tx, states=states))[::-1]
+
+
+def _due_next(app: App) -> Issue | None:
+    """Returns the issue that is due first among those whose stories are still chosen, or None.
+
+    An issue that is too late to go out counts only if there is no other: the clock will skip it.
+    """
+    waiting = [issue for issue in _open(app) if issue.state in CHOOSABLE]
+    in_time = [issue for issue in waiting if app.now() <= issue.send_at + app.settings.schedule.max_late]
+    return next(iter(in_time or waiting[::-1]), None)
+
+
+def _under_way(app: App, first: IssueState = IssueState.SENDING) -> Issue | None:
+    under_way = [issue for issue in _open(app) if issue.state in _UNDER_WAY]
+    return min(under_way, key=lambda issue: (issue.state is not first, _UNDER_WAY.index(issue.state)), default=None)
+
+
+def _last_gone_out(app: App) -> Issue | None:
+    return app.store.read(issues.last_started)
