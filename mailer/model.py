@@ -1,7 +1,7 @@
 """The data types, in the order in which data flows: Article → Story → Digest → Issue → Message → Delivery → Outcome.
 
-The types are frozen and have no logic. Each value is validated once, where it enters the program. All datetimes have a
-time zone, UTC. Read this file first.
+The types are frozen and have no logic. Each value is validated once, where it enters the program. All datetimes are
+timezone-aware and in UTC. Read this file first.
 """
 
 import hashlib
@@ -40,8 +40,8 @@ class FoundArticle:
     news_value: int | None = None  # an editor's rating from -2 to +2
     closed: bool | None = None  # True if only members or paying readers can read it
     title_given: str = ""  # the title before its spelling was corrected; "" if it needed no correction
-    lead_given: str = ""  # the same for the lead
-    alt_given: str = ""  # the same for `image_alt`
+    lead_given: str = ""  # the lead before its spelling was corrected, or ""
+    alt_given: str = ""  # `image_alt` before its spelling was corrected, or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +214,7 @@ class Edits:
     subject: str = ""
     intro: str = ""
     gone: Mapping[int, str] = field(default_factory=dict)  # article id → title of each article whose page is gone
-    checked: bool = False  # True once the final check of the stories' pages before sending is done
+    checked: bool = False  # True after the last check, before sending, that the stories' pages exist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +280,7 @@ class SubscriberStatus(StrEnum):
     SUPPRESSED = "suppressed"
 
 
-# The subscribers who joined, and neither left nor were taken off the list.
+# The statuses of subscribers who are on the list: they joined, and neither left nor were removed.
 ON_LIST = (SubscriberStatus.PENDING, SubscriberStatus.ACTIVE)
 
 
@@ -308,10 +308,10 @@ class ListRow(NamedTuple):  # a tuple is created faster than a dataclass, and a 
     source: str = ""
     # The status that the person has in the old system; None if the row belongs to a list that was not chosen.
     status: SubscriberStatus | None = SubscriberStatus.ACTIVE
-    left_at: datetime | None = None  # when the person left, bounced or complained there, if that is known
-    reason: str = ""  # why, in the words of the old system
+    left_at: datetime | None = None  # when the person left, bounced or complained in the old system, if known
+    reason: str = ""  # why the person left, in the words of the old system
     problem: str = ""  # why the row is refused
-    note: str = ""  # what was left out of the row
+    note: str = ""  # a remark on values of the row that could not be used
 
 
 class EventKind(StrEnum):
@@ -360,7 +360,7 @@ class NewEvent:
     method: Method | None = None
     issue_id: int | None = None
     reason: str = ""
-    agent: str = ""  # the class of the user agent, never the whole User-Agent header
+    agent: str = ""  # the kind of the user agent, such as "browser", never the whole User-Agent header
     network: str = ""  # the truncated IP address
     details: Mapping[str, object] | None = None
 

@@ -5,7 +5,7 @@ import contextlib
 import gc
 import signal
 
-_USUAL = (700, 10, 10)  # Python's default thresholds; `mailer.__main__` sets a higher one for short commands
+_USUAL = (700, 10, 10)  # Python's default thresholds of `gc`; `mailer.__main__` sets a higher one for short commands
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

@@ -144,7 +144,7 @@ class Reason:
 
 
 def stored(code: str, args: Mapping[str, str | int]) -> Reason:
-    """Returns the reason of a stored code. A code that only a newer version knows becomes the words of the reason."""
+    """Returns the reason for a stored code. If this version does not know the code, the reason's text is the code."""
     try:
         return Reason(ReasonCode(code), args)
     except ValueError:

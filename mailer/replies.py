@@ -94,7 +94,7 @@ def _why(reply: Reply) -> Rejection:
         return Rejection.SOFT
     # A relay's 5.0.0 often wraps the reply of the next host, and the code of that reply says more.
     code = next((code for code in codes if code not in _VAGUE), reply.enhanced)
-    text = without_addresses(reply.text, " ")  # "spam@example.org" in a reply is a name, not a reason
+    text = without_addresses(reply.text, " ")  # a word in an address, as in "spam@example.org", is not a reason
     if code in _VAGUE:
         return _by_text(code, reply.code, text)
     if code in _DEAD:

@@ -17,7 +17,7 @@ from mailer.text.clean import clean, first_words, shorten
 from mailer.text.links import loopback, story_picture, web_address
 from mailer.text.locales import FA, Locale
 
-# Maximum number of characters of each text, or the most words if the name ends with WORDS.
+# Maximum lengths of the texts: in words if the name ends with WORDS, and otherwise in characters.
 SUBJECT_LENGTH = 45  # Gmail on a phone shows about 40 characters
 SECTION_LENGTH = 40
 TITLE_LENGTH = 180
@@ -140,7 +140,7 @@ def picture_of(story: ChosenStory, newsletter: Newsletter) -> str:
 
 def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Locale, card: bool = False) -> StoryView:
     title = clean(story.title)
-    if story.update:  # an earlier issue had a story about the same event, and there is news
+    if story.update:  # an earlier issue reported the event, and the event has developed since
         title = locale.say("به‌روزرسانی: {title}", title=title)
     title = shorten(title, TITLE_LENGTH)
     also = [{"url": web_address(url), "title": shorten(clean(other), 90)} for _, url, other in story.also]

@@ -1,4 +1,5 @@
-"""Collects the figures that an admin monitors: those of the deployment, from the database, and those of this process.
+"""Collects the figures that an admin monitors. Some are about the deployment and come from the database; others are
+about this process.
 
 No figure contains the address, name or token of a reader. `web.metrics` publishes the figures in the Prometheus format.
 """

@@ -1,9 +1,9 @@
 """Imports and exports lists of subscribers.
 
 A bad row is refused and does not stop the import. Readers who left, here or in the old system, are not brought back.
-The list is gone through twice if it may hold people who must not be mailed: first these are recorded, then the others
-are added. So if two rows disagree about an address, not mailing wins, in whatever order they come, and no mail goes out
-in between.
+If the list may hold people who must not be mailed, the import has two passes: the first pass records these people, and
+the second pass adds the others. So if one of several rows with the same address says that it must not be mailed, that
+row wins, whichever row comes first, and the address gets no mail in the meantime.
 
 Rows are imported in chunks of a few thousand, each chunk in its own transaction. Therefore a sender never waits long
 for the database, and memory use does not grow with the list.
@@ -32,19 +32,19 @@ from mailer.store.subscribers import New
 CHUNK = 2000  # rows that are imported in one transaction
 MOST_REMARKS = 10_000  # remarks that are listed one by one; further remarks are only counted
 
-# Names before the @ (RFC 2142 and common use) that belong to an office. Such addresses may sign up, but are not
-# imported.
+# Names before the @ that belong to an office and not to a person (RFC 2142 and common use). Such addresses may sign up,
+# but are not imported.
 _ROLES = frozenset(
     {"abuse", "postmaster", "hostmaster", "noc", "security", "mailer-daemon", "noreply", "no-reply"}
     | {"webmaster", "root"}
 )
-_MAY_BE_MAILED = (SubscriberStatus.ACTIVE, None)  # None: the row belongs to a list that was not chosen
+_MAY_BE_MAILED = (SubscriberStatus.ACTIVE, None)  # None if the row belongs to a list that was not chosen
 _DISAGREE = "another row says that this person must not be mailed"
 
 
 @dataclass(slots=True)
 class Imported:
-    """The counts of an import: each row is in exactly one of them. `remarks` says what happened to single rows.
+    """The counts of an import. Each row is counted exactly once; `remarks` says what happened to some of the rows.
 
     `suppressed` counts people who must not be mailed, `pending` those who never confirmed in the old system, and
     `passed_over` rows of lists that were not chosen. `more` counts the remarks after the first MOST_REMARKS.
@@ -93,10 +93,10 @@ class How:
 
 
 class _Met:
-    """The addresses that earlier rows have decided, as hashes to save memory."""
+    """The addresses that an import must remember from one chunk to the next, as hashes to save memory."""
 
     def __init__(self) -> None:
-        self.added: set[int] = set()  # for a dry run: addresses that earlier rows would add
+        self.added: set[int] = set()  # addresses that earlier chunks of a dry run would have added
         self._kept_off = array("q")  # addresses that must not be mailed; sorted once all are known
 
     def keep_off(self, key: str) -> None:
@@ -121,8 +121,8 @@ def import_rows(
 ) -> Imported:
     """Imports the rows and returns the counts.
 
-    `rows` is iterated twice, or only once if `may_hold_leavers` is false, which says that everyone in it may be mailed.
-    Calls `progress` with the number of rows after each chunk.
+    `rows` is iterated twice. If `may_hold_leavers` is false, everyone in `rows` may be mailed, and one iteration is
+    enough unless `how.suppress` is set. After each chunk, calls `progress` with the number of rows handled so far.
     """
     how = how or How()
     report, met = Imported(), _Met()
@@ -153,14 +153,14 @@ def _import(
 
 
 def _status(row: ListRow, how: How) -> SubscriberStatus | None:
-    """Returns the status that the row asks for: with `--suppress`, no person in the list may be mailed."""
+    """Returns the status of a row. With `--suppress`, PENDING, ACTIVE and None become UNSUBSCRIBED."""
     if how.suppress and row.status in (*ON_LIST, None):
         return SubscriberStatus.UNSUBSCRIBED
     return row.status
 
 
 def _parsed(row: ListRow, part: Imported) -> Address | None:
-    """Returns the address of a row; refuses the row and returns None if there is none."""
+    """Returns the address of a row. If the row has a problem or no valid address, refuses the row and returns None."""
     if row.problem:
         part.refuse(row, row.problem)
         return None
@@ -252,7 +252,7 @@ def _add(app: App, how: How, met: _Met, chunk: list[ListRow], tx: Connection) ->
 
 
 def _merged(one: ListRow, other: ListRow) -> ListRow:
-    """Merges two rows with the same address. Name and sections come from the later row unless it has none.
+    """Merges two rows with the same address; `other` is the later row.
 
     The name and the sections come from the later row if that row has them, otherwise from the earlier row. The consent
     time and the source come from the earlier row if that row has them, otherwise from the later row.

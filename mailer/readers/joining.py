@@ -24,7 +24,7 @@ CONFIRMATION_EVERY = timedelta(hours=24)  # an address gets at most one confirma
 # An unconfirmed address gets at most MOST_UNCONFIRMED confirmation mails in the time REMEMBERED.
 MOST_UNCONFIRMED = 3
 REMEMBERED = timedelta(days=90)
-FORM_LEAST, FORM_MOST = timedelta(seconds=2), timedelta(hours=2)  # limits of the age at which a form is accepted
+FORM_LEAST, FORM_MOST = timedelta(seconds=2), timedelta(hours=2)  # a form is accepted only at an age between these
 _REQUESTS_AT_ONCE = 200  # sign-up requests that are decided in one transaction
 
 

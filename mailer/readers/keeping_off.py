@@ -1,8 +1,9 @@
 """Records people who must not be mailed because of what another system knows about them.
 
 They left, bounced, complained or never confirmed there. `plan` decides what to do with each person, and `carry_out`
-writes it, both in a few statements for any number of people. Leaving and bouncing are lifted when the person signs up
-and confirms; a complaint is final. None of this counts as leaving through an issue.
+writes the plan. Both functions run only a few SQL statements for any number of people. A person who left or bounced
+may be mailed again after signing up and confirming; a complaint is final. No issue's rate of unsubscriptions includes
+these people.
 """
 
 from collections.abc import Collection
@@ -28,7 +29,7 @@ _FROM = {
     SubscriberStatus.BOUNCED: (_ACTIVE, _PENDING),
     SubscriberStatus.COMPLAINED: (*subscribers.STAYING, SubscriberStatus.UNSUBSCRIBED),
 }
-# If two rows disagree, the first of these counts: a person's own decision says more than a dead address.
+# If two rows disagree, the status that comes first here wins: a person's own decision says more than a dead address.
 _STRONGEST = (
     SubscriberStatus.COMPLAINED,
     SubscriberStatus.UNSUBSCRIBED,
@@ -42,22 +43,22 @@ class Leaver(NamedTuple):
 
     person: New
     at: datetime | None = None  # when they left, bounced or complained in the other system, if that is known
-    reason: str = ""  # in the words of the other system
+    reason: str = ""  # why they left, in the words of the other system
 
 
 @dataclass(slots=True)
 class Plan:
-    """The changes that recording some people makes to the list."""
+    """The changes to the list that are needed to record some people."""
 
-    new: list[Leaver] = field(default_factory=list)  # people who become subscribers with that status
+    new: list[Leaver] = field(default_factory=list)  # people to add as subscribers who must not be mailed
     known: list[Leaver] = field(default_factory=list)  # subscribers whose status may change
-    hidden: list[Leaver] = field(default_factory=list)  # people of whom only the hash of the address is kept
-    after: dict[str, SubscriberStatus] = field(default_factory=dict)  # address → the status it has afterwards
-    staying: dict[str, datetime] = field(default_factory=dict)  # address → a consent later than the leaving
+    hidden: list[Leaver] = field(default_factory=list)  # suppressed people of whom only a hash is stored
+    after: dict[str, SubscriberStatus] = field(default_factory=dict)  # address → its status after the import
+    staying: dict[str, datetime] = field(default_factory=dict)  # address → time of a consent later than the leaving
 
 
 def is_stronger(status: SubscriberStatus, other: SubscriberStatus) -> bool:
-    """Returns True if the first of two statuses counts when two rows give both for one address."""
+    """Returns True if `status` wins over `other` when two rows give these statuses for one address."""
     return _STRONGEST.index(status) < _STRONGEST.index(other)
 
 

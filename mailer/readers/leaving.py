@@ -67,9 +67,9 @@ def leave(app: App, token: str, method: Method, *, agent: str = "", network: str
         event = NewEvent(EventKind.UNSUBSCRIBED, app.now(), method, claim.issue_id, agent=agent, network=network)
         left = _end(tx, found, event)
         gone = bool(found.address) and (left or found.status is SubscriberStatus.UNSUBSCRIBED)
-        # The button undoes only this unsubscription, not an earlier one and not one by an admin. Only a reader who was
-        # active gets the button, because undoing must neither replace a missing confirmation nor revive an address that
-        # bounced.
+        # The undo button undoes only this unsubscription, not an earlier one and not one by an admin. Only a reader who
+        # was active gets the button, because undoing must neither replace a missing confirmation nor revive an address
+        # that bounced.
         undo = gone and left and found.status is SubscriberStatus.ACTIVE
         return Left(_undo_token(app, tx, claim) if undo else "", _reason_token(app, claim) if gone else "")
 
@@ -130,8 +130,8 @@ def _undo_token(app: App, tx: Connection, claim: Claim) -> str:
 def undo(app: App, token: str) -> bool:
     """Undoes an unsubscription. Pressing the button twice has the same effect and result as pressing it once.
 
-    Returns False after an hour, or if anything else has happened to the reader since. Raises BadToken if the token is
-    invalid.
+    Returns False if more than an hour has passed, or if anything else has happened to the reader since. Raises BadToken
+    if the token is invalid.
     """
     claim = tokens.read(app.keys, Purpose.UNDO, token)
 
@@ -182,8 +182,8 @@ def _reason_token(app: App, claim: Claim) -> str:
 def explain(app: App, token: str, reason: str, text: str = "") -> bool:
     """Stores why a reader left: one of REASONS, and optionally the reader's own text.
 
-    Returns False after an hour, if `reason` is not in REASONS, or if the reader has come back or been forgotten. Raises
-    BadToken if the token is invalid.
+    Returns False if more than an hour has passed, if `reason` is not in REASONS, or if the reader has come back or been
+    forgotten. Raises BadToken if the token is invalid.
     """
     claim = tokens.read(app.keys, Purpose.REASON, token)
     if reason not in REASONS or app.now().timestamp() > claim.stamp:

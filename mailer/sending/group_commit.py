@@ -2,7 +2,7 @@
 
 Many mails thus share one write to disk. A group is written a few turns of the event loop after its first request, so
 that other connections can add requests. While one transaction runs, the next group gathers. `store.hot_path` and
-`outcome` define what is written and on which conditions.
+`outcome` define what is written and under which conditions.
 """
 
 import asyncio

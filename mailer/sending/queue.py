@@ -38,8 +38,8 @@ class _Claim:
     """A batch that this process holds."""
 
     unfinished: int  # number of deliveries of the batch that are not finished
-    # Whether the batch's deliveries that no connection had taken were given up. The claim ends when the taken
-    # deliveries are finished.
+    # True if this process gave up the deliveries of the batch that no connection had taken. The claim ends when the
+    # deliveries that were taken are finished.
     dropped: bool = False
 
 

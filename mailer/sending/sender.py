@@ -206,8 +206,9 @@ class Sender:
                 await self.circuits.disconnect(relay, session)
 
     async def _next(self, *, connected: bool) -> Delivery | None:
-        """Returns the next delivery, or None if nothing can be claimed now. Before a `connected` worker gets None, it
-        waits for the workers that are connecting: a worker that gets no connection puts its delivery back."""
+        """Returns the next delivery, or None if nothing can be claimed now. Before a `connected` worker gets
+        None, this method waits for the workers that are connecting: if one of them gets no connection, its delivery is
+        put back, and the `connected` worker can send it."""
         while not self.stop.is_set():
             job = await self._queue.next()
             if job:

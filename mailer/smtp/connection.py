@@ -31,8 +31,8 @@ class Connection(asyncio.Protocol):
     the connection was lost because an answer did not come in time. `closing` is true if the relay announced that it
     closes the connection (421).
 
-    `content_left` is false if it is certain that the end of the last content has not left this process. It is true
-    otherwise, although bytes may still be in the buffers of TLS and of the operating system.
+    `content_left` is false only if the end of the last content is certainly still in this process. Otherwise it is
+    true, even if bytes may still be in the buffers of TLS and of the operating system.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -49,7 +49,8 @@ class Connection(asyncio.Protocol):
         self._fits = 0
         # The commands to write when the content has left, and the answers that they expect.
         self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())
-        # Bytes of the tail written with the content; if no more bytes are buffered, the dot has left.
+        # Size in bytes of a tail that was written together with the content, else 0. When at most this many bytes are
+        # buffered, the dot has left.
         self._tail_size = 0
         self._block_s = 0.0  # seconds within which some of the content must leave the buffer
         self._buffered = 0  # bytes in the buffer at the last check

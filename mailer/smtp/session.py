@@ -180,8 +180,8 @@ class Session:
             self._not_tried = Rejected(Rejection.SOFT, Reply("MAIL", 0, "5.3.4", text))
 
     def _start(self, *, overlapped: bool = False) -> None:
-        """Begins the prepared mail. If its commands form a group, writes the group, unless that was done with the
-        previous content."""
+        """Begins the prepared mail. If its commands form a group, writes the group, unless the group was already
+        written together with the content of the previous mail."""
         self._stage = _Stage.BEGUN
         self._overlapped = overlapped
         self._grouped = overlapped or self._pipelines

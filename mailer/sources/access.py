@@ -1,13 +1,14 @@
 """Decides whether an article is closed to readers: behind a password, private, or only for members.
 
-Feeds say it in words that WordPress and its plugins write, pages in JSON-LD (schema.org/isAccessibleForFree).
+Feeds show this by phrases that WordPress and its plugins write. Pages show it in JSON-LD
+(schema.org/isAccessibleForFree).
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-# The words by which WordPress shows that a post has a password or is private: in the title, and instead of the text.
+# The phrases by which WordPress and its plugins mark a closed post: before the title, or instead of the text.
 _CLOSED_TITLE = re.compile(
     r"(?:محافظت\s?شده|حفاظت\s?شده|رمزدار|خصوصی|محمية?(?: بكلمة (?:ال)?(?:مرور|سر))?|protected|private)\s?:\s?(?=\S)",
     re.IGNORECASE,
@@ -27,15 +28,16 @@ _CLOSED_TEXT = re.compile(
     r"|هذ[اه] (?:المحتوى|المقال|المقالة|الخبر) (?:متاح |مخصص |خاص )?(?:فقط )?(?:للمشتركين|للأعضاء|لمشتركي)",
     re.IGNORECASE,
 )
-_LONGEST_CLOSED = 250  # characters of a text that is such a sentence; a longer text is an article about passwords
+_LONGEST_CLOSED = 250  # maximum number of characters of such a text; a longer text is an article about passwords
 _YES, _NO = ("true", "yes", "1", "free"), ("false", "no", "0", "locked", "paid")
-_DEEPEST = 4  # levels of values inside each other that are searched
+_DEEPEST = 4  # maximum number of nested levels that are searched
 
 
 def is_closed(title: str, *texts: str) -> bool:
     """Return True if a title or a text says that the article is behind a password or only for members.
 
-    All are plain text. `texts` are the lead and the body; a long text is the article itself, whatever words it has.
+    `texts` are the lead and the body; all arguments are plain text. A long text is the article itself, even if it
+    contains such a phrase.
     """
     if _CLOSED_TITLE.match(_joined(title)):
         return True
@@ -43,7 +45,7 @@ def is_closed(title: str, *texts: str) -> bool:
 
 
 def is_free(value: object, deep: int = 0) -> bool | None:
-    """Return what a value of "isAccessibleForFree" means: True, False, or None if it says nothing.
+    """Return what a value of "isAccessibleForFree" means: True, False, or None if the value is not understood.
 
     Sites write the value as a boolean, a text, an address (https://schema.org/False), a list, or {"@value": …}.
     """
@@ -64,9 +66,9 @@ def is_free(value: object, deep: int = 0) -> bool | None:
 
 
 def closed_by_json_ld(article: Mapping[str, Any]) -> bool | None:
-    """Return whether the JSON-LD of an article says that it is closed; None if it says nothing.
+    """Return whether the article is closed according to its JSON-LD, or None if the JSON-LD does not say.
 
-    A site may say it only about the part of the page that is behind its paywall ("hasPart").
+    Some sites give the value only for the part of the page that is behind the paywall ("hasPart").
     """
     names = {str(name).rpartition("/")[2].rpartition(":")[2].lower(): name for name in article}
     free = is_free(article[names["isaccessibleforfree"]]) if "isaccessibleforfree" in names else None
@@ -80,5 +82,5 @@ def closed_by_json_ld(article: Mapping[str, Any]) -> bool | None:
 
 
 def _joined(text: str) -> str:
-    """Return the text with blanks for the half-spaces, so that each word has one spelling."""
+    """Return the text with each zero width non-joiner replaced by a blank, so that each word has one spelling."""
     return text.replace("\u200c", " ")

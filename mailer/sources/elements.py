@@ -1,8 +1,8 @@
-"""Reads the elements of XML as feeds have it, which is often not well-formed.
+"""Reads the elements of a feed's XML, which is often not well-formed.
 
-The reader never fails. An "&" that begins no entity and a "<" that begins no tag are text. An element that is not
-closed ends where its parent ends. The place of the first mistake is reported. Entities that a document defines are
-never expanded, and nothing is fetched. Each character is looked at a limited number of times, so the time is linear.
+The reader never fails. An "&" that begins no entity and a "<" that begins no tag are read as text. An element that is
+not closed ends where its parent ends. The place of the first mistake is reported. Entities that a document defines are
+never expanded, and nothing is fetched. The time is linear in the length of the document.
 """
 
 import re
@@ -15,15 +15,16 @@ _TAG = re.compile(
     r"(?P<attributes>(?:[\s/](?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+'|[\"'])*+)?)>"
 )
 _ATTRIBUTE = re.compile(r"(?<![\w.:-])([A-Za-z_][\w.:-]*+)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++))")
-# A CDATA section or a comment; without an end, it reaches to the end of the element.
+# Matches a CDATA section or a comment. If it is not closed, it extends to the end of the element.
 _SECTION = re.compile(r"<!\[CDATA\[(?P<data>.*?)(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)", re.DOTALL)
 _INNER_TAG = re.compile(r"</?[A-Za-z][^<>]*+>")
 _BARE_AMPERSAND = re.compile(r"&(?!#?\w{1,40}+;)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-# Two items meet inside one CDATA section: the end of the section is missing.
+# Matches the end of an item and the beginning of the next. If both are inside one CDATA section, the end of the section
+# is missing.
 _NEXT_ITEM = re.compile(r"</(?:item|entry)\s*+>\s*+<(?:item|entry)[\s>]", re.IGNORECASE)
 
-# Namespaces by a part of their address, and the prefix by which this program calls them. The order matters.
+# For each namespace, a part of its address and the prefix that this program uses for it. The first match counts.
 _SPACES = (
     ("search.yahoo.com/mrss", "media"),
     ("rss/1.0/modules/content", "content"),
@@ -46,7 +47,7 @@ _SPACES = (
 )
 _PREFIXES_WORDS = "media content slash dc dcterms itunes atom feedburner pheedo thr rdf xhtml yandex wfw georss sy xml"
 _PREFIXES = frozenset(_PREFIXES_WORDS.split())
-# Elements whose content is a text, with or without markup: what is inside is not read as elements.
+# Elements that contain a text. Tags inside the text are markup and are not read as elements.
 _TEXTS_WORDS = "title description summary content content:encoded tagline info subtitle rights copyright"
 _TEXTS = frozenset(_TEXTS_WORDS.split())
 # Elements that contain a single value. If one of them is not closed, it ends where the next element of an item begins.
@@ -57,7 +58,7 @@ _OF_ITEM = _VALUES | frozenset(
 _LEAVES = _TEXTS | _VALUES
 _ITEMS = frozenset(("item", "entry"))
 _ROOTS = frozenset(("rss", "rdf", "feed"))
-_DEEPEST = 40  # elements inside each other; deeper ones are a part of the text around them
+_DEEPEST = 40  # maximum number of nested elements; a deeper element is a part of the text around it
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +69,7 @@ class Element:
     attributes: dict[str, str]
     source: str = field(repr=False)  # the document
     start: int  # where the content begins in the document
-    end: int  # where it ends
+    end: int  # where the content ends
     children: dict[str, list["Element"]] = field(default_factory=dict)
 
     def every(self, name: str) -> list["Element"]:
@@ -77,7 +78,7 @@ class Element:
 
     @property
     def text(self) -> str:
-        """The text of the element, with decoded entities. If there are tags inside, it is the markup as written."""
+        """The text of the element, with decoded entities. If the text has tags, its markup is returned as written."""
         raw = self.source[self.start : self.end]
         if "<" not in raw:
             return tags.unescaped(raw)
@@ -94,10 +95,10 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The result of reading a document. `damage` is the line of the first mistake, 0 if the document has none.
+    """The result of reading a document. `damage` is the line of the first mistake, or 0 if there is none.
 
     `items` has every <item> and <entry> in the order of the document. `cut_off` is True if the document ends inside the
-    last of them.
+    last item.
     """
 
     root: Element
@@ -121,7 +122,7 @@ class _Reader:
         self._names: dict[str, str] = {}  # name in the document → name with the usual prefix
         self._own = {"", "rss"}  # the namespaces of the feed's own elements
         self._mistake = -1
-        self._ends: dict[str, int] = {}  # the place of the next end of a section, for each kind
+        self._ends: dict[str, int] = {}  # end of a section, such as "]]>" → the place where it occurs next
 
     def document(self) -> Document:
         text, place = self._text, 0
@@ -145,14 +146,14 @@ class _Reader:
             self._mistake = place
 
     def _check(self, begin: int, end: int) -> None:
-        """Look for an "&" that begins no entity."""
+        """Record a mistake if there is an "&" that begins no entity between two places."""
         if self._mistake < 0 and self._text.find("&", begin, end) >= 0:
             bare = _BARE_AMPERSAND.search(self._text, begin, end)
             if bare:
                 self._wrong(bare.start())
 
     def _markup(self, at: int) -> int:
-        """Read what begins with the "<" at this place. Returns the place after it."""
+        """Read the tag or section that begins with the "<" at this place, and return the place after it."""
         text = self._text
         second = text[at + 1 : at + 2]
         if second == "!":
@@ -175,8 +176,8 @@ class _Reader:
         return tag.end()
 
     def _section(self, at: int, end: str) -> int:
-        """Return the place after a CDATA section, a comment or an instruction."""
-        # Each end is searched only once, however many beginnings come before it.
+        """Return the place after the CDATA section, comment, declaration or instruction that begins at this place."""
+        # Each end is searched for only once, even if many sections begin before it.
         if self._ends.get(end, -1) < at:
             found = self._text.find(end, at)
             self._ends[end] = found if found >= 0 else len(self._text)
@@ -190,7 +191,7 @@ class _Reader:
         return close if end == "]]>" else at + 2
 
     def _missing_end(self, at: int, close: int) -> int:
-        """Return the place where a CDATA section without an end should have ended, or 0 if it has an end."""
+        """Return the place where a CDATA section should have ended if its end is missing, or 0 if it has an end."""
         item = _NEXT_ITEM.search(self._text, at, close)
         if item is None:
             return 0
@@ -205,11 +206,11 @@ class _Reader:
         top = self._open[-1].name
         if top in _LEAVES and written.rpartition(":")[2] not in _ITEMS | _ROOTS:
             if top not in _VALUES or self._name(written) not in _OF_ITEM:
-                return  # markup inside a text
+                return  # the tag is markup inside a text
             self._pop(tag.start())
             self._wrong(tag.start())
         if written.rpartition(":")[2] in _ROOTS and not self._items:
-            while len(self._open) > 1:  # what came before, such as the warning of a script, is not part of the feed
+            while len(self._open) > 1:  # anything before the root, such as a script's warning, is ignored
                 self._pop(tag.start())
             self._top.children.clear()
         attributes = _attributes(values) if "=" in values else {}
@@ -226,7 +227,7 @@ class _Reader:
             self._open.append(element)
 
     def _end_item(self, at: int) -> None:
-        """Close an item that is still open where the next one begins."""
+        """Close the previous item if it is still open where the next item begins."""
         if any(each.name in _ITEMS for each in self._open):
             self._wrong(at)
             while self._pop(at).name not in _ITEMS:
@@ -251,7 +252,7 @@ class _Reader:
         return closed
 
     def _named(self, written: str, attributes: dict[str, str]) -> str:
-        """Return the usual name of an element, after learning the namespaces that it declares."""
+        """Record the namespaces that an element declares, and return its name with the usual prefix."""
         own = ""
         for name, value in attributes.items():
             if name == "xmlns":
@@ -278,7 +279,7 @@ class _Reader:
 
 
 def _space(address: str) -> str:
-    """Return the usual prefix of a namespace, or "" for one that no part of this program knows."""
+    """Return the usual prefix of a namespace, or "" if this program does not use the namespace."""
     lower = address.strip().lower()
     return next((prefix for part, prefix in _SPACES if part in lower), "")
 

@@ -7,7 +7,7 @@ from itertools import islice
 from mailer.sources import tags
 from mailer.text.clean import clean
 
-_END_OF_CDATA = re.compile(r"(?<!\])\]{1,2}>\s{0,9}$")  # left over where a script wrote a CDATA section wrongly
+_END_OF_CDATA = re.compile(r"(?<!\])\]{1,2}>\s{0,9}$")  # the rest of a CDATA section's end that a script wrote wrongly
 # Shortcodes of WordPress and its page builders, which are left in a text if the plugin is switched off or does not run
 # for feeds. Their values may have typographic quotation marks.
 _SHORTCODE = re.compile(
@@ -24,10 +24,10 @@ _SHORTCODES_WORDS = (
     "ngg ngg_images singlepic slideshow dropcap highlight one_half one_third two_third"
 )
 _SHORTCODES = frozenset(_SHORTCODES_WORDS.split())
+_ALONE = ("gallery", "caption", "toc")  # shortcodes that may have neither values nor an end
 # Shortcodes whose content is not part of the text: a caption, or the address of a film.
-_ALONE = ("gallery", "caption", "toc")  # shortcodes without values and without an end
 _DROPPED_CODES = ("caption", "wp_caption", "embed", "video", "audio", "playlist", "gallery", "youtube", "aparat")
-_LONGEST_CODE = 3000  # characters between such a shortcode and its end
+_LONGEST_CODE = 3000  # maximum number of characters from the beginning of such a shortcode to its end
 
 # «Read more» in Persian, Arabic and English, as themes write it into the link at the end of an excerpt.
 _MORE_WORDS = (
@@ -43,9 +43,9 @@ _MORE_WORDS = (
     r"|Full (?:article|story)|Read on|More)"
 )
 _MORE_LINK = re.compile(rf"\W{{0,6}}+{_MORE_WORDS}(?:$|[\s\W])", re.IGNORECASE)
-_LONGEST_MORE = 300  # characters of such a link, with the article's title, which some themes add for screen readers
+_LONGEST_MORE = 300  # maximum number of characters of such a link; some themes add the article's title to it
 _AROUND = " «»“”\"'→←:؛…›‹.()[]|>-–"  # characters that may be around «read more»
-# At the end of a text without links, only forms that cannot end a sentence are removed.
+# Matches «read more» at the end of a text in which it is not a link. Only phrases that cannot end a sentence match.
 _MORE_AT_END = re.compile(
     r"(?:\s|^|(?<=[.…\]»]))(?:\[|\()?(?:ادامه(?:ٔ|‌ی|ی)? (?:مطلب|خبر|مقاله|نوشته|متن|گزارش)|بیشتر (?:بخوانید|بدانید)"
     r"|(?:مشاهده|خواندن) (?:ادامه|متن کامل)(?: (?:مطلب|خبر))?|متن کامل (?:خبر|مطلب)"
@@ -54,7 +54,8 @@ _MORE_AT_END = re.compile(
     r"(?:\s?[«“\"][^»”\"]{1,200}[»”\"])?[\s»«›‹→←⟵⟶↵>.…:؛|\-–\[\]()]{0,8}$",
     re.IGNORECASE,
 )
-# What WordPress adds at the end of a feed item: a closing sentence in the site's language, and «[…]» after a cut text.
+# Matches the texts that WordPress adds at the end of a feed item: a closing sentence in the site's language, and «[…]»
+# after a shortened text.
 _CLOSING = re.compile(
     r" ?(?:(?:این )?(?:نوشته|مطلب)[\s:]+.{1,300}?\s(?:اولین|نخستین) بار در\s.{1,100}?\s(?:پدیدار|ظاهر) شد[.\s]*"
     r"|The post\s.{1,300}?\s(?:appeared first|first appeared) on\s.{1,100}"
@@ -63,12 +64,12 @@ _CLOSING = re.compile(
 )
 _LONGEST_CLOSING = 500  # maximum number of characters of a closing sentence
 _LINK = re.compile(r"<a\b(?P<attributes>(?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+'|[\"'])*+)>", re.IGNORECASE)
-_MOST_LINKS = 1000  # links of a text that are looked at
+_MOST_LINKS = 1000  # maximum number of links of a text that are examined
 _LINK_END = re.compile(r"</a\s*+>", re.IGNORECASE)
 
 
 def without_asides(markup: str) -> str:
-    """Remove the links «read more», and the shortcodes whose content is not part of the text, from a markup."""
+    """Remove «read more» links, and shortcodes whose content is not part of the text, from markup."""
     if "[" in markup:
         for code in _DROPPED_CODES:
             if f"[/{code}]" in markup:
@@ -88,7 +89,7 @@ def without_shortcodes(text: str) -> str:
 
 
 def _is_shortcode(found: re.Match[str], ends: set[str]) -> bool:
-    """Return True for a shortcode. `ends` has the names in square brackets that have an end, such as "[/row]"."""
+    """Return True if `found` is a shortcode. `ends` has the names that have an end in the text, such as "[/row]"."""
     written, values = found["name"], found["values"]
     code = written.lower()
     if code in _SHORTCODES:
@@ -100,7 +101,7 @@ def _is_shortcode(found: re.Match[str], ends: set[str]) -> bool:
 
 def without_end(text: str) -> str:
     """Remove what WordPress and themes add at the end of a text: the closing sentence, «[…]» and «read more»."""
-    for _ in range(2):  # «[…]» may come before the closing sentence
+    for _ in range(2):  # twice, because a text may end with «[…]» and the closing sentence
         text = text[:-_LONGEST_CLOSING] + _CLOSING.sub("", text[-_LONGEST_CLOSING:])
     tail = text[-_LONGEST_CLOSING:]
     found = _MORE_AT_END.search(tail)
@@ -108,12 +109,12 @@ def without_end(text: str) -> str:
 
 
 def _without_code(markup: str, code: str) -> str:
-    """Drop a shortcode together with what is between its beginning and its end."""
+    """Remove a shortcode, including everything between its beginning and its end."""
     kept = []
     place, begin, end = 0, f"[{code}", f"[/{code}]"
     while (at := markup.find(begin, place)) >= 0 and (to := markup.find(end, at)) >= 0:
         kept.append(markup[place:at])
-        # An end that is far away belongs to another beginning.
+        # An end that is far away belongs to another beginning, so nothing is removed.
         place = to + len(end)
         if to - at > _LONGEST_CODE:
             kept.append(markup[at:place])
@@ -121,7 +122,7 @@ def _without_code(markup: str, code: str) -> str:
 
 
 def _without_more_links(markup: str) -> Iterator[str]:
-    """Yield the parts of a markup that are outside links such as «ادامه مطلب» and "Continue reading"."""
+    """Yield the parts of the markup that are outside «read more» links."""
     place = 0
     for found in islice(_LINK.finditer(markup), _MOST_LINKS):
         if found.start() < place:

@@ -1,8 +1,8 @@
 """Reads RSS (0.9 to 2.0, and RDF) and Atom (0.3 and 1.0), whichever system wrote them. Nothing is fetched.
 
-An item's own elements win over those of the same name in other namespaces: a <media:title> is the title of a picture,
-not of the article. `docs/articles.md` has a table of the systems and the elements that they write; each row of it has a
-test in `tests/sources/test_feed_dialects.py`.
+The feed's own elements win over elements of the same name in other namespaces: a <media:title> is the title of a
+picture, not of the article. `docs/articles.md` has a table of the systems and the elements that they write. Each row
+of the table has a test in `tests/sources/test_feed_dialects.py`.
 """
 
 import re
@@ -22,9 +22,9 @@ _IMAGE_FILE = re.compile(r"[^?#]*\.(?:jpe?g|png|gif|webp|avif)(?:[?#]|$)", re.IG
 # Entities are never expanded, but a feed that defines them is refused, because its texts would be incomplete.
 _DOCTYPE, _ENTITY = re.compile(r"<!DOCTYPE\b", re.IGNORECASE), re.compile(r"<!ENTITY\b", re.IGNORECASE)
 _ROOTS = frozenset(("rss", "rdf:rdf", "rdf", "feed", "entry", "channel"))
-_LONG_LEAD = 1000  # characters; a longer description is the whole article, not a lead
+_LONG_LEAD = 1000  # maximum number of characters of a lead; a longer description is the whole article
 
-# The elements that hold each value of an item, the first choice first.
+# The elements that may hold each value of an item, in order of preference.
 _TITLES = ("title", "atom:title", "dc:title", "itunes:title", "media:title")
 _SUMMARIES = ("description", "summary", "atom:summary", "itunes:summary", "dc:description", "dcterms:abstract")
 _BODIES = ("content:encoded", "content", "atom:content", "yandex:full-text", "xhtml:body", "fulltext", "body")
@@ -51,10 +51,10 @@ _NAMES = ("guid", "id", "atom:id")
 
 @dataclass(frozen=True, slots=True)
 class _Feed:
-    """The values that a feed has for all its items."""
+    """The values that are the same for all items of a feed."""
 
     home: str  # the address of the site
-    base: str  # the address that relative links are completed with
+    base: str  # the base address of relative links
     outlet: str
     source: str
     zone: ZoneInfo
@@ -105,7 +105,7 @@ def read(
 
 
 def _defines_entities(text: str) -> bool:
-    """Return True if an <!ENTITY> is outside of CDATA sections, where an article about XML may have one."""
+    """Return True if there is an <!ENTITY> outside CDATA sections. Inside, it may belong to an article about XML."""
     outside = re.sub(r"<!\[CDATA\[.*?(?:\]\]>|\Z)", "", text, flags=re.DOTALL)
     begins = _DOCTYPE.search(outside)
     return begins is not None and _ENTITY.search(outside, begins.end()) is not None
@@ -130,7 +130,7 @@ def _about(root: Element, source: str, zone: ZoneInfo, now: datetime | None, add
 
 
 def _first(element: Element, *names: str) -> str:
-    """Return the first of these children that has a text."""
+    """Return the text of the first child that has any, trying the names in order, or "" if there is none."""
     children = element.children  # looked up once, because a large feed makes hundreds of thousands of calls
     for name in names:
         for child in children.get(name, ()):
@@ -167,26 +167,26 @@ def _article(item: Element, feed: _Feed) -> FoundArticle:
 
 
 def _written_link(item: Element) -> str:
-    """Return the link of an item as the feed has it, for a note if it cannot be used."""
+    """Return the link of an item as the feed wrote it. A note shows this link if it cannot be used."""
     return _link(item) or item.attributes.get("rdf:about", "")
 
 
 def _link(element: Element) -> str:
-    """Return the address of an element's own page, as written: that of RSS, or Atom's rel="alternate"."""
+    """Return the address of an element's page, as written in the <link> of RSS or the rel="alternate" link of Atom."""
     found = []
     for each in (*element.every("link"), *element.every("atom:link")):
         href = each.attributes.get("href", "").strip()
         if each.attributes.get("rel", "alternate").lower() not in ("alternate", ""):
             continue
         if written := href or (each.text.strip() if each.name == "link" else ""):
-            # A feed in another format may also be an alternate: prefer the HTML page.
+            # A link with rel="alternate" may also lead to a feed in another format: prefer the HTML page.
             is_page = not href or "html" in each.attributes.get("type", "text/html")
             found.append((not is_page, written))
     return min(found, key=lambda each: each[0], default=(False, ""))[1]
 
 
 def _address(item: Element, base: str) -> str:
-    """Return the address of an item's page: the original one if the link leads through a counting service."""
+    """Return the address of an item's page. If the link leads to a click counter, prefer the original address."""
     base = links.absolute(item.attributes.get("xml:base", ""), base) or base
     url = links.original(links.absolute(_link(item), base))
     if original := links.absolute(_first(item, *_ORIGINAL_LINKS), base):
@@ -233,7 +233,7 @@ def _lead_and_body(item: Element, outlet: str) -> tuple[str, str]:
 
 
 def _categories(item: Element) -> tuple[str, ...]:
-    """Return the labels of an item. Atom writes them into attributes."""
+    """Return the names of an item's categories. Atom writes the names into attributes."""
     found = [
         each.text.strip() or each.attributes.get("label") or each.attributes.get("term", "")
         for name in _CATEGORIES

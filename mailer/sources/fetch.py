@@ -26,32 +26,32 @@ import httpx
 from mailer.errors import FetchFailed
 from mailer.text import links
 
-LARGEST = 5_000_000  # bytes of a page after decompression
+LARGEST = 5_000_000  # maximum number of bytes of a page after decompression
 _REDIRECTS = 3
 _SECONDS = 60.0  # seconds for a whole page: a server that sends one byte a second must not hold up the other sources
 _PICTURE_SECONDS = 15.0  # seconds for a whole picture, because an editor is waiting for the draft
 _TIMEOUT = httpx.Timeout(20.0, connect=10.0)
 _CHUNK = 65_536
-_MOST_MEMBERS = 1000  # members of a gzip body that are unpacked from one chunk
-_LONGEST_ETAG = 1000  # characters
+_MOST_MEMBERS = 1000  # maximum number of gzip members that are unpacked from one chunk
+_LONGEST_ETAG = 1000  # maximum number of characters; a longer ETag or date is not used
 _HEADERS = {
     "user-agent": "khabarnameh/1 (newsletter; collects this site's own feed)",
     "accept-encoding": "gzip, identity",
 }
 _MOVED = frozenset((301, 302, 303, 307, 308))
-# Answers with content: OK, content that a proxy changed (203), a part of it (206), and only the new entries of a feed
-# (226, RFC 3229).
+# The status codes of answers with content: OK (200), content that a proxy changed (203), a part of the content (206),
+# and only the new entries of a feed (226, RFC 3229).
 _WITH_CONTENT = (200, 203, 206, 226)
 _CHARSET = re.compile(r"""charset\s*+=\s*+(?:["']\s*+)?([\w.:-]{1,40})""", re.IGNORECASE)
 _WHOLE_RANGE = re.compile(r"bytes\s+0-(\d{1,12})/(\d{1,12})\s*")
-# Encodings that this program cannot unpack, and does not ask for.
+# Content encodings that this program cannot unpack and does not ask for.
 _UNKNOWN_CODINGS = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")
 _GZIP = b"\x1f\x8b"
 _BEGINS_TEXT = (b"<", b"{", b"[", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b" ", b"\t", b"\r", b"\n")
 # The NAT64 prefix (RFC 6052). The last four bytes of an address with this prefix are an IPv4 address.
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-# Local networks that Python calls global: local NAT64 (RFC 8215 §3), IPv4-compatible addresses (RFC 4291 §2.5.5.1),
-# site-local addresses (§2.5.7), and the IETF's protocol assignments (RFC 6890 §2.2.2).
+# Local networks that Python's `is_global` calls global: local NAT64 (RFC 8215 §3), IPv4-compatible addresses (RFC 4291
+# §2.5.5.1), site-local addresses (§2.5.7), and the IETF's protocol assignments (RFC 6890 §2.2.2).
 _LOCAL = tuple(map(ipaddress.ip_network, ("64:ff9b:1::/48", "::/96", "fec0::/10", "192.0.0.0/24")))
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -309,15 +309,15 @@ def _is_whole(content_range: str) -> bool:
 
 
 class _Body:
-    """The body of an answer, unpacked at most up to `LARGEST` bytes and one more.
+    """The body of an answer, unpacked to at most `LARGEST` + 1 bytes.
 
-    Some servers name an encoding and do not use it, or name something that is none ("utf-8", "none"). So the first
-    bytes decide whether there is anything to unpack.
+    Some servers name a content encoding but do not use it, or name one that does not exist ("utf-8", "none"). So the
+    first bytes decide whether the body must be unpacked.
     """
 
     def __init__(self, codings: list[str]) -> None:
         self.content = bytearray()
-        self.unknown = ""  # the encoding that cannot be unpacked
+        self.unknown = ""  # the encoding of the body if this program cannot unpack it, else ""
         self._codings = codings
         self._first = b""
         self._unpacker: Any = None
@@ -325,7 +325,7 @@ class _Body:
 
     @property
     def complete(self) -> bool:
-        """False if the packed data ends in the middle."""
+        """Return False if the end of the packed data is missing."""
         return self._unpacker is None or self._unpacker.eof
 
     def add(self, raw: bytes) -> None:
@@ -336,7 +336,7 @@ class _Body:
             self._begun = len(raw) >= 2
             self._unpacker = self._choose(raw) if self._begun else None
             if not self._begun:
-                self.content[:] = raw  # a body of one byte is not packed
+                self.content[:] = raw  # if no second byte comes, the body is not packed
                 return
             self.content.clear()
         if self._unpacker is None:
@@ -358,14 +358,14 @@ class _Body:
         if "deflate" in self._codings:
             wrapped = (
                 first[0] & 0x0F == 8 and int.from_bytes(first[:2]) % 31 == 0
-            )  # RFC 1950; many servers leave it out
+            )  # the zlib header (RFC 1950), which many servers leave out
             return zlib.decompressobj(wbits=15 if wrapped else -15)
         self.unknown = next((each for each in self._codings if each in _UNKNOWN_CODINGS), "")
         return None
 
 
 def _same_server(one: str, other: str) -> bool:
-    """Return True if two addresses are on one server, or differ only in http and https on their usual ports."""
+    """Return True if both addresses have the same host and port, or if the port changes from 80 to 443."""
     first, second = links.split(one), links.split(other)
     if first is None or second is None or first.hostname != second.hostname:
         return False

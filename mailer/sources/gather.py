@@ -19,7 +19,10 @@ class FeedSource:
         self.front_page = feed.front_page
 
     def gather(self, etag: str, modified: str) -> Gathered:
-        """Return the articles of the feed, or none if it has not changed. Raises FetchFailed or UnreadableInput."""
+        """Return the articles of the feed, or no articles if the feed is unchanged.
+
+        Raises FetchFailed or UnreadableInput.
+        """
         page = self._fetcher.fetch(self._feed.address, etag=etag, modified=modified, may_cut=True)
         if page.unchanged:
             return Gathered(etag=page.etag or etag, modified=page.modified or modified)

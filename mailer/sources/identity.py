@@ -1,9 +1,9 @@
 """Makes the identity of an article, which is the same at every import and in every feed.
 
 The identity is the source's own name for the article (the guid) or, without a guid, the article's link in canonical
-form. The title is not used, because newsrooms publish dozens of articles with titles such as «خبر» or «نگاه». `choice`
-compares the texts of articles. A canonical link is only a key; the store also keeps the original link for readers to
-follow.
+form. The title is not used, because newsrooms publish dozens of articles with titles such as «خبر» or «نگاه». The texts
+are compared elsewhere, in `choice`. A canonical link is only a key; the store also keeps the original link for readers
+to follow.
 """
 
 import hashlib
@@ -38,27 +38,27 @@ _NUMBER = re.compile(rf"(?!(?:{_DATE})$)[0-9]{{5,}}")
 # and values of a query, "&" and "=" must be encoded, because they separate parameters.
 _IN_PATH = "!$&'()*+,;=:@-._~"
 _IN_QUERY = "!$'()*+,;:@/?-._~"
-# What systems write as the guid of every item if they have none, in lower case.
+# Meaningless guids, in lower case. Some systems write one of them into every item.
 _NO_GUIDS = frozenset(
     ("", "0", "-1", "-", "--", "#", "n/a", "na", "none", "null", "nil", "nan", "undefined", "unknown")
 ) | {
     *("false", "true", "guid", "id", "http://", "https://", "[object object]", "00000000-0000-0000-0000-000000000000"),
 }
-_LONGEST_NAME = 300  # characters; a longer guid is replaced by its hash
+_LONGEST_NAME = 300  # maximum number of characters of a guid; a longer guid is replaced by its hash
 
 
 def distinguish(name: str, found: Found, *, archive: bool = False) -> Found:
-    """Return what a document holds, with an identity for each item whose guid or link other items have, too.
+    """Return the items of a document, after giving another identity to different items that share a guid or a link.
 
     Some systems write the site's address, "N/A" or 0 as the guid of every item, or a section's number into every link.
-    If items with different titles and different links have one identity, that is none: the link identifies them, then
-    the whole link, then the whole link and the title. In an archive, items with one link are versions of one item.
+    Such a guid or link identifies nothing, so the items get other identities (`_named_apart`). In an archive, items
+    with the same link are usually versions of one item, and keep one identity.
     """
     articles = list(found.articles)
     useless = [each.guid for each in articles if each.guid and not _identifies(each.guid)]
     articles = [replace(each, guid="") if useless and not _identifies(each.guid) else each for each in articles]
-    # Items that lose their guid may have the link of other items, so the groups are made twice.
-    shared: dict[int, str] = {}  # number of each item that is named otherwise → the guid or link that it shares
+    # An item that loses its guid is identified by its link, which other items may share. So the groups are made twice.
+    shared: dict[int, str] = {}  # number of each item that gets another identity → its shared guid or link
     for _ in range(2):
         for identity, numbers in _groups(articles).items():
             group = [articles[number] for number in numbers]
@@ -79,7 +79,7 @@ def distinguish(name: str, found: Found, *, archive: bool = False) -> Found:
 
 
 def _groups(articles: Sequence[FoundArticle]) -> dict[str, list[int]]:
-    """Return the numbers of the articles that have each identity."""
+    """Return, for each identity, the numbers of the articles that have this identity."""
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for number, article in enumerate(articles):
         groups[identify(article).identity].append(number)
@@ -100,9 +100,10 @@ def _are_different(identity: str, group: Sequence[FoundArticle], *, archive: boo
 
 
 def _named_apart(identity: str, group: Sequence[FoundArticle]) -> Iterator[FoundArticle]:
-    """Yield the items of a group, each with the first of these identities that no item with another title has.
+    """Yield the items of a group, each with an identity that no item with another title has.
 
-    They are the whole guid, the link, the whole link, and the whole link together with the title.
+    The identity is the first of these that fits: the guid with its fragment, the link, the whole link (`canonical` with
+    `whole`), and the whole link together with the title.
     """
     guids, short, whole = (
         _unique(group, key)
@@ -121,7 +122,7 @@ def _named_apart(identity: str, group: Sequence[FoundArticle]) -> Iterator[Found
 
 
 def _unique(group: Sequence[FoundArticle], key: Callable[[FoundArticle], str]) -> set[str]:
-    """Return the keys that belong to items with one title only."""
+    """Return each key whose items all have the same title."""
     titles: defaultdict[str, set[str]] = defaultdict(set)
     for each in group:
         titles[key(each)].add(search_key.key(each.title))
@@ -137,8 +138,8 @@ def identify(found: FoundArticle) -> NamedArticle:
 
     The identity is "guid:<host>:<guid>", or "guid:<address>" if the guid is an address. If there is no guid, the
     identity is "link:<canonical link>". If there is no guid and no link, the identity is "text:<SHA-256 of the words
-    and date>", and the article is stored but is not eligible for an issue. If `distinguish` gave
-    the article an identity, the article has that identity.
+    and date>", and the article is stored but is not eligible for an issue. If `distinguish` gave the article an
+    identity, the article has that identity.
     """
     if found.identity:
         kind, _, rest = found.identity.partition(":")
@@ -169,8 +170,7 @@ def canonical(url: str, *, whole: bool = False) -> str:
     The host is in lower case, in ASCII (RFC 5891) and without "www.". Persian characters are percent-encoded. Tracking
     parameters and the fragment are removed; the other parameters keep their order. The path is cut after the last
     number that may identify the article, because a slug follows the number, and editors change the slug together with
-    the title. With `whole`, the
-    path is not cut, and the fragment stays.
+    the title. With `whole`, the path is not cut, and the fragment stays.
     """
     parts = links.split(url)
     if parts is None:
@@ -199,8 +199,8 @@ def _guid(guid: str, found: FoundArticle, *, whole: bool = False) -> str:
     if parts is None:
         name = guid if len(guid) <= _LONGEST_NAME else _sha256(guid)
         return f"{host(found.url) or found.source}:{name}"
-    # If the guid is an address, its scheme, host and percent signs are normalised. The path is not cut and the query is
-    # kept, because WordPress makes guids such as "https://example.org/?p=123".
+    # If the guid is an address, its scheme is removed, and its host and percent-encoding are normalised. The path is
+    # not cut and the query is kept, because WordPress makes guids such as "https://example.org/?p=123".
     address = "/".join([_host(parts), *(_encoded(part, _IN_PATH) for part in parts.path.split("/") if part)])
     address += _query(parts.query)
     # Some feeds, such as the BBC's, number the versions of an article in the fragment: …/articles/x#0, then

@@ -26,7 +26,7 @@ def is_feed(document: object) -> TypeGuard[dict[str, Any]]:
 
 
 def part(text: str) -> dict[str, Any] | None:
-    """Return the complete items of a feed whose text ends in the middle. Returns None if no item is complete."""
+    """Return the beginning of a feed that was cut off, with its complete items, or None if no item is complete."""
     begins = _ITEMS.search(text)
     if begins is None:
         return None

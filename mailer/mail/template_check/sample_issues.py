@@ -49,7 +49,7 @@ SERVICE_MAILS = {
     "held": DeliveryKind.NOTICE,
     "confirmation": DeliveryKind.CONFIRMATION,
 }
-# For each kind of mail, the link that both parts must contain.
+# For each kind of mail, the link that both the HTML part and the text part must contain.
 PURPOSE = {
     DeliveryKind.ISSUE: UNSUBSCRIBE_URL,
     DeliveryKind.TEST: UNSUBSCRIBE_URL,
@@ -158,7 +158,7 @@ def _issue(stories: tuple[ChosenStory, ...]) -> Issue:
 
 
 def most_read(case: str) -> tuple[tuple[str, str], ...]:
-    """Returns the most read stories as five pairs of address and title. Only the normal week has most read stories."""
+    """Returns the address and title of each of the five most read stories, or () if `case` is not the normal week."""
     if case != "week":
         return ()
     return tuple((f"{SITE}/news/{818500 + n}", texts["title"]) for n, texts in enumerate(_WEEK[6:11]))

@@ -1,4 +1,5 @@
-"""Reads files of people: container → encoding → rows → meanings of the columns → one `ListRow` for each row.
+"""Reads files of people, in steps: container → encoding → rows → meanings of the columns → one `ListRow` for each row.
 
-`sources.people` is the way in. Nothing here checks an address or knows who is on the list; the import does both.
+Other packages call `sources.people`. The import, not this package, checks the addresses and compares the people with
+the subscribers.
 """

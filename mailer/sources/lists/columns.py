@@ -1,7 +1,8 @@
-"""Decides what each column of a list means, by its heading and by everything that is in it.
+"""Decides what each column of a list means, from its heading and from all of its cells.
 
-The column of addresses is the one that holds addresses; its heading only breaks ties. A column that may say who must
-not be mailed has to be understood: if it is not, the import stops and asks. docs/lists.md has the table of systems.
+The column of addresses is found by its cells; headings only decide between columns with about as many addresses. If a
+column may say who must not be mailed but is not understood, the import stops and asks for its meaning. docs/lists.md
+has a table of the systems and their columns.
 """
 
 import re
@@ -16,30 +17,30 @@ from mailer.sources.lists.records import is_address
 from mailer.sources.lists.words import Said
 from mailer.text.search_key import key
 
-_LONGEST_HEADING = 200  # characters of a heading that are compared
+_LONGEST_HEADING = 200  # only this many characters of a heading are compared
 _LEFT, _BOUNCED, _COMPLAINED = SubscriberStatus.UNSUBSCRIBED, SubscriberStatus.BOUNCED, SubscriberStatus.COMPLAINED
 
 
 class Meaning(StrEnum):
-    """The meaning of a column, as `--map` and the report name it."""
+    """The meaning of a column. The values are the names that `--map` and the report use."""
 
     EMAIL = "email"
     NAME = "name"
     FIRST_NAME = "first-name"
     LAST_NAME = "last-name"
     SECTIONS = "sections"
-    TAGS = "tags"  # only the names of sections in it count
+    TAGS = "tags"  # only tags that are names of sections are used
     LIST = "list"
     STATUS = "status"
-    LIST_STATUS = "list-status"  # a status in one list only
+    LIST_STATUS = "list-status"  # the person's status in a single list
     CONSENT = "consent"
     SOURCE = "source"
-    REASON = "reason"  # why a person left, if another column says that they did
-    UNSUBSCRIBED = "unsubscribed"  # a date, a yes or a text in it means that the person left
+    REASON = "reason"  # why a person left; another column says whether the person left
+    UNSUBSCRIBED = "unsubscribed"  # a date or "yes" means that the person left; so does any other text if `Column.sure`
     BOUNCED = "bounced"
     COMPLAINED = "complained"
-    SUBSCRIBED = "subscribed"  # a no in it means that the person left
-    CONFIRMED = "confirmed"  # a no in it means that the person never confirmed
+    SUBSCRIBED = "subscribed"  # "no" means that the person left
+    CONFIRMED = "confirmed"  # "no" means that the person never confirmed
     IGNORED = "ignored"
 
 
@@ -52,7 +53,7 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def heading_key(heading: str) -> str:
-    """Return the key by which headings are compared: "unsubscribedAt" and "Unsubscribed at" have the same one."""
+    """Return the key by which headings are compared. "unsubscribedAt" and "Unsubscribed at" have the same key."""
     return key(_HUMP.sub(" ", heading[:_LONGEST_HEADING]))
 
 
@@ -103,8 +104,8 @@ _NAMED: dict[Meaning, tuple[str, ...]] = {
         "|السبب"
     ),
 }
-_ADDRESS_LIKE = _keys("address|نشانی|آدرس|contact|عنوان")  # more often a postal address
-# Columns that look like an opt-out and are none, word for word or by a part of the heading.
+_ADDRESS_LIKE = _keys("address|نشانی|آدرس|contact|عنوان")  # headings that usually mean a postal address
+# Headings that look like an opt-out but are not. _HARMLESS has whole headings; the patterns match a part of a heading.
 _HARMLESS = frozenset(
     _keys(
         "active subscription|marital status|order status|payment status|financial status|fulfillment status"
@@ -123,7 +124,7 @@ _REASON_PART = re.compile(
     r"\b(?:reason|title|detail|details|comment|comments|message|note|notes|source|علت|دلیل|سبب)\b"
 )
 
-# The patterns below match keys: no case, no punctuation, Persian letters without marks.
+# The patterns below match keys, which are in lower case, without punctuation and without the marks on Persian letters.
 # --- headings that look like an opt-out ------------------------------------------------------------------------------
 _LEAVING_PARTS: tuple[tuple[re.Pattern[str], Meaning], ...] = (
     (
@@ -145,7 +146,8 @@ _LEAVING_PARTS: tuple[tuple[re.Pattern[str], Meaning], ...] = (
     ),
 )
 _STATUS_PART = re.compile(r"\bstatus(?:es)?\b|وضعیت|\b(?:ال)?حاله\b|סטטוס")
-# Columns that are a status only if their values are: "state" is also a part of a postal address.
+# Columns with these headings are a status only if their cells are statuses. For example, "state" may also be a part of
+# a postal address.
 _MAYBE_STATUS = frozenset(
     _keys(
         "state|subscriber state|subscription|email subscription|subscription state|email preference|preference|type"
@@ -170,7 +172,7 @@ _LOOSE, _POSTAL, _UNKNOWN, _OTHERS = 200, 300, 400, 500  # ranks of headings tha
 
 
 def email_rank(heading: str) -> int:
-    """Return how plainly a heading (its key) names the address of the person; a lower number is plainer."""
+    """Return a rank for a heading: 0 is the clearest name for the person's address. `heading` is a key."""
     if heading in _EMAIL_RANKS:
         return _EMAIL_RANKS[heading]
     if _OTHER_PERSON.search(heading):
@@ -181,7 +183,7 @@ def email_rank(heading: str) -> int:
 
 
 def is_email_heading(heading: str) -> bool:
-    """Return True if a heading (its key) says that addresses are below it."""
+    """Return True if a heading may be that of the column of addresses. `heading` is a key."""
     return email_rank(heading) <= _POSTAL
 
 
@@ -191,32 +193,32 @@ def is_known(heading: str) -> bool:
 
 
 def leaving_meaning(heading: str) -> Meaning | None:
-    """Return what a heading (its key) that looks like an opt-out says, or None if it looks like none."""
+    """Return the meaning of a heading that looks like an opt-out, or None for any other. `heading` is a key."""
     return next((meaning for pattern, meaning in _LEAVING_PARTS if pattern.search(heading)), None)
 
 
 def looks_like_opt_out(heading: str) -> bool:
-    """Return True if a heading (its key) may say who must not be mailed."""
+    """Return True if a column with this heading may say who must not be mailed. `heading` is a key."""
     return leaving_meaning(heading) is not None or bool(_STATUS_PART.search(heading))
 
 
 # --- what is in the columns ------------------------------------------------------------------------------------------
-_MOST_VALUES = 200  # different values of a column that are counted one by one
-_LONGEST_VALUE = 100  # characters of a cell from which its meaning is seen
+_MOST_VALUES = 200  # only this many different values of a column are counted separately
+_LONGEST_VALUE = 100  # only this many characters of a cell are examined
 
 
 @dataclass(slots=True)
 class Seen:
-    """Counts what is in one column."""
+    """Counts the cells of one column by their content."""
 
     filled: int = 0
     addresses: int = 0
-    values: Counter[str] = field(default_factory=Counter)  # the first _MOST_VALUES different values
-    more: int = 0  # cells with other values
-    flags: Counter[Said] = field(default_factory=Counter)  # the kinds of cells, by `words.flag`
-    statuses: int = 0  # cells that `words.status` understands
-    leaving: int = 0  # cells with a word that means "do not mail"
-    classified: bool = False  # whether `flags`, `statuses` and `leaving` are counted
+    values: Counter[str] = field(default_factory=Counter)  # the first _MOST_VALUES different values, with counts
+    more: int = 0  # number of cells with any other value
+    flags: Counter[Said] = field(default_factory=Counter)  # number of cells of each kind, as `words.flag` returns it
+    statuses: int = 0  # number of cells that `words.status` understands
+    leaving: int = 0  # number of cells with a word that means "do not mail"
+    classified: bool = False  # True if `flags`, `statuses` and `leaving` are counted for this column
 
     def add(self, cell: str) -> None:
         """Count one cell that is not empty."""
@@ -248,7 +250,7 @@ class Seen:
 
 
 def is_interesting(heading: str) -> bool:
-    """Return True if the cells under this heading (its key) have to be classified."""
+    """Return True if the cells of a column with this heading must be classified. `heading` is a key."""
     known = _RANKS.get(heading)
     if known and known[0] not in (Meaning.CONSENT, Meaning.LIST):
         return False
@@ -268,13 +270,13 @@ class Column:
     place: int
     heading: str
     meaning: Meaning
-    sure: bool = False  # True if any text in a column of leaving means that the person left
-    blank_is_no: bool = False  # True if some cells say yes, so that an empty one does not
+    sure: bool = False  # for a meaning in LEAVING: True if any text in a cell means that the person left
+    blank_is_no: bool = False  # True if some cells say "yes", so that an empty cell counts as "not confirmed"
 
 
 @dataclass(frozen=True, slots=True)
 class Undecided:
-    """A column that may say who must not be mailed, and is not understood."""
+    """A column that may say who must not be mailed, but whose meaning is not understood."""
 
     heading: str
     values: str  # the most common values with their counts
@@ -286,16 +288,16 @@ class Decision:
 
     columns: tuple[Column, ...]
     undecided: tuple[Undecided, ...]
-    codes: bool  # whether the status codes of the WordPress plugin Newsletter count
+    codes: bool  # True if statuses may be codes of the WordPress plugin Newsletter
 
     def of(self, *meanings: Meaning) -> list[Column]:
-        """Return the columns with one of these meanings, the plainest heading of each first."""
+        """Return the columns with one of these meanings, those with the clearest headings first."""
         found = [each for each in self.columns if each.meaning in meanings]
         return sorted(found, key=lambda each: (_RANKS.get(heading_key(each.heading), (None, 99))[1], each.place))
 
 
 def decide(headings: Sequence[str], seen: Sequence[Seen], given: Mapping[int, Meaning]) -> Decision:
-    """Decide the meanings of the columns. `given` maps places to the meanings that an admin gave with `--map`."""
+    """Decide the meanings of the columns. `given` has the meanings that an admin gave with `--map`, by column."""
     names = [heading_key(heading) for heading in headings]
     email = next((place for place, meaning in given.items() if meaning is Meaning.EMAIL), None)
     if email is None:
@@ -321,7 +323,7 @@ def _email_place(names: Sequence[str], seen: Sequence[Seen], given: Mapping[int,
     """Return the place of the column of addresses, or None if there is none."""
     free = [place for place in range(len(names)) if place not in given]
     full = [place for place in free if seen[place].addresses * 2 >= seen[place].filled > 0]
-    if not full:  # no column is mostly addresses; perhaps they are all broken
+    if not full:  # no column contains mostly addresses; perhaps all addresses are invalid
         full = [place for place in free if email_rank(names[place]) < _POSTAL]
         full = full or [place for place in free if seen[place].addresses]
     most = max((seen[place].addresses for place in full if email_rank(names[place]) < _OTHERS), default=0)
@@ -330,13 +332,13 @@ def _email_place(names: Sequence[str], seen: Sequence[Seen], given: Mapping[int,
 
 
 def _preference(name: str, addresses: int) -> tuple[int, int, int]:
-    """Return a key that sorts columns with about as many addresses: plain headings first, other people last."""
+    """Return a sort key for columns with about as many addresses: clear headings first, those of other people last."""
     rank = email_rank(name)
     return (0 if rank < _LOOSE else 1 if rank < _OTHERS else 2), -addresses, rank
 
 
 def _has_codes(names: Sequence[str], seen: Sequence[Seen]) -> bool:
-    """Return True if the file is from the WordPress plugin Newsletter, whose status codes then count."""
+    """Return True if the file seems to be from the WordPress plugin Newsletter, so that its status codes apply."""
     if {"surname", "sex"} & set(names) or "token" in names:
         return True
     return any(
@@ -346,7 +348,10 @@ def _has_codes(names: Sequence[str], seen: Sequence[Seen]) -> bool:
 
 
 def _meaning(name: str, seen: Seen, codes: bool) -> tuple[Meaning, bool]:
-    """Return the meaning of a column, and False if it may say who must not be mailed and is not understood."""
+    """Return the meaning of a column, and a flag.
+
+    The flag is False if the column may say who must not be mailed, but is not understood. It is True otherwise.
+    """
     if not seen.filled or name in _HARMLESS or _OTHER_CHANNEL.search(name):
         return Meaning.IGNORED, True
     if not seen.classified:
@@ -366,13 +371,13 @@ def _meaning(name: str, seen: Seen, codes: bool) -> tuple[Meaning, bool]:
 
 
 def _plain_meaning(name: str, seen: Seen) -> tuple[Meaning, bool]:
-    """Return the meaning of a column whose heading does not look like an opt-out."""
+    """Return what `_meaning` returns, for a column whose heading does not look like an opt-out."""
     known = _RANKS.get(name)
     if known is not None and known[0] is Meaning.CONSENT and seen.classified and not seen.flags[Said.DATE]:
-        return Meaning.IGNORED, True  # the words to which people agreed
+        return Meaning.IGNORED, True  # the column has the text to which people agreed, not the date
     if known is not None:
         return known[0], True
-    # Words such as "unsubscribed" under an unknown heading, or under none, must not be passed over either.
+    # Words such as "unsubscribed" must not be overlooked, even if the heading is unknown or missing.
     telling = sum(count for value, count in seen.values.items() if _tells(value))
     if telling and not seen.more and all(words.status(value) for value in seen.values):
         return Meaning.IGNORED, False
@@ -380,7 +385,7 @@ def _plain_meaning(name: str, seen: Seen) -> tuple[Meaning, bool]:
 
 
 def _tells(value: str) -> bool:
-    """Return True for a word that means "do not mail" wherever it occurs."""
+    """Return True if the value is a word that means "do not mail" in any column."""
     return words.STATUSES.get(key(value)) in (_LEFT, _BOUNCED, _COMPLAINED)
 
 
@@ -389,7 +394,7 @@ def _status_meaning(name: str, seen: Seen, codes: bool) -> tuple[Meaning, bool]:
         count for value, count in seen.values.items() if words.is_nothing(value) or words.status(value, codes)
     )
     if seen.flags[Said.DATE] and seen.flags[Said.DATE] + seen.flags[Said.NOTHING] == seen.filled:
-        return Meaning.IGNORED, True  # when the status was changed
+        return Meaning.IGNORED, True  # the column says when the status was changed
     if understood * 2 < seen.filled or understood == 0:
         return Meaning.IGNORED, False
     return (Meaning.LIST_STATUS if name.startswith("list ") else Meaning.STATUS), True
@@ -403,13 +408,17 @@ def _leaving_meaning(name: str, seen: Seen, leaving: Meaning) -> tuple[Meaning, 
     if seen.flags[Said.TEXT] == 0:
         return leaving, True
     counts = all(value.isdecimal() for value in seen.values if words.flag(value).kind is Said.TEXT)
-    if counts and leaving is Meaning.BOUNCED:  # how many mails came back, as most systems count them
+    if counts and leaving is Meaning.BOUNCED:  # the cells are numbers of bounces, as in most systems
         return Meaning.IGNORED, True
     return Meaning.IGNORED, False
 
 
 def _settled(columns: Iterable[Column], names: Sequence[str], seen: Sequence[Seen]) -> list[Column]:
-    """Let a column of reasons say who left if no other column does, and take a name before a surname as the first."""
+    """Return the columns with their final meanings, which may depend on the other columns.
+
+    A column of reasons says who left if no other column does. If there is a column of last names but none of first
+    names, the column of names is taken as first names.
+    """
     settled = list(columns)
     there = {each.meaning for each in settled}
     for each in list(settled):
