@@ -36,17 +36,29 @@ _OTHERS = _keys(
 # Headings inside the article, above headlines of other articles. The article continues after these headlines.
 _ASIDES = _keys("بیشتر بخوانید|بیشتر بدانید|همچنین بخوانید|در همین زمینه|در همین رابطه|Read more")
 # Labels of lines that describe the article but are not part of its text: «تاریخ انتشار: …», «کد خبر: ۱۲۳۴۵».
-_DATE_LABELS = _keys("تاریخ انتشار|تاریخ|زمان انتشار|انتشار")
+_PUBLISHED_LABELS = _keys("تاریخ انتشار|زمان انتشار|انتشار")
+_DATE_LABELS = (*_PUBLISHED_LABELS, *_keys("تاریخ"))  # above the title, «تاریخ» may be that of today
 _LABELS = _DATE_LABELS + _keys(
     "به‌روزرسانی|آخرین به‌روزرسانی|کد خبر|کد مطلب|شناسه خبر|زمان مطالعه|بازدید|تعداد بازدید|نویسنده|خبرنگار|"
     "عکاس|عکس|منبع|سرویس|گروه|دسته‌بندی|چاپ|ارسال|پرینت|اندازه متن"
 )
+# Words of the notices about cookies that many pages show above the article.
+_COOKIES = re.compile(r"کوکی|cookies?\b|ملفات (?:تعريف )?(?:ال)?(?:ارتباط|كوكيز)|الكوكيز", re.IGNORECASE)
+_CONSENT = re.compile(
+    r"(?:این|ما|سایت ما|پایگاه ما)[^.]{0,60}از کوکی|با ادامه[ٔ‌ی ]{1,3}(?:استفاده|بازدید|مرور)|شما با استفاده"
+    r"|کوکی[\w\u200c]{0,6} را (?:می‌?پذیر|بپذیر|قبول)|استفاده از کوکی[\w\u200c]{0,6} (?:موافق|رضایت)"
+    r"|\bwe (?:and our \w+ )?use\b|this (?:web)?site uses|by (?:continuing|using|clicking)|accept (?:all )?cookies"
+    r"|(?:يستخدم|تستخدم) (?:هذا |موقعنا|الموقع)|نستخدم|باستمرارك|(?:توافق|موافق|موافقتك) على",
+    re.IGNORECASE,
+)
+_LONGEST_NOTICE = 600  # characters
+_LATIN_DATE = re.compile(r"[\s|،-]{0,10}(?:[0-9]{1,2} [A-Za-z]{3,9},? [0-9]{4}|[0-9]{4} [A-Za-z]{3,9} [0-9]{1,2})$")
 _SENTENCE_END = re.compile(r"[.!?؟…:؛][\s\"'”»)\]]*$")
 _FULL_STOP = re.compile(r"[.…][\s\"'”»)\]]*$")
 _LONG = 25  # words; a line of this length is a paragraph, because captions and headlines are shorter
 _TOP = 80  # lines in which to search for the breadcrumb, and then for the title below it; a menu may come first
 _MOST_PARTS = 20  # maximum number of parts of a breadcrumb
-_MOST_LINES = 5000  # maximum number of lines of a page that are read
+MOST_LINES = 5000  # maximum number of lines of a page that are read
 _LABELLED_WORDS = 14  # words; a longer line is a sentence that only begins with the same words as a label
 
 _FIX = "The text must have the title on a line of its own and at least one paragraph below it."
@@ -58,13 +70,16 @@ def read(name: str, text: str, *, zone: ZoneInfo, title: str = "") -> FoundArtic
     `zone` is the newsroom's time zone, and `title` is the article's title if it is known. Raises UnreadableInput if
     there is no title with a paragraph below it.
     """
-    lines = [line for each in text.split("\n", _MOST_LINES)[:_MOST_LINES] if (line := clean(each))]
+    lines = [clean(each) for each in text.split("\n", MOST_LINES)[:MOST_LINES]]
+    lines = [line for line in lines if line and not is_cookie_notice(line)]
     parts, after = _breadcrumb(lines)
     start = _known_title(lines, title) if title else _title(lines, parts, after)
     if start is None:
         raise UnreadableInput(f"{name}: no article is recognised in this text.", _FIX)
     rest = _own_lines(lines[start + 1 :])
-    published = next((date for line in rest if (date := _labelled_date(line))), "")
+    below = (date for line in rest if (date := _labelled_date(line, _DATE_LABELS)))
+    above = (date for line in reversed(lines[:start]) if (date := _labelled_date(line, _PUBLISHED_LABELS)))
+    published = next(below, "") or next(above, "")
     lead, body = _lead_and_body([line for line in rest if not _is_labelled(line)])
     if not lead:
         raise UnreadableInput(f"{name}: there is a title in this text, but no paragraph below it.", _FIX)
@@ -77,6 +92,11 @@ def read(name: str, text: str, *, zone: ZoneInfo, title: str = "") -> FoundArtic
         published=dates.parse(published, zone=zone),
         published_raw=published,
     )
+
+
+def is_cookie_notice(line: str) -> bool:
+    """Return True if a paragraph asks the visitor to accept cookies. An article about cookies does not ask."""
+    return len(line) <= _LONGEST_NOTICE and bool(_COOKIES.search(line) and _CONSENT.search(line))
 
 
 def _breadcrumb(lines: Sequence[str]) -> tuple[list[str], int]:
@@ -187,11 +207,12 @@ def _is_labelled(line: str) -> bool:
     return _label(line) in _LABELS and len(line.split()) <= _LABELLED_WORDS
 
 
-def _labelled_date(line: str) -> str:
-    """Return the date in a line that has the label of a date, else "".
+def _labelled_date(line: str, labels: Sequence[str]) -> str:
+    """Return the date in a line that has one of the labels of a date, else "".
 
     «تاریخ انتشار: ۷ بهمن ۱۴۰۴ - ۱۲:۳۰» gives «۷ بهمن ۱۴۰۴ - ۱۲:۳۰».
     """
-    if _label(line) not in _DATE_LABELS or not _is_labelled(line):
+    if _label(line) not in labels or not _is_labelled(line):
         return ""
-    return re.split(r"[:：]", line, maxsplit=1)[-1].strip()
+    # Some systems write the date in both calendars: «۷ بهمن ۱۴۰۴ - ۱۲:۳۰ 27 Jan 2026».
+    return _LATIN_DATE.sub("", re.split(r"[:：]", line, maxsplit=1)[-1].strip())

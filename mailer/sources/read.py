@@ -123,7 +123,7 @@ def _read(
             return _cut_off(name, identity.distinguish(name, found), cut_off=cut_off)
         if page_at is None:
             raise UnreadableInput(f"{name}: this is an HTML page, not a feed.", "Give the address of the feed itself.")
-        return Found((page.read(name, text, zone=zone, address=page_at),))
+        return page.read(name, text, zone=zone, address=page_at)
     if hint.endswith((".xml", ".rss", ".atom", ".rdf")):
         raise UnreadableInput(f'{name}: this is not XML; its first character is not "<".', "Save the feed itself.")
     if head.startswith(("{", "[{")) or hint.endswith((".jsonl", ".ndjson", ".json")):
