@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # at run time, imported on first use: most commands need none
     from mailer.mail.dkim import Signer
     from mailer.mail.render import Renderer
     from mailer.smtp.relay import Relay
+    from mailer.sources.documents import Documents
     from mailer.sources.found import Source
 
 LEASE = timedelta(seconds=60)
@@ -41,6 +42,7 @@ class App:
     now: Callable[[], datetime]
     worker: str  # identifies this process: the host's name and the process id
     make_sources: Callable[[], "tuple[Source, ...]"] = tuple
+    make_documents: "Callable[[], Documents] | None" = None  # None: the program reads no documents
     fetch_picture: Callable[[str], bytes] | None = None  # returns the bytes at a URL; raises MailerError
     gone: Callable[[str], bool] = lambda _url: False  # whether the page at a URL no longer exists
     lease: timedelta = LEASE  # how long a batch stays claimed if the process that claimed it dies
@@ -60,6 +62,23 @@ class App:
         """Returns the sources that articles come from. Raises ConfigError if the column map of the newsroom's database
         has a wrong name."""
         return self.make_sources()
+
+    @cached_property
+    def documents(self) -> "Documents":
+        """The process that reads feeds, pages and records. It starts when the first one is read."""
+        if self.make_documents is None:
+            raise RuntimeError("this App reads no documents")
+        return self.make_documents()
+
+    def close(self) -> None:
+        """End the process that reads documents, and close the database."""
+        self.stop_reading()
+        self.store.close()
+
+    def stop_reading(self) -> None:
+        """End the process that reads documents, also while it reads one. No more documents can be read."""
+        if self.make_documents and vars(self).keys() & {"documents", "sources"}:
+            self.documents.close()
 
     @property
     def zone(self) -> ZoneInfo:

@@ -84,6 +84,10 @@ class UnreadableInput(AskError):
     """An input file cannot be used: broken XML, HTML instead of a feed, or an empty file."""
 
 
+class ReadingStopped(UnreadableInput):
+    """Reading an input needed more time, memory or room than is allowed, and was stopped."""
+
+
 class WouldOverwrite(AskError):
     """The command would overwrite an existing file."""
 
@@ -102,6 +106,10 @@ class FetchFailed(OutsideError):
     def __init__(self, message: str, fix: str = "", *, status: int = 0) -> None:
         super().__init__(message, fix)
         self.status = status
+
+
+class ReadingCancelled(OutsideError):
+    """An input was not read, because the program ends."""
 
 
 class SourceUnavailable(OutsideError):

@@ -1,10 +1,16 @@
-"""Prepares a long-running process: handles stop signals, and keeps garbage collection short."""
+"""Prepares a long-running process: handles stop signals, keeps garbage collection short, and runs work in threads that
+do not delay its end."""
 
 import asyncio
 import contextlib
 import gc
 import signal
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
+T = TypeVar("T")
 _USUAL = (700, 10, 10)  # Python's default thresholds of `gc`; `mailer.__main__` sets a higher one for short commands
 
 
@@ -23,3 +29,28 @@ def keep_what_is_loaded() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_USUAL)
+
+
+def in_background(work: Callable[[], T]) -> "asyncio.Future[T]":
+    """Runs work in a thread of its own, and returns a future with its result.
+
+    Unlike `asyncio.to_thread`, a thread that is still busy when the program ends does not delay the end.
+    """
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            done = partial(result.set_result, work())
+        except BaseException as error:
+            done = partial(result.set_exception, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so the result is not needed
+            loop.call_soon_threadsafe(_unless_cancelled, result, done)
+
+    threading.Thread(target=run, daemon=True).start()
+    return result
+
+
+def _unless_cancelled(result: "asyncio.Future[T]", done: Callable[[], None]) -> None:
+    if not result.cancelled():
+        done()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mailer.mail.dkim import Signer
     from mailer.mail.render import Renderer
     from mailer.smtp.relay import Relay
+    from mailer.sources.documents import Documents
     from mailer.sources.fetch import Fetcher
     from mailer.sources.found import Source
 
@@ -41,14 +42,15 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
     signer = _signer(settings)
     store = Store(config.database_url(settings))
     upgrade.ensure(store)
-    fetcher, domains = cache(_fetcher), cache(_domains)
+    fetcher, domains, documents = cache(_fetcher), cache(_domains), cache(_documents)
     return App(
         settings=settings,
         store=store,
         keys=keys,
         make_renderer=lambda: renderer(settings),
         make_relays=lambda: _relays(settings, environ),
-        make_sources=lambda: _sources(settings, fetcher()),
+        make_sources=lambda: _sources(settings, fetcher(), documents()),
+        make_documents=documents,
         fetch_picture=lambda url: fetcher().picture(url),
         gone=(lambda url: fetcher().gone(url)) if settings.articles.check_links else (lambda _url: False),
         now=now or (lambda: datetime.now(UTC)),
@@ -83,6 +85,12 @@ def _fetcher() -> "Fetcher":
     return Fetcher()
 
 
+def _documents() -> "Documents":
+    from mailer.sources.documents import Documents
+
+    return Documents()
+
+
 def _domains() -> "Domains":
     from mailer.domains import Domains
 
@@ -103,7 +111,7 @@ def _relays(settings: Settings, environ: Mapping[str, str]) -> "tuple[Relay, ...
     )
 
 
-def _sources(settings: Settings, fetcher: "Fetcher") -> "tuple[Source, ...]":
+def _sources(settings: Settings, fetcher: "Fetcher", documents: "Documents") -> "tuple[Source, ...]":
     """Returns every source that articles are collected from.
 
     Raises ConfigError if the settings name a column that articles do not have (`articles.database.columns`).
@@ -114,7 +122,9 @@ def _sources(settings: Settings, fetcher: "Fetcher") -> "tuple[Source, ...]":
 
     zone = ZoneInfo(settings.newsletter.timezone)
     found: list[Source] = [
-        WordPressSource(feed, fetcher) if feed.kind == "wordpress" else FeedSource(feed, fetcher, zone)
+        WordPressSource(feed, fetcher, documents)
+        if feed.kind == "wordpress"
+        else FeedSource(feed, fetcher, zone, documents)
         for feed in settings.articles.feeds
     ]
     if settings.articles.database.url:

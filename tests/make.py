@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from mailer.model import (
 from mailer.readers import admin
 from mailer.settings import Delivery, Newsletter, Schedule, Settings, Smtp
 from mailer.smtp.relay import Relay
+from mailer.sources.documents import Documents
 from mailer.store import articles, deliveries, issues, subscribers
 from mailer.store import schema as tables
 from mailer.store.database import Store
@@ -109,7 +111,14 @@ def app(
         worker=worker,
         lease=lease,
         takes_mail=takes_mail,
+        make_documents=Documents,
     )
+
+
+@cache
+def documents() -> Documents:
+    """Returns a process that reads documents, the same one for all tests of this process."""
+    return Documents()
 
 
 def relay(port: int, host: str = "127.0.0.1") -> Relay:

@@ -4,7 +4,6 @@ This module asks the sources at regular intervals. `sources` fetches and reads.
 """
 
 import asyncio
-import contextlib
 import logging
 import math
 import time
@@ -19,8 +18,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from mailer.context import App, alert
-from mailer.errors import MailerError, NoSuchArticle
+from mailer.errors import MailerError, NoSuchArticle, ReadingCancelled, ReadingStopped
 from mailer.model import Article, FoundArticle, Merged, NamedArticle
+from mailer.process import in_background
 from mailer.sources.found import Source
 from mailer.sources.identity import identify
 from mailer.store import articles, feeds
@@ -33,6 +33,7 @@ _ALARMING = 3  # failures in a row after which the admin gets an alert
 # the front page between them is unknown.
 _LONGEST_CREDIT = 2.0
 _CHECK_S = 60
+_LAST_S = 3.0  # seconds to wait at the end for what is being stored
 
 _PIECE = 100  # articles in one transaction, which then takes at most a tenth of a second
 _GAP_S = 0.002  # seconds between two transactions, long enough for a waiting writer to try SQLite's lock four times
@@ -176,8 +177,13 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     try:
         gathered = source.gather(state.etag, state.modified)
         kept = keep(app, gathered.articles)
+    except ReadingCancelled:
+        app.store.write(lambda tx: feeds.release(tx, source.name, now))
+        raise
     except MailerError as error:
         log.warning("%s", error)
+        if isinstance(error, ReadingStopped) and state.problem != error.message:
+            alert(app, error.message, error.fix)
         return _failed(app, source, state.failures + 1, error.message, every)
     except Exception as error:  # a bug in this program or in a library must not stop the other sources
         log.exception("the source %s", source.name)
@@ -218,14 +224,31 @@ def _front_page_shares(
     return {identity: max(hours, 0.0) / math.log2(place + 1) for identity, place in best.items()}
 
 
+async def _first(*waiting: "asyncio.Future[Any]") -> None:
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+
+
 async def keep_collecting(app: App, stop: asyncio.Event) -> None:
-    """Ask the sources that are due, once a minute until `stop` is set."""
+    """Ask the sources that are due, once a minute until `stop` is set.
+
+    A document that is being read then is given up. A source that is being fetched is left to its thread, which ends
+    with the program; the source is due again after ten minutes.
+    """
+    stopping = asyncio.create_task(stop.wait())
     while not stop.is_set():
         try:
-            await asyncio.to_thread(collect, app, at_once=False)
+            asking = in_background(partial(collect, app, at_once=False))
+            await _first(asking, stopping)
+            if stop.is_set():
+                app.stop_reading()
+                await asyncio.wait([asking], timeout=_LAST_S)
+            if asking.done():
+                asking.result()
+        except ReadingCancelled:
+            log.info("collecting ends; the sources that are left are asked when the service runs again")
         except MailerError as error:
             log.error("%s", error)
         except Exception:
             log.exception("collecting failed; the next minute tries again")
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _CHECK_S)
+        await asyncio.wait([stopping], timeout=_CHECK_S)
+    stopping.cancel()

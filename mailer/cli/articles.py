@@ -95,11 +95,11 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
 
 def _read(app: "App", place: str, fetcher: "Fetcher", *, url: str, published: str, source: str) -> "Found":
     """Returns the articles of a file or address. Raises UnreadableInput or FetchFailed."""
-    from mailer.sources import fetch, read
+    from mailer.sources import fetch
 
     if place.lower().startswith(("http://", "https://")):
         page = fetcher.fetch(place, may_cut=True)
-        return read.read(
+        return app.documents.read(
             fetch.shown(page.url),
             page.content,
             zone=app.zone,
@@ -115,7 +115,7 @@ def _read(app: "App", place: str, fetcher: "Fetcher", *, url: str, published: st
         )
     file = Path(place)
     content = _file_content(file)
-    return read.read(
+    return app.documents.read(
         file.name,
         content,
         zone=app.zone,
@@ -128,8 +128,11 @@ def _read(app: "App", place: str, fetcher: "Fetcher", *, url: str, published: st
 
 
 def _file_content(file: Path) -> bytes:
+    from mailer.sources.read import LARGEST
+
     try:
-        return file.read_bytes()
+        with file.open("rb") as opened:
+            return opened.read(LARGEST + 1)
     except FileNotFoundError:
         raise UnreadableInput(f"{file}: there is no such file.") from None
     except OSError as error:

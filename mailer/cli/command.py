@@ -79,13 +79,12 @@ def print_result(result: Result, as_json: bool) -> None:
 
 @contextmanager
 def opened(path: Path, environ: Mapping[str, str]) -> Iterator["App"]:
-    """Makes the App from a settings file and the MAILER_* variables, yields the App, and closes its database at the
-    end."""
+    """Makes the App from a settings file and the MAILER_* variables, yields the App, and closes it at the end."""
     from mailer import config
     from mailer.wiring import wire
 
     app = wire(config.load(path, environ), environ)
-    with closing(app.store):
+    with closing(app):
         yield app
 
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from mailer.model import FoundArticle
 from mailer.settings import Feed
-from mailer.sources import read
+from mailer.sources.documents import Documents
 from mailer.sources.fetch import LARGEST, Fetcher
 from mailer.sources.found import Gathered
 
@@ -13,8 +13,8 @@ from mailer.sources.found import Gathered
 class FeedSource:
     """Gathers articles from RSS, Atom or JSON Feed at a web address."""
 
-    def __init__(self, feed: Feed, fetcher: Fetcher, zone: ZoneInfo) -> None:
-        self._feed, self._fetcher, self._zone = feed, fetcher, zone
+    def __init__(self, feed: Feed, fetcher: Fetcher, zone: ZoneInfo, documents: Documents) -> None:
+        self._feed, self._fetcher, self._zone, self._documents = feed, fetcher, zone, documents
         self.name = feed.address
         self.front_page = feed.front_page
 
@@ -26,7 +26,7 @@ class FeedSource:
         page = self._fetcher.fetch(self._feed.address, etag=etag, modified=modified, may_cut=True)
         if page.unchanged:
             return Gathered(etag=page.etag or etag, modified=page.modified or modified)
-        found = read.read(
+        found = self._documents.read(
             self._feed.address,
             page.content,
             zone=self._zone,

@@ -19,8 +19,8 @@ from mailer.errors import ConfigError, SourceUnavailable
 from mailer.model import FoundArticle
 from mailer.settings import ArticleDatabase
 from mailer.sources import identity, plain
+from mailer.sources.cut import cut
 from mailer.sources.found import Gathered
-from mailer.sources.read import cut
 from mailer.sources.values import Findings, Values
 from mailer.sources.wordpress import posts
 
@@ -126,10 +126,10 @@ class DatabaseSource:
             # Fetch a few rows at a time, because thousands of whole texts take hundreds of megabytes.
             found = connection.execution_options(yield_per=_PAGE).execute(query)
             articles = [self._article(self._values(dict(row._mapping), findings, now)) for row in found]
-        kept = tuple(cut(article) for article in articles if article.title)
+        kept, long = cut(self.name, (article for article in articles if article.title))
         untitled = len(articles) - len(kept)
         notes = [f"{self.name}: {untitled} rows without a title."] if untitled else []
-        return Gathered(kept, (*notes, *findings.notes(self.name)))
+        return Gathered(kept, (*notes, *findings.notes(self.name), *long))
 
     def close(self) -> None:
         self._engine.dispose()
@@ -194,12 +194,13 @@ class DatabaseSource:
         if self._settings.preset == "wordpress":
             # WordPress redirects "?p=<id>" to the article, whatever form the site's permalinks have.
             row = {**row, "url": f"?p={row['id']}"}
+        row = {name: value[:_LONGEST_RAW] if isinstance(value, str | bytes) else value for name, value in row.items()}
         return Values(row, findings, self._zone, now, where)
 
     def _article(self, values: Values) -> FoundArticle:
         site = f"{self._settings.site}/" if self._settings.site else ""
         url = values.link("url", site)
-        body = plain.paragraphs(values.text("body")[:_LONGEST_RAW])
+        body = plain.paragraphs(values.text("body"))
         published, raw = values.date("published")
         key = values.text("id")
         category, *more = values.names("category") or ("",)

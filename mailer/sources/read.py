@@ -17,11 +17,11 @@ from zoneinfo import ZoneInfo
 from mailer.errors import UnreadableInput, UsageError
 from mailer.model import FoundArticle
 from mailer.sources import feed, identity, jsonfeed, page, pagetext, plain, records
+from mailer.sources.cut import cut
 from mailer.sources.found import Found
 from mailer.text import charset as charsets
 from mailer.text import dates, links
 from mailer.text.characters import arabic_letters
-from mailer.text.clean import shorten
 
 LARGEST = 50_000_000  # bytes after decompression
 _MOST_MEMBERS = 1000  # maximum number of members of a gzip file; unpacking a member copies all the bytes after it
@@ -47,7 +47,6 @@ _DOCTYPE = re.compile(
 )
 _ELEMENT = re.compile(r"<(?:[A-Za-z][\w.-]*:)?(?P<root>[A-Za-z][\w.-]*)")
 _HTML_ROOT = re.compile("html|head|body|div|p|span|table|section|article|main|h1|a|img|script|meta")
-_LONGEST_TITLE, _LONGEST_LEAD = 500, 5000  # characters
 _FEED_BEGINS = re.compile(r"<\?xml\b|<rss\b|<feed\b|<rdf:RDF\b")
 _LATIN_WORD, _OTHER_LETTER = re.compile("[A-Za-z]{2}"), re.compile(r"(?![A-Za-z])[^\W\d_]")
 _WARNING = 2000  # characters that may come before a feed
@@ -95,9 +94,8 @@ def read(
     found = _read(hint, name, text, source, zone, now, page_at, address, cut_off=cut_off)
     articles = _with_options(name, found.articles, url, published, source, zone)
     linked = (each if links.is_usable(each.url) else replace(each, url="") for each in articles)
-    return Found(
-        tuple(map(cut, linked)), (*found.notes, *_notes(name, articles), *_encoding_notes(name, decoded, articles))
-    )
+    shortened, long = cut(name, linked)
+    return Found(shortened, (*found.notes, *_notes(name, articles), *_encoding_notes(name, decoded, articles), *long))
 
 
 def _read(
@@ -251,12 +249,6 @@ def _with_options(
         )
         for article in articles
     )
-
-
-def cut(article: FoundArticle) -> FoundArticle:
-    """Return the article with a shortened title and lead, because every later step processes all their characters."""
-    title, lead = shorten(article.title, _LONGEST_TITLE), shorten(article.lead, _LONGEST_LEAD)
-    return replace(article, title=title, lead=lead)
 
 
 def _notes(name: str, articles: tuple[FoundArticle, ...]) -> Iterator[str]:

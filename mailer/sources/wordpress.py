@@ -1,28 +1,20 @@
-"""Reads the posts of a WordPress site through the REST API (wp-json/wp/v2), and makes the query for its database.
+"""Fetches the posts of a WordPress site through the REST API (wp-json/wp/v2), and makes the query for its database.
 
 The REST API is for sites whose feed is too short. It is used without a login and therefore returns only what every
 visitor sees: no drafts and no view counts.
 """
 
-import html
-import json
-from collections.abc import Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 from urllib.parse import urlencode
 
 from sqlalchemy import TextClause, text
 
-from mailer.errors import FetchFailed, UnreadableInput
-from mailer.model import FoundArticle
+from mailer.errors import FetchFailed, ReadingStopped, UnreadableInput
 from mailer.settings import Feed
-from mailer.sources import access, identity, plain
+from mailer.sources.documents import Documents
 from mailer.sources.fetch import Fetched, Fetcher
-from mailer.sources.found import Found, Gathered, titled
+from mailer.sources.found import Found, Gathered
 from mailer.sources.gather import in_category
-from mailer.sources.read import cut
-from mailer.text import charset, dates, links
 
 _NEWEST = 300  # posts that are read at most; few sites publish more in an hour
 _MOST_PAGES = 10
@@ -42,8 +34,8 @@ _QUERY = {
 class WordPressSource:
     """Gathers the newest posts of a site; `feed.address` is the address of the site."""
 
-    def __init__(self, feed: Feed, fetcher: Fetcher) -> None:
-        self._feed, self._fetcher = feed, fetcher
+    def __init__(self, feed: Feed, fetcher: Fetcher, documents: Documents) -> None:
+        self._feed, self._fetcher, self._documents = feed, fetcher, documents
         self.name = feed.address
         self.front_page = False  # posts are ordered by date, not as on the front page
         self._route, self._size = _ROUTES[0], _SIZES[0]  # what the site answered last
@@ -52,7 +44,7 @@ class WordPressSource:
         """Return the newest 300 posts, which few sites exceed in an hour, or none if nothing has changed.
 
         If a later page cannot be read, the pages before it are returned with a note. Raises FetchFailed and
-        UnreadableInput if the first page cannot be read.
+        UnreadableInput if the first page cannot be read, and ReadingStopped if a page needs too much.
         """
         first, found = self._first(etag, modified)
         if first.unchanged:
@@ -66,6 +58,8 @@ class WordPressSource:
                 break
             try:
                 found = self._posts(self._fetcher.fetch(self._url(self._route, self._size, page)).content)
+            except ReadingStopped:
+                raise
             except (FetchFailed, UnreadableInput) as error:
                 if pages or getattr(error, "status", 0) != 400:  # 400 is the answer to a page after the last one
                     why = f"page {page} of the posts could not be read, only the pages before it"
@@ -87,6 +81,8 @@ class WordPressSource:
                 try:
                     page = self._fetcher.fetch(self._url(route, size, 1), etag=etag, modified=modified)
                     found = Found(()) if page.unchanged else self._posts(page.content)
+                except ReadingStopped:
+                    raise
                 except (FetchFailed, UnreadableInput) as error:
                     failed = failed or error
                     status = getattr(error, "status", 404)
@@ -103,77 +99,7 @@ class WordPressSource:
         return f"{self._feed.address}{route}{urlencode({'per_page': size, **_QUERY, 'page': page})}"
 
     def _posts(self, content: bytes) -> Found:
-        return read(content, address=self._feed.address, source=self._feed.source)
-
-
-def read(content: bytes, *, address: str, source: str) -> Found:
-    """Return the articles of one answer of the REST interface of the site at `address`. `source` overrides its host.
-
-    Raises UnreadableInput if the answer is not a list of posts.
-    """
-    text = charset.decode(content).text.strip()
-    begins = text.find("[{")
-    posts = None
-    with suppress(ValueError, RecursionError):
-        # A plugin may print a warning before the answer.
-        posts = json.loads(text if text.startswith("[") or begins < 0 else text[begins:])
-    if not isinstance(posts, list) or not all(isinstance(post, dict) for post in posts):
-        raise UnreadableInput(
-            f"{address}: does not answer as WordPress does (wp-json/wp/v2/posts).",
-            "Is the REST interface switched off? Use the site's feed instead.",
-        )
-    found = titled(address, [_article(post, address, source) for post in posts])
-    return Found(tuple(map(cut, found.articles)), found.notes)
-
-
-def _article(post: Mapping[str, Any], address: str, source: str) -> FoundArticle:
-    parts = _object(post.get("_embedded"))
-    taxonomies = _list(parts.get("wp:term"))  # the list of categories, then the list of tags
-    names = [html.unescape(_text(_object(term), "name")) for terms in taxonomies for term in _list(terms)]
-    category, *tags = plain.labels(names) or ("",)
-    media = _object(parts.get("wp:featuredmedia"))
-    raw = _text(post, "date_gmt")
-    title, lead = plain.line(_rendered(post, "title")), plain.lead(_rendered(post, "excerpt"))
-    return FoundArticle(
-        title=title,
-        source=source or identity.host(address),
-        guid=f"wp:{post.get('id')}" if isinstance(post.get("id"), int) else "",
-        url=links.absolute(_text(post, "link"), address),
-        lead=lead,
-        category=category,
-        tags=tuple(tags),
-        author=plain.line(_text(_object(parts.get("author")), "name")),
-        image_url=links.absolute(_text(media, "source_url"), address),
-        image_alt=plain.line(_text(media, "alt_text")),
-        published=dates.parse(raw, zone=UTC),
-        published_raw=plain.line(raw),
-        front_page=sticky if isinstance(sticky := post.get("sticky"), bool) else None,
-        closed=True if _is_closed(post, title, lead) else None,
-    )
-
-
-def _is_closed(post: Mapping[str, Any], title: str, lead: str) -> bool:
-    """Return True for a post with a password, a private post, and one for subscribers (Jetpack's newsletters)."""
-    protected = any(_object(post.get(field)).get("protected") is True for field in ("excerpt", "content"))
-    reserved = str(_object(post.get("meta")).get("_jetpack_newsletter_access") or "everybody") != "everybody"
-    return protected or reserved or post.get("status") == "private" or access.is_closed(title, lead)
-
-
-def _text(item: Mapping[str, Any], field: str) -> str:
-    return str(item.get(field) or "")
-
-
-def _rendered(post: Mapping[str, Any], field: str) -> str:
-    return _text(_object(post.get(field)), "rendered")
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    """Return a JSON object, or the first object in a list; an empty object if there is none."""
-    return next((each for each in (_list(value) or [value]) if isinstance(each, dict)), {})
+        return self._documents.posts(content, address=self._feed.address, source=self._feed.source)
 
 
 # --- WordPress tables ------------------------------------------------------------------------------------------------

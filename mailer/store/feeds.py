@@ -22,6 +22,7 @@ class FeedState:
     modified: str
     failures: int  # how many fetches in a row have failed
     fetched_at: datetime | None  # the time of the last fetch that succeeded
+    problem: str = ""  # why the last fetch failed, "" if it succeeded
 
 
 def claim(tx: Connection, name: str, now: datetime, *, at_once: bool = False) -> FeedState | None:
@@ -32,7 +33,9 @@ def claim(tx: Connection, name: str, now: datetime, *, at_once: bool = False) ->
     if not at_once:
         statement = statement.where(feeds.c.next_at <= now)
     row = tx.execute(statement.returning(feeds)).first()
-    return FeedState(row.etag or "", row.modified or "", row.failures, row.fetched_at) if row else None
+    return (
+        FeedState(row.etag or "", row.modified or "", row.failures, row.fetched_at, row.problem or "") if row else None
+    )
 
 
 def succeeded(tx: Connection, name: str, *, etag: str, modified: str, now: datetime, next_at: datetime) -> None:
@@ -44,6 +47,11 @@ def failed(tx: Connection, name: str, *, problem: str, failures: int, now: datet
     """Records a failed fetch. The validators of the last successful fetch are kept, and so are all articles."""
     values = {"failures": failures, "problem": problem, "next_at": next_at, "looked_at": now}
     tx.execute(update(feeds).where(feeds.c.url == name).values(**values))
+
+
+def release(tx: Connection, name: str, now: datetime) -> None:
+    """Makes a source due again that was claimed and not read."""
+    tx.execute(update(feeds).where(feeds.c.url == name).values(next_at=now))
 
 
 def add_prominence(tx: Connection, shares: Mapping[str, float]) -> None:

@@ -40,7 +40,7 @@ def fetcher() -> Fetcher:
 
 
 def feed(server: WebServer, path: str, fetcher: Fetcher, **more: object) -> FeedSource:
-    return FeedSource(Feed(url=server.url(path), **more), fetcher, ZONE)
+    return FeedSource(Feed(url=server.url(path), **more), fetcher, ZONE, make.documents())
 
 
 def state(app: App, source: str) -> Row[Any]:
@@ -227,7 +227,7 @@ def test_posts_of_a_wordpress_site(app: App, server: WebServer, fetcher: Fetcher
     def page(number: int) -> tuple[int, dict[str, str], bytes]:
         return 200, {"x-wp-totalpages": "2"}, json.dumps([post(number), post(number + 10)]).encode()
 
-    source = WordPressSource(Feed(url=server.url(""), kind="wordpress"), fetcher)
+    source = WordPressSource(Feed(url=server.url(""), kind="wordpress"), fetcher, make.documents())
     app = replace(app, make_sources=lambda: (source,))
     collect.collect(app)  # nothing there: 404
     for number in (1, 2):

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import make
 import pytest
 from web_server import WebServer, web_server
 
 from mailer.errors import FetchFailed, UnreadableInput
 from mailer.settings import Feed
-from mailer.sources import wordpress
+from mailer.sources import posts
 from mailer.sources.fetch import Fetcher
 from mailer.sources.wordpress import WordPressSource
 
@@ -81,7 +82,7 @@ def server() -> Iterator[WebServer]:
 
 def source(site: Site) -> WordPressSource:
     site.server.pages = Pages(site)
-    return WordPressSource(Feed(url=site.server.url(""), kind="wordpress"), Fetcher())
+    return WordPressSource(Feed(url=site.server.url(""), kind="wordpress"), Fetcher(), make.documents())
 
 
 def test_the_newest_three_hundred_posts(server: WebServer) -> None:
@@ -153,15 +154,13 @@ def test_a_site_that_cannot_be_read(server: WebServer, failure: Any, error: type
     ],
 )
 def test_posts_that_are_not_for_everybody_are_closed(more: dict[str, object], closed: bool | None) -> None:
-    (article,) = wordpress.read(
-        json.dumps([post(1, **more)]).encode(), address="https://wp.example", source=""
-    ).articles
+    (article,) = posts.read(json.dumps([post(1, **more)]).encode(), address="https://wp.example", source="").articles
     assert article.closed is closed
 
 
 def test_answers_with_something_before_them_or_without_titles() -> None:
     answer = json.dumps([post(1), post(2, title={"rendered": ""})]).encode()
     for before in (b"", b"\xef\xbb\xbf", b"<br />\n<b>Notice</b>: x [y] in <b>z</b><br />\n"):
-        found = wordpress.read(before + answer, address="https://wp.example", source="")
+        found = posts.read(before + answer, address="https://wp.example", source="")
         assert [each.guid for each in found.articles] == ["wp:1"]
         assert "item 2 (https://wp.example/2/) has no title" in found.notes[0]

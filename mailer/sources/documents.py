@@ -1,0 +1,111 @@
+"""Reads documents from outside in a process of its own: feeds, records, pages, and answers of WordPress.
+
+`Documents` is the side of the service. `READERS` is what that process runs; its answers are the notes, then one
+article on each line.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, get_type_hints
+from zoneinfo import ZoneInfo
+
+from mailer.model import FoundArticle
+from mailer.parser.limits import Limits, limits_for
+from mailer.parser.parent import Parser
+from mailer.sources import posts, read
+from mailer.sources.found import Found
+
+# How many times smaller a gzipped document may be. A bomb is smaller, and gets less time than a real one of its size.
+_COMPRESSION = 20
+_EMPTY = {each.name: each.default for each in fields(FoundArticle)}
+_DATES = frozenset(name for name, kind in get_type_hints(FoundArticle).items() if kind == datetime | None)
+_LISTS = frozenset(name for name, kind in get_type_hints(FoundArticle).items() if kind == tuple[str, ...])
+
+
+class Documents:
+    """Reads documents in a process that is ended if one of them needs too much time or memory.
+
+    The process starts with the first document and reads the next ones, too. May be used in several threads.
+    """
+
+    def __init__(self) -> None:
+        self._parser = Parser(__name__)
+
+    def read(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        zone: ZoneInfo,
+        url: str = "",
+        published: str = "",
+        source: str = "",
+        page_at: str | None = None,
+        address: str = "",
+        charset: str = "",
+        largest: int = read.LARGEST,
+        cut_off: bool | None = None,
+        now: datetime | None = None,
+    ) -> Found:
+        """Return the articles in `content`, as `sources.read` does, with the same options and errors.
+
+        Also raises ReadingStopped if the document needs too much, and ReadingCancelled if the program ends.
+        """
+        options = {
+            **{"name": name, "zone": zone.key, "url": url, "published": published, "source": source},
+            **{"page_at": page_at, "address": address, "charset": charset, "largest": largest, "cut_off": cut_off},
+            "now": now.isoformat() if now else None,
+        }
+        return self._found("articles", options, content, limits_for(min(largest, _COMPRESSION * len(content))), name)
+
+    def posts(self, content: bytes, *, address: str, source: str) -> Found:
+        """Return the articles of an answer of WordPress, as `sources.posts` does, with the same errors.
+
+        Also raises ReadingStopped if the answer needs too much, and ReadingCancelled if the program ends.
+        """
+        options = {"address": address, "source": source}
+        return self._found("posts", options, content, limits_for(len(content)), address)
+
+    def close(self) -> None:
+        """End the process, and read no more."""
+        self._parser.close()
+
+    def _found(self, kind: str, options: Mapping[str, Any], content: bytes, limits: Limits, name: str) -> Found:
+        notes, *articles = self._parser.ask(kind, options, content, limits, name=name)
+        return Found(tuple(map(_article, articles)), tuple(notes))
+
+
+def _article(values: Mapping[str, Any]) -> FoundArticle:
+    """Return an article that was sent as JSON."""
+    made = dict(values)
+    for name in _DATES & made.keys():
+        made[name] = datetime.fromisoformat(made[name])
+    for name in _LISTS & made.keys():
+        made[name] = tuple(made[name])
+    return FoundArticle(**made)
+
+
+# --- in the process that reads ---------------------------------------------------------------------------------------
+def _sent(found: Found) -> Iterator[Any]:
+    yield found.notes
+    for article in found.articles:
+        values = {name: value for name, empty in _EMPTY.items() if (value := getattr(article, name)) != empty}
+        yield values | {name: values[name].isoformat() for name in _DATES & values.keys()}
+
+
+def _read_articles(options: Mapping[str, Any], content: bytes) -> Iterator[Any]:
+    given = dict(options)
+    given["zone"] = ZoneInfo(given["zone"])
+    given["now"] = datetime.fromisoformat(given["now"]) if given["now"] else None
+    return _sent(read.read(given.pop("name"), content, **given))
+
+
+def _read_posts(options: Mapping[str, Any], content: bytes) -> Iterator[Any]:
+    return _sent(posts.read(content, address=options["address"], source=options["source"]))
+
+
+READERS: Mapping[str, Callable[[Mapping[str, Any], bytes], Iterator[Any]]] = {
+    "articles": _read_articles,
+    "posts": _read_posts,
+}
