@@ -106,12 +106,13 @@ def test_invited_by_hand(mailer: Program) -> None:
 def test_report_and_redact_of_nothing_yet(mailer: Program) -> None:
     assert mailer.json("issue", "report", code=3)["error"]["code"] == "no_such_issue"
     mailer("issue", "redact", "1", code=3)
-    mailer("issue", "draft")
-    report = mailer.json("issue", "report")
+    slot = mailer.json("issue", "draft")["slot"]
+    assert mailer.json("issue", "report", code=3)["error"]["message"] == "No issue has gone out yet."
+    assert mailer.json("issue", "redact", "1", code=3)["error"]["code"] == "wrong_state"
+    report = mailer.json("issue", "report", slot)
     assert (report["sent"], report["left"], report["rate"], report["outcomes"]) == (0, 0, 0.0, {})
     assert [bar["until"] for bar in report["histogram"]][-1] == "later"
-    assert "recipients" in mailer("issue", "report")
-    assert mailer.json("issue", "redact", "1", code=3)["error"]["code"] == "wrong_state"
+    assert "recipients" in mailer("issue", "report", slot)
 
 
 def test_a_long_import_reports_its_progress(mailer: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
