@@ -275,10 +275,14 @@ class Feed(Section):
     url: HttpQuery | None = Field(
         None,
         examples=["https://www.example.org/rss"],
-        description='The address of the feed; with kind = "wordpress", of the site.',
+        description='The address of the feed; with kind = "wordpress", of the site; with "sitemap", of a sitemap or '
+        'of the site; with "front", of the front page.',
     )
-    kind: Literal["feed", "wordpress"] = Field(
-        "feed", description="RSS, Atom or JSON Feed, or the REST interface of a WordPress site."
+    kind: Literal["feed", "wordpress", "sitemap", "front"] = Field(
+        "feed",
+        description='"feed": RSS, Atom or JSON Feed. "wordpress": the REST interface of a WordPress site. "sitemap": '
+        'the pages that the sitemaps list, for sites without a feed. "front": the order of the links on the front '
+        "page, which counts for the articles of the other sources.",
     )
     source: Line = Field("", examples=["کتاب هفته"], description="The outlet's name; by default the site's host.")
     category: Line = Field("", examples=["سیاسی"], description="The category of articles that name none.")
@@ -286,6 +290,13 @@ class Feed(Section):
         False,
         description="The feed lists the front page, with the first story first; the position counts in the choice of "
         "stories.",
+    )
+
+    pages_an_hour: int = Field(
+        120,
+        ge=1,
+        le=1000,
+        description='With kind = "sitemap": how many pages are fetched in an hour, at most one a second.',
     )
 
     @model_validator(mode="after")

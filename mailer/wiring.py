@@ -9,9 +9,9 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 from zoneinfo import ZoneInfo
 
 from mailer import config
@@ -49,7 +49,7 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
         keys=keys,
         make_renderer=lambda: renderer(settings),
         make_relays=lambda: _relays(settings, environ),
-        make_sources=lambda: _sources(settings, fetcher(), documents()),
+        make_sources=lambda: _sources(settings, store, fetcher(), documents()),
         make_documents=documents,
         fetch_picture=lambda url: fetcher().picture(url),
         gone=(lambda url: fetcher().gone(url)) if settings.articles.check_links else (lambda _url: False),
@@ -111,22 +111,32 @@ def _relays(settings: Settings, environ: Mapping[str, str]) -> "tuple[Relay, ...
     )
 
 
-def _sources(settings: Settings, fetcher: "Fetcher", documents: "Documents") -> "tuple[Source, ...]":
+def _sources(settings: Settings, store: Store, fetcher: "Fetcher", documents: "Documents") -> "tuple[Source, ...]":
     """Returns every source that articles are collected from.
 
     Raises ConfigError if the settings name a column that articles do not have (`articles.database.columns`).
     Does not raise if the newsroom's database is unavailable, because it may be available when articles are collected.
     """
+    from mailer.sources.front import FrontSource
     from mailer.sources.gather import FeedSource
+    from mailer.sources.sitemap import SitemapSource
     from mailer.sources.wordpress import WordPressSource
+    from mailer.store.feeds import PageVisits
 
     zone = ZoneInfo(settings.newsletter.timezone)
-    found: list[Source] = [
-        WordPressSource(feed, fetcher, documents)
-        if feed.kind == "wordpress"
-        else FeedSource(feed, fetcher, zone, documents)
-        for feed in settings.articles.feeds
-    ]
+    found: list[Source] = []
+    for feed in settings.articles.feeds:
+        match feed.kind:
+            case "feed":
+                found.append(FeedSource(feed, fetcher, zone, documents))
+            case "wordpress":
+                found.append(WordPressSource(feed, fetcher, documents))
+            case "sitemap":
+                found.append(SitemapSource(feed, fetcher, zone, documents, partial(PageVisits, store)))
+            case "front":
+                found.append(FrontSource(feed, fetcher, zone, documents))
+            case _:
+                assert_never(feed.kind)
     if settings.articles.database.url:
         from mailer.sources.newsroom import DatabaseSource
 

@@ -21,7 +21,7 @@ from mailer.context import App, alert
 from mailer.errors import MailerError, NoSuchArticle, ReadingCancelled, ReadingStopped
 from mailer.model import Article, FoundArticle, Merged, NamedArticle
 from mailer.process import in_background
-from mailer.sources.found import Source
+from mailer.sources.found import Gathered, Source
 from mailer.sources.identity import identify
 from mailer.store import articles, feeds
 from mailer.text.spelling import corrected
@@ -156,14 +156,19 @@ class Asked:
     notes: tuple[str, ...] = ()
 
 
-def collect(app: App, *, at_once: bool = True, jitter: Callable[[], float] = random) -> list[Asked]:
+def collect(
+    app: App, *, at_once: bool = True, slow: bool | None = None, jitter: Callable[[], float] = random
+) -> list[Asked]:
     """Ask every source that is due, and record the current views, comments and shares of articles.
 
-    With `at_once`, also asks the sources that are not due. A source that fails does not stop the others: its articles
+    With `at_once`, also asks the sources that are not due. `slow` selects only the slow sources, or only the others;
+    with None, the slow ones come last. A source that fails does not stop the others: its articles
     stay, and it is asked again after longer and longer waits. `jitter` returns numbers from 0 to 1 that vary the waits,
     so that a thousand newsrooms do not ask in the same minute.
     """
-    asked = [found for source in app.sources if (found := _ask(app, source, at_once, jitter))]
+    sources = sorted(app.sources, key=lambda source: source.slow)
+    wanted = [source for source in sources if slow is None or source.slow == slow]
+    asked = [found for source in wanted if (found := _ask(app, source, at_once, jitter))]
     app.store.write(lambda tx: articles.snapshot(tx, app.now()))
     return asked
 
@@ -188,14 +193,16 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     except Exception as error:  # a bug in this program or in a library must not stop the other sources
         log.exception("the source %s", source.name)
         return _failed(app, source, state.failures + 1, f"{source.name}: it broke ({type(error).__name__}).", every)
-    shares = _front_page_shares(source, gathered.articles, state.fetched_at, now)
+    order, notes = _front_page(app, source, gathered)
+    shares = _shares(order, state.fetched_at, now)
 
     def record(tx: Connection) -> None:
         feeds.add_prominence(tx, shares)
+        feeds.visit(tx, source.name, [(each.link, each.fetched) for each in gathered.visits], now)
         feeds.succeeded(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=now + every)
 
     app.store.write(record)
-    return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=gathered.notes)
+    return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=(*gathered.notes, *notes))
 
 
 def _failed(app: App, source: Source, failures: int, problem: str, every: timedelta) -> Asked:
@@ -208,19 +215,29 @@ def _failed(app: App, source: Source, failures: int, problem: str, every: timede
     return Asked(source.name, problem=problem)
 
 
-def _front_page_shares(
-    source: Source, found: Sequence[FoundArticle], last: datetime | None, now: datetime
-) -> dict[str, float]:
+def _front_page(app: App, source: Source, gathered: Gathered) -> tuple[list[str], tuple[str, ...]]:
+    """Return the identities of the articles on the front page in their order, and a note about unknown links.
+
+    Links that lead to no stored article, such as those of sections, have no place.
+    """
+    if not source.front_page:
+        return [], ()
+    if not gathered.places:
+        return [identify(article).identity for article in gathered.articles], ()
+    known = app.store.read(lambda tx: articles.identities(tx, gathered.places))
+    count = f"{len(known)} of the {len(gathered.places)} links of this front page lead to stored articles"
+    return [known[link] for link in gathered.places if link in known], (f"{source.name}: {count}.",)
+
+
+def _shares(order: Iterable[str], last: datetime | None, now: datetime) -> dict[str, float]:
     """Return the credit for each article on the front page, by the article's identity.
 
     The credit of the first place is the hours since `last`, the previous request; lower places get less.
     """
-    if not source.front_page:
-        return {}
     hours = min((now - last).total_seconds() / 3600, _LONGEST_CREDIT) if last else 1.0
     best: dict[str, int] = {}
-    for place, article in enumerate(found, 1):
-        best.setdefault(identify(article).identity, place)  # if an article is listed twice, its better place counts
+    for place, identity in enumerate(order, 1):
+        best.setdefault(identity, place)  # if an article is listed twice, its better place counts
     return {identity: max(hours, 0.0) / math.log2(place + 1) for identity, place in best.items()}
 
 
@@ -229,15 +246,22 @@ async def _first(*waiting: "asyncio.Future[Any]") -> None:
 
 
 async def keep_collecting(app: App, stop: asyncio.Event) -> None:
-    """Ask the sources that are due, once a minute until `stop` is set.
+    """Ask the sources that are due, once a minute until `stop` is set. Slow sources do not hold up the others.
 
     A document that is being read then is given up. A source that is being fetched is left to its thread, which ends
     with the program; the source is due again after ten minutes.
     """
+    loops = [_keep_asking(app, stop, slow=False)]
+    if any(source.slow for source in app.sources):
+        loops.append(_keep_asking(app, stop, slow=True))
+    await asyncio.gather(*loops)
+
+
+async def _keep_asking(app: App, stop: asyncio.Event, *, slow: bool) -> None:
     stopping = asyncio.create_task(stop.wait())
     while not stop.is_set():
         try:
-            asking = in_background(partial(collect, app, at_once=False))
+            asking = in_background(partial(collect, app, at_once=False, slow=slow))
             await _first(asking, stopping)
             if stop.is_set():
                 app.stop_reading()

@@ -4,7 +4,7 @@
 article on each line.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, get_type_hints
@@ -13,11 +13,13 @@ from zoneinfo import ZoneInfo
 from mailer.model import FoundArticle
 from mailer.parser.limits import Limits, limits_for
 from mailer.parser.parent import Parser
-from mailer.sources import posts, read
+from mailer.sources import listing, posts, read
 from mailer.sources.found import Found
+from mailer.sources.listing import Listed, Listing
 
 # How many times smaller a gzipped document may be. A bomb is smaller, and gets less time than a real one of its size.
 _COMPRESSION = 20
+_LARGEST = read.LARGEST
 _EMPTY = {each.name: each.default for each in fields(FoundArticle)}
 _DATES = frozenset(name for name, kind in get_type_hints(FoundArticle).items() if kind == datetime | None)
 _LISTS = frozenset(name for name, kind in get_type_hints(FoundArticle).items() if kind == tuple[str, ...])
@@ -59,6 +61,29 @@ class Documents:
         }
         return self._found("articles", options, content, limits_for(min(largest, _COMPRESSION * len(content))), name)
 
+    def listing(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        zone: ZoneInfo,
+        address: str,
+        charset: str = "",
+        largest: int = _LARGEST,
+        cut_off: bool = False,
+    ) -> Listing:
+        """Return what a sitemap or a front page lists, as `sources.listing` does, with the same options and errors.
+
+        Also raises ReadingStopped if the document needs too much, and ReadingCancelled if the program ends.
+        """
+        options = {
+            **{"name": name, "zone": zone.key, "address": address, "charset": charset},
+            **{"largest": largest, "cut_off": cut_off},
+        }
+        limits = limits_for(min(largest, _COMPRESSION * len(content)))
+        notes, pages, sitemaps = self._parser.ask("listing", options, content, limits, name=name)
+        return Listing(tuple(map(_listed, pages)), tuple(map(_listed, sitemaps)), tuple(notes))
+
     def posts(self, content: bytes, *, address: str, source: str) -> Found:
         """Return the articles of an answer of WordPress, as `sources.posts` does, with the same errors.
 
@@ -86,6 +111,13 @@ def _article(values: Mapping[str, Any]) -> FoundArticle:
     return FoundArticle(**made)
 
 
+def _listed(values: Sequence[Any]) -> Listed:
+    """Return an entry of a sitemap that was sent as JSON."""
+    url, changed, title, published, raw, tags = values
+    when = (datetime.fromisoformat(each) if each else None for each in (changed, published))
+    return Listed(url, next(when), title, next(when), raw, tuple(tags))
+
+
 # --- in the process that reads ---------------------------------------------------------------------------------------
 def _sent(found: Found) -> Iterator[Any]:
     yield found.notes
@@ -101,11 +133,28 @@ def _read_articles(options: Mapping[str, Any], content: bytes) -> Iterator[Any]:
     return _sent(read.read(given.pop("name"), content, **given))
 
 
+def _read_listing(options: Mapping[str, Any], content: bytes) -> Iterator[Any]:
+    given = dict(options)
+    given["zone"] = ZoneInfo(given["zone"])
+    found = listing.read_listing(given.pop("name"), content, **given)
+    yield found.notes
+    for listed in (found.pages, found.sitemaps):
+        yield [
+            (each.url, _iso(each.changed), each.title, _iso(each.published), each.published_raw, each.tags)
+            for each in listed
+        ]
+
+
+def _iso(moment: datetime | None) -> str:
+    return moment.isoformat() if moment else ""
+
+
 def _read_posts(options: Mapping[str, Any], content: bytes) -> Iterator[Any]:
     return _sent(posts.read(content, address=options["address"], source=options["source"]))
 
 
 READERS: Mapping[str, Callable[[Mapping[str, Any], bytes], Iterator[Any]]] = {
     "articles": _read_articles,
+    "listing": _read_listing,
     "posts": _read_posts,
 }

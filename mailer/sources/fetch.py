@@ -165,7 +165,7 @@ class Fetcher:
                 found = self._request(url, headers, trusted, schemes, until, may_cut=may_cut)
                 if isinstance(found, Fetched):
                     return found
-                url, trusted = found, trusted and _same_server(url, found)
+                url, trusted = found, trusted and same_server(url, found)
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, ImportError, ValueError, TimeoutError) as error:
             late = time.monotonic() >= until
             why = f"not complete after {seconds:.0f} seconds" if late else _sentence(error)
@@ -364,7 +364,7 @@ class _Body:
         return None
 
 
-def _same_server(one: str, other: str) -> bool:
+def same_server(one: str, other: str) -> bool:
     """Return True if both addresses have the same host and port, or if the port changes from 80 to 443."""
     first, second = links.split(one), links.split(other)
     if first is None or second is None or first.hostname != second.hostname:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from mailer.model import FoundArticle
@@ -36,15 +37,42 @@ def unlinked(name: str, written: Sequence[str], articles: Sequence[FoundArticle]
 
 
 @dataclass(frozen=True, slots=True)
+class Visit:
+    """A page that a source knows now. `fetched` is False if it was left out without a request."""
+
+    link: str  # in canonical form
+    fetched: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Gathered(Found):
     """The articles of a source, the newest or most prominent first, and the validators for the next request.
 
-    The validators `etag` and `modified` are the HTTP headers ETag and Last-Modified of the source's response.
+    The validators `etag` and `modified` are the HTTP headers ETag and Last-Modified of the source's response. `visits`
+    are the pages that the source need not fetch again. `places` are the canonical links of a front page in their order.
     """
 
     articles: tuple[FoundArticle, ...] = ()
     etag: str = ""
     modified: str = ""
+    visits: tuple[Visit, ...] = ()
+    places: tuple[str, ...] = ()
+
+
+class Visits(Protocol):
+    """The memory of the pages that one source has visited."""
+
+    def known(self, links: Sequence[str]) -> set[str]:
+        """Return those of the canonical links that the source knows."""
+        ...
+
+    def fetched_since(self, moment: datetime) -> int:
+        """Return how many pages were fetched since a moment."""
+        ...
+
+    def is_empty(self) -> bool:
+        """Return True before the first visit."""
+        ...
 
 
 class Source(Protocol):
@@ -56,6 +84,11 @@ class Source(Protocol):
     @property
     def front_page(self) -> bool:
         """Return True if the source lists its articles in the order of the newsroom's front page."""
+        ...
+
+    @property
+    def slow(self) -> bool:
+        """Return True if gathering takes minutes, because the source fetches many pages one after the other."""
         ...
 
     def gather(self, etag: str, modified: str) -> Gathered:

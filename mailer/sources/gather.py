@@ -13,6 +13,8 @@ from mailer.sources.found import Gathered
 class FeedSource:
     """Gathers articles from RSS, Atom or JSON Feed at a web address."""
 
+    slow = False
+
     def __init__(self, feed: Feed, fetcher: Fetcher, zone: ZoneInfo, documents: Documents) -> None:
         self._feed, self._fetcher, self._zone, self._documents = feed, fetcher, zone, documents
         self.name = feed.address

@@ -73,7 +73,7 @@ class DatabaseSource:
         self._settings, self._zone = settings, zone
         self._now = now or (lambda: datetime.now(UTC))
         self.name = "database:" + (settings.table if settings.preset == "none" else settings.preset)
-        self.front_page = False
+        self.front_page = self.slow = False
         try:
             self._engine: Engine = create_engine(url, pool_pre_ping=True, pool_size=1, connect_args=timeouts(url))
         except (ArgumentError, NoSuchModuleError, ImportError) as error:

@@ -116,7 +116,13 @@ def _read(
         text = text.lstrip()[begins.start() :]
         head = text[:_PEEK]
     if head.startswith("<"):
-        if not _HTML_ROOT.fullmatch(_root(head)):
+        name_of_root = root(head)
+        if name_of_root in ("urlset", "sitemapindex"):
+            raise UnreadableInput(
+                f"{name}: this is a sitemap, which lists addresses and holds no texts.",
+                'Make it a source: [[articles.feeds]] with kind = "sitemap".',
+            )
+        if not _HTML_ROOT.fullmatch(name_of_root):
             found = feed.read(name, text, source=source, zone=zone, now=now, address=address, cut=cut_off)
             return _cut_off(name, identity.distinguish(name, found), cut_off=cut_off)
         if page_at is None:
@@ -215,8 +221,19 @@ def _encoding_notes(name: str, decoded: charsets.Decoded, articles: Sequence[Fou
         yield f"{name}: {shown}; are their characters damaged?"
 
 
-def _root(head: str) -> str:
+def decoded_text(name: str, content: bytes, *, charset: str, largest: int) -> tuple[str, bool]:
+    """Return a document as text with "\\n" as line ends, and whether it was cut off at `largest` bytes.
+
+    Unpacks gzip. `charset` is the encoding that the server named, or "". Raises UnreadableInput if it is not a text.
+    """
+    content, cut_off = _unpacked(name, content, largest, may_cut=True)
+    text = _decoded(name, content, charset).text
+    return text.replace("\r\n", "\n").replace("\r", "\n"), cut_off
+
+
+def root(text: str) -> str:
     """Return the name of a document's first element in lower case, without a namespace prefix; "" if there is none."""
+    head = text.lstrip()[:_PEEK]
     place = 0
     while found := _PROLOGUE.match(head, place) or _DOCTYPE.match(head, place):
         if "root" in found.groupdict() and found["root"].lower() == "html":

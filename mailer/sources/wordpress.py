@@ -34,6 +34,8 @@ _QUERY = {
 class WordPressSource:
     """Gathers the newest posts of a site; `feed.address` is the address of the site."""
 
+    slow = False
+
     def __init__(self, feed: Feed, fetcher: Fetcher, documents: Documents) -> None:
         self._feed, self._fetcher, self._documents = feed, fetcher, documents
         self.name = feed.address

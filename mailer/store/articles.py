@@ -58,6 +58,13 @@ def _known(tx: Connection, named: NamedArticle) -> Row[Any] | None:
     return row
 
 
+def identities(tx: Connection, links: Sequence[str]) -> dict[str, str]:
+    """Returns the identity of the article that each of the canonical links leads to, for those that are stored."""
+    query = select(articles.c.link_key, articles.c.identity).where(articles.c.link_key.in_(links))
+    found = tx.execute(query.order_by(articles.c.id.desc()))
+    return {row.link_key: row.identity for row in found}
+
+
 def _dated(published: datetime | None, seen: datetime) -> tuple[datetime, Dating]:
     if published is None:
         return seen, Dating.MISSING

@@ -4,15 +4,16 @@ and the last problem.
 A single guarded UPDATE claims a source, so that only one of several processes fetches it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 
-from mailer.store.database import inserting
-from mailer.store.schema import articles, feeds
+from mailer.store.database import Store, inserting
+from mailer.store.schema import articles, feeds, visited_pages
 
+_PIECE = 500  # links in one statement
 _LEASE = timedelta(minutes=10)  # if the process that claimed a source dies, the source is free again after this time
 
 
@@ -52,6 +53,43 @@ def failed(tx: Connection, name: str, *, problem: str, failures: int, now: datet
 def release(tx: Connection, name: str, now: datetime) -> None:
     """Makes a source due again that was claimed and not read."""
     tx.execute(update(feeds).where(feeds.c.url == name).values(next_at=now))
+
+
+def visit(tx: Connection, source: str, visits: Sequence[tuple[str, bool]], now: datetime) -> None:
+    """Records the pages that a source knows now: (canonical link, whether it was fetched)."""
+    rows = [{"source": source, "link": link, "at": now, "fetched": fetched} for link, fetched in visits]
+    for start in range(0, len(rows), _PIECE):
+        tx.execute(inserting(tx, visited_pages).on_conflict_do_nothing(), rows[start : start + _PIECE])
+
+
+class PageVisits:
+    """The pages that one source has visited."""
+
+    def __init__(self, store: Store, source: str) -> None:
+        self._store, self._source = store, source
+
+    def known(self, links: Sequence[str]) -> set[str]:
+        """Returns those of the canonical links that the source knows."""
+        return self._store.read(lambda tx: set(self._known(tx, links)))
+
+    def _known(self, tx: Connection, links: Sequence[str]) -> Iterator[str]:
+        for start in range(0, len(links), _PIECE):
+            wanted = visited_pages.c.link.in_(links[start : start + _PIECE])
+            yield from tx.execute(select(visited_pages.c.link).where(self._own, wanted)).scalars()
+
+    def fetched_since(self, moment: datetime) -> int:
+        """Returns how many pages were fetched since a moment."""
+        query = select(func.count()).where(self._own, visited_pages.c.fetched, visited_pages.c.at >= moment)
+        return self._store.read(lambda tx: tx.execute(query).scalar_one())
+
+    def is_empty(self) -> bool:
+        """Returns True before the first visit."""
+        query = select(visited_pages.c.link).where(self._own).limit(1)
+        return self._store.read(lambda tx: tx.execute(query).first() is None)
+
+    @property
+    def _own(self) -> ColumnElement[bool]:
+        return visited_pages.c.source == self._source
 
 
 def add_prominence(tx: Connection, shares: Mapping[str, float]) -> None:

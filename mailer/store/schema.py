@@ -260,6 +260,16 @@ feeds = Table(  # one row for the last fetch of each source, so that a restart d
     Column("looked_at", Instant),  # the time of the last fetch, successful or not
 )
 
+visited_pages = Table(  # the pages that a source fetched one by one, so that each of them is fetched only once
+    "visited_pages",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("link", Text, primary_key=True),  # in canonical form
+    Column("at", Instant, nullable=False),
+    Column("fetched", Boolean, nullable=False),  # false: known, and left out without a request
+    Index("visited_pages_at", "source", "at"),
+)
+
 issues = Table(
     "issues",
     metadata,

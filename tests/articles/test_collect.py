@@ -106,7 +106,7 @@ def test_a_bad_source_does_not_stop_the_others(app: App, clock: Clock, server: W
 class Broken:
     """A source with a bug."""
 
-    name, front_page = "broken", False
+    name, front_page, slow = "broken", False, False
 
     def gather(self, etag: str, modified: str) -> Gathered:
         raise ZeroDivisionError

@@ -28,7 +28,7 @@ def share(hours: float) -> float:
 class Counted:
     """A newsroom's database: lifetime totals that grow."""
 
-    name, front_page = "counted", False
+    name, front_page, slow = "counted", False, False
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock

@@ -1,0 +1,314 @@
+"""The source for sites without a feed: finds new pages in sitemaps, and fetches and reads each of them once.
+
+Sites are treated politely: robots.txt is obeyed, there is at most one request a second, and a limit for each hour. What
+was fetched is remembered, so that the next collection goes on where this one stopped. A Google News sitemap has titles
+and dates, so its pages are articles even before they were fetched.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from re import ASCII, IGNORECASE, compile
+from urllib.parse import urljoin, urlsplit
+from urllib.robotparser import RobotFileParser
+from zoneinfo import ZoneInfo
+
+from mailer.errors import FetchFailed, MailerError, UnreadableInput
+from mailer.model import FoundArticle
+from mailer.settings import Feed
+from mailer.sources import identity
+from mailer.sources.documents import Documents
+from mailer.sources.fetch import LARGEST, Fetched, Fetcher, same_server
+from mailer.sources.found import Gathered, Visit, Visits
+from mailer.sources.gather import in_category
+from mailer.sources.listing import Listed, Listing
+from mailer.text import links
+
+_AGENT = "khabarnameh"  # the name that robots.txt may give rules for
+_GAP_S = 1.0  # the least seconds between two requests
+_LONGEST_GAP_S = 60.0  # of a Crawl-delay
+# The most seconds that one collection fetches pages: less than the lease of a source, and than an hour's work.
+_BUDGET_S = 240.0
+_MOST_SITEMAPS = 20  # sitemaps of an index that are read in one collection
+_DEEPEST = 3  # indexes inside each other
+_FIRST = 300  # the newest pages that the first collection of a source is interested in
+_OLDEST = timedelta(days=14)  # an older article is never chosen
+_USUAL = ("/sitemap.xml", "/sitemap_index.xml", "/wp-sitemap.xml", "/sitemap-news.xml")
+_ROBOTS_LARGEST = 500_000  # bytes of robots.txt that are read (RFC 9309 §2.5)
+_FAILURES = 3  # requests in a row without an answer after which the site is left alone
+_WAIT = (429, 503)  # answers that ask for fewer requests
+# Sitemaps of WordPress, Yoast and others that list no articles.
+_WITHOUT_ARTICLES = compile(
+    r"(?:category|categories|post_tag|tags?|author|authors|users?|taxonom\w{1,9}|page|pages|product\w{0,20}|image|images"
+    r"|video|videos|attachment|format|elementor\w{0,20}|local|forum|topic|help)[-_.]?(?:sitemap)?[-_]?\d{0,6}",
+    IGNORECASE,
+)
+_NUMBER = compile(r"\d{3,15}", ASCII)
+
+
+@dataclass(slots=True)
+class _Left:
+    """Counts of what a collection left out, for the notes."""
+
+    old: int = 0
+    elsewhere: int = 0
+    forbidden: int = 0
+    unread: int = 0
+    example: str = ""  # why a page could not be read
+    sitemaps: int = 0
+
+
+class SitemapSource:
+    """Gathers articles from the pages that a site's sitemaps list.
+
+    `feed.address` is that of a sitemap, or of the site; then robots.txt and the usual addresses are tried. `visits`
+    returns what is remembered about the source of a name.
+    """
+
+    front_page = False
+    slow = True
+
+    def __init__(
+        self,
+        feed: Feed,
+        fetcher: Fetcher,
+        zone: ZoneInfo,
+        documents: Documents,
+        visits: Callable[[str], Visits],
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        seconds: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._feed, self._fetcher, self._zone, self._documents = feed, fetcher, zone, documents
+        self._now, self._seconds, self._wait = now, seconds, wait
+        self._gap, self._last = _GAP_S, float("-inf")
+        self.name = f"sitemap:{feed.address}"
+        self._visits = visits(self.name)
+
+    def gather(self, etag: str, modified: str) -> Gathered:
+        """Return the articles of new pages, with notes about the pages that are left out or not fetched yet.
+
+        Raises FetchFailed or UnreadableInput if no sitemap can be read, or if robots.txt cannot.
+        """
+        left, now, begun = _Left(), self._now(), self._seconds()
+        robots = self._robots()
+        pages, notes = self._pages(robots, left)
+        new = self._new(pages, robots, now - _OLDEST, left)
+        visits: list[Visit] = []
+        if self._visits.is_empty():
+            visits += [Visit(identity.canonical(each.url), fetched=False) for each in new[_FIRST:]]
+            new = new[:_FIRST]
+        allowed = max(self._feed.pages_an_hour - self._visits.fetched_since(now - timedelta(hours=1)), 0)
+        articles: dict[str, FoundArticle] = {}
+        for listed in new:
+            if listed.title:
+                articles[listed.url] = self._known_from_the_list(listed)
+        for listed in new[:allowed]:
+            if self._seconds() - begun > _BUDGET_S:
+                break
+            fetched, article = self._article(listed, left)
+            if article:
+                articles[listed.url] = article
+            if fetched:
+                visits.append(Visit(identity.canonical(listed.url)))
+            elif left.unread and self._failures >= _FAILURES:
+                break
+        waiting = len(new) - sum(each.fetched for each in visits)
+        notes += self._notes(left, len(visits) - sum(each.fetched for each in visits), waiting)
+        return Gathered(in_category(tuple(articles.values()), self._feed.category), tuple(notes), visits=tuple(visits))
+
+    # --- sitemaps ----------------------------------------------------------------------------------------------------
+    def _robots(self) -> RobotFileParser:
+        """Return the rules of robots.txt, and set the gap between requests. Everything is allowed if there is none.
+
+        Raises FetchFailed if the server fails, because its rules are then unknown (RFC 9309 §2.3.1.4).
+        """
+        address = urljoin(self._feed.address, "/robots.txt")
+        robots = RobotFileParser(address)
+        lines: list[str] = []
+        try:
+            content = self._fetch(address).content[:_ROBOTS_LARGEST]
+            lines = content.decode("utf-8-sig", "replace").splitlines()
+        except FetchFailed as error:
+            if not 400 <= error.status < 500 or error.status == 429:
+                raise
+        robots.parse(lines)
+        delay = robots.crawl_delay(_AGENT)
+        self._gap = min(max(_GAP_S, float(delay or 0)), _LONGEST_GAP_S)
+        return robots
+
+    def _pages(self, robots: RobotFileParser, left: _Left) -> tuple[list[Listed], list[str]]:
+        """Return what the sitemaps list, and their notes. Raises the first error if none can be read."""
+        given = bool(urlsplit(self._feed.address).path.strip("/"))
+        named = [links.absolute(each, self._feed.address) for each in (robots.site_maps() or [])]
+        usual = [urljoin(self._feed.address, each) for each in _USUAL]
+        roots = [self._feed.address] if given else list(filter(None, named)) or usual
+        queue = [(each, 0) for each in roots]
+        pages: list[Listed] = []
+        notes: list[str] = []
+        failed: MailerError | None = None
+        done: set[str] = set()
+        count = 0
+        while queue:
+            address, depth = queue.pop(0)
+            if address in done:
+                continue
+            if len(done) >= _MOST_SITEMAPS or depth > _DEEPEST:
+                left.sitemaps += 1
+                continue
+            done.add(address)
+            try:
+                listing = self._listing(address)
+            except (FetchFailed, UnreadableInput) as error:
+                failed = failed or error
+                if depth or named or given:
+                    notes.append(error.message)
+                continue
+            count += 1
+            pages += listing.pages
+            notes += listing.notes
+            queue += [(each.url, depth + 1) for each in self._wanted(listing.sitemaps, address, left)]
+            if not given and not named:
+                queue = [each for each in queue if each[1]]  # one of the usual addresses is enough
+        if failed and not count:
+            raise failed
+        return pages, notes
+
+    def _listing(self, address: str) -> Listing:
+        page = self._fetch(address)
+        return self._documents.listing(
+            address,
+            page.content,
+            zone=self._zone,
+            address=page.url,
+            charset=page.charset,
+            largest=LARGEST,
+            cut_off=page.cut_off,
+        )
+
+    def _wanted(self, sitemaps: Sequence[Listed], address: str, left: _Left) -> Iterator[Listed]:
+        """Yield the sitemaps of an index that may list new articles, the newest first."""
+        oldest = self._now() - _OLDEST
+        numbered = sorted(enumerate(sitemaps), key=lambda each: _newness(each[1], each[0]), reverse=True)
+        for _, each in numbered:
+            last = urlsplit(each.url).path.rpartition("/")[2].partition(".")[0]
+            kind = last.removeprefix("wp-sitemap-").removeprefix("taxonomies-")
+            if not _is_near(each.url, address):
+                left.elsewhere += 1
+            elif (each.changed and each.changed < oldest) or _WITHOUT_ARTICLES.fullmatch(kind):
+                left.sitemaps += 1
+            else:
+                yield each
+
+    def _new(self, pages: Sequence[Listed], robots: RobotFileParser, oldest: datetime, left: _Left) -> list[Listed]:
+        """Return the pages that are not known yet and may be fetched, the newest first."""
+        found: dict[str, tuple[int, Listed]] = {}
+        for place, each in enumerate(pages):
+            if not _is_near(each.url, self._feed.address) or not urlsplit(each.url).path.strip("/"):
+                left.elsewhere += 1
+            elif (moment := each.published or each.changed) and moment < oldest:
+                left.old += 1
+            else:
+                found.setdefault(identity.canonical(each.url), (place, each))
+        known = self._visits.known(list(found))
+        new = []
+        for link, (place, each) in found.items():
+            if link in known:
+                continue
+            if robots.can_fetch(_AGENT, each.url):
+                new.append((place, each))
+            else:
+                left.forbidden += 1
+        new.sort(key=lambda each: _newness(each[1], each[0]), reverse=True)
+        return [each for _, each in new]
+
+    # --- pages -------------------------------------------------------------------------------------------------------
+    def _article(self, listed: Listed, left: _Left) -> tuple[bool, FoundArticle | None]:
+        """Return whether the page need not be fetched again, and its article if it has one."""
+        try:
+            page = self._fetch(listed.url)
+            found = self._documents.read(
+                listed.url,
+                page.content,
+                zone=self._zone,
+                source=self._feed.source,
+                page_at=page.url,
+                address=page.url,
+                charset=page.charset,
+                largest=LARGEST,
+                cut_off=page.cut_off,
+            )
+        except (FetchFailed, UnreadableInput) as error:
+            left.unread += 1
+            left.example = left.example or error.message
+            status = getattr(error, "status", 404)
+            return status not in (0, *_WAIT), None
+        (article, *others) = found.articles or (None,)
+        if article is None or others:  # a feed among the pages
+            left.unread += 1
+            left.example = left.example or f"{listed.url}: it is not the page of one article."
+            return True, None
+        return True, replace(
+            article,
+            published=article.published or listed.published,
+            published_raw=article.published_raw or listed.published_raw,
+            tags=article.tags or listed.tags,
+        )
+
+    def _known_from_the_list(self, listed: Listed) -> FoundArticle:
+        return FoundArticle(
+            title=listed.title,
+            source=self._feed.source or identity.host(listed.url),
+            url=listed.url,
+            tags=listed.tags,
+            published=listed.published,
+            published_raw=listed.published_raw,
+        )
+
+    def _fetch(self, address: str) -> Fetched:
+        """Fetch a page, at most one in each gap. Private addresses are allowed only on the server of the settings."""
+        pause = self._last + self._gap - self._seconds()
+        if pause > 0:
+            self._wait(pause)
+        self._last = self._seconds()
+        try:
+            found = self._fetcher.fetch(address, trusted=same_server(self._feed.address, address), may_cut=True)
+        except FetchFailed as error:
+            self._failures = self._failures + 1 if error.status in (0, *_WAIT) else 0
+            if error.status in _WAIT:
+                self._failures = _FAILURES
+            raise
+        self._failures = 0
+        return found
+
+    _failures = 0  # requests in a row that the server did not answer
+
+    def _notes(self, left: _Left, unvisited: int, waiting: int) -> Iterator[str]:
+        counts = (
+            (left.old, f"pages are older than {_OLDEST.days} days and are not fetched"),
+            (left.elsewhere, "addresses are front pages or on other sites; they were left out"),
+            (left.forbidden, "pages are forbidden by robots.txt"),
+            (left.sitemaps, "sitemaps are old, too many, too deep, or list no articles; they were not read"),
+            (unvisited, f"pages have no date and are beyond the newest {_FIRST}; they are never fetched"),
+            (left.unread, f"pages could not be read as articles, such as {left.example.rstrip('.')}"),
+            (waiting, f"new pages are still to be fetched, at most {self._feed.pages_an_hour} an hour"),
+        )
+        return (f"{self.name}: {count} {what}." for count, what in counts if count)
+
+
+def _newness(listed: Listed, place: int) -> tuple[datetime, int, int]:
+    """Return a key by which newer pages come last: the date, else the number in the address, else the place.
+
+    Without dates, sitemaps list their first pages first, and systems number articles in their order.
+    """
+    moment = listed.published or listed.changed or datetime.min.replace(tzinfo=UTC)
+    numbers = _NUMBER.findall(urlsplit(listed.url).path)
+    return moment, int(numbers[-1]) if numbers else 0, place
+
+
+def _is_near(url: str, address: str) -> bool:
+    """Return True if two addresses belong to one site, such as news.example and www.news.example."""
+    one, other = identity.host(url), identity.host(address)
+    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")

@@ -1,0 +1,269 @@
+"""A site with nothing but sitemaps is collected politely, and goes on where the last collection stopped."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import make
+import pytest
+from make import Clock, only_sqlite
+from web_server import WebServer, web_server
+
+from mailer.articles import collect
+from mailer.context import App
+from mailer.errors import FetchFailed, UnreadableInput
+from mailer.settings import Feed
+from mailer.sources.fetch import Fetcher
+from mailer.sources.front import FrontSource
+from mailer.sources.sitemap import SitemapSource
+from mailer.store.feeds import PageVisits
+
+ZONE = ZoneInfo("Asia/Tehran")
+PARAGRAPH = "این خبر از شهری کوچک در شمال می‌رسد، و مردم آن امروز در میدان گرد آمدند و جشن گرفتند و شادی کردند."
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    with web_server() as running:
+        yield running
+
+
+@dataclass
+class Seconds:
+    """A clock that only waiting moves."""
+
+    now: float = 0.0
+    waits: list[float] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+def page(number: int) -> bytes:
+    title = f"خبر شمارهٔ {number} از شهر کوچک شمالی"
+    date = f'<meta property="article:published_time" content="2026-11-23T{number % 24:02}:00:00+03:30">'
+    return f"<!doctype html><title>{title}</title>{date}<h1>{title}</h1><p>{PARAGRAPH}</p>".encode()
+
+
+def site(
+    server: WebServer, numbers: range, *, lastmod: str = "<lastmod>2026-11-23</lastmod>", robots: str = ""
+) -> None:
+    entries = "".join(f"<url><loc>{server.url(f'/news/{n}')}</loc>{lastmod}</url>" for n in numbers)
+    server.pages["/sitemap.xml"] = (200, {}, f"<urlset>{entries}</urlset>".encode())
+    for number in numbers:
+        server.pages[f"/news/{number}"] = (200, {"content-type": "text/html; charset=utf-8"}, page(number))
+    if robots:
+        server.pages["/robots.txt"] = (200, {}, robots.encode())
+
+
+def with_source(
+    app: App, clock: Clock, server: WebServer, seconds: Seconds, path: str = "/sitemap.xml", **more: int
+) -> App:
+    feed = Feed(url=server.url(path), kind="sitemap", **more)
+    source = SitemapSource(
+        feed,
+        Fetcher(),
+        ZONE,
+        make.documents(),
+        partial(PageVisits, app.store),
+        now=clock,
+        seconds=seconds,
+        wait=seconds.wait,
+    )
+    return replace(app, make_sources=lambda: (source,))
+
+
+def test_a_collection_goes_on_where_the_last_one_stopped(app: App, clock: Clock, server: WebServer) -> None:
+    seconds = Seconds()
+    site(server, range(1, 6))
+    app = with_source(app, clock, server, seconds, pages_an_hour=2)
+    (first,) = collect.collect(app)
+    assert (first.added, first.problem) == (2, "")
+    assert first.notes == (
+        f"sitemap:{server.url('/sitemap.xml')}: 3 new pages are still to be fetched, at most 2 an hour.",
+    )
+    assert collect.collect(app)[0].added == 0, "the hour is not over"
+    clock.turn(hours=1, minutes=1)
+    assert collect.collect(app)[0].added == 2
+    clock.turn(hours=1, minutes=1)
+    assert (collect.collect(app)[0].added, collect.collect(app)[0].notes) == (1, ())
+    fetched = [path for path, _ in server.asked if path.startswith("/news/")]
+    assert sorted(fetched) == [f"/news/{number}" for number in range(1, 6)], "each page once"
+    assert all(wait <= 1.0 for wait in seconds.waits)
+    assert seconds.now >= len(server.asked) - 1, "at most one request a second"
+
+
+@only_sqlite
+def test_the_newest_pages_come_first(app: App, clock: Clock, server: WebServer) -> None:
+    site(server, range(1001, 1010), lastmod="")
+    collect.collect(with_source(app, clock, server, Seconds(), pages_an_hour=2))
+    assert [path for path, _ in server.asked[2:]] == ["/news/1009", "/news/1008"]
+
+
+@only_sqlite
+def test_robots_txt_is_obeyed(app: App, clock: Clock, server: WebServer) -> None:
+    seconds = Seconds()
+    robots = "User-agent: *\nDisallow: /news/1\nDisallow: /news/2\nCrawl-delay: 5\n"
+    site(server, range(1, 5), robots=robots)
+    (asked,) = collect.collect(with_source(app, clock, server, seconds))
+    assert (asked.added, asked.notes) == (
+        2,
+        (f"sitemap:{server.url('/sitemap.xml')}: 2 pages are forbidden by robots.txt.",),
+    )
+    assert set(seconds.waits[1:]) == {5.0}
+    server.pages["/robots.txt"] = (500, {}, b"")
+    assert "the server answered 500" in collect.collect(app_of(app, clock, server))[0].problem
+
+
+def app_of(app: App, clock: Clock, server: WebServer, path: str = "/sitemap.xml", **more: int) -> App:
+    return with_source(app, clock, server, Seconds(), path, **more)
+
+
+@only_sqlite
+def test_old_foreign_and_unreadable_pages_are_counted(app: App, clock: Clock, server: WebServer) -> None:
+    site(server, range(1, 3))
+    entries = (
+        f"<url><loc>{server.url('/news/1')}</loc></url><url><loc>{server.url('/news/8')}</loc></url>"
+        f"<url><loc>{server.url('/news/9')}</loc></url><url><loc>{server.url('/')}</loc></url>"
+        "<url><loc>https://elsewhere.example/news/1</loc></url><url><loc>http://127.0.0.2:1/news/1</loc></url>"
+        f"<url><loc>{server.url('/news/0')}</loc><lastmod>2025-01-01</lastmod></url>"
+    )
+    server.pages["/sitemap.xml"] = (200, {}, f"<urlset>{entries}</urlset>".encode())
+    server.pages["/news/8"] = (200, {}, b"<!doctype html><title>x</title><p>not an article</p>")
+    app = app_of(app, clock, server)
+    (asked,) = collect.collect(app)
+    notes = {note.removeprefix(f"sitemap:{server.url('/sitemap.xml')}: ").split(",")[0] for note in asked.notes}
+    assert asked.added == 1
+    assert notes == {
+        "1 pages are older than 14 days and are not fetched.",
+        "3 addresses are front pages or on other sites; they were left out.",
+        "2 pages could not be read as articles",
+    }
+    before = len(server.asked)
+    collect.collect(app)
+    assert [path for path, _ in server.asked[before:]] == ["/robots.txt", "/sitemap.xml"], "not fetched again"
+
+
+@only_sqlite
+def test_a_site_is_left_alone_when_it_asks_for_that(app: App, clock: Clock, server: WebServer) -> None:
+    site(server, range(1, 6))
+    server.pages["/news/4"] = (429, {}, b"")
+    app = app_of(app, clock, server)
+    (asked,) = collect.collect(app)
+    assert (asked.added, asked.notes[-1].rpartition(": ")[2]) == (
+        1,
+        "4 new pages are still to be fetched, at most 120 an hour.",
+    )
+    server.pages["/news/4"] = (200, {}, page(4))
+    assert collect.collect(app)[0].added == 4
+
+
+@only_sqlite
+def test_a_news_sitemap_gives_articles_before_they_are_fetched(app: App, clock: Clock, server: WebServer) -> None:
+    site(server, range(1, 4))
+    entries = "".join(
+        f"<url><loc>{server.url(f'/news/{number}')}</loc><news:news><news:publication_date>2026-11-2{number}"
+        f"</news:publication_date><news:title>تیتر خبر {number} در نقشهٔ سایت</news:title></news:news></url>"
+        for number in range(1, 4)
+    )
+    server.pages["/sitemap.xml"] = (200, {}, f"<urlset>{entries}</urlset>".encode())
+    app = app_of(app, clock, server, pages_an_hour=1)
+    assert collect.collect(app)[0].added == 3
+    assert {bool(each.lead) for each in collect.newest(app)} == {True, False}
+    for _ in range(2):
+        clock.turn(hours=1, minutes=1)
+        assert collect.collect(app)[0].updated == 1
+    assert all(each.lead == PARAGRAPH for each in collect.newest(app))
+
+
+@only_sqlite
+def test_the_address_of_a_site_leads_to_its_sitemaps(app: App, clock: Clock, server: WebServer) -> None:
+    """As Yoast writes them: an index with one sitemap for each kind of page."""
+    site(server, range(1, 3))
+    server.pages["/post-sitemap.xml"] = server.pages.pop("/sitemap.xml")
+    names = (
+        "post-sitemap.xml",
+        "page-sitemap.xml",
+        "category-sitemap.xml",
+        "post_tag-sitemap.xml",
+        "author-sitemap.xml",
+    )
+    index = "".join(f"<sitemap><loc>{server.url(f'/{name}')}</loc></sitemap>" for name in names)
+    index += "<sitemap><loc>http://elsewhere.example/sitemap.xml</loc></sitemap>"
+    server.pages["/sitemap_index.xml"] = (200, {}, f"<sitemapindex>{index}</sitemapindex>".encode())
+    server.pages["/robots.txt"] = (200, {}, f"Sitemap: {server.url('/sitemap_index.xml')}".encode())
+    (asked,) = collect.collect(app_of(app, clock, server, "/"))
+    assert asked.added == 2
+    assert [path for path, _ in server.asked[:3]] == ["/robots.txt", "/sitemap_index.xml", "/post-sitemap.xml"]
+    assert any("4 sitemaps are old, too many" in note for note in asked.notes)
+    assert any("1 addresses are front pages or on other sites" in note for note in asked.notes)
+
+
+@only_sqlite
+def test_indexes_inside_each_other_end(app: App, clock: Clock, server: WebServer) -> None:
+    for number in range(30):
+        inner = f"<sitemap><loc>{server.url(f'/map{number + 1}.xml')}</loc></sitemap>" * 3
+        wide = "".join(f"<sitemap><loc>{server.url(f'/wide{n}.xml')}</loc></sitemap>" for n in range(40))
+        body = f"<sitemapindex>{inner}{wide if not number else ''}</sitemapindex>".encode()
+        server.pages[f"/map{number}.xml"] = (200, {}, body)
+        server.pages[f"/wide{number}.xml"] = (200, {}, b"<urlset></urlset>")
+    (asked,) = collect.collect(app_of(app, clock, server, "/map0.xml"))
+    assert asked.problem == ""
+    assert len(server.asked) <= 21
+    assert "sitemaps are old, too many, too deep" in "".join(asked.notes)
+
+
+@only_sqlite
+def test_a_first_collection_without_dates_is_limited(app: App, clock: Clock, server: WebServer) -> None:
+    site(server, range(1000, 1310), lastmod="")
+    app = app_of(app, clock, server, pages_an_hour=5)
+    (asked,) = collect.collect(app)
+    assert asked.added == 5
+    assert asked.notes[0].endswith("10 pages have no date and are beyond the newest 300; they are never fetched.")
+    assert "295 new pages are still to be fetched" in asked.notes[1]
+
+
+@only_sqlite
+def test_a_site_without_any_sitemap_fails_clearly(app: App, clock: Clock, server: WebServer) -> None:
+    (asked,) = collect.collect(app_of(app, clock, server, "/"))
+    assert asked.problem.endswith("/sitemap.xml: the server answered 404.")
+
+
+# --- the front page --------------------------------------------------------------------------------------------------
+def front(server: WebServer) -> FrontSource:
+    return FrontSource(Feed(url=server.url("/"), kind="front"), Fetcher(), ZONE, make.documents())
+
+
+@only_sqlite
+def test_the_order_of_a_front_page_counts_as_in_a_feed(app: App, clock: Clock, server: WebServer) -> None:
+    site(server, range(1, 4))
+    links = "".join(f"<a href='/news/{number}'>خبر</a>" for number in (3, 1, 3))
+    server.pages["/"] = (
+        200,
+        {},
+        f"<html><a href='/politics'>سیاست</a>{links}<a href='https://x.example/'>x</a>".encode(),
+    )
+    source = app_of(app, clock, server).sources[0]
+    app = replace(app, make_sources=lambda: (source, front(server)))
+    collect.collect(app)
+    clock.turn(hours=1)
+    asked = {each.source: each for each in collect.collect(app)}[f"front:{server.url('/')}"]
+    assert asked.notes == (f"front:{server.url('/')}: 2 of the 3 links of this front page lead to stored articles.",)
+    places = {article.url.rpartition("/")[2]: article.prominence for article in collect.newest(app)}
+    assert places["3"] == pytest.approx(1.0)
+    assert places["1"] == pytest.approx(1 / 1.585, rel=1e-3)
+    assert places["2"] is None
+
+
+def test_a_front_page_without_links_is_refused(server: WebServer) -> None:
+    server.pages["/"] = (200, {}, b"<html><div id=app></div><a href='/'>home</a></html>")
+    with pytest.raises(UnreadableInput, match="no links to pages of its own site"):
+        front(server).gather("", "")
+    server.pages["/"] = (503, {}, b"")
+    with pytest.raises(FetchFailed):
+        front(server).gather("", "")
