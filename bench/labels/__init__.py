@@ -6,8 +6,9 @@ The files here contain ids and labels, and no text of the articles. `KHABARNAMEH
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,40 @@ class Pair:
         return half(f"{self.one} {self.other}")
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One of the ten most important events of a week. Rank 1 is the most important. `name` is for people."""
+
+    week: str
+    rank: int
+    name: str
+    articles: Sequence[str]  # ids of the articles that report the event, as far as they were found
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """A labelled week.
+
+    `file` is the name of the file of articles. It is None for the BBC, for which an article's date is when it was first
+    seen in `popularity/bbc-observations.csv.gz` (UTC).
+    `start` and `end` are dates or moments in ISO format. They are empty if the articles have no dates.
+    """
+
+    name: str
+    file: str | None
+    start: str
+    end: str
+
+    @property
+    def half(self) -> Half:
+        """Returns the half that the week belongs to, like `Pair.half`."""
+        return half(self.name)
+
+    def holds(self, published: str) -> bool:
+        """Returns True if an article of `file` that was published at this moment (ISO format) belongs to the week."""
+        return not self.end or self.start <= published[: len(self.start)] < self.end
+
+
 def half(name: str) -> Half:
     """Returns a half that depends on nothing but `name`, so that it stays the same when labels are added."""
     return "test" if hashlib.sha256(name.encode()).digest()[-1] % 2 else "tune"
@@ -42,6 +77,27 @@ def half(name: str) -> Half:
 def pairs() -> Sequence[Pair]:
     """Returns the labelled pairs, ordered by their ids."""
     return [Pair(**row) for row in _rows(HERE / "pairs.jsonl")]
+
+
+def events() -> Mapping[str, Sequence[Event]]:
+    """Returns the ten events of each week, most important first, by the name of the week."""
+    found: dict[str, list[Event]] = {}
+    for row in _rows(HERE / "events.jsonl"):
+        found.setdefault(row["week"], []).append(Event(**row))
+    return found
+
+
+def weeks() -> Sequence[Week]:
+    """Returns the labelled weeks. Those of the BBC end on a Friday at 14:00 UTC, like those of tests/choice_data.py."""
+    persian = (
+        Week("hamshahri-2020", "hamshahri-rss-2020", "", ""),
+        Week("isna-2019-06-23", "isna-2019-two-weeks", "2019-06-23", "2019-06-30"),
+        Week("isna-2019-06-30", "isna-2019-two-weeks", "2019-06-30", "2019-07-08"),
+        Week("asriran-2015-09-28", "asriran-2006-2015", "2015-09-28", "2015-10-01"),
+    )
+    ends = [date.fromisoformat(name.removeprefix("bbc-")) for name in events() if name.startswith("bbc-")]
+    bbc = [Week(f"bbc-{end}", None, f"{end - timedelta(days=7)}T14:00:00", f"{end}T14:00:00") for end in ends]
+    return [*persian, *bbc]
 
 
 def articles(data: Path) -> dict[str, dict[str, Any]]:
