@@ -17,6 +17,11 @@ from mailer.text.clean import shorten
 _UNSAFE = re.compile(r"[\s<>\x00-\x1f\x7f-\x9f]")
 
 
+SAMPLES = ("example.org", "example.com", "example.net")
+# Domains reserved for examples and tests (RFC 2606 and 6761). No mail to them or to their subdomains reaches a person.
+RESERVED = ("example", "test", "invalid", "localhost", *SAMPLES)
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """An e-mail address. `written` is the form for SMTP; two spellings of one address have the same `key`.
@@ -103,6 +108,11 @@ def looks_like_one(text: str) -> bool:
     """Return True if the text has the form of an address, even if `parse` would refuse it."""
     # The length is bounded, because the pattern takes quadratic time for a long text of dots.
     return len(text) < 1000 and bool(_LOOKS_LIKE_ONE.fullmatch(text.strip()))
+
+
+def is_sample(host: str) -> bool:
+    """Return True if the host is example.org, .com or .net, or below one of them."""
+    return any(f".{host}".endswith(f".{domain}") for domain in SAMPLES)
 
 
 def without_addresses(text: str, replacement: str = "") -> str:

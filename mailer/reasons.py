@@ -41,6 +41,11 @@ class ReasonCode(StrEnum):
     HELD_BY_EDITOR = "held_by_editor", "held by an editor", "به خواست ویراستار"
     CANNOT_BE_MADE = "cannot_be_made", "cannot be made: {error}", "ساخته نمی‌شود: {error}"
     MAILS_CANNOT_BE_MADE = "mails_cannot_be_made", "its mails cannot be made: {error}", "نامه‌هایش ساخته نمی‌شود: {error}"
+    SAMPLE_SETTINGS = (
+        "sample_settings",
+        "real readers would get it, but these settings still have sample values: {settings}",
+        "مشترکان واقعی آن را می‌گرفتند، ولی این تنظیم‌ها هنوز مقدار نمونه دارند: {settings}",
+    )
     NOT_AUTHENTICATED = (
         "not_authenticated",
         "its mails are not authenticated: {reply}",

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 from zoneinfo import ZoneInfo
 
-from mailer import config
+from mailer import config, files
 from mailer.context import App
-from mailer.errors import SourceUnavailable
+from mailer.errors import SourceUnavailable, StoreUnavailable
 from mailer.settings import Settings
 from mailer.store import upgrade
-from mailer.store.database import Store
+from mailer.store.database import Store, file_of
 
 if TYPE_CHECKING:
     from mailer.domains import Domains
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from mailer.sources.found import Source
 
 
+_STAMP = b"""\
+# The key beside this file was used with a database. So if the SQLite file is missing, mailer does not make a new one:
+# an empty list would have lost who has unsubscribed. `mailer init --new-database` makes one all the same.
+"""
+
+
 def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datetime] | None = None) -> App:
     """Returns the App for these settings. Opens the database and makes its tables if there are none; connects to no
     relay yet.
@@ -40,8 +46,9 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
     """
     keys = config.keys(settings)
     signer = _signer(settings)
-    store = Store(config.database_url(settings))
+    store = _open(settings)
     upgrade.ensure(store)
+    _stamp(settings)
     fetcher, domains, documents = cache(_fetcher), cache(_domains), cache(_documents)
     return App(
         settings=settings,
@@ -150,11 +157,17 @@ def _sources(settings: Settings, store: Store, fetcher: "Fetcher", documents: "D
     return tuple(found)
 
 
-def make_database(settings: Settings) -> str:
+# --- the database ----------------------------------------------------------------------------------------------------
+def make_database(settings: Settings, *, new: bool = False) -> str:
     """Makes the tables if there are none, and then returns the database's name without a password. Returns "" if there
-    were tables already."""
+    were tables already.
+
+    With `new`, also makes a missing SQLite file if the key was used with a database before.
+    """
+    file = file_of(config.database_url(settings))
+    made = _make_missing(settings, file, new=new) if file else False
     with contextlib.closing(Store(config.database_url(settings))) as store:
-        fresh = upgrade.revision(store) is None
+        fresh = made or upgrade.revision(store) is None
         upgrade.ensure(store)
         return store.name if fresh else ""
 
@@ -162,8 +175,55 @@ def make_database(settings: Settings) -> str:
 def upgrade_database(settings: Settings) -> tuple[str | None, str]:
     """Brings the tables to this program's version. Returns the version before (None if there were no tables) and the
     version after."""
-    with contextlib.closing(Store(config.database_url(settings))) as store:
+    with contextlib.closing(_open(settings)) as store:
         return upgrade.revision(store), upgrade.upgrade(store)
+
+
+def _open(settings: Settings) -> Store:
+    """Opens the database, and makes a missing SQLite file if the deployment is new."""
+    url = config.database_url(settings)
+    if file := file_of(url):
+        _make_missing(settings, file)
+    return Store(url)
+
+
+def _make_missing(settings: Settings, file: Path, *, new: bool = False) -> bool:
+    """Makes a missing SQLite file. Returns False if the file exists.
+
+    Raises StoreUnavailable if the key was used with a database before, unless `new` is true: an empty list without
+    suppressions must not silently replace one that was lost.
+    """
+    # Look for the traces of an earlier database first. Another process may make the file at this moment, and these
+    # traces appear only after the file.
+    wal, stamp = file.with_name(f"{file.name}-wal"), _stamp_of(settings)
+    traces = [each for each in ((wal,) if new else (wal, stamp)) if os.access(each, os.F_OK)]
+    if os.access(file, os.F_OK) or not file.parent.is_dir():  # without a folder, opening reports what is wrong
+        return False
+    if wal in traces:
+        raise StoreUnavailable(
+            f"The database {file} is missing, but {wal.name} is there: was it lost, or moved without that file?",
+            f"Put the file back or restore a backup. To start with a new one, move {wal.name} away first.",
+        )
+    if traces:
+        raise StoreUnavailable(
+            f"The database {file} is missing, but this key was used with a database before ({stamp.name}): was it "
+            "lost, or is the name mistyped?",
+            "Restore a backup, or correct [database] url. To start with an empty list: `mailer init --new-database`.",
+        )
+    return upgrade.make_file(file)
+
+
+def _stamp_of(settings: Settings) -> Path:
+    key = settings.path(settings.keys.file)
+    return key.with_name(f"{key.name}.used")
+
+
+def _stamp(settings: Settings) -> None:
+    """Records beside the key that a database was used with it. A folder that cannot be written gets no stamp."""
+    stamp = _stamp_of(settings)
+    if not os.access(stamp, os.F_OK):
+        with contextlib.suppress(OSError):
+            files.write_new(stamp, _STAMP)
 
 
 def templates_folder() -> Path:

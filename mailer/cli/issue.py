@@ -447,7 +447,7 @@ def send(app: App, slot: str | None, at_once: bool, wait: bool, yes: bool) -> Re
 
     Run the command again after a crash to finish the work: no reader is missed, and no reader gets the issue twice.
     """
-    from mailer.issues import control, delivery, which
+    from mailer.issues import control, delivery, draft, which
 
     found = which.to_send(app, slot)
     if found.state in FINAL:
@@ -455,6 +455,7 @@ def send(app: App, slot: str | None, at_once: bool, wait: bool, yes: bool) -> Re
         return Result(_status(result), f"Nothing to do. {progress.sentence(result)}")
     if at_once or found.state not in (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD):
         return _send_now(app, found, wait=wait, yes=yes)
+    draft.check_settings(app, found)
     if found.state is not IssueState.DRAFT:
         found = control.release(app, found.slot)
     if found.state is IssueState.HELD:
@@ -497,8 +498,10 @@ def _send_now(app: App, found: Issue, *, wait: bool, yes: bool) -> Result:
     _ = app.relays, app.renderer  # raises an error for a missing password file or template before the issue is frozen
     if found.state is IssueState.PLANNED:
         found = draft.choose(app, found)
-    if found.state is IssueState.DRAFT and not yes:
-        _confirm_early(app, found)
+    if found.state is IssueState.DRAFT:
+        draft.check_settings(app, found)
+        if not yes:
+            _confirm_early(app, found)
     if found.state in (IssueState.DRAFT, IssueState.HELD):
         found = editing.close(app, found)
     found = delivery.ready(app, found)

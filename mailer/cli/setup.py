@@ -18,6 +18,7 @@ from mailer import config as settings_edge
 from mailer import wiring
 from mailer.cli.command import Result, command
 from mailer.config import dkim, reference
+from mailer.files import write_new
 from mailer.tokens import new_key_file
 
 _WITHOUT_TEMPLATES = re.compile(r"^# templates =.*$", re.MULTILINE)
@@ -25,14 +26,17 @@ _WITHOUT_TEMPLATES = re.compile(r"^# templates =.*$", re.MULTILINE)
 
 @command(None, opens=False)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
-def init(_path: Path, folder: Path) -> Result:
+@click.option("--new-database", is_flag=True, help="Make an empty database, though the one of this key is missing.")
+def init(_path: Path, folder: Path, new_database: bool) -> Result:
     """Create a new deployment in FOLDER (by default the current one): config.toml, secret.key, templates/ to edit and
     the database.
 
     Existing files are kept as they are, and templates/ is created only together with config.toml. Replacing secret.key
     would break every link in the mails already sent.
     """
-    made = make_deployment(folder, reference.config_toml(), templates=True, environ=os.environ)
+    made = make_deployment(
+        folder, reference.config_toml(), templates=True, environ=os.environ, new_database=new_database
+    )
     lines = [f"made {folder / name}" for name in made]
     if "config.toml" not in made:
         lines.append(f"kept {folder / 'config.toml'}")
@@ -49,7 +53,12 @@ def init(_path: Path, folder: Path) -> Result:
 
 
 def make_deployment(
-    folder: Path, text: str, *, templates: bool = False, environ: Mapping[str, str] | None = None
+    folder: Path,
+    text: str,
+    *,
+    templates: bool = False,
+    environ: Mapping[str, str] | None = None,
+    new_database: bool = False,
 ) -> list[str]:
     """Creates the missing files of a deployment and returns their names.
 
@@ -66,15 +75,16 @@ def make_deployment(
             shutil.copytree(wiring.templates_folder(), folder / "templates")
             text = _WITHOUT_TEMPLATES.sub('templates = "templates"', text)
             made.append("templates")
-        if not config_file.exists():
-            _write_private(config_file, text)  # the file may later contain the relay's password
+        # Only this user can read the file, because it may later contain the relay's password.
+        if not config_file.exists() and write_new(config_file, text.encode()):
             made.append("config.toml")
         settings = settings_edge.load(config_file, environ or {})
+        # The key comes last: no command runs without it, so none sees a deployment that is only half made.
+        made += filter(None, [wiring.make_database(settings, new=new_database)])
         key_file = settings.path(settings.keys.file)
-        if not key_file.exists():
-            _write_private(key_file, new_key_file(secrets.token_bytes))
+        if not key_file.exists() and write_new(key_file, new_key_file(secrets.token_bytes).encode()):
             made.append(str(settings.keys.file))
-        return [*made, *filter(None, [wiring.make_database(settings)])]
+        return made
 
 
 @contextlib.contextmanager
@@ -87,12 +97,6 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _write_private(file: Path, text: str) -> None:
-    # The file is created with these permissions, so that no other user can read it even for a moment.
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-        out.write(text)
 
 
 @click.group()

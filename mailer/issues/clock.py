@@ -152,6 +152,9 @@ def _advance(app: App, issue: Issue, now: datetime) -> None:
     elif issue.state is IssueState.DRAFT and draft.is_approval_missing(app, issue):
         # The approval is missing here if the settings began to require it after the draft was made.
         _hold(app, issue, Reason(ReasonCode.APPROVAL_REQUIRED), "Use `mailer issue approve`.")
+    elif issue.state is IssueState.DRAFT and (stopping := draft.sample_settings(app, issue)):
+        reason = Reason(ReasonCode.SAMPLE_SETTINGS, {"settings": ", ".join(each.setting for each in stopping)})
+        _hold(app, issue, reason, "Set them, start `mailer run` again, then run `mailer issue release`.")
     elif issue.state is IssueState.DRAFT:
         frozen = draft.freeze(app, issue)
         if frozen.state is IssueState.FROZEN:

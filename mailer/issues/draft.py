@@ -12,8 +12,10 @@ from sqlalchemy import Connection
 from mailer import lifecycle, reasons
 from mailer.articles import pictures
 from mailer.choice import build, edits, growth, time_span
+from mailer.config import samples
+from mailer.config.samples import Sample
 from mailer.context import App, alert, find_issue, get_issue
-from mailer.errors import NotEnoughStories, WrongState
+from mailer.errors import ConfigError, NotEnoughStories, WrongState
 from mailer.issues import which
 from mailer.lifecycle import IssueEvent
 from mailer.mail import render as rendering
@@ -25,7 +27,7 @@ from mailer.store import articles, deliveries, issues
 REDRAFT = timedelta(hours=1)  # the stories of a draft are chosen again after this time
 _SPARE = 50  # number of extra most-read articles to fetch, because some of them are not `fit` for an issue
 # An issue held for one of these reasons is no longer held if a new choice of stories removes the reason.
-_PASSING = (ReasonCode.TOO_FEW_STORIES, ReasonCode.APPROVAL_REQUIRED)
+_PASSING = (ReasonCode.TOO_FEW_STORIES, ReasonCode.APPROVAL_REQUIRED, ReasonCode.SAMPLE_SETTINGS)
 
 
 def draft(app: App, slot: str | None = None, as_of: datetime | None = None, *, ahead: bool = False) -> Issue:
@@ -98,7 +100,7 @@ def _chosen(app: App, tx: Connection, issue: Issue, now: datetime) -> Issue:
     """Returns the issue with newly chosen stories, as a draft or held."""
     digest = _digest(app, tx, issue, now)
     stories = edits.apply(issue.edits, [_story(number, story) for number, story in enumerate(digest.stories, 1)])
-    why = hold_reason(app, issue, stories)
+    why = hold_reason(app, issue, stories) or _still_sample_settings(app, tx, issue)
     if issue.state is IssueState.HELD and not (issue.reason and issue.reason.code in _PASSING):
         why = issue.reason  # an issue held for any other reason stays held until an editor releases it
     return replace(
@@ -139,8 +141,37 @@ def hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> Rea
     return Reason(ReasonCode.APPROVAL_REQUIRED) if is_approval_missing(app, issue) else None
 
 
+def _still_sample_settings(app: App, tx: Connection, issue: Issue) -> Reason | None:
+    """Returns the reason of an issue that is held because of sample values, unless they have been changed since."""
+    held = issue.reason and issue.reason.code is ReasonCode.SAMPLE_SETTINGS
+    return issue.reason if held and _sample_settings(app, tx, issue) else None
+
+
 def is_approval_missing(app: App, issue: Issue) -> bool:
     return app.settings.schedule.approval == "required" and not issue.approved
+
+
+def sample_settings(app: App, issue: Issue) -> tuple[Sample, ...]:
+    """Returns the settings with sample values that keep the issue from going out, such as a `base_url` on loopback.
+
+    Returns nothing if all its readers have addresses of reserved domains, or if all mails go to one tester.
+    """
+    return app.store.read(lambda tx: _sample_settings(app, tx, issue))
+
+
+def _sample_settings(app: App, tx: Connection, issue: Issue) -> tuple[Sample, ...]:
+    stopping = tuple(sample for sample in samples.left(app.settings) if sample.stops)
+    exempt = app.redirect or not stopping or not deliveries.anyone_real(tx, issue.day)
+    return () if exempt else stopping
+
+
+def check_settings(app: App, issue: Issue) -> None:
+    """Raises ConfigError if settings with sample values keep the issue from going out."""
+    if found := sample_settings(app, issue):
+        raise ConfigError(
+            [f"{issue.slot} cannot be sent: {each.setting} is still {each.value}. {each.fix}" for each in found],
+            "To try it out, set [delivery] redirect_all_to, or use only readers at reserved domains such as iran.test.",
+        )
 
 
 def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
@@ -246,12 +277,14 @@ def freeze(app: App, issue: Issue) -> Issue:
     """Makes a draft final: gives the issue its number and renders its mail. The issue can then no longer be edited.
 
     Returns the frozen issue unchanged if another process has frozen it already. Raises NotEnoughStories if the issue
-    has no stories, and WrongState if it is not a draft or lacks a required approval.
+    has no stories, ConfigError if settings keep it from going out, and WrongState if it is not a draft or lacks a
+    required approval.
     """
     if not issue.stories:
         raise NotEnoughStories(
             f"The issue {issue.slot} has no stories; it cannot be sent.", "See `mailer issue explain`."
         )
+    check_settings(app, issue)
 
     def freeze_draft(tx: Connection) -> bool:
         now = app.now()

@@ -57,8 +57,11 @@ def to_cancel(app: App, slot: str | None) -> Issue:
 
 
 def gone_out(app: App, slot: str | None) -> Issue:
-    """Returns the issue that began to go out last: for `report`, `retry`, `redact` and `status --failed`."""
-    return _found(app, slot, lambda: _last_gone_out(app), "No issue has gone out yet.")
+    """Returns the issue that began to go out last: for `report`, `retry`, `redact` and `status --failed`.
+
+    If none has gone out, returns the newest issue, so that a refusal names that issue and its state.
+    """
+    return _found(app, slot, lambda: _last_gone_out(app) or newest_issue(app))
 
 
 def to_draft(app: App, slot: str | None, now: datetime, *, ahead: bool = False) -> Issue | Slot:

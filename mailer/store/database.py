@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, tex
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, make_url
 
+from mailer import files
 from mailer.errors import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -358,26 +359,25 @@ def _without_password(url: URL) -> str:
 
 
 # --- the file --------------------------------------------------------------------------------------------------------
+def file_of(url: str | URL) -> Path | None:
+    """Returns the SQLite file of a URL, or None for a server and for a database in memory."""
+    parsed = make_url(url)
+    name = parsed.database or ""
+    on_disk = parsed.get_backend_name() == "sqlite" and name not in ("", ":memory:") and not name.startswith("file:")
+    return Path(name) if on_disk else None
+
+
 def _create_private(url: URL) -> None:
     """Creates the SQLite file if it is missing. Only this user can read it, because it will contain addresses. SQLite
     gives the -wal and -shm files the same permissions. Raises StoreUnavailable if the file exists and is empty."""
-    name = url.database or ""
-    if name in ("", ":memory:") or name.startswith("file:"):
+    file = file_of(url)
+    if file is None:
         return
-    file = Path(name)
     if os.access(file, os.F_OK):
         _refuse_empty(file)
         return
-    content = _no_tables()
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        _refuse_empty(file)
-    except OSError:
-        return  # SQLite will fail for the same reason, and that error is reported
-    else:
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(content)
+    with suppress(OSError):  # SQLite will fail for the same reason, and that error is reported
+        files.write_new(file, _no_tables())  # another process may be faster
 
 
 def _no_tables() -> bytes:
@@ -398,5 +398,6 @@ def _refuse_empty(file: Path) -> None:
                 continue
         return
     raise StoreUnavailable(
-        f"The database {file} is empty: was it lost?", "Restore a backup, or delete the file to start with a new one."
+        f"The database {file} is empty: was it lost?",
+        "Restore a backup, or delete the file and start with a new one: `mailer init --new-database`.",
     )

@@ -21,11 +21,13 @@ from sqlalchemy import (
     insert,
     literal,
     literal_column,
+    not_,
     or_,
     select,
     update,
 )
 
+from mailer.address import RESERVED
 from mailer.lanes import BUILT_IN, lane_of
 from mailer.model import (
     Batch,
@@ -87,6 +89,13 @@ def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, varian
 def expected(tx: Connection, day: Any) -> int:
     """Returns how many subscribers would get the issue of that day if its recipients were frozen now."""
     return int(tx.execute(select(func.count()).select_from(subscribers).where(eligible(day))).scalar_one())
+
+
+def anyone_real(tx: Connection, day: Any) -> bool:
+    """Returns whether the issue of that day would go to anyone whose domain is not reserved for examples and tests."""
+    names = [or_(subscribers.c.domain == each, subscribers.c.domain.like(f"%.{each}")) for each in RESERVED]
+    real = select(subscribers.c.id).where(eligible(day), not_(or_(*names)))
+    return tx.execute(real.limit(1)).first() is not None
 
 
 def _add_batches(

@@ -1,9 +1,12 @@
 """Upgrades the tables of a database to those in `schema`. Imports Alembic, which takes 0.4 s, only for a migration."""
 
+import os
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import inspect, text
 
+from mailer import files
 from mailer.errors import StoreOutdated
 from mailer.store.database import Store
 
@@ -29,6 +32,19 @@ def ensure(store: Store) -> None:
             if found < HEAD
             else "It was used by a newer mailer: install that one.",
         )
+
+
+def make_file(file: Path) -> bool:
+    """Makes a SQLite file with all tables, which appears only once it is whole. Returns False if the file exists.
+
+    Makes nothing and returns False if the folder cannot be written: opening the database then reports the reason.
+    """
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        return False
+    with files.unnamed(file) as part:
+        with closing(Store(f"sqlite:///{part}")) as store:
+            upgrade(store)
+        return files.publish(part, file)
 
 
 def upgrade(store: Store) -> str:

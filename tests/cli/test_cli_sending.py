@@ -27,9 +27,16 @@ STATUS = ["slot", "state", "recipients", *map(str, DeliveryState), "started_at",
 @pytest.fixture
 def here(tmp_path: Path, inbox: Inbox) -> Deployment:
     made = drafted(tmp_path, smtp=inbox.port)
+    public(made)
     for name in ("a", "b", "c"):
         made.json("subscribers", "add", f"{name}@gmail.com")
     return made
+
+
+def public(here: Deployment) -> None:
+    """Gives the deployment a public base_url, without which no issue is sent to real addresses."""
+    text = Path(here.config).read_text("utf-8").replace("http://127.0.0.1:8080", "https://news.iran.example")
+    Path(here.config).write_text(text, "utf-8")
 
 
 def spoil(here: Deployment, **columns: object) -> None:
@@ -156,3 +163,37 @@ def test_people_see_a_bar(here: Deployment) -> None:
         assert word.encode() in shown, word
     assert b'{"slot"' not in shown
     assert out.startswith(f"{slot} is sent: 3 readers – 3 accepted")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("MAILER_NEWSLETTER__BASE_URL", "http://127.0.0.1:8080"),
+        ("MAILER_NEWSLETTER__BASE_URL", "https://news.example.com"),
+        ("MAILER_NEWSLETTER__FROM", "ایران من <news@example.org>"),
+    ],
+)
+def test_an_issue_with_sample_settings_goes_to_no_real_address(
+    here: Deployment, monkeypatch: pytest.MonkeyPatch, inbox: Inbox, setting: str, value: str
+) -> None:
+    monkeypatch.setenv(setting, value)
+    name = setting.removeprefix("MAILER_").replace("__", ".").lower()
+    for words in (("send",), ("send", "--now", "--yes"), ("send", "--now", "--yes", "--json")):
+        refused = here.call("issue", *words)
+        assert refused.code == 2, words
+        assert f"{name} is still {value}" in f"{refused.out}{refused.err}"
+    assert (here.json("issue", "show")["state"], inbox.mails) == ("draft", [])
+    for each in here.json("subscribers", "list"):
+        here.json("subscribers", "unsubscribe", each["email"])
+    for domain in ("iran.example", "x.test", "example.org", "news.example.com", "a.invalid"):
+        here.json("subscribers", "add", f"reader@{domain}")
+    assert here.json("issue", "send", "--now", "--yes")["accepted"] == 5, "reserved domains belong to testers"
+
+
+def test_a_staging_deployment_needs_no_public_address(
+    here: Deployment, monkeypatch: pytest.MonkeyPatch, inbox: Inbox
+) -> None:
+    monkeypatch.setenv("MAILER_NEWSLETTER__BASE_URL", "http://127.0.0.1:8080")
+    monkeypatch.setenv("MAILER_DELIVERY__REDIRECT_ALL_TO", "me@gmail.com")
+    assert here.json("issue", "send", "--now", "--yes")["accepted"] == 3
+    assert {mail.recipient for mail in inbox.mails} == {"me@gmail.com"}

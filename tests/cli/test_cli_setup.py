@@ -40,7 +40,7 @@ def test_init_makes_a_deployment_that_checks_out(tmp_path: Path) -> None:
 def test_init_keeps_existing_files(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine", "utf-8")
     first = call("init", str(tmp_path), "--json").json
-    assert first == {"folder": str(tmp_path), "made": ["templates", "config.toml", "secret.key", "subscribers.db"]}
+    assert first == {"folder": str(tmp_path), "made": ["templates", "config.toml", "subscribers.db", "secret.key"]}
     (tmp_path / "config.toml").write_text('[newsletter]\nname = "روزنامه"\n', "utf-8")
     page = tmp_path / "templates" / "page" / "home.html"
     page.write_text("ours", "utf-8")
@@ -58,7 +58,14 @@ def test_init_makes_nothing_that_others_can_read(tmp_path: Path) -> None:
     with here.app() as app:
         app.store.write(lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = version_num")))
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in here.folder.iterdir() if path.is_file()}
-    names = ("config.toml", "secret.key", "subscribers.db", "subscribers.db-shm", "subscribers.db-wal")
+    names = (
+        "config.toml",
+        "secret.key",
+        "secret.key.used",
+        "subscribers.db",
+        "subscribers.db-shm",
+        "subscribers.db-wal",
+    )
     assert modes == dict.fromkeys(names, 0o600)
 
 
@@ -74,7 +81,8 @@ def test_files_that_are_there_keep_their_rights(here: Deployment) -> None:
 def whole(folder: Path) -> None:
     """Asserts that a folder holds one complete deployment that uses its own templates."""
     names = {"config.toml", "secret.key", "subscribers.db", "templates"}
-    assert {path.name for path in folder.iterdir()} - {"subscribers.db-shm", "subscribers.db-wal"} == names
+    after_use = {"subscribers.db-shm", "subscribers.db-wal", "secret.key.used"}
+    assert {path.name for path in folder.iterdir()} - after_use == names
     assert 'templates = "templates"' in (folder / "config.toml").read_text("utf-8").splitlines()
     key = (folder / "secret.key").read_text("utf-8").splitlines()
     assert [line.split()[0] for line in key if line[:1] not in ("", "#")] == ["sign", "suppress"]
@@ -122,7 +130,7 @@ def test_a_deployment_may_be_made_by_eight_processes_at_once_again_and_again(tmp
 
 def test_init_beside_settings_makes_no_templates_that_nothing_uses(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text("", "utf-8")
-    assert call("init", str(tmp_path), "--json").json["made"] == ["secret.key", "subscribers.db"]
+    assert call("init", str(tmp_path), "--json").json["made"] == ["subscribers.db", "secret.key"]
     assert not (tmp_path / "templates").exists()
 
 
@@ -211,10 +219,56 @@ def test_a_damaged_key_is_never_shown(here: Deployment) -> None:
     assert secret[:20] not in answer.err + answer.out
 
 
-def test_the_database_is_made_on_first_use(here: Deployment) -> None:
-    (here.folder / "subscribers.db").unlink()
+def test_the_database_is_made_on_first_use_and_never_replaced(here: Deployment) -> None:
+    database = here.folder / "subscribers.db"
+    database.unlink()
     assert here.json("subscribers", "list") == []
-    assert (here.folder / "subscribers.db").is_file()
+    assert database.is_file()
+    here.json("subscribers", "add", "a@iran.example")
+    database.rename(here.folder / "subscriber.db")
+    for words in (("subscribers", "list"), ("db", "upgrade"), ("health", "--store"), ("issue", "draft")):
+        answer = here.call(*words)
+        assert answer.code == 4, words
+        assert f"The database {database} is missing" in answer.err
+        assert "was it lost, or is the name mistyped?" in answer.err
+        assert "mailer init --new-database" in answer.err
+    again = call("init", str(here.folder), "--json")
+    assert (again.code, again.error["code"]) == (4, "store_unavailable")
+    assert not database.exists()
+    (here.folder / "subscriber.db").rename(database)
+    assert len(here.json("subscribers", "list")) == 1
+    assert call("init", str(here.folder), "--new-database", "--json").json["made"] == [], "it is there"
+    database.unlink()
+    assert call("init", str(here.folder), "--new-database", "--json").json["made"] == ["subscribers.db"]
+    assert here.json("subscribers", "list") == []
+
+
+def test_a_name_mistyped_in_a_variable_makes_no_empty_list(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    here.json("subscribers", "add", "a@iran.example")
+    monkeypatch.setenv("MAILER_DATABASE__URL", "sqlite:///subscriber.db")
+    assert here.call("subscribers", "list").code == 4
+    assert not (here.folder / "subscriber.db").exists()
+
+
+def test_what_is_left_of_a_lost_database_is_not_mixed_with_a_new_one(here: Deployment) -> None:
+    (here.folder / "subscribers.db").unlink()
+    (here.folder / "subscribers.db-wal").write_bytes(b"what was not yet written to the file")
+    for words in (("subscribers", "list"),):
+        assert "subscribers.db-wal is there" in here.call(*words).err
+    assert "move subscribers.db-wal away first" in call("init", str(here.folder), "--new-database").err
+    assert not (here.folder / "subscribers.db").exists()
+
+
+def test_first_commands_at_once_all_succeed(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    (here.folder / "subscribers.db").unlink()
+    words = [sys.executable, "-m", "mailer", "--config", here.config, "subscribers"]
+    commands = [[*words, "add", f"{number}@iran.example"] for number in range(3)] + [[*words, "list"]] * 3
+    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    running = [subprocess.Popen(each, env=environ(), text=True, **streams) for each in commands]  # type: ignore[call-overload]
+    assert [(process.communicate(timeout=120)[1], process.returncode) for process in running] == [("", 0)] * 6
+    assert len(here.json("subscribers", "list")) == 3
+    assert not list(here.folder.glob(".*"))
 
 
 def test_upgrade(here: Deployment) -> None:

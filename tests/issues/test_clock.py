@@ -384,6 +384,25 @@ def test_draft_without_a_slot_takes_the_next_that_has_none(app: App, clock: Cloc
     assert draft.draft(app).slot == "1405-W37"
 
 
+# --- settings that are still those of the template -------------------------------------------------------------------
+def test_an_issue_with_sample_settings_is_held_at_its_time_and_goes_out_once_they_are_set(
+    store: Store, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    make.subscriber(store, "narges@gmail.com")
+    sample = Newsletter(from_="news@iran.example", base_url="http://localhost:8080")
+    app = make.app(store, tmp_path, clock, newsletter=sample)
+    make.week_of_articles(store, clock())
+    for minutes in (-60, 0, 1, 61, 122):
+        clock.set(T + timedelta(minutes=minutes))
+        tick(app)
+    held = the_issue(app)
+    assert (held.state, held.reason and held.reason.args) == (IssueState.HELD, {"settings": "newsletter.base_url"})
+    assert sum("sample values: newsletter.base_url" in line for line in alerts(caplog)) == 1
+    clock.turn(hours=1)
+    tick(make.app(store, tmp_path, clock))  # with another base_url
+    assert the_issue(app).state is IssueState.SENDING
+
+
 # --- every calendar --------------------------------------------------------------------------------------------------
 def test_a_holiday_moves_the_day_and_never_makes_a_second_issue(store: Store, tmp_path: Path, clock: Clock) -> None:
     schedule = Schedule(holidays=(date(2026, 11, 26),))
