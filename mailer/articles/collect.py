@@ -89,6 +89,11 @@ def newest(
     return app.store.read(lambda tx: articles.newest(tx, since=since, until=until, search=search, limit=limit))
 
 
+def categories(app: App) -> dict[str, int]:
+    """Return how many stored articles have each raw category, the most frequent first."""
+    return app.store.read(articles.categories)
+
+
 def show(app: App, number: int) -> Article:
     """Return one article. Raises NoSuchArticle."""
     return app.store.read(lambda tx: _article(tx, number))

@@ -16,7 +16,7 @@ import click
 
 from mailer import config as settings_edge
 from mailer import wiring
-from mailer.cli.command import Result, command
+from mailer.cli.command import TEXT, Result, command
 from mailer.config import dkim, reference
 from mailer.files import write_new
 from mailer.tokens import new_key_file
@@ -26,14 +26,21 @@ _WITHOUT_TEMPLATES = re.compile(r"^# templates =.*$", re.MULTILINE)
 
 @command(None, opens=False)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
+@click.option("--site", type=TEXT, help="The address of the news site; the settings are found out there.")
 @click.option("--new-database", is_flag=True, help="Make an empty database, though the one of this key is missing.")
-def init(_path: Path, folder: Path, new_database: bool) -> Result:
+def init(_path: Path, folder: Path, site: str | None, new_database: bool) -> Result:
     """Create a new deployment in FOLDER (by default the current one): config.toml, secret.key, templates/ to edit and
     the database.
 
     Existing files are kept as they are, and templates/ is created only together with config.toml. Replacing secret.key
     would break every link in the mails already sent.
+
+    With --site, looks for the feeds, the WordPress interface, the sitemaps, the name, language and colour of the site,
+    writes a config.toml with them, collects once and prints the draft of an issue. Says what was found, what was
+    chosen and why, and what is still to fill in.
     """
+    if site is not None:
+        return _for_site(folder, site, new_database=new_database)
     made = make_deployment(
         folder, reference.config_toml(), templates=True, environ=os.environ, new_database=new_database
     )
@@ -50,6 +57,18 @@ def init(_path: Path, folder: Path, new_database: bool) -> Result:
         "  mailer run",
     ]
     return Result({"folder": str(folder.resolve()), "made": made}, "\n".join(lines))
+
+
+def _for_site(folder: Path, typed: str, *, new_database: bool) -> Result:
+    from mailer.cli import first_setup
+
+    config_file = folder / "config.toml"
+    address = first_setup.address_of(typed)
+    first_setup.refuse_existing(config_file)
+    site, proposal = first_setup.found_on(address)
+    text = first_setup.settings_text(proposal, templates=False)
+    made = make_deployment(folder, text, templates=True, environ=os.environ, new_database=new_database)
+    return first_setup.first_issue(config_file, site, proposal, made)
 
 
 def make_deployment(

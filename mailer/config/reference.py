@@ -6,7 +6,7 @@ repository.
 
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -48,16 +48,20 @@ writes it, too.
 """
 
 
-def config_toml() -> str:
-    """Returns the text of a config.toml with the default and an explanation of every setting."""
+def config_toml(values: Mapping[Place, Any] | None = None) -> str:
+    """Returns the text of a config.toml with the default and an explanation of every setting.
+
+    `values` replaces defaults. The value of a list of sections is a list of dictionaries.
+    """
     known = settings_of(Settings)
+    given = dict(values or {})
     lines = [*_comment(_HEAD)]
     for name, field in known.items():
         if section_in(field) is None:  # in TOML, settings outside any section must come first
-            lines += ["", *_setting(name, field)]
+            lines += ["", *_setting((name,), field, given)]
     for name, field in known.items():
         if section_in(field):
-            lines += ["", *_whole(name, field)]
+            lines += ["", *_whole((name,), field, given)]
     return "\n".join(lines) + "\n"
 
 
@@ -85,38 +89,44 @@ def _tables(place: Place, field: FieldInfo) -> Iterator[str]:
         yield from _tables((*inside, key), each)
 
 
-def _whole(name: str, field: FieldInfo) -> Iterator[str]:
+def _whole(place: Place, field: FieldInfo, values: Mapping[Place, Any]) -> Iterator[str]:
     """Yields the lines of a section. A list of sections that is empty by default is commented out as a whole."""
     section = section_in(field)
     if section is None:
         return
     yield from ("", *_comment(_meaning(section)))
+    name = ".".join(map(str, place))
     heading = f"[[{name}]]" if is_list(field) else f"[{name}]"
     if is_list(field) and not field.default:
         yield f"# {heading}"
-        yield from (line if line.startswith("#") else f"# {line}" for line in _section(section, name))
+        yield from (line if line.startswith("#") else f"# {line}" for line in _section(section, place, {}))
+        for entry in values.get(place, ()):
+            yield from ("", heading, *(f"{key} = {toml(value)}" for key, value in entry.items()))
     else:
         yield heading
-        yield from _section(section, name)
+        yield from _section(section, place, values)
 
 
-def _section(section: type[Section], name: str) -> Iterator[str]:
+def _section(section: type[Section], place: Place, values: Mapping[Place, Any]) -> Iterator[str]:
     # In TOML, the plain settings of a section must come before the tables in the section.
     for key, field in sorted(settings_of(section).items(), key=lambda item: is_table(item[1])):
         if section_in(field):
             continue
         if is_table(field):
-            yield from ("", *_comment(field.description or ""), f"[{name}.{key}]")
+            yield from ("", *_comment(field.description or ""), f"[{'.'.join(map(str, (*place, key)))}]")
             yield from (f"# {quoted(word)} = {toml(value)}" for word, value in _example(field).items())
+            given = values.get((*place, key), {})
+            yield from (f"{quoted(word)} = {toml(value)}" for word, value in given.items())
         else:
-            yield from _setting(key, field)
+            yield from _setting((*place, key), field, values)
     for key, field in settings_of(section).items():
-        yield from _whole(f"{name}.{key}", field)
+        yield from _whole((*place, key), field, values)
 
 
-def _setting(name: str, field: FieldInfo) -> Iterator[str]:
+def _setting(place: Place, field: FieldInfo, values: Mapping[Place, Any]) -> Iterator[str]:
     yield from _comment(_explained(field))
-    yield f"# {name} = {toml(_example(field))}" if field.default is None else f"{name} = {toml(field.default)}"
+    value = values.get(place, field.default)
+    yield f"# {place[-1]} = {toml(_example(field))}" if value is None else f"{place[-1]} = {toml(value)}"
 
 
 def _explained(field: FieldInfo) -> str:

@@ -42,6 +42,36 @@ def draft(app: App, slot: str | None = None, as_of: datetime | None = None, *, a
     return choose(app, issue, as_of, by_hand=True)
 
 
+def trial(app: App) -> Issue:
+    """Returns the issue that a draft of the next slot would be now. Stores nothing."""
+    now = app.now()
+    slot = which.next_slot(app, now)
+    planned = Issue(
+        id=0,
+        slot=slot.key,
+        day=slot.day,
+        state=IssueState.PLANNED,
+        number=app.store.read(issues.next_number),
+        send_at=slot.at,
+        span=None,
+        subject="",
+        preheader="",
+        intro="",
+        stories=(),
+        rejected=(),
+        notes=(),
+        reason=None,
+        approved=False,
+        released=False,
+        drafted_at=None,
+        frozen_at=None,
+        started_at=None,
+        finished_at=None,
+        recipients=0,
+    )
+    return app.store.read(lambda tx: _chosen(app, tx, planned, now))
+
+
 def _open(app: App, slot: Slot, now: datetime) -> Issue:
     """Returns the issue of a slot. Adds it if it does not exist, and plans it again if it was cancelled."""
     plan(app, slot, now)

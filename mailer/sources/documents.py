@@ -81,8 +81,9 @@ class Documents:
             **{"largest": largest, "cut_off": cut_off},
         }
         limits = limits_for(min(largest, _COMPRESSION * len(content)))
-        notes, pages, sitemaps = self._parser.ask("listing", options, content, limits, name=name)
-        return Listing(tuple(map(_listed, pages)), tuple(map(_listed, sitemaps)), tuple(notes))
+        notes, about, *listed = self._parser.ask("listing", options, content, limits, name=name)
+        pages, sitemaps, feeds = (tuple(map(_listed, each)) for each in listed)
+        return Listing(pages, sitemaps, tuple(notes), feeds, about)
 
     def posts(self, content: bytes, *, address: str, source: str) -> Found:
         """Return the articles of an answer of WordPress, as `sources.posts` does, with the same errors.
@@ -138,7 +139,8 @@ def _read_listing(options: Mapping[str, Any], content: bytes) -> Iterator[Any]:
     given["zone"] = ZoneInfo(given["zone"])
     found = listing.read_listing(given.pop("name"), content, **given)
     yield found.notes
-    for listed in (found.pages, found.sitemaps):
+    yield found.about
+    for listed in (found.pages, found.sitemaps, found.feeds):
         yield [
             (each.url, _iso(each.changed), each.title, _iso(each.published), each.published_raw, each.tags)
             for each in listed

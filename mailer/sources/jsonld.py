@@ -40,6 +40,7 @@ class Data:
 
     articles: list[tuple[Object, bool]] = field(default_factory=list)  # each with whether it is an item of a list
     pages: list[Object] = field(default_factory=list)
+    sites: list[Object] = field(default_factory=list)  # the site, and the organisation behind it
     outlets: list[str] = field(default_factory=list)  # names of the site and its publisher
     breadcrumb: list[str] = field(default_factory=list)
     named: dict[str, Object] = field(default_factory=dict)  # "@id" → the object that has it
@@ -182,6 +183,7 @@ def _collect(document: object, data: Data, left: list[int], deep: int = 0, *, li
     elif any(kind.endswith("Page") for kind in kinds):
         data.pages.append(document)
     elif not kinds.isdisjoint(_OUTLETS):
+        data.sites.append(document)
         data.outlets += [*data.values(document, "name"), *data.values(document, "alternateName")]
     elif "BreadcrumbList" in kinds:
         data.breadcrumb = data.breadcrumb or list(_breadcrumb(document))

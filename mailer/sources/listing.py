@@ -6,8 +6,8 @@ them. Nothing is fetched.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import nh3
 
 from mailer.errors import UnreadableInput
-from mailer.sources import plain, read, tags
+from mailer.sources import jsonld, plain, read, tags
 from mailer.text import dates, links
 
 _MOST = 50_000  # entries of a sitemap, which is the limit of sitemaps.org
@@ -29,7 +29,22 @@ _VALUE = re.compile(
 )
 _NEWS_PREFIX = re.compile(r"xmlns:([\w-]{1,20})=[\"']https?://www\.google\.com/schemas/sitemap-news")
 _FEED_ROOTS = frozenset(("rss", "feed", "rdf"))
-_DROPPED_WHOLE = {"footer", "iframe", "noscript", "script", "select", "style", "svg", "template"}
+_DROPPED_WHOLE = {"iframe", "noscript", "select", "style", "svg", "template"}
+_KEPT = {"a", "base", "img", "link", "meta", "script", "title"}
+_ATTRIBUTES = {
+    "*": {"class", "content", "href", "id", "name", "property", "rel", "src", "type"},
+    "img": {"alt"},
+    "link": {"title"},
+}
+_FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml")
+_FEED_LINK = re.compile(
+    r"/(?:rss|feeds?|atom)(?:/[^?#]{0,100})?/?$|\.(?:rss|atom)$|/(?:rss|feed|atom)[\w-]{0,20}\.xml$", re.I
+)
+_OPEN_TAG = re.compile(r"<(?:html|body)\b(?P<values>[^<>]{0,1000})>", re.IGNORECASE)
+_LANGUAGE = re.compile(r"\b(?:xml:)?lang\s{0,5}=\s{0,5}[\"']?([A-Za-z]{2,3})\b", re.IGNORECASE)
+_DIRECTION = re.compile(r"\bdir\s{0,5}=\s{0,5}[\"']?(rtl|ltr)\b", re.IGNORECASE)
+_HEAD = 50_000  # characters in which <html> and <body> begin
+_MOST_FEEDS = 20  # feeds that a page names
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +61,17 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The addresses that a document lists, in its order, and notes about what was left out."""
+    """The addresses that a document lists, in its order, and notes about what was left out.
+
+    A front page also names feeds and says something about its site. The keys of `about` are name, slogan, language,
+    direction, colour, logo, icon, system and wordpress; each is there only if the page has it.
+    """
 
     pages: tuple[Listed, ...] = ()
     sitemaps: tuple[Listed, ...] = ()
     notes: tuple[str, ...] = ()
+    feeds: tuple[Listed, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_listing(
@@ -72,12 +93,14 @@ def read_listing(
     text, cut_short = read.decoded_text(name, content, charset=charset, largest=largest)
     root = read.root(text)
     notes: list[str] = []
+    front = Listing()
     if root in ("urlset", "sitemapindex"):
         pages, sitemaps, more = _sitemap(text, zone, address)
     elif root in _FEED_ROOTS:
         raise UnreadableInput(f"{name}: this is a feed, not a sitemap.", 'Configure it with kind = "feed".')
     elif text.lstrip().startswith("<"):
-        pages, sitemaps, more = list(_links(name, text, address)), [], 0
+        front = _front(name, text, address)
+        pages, sitemaps, more = list(front.pages), [], 0
     else:
         pages, more = _lines(text)
         sitemaps = []
@@ -92,7 +115,8 @@ def read_listing(
         notes.append(f"{name}: it lists more than {_MOST} addresses; {more} were left out.")
     if cut_short or cut_off:
         notes.append(f"{name}: it is too large or was cut off; only its first {len(pages)} addresses were read.")
-    return Listing(tuple(filter(_is_usable, pages)), tuple(filter(_is_usable, sitemaps)), tuple(notes))
+    usable = tuple(filter(_is_usable, pages)), tuple(filter(_is_usable, sitemaps))
+    return Listing(*usable, tuple(notes), front.feeds, front.about)
 
 
 def _is_usable(listed: Listed) -> bool:
@@ -158,36 +182,103 @@ def _lines(text: str) -> tuple[list[Listed], int]:
 
 
 # --- front pages -----------------------------------------------------------------------------------------------------
-def _links(name: str, text: str, address: str) -> Iterator[Listed]:
+def _front(name: str, text: str, address: str) -> Listing:
+    """Return what a front page says. Raises UnreadableInput if it is far too large."""
     if text.count("<") > _MANY_TAGS:
         raise UnreadableInput(f"{name}: this page has too many tags for a front page.", "Give the site's feed.")
-    kept = nh3.clean(
-        text,
-        tags={"a", "base"},
-        attributes={"a": {"href"}, "base": {"href"}},
-        clean_content_tags=_DROPPED_WHOLE,
-        link_rel=None,
+    page = _Front(address)
+    page.feed(nh3.clean(text, tags=_KEPT, attributes=_ATTRIBUTES, clean_content_tags=_DROPPED_WHOLE, link_rel=None))
+    page.close()
+    data = jsonld.read(page.blocks)
+    opened = " ".join(found["values"] for found in _OPEN_TAG.finditer(text[:_HEAD]))
+    language, direction = _LANGUAGE.search(opened), _DIRECTION.search(opened)
+    names = (page.meta.get("og:site_name"), *data.outlets, page.meta.get("application-name"))
+    logos = [links.absolute(each, page.base) for about in data.sites for each in data.values(about, "logo")]
+    about = {
+        "name": next((found for each in names if (found := plain.line(each or ""))), "") or _from_title(page.title),
+        "slogan": plain.line(page.meta.get("description", "")),
+        "language": (language[1] if language else page.meta.get("og:locale", "")[:2]).lower(),
+        "direction": direction[1].lower() if direction else "",
+        "colour": page.meta.get("theme-color", "").strip()[:40],
+        "logo": next(filter(None, logos), "") or page.logo,
+        "icon": page.icon,
+        "system": plain.line(page.meta.get("generator", ""))[:60],
+        "wordpress": page.wordpress,
+    }
+    return Listing(
+        tuple(Listed(each) for each in dict.fromkeys(page.found)),
+        feeds=tuple(page.feeds.values())[:_MOST_FEEDS],
+        about={key: value for key, value in about.items() if value},
     )
-    parser = _Links(address)
-    parser.feed(kept)
-    parser.close()
-    yield from (Listed(each) for each in dict.fromkeys(parser.found))
 
 
-class _Links(HTMLParser):
-    """Collects the links of a page in their order. The caller must repair the markup before feeding it."""
+def _from_title(title: str) -> str:
+    """Return the name of a site by the <title> of its front page: «تابش» for «تابش | پایگاه خبری»."""
+    return re.split(r" [-–—|:•·] |[|]", plain.line(title[:500]))[0].strip()[:80]
+
+
+class _Front(HTMLParser):
+    """Collects the links, the feeds and the metadata of a front page. The caller must repair the markup before."""
 
     def __init__(self, address: str) -> None:
         super().__init__(convert_charrefs=True)
+        self.base = address
         self.found: list[str] = []
-        self._base = address
+        self.feeds: dict[str, Listed] = {}
+        self.meta: dict[str, str] = {}
+        self.blocks: list[str] = []  # JSON-LD
+        self.title = self.logo = self.icon = self.wordpress = ""
         self._has_base = False
+        self._open: list[str] | None = None  # the text of the element that is being read
+        self._data = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        href = (dict(attrs).get("href") or "").strip()
-        if tag == "base" and not self._has_base:
-            self._base, self._has_base = links.absolute(href, self._base) or self._base, True
-        elif tag == "a" and href and not href.startswith(("#", "mailto:", "tel:")):
-            found = links.absolute(href, self._base)
-            if found:
-                self.found.append(found.partition("#")[0])
+        found = {name: value or "" for name, value in attrs}
+        match tag:
+            case "base" if not self._has_base:
+                self.base = links.absolute(found.get("href", ""), self.base) or self.base
+                self._has_base = True
+            case "a":
+                self._link(found.get("href", "").strip())
+            case "meta":
+                for name in ("property", "name"):
+                    if found.get(name) and found.get("content", "").strip():
+                        self.meta.setdefault(found[name].lower(), found["content"])
+            case "link":
+                self._head_link(found)
+            case "img" if "logo" in " ".join(found.get(name, "") for name in ("class", "id", "alt", "src")).lower():
+                self.logo = self.logo or links.absolute(found.get("src", ""), self.base)
+            case "title" | "script":
+                self._open = []
+                self._data = "ld+json" in found.get("type", "").lower()
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("title", "script") and self._open is not None:
+            text, self._open = "".join(self._open), None
+            if tag == "title":
+                self.title = self.title or text
+            elif self._data:
+                self.blocks.append(text)
+
+    def handle_data(self, data: str) -> None:
+        if self._open is not None:
+            self._open.append(data)
+
+    def _link(self, href: str) -> None:
+        if not href or href.startswith(("#", "mailto:", "tel:")):
+            return
+        address = links.absolute(href, self.base).partition("#")[0]
+        if address and _FEED_LINK.search(address):
+            self.feeds.setdefault(address, Listed(address))
+        elif address:
+            self.found.append(address)
+
+    def _head_link(self, found: dict[str, str]) -> None:
+        relations = found.get("rel", "").lower().split()
+        address = links.absolute(found.get("href", ""), self.base)
+        if "alternate" in relations and found.get("type", "").strip().lower() in _FEED_TYPES and address:
+            self.feeds.setdefault(address, Listed(address, title=plain.line(found.get("title", ""))))
+        elif "https://api.w.org/" in relations:
+            self.wordpress = self.wordpress or address
+        elif "apple-touch-icon" in relations:
+            self.icon = self.icon or address

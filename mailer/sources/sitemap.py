@@ -80,10 +80,14 @@ class SitemapSource:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         seconds: Callable[[], float] = time.monotonic,
         wait: Callable[[float], None] = time.sleep,
+        gap_s: float | None = None,
     ) -> None:
         self._feed, self._fetcher, self._zone, self._documents = feed, fetcher, zone, documents
         self._now, self._seconds, self._wait = now, seconds, wait
-        self._gap, self._last = _GAP_S, float("-inf")
+        # A server on this machine needs no pause, because no other user waits for it.
+        own = links.loopback(urlsplit(feed.address).hostname or "")
+        self._least_gap = gap_s if gap_s is not None else 0.0 if own else _GAP_S
+        self._gap, self._last = self._least_gap, float("-inf")
         self.name = f"sitemap:{feed.address}"
         self._visits = visits(self.name)
 
@@ -119,6 +123,14 @@ class SitemapSource:
         notes += self._notes(left, len(visits) - sum(each.fetched for each in visits), waiting)
         return Gathered(in_category(tuple(articles.values()), self._feed.category), tuple(notes), visits=tuple(visits))
 
+    def look(self) -> tuple[int, tuple[str, ...]]:
+        """Return how many new pages the sitemaps list, and notes. Fetches no page; raises as `gather` does."""
+        left = _Left()
+        robots = self._robots()
+        pages, notes = self._pages(robots, left)
+        new = self._new(pages, robots, self._now() - _OLDEST, left)
+        return len(new), (*notes, *self._notes(left, 0, 0))
+
     # --- sitemaps ----------------------------------------------------------------------------------------------------
     def _robots(self) -> RobotFileParser:
         """Return the rules of robots.txt, and set the gap between requests. Everything is allowed if there is none.
@@ -136,7 +148,7 @@ class SitemapSource:
                 raise
         robots.parse(lines)
         delay = robots.crawl_delay(_AGENT)
-        self._gap = min(max(_GAP_S, float(delay or 0)), _LONGEST_GAP_S)
+        self._gap = min(max(self._least_gap, float(delay or 0)), _LONGEST_GAP_S)
         return robots
 
     def _pages(self, robots: RobotFileParser, left: _Left) -> tuple[list[Listed], list[str]]:

@@ -58,6 +58,12 @@ def _known(tx: Connection, named: NamedArticle) -> Row[Any] | None:
     return row
 
 
+def categories(tx: Connection) -> dict[str, int]:
+    """Returns how many stored articles have each raw category, the most frequent first."""
+    query = select(articles.c.category, func.count().label("number")).group_by(articles.c.category)
+    return {row.category: row.number for row in tx.execute(query.order_by(func.count().desc(), articles.c.category))}
+
+
 def identities(tx: Connection, links: Sequence[str]) -> dict[str, str]:
     """Returns the identity of the article that each of the canonical links leads to, for those that are stored."""
     query = select(articles.c.link_key, articles.c.identity).where(articles.c.link_key.in_(links))

@@ -74,6 +74,7 @@ def with_source(
         now=clock,
         seconds=seconds,
         wait=seconds.wait,
+        gap_s=1.0,
     )
     return replace(app, make_sources=lambda: (source,))
 

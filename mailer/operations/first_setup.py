@@ -1,0 +1,224 @@
+"""Decides the settings of a new deployment by what was found on the newsroom's site.
+
+Everything here is pure. Each decision has its reason, and what could not be decided is listed for the admin to fill in.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from mailer.config.fields import Place
+from mailer.sources.site import Offer, Site
+from mailer.text import links, section_words
+from mailer.text.characters import arabic_letters
+
+_TITLES = {"fa": "خبرنامهٔ هفتگی", "ar": "النشرة الأسبوعية", "en": "Weekly newsletter"}
+_ONLY_PERSIAN, _ONLY_ARABIC = re.compile("[پچژگکی]"), re.compile("[ةيكى]")
+_HEX = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
+_RGB = re.compile(r"rgba?\(\s{0,5}(\d{1,3})[\s,]{1,5}(\d{1,3})[\s,]{1,5}(\d{1,3})\b.{0,20}\)")
+_FEW = 5  # articles; a source with fewer of the last two weeks fills no issue
+_ON_FRONT = 5  # articles that a front page must link to, so that the order of its links says something
+_PLAIN_COLOURS = ("#ffffff", "#000000")
+_LONGEST_NAME = 80  # characters
+# What no site says. The first three stop a real sending.
+_TO_FILL = (
+    "newsletter.from: the address that the newsletter comes from",
+    "newsletter.base_url: the public address of this service's pages",
+    "[[smtp]]: the relay that takes the mails",
+    "newsletter.postal_address: many countries require it",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A setting, its value, and why it was chosen."""
+
+    place: Place
+    value: Any
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The settings for a new deployment.
+
+    `passed_over` says for each source that is not used why not; `to_fill` says what the admin has to fill in.
+    """
+
+    choices: tuple[Choice, ...]
+    passed_over: tuple[str, ...]
+    to_fill: tuple[str, ...]
+
+    @property
+    def values(self) -> dict[Place, Any]:
+        return {each.place: each.value for each in self.choices}
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """Raw category → section, in the order of the mail, and the categories that belong to none, with their counts."""
+
+    mapped: dict[str, str]
+    unmapped: dict[str, int]
+
+
+def propose(site: Site) -> Proposal:
+    """Return the settings for a site and the reasons for them."""
+    choices = [Choice(("newsletter", "site_url"), site.address.rstrip("/"), "the address that you gave")]
+    to_fill = list(_TO_FILL)
+    name = site.about.get("name", "")
+    if 0 < len(name) <= _LONGEST_NAME:
+        choices.insert(0, Choice(("newsletter", "name"), name, "the name that the site gives itself"))
+    else:
+        to_fill.insert(0, "newsletter.name: the site does not say its name")
+    choices += _language(site, to_fill)
+    choices += _looks(site)
+    sources, passed_over = _sources(site)
+    if sources:
+        choices.append(
+            Choice(("articles", "feeds"), [feed for feed, _ in sources], "; ".join(why for _, why in sources))
+        )
+    else:
+        why = site.problem.rstrip(".") or "the site offers no feed, no WordPress interface and no sitemap"
+        to_fill.insert(0, f"[[articles.feeds]] or [articles.database]: {why}")
+    return Proposal(tuple(choices), tuple(passed_over), tuple(to_fill))
+
+
+def _language(site: Site, to_fill: list[str]) -> list[Choice]:
+    said = site.about.get("language", "")[:2]
+    titles = " ".join((site.about.get("name", ""), *(each for offer in site.offers for each in offer.titles)))
+    written = _by_characters(titles)
+    if said in _TITLES and (not written or written == said or said == "en" == written):
+        locale, why = said, f'the site says lang="{said}"'
+    elif written:
+        locale = written
+        why = f'its titles are written so, although it says lang="{said}"' if said else "its titles are written so"
+    else:
+        to_fill.append("newsletter.locale, calendar and timezone: the site does not say its language")
+        return []
+    direction = "ltr" if locale == "en" else "rtl"
+    if site.about.get("direction") not in (direction, None):
+        why += f', but dir="{site.about["direction"]}"'
+    calendar = "jalali" if locale == "fa" else "gregorian"
+    choices = [
+        Choice(("newsletter", "locale"), locale, why),
+        Choice(("newsletter", "title"), _TITLES[locale], "the usual title in this language"),
+        Choice(("newsletter", "calendar"), calendar, "the calendar of this language"),
+    ]
+    zone = site.about.get("timezone", "")
+    if _is_zone(zone):
+        choices.append(Choice(("newsletter", "timezone"), zone, "the time zone of the site's WordPress"))
+    elif locale == "fa":
+        choices.append(Choice(("newsletter", "timezone"), "Asia/Tehran", "the usual one of this language"))
+    else:
+        choices.append(Choice(("newsletter", "timezone"), "UTC", "the site does not say its time zone"))
+        to_fill.append("newsletter.timezone: the site does not say its time zone; UTC is used until you set it")
+    return choices
+
+
+def _by_characters(text: str) -> str:
+    """Return the language of a text by its characters: "fa", "ar", "en", or "" for too short a text."""
+    arabic = arabic_letters(text)
+    latin = len(re.findall("[A-Za-z]", text))
+    if arabic + latin < 20:
+        return ""
+    if latin > arabic:
+        return "en"
+    return "fa" if len(_ONLY_PERSIAN.findall(text)) >= len(_ONLY_ARABIC.findall(text)) else "ar"
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        return bool(name) and ZoneInfo(name) is not None
+    except (KeyError, ValueError, OSError):
+        return False
+
+
+def _looks(site: Site) -> list[Choice]:
+    choices = []
+    colour = hex_colour(site.about.get("colour", ""))
+    if colour and colour not in _PLAIN_COLOURS:
+        choices.append(Choice(("theme", "accent"), colour, "the site's theme-color"))
+    logo = links.web_address(site.about.get("logo", "")).partition("?")[0].partition("#")[0]
+    if logo and links.picture(logo) and urlsplit(logo).path.lower().endswith((".png", ".jpg", ".jpeg", ".gif")):
+        choices.append(Choice(("theme", "logo"), logo, "the logo that the site names or shows first"))
+    return choices
+
+
+def hex_colour(written: str) -> str:
+    """Return a colour as "#0f5f4b", or "" for anything but "#rgb", "#rrggbb" and "rgb(…)"."""
+    if found := _HEX.fullmatch(written.strip()):
+        digits = found[1] if len(found[1]) == 6 else "".join(2 * digit for digit in found[1])
+        return f"#{digits.lower()}"
+    if (found := _RGB.fullmatch(written.strip())) and all(int(part) < 256 for part in found.groups()):
+        return "#" + "".join(f"{int(part):02x}" for part in found.groups())
+    return ""
+
+
+def _sources(site: Site) -> tuple[list[tuple[dict[str, Any], str]], list[str]]:
+    """Return the sources to collect, each with the reason, and a line for each of the others.
+
+    WordPress's interface gives most for each article, then feeds, then sitemaps, whose pages must be fetched.
+    """
+    usable = [each for each in site.offers if not each.problem and each.articles]
+    best = min(usable, key=_rank, default=None)
+    passed_over = [_passed_over(each, best) for each in site.offers if each is not best]
+    if best is None:
+        return [], passed_over
+    feed = {"kind": best.kind, "url": best.address}
+    found = [(feed, f"{_named(best)} with {_counted(best)}")]
+    if best.kind == "sitemap" or best.on_front >= _ON_FRONT:
+        address = site.address if urlsplit(site.address).path else f"{site.address}/"
+        on_front = f"{best.on_front} of these articles are on it" if best.on_front else f"it has {site.links} links"
+        found.append(({"kind": "front", "url": address}, f"the front page, for the order of its links ({on_front})"))
+    return found, passed_over
+
+
+def _rank(offer: Offer) -> tuple[bool, int, int, int]:
+    kinds = ("wordpress", "feed", "sitemap")
+    return offer.recent < _FEW, kinds.index(offer.kind), -offer.recent, -offer.articles
+
+
+def _named(offer: Offer) -> str:
+    names = {"wordpress": "WordPress's interface", "feed": "the feed", "sitemap": "the sitemaps of the site"}
+    return f"{names[offer.kind]} {offer.address}" if offer.kind == "feed" else names[offer.kind]
+
+
+def _counted(offer: Offer) -> str:
+    if offer.kind == "sitemap":
+        return f"{offer.articles} new pages"
+    return f"{offer.articles} articles, {offer.recent} of the last two weeks"
+
+
+def _passed_over(offer: Offer, best: Offer | None) -> str:
+    if offer.problem:
+        return f"{_named(offer)}: {offer.problem}"
+    if not offer.articles:
+        return f"{_named(offer)}: it has no articles."
+    chosen = _named(best) if best else "nothing"
+    return f"{_named(offer)}: not needed besides {chosen} ({_counted(offer)})."
+
+
+def sections(categories: Mapping[str, int], locale: str) -> Sections:
+    """Return the sections of a newsletter for the raw categories of its articles. `categories` has their counts."""
+    known = {name: section_words.section_of(name, locale) for name in categories}
+    order = section_words.in_order(locale)
+    mapped = sorted((name for name, section in known.items() if section), key=lambda name: order.index(known[name]))
+    unmapped = {name: count for name, count in categories.items() if name and not known[name]}
+    return Sections({name: known[name] for name in mapped}, unmapped)
+
+
+def lines(proposal: Proposal) -> Sequence[str]:
+    """Return what was chosen and why, as lines for people."""
+    found = []
+    for each in proposal.choices:
+        name = ".".join(map(str, each.place))
+        if name == "articles.feeds":
+            found += [f"  [[articles.feeds]] {feed['kind']} {feed['url']}" for feed in each.value]
+            found.append(f"    {each.why}")
+        else:
+            found.append(f"  {name} = {each.value}   ({each.why})")
+    return found

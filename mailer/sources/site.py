@@ -1,0 +1,214 @@
+"""Finds out what a news site offers to a newsletter: its name, language and looks, and where its articles can be read.
+
+The front page is read first, then what it names, then the usual addresses. Everything that was tried is reported with
+its result. This module decides nothing; `operations.first_setup` does.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+from zoneinfo import ZoneInfo
+
+from mailer.errors import FetchFailed, UnreadableInput
+from mailer.model import FoundArticle
+from mailer.settings import Feed
+from mailer.sources import identity
+from mailer.sources.documents import Documents
+from mailer.sources.fetch import LARGEST, Fetched, Fetcher, same_server
+from mailer.sources.listing import Listed, Listing
+from mailer.sources.sitemap import SitemapSource
+from mailer.sources.wordpress import WordPressSource
+from mailer.text import links
+
+# Where sites have their feed if their front page names none: WordPress, Joomla, Drupal, IranSamaneh, Blogger, Hugo.
+_USUAL_FEEDS = (
+    *("/feed/", "/rss", "/rss.xml", "/feed.xml", "/atom.xml", "/index.xml", "/fa/rss/allnews", "/rss/latest"),
+    *("/feeds/posts/default", "/?format=feed&type=rss", "/feed.json"),
+)
+_MOST_FEEDS = 8  # feeds that are read
+_GAP_S = 0.5  # seconds between two requests, which an admin is waiting for
+_LARGEST_INDEX = 1_000_000  # bytes of WordPress's description of its site
+_OF_COMMENTS = ("comment", "دیدگاه", "نظر", "تعليق")  # words of feeds that hold comments, not articles
+_RECENT = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A source that a site offers. `kind` is that of the settings."""
+
+    kind: str
+    address: str
+    title: str = ""
+    articles: int = 0
+    dated: int = 0
+    recent: int = 0  # articles of the last two weeks
+    on_front: int = 0  # articles that the front page links to
+    problem: str = ""  # why it cannot be used, or ""
+    titles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The facts about a site, and the sources that it offers."""
+
+    address: str  # of the front page, after redirects
+    about: dict[str, str] = field(default_factory=dict)  # as in a `Listing`, also timezone
+    offers: tuple[Offer, ...] = ()
+    links: int = 0  # links of the front page to the site's own pages
+    problem: str = ""  # why the front page could not be read, or ""
+
+
+def look(
+    address: str,
+    fetcher: Fetcher,
+    documents: Documents,
+    *,
+    zone: ZoneInfo,
+    now: datetime,
+    wait: Callable[[float], None] = time.sleep,
+) -> Site:
+    """Return what the site at `address` offers. Never raises because of the site; `Site.problem` and the offers say
+    what went wrong. Private addresses are allowed only on the server of `address`."""
+    return _Finder(address, fetcher, documents, zone, now, wait).site()
+
+
+class _Finder:
+    def __init__(
+        self,
+        address: str,
+        fetcher: Fetcher,
+        documents: Documents,
+        zone: ZoneInfo,
+        now: datetime,
+        wait: Callable[[float], None],
+    ) -> None:
+        self._address, self._fetcher, self._documents, self._zone = address, fetcher, documents, zone
+        self._now, self._wait = now, wait
+
+    def site(self) -> Site:
+        try:
+            page = self._fetch(self._address)
+            front = self._documents.listing(self._address, page.content, **self._options(page))
+        except (FetchFailed, UnreadableInput) as error:
+            return Site(self._address, problem=error.message)
+        home = urljoin(page.url, "/") if urlsplit(page.url).path in ("", "/") else page.url
+        self._address = self._address if same_server(self._address, home) else home
+        host = identity.host(home)
+        own = {identity.canonical(each.url) for each in front.pages if identity.host(each.url) == host} - {host}
+        about = dict(front.about)
+        offers = [*self._wordpress(front, home, own, about), *self._feeds(front, home, own), *self._sitemap(home)]
+        return Site(home, about, tuple(offers), len(own))
+
+    def _wordpress(self, front: Listing, home: str, own: set[str], about: dict[str, str]) -> Iterator[Offer]:
+        source = WordPressSource(Feed(url=urljoin(home, "/"), kind="wordpress"), self._fetcher, self._documents)
+        try:
+            found = source.gather("", "").articles
+        except (FetchFailed, UnreadableInput) as error:
+            if about.get("wordpress") or "wordpress" in about.get("system", "").lower():
+                yield Offer("wordpress", source.name, problem=error.message)
+            return
+        yield self._offer("wordpress", source.name, "", found, own)
+        described = self._described(about.get("wordpress") or urljoin(home, "/wp-json/"))
+        for name, fact in (("name", "name"), ("description", "slogan"), ("timezone_string", "timezone")):
+            if isinstance(described.get(name), str) and described[name].strip():
+                about[fact] = described[name].strip()
+
+    def _described(self, address: str) -> dict[str, Any]:
+        """Return what WordPress says about its site, or {}."""
+        separator = "&" if "?" in address else "?"
+        with suppress(FetchFailed, ValueError, RecursionError):
+            page = self._fetch(f"{address}{separator}_fields=name,description,timezone_string")
+            found = json.loads(page.content[:_LARGEST_INDEX])
+            return found if isinstance(found, dict) else {}
+        return {}
+
+    def _feeds(self, front: Listing, home: str, own: set[str]) -> Iterator[Offer]:
+        """Yield the feeds that the front page names, or else the first feed at a usual address."""
+        host = identity.host(home)
+        near = [each for each in front.feeds if identity.host(each.url).endswith(host.partition(":")[0])]
+        named = near or list(front.feeds)
+        count = 0
+        for each in [each for each in named if not _holds_comments(each)][:_MOST_FEEDS]:
+            offer = self._feed(each.url, each.title, own)
+            count += not offer.problem
+            yield offer
+        if count:
+            return
+        for path in _USUAL_FEEDS:
+            offer = self._feed(urljoin(home, path), "", own)
+            if not offer.problem and offer.articles:
+                yield offer
+                return
+
+    def _feed(self, address: str, title: str, own: set[str]) -> Offer:
+        try:
+            page = self._fetch(address)
+            found = self._documents.read(address, page.content, page_at=None, **self._options(page))
+        except (FetchFailed, UnreadableInput) as error:
+            return Offer("feed", address, title, problem=error.message)
+        return self._offer("feed", address, title, found.articles, own)
+
+    def _sitemap(self, home: str) -> Iterator[Offer]:
+        feed = Feed(url=urljoin(home, "/"), kind="sitemap")
+        source = SitemapSource(
+            feed, self._fetcher, self._zone, self._documents, _NothingVisited, now=lambda: self._now, wait=self._wait
+        )
+        try:
+            count, notes = source.look()
+        except (FetchFailed, UnreadableInput) as error:
+            yield Offer("sitemap", feed.address, problem=error.message)
+            return
+        yield Offer("sitemap", feed.address, articles=count, recent=count, problem="" if count else "; ".join(notes))
+
+    def _offer(self, kind: str, address: str, title: str, articles: Sequence[FoundArticle], own: set[str]) -> Offer:
+        dates = [each.published for each in articles if each.published]
+        return Offer(
+            kind,
+            address,
+            title,
+            articles=len(articles),
+            dated=len(dates),
+            recent=sum(self._now - _RECENT < each for each in dates),
+            on_front=len({identity.canonical(each.url) for each in articles} & own),
+            titles=tuple(each.title for each in articles[:20]),
+        )
+
+    def _options(self, page: Fetched) -> dict[str, Any]:
+        return {
+            "zone": self._zone,
+            "address": page.url,
+            "charset": page.charset,
+            "largest": LARGEST,
+            "cut_off": page.cut_off,
+        }
+
+    def _fetch(self, address: str) -> Fetched:
+        if not links.loopback(urlsplit(address).hostname or ""):
+            self._wait(_GAP_S)
+        return self._fetcher.fetch(address, trusted=same_server(self._address, address), may_cut=True)
+
+
+def _holds_comments(feed: Listed) -> bool:
+    written = f"{feed.url} {feed.title}".lower()
+    return any(word in written for word in _OF_COMMENTS)
+
+
+class _NothingVisited:
+    """The memory of a source that was never asked."""
+
+    def __init__(self, source: str) -> None:
+        pass
+
+    def known(self, links: Sequence[str]) -> set[str]:
+        return set()
+
+    def fetched_since(self, moment: datetime) -> int:
+        return 0
+
+    def is_empty(self) -> bool:
+        return True
