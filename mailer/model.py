@@ -100,6 +100,14 @@ class Article:
     news_value: int | None = None  # an editor's rating from -2 to +2
     closed: bool = False  # True if only members or paying readers can read it
     tags: tuple[str, ...] = ()
+    # True if the source gave no date, but had been collected before, so that the article was published between the two
+    # collections; `dated` is the time of the later one.
+    estimated: bool = False
+
+    @property
+    def undated(self) -> bool:
+        """True if nothing is known of the date: the article may have been old when it was first seen."""
+        return self.dating is Dating.MISSING and not self.estimated
 
 
 # --- Stories and digests: what was chosen, and why -------------------------------------------------------------------
@@ -124,6 +132,11 @@ class Story:
     parts: Mapping[str, float]
     pinned: bool = False
     update: bool = False  # True if an earlier issue reported this event, and the event has developed since
+
+    @property
+    def undated(self) -> bool:
+        """True if no article of the story has a date, so that the story may be old, and no editor has pinned it."""
+        return not self.pinned and all(article.undated for article in (self.lead, *self.also))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +202,7 @@ class ChosenStory:
     parts: Mapping[str, float]
     pinned: bool
     update: bool = False  # True if an earlier issue reported this event, and the event has developed since
+    undated: bool = False  # as in `Story`: such a story does not count towards `min_stories`
 
 
 @dataclass(frozen=True, slots=True)

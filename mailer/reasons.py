@@ -37,6 +37,11 @@ class ReasonCode(StrEnum):
         "too few stories: {found} of at least {least}",
         "خبرها کم است: {found} خبر، و دست‌کم {least} خبر لازم است",
     )
+    TOO_FEW_DATED = (
+        "too_few_dated",
+        "too few stories with a date: {found} of at least {least}; {undated} more have no date and may be old",
+        "خبر تاریخ‌دار کم است: {found} خبر، و دست‌کم {least} خبر لازم است؛ {undated} خبر دیگر بی‌تاریخ و شاید کهنه است",
+    )
     APPROVAL_REQUIRED = "approval_required", "approval is required", "تأیید ویراستار لازم است"
     HELD_BY_EDITOR = "held_by_editor", "held by an editor", "به خواست ویراستار"
     CANNOT_BE_MADE = "cannot_be_made", "cannot be made: {error}", "ساخته نمی‌شود: {error}"
@@ -83,6 +88,12 @@ class ReasonCode(StrEnum):
         "some_view_counts_missing",
         "{missing} of {all} articles have no view count: taken as average",
         "{missing} خبر از {all} خبر شمار بازدید ندارند و میانگین گرفته شده‌اند",
+    )
+    UNDATED_ARTICLES = (
+        "undated_articles",
+        "{undated} of {all} articles of {source} have no date and may be old: stories without one do not count "
+        "towards the least number of stories",
+        "{undated} خبر از {all} خبر {source} تاریخ ندارد و شاید کهنه باشد: خبر بی‌تاریخ در شمار کمینهٔ خبرها نیست",
     )
     NO_SECTIONS = (
         "no_sections",

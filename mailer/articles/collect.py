@@ -7,7 +7,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -39,8 +39,11 @@ _PIECE = 100  # articles in one transaction, which then takes at most a tenth of
 _GAP_S = 0.002  # seconds between two transactions, long enough for a waiting writer to try SQLite's lock four times
 
 
-def keep(app: App, found: Iterable[FoundArticle]) -> Merged:
+def keep(app: App, found: Iterable[FoundArticle], *, later: bool = False) -> Merged:
     """Store articles. Returns the numbers of new, updated and unchanged articles.
+
+    With `later`, an earlier collection of their source did not see the new articles, so those without a date were
+    published since then, and their date is estimated.
 
     The articles are stored in many short transactions, so that unsubscribing and sending do not wait for a whole
     archive. After an interruption, the call can simply be repeated: articles that were already stored are then
@@ -56,9 +59,23 @@ def keep(app: App, found: Iterable[FoundArticle]) -> Merged:
     total = Merged()
     rest = iter(newest.values())
     while piece := [replace(named, article=_spelled(app, named.article)) for named in islice(rest, _PIECE)]:
-        total += app.store.write(partial(articles.merge, found=piece, now=app.now()))
+        total += app.store.write(partial(articles.merge, found=piece, now=app.now(), later=later))
         time.sleep(_GAP_S)
     return total
+
+
+def undated(name: str, found: Sequence[FoundArticle]) -> Iterator[str]:
+    """Yield a note about the articles of a file or source that have no date or none that can be read, if any."""
+    without = [article for article in found if article.published is None]
+    if not without:
+        return
+    written = next((article.published_raw for article in without if article.published_raw), "")
+    example = f", such as {written[:60]!r}" if written else ""
+    counts = f"{name}: {len(without)} of {len(found)} items have no date that can be read{example}"
+    yield (
+        f"{counts}. They count from when they were first seen, but towards `min_stories` only if an earlier collection "
+        "had not seen them."
+    )
 
 
 def _spelled(app: App, article: FoundArticle) -> FoundArticle:
@@ -186,7 +203,8 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     every = app.settings.articles.every * (0.9 + 0.2 * jitter())
     try:
         gathered = source.gather(state.etag, state.modified)
-        kept = keep(app, gathered.articles)
+        # A source that fetches pages one by one also finds old articles later.
+        kept = keep(app, gathered.articles, later=state.fetched_at is not None and not source.slow)
     except ReadingCancelled:
         app.store.write(lambda tx: feeds.release(tx, source.name, now))
         raise
@@ -207,7 +225,8 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
         feeds.succeeded(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=now + every)
 
     app.store.write(record)
-    return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=(*gathered.notes, *notes))
+    found = (*gathered.notes, *notes, *undated(source.name, gathered.articles))
+    return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=found)
 
 
 def _failed(app: App, source: Source, failures: int, problem: str, every: timedelta) -> Asked:

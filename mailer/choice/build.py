@@ -5,7 +5,8 @@ issue.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta, tzinfo
 from functools import cache
@@ -31,6 +32,7 @@ _ENDINGS = ("", "ها", "های", "هایی")
 # later than all articles about the event in those issues, and its similarity to each of these is less than _NO_NEWS.
 _MOVED_ON = timedelta(hours=12)
 _NO_NEWS = 0.6
+_MANY_UNDATED = 10  # if more than one article in so many of a source has no date, the editors get a note
 
 
 def build(
@@ -98,8 +100,19 @@ def build(
         stories=_new_first(selection.chosen, led, event_of),
         not_chosen=tuple(not_chosen[:_SHOWN]),
         considered=len(free),
-        notes=(*ranking.notes, *unbalanced, *selection.notes),
+        notes=(*ranking.notes, *_few_dates(filter(counts, gathered)), *unbalanced, *selection.notes),
     )
+
+
+def _few_dates(articles: Iterable[Article]) -> Iterator[Reason]:
+    """Yields a note for each source of which more than a tenth of the articles have no date."""
+    sources: dict[str, list[bool]] = defaultdict(list)
+    for article in articles:
+        sources[article.source].append(article.undated)
+    for source, undated in sorted(sources.items()):
+        if sum(undated) * _MANY_UNDATED > len(undated):
+            args: dict[str, str | int] = {"undated": sum(undated), "all": len(undated), "source": source}
+            yield Reason(ReasonCode.UNDATED_ARTICLES, args)
 
 
 def _barred_articles(

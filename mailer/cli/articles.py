@@ -76,8 +76,9 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
         except (UnreadableInput, FetchFailed) as error:
             failed.append(error)
             continue
+        name = fetch.shown(each) if _is_address(each) else Path(each).name
         total += collect.keep(app, found.articles)
-        notes += found.notes
+        notes += (*found.notes, *collect.undated(name, found.articles))
     _print_notes(notes)
     if len(places) == len(failed) == 1:
         raise failed[0]
@@ -93,11 +94,15 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
     )
 
 
+def _is_address(place: str) -> bool:
+    return place.lower().startswith(("http://", "https://"))
+
+
 def _read(app: "App", place: str, fetcher: "Fetcher", *, url: str, published: str, source: str) -> "Found":
     """Returns the articles of a file or address. Raises UnreadableInput or FetchFailed."""
     from mailer.sources import fetch
 
-    if place.lower().startswith(("http://", "https://")):
+    if _is_address(place):
         page = fetcher.fetch(place, may_cut=True)
         return app.documents.read(
             fetch.shown(page.url),
@@ -139,7 +144,7 @@ def _file_content(file: Path) -> bytes:
         raise UnreadableInput(f"{file}: cannot be read ({error.strerror}).") from error
 
 
-_BRIEF = ("id", "url", "title", "category", "source", "dated", "dating", "views", "pinned", "banned")
+_BRIEF = ("id", "url", "title", "category", "source", "dated", "dating", "estimated", "views", "pinned", "banned")
 
 
 @command(articles)
@@ -177,10 +182,11 @@ def show_(app: "App", number: int) -> Result:
     found = collect.show(app, number)
     more = ("lead", "body", "image_url", "image_alt", "identity", "comments", "shares", "first_seen")
     counts = attributes(found, "views", "comments", "shares")
+    dating = "estimated" if found.estimated else found.dating
     lines = [
         found.title,
         found.url or "(no address: not eligible for an issue)",
-        f"{found.category or '(no category)'} · {found.source} · {local(app, found.dated)} ({found.dating})",
+        f"{found.category or '(no category)'} · {found.source} · {local(app, found.dated)} ({dating})",
         " · ".join(f"{name} {'unknown' if count is None else count}" for name, count in counts.items()),
         f"\n{found.lead}\n\n{found.body}",
     ]

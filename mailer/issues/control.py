@@ -50,7 +50,7 @@ def release(app: App, slot: str | None) -> Issue:
             raise WrongState(f"The issue {issue.slot} waits for approval.", "Use `mailer issue approve`.")
         missing = draft.is_approval_missing(app, issue)
         event, why = (IssueEvent.HOLD, _APPROVAL) if missing else (IssueEvent.RELEASE, None)
-        few = issue.reason is not None and issue.reason.code is ReasonCode.TOO_FEW_STORIES
+        few = issue.reason is not None and issue.reason.code in draft.TOO_FEW
         return issues.step(tx, issue.id, event, reason=why, released=True if few else None)
 
     return _change(app, found, IssueEvent.RELEASE, "released", change)

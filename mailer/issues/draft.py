@@ -27,7 +27,8 @@ from mailer.store import articles, deliveries, issues
 REDRAFT = timedelta(hours=1)  # the stories of a draft are chosen again after this time
 _SPARE = 50  # number of extra most-read articles to fetch, because some of them are not `fit` for an issue
 # An issue held for one of these reasons is no longer held if a new choice of stories removes the reason.
-_PASSING = (ReasonCode.TOO_FEW_STORIES, ReasonCode.APPROVAL_REQUIRED, ReasonCode.SAMPLE_SETTINGS)
+TOO_FEW = (ReasonCode.TOO_FEW_STORIES, ReasonCode.TOO_FEW_DATED)
+_PASSING = (*TOO_FEW, ReasonCode.APPROVAL_REQUIRED, ReasonCode.SAMPLE_SETTINGS)
 
 
 def draft(app: App, slot: str | None = None, as_of: datetime | None = None, *, ahead: bool = False) -> Issue:
@@ -166,8 +167,12 @@ def warn_if_newly_held(app: App, issue: Issue, before: IssueState) -> None:
 def hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> Reason | None:
     """Returns the reason why an issue with these stories must be held, or None if it may be sent."""
     least = app.settings.digest.min_stories
-    if not stories or (len(stories) < least and not issue.released):
-        return Reason(ReasonCode.TOO_FEW_STORIES, {"found": len(stories), "least": least})
+    undated = sum(story.undated for story in stories)
+    found = len(stories) - undated
+    if not stories or (found < least and not issue.released):
+        if undated:
+            return Reason(ReasonCode.TOO_FEW_DATED, {"found": found, "least": least, "undated": undated})
+        return Reason(ReasonCode.TOO_FEW_STORIES, {"found": found, "least": least})
     return Reason(ReasonCode.APPROVAL_REQUIRED) if is_approval_missing(app, issue) else None
 
 
@@ -241,6 +246,7 @@ def _story(position: int, story: Story) -> ChosenStory:
         parts=dict(story.parts),
         pinned=story.pinned,
         update=story.update,
+        undated=story.undated,
     )
 
 

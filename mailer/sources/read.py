@@ -269,15 +269,11 @@ def _with_options(
 
 
 def _notes(name: str, articles: tuple[FoundArticle, ...]) -> Iterator[str]:
-    """Yield a note about the dates that cannot be read and a note about the links that cannot be used, if any.
+    """Yield a note about the links that cannot be used, if any.
 
-    An article without a readable date gets the date on which it was first seen. An article whose link cannot be used in
-    a mail (because the link has a user name or an invalid host, or is too long) is stored without the link and is not
-    eligible for an issue.
+    An article whose link cannot be used in a mail (because the link has a user name or an invalid host, or is too long)
+    is stored without the link and is not eligible for an issue.
     """
-    unread = [article.published_raw for article in articles if article.published_raw and not article.published]
-    if unread:
-        yield f"{name}: {len(unread)} dates cannot be read, such as {unread[0][:60]!r}; the items were stored undated."
     urls = list(dict.fromkeys(each.url for each in articles if each.url and not links.is_usable(each.url)))
     if urls:
         yield f"{name}: {len(urls)} links cannot be used in a mail, such as {urls[0][:60]!r}; they were left out."

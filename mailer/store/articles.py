@@ -4,12 +4,13 @@ The identity of an article never changes. When a source delivers the article aga
 ones, and values that the source leaves out this time are kept. So importing the same file twice changes nothing.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import fields
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, or_, select, union_all, update
 
 from mailer.lifecycle import CHOOSABLE
 from mailer.model import Article, Dating, FoundArticle, IssueState, Merged, NamedArticle, TimeSpan
@@ -27,35 +28,110 @@ _GIVEN = ("title_given", "lead_given", "alt_given")
 _SHARED = (*_TEXTS, *_COUNTS, *_FLAGS, *_GIVEN, "news_value")  # fields of FoundArticle that are also columns
 
 
-def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime) -> Merged:
-    """Stores new articles and updates known articles. Returns how many were added, updated and left unchanged."""
+@dataclass(slots=True)
+class _Stored:
+    """A row that is stored, or is about to be. `changed` has the names of the values that are not stored yet."""
+
+    values: dict[str, Any]
+    is_new: bool = False
+    changed: set[str] = field(default_factory=set)
+
+
+def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime, *, later: bool = False) -> Merged:
+    """Stores new articles and updates known articles. Returns how many were added, updated and left unchanged.
+
+    With `later`, the source of the articles was collected before, so a new article without a date was published since
+    then. All articles are looked up and written together, so pass about a hundred at a time.
+    """
+    found = list(found)
+    known = _Known(tx, found)
     added = updated = unchanged = 0
     for named in found:
-        row = _known(tx, named)
-        if row is None:
-            tx.execute(insert(articles).values(_fresh(named, now)))
+        stored = known.find(named)
+        if stored is None:
+            known.add(_Stored(_fresh(named, now, later=later), is_new=True))
             added += 1
-        elif changes := _changes(row, named.article):
-            tx.execute(update(articles).where(articles.c.id == row.id).values(updated_at=now, **changes))
+        elif changes := _changes(stored.values, named.article):
+            stored.values.update(changes, updated_at=now)
+            stored.changed.update(changes, ("updated_at",))
             updated += 1
         else:
             unchanged += 1
+    _write(tx, known.rows)
     return Merged(added, updated, unchanged)
 
 
-def _known(tx: Connection, named: NamedArticle) -> Row[Any] | None:
-    row = tx.execute(select(articles).where(articles.c.identity == named.identity)).first()
-    if row is None and named.link:
-        # A source may deliver the same item once with a guid and once without, so the link is compared too. Items with
-        # two different guids are two articles even if their links are equal, because some feeds give every item the
-        # same link.
-        query = select(articles).where(articles.c.link_key == named.link).order_by(articles.c.id)
+class _Known:
+    """The stored rows that may be the same articles as those in `found`, and the rows that are added to them."""
+
+    def __init__(self, tx: Connection, found: Sequence[NamedArticle]) -> None:
+        self.rows: list[_Stored] = []
+        self._by_identity: dict[str, _Stored] = {}
+        self._by_link: dict[str, list[_Stored]] = defaultdict(list)  # in the order in which they were stored
+        query = select(articles).where(articles.c.identity.in_([named.identity for named in found]))
+        rows = {row.id: row for row in tx.execute(query)}
+        identities = {row.identity for row in rows.values()}
+        others = [named for named in found if named.link and named.identity not in identities]
+        rows |= {row.id: row for row in _with_links(tx, others)}
+        for _, row in sorted(rows.items()):
+            self.add(_Stored(dict(row._mapping)))
+
+    def add(self, stored: _Stored) -> None:
+        self.rows.append(stored)
+        self._by_identity[stored.values["identity"]] = stored
+        self._by_link[stored.values["link_key"]].append(stored)
+
+    def find(self, named: NamedArticle) -> _Stored | None:
+        """Returns the row of an article, or None if the article is new.
+
+        A source may deliver the same item once with a guid and once without, so the link is compared too. Items with
+        two different guids are two articles even if their links are equal, because some feeds give every item the same
+        link. So an article with a guid matches only a row with this guid or without a guid. If a source gives the guid
+        of an article only later, the identity of that article is still made from its link.
+        """
+        if found := self._by_identity.get(named.identity):
+            return found
+        same_link = self._by_link.get(named.link, ()) if named.link else ()
         if named.identity.startswith("guid:"):
-            # Match only articles with this guid or without a guid. If a source gives the guid of an article only later,
-            # the identity of that article is still made from its link.
-            query = query.where(articles.c.guid.in_(("", named.article.guid)))
-        row = tx.execute(query.limit(1)).first()
-    return row
+            guids = ("", named.article.guid)
+            return next((stored for stored in same_link if stored.values["guid"] in guids), None)
+        return next(iter(same_link), None)
+
+
+def _with_links(tx: Connection, found: Sequence[NamedArticle]) -> Sequence[Row[Any]]:
+    """Returns the first row with each link and, for articles with a guid, with that guid or none.
+
+    Not all rows with a link are read, because a feed may give thousands of items one link.
+    """
+    link, guid, first = articles.c.link_key, articles.c.guid, func.min(articles.c.id)
+    queries = []
+    if named := [each for each in found if each.identity.startswith("guid:")]:
+        guids = {"", *(each.article.guid for each in named)}
+        same = link.in_({each.link for each in named}) & guid.in_(guids)
+        queries.append(select(first).where(same).group_by(link, guid))
+    if unnamed := {each.link for each in found if not each.identity.startswith("guid:")}:
+        queries.append(select(first).where(link.in_(unnamed)).group_by(link))
+    if not queries:
+        return ()
+    return tx.execute(select(articles).where(articles.c.id.in_(union_all(*queries)))).all()
+
+
+def _write(tx: Connection, rows: Iterable[_Stored]) -> None:
+    """Inserts the new rows, and updates the changed columns of the others; rows with the same columns together."""
+    new = [stored.values for stored in rows if stored.is_new]
+    if new:
+        tx.execute(insert(articles), new)
+    changed: dict[frozenset[str], list[dict[str, Any]]] = defaultdict(list)
+    for stored in rows:
+        if stored.changed and not stored.is_new:
+            changed[frozenset(stored.changed)].append(stored.values)
+    for names, group in changed.items():
+        columns = {name: bindparam(f"new_{name}", type_=articles.c[name].type) for name in names}
+        statement = update(articles).where(articles.c.id == bindparam("row_id")).values(columns)
+        tx.execute(
+            statement,
+            [{"row_id": values["id"], **{f"new_{name}": values[name] for name in names}} for values in group],
+        )
 
 
 def categories(tx: Connection) -> dict[str, int]:
@@ -83,7 +159,7 @@ def _values(article: FoundArticle) -> dict[str, Any]:
     return {**{name: getattr(article, name) for name in _SHARED}, "tags": list(article.tags)}
 
 
-def _fresh(named: NamedArticle, now: datetime) -> dict[str, Any]:
+def _fresh(named: NamedArticle, now: datetime, *, later: bool) -> dict[str, Any]:
     """Returns the row of an article that is not stored yet."""
     article, values = named.article, _values(named.article)
     dated, dating = _dated(article.published, now)
@@ -98,20 +174,21 @@ def _fresh(named: NamedArticle, now: datetime) -> dict[str, Any]:
         "published_at": article.published,
         "dated": dated,
         "dating": dating,
+        "estimated": later and dating is Dating.MISSING,
         "first_seen_at": now,
         "updated_at": now,
     }
 
 
-def _changes(row: Row[Any], article: FoundArticle) -> dict[str, Any]:
-    """Returns the new values that differ from the stored ones. Ignores values that the source leaves out."""
+def _changes(row: Mapping[str, Any], article: FoundArticle) -> dict[str, Any]:
+    """Returns the new values that differ from those of the row. Ignores values that the source leaves out."""
     said = {name: value for name, value in _values(article).items() if value not in (None, "", [])}
-    if article.published and article.published != row.published_at:
-        dated, dating = _dated(article.published, row.first_seen_at)
-        said |= {"published_at": article.published, "dated": dated, "dating": dating}
-    if article.guid and not row.guid:
+    if article.published and article.published != row["published_at"]:
+        dated, dating = _dated(article.published, row["first_seen_at"])
+        said |= {"published_at": article.published, "dated": dated, "dating": dating, "estimated": False}
+    if article.guid and not row["guid"]:
         said["guid"] = article.guid
-    return {name: value for name, value in said.items() if getattr(row, name) != value}
+    return {name: value for name, value in said.items() if row[name] != value}
 
 
 _NAMES = tuple(each.name for each in fields(Article))

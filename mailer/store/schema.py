@@ -216,6 +216,7 @@ articles = Table(
     # The value of published_at, or of first_seen_at if published_at is missing or in the future.
     Column("dated", Instant, nullable=False),
     Column("dating", Text, nullable=False),
+    _flag("estimated"),  # true if published_at is missing, and an earlier collection of the source did not see it
     Column("first_seen_at", Instant, nullable=False, index=True),
     Column("updated_at", Instant, nullable=False),
     Column("views", BigInteger),

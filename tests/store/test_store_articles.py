@@ -66,6 +66,61 @@ def test_the_same_file_twice_changes_nothing(store: Store, found: list[FoundArti
     assert again.updated == 0 or len({each.url for each in found}) < len(found)
 
 
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(found_articles, max_size=12), st.integers(0, 12))
+def test_many_together_are_stored_as_one_by_one(store: Store, found: list[FoundArticle], stored_before: int) -> None:
+    def stored(steps: list[list[FoundArticle]]) -> tuple[Merged, list[Any]]:
+        make.wipe(store)
+        counts = [keep(store, *step) for step in steps]
+        rows = store.read(lambda tx: tx.execute(select(table).order_by(table.c.id)).mappings().all())
+        return sum(counts, Merged()), [{name: value for name, value in row.items() if name != "id"} for row in rows]
+
+    before, after = found[:stored_before], found[stored_before:]
+    assert stored([before, after]) == stored([[each] for each in found])
+
+
+def test_a_link_that_thousands_of_items_share_is_not_read_thousands_of_times(store: Store) -> None:
+    url = "https://iran.example/live"
+    shared = [article(number, guid=f"n-{number}", url=url) for number in range(300)]
+    assert keep(store, *shared) == Merged(added=300)
+    read: list[int] = []
+
+    def again(tx: Connection) -> Merged:
+        counting = Counting(tx, read)
+        named = [make.named(each) for each in shared[:100]] + [make.named(article(999, guid="n-999", url=url))]
+        return articles.merge(counting, named, NOW)  # type: ignore[arg-type]
+
+    assert store.write(again) == Merged(added=1, unchanged=100)
+    assert sum(read) == 100
+
+
+class Counting:
+    """Records how many rows each query returns."""
+
+    def __init__(self, tx: Connection, read: list[int]) -> None:
+        self._tx, self._read = tx, read
+
+    def execute(self, query: Any, *more: Any) -> Any:
+        result = self._tx.execute(query, *more)
+        if not result.returns_rows:
+            return result
+        frozen = result.freeze()
+        self._read.append(len(frozen().all()))
+        return frozen()
+
+
+def test_an_article_without_a_date_that_a_later_collection_brings_is_estimated(store: Store) -> None:
+    def merge(*found: FoundArticle, later: bool) -> None:
+        store.write(lambda tx: articles.merge(tx, [make.named(each) for each in found], NOW, later=later))
+
+    merge(article(1, published=None), later=False)
+    merge(article(1, published=None), article(2, published=None), article(3, published=NOW - DAY), later=True)
+    merge(article(4, published=NOW + DAY), later=True)
+    found = {each.url.rpartition("/")[2]: each for each in store.read(articles.newest)}
+    assert {number: each.estimated for number, each in found.items()} == {"1": False, "2": True, "3": False, "4": False}
+    assert {number: each.undated for number, each in found.items()} == {"1": True, "2": False, "3": False, "4": False}
+
+
 def test_a_second_sighting_adds_and_removes_nothing(store: Store) -> None:
     keep(store, article(1, lead="", views=None, tags=("آب",)))
     fuller = article(1, lead="خلاصه", views=0, image_alt="سد", category="", tags=())
