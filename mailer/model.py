@@ -96,7 +96,7 @@ class Article:
     pinned: bool = False
     banned: bool = False
     front_page: bool = False
-    prominence: float | None = None  # hours on the front page, divided by log2(position + 1); None if never seen there
+    prominence: float | None = None  # hours among the first places of the front page; None if never seen on it
     news_value: int | None = None  # an editor's rating from -2 to +2
     closed: bool = False  # True if only members or paying readers can read it
     tags: tuple[str, ...] = ()

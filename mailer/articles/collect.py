@@ -5,7 +5,6 @@ This module asks the sources at regular intervals. `sources` fetches and reads.
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +31,9 @@ _ALARMING = 3  # failures in a row after which the admin gets an alert
 # The most hours that one request adds to the time of an article on the front page. If the requests are further apart,
 # the front page between them is unknown.
 _LONGEST_CREDIT = 2.0
+# Only these first places of a front page count, all alike. On a year of weeks of a news site, ten stories chosen this
+# way had 3.0 of the ten most read, against 2.2 when all places counted and lower places counted less.
+_PROMINENT = 8
 _CHECK_S = 60
 _LAST_S = 3.0  # seconds to wait at the end for what is being stored
 
@@ -256,13 +258,13 @@ def _front_page(app: App, source: Source, gathered: Gathered) -> tuple[list[str]
 def _shares(order: Iterable[str], last: datetime | None, now: datetime) -> dict[str, float]:
     """Return the credit for each article on the front page, by the article's identity.
 
-    The credit of the first place is the hours since `last`, the previous request; lower places get less.
+    The credit of the first _PROMINENT places is the hours since `last`, the previous request; lower places get 0.
     """
     hours = min((now - last).total_seconds() / 3600, _LONGEST_CREDIT) if last else 1.0
     best: dict[str, int] = {}
     for place, identity in enumerate(order, 1):
         best.setdefault(identity, place)  # if an article is listed twice, its better place counts
-    return {identity: max(hours, 0.0) / math.log2(place + 1) for identity, place in best.items()}
+    return {identity: max(hours, 0.0) if place <= _PROMINENT else 0.0 for identity, place in best.items()}
 
 
 async def _first(*waiting: "asyncio.Future[Any]") -> None:

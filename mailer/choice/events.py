@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from itertools import pairwise
 
+from mailer.choice.kinds import is_roundup, is_source_line
 from mailer.choice.similar import Pairs, pairs, runs, vectors, words
 from mailer.model import Article
 from mailer.text.calendar import JALALI, WEEKDAYS
@@ -20,10 +21,12 @@ from mailer.text.search_key import key
 
 # Two articles whose dates are further apart are linked only if they have the same address, or if _REPEATED applies.
 _NEAR = timedelta(hours=96)
+_AGING = 0.2  # a similarity counts by this share less if the dates of the articles are _NEAR apart
 # People labelled pairs of articles. Nearly all pairs with at least this similarity are about the same event, and nearly
 # all other pairs are about different events.
-_SIMILAR = 0.35
-_VERY_SIMILAR = 0.5  # a link of at least this similarity joins a single article to a group, whatever the average is
+_SIMILAR = 0.28
+_TITLE_ALONE = 0.28 / 0.38  # a similarity counts only this much if one of the two articles has only a title
+_VERY_SIMILAR = 0.43  # a link of at least this similarity joins a single article to a group, whatever the average is
 _AVERAGE = 0.6 * _SIMILAR  # two groups are joined only if their average similarity is at least this
 # An article is about the same event as an article of an earlier issue, even weeks later, if the two have at least this
 # similarity. Two articles of a weekly column are less similar.
@@ -31,13 +34,13 @@ _REPEATED = 0.6
 _IDENTICAL = 0.95  # the similarity that is given to two articles with the same title, series or address
 # A title with fewer words, such as «نگاه هفته», is a rubric (the name of a column) if several articles have this title.
 _TITLE_WORDS = 3
+_SHORT = 4  # a title of at most this many words is a rubric if several articles have it and all their leads differ
 # A longer title is a rubric if at least this many articles have this title and their leads differ. A lead is ignored if
 # at least this many articles with different titles share the lead.
 _RUBRIC = 4
 _BURST = timedelta(hours=30)  # `Event.burst` is the largest number of members within this time
 _SERIES_DAYS, _SERIES_BURST = 3, 2  # a series has articles on at least 3 days, but at most 2 articles within _BURST
-# Two groups are not joined if more pairs of articles than this would have to be compared, because that takes too long.
-_MOST_LINKS = 400
+_TWICE_A_DAY = 3  # a series that comes twice a day has at most 3 articles within _BURST, and similar titles
 _LEAD = 400  # how many characters of a lead are compared
 # Words that change from one article of a series to the next, as in «قیمت دلار امروز، شنبه ۷ بهمن».
 _OTHER_DATES = ("امروز", "دیروز", "فردا", "صبح", "ظهر", "عصر", "شب", "یک", "دو", "سه", "چهار", "پنج", "ماه")
@@ -84,17 +87,28 @@ def group(
     pool = sorted(articles, key=lambda article: (article.dated, article.id))
     rubrics = _rubrics(pool, titles)
     empty = _empty_leads(pool, titles)
-    keyed = vectors([words(it, with_title=titles[it.id] not in rubrics, with_lead=it.id not in empty) for it in pool])
+    texts = [words(it, with_title=titles[it.id] not in rubrics, with_lead=it.id not in empty) for it in pool]
+    keyed = vectors(texts, [it.dated.astimezone(zone).date() for it in pool])
     patterns = _Patterns([titles[article.id] for article in pool])
-    alike = {place: value for place, value in pairs(keyed, _AVERAGE).items() if not patterns.differ(*place)}
-    links = {place: value for place, value in alike.items() if _near(pool[place[0]], pool[place[1]])}
+    bare = {n for n, it in enumerate(pool) if it.id in empty or not (it.lead or it.body)}
+    roundups = {n for n, it in enumerate(pool) if is_roundup(it)}
+    alike = {
+        (i, j): value * _TITLE_ALONE if i in bare or j in bare else value
+        for (i, j), value in pairs(keyed, _AVERAGE).items()
+        if i not in roundups and j not in roundups and not patterns.differ(i, j)
+    }
+    links = {
+        (i, j): value * (1 - _AGING * (abs(pool[i].dated - pool[j].dated) / _NEAR))
+        for (i, j), value in alike.items()
+        if _near(pool[i], pool[j])
+    }
     links |= {place: value for place, value in _same(pool, titles, rubrics).items() if _near_or_one(pool, place)}
     links |= {
         (i, j): value
         for (i, j), value in alike.items()
         if value >= _REPEATED and (pool[i].id in used) != (pool[j].id in used)
     }
-    joined = [_event([pool[place] for place in sorted(members)], zone) for members in _join(len(pool), links)]
+    joined = [_event([pool[place] for place in sorted(members)], titles, zone) for members in _join(len(pool), links)]
     by_id = {(min(a, b), max(a, b)): v for (i, j), v in links.items() for a, b in ((pool[i].id, pool[j].id),)}
     return Events(tuple(sorted(joined, key=lambda it: (it.members[0].dated, it.members[0].id))), by_id)
 
@@ -102,8 +116,9 @@ def group(
 def _rubrics(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[str]:
     """Returns the titles that are rubrics, which means that articles about different things have the same title.
 
-    A short title is a rubric if it occurs at least twice, and a title of any length if it occurs at least four times
-    with different leads.
+    A title of one or two words is a rubric if it occurs at least twice. A title of three or four words is a rubric if
+    it occurs at least twice with different leads; a longer title, if it occurs at least four times with different
+    leads.
     """
     by_title: defaultdict[str, list[Article]] = defaultdict(list)
     for article in pool:
@@ -111,7 +126,11 @@ def _rubrics(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[st
     return frozenset(
         title
         for title, same in by_title.items()
-        if len(same) > 1 and (len(title.split()) < _TITLE_WORDS or (len(same) >= _RUBRIC and _all_differ(same)))
+        if len(same) > 1
+        and (
+            len(title.split()) < _TITLE_WORDS
+            or ((len(title.split()) <= _SHORT or len(same) >= _RUBRIC) and _all_differ(same))
+        )
     )
 
 
@@ -122,22 +141,21 @@ def _all_differ(articles: Sequence[Article]) -> bool:
 
 
 def _empty_leads(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[int]:
-    """Returns the ids of articles whose lead does not describe the article but, for example, the site.
+    """Returns the ids of articles whose lead does not describe the article but, for example, the site or the source.
 
-    Their source gives several articles with different titles the same lead. If such leads were compared, the articles
-    would become one event.
+    Most of them have a source that gives several articles with different titles the same lead. If such leads were
+    compared, the articles would become one event.
     """
     by_lead: defaultdict[tuple[str, str], list[Article]] = defaultdict(list)
+    found = {article.id for article in pool if is_source_line(article.lead)}
     for article in pool:
         frame = _frame(key((article.lead or article.body)[:_LEAD]).split())
         if frame:
             by_lead[article.source, frame].append(article)
-    return frozenset(
-        article.id
-        for same in by_lead.values()
-        if len(same) >= _RUBRIC and all(_differ(titles[one.id], titles[other.id]) for one, other in pairwise(same))
-        for article in same
-    )
+    for same in by_lead.values():
+        if len(same) >= _RUBRIC and all(_differ(titles[one.id], titles[other.id]) for one, other in pairwise(same)):
+            found |= {article.id for article in same}
+    return frozenset(found)
 
 
 def _frame(words: Sequence[str]) -> str:
@@ -226,27 +244,42 @@ def _join(count: int, links: Pairs) -> list[list[int]]:
     """
     home = list(range(count))
     members = {place: [place] for place in range(count)}
+    # The sums of the similarities between two groups. They are kept up to date, because adding up the links of two
+    # large groups for each link between them would take too long.
+    sums: defaultdict[int, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
+    for (i, j), value in links.items():
+        sums[i][j] = sums[j][i] = value
     for (i, j), value in sorted(links.items(), key=lambda link: (-link[1], link[0])):
         if value < _SIMILAR:
             break
         one, other = home[i], home[j]
-        if one != other and _joinable(members[one], members[other], links, value):
-            for place in members[other]:
-                home[place] = one
-            members[one] += members.pop(other)
+        if one == other or not _joinable(len(members[one]), len(members[other]), sums[one][other], value):
+            continue
+        if len(sums[one]) < len(sums[other]):
+            one, other = other, one
+        for place in members[other]:
+            home[place] = one
+        members[one] += members.pop(other)
+        del sums[one][other]
+        for third, total in sums.pop(other).items():
+            if third != one:
+                sums[one][third] += total
+                sums[third][one] += total
+                del sums[third][other]
     return list(members.values())
 
 
-def _joinable(one: Sequence[int], other: Sequence[int], links: Pairs, value: float) -> bool:
-    if value >= _IDENTICAL or (value >= _VERY_SIMILAR and min(len(one), len(other)) == 1):
+def _joinable(one: int, other: int, total: float, value: float) -> bool:
+    """Returns True if a link of similarity `value` may join two groups with `one` and `other` articles.
+
+    `total` is the sum of the similarities between the articles of the two groups.
+    """
+    if value >= _IDENTICAL or (value >= _VERY_SIMILAR and min(one, other) == 1):
         return True
-    if len(one) * len(other) > _MOST_LINKS:
-        return False
-    total = sum(links.get((i, j) if i < j else (j, i), 0.0) for i in one for j in other)
-    return total >= _AVERAGE * len(one) * len(other)
+    return total >= _AVERAGE * one * other
 
 
-def _event(members: Sequence[Article], zone: tzinfo) -> Event:
+def _event(members: Sequence[Article], titles: Mapping[int, str], zone: tzinfo) -> Event:
     """Returns the event with these articles, which must be in order of date."""
     burst = first = 0
     for last, article in enumerate(members):
@@ -254,7 +287,10 @@ def _event(members: Sequence[Article], zone: tzinfo) -> Event:
             first += 1
         burst = max(burst, last - first + 1)
     days = Counter(article.dated.astimezone(zone).date() for article in members)
-    return Event(tuple(members), burst, len(days) >= _SERIES_DAYS and burst <= _SERIES_BURST)
+    patterned = burst <= _TWICE_A_DAY and all(
+        not _differ(titles[one.id], titles[other.id]) for one, other in pairwise(members)
+    )
+    return Event(tuple(members), burst, len(days) >= _SERIES_DAYS and (burst <= _SERIES_BURST or patterned))
 
 
 def _link(url: str) -> str:

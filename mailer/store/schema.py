@@ -224,7 +224,7 @@ articles = Table(
     Column("shares", BigInteger),
     _flag("front_page"),
     Column("news_value", SmallInteger),  # an editor's rating from -2 to +2
-    Column("prominence", Float),  # hours on the front page, divided by log2(position + 1); NULL if never seen there
+    Column("prominence", Float),  # hours among the first places of the front page; NULL if never seen on it
     _flag("closed"),  # true if only members or paying readers can read the article
     Column("title_given", Text),  # the title before its spelling was corrected; NULL if it needed no correction
     Column("lead_given", Text),  # the same for `lead`

@@ -30,21 +30,21 @@ def weeks(data: Path) -> Sequence[Week]:
 def test_with_views_the_weeks_best_stories_are_chosen(weeks: Sequence[Week]) -> None:
     found = choice_data.measure(weeks, choice_data.chosen)
     assert found.weeks >= 30
-    assert found.ndcg >= 0.97
-    assert found.precision >= 0.85
+    assert found.ndcg >= 0.983
+    assert found.precision >= 0.92
 
 
-def test_without_any_popularity_the_choice_is_three_times_better_than_chance(weeks: Sequence[Week]) -> None:
+def test_without_any_popularity_the_choice_is_five_times_better_than_chance(weeks: Sequence[Week]) -> None:
     blind = [replace(week, articles=[replace(it, views=None) for it in week.articles]) for week in weeks]
     found = choice_data.measure(blind, choice_data.chosen)
-    assert found.precision >= 3 * choice_data.measure(blind, choice_data.by_chance).precision
+    assert found.precision >= 5 * choice_data.chance(blind).precision
 
 
-def test_labelled_pairs_are_put_together_and_kept_apart(data: Path) -> None:
-    together = {label: (right, of) for label, (right, of) in choice_data.pairs(data).items()}
-    assert together["2"][0] >= 0.85 * together["2"][1]
-    assert together["1"][0] >= 0.45 * together["1"][1]
-    assert together["0"][0] <= 2
+def test_labelled_pairs_are_put_together_and_kept_apart_in_a_week_of_a_thousand(data: Path) -> None:
+    found = choice_data.put_together(data, choice_data.pairs(data))
+    assert found.recall >= 0.65
+    assert found.precision >= 0.93
+    assert found.together["2"] == found.every["2"]
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

@@ -154,6 +154,33 @@ def test_the_order_of_articles_changes_nothing(seed: int) -> None:
     assert make(*random.Random(seed).sample(articles, len(articles))) == make(*articles)
 
 
+def test_an_event_in_every_third_article_is_still_one_event() -> None:
+    """The words of a large event are frequent, but not on the days before it."""
+    dice = random.Random(7)
+    names = ["خمیر", "هرمزگان", "آواربرداری", "پسلرزه", "هلالاحمر", "مصدومان"]
+    plain = [f"{chr(1576 + n % 20) * 3}{chr(1580 + n // 20) * 3}ستان" for n in range(300)]
+
+    def some(number: int, those: list[str], days: int) -> Article:
+        said = [*those, *dice.sample(plain, 9)]
+        dice.shuffle(said)
+        return article(number, " ".join(said[:6]), END - days * DAY + dice.randint(1, 20) * HOUR, lead=" ".join(said))
+
+    told = [some(1000 + n, dice.sample(names, 4), 2) for n in range(100)]
+    rest = [some(n, dice.sample(plain, 4), 1 + n % 7) for n in range(200)]
+    largest = max(grouped(*told, *rest).events, key=lambda event: len(event.members))
+    assert len([it for it in largest.members if it.id >= 1000]) >= 75
+    assert len([it for it in largest.members if it.id < 1000]) <= 2
+
+
+def test_a_series_that_comes_twice_a_day_is_a_series() -> None:
+    counts = [
+        article(n, f"شمار تازهٔ مبتلایان به {900 + 37 * n} نفر رسید", END - n * timedelta(hours=12), lead=f"آمار {n}")
+        for n in range(1, 11)
+    ]
+    (event,) = grouped(*counts).events
+    assert event.series
+
+
 # --- age and readers -------------------------------------------------------------------------------------------------
 def test_what_was_read_the_same_in_the_end_counts_the_same_whatever_its_age() -> None:
     slow = Growth(tuple(min(1.0, (hours / 168) ** 0.5) for hours in KNOTS))
