@@ -23,8 +23,10 @@ from pydantic import (
     model_validator,
 )
 
+from mailer import database_urls
 from mailer.lanes import DOMAINS, LANES
 from mailer.model import Rate
+from mailer.text import calendar
 
 _DOMAIN = r"[a-z0-9-]+(\.[a-z0-9-]+)+"
 _NAMES = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
@@ -54,11 +56,17 @@ def _clock(value: Any) -> Any:
 
 
 def _day(value: Any) -> Any:
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value.strip()):
-        return value.strip()
-    if type(value) is date:
-        return value
-    raise ValueError("should be a date such as 2027-03-21")
+    found = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", str(value).strip())
+    if type(value) not in (str, date) or not found:
+        raise ValueError("should be a date such as 2027-03-21")
+    year, month, day = map(int, found.groups())
+    if year in calendar.JALALI_YEARS:
+        try:
+            meant = calendar.from_jalali(year, month, day)
+        except ValueError:
+            raise ValueError("should be a date such as 2027-03-21") from None
+        raise ValueError(f"should be a Gregorian date; this Jalali day is {meant}")
+    return f"{year:04}-{month:02}-{day:02}"
 
 
 def _zone(value: str) -> str:
@@ -73,7 +81,9 @@ def _like(pattern: str, what: str, longest: int = 2000) -> AfterValidator:
     """Returns a check that accepts only text matching `pattern`. The check's error is "should be" and then `what`."""
 
     def check(value: str) -> str:
-        if len(value) > longest or not re.fullmatch(pattern, value):
+        if len(value) > longest:
+            raise ValueError(f"should have at most {longest} characters, but has {len(value)}")
+        if not re.fullmatch(pattern, value):
             raise ValueError(f"should be {what}")
         return value
 
@@ -103,22 +113,14 @@ def _lanes(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-_SERVER = re.compile(
-    r"postgresql(\+psycopg)?://([^:@/?#]*(:[^@]*)?@)?([^@/?#:\s\[\]]*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?"
-    r"(/[^@?]*)?(\?[^@]*)?"
-)
-
-
 def _database_url(value: str) -> str:
-    if not re.fullmatch(r"(sqlite:///|postgresql(\+psycopg)?://)\S.*", value):
-        raise ValueError("should be sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
-    if value.startswith("postgresql"):
-        # If there are two @, SQLAlchemy reads a part of the password as the host, and shows that part in every error.
-        found = _SERVER.fullmatch(value)
-        if not found or (found["port"] and not 0 < int(found["port"]) <= 65535):
-            raise ValueError(
-                "should be postgresql://USER:PASSWORD@HOST:PORT/NAME, PORT a number; @ in the password is written %40"
-            )
+    database_urls.check(value, database_urls.OWN, "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME")
+    return value
+
+
+def _newsroom_url(value: SecretStr) -> SecretStr:
+    forms = f"{database_urls.MYSQL}://USER:PASSWORD@HOST/NAME, {database_urls.POSTGRESQL}://… or sqlite:///FILE"
+    database_urls.check(value.get_secret_value(), database_urls.NEWSROOM, forms)
     return value
 
 
@@ -264,8 +266,8 @@ class Schedule(Section):
     )
     holidays: tuple[Day, ...] = Field(
         (),
-        description="Days without sending, such as 2027-03-21. The issue goes out on the next day of its week that is "
-        "not listed.",
+        description="Days without sending, as Gregorian dates such as 2027-03-21. The issue goes out on the next day "
+        "of its week that is not listed.",
     )
 
 
@@ -314,7 +316,7 @@ class Feed(Section):
 class ArticleDatabase(Section):
     """The newsroom's own database. It is only read: give its user the right to SELECT and no other."""
 
-    url: SecretStr | None = Field(
+    url: Annotated[SecretStr, AfterValidator(_newsroom_url)] | None = Field(
         None,
         examples=["mysql+pymysql://reader:…@127.0.0.1/news"],
         description="An SQLAlchemy URL; without one, no database is read.",

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 from mailer.errors import UsageError
 from mailer.model import Slot
 from mailer.settings import WEEKDAYS, Newsletter, Schedule
-from mailer.text.calendar import Calendar, from_jalali, to_jalali
+from mailer.text.calendar import JALALI_YEARS, Calendar, from_jalali, to_jalali
 
 # The years accepted in each calendar. The ranges do not overlap, so a year of the wrong calendar is always noticed.
-_YEARS: dict[Calendar, range] = {"jalali": range(1300, 1600), "gregorian": range(1900, 2200)}
+_YEARS: dict[Calendar, range] = {"jalali": JALALI_YEARS, "gregorian": range(1900, 2200)}
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from mailer import config, files
 from mailer.context import App
-from mailer.errors import SourceUnavailable, StoreUnavailable
+from mailer.errors import ConfigError, SourceUnavailable, StoreUnavailable
 from mailer.settings import Settings
 from mailer.store import upgrade
 from mailer.store.database import Store, file_of
@@ -170,6 +170,26 @@ def make_database(settings: Settings, *, new: bool = False) -> str:
         fresh = made or upgrade.revision(store) is None
         upgrade.ensure(store)
         return store.name if fresh else ""
+
+
+def check_databases(settings: Settings) -> None:
+    """Raises ConfigError if a database URL cannot be used, whatever the state of the database. Connects to nothing."""
+    problems = []
+    file = file_of(config.database_url(settings))
+    if file and not file.parent.is_dir():
+        problems.append(f"database.url: there is no folder {file.parent}")
+    elif file and file.is_dir():
+        problems.append(f"database.url: {file} is a folder, not a file")
+    if settings.articles.database.url:
+        from mailer.sources.newsroom import DatabaseSource
+
+        url = settings.articles.database.url.get_secret_value()
+        try:
+            DatabaseSource(settings.articles.database, url, ZoneInfo(settings.newsletter.timezone)).close()
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
 
 
 def upgrade_database(settings: Settings) -> tuple[str | None, str]:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
@@ -79,6 +80,49 @@ def test_seven_mistakes_are_seven_lines(load: Load) -> None:
         'config.toml:13: schedule.time: "25:00" should be a time of day such as "09:00"',
         "config.toml:16: digest.stories: -3 should be at least 1",
     ]
+
+
+def test_the_wrong_number_of_brackets_hides_nothing(load: Load) -> None:
+    assert problems_of(
+        load,
+        '[smtp]\nhost = "127.0.0.1"\ntls = "startls"\nprt = 25\n[[web]]\nport = 0\n'
+        '[articles.feeds]\nurl = "x y"\n[[schedule]]\n',
+    ) == [
+        "config.toml:1: smtp: should have two brackets on each side: [[smtp]]",
+        'config.toml:3: smtp.tls: "startls" is not one of none, starttls, implicit (did you mean "starttls"?)',
+        'config.toml:4: smtp.prt: there is no such setting (did you mean "port"?)',
+        "config.toml:5: web: should be a section: [web] and its settings below",
+        "config.toml:6: web.0.port: 0 should be at least 1",
+        "config.toml:7: articles.feeds: should have two brackets on each side: [[articles.feeds]]",
+        'config.toml:8: articles.feeds.url: "x y" should be an address such as https://news.example.org/rss',
+        "config.toml:9: schedule: should be a section: [schedule] and its settings below",
+    ]
+
+
+def test_an_unknown_name_hides_no_problem_between_settings(load: Load) -> None:
+    assert problems_of(load, "[digest]\nstory = 1\nstories = 3\n") == [
+        "config.toml:1: digest: min_stories is larger than stories",
+        'config.toml:2: digest.story: there is no such setting (did you mean "stories"?)',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("day", "words"),
+    [
+        ("1406-01-01", "1406-01-01 should be a Gregorian date; this Jalali day is 2027-03-21"),
+        ('"1405-12-29"', '"1405-12-29" should be a Gregorian date; this Jalali day is 2027-03-20'),
+        ('"1406-02-31"', '"1406-02-31" should be a Gregorian date; this Jalali day is 2027-05-21'),
+        ('"1406-08-31"', '"1406-08-31" should be a date such as 2027-03-21'),
+    ],
+)
+def test_a_jalali_date_is_answered_with_the_gregorian_one(load: Load, day: str, words: str) -> None:
+    (reported,) = problems_of(load, f"[schedule]\nholidays = [{day}]\n")
+    assert reported == f"config.toml:2: schedule.holidays.0: {words}"
+
+
+def test_a_text_that_is_too_long_is_called_that(load: Load) -> None:
+    (reported,) = problems_of(load, f'[newsletter]\nbase_url = "https://x.example/{"a" * 2000}"\n')
+    assert reported == "config.toml:2: newsletter.base_url: should have at most 2000 characters, but has 2018"
 
 
 @pytest.mark.parametrize(
@@ -241,6 +285,48 @@ def test_a_database_server_that_is_misspelled(load: Load, rest: str) -> None:
     assert reported.startswith("config.toml:2: database.url: should be postgresql://USER:PASSWORD@HOST:PORT/NAME")
     assert SECRET not in reported
     assert "ss@h" not in reported
+
+
+@pytest.mark.parametrize(
+    ("section", "scheme", "right"),
+    [
+        ("database", "postgres", "postgresql+psycopg"),
+        ("database", "postgresql+psycopg2", "postgresql+psycopg"),
+        ("articles.database", "mysql", "mysql+pymysql"),
+        ("articles.database", "mysql+mysqldb", "mysql+pymysql"),
+        ("articles.database", "mariadb", "mariadb+pymysql"),
+        ("articles.database", "pgsql", "postgresql+psycopg"),
+        ("articles.database", "Postgres", "postgresql+psycopg"),
+    ],
+)
+def test_the_url_of_another_driver_is_answered_with_the_right_one(
+    load: Load, section: str, scheme: str, right: str
+) -> None:
+    (reported,) = problems_of(load, f'[{section}]\nurl = "{scheme}://u:{SECRET}@h/d"')
+    wanted = f"should begin with {right}://, not with {scheme}://: {right}://USER:PASSWORD@HOST/NAME"
+    assert reported == f"config.toml:2: {section}.url: {wanted}"
+
+
+@pytest.mark.parametrize("section", ["database", "articles.database"])
+def test_a_password_that_must_be_quoted_is_explained_and_not_shown(load: Load, section: str) -> None:
+    (reported,) = problems_of(load, f'[{section}]\nurl = "postgresql://u:v@nN:x/qQ@h/d"')
+    assert "@ is written %40, : is %3A, / is %2F" in reported
+    assert "p@ss:w/rd becomes p%40ss%3Aw%2Frd" in reported
+    assert "nN" not in reported
+    assert "qQ" not in reported
+
+
+@pytest.mark.parametrize("url", ["mysql+pymysql://u:p%40ss%3Aw%2Frd@h/d?charset=utf8mb4", "postgresql://u@h/d"])
+def test_the_database_of_the_newsroom(load: Load, url: str) -> None:
+    found = load(f'[articles.database]\nurl = "{url}"').articles.database.url
+    assert found
+    assert found.get_secret_value() == url
+
+
+@pytest.mark.parametrize("url", ["sqlite:///x.db?timeout=abc", "postgresql://u@h/d?connect_timeout=5s", "oracle://h/d"])
+def test_a_database_that_could_not_be_opened(load: Load, url: str) -> None:
+    (reported,) = problems_of(load, f'[database]\nurl = "{url}"')
+    assert reported.startswith("config.toml:2: database.url: ")
 
 
 @pytest.mark.parametrize(
@@ -574,3 +660,22 @@ def test_toml_writes_every_kind_of_value() -> None:
     assert [toml(value) for value in (True, 3, 0.34, 1.0, date(2027, 3, 21), ("a", "ب"), Path("x y"), {"a b": 1})] == [
         "true", "3", "0.34", "1", "2027-03-21", '["a", "ب"]', '"x y"', '{"a b" = 1}',
     ]  # fmt: skip
+
+
+def test_statements_that_go_on_have_their_first_line() -> None:
+    lines = lines_of(
+        'a = """one [\n"" \\""" two\n"""" # [\nb = [ # ]\n  "x]", \'[\',\n  {c = 1}, """\n]""",\n]\n'
+        "d = '''[\n\\'''\ne = 1\n"
+    )
+    assert lines == {("a",): 1, ("b",): 4, ("d",): 9, ("e",): 11}
+
+
+def test_the_lines_of_a_long_list_are_found_in_linear_time() -> None:
+    def seconds(count: int) -> float:
+        text = "[articles]\nbanned = [\n" + '  "واژه",\n' * count + "]\n"
+        began = time.process_time()
+        assert lines_of(text) == {("articles",): 1, ("articles", "banned"): 2}
+        return time.process_time() - began
+
+    small = min(seconds(2_000) for _ in range(3))
+    assert min(seconds(16_000) for _ in range(3)) < 24 * small

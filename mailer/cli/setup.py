@@ -10,6 +10,7 @@ import secrets
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ import click
 from mailer import config as settings_edge
 from mailer import wiring
 from mailer.cli.command import TEXT, Result, command
-from mailer.config import dkim, reference
+from mailer.config import dkim, reference, samples
 from mailer.files import write_new
 from mailer.tokens import new_key_file
 
@@ -125,13 +126,22 @@ def config() -> None:
 
 @command(config, opens=False)
 def check(path: Path) -> Result:
-    """List every problem of the file and of the MAILER_* variables at once."""
+    """List every problem of the file and of the MAILER_* variables at once, and values left from the template."""
     settings = settings_edge.load(path, os.environ)
     settings_edge.keys(settings)
     dkim.signer(settings)
     for smtp in settings.smtp:
         settings_edge.password(smtp, settings, os.environ)
-    return Result({"ok": True}, f"{path}: no problem found.")
+    wiring.check_databases(settings)
+    left = samples.left(settings)
+    lines = [f"{path}: no problem found.", *map(_sample_line, left)]
+    return Result({"ok": True, "warnings": [asdict(each) for each in left]}, "\n".join(lines))
+
+
+def _sample_line(sample: samples.Sample) -> str:
+    value = f"is still {sample.value}" if sample.value else "is empty"
+    stops = " No issue goes to real readers before that." if sample.stops else ""
+    return f"warning: {sample.setting} {value}. {sample.fix}{stops}"
 
 
 @command(config, opens=False)

@@ -1,5 +1,6 @@
 """Finds the line number of each setting in a TOML text, for error messages. `tomllib` does not keep line numbers."""
 
+import re
 import tomllib
 
 from mailer.config.fields import Place
@@ -14,13 +15,14 @@ def lines_of(text: str) -> dict[Place, int]:
     lines: dict[Place, int] = {}
     entries: dict[Place, int] = {}  # for each [[list]], the number of its last entry so far
     section: Place = ()
-    statement, begin = "", 1
+    open_, begin = _Open(), 1
+    parts: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
-        statement += f"{line}\n"
-        try:
-            names = _names(tomllib.loads(statement))
-        except tomllib.TOMLDecodeError:  # the statement continues on the next line
+        parts.append(f"{line}\n")
+        if open_.after(line):  # the statement continues on the next line
             continue
+        statement, parts = "".join(parts), []
+        names = _names(tomllib.loads(statement))
         if statement.lstrip().startswith("[["):
             place = (*_inside(names[:-1], entries), names[-1])
             entries[place] = entries.get(place, -1) + 1
@@ -31,8 +33,42 @@ def lines_of(text: str) -> dict[Place, int]:
             place = section + names
         for length in range(1, len(place) + 1) if names else ():
             lines.setdefault(place[:length], begin)
-        statement, begin = "", number + 1
+        begin = number + 1
     return lines
+
+
+# A bracket, a comment, a string on one line, or the beginning of a string that may continue on the next lines.
+_TOKEN = re.compile(r"""\"{3}|'{3}|"(?:[^"\\]|\\.)*"|'[^']*'|\#.*|[\[\]{}]""")
+_END = {'"""': re.compile(r'\\.|("{3,5})'), "'''": re.compile(r"('{3,5})")}
+
+
+class _Open:
+    """Finds out whether a statement of valid TOML continues on the next line, in time linear in its length."""
+
+    def __init__(self) -> None:
+        self._depth = 0  # open brackets
+        self._string = ""  # the quotation marks of the string that is open, or ""
+
+    def after(self, line: str) -> bool:
+        """Returns True if the statement continues after this line."""
+        at = 0
+        while at < len(line):
+            if self._string:
+                ends = (found for found in _END[self._string].finditer(line, at) if found[1])
+                if (end := next(ends, None)) is None:
+                    return True
+                self._string, at = "", end.end()
+            elif (token := _TOKEN.search(line, at)) is None:
+                break
+            else:
+                at = token.end()
+                if token[0] in _END:
+                    self._string = token[0]
+                elif token[0] in "[{":
+                    self._depth += 1
+                elif token[0] in "]}":
+                    self._depth -= 1
+        return bool(self._string or self._depth)
 
 
 def _names(parsed: object) -> tuple[str, ...]:

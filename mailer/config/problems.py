@@ -17,14 +17,16 @@ from mailer.config.fields import (
     Place,
     default_of,
     field_at,
+    is_list,
     is_secret,
     leaves,
     quoted,
+    section_in,
     settings_of,
     spelled,
     toml,
 )
-from mailer.settings import Settings
+from mailer.settings import Section, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +41,65 @@ def judged(data: dict[str, Any]) -> Settings | list[Problem]:
     A section is validated only if it differs from its defaults. Building the validators of all sections would delay
     every command by 20 ms.
     """
-    known = settings_of(Settings)
     values: dict[str, Any] = {}
-    problems = [Problem((name,), _unknown((name,), data[name])) for name in data.keys() - known.keys()]
-    for name, field in known.items():
+    shaping = _Shaping()
+    shaped = shaping.section(Settings, data, ())
+    problems = shaping.problems
+    for name, field in settings_of(Settings).items():
         values[name] = default_of(field)
-        if name not in data or _is_default(data[name], values[name]):
+        if name not in shaped or _is_default(shaped[name], values[name]):
             continue
         try:
-            values[name] = _validated(field, data[name])
+            values[name] = _validated(field, shaped[name])
         except ValidationError as error:
-            problems += _problems(name, error)
+            problems += (Problem(shaping.written(each.place), each.words) for each in _problems(name, error))
     return problems or Settings.model_construct(**values)
+
+
+class _Shaping:
+    """Puts the data into the shape that the validation expects, and collects the problems with the shape.
+
+    Otherwise the validation would stop at an unknown name or at `[smtp]` in place of `[[smtp]]`, and the other problems
+    of that section would come to light only in the next run.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._moved: dict[Place, Place] = {}  # places in the returned data, and where they are in the file
+
+    def section(self, kind: type[Section], data: dict[str, Any], place: Place) -> dict[str, Any]:
+        """Returns the data of a section without unknown names, and with its inner sections in the right shape."""
+        known = settings_of(kind)
+        for name in data.keys() - known.keys():
+            inner = (*place, name)
+            self.problems.append(Problem(self.written(inner), _unknown(inner, data[name])))
+        return {name: self._value(known[name], data[name], (*place, name)) for name in data if name in known}
+
+    def written(self, place: Place) -> Place:
+        """Returns the place in the file of a place in the data that `section` returned."""
+        for inner, outer in self._moved.items():
+            if place[: len(inner)] == inner:
+                return outer + place[len(inner) :]
+        return place
+
+    def _value(self, field: FieldInfo, value: Any, place: Place) -> Any:
+        kind = section_in(field)
+        if kind is None:
+            return value
+        if not is_list(field):
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                self.problems.append(Problem(place, _one_section(place)))
+                self._moved[place] = (*place, 0)
+                value = value[0]
+            return self.section(kind, value, place) if isinstance(value, dict) else value
+        if isinstance(value, dict):
+            self.problems.append(Problem(place, _many_sections(place)))
+            self._moved[(*place, 0)] = place
+            return [self.section(kind, value, (*place, 0))]
+        if isinstance(value, list):
+            entries = enumerate(value)
+            return [self.section(kind, it, (*place, n)) if isinstance(it, dict) else it for n, it in entries]
+        return value
 
 
 def _is_default(given: Any, default: Any) -> bool:
@@ -112,8 +161,6 @@ def _words(detail: ErrorDetails) -> str:
     context = detail.get("ctx", {})
     value = _shown(detail["loc"], detail["input"])
     match detail["type"]:
-        case "extra_forbidden":
-            return _unknown(detail["loc"], detail["input"])
         case "value_error":
             words = str(context["error"])
             return f"{value}{words}" if words.startswith("should ") else words
@@ -137,11 +184,20 @@ def _shape(detail: ErrorDetails) -> str:
     place = detail["loc"]
     name = dotted(tuple(part for part in place if isinstance(part, str)))
     if detail["type"] == "tuple_type":
-        field = field_at(place)
-        return 'should be a list, such as ["…", "…"]' if field else f"should have two brackets on each side: [[{name}]]"
+        return 'should be a list, such as ["…", "…"]' if field_at(place) else _many_sections(place)
     if detail["type"] == "dict_type":
         return f"should be a table: [{name}] with its entries below"
-    return f"should be a section: {f'[[{name}]]' if isinstance(place[-1], int) else f'[{name}]'} and its settings below"
+    return (
+        f"should be a section: [[{name}]] and its settings below" if isinstance(place[-1], int) else _one_section(place)
+    )
+
+
+def _one_section(place: Place) -> str:
+    return f"should be a section: [{dotted(place)}] and its settings below"
+
+
+def _many_sections(place: Place) -> str:
+    return f"should have two brackets on each side: [[{dotted(place)}]]"
 
 
 def _shown(place: Place, value: object) -> str:

@@ -335,8 +335,10 @@ def _readable_errors(url: URL) -> Iterator[None]:
         yield
     except (exc.DatabaseError, exc.TimeoutError) as error:
         # These types mean that the database failed. So does the error for a file that is damaged or is not a database.
+        # An error without a statement happened while connecting, for example because of a parameter of the URL.
         # All other errors are bugs in this program, and are raised again unchanged.
         failed = isinstance(error, (exc.OperationalError, exc.InternalError, exc.TimeoutError))
+        failed = failed or getattr(error, "statement", "") is None
         if failed or re.search("not a database|malformed", str(error)):
             raise _unavailable(url, error) from error
         raise

@@ -11,6 +11,9 @@ from mailer.text.locales import FA, Locale
 
 Calendar = Literal["jalali", "gregorian"]
 
+# A year in this range is one of the Jalali calendar: as a Gregorian year, none of them means a day of a newsletter.
+JALALI_YEARS = range(1300, 1600)
+
 WEEKDAYS = ("دوشنبه", "سه‌شنبه", "چهارشنبه", "پنجشنبه", "جمعه", "شنبه", "یکشنبه")  # in the order of date.weekday()
 JALALI = (
     *("فروردین", "اردیبهشت", "خرداد", "تیر", "مرداد", "شهریور"),

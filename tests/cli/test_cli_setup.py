@@ -167,6 +167,37 @@ def test_every_problem_at_once(
     assert here.call("config", "check", "--json").error["message"].count("\n") == 3
 
 
+def test_config_check_warns_of_values_left_from_the_template(tmp_path: Path) -> None:
+    assert call("init", str(tmp_path)).code == 0
+    here = Deployment(tmp_path)
+    lines = here.call("config", "check").out.splitlines()
+    stops = "No issue goes to real readers before that."
+    assert [(line.split()[1], line.endswith(stops)) for line in lines[1:]] == [
+        ("newsletter.from", True),
+        ("newsletter.base_url", True),
+        ("newsletter.postal_address", False),
+    ]
+    document = here.json("config", "check")
+    assert document["ok"] is True
+    assert [(each["setting"], each["stops"]) for each in document["warnings"]][1] == ("newsletter.base_url", True)
+
+
+@pytest.mark.parametrize("name", ["none/subscribers.db", "."])
+def test_config_check_finds_a_database_file_that_cannot_be(here: Deployment, name: str) -> None:
+    Path(here.config).write_text(f'[database]\nurl = "sqlite:///{name}"\n', "utf-8")
+    answer = here.call("config", "check")
+    assert answer.code == 2
+    assert "database.url: " in answer.err
+
+
+def test_a_wrong_parameter_of_a_url_is_no_traceback(here: Deployment) -> None:
+    Path(here.config).write_text('[database]\nurl = "postgresql://u:hunter2@127.0.0.1:9/n?foo=1"\n', "utf-8")
+    answer = here.call("subscribers", "list")
+    assert answer.code == 4
+    assert "hunter2" not in answer.err
+    assert "foo" in answer.err
+
+
 def test_a_wrong_setting_stops_every_command_before_it_does_anything(here: Deployment) -> None:
     before = (here.folder / "subscribers.db").read_bytes()
     Path(here.config).write_text("[digest]\nstories = 0\n", "utf-8")
