@@ -85,7 +85,7 @@ def build(
     events = group([*worth, *before], titles, zone, used=used)
     event_of = {member.id: event for event in events.events for member in event.members}
     ranking = rank(gathered, span, free, titles, event_of, readers)
-    candidates = _Stories(ranking, _section_of(sections), events, used, kept, dropped)
+    candidates = _Stories(ranking, section_of(sections), events, used, kept, dropped)
     stories, repeated = candidates.split()
     selection = select(stories, rules, titles, events, zone, balance_sections=bool(sections), kept=kept)
     unfit = [
@@ -223,7 +223,7 @@ def _new_first(chosen: Sequence[Story], led: frozenset[int], event_of: Mapping[i
     return (*first, *(story for story in chosen if story not in first))
 
 
-def _section_of(sections: Mapping[str, str]) -> Callable[[str], str]:
+def section_of(sections: Mapping[str, str]) -> Callable[[str], str]:
     """Returns a function that maps a raw category to its section. Differences in spelling do not matter.
 
     A category that is a path, such as «اجتماع > سفر», is looked up as a whole, then by its last part, then by its first
@@ -234,11 +234,11 @@ def _section_of(sections: Mapping[str, str]) -> Callable[[str], str]:
         by_key.setdefault(key(name), section)
 
     @cache  # a week has thousands of articles but few categories
-    def section_of(category: str) -> str:
+    def of(category: str) -> str:
         if exact := sections.get(category):
             return exact
         parts = re.split(r"[>/›»|]", category)
         keys = (key(name) for name in (category, parts[-1], parts[0]))
         return next((by_key[each] for each in keys if by_key.get(each)), OTHER_NEWS)
 
-    return section_of
+    return of

@@ -62,7 +62,7 @@ class LazyGroup(click.Group):
         "health": ("mailer.cli.service:health", "Check whether the service is well (for containers)."),
         "config": ("mailer.cli.setup:config", "Check or show the settings."),
         "dkim": ("mailer.cli.dkim:dkim", "Make the keys that sign the mails."),
-        "subscribers": ("mailer.cli.subscribers:subscribers", "Add, import, export, list, show, unsubscribe, forget."),
+        "subscribers": ("mailer.cli.subscribers:subscribers", "Add, edit, import, export, list, show, forget."),
         "unsubscribes": ("mailer.cli.subscribers:unsubscribes", "List who left, when, how and why."),
         "articles": ("mailer.cli.articles:articles", "Collect, import, list, show, pin and ban."),
         "issue": ("mailer.cli.issue:issue", "Draft, view, edit, test and send the week's issue."),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from mailer.errors import FetchFailed, MailerError, UnreadableInput
 from mailer.model import Merged
 
 if TYPE_CHECKING:
+    from mailer.articles.categories import Category
     from mailer.context import App
     from mailer.sources.fetch import Fetcher
     from mailer.sources.found import Found
@@ -171,6 +173,25 @@ def list_(app: "App", since: str | None, until: str | None, search: str, limit: 
     ]
     headings = ("no.", "dated", "category", "views", "pin", "title")
     return Result([attributes(each, *_BRIEF) for each in found], table(headings, rows))
+
+
+@command(articles)
+@click.option("--since", type=TEXT, help="Count only articles dated on or after this day; by default 90 days ago.")
+def sections(app: "App", since: str | None) -> Result:
+    """List the categories of the articles and the section each goes to; first those that no section takes."""
+    from mailer.articles import categories
+
+    found = categories.categories(app, instant(since, app.zone, "--since") or app.now() - timedelta(days=90))
+    rows = [(each.category or "(none)", f"{each.articles:,}", each.section, _mapped(each)) for each in found]
+    unmapped = sum(not each.mapped for each in found)
+    lines = [table(("category", "articles", "section", ""), rows)]
+    if unmapped:
+        lines.append(f'\n{unmapped} are not mapped. Add them to [newsletter.sections] as "category" = "section".')
+    return Result([asdict(each) for each in found], "\n".join(lines))
+
+
+def _mapped(found: "Category") -> str:
+    return "" if found.mapped else "not mapped"
 
 
 @command(articles)

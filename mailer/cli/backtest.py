@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mailer.cli.command import Result, command, table
+from mailer.cli.command import Result, Whole, command, table
 from mailer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @command(None)
-@click.option("--weeks", type=click.IntRange(1, 60), default=8, show_default=True, help="How many past weeks.")
+@click.option("--weeks", type=Whole(1, 60), default=8, show_default=True, help="How many past weeks.")
 @click.option("--stories", type=int, help="Instead of [digest] stories.")
 @click.option("--max-section", type=float, help="Instead of [digest] max_section.")
 @click.option("--max-source", type=float, help="Instead of [digest] max_source.")

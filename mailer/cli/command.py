@@ -27,7 +27,20 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-NUMBER = click.IntRange(1, 1_000_000_000)  # an article's number or a count; fits into the INTEGER of every database
+
+class Whole(click.IntRange):
+    """A whole number within limits, such as a port or the number of a story."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            int(value)
+        except ValueError:
+            limits = f"from {self.min} to {self.max:,}" if self.max is not None else f"of at least {self.min}"
+            self.fail(f"{value!r} is not a valid integer: write a number {limits}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+NUMBER = Whole(1, 1_000_000_000)  # an article's number or a count; fits into the INTEGER of every database
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 

@@ -11,7 +11,7 @@ import click
 
 from mailer import service, web
 from mailer.articles import collect
-from mailer.cli.command import Result, command, opened, print_result, wants_json
+from mailer.cli.command import Result, Whole, command, opened, print_result, wants_json
 from mailer.cli.setup import make_deployment
 from mailer.context import App
 from mailer.demo import pages, sample
@@ -55,9 +55,7 @@ port = {web}
 @command(None, opens=False)
 @click.option("--once", is_flag=True, help="Stop when the mails are delivered, instead of showing them.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Keep the mails and the deployment here.")
-@click.option(
-    "--port", type=click.IntRange(1, 65535), help="The port of the web inbox; by default 8025, or a free one."
-)
+@click.option("--port", type=Whole(1, 65535), help="The port of the web inbox; by default 8025, or a free one.")
 def demo(_path: Path, once: bool, out: Path | None, port: int | None) -> Result:
     """Send sample articles to three subscribers by real SMTP and show the mails in a browser."""
     if out is not None and (out / "config.toml").exists():

@@ -14,6 +14,7 @@ from mailer.cli.command import (
     NUMBER,
     TEXT,
     Result,
+    Whole,
     attributes,
     command,
     instant,
@@ -32,6 +33,7 @@ from mailer.reasons import Reason
 if TYPE_CHECKING:
     from mailer.issues.control import Cancelled
     from mailer.issues.report import Report
+    from mailer.issues.which import Next
 
 
 @click.group()
@@ -162,9 +164,11 @@ def draft(app: App, slot: str | None, as_of: str | None, ahead: bool) -> Result:
 
 
 @command(issue)
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True)
+@click.option("--limit", type=Whole(1, 1_000_000), default=20, show_default=True)
 def list_(app: App, limit: int) -> Result:
-    """List issues, the latest slot first."""
+    """List issues, the latest slot first, and the slot that goes out next."""
+    from mailer.issues import which
+
     found = list_issues(app, limit)
     rows = [
         (
@@ -172,15 +176,40 @@ def list_(app: App, limit: int) -> Result:
             str(each.number or "–"),
             each.state,
             local(app, each.send_at),
-            str(each.recipients),
+            local(app, each.started_at),
+            str(each.recipients) if each.started_at else "–",
             each.subject,
         )
         for each in found
     ]
+    listed = table(("slot", "no.", "state", "planned", "went out", "readers", "subject"), rows)
     return Result(
-        [{key: value for key, value in _issue(each).items() if key != "stories"} for each in found],
-        table(("slot", "no.", "state", "goes out", "readers", "subject"), rows),
+        [{**_without_stories(each), **attributes(each, "started_at", "finished_at", "recipients")} for each in found],
+        f"{listed}\n\n{_next_text(app, which.coming(app))}",
     )
+
+
+def _without_stories(found: Issue) -> dict[str, object]:
+    return {key: value for key, value in _issue(found).items() if key != "stories"}
+
+
+@command(issue)
+def next_(app: App) -> Result:
+    """Show which slot goes out next, when, and to how many readers, also before there is a draft."""
+    from mailer.issues import which
+
+    coming = which.coming(app)
+    return Result(asdict(coming), _next_text(app, coming))
+
+
+def _next_text(app: App, coming: "Next") -> str:
+    zone = app.settings.newsletter.timezone
+    drafted = (
+        f"{coming.state}" if coming.state else f"no draft yet, the clock makes it at {local(app, coming.draft_at)}"
+    )
+    late = f" instead of {local(app, coming.planned_at)}" if coming.send_at != coming.planned_at else ""
+    to = f"{_counted(coming.readers, 'reader')} expected"
+    return f"next: {coming.slot} ({drafted}) goes out at {local(app, coming.send_at)} {zone}{late}; {to}"
 
 
 @command(issue)
@@ -259,7 +288,7 @@ def status(app: App, slot: str | None, failed: bool) -> Result:
 
 # --- editing ---------------------------------------------------------------------------------------------------------
 _slot = slot_option("--slot", "The issue of another week.")
-_number = click.IntRange(1)
+_number = Whole(1)
 
 
 @command(issue)

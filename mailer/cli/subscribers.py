@@ -7,6 +7,7 @@ import click
 
 from mailer.cli import lists
 from mailer.cli.command import NUMBER, TEXT, Result, attributes, command, instant, local, slot_option, table, wants_json
+from mailer.errors import UsageError
 from mailer.model import Subscriber, SubscriberStatus
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def subscribers() -> None:
-    """Add, import, export, list, show, unsubscribe, suppress and forget."""
+    """Add, edit, import, export, list, show, unsubscribe, suppress and forget."""
 
 
 def _brief(subscriber: Subscriber) -> dict[str, object]:
@@ -49,6 +50,24 @@ def add(app: "App", email: str, name: str, sections: tuple[str, ...], invite: bo
     if outcome == "added" and invite:
         text = f"{found.address} is invited by a mail that `mailer run` sends."
     return Result({**_brief(found), "added": outcome == "added", "updated": outcome == "updated"}, text)
+
+
+@command(subscribers)
+@click.argument("email")
+@click.option("--name", type=TEXT, help='The new name; "" removes it.')
+@click.option("--section", "sections", type=TEXT, multiple=True, help="Send only this section; may be repeated.")
+@click.option("--all-sections", is_flag=True, help="Send all sections.")
+def edit(app: "App", email: str, name: str | None, sections: tuple[str, ...], all_sections: bool) -> Result:
+    """Change the name or the sections of EMAIL. An address is never changed: only its reader can sign up."""
+    from mailer.readers import admin
+
+    if sections and all_sections:
+        raise UsageError("--section and --all-sections cannot be combined.")
+    if name is None and not sections and not all_sections:
+        raise UsageError("There is nothing to change.", "Give --name, --section or --all-sections.")
+    found = admin.edit(app, email, name=name, sections=() if all_sections else sections or None)
+    chosen = "، ".join(found.sections) or "all sections"
+    return Result(_brief(found), f"{found.address}: {found.name or '(no name)'}; {chosen}.")
 
 
 @command(subscribers)

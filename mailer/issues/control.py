@@ -1,7 +1,7 @@
 """The actions of editors and admins on an issue: hold, release, approve, pause, resume, cancel. This module sends no
 mail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -155,13 +155,22 @@ def skip(app: App, issue: Issue, reason: Reason, *, warn: bool = True) -> bool:
     return done
 
 
+# What each action needs, for the sentence of a refusal.
+_NEEDS: Mapping[IssueEvent, str] = {
+    IssueEvent.HOLD: "only a draft can be held",
+    IssueEvent.RELEASE: "only a draft or a held issue can be {done}",
+    IssueEvent.PAUSE: "only an issue that is being sent can be paused",
+    IssueEvent.RESUME: "only a paused issue can be resumed",
+    IssueEvent.CANCEL: "only an issue that has not ended can be cancelled",
+}
+
+
 def _change(app: App, issue: Issue, event: IssueEvent, done: str, change: Callable[[Connection], bool]) -> Issue:
     """Runs `change` in a transaction and returns the changed issue.
 
     Raises WrongState if `change` returns False, which means that the state of the issue does not allow `event`.
     """
     if not app.store.write(change):
-        states = " or ".join(sorted(ARROWS[event][0]))
         state = get_issue(app, issue.id).state
-        raise WrongState(f"The issue {issue.slot} is {state}: only one that is {states} can be {done}.")
+        raise WrongState(f"The issue {issue.slot} is {state}: {_NEEDS[event].format(done=done)}.")
     return get_issue(app, issue.id)

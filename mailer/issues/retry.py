@@ -36,9 +36,10 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
     def queue_failed(tx: Connection) -> int:
         issue = issues.get(tx, found.id) or found
         if issue.state not in (IssueState.SENT, IssueState.PARTIAL):
-            over = " or ".join(sorted((IssueState.SENT, IssueState.PARTIAL)))
             fix = "`mailer issue status` says how far it is." if issue.state not in lifecycle.FINAL else ""
-            raise WrongState(f"The issue {issue.slot} is {issue.state}: only one that is {over} can be retried.", fix)
+            raise WrongState(
+                f"The issue {issue.slot} is {issue.state}: only an issue that has gone out can be retried.", fix
+            )
         if issues.superseded(tx, issue):
             raise WrongState(f"The issue {issue.slot} can no longer be sent: a newer one has gone out.")
         if not issues.step(tx, issue.id, IssueEvent.RETRY):

@@ -6,6 +6,7 @@ kind.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from mailer import week
@@ -13,7 +14,7 @@ from mailer.context import App, find_issue, newest_issue
 from mailer.errors import UsageError, WrongState
 from mailer.lifecycle import CHOOSABLE, FINAL
 from mailer.model import Issue, IssueState, Slot
-from mailer.store import issues
+from mailer.store import deliveries, issues
 
 _UNDER_WAY = (IssueState.SENDING, IssueState.PAUSED, IssueState.FROZEN)  # in the order in which a command means them
 
@@ -90,6 +91,36 @@ def to_draft(app: App, slot: str | None, now: datetime, *, ahead: bool = False) 
             f"`mailer issue draft {due.key}` drafts the next one.",
         )
     return due
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The slot that goes out next, whether it has an issue yet or not. `readers` is how many would get it now."""
+
+    slot: str
+    state: IssueState | None  # None before the issue is drafted
+    draft_at: datetime  # when the clock drafts it, or drafted it
+    planned_at: datetime  # the slot's sending time
+    send_at: datetime  # the planned time, or a later one if the service was down at draft time
+    readers: int
+
+
+def coming(app: App) -> Next:
+    """Returns the slot that goes out next: that of the draft or held issue that is due next, or else the next slot."""
+    now, waiting = app.now(), _due_next(app)
+    slot = next_slot(app, now)
+    if waiting and waiting.day <= slot.day:
+        slot = week.slot(waiting.slot, app.settings.newsletter, app.settings.schedule)
+    else:
+        waiting = None
+    return Next(
+        slot=slot.key,
+        state=waiting.state if waiting else None,
+        draft_at=slot.at - app.settings.schedule.draft_before,
+        planned_at=slot.at,
+        send_at=waiting.send_at if waiting else slot.at,
+        readers=app.store.read(lambda tx: deliveries.expected(tx, slot.day)),
+    )
 
 
 def next_slot(app: App, now: datetime) -> Slot:

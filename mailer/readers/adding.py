@@ -36,7 +36,8 @@ class Plan:
     """The changes to the list that are needed to add some people, and the people who are refused."""
 
     new: list[New] = field(default_factory=list)
-    changed: dict[int, tuple[str, Sequence[str]]] = field(default_factory=dict)  # subscriber id → new name and sections
+    # subscriber id → new name and new sections; None leaves a value as it is
+    changed: dict[int, tuple[str | None, Sequence[str] | None]] = field(default_factory=dict)
     unchanged: int = 0  # number of people who are on the list with the same name and sections
     pending: dict[int, str] = field(default_factory=dict)  # id → address of subscribers who have not confirmed
     refused: list[tuple[New, str, datetime | None]] = field(default_factory=list)  # person, reason, time of suppression
@@ -63,6 +64,11 @@ def person(
         status,
         consent_at,
     )
+
+
+def tidy_name(text: str) -> str:
+    """Returns a name cleaned and shortened for use in mails and tables."""
+    return _tidy(text)
 
 
 def _tidy(text: str) -> str:
@@ -94,7 +100,7 @@ def plan(tx: Connection, people: Collection[New]) -> Plan:
         if there.status is SubscriberStatus.PENDING:
             result.pending[there.id] = each.key
         if (each.name and each.name != there.name) or (each.sections and each.sections != there.sections):
-            result.changed[there.id] = (each.name or there.name, each.sections or there.sections)
+            result.changed[there.id] = (each.name or None, each.sections or None)
         else:
             result.unchanged += 1
     return result

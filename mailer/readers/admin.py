@@ -1,15 +1,17 @@
-"""The use cases of the commands `subscribers add`, `list` and `show`."""
+"""The use cases of the commands `subscribers add`, `edit`, `list` and `show`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from mailer import address
 from mailer.context import App
-from mailer.errors import LeftBefore, NoSuchSubscriber
+from mailer.errors import LeftBefore, NoSuchSubscriber, UsageError
 from mailer.model import Event, EventKind, Method, NewEvent, Subscriber, SubscriberStatus
 from mailer.store import events, reports, subscribers
+from mailer.text.clean import clean
 
 _FORMER = (EventKind.UNSUBSCRIBED, EventKind.COMPLAINED, EventKind.SUPPRESSED, EventKind.BOUNCED)
 
@@ -53,6 +55,41 @@ def add(
     return app.store.write(add_one)
 
 
+def edit(app: App, email: str, *, name: str | None = None, sections: Sequence[str] | None = None) -> Subscriber:
+    """Changes the name or the sections of a subscriber, and returns the subscriber. None changes nothing; an empty name
+    removes the name, and no sections mean all sections.
+
+    Raises NoSuchSubscriber, and UsageError if the settings have no such section.
+    """
+    from mailer.readers import adding, preferences
+
+    key, known = address.parse(email).key, preferences.sections_of(app)
+    wanted = None if sections is None else tuple(clean(section) for section in sections)
+    if unknown := [section for section in wanted or () if section not in known]:
+        raise UsageError(f"There is no section {unknown[0]!r}.", f"The sections are {'، '.join(known)}.")
+    if wanted is not None and set(wanted) == set(known):
+        wanted = ()  # all sections, including those added later
+
+    def change(tx: Connection) -> Subscriber:
+        found = subscribers.find(tx, key, lock=True)
+        if found is None:
+            raise _unknown(email)
+        new_name = found.name if name is None else adding.tidy_name(name)
+        new_sections = found.sections if wanted is None else tuple(sorted(set(wanted)))
+        if (new_name, new_sections) == (found.name, found.sections):
+            return found
+        subscribers.change(tx, {found.id: (new_name, new_sections)})
+        details = {"sections": list(new_sections)} if new_sections != found.sections else None
+        events.record(tx, [found.id], NewEvent(EventKind.CHANGED, app.now(), Method.ADMIN, details=details))
+        return replace(found, name=new_name, sections=new_sections)
+
+    return app.store.write(change)
+
+
+def _unknown(email: str) -> NoSuchSubscriber:
+    return NoSuchSubscriber(f"{email} is not on the list.", "`mailer subscribers list --search …` may find it.")
+
+
 def matching(
     app: App, *, status: SubscriberStatus | None = None, search: str = "", limit: int | None = None
 ) -> list[Subscriber]:
@@ -72,7 +109,7 @@ def show(app: App, email: str) -> tuple[Subscriber, list[Event], list[dict[str, 
     def everything(tx: Connection) -> tuple[Subscriber, list[Event], list[dict[str, Any]]]:
         found = subscribers.find(tx, key)
         if found is None:
-            raise NoSuchSubscriber(f"{email} is not on the list.", "`mailer subscribers list --search …` may find it.")
+            raise _unknown(email)
         return found, events.history(tx, found.id), reports.of_subscriber(tx, found.id)
 
     return app.store.read(everything)

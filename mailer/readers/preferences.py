@@ -63,13 +63,13 @@ def choose(app: App, token: str, sections: Sequence[str], weeks: int | None) -> 
         chosen = []  # an empty list means all sections, including those added later
 
     def store(tx: Connection) -> None:
-        found = _reader(app, tx, token)
+        found = _reader(app, tx, token, lock=True)
         until = found.paused_until
         if weeks in PAUSES:
             until = local_day(app, app.now()) + timedelta(weeks=weeks) if weeks else None
         if tuple(sorted(chosen)) == found.sections and until == found.paused_until:
             return
-        subscribers.change(tx, {found.id: (found.name, chosen)})
+        subscribers.change(tx, {found.id: (None, chosen)})
         subscribers.set_pause(tx, found.id, until)
         details = {"sections": chosen, "paused_until": until.isoformat() if until else None}
         events.record(tx, [found.id], NewEvent(EventKind.CHANGED, app.now(), Method.PAGE, details=details))
@@ -78,9 +78,9 @@ def choose(app: App, token: str, sections: Sequence[str], weeks: int | None) -> 
     return current(app, token)
 
 
-def _reader(app: App, tx: Connection, token: str) -> Subscriber:
+def _reader(app: App, tx: Connection, token: str, *, lock: bool = False) -> Subscriber:
     claim = tokens.read(app.keys, Purpose.PREFERENCES, token)
-    found = subscribers.get(tx, claim.subscriber_id)
+    found = subscribers.get(tx, claim.subscriber_id, lock=lock)
     if found is None or not found.address or found.status is not SubscriberStatus.ACTIVE:
         raise BadToken("This link belongs to no active subscriber.")
     return found

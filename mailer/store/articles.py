@@ -134,9 +134,12 @@ def _write(tx: Connection, rows: Iterable[_Stored]) -> None:
         )
 
 
-def categories(tx: Connection) -> dict[str, int]:
-    """Returns how many stored articles have each raw category, the most frequent first."""
+def categories(tx: Connection, since: datetime | None = None) -> dict[str, int]:
+    """Returns how many articles, of all or of those dated since a time, have each raw category; the most frequent
+    first."""
     query = select(articles.c.category, func.count().label("number")).group_by(articles.c.category)
+    if since is not None:
+        query = query.where(articles.c.dated >= since)
     return {row.category: row.number for row in tx.execute(query.order_by(func.count().desc(), articles.c.category))}
 
 

@@ -11,7 +11,7 @@ from dataclasses import fields
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, TextClause, bindparam, case, func, null, or_, select, text, update
+from sqlalchemy import Connection, Row, Text, TextClause, bindparam, case, func, null, or_, select, text, update
 
 from mailer.model import ON_LIST, DeliveryKind, EventKind, Rejection, Subscriber, SubscriberStatus
 from mailer.store import arrays
@@ -34,18 +34,21 @@ def sections_text(sections: Sequence[str]) -> str:
     return json.dumps(sorted(set(sections)), ensure_ascii=False) if sections else "[]"
 
 
-def _first(tx: Connection, *conditions: Any) -> Subscriber | None:
-    row = tx.execute(select(*_COLUMNS).where(*conditions).limit(1)).first()
+def _first(tx: Connection, *conditions: Any, lock: bool = False) -> Subscriber | None:
+    query = select(*_COLUMNS).where(*conditions).limit(1)
+    row = tx.execute(query.with_for_update() if lock else query).first()
     return _subscriber(row) if row else None
 
 
-def find(tx: Connection, key: str) -> Subscriber | None:
-    """Returns the subscriber with this normalised address, or None."""
-    return _first(tx, subscribers.c.address_key == key)
+def find(tx: Connection, key: str, *, lock: bool = False) -> Subscriber | None:
+    """Returns the subscriber with this normalised address, or None. With `lock`, no other process can change the
+    subscriber before the end of this transaction."""
+    return _first(tx, subscribers.c.address_key == key, lock=lock)
 
 
-def get(tx: Connection, subscriber_id: int) -> Subscriber | None:
-    return _first(tx, subscribers.c.id == subscriber_id)
+def get(tx: Connection, subscriber_id: int, *, lock: bool = False) -> Subscriber | None:
+    """Returns a subscriber, or None. `lock` has the same meaning as in `find`."""
+    return _first(tx, subscribers.c.id == subscriber_id, lock=lock)
 
 
 def with_hash(tx: Connection, hash_: str) -> Subscriber | None:
@@ -194,16 +197,23 @@ def add(tx: Connection, new: Collection[New], now: datetime) -> list[int]:
     return sorted(tx.execute(statement, {"rows": arrays.packed(rows), "now": now}).scalars())
 
 
-def change(tx: Connection, changed: Mapping[int, tuple[str, Sequence[str]]]) -> None:
-    """Changes names and sections. `changed` maps a subscriber's id to the new name and the new sections."""
+def change(tx: Connection, changed: Mapping[int, tuple[str | None, Sequence[str] | None]]) -> None:
+    """Changes names and sections. `changed` maps a subscriber's id to the new name and the new sections.
+
+    None leaves the stored value as it is, so that two processes that change different values do not undo each other.
+    """
     if not changed:
         return
+    name, sections = bindparam("b_name", type_=Text), bindparam("b_sections", type_=Text)
     statement = (
         update(subscribers)
         .where(subscribers.c.id == bindparam("b_id"))
-        .values(name=bindparam("b_name"), sections=bindparam("b_sections"))
+        .values(name=func.coalesce(name, subscribers.c.name), sections=func.coalesce(sections, subscribers.c.sections))
     )
-    rows = [{"b_id": id_, "b_name": name, "b_sections": sections_text(s)} for id_, (name, s) in changed.items()]
+    rows = [
+        {"b_id": id_, "b_name": name, "b_sections": None if sections is None else sections_text(sections)}
+        for id_, (name, sections) in changed.items()
+    ]
     tx.execute(statement, rows)
 
 

@@ -213,3 +213,24 @@ def test_a_title_cannot_do_anything(tmp_path: Path, title: str) -> None:
     assert set(article["title"]) & set("\r\n\x1b\u202e") == set()
     for words in (("list",), ("show", str(article["id"]))):
         assert set(here.call("articles", *words).out) & set("\r\x1b\u202e") == set()
+
+
+def test_sections_lists_what_is_not_mapped_first(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    file = articles_file(tmp_path, 7)
+    lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+    for line, category in zip(lines, ("siasi", "siasi", "حوادث", "", "حوادث", "حوادث", "varzesh"), strict=True):
+        line["category"] = category
+    file.write_text("\n".join(json.dumps(line) for line in lines), "utf-8")
+    here.json("articles", "import", str(file))
+    found = here.json("articles", "sections")
+    assert [(each["category"], each["articles"], each["section"], each["mapped"]) for each in found] == [
+        ("حوادث", 3, "دیگر خبرها", False),
+        ("", 1, "دیگر خبرها", False),
+        ("siasi", 2, "سیاست", True),
+        ("varzesh", 1, "ورزش", True),
+    ]
+    said = here.call("articles", "sections").out
+    assert "not mapped" in said.splitlines()[1]
+    assert said.endswith('2 are not mapped. Add them to [newsletter.sections] as "category" = "section".\n')
+    assert here.json("articles", "sections", "--since", "2100-01-01") == []

@@ -198,6 +198,41 @@ def newsroom(app: App) -> tuple[Newsletter, Schedule]:
     return app.settings.newsletter, app.settings.schedule
 
 
+def test_next_shows_the_slot_before_and_after_its_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in due_in(2).items():
+        monkeypatch.setenv(name, value)
+    here = deployment(tmp_path)
+    for reader in ("a", "b"):
+        here.json("subscribers", "add", f"{reader}@iran.example")
+    here.json("subscribers", "unsubscribe", "b@iran.example")
+    coming = here.json("issue", "next")
+    assert list(coming) == ["slot", "state", "draft_at", "planned_at", "send_at", "readers"]
+    assert (coming["state"], coming["readers"], coming["send_at"]) == (None, 1, coming["planned_at"])
+    said = here.call("issue", "list").out.splitlines()[-1]
+    assert said == here.call("issue", "next").out.strip()
+    assert said.startswith(f"next: {coming['slot']} (no draft yet, the clock makes it at ")
+    assert said.endswith("; 1 reader expected")
+    here.json("issue", "draft")
+    assert here.json("issue", "next") == {**coming, "state": "held"}
+    listed = here.call("issue", "list").out.splitlines()
+    assert listed[0].split() == ["slot", "no.", "state", "planned", "went", "out", "readers", "subject"]
+    (row,) = here.json("issue", "list")
+    assert (row["slot"], row["started_at"], row["recipients"]) == (coming["slot"], None, 0)
+
+
+def test_refusals_are_sentences(tmp_path: Path) -> None:
+    here = drafted(tmp_path)
+    slot = here.json("issue", "show")["slot"]
+    for verb, sentence in (
+        ("pause", "only an issue that is being sent can be paused."),
+        ("resume", "only a paused issue can be resumed."),
+        ("retry", "only an issue that has gone out can be retried."),
+    ):
+        assert f"The issue {slot} is draft: {sentence}" in here.call("issue", verb, slot).err
+    assert "'abc' is not a valid integer: write a number of at least 1." in here.call("issue", "drop", "abc").err
+    assert "write a number from 1 to 1,000,000." in here.call("issue", "list", "--limit", "many").err
+
+
 def test_send_without_now_waits_for_its_time(tmp_path: Path) -> None:
     here = drafted(tmp_path, readers=["a@example.org"])
     here.json("issue", "hold")

@@ -208,3 +208,36 @@ def test_words_that_are_no_text_and_numbers_that_fit_nowhere(here: Deployment, w
     assert "Traceback" not in answer.err
     assert here.call(*words, "--json").error["code"] == "usage_error"
     assert here.json("subscribers", "list") == []
+
+
+def test_edit_changes_the_name_and_the_sections(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    here.json("subscribers", "add", "narges@iran.example", "--name", "نرگس")
+    edited = here.json("subscribers", "edit", "Narges@iran.example", "--section", "ورزش", "--section", "سیاست")
+    assert (edited["name"], edited["sections"]) == ("نرگس", ["سیاست", "ورزش"])
+    assert (
+        here.json("subscribers", "edit", "narges@iran.example", "--name", " نرگس\u202e رضایی ")["name"] == "نرگس رضایی"
+    )
+    again = here.call("subscribers", "edit", "narges@iran.example", "--name", "نرگس رضایی")
+    assert (again.code, again.out) == (0, "narges@iran.example: نرگس رضایی; سیاست، ورزش.\n")
+    shown = here.json("subscribers", "show", "narges@iran.example")
+    assert [(event["kind"], event["method"]) for event in shown["events"]][1:] == [("changed", "admin")] * 2
+    assert here.json("subscribers", "edit", "narges@iran.example", "--all-sections", "--name", "")["sections"] == []
+    assert here.json("subscribers", "show", "narges@iran.example")["name"] == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("a@iran.example", "--section", "ورزشی"), 2, "There is no section 'ورزشی'. The sections are "),
+        (("a@iran.example",), 2, "There is nothing to change. Give --name"),
+        (("a@iran.example", "--section", "ورزش", "--all-sections"), 2, "cannot be combined"),
+        (("nobody@iran.example", "--name", "x"), 3, "is not on the list"),
+    ],
+)
+def test_edits_that_are_refused(tmp_path: Path, words: tuple[str, ...], code: int, said: str) -> None:
+    here = deployment(tmp_path)
+    here.json("subscribers", "add", "a@iran.example", "--name", "آ")
+    answer = here.call("subscribers", "edit", *words)
+    assert (answer.code, said in answer.err) == (code, True)
+    assert here.json("subscribers", "list")[0]["name"] == "آ"

@@ -229,7 +229,7 @@ async def test_a_partial_issue_without_hope_stays_partial(store: Store, tmp_path
 @make.only_sqlite
 def test_only_an_issue_that_is_over(app: App, state: IssueState) -> None:
     issue = make.issue(app.store, state=state)
-    with pytest.raises(WrongState, match=f"is {state}: only one that is partial or sent can be retried"):
+    with pytest.raises(WrongState, match=f"is {state}: only an issue that has gone out can be retried"):
         retry(app, issue.slot, unknown=False)
     assert get_issue(app, issue.id).state is state
 

@@ -96,3 +96,13 @@ def test_a_request_that_is_being_decided_is_waited_for(store: Store, clock: Cloc
     assert held(store, decide, lambda: joining.decide_signups(app)) == 0
     assert time.monotonic() - began < 9
     assert admin.show(app, EMAIL)[0].status is SubscriberStatus.UNSUBSCRIBED
+
+
+def test_a_new_name_and_new_sections_at_once_are_both_kept(store: Store, clock: Clock) -> None:
+    """Two processes have read the reader's row, and each changes the value that it was asked to change."""
+    number = make.subscriber(store)
+    store.write(lambda tx: subscribers.change(tx, {number: ("نام تازه", None)}))
+    store.write(lambda tx: subscribers.change(tx, {number: (None, ["ورزش"])}))
+    found = store.read(lambda tx: subscribers.get(tx, number))
+    assert found
+    assert (found.name, found.sections) == ("نام تازه", ("ورزش",))
