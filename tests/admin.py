@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 from mailer.cli import run
@@ -95,12 +95,14 @@ class Deployment:
             app.store.close()
 
     @contextlib.contextmanager
-    def running(self, *words: str, env: dict[str, str] | None = None) -> Iterator["subprocess.Popen[str]"]:
-        """Run `mailer run …` beside the test and terminate it at the end."""
+    def running(
+        self, *words: str, env: dict[str, str] | None = None, log: TextIO | None = None
+    ) -> Iterator["subprocess.Popen[str]"]:
+        """Run `mailer run …` beside the test and terminate it at the end. A long log needs a file (`log`)."""
         process = subprocess.Popen(
             [sys.executable, "-m", "mailer", "--config", self.config, "run", *words],
             env=env or environ(),
-            stderr=subprocess.PIPE,
+            stderr=log or subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )

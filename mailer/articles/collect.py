@@ -292,8 +292,9 @@ async def _keep_asking(app: App, stop: asyncio.Event, *, slow: bool) -> None:
             if stop.is_set():
                 app.stop_reading()
                 await asyncio.wait([asking], timeout=_LAST_S)
-            if asking.done():
-                asking.result()
+            for each in asking.result() if asking.done() else ():
+                for note in each.notes:
+                    log.info("%s", note)
         except ReadingCancelled:
             log.info("collecting ends; the sources that are left are asked when the service runs again")
         except MailerError as error:

@@ -26,7 +26,9 @@ def serve(readers: Mapping[str, Reader], source: BinaryIO, sink: BinaryIO) -> No
         header, content = asked
         allowed = limits.Limits(*header["limits"])
         limits.apply(allowed)
-        sink.write(_answer(readers[header["kind"]], header["options"], content, allowed))
+        answer = _answer(readers[header["kind"]], header["options"], content, allowed)
+        limits.stop()
+        sink.write(answer)
         sink.flush()
 
 

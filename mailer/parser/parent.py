@@ -163,7 +163,7 @@ class _Child:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         code = self._process.returncode
-        if code == -signal.SIGXCPU:
+        if code == -signal.SIGPROF:
             return _EndedError(f"took longer than {limits.cpu_s:.0f} s to read")
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         return _EndedError(f"its reader broke off ({how})")

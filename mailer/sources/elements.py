@@ -6,9 +6,11 @@ never expanded, and nothing is fetched. The time is linear in the length of the 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mailer.sources import tags
+from mailer.sources.found import most_items
 
 _TAG = re.compile(
     r"<(?P<end>/?)(?P<name>[A-Za-z_][\w.:-]*+)"
@@ -58,6 +60,7 @@ _OF_ITEM = _VALUES | frozenset(
 _LEAVES = _TEXTS | _VALUES
 _ITEMS = frozenset(("item", "entry"))
 _ROOTS = frozenset(("rss", "rdf", "feed"))
+_FEWEST_ELEMENTS, _SHORTEST_ELEMENT = 200_000, 10  # the second one in characters
 _DEEPEST = 40  # maximum number of nested elements; a deeper element is a part of the text around it
 
 
@@ -98,13 +101,16 @@ class Document:
     """The result of reading a document. `damage` is the line of the first mistake, or 0 if there is none.
 
     `items` has every <item> and <entry> in the order of the document. `cut_off` is True if the document ends inside the
-    last item.
+    last item. `more` is "items" or "elements" if there are more than any real document of this length has; `most` of
+    them were read.
     """
 
     root: Element
     items: list[Element]
     damage: int
     cut_off: bool
+    more: str = ""
+    most: int = 0
 
 
 def read(text: str) -> Document:
@@ -122,24 +128,36 @@ class _Reader:
         self._names: dict[str, str] = {}  # name in the document → name with the usual prefix
         self._own = {"", "rss"}  # the namespaces of the feed's own elements
         self._mistake = -1
+        self._elements = 0  # how many there are so far
         self._ends: dict[str, int] = {}  # end of a section, such as "]]>" → the place where it occurs next
 
     def document(self) -> Document:
-        text, place = self._text, 0
-        while (tag := text.find("<", place)) >= 0:
-            self._check(place, tag)
-            place = self._markup(tag)
-        self._check(place, len(text))
-        cut_off = any(each.name in _ITEMS for each in self._open)
-        if len(self._open) > 1:
+        text = self._text
+        most = {"items": most_items(text), "elements": max(_FEWEST_ELEMENTS, len(text) // _SHORTEST_ELEMENT)}
+        end, more = self._read(most)
+        self._check(end, len(text))
+        cut_off = not more and any(each.name in _ITEMS for each in self._open)
+        if len(self._open) > 1 and not more:
             self._wrong(len(text))
         while len(self._open) > 1:
-            self._pop(len(text))
+            self._pop(end if more else len(text))
         found = next((each[0] for each in self._top.children.values()), self._top)
         if control := _CONTROL.search(text):
             self._mistake = control.start() if self._mistake < 0 else min(self._mistake, control.start())
         line = text.count("\n", 0, self._mistake) + 1 if self._mistake >= 0 else 0
-        return Document(found, self._items, line, cut_off)
+        return Document(found, self._items[: most["items"]], line, cut_off, more, most.get(more, 0))
+
+    def _read(self, most: Mapping[str, int]) -> tuple[int, str]:
+        """Read the elements. Returns the place after the last one, and of what there are too many, or ""."""
+        place = 0
+        while (tag := self._text.find("<", place)) >= 0:
+            self._check(place, tag)
+            place = self._markup(tag)
+            if len(self._items) > most["items"]:
+                return place, "items"
+            if self._elements > most["elements"]:
+                return place, "elements"
+        return place, ""
 
     def _wrong(self, place: int) -> None:
         if self._mistake < 0:
@@ -219,6 +237,7 @@ class _Reader:
             self._end_item(tag.start())
         elif len(self._open) > _DEEPEST:
             return
+        self._elements += 1
         element = Element(name, attributes, self._text, tag.end(), tag.end())
         self._open[-1].children.setdefault(name, []).append(element)
         if name in _ITEMS:

@@ -6,7 +6,7 @@ of the table has a test in `tests/sources/test_feed_dialects.py`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
 from mailer.sources import access, elements, identity, plain
 from mailer.sources.elements import Element
-from mailer.sources.found import Found, titled, unlinked
+from mailer.sources.found import Found, titled, too_many, unlinked
 from mailer.text import dates, links
 
 _IMAGE_FILE = re.compile(r"[^?#]*\.(?:jpe?g|png|gif|webp|avif)(?:[?#]|$)", re.IGNORECASE)
@@ -87,7 +87,7 @@ def read(
         )
     document = elements.read(text)
     items = document.items
-    notes = []
+    notes = [too_many(name, document.most, document.more)] if document.more else []
     if cut and document.cut_off:
         items = items[:-1]
     elif document.damage and items:
@@ -100,7 +100,7 @@ def read(
     notes += unlinked(name, [_written_link(item) for item in items], articles)
     found = titled(name, articles, notes)
     if not found.articles and (document.damage or not items):
-        return _nothing(name, document)
+        return _nothing(name, document, notes)
     return found
 
 
@@ -111,7 +111,7 @@ def _defines_entities(text: str) -> bool:
     return begins is not None and _ENTITY.search(outside, begins.end()) is not None
 
 
-def _nothing(name: str, document: elements.Document) -> Found:
+def _nothing(name: str, document: elements.Document, notes: Sequence[str]) -> Found:
     if document.damage and (document.items or document.root.name in _ROOTS):
         raise UnreadableInput(
             f"{name}: this is broken XML near line {document.damage}, and no item can be read from it.",
@@ -119,7 +119,7 @@ def _nothing(name: str, document: elements.Document) -> Found:
         )
     if document.root.name not in _ROOTS:
         raise UnreadableInput(f"{name}: this is XML, but neither RSS nor Atom.", "Save the feed itself.")
-    return Found((), (f"{name}: the feed has no items.",))
+    return Found((), (*notes, f"{name}: the feed has no items."))
 
 
 def _about(root: Element, source: str, zone: ZoneInfo, now: datetime | None, address: str) -> _Feed:

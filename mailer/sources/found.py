@@ -19,6 +19,29 @@ class Found:
     notes: tuple[str, ...] = ()
 
 
+_FEWEST_ITEMS = 20_000
+_SHORTEST_ITEM = 100  # characters
+_MOST_NOTES = 30  # notes about single items
+
+
+def most_items(text: str) -> int:
+    """Return how many items of a document are read. No real document has more: its items would be too short."""
+    return max(_FEWEST_ITEMS, len(text) // _SHORTEST_ITEM)
+
+
+def too_many(name: str, most: int, kind: str = "items") -> str:
+    """Return the note about a document of which only the first `most` items were read."""
+    return f"{name}: it has more than {most:,} {kind}; only the first ones were read."
+
+
+def few(name: str, notes: Sequence[str]) -> tuple[str, ...]:
+    """Return notes about single items; if there are too many, the first ones and the number of the others."""
+    rest = len(notes) - _MOST_NOTES
+    if rest <= 1:
+        return tuple(notes)
+    return (*notes[:_MOST_NOTES], f"{name}: {rest:,} more items were left out for such reasons.")
+
+
 def titled(name: str, articles: Sequence[FoundArticle], notes: Sequence[str] = ()) -> Found:
     """Return the articles that have a title, with `notes` and one more note for each article without a title."""
     others = [
@@ -26,7 +49,7 @@ def titled(name: str, articles: Sequence[FoundArticle], notes: Sequence[str] = (
         for number, article in enumerate(articles, 1)
         if not article.title
     ]
-    return Found(tuple(article for article in articles if article.title), (*notes, *others))
+    return Found(tuple(article for article in articles if article.title), (*notes, *few(name, others)))
 
 
 def unlinked(name: str, written: Sequence[str], articles: Sequence[FoundArticle]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from mailer.model import FoundArticle
 from mailer.sources import access, identity, plain
-from mailer.sources.found import Found, titled, unlinked
+from mailer.sources.found import Found, titled, too_many, unlinked
 from mailer.text import dates, links
 
 _ITEMS = re.compile(r'"items"\s*+:\s*+\[')
@@ -49,8 +49,9 @@ def read(
     zone: ZoneInfo,
     now: datetime | None = None,
     address: str = "",
+    most: int | None = None,
 ) -> Found:
-    """Return the items of a feed, given as decoded JSON.
+    """Return the items of a feed, given as decoded JSON; only the first `most` items, with a note.
 
     `source` overrides the host of the feed's home page; `address` is where the feed was fetched from.
     """
@@ -58,9 +59,10 @@ def read(
     if not isinstance(items, list) or not items:
         return Found((), (f"{name}: the feed has no items.",))
     home = links.absolute(_text(document, "home_page_url"), address)
-    items = [item if isinstance(item, dict) else {} for item in items]
+    more = [too_many(name, most)] if most and len(items) > most else []
+    items = [item if isinstance(item, dict) else {} for item in items[:most]]
     articles = [_article(item, home or address, source, zone, now) for item in items]
-    return titled(name, articles, tuple(unlinked(name, [_text(item, "url") for item in items], articles)))
+    return titled(name, articles, (*more, *unlinked(name, [_text(item, "url") for item in items], articles)))
 
 
 def _article(item: Mapping[str, Any], home: str, source: str, zone: ZoneInfo, now: datetime | None) -> FoundArticle:

@@ -18,10 +18,10 @@ from mailer.errors import UnreadableInput, UsageError
 from mailer.model import FoundArticle
 from mailer.sources import feed, identity, jsonfeed, page, pagetext, plain, records
 from mailer.sources.cut import cut
-from mailer.sources.found import Found
+from mailer.sources.found import Found, most_items
 from mailer.text import charset as charsets
 from mailer.text import dates, links
-from mailer.text.characters import arabic_letters
+from mailer.text.characters import EDGES, arabic_letters
 
 LARGEST = 50_000_000  # bytes after decompression
 _MOST_MEMBERS = 1000  # maximum number of members of a gzip file; unpacking a member copies all the bytes after it
@@ -110,10 +110,10 @@ def _read(
     *,
     cut_off: bool,
 ) -> Found:
-    head = text.lstrip()[:_PEEK]
+    head = text.lstrip(EDGES)[:_PEEK]
     if not head.startswith(("<", "{", "[")) and (begins := _FEED_BEGINS.search(head[:_WARNING])):
         # A script printed a warning before its feed.
-        text = text.lstrip()[begins.start() :]
+        text = text.lstrip(EDGES)[begins.start() :]
         head = text[:_PEEK]
     if head.startswith("<"):
         name_of_root = root(head)
@@ -138,7 +138,8 @@ def _read(
         if document is None and cut_off:
             document = jsonfeed.part(text)
         if jsonfeed.is_feed(document):
-            found = jsonfeed.read(name, document, source=source, zone=zone, now=now, address=address)
+            most = most_items(text)
+            found = jsonfeed.read(name, document, source=source, zone=zone, now=now, address=address, most=most)
             return _cut_off(name, identity.distinguish(name, found), cut_off=cut_off)
         found = records.read_jsonl(name, _whole_lines(text, cut_off=cut_off), source=source, zone=zone, now=now)
         return _cut_off(name, identity.distinguish(name, found, archive=True), cut_off=cut_off)

@@ -12,13 +12,14 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from mailer.errors import UnreadableInput
 from mailer.model import FoundArticle
 from mailer.sources import identity, plain
-from mailer.sources.found import Found
+from mailer.sources.found import Found, few, most_items, too_many
 from mailer.sources.values import Findings, Values, kind
 
 _DELIMITERS = ",;\t|"
@@ -47,14 +48,16 @@ def read_jsonl(name: str, text: str, *, source: str, zone: ZoneInfo, now: dateti
     """
     # Do not use splitlines(), which also splits at U+2028 and U+0085: a JSON string may contain these characters
     # unescaped (RFC 8259 §7).
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    every = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    lines = every[: most_items(text)]
     findings = Findings()
     found, wrong = _articles(lines, _object, partial(Values, findings=findings, zone=zone, now=now), source)
     if wrong and wrong[0][0] == lines[0][0] and not lines[0][1].lstrip().startswith("{"):
         raise UnreadableInput(f"{name}, line {wrong[0][0]}: {wrong[0][1]}.", _ONE_A_LINE)
     if not found:
         raise UnreadableInput(f"{name}: no line of it is an article; line {wrong[0][0]}: {wrong[0][1]}.", _ONE_A_LINE)
-    return Found(tuple(found), (*_notes(name, wrong), *findings.notes(name)))
+    more = [too_many(name, len(lines))] if len(every) > len(lines) else []
+    return Found(tuple(found), (*more, *_notes(name, wrong), *findings.notes(name)))
 
 
 def is_csv(text: str) -> bool:
@@ -75,7 +78,9 @@ def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo, now: datetime
         next(reader)
         rows = ((reader.line_num, row) for row in reader if any(cell.strip() for cell in row))
         make = partial(Values, findings=findings, zone=zone, now=now)
-        found, wrong = _articles(rows, partial(_row, _columns(text)), make, source)
+        most = most_items(text)
+        found, wrong = _articles(islice(rows, most), partial(_row, _columns(text)), make, source)
+        more = [too_many(name, most)] if next(rows, None) else []
     except csv.Error as error:
         raise UnreadableInput(
             f"{name}, line {reader.line_num}: this is not CSV ({error}).",
@@ -84,7 +89,7 @@ def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo, now: datetime
     if not found:
         why = f"line {wrong[0][0]}: {wrong[0][1]}" if wrong else "there is none below the names of the columns"
         raise UnreadableInput(f"{name}: no row of it is an article; {why}.", "Each row needs a title.")
-    return Found(tuple(found), (*_notes(name, wrong), *findings.notes(name)))
+    return Found(tuple(found), (*more, *_notes(name, wrong), *findings.notes(name)))
 
 
 def _articles(
@@ -101,7 +106,7 @@ def _articles(
 
 
 def _notes(name: str, wrong: list[tuple[int, str]]) -> tuple[str, ...]:
-    return tuple(f"{name}, line {number}: {why}; it was left out." for number, why in wrong)
+    return few(name, [f"{name}, line {number}: {why}; it was left out." for number, why in wrong])
 
 
 def _object(line: str) -> Record:

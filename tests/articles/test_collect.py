@@ -18,6 +18,7 @@ from web_server import WebServer, rss, web_server
 
 from mailer.articles import collect
 from mailer.context import App
+from mailer.errors import MailerError, ReadingCancelled, ReadingStopped
 from mailer.settings import Feed
 from mailer.sources.fetch import Fetcher
 from mailer.sources.found import Gathered
@@ -125,6 +126,47 @@ def test_a_source_with_a_bug_does_not_stop_the_others(app: App, server: WebServe
     assert [each.problem for each in asked] == ["broken: it broke (ZeroDivisionError).", ""]
     assert asked[1].added == 1
     assert state(app, "broken").failures == 1
+
+
+class Hostile(Broken):
+    """A source whose document needs too much."""
+
+    name = "https://hostile.example/feed"
+
+    def __init__(self, error: MailerError) -> None:
+        self.error = error
+
+    def gather(self, etag: str, modified: str) -> Gathered:
+        raise self.error
+
+
+@only_sqlite
+def test_a_source_that_stops_its_reader_is_noted_alerted_once_and_asked_later(
+    app: App, clock: Clock, server: WebServer, fetcher: Fetcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.pages["/good"] = (200, {}, rss("خبر خوب"))
+    source = Hostile(ReadingStopped("https://hostile.example/feed: took longer than 10 s to read", "Look at it."))
+    app = replace(app, make_sources=lambda: (source, feed(server, "/good", fetcher)))
+    bad, good = collect.collect(app)
+    assert (bad.problem, good.added) == ("https://hostile.example/feed: took longer than 10 s to read", 1)
+    assert state(app, source.name).next_at > clock()
+    assert [each.getMessage() for each in caplog.records if each.name == "mailer.alert"] == [
+        "ALERT https://hostile.example/feed: took longer than 10 s to read. Look at it."
+    ]
+    caplog.clear()
+    collect.collect(app)
+    assert [each for each in caplog.records if each.name == "mailer.alert"] == []
+    assert state(app, source.name).failures == 2
+
+
+@only_sqlite
+def test_a_source_that_was_not_read_at_the_end_stays_due(app: App, clock: Clock) -> None:
+    source = Hostile(ReadingCancelled("it ends"))
+    app = replace(app, make_sources=lambda: (source,))
+    with pytest.raises(ReadingCancelled):
+        collect.collect(app, at_once=False)
+    found = state(app, source.name)
+    assert (found.next_at <= clock(), found.failures) == (True, 0)
 
 
 @only_sqlite
