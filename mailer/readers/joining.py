@@ -51,11 +51,23 @@ def is_own_form(app: App, token: str) -> bool:
 
     A form that is sent sooner was probably filled in by a program.
     """
+    age = _form_age_s(app, token)
+    return age is not None and FORM_LEAST.total_seconds() <= age <= FORM_MOST.total_seconds()
+
+
+def form_token_again(app: App, token: str) -> str:
+    """Returns the token for a form that is shown again because it was not accepted: a new one, unless the token was
+    made a moment ago. So a reader who presses the button too soon succeeds with the next press."""
+    age = _form_age_s(app, token)
+    return token if age is not None and 0 <= age < FORM_LEAST.total_seconds() else form_token(app)
+
+
+def _form_age_s(app: App, token: str) -> float | None:
+    """Returns the age of a form in seconds, or None if this deployment did not make its token."""
     try:
-        age = app.now().timestamp() - tokens.read(app.keys, Purpose.FORM, token).stamp
+        return app.now().timestamp() - tokens.read(app.keys, Purpose.FORM, token).stamp
     except BadToken:
-        return False
-    return FORM_LEAST.total_seconds() <= age <= FORM_MOST.total_seconds()
+        return None
 
 
 def check(typed: str) -> tuple[Address, str | None]:

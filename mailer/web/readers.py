@@ -114,6 +114,7 @@ class ReaderPages:
             "email": "",
             "problem": "",
             "meant": "",
+            "step": False,  # True after the box on the news site: the reader has to press one more button
             **values,
         }
         return render(self.app, "subscribe", shown, status)
@@ -130,7 +131,8 @@ class ReaderPages:
             if meant and "sure" not in form:
                 return self._subscribe_form(email=email, meant=meant)
             if not joining.is_own_form(self.app, form.get("form", "")):
-                return self._subscribe_form(email=found.written)
+                again = joining.form_token_again(self.app, form.get("form", ""))
+                return self._subscribe_form(email=found.written, step=True, form_token=again)
             network, agent = network_of(request), agent_of(request)
             await to_thread(joining.sign_up, self.app, found, network=network, agent=agent)
         except BadAddress:
