@@ -84,7 +84,7 @@ def make(
         raise RuntimeError(made.stderr.decode())
     url = f'[database]\nurl = "{database}"\n' if database else ""
     deployment.config.write_text(
-        f'[newsletter]\nfrom = "news@example.org"\nbase_url = "https://news.example.org"\n{url}'
+        f'[newsletter]\nfrom = "news@iran.test"\nbase_url = "https://news.iran.test"\n{url}'
         f'[delivery]\nconnections = {connections}\ndkim = "{"self" if sign else "relay"}"\n'
         f"[[smtp]]\nport = {smtp_port}\n{smtp}",
         encoding="utf-8",

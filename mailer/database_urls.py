@@ -24,9 +24,12 @@ _QUOTING = (
 )
 
 
-def check(url: str, servers: Collection[str], forms: str) -> None:
+def check(url: str, servers: Collection[str], forms: str, *, others: bool = False) -> None:
     """Raises ValueError if the text is neither `sqlite:///FILE` nor the URL of a server that begins with one of
-    `servers`. `forms` describes these two forms for the message."""
+    `servers`. `forms` describes these two forms for the message.
+
+    With `others`, accepts the URLs of other kinds of databases unchecked, because an admin may have installed a driver.
+    """
     for name, value in re.findall(r"[?&](\w*timeout)=([^&]*)", url):
         if not re.fullmatch(r"[0-9]{1,6}", value):
             raise ValueError(f"the parameter {name} should be a number of seconds")
@@ -37,6 +40,8 @@ def check(url: str, servers: Collection[str], forms: str) -> None:
         raise ValueError(f"should be {forms}")
     if scheme not in servers:
         meant = _MEANT.get(scheme.lower().partition("+")[0], "")
+        if others and not meant:
+            return
         if meant not in servers:
             raise ValueError(f"should be {forms}")
         raise ValueError(f"should begin with {meant}://, not with {scheme}://: {meant}://USER:PASSWORD@HOST/NAME")

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp
 
 from mailer import web
 from mailer.articles.collect import keep_collecting
+from mailer.config import samples
 from mailer.context import REDIRECTED, App
 from mailer.errors import MailerError, OutsideError
 from mailer.issues.clock import tick
@@ -53,6 +54,7 @@ async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | 
     stop_on_signals(stop)
     keep_what_is_loaded()
     _warn_of_plain_links(app)
+    _warn_of_sample_settings(app)
     if app.redirect:
         log.warning("this is a staging deployment: %s", REDIRECTED)
     pulse = web.Pulse()
@@ -118,6 +120,15 @@ def _warn_of_plain_links(app: App) -> None:
             "base_url is http: unsubscribe links are not encrypted, and mail programs offer no one-click for them "
             "(RFC 8058). Put a web server with TLS in front of the pages and set base_url to https."
         )
+
+
+def _warn_of_sample_settings(app: App) -> None:
+    """Warns at the start, so that an admin does not learn only at the sending time that the issue is held."""
+    for sample in samples.left(app.settings):
+        if sample.stops and not app.redirect:
+            log.warning(
+                "%s is still %s: no issue goes to real addresses before it is set.", sample.setting, sample.value
+            )
 
 
 async def _beat(app: App, pulse: web.Pulse, ticking: asyncio.Lock) -> None:

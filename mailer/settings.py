@@ -120,7 +120,7 @@ def _database_url(value: str) -> str:
 
 def _newsroom_url(value: SecretStr) -> SecretStr:
     forms = f"{database_urls.MYSQL}://USER:PASSWORD@HOST/NAME, {database_urls.POSTGRESQL}://… or sqlite:///FILE"
-    database_urls.check(value.get_secret_value(), database_urls.NEWSROOM, forms)
+    database_urls.check(value.get_secret_value(), database_urls.NEWSROOM, forms, others=True)
     return value
 
 

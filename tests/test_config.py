@@ -316,7 +316,9 @@ def test_a_password_that_must_be_quoted_is_explained_and_not_shown(load: Load, s
     assert "qQ" not in reported
 
 
-@pytest.mark.parametrize("url", ["mysql+pymysql://u:p%40ss%3Aw%2Frd@h/d?charset=utf8mb4", "postgresql://u@h/d"])
+@pytest.mark.parametrize(
+    "url", ["mysql+pymysql://u:p%40ss%3Aw%2Frd@h/d?charset=utf8mb4", "postgresql://u@h/d", "mssql+pymssql://u@h/d"]
+)
 def test_the_database_of_the_newsroom(load: Load, url: str) -> None:
     found = load(f'[articles.database]\nurl = "{url}"').articles.database.url
     assert found

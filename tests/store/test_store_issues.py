@@ -6,12 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import ledger
 import make
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from make import NOW
-from sqlalchemy import insert, update
+from sqlalchemy import Connection, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from mailer.lifecycle import ARROWS, IssueEvent
@@ -22,11 +23,13 @@ from mailer.model import (
     IssueState,
     RejectedStory,
     Rendered,
+    SubscriberStatus,
     TimeSpan,
     Variant,
 )
 from mailer.reasons import Reason, ReasonCode
-from mailer.store import issues
+from mailer.store import articles, issues
+from mailer.store import deliveries as ledger_of
 from mailer.store.database import Store
 from mailer.store.schema import deliveries
 from mailer.store.schema import issues as table
@@ -89,6 +92,9 @@ def test_of_four_who_walk_the_same_arrow_at_once_one_wins(store_url: str, store:
     with ThreadPoolExecutor(4) as pool:
         # Starting an issue uses a snapshot; PostgreSQL lets such a transaction fail when it comes second.
         assert sorted(pool.map(walk, [True, True, True, False])) == [False] * 3 + [True]
+
+
+MAIL = Rendered("خبرها", "<p>خبرها</p>", "خبرها")
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -188,6 +194,55 @@ def test_the_newest_issue_is_that_of_the_latest_slot(store: Store) -> None:
     assert [issue.slot for issue in listed] == ["1405-W37", "1405-W36"]
     assert store.read(lambda tx: issues.recent(tx, states=(IssueState.SENT,))) == []
     assert store.read(lambda tx: issues.find(tx, "1405-W01")) is None
+
+
+def test_the_newest_issue_up_to_a_day_and_the_last_that_went_out(store: Store) -> None:
+    for key in ("1405-W35", "1405-W36", "1405-W38"):
+        make.issue(store, key)
+    early = store.read(lambda tx: issues.newest(tx, until=make.slot("1405-W37").day))
+    assert early is not None
+    assert early.slot == "1405-W36"
+    assert store.read(issues.last_started) is None
+    make.under_way(store, "1405-W37", now=NOW)
+    make.under_way(store, "1405-W34", now=NOW + timedelta(days=1))
+    last = store.read(issues.last_started)
+    assert last is not None
+    assert last.slot == "1405-W34"
+
+
+def test_an_issue_is_removed_with_all_that_belongs_to_it_but_its_test_mails(store: Store) -> None:
+    make.week_of_articles(store, count=3)
+    issue = make.issue(store, state=IssueState.FROZEN)
+    kept = make.issue(store, "1405-W37")
+
+    def work(tx: Connection) -> None:
+        articles.reserve(tx, issue.id, [1], [2])
+        issues.add_variant(tx, DeliveryKind.ISSUE, issue.id, MAIL, NOW)
+        trial = issues.add_variant(tx, DeliveryKind.TEST, issue.id, MAIL, NOW)
+        ledger_of.owe(tx, DeliveryKind.TEST, "test.1", "editor@iran.example", trial, issue.id, NOW)
+
+    store.write(work)
+    assert store.write(lambda tx: issues.remove(tx, issue.id)) is True
+    assert [each.slot for each in store.read(issues.recent)] == [kept.slot]
+    assert store.read(lambda tx: articles.used(tx, besides=0)) == frozenset()
+    assert [(row["key"], row["issue_id"]) for row in ledger.rows(store)] == [("test.1", None)]
+    assert store.write(lambda tx: issues.plan(tx, make.slot(), NOW, NOW)) is True
+    assert store.write(lambda tx: issues.remove(tx, issue.id)) is False
+
+
+def test_readers_to_expect_and_whether_any_address_is_real(store: Store) -> None:
+    day = make.slot().day
+
+    def seen() -> tuple[int, bool]:
+        return store.read(lambda tx: (ledger_of.expected(tx, day), ledger_of.anyone_real(tx, day)))
+
+    assert seen() == (0, False)
+    for number, domain in enumerate(("iran.example", "a.b.test", "example.org", "news.example.com", "x.invalid")):
+        make.subscriber(store, f"r{number}@{domain}")
+    make.subscriber(store, "left@gmail.com", status=SubscriberStatus.UNSUBSCRIBED)
+    assert seen() == (5, False)
+    make.subscriber(store, "r@notexample.org")
+    assert seen() == (6, True)
 
 
 def test_the_next_window_begins_where_somebody_was_last_told(store: Store) -> None:

@@ -81,7 +81,7 @@ def test_a_button_that_is_pressed_at_once_works_when_it_is_pressed_again(
     app: App, client: TestClient, clock: Clock
 ) -> None:
     def token(page: str) -> str:
-        return re.findall(r'name="form" value="([^"]+)"', page)[0]
+        return str(re.findall(r'name="form" value="([^"]+)"', page)[0])
 
     first = token(client.post("/subscribe", data={"email": EMAIL}).text)
     clock.turn(seconds=1)
