@@ -16,9 +16,10 @@ from typing import IO, Any
 
 from mailer.errors import UndecidedList, UnreadableInput, UsageError
 from mailer.model import ListRow, SubscriberStatus
-from mailer.sources.lists import columns, container
-from mailer.sources.lists.columns import DECISIVE, LEAVING, Decision, Meaning
+from mailer.sources.lists import columns, container, words
+from mailer.sources.lists.columns import DECISIVE, LEAVING, Decision
 from mailer.sources.lists.container import Content
+from mailer.sources.lists.headings import Meaning, heading_key, leaving_meaning
 from mailer.sources.lists.rows import FORMULA, TELLING_TAGS, Meanings, in_list, is_joined, parts
 from mailer.sources.lists.table import Survey, Table, of_text, of_workbook, people_rows, survey
 from mailer.text.search_key import key
@@ -90,7 +91,7 @@ def read(file: Path, choices: Choices | None = None) -> PeopleList:
         found = survey(table)
         if not table.headings:
             raise UnreadableInput(f"{content.shown}: it has no rows.")
-        decision = columns.decide(table.headings, found.seen, _given(table, choices))
+        decision = columns.decide(table.headings, found.seen, _given(table, choices), found.rows)
         _check(content, table, decision, choices)
         every = _every(content, table, decision, choices)
         lists = _chosen_lists(content, table, found, decision, choices)
@@ -123,9 +124,9 @@ def _given(table: Table, choices: Choices) -> dict[int, Meaning]:
 
 
 def _place(table: Table, name: str) -> int:
-    wanted = columns.heading_key(name)
+    wanted = heading_key(name)
     for place, heading in enumerate(table.headings):
-        if heading and columns.heading_key(heading) == wanted:
+        if heading and heading_key(heading) == wanted:
             return place
     if name.strip().isdecimal() and 1 <= int(name.strip()[:9]) <= len(table.headings):
         return int(name.strip()) - 1
@@ -163,13 +164,13 @@ def _every(content: Content, table: Table, decision: Decision, choices: Choices)
     Raises UndecidedList if the name of a file from another system suggests that its people must not be mailed, and no
     column gives a status.
     """
-    name = key(PurePosixPath(content.name).stem)
-    meaning = columns.leaving_meaning(name)
+    name = heading_key(PurePosixPath(content.name).stem)
+    meaning = leaving_meaning(name)
     never = re.match(r"non ?subscribed\b", name)
     decisive = any(each.meaning in DECISIVE for each in decision.columns)
     if choices.suppress or decisive or not (meaning or never):
         return SubscriberStatus.ACTIVE
-    if _MAILCHIMP & set(map(columns.heading_key, table.headings)):
+    if _MAILCHIMP & set(map(heading_key, table.headings)):
         status = LEAVING[meaning] if meaning else SubscriberStatus.PENDING
         table.notes.append(f"The name of the file says that everyone in it is {status}.")
         return status
@@ -183,15 +184,18 @@ def _every(content: Content, table: Table, decision: Decision, choices: Choices)
 def _note_blanks(table: Table, found: Survey, decision: Decision) -> None:
     """Add a note for each column that gives a status for some rows and is empty in the other rows."""
     for each in decision.columns:
-        blank = found.rows - found.seen[each.place].filled
-        if not blank or not found.seen[each.place].filled:
+        seen = found.seen[each.place]
+        blank = found.rows - seen.filled + sum(count for cell, count in seen.values.items() if words.is_blank(cell))
+        if not blank or not seen.filled:
             continue
         if each.meaning in (Meaning.STATUS, Meaning.LIST_STATUS):
-            table.notes.append(f"{blank:,} rows have nothing in «{each.heading}», and were taken as active.")
+            table.notes.append(
+                f"{blank:,} rows have nothing in «{each.heading}». Those that are not refused are taken as active."
+            )
         elif each.meaning in (Meaning.SUBSCRIBED, Meaning.CONFIRMED) and each.blank_is_no:
             table.notes.append(
-                f"{blank:,} rows have nothing in «{each.heading}», where the others say yes, and were taken as not "
-                "confirmed."
+                f"{blank:,} rows have nothing in «{each.heading}», where the others say yes. Those that are not "
+                "refused are taken as not confirmed."
             )
 
 

@@ -56,3 +56,16 @@ def key(text: str) -> str:
     plain = _POINTS.sub("", unicodedata.normalize("NFKC", spelled).translate(_SPELLING))
     words = _NOT_WORD.sub(" ", plain).strip()
     return _DETACHED_BEGINNING.sub(r"\1", _DETACHED_ENDING.sub("", words))
+
+
+def bare_key(text: str) -> str:
+    """Return the key of a text without accents: «Désabonné» and «Desabonne» have the same bare key.
+
+    It serves to recognise words of other systems, which many people write without accents. A bare key is its own
+    bare key.
+    """
+    found = key(text.replace("İ", "I"))  # in lower case, it is two characters that do not compose
+    if found.isascii():
+        return found
+    decomposed = unicodedata.normalize("NFD", found.replace("ı", "i"))
+    return "".join(char for char in decomposed if unicodedata.category(char) != "Mn")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.text.search_key import key
+from mailer.text.search_key import bare_key, key
 
 ZWNJ = "\u200c"
 TITLE = f"کتاب{ZWNJ}های ۱۲۳ نویسندهٔ ایرانی در نمایشگاه بین{ZWNJ}المللی دیده می{ZWNJ}شوند"
@@ -75,3 +75,18 @@ def test_a_key_is_its_own_key(text: str) -> None:
     assert key(once) == once
     assert once == once.strip()
     assert "  " not in once
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Désabonné", "desabonne"),
+        ("Üyelik", "UYELIK"),
+        ("İptal", "iptal"),
+        ("çıkış", "cikis"),
+        ("Gelöscht", "geloscht"),
+    ],
+)
+def test_bare_keys_have_no_accents(one: str, other: str) -> None:
+    assert bare_key(one) == bare_key(other)
+    assert bare_key(bare_key(one)) == bare_key(one)

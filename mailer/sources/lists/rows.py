@@ -12,8 +12,9 @@ from datetime import datetime
 
 from mailer.model import ListRow, SubscriberStatus
 from mailer.sources.lists import words
-from mailer.sources.lists.columns import DECISIVE, LEAVING, Column, Decision, Meaning
+from mailer.sources.lists.columns import DECISIVE, LEAVING, Column, Decision
 from mailer.sources.lists.encoding import BAD_BYTE
+from mailer.sources.lists.headings import Meaning
 from mailer.sources.lists.records import LONGEST_MAILBOX, Record, mailbox
 from mailer.sources.lists.words import Said
 from mailer.text.clean import clean, shorten
@@ -148,9 +149,9 @@ class Meanings:
 
     # --- names and dates -----------------------------------------------------------------------------------------
     def _first(self, cells: Sequence[str], places: Sequence[int]) -> str:
-        """Return the first cell at these places that is not empty, or "" if all are empty."""
+        """Return the first cell at these places that is neither empty nor an error, or "" if there is none."""
         for place in places:
-            if place < len(cells) and cells[place]:
+            if place < len(cells) and cells[place] and not words.is_error(cells[place]):
                 return unescaped(cells[place])
         return ""
 
@@ -181,7 +182,7 @@ class Meanings:
                 continue
             if found := words.instant(cell):
                 return found, ""
-            if not words.is_nothing(cell):
+            if not words.is_nothing(cell) or words.is_error(cell):
                 unread = unread or f"the date {cell[:40]!r} cannot be read"
         return None, unread
 
@@ -214,7 +215,7 @@ class Meanings:
                 _add_leaving(verdict, column, cell)
             elif column.meaning in (Meaning.SUBSCRIBED, Meaning.CONFIRMED):
                 _add_flag(verdict, column, cell)
-            elif not words.is_nothing(cell):
+            elif not words.is_blank(cell):
                 self._add_status(verdict, column, cell)
         for place in self._tags:
             for tag in parts(cells[place]) if place < len(cells) and cells[place] else ():

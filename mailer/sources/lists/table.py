@@ -6,9 +6,10 @@ from itertools import islice
 
 from mailer.errors import UndecidedList, UnreadableInput
 from mailer.sources.lists import container, encoding, text
-from mailer.sources.lists.columns import HEADINGS, Seen, heading_key, is_email_heading, is_interesting, is_known
+from mailer.sources.lists.columns import Seen
 from mailer.sources.lists.container import Content
 from mailer.sources.lists.encoding import Encoding
+from mailer.sources.lists.headings import HEADINGS, RANKS, heading_key, is_email_heading, is_interesting, is_known
 from mailer.sources.lists.records import Record, is_address
 from mailer.sources.lists.xlsx import Sheet, Workbook
 from mailer.text.search_key import key
@@ -223,6 +224,8 @@ def survey(table: Table) -> Survey:
         table.headings.append("email")
     while len(found.seen) < len(table.headings):
         _add_column(table, found.seen)
+    for each in found.seen:
+        each.examine()
     if table.fixed:  # cells beyond the heading belong to no column
         del found.seen[len(table.headings) :]
     else:
@@ -236,4 +239,5 @@ def survey(table: Table) -> Survey:
 
 def _add_column(table: Table, seen: list[Seen]) -> None:
     heading = table.headings[len(seen)] if len(seen) < len(table.headings) else ""
-    seen.append(Seen(classified=is_interesting(heading_key(heading)) if heading else False))
+    name = heading_key(heading)
+    seen.append(Seen(classified=bool(name) and is_interesting(name), watched=name not in RANKS))

@@ -10,12 +10,11 @@ import json
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
-from mailer.sources.lists import columns
 from mailer.sources.lists.container import Content
 from mailer.sources.lists.encoding import Encoding
+from mailer.sources.lists.headings import heading_key, looks_like_opt_out
 from mailer.sources.lists.records import LONGEST_CELL, MOST_COLUMNS, Record, is_address
 from mailer.text.characters import EDGES
-from mailer.text.search_key import key
 
 _LONGEST_LINE = 256 * 1024  # characters; the rest of a longer line is dropped
 _LONGEST_RECORD = LONGEST_CELL  # maximum number of characters of a row of several lines
@@ -90,7 +89,7 @@ def stated(line: str) -> str:
 
 def _fitness(sample: Sequence[str], by: str, headings: frozenset[str]) -> tuple[int, int, int]:
     rows = [cells(line[:4096], by) for line in sample]
-    known = max((sum(key(cell) in headings for cell in row[:MOST_COLUMNS]) for row in rows[:20]), default=0)
+    known = max((sum(heading_key(cell) in headings for cell in row[:MOST_COLUMNS]) for row in rows[:20]), default=0)
     lengths = Counter(len(row) for row in rows if len(row) > 1)
     if not lengths:
         return known, 0, 0
@@ -239,7 +238,7 @@ def _flat(values: dict[str, object]) -> dict[str, object]:
     for name, value in values.items():
         for each in value if isinstance(value, list) else [value]:
             for inner, said in each.items() if isinstance(each, dict) else ():
-                if columns.looks_like_opt_out(columns.heading_key(inner)):
+                if looks_like_opt_out(heading_key(inner)):
                     found[f"{name} {inner}"] = [*found.get(f"{name} {inner}", ()), said]  # type: ignore[misc]
     return found
 

@@ -1,10 +1,11 @@
 """Understands what other systems write about a person: status words, yes and no, and dates.
 
-The words are compared by `search_key.key`, so case, punctuation, Arabic letters and half-spaces do not matter.
-docs/lists.md lists the systems from which the words come.
+The words are compared by `search_key.bare_key`, so case, punctuation, accents, Arabic letters and half-spaces do not
+matter. docs/lists.md lists the systems from which the words come.
 """
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -12,18 +13,31 @@ from typing import NamedTuple
 
 from mailer.model import SubscriberStatus
 from mailer.text import dates
-from mailer.text.search_key import key
+from mailer.text.search_key import bare_key
 
 _ACTIVE, _PENDING = SubscriberStatus.ACTIVE, SubscriberStatus.PENDING
 _LEFT, _BOUNCED, _COMPLAINED = SubscriberStatus.UNSUBSCRIBED, SubscriberStatus.BOUNCED, SubscriberStatus.COMPLAINED
 
-_YES = "yes|y|true|t|1|on|x|checked|بله|بلی|آری|هست|نعم|ja|oui|sí"
-_NO = "no|n|false|f|0|off|unchecked|خیر|نه|نیست|لا|nein|non"
-YES = frozenset(map(key, _YES.split("|"))) | {"✓", "✔"}
-NO = frozenset(map(key, _NO.split("|"))) | {"✗", "✘"}
+_YES = (
+    "yes|y|true|t|1|on|x|checked|بله|بلی|آری|هست|نعم|ja|oui|sí|sim|evet|да|כן|erê|belê|بەڵێ|جی ہاں|ہاں|bale"
+    "|baleh|areh"
+    "|vrai|wahr|verdadero|verdadeiro|vero|doğru|истина|waar"
+)
+_NO = (
+    "no|n|false|f|0|off|unchecked|خیر|نه|نیست|لا|nein|non|não|hayır|нет|nee|לא|نەخێر|نا|نہیں|جی نہیں|kheyr|kheir|na"
+    "|faux|falsch|falso|yanlış|ложь|onwaar"
+)
+YES = frozenset(map(bare_key, _YES.split("|"))) | {"✓", "✔", "☑", "✅"}
+NO = frozenset(map(bare_key, _NO.split("|"))) | {"✗", "✘", "☐", "❌", "✖"}
+_EMOJI_FORM = "\ufe0f"  # follows a character such as ✔ to ask for its coloured form
 # What systems write instead of an empty cell: the NULL of databases, and dates that mean "never".
 _NOTHING = frozenset(
     {"", "null", "none", "nil", "nan", "n/a", "na", "-", "--", "–", "—", "\\n", "#n/a", "never", "undefined"}
+)
+_BLANKS = frozenset({"", "null", "nil", "-", "--", "–", "—", "\\n"})  # no status at all
+# What a spreadsheet program writes if a formula fails, or a program if a value is missing by mistake.
+_ERRORS = frozenset(
+    {"#n/a", "#ref!", "#value!", "#name?", "#div/0!", "#null!", "#num!", "#error!", "#calc!", "#spill!", "########"}
 )
 _NO_DATE = re.compile(r"(?:-?000[01]|1970-01-01|1969-12-31|00/00/0000|0000/00/00)")
 
@@ -33,8 +47,12 @@ _WORDS = {
         "|single opt in|single optin|confirmed optin|confirmed opt in|deliverable|sendable|normal|regular|premium"
         "|gifted|free|paid|comp|member|owner|manager|moderator|contactable|engaged|express|implied|explicit|implicit"
         "|registered|approved|allowed|all email|each email|digest|email|daily summary|daily|abridged|enabled by user"
-        "|activated|can be mailed|accepted|فعال|عضو|مشترک|تأیید شده|تایید شده|تاییدشده|عضو است|نشط|مشترك|مؤكد|مفعل"
-        "|פעיל|מנוי"
+        "|activated|can be mailed|accepted|allow|فعال|عضو|مشترک|تأیید شده|تایید شده|تاییدشده|عضو است|نشط|مشترك"
+        "|مؤكد|مفعل"
+        "|פעיל|מנוי|actif|active|abonné|abonnée|inscrit|inscrite|aktiv|angemeldet|abonniert|bestätigt|activo|activa"
+        "|suscrito|suscrita|ativo|ativa|inscrito|inscrita|assinante|attivo|attiva|iscritto|iscritta|aktif|abone|üye"
+        "|actief|ingeschreven|aangemeld|активен|активный|активна|подписан|подписана|подписчик|چالاک|ئەندام|çalak|رکن"
+        "|سبسکرائبڈ|فعّال|مفعّل|faal|fa'al|ozv|oozv"
     ),
     _PENDING: (
         "pending|unconfirmed|not confirmed|notconfirmed|unverified|not verified|unactivated|not activated|waiting"
@@ -42,7 +60,12 @@ _WORDS = {
         "|invitable|opt in pending|optin pending|double opt in pending|validating|requested|not yet confirmed"
         "|nonsubscribed|non subscribed|not subscribed|notsubscribed|never subscribed|transactional|not opted in"
         "|no opt in|permission not set|not set|تأیید نشده|تایید نشده|تاییدنشده|در انتظار|در انتظار تأیید"
-        "|در انتظار تایید|منتظر تأیید|منتظر تایید|معلق|غیر مؤكد|غير مؤكد|قيد الانتظار|בהמתנה|לא אושר"
+        "|در انتظار تایید|منتظر تأیید|منتظر تایید|معلق|غیر مؤكد|غير مؤكد|قيد الانتظار|בהמתנה|לא אושר|en attente"
+        "|non confirmé|non confirmée|à confirmer|ausstehend|unbestätigt|nicht bestätigt|pendiente|no confirmado"
+        "|pendente"
+        "|não confirmado|in attesa|non confermato|da confermare|beklemede|onay bekliyor|onaylanmamış|in afwachting"
+        "|niet bevestigd|ожидает|ожидание|не подтвержден|не подтверждён|چاوەڕوان|زیر التوا|dar entezar|montazer"
+        "|none|never"
     ),
     _LEFT: (
         "unsubscribed|unsubscribe|unsub|unsubs|unsubscriber|opted out|opt out|optout|optedout|out|left|gone|withdrawn"
@@ -50,17 +73,36 @@ _WORDS = {
         "|notactive|blocked|blacklisted|blacklist|blocklisted|blocklist|black listed|block listed|banned|suppressed"
         "|suppression|do not mail|donotmail|do not email|donotemail|do not contact|donotcontact|dnc|dont mail|no mail"
         "|nomail|no email|noemail|cancelled|canceled|paused|on hold|hold|held|temp hold|suspended|stopped|stale"
-        "|not sending|rejected|denied|refused|globally unsubscribed|unsubscribed by admin|by user|by admin"
+        "|not sending|do not allow|disallow|not allowed|no longer subscribed|rejected|denied|refused"
+        "|globally unsubscribed|unsubscribed by admin|by user|by admin"
         "|by moderator|disabled by user|disabled by admin|exclusion list|excluded|manual|former|spammy|1 unsubscribed"
         "|غیرفعال|غیر فعال|لغو|لغو شده|لغوشده|لغو عضویت|لغو اشتراک|انصراف|انصراف داده|انصراف داد|حذف|حذف شده|حذفشده"
         "|خارج شده|خارج|مسدود|مسدود شده|مسدودشده|بلاک|بلاک شده|ترک کرده|عضو نیست|نمی‌خواهد|ارسال نشود|لیست سیاه|ملغى"
         "|ملغي|ألغى الاشتراك|تم إلغاء الاشتراك|إلغاء الاشتراك|غير نشط|غير مشترك|محذوف|محظور|לא פעיל|הוסר|ביטל"
+        "|כבוי|עזב|חסום|נמחק"
+        "|désabonné|désabonnée|désinscrit|désinscrite|inactif|inactive|désactivé|désactivée|résilié|bloqué|supprimé"
+        "|abgemeldet|abbestellt|inaktiv|deaktiviert|gesperrt|gelöscht|gekündigt|ausgetragen|nicht aktiv|baja|de baja"
+        "|dado de baja|desuscrito|desuscrita|inactivo|inactiva|bloqueado|bloqueada|eliminado|eliminada|cancelado"
+        "|cancelada|descadastrado|descadastrada|inativo|inativa|desativado|removido|disiscritto|disiscritta"
+        "|cancellato"
+        "|cancellata|inattivo|inattiva|non attivo|disattivato|bloccato|rimosso|pasif|aktif değil|ayrıldı"
+        "|ayrılmış|çıktı"
+        "|çıkmış|iptal|iptal edildi|engellendi|silindi|abonelikten çıktı|üye değil|uitgeschreven|afgemeld|inactief"
+        "|niet actief|geblokkeerd|verwijderd|opgezegd|отписан|отписана|отписался|отписалась|отписано|неактивен"
+        "|неактивный|не активен|заблокирован|удален|удалён|отключен|отключён|отказ|отказался|ناچالاک|نەچالاک"
+        "|وازی هێناوە|وازهێناو|دەرچووە|سڕاوەتەوە|neçalak|derketî|غیر رکن|منسوخ|ختم|بلاک شدہ|gheyrefaal|gheyre faal"
+        "|gheirefaal|gheire faal|gheir faal|gheyr faal|ghire faal|laghv|laghv shode|laghv shod|lagv|lagv shode"
+        "|enseraf"
+        "|enserafi|hazf|hazf shode|masdood|masdud|khorooj|kharej shode|خارج شد|لغو شد|لغو کرده|لغو کرد"
+        "|لغو اشتراک کرده"
     ),
     _BOUNCED: (
         "bounced|bounce|bouncing|hard bounced|hard bounce|hardbounce|hardbounced|hard|soft bounced|soft bounce"
         "|softbounce|cleaned|clean|invalid|undeliverable|undelivered|dead|does not exist|bad address|bad|by bounces"
         "|disabled by bounces|mailbox full|failed|invalid email|bounced email|disposable|needs attention|برگشتی"
         "|برگشت خورده|برگشت خورد|برگشت|نامعتبر|ایمیل نامعتبر|مرتد|مرتجع|غير صالح|خطا"
+        "|rebond|invalide|unzustellbar|ungültig|rebotado|rebote|inválido|devolvido|rimbalzato|non valido|geri döndü"
+        "|geçersiz|onbestelbaar|ongeldig|недоставлено|недействителен|bargashti|bargasht khorde"
     ),
     _COMPLAINED: (
         "complained|complaint|complaints|complainer|spam|marked as spam|spam complaint|spam complaints|spam report"
@@ -68,13 +110,23 @@ _WORDS = {
         "|هرزنامه|اسپم|شکایت|شکایت کرده|گزارش هرزنامه|شكوى|بريد مزعج|بريد عشوائي"
     ),
 }
-STATUSES = {key(word): status for status, words in _WORDS.items() for word in words.split("|")}
+STATUSES = {bare_key(word): status for status, words in _WORDS.items() for word in words.split("|")}
 # The codes of the WordPress plugin Newsletter. Other systems use S and P for "subscribed" and "pending", so the codes
 # count only if the file is from that plugin; see `columns`.
 CODES = {"c": _ACTIVE, "s": _PENDING, "u": _LEFT, "b": _BOUNCED, "p": _COMPLAINED}
 _NUMBERS = {"1": _ACTIVE, "0": _LEFT, "-1": _LEFT}
 # If a person has several statuses, the one that comes first here counts. A person's decision outweighs a dead address.
 STRONGEST = (_COMPLAINED, _LEFT, _BOUNCED, _PENDING, _ACTIVE)
+
+
+def is_blank(cell: str) -> bool:
+    """Return True if a cell of a status column is empty. "None" and "never" are statuses, and "#N/A" is an error."""
+    return not cell or cell.casefold() in _BLANKS or bool(_NO_DATE.match(cell))
+
+
+def is_error(cell: str) -> bool:
+    """Return True if a spreadsheet program wrote the cell in place of a value that it could not calculate."""
+    return cell.startswith("#") and cell.casefold() in _ERRORS
 
 
 def is_nothing(cell: str) -> bool:
@@ -91,7 +143,7 @@ def status(cell: str, codes: bool = False) -> SubscriberStatus | None:
     number = cell.strip()
     if number in _NUMBERS:
         return _NUMBERS[number]
-    word = key(cell)
+    word = bare_key(cell)
     if codes and word in CODES:
         return CODES[word]
     if word in STATUSES:
@@ -119,8 +171,13 @@ _EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)  # an earlier time is a mistake, be
 
 def looks_like_date(cell: str) -> bool:
     """Return True if the cell looks like a date, even an ambiguous one such as 03/04/2026."""
-    digits = key(cell) if not cell.isascii() else cell
+    digits = bare_key(cell) if not cell.isascii() else cell
     return bool(_ISO.fullmatch(cell) or _UNIX.fullmatch(digits) or _DATE_LIKE.search(digits[:200]) or instant(cell))
+
+
+def is_date(cell: str) -> bool:
+    """Return True if the cell is a date and nothing else, even an ambiguous one such as 03/04/2026."""
+    return instant(cell) is not None or bool(_DATE_LIKE.fullmatch(bare_key(cell).replace(" ", "/")))
 
 
 def instant(cell: str) -> datetime | None:
@@ -170,11 +227,13 @@ _NOTHING_SAID, _SAID_NO, _SAID_YES, _TEXT = Flag(Said.NOTHING), Flag(Said.NO), F
 @lru_cache(maxsize=20_000)
 def flag(cell: str) -> Flag:
     """Return what a cell of a column such as "deleted", "deleted_at" or "subscribed" says."""
+    if is_error(cell):
+        return _TEXT
     if is_nothing(cell):
         return _NOTHING_SAID
     if cell.startswith("-"):
-        return _TEXT  # a negative number; `key` would remove its sign
-    word = key(cell) or cell
+        return _TEXT  # a negative number; a key has no sign
+    word = bare_key(cell) or cell.replace(_EMOJI_FORM, "")
     if word in NO:
         return _SAID_NO
     if word in YES:
@@ -184,3 +243,41 @@ def flag(cell: str) -> Flag:
     if looks_like_date(cell):
         return Flag(Said.DATE, instant(cell))
     return _TEXT
+
+
+# --- sentences about leaving, in columns of notes --------------------------------------------------------------------
+# Phrases that mean in any column that the person must not be mailed. They are more specific than the status words:
+# "left", "removed" or "manual" may mean anything in a note.
+_PHRASES = (
+    "unsubscribed|unsubscribe|unsubscribes|unsubbed|opted out|opt out|do not mail|do not email|do not e mail"
+    "|do not contact|do not send|don't mail|don't email|don't send|don't contact|no more mail|no more mails"
+    "|no more email|no more emails|stop mailing|stop emailing|stop sending|blacklisted|bounced|hard bounce"
+    "|marked as spam|spam complaint|désabonné|désabonnée|désinscrit|désinscrite|ne plus envoyer|ne plus contacter"
+    "|abgemeldet|abbestellt|keine mails|keine e mails|keine mails mehr|dado de baja|dada de baja|se dio de baja"
+    "|no enviar|desuscrito|descadastrado|não enviar|disiscritto|disiscritta|non inviare|abonelikten çıktı"
+    "|abonelikten çıkmış|üyelikten ayrıldı|üyelikten çıktı|отписался|отписалась|отписан|отписана|не отправлять"
+    "|не присылать|не писать|uitgeschreven|afgemeld|niet meer mailen|لغو شد|لغو شده|لغو عضویت|لغو اشتراک|لغو کرد"
+    "|لغو کرده|انصراف|انصراف داد|انصراف داده|نفرستید|نفرست|نفرستیم|ارسال نشود|نمی‌خواهد|ایمیل نزنید|إلغاء الاشتراك"
+    "|ألغى الاشتراك|لا ترسل|לא לשלוח|הוסר מהרשימה|ביטל מנוי|برگشت خورد|برگشت خورده|وازی هێناوە|laghv shode"
+    "|enseraf dade"
+)
+_TELLING = re.compile(rf"\b(?:{'|'.join(sorted(map(bare_key, _PHRASES.split('|')), key=len, reverse=True))})\b")
+# Each phrase contains one of these texts, however it is written. Most cells contain none of them, and searching them is
+# fast, so no key is made for most cells.
+_HINTS = (
+    *("unsub", "opt", "not ", "n't", "n’t", "more", "stop", "black", "bounc", "spam", "abonn", "inscri", "ne plus"),
+    *("gemeld", "bestell", "keine", "baja", "no enviar", "desuscr", "descad", "o enviar", "iscri", "non inv"),
+    *("abonelik", "yelik", "отпис", "не ", "uitge", "afgem", "niet", "لغو", "نصراف", "نفرست", "نشود", "خواه", "نزنید"),
+    *("نزنيد", "لغ", "لا تر", "לא ", "הוסר", "ביטל", "برگشت", "واز", "lagh", "enser"),
+)
+
+
+def tells_of_leaving(cells: Sequence[str]) -> str:
+    """Return the first cell that says in any column that a person must not be mailed, or "" if none does.
+
+    For example, "unsubscribed 2024-03-01" says so. Many cells at once are examined faster than one by one.
+    """
+    together = "\n".join(cells).casefold()
+    if not any(hint in together for hint in _HINTS):
+        return ""
+    return next((cell for cell in cells if _TELLING.search(bare_key(cell))), "")

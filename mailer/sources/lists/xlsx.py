@@ -308,8 +308,6 @@ class _Cells:
             return self._strings[int(number)] if known else ""
         if self._kind == "b":
             return "true" if raw.strip() == "1" else "false"
-        if self._kind == "e":
-            return ""
         if self._kind == "n" and raw:
             style = int(self._style) if self._style.isdecimal() and len(self._style) < 6 else -1
             return _number(raw, self._base if 0 <= style < len(self._dates) and self._dates[style] else None)
