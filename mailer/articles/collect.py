@@ -94,7 +94,7 @@ def _spelled(app: App, article: FoundArticle) -> FoundArticle:
         spelled = corrected(own, app.settings.articles.spelling_exceptions)
         if spelled != own:
             changes |= {name: spelled, given: own}
-    return replace(article, **changes)
+    return replace(article, **changes) if changes else article
 
 
 def _older(one: FoundArticle, other: FoundArticle) -> bool:
