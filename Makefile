@@ -81,7 +81,8 @@ lock: ## lock the newest allowed versions (requirements.lock has versions and ha
 	$(VENV)/lock/bin/pip-compile -q --upgrade --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra dev -o requirements.lock pyproject.toml
 	$(VENV)/lock/bin/pip-compile -q --generate-hashes --allow-unsafe --strip-extras --no-header --no-annotate \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -c requirements.lock -o requirements-run.lock pyproject.toml
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links -c requirements.lock --extra mysql \
+		-o requirements-run.lock pyproject.toml
 
 wheelhouse: setup ## fetch all wheels for an install without the network
 	$(PIP) download -q --no-deps -d wheelhouse -r requirements.lock

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, Connection, Engine, MetaData, Table, create_engine, event, inspect, select, text
+from sqlalchemy import Column, Connection, Engine, MetaData, Table, create_engine, event, func, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -22,7 +22,7 @@ from mailer.sources import identity, plain
 from mailer.sources.cut import cut
 from mailer.sources.found import Gathered
 from mailer.sources.values import Findings, Values
-from mailer.sources.wordpress import posts
+from mailer.sources.wordpress import picture, posts
 
 _FIELDS = (
     *("id", "title", "lead", "body", "url", "image_url", "image_alt", "category", "tags", "author", "published"),
@@ -33,6 +33,7 @@ _REQUIRED = ("title", "url", "published")
 _BACK = timedelta(days=14)
 _MOST = 20_000  # maximum number of rows that one query returns
 
+_UNIX = {9: 1, 10: 1, 13: 1000}  # digits of a time of Unix, and how many of it are a second
 _PAGE = 20  # rows that are fetched together
 # Longest body in characters, without and with markup. The choice of stories uses only the first thousand characters.
 _LONGEST_BODY, _LONGEST_RAW = 5000, 20_000
@@ -116,19 +117,19 @@ class DatabaseSource:
     def gather(self, etag: str, modified: str) -> Gathered:
         """Return the articles of the last fourteen days. Raises SourceUnavailable or ConfigError."""
         self.check()
-        now, findings = self._now(), Findings()
+        now, findings, notes = self._now(), Findings(), list[str]()
         since = now - _BACK
         if self._settings.preset == "wordpress":
             query = posts(self._tables(), self._settings.prefix, since.astimezone(self._zone))
         else:
-            query = self._query(since)
+            query, notes = self._query(since)
         with self._connected() as connection:
             # Fetch a few rows at a time, because thousands of whole texts take hundreds of megabytes.
             found = connection.execution_options(yield_per=_PAGE).execute(query)
             articles = [self._article(self._values(dict(row._mapping), findings, now)) for row in found]
         kept, long = cut(self.name, (article for article in articles if article.title))
         untitled = len(articles) - len(kept)
-        notes = [f"{self.name}: {untitled} rows without a title."] if untitled else []
+        notes += [f"{self.name}: {untitled} rows without a title."] if untitled else []
         return Gathered(kept, (*notes, *findings.notes(self.name), *long))
 
     def close(self) -> None:
@@ -168,7 +169,8 @@ class DatabaseSource:
             ) from None
 
     # --- reading ------------------------------------------------------------------------------------------------------
-    def _query(self, since: datetime) -> Any:
+    def _query(self, since: datetime) -> tuple[Any, list[str]]:
+        """Return the query for the newest rows, and a note about rows that it leaves out because they have no date."""
         schema, _, name = self._settings.table.rpartition(".")
         existing = self._columns()
         table = Table(name, MetaData(), *(Column(column) for column in existing), schema=schema or None)
@@ -178,22 +180,35 @@ class DatabaseSource:
         query = select(*wanted).order_by(published.desc()).limit(_MOST)
         if self._settings.where:
             query = query.where(text(f"({self._settings.where})"))
-        # The column may contain dates as text, in any calendar. Only a column of a date type can be compared with
-        # `since`. For any other column, only the number of rows is limited.
+        # The column may contain dates as text, in any calendar. Only a column of a date type, or one of Unix seconds or
+        # milliseconds, can be compared with `since`. For any other column, only the number of rows is limited.
         with self._connected() as connection:
-            sample = connection.execute(select(published).where(published.is_not(None)).limit(1)).scalar()
+            dated = select(published).where(published.is_not(None)).order_by(published.desc())
+            sample = connection.execute(dated.limit(1)).scalar()
+        local = since.astimezone(self._zone)
+        first: object = None
         if isinstance(sample, datetime):
-            local = since.astimezone(self._zone)
-            query = query.where(published >= (local if sample.tzinfo else local.replace(tzinfo=None)))
+            first = local if sample.tzinfo else local.replace(tzinfo=None)
         elif isinstance(sample, date):
-            query = query.where(published >= since.astimezone(self._zone).date())
-        return query
+            first = local.date()
+        elif isinstance(sample, int) and len(str(sample)) in _UNIX:
+            first = int(since.timestamp()) * _UNIX[len(str(sample))]
+        if first is None:
+            return query, []
+        undated = published.is_(None) if isinstance(first, date) else published.is_(None) | (published == 0)
+        rows = select(published).where(undated)
+        if self._settings.where:
+            rows = rows.where(text(f"({self._settings.where})"))
+        with self._connected() as connection:
+            count = connection.execute(select(func.count()).select_from(rows.limit(_MOST).subquery())).scalar()
+        note = f"{self.name}: {count} rows have no date and were left out; they may not have been published."
+        return query.where(published >= first), [note] if count else []
 
     def _values(self, row: Row, findings: Findings, now: datetime) -> Values:
         where = f"id {row['id']}" if row.get("id") is not None else ""
         if self._settings.preset == "wordpress":
             # WordPress redirects "?p=<id>" to the article, whatever form the site's permalinks have.
-            row = {**row, "url": f"?p={row['id']}"}
+            row = {**row, "url": f"?p={row['id']}", "image_url": picture(row, self._settings.prefix)}
         row = {name: value[:_LONGEST_RAW] if isinstance(value, str | bytes) else value for name, value in row.items()}
         return Values(row, findings, self._zone, now, where)
 

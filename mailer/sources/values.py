@@ -59,7 +59,8 @@ class Findings:
         for name, (count, example) in self.odd.items():
             yield f"{source}: {count} values of {name} are not understood, such as {example}; they count as unknown."
         if self.repaired:
-            yield f"{source}: {self.repaired} texts were UTF-8 taken for Latin-1, and were repaired: {self.example!r}."
+            repaired = f"{self.repaired} texts were UTF-8 taken for Latin-1, and were repaired"
+            yield f"{source}: {repaired}, such as «{self.example}»."
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,11 @@ The REST API is for sites whose feed is too short. It is used without a login an
 visitor sees: no drafts and no view counts.
 """
 
+import re
+from collections.abc import Mapping
 from datetime import datetime
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import TextClause, text
 
@@ -119,17 +122,25 @@ def posts(tables: frozenset[str], prefix: str, since: datetime) -> TextClause:
     p = prefix
     term = f"SELECT t.name FROM {p}terms t JOIN {p}term_taxonomy x ON x.term_id = t.term_id"  # noqa: S608 - checked below
     primary = ", ".join(f"'{key}'" for key in _PRIMARY)
+    # A post without a category of its own is in the default one, so every other category says more.
+    default = f"COALESCE({_option(tables, p, 'default_category')}, 1)"
     query = f"""
         SELECT p.ID AS id, p.post_title AS title, p.post_excerpt AS lead, p.post_content AS body,
                p.ID AS url, p.post_date AS published, p.comment_count AS comments,
                COALESCE(
                  (SELECT t.name FROM {p}terms t JOIN {p}postmeta m ON m.meta_key IN ({primary})
-                    AND m.post_id = p.ID AND m.meta_value = t.term_id LIMIT 1),
+                    AND m.post_id = p.ID AND m.meta_value = t.term_id AND t.term_id <> {default} LIMIT 1),
                  ({term} JOIN {p}term_relationships r ON r.term_taxonomy_id = x.term_taxonomy_id
-                    WHERE r.object_id = p.ID AND x.taxonomy = 'category' ORDER BY t.term_id LIMIT 1)
+                    WHERE r.object_id = p.ID AND x.taxonomy = 'category'
+                    ORDER BY CASE WHEN t.term_id = {default} THEN 1 ELSE 0 END, t.term_id LIMIT 1)
                ) AS category,
                (SELECT a.guid FROM {p}postmeta m JOIN {p}posts a ON a.ID = m.meta_value
-                  WHERE m.post_id = p.ID AND m.meta_key = '_thumbnail_id' LIMIT 1) AS image_url,
+                  WHERE m.post_id = p.ID AND m.meta_key = '_thumbnail_id' LIMIT 1) AS image_guid,
+               (SELECT f.meta_value FROM {p}postmeta m JOIN {p}postmeta f
+                  ON f.post_id = m.meta_value AND f.meta_key = '_wp_attached_file'
+                  WHERE m.post_id = p.ID AND m.meta_key = '_thumbnail_id' LIMIT 1) AS image_file,
+               {_option(tables, p, "siteurl")} AS wordpress_at,
+               {_option(tables, p, "upload_url_path")} AS uploads_at,
                (SELECT alt.meta_value FROM {p}postmeta m JOIN {p}postmeta alt
                   ON alt.post_id = m.meta_value AND alt.meta_key = '_wp_attachment_image_alt'
                   WHERE m.post_id = p.ID AND m.meta_key = '_thumbnail_id' LIMIT 1) AS image_alt,
@@ -141,6 +152,31 @@ def posts(tables: frozenset[str], prefix: str, since: datetime) -> TextClause:
     if not p.replace("_", "").isalnum():
         raise ValueError("a prefix consists of letters, digits and _")
     return text(query).bindparams(since=since.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def _option(tables: frozenset[str], p: str, name: str) -> str:
+    """Return a query for an option of the site, or NULL if there is no table of options."""
+    if f"{p}options" not in tables:
+        return "NULL"
+    return f"(SELECT o.option_value FROM {p}options o WHERE o.option_name = '{name}' LIMIT 1)"  # noqa: S608
+
+
+def picture(row: Mapping[str, Any], prefix: str) -> str:
+    """Return the address of a post's picture, which may be relative to the site.
+
+    As in WordPress, the file's name decides. The guid of a picture is the address at which it was once uploaded, often
+    that of a test server, so it is used only if there is no file.
+    """
+    file, guid = str(row.get("image_file") or ""), str(row.get("image_guid") or "")
+    _, inside, below = file.partition("wp-content/uploads/")
+    if not file or (file.startswith("/") and not inside):
+        return guid
+    if file.startswith(("http://", "https://")):
+        return file
+    site = re.search(r"_(\d+)_$", prefix)  # one of the sites of a network
+    folder = f"{urlsplit(str(row.get('wordpress_at') or '')).path.rstrip('/')}/wp-content/uploads"
+    uploads = str(row.get("uploads_at") or "") or (f"{folder}/sites/{site[1]}" if site and not inside else folder)
+    return f"{uploads.rstrip('/')}/{below if inside else file}"
 
 
 def _views(tables: frozenset[str], p: str) -> str:

@@ -130,3 +130,8 @@ def test_no_file_names_this_machine() -> None:
     for path in files:
         found = re.search(r"/work/|/root/|/home/\w", path.read_text("utf-8"))
         assert found is None, (path, found)
+
+
+def test_the_image_has_a_driver_for_each_database_of_a_newsroom() -> None:
+    lock = (ROOT / "requirements-run.lock").read_text("utf-8")
+    assert {"psycopg", "pymysql"} <= set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))

@@ -173,7 +173,7 @@ def test_a_text_that_was_taken_for_latin_1_is_repaired_with_a_note() -> None:
     values = of("باران در شمال".encode().decode("latin-1"))
     assert values.line("x") == "باران در شمال"
     (note,) = values.findings.notes("a source")
-    assert note == "a source: 1 texts were UTF-8 taken for Latin-1, and were repaired: 'باران در شمال'."
+    assert note == "a source: 1 texts were UTF-8 taken for Latin-1, and were repaired, such as «باران در شمال»."
 
 
 _json = st.recursive(
