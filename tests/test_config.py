@@ -99,6 +99,17 @@ def test_the_wrong_number_of_brackets_hides_nothing(load: Load) -> None:
     ]
 
 
+def test_problems_of_every_kind_come_to_light_in_one_run(load: Load) -> None:
+    text = '[newsletter]\nfrom = "n@x..y.example"\nnam = 1\n[[smtp]]\nusername = "u"\n[web]\nport = 0\n'
+    places = [line.split(": ")[1] for line in problems_of(load, text, {"MAILER_TEMPLATES": "nodir"})]
+    assert places == ["newsletter.from", "newsletter.nam", "smtp.0", "web.port", "templates"]
+
+
+def test_a_jalali_date_that_toml_refuses(load: Load) -> None:
+    (reported,) = problems_of(load, "[schedule]\nholidays = [1406-02-31]\n")
+    assert reported.endswith("; write Gregorian dates, such as 2027-03-21")
+
+
 def test_an_unknown_name_hides_no_problem_between_settings(load: Load) -> None:
     assert problems_of(load, "[digest]\nstory = 1\nstories = 3\n") == [
         "config.toml:1: digest: min_stories is larger than stories",

@@ -14,7 +14,7 @@ from typing import Any
 from mailer.config.environ import lay_over
 from mailer.config.fields import Place, spelled
 from mailer.config.lines import lines_of
-from mailer.config.problems import Problem, dotted, judged
+from mailer.config.problems import Problem, dotted, judged_by_section
 from mailer.config.usable import made_usable
 from mailer.errors import ConfigError
 from mailer.settings import Settings, Smtp
@@ -33,13 +33,11 @@ def load(path: Path, environ: Mapping[str, str], *, templates_later: bool = Fals
     """
     text = _text_of(path)
     laid = lay_over(_parsed(path, text), environ)
-    result = judged(laid.data)
-    found = result if isinstance(result, list) else _without_password(result, environ)
-    if isinstance(result, Settings):
-        result = made_usable(result.model_copy(update={"folder": path.absolute().parent}), templates_later)
-        found = [*found, *(result if isinstance(result, list) else [])]
-    if isinstance(result, Settings) and not found and not laid.problems:
-        return result
+    settings, found = judged_by_section(laid.data)
+    usable = made_usable(settings.model_copy(update={"folder": path.absolute().parent}), templates_later)
+    found = [*found, *_without_password(settings, environ), *(usable if isinstance(usable, list) else [])]
+    if isinstance(usable, Settings) and not found and not laid.problems:
+        return usable
     lines = lines_of(text)
     located = [(*_origin(path, problem.place, lines, laid.variables), problem) for problem in found]
     located.sort(key=lambda item: item[0])
@@ -155,7 +153,9 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
             raise ConfigError([f"{path}: not TOML: {error}"]) from None
         twice = found[1].startswith(("Cannot overwrite", "Cannot declare", "Duplicate"))
         hint = "; the same name is there twice" if twice else ""
-        line = found[2] or len(text.splitlines())
+        line = int(found[2] or len(text.splitlines()))
+        if re.search(r"\b1[345]\d\d-\d\d-\d\d\b", text.splitlines()[line - 1] if line else ""):
+            hint = "; write Gregorian dates, such as 2027-03-21"
         raise ConfigError([f"{path}:{line}: not TOML: {found[1]}{hint}"]) from None
 
 

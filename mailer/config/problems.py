@@ -36,7 +36,15 @@ class Problem:
 
 
 def judged(data: dict[str, Any]) -> Settings | list[Problem]:
-    """Returns the settings made from the data, or a list of all problems with the data.
+    """Returns the settings made from the data, or a list of all problems with the data."""
+    settings, problems = judged_by_section(data)
+    return problems or settings
+
+
+def judged_by_section(data: dict[str, Any]) -> tuple[Settings, list[Problem]]:
+    """Returns the settings made from the data, and a list of all problems with the data.
+
+    In these settings, a section with problems has its default values, so that the caller can check the others further.
 
     A section is validated only if it differs from its defaults. Building the validators of all sections would delay
     every command by 20 ms.
@@ -53,7 +61,7 @@ def judged(data: dict[str, Any]) -> Settings | list[Problem]:
             values[name] = _validated(field, shaped[name])
         except ValidationError as error:
             problems += (Problem(shaping.written(each.place), each.words) for each in _problems(name, error))
-    return problems or Settings.model_construct(**values)
+    return Settings.model_construct(**values), problems
 
 
 class _Shaping:

@@ -156,9 +156,10 @@ class DatabaseSource:
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        """Yield a connection. Raises SourceUnavailable if the database reports an error."""
+        """Yield a connection. Raises SourceUnavailable if the database reports an error, and ConfigError if the driver
+        does not understand the URL."""
         try:
-            with self._engine.connect() as connection:
+            with self._connection() as connection:
                 yield connection
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", error)).strip().splitlines()[0][:200]
@@ -166,6 +167,16 @@ class DatabaseSource:
             raise SourceUnavailable(
                 f"The newsroom's database {where} cannot be read ({reason}).",
                 "Start it, or correct articles.database.url.",
+            ) from None
+
+    def _connection(self) -> Connection:
+        try:
+            return self._engine.connect()
+        except (TypeError, ValueError):  # what drivers raise for a parameter that they do not know
+            names = ", ".join(self._engine.url.query) or "none"
+            raise ConfigError(
+                [f"articles.database.url: {self._engine.driver} does not understand its parameters ({names})."],
+                "Remove them, or correct their names and values.",
             ) from None
 
     # --- reading ------------------------------------------------------------------------------------------------------

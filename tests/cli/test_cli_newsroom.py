@@ -42,3 +42,11 @@ def test_a_database_that_is_down_at_draft_time(tmp_path: Path, stocked: bool) ->
         ("draft", "") if stocked else ("held", "too few stories: 0 of at least 5")
     )
     assert len(drafted["stories"]) == (6 if stocked else 0)
+
+
+def test_a_parameter_that_the_driver_does_not_know(tmp_path: Path) -> None:
+    here = with_database(tmp_path, 'url = "mysql+pymysql://reader:geheim@127.0.0.1:1/news?compression=1"')
+    answer = here.call("articles", "collect")
+    assert answer.code == 2
+    assert "articles.database.url: pymysql does not understand its parameters (compression)" in answer.err
+    assert "geheim" not in answer.out + answer.err
