@@ -23,6 +23,7 @@ _MOST_FIELDS = 200  # fields of an object whose names are compared without their
 _LARGEST = 500_000  # characters of a block that are read
 # The values whose objects are about something of their own, and not only a part of the object above.
 _INSIDE = ("@graph", "@included", "mainEntity", "mainEntityOfPage", "itemListElement", "item")
+_HEADLINES = ("headline", "name", "alternativeHeadline")
 _OUTLETS = ("Organization", "NewsMediaOrganization", "WebSite", "Corporation", "Periodical")
 # Strings, which stay; and what may be around JSON without being part of it: comments of JavaScript and HTML, and the
 # marks of a CDATA section. An end that is missing is taken to be the end of the block, so that the time is linear.
@@ -72,10 +73,10 @@ class Data:
         best: Object = {}
         most = 0
         for article, listed in self.articles:
-            headline = key(self.first(article, "headline", "name", "alternativeHeadline"))
+            written = [key(each) for name in _HEADLINES for each in self.values(article, name)[:3]]
             named = place != "" and place in map(identity.canonical, self._addresses(article))
-            score = 2 * any(_same(headline, title) for title in keys) + named
-            if not score and alone and not listed and _may_be(headline, keys):
+            score = 2 * any(_same(headline, title) for headline in written for title in keys) + named
+            if not score and alone and not listed and _may_be(next(iter(written), ""), keys):
                 score = 1
             if score > most:
                 best, most = article, score

@@ -54,6 +54,7 @@ _MOST_HEADINGS = 200  # headings of a page that are compared with its title
 _LONGEST_TIME = 200  # characters of a <time> element's text
 _LONGEST_TITLE = 500  # characters of a title that is compared with the text
 _MOST_TITLES = 12  # possible titles that are looked for in the text
+_MOST_NAMES = 5  # names of one <meta> element, as in property="dc:title og:title"
 _DEEPEST = 40  # parts of a page inside each other
 
 # The names of <meta> elements, the first choice first. Dublin Core's names are compared in the form "dc.date.issued".
@@ -179,7 +180,10 @@ _TITLE_PARTS = re.compile(r" [-–—|:•·›‹/«»]{1,4} | ?\| ?")
 def _outlets(page: "_Page", data: jsonld.Data) -> list[str]:
     """Return the names by which the page calls its outlet, the most certain first."""
     logos = [each.text for each in page.headings if each.is_logo]
-    found = [plain.line(each) for each in (*(page.first(name) for name in _OUTLETS), *data.outlets, *logos)]
+    site, *others = (plain.line(page.first(name)) for name in _OUTLETS)
+    # Some pages have their own title as the name of an application or publisher.
+    titles = {key(page.first("og:title")), key(page.first("twitter:title"))} - {key(site)}
+    found = [site, *(each for each in map(plain.line, (*others, *data.outlets, *logos)) if key(each) not in titles)]
     return list(dict.fromkeys(each for each in found if key(each)))
 
 
@@ -322,8 +326,9 @@ def _date(
 ) -> tuple[datetime | None, str]:
     """Return the date of publication and its words: the first date that can be read, or else only the first words."""
     written = (
-        *(page.first(each) for each in _DATES),
+        # Some sites give the date of the last change as "article:published_time", but none does so here.
         *data.values(own, "datePublished"),
+        *(page.first(each) for each in _DATES),
         *page.times(title),
         *data.values(own, "dateCreated"),
         *data.values(about, "datePublished"),
@@ -448,8 +453,8 @@ class _Page(HTMLParser):
         relations = found.get("rel", "").lower().split()
         if tag == "meta" and content.strip():
             for name in ("property", "name", "itemprop"):
-                if found.get(name):
-                    self.meta[_meta_name(found[name])].append(content)
+                for each in found.get(name, "").split()[:_MOST_NAMES]:
+                    self.meta[_meta_name(each)].append(content)
         elif tag == "base" and not self.base:
             self.base = links.absolute(href, self._address)
         elif "canonical" in relations:

@@ -33,6 +33,10 @@ _OTHERS = _keys(
     "انتهای پیام|لینک کوتاه|کپی لینک|اشتراک گذاری|به اشتراک بگذارید|خبرنامه هفتگی|عضویت در خبرنامه|"
     "عضو خبرنامه|تمامی حقوق|تمام حقوق|کلیه حقوق|Related|Comments|Share"
 )
+# Some of them are also the words of buttons between the title and the text.
+_BUTTONS = _keys(
+    "نظرات|دیدگاه‌ها|نظر شما|ارسال نظر|ارسال دیدگاه|لینک کوتاه|کپی لینک|اشتراک گذاری|به اشتراک بگذارید|Comments|Share"
+)
 # Headings inside the article, above headlines of other articles. The article continues after these headlines.
 _ASIDES = _keys("بیشتر بخوانید|بیشتر بدانید|همچنین بخوانید|در همین زمینه|در همین رابطه|Read more")
 # Labels of lines that describe the article but are not part of its text: «تاریخ انتشار: …», «کد خبر: ۱۲۳۴۵».
@@ -59,6 +63,7 @@ _LONG = 25  # words; a line of this length is a paragraph, because captions and 
 _TOP = 80  # lines in which to search for the breadcrumb, and then for the title below it; a menu may come first
 _MOST_PARTS = 20  # maximum number of parts of a breadcrumb
 MOST_LINES = 5000  # maximum number of lines of a page that are read
+_LONGEST_HEADING = 300  # characters that are compared with headings and labels, which are much shorter
 _LABELLED_WORDS = 14  # words; a longer line is a sentence that only begins with the same words as a label
 
 _FIX = "The text must have the title on a line of its own and at least one paragraph below it."
@@ -157,17 +162,20 @@ def _own_lines(lines: Sequence[str]) -> list[str]:
     The article ends above the heading of another part of the page. Asides inside the article are dropped.
     """
     own: list[str] = []
-    aside = False
+    aside = has_text = False
     for line in lines:
-        found = key(line)
+        found = key(line[:_LONGEST_HEADING])
         if any(_is_headed(found, heading) for heading in _OTHERS):
-            break
+            if has_text or not any(_is_headed(found, heading) for heading in _BUTTONS):
+                break
+            continue
         if any(_is_headed(found, heading) for heading in _ASIDES):
             aside = found in _ASIDES  # if more words follow the heading on the same line, only this line is an aside
             continue
         aside = aside and not _is_paragraph(line, _FULL_STOP)
         if not aside:
             own.append(line)
+            has_text = has_text or _is_paragraph(line)
     return own
 
 
@@ -200,7 +208,7 @@ def _is_paragraph(line: str, end: re.Pattern[str] = _SENTENCE_END) -> bool:
 
 
 def _label(line: str) -> str:
-    return key(re.split(r"[:：]", line, maxsplit=1)[0])
+    return key(re.split(r"[:：]", line[:_LONGEST_HEADING], maxsplit=1)[0])
 
 
 def _is_labelled(line: str) -> bool:

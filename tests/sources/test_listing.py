@@ -1,10 +1,14 @@
 """The addresses that sitemaps (an index, news, plain, gzipped, Yoast's, a text) and a front page list."""
 
+import contextlib
 import gzip
+import time
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mailer.errors import UnreadableInput
 from mailer.sources.listing import Listed, Listing, read_listing
@@ -126,10 +130,54 @@ def test_anything_else_is_refused(content: str, message: str) -> None:
 
 
 def test_too_many_addresses_are_counted() -> None:
-    entry = "<url><loc>https://tabesh.example/news/1</loc></url>"
-    found = listing(f"<urlset>{entry * 50_010}</urlset>")
+    found = listing("<urlset>" + "<url><loc>/1</loc>" * 50_010)
     assert len(found.pages) == 50_000
     assert found.notes == (f"{AT}: it lists more than 50000 addresses; 10 were left out.",)
+
+
+@given(st.text(alphabet="<>/urlsetockmaphifn:n=\"'! []CDAT-&;.?xh01\n", max_size=400))
+@settings(max_examples=200, deadline=None)
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for content in (text, f"<urlset>{text}</urlset>", f"<html>{text}", f"<sitemapindex><sitemap>{text}"):
+        try:
+            found = listing(content)
+        except UnreadableInput:
+            continue
+        assert all(each.url.startswith("http") for each in (*found.pages, *found.sitemaps))
+
+
+HOSTILE = (
+    *(
+        "<url>",
+        "<url><loc>",
+        "<url><loc><![CDATA[",
+        "<!--",
+        "<!-- -->",
+        "<url><loc>https://a.b/</loc>",
+        "\n",
+        "<a href='",
+    ),
+    *(
+        "<link rel=alternate href='",
+        "<title>",
+        "<script type=application/ld+json>{",
+        "<a href=/rss/",
+        "<html lang=",
+        "&amp;",
+    ),
+)
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+@pytest.mark.parametrize("begin", ["<urlset>", "<html>"])
+def test_the_time_grows_only_with_the_length(begin: str, part: str) -> None:
+    times = []
+    for length in (60_000, 240_000):
+        begun = time.process_time()
+        with contextlib.suppress(UnreadableInput):
+            listing(begin + part * (length // len(part)))
+        times.append(time.process_time() - begun)
+    assert times[1] < 8 * times[0] + 0.2
 
 
 def test_a_sitemap_is_no_file_of_articles() -> None:

@@ -326,6 +326,24 @@ def test_dates_in_meta_elements(name: str) -> None:
     assert read(html(head)).published == OWN_DATE
 
 
+def test_the_first_publication_counts_and_not_the_last_change() -> None:
+    changed = '<meta property="article:published_time" content="2026-11-24T18:00:00+03:30">'
+    assert read(html(changed + json_ld(DATA))).published == OWN_DATE
+
+
+def test_a_title_that_is_also_given_as_an_application_is_no_outlet() -> None:
+    head = f'<meta name="application-name" content="{TITLE}"><meta property="dc:title og:title" content="{TITLE}">'
+    assert read(html(head, f"<h1>شیراز امروز، سایت خبری</h1><h2>{TITLE}</h2><p>{FIRST}</p>")).title == TITLE
+
+
+@pytest.mark.parametrize("button", ["Share on Facebook", "اشتراک گذاری", "نظرات (۳)", "کپی لینک"])
+def test_buttons_below_the_title_do_not_end_the_text(button: str) -> None:
+    found = read(
+        html(body=f"<h1>{TITLE}</h1><div>{button}</div><p>{FIRST}</p><p>{SECOND}</p><div>{button}</div><p>{FIRST}</p>")
+    )
+    assert (found.lead, found.body) == (FIRST, SECOND)
+
+
 def test_a_title_in_other_words_than_the_heading_is_no_reason_to_refuse_a_page() -> None:
     head = '<meta property="og:title" content="کتابخانهٔ شیراز باز شد"><meta property="og:type" content="article">'
     assert read(html(head)).title == TITLE
