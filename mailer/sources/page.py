@@ -116,7 +116,8 @@ def read(name: str, text: str, *, zone: ZoneInfo, address: str = "") -> Found:
     own, about = data.own(url, titles), data.page(url)
     if headline := plain.line(data.first(own, "headline")):
         titles.append(_without_outlets(headline, names))
-    title, text_article = _read_text(name, page, titles[:_MOST_TITLES], zone, is_article=bool(own))
+    own_text = plain.paragraphs(data.first(own, "articleBody")) if own else None
+    title, text_article = _read_text(name, page, titles[:_MOST_TITLES], zone, own_text)
     outlet = next(iter(names), "")
     lead = _lead(page, data, own, text_article, title, outlet)
     body = "\n".join(part for part in (text_article.lead, text_article.body) if part and key(part) != key(lead))
@@ -251,11 +252,11 @@ def _without_outlet(title: str, outlet: str, heading: str) -> str:
 
 # --- text ------------------------------------------------------------------------------------------------------------
 def _read_text(
-    name: str, page: "_Page", titles: Sequence[str], zone: ZoneInfo, *, is_article: bool
+    name: str, page: "_Page", titles: Sequence[str], zone: ZoneInfo, own_text: str | None
 ) -> tuple[str, FoundArticle]:
     """Return the article's title and what the text of the page gives. Raises UnreadableInput.
 
-    `is_article` means that the page says of itself that it is an article.
+    `own_text` is the text in the JSON-LD of the page's own article, or None if the page has no such JSON-LD.
     """
     visible = page.text()
     # A page whose text is hidden until a script shows it is read as a whole.
@@ -269,10 +270,10 @@ def _read_text(
             except UnreadableInput:
                 continue
             return found.title, found
-    if titles and (is_article or page.first("og:type").lower() == "article"):
-        # Its title is a picture, or in other words than in the metadata.
+    if titles and (own_text is not None or page.first("og:type").lower() == "article"):
+        # Its title is a picture, or in other words than in the metadata, or a script makes its text in the browser.
         own = page.own(titles[0])
-        for text in (page.text(within=own) if own else "", visible):
+        for text in (page.text(within=own) if own else "", visible, own_text or ""):
             try:
                 return titles[0], pagetext.read(name, f"{titles[0]}\n{text}", zone=zone, title=titles[0])
             except UnreadableInput:

@@ -47,6 +47,8 @@ _DOCTYPE = re.compile(
 )
 _ELEMENT = re.compile(r"<(?:[A-Za-z][\w.-]*:)?(?P<root>[A-Za-z][\w.-]*)")
 _HTML_ROOT = re.compile("html|head|body|div|p|span|table|section|article|main|h1|a|img|script|meta")
+# A page may begin with the warning of a script: <br /><b>Warning</b>. So may a feed.
+_AFTER_WARNING = re.compile("br|b|font|i|center|h[2-6]|ul|ol|link|style|title|base|noscript|header|nav|form")
 _FEED_BEGINS = re.compile(r"<\?xml\b|<rss\b|<feed\b|<rdf:RDF\b")
 _LATIN_WORD, _OTHER_LETTER = re.compile("[A-Za-z]{2}"), re.compile(r"(?![A-Za-z])[^\W\d_]")
 _WARNING = 2000  # characters that may come before a feed
@@ -122,7 +124,8 @@ def _read(
                 f"{name}: this is a sitemap, which lists addresses and holds no texts.",
                 'Make it a source: [[articles.feeds]] with kind = "sitemap".',
             )
-        if not _HTML_ROOT.fullmatch(name_of_root):
+        after_warning = _AFTER_WARNING.fullmatch(name_of_root) and not _FEED_BEGINS.search(head)
+        if not _HTML_ROOT.fullmatch(name_of_root) and not after_warning:
             found = feed.read(name, text, source=source, zone=zone, now=now, address=address, cut=cut_off)
             return _cut_off(name, identity.distinguish(name, found), cut_off=cut_off)
         if page_at is None:

@@ -344,6 +344,11 @@ def test_buttons_below_the_title_do_not_end_the_text(button: str) -> None:
     assert (found.lead, found.body) == (FIRST, SECOND)
 
 
+def test_a_text_that_a_script_makes_is_read_from_json_ld() -> None:
+    found = read(html(json_ld(DATA | {"articleBody": f"{FIRST}\n\n{SECOND}"}), "<div id=app></div>"))
+    assert (found.title, found.lead, found.body) == (TITLE, FIRST, SECOND)
+
+
 def test_a_title_in_other_words_than_the_heading_is_no_reason_to_refuse_a_page() -> None:
     head = '<meta property="og:title" content="کتابخانهٔ شیراز باز شد"><meta property="og:type" content="article">'
     assert read(html(head)).title == TITLE

@@ -31,6 +31,14 @@ def test_the_content_shows_what_it_is_and_may_be_gzipped(content: bytes, name: s
     assert read(name, content.replace(b"\n", b"\r\n"), zone=TEHRAN) == plain
 
 
+def test_a_page_or_a_feed_may_begin_with_the_warning_of_a_script() -> None:
+    warning = b"<br />\n<b>Warning</b>: mysql_connect() in <b>/www/index.php</b> on line <b>3</b><br />\n"
+    title, _, lead = PAGE.decode().strip().split("\n")
+    page = f"<html><title>{title}</title><h1>{title}</h1><p>{lead}</p></html>".encode()
+    assert [each.lead for each in read("x", warning + page, zone=TEHRAN, page_at="").articles] == [lead]
+    assert [each.title for each in read("x", warning + RSS, zone=TEHRAN, page_at="").articles] == ["باران"]
+
+
 def test_gzip_members_one_after_the_other() -> None:
     assert len(read("x", gzip.compress(JSONL) + gzip.compress(JSONL), zone=TEHRAN).articles) == 2
 
