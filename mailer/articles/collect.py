@@ -20,7 +20,7 @@ from mailer.context import App, alert
 from mailer.errors import MailerError, NoSuchArticle, ReadingCancelled, ReadingStopped
 from mailer.model import Article, FoundArticle, Merged, NamedArticle
 from mailer.process import in_background
-from mailer.sources.found import Gathered, Source
+from mailer.sources.found import Gathered, Source, Visit
 from mailer.sources.identity import identify
 from mailer.store import articles, feeds
 from mailer.text.spelling import corrected
@@ -221,14 +221,23 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     order, notes = _front_page(app, source, gathered)
     shares = _shares(order, state.fetched_at, now)
 
+    _remember(app, source, gathered.visits, now)
+
     def record(tx: Connection) -> None:
         feeds.add_prominence(tx, shares)
-        feeds.visit(tx, source.name, [(each.link, each.fetched) for each in gathered.visits], now)
         feeds.succeeded(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=now + every)
 
     app.store.write(record)
     found = (*gathered.notes, *notes, *undated(source.name, gathered.articles))
     return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=found)
+
+
+def _remember(app: App, source: Source, visits: Iterable[Visit], now: datetime) -> None:
+    """Store which pages a source knows, in many short transactions, as `keep` stores articles."""
+    rest = iter(visits)
+    while piece := [(each.link, each.fetched) for each in islice(rest, _PIECE)]:
+        app.store.write(partial(feeds.visit, source=source.name, visits=piece, now=now))
+        time.sleep(_GAP_S)
 
 
 def _failed(app: App, source: Source, failures: int, problem: str, every: timedelta) -> Asked:

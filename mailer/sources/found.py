@@ -63,7 +63,7 @@ def unlinked(name: str, written: Sequence[str], articles: Sequence[FoundArticle]
 class Visit:
     """A page that a source knows now. `fetched` is False if it was left out without a request."""
 
-    link: str  # in canonical form
+    link: str  # in canonical form, or the hash of a long one
     fetched: bool = True
 
 
@@ -86,7 +86,7 @@ class Visits(Protocol):
     """The memory of the pages that one source has visited."""
 
     def known(self, links: Sequence[str]) -> set[str]:
-        """Return those of the canonical links that the source knows."""
+        """Return those of the links, which are as in a `Visit`, that the source knows."""
         ...
 
     def fetched_since(self, moment: datetime) -> int:

@@ -164,6 +164,11 @@ def _identifies(guid: str) -> bool:
     return parts is None or bool(parts.path.strip("/") or parts.query or parts.fragment)
 
 
+def short(link: str) -> str:
+    """Return a canonical link, or its hash if it is too long for an index of a database."""
+    return link if len(link) <= _LONGEST_NAME else _sha256(link)
+
+
 def canonical(url: str, *, whole: bool = False) -> str:
     """Return the canonical form of a web address, without the scheme; "" if `url` is not a web address.
 

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from mailer.errors import FetchFailed, UnreadableInput
 from mailer.model import FoundArticle
 from mailer.settings import Feed
-from mailer.sources import identity
+from mailer.sources import identity, plain
 from mailer.sources.documents import Documents
 from mailer.sources.fetch import LARGEST, Fetched, Fetcher, same_server
 from mailer.sources.listing import Listed, Listing
@@ -97,7 +97,6 @@ class _Finder:
         except (FetchFailed, UnreadableInput) as error:
             return Site(self._address, problem=error.message)
         home = urljoin(page.url, "/") if urlsplit(page.url).path in ("", "/") else page.url
-        self._address = self._address if same_server(self._address, home) else home
         host = identity.host(home)
         own = {identity.canonical(each.url) for each in front.pages if identity.host(each.url) == host} - {host}
         about = dict(front.about)
@@ -105,7 +104,8 @@ class _Finder:
         return Site(home, about, tuple(offers), len(own))
 
     def _wordpress(self, front: Listing, home: str, own: set[str], about: dict[str, str]) -> Iterator[Offer]:
-        source = WordPressSource(Feed(url=urljoin(home, "/"), kind="wordpress"), self._fetcher, self._documents)
+        root = about.get("wordpress", "").partition("wp-json")[0].partition("?")[0] or urljoin(home, "/")
+        source = WordPressSource(Feed(url=root, kind="wordpress"), self._fetcher, self._documents)
         try:
             found = source.gather("", "").articles
         except (FetchFailed, UnreadableInput) as error:
@@ -113,10 +113,10 @@ class _Finder:
                 yield Offer("wordpress", source.name, problem=error.message)
             return
         yield self._offer("wordpress", source.name, "", found, own)
-        described = self._described(about.get("wordpress") or urljoin(home, "/wp-json/"))
+        described = self._described(about.get("wordpress") or urljoin(root, "wp-json/"))
         for name, fact in (("name", "name"), ("description", "slogan"), ("timezone_string", "timezone")):
-            if isinstance(described.get(name), str) and described[name].strip():
-                about[fact] = described[name].strip()
+            if isinstance(described.get(name), str) and (said := plain.line(described[name])):
+                about[fact] = said
 
     def _described(self, address: str) -> dict[str, Any]:
         """Return what WordPress says about its site, or {}."""

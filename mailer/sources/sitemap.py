@@ -102,7 +102,7 @@ class SitemapSource:
         new = self._new(pages, robots, now - _OLDEST, left)
         visits: list[Visit] = []
         if self._visits.is_empty():
-            visits += [Visit(identity.canonical(each.url), fetched=False) for each in new[_FIRST:]]
+            visits += [Visit(_name(each.url), fetched=False) for each in new[_FIRST:]]
             new = new[:_FIRST]
         allowed = max(self._feed.pages_an_hour - self._visits.fetched_since(now - timedelta(hours=1)), 0)
         articles: dict[str, FoundArticle] = {}
@@ -116,7 +116,7 @@ class SitemapSource:
             if article:
                 articles[listed.url] = article
             if fetched:
-                visits.append(Visit(identity.canonical(listed.url)))
+                visits.append(Visit(_name(listed.url)))
             elif left.unread and self._failures >= _FAILURES:
                 break
         waiting = len(new) - sum(each.fetched for each in visits)
@@ -142,7 +142,8 @@ class SitemapSource:
         lines: list[str] = []
         try:
             content = self._fetch(address).content[:_ROBOTS_LARGEST]
-            lines = content.decode("utf-8-sig", "replace").splitlines()
+            # The parser knows no wildcards: "/*" would forbid nothing, although it means everything.
+            lines = [each.rstrip().rstrip("*") for each in content.decode("utf-8-sig", "replace").splitlines()]
         except FetchFailed as error:
             if not 400 <= error.status < 500 or error.status == 429:
                 raise
@@ -223,7 +224,7 @@ class SitemapSource:
             elif (moment := each.published or each.changed) and moment < oldest:
                 left.old += 1
             else:
-                found.setdefault(identity.canonical(each.url), (place, each))
+                found.setdefault(_name(each.url), (place, each))
         known = self._visits.known(list(found))
         new = []
         for link, (place, each) in found.items():
@@ -303,11 +304,16 @@ class SitemapSource:
             (left.elsewhere, "addresses are front pages or on other sites; they were left out"),
             (left.forbidden, "pages are forbidden by robots.txt"),
             (left.sitemaps, "sitemaps are old, too many, too deep, or list no articles; they were not read"),
-            (unvisited, f"pages have no date and are beyond the newest {_FIRST}; they are never fetched"),
+            (unvisited, f"pages are beyond the newest {_FIRST} of the first collection; they are never fetched"),
             (left.unread, f"pages could not be read as articles, such as {left.example.rstrip('.')}"),
             (waiting, f"new pages are still to be fetched, at most {self._feed.pages_an_hour} an hour"),
         )
         return (f"{self.name}: {count} {what}." for count, what in counts if count)
+
+
+def _name(url: str) -> str:
+    """Return the name under which a page is remembered."""
+    return identity.short(identity.canonical(url))
 
 
 def _newness(listed: Listed, place: int) -> tuple[datetime, int, int]:

@@ -56,10 +56,10 @@ def release(tx: Connection, name: str, now: datetime) -> None:
 
 
 def visit(tx: Connection, source: str, visits: Sequence[tuple[str, bool]], now: datetime) -> None:
-    """Records the pages that a source knows now: (canonical link, whether it was fetched)."""
+    """Records some hundred pages that a source knows now: (link, whether it was fetched)."""
     rows = [{"source": source, "link": link, "at": now, "fetched": fetched} for link, fetched in visits]
-    for start in range(0, len(rows), _PIECE):
-        tx.execute(inserting(tx, visited_pages).on_conflict_do_nothing(), rows[start : start + _PIECE])
+    if rows:
+        tx.execute(inserting(tx, visited_pages).on_conflict_do_nothing(), rows)
 
 
 class PageVisits:
@@ -69,7 +69,7 @@ class PageVisits:
         self._store, self._source = store, source
 
     def known(self, links: Sequence[str]) -> set[str]:
-        """Returns those of the canonical links that the source knows."""
+        """Returns those of the links that the source knows."""
         return self._store.read(lambda tx: set(self._known(tx, links)))
 
     def _known(self, tx: Connection, links: Sequence[str]) -> Iterator[str]:

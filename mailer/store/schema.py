@@ -265,7 +265,7 @@ visited_pages = Table(  # the pages that a source fetched one by one, so that ea
     "visited_pages",
     metadata,
     Column("source", Text, primary_key=True),
-    Column("link", Text, primary_key=True),  # in canonical form
+    Column("link", Text, primary_key=True),  # in canonical form, or the hash of a long one
     Column("at", Instant, nullable=False),
     Column("fetched", Boolean, nullable=False),  # false: known, and left out without a request
     Index("visited_pages_at", "source", "at"),

@@ -121,6 +121,24 @@ def test_robots_txt_is_obeyed(app: App, clock: Clock, server: WebServer) -> None
     assert "the server answered 500" in collect.collect(app_of(app, clock, server))[0].problem
 
 
+@only_sqlite
+@pytest.mark.parametrize("rule", ["Disallow: /*", "Disallow: /news/*", "Disallow: /\n"])
+def test_wildcards_at_the_end_of_a_rule_are_understood(app: App, clock: Clock, server: WebServer, rule: str) -> None:
+    site(server, range(1, 4), robots=f"\ufeffUser-agent: khabarnameh\r\n{rule}\r\n")
+    (asked,) = collect.collect(app_of(app, clock, server))
+    assert (asked.added, "3 pages are forbidden by robots.txt" in asked.notes[0]) == (0, True)
+
+
+def test_long_addresses_are_remembered(app: App, clock: Clock, server: WebServer) -> None:
+    """An index of PostgreSQL takes only short texts."""
+    path = "/news/" + "ک" * 600
+    server.pages["/sitemap.xml"] = (200, {}, f"<urlset><url><loc>{server.url(path)}</loc></url></urlset>".encode())
+    app = app_of(app, clock, server)
+    for _ in range(2):
+        assert collect.collect(app)[0].problem == ""
+    assert len(server.asked) == 5, "robots.txt and the sitemap twice, the page once"
+
+
 def app_of(app: App, clock: Clock, server: WebServer, path: str = "/sitemap.xml", **more: int) -> App:
     return with_source(app, clock, server, Seconds(), path, **more)
 
@@ -225,7 +243,9 @@ def test_a_first_collection_without_dates_is_limited(app: App, clock: Clock, ser
     app = app_of(app, clock, server, pages_an_hour=5)
     (asked,) = collect.collect(app)
     assert asked.added == 5
-    assert asked.notes[0].endswith("10 pages have no date and are beyond the newest 300; they are never fetched.")
+    assert asked.notes[0].endswith(
+        "10 pages are beyond the newest 300 of the first collection; they are never fetched."
+    )
     assert "295 new pages are still to be fetched" in asked.notes[1]
 
 
