@@ -222,10 +222,11 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     shares = _shares(order, state.fetched_at, now)
 
     _remember(app, source, gathered.visits, now)
+    next_at = app.now() if gathered.unfinished else now + every
 
     def record(tx: Connection) -> None:
         feeds.add_prominence(tx, shares)
-        feeds.succeeded(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=now + every)
+        feeds.succeeded(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=next_at)
 
     app.store.write(record)
     found = (*gathered.notes, *notes, *undated(source.name, gathered.articles))

@@ -73,6 +73,7 @@ class Gathered(Found):
 
     The validators `etag` and `modified` are the HTTP headers ETag and Last-Modified of the source's response. `visits`
     are the pages that the source need not fetch again. `places` are the canonical links of a front page in their order.
+    `unfinished` means that the source has more to fetch at once.
     """
 
     articles: tuple[FoundArticle, ...] = ()
@@ -80,6 +81,7 @@ class Gathered(Found):
     modified: str = ""
     visits: tuple[Visit, ...] = ()
     places: tuple[str, ...] = ()
+    unfinished: bool = False
 
 
 class Visits(Protocol):

@@ -28,8 +28,9 @@ from mailer.text import links
 _AGENT = "khabarnameh"  # the name that robots.txt may give rules for
 _GAP_S = 1.0  # the least seconds between two requests
 _LONGEST_GAP_S = 60.0  # of a Crawl-delay
-# The most seconds that one collection fetches pages: less than the lease of a source, and than an hour's work.
-_BUDGET_S = 240.0
+# The most seconds that one collection fetches pages. The articles are stored then, and the next collection goes on at
+# once, so that a restart loses at most this work.
+_BUDGET_S = 60.0
 _MOST_SITEMAPS = 20  # sitemaps of an index that are read in one collection
 _DEEPEST = 3  # indexes inside each other
 _FIRST = 300  # the newest pages that the first collection of a source is interested in
@@ -106,11 +107,12 @@ class SitemapSource:
             new = new[:_FIRST]
         allowed = max(self._feed.pages_an_hour - self._visits.fetched_since(now - timedelta(hours=1)), 0)
         articles: dict[str, FoundArticle] = {}
+        unfinished = False
         for listed in new:
             if listed.title:
                 articles[listed.url] = self._known_from_the_list(listed)
         for listed in new[:allowed]:
-            if self._seconds() - begun > _BUDGET_S:
+            if unfinished := self._seconds() - begun > _BUDGET_S:
                 break
             fetched, article = self._article(listed, left)
             if article:
@@ -121,7 +123,12 @@ class SitemapSource:
                 break
         waiting = len(new) - sum(each.fetched for each in visits)
         notes += self._notes(left, len(visits) - sum(each.fetched for each in visits), waiting)
-        return Gathered(in_category(tuple(articles.values()), self._feed.category), tuple(notes), visits=tuple(visits))
+        return Gathered(
+            in_category(tuple(articles.values()), self._feed.category),
+            tuple(notes),
+            visits=tuple(visits),
+            unfinished=unfinished,
+        )
 
     def look(self) -> tuple[int, tuple[str, ...]]:
         """Return how many new pages the sitemaps list, and notes. Fetches no page; raises as `gather` does."""

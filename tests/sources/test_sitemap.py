@@ -100,6 +100,17 @@ def test_a_collection_goes_on_where_the_last_one_stopped(app: App, clock: Clock,
 
 
 @only_sqlite
+def test_a_collection_stores_what_it_has_after_a_minute(app: App, clock: Clock, server: WebServer) -> None:
+    site(server, range(1000, 1080), lastmod="")
+    app = with_source(app, clock, server, Seconds(), pages_an_hour=1000)
+    (first,) = collect.collect(app)
+    assert 50 <= first.added <= 60
+    (second,) = collect.collect(app, at_once=False)
+    assert first.added + second.added == 80, "it goes on at once"
+    assert collect.collect(app, at_once=False) == []
+
+
+@only_sqlite
 def test_the_newest_pages_come_first(app: App, clock: Clock, server: WebServer) -> None:
     site(server, range(1001, 1010), lastmod="")
     collect.collect(with_source(app, clock, server, Seconds(), pages_an_hour=2))
