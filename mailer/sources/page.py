@@ -89,6 +89,11 @@ _HIDDEN_WORDS = (
     "element-invisible offscreen modal popup"
 )
 _HIDDEN_CLASSES = frozenset(_HIDDEN_WORDS.split())
+_OTHERS_WORDS = (
+    "comment comments comment-list commentlist comments-area respond disqus_thread related related-posts related-news "
+    "relatedposts sidebar widget most-read latest-news"
+)
+_OTHERS = frozenset(_OTHERS_WORDS.split())
 _SHOWN_CLASS = re.compile(r"(?:sm|md|lg|xl)\b.{0,30}(?:block|flex|grid|inline|table)")  # hidden only on small screens
 _COOKIE_BOX = re.compile(
     r"(?<!no)cookie|gdpr|consent|onetrust|cmplz|didomi|qc-cmp|(?:^|\s)(?:cc-(?:window|banner)|cky-|moove_)|"
@@ -175,7 +180,7 @@ def _is_author(written: str, outlets: Sequence[str]) -> bool:
 
 # --- titles ----------------------------------------------------------------------------------------------------------
 _SEPARATORS = "-–—|:«»،•·›‹/"
-_TITLE_PARTS = re.compile(r" [-–—|:•·›‹/«»]{1,4} | ?\| ?")
+_TITLE_PARTS = re.compile(r" [-–—|:•·›‹/«»<>]{1,4} | ?\| ?")
 
 
 def _outlets(page: "_Page", data: jsonld.Data) -> list[str]:
@@ -351,6 +356,7 @@ class _Scope:
 
     parent: "_Scope | None" = None
     is_article: bool = False
+    is_other: bool = False  # comments, or a box with other articles
     hidden: bool = False
     has_article: bool = False  # the page's heading or the body of an article is inside
     depth: int = 0
@@ -363,8 +369,8 @@ class _Scope:
             each = each.parent
 
     def article(self) -> "_Scope | None":
-        """Return the innermost article around this part, or None."""
-        return next((each for each in self.chain() if each.is_article), None)
+        """Return the innermost article, or part with others, around this part; None if there is none."""
+        return next((each for each in self.chain() if each.is_article or each.is_other), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,12 +448,16 @@ class _Page(HTMLParser):
         """Return the part of the page that an element is in. Some elements begin a part."""
         scope = self._open[-1].scope
         is_article = tag == "article" or bool(_ARTICLE_TYPE.search(found.get("itemtype") or found.get("typeof") or ""))
-        if (is_article or _is_hidden(found)) and scope.depth < _DEEPEST:
-            scope = _Scope(scope, is_article=is_article, hidden=_is_hidden(found), depth=scope.depth + 1)
-        if tag == "h1" or found.get("itemprop") == "articleBody":
-            for each in scope.chain():
-                each.has_article = each is not scope or tag != "h1"
+        hidden, is_other = _is_hidden(found), not is_article and _is_about_others(found)
+        if (is_article or hidden or is_other) and scope.depth < _DEEPEST:
+            scope = _Scope(scope, is_article, is_other, hidden, depth=scope.depth + 1)
+        if "articleBody" in found.get("itemprop", "").split():
+            self._holds_article(scope)
         return scope
+
+    def _holds_article(self, scope: _Scope) -> None:
+        for each in scope.chain():
+            each.has_article = True
 
     def _head(self, tag: str, found: dict[str, str]) -> None:
         content, href = found.get("content", ""), found.get("href", "").strip()
@@ -499,6 +509,8 @@ class _Page(HTMLParser):
             case "heading":
                 logo = closed.all_linked and bool(text.strip())
                 place = len(self._text)
+                if closed.tag == "h1" and not logo:
+                    self._holds_article(closed.scope)
                 self.headings.append(_Heading(closed.tag, " ".join(text.split()), logo, closed.scope, place))
             case "time":
                 self._times.append(_Time(text[:_LONGEST_TIME], closed.certain, closed.scope, len(self._text)))
@@ -535,13 +547,14 @@ class _Page(HTMLParser):
         """Return the article whose heading is the title, or else the one that has most of the page's text, or None."""
         wanted = key(title)
         headed = [each.scope.article() for each in self.headings if key(each.text) == wanted]
-        if found := next(filter(None, headed), None):
+        if found := next((each for each in headed if each and not each.is_other), None):
             return found
         lengths: dict[_Scope | None, int] = defaultdict(int)
         for scope, text in self._text:
             lengths[scope.article()] += len(text.strip())
         longest = max(lengths, key=lengths.__getitem__, default=None)
-        return longest if longest and 2 * lengths[longest] > sum(lengths.values()) else None
+        most = longest is not None and 2 * lengths[longest] > sum(lengths.values())
+        return longest if longest and most and not longest.is_other else None
 
     def times(self, title: str) -> list[str]:
         """Return the times of the page's own article, those first that the page calls its publication.
@@ -580,6 +593,12 @@ def _meta_name(written: str) -> str:
     name = written.strip().lower()
     prefix, _, rest = name.replace(":", ".").partition(".")
     return f"dc.{rest}" if prefix in ("dc", "dcterms", "dcterm") and rest else name
+
+
+def _is_about_others(found: dict[str, str]) -> bool:
+    """Return True for a part of the page with comments or with other articles."""
+    words = f"{found.get('id', '')} {found.get('class', '')}".lower().split()
+    return not _OTHERS.isdisjoint(words)
 
 
 def _is_hidden(found: dict[str, str]) -> bool:

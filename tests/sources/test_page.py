@@ -239,8 +239,17 @@ def test_closed_in_any_form_of_json_ld(value: object) -> None:
             f'<time itemprop="datePublished" datetime="2026-11-23T10:00"></time><p>{FIRST}</p>',
             OWN_DATE,
         ),
+        (
+            f"<article><h1>{TITLE}</h1><p>{FIRST}</p>"
+            '<div id="comments"><time datetime="2020-01-01"></time></div></article>',
+            None,
+        ),
+        (
+            f'<h1>{TITLE}</h1><p>{FIRST}</p><ul class="box related"><li><time datetime="2020-01-01"></time></li></ul>',
+            None,
+        ),
     ],
-    ids=["header", "related", "own article", "text", "published"],
+    ids=["header", "related", "own article", "text", "published", "comments", "related box"],
 )
 def test_only_a_time_of_the_article_is_its_date(body: str, found: datetime | None) -> None:
     assert read(html(body=body)).published == found
@@ -254,6 +263,7 @@ def test_only_a_time_of_the_article_is_its_date(body: str, found: datetime | Non
         (f'<meta property="og:title" content="شیراز امروز"><title>{TITLE} | شیراز امروز</title>', ""),
         (f"<title>شیراز امروز | {TITLE}</title>" + json_ld({"@type": "WebSite", "name": "شیراز امروز"}), ""),
         (f'<meta name="application-name" content="شیراز امروز"><title>{TITLE}</title>', "<h1>شیراز امروز</h1>"),
+        (f"<title>شیراز امروز &gt; فرهنگ &gt; {TITLE}</title>", ""),
         (f"<title>{TITLE}</title>", '<h1><span><a href="https://shiraz.example/index.php">شیراز امروز</a></span></h1>'),
     ],
 )
@@ -271,6 +281,7 @@ def test_the_name_of_the_outlet_is_no_title(head: str, heading: str) -> None:
         f"<div id='cookie-law-info-bar'><p>{SECOND}</p></div>",
         f"<div class='gdpr-banner'><p>{SECOND}</p></div>",
         f"<div role='dialog'><p>{SECOND}</p></div>",
+        f"<div class='menu hidden'><h1><a href='/'>شیراز</a></h1><p>{SECOND}</p></div>",
         f"<dialog><p>{SECOND}</p></dialog><template><p>{SECOND}</p></template>",
         "<p>این سایت برای بهبود کار خود از کوکی‌ها استفاده می‌کند و با ماندن در آن این را می‌پذیرید.</p>",
         "<p>We use cookies to improve your experience on our website and to show you relevant news.</p>",
