@@ -205,8 +205,7 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     every = app.settings.articles.every * (0.9 + 0.2 * jitter())
     try:
         gathered = source.gather(state.etag, state.modified)
-        # A source that fetches pages one by one also finds old articles later.
-        kept = keep(app, gathered.articles, later=state.fetched_at is not None and not source.slow)
+        kept = keep(app, gathered.articles, later=state.fetched_at is not None) + keep(app, gathered.backlog)
     except ReadingCancelled:
         app.store.write(lambda tx: feeds.release(tx, source.name, now))
         raise
@@ -221,7 +220,8 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     order, notes = _front_page(app, source, gathered)
     shares = _shares(order, state.fetched_at, now)
 
-    _remember(app, source, gathered.visits, now)
+    _remember(app, feeds.first(source.name), (Visit(link, fetched=False) for link in gathered.first), now)
+    _remember(app, source.name, gathered.visits, now)
     next_at = app.now() if gathered.unfinished else now + every
 
     def record(tx: Connection) -> None:
@@ -229,15 +229,15 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
         feeds.succeeded(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=next_at)
 
     app.store.write(record)
-    found = (*gathered.notes, *notes, *undated(source.name, gathered.articles))
+    found = (*gathered.notes, *notes, *undated(source.name, (*gathered.articles, *gathered.backlog)))
     return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=found)
 
 
-def _remember(app: App, source: Source, visits: Iterable[Visit], now: datetime) -> None:
+def _remember(app: App, source: str, visits: Iterable[Visit], now: datetime) -> None:
     """Store which pages a source knows, in many short transactions, as `keep` stores articles."""
     rest = iter(visits)
     while piece := [(each.link, each.fetched) for each in islice(rest, _PIECE)]:
-        app.store.write(partial(feeds.visit, source=source.name, visits=piece, now=now))
+        app.store.write(partial(feeds.visit, source=source, visits=piece, now=now))
         time.sleep(_GAP_S)
 
 

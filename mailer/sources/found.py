@@ -74,6 +74,9 @@ class Gathered(Found):
     The validators `etag` and `modified` are the HTTP headers ETag and Last-Modified of the source's response. `visits`
     are the pages that the source need not fetch again. `places` are the canonical links of a front page in their order.
     `unfinished` means that the source has more to fetch at once.
+
+    `backlog` are articles that were there at the first collection already, though they are read only now, and `first`
+    are the links that the source listed at its first collection.
     """
 
     articles: tuple[FoundArticle, ...] = ()
@@ -82,6 +85,8 @@ class Gathered(Found):
     visits: tuple[Visit, ...] = ()
     places: tuple[str, ...] = ()
     unfinished: bool = False
+    backlog: tuple[FoundArticle, ...] = ()
+    first: tuple[str, ...] = ()
 
 
 class Visits(Protocol):
@@ -89,6 +94,10 @@ class Visits(Protocol):
 
     def known(self, links: Sequence[str]) -> set[str]:
         """Return those of the links, which are as in a `Visit`, that the source knows."""
+        ...
+
+    def listed_first(self, links: Sequence[str]) -> set[str]:
+        """Return those of the links that the source listed at its first collection."""
         ...
 
     def fetched_since(self, moment: datetime) -> int:

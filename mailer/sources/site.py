@@ -207,6 +207,9 @@ class _NothingVisited:
     def known(self, links: Sequence[str]) -> set[str]:
         return set()
 
+    def listed_first(self, links: Sequence[str]) -> set[str]:
+        return set()
+
     def fetched_since(self, moment: datetime) -> int:
         return 0
 

@@ -102,9 +102,13 @@ class SitemapSource:
         pages, notes = self._pages(robots, left)
         new = self._new(pages, robots, now - _OLDEST, left)
         visits: list[Visit] = []
-        if self._visits.is_empty():
+        first: set[str] = set()
+        if is_first := self._visits.is_empty():
+            first = {_name(each.url) for each in new}
             visits += [Visit(_name(each.url), fetched=False) for each in new[_FIRST:]]
             new = new[:_FIRST]
+        else:
+            first = self._visits.listed_first([_name(each.url) for each in new])
         allowed = max(self._feed.pages_an_hour - self._visits.fetched_since(now - timedelta(hours=1)), 0)
         articles: dict[str, FoundArticle] = {}
         unfinished = False
@@ -123,11 +127,14 @@ class SitemapSource:
                 break
         waiting = len(new) - sum(each.fetched for each in visits)
         notes += self._notes(left, len(visits) - sum(each.fetched for each in visits), waiting)
+        found = dict(zip(articles, in_category(tuple(articles.values()), self._feed.category), strict=True))
         return Gathered(
-            in_category(tuple(articles.values()), self._feed.category),
+            tuple(each for url, each in found.items() if is_first or _name(url) not in first),
             tuple(notes),
             visits=tuple(visits),
             unfinished=unfinished,
+            backlog=tuple(each for url, each in found.items() if not is_first and _name(url) in first),
+            first=tuple(first) if is_first else (),
         )
 
     def look(self) -> tuple[int, tuple[str, ...]]:

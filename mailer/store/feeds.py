@@ -62,6 +62,17 @@ def visit(tx: Connection, source: str, visits: Sequence[tuple[str, bool]], now: 
         tx.execute(inserting(tx, visited_pages).on_conflict_do_nothing(), rows)
 
 
+def first(source: str) -> str:
+    """Returns the name under which the links of a source's first collection are recorded."""
+    return f"{source} (first)"
+
+
+def _recorded(tx: Connection, source: str, links: Sequence[str]) -> Iterator[str]:
+    for start in range(0, len(links), _PIECE):
+        wanted = visited_pages.c.link.in_(links[start : start + _PIECE])
+        yield from tx.execute(select(visited_pages.c.link).where(visited_pages.c.source == source, wanted)).scalars()
+
+
 class PageVisits:
     """The pages that one source has visited."""
 
@@ -70,12 +81,11 @@ class PageVisits:
 
     def known(self, links: Sequence[str]) -> set[str]:
         """Returns those of the links that the source knows."""
-        return self._store.read(lambda tx: set(self._known(tx, links)))
+        return self._store.read(lambda tx: set(_recorded(tx, self._source, links)))
 
-    def _known(self, tx: Connection, links: Sequence[str]) -> Iterator[str]:
-        for start in range(0, len(links), _PIECE):
-            wanted = visited_pages.c.link.in_(links[start : start + _PIECE])
-            yield from tx.execute(select(visited_pages.c.link).where(self._own, wanted)).scalars()
+    def listed_first(self, links: Sequence[str]) -> set[str]:
+        """Returns those of the links that the source listed at its first collection."""
+        return self._store.read(lambda tx: set(_recorded(tx, first(self._source), links)))
 
     def fetched_since(self, moment: datetime) -> int:
         """Returns how many pages were fetched since a moment."""

@@ -111,6 +111,27 @@ def test_a_collection_stores_what_it_has_after_a_minute(app: App, clock: Clock, 
 
 
 @only_sqlite
+def test_pages_without_a_date_that_were_listed_later_are_new(app: App, clock: Clock, server: WebServer) -> None:
+    site(server, range(1000, 1003), lastmod="")
+    app = with_source(app, clock, server, Seconds(), pages_an_hour=2)
+
+    def undated(number: int) -> None:
+        whole = page(number).replace(b"article:published_time", b"x")
+        server.pages[f"/news/{number}"] = (200, {"content-type": "text/html; charset=utf-8"}, whole)
+
+    for number in range(1000, 1003):
+        undated(number)
+    collect.collect(app)
+    site(server, range(1000, 1004), lastmod="")
+    for number in range(1000, 1004):
+        undated(number)
+    clock.turn(hours=2)
+    collect.collect(app)
+    estimated = {article.url.rpartition("/")[2]: article.estimated for article in collect.newest(app)}
+    assert estimated == {"1000": False, "1001": False, "1002": False, "1003": True}
+
+
+@only_sqlite
 def test_the_newest_pages_come_first(app: App, clock: Clock, server: WebServer) -> None:
     site(server, range(1001, 1010), lastmod="")
     collect.collect(with_source(app, clock, server, Seconds(), pages_an_hour=2))
