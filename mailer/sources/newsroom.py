@@ -33,6 +33,7 @@ _REQUIRED = ("title", "url", "published")
 _BACK = timedelta(days=14)
 _MOST = 20_000  # maximum number of rows that one query returns
 
+_FEW = 1000  # rows of a table that is read as a whole
 _UNIX = {9: 1, 10: 1, 13: 1000}  # digits of a time of Unix, and how many of it are a second
 _PAGE = 20  # rows that are fetched together
 # Longest body in characters, without and with markup. The choice of stories uses only the first thousand characters.
@@ -191,8 +192,14 @@ class DatabaseSource:
         query = select(*wanted).order_by(published.desc()).limit(_MOST)
         if self._settings.where:
             query = query.where(text(f"({self._settings.where})"))
+
         # The column may contain dates as text, in any calendar. Only a column of a date type, or one of Unix seconds or
         # milliseconds, can be compared with `since`. For any other column, only the number of rows is limited.
+        def count(rows: Any, limit: int = _MOST) -> int:
+            with self._connected() as connection:
+                found = connection.execute(select(func.count()).select_from(rows.limit(limit).subquery())).scalar()
+            return found or 0
+
         with self._connected() as connection:
             dated = select(published).where(published.is_not(None)).order_by(published.desc())
             sample = connection.execute(dated.limit(1)).scalar()
@@ -203,17 +210,17 @@ class DatabaseSource:
         elif isinstance(sample, date):
             first = local.date()
         elif isinstance(sample, int) and len(str(sample)) in _UNIX:
-            first = int(since.timestamp()) * _UNIX[len(str(sample))]
+            is_large = count(select(published), _FEW + 1) > _FEW
+            first = int(since.timestamp()) * _UNIX[len(str(sample))] if is_large else 1
         if first is None:
             return query, []
         undated = published.is_(None) if isinstance(first, date) else published.is_(None) | (published == 0)
         rows = select(published).where(undated)
         if self._settings.where:
             rows = rows.where(text(f"({self._settings.where})"))
-        with self._connected() as connection:
-            count = connection.execute(select(func.count()).select_from(rows.limit(_MOST).subquery())).scalar()
-        note = f"{self.name}: {count} rows have no date and were left out; they may not have been published."
-        return query.where(published >= first), [note] if count else []
+        left_out = count(rows)
+        note = f"{self.name}: {left_out} rows have no date and were left out; they may not have been published."
+        return query.where(published >= first), [note] if left_out else []
 
     def _values(self, row: Row, findings: Findings, now: datetime) -> Values:
         where = f"id {row['id']}" if row.get("id") is not None else ""

@@ -92,6 +92,7 @@ def test_a_link_that_thousands_of_items_share_is_not_read_thousands_of_times(sto
 
     assert store.write(again) == Merged(added=1, unchanged=100)
     assert sum(read) == 100
+    assert len(read) <= 3, "the number of queries does not grow with the number of articles"
 
 
 class Counting:
