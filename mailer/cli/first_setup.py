@@ -28,14 +28,18 @@ from mailer.text import links
 _ZONE = ZoneInfo("Asia/Tehran")  # for dates without a zone, until the site's own zone is known
 
 
-def address_of(typed: str) -> str:
-    """Returns the address of a site as an admin types it, with a scheme. Raises UsageError if it is not one."""
+def addresses_of(typed: str) -> tuple[str, ...]:
+    """Returns the addresses to try for a site as an admin types it: without a scheme, https and then http.
+
+    Raises UsageError if it is not a web address.
+    """
     typed = typed.strip()
     address = typed if "://" in typed else f"https://{typed}"
     parts = links.split(address)
     if parts is None or "@" in parts.netloc or any(each.isspace() for each in address):
         raise UsageError(f"--site {typed!r} is not a web address.", "Write it as https://www.example.org.")
-    return address if parts.path else f"{address}/"
+    address = address if parts.path else f"{address}/"
+    return (address,) if "://" in typed else (address, address.replace("https://", "http://", 1))
 
 
 def refuse_existing(config_file: Path) -> None:
@@ -44,12 +48,16 @@ def refuse_existing(config_file: Path) -> None:
         raise WouldOverwrite(f"{config_file} exists already, and --site would write a new one.", "Name a new folder.")
 
 
-def found_on(address: str) -> tuple[Site, Proposal]:
-    """Returns what was found on a site, and the settings for it."""
+def found_on(addresses: Sequence[str]) -> tuple[Site, Proposal]:
+    """Returns what was found on a site, and the settings for it. `addresses` are tried until one answers."""
     documents = Documents()
     try:
-        _say(f"Looking at {address} …")
-        site = look(address, Fetcher(), documents, zone=_ZONE, now=datetime.now(UTC))
+        for address in addresses:
+            _say(f"Looking at {address} …")
+            site = look(address, Fetcher(), documents, zone=_ZONE, now=datetime.now(UTC))
+            if not site.problem:
+                break
+            _say(f"  {site.problem}")
     finally:
         documents.close()
     return site, first_setup.propose(site)

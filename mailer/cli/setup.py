@@ -64,9 +64,9 @@ def _for_site(folder: Path, typed: str, *, new_database: bool) -> Result:
     from mailer.cli import first_setup
 
     config_file = folder / "config.toml"
-    address = first_setup.address_of(typed)
+    addresses = first_setup.addresses_of(typed)
     first_setup.refuse_existing(config_file)
-    site, proposal = first_setup.found_on(address)
+    site, proposal = first_setup.found_on(addresses)
     text = first_setup.settings_text(proposal, templates=False)
     made = make_deployment(folder, text, templates=True, environ=os.environ, new_database=new_database)
     return first_setup.first_issue(config_file, site, proposal, made)

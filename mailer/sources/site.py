@@ -50,6 +50,7 @@ class Offer:
     on_front: int = 0  # articles that the front page links to
     problem: str = ""  # why it cannot be used, or ""
     titles: tuple[str, ...] = ()
+    unanswered: bool = False  # True if the server did not answer at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +145,15 @@ class _Finder:
             if not offer.problem and offer.articles:
                 yield offer
                 return
+            if offer.unanswered:  # the server leaves requests for unknown pages open; each would take a minute
+                return
 
     def _feed(self, address: str, title: str, own: set[str]) -> Offer:
         try:
             page = self._fetch(address)
             found = self._documents.read(address, page.content, page_at=None, **self._options(page))
         except (FetchFailed, UnreadableInput) as error:
-            return Offer("feed", address, title, problem=error.message)
+            return Offer("feed", address, title, problem=error.message, unanswered=getattr(error, "status", 1) == 0)
         return self._offer("feed", address, title, found.articles, own)
 
     def _sitemap(self, home: str) -> Iterator[Offer]:

@@ -212,6 +212,14 @@ def test_without_a_network_the_deployment_is_made(tmp_path: Path) -> None:
     assert (tmp_path / "config.toml").exists()
 
 
+def test_an_address_without_a_scheme_may_mean_http(server: WebServer, tmp_path: Path) -> None:
+    front(server, '<link rel="alternate" type="application/rss+xml" href="/rss">', 0)
+    server.pages["/rss"] = rss(server, SUBJECTS, "تابش")
+    answer = call("init", str(tmp_path), "--site", server.url("").removeprefix("http://"))
+    assert answer.code == 0
+    assert f"Found on {server.url('/')}" in answer.out
+
+
 @pytest.mark.parametrize("site", ["ftp://news.example", "http://a:b@news.example", "a b", ""])
 def test_an_address_that_is_none_is_refused(tmp_path: Path, site: str) -> None:
     answer = call("init", str(tmp_path / "new"), "--site", site)
