@@ -6,7 +6,7 @@ timezone-aware and in UTC. Read this file first.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -60,9 +60,10 @@ class Merged:
     added: int = 0
     updated: int = 0
     unchanged: int = 0
+    clashes: int = 0  # articles that had the guid or link of another article; they are among the other counts, too
 
     def __add__(self, other: "Merged") -> "Merged":
-        return Merged(self.added + other.added, self.updated + other.updated, self.unchanged + other.unchanged)
+        return Merged(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
 
 
 class Dating(StrEnum):

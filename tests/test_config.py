@@ -462,11 +462,10 @@ VARIABLES = st.dictionaries(
 def test_whatever_the_file_holds_it_is_settings_or_problems(data: dict[str, Any], environ: dict[str, str]) -> None:
     before = repr(data)
     laid = lay_over(data, environ)
-    result = judged(laid.data)
+    settings, problems = judged(laid.data)
     assert repr(data) == before
-    if isinstance(result, list):
-        assert result
-        assert all("\n" not in f"{dotted(problem.place)}{problem.words}" for problem in result)
+    assert settings.smtp
+    assert all("\n" not in f"{dotted(problem.place)}{problem.words}" for problem in problems)
 
 
 def test_the_tenth_relay_comes_after_the_second(load: Load) -> None:

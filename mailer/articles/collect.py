@@ -21,7 +21,7 @@ from mailer.errors import MailerError, NoSuchArticle, ReadingCancelled, ReadingS
 from mailer.model import Article, FoundArticle, Merged, NamedArticle
 from mailer.process import in_background
 from mailer.sources.found import Gathered, Source, Visit
-from mailer.sources.identity import identify
+from mailer.sources.identity import by_whole_link, identify, is_another
 from mailer.store import articles, feeds
 from mailer.text.spelling import corrected
 
@@ -61,9 +61,26 @@ def keep(app: App, found: Iterable[FoundArticle], *, later: bool = False) -> Mer
     total = Merged()
     rest = iter(newest.values())
     while piece := [replace(named, article=_spelled(app, named.article)) for named in islice(rest, _PIECE)]:
-        total += app.store.write(partial(articles.merge, found=piece, now=app.now(), later=later))
+        total += app.store.write(partial(_merge, found=piece, now=app.now(), later=later))
         time.sleep(_GAP_S)
     return total
+
+
+def _merge(tx: Connection, found: Sequence[NamedArticle], now: datetime, *, later: bool) -> Merged:
+    """Store articles, and do not let an article replace a different one that happens to have the same guid or link."""
+    stored = articles.titles_and_links(tx, [named.identity for named in found])
+    clashing = {named.identity for named in found if is_another(named.article, *stored.get(named.identity, ("", "")))}
+    apart = [by_whole_link(named.article) if named.identity in clashing else named for named in found]
+    return articles.merge(tx, apart, now, later=later) + Merged(clashes=len(clashing))
+
+
+def clashes(name: str, kept: Merged) -> Iterator[str]:
+    """Yield a note about the articles of a file or source that have the guid or link of a different stored article."""
+    if kept.clashes:
+        yield (
+            f"{name}: {kept.clashes} items have the guid or the link of other articles, with other titles; their whole "
+            "links identify them instead."
+        )
 
 
 def undated(name: str, found: Sequence[FoundArticle]) -> Iterator[str]:
@@ -229,7 +246,8 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
         feeds.succeeded(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=next_at)
 
     app.store.write(record)
-    found = (*gathered.notes, *notes, *undated(source.name, (*gathered.articles, *gathered.backlog)))
+    without_date = undated(source.name, (*gathered.articles, *gathered.backlog))
+    found = (*gathered.notes, *notes, *without_date, *clashes(source.name, kept))
     return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=found)
 
 

@@ -79,8 +79,9 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
             failed.append(error)
             continue
         name = fetch.shown(each) if _is_address(each) else Path(each).name
-        total += collect.keep(app, found.articles)
-        notes += (*found.notes, *collect.undated(name, found.articles))
+        kept = collect.keep(app, found.articles)
+        total += kept
+        notes += (*found.notes, *collect.undated(name, found.articles), *collect.clashes(name, kept))
     _print_notes(notes)
     if len(places) == len(failed) == 1:
         raise failed[0]
@@ -89,9 +90,10 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
     if len(failed) == len(places):
         kind = FetchFailed if all(isinstance(each, FetchFailed) for each in failed) else UnreadableInput
         raise kind(f"None of the {len(failed)} could be read.")
+    counts = {"added": total.added, "updated": total.updated, "unchanged": total.unchanged}
     return Result(
-        {**asdict(total), "failed": [error.message for error in failed], "notes": notes},
-        ", ".join(f"{count} {word}" for word, count in asdict(total).items()) + ".",
+        {**counts, "failed": [error.message for error in failed], "notes": notes},
+        ", ".join(f"{count} {word}" for word, count in counts.items()) + ".",
         5 if failed else 0,
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 from mailer.config.environ import lay_over
 from mailer.config.fields import Place, spelled
 from mailer.config.lines import lines_of
-from mailer.config.problems import Problem, dotted, judged_by_section
+from mailer.config.problems import Problem, dotted, judged
 from mailer.config.usable import made_usable
 from mailer.errors import ConfigError
 from mailer.settings import Settings, Smtp
@@ -33,7 +33,7 @@ def load(path: Path, environ: Mapping[str, str], *, templates_later: bool = Fals
     """
     text = _text_of(path)
     laid = lay_over(_parsed(path, text), environ)
-    settings, found = judged_by_section(laid.data)
+    settings, found = judged(laid.data)
     usable = made_usable(settings.model_copy(update={"folder": path.absolute().parent}), templates_later)
     found = [*found, *_without_password(settings, environ), *(usable if isinstance(usable, list) else [])]
     if isinstance(usable, Settings) and not found and not laid.problems:

@@ -35,13 +35,7 @@ class Problem:
     words: str
 
 
-def judged(data: dict[str, Any]) -> Settings | list[Problem]:
-    """Returns the settings made from the data, or a list of all problems with the data."""
-    settings, problems = judged_by_section(data)
-    return problems or settings
-
-
-def judged_by_section(data: dict[str, Any]) -> tuple[Settings, list[Problem]]:
+def judged(data: dict[str, Any]) -> tuple[Settings, list[Problem]]:
     """Returns the settings made from the data, and a list of all problems with the data.
 
     In these settings, a section with problems has its default values, so that the caller can check the others further.

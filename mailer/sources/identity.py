@@ -25,7 +25,7 @@ _TRACKING_BEGINNINGS = ("utm_", "at_", "mtm_", "hsa_")
 _TRACKING = (
     *("_ga", "_gl", "_se", "cmpid", "dclid", "fbclid", "gbraid", "gclid", "gclsrc", "igsh", "igshid", "li_fat_id"),
     *("mc_cid", "mc_eid", "msclkid", "ns_campaign", "ns_mchannel", "ns_source", "ocid", "pk_campaign", "pk_kwd"),
-    *("ref", "ref_src", "s_cid", "ttclid", "twclid", "wbraid", "wt_mc", "yclid"),
+    *("ref_src", "s_cid", "ttclid", "twclid", "wbraid", "wt_mc", "yclid"),
 )
 # Matches the number of an article: at least five digits, and not a date. Cutting a link after a date would give all
 # articles of a day the same link. A date is 20231005, 14020715, 202310, 140207, or 020715 in the short form of the
@@ -119,6 +119,23 @@ def _named_apart(identity: str, group: Sequence[FoundArticle]) -> Iterator[Found
         else:
             words = "\n".join((_whole(each.url), search_key.key(each.title)))
             yield replace(each, guid="", identity=f"text:{_sha256(words)}")
+
+
+def is_another(found: FoundArticle, title: str, url: str) -> bool:
+    """Return True if an item is another article than the stored one with this title and link, although both have the
+    same identity.
+
+    Some systems number the items of each feed from 1, or give one guid to articles in two languages. If a newsroom
+    corrects an article, the article keeps its link or some words of its title.
+    """
+    if not (found.title and title and found.url and url) or _whole(found.url) == _whole(url):
+        return False
+    return set(search_key.key(found.title).split()).isdisjoint(search_key.key(title).split())
+
+
+def by_whole_link(found: FoundArticle) -> NamedArticle:
+    """Return an item with the identity of its whole link, in place of a guid or a short link that other items have."""
+    return identify(replace(found, guid="", identity=f"link:{_whole(found.url)}"))
 
 
 def _unique(group: Sequence[FoundArticle], key: Callable[[FoundArticle], str]) -> set[str]:
@@ -244,9 +261,14 @@ def _query(query: str) -> str:
     kept = []
     for parameter in query.split("&"):
         name, equals, value = parameter.partition("=")
-        if parameter and name.lower() not in _TRACKING and not name.lower().startswith(_TRACKING_BEGINNINGS):
+        if parameter and not _is_tracking(name.lower(), value):
             kept.append(_encoded(name, _IN_QUERY) + equals + _encoded(value, _IN_QUERY))
     return "?" + "&".join(kept) if kept else ""
+
+
+def _is_tracking(name: str, value: str) -> bool:
+    # In the links of some systems, `ref` has the number of the article.
+    return name in _TRACKING or name.startswith(_TRACKING_BEGINNINGS) or (name == "ref" and not value.isdecimal())
 
 
 def _sha256(text: str) -> str:

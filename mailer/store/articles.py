@@ -61,6 +61,12 @@ def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime, *, later
     return Merged(added, updated, unchanged)
 
 
+def titles_and_links(tx: Connection, identities: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Returns the title and the URL of the stored articles with these identities, by identity."""
+    query = select(articles.c.identity, articles.c.title, articles.c.url).where(articles.c.identity.in_(identities))
+    return {row.identity: (row.title, row.url) for row in tx.execute(query)}
+
+
 class _Known:
     """The stored rows that may be the same articles as those in `found`, and the rows that are added to them."""
 

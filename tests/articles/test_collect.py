@@ -19,6 +19,7 @@ from web_server import WebServer, rss, web_server
 from mailer.articles import collect
 from mailer.context import App
 from mailer.errors import MailerError, ReadingCancelled, ReadingStopped
+from mailer.model import FoundArticle
 from mailer.settings import Feed
 from mailer.sources.fetch import Fetcher
 from mailer.sources.found import Gathered
@@ -281,3 +282,38 @@ def test_posts_of_a_wordpress_site(app: App, server: WebServer, fetcher: Fetcher
     assert found.title == "نوشتهٔ شمارهٔ 1 – پایان"
     assert (found.category, found.tags, found.image_alt, found.front_page) == ("سیاسی", ("مجلس",), "نما", True)
     assert found.url == "https://wp.example/?p=1"
+
+
+# --- the guid of another article -------------------------------------------------------------------------------------
+def item(number: int, title: str, guid: str, path: str) -> FoundArticle:
+    return replace(make.article(number, title=title, url=f"https://tabesh.example{path}"), guid=guid)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("1", "/news/4711"), ("1", "/news/4712")),  # the number of the item in the feed
+        (("news-77", "/fa/news/77"), ("news-77", "/en/news/77")),
+        (("", "/show?ref=1001"), ("", "/show?ref=1002")),
+        (("", "/economy/12345/slug-a"), ("", "/economy/12345/slug-b")),  # the number of the section
+    ],
+)
+def test_another_article_with_the_same_guid_replaces_nothing(
+    app: App, first: tuple[str, str], second: tuple[str, str]
+) -> None:
+    older, newer = item(1, "برد تیم ملی والیبال", *first), item(2, "نرخ تازهٔ ارز", *second)
+    assert collect.keep(app, [older]).added == 1
+    collect.ban(app, [collect.newest(app)[0].id])
+    kept = collect.keep(app, [newer])
+    assert (kept.added, kept.updated) == (1, 0)
+    assert {each.title: each.banned for each in collect.newest(app)} == {older.title: True, newer.title: False}
+    assert [collect.keep(app, [each]).unchanged for each in (newer, older)] == [1, 1]
+    assert kept.clashes == 1 or (kept.clashes == 0 and "ref=" in second[1])
+
+
+@pytest.mark.parametrize("path", ["/news/4711/برد-تیم", "/news/4711"])
+def test_a_corrected_article_is_no_other_article(app: App, path: str) -> None:
+    collect.keep(app, [item(1, "برد تیم ملی والیبال", "g-1", path)])
+    for title, link in (("شکست تیم ملی والیبال", "/news/4711/شکست-تیم"), ("نرخ تازهٔ ارز", "/news/4711/شکست-تیم")):
+        kept = collect.keep(app, [item(1, title, "g-1", link)])
+        assert (kept.added, kept.updated, kept.clashes) == (0, 1, 0)
