@@ -20,8 +20,9 @@ from mailer.sources.lists import columns, container, words
 from mailer.sources.lists.columns import DECISIVE, LEAVING, Decision
 from mailer.sources.lists.container import Content
 from mailer.sources.lists.headings import Meaning, heading_key, leaving_meaning
+from mailer.sources.lists.records import quoted
 from mailer.sources.lists.rows import FORMULA, TELLING_TAGS, Meanings, in_list, is_joined, parts
-from mailer.sources.lists.table import Survey, Table, of_text, of_workbook, people_rows, survey
+from mailer.sources.lists.table import Survey, Table, of_text, of_workbook, people_rows, says_left, survey
 from mailer.text.search_key import key
 
 ALL_LISTS = "*"
@@ -45,17 +46,30 @@ class Choices:
 class PeopleList:
     """A list of people whose columns are understood. Iterating over it reads the file again and yields its rows."""
 
-    def __init__(self, file: Path, table: Table, found: Survey, decision: Decision, meanings: Meanings) -> None:
+    def __init__(
+        self,
+        file: Path,
+        table: Table,
+        found: Survey,
+        decision: Decision,
+        meanings: Meanings,
+        leavers: Sequence["PeopleList"] = (),
+    ) -> None:
+        """Prepare the list. `leavers` are lists of people who left, on other sheets of the same workbook."""
         self.name = file.name
         self.shown = table.shown  # how the file was read, in words for the admin
         self.encoding = table.encoding
-        self.count = found.rows
+        self.count: int = found.rows + sum(each.count for each in leavers)
         self.notes = tuple(table.notes)  # what was guessed or passed over
-        self.may_hold_leavers = meanings.may_hold_leavers  # False if every row is a person who may be mailed
+        # False if every row is a person who may be mailed.
+        self.may_hold_leavers = meanings.may_hold_leavers or bool(leavers)
+        self._leavers = leavers
         self._table, self._decision, self._meanings, self._seen = table, decision, meanings, found.seen
 
     def __iter__(self) -> Iterator[ListRow]:
-        return map(self._meanings.row, people_rows(self._table))
+        yield from map(self._meanings.row, people_rows(self._table))
+        for each in self._leavers:
+            yield from each
 
     @property
     def columns(self) -> dict[str, str]:
@@ -84,7 +98,11 @@ def read(file: Path, choices: Choices | None = None) -> PeopleList:
     Raises UnreadableInput if the file holds no list, UsageError if the choices do not fit the list, and UndecidedList
     if an admin has to decide what a column means or which list is wanted.
     """
-    choices = choices or Choices()
+    return _read(file, choices or Choices())
+
+
+def _read(file: Path, choices: Choices, all_left: bool = False) -> PeopleList:
+    """Return what `read` returns. With `all_left`, everyone in the list left."""
     try:
         content = container.content(file)
         table = of_workbook(content, choices.lists) if content.workbook else of_text(content, choices.encoding)
@@ -92,19 +110,26 @@ def read(file: Path, choices: Choices | None = None) -> PeopleList:
         if not table.headings:
             raise UnreadableInput(f"{content.shown}: it has no rows.")
         decision = columns.decide(table.headings, found.seen, _given(table, choices), found.rows)
+        _check_titles(content, found, choices)
         _check(content, table, decision, choices)
-        every = _every(content, table, decision, choices)
+        every = SubscriberStatus.UNSUBSCRIBED if all_left else _every(content, table, decision, choices)
         lists = _chosen_lists(content, table, found, decision, choices)
         _note_blanks(table, found, decision)
         _note_tags(table, found, decision, choices)
         width = len(table.headings)
         sections = {key(name): name for name in choices.sections}
         meanings = Meanings(decision, width=width, fixed=table.fixed, lists=lists, sections=sections, every=every)
-        return PeopleList(file, table, found, decision, meanings)
+        leavers = () if all_left else tuple(_left(file, name, choices) for name in table.leavers)
+        return PeopleList(file, table, found, decision, meanings, leavers)
     except UnicodeError as error:
         raise UnreadableInput(
             f"{file}: it cannot be read in this encoding ({error}).", "Try another --encoding."
         ) from None
+
+
+def _left(file: Path, sheet: str, choices: Choices) -> PeopleList:
+    """Return the people on a sheet whose name says that they left."""
+    return _read(file, Choices(lists=(sheet,), suppress=True, sections=choices.sections), all_left=True)
 
 
 # --- what the admin decides ------------------------------------------------------------------------------------------
@@ -130,8 +155,8 @@ def _place(table: Table, name: str) -> int:
             return place
     if name.strip().isdecimal() and 1 <= int(name.strip()[:9]) <= len(table.headings):
         return int(name.strip()) - 1
-    there = ", ".join(repr(each[:60]) for each in table.headings[:_SHOWN] if each) or "without headings; use a number"
-    raise UsageError(f"There is no column {name!r}.", f"The columns are: {there}.")
+    there = ", ".join(quoted(each[:60]) for each in table.headings[:_SHOWN] if each) or "without headings; use a number"
+    raise UsageError(f"There is no column {quoted(name)}.", f"The columns are: {there}.")
 
 
 def _check(content: Content, table: Table, decision: Decision, choices: Choices) -> None:
@@ -158,6 +183,21 @@ def _check(content: Content, table: Table, decision: Decision, choices: Choices)
         )
 
 
+def _check_titles(content: Content, found: Survey, choices: Choices) -> None:
+    """Raises UndecidedList if the file holds several lists, one below the other, one of which may be of leavers."""
+    if choices.suppress or not (found.other_headings or found.leaving_titles):
+        return
+    if found.other_headings:
+        what = "another list with other columns begins in the middle"
+    else:
+        what = "a line in the middle says that the people below it left"
+    raise UndecidedList(
+        f"{content.shown}: nothing was imported, because {what} "
+        f"({', '.join(found.other_headings or found.leaving_titles)}).",
+        "Save each list as a file of its own. Import a list of people who left with --suppress.",
+    )
+
+
 def _every(content: Content, table: Table, decision: Decision, choices: Choices) -> SubscriberStatus:
     """Return the status of the rows if no column gives a status: the one in a Mailchimp file's name, or active.
 
@@ -167,18 +207,26 @@ def _every(content: Content, table: Table, decision: Decision, choices: Choices)
     name = heading_key(PurePosixPath(content.name).stem)
     meaning = leaving_meaning(name)
     never = re.match(r"non ?subscribed\b", name)
-    decisive = any(each.meaning in DECISIVE for each in decision.columns)
-    if choices.suppress or decisive or not (meaning or never):
+    if choices.suppress or any(each.meaning in DECISIVE for each in decision.columns):
         return SubscriberStatus.ACTIVE
-    if _MAILCHIMP & set(map(heading_key, table.headings)):
+    if (meaning or never) and _MAILCHIMP & set(map(heading_key, table.headings)):
         status = LEAVING[meaning] if meaning else SubscriberStatus.PENDING
         table.notes.append(f"The name of the file says that everyone in it is {status}.")
         return status
+    title = PurePosixPath(content.name).name if meaning or never else _leaving_title(table, decision)
+    if not title:
+        return SubscriberStatus.ACTIVE
     raise UndecidedList(
-        f"{content.shown}: nothing was imported, because the name of the file looks like a list of people who must not "
-        "be mailed, and no column says who they are.",
-        "Use --suppress if everyone in it left; otherwise rename the file.",
+        f"{content.shown}: nothing was imported, because its name or title ({quoted(title[:80])}) looks like a list of "
+        "people who must not be mailed, and no column says who they are.",
+        "Use --suppress if everyone in it left; otherwise rename it.",
     )
+
+
+def _leaving_title(table: Table, decision: Decision) -> str:
+    """Return a title of the table that says that its people left, or the heading of the addresses if it says so."""
+    headings = [each.heading for each in decision.of(Meaning.EMAIL)]
+    return next((title for title in (*table.titles, *headings) if says_left(title)), "")
 
 
 def _note_blanks(table: Table, found: Survey, decision: Decision) -> None:
@@ -233,7 +281,7 @@ def _chosen_lists(
     for each in choices.lists:
         if not any(in_list(name, {key(each)}, joined=joined) for name in names):
             raise UsageError(
-                f"{content.shown}: there is no list {each!r}.", f"The lists are: {_shown(names) or 'none'}."
+                f"{content.shown}: there is no list {quoted(each)}.", f"The lists are: {_shown(names) or 'none'}."
             )
     return wanted
 
@@ -251,7 +299,9 @@ def _list_names(found: Survey, decision: Decision) -> Counter[str]:
 
 
 def _shown(names: Counter[str]) -> str:
-    texts = [f"{name!r} ({count:,})" if name else f"none ({count:,})" for name, count in names.most_common(_SHOWN)]
+    texts = [
+        f"{quoted(name)} ({count:,})" if name else f"none ({count:,})" for name, count in names.most_common(_SHOWN)
+    ]
     return ", ".join([*texts, "…"] if len(names) > _SHOWN else texts)
 
 

@@ -13,7 +13,7 @@ from mailer.model import SubscriberStatus
 from mailer.sources.lists import headings as known
 from mailer.sources.lists import words
 from mailer.sources.lists.headings import Meaning, heading_key
-from mailer.sources.lists.records import is_address
+from mailer.sources.lists.records import is_address, quoted
 from mailer.sources.lists.words import Said
 from mailer.text.search_key import bare_key
 
@@ -84,7 +84,7 @@ class Seen:
         """Return the most common values with their counts."""
         common = self.values.most_common(most)
         rest = self.filled - sum(count for _, count in common)
-        texts = [f"{value[:40]!r} ({count:,})" for value, count in common]
+        texts = [f"{quoted(value[:40])} ({count:,})" for value, count in common]
         return ", ".join([*texts, f"others ({rest:,})"] if rest > 0 else texts)
 
 

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from mailer.address import looks_like_one
-from mailer.text.characters import EDGES
+from mailer.text.characters import EDGES, is_printable
 
 MOST_COLUMNS = 1000
 LONGEST_MAILBOX = 640  # maximum number of characters of a cell that holds an address
@@ -17,6 +17,11 @@ class Record(NamedTuple):
     line: int
     cells: list[str]
     problem: str = ""  # why the row cannot be read
+
+
+def quoted(text: str) -> str:
+    """Return a text of a file in quotation marks, for messages. Half-spaces stay, so that the text can be copied."""
+    return "'" + "".join(char if is_printable(char) else repr(char)[1:-1] for char in text) + "'"
 
 
 _MAILBOX = re.compile(r"([^<>]{0,300})<\s*(?:mailto:)?([^<>\s]{1,320})\s*>")

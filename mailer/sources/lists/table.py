@@ -5,12 +5,20 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from mailer.errors import UndecidedList, UnreadableInput
-from mailer.sources.lists import container, encoding, text
+from mailer.sources.lists import container, encoding, text, words
 from mailer.sources.lists.columns import Seen
 from mailer.sources.lists.container import Content
 from mailer.sources.lists.encoding import Encoding
-from mailer.sources.lists.headings import HEADINGS, RANKS, heading_key, is_email_heading, is_interesting, is_known
-from mailer.sources.lists.records import Record, is_address
+from mailer.sources.lists.headings import (
+    HEADINGS,
+    RANKS,
+    heading_key,
+    is_email_heading,
+    is_interesting,
+    is_known,
+    leaving_meaning,
+)
+from mailer.sources.lists.records import Record, is_address, quoted
 from mailer.sources.lists.xlsx import Sheet, Workbook
 from mailer.text.search_key import key
 
@@ -31,6 +39,8 @@ class Table:
     rows: Callable[[], Iterator[Record]]  # each call yields all rows below the heading
     notes: list[str] = field(default_factory=list)
     sheet: str = ""
+    leavers: tuple[str, ...] = ()  # other sheets that hold addresses and whose names say that their people left
+    titles: list[str] = field(default_factory=list)  # the name of the sheet, and the texts above the heading
 
 
 # --- the heading -----------------------------------------------------------------------------------------------------
@@ -132,6 +142,7 @@ def _separated(content: Content, chosen: Encoding) -> Table:
 
 def _note_above(table: Table, first: Sequence[Record], last: int) -> None:
     above = [each for each in first if each.line < last]
+    table.titles += [cell for each in above for cell in each.cells if cell]
     if above:
         table.notes.append(f"The lines above the heading in line {last} were passed over.")
 
@@ -143,11 +154,11 @@ def of_workbook(content: Content, wanted: Sequence[str]) -> Table:
     Raises UnreadableInput if no sheet has an address, and UndecidedList if several sheets could be meant.
     """
     book = Workbook(content)
-    sheet, notes = _sheet(content, book, wanted)
+    sheet, leavers, notes = _sheet(content, book, wanted)
     first = list(islice(book.rows(sheet), _FIRST_ROWS))
     last, headings, has_heading = _headed(content.shown, first)
     table = Table(
-        f"Excel, sheet {sheet.name!r}",
+        f"Excel, sheet {quoted(sheet.name)}",
         "Excel",
         headings,
         list(headings) if has_heading else [],
@@ -155,31 +166,47 @@ def of_workbook(content: Content, wanted: Sequence[str]) -> Table:
         lambda: (each for each in book.rows(sheet) if each.line > last),
         notes,
         sheet.name,
+        leavers,
+        [sheet.name],
     )
     _note_above(table, first, last)
     return table
 
 
-def _sheet(content: Content, book: Workbook, wanted: Sequence[str]) -> tuple[Sheet, list[str]]:
-    """Return the sheet to read, and a note that names the sheets that are not read, if there are any."""
+def _sheet(content: Content, book: Workbook, wanted: Sequence[str]) -> tuple[Sheet, tuple[str, ...], list[str]]:
+    """Return the sheet to read, the other sheets whose people left, and a note that names the sheets passed over."""
     keys = set(map(key, wanted))
+    people = [each for each in book.sheets if _holds_people(book, each)]
+    left = [each for each in people if leaving_meaning(heading_key(each.name))]
     named = [each for each in book.sheets if key(each.name) in keys]
-    holding = named or [each for each in book.sheets if _holds_people(book, each)]
-    if len(holding) > 1 and not named:
-        holding = [each for each in holding if not each.hidden] or holding
+    holding = named or [each for each in people if not each.hidden or each in left] or people
     if not holding:
-        names = ", ".join(repr(each.name) for each in book.sheets[:10])
+        names = ", ".join(quoted(each.name) for each in book.sheets[:10])
         raise UnreadableInput(
             f"{content.shown}: no sheet has addresses in its first rows ({names}).", "Save it as CSV."
         )
     if len(holding) > 1:
-        names = ", ".join(repr(each.name) for each in holding[:20])
-        raise UndecidedList(
-            f"{content.shown}: {len(holding)} sheets hold addresses: {names}.", "Choose one of them with --list NAME."
-        )
-    others = [repr(each.name) for each in book.sheets if each is not holding[0]]
-    notes = [f"Only the sheet {holding[0].name!r} is read, not {', '.join(others[:10])}."] if others else []
-    return holding[0], notes
+        raise _several_sheets(content, holding, left)
+    chosen = holding[0]
+    leavers = tuple(each.name for each in left if each is not chosen)
+    notes = [
+        f"The people on the sheet {quoted(name)} are kept off the list, because its name says that they left."
+        for name in leavers
+    ]
+    others = [quoted(each.name) for each in book.sheets if each is not chosen and each.name not in leavers]
+    if others:
+        notes.append(f"Only the sheet {quoted(chosen.name)} is read, not {', '.join(others[:10])}.")
+    return chosen, leavers, notes
+
+
+def _several_sheets(content: Content, holding: Sequence[Sheet], left: Sequence[Sheet]) -> UndecidedList:
+    """Return the error for a workbook with several sheets that could be meant."""
+    names = ", ".join(quoted(each.name) + (" (hidden)" if each.hidden else "") for each in holding[:20])
+    fix = "Choose one of them with --list NAME."
+    gone = [each for each in holding if each in left]
+    if gone and len(gone) < len(holding):
+        fix += f" Then the people on {', '.join(quoted(each.name) for each in gone[:20])} are kept off the list."
+    return UndecidedList(f"{content.shown}: {len(holding)} sheets hold addresses: {names}.", fix)
 
 
 def _holds_people(book: Workbook, sheet: Sheet) -> bool:
@@ -187,6 +214,10 @@ def _holds_people(book: Workbook, sheet: Sheet) -> bool:
 
 
 # --- what is in the columns ------------------------------------------------------------------------------------------
+_MOST_SUSPECTS = 5  # lines that a message names
+_LONGEST_TITLE = 80  # characters of a line that announces people who left
+
+
 @dataclass(slots=True)
 class Survey:
     """Counts of what is in a table."""
@@ -194,6 +225,8 @@ class Survey:
     rows: int = 0
     headings: int = 0  # number of rows that repeat the heading
     seen: list[Seen] = field(default_factory=list)  # one for each column
+    other_headings: list[str] = field(default_factory=list)  # rows that look like the heading of another list
+    leaving_titles: list[str] = field(default_factory=list)  # rows such as "Unsubscribed:" above the people who left
 
 
 def people_rows(table: Table) -> Iterator[Record]:
@@ -215,11 +248,15 @@ def survey(table: Table) -> Survey:
             found.headings += 1
             continue
         found.rows += 1
+        has_address = False
         for place, cell in enumerate(record.cells):
             if cell:
                 while place >= len(found.seen):
                     _add_column(table, found.seen)
                 found.seen[place].add(cell)
+                has_address = has_address or "@" in cell
+        if not has_address:
+            _examine_title(record, found)
     if found.rows and not table.headings:  # all rows are broken; go on, so that each is reported
         table.headings.append("email")
     while len(found.seen) < len(table.headings):
@@ -235,6 +272,26 @@ def survey(table: Table) -> Survey:
     if found.headings:
         table.notes.append(f"{found.headings:,} rows that repeat the heading were passed over.")
     return found
+
+
+def _examine_title(record: Record, found: Survey) -> None:
+    """Note a row without an address if it may change the meaning of the rows below it."""
+    filled = [cell for cell in record.cells if cell]
+    shown = f"line {record.line}: {quoted(' | '.join(filled)[:_LONGEST_TITLE])}"
+    if len(filled) == 1:
+        if says_left(filled[0]) and len(found.leaving_titles) < _MOST_SUSPECTS:
+            found.leaving_titles.append(shown)
+    elif len(found.other_headings) < _MOST_SUSPECTS:
+        names = [heading_key(cell) for cell in filled]
+        if any(map(is_email_heading, names)) and sum(map(is_known, names)) * 2 >= len(names):
+            found.other_headings.append(shown)
+
+
+def says_left(title: str) -> bool:
+    """Return True if a title, such as the name of a file or a sheet, says that the people below it left."""
+    if len(title) > _LONGEST_TITLE:
+        return False
+    return leaving_meaning(heading_key(title)) is not None or bool(words.tells_of_leaving([title]))
 
 
 def _add_column(table: Table, seen: list[Seen]) -> None:
