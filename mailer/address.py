@@ -6,11 +6,12 @@ refused with the reason and never corrected, because a wrong guess would send ma
 
 import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 
 from mailer.errors import BadAddress
-from mailer.text.characters import is_invisible
+from mailer.text.characters import JOINERS, is_invisible
 from mailer.text.clean import shorten
 
 # A blank or an angle bracket would end the path in a MAIL or RCPT command; a CR or LF would end the whole command.
@@ -57,6 +58,8 @@ _PLAIN = re.compile(r"([A-Za-z0-9_-]+(?:[.+][A-Za-z0-9_-]+)*)@([A-Za-z0-9.-]+)")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _MAILBOX = re.compile(r"(?:(?P<name>.*)<)?(?P<address>[^<>\s]+@[^<>\s]+?)>?")
 _LOOKS_LIKE_ONE = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
+_IN_TEXT = re.compile(r"[^\s@<>()\[\]\",;:،؛|/\\]+@[^\s@<>()\[\]\",;:،؛|/\\]+")
+_WITHOUT_JOINERS = str.maketrans("", "", JOINERS)
 _ANYWHERE = re.compile(r"(?<![^\s@])[^\s@]*+@\S*")
 
 
@@ -102,6 +105,20 @@ def in_mailbox(written: str) -> Address:
     Raises ValueError if `written` is not a mailbox, and BadAddress if the address in the mailbox is not valid.
     """
     return parse(mailbox(written)[1])
+
+
+def look_alikes(text: str) -> list[Address]:
+    """Return the addresses that a text may mean: without invisible characters and final punctuation, in plain digits.
+
+    The text may hold several addresses. The result is a guess, so it may only serve to keep mail back.
+    """
+    visible = "".join(char for char in unicodedata.normalize("NFKC", text) if not is_invisible(char))
+    plain = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in visible)
+    found = []
+    for each in _IN_TEXT.findall(plain.translate(_WITHOUT_JOINERS)):
+        with suppress(BadAddress):
+            found.append(parse(each.strip(".'")))
+    return found
 
 
 def looks_like_one(text: str) -> bool:

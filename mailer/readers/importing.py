@@ -40,6 +40,7 @@ _ROLES = frozenset(
 )
 _MAY_BE_MAILED = (SubscriberStatus.ACTIVE, None)  # None if the row belongs to a list that was not chosen
 _DISAGREE = "another row says that this person must not be mailed"
+_MAY_DISAGREE = "another row with this address is not understood, and may say that this person must not be mailed"
 
 
 @dataclass(slots=True)
@@ -92,23 +93,37 @@ class How:
     dry_run: bool = False  # only count, and write nothing
 
 
+class _Addresses:
+    """A set of addresses that takes eight bytes for each. All are added before the first one is looked up."""
+
+    def __init__(self) -> None:
+        self._hashes = array("q")
+
+    def add(self, key: str) -> None:
+        self._hashes.append(hash(key))
+
+    def sort(self) -> None:
+        """Must be called after the last address was added."""
+        self._hashes = array("q", sorted(self._hashes))
+
+    def __contains__(self, key: str) -> bool:
+        number = hash(key)
+        place = bisect_left(self._hashes, number)
+        return place < len(self._hashes) and self._hashes[place] == number
+
+
 class _Met:
     """The addresses that an import must remember from one chunk to the next, as hashes to save memory."""
 
     def __init__(self) -> None:
         self.added: set[int] = set()  # addresses that earlier chunks of a dry run would have added
-        self._kept_off = array("q")  # addresses that must not be mailed; sorted once all are known
+        self.kept_off = _Addresses()  # addresses that must not be mailed
+        self.doubtful = _Addresses()  # addresses that rows may mean of which it is not known who left
 
-    def keep_off(self, key: str) -> None:
-        self._kept_off.append(hash(key))
-
-    def sort(self) -> None:
-        self._kept_off = array("q", sorted(self._kept_off))
-
-    def is_kept_off(self, key: str) -> bool:
-        number = hash(key)
-        place = bisect_left(self._kept_off, number)
-        return place < len(self._kept_off) and self._kept_off[place] == number
+    def doubt(self, email: str) -> None:
+        """Remember the addresses that a row may mean. They are not added in this import."""
+        for each in address.look_alikes(email):
+            self.doubtful.add(each.key)
 
 
 def import_rows(
@@ -127,13 +142,22 @@ def import_rows(
     how = how or How()
     report, met = Imported(), _Met()
     if may_hold_leavers or how.suppress:
-        leavers = (each for each in rows if not each.problem and _status(each, how) not in _MAY_BE_MAILED)
-        _import(app, leavers, partial(_keep_off, app, how, met), how, report, progress)
-        met.sort()
+        _import(app, _leavers(rows, how, met), partial(_keep_off, app, how, met), how, report, progress)
+        met.kept_off.sort()
+        met.doubtful.sort()
     others = (each for each in rows if each.problem or _status(each, how) in _MAY_BE_MAILED)
     _import(app, others, partial(_add, app, how, met), how, report, progress)
     report.remarks.sort(key=lambda each: each[0])
     return report
+
+
+def _leavers(rows: Iterable[ListRow], how: How, met: _Met) -> Iterator[ListRow]:
+    """Yields the rows of people who must not be mailed. Remembers the addresses of rows that are not understood."""
+    for row in rows:
+        if row.problem:
+            met.doubt(row.email)
+        elif _status(row, how) not in _MAY_BE_MAILED:
+            yield row
 
 
 def _import(
@@ -179,15 +203,20 @@ def _keep_off(app: App, how: How, met: _Met, chunk: list[ListRow], tx: Connectio
     keys: list[str] = []
     for row in chunk:
         parsed = _parsed(row, part)
+        if parsed is None or not row.email.isascii():
+            met.doubt(row.email)
         if parsed is None:
             continue
+        if row.note:
+            part.remark(row, row.note)
         keys.append(parsed.key)
         status = _status(row, how) or SubscriberStatus.UNSUBSCRIBED
         earlier = found.get(parsed.key)
         if earlier is None or keeping_off.is_stronger(status, earlier[1].person.status):
             source = row.source or how.source
             person = adding.person(app, parsed, row.name, row.sections, source, status, row.consent_at)
-            found[parsed.key] = row, Leaver(person, row.left_at, row.reason)
+            left_at = min(row.left_at, app.now()) if row.left_at else None
+            found[parsed.key] = row, Leaver(person, left_at, row.reason)
     plan = keeping_off.plan(tx, [leaver for _, leaver in found.values()])
     for key, consent in plan.staying.items():
         row = found[key][0]
@@ -202,7 +231,7 @@ def _keep_off(app: App, how: How, met: _Met, chunk: list[ListRow], tx: Connectio
             part.suppressed += 1
     for key, after in plan.after.items():
         if after is not SubscriberStatus.ACTIVE:
-            met.keep_off(key)
+            met.kept_off.add(key)
     if not how.dry_run:
         keeping_off.carry_out(tx, plan, app.now())
     return part
@@ -226,9 +255,13 @@ def _add(app: App, how: How, met: _Met, chunk: list[ListRow], tx: Connection) ->
             part.refuse(row, f"{parsed.local}@ is the mailbox of an office, not of a reader")
             continue
         key = parsed.key
-        if met.is_kept_off(key):
+        if key in met.kept_off:
             part.suppressed += 1
             part.remark(row, _DISAGREE)
+            continue
+        if key in met.doubtful:
+            part.suppressed += 1
+            part.remark(row, _MAY_DISAGREE)
             continue
         if row.note:
             part.remark(row, row.note)

@@ -363,3 +363,68 @@ def test_no_row_vanishes_and_not_mailing_wins(
     active = {each.address for each in admin.matching(app, status=SubscriberStatus.ACTIVE)}
     assert not kept_off & active
     assert (report.added, report.suppressed, report.pending) == (dry.added, dry.suppressed, dry.pending)
+
+
+# --- leaving rows with a broken address ------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "mina\u200c@example.org",
+        "\u202amina@example.org\u202c",
+        "mina\u00ad@example.org",
+        "mina＠example.org",
+        "mina@example.org.",
+        "mina@example.org;",
+        '"reza@example.net, mina@example.org"',
+        "reza@example.net / Mina@Example.org",
+        '"Mina (mina@example.org)"',
+    ],
+)
+@make.only_sqlite
+def test_a_broken_address_of_a_person_who_left_protects_the_right_one(app: App, tmp_path: Path, broken: str) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(
+        f"email,status\nmina@example.org,active\n{broken},unsubscribed\nother@example.org,active\n", "utf-8"
+    )
+    report = take(app, file)
+    assert [s.address for s in admin.matching(app) if s.status is SubscriberStatus.ACTIVE] == ["other@example.org"]
+    assert report.added == 1
+    assert (2, "mina@example.org") in [(line, email) for line, email, _ in report.remarks]
+
+
+@make.only_sqlite
+def test_persian_digits_in_the_address_of_a_person_who_left(app: App, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("email,status\nreader9@example.org,active\nreader۹@example.org,unsubscribed\n", "utf-8")
+    assert take(app, file).added == 0
+
+
+@pytest.mark.parametrize("status", ["#N/A", "perhaps", "unsubscribed,too,many,cells"])
+@make.only_sqlite
+def test_a_refused_row_that_may_say_that_a_person_left(app: App, tmp_path: Path, status: str) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(
+        f"email,status\nmina@example.org,active\nmina@example.org,{status}\nb@example.org,active\nc@example.org,active\n",
+        "utf-8",
+    )
+    assert counts(take(app, file)) == (2, 0, 0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("cell", "day", "remark"),
+    [
+        ("45000", "2023-03-15", ""),
+        ("1716681600", "2024-05-26", ""),
+        ("03/04/2024", "", "cannot be read"),
+        ("1403/13/45", "", "cannot be read"),
+        ("2099-01-01", "", ""),
+    ],
+)
+@make.only_sqlite
+def test_dates_of_leaving(app: App, tmp_path: Path, cell: str, day: str, remark: str) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(f"email,unsubscribed_at\nmina@example.org,{cell}\n", "utf-8")
+    report = take(app, file)
+    (event,) = [each for each in admin.show(app, "mina@example.org")[1] if each.kind == "unsubscribed"]
+    assert f"{event.at:%Y-%m-%d}" == (day or f"{app.now():%Y-%m-%d}")
+    assert [remark in words for _, _, words in report.remarks] == ([True] if remark else [])

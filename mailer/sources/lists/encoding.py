@@ -25,6 +25,7 @@ class Encoding(NamedTuple):
 
     codec: str
     shown: str
+    doubtful: bool = False  # True if the bytes are no plausible words in any encoding that is tried
 
     @property
     def errors(self) -> str:
@@ -41,7 +42,13 @@ _MARKS = (
 )
 _WITHOUT_MARK = ((1, Encoding("utf-16-le", "UTF-16")), (0, Encoding("utf-16-be", "UTF-16")))
 # If two of these encodings are equally plausible, the one that comes first here is chosen.
-_LEGACY = (Encoding("cp1256", "Windows-1256"), Encoding("cp1252", "Windows-1252"), Encoding("iso8859-6", "ISO-8859-6"))
+_LEGACY = (
+    Encoding("cp1256", "Windows-1256"),
+    Encoding("cp1252", "Windows-1252"),
+    Encoding("iso8859-6", "ISO-8859-6"),
+    Encoding("cp1254", "Windows-1254"),
+    Encoding("cp1251", "Windows-1251"),
+)
 _NAMES = {codecs.lookup(each.codec).name: each for each in (_UTF8, *_LEGACY)}
 
 
@@ -99,6 +106,14 @@ _ARABIC_WORD = re.compile(f"[ء-غف-يٱ-ۓ{JOINERS}]+")  # without vowel signs
 _LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ffŒœŠšŽžŸƒ]+")
 _ACCENTS_IN_A_ROW = re.compile(r"[^\x00-\x7f]{3}")
 _COMMON = frozenset("اايىیرنمدهولتبسة")  # about three quarters of the characters in Arabic or Persian words
+# Windows-1252 has six characters of Icelandic, in words with acute accents, where Windows-1254 has Turkish ones.
+_ICELANDIC = re.compile("[ÐÝÞðýþ]")
+_ACUTE = re.compile("[áéíóúæÁÉÍÓÚÆ]")
+_TURKISH = re.compile("[ĞİŞğış]")
+_TURKISH_WORD = re.compile("[A-Za-zÇçĞğİıÖöŞşÜüÂâÎîÛû]+")
+_CYRILLIC_WORD = re.compile("[А-ЯЁ]?[а-яё]+|[А-ЯЁ]+")
+_COMMON_CYRILLIC = frozenset("оеаинтсрвлкмОЕАИНТСРВЛКМ")  # three quarters of the characters in Russian words
+_CAPITAL_INSIDE = re.compile("[a-zà-öø-ÿœšž][À-ÖØ-ÞŒŠŽŸ]")  # a sign that the word is in another encoding
 
 
 def _by_evidence(content: Content) -> Encoding:
@@ -115,7 +130,9 @@ def _by_evidence(content: Content) -> Encoding:
             words.update(_HIGH_WORD.findall(chunk))
     if good > bad:
         return _UTF8
-    return max(_LEGACY, key=lambda each: sum(count * _plausible(word, each.codec) for word, count in words.items()))
+    scores = {each: sum(count * _plausible(word, each.codec) for word, count in words.items()) for each in _LEGACY}
+    best = max(_LEGACY, key=lambda each: scores[each])
+    return best._replace(doubtful=scores[best] * 2 < sum(words.values()))
 
 
 def _plausible(word: bytes, codec: str) -> float:
@@ -126,6 +143,13 @@ def _plausible(word: bytes, codec: str) -> float:
         return -1
     if _ARABIC_WORD.fullmatch(text):
         return 1 + sum(letter in _COMMON for letter in text) / len(text)
-    if _LATIN_WORD.fullmatch(text) and not _ACCENTS_IN_A_ROW.search(text):
-        return 1 if codec == "cp1252" else 0.5
-    return -1
+    if codec == "cp1251":
+        common = sum(letter in _COMMON_CYRILLIC for letter in text) / len(text)
+        return 0.5 + common if _CYRILLIC_WORD.fullmatch(text) else -1
+    if codec == "cp1254" and _TURKISH.search(text):
+        return 1 if _TURKISH_WORD.fullmatch(text) else -1
+    if not _LATIN_WORD.fullmatch(text) or _ACCENTS_IN_A_ROW.search(text) or _CAPITAL_INSIDE.search(text):
+        return -1
+    if codec in ("cp1252", "cp1254"):
+        return 0.7 if _ICELANDIC.search(text) and not _ACUTE.search(text) else 1
+    return 0.5

@@ -15,7 +15,7 @@ from mailer.sources.lists import words
 from mailer.sources.lists.columns import DECISIVE, LEAVING, Column, Decision
 from mailer.sources.lists.encoding import BAD_BYTE
 from mailer.sources.lists.headings import Meaning
-from mailer.sources.lists.records import LONGEST_MAILBOX, Record, mailbox
+from mailer.sources.lists.records import LONGEST_MAILBOX, Record, mailbox, quoted
 from mailer.sources.lists.words import Said
 from mailer.text.clean import clean, shorten
 from mailer.text.search_key import key
@@ -65,6 +65,7 @@ class _Verdict:
     said_active: bool = False  # True if a status column says that the person is active
     undated: bool = False  # True if something other than a date says that the person left
     problem: str = ""
+    unread: str = ""  # a date of leaving that cannot be read
 
     def add(self, status: SubscriberStatus, column: Column, cell: str, at: datetime | None, everywhere: bool) -> None:
         """Include the status that one cell gives."""
@@ -145,6 +146,11 @@ class Meanings:
         gone = status not in (_ACTIVE, _PENDING, None)
         reason = self._reason(cells, verdict) if gone else ""
         left_at = verdict.left_at if gone else None
+        if gone and left_at is None and verdict.unread:
+            unread = (
+                f"the date of leaving {quoted(verdict.unread[:40])} cannot be read; the date of this import is taken"
+            )
+            note = "; ".join(filter(None, [note, unread]))
         return ListRow(record.line, address, name, sections, consent, source, status, left_at, reason, "", note)
 
     # --- names and dates -----------------------------------------------------------------------------------------
@@ -183,7 +189,7 @@ class Meanings:
             if found := words.instant(cell):
                 return found, ""
             if not words.is_nothing(cell) or words.is_error(cell):
-                unread = unread or f"the date {cell[:40]!r} cannot be read"
+                unread = unread or f"the date {quoted(cell[:40])} cannot be read"
         return None, unread
 
     def _sections(self, cells: Sequence[str]) -> tuple[str, ...]:
@@ -226,7 +232,7 @@ class Meanings:
     def _add_status(self, verdict: _Verdict, column: Column, cell: str) -> None:
         found = words.status(cell[:_LONGEST_VALUE], self._decision.codes)
         if found is None:
-            verdict.problem = f"the status {cell[:40]!r} is not known"
+            verdict.problem = f"the status {quoted(cell[:40])} is not known"
             return
         everywhere = column.meaning is Meaning.STATUS and (
             self._status_everywhere or "global" in column.heading.casefold()
@@ -263,6 +269,8 @@ def _add_leaving(verdict: _Verdict, column: Column, cell: str) -> None:
     """Add to the verdict what a cell of a column such as "deleted" or "unsubscribed_at" says."""
     said = words.flag(cell[:_LONGEST_VALUE])
     status = LEAVING[column.meaning]
+    if said.kind is Said.DATE and said.at is None:
+        verdict.unread = cell
     if said.kind in (Said.YES, Said.DATE):
         verdict.add(status, column, cell, said.at, True)
     elif said.kind is Said.WORD and said.status is not None:
@@ -271,7 +279,7 @@ def _add_leaving(verdict: _Verdict, column: Column, cell: str) -> None:
         if column.sure:
             verdict.add(status, column, cell, None, True)
         else:
-            verdict.problem = f"«{column.heading}» is {cell[:40]!r}, which is not understood"
+            verdict.problem = f"«{column.heading}» is {quoted(cell[:40])}, which is not understood"
 
 
 def _add_flag(verdict: _Verdict, column: Column, cell: str) -> None:

@@ -136,6 +136,10 @@ def _separated(content: Content, chosen: Encoding) -> Table:
         has_heading,
         lambda: (each for each in records() if each.line > last),
     )
+    if chosen.doubtful:
+        table.notes.append(
+            f"It is doubtful that the encoding is {chosen.shown}. Look at the names, and name it with --encoding."
+        )
     _note_above(table, first, last)
     return table
 

@@ -138,8 +138,12 @@ def is_nothing(cell: str) -> bool:
 def status(cell: str, codes: bool = False) -> SubscriberStatus | None:
     """Return the status that a cell of a status column names, or None if the words are unknown.
 
-    An empty cell names no status; the caller decides what it means. With `codes`, the words in CODES are statuses too.
+    An empty cell names no status; the caller decides what it means. If the cell names several statuses, as in
+    "confirmed|unsubscribed", the strongest one is returned. With `codes`, the words in CODES are statuses too.
     """
+    if "|" in cell:  # the statuses in several lists, in JSON
+        every = [status(each, codes) for each in cell.split("|")]
+        return min((each for each in every if each), key=STRONGEST.index) if all(every) else None
     number = cell.strip()
     if number in _NUMBERS:
         return _NUMBERS[number]
@@ -166,6 +170,7 @@ def strongest(first: SubscriberStatus, second: SubscriberStatus) -> SubscriberSt
 _ISO = re.compile(r"(?:19|20)\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?")
 _UNIX = re.compile(r"1?\d{9}(?:\d{3})?")  # seconds since 1970, or milliseconds
 _DATE_LIKE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|(?<!\d)(?:19|20|13|14)\d\d(?!\d)")
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)  # a number is a date, such as a day of a spreadsheet, up to this time
 _EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)  # an earlier time is a mistake, because no mailing list is so old
 
 
@@ -191,7 +196,7 @@ def instant(cell: str) -> datetime | None:
     elif _UNIX.fullmatch(cell):
         found = datetime.fromtimestamp(int(cell[:10]), UTC)
     else:
-        read = dates.parse(cell, zone=UTC)
+        read = dates.parse(cell, zone=UTC, now=_LATEST)
         if read is None:
             return None
         found = read

@@ -239,3 +239,13 @@ def test_several_lists_have_to_be_chosen(tmp_path: Path) -> None:
 def test_a_list_without_people_says_what_it_has(tmp_path: Path) -> None:
     with pytest.raises(UnreadableInput, match="phone"):
         opened(tmp_path, "name,phone\nMina,0912\n")
+
+
+def test_the_statuses_of_several_lists_in_json(tmp_path: Path) -> None:
+    lists = '"lists": [{"subscription_status": "confirmed"}, {"subscription_status": "%s"}]'
+    rows = "".join(
+        f'{{"email": "{name}@example.org", {lists % status}}}\n'
+        for name, status in (("a", "confirmed"), ("b", "unsubscribed"), ("c", "unconfirmed"))
+    )
+    found = read(tmp_path, rows, "people.jsonl", lists=["*"])
+    assert [str(row.status) for row in found] == ["active", "unsubscribed", "pending"]

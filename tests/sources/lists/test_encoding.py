@@ -88,3 +88,31 @@ def test_names_that_an_old_database_lost_are_left_out(tmp_path: Path) -> None:
     (row,) = read(tmp_path, "email,name\na@example.org,???? ??\n")
     assert row.name == ""
     assert "question marks" in row.note
+
+
+RUSSIAN = ("Иван Петров", "Пётр", "Ольга Смирнова", "Наталья", "Сергей")
+TURKISH = ("Ayşe Gül", "İsmail Şahin", "Çağrı Işık", "Ömer", "Gülşen Yıldız")
+ICELANDIC = ("Guðmundur Þórisson", "Sigríður", "Jón", "Þórdís Ægisdóttir", "Björk")
+
+
+@pytest.mark.parametrize(
+    ("names", "codec", "shown"),
+    [
+        (RUSSIAN, "cp1251", "Windows-1251"),
+        (TURKISH, "cp1254", "Windows-1254"),
+        (ICELANDIC, "cp1252", "Windows-1252"),
+        (("Müller", "José", "Renée"), "cp1252", "Windows-1252"),
+    ],
+)
+def test_encodings_of_other_languages(tmp_path: Path, names: tuple[str, ...], codec: str, shown: str) -> None:
+    found = opened(tmp_path, table(names).encode(codec))
+    assert (found.encoding, found.notes) == (shown, ())
+    assert [row.name for row in found] == list(names)
+
+
+def test_an_encoding_without_evidence_is_called_doubtful(tmp_path: Path) -> None:
+    found = opened(tmp_path, table(("René Lefèvre", "Zoé Bérénice")).encode("mac-roman"))
+    assert "doubtful" in found.notes[0]
+    assert "--encoding" in found.notes[0]
+    content = table(("René Lefèvre",)).encode("mac-roman")
+    assert read(tmp_path, content, encoding="mac-roman")[0].name == "René Lefèvre"
