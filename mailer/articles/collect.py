@@ -38,18 +38,20 @@ _CHECK_S = 60
 _LAST_S = 3.0  # seconds to wait at the end for what is being stored
 
 _PIECE = 100  # articles in one transaction, which then takes at most a tenth of a second
+_PAUSES = 3  # how much longer than the work the pauses are if articles are stored gently
 _GAP_S = 0.002  # seconds between two transactions, long enough for a waiting writer to try SQLite's lock four times
 
 
-def keep(app: App, found: Iterable[FoundArticle], *, later: bool = False) -> Merged:
+def keep(app: App, found: Iterable[FoundArticle], *, later: bool = False, gently: bool = False) -> Merged:
     """Store articles. Returns the numbers of new, updated and unchanged articles.
 
     With `later`, an earlier collection of their source did not see the new articles, so those without a date were
     published since then, and their date is estimated.
 
     The articles are stored in many short transactions, so that unsubscribing and sending do not wait for a whole
-    archive. After an interruption, the call can simply be repeated: articles that were already stored are then
-    unchanged.
+    archive. With `gently`, storing pauses for three times as long as it works, because a process that also sends can
+    run only one thread at a time. After an interruption, the call can simply be repeated: articles that were already
+    stored are then unchanged.
     """
     newest: dict[str, NamedArticle] = {}
     for named in map(identify, found):
@@ -60,9 +62,11 @@ def keep(app: App, found: Iterable[FoundArticle], *, later: bool = False) -> Mer
             newest[named.identity] = named
     total = Merged()
     rest = iter(newest.values())
+    begun = time.monotonic()
     while piece := [replace(named, article=_spelled(app, named.article)) for named in islice(rest, _PIECE)]:
         total += app.store.write(partial(_merge, found=piece, now=app.now(), later=later))
-        time.sleep(_GAP_S)
+        time.sleep(max(_GAP_S, _PAUSES * (time.monotonic() - begun)) if gently else _GAP_S)
+        begun = time.monotonic()
     return total
 
 
@@ -222,7 +226,8 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     every = app.settings.articles.every * (0.9 + 0.2 * jitter())
     try:
         gathered = source.gather(state.etag, state.modified)
-        kept = keep(app, gathered.articles, later=state.fetched_at is not None) + keep(app, gathered.backlog)
+        later, gently = state.fetched_at is not None, not at_once
+        kept = keep(app, gathered.articles, later=later, gently=gently) + keep(app, gathered.backlog, gently=gently)
     except ReadingCancelled:
         app.store.write(lambda tx: feeds.release(tx, source.name, now))
         raise

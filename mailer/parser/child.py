@@ -17,6 +17,8 @@ from typing import Any, BinaryIO
 from mailer.errors import MailerError
 from mailer.parser import frames, limits
 
+_NICE = 10  # sending and pages come first, also if there are few processors
+
 Reader = Callable[[Mapping[str, Any], bytes], Iterable[Any]]
 
 
@@ -53,6 +55,7 @@ def _said(*words: str) -> bytes:
 def main() -> None:
     # Only the service decides when this program ends, also if someone presses Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(_NICE)
     gc.set_threshold(100_000)
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     # What a library prints must not become a part of an answer.

@@ -20,7 +20,7 @@ class Found:
 
 
 _FEWEST_ITEMS = 20_000
-_SHORTEST_ITEM = 100  # characters
+_SHORTEST_ITEM = 200  # characters
 _MOST_NOTES = 30  # notes about single items
 
 
