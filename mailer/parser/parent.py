@@ -67,7 +67,10 @@ class Parser:
             self._closed = True
             child, self._child = self._child, None
         if child:
-            child.end()
+            child.kill()
+            # A thread that waits for the answer sees the end of the pipe, which may be closed only after that.
+            with self._asking:
+                child.end()
 
     def _started(self) -> "_Child":
         with self._state:
@@ -121,6 +124,9 @@ class _Child:
         self._to, self._back = to.fileno(), back.fileno()
         os.set_blocking(self._to, False)
         self.end = weakref.finalize(self, _end, self._process)  # also at the end of the program
+
+    def kill(self) -> None:
+        self._process.kill()
 
     def runs(self) -> bool:
         return self._process.poll() is None
