@@ -285,4 +285,5 @@ def tells_of_leaving(cells: Sequence[str]) -> str:
     together = "\n".join(cells).casefold()
     if not any(hint in together for hint in _HINTS):
         return ""
-    return next((cell for cell in cells if _TELLING.search(bare_key(cell))), "")
+    # A link such as https://example.org/unsubscribe/7 is in the row of everyone.
+    return next((cell for cell in cells if "://" not in cell and _TELLING.search(bare_key(cell))), "")

@@ -112,6 +112,7 @@ def test_a_single_note_about_leaving_among_thousands_stops_the_import(tmp_path: 
         ("Notes", ("out of office", "left a message")),
         ("Registered", ("2024-01-02", "2024-01-03")),
         ("Konto", ("yes", "yes")),
+        ("Preferences", ("https://example.org/unsubscribe/7", "https://example.org/unsubscribe/8")),
     ],
 )
 def test_other_columns_do_not_stop_the_import(tmp_path: Path, heading: str, cells: tuple[str, str]) -> None:
