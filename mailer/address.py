@@ -128,7 +128,7 @@ def looks_like_one(text: str) -> bool:
 
 
 def is_sample(host: str) -> bool:
-    """Return True if the host is example.org, .com or .net, or below one of them."""
+    """Return True if the host is example.org, example.com or example.net, or a subdomain of one of them."""
     return any(f".{host}".endswith(f".{domain}") for domain in SAMPLES)
 
 

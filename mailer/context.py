@@ -42,7 +42,7 @@ class App:
     now: Callable[[], datetime]
     worker: str  # identifies this process: the host's name and the process id
     make_sources: Callable[[], "tuple[Source, ...]"] = tuple
-    make_documents: "Callable[[], Documents] | None" = None  # None: the program reads no documents
+    make_documents: "Callable[[], Documents] | None" = None  # None if the program reads no documents
     fetch_picture: Callable[[str], bytes] | None = None  # returns the bytes at a URL; raises MailerError
     gone: Callable[[str], bool] = lambda _url: False  # whether the page at a URL no longer exists
     lease: timedelta = LEASE  # how long a batch stays claimed if the process that claimed it dies
@@ -65,7 +65,7 @@ class App:
 
     @cached_property
     def documents(self) -> "Documents":
-        """The process that reads feeds, pages and records. It starts when the first one is read."""
+        """The process that reads feeds, pages and records. It starts when the first document is read."""
         if self.make_documents is None:
             raise RuntimeError("this App reads no documents")
         return self.make_documents()
@@ -76,7 +76,7 @@ class App:
         self.store.close()
 
     def stop_reading(self) -> None:
-        """End the process that reads documents, also while it reads one. No more documents can be read."""
+        """End the process that reads documents, even while it is reading one. Afterwards, no document can be read."""
         if self.make_documents and vars(self).keys() & {"documents", "sources"}:
             self.documents.close()
 

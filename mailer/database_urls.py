@@ -10,7 +10,7 @@ POSTGRESQL, MYSQL, MARIADB = "postgresql+psycopg", "mysql+pymysql", "mariadb+pym
 OWN = ("postgresql", POSTGRESQL)
 NEWSROOM = (*OWN, MYSQL, MARIADB)
 
-# How other programs begin the URLs of these databases, and how this program does.
+# The scheme of a database URL in other programs → the scheme in this program.
 _MEANT: Mapping[str, str] = {
     **dict.fromkeys(("postgres", "postgresql", "pgsql", "psql"), POSTGRESQL),
     **dict.fromkeys(("mysql", "mysqli", "mysql2"), MYSQL),
@@ -25,8 +25,8 @@ _QUOTING = (
 
 
 def check(url: str, servers: Collection[str], forms: str, *, others: bool = False) -> None:
-    """Raises ValueError if the text is neither `sqlite:///FILE` nor the URL of a server that begins with one of
-    `servers`. `forms` describes these two forms for the message.
+    """Raises ValueError if `url` is neither `sqlite:///FILE` nor a server's URL with one of the schemes in `servers`.
+    `forms` describes the allowed forms for the message.
 
     With `others`, accepts the URLs of other kinds of databases unchecked, because an admin may have installed a driver.
     """

@@ -85,7 +85,7 @@ class UnreadableInput(AskError):
 
 
 class ReadingStopped(UnreadableInput):
-    """Reading an input needed more time, memory or room than is allowed, and was stopped."""
+    """The reading of an input was stopped, because it needed too much time or memory or its result was too large."""
 
 
 class WouldOverwrite(AskError):

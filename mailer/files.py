@@ -1,4 +1,4 @@
-"""Makes files that appear only once they are whole, so that no other process ever reads a part of one."""
+"""Makes files that appear only once they are complete, so that no other process ever reads an incomplete file."""
 
 import os
 import secrets
@@ -20,7 +20,7 @@ def write_new(file: Path, content: bytes) -> bool:
 
 @contextmanager
 def unnamed(file: Path) -> Iterator[Path]:
-    """Yields a path beside `file` at which the content of `file` can be made, and removes that path at the end."""
+    """Yields a temporary path beside `file`, where its new content can be written. Removes that path at the end."""
     part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
     try:
         yield part

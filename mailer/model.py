@@ -60,7 +60,7 @@ class Merged:
     added: int = 0
     updated: int = 0
     unchanged: int = 0
-    clashes: int = 0  # articles that had the guid or link of another article; they are among the other counts, too
+    clashes: int = 0  # articles with the guid or link of a different article; also counted above
 
     def __add__(self, other: "Merged") -> "Merged":
         return Merged(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
@@ -101,13 +101,13 @@ class Article:
     news_value: int | None = None  # an editor's rating from -2 to +2
     closed: bool = False  # True if only members or paying readers can read it
     tags: tuple[str, ...] = ()
-    # True if the source gave no date, but had been collected before, so that the article was published between the two
-    # collections; `dated` is the time of the later one.
+    # True if the source gave no date, but an earlier collection of the source had not seen the article. So the article
+    # was published between two collections; `dated` is the time of the later one.
     estimated: bool = False
 
     @property
     def undated(self) -> bool:
-        """True if nothing is known of the date: the article may have been old when it was first seen."""
+        """True if nothing is known about the date: the article may have been old when it was first seen."""
         return self.dating is Dating.MISSING and not self.estimated
 
 
@@ -136,7 +136,7 @@ class Story:
 
     @property
     def undated(self) -> bool:
-        """True if no article of the story has a date, so that the story may be old, and no editor has pinned it."""
+        """True if the story may be old: no article has even an estimated date, and no editor has pinned the story."""
         return not self.pinned and all(article.undated for article in (self.lead, *self.also))
 
 

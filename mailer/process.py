@@ -34,7 +34,7 @@ def keep_what_is_loaded() -> None:
 def in_background(work: Callable[[], T]) -> "asyncio.Future[T]":
     """Runs work in a thread of its own, and returns a future with its result.
 
-    Unlike `asyncio.to_thread`, a thread that is still busy when the program ends does not delay the end.
+    Unlike a thread of `asyncio.to_thread`, this thread does not delay the end of the program if it is still busy.
     """
     loop = asyncio.get_running_loop()
     result: asyncio.Future[T] = loop.create_future()

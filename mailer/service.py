@@ -123,7 +123,7 @@ def _warn_of_plain_links(app: App) -> None:
 
 
 def _warn_of_sample_settings(app: App) -> None:
-    """Warns at the start, so that an admin does not learn only at the sending time that the issue is held."""
+    """Warns at the start, and not only at the sending time, of sample settings that keep an issue from going out."""
     for sample in samples.left(app.settings):
         if sample.stops and not app.redirect:
             log.warning(

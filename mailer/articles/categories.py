@@ -1,4 +1,4 @@
-"""Lists the raw categories of the stored articles, and the section of the newsletter to which each goes."""
+"""Lists the raw categories of the stored articles, each with the newsletter section to which its articles go."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,12 +16,12 @@ class Category:
     category: str
     articles: int
     section: str
-    mapped: bool  # False if the settings do not map it, so that its articles go to the section for other news
+    mapped: bool  # False if the settings do not map this category; its articles then go to other news
 
 
 def categories(app: App, since: datetime) -> list[Category]:
-    """Returns the categories of the articles dated since then. Those that the settings do not map come first; in each
-    group, the most frequent category comes first."""
+    """Returns the categories of the articles dated at or after `since`. Categories that the settings do not map come
+    first; in each group, the most frequent category comes first."""
     sections = app.settings.newsletter.sections
     section_of, other_is_chosen = build.section_of(sections), OTHER_NEWS in sections.values()
     found = []

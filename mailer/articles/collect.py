@@ -1,6 +1,6 @@
 """Stores articles from files and sources, and pins and bans articles for the editors.
 
-This module asks the sources at regular intervals. `sources` fetches and reads.
+This module decides when each source is asked. The package `mailer.sources` fetches and reads the articles.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ from mailer.text.spelling import corrected
 log = logging.getLogger(__name__)
 _LONGEST_WAIT = timedelta(hours=24)  # the longest time until a source that keeps failing is asked again
 _ALARMING = 3  # failures in a row after which the admin gets an alert
-# The most hours that one request adds to the time of an article on the front page. If the requests are further apart,
-# the front page between them is unknown.
+# The most hours on the front page that one request credits to an article. If two requests are further apart, it is
+# unknown what the front page showed between them.
 _LONGEST_CREDIT = 2.0
-# Only these first places of a front page count, all alike. On a year of weeks of a news site, ten stories chosen this
-# way had 3.0 of the ten most read, against 2.2 when all places counted and lower places counted less.
+# Only this many first places of a front page count, and they count alike. In a test with a year of a news site, 3.0 of
+# the ten stories chosen each week were among the ten most read, but only 2.2 if all places counted, lower ones less.
 _PROMINENT = 8
 _CHECK_S = 60
-_LAST_S = 3.0  # seconds to wait at the end for what is being stored
+_LAST_S = 3.0  # seconds to wait, when the service stops, for articles that are being stored
 
 _PIECE = 100  # articles in one transaction, which then takes at most a tenth of a second
 _PAUSES = 3  # how much longer than the work the pauses are if articles are stored gently
@@ -45,8 +45,8 @@ _GAP_S = 0.002  # seconds between two transactions, long enough for a waiting wr
 def keep(app: App, found: Iterable[FoundArticle], *, later: bool = False, gently: bool = False) -> Merged:
     """Store articles. Returns the numbers of new, updated and unchanged articles.
 
-    With `later`, an earlier collection of their source did not see the new articles, so those without a date were
-    published since then, and their date is estimated.
+    `later` means that the source has been collected before. New articles without a date must then have been published
+    since the last collection, so their date is estimated.
 
     The articles are stored in many short transactions, so that unsubscribing and sending do not wait for a whole
     archive. With `gently`, storing pauses for three times as long as it works, because a process that also sends can
@@ -88,7 +88,7 @@ def clashes(name: str, kept: Merged) -> Iterator[str]:
 
 
 def undated(name: str, found: Sequence[FoundArticle]) -> Iterator[str]:
-    """Yield a note about the articles of a file or source that have no date or none that can be read, if any."""
+    """Yield a note if articles of a file or source have no date, or no date that can be read."""
     without = [article for article in found if article.published is None]
     if not without:
         return
@@ -206,10 +206,10 @@ def collect(
 ) -> list[Asked]:
     """Ask every source that is due, and record the current views, comments and shares of articles.
 
-    With `at_once`, also asks the sources that are not due. `slow` selects only the slow sources, or only the others;
-    with None, the slow ones come last. A source that fails does not stop the others: its articles
-    stay, and it is asked again after longer and longer waits. `jitter` returns numbers from 0 to 1 that vary the waits,
-    so that a thousand newsrooms do not ask in the same minute.
+    With `at_once`, also asks the sources that are not due. `slow` selects only the slow sources (True) or only the
+    others (False); with None, the slow ones come last. A source that fails does not stop the others: its stored
+    articles stay, and it is asked again after longer and longer waits. `jitter` returns numbers from 0 to 1 that vary
+    the waits, so that a thousand newsrooms do not ask in the same minute.
     """
     sources = sorted(app.sources, key=lambda source: source.slow)
     wanted = [source for source in sources if slow is None or source.slow == slow]
@@ -257,7 +257,7 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
 
 
 def _remember(app: App, source: str, visits: Iterable[Visit], now: datetime) -> None:
-    """Store which pages a source knows, in many short transactions, as `keep` stores articles."""
+    """Store the visits of a source in many short transactions, as `keep` stores articles."""
     rest = iter(visits)
     while piece := [(each.link, each.fetched) for each in islice(rest, _PIECE)]:
         app.store.write(partial(feeds.visit, source=source, visits=piece, now=now))
@@ -275,9 +275,9 @@ def _failed(app: App, source: Source, failures: int, problem: str, every: timede
 
 
 def _front_page(app: App, source: Source, gathered: Gathered) -> tuple[list[str], tuple[str, ...]]:
-    """Return the identities of the articles on the front page in their order, and a note about unknown links.
+    """Return the identities of the articles on the front page, in the page's order, and a note that counts its links.
 
-    Links that lead to no stored article, such as those of sections, have no place.
+    Links that lead to no stored article, such as links to sections, are left out.
     """
     if not source.front_page:
         return [], ()
@@ -307,8 +307,8 @@ async def _first(*waiting: "asyncio.Future[Any]") -> None:
 async def keep_collecting(app: App, stop: asyncio.Event) -> None:
     """Ask the sources that are due, once a minute until `stop` is set. Slow sources do not hold up the others.
 
-    A document that is being read then is given up. A source that is being fetched is left to its thread, which ends
-    with the program; the source is due again after ten minutes.
+    When `stop` is set, reading of the current document is abandoned. A source that is still being fetched is left to
+    its thread, which ends with the program; that source is due again after ten minutes.
     """
     loops = [_keep_asking(app, stop, slow=False)]
     if any(source.slow for source in app.sources):

@@ -29,9 +29,9 @@ _ZONE = ZoneInfo("Asia/Tehran")  # for dates without a zone, until the site's ow
 
 
 def addresses_of(typed: str) -> tuple[str, ...]:
-    """Returns the addresses to try for a site as an admin types it: without a scheme, https and then http.
+    """Returns the addresses to try for the site that an admin typed. Without a scheme, these are https and then http.
 
-    Raises UsageError if it is not a web address.
+    Raises UsageError if the text is not a web address.
     """
     typed = typed.strip()
     address = typed if "://" in typed else f"https://{typed}"
@@ -43,7 +43,7 @@ def addresses_of(typed: str) -> tuple[str, ...]:
 
 
 def refuse_existing(config_file: Path) -> None:
-    """Raises WouldOverwrite if there is a settings file: --site writes a new one."""
+    """Raises WouldOverwrite if there is a settings file, because --site would replace that file."""
     if config_file.exists():
         raise WouldOverwrite(f"{config_file} exists already, and --site would write a new one.", "Name a new folder.")
 
@@ -131,7 +131,7 @@ def _collect(app: App, data: dict[str, Any]) -> list[str]:
 
 
 def settings_text(proposal: Proposal, *, templates: bool, sections: Sections | None = None) -> str:
-    """Returns the text of a config.toml with the proposed settings. `templates` means that there are own templates."""
+    """Returns a config.toml with the proposed settings. With `templates`, the text names the folder templates/."""
     values: dict[Place, Any] = dict(proposal.values)
     if templates:
         values["templates",] = "templates"
@@ -141,7 +141,7 @@ def settings_text(proposal: Proposal, *, templates: bool, sections: Sections | N
 
 
 def _write_sections(config_file: Path, proposal: Proposal, sections: Sections, *, templates: bool) -> bool:
-    """Writes the settings again, now with sections. Returns False if the file has changed meanwhile."""
+    """Writes the settings again, now with sections. Returns False, and writes nothing, if the file has been edited."""
     if config_file.read_text("utf-8") != settings_text(proposal, templates=templates):
         return False
     text = settings_text(proposal, templates=templates, sections=sections)
@@ -163,7 +163,7 @@ def _section_lines(mapped: Sections) -> list[str]:
 
 
 def _draft(app: App, data: dict[str, Any]) -> tuple[list[str], bool]:
-    """Returns the draft as lines, and whether an issue could go out with it."""
+    """Returns the draft as lines of text, and True if it has stories. Also adds the draft to `data`."""
     issue = draft.trial(app)
     notes = [f"  note: {reasons.english(note)}" for note in issue.notes]
     if not issue.stories:

@@ -1,4 +1,4 @@
-"""`mailer issue …`: drafts, edits, sends and reports on the week's issue."""
+"""`mailer issue …`: drafts, edits and sends the week's issue, and reports on it."""
 
 import asyncio
 import sys
@@ -85,8 +85,7 @@ def _status(status: IssueStatus) -> dict[str, object]:
 
 
 def _lanes(app: App, found: Issue) -> dict[str, object]:
-    """Returns the paused lanes under the key "paused_lanes". Returns no key if no lane is paused or the issue is
-    final."""
+    """Returns {"paused_lanes": […]}, or {} if no lane is paused or the issue is final."""
     from mailer.sending import lane_pauses
 
     paused = [

@@ -43,10 +43,10 @@ _END = {'"""': re.compile(r'\\.|("{3,5})'), "'''": re.compile(r"('{3,5})")}
 
 
 class _Open:
-    """Finds out whether a statement of valid TOML continues on the next line, in time linear in its length."""
+    """Finds out, in linear time, whether a statement of valid TOML continues on the next line."""
 
     def __init__(self) -> None:
-        self._depth = 0  # open brackets
+        self._depth = 0  # number of open brackets
         self._string = ""  # the quotation marks of the string that is open, or ""
 
     def after(self, line: str) -> bool:

@@ -38,10 +38,11 @@ class Problem:
 def judged(data: dict[str, Any]) -> tuple[Settings, list[Problem]]:
     """Returns the settings made from the data, and a list of all problems with the data.
 
-    In these settings, a section with problems has its default values, so that the caller can check the others further.
+    A section with problems has its default values in these settings, so that the caller can still check the other
+    sections.
 
-    A section is validated only if it differs from its defaults. Building the validators of all sections would delay
-    every command by 20 ms.
+    A section is validated only if it differs from its defaults, because building the validators of all sections would
+    delay every command by 20 ms.
     """
     values: dict[str, Any] = {}
     shaping = _Shaping()
@@ -67,7 +68,7 @@ class _Shaping:
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self._moved: dict[Place, Place] = {}  # places in the returned data, and where they are in the file
+        self._moved: dict[Place, Place] = {}  # place in the returned data → place in the file
 
     def section(self, kind: type[Section], data: dict[str, Any], place: Place) -> dict[str, Any]:
         """Returns the data of a section without unknown names, and with its inner sections in the right shape."""
@@ -78,7 +79,7 @@ class _Shaping:
         return {name: self._value(known[name], data[name], (*place, name)) for name in data if name in known}
 
     def written(self, place: Place) -> Place:
-        """Returns the place in the file of a place in the data that `section` returned."""
+        """Returns where a value is in the file. `place` is where it is in the data that `section` returned."""
         for inner, outer in self._moved.items():
             if place[: len(inner)] == inner:
                 return outer + place[len(inner) :]

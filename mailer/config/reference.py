@@ -51,7 +51,7 @@ writes it, too.
 def config_toml(values: Mapping[Place, Any] | None = None) -> str:
     """Returns the text of a config.toml with the default and an explanation of every setting.
 
-    `values` replaces defaults. The value of a list of sections is a list of dictionaries.
+    `values` replaces defaults. In it, a list of sections is a list of dictionaries.
     """
     known = settings_of(Settings)
     given = dict(values or {})

@@ -1,6 +1,6 @@
 """Finds settings that still have the sample values of the template, such as a sender at example.org.
 
-A few of them keep an issue from going out, because readers could neither answer nor leave.
+A few of them keep an issue from going out, because readers could neither reply nor unsubscribe.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from mailer.text import links
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A setting with a sample value. `stops` is True if no issue is sent to real addresses until it is changed."""
+    """A setting with a sample value. If `stops` is True, this value keeps issues from going to real addresses."""
 
     setting: str
     value: str
@@ -22,7 +22,7 @@ class Sample:
 
 
 def left(settings: Settings) -> tuple[Sample, ...]:
-    """Returns the settings that still have sample values, those that stop a sending first."""
+    """Returns the settings that still have sample values. Those that keep an issue from going out come first."""
     newsletter = settings.newsletter
     found = []
     if address.is_sample(address.in_mailbox(newsletter.from_).domain):

@@ -155,7 +155,7 @@ def skip(app: App, issue: Issue, reason: Reason, *, warn: bool = True) -> bool:
     return done
 
 
-# What each action needs, for the sentence of a refusal.
+# The condition for each action, for the message that refuses the action.
 _NEEDS: Mapping[IssueEvent, str] = {
     IssueEvent.HOLD: "only a draft can be held",
     IssueEvent.RELEASE: "only a draft or a held issue can be {done}",

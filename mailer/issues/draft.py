@@ -44,7 +44,7 @@ def draft(app: App, slot: str | None = None, as_of: datetime | None = None, *, a
 
 
 def trial(app: App) -> Issue:
-    """Returns the issue that a draft of the next slot would be now. Stores nothing."""
+    """Drafts an issue for the next slot and returns it, but stores nothing."""
     now = app.now()
     slot = which.next_slot(app, now)
     planned = Issue(
@@ -177,7 +177,7 @@ def hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> Rea
 
 
 def _still_sample_settings(app: App, tx: Connection, issue: Issue) -> Reason | None:
-    """Returns the reason of an issue that is held because of sample values, unless they have been changed since."""
+    """Returns the issue's reason if sample values in the settings held the issue and still do; otherwise None."""
     held = issue.reason and issue.reason.code is ReasonCode.SAMPLE_SETTINGS
     return issue.reason if held and _sample_settings(app, tx, issue) else None
 
@@ -189,7 +189,7 @@ def is_approval_missing(app: App, issue: Issue) -> bool:
 def sample_settings(app: App, issue: Issue) -> tuple[Sample, ...]:
     """Returns the settings with sample values that keep the issue from going out, such as a `base_url` on loopback.
 
-    Returns nothing if all its readers have addresses of reserved domains, or if all mails go to one tester.
+    Returns () if all readers of the issue have addresses at reserved domains, or if all mails go to one tester.
     """
     return app.store.read(lambda tx: _sample_settings(app, tx, issue))
 

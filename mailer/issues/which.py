@@ -58,7 +58,7 @@ def to_cancel(app: App, slot: str | None) -> Issue:
 
 
 def gone_out(app: App, slot: str | None) -> Issue:
-    """Returns the issue that began to go out last: for `report`, `retry`, `redact` and `status --failed`.
+    """Returns the issue that most recently began to go out, for `report`, `retry`, `redact` and `status --failed`.
 
     If none has gone out, returns the newest issue, so that a refusal names that issue and its state.
     """
@@ -99,14 +99,17 @@ class Next:
 
     slot: str
     state: IssueState | None  # None before the issue is drafted
-    draft_at: datetime  # when the clock drafts it, or drafted it
+    draft_at: datetime  # when the clock drafts or drafted the issue
     planned_at: datetime  # the slot's sending time
     send_at: datetime  # the planned time, or a later one if the service was down at draft time
     readers: int
 
 
 def coming(app: App) -> Next:
-    """Returns the slot that goes out next: that of the draft or held issue that is due next, or else the next slot."""
+    """Returns the slot that goes out next.
+
+    This is the slot of the draft or held issue that is due next or, without such an issue, the next slot.
+    """
     now, waiting = app.now(), _due_next(app)
     slot = next_slot(app, now)
     if waiting and waiting.day <= slot.day:

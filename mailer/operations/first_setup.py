@@ -1,6 +1,6 @@
-"""Decides the settings of a new deployment by what was found on the newsroom's site.
+"""Chooses the settings of a new deployment from what was found on the newsroom's site.
 
-Everything here is pure. Each decision has its reason, and what could not be decided is listed for the admin to fill in.
+All functions here are pure. Each choice has its reason, and what could not be chosen is listed for the admin.
 """
 
 import re
@@ -19,11 +19,11 @@ _TITLES = {"fa": "خبرنامهٔ هفتگی", "ar": "النشرة الأسبو
 _ONLY_PERSIAN, _ONLY_ARABIC = re.compile("[پچژگکی]"), re.compile("[ةيكى]")
 _HEX = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _RGB = re.compile(r"rgba?\(\s{0,5}(\d{1,3})[\s,]{1,5}(\d{1,3})[\s,]{1,5}(\d{1,3})\b.{0,20}\)")
-_FEW = 5  # articles; a source with fewer of the last two weeks fills no issue
-_ON_FRONT = 5  # articles that a front page must link to, so that the order of its links says something
+_FEW = 5  # articles of the last two weeks; a source with fewer cannot fill an issue
+_ON_FRONT = 5  # articles of a source that a front page must link to before the order of its links is used
 _PLAIN_COLOURS = ("#ffffff", "#000000")
 _LONGEST_NAME = 80  # characters
-# What no site says. The first three stop a real sending.
+# Settings that no site reveals. Without the first three, no issue can go to real readers.
 _TO_FILL = (
     "newsletter.from: the address that the newsletter comes from",
     "newsletter.base_url: the public address of this service's pages",
@@ -45,7 +45,7 @@ class Choice:
 class Proposal:
     """The settings for a new deployment.
 
-    `passed_over` says for each source that is not used why not; `to_fill` says what the admin has to fill in.
+    `passed_over` names each source that is not used, with the reason; `to_fill` lists what the admin has to fill in.
     """
 
     choices: tuple[Choice, ...]
@@ -59,7 +59,11 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Sections:
-    """Raw category → section, in the order of the mail, and the categories that belong to none, with their counts."""
+    """The sections of a newsletter.
+
+    `mapped` has the section of each raw category, in the order of the mail. `unmapped` has the number of articles in
+    each category without a section.
+    """
 
     mapped: dict[str, str]
     unmapped: dict[str, int]
@@ -120,7 +124,7 @@ def _language(site: Site, to_fill: list[str]) -> list[Choice]:
 
 
 def _by_characters(text: str) -> str:
-    """Return the language of a text by its characters: "fa", "ar", "en", or "" for too short a text."""
+    """Return the language that the characters of a text suggest: "fa", "ar" or "en"; "" if the text is too short."""
     arabic = arabic_letters(text)
     latin = len(re.findall("[A-Za-z]", text))
     if arabic + latin < 20:
@@ -149,7 +153,7 @@ def _looks(site: Site) -> list[Choice]:
 
 
 def hex_colour(written: str) -> str:
-    """Return a colour as "#0f5f4b", or "" for anything but "#rgb", "#rrggbb" and "rgb(…)"."""
+    """Return a colour in the form "#0f5f4b", or "" if it is not written as "#rgb", "#rrggbb" or "rgb(…)"."""
     if found := _HEX.fullmatch(written.strip()):
         digits = found[1] if len(found[1]) == 6 else "".join(2 * digit for digit in found[1])
         return f"#{digits.lower()}"
@@ -159,9 +163,10 @@ def hex_colour(written: str) -> str:
 
 
 def _sources(site: Site) -> tuple[list[tuple[dict[str, Any], str]], list[str]]:
-    """Return the sources to collect, each with the reason, and a line for each of the others.
+    """Return the sources to collect, each with the reason, and a line about each source that is not used.
 
-    WordPress's interface gives most for each article, then feeds, then sitemaps, whose pages must be fetched.
+    WordPress's interface is preferred, because it gives the most about each article. Feeds come next. Sitemaps come
+    last, because each of their pages must be fetched.
     """
     usable = [each for each in site.offers if not each.problem and each.articles]
     best = min(usable, key=_rank, default=None)
@@ -203,7 +208,7 @@ def _passed_over(offer: Offer, best: Offer | None) -> str:
 
 
 def sections(categories: Mapping[str, int], locale: str) -> Sections:
-    """Return the sections of a newsletter for the raw categories of its articles. `categories` has their counts."""
+    """Return the sections for the raw categories in `categories`, which has the number of articles of each category."""
     known = {name: section_words.section_of(name, locale) for name in categories}
     order = section_words.in_order(locale)
     mapped = sorted((name for name, section in known.items() if section), key=lambda name: order.index(known[name]))

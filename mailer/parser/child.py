@@ -1,8 +1,8 @@
 """The program that reads documents: `python -m mailer.parser.child MODULE`.
 
-`MODULE.READERS` maps each kind of document to a function, which takes the options and the content and returns values
-for JSON. The program reads requests from stdin until the other side closes the pipe, so it also ends if the service was
-killed. Errors that the service knows are answers.
+`MODULE.READERS` maps each kind of document to a function that takes the options and the content and returns values for
+JSON. The program reads requests from stdin until the other side closes the pipe, so it also ends if the service was
+killed. Errors are sent as answers, too.
 """
 
 import gc

@@ -1,7 +1,7 @@
-"""The messages between the service and the process that reads: a header in JSON, and bytes.
+"""Encodes and decodes the messages between the service and the process that reads documents.
 
 A request is the length of the header, the length of the content, the header and the content. An answer is the length of
-its text and the text, with one JSON value on each line. Lengths are four bytes, the highest first.
+its text and the text, with one JSON value on each line. Each length is four bytes, the most significant first.
 """
 
 import json
@@ -48,7 +48,7 @@ def answer_length(head: bytes) -> int:
 
 
 def values(text: bytes) -> Iterator[Any]:
-    """Yield the values of an answer. Each is decoded alone, so that other threads can run in between."""
+    """Yield the values of an answer. Each value is decoded separately, so that other threads can run in between."""
     for line in text.split(b"\n"):
         if line:
             yield json.loads(line.decode("utf-8", "surrogatepass"))

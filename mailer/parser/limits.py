@@ -1,4 +1,4 @@
-"""The limits of reading one document, which the operating system enforces."""
+"""The limits for reading one document. The operating system enforces those on CPU time and memory."""
 
 import contextlib
 import resource
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 _MB = 1_000_000
 _QUICK_S = 10.0  # seconds of CPU time for every document …
-_SECONDS_PER_MB = 2.0  # … or this for each megabyte of a large one
-_WAITING = 3.0  # how much longer reading may take if other programs use the processors
+_SECONDS_PER_MB = 2.0  # … or, if that is more, this many for each megabyte
+_WAITING = 3.0  # the wall-clock limit is this many times that of CPU time, as other programs run, too
 _MEMORY, _MEMORY_PER_BYTE = 400 * _MB, 24
 _ANSWER, _ANSWER_PER_BYTE = 10 * _MB, 4
 
@@ -30,11 +30,13 @@ def limits_for(size: int) -> Limits:
 
 
 def apply(limits: Limits) -> None:
-    """Limit this process from now on. The system ends it with SIGPROF if it uses more CPU time.
+    """Limit the CPU time and the memory of this process from now on.
 
-    A timer measures each document alone. RLIMIT_CPU counts from the start of the process, in which the system's clock
-    ticks add up to a wrong time. The memory is that of the process's own data (RLIMIT_DATA), because shared libraries
-    make the address space large. More raises MemoryError.
+    If the process uses more CPU time, the system ends it with SIGPROF. If it needs more memory, MemoryError is raised.
+
+    A timer measures the time of each document. RLIMIT_CPU would count from the start of the process, and the errors of
+    the system's clock ticks would add up. RLIMIT_DATA limits only the process's own data, because shared libraries make
+    the address space large.
     """
     signal.setitimer(signal.ITIMER_PROF, limits.cpu_s)
     _limit(resource.RLIMIT_DATA, limits.memory)

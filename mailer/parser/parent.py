@@ -1,4 +1,4 @@
-"""The side of the service: starts the program that reads, asks it, and ends it if it needs too much."""
+"""The service's side: starts the program that reads documents, sends it requests, and ends it if it exceeds limits."""
 
 import contextlib
 import os
@@ -19,9 +19,9 @@ from mailer.parser import frames
 from mailer.parser.limits import Limits
 
 _PIECE = 1 << 16
-# What the program gets from the environment: it needs no password, and reads nothing but the pipe.
+# The environment variables that the program gets. Others may contain passwords, which it does not need.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TZDIR", "PYTHONTZPATH", "PYTHONHOME")
-_MEASURING = "COV"  # variables by which the coverage of a test is measured
+_MEASURING = "COV"  # variables with this in their names are passed on, too; they measure test coverage
 _KNOWN = {each.__name__: each for each in (UnreadableInput, UsageError)}
 _FIX = "It is damaged, or made to stop programs that read it. Look at it, or leave it out of the settings."
 
@@ -41,7 +41,7 @@ class Parser:
         self._child: _Child | None = None
 
     def ask(self, kind: str, options: Mapping[str, Any], content: bytes, limits: Limits, *, name: str) -> list[Any]:
-        """Return what a reader makes of a document. `name` is the document's name in messages.
+        """Return the values that a reader returns for a document. `name` is the document's name in messages.
 
         Raises the reader's UnreadableInput or UsageError, ReadingStopped if reading needed more than the limits, and
         ReadingCancelled if the parser was closed meanwhile.
@@ -62,7 +62,7 @@ class Parser:
             return values
 
     def close(self) -> None:
-        """End the process, also while another thread waits for its answer, and start no other one."""
+        """End the process, even while another thread waits for its answer. No process is started afterwards."""
         with self._state:
             self._closed = True
             child, self._child = self._child, None
@@ -103,7 +103,7 @@ def _numbers(limits: Limits) -> tuple[float, float, int, int]:
 
 
 class _EndedError(Exception):
-    """The process has ended, or has to be ended. The message says why, after the document's name."""
+    """The process has ended, or must be ended. The message is the reason, worded to follow the document's name."""
 
 
 class _Child:
@@ -118,12 +118,12 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
-            start_new_session=True,  # Ctrl-C is for the service alone
+            start_new_session=True,  # Ctrl-C must not reach this process
         )
         to, back = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
         self._to, self._back = to.fileno(), back.fileno()
         os.set_blocking(self._to, False)
-        self.end = weakref.finalize(self, _end, self._process)  # also at the end of the program
+        self.end = weakref.finalize(self, _end, self._process)  # called at the latest when the service ends
 
     def kill(self) -> None:
         self._process.kill()
@@ -165,7 +165,7 @@ class _Child:
             raise _EndedError(f"took longer than {limits.wall_s:.0f} s to read")
 
     def _ended(self, limits: Limits) -> _EndedError:
-        """Return the reason for which the process has ended by itself."""
+        """Return the error that explains why the process ended, although the service did not end it."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         code = self._process.returncode

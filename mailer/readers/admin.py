@@ -56,8 +56,9 @@ def add(
 
 
 def edit(app: App, email: str, *, name: str | None = None, sections: Sequence[str] | None = None) -> Subscriber:
-    """Changes the name or the sections of a subscriber, and returns the subscriber. None changes nothing; an empty name
-    removes the name, and no sections mean all sections.
+    """Changes the name or the sections of a subscriber, and returns the subscriber.
+
+    None leaves a value as it is. An empty name removes the name, and an empty list of sections means all sections.
 
     Raises NoSuchSubscriber, and UsageError if the settings have no such section.
     """

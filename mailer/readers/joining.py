@@ -56,8 +56,11 @@ def is_own_form(app: App, token: str) -> bool:
 
 
 def form_token_again(app: App, token: str) -> str:
-    """Returns the token for a form that is shown again because it was not accepted: a new one, unless the token was
-    made a moment ago. So a reader who presses the button too soon succeeds with the next press."""
+    """Returns the token for a form that is shown again because it was not accepted.
+
+    This is a new token, unless `token` was made only a moment ago. `token` is then kept, so that a reader who pressed
+    the button too soon succeeds with the next press.
+    """
     age = _form_age_s(app, token)
     return token if age is not None and 0 <= age < FORM_LEAST.total_seconds() else form_token(app)
 

@@ -12,14 +12,14 @@ from typing import Any
 from mailer.model import FoundArticle
 from mailer.text.clean import shorten
 
-# The longest texts in characters. No real ones are as long, except leads and bodies, which may be the whole article.
+# Maximum lengths in characters. No real text is longer, except a lead or a body, which may be the whole article.
 _LONGEST = {
     **{"title": 500, "lead": 5000, "body": 50_000},
     **{"source": 200, "category": 200, "author": 300, "image_alt": 1000, "published_raw": 200},
 }
-_USUAL = frozenset(("lead", "body"))  # cut without a note
+_USUAL = frozenset(("lead", "body"))  # fields that are cut without a note
 _LONGEST_TAG, _MOST_TAGS = 100, 50
-_LONGEST_GUID = 2000  # characters; a longer guid is replaced by its hash, so that two of them stay different
+_LONGEST_GUID = 2000  # characters; a longer guid is replaced by its hash, so that different guids stay different
 
 
 def cut(name: str, articles: Iterable[FoundArticle]) -> tuple[tuple[FoundArticle, ...], tuple[str, ...]]:

@@ -1,7 +1,7 @@
-"""Reads documents from outside in a process of its own: feeds, records, pages, and answers of WordPress.
+"""Reads documents from outside in a process of its own: feeds, records, pages, and answers from WordPress.
 
-`Documents` is the side of the service. `READERS` is what that process runs; its answers are the notes, then one
-article on each line.
+`Documents` is the service's side, and `READERS` has the functions that run in that process. An answer with articles has
+the notes first, then one article on each line.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,8 @@ from mailer.sources import listing, posts, read
 from mailer.sources.found import Found
 from mailer.sources.listing import Listed, Listing
 
-# How many times smaller a gzipped document may be. A bomb is smaller, and gets less time than a real one of its size.
+# The highest compression ratio of real documents. The limits assume at most this ratio, so that a gzip bomb gets less
+# time than a real document of its decompressed size.
 _COMPRESSION = 20
 _LARGEST = read.LARGEST
 _EMPTY = {each.name: each.default for each in fields(FoundArticle)}
@@ -52,7 +53,7 @@ class Documents:
     ) -> Found:
         """Return the articles in `content`, as `sources.read` does, with the same options and errors.
 
-        Also raises ReadingStopped if the document needs too much, and ReadingCancelled if the program ends.
+        Also raises ReadingStopped if the document exceeds the limits, and ReadingCancelled if the program ends.
         """
         options = {
             **{"name": name, "zone": zone.key, "url": url, "published": published, "source": source},
@@ -74,7 +75,7 @@ class Documents:
     ) -> Listing:
         """Return what a sitemap or a front page lists, as `sources.listing` does, with the same options and errors.
 
-        Also raises ReadingStopped if the document needs too much, and ReadingCancelled if the program ends.
+        Also raises ReadingStopped if the document exceeds the limits, and ReadingCancelled if the program ends.
         """
         options = {
             **{"name": name, "zone": zone.key, "address": address, "charset": charset},
@@ -86,9 +87,9 @@ class Documents:
         return Listing(pages, sitemaps, tuple(notes), feeds, about)
 
     def posts(self, content: bytes, *, address: str, source: str) -> Found:
-        """Return the articles of an answer of WordPress, as `sources.posts` does, with the same errors.
+        """Return the articles in an answer from WordPress, as `sources.posts` does, with the same errors.
 
-        Also raises ReadingStopped if the answer needs too much, and ReadingCancelled if the program ends.
+        Also raises ReadingStopped if the answer exceeds the limits, and ReadingCancelled if the program ends.
         """
         options = {"address": address, "source": source}
         return self._found("posts", options, content, limits_for(len(content)), address)

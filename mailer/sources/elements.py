@@ -60,7 +60,7 @@ _OF_ITEM = _VALUES | frozenset(
 _LEAVES = _TEXTS | _VALUES
 _ITEMS = frozenset(("item", "entry"))
 _ROOTS = frozenset(("rss", "rdf", "feed"))
-_FEWEST_ELEMENTS, _SHORTEST_ELEMENT = 200_000, 10  # the second one in characters
+_FEWEST_ELEMENTS, _SHORTEST_ELEMENT = 200_000, 10  # limit for short documents; characters per element in long ones
 _DEEPEST = 40  # maximum number of nested elements; a deeper element is a part of the text around it
 
 
@@ -101,8 +101,8 @@ class Document:
     """The result of reading a document. `damage` is the line of the first mistake, or 0 if there is none.
 
     `items` has every <item> and <entry> in the order of the document. `cut_off` is True if the document ends inside the
-    last item. `more` is "items" or "elements" if there are more than any real document of this length has; `most` of
-    them were read.
+    last item. `more` is "items" or "elements" if the document has more of these than any real document of its length;
+    only the first `most` of them were read.
     """
 
     root: Element
@@ -128,7 +128,7 @@ class _Reader:
         self._names: dict[str, str] = {}  # name in the document → name with the usual prefix
         self._own = {"", "rss"}  # the namespaces of the feed's own elements
         self._mistake = -1
-        self._elements = 0  # how many there are so far
+        self._elements = 0  # number of elements so far
         self._ends: dict[str, int] = {}  # end of a section, such as "]]>" → the place where it occurs next
 
     def document(self) -> Document:
@@ -148,7 +148,10 @@ class _Reader:
         return Document(found, self._items[: most["items"]], line, cut_off, more, most.get(more, 0))
 
     def _read(self, most: Mapping[str, int]) -> tuple[int, str]:
-        """Read the elements. Returns the place after the last one, and of what there are too many, or ""."""
+        """Read the elements, and return the place after the last one.
+
+        Also returns "items" or "elements" if there are too many of these, else "".
+        """
         place = 0
         while (tag := self._text.find("<", place)) >= 0:
             self._check(place, tag)

@@ -25,7 +25,7 @@ _MOST_NOTES = 30  # notes about single items
 
 
 def most_items(text: str) -> int:
-    """Return how many items of a document are read. No real document has more: its items would be too short."""
+    """Return the most items to read from a document. No real document has more, because they would be too short."""
     return max(_FEWEST_ITEMS, len(text) // _SHORTEST_ITEM)
 
 
@@ -35,7 +35,7 @@ def too_many(name: str, most: int, kind: str = "items") -> str:
 
 
 def few(name: str, notes: Sequence[str]) -> tuple[str, ...]:
-    """Return notes about single items; if there are too many, the first ones and the number of the others."""
+    """Return notes about single items. If there are too many, returns the first and a note that counts the rest."""
     rest = len(notes) - _MOST_NOTES
     if rest <= 1:
         return tuple(notes)
@@ -61,9 +61,9 @@ def unlinked(name: str, written: Sequence[str], articles: Sequence[FoundArticle]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A page that a source knows now. `fetched` is False if it was left out without a request."""
+    """A page that a source need not fetch again. `fetched` is False if the page was left out and never requested."""
 
-    link: str  # in canonical form, or the hash of a long one
+    link: str  # the canonical link, or its hash if the link is long
     fetched: bool = True
 
 
@@ -73,10 +73,10 @@ class Gathered(Found):
 
     The validators `etag` and `modified` are the HTTP headers ETag and Last-Modified of the source's response. `visits`
     are the pages that the source need not fetch again. `places` are the canonical links of a front page in their order.
-    `unfinished` means that the source has more to fetch at once.
+    `unfinished` means that the source has more pages to fetch and should be asked again immediately.
 
-    `backlog` are articles that were there at the first collection already, though they are read only now, and `first`
-    are the links that the source listed at its first collection.
+    `backlog` has articles that the source listed at its first collection, but whose pages are read only now. At the
+    first collection, `first` has the links that the source lists.
     """
 
     articles: tuple[FoundArticle, ...] = ()
@@ -93,11 +93,11 @@ class Visits(Protocol):
     """The memory of the pages that one source has visited."""
 
     def known(self, links: Sequence[str]) -> set[str]:
-        """Return those of the links, which are as in a `Visit`, that the source knows."""
+        """Return those links that the source need not fetch again. Links are written as in `Visit`."""
         ...
 
     def listed_first(self, links: Sequence[str]) -> set[str]:
-        """Return those of the links that the source listed at its first collection."""
+        """Return those links that the source listed at its first collection."""
         ...
 
     def fetched_since(self, moment: datetime) -> int:

@@ -1,4 +1,4 @@
-"""The source for the places of articles on a site's front page, an HTML page whose links are in the readers' order."""
+"""The source for the places of articles on a site's front page. The order of the links in the HTML gives them."""
 
 from zoneinfo import ZoneInfo
 
@@ -23,8 +23,8 @@ class FrontSource:
     def gather(self, etag: str, modified: str) -> Gathered:
         """Return the canonical links of the page in their order, without articles.
 
-        Asks for the whole page each time, because an unchanged front page is worth another hour to its stories. Raises
-        FetchFailed, or UnreadableInput if the page has no links.
+        Fetches the page even if it has not changed, because its articles gain credit for each further hour on it.
+        Raises FetchFailed, or UnreadableInput if the page has no links to its own site.
         """
         page = self._fetcher.fetch(self._feed.address, may_cut=True)
         listing = self._documents.listing(

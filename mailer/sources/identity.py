@@ -122,11 +122,10 @@ def _named_apart(identity: str, group: Sequence[FoundArticle]) -> Iterator[Found
 
 
 def is_another(found: FoundArticle, title: str, url: str) -> bool:
-    """Return True if an item is another article than the stored one with this title and link, although both have the
-    same identity.
+    """Return True if an item and a stored article are different articles, although they have the same identity.
 
-    Some systems number the items of each feed from 1, or give one guid to articles in two languages. If a newsroom
-    corrects an article, the article keeps its link or some words of its title.
+    `title` and `url` are those of the stored article. Some systems number the items of each feed from 1, or give one
+    guid to articles in two languages. A corrected article, however, keeps its link or some words of its title.
     """
     if not (found.title and title and found.url and url) or _whole(found.url) == _whole(url):
         return False
@@ -134,7 +133,7 @@ def is_another(found: FoundArticle, title: str, url: str) -> bool:
 
 
 def by_whole_link(found: FoundArticle) -> NamedArticle:
-    """Return an item with the identity of its whole link, in place of a guid or a short link that other items have."""
+    """Return an item that is identified by its whole link, because other items have the same guid or short link."""
     return identify(replace(found, guid="", identity=f"link:{_whole(found.url)}"))
 
 

@@ -51,7 +51,7 @@ def read(
     address: str = "",
     most: int | None = None,
 ) -> Found:
-    """Return the items of a feed, given as decoded JSON; only the first `most` items, with a note.
+    """Return the items of a feed, given as decoded JSON. Returns at most `most` items, with a note if there are more.
 
     `source` overrides the host of the feed's home page; `address` is where the feed was fetched from.
     """

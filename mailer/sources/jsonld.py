@@ -1,8 +1,8 @@
-"""Reads the JSON-LD of a page (schema.org): what it says about the page's own article, its outlet and its section.
+"""Reads the JSON-LD of a page (schema.org): what it says about the page's own article, the outlet and the section.
 
-A page also has JSON-LD about other articles, such as a list of related ones. An object is about the page's own article
-only if its address or its headline is that of the page. Themes write JSON-LD that is not JSON: in a CDATA section, with
-comments, with commas too many, or with HTML entities. All of these are read.
+A page also has JSON-LD about other articles, such as a list of related ones. The object about the page's own article
+has the page's address or headline, or is the only one and has a similar headline. Some themes write JSON-LD that is not
+valid JSON, with CDATA sections, comments, superfluous commas or HTML entities. This is read, too.
 """
 
 import html
@@ -17,29 +17,29 @@ from mailer.text.search_key import key
 
 Object = Mapping[str, Any]
 
-_DEEPEST = 8  # levels of objects inside each other that are searched
-_MOST_OBJECTS = 2000  # objects that are looked at
-_MOST_FIELDS = 200  # fields of an object whose names are compared without their prefixes
+_DEEPEST = 8  # levels of nested objects that are searched
+_MOST_OBJECTS = 2000  # objects of a page that are read
+_MOST_FIELDS = 200  # in an object with more fields, names with a prefix are not recognized
 _LARGEST = 500_000  # characters of a block that are read
-# The values whose objects are about something of their own, and not only a part of the object above.
+# Fields whose values may describe other things, such as an article. The other fields only describe the object itself.
 _INSIDE = ("@graph", "@included", "mainEntity", "mainEntityOfPage", "itemListElement", "item")
 _HEADLINES = ("headline", "name", "alternativeHeadline")
 _OUTLETS = ("Organization", "NewsMediaOrganization", "WebSite", "Corporation", "Periodical")
-# Strings, which stay; and what may be around JSON without being part of it: comments of JavaScript and HTML, and the
-# marks of a CDATA section. An end that is missing is taken to be the end of the block, so that the time is linear.
+# Matches strings, which are kept, and what is removed because it is not JSON: JavaScript comments, and the marks of
+# HTML comments and CDATA sections. A comment without an end extends to the end of the block, so the time is linear.
 _PARTS = re.compile(
     r'(?P<string>"(?:[^"\\]++|\\.)*+"?)|<!\[CDATA\[|\]\]>|<!--|-->|//[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/)?', re.DOTALL
 )
 _COMMAS = re.compile(r'(?P<string>"(?:[^"\\]++|\\.)*+"?)|,(?=\s*+[}\]])', re.DOTALL)
-_SIMILAR = 0.6  # the share of the words of a headline that must be in the title
-_LONG_HEADLINE = 15  # characters; a headline of this length that the title begins with is the same, cut short
+_SIMILAR = 0.6  # the share of a headline's words that must be in the title
+_LONG_HEADLINE = 15  # characters; if a title begins with a headline this long, or the reverse, the two match
 
 
 @dataclass(slots=True)
 class Data:
     """The objects of a page's JSON-LD."""
 
-    articles: list[tuple[Object, bool]] = field(default_factory=list)  # each with whether it is an item of a list
+    articles: list[tuple[Object, bool]] = field(default_factory=list)  # each with True if it is an item of a list
     pages: list[Object] = field(default_factory=list)
     sites: list[Object] = field(default_factory=list)  # the site, and the organisation behind it
     outlets: list[str] = field(default_factory=list)  # names of the site and its publisher
@@ -48,7 +48,7 @@ class Data:
     unread: int = 0  # blocks that could not be read
 
     def values(self, about: Object, name: str) -> list[str]:
-        """Return the values of a field as texts. An object gives its name or, for an image, its address."""
+        """Return the values of a field as texts. An object is replaced by its name or, for an image, by its address."""
         value = _field(about, name)
         found = []
         for each in value if isinstance(value, list) else [value]:
@@ -58,17 +58,17 @@ class Data:
         return found
 
     def first(self, about: Object, *names: str) -> str:
-        """Return the first value of the first of these fields that has one, or ""."""
+        """Return the first value found in these fields, which are searched in their order, or ""."""
         return next((each for name in names for each in self.values(about, name)), "")
 
     def own(self, address: str, titles: Sequence[str]) -> Object:
-        """Return the object about the page's own article, or an empty one if no object is.
+        """Return the object about the page's own article, or an empty object if there is none.
 
-        `address` is that of the page, or ""; `titles` are those that the page shows or names elsewhere.
+        `address` is the page's address, or ""; `titles` are the page's titles from outside the JSON-LD.
         """
         place = identity.canonical(address)
         keys = [found for title in titles if (found := key(title))]
-        # Without an address and with other words, an object may be the page's own only if it is the only one.
+        # An article with neither the address nor a title of the page may be the page's own only if it is the only one.
         alone = len({self.first(each, "headline") for each, listed in self.articles if not listed}) == 1
         best: Object = {}
         most = 0
@@ -89,7 +89,10 @@ class Data:
         return next(iter(own), self.pages[0] if len(self.pages) == 1 else {})
 
     def closed(self, article: Object, page: Object) -> bool | None:
-        """Return whether the article or its page says that it is not free to read; None if neither says anything."""
+        """Return True if the article is marked as not free to read, False if it is marked as free, else None.
+
+        If the article has no mark, the mark of the page counts.
+        """
         found = [access.closed_by_json_ld(self._with_parts(each)) for each in (article, page)]
         return next((each for each in found if each is not None), None)
 
@@ -116,13 +119,13 @@ class Data:
         return str(value) if isinstance(value, str | int | float) and str(value).strip() else ""
 
     def _resolved(self, value: object) -> object:
-        """Return the object that a reference {"@id": …} is about, or the value itself."""
+        """Return the object to which a reference {"@id": …} refers. Any other value is returned as it is."""
         reference = value.get("@id") if isinstance(value, dict) and len(value) <= 2 else None
         return self.named.get(reference, value) if isinstance(reference, str) else value
 
 
 def read(blocks: Sequence[str]) -> Data:
-    """Return the objects of the blocks of JSON-LD of a page."""
+    """Return the objects in a page's blocks of JSON-LD."""
     data = Data()
     left = [_MOST_OBJECTS]
     for block in blocks:
@@ -152,7 +155,7 @@ def _kept(part: re.Match[str]) -> str:
 
 def _decoded(text: str) -> tuple[list[object], bool]:
     """Return the JSON documents at the beginning of a text, and whether nothing else follows them."""
-    decoder = json.JSONDecoder(strict=False)  # themes leave line breaks in strings
+    decoder = json.JSONDecoder(strict=False)  # not strict, because some themes leave line breaks in strings
     found: list[object] = []
     place = 0
     while place < len(text):
@@ -167,7 +170,7 @@ def _decoded(text: str) -> tuple[list[object], bool]:
 
 
 def _collect(document: object, data: Data, left: list[int], deep: int = 0, *, listed: bool = False) -> None:
-    """Add the objects of a document to `data`. `left` holds how many more objects may be looked at."""
+    """Add the objects of a document to `data`. `left[0]` is the number of objects that may still be read."""
     if isinstance(document, list):
         for each in document:
             _collect(each, data, left, deep + 1, listed=listed)
@@ -201,7 +204,7 @@ def _kinds(about: Object) -> set[str]:
 
 
 def _local(name: object) -> str:
-    """Return a name of schema.org without its address or prefix."""
+    """Return a schema.org name without its prefix: "Person" for "https://schema.org/Person" or "schema:Person"."""
     return str(name).rpartition("/")[2].rpartition(":")[2]
 
 
@@ -222,12 +225,12 @@ def _breadcrumb(about: Object) -> Iterator[str]:
 
 
 def _same(headline: str, title: str) -> bool:
-    """Return True if a headline is a title, or one of the two is the other one cut short. Both are keys."""
+    """Return True if a headline and a title, given as search keys, are equal or one is the other one cut short."""
     short, long = sorted((headline, title), key=len)
     return headline == title != "" or (len(short) >= _LONG_HEADLINE and long.startswith(short))
 
 
 def _may_be(headline: str, titles: Sequence[str]) -> bool:
-    """Return True if a headline may be that of the page, in somewhat other words. An object may have none."""
+    """Return True if most words of a headline are in one of the titles, or if there is no headline or no title."""
     words = set(headline.split())
     return not words or not titles or any(_SIMILAR * len(words) <= len(words & set(each.split())) for each in titles)

@@ -18,9 +18,9 @@ from mailer.errors import UnreadableInput
 from mailer.sources import jsonld, plain, read, tags
 from mailer.text import dates, links
 
-_MOST = 50_000  # entries of a sitemap, which is the limit of sitemaps.org
-_MANY_TAGS = 60_000  # a front page has more than an article's page
-_LONGEST_ENTRY = 20_000  # characters; a news entry may have hundreds of pictures
+_MOST = 50_000  # entries in one sitemap, the maximum that sitemaps.org allows
+_MANY_TAGS = 60_000  # maximum for a front page, which has more tags than the page of an article
+_LONGEST_ENTRY = 20_000  # characters that are read of an entry, which may list hundreds of pictures
 _COMMENT = re.compile(r"<!--(?:[^-]++|-(?!->))*+(?:-->)?")
 _ENTRY = re.compile(r"<(?:[\w-]{1,20}:)?(?P<kind>url|sitemap)(?:\s[^<>]{0,200})?>")
 _VALUE = re.compile(
@@ -43,13 +43,13 @@ _FEED_LINK = re.compile(
 _OPEN_TAG = re.compile(r"<(?:html|body)\b(?P<values>[^<>]{0,1000})>", re.IGNORECASE)
 _LANGUAGE = re.compile(r"\b(?:xml:)?lang\s{0,5}=\s{0,5}[\"']?([A-Za-z]{2,3})\b", re.IGNORECASE)
 _DIRECTION = re.compile(r"\bdir\s{0,5}=\s{0,5}[\"']?(rtl|ltr)\b", re.IGNORECASE)
-_HEAD = 50_000  # characters in which <html> and <body> begin
-_MOST_FEEDS = 20  # feeds that a page names
+_HEAD = 50_000  # characters of a page in which the tags <html> and <body> are searched for
+_MOST_FEEDS = 20  # maximum number of feeds that are taken from a page
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An address that a document lists. Only a news sitemap gives a title and a date of publication."""
+    """An address that a document lists. Only a news sitemap gives a date of publication."""
 
     url: str
     changed: datetime | None = None
@@ -86,9 +86,9 @@ def read_listing(
 ) -> Listing:
     """Return the addresses in a sitemap or in a front page that was fetched from `address`.
 
-    `zone` is the newsroom's time zone, `charset` is the encoding that the server named, `largest` is the most bytes
-    after decompression, and `cut_off` is True if fetching stopped at the limit. Raises UnreadableInput if the content
-    is neither.
+    `zone` is the newsroom's time zone, `charset` is the encoding that the server named, `largest` is the maximum
+    number of bytes after decompression, and `cut_off` is True if fetching stopped at the limit. Raises UnreadableInput
+    if the content is neither a sitemap nor a front page.
     """
     text, cut_short = read.decoded_text(name, content, charset=charset, largest=largest)
     root = read.root(text)
@@ -125,7 +125,7 @@ def _is_usable(listed: Listed) -> bool:
 
 # --- sitemaps --------------------------------------------------------------------------------------------------------
 def _sitemap(text: str, zone: ZoneInfo, address: str) -> tuple[list[Listed], list[Listed], int]:
-    """Return the pages and the sitemaps of a sitemap, and how many entries are too many."""
+    """Return the pages and the other sitemaps that a sitemap lists, and the number of entries beyond the limit."""
     found = _NEWS_PREFIX.search(text)
     news = found[1] if found else "news"
     text = _COMMENT.sub(" ", text)
@@ -143,7 +143,7 @@ def _entry(block: str, news: str, zone: ZoneInfo, address: str) -> Listed:
     values: dict[str, str] = {}
     for found in _VALUE.finditer(block):
         prefix, name = found["prefix"] or "", found["name"]
-        # Pictures and films have addresses and titles, too.
+        # The pictures and videos of an entry have addresses and titles, too, but with other prefixes.
         wanted = (
             prefix == news if name in ("title", "publication_date", "keywords") else prefix in ("", "sm", "sitemap")
         )
@@ -174,7 +174,7 @@ def _date(written: str, zone: ZoneInfo) -> datetime | None:
 
 
 def _lines(text: str) -> tuple[list[Listed], int]:
-    """Return the addresses of a text with one address on each line. Returns none if a line is something else."""
+    """Return the addresses of a text with one address on each line. Returns no addresses if any line is not one."""
     lines = [each for line in text.split("\n") if (each := line.strip())]
     if not all(each.lower().startswith(("http://", "https://")) for each in lines[:_MOST]):
         return [], 0
@@ -183,7 +183,7 @@ def _lines(text: str) -> tuple[list[Listed], int]:
 
 # --- front pages -----------------------------------------------------------------------------------------------------
 def _front(name: str, text: str, address: str) -> Listing:
-    """Return what a front page says. Raises UnreadableInput if it is far too large."""
+    """Return the links, feeds and facts about the site on a front page. Raises UnreadableInput if it is too large."""
     if text.count("<") > _MANY_TAGS:
         raise UnreadableInput(f"{name}: this page has too many tags for a front page.", "Give the site's feed.")
     page = _Front(address)
@@ -218,7 +218,7 @@ def _from_title(title: str) -> str:
 
 
 class _Front(HTMLParser):
-    """Collects the links, the feeds and the metadata of a front page. The caller must repair the markup before."""
+    """Collects the links, the feeds and the metadata of a front page. The caller must first repair the markup."""
 
     def __init__(self, address: str) -> None:
         super().__init__(convert_charrefs=True)

@@ -2,7 +2,7 @@
 
 The settings name the table and map the fields of an article to columns. This map is checked before the first article is
 read. The preset `wordpress` knows the tables of WordPress and of the four common view counters. Only the articles of
-the last days are read, up to a limited number of rows.
+the last fourteen days are read, up to a limited number of rows.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,12 +29,12 @@ _FIELDS = (
     *("views", "comments", "shares", "front_page", "news_value", "closed", "source"),
 )
 _REQUIRED = ("title", "url", "published")
-# The age up to which articles are read; `choice.time_span` still accepts a late article of this age.
+# Older articles are not read. `choice.time_span` accepts late articles up to this age.
 _BACK = timedelta(days=14)
 _MOST = 20_000  # maximum number of rows that one query returns
 
-_FEW = 1000  # rows of a table that is read as a whole
-_UNIX = {9: 1, 10: 1, 13: 1000}  # digits of a time of Unix, and how many of it are a second
+_FEW = 1000  # a table of Unix times with at most this many rows is read as a whole
+_UNIX = {9: 1, 10: 1, 13: 1000}  # number of digits of a Unix time → its units in one second
 _PAGE = 20  # rows that are fetched together
 # Longest body in characters, without and with markup. The choice of stories uses only the first thousand characters.
 _LONGEST_BODY, _LONGEST_RAW = 5000, 20_000
