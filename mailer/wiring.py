@@ -162,7 +162,7 @@ def make_database(settings: Settings, *, new: bool = False) -> str:
     """Makes the tables if there are none, and then returns the database's name without a password. Returns "" if there
     were tables already.
 
-    With `new`, also makes a missing SQLite file if the key was used with a database before.
+    With `new`, makes a missing SQLite file even if the key was used with a database before.
     """
     file = file_of(config.database_url(settings))
     made = _make_missing(settings, file, new=new) if file else False
@@ -173,7 +173,7 @@ def make_database(settings: Settings, *, new: bool = False) -> str:
 
 
 def check_databases(settings: Settings) -> None:
-    """Raises ConfigError if a database URL cannot be used, whatever the state of the database. Connects to nothing."""
+    """Raises ConfigError if a database URL cannot be used. Connects to nothing, so a database need not be running."""
     problems = []
     file = file_of(config.database_url(settings))
     if file and not file.parent.is_dir():
@@ -210,14 +210,14 @@ def _open(settings: Settings) -> Store:
 def _make_missing(settings: Settings, file: Path, *, new: bool = False) -> bool:
     """Makes a missing SQLite file. Returns False if the file exists.
 
-    Raises StoreUnavailable if the key was used with a database before, unless `new` is true: an empty list without
-    suppressions must not silently replace one that was lost.
+    Raises StoreUnavailable if the key was used with a database before, unless `new` is true: an empty database,
+    which has no suppressions, must not silently replace a lost one.
     """
     # Look for the traces of an earlier database first. Another process may make the file at this moment, and these
     # traces appear only after the file.
     wal, stamp = file.with_name(f"{file.name}-wal"), _stamp_of(settings)
     traces = [each for each in ((wal,) if new else (wal, stamp)) if os.access(each, os.F_OK)]
-    if os.access(file, os.F_OK) or not file.parent.is_dir():  # without a folder, opening reports what is wrong
+    if os.access(file, os.F_OK) or not file.parent.is_dir():  # opening the database reports a missing folder
         return False
     if wal in traces:
         raise StoreUnavailable(
@@ -239,7 +239,10 @@ def _stamp_of(settings: Settings) -> Path:
 
 
 def _stamp(settings: Settings) -> None:
-    """Records beside the key that a database was used with it. A folder that cannot be written gets no stamp."""
+    """Records in a file beside the key that the key was used with a database.
+
+    Does nothing if the folder cannot be written.
+    """
     stamp = _stamp_of(settings)
     if not os.access(stamp, os.F_OK):
         with contextlib.suppress(OSError):

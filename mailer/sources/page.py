@@ -30,7 +30,7 @@ from mailer.text.search_key import key
 _BLOCK_TAGS = "article blockquote br dd div dt form h1 h2 h3 h4 h5 h6 header li main ol p section table td tr ul"
 _BLOCKS = frozenset(_BLOCK_TAGS.split())
 _KEPT = _BLOCKS | {"a", "abbr", "base", "link", "meta", "script", "span", "time", "title"}
-_VOID = frozenset(("base", "br", "link", "meta"))  # elements without an end
+_VOID = frozenset(("base", "br", "link", "meta"))  # elements without an end tag
 _HEADINGS = ("h1", "h2", "h3")
 _DROPPED_WORDS = (
     "aside button dialog figcaption footer iframe nav noscript object select style svg template textarea "
@@ -55,7 +55,7 @@ _LONGEST_TIME = 200  # characters of a <time> element's text
 _LONGEST_TITLE = 500  # characters of a title that is compared with the text
 _MOST_TITLES = 12  # possible titles that are looked for in the text
 _MOST_NAMES = 5  # names of one <meta> element, as in property="dc:title og:title"
-_DEEPEST = 40  # parts of a page inside each other
+_DEEPEST = 40  # maximum depth of nested parts of a page
 
 # The names of <meta> elements, the first choice first. Dublin Core's names are compared in the form "dc.date.issued".
 _TITLES = ("og:title", "twitter:title", "dc.title", "title", "parsely-title", "sailthru.title")
@@ -78,8 +78,8 @@ _PUBLISHED_CLASSES = frozenset(
 )
 _ARTICLE_TYPE = re.compile(r"(?:Article|Posting)\b")
 
-# How a page hides a text from readers. Animations hide the article itself until it is scrolled to, so whatever holds
-# the article counts as visible.
+# Styles that hide text from readers. Some pages hide even the article until the reader scrolls to it, so every element
+# that holds the article counts as visible.
 _HIDDEN_STYLE = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|(?:left|right|top|text-indent)\s*:\s*-\d{3}|font-size\s*:\s*0(?![.\d])",
     re.IGNORECASE,
@@ -94,7 +94,7 @@ _OTHERS_WORDS = (
     "relatedposts sidebar widget most-read latest-news"
 )
 _OTHERS = frozenset(_OTHERS_WORDS.split())
-_SHOWN_CLASS = re.compile(r"(?:sm|md|lg|xl)\b.{0,30}(?:block|flex|grid|inline|table)")  # hidden only on small screens
+_SHOWN_CLASS = re.compile(r"(?:sm|md|lg|xl)\b.{0,30}(?:block|flex|grid|inline|table)")  # shown on larger screens
 _COOKIE_BOX = re.compile(
     r"(?<!no)cookie|gdpr|consent|onetrust|cmplz|didomi|qc-cmp|(?:^|\s)(?:cc-(?:window|banner)|cky-|moove_)|"
     r"push-?notification|browser-?(?:update|upgrade|warning)",
@@ -165,7 +165,7 @@ def _notes(name: str, data: jsonld.Data) -> tuple[str, ...]:
 def _is_closed(page: "_Page", said: bool | None, title: str, lead: str, body: str) -> bool | None:
     """Return whether the page says that its article is not free to read; None if it says nothing.
 
-    `said` is what its JSON-LD says.
+    `said` is the answer that the page's JSON-LD gives, or None if it gives none.
     """
     if said is None:
         written = page.first("isaccessibleforfree", "article:content_tier") or page.property("isaccessibleforfree")
@@ -174,7 +174,7 @@ def _is_closed(page: "_Page", said: bool | None, title: str, lead: str, body: st
 
 
 def _is_author(written: str, outlets: Sequence[str]) -> bool:
-    """Return True for a name of a person: not the address of a profile, and not the outlet's name."""
+    """Return True if `written` may be a person's name: it is neither the address of a profile nor the outlet's name."""
     return written != "" and not written.startswith(("http", "@")) and key(written) not in map(key, outlets)
 
 
@@ -187,7 +187,7 @@ def _outlets(page: "_Page", data: jsonld.Data) -> list[str]:
     """Return the names by which the page calls its outlet, the most certain first."""
     logos = [each.text for each in page.headings if each.is_logo]
     site, *others = (plain.line(page.first(name)) for name in _OUTLETS)
-    # Some pages have their own title as the name of an application or publisher.
+    # Some pages give their own title as the name of the application or the publisher.
     titles = {key(page.first("og:title")), key(page.first("twitter:title"))} - {key(site)}
     found = [site, *(each for each in map(plain.line, (*others, *data.outlets, *logos)) if key(each) not in titles)]
     return list(dict.fromkeys(each for each in found if key(each)))
@@ -211,7 +211,7 @@ def _titles(page: "_Page", outlets: Sequence[str]) -> Iterator[str]:
 
 
 def _heading(page: "_Page", titles: Sequence[str], outlets: set[str]) -> str:
-    """Return the heading that is the article's title: one that a title contains, else the first <h1>, or ""."""
+    """Return the heading that is the article's title: one with which a title begins, else the first <h1>, or ""."""
     keys = [found for each in titles if (found := key(each))]
     own = [each for each in page.headings[:_MOST_HEADINGS] if not each.is_logo and key(each.text) not in outlets | {""}]
     for each in own:
@@ -222,7 +222,7 @@ def _heading(page: "_Page", titles: Sequence[str], outlets: set[str]) -> str:
 
 
 def _after_heading(title: str, headings: Sequence[str]) -> str:
-    """Return the key of what follows a heading in a <title>: that of «سایت خبری» in «تیتر | سایت خبری», or ""."""
+    """Return the key of what follows a heading in a <title>, or "": the key of «سایت خبری» for «تیتر | سایت خبری»."""
     for heading in headings:
         rest = title.removeprefix(heading).strip()
         if heading and len(rest) < len(title.strip()) and rest[:1] in tuple(_SEPARATORS):
@@ -259,12 +259,14 @@ def _without_outlet(title: str, outlet: str, heading: str) -> str:
 def _read_text(
     name: str, page: "_Page", titles: Sequence[str], zone: ZoneInfo, own_text: str | None
 ) -> tuple[str, FoundArticle]:
-    """Return the article's title and what the text of the page gives. Raises UnreadableInput.
+    """Return the article's title, and the article as the page's text gives it.
+
+    Raises UnreadableInput if no article is recognised.
 
     `own_text` is the text in the JSON-LD of the page's own article, or None if the page has no such JSON-LD.
     """
     visible = page.text()
-    # A page whose text is hidden until a script shows it is read as a whole.
+    # If the visible text has no article, read the hidden text too: on some pages, a script shows the text later.
     for text in dict.fromkeys((visible, page.text(hidden=True))):
         lines = set(map(key, text.split("\n", pagetext.MOST_LINES)))
         for title in titles:
@@ -276,7 +278,8 @@ def _read_text(
                 continue
             return found.title, found
     if titles and (own_text is not None or page.first("og:type").lower() == "article"):
-        # Its title is a picture, or in other words than in the metadata, or a script makes its text in the browser.
+        # The page says that it is an article. Perhaps its title is a picture or is worded differently in the metadata,
+        # or a script adds its text in the browser.
         own = page.own(titles[0])
         for text in (page.text(within=own) if own else "", visible, own_text or ""):
             try:
@@ -290,7 +293,10 @@ def _read_text(
 
 
 def _lead(page: "_Page", data: jsonld.Data, own: jsonld.Object, text: FoundArticle, title: str, outlet: str) -> str:
-    """Return the description that the newsroom wrote, or the first paragraph if that repeats it or there is none."""
+    """Return the description that the newsroom wrote.
+
+    Returns the first paragraph if there is no description, or if it only repeats the title or the first paragraph.
+    """
     written = (
         page.first("og:description"),
         data.first(own, "description"),
@@ -303,12 +309,12 @@ def _lead(page: "_Page", data: jsonld.Data, own: jsonld.Object, text: FoundArtic
         short = key(lead.removesuffix("…").removesuffix("..."))
         if short and short != key(title) and not key(text.lead).startswith(short):
             return lead
-        break  # it repeats the first paragraph, but is cut short
+        break  # the description repeats the title or the beginning of the first paragraph
     return text.lead
 
 
 def _section(data: jsonld.Data, title: str) -> str:
-    """Return the section of a breadcrumb in JSON-LD, which is below the front page and above the article."""
+    """Return the section in the JSON-LD breadcrumb: the part between the front page and the article, or ""."""
     parts = [plain.line(each) for each in data.breadcrumb]
     return parts[1] if len(parts) > 2 and key(parts[1]) != key(title) else ""
 
@@ -330,9 +336,12 @@ def _own_address(page: "_Page", address: str, titles: Sequence[str], data: jsonl
 def _date(
     page: "_Page", data: jsonld.Data, own: jsonld.Object, about: jsonld.Object, title: str, zone: ZoneInfo
 ) -> tuple[datetime | None, str]:
-    """Return the date of publication and its words: the first date that can be read, or else only the first words."""
+    """Return the date of publication and its original text.
+
+    Uses the first date that can be read. If none can be read, returns None and the text of the first date.
+    """
     written = (
-        # Some sites give the date of the last change as "article:published_time", but none does so here.
+        # JSON-LD comes first, because some sites give the date of the last change as "article:published_time".
         *data.values(own, "datePublished"),
         *(page.first(each) for each in _DATES),
         *page.times(title),
@@ -369,7 +378,7 @@ class _Scope:
             each = each.parent
 
     def article(self) -> "_Scope | None":
-        """Return the innermost article, or part with others, around this part; None if there is none."""
+        """Return this part, or the nearest part around it, that is an article or `is_other`; None if there is none."""
         return next((each for each in self.chain() if each.is_article or each.is_other), None)
 
 
@@ -387,7 +396,7 @@ class _Time:
     text: str
     certain: bool  # the page says that this is when the article was published
     scope: _Scope
-    place: int  # how much of the page's text comes before it
+    place: int  # how many pieces of the page's text come before it
 
 
 @dataclass(slots=True)
@@ -396,7 +405,7 @@ class _Open:
 
     tag: str
     scope: _Scope
-    kind: str = ""  # why its text is kept: "title", "script", "data" for JSON-LD, "heading", "time"; else ""
+    kind: str = ""  # "title", "script", "data" (JSON-LD), "heading" or "time" if its text is kept; else ""
     content: list[str] = field(default_factory=list)
     certain: bool = False
     all_linked: bool = True  # of a heading: all its text is in links to the front page
@@ -445,7 +454,7 @@ class _Page(HTMLParser):
             self._kept = opened
 
     def _scope(self, tag: str, found: dict[str, str]) -> _Scope:
-        """Return the part of the page that an element is in. Some elements begin a part."""
+        """Return the part of the page to which an element belongs: a new part if the element begins one."""
         scope = self._open[-1].scope
         is_article = tag == "article" or bool(_ARTICLE_TYPE.search(found.get("itemtype") or found.get("typeof") or ""))
         hidden, is_other = _is_hidden(found), not is_article and _is_about_others(found)
@@ -557,9 +566,9 @@ class _Page(HTMLParser):
         return longest if longest and most and not longest.is_other else None
 
     def times(self, title: str) -> list[str]:
-        """Return the times of the page's own article, those first that the page calls its publication.
+        """Return the times of the page's own article. Those that the page gives as times of publication come first.
 
-        They are in the article's element or, outside of all articles, below its heading.
+        A time outside every article also counts if it is below the heading or is given as a time of publication.
         """
         own, wanted = self.own(title), key(title)
         heading = next((each for each in self.headings if key(each.text) == wanted), None)
@@ -574,7 +583,7 @@ class _Page(HTMLParser):
     def text(self, *, hidden: bool = False, within: _Scope | None = None) -> str:
         """Return the page's text with each block on a line of its own.
 
-        Leaves out what readers cannot see, unless `hidden` is set. `within` limits it to a part of the page.
+        Leaves out what readers cannot see, unless `hidden` is set. `within` limits the text to a part of the page.
         """
         shown: dict[int, bool] = {}
         parts = []
@@ -589,7 +598,7 @@ class _Page(HTMLParser):
 
 
 def _meta_name(written: str) -> str:
-    """Return the name of a <meta> element in lower case, and "dc.created" for "DCTERMS.created" and "dc:created"."""
+    """Return the name of a <meta> element in lower case. "DCTERMS.created" and "dc:created" give "dc.created"."""
     name = written.strip().lower()
     prefix, _, rest = name.replace(":", ".").partition(".")
     return f"dc.{rest}" if prefix in ("dc", "dcterms", "dcterm") and rest else name
@@ -602,7 +611,7 @@ def _is_about_others(found: dict[str, str]) -> bool:
 
 
 def _is_hidden(found: dict[str, str]) -> bool:
-    """Return True if the attributes of an element say that readers do not see it, or that it is a notice in front."""
+    """Return True if the attributes of an element say that it is hidden, or a notice in front of the page."""
     classes = found.get("class", "").lower().split()
     if (
         "hidden" in found

@@ -33,7 +33,7 @@ _OTHERS = _keys(
     "انتهای پیام|لینک کوتاه|کپی لینک|اشتراک گذاری|به اشتراک بگذارید|خبرنامه هفتگی|عضویت در خبرنامه|"
     "عضو خبرنامه|تمامی حقوق|تمام حقوق|کلیه حقوق|Related|Comments|Share"
 )
-# Some of them are also the words of buttons between the title and the text.
+# The headings above that are also labels of buttons between the title and the text.
 _BUTTONS = _keys(
     "نظرات|دیدگاه‌ها|نظر شما|ارسال نظر|ارسال دیدگاه|لینک کوتاه|کپی لینک|اشتراک گذاری|به اشتراک بگذارید|Comments|Share"
 )
@@ -41,7 +41,7 @@ _BUTTONS = _keys(
 _ASIDES = _keys("بیشتر بخوانید|بیشتر بدانید|همچنین بخوانید|در همین زمینه|در همین رابطه|Read more")
 # Labels of lines that describe the article but are not part of its text: «تاریخ انتشار: …», «کد خبر: ۱۲۳۴۵».
 _PUBLISHED_LABELS = _keys("تاریخ انتشار|زمان انتشار|انتشار")
-_DATE_LABELS = (*_PUBLISHED_LABELS, *_keys("تاریخ"))  # above the title, «تاریخ» may be that of today
+_DATE_LABELS = (*_PUBLISHED_LABELS, *_keys("تاریخ"))  # above the title, «تاریخ» may be today's date
 _LABELS = _DATE_LABELS + _keys(
     "به‌روزرسانی|آخرین به‌روزرسانی|کد خبر|کد مطلب|شناسه خبر|زمان مطالعه|بازدید|تعداد بازدید|نویسنده|خبرنگار|"
     "عکاس|عکس|منبع|سرویس|گروه|دسته‌بندی|چاپ|ارسال|پرینت|اندازه متن"
@@ -216,7 +216,7 @@ def _is_labelled(line: str) -> bool:
 
 
 def _labelled_date(line: str, labels: Sequence[str]) -> str:
-    """Return the date in a line that has one of the labels of a date, else "".
+    """Return the text of the date in a line that begins with one of the labels, else "".
 
     «تاریخ انتشار: ۷ بهمن ۱۴۰۴ - ۱۲:۳۰» gives «۷ بهمن ۱۴۰۴ - ۱۲:۳۰».
     """

@@ -16,9 +16,10 @@ from mailer.text import charset, dates, links
 
 
 def read(content: bytes, *, address: str, source: str) -> Found:
-    """Return the articles of one answer of the REST interface of the site at `address`. `source` overrides its host.
+    """Return the articles in one answer of the REST interface of the site at `address`.
 
-    Raises UnreadableInput if the answer is not a list of posts.
+    Their source is `source`, or the site's host if `source` is "". Raises UnreadableInput if the answer is not a
+    list of posts.
     """
     text = charset.decode(content).text.strip()
     begins = text.find("[{")
@@ -82,5 +83,5 @@ def _list(value: object) -> list[Any]:
 
 
 def _object(value: object) -> Mapping[str, Any]:
-    """Return a JSON object, or the first object in a list; an empty object if there is none."""
+    """Return the value if it is an object, or its first object if it is a list, else an empty object."""
     return next((each for each in (_list(value) or [value]) if isinstance(each, dict)), {})

@@ -47,11 +47,11 @@ _DOCTYPE = re.compile(
 )
 _ELEMENT = re.compile(r"<(?:[A-Za-z][\w.-]*:)?(?P<root>[A-Za-z][\w.-]*)")
 _HTML_ROOT = re.compile("html|head|body|div|p|span|table|section|article|main|h1|a|img|script|meta")
-# A page may begin with the warning of a script: <br /><b>Warning</b>. So may a feed.
+# A page or a feed may begin with a warning that a script printed: <br /><b>Warning</b>.
 _AFTER_WARNING = re.compile("br|b|font|i|center|h[2-6]|ul|ol|link|style|title|base|noscript|header|nav|form")
 _FEED_BEGINS = re.compile(r"<\?xml\b|<rss\b|<feed\b|<rdf:RDF\b")
 _LATIN_WORD, _OTHER_LETTER = re.compile("[A-Za-z]{2}"), re.compile(r"(?![A-Za-z])[^\W\d_]")
-_WARNING = 2000  # characters that may come before a feed
+_WARNING = 2000  # maximum number of characters of a script's warning before a feed
 _PEEK = 20_000  # characters at the beginning of a text that are searched to recognise its format
 
 
@@ -81,7 +81,7 @@ def read(
     charset         the encoding that the server named, or ""
     largest         the most bytes after decompression; lower for content from the network
     cut_off         whether fetching stopped at the limit; with None, content that is larger than the limit is an error
-    now             the present time, if it is not that of the machine; numbers are dates only up to two days after it
+    now             the present time, by default the machine's; a number more than two days later is not read as a date
 
     Raises UnreadableInput if the content holds no articles, with a sentence on what is wrong, where, and how to fix it.
     Raises UsageError if `url` or `published` is invalid, or is given for several items.
@@ -153,7 +153,7 @@ def _read(
 
 
 def _whole_lines(text: str, *, cut_off: bool) -> str:
-    """Return a text without its last line if that may be cut off. A text that consists of one line is returned."""
+    """Return a text without its last line if the text was cut off. A text of a single line is returned as it is."""
     whole = text[: text.rfind("\n") + 1]
     return whole if cut_off and whole.strip() else text
 
@@ -168,8 +168,11 @@ def _cut_off(name: str, found: Found, *, cut_off: bool) -> Found:
 
 
 def _unpacked(name: str, content: bytes, largest: int, *, may_cut: bool) -> tuple[bytes, bool]:
-    """Return the content, unpacked if it is gzipped, and whether it was cut off because that is more than `largest`
-    bytes. Raises UnreadableInput if it is, and is not to be cut off."""
+    """Return the content, unpacked if it is gzipped, and whether the content is incomplete.
+
+    Content is cut off after `largest` bytes. Raises UnreadableInput if a gzip file is damaged and, without `may_cut`,
+    if the content is too long or incomplete.
+    """
     too_large = UnreadableInput(f"{name}: holds more than {largest // 1_000_000} MB.", "Split it into several files.")
     if not content.startswith(_GZIP):
         if len(content) > largest and not may_cut:

@@ -2,8 +2,8 @@
 
 The fields are title (the only required field), id, source, url, lead, body, category, tags, author, image_url,
 image_alt, published or published_raw, views, comments, shares. Other fields are ignored, because an export may have
-more. A record without a title is left out, and a note gives its line number. Of any other field, a value that is not
-understood counts as unknown, with a note; `values` knows the forms that are understood.
+more. A record without a title is left out, and a note gives its line number. In any other field, a value that is not
+understood counts as unknown, and a note reports it. The module `values` defines which forms are understood.
 """
 
 import csv
@@ -23,7 +23,7 @@ from mailer.sources.found import Found, few, most_items, too_many
 from mailer.sources.values import Findings, Values, kind
 
 _DELIMITERS = ",;\t|"
-# Maximum number of characters of a cell, so that an unclosed quotation mark cannot take in the whole file.
+# Maximum number of characters of a cell, so that an unclosed quotation mark cannot turn the whole file into one cell.
 _LONGEST_CELL = 2_000_000
 _COUNTS = ("views", "comments", "shares")
 _TEXTS = (
@@ -95,7 +95,7 @@ def read_csv(name: str, text: str, *, source: str, zone: ZoneInfo, now: datetime
 def _articles(
     lines: Iterable[tuple[int, Line]], record: Callable[[Line], Record], values: Callable[..., Values], source: str
 ) -> tuple[list[FoundArticle], list[tuple[int, str]]]:
-    """Return the articles, and for each line that is not an article the line number and the problem."""
+    """Return the articles, and the line number and the problem of each line that is not an article."""
     found, wrong = [], []
     for number, line in lines:
         try:

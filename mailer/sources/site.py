@@ -1,7 +1,7 @@
-"""Finds out what a news site offers to a newsletter: its name, language and looks, and where its articles can be read.
+"""Finds out what a news site offers to a newsletter: its name, language and appearance, and sources of its articles.
 
-The front page is read first, then what it names, then the usual addresses. Everything that was tried is reported with
-its result. This module decides nothing; `operations.first_setup` does.
+The front page is read first, then the addresses that it names, then the usual addresses. Everything that was tried is
+reported with its result. This module decides nothing; `operations.first_setup` does.
 """
 
 import json
@@ -31,15 +31,15 @@ _USUAL_FEEDS = (
     *("/feeds/posts/default", "/?format=feed&type=rss", "/feed.json"),
 )
 _MOST_FEEDS = 8  # feeds that are read
-_GAP_S = 0.5  # seconds between two requests, which an admin is waiting for
+_GAP_S = 0.5  # seconds between two requests; short, because an admin is waiting for the result
 _LARGEST_INDEX = 1_000_000  # bytes of WordPress's description of its site
-_OF_COMMENTS = ("comment", "دیدگاه", "نظر", "تعليق")  # words of feeds that hold comments, not articles
+_OF_COMMENTS = ("comment", "دیدگاه", "نظر", "تعليق")  # words in addresses and titles of feeds with comments
 _RECENT = timedelta(days=14)
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A source that a site offers. `kind` is that of the settings."""
+    """A source that a site offers. `kind` has the same values as in the settings."""
 
     kind: str
     address: str
@@ -58,7 +58,7 @@ class Site:
     """The facts about a site, and the sources that it offers."""
 
     address: str  # of the front page, after redirects
-    about: dict[str, str] = field(default_factory=dict)  # as in a `Listing`, also timezone
+    about: dict[str, str] = field(default_factory=dict)  # the facts of a `Listing`, and "timezone"
     offers: tuple[Offer, ...] = ()
     links: int = 0  # links of the front page to the site's own pages
     problem: str = ""  # why the front page could not be read, or ""
@@ -73,8 +73,8 @@ def look(
     now: datetime,
     wait: Callable[[float], None] = time.sleep,
 ) -> Site:
-    """Return what the site at `address` offers. Never raises because of the site; `Site.problem` and the offers say
-    what went wrong. Private addresses are allowed only on the server of `address`."""
+    """Return what the site at `address` offers. Problems of the site raise no error: `Site.problem` and
+    `Offer.problem` report them. Private addresses are allowed only on the server of `address`."""
     return _Finder(address, fetcher, documents, zone, now, wait).site()
 
 
@@ -129,7 +129,7 @@ class _Finder:
         return {}
 
     def _feeds(self, front: Listing, home: str, own: set[str]) -> Iterator[Offer]:
-        """Yield the feeds that the front page names, or else the first feed at a usual address."""
+        """Yield the feeds that the front page names. If none can be read, yields the first feed at a usual address."""
         host = identity.host(home)
         near = [each for each in front.feeds if identity.host(each.url).endswith(host.partition(":")[0])]
         named = near or list(front.feeds)
@@ -145,7 +145,7 @@ class _Finder:
             if not offer.problem and offer.articles:
                 yield offer
                 return
-            if offer.unanswered:  # the server leaves requests for unknown pages open; each would take a minute
+            if offer.unanswered:  # the server does not answer requests for unknown pages; each would take a minute
                 return
 
     def _feed(self, address: str, title: str, own: set[str]) -> Offer:
@@ -202,7 +202,7 @@ def _holds_comments(feed: Listed) -> bool:
 
 
 class _NothingVisited:
-    """The memory of a source that was never asked."""
+    """An empty record of visits, for a source that has never been collected."""
 
     def __init__(self, source: str) -> None:
         pass

@@ -1,8 +1,8 @@
 """The source for sites without a feed: finds new pages in sitemaps, and fetches and reads each of them once.
 
-Sites are treated politely: robots.txt is obeyed, there is at most one request a second, and a limit for each hour. What
-was fetched is remembered, so that the next collection goes on where this one stopped. A Google News sitemap has titles
-and dates, so its pages are articles even before they were fetched.
+Sites are treated politely: robots.txt is obeyed, and requests are limited to one a second and to a number of pages an
+hour. Fetched pages are remembered, so that the next collection continues where this one stopped. A Google News sitemap
+has titles and dates, so its pages are articles even before they are fetched.
 """
 
 import time
@@ -26,20 +26,20 @@ from mailer.sources.listing import Listed, Listing
 from mailer.text import links
 
 _AGENT = "khabarnameh"  # the name that robots.txt may give rules for
-_GAP_S = 1.0  # the least seconds between two requests
-_LONGEST_GAP_S = 60.0  # of a Crawl-delay
-# The most seconds that one collection fetches pages. The articles are stored then, and the next collection goes on at
-# once, so that a restart loses at most this work.
+_GAP_S = 1.0  # minimum number of seconds between two requests
+_LONGEST_GAP_S = 60.0  # maximum; a longer Crawl-delay in robots.txt is shortened to this
+# Maximum number of seconds for which one collection fetches pages. Its articles are then stored, and the next
+# collection continues at once. So a restart loses at most the work of these seconds.
 _BUDGET_S = 60.0
-_MOST_SITEMAPS = 20  # sitemaps of an index that are read in one collection
-_DEEPEST = 3  # indexes inside each other
-_FIRST = 300  # the newest pages that the first collection of a source is interested in
+_MOST_SITEMAPS = 20  # sitemaps that are read in one collection
+_DEEPEST = 3  # levels of sitemap indexes inside each other
+_FIRST = 300  # newest pages that the first collection of a source considers; the others are never fetched
 _OLDEST = timedelta(days=14)  # an older article is never chosen
 _USUAL = ("/sitemap.xml", "/sitemap_index.xml", "/wp-sitemap.xml", "/sitemap-news.xml")
 _ROBOTS_LARGEST = 500_000  # bytes of robots.txt that are read (RFC 9309 §2.5)
-_FAILURES = 3  # requests in a row without an answer after which the site is left alone
+_FAILURES = 3  # unanswered requests in a row after which a collection stops
 _WAIT = (429, 503)  # answers that ask for fewer requests
-# Sitemaps of WordPress, Yoast and others that list no articles.
+# The names that WordPress, Yoast and others give to sitemaps that list no articles.
 _WITHOUT_ARTICLES = compile(
     r"(?:category|categories|post_tag|tags?|author|authors|users?|taxonom\w{1,9}|page|pages|product\w{0,20}|image|images"
     r"|video|videos|attachment|format|elementor\w{0,20}|local|forum|topic|help)[-_.]?(?:sitemap)?[-_]?\d{0,6}",
@@ -63,8 +63,8 @@ class _Left:
 class SitemapSource:
     """Gathers articles from the pages that a site's sitemaps list.
 
-    `feed.address` is that of a sitemap, or of the site; then robots.txt and the usual addresses are tried. `visits`
-    returns what is remembered about the source of a name.
+    `feed.address` is the address of a sitemap or of the site. For a site, the sitemaps are those that robots.txt names,
+    or else those at the usual addresses. `visits` returns the visits of the source with a given name.
     """
 
     front_page = False
@@ -95,7 +95,7 @@ class SitemapSource:
     def gather(self, etag: str, modified: str) -> Gathered:
         """Return the articles of new pages, with notes about the pages that are left out or not fetched yet.
 
-        Raises FetchFailed or UnreadableInput if no sitemap can be read, or if robots.txt cannot.
+        Raises FetchFailed if robots.txt cannot be read, and FetchFailed or UnreadableInput if no sitemap can be read.
         """
         left, now, begun = _Left(), self._now(), self._seconds()
         robots = self._robots()
@@ -138,7 +138,10 @@ class SitemapSource:
         )
 
     def look(self) -> tuple[int, tuple[str, ...]]:
-        """Return how many new pages the sitemaps list, and notes. Fetches no page; raises as `gather` does."""
+        """Return the number of new pages that the sitemaps list, and notes.
+
+        Fetches no page. Raises the same errors as `gather`.
+        """
         left = _Left()
         robots = self._robots()
         pages, notes = self._pages(robots, left)
@@ -147,7 +150,7 @@ class SitemapSource:
 
     # --- sitemaps ----------------------------------------------------------------------------------------------------
     def _robots(self) -> RobotFileParser:
-        """Return the rules of robots.txt, and set the gap between requests. Everything is allowed if there is none.
+        """Return the rules of robots.txt, and set the gap between requests. Without robots.txt, everything is allowed.
 
         Raises FetchFailed if the server fails, because its rules are then unknown (RFC 9309 §2.3.1.4).
         """
@@ -156,7 +159,7 @@ class SitemapSource:
         lines: list[str] = []
         try:
             content = self._fetch(address).content[:_ROBOTS_LARGEST]
-            # The parser knows no wildcards: "/*" would forbid nothing, although it means everything.
+            # Cut off a final "*": the parser knows no wildcards, so "/*" would forbid nothing instead of everything.
             lines = [each.rstrip().rstrip("*") for each in content.decode("utf-8-sig", "replace").splitlines()]
         except FetchFailed as error:
             if not 400 <= error.status < 500 or error.status == 429:
@@ -167,7 +170,7 @@ class SitemapSource:
         return robots
 
     def _pages(self, robots: RobotFileParser, left: _Left) -> tuple[list[Listed], list[str]]:
-        """Return what the sitemaps list, and their notes. Raises the first error if none can be read."""
+        """Return the pages that the sitemaps list, and notes. Raises the first error if no sitemap can be read."""
         given = bool(urlsplit(self._feed.address).path.strip("/"))
         named = [links.absolute(each, self._feed.address) for each in (robots.site_maps() or [])]
         usual = [urljoin(self._feed.address, each) for each in _USUAL]
@@ -253,7 +256,7 @@ class SitemapSource:
 
     # --- pages -------------------------------------------------------------------------------------------------------
     def _article(self, listed: Listed, left: _Left) -> tuple[bool, FoundArticle | None]:
-        """Return whether the page need not be fetched again, and its article if it has one."""
+        """Fetch a page. Return whether it need not be fetched again, and its article, or None if it has none."""
         try:
             page = self._fetch(listed.url)
             found = self._documents.read(
@@ -273,7 +276,7 @@ class SitemapSource:
             status = getattr(error, "status", 404)
             return status not in (0, *_WAIT), None
         (article, *others) = found.articles or (None,)
-        if article is None or others:  # a feed among the pages
+        if article is None or others:  # such as a feed among the pages
             left.unread += 1
             left.example = left.example or f"{listed.url}: it is not the page of one article."
             return True, None
@@ -295,7 +298,10 @@ class SitemapSource:
         )
 
     def _fetch(self, address: str) -> Fetched:
-        """Fetch a page, at most one in each gap. Private addresses are allowed only on the server of the settings."""
+        """Fetch a page once the gap since the last request is over.
+
+        Private addresses are allowed only on the server of `feed.address`.
+        """
         pause = self._last + self._gap - self._seconds()
         if pause > 0:
             self._wait(pause)
@@ -331,9 +337,9 @@ def _name(url: str) -> str:
 
 
 def _newness(listed: Listed, place: int) -> tuple[datetime, int, int]:
-    """Return a key by which newer pages come last: the date, else the number in the address, else the place.
+    """Return a key that sorts newer pages last: by the date, then the number in the address, then the place.
 
-    Without dates, sitemaps list their first pages first, and systems number articles in their order.
+    A sitemap without dates lists its oldest pages first, and systems number articles in the order of publication.
     """
     moment = listed.published or listed.changed or datetime.min.replace(tzinfo=UTC)
     numbers = _NUMBER.findall(urlsplit(listed.url).path)

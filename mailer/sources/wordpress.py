@@ -21,7 +21,7 @@ from mailer.sources.gather import in_category
 
 _NEWEST = 300  # posts that are read at most; few sites publish more in an hour
 _MOST_PAGES = 10
-# Sites answer under a pretty address, or, if their server does not rewrite addresses, only under the plain one.
+# Most sites answer at the first address. A site whose server does not rewrite addresses answers only at the second.
 _ROUTES = ("/wp-json/wp/v2/posts?", "/?rest_route=/wp/v2/posts&")
 # Posts on a page. WordPress allows 100, but some sites allow fewer, or cannot make so many in time.
 _SIZES = (100, 50, 20, 10)
@@ -43,13 +43,13 @@ class WordPressSource:
         self._feed, self._fetcher, self._documents = feed, fetcher, documents
         self.name = feed.address
         self.front_page = False  # posts are ordered by date, not as on the front page
-        self._route, self._size = _ROUTES[0], _SIZES[0]  # what the site answered last
+        self._route, self._size = _ROUTES[0], _SIZES[0]  # those with which the site last answered
 
     def gather(self, etag: str, modified: str) -> Gathered:
-        """Return the newest 300 posts, which few sites exceed in an hour, or none if nothing has changed.
+        """Return the newest 300 posts, or none if nothing has changed since the last request.
 
-        If a later page cannot be read, the pages before it are returned with a note. Raises FetchFailed and
-        UnreadableInput if the first page cannot be read, and ReadingStopped if a page needs too much.
+        If a later page cannot be read, the pages before it are returned with a note. Raises FetchFailed or
+        UnreadableInput if the first page cannot be read, and ReadingStopped if a page takes too much time or memory.
         """
         first, found = self._first(etag, modified)
         if first.unchanged:
@@ -74,7 +74,7 @@ class WordPressSource:
             count = len(found.articles) + len(found.notes)
             articles += found.articles
             notes += found.notes
-        # Without the validator, the next request gets all pages again.
+        # If a page is missing, return no validator, so that the next request gets all pages again.
         validator = first.etag if whole else ""
         return Gathered(in_category(tuple(articles), self._feed.category), tuple(notes), etag=validator)
 
@@ -122,7 +122,7 @@ def posts(tables: frozenset[str], prefix: str, since: datetime) -> TextClause:
     p = prefix
     term = f"SELECT t.name FROM {p}terms t JOIN {p}term_taxonomy x ON x.term_id = t.term_id"  # noqa: S608 - checked below
     primary = ", ".join(f"'{key}'" for key in _PRIMARY)
-    # A post without a category of its own is in the default one, so every other category says more.
+    # WordPress puts a post without a category into the default one, so every other category is preferred.
     default = f"COALESCE({_option(tables, p, 'default_category')}, 1)"
     query = f"""
         SELECT p.ID AS id, p.post_title AS title, p.post_excerpt AS lead, p.post_content AS body,
@@ -173,7 +173,7 @@ def picture(row: Mapping[str, Any], prefix: str) -> str:
         return guid
     if file.startswith(("http://", "https://")):
         return file
-    site = re.search(r"_(\d+)_$", prefix)  # one of the sites of a network
+    site = re.search(r"_(\d+)_$", prefix)  # the number of a site in a WordPress network
     folder = f"{urlsplit(str(row.get('wordpress_at') or '')).path.rstrip('/')}/wp-content/uploads"
     uploads = str(row.get("uploads_at") or "") or (f"{folder}/sites/{site[1]}" if site and not inside else folder)
     return f"{uploads.rstrip('/')}/{below if inside else file}"

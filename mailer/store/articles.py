@@ -40,8 +40,8 @@ class _Stored:
 def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime, *, later: bool = False) -> Merged:
     """Stores new articles and updates known articles. Returns how many were added, updated and left unchanged.
 
-    With `later`, the source of the articles was collected before, so a new article without a date was published since
-    then. All articles are looked up and written together, so pass about a hundred at a time.
+    Pass `later` if the source has been collected before; a new article without a date must then be newer than that
+    collection. All articles are looked up and written together, so pass about a hundred at a time.
     """
     found = list(found)
     known = _Known(tx, found)
@@ -92,8 +92,8 @@ class _Known:
 
         A source may deliver the same item once with a guid and once without, so the link is compared too. Items with
         two different guids are two articles even if their links are equal, because some feeds give every item the same
-        link. So an article with a guid matches only a row with this guid or without a guid. If a source gives the guid
-        of an article only later, the identity of that article is still made from its link.
+        link. So an article with a guid matches only a row with this guid or without a guid. An article whose source
+        adds a guid later keeps the identity that was made from its link.
         """
         if found := self._by_identity.get(named.identity):
             return found
@@ -105,9 +105,11 @@ class _Known:
 
 
 def _with_links(tx: Connection, found: Sequence[NamedArticle]) -> Sequence[Row[Any]]:
-    """Returns the first row with each link and, for articles with a guid, with that guid or none.
+    """Returns the stored rows that may be the same articles because their links are equal.
 
-    Not all rows with a link are read, because a feed may give thousands of items one link.
+    For an article without a guid, this is the first row with its link. For an article with a guid, these are the first
+    row with its link and guid, and the first row with its link and no guid. Not all rows with a link are read, because
+    a feed may give thousands of items one link.
     """
     link, guid, first = articles.c.link_key, articles.c.guid, func.min(articles.c.id)
     queries = []
@@ -123,7 +125,10 @@ def _with_links(tx: Connection, found: Sequence[NamedArticle]) -> Sequence[Row[A
 
 
 def _write(tx: Connection, rows: Iterable[_Stored]) -> None:
-    """Inserts the new rows, and updates the changed columns of the others; rows with the same columns together."""
+    """Inserts the new rows and updates the changed columns of the others.
+
+    Rows in which the same columns have changed are updated together.
+    """
     new = [stored.values for stored in rows if stored.is_new]
     if new:
         tx.execute(insert(articles), new)
@@ -141,8 +146,8 @@ def _write(tx: Connection, rows: Iterable[_Stored]) -> None:
 
 
 def categories(tx: Connection, since: datetime | None = None) -> dict[str, int]:
-    """Returns how many articles, of all or of those dated since a time, have each raw category; the most frequent
-    first."""
+    """Returns the number of articles in each raw category, the most frequent category first. With `since`, counts only
+    articles dated at this time or later."""
     query = select(articles.c.category, func.count().label("number")).group_by(articles.c.category)
     if since is not None:
         query = query.where(articles.c.dated >= since)
@@ -150,7 +155,7 @@ def categories(tx: Connection, since: datetime | None = None) -> dict[str, int]:
 
 
 def identities(tx: Connection, links: Sequence[str]) -> dict[str, str]:
-    """Returns the identity of the article that each of the canonical links leads to, for those that are stored."""
+    """Returns the identities of stored articles by canonical link. Leaves out links that no stored article has."""
     query = select(articles.c.link_key, articles.c.identity).where(articles.c.link_key.in_(links))
     found = tx.execute(query.order_by(articles.c.id.desc()))
     return {row.link_key: row.identity for row in found}

@@ -379,7 +379,7 @@ def _create_private(url: URL) -> None:
         _refuse_empty(file)
         return
     with suppress(OSError):  # SQLite will fail for the same reason, and that error is reported
-        files.write_new(file, _no_tables())  # another process may be faster
+        files.write_new(file, _no_tables())  # does nothing if another process has just made it
 
 
 def _no_tables() -> bytes:

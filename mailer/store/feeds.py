@@ -51,12 +51,15 @@ def failed(tx: Connection, name: str, *, problem: str, failures: int, now: datet
 
 
 def release(tx: Connection, name: str, now: datetime) -> None:
-    """Makes a source due again that was claimed and not read."""
+    """Gives up the claim on a source that was not read, so that the source is due again."""
     tx.execute(update(feeds).where(feeds.c.url == name).values(next_at=now))
 
 
 def visit(tx: Connection, source: str, visits: Sequence[tuple[str, bool]], now: datetime) -> None:
-    """Records some hundred pages that a source knows now: (link, whether it was fetched)."""
+    """Records pages that a source now knows. `visits` has each page's link and whether the page was fetched.
+
+    Pass about a hundred pages at a time.
+    """
     rows = [{"source": source, "link": link, "at": now, "fetched": fetched} for link, fetched in visits]
     if rows:
         tx.execute(inserting(tx, visited_pages).on_conflict_do_nothing(), rows)
@@ -74,7 +77,7 @@ def _recorded(tx: Connection, source: str, links: Sequence[str]) -> Iterator[str
 
 
 class PageVisits:
-    """The pages that one source has visited."""
+    """The pages that one source has fetched, or knows and will never fetch."""
 
     def __init__(self, store: Store, source: str) -> None:
         self._store, self._source = store, source

@@ -216,7 +216,7 @@ articles = Table(
     # The value of published_at, or of first_seen_at if published_at is missing or in the future.
     Column("dated", Instant, nullable=False),
     Column("dating", Text, nullable=False),
-    _flag("estimated"),  # true if published_at is missing, and an earlier collection of the source did not see it
+    _flag("estimated"),  # true if published_at is missing and the article first appeared in a later collection
     Column("first_seen_at", Instant, nullable=False, index=True),
     Column("updated_at", Instant, nullable=False),
     Column("views", BigInteger),
@@ -265,9 +265,9 @@ visited_pages = Table(  # the pages that a source fetched one by one, so that ea
     "visited_pages",
     metadata,
     Column("source", Text, primary_key=True),
-    Column("link", Text, primary_key=True),  # in canonical form, or the hash of a long one
+    Column("link", Text, primary_key=True),  # the canonical link, or its hash if the link is long
     Column("at", Instant, nullable=False),
-    Column("fetched", Boolean, nullable=False),  # false: known, and left out without a request
+    Column("fetched", Boolean, nullable=False),  # false if the page is known but will never be fetched
     Index("visited_pages_at", "source", "at"),
 )
 

@@ -35,7 +35,7 @@ def ensure(store: Store) -> None:
 
 
 def make_file(file: Path) -> bool:
-    """Makes a SQLite file with all tables, which appears only once it is whole. Returns False if the file exists.
+    """Makes a SQLite file with all tables. The file appears only when it is complete. Returns False if the file exists.
 
     Makes nothing and returns False if the folder cannot be written: opening the database then reports the reason.
     """

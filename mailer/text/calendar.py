@@ -11,7 +11,7 @@ from mailer.text.locales import FA, Locale
 
 Calendar = Literal["jalali", "gregorian"]
 
-# A year in this range is one of the Jalali calendar: as a Gregorian year, none of them means a day of a newsletter.
+# A year in this range is a Jalali year, because no newsletter has a date in the Gregorian years 1300 to 1599.
 JALALI_YEARS = range(1300, 1600)
 
 WEEKDAYS = ("دوشنبه", "سه‌شنبه", "چهارشنبه", "پنجشنبه", "جمعه", "شنبه", "یکشنبه")  # in the order of date.weekday()
@@ -24,8 +24,8 @@ GREGORIAN = (
     *("ژوئیه", "اوت", "سپتامبر", "اکتبر", "نوامبر", "دسامبر"),
 )
 
-# Names that are only read: of the Jalali months in Afghanistan, in Dari and in Pashto, and of the Gregorian months in
-# Egypt and the Gulf, in the Levant and Iraq, in Algeria and Tunisia, in Morocco, and in Urdu.
+# Names of months that are read but never written: the Jalali months of Afghanistan in Dari and in Pashto, and the
+# Gregorian months in Egypt and the Gulf, the Levant and Iraq, Algeria and Tunisia, Morocco, and in Urdu.
 AFGHAN = (
     *("حمل", "ثور", "جوزا", "سرطان", "اسد", "سنبله"),
     *("میزان", "عقرب", "قوس", "جدی", "دلو", "حوت"),

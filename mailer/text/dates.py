@@ -1,10 +1,9 @@
 """Reads dates in the forms that newsrooms write, and returns them as times in UTC.
 
-The original text is read here, because feed parsers take «۱۴۰۴/۱۱/۰۷» for a date of the Gregorian year 1404. A year
-from 1300 to 1500 is Jalali, and the name of a month belongs to one calendar. If these disagree, if either of two
-numbers may be the month, or if any word of the text is not understood, no date is returned, because no date is better
-than a wrong date. This module does not know the current time; the store corrects dates in the future and fills in
-missing dates.
+The original text is read here, because feed parsers read «۱۴۰۴/۱۱/۰۷» as a date in the Gregorian year 1404. A year
+from 1300 to 1500 is Jalali, and the name of a month belongs to one calendar. No date is better than a wrong date, so
+none is returned if year and month disagree, if either of two numbers may be the month, or if a word is not understood.
+This module does not know the current time; the store corrects dates in the future and fills in missing dates.
 """
 
 import re
@@ -57,7 +56,7 @@ def _word(word: str) -> str:
 
 
 def _months() -> dict[str, Month]:
-    """Return the names of the months as keys. A month of two words, such as «تشرين الثاني», has a key of two words."""
+    """Return the months by the keys of their names. A name of two words («تشرين الثاني») has a key of two words."""
     found: dict[str, Month] = {}
 
     def add(calendar: Calendar, names: Mapping[str, int]) -> None:
@@ -74,7 +73,7 @@ def _months() -> dict[str, Month]:
 
 
 _MONTHS = _months()
-# The month of two words in the Levant, by its first word and its second word.
+# Some Levantine names of months have two words. These are the first words, and the spellings of the second words.
 _TWO_WORDS = {name.partition(" ")[0] for name in _MONTHS if " " in name}
 _FIRST, _SECOND = _word("الأول"), _word("الثاني")
 _ORDINALS = {_FIRST: _FIRST, "اول": _FIRST, "یکم": _FIRST, _SECOND: _SECOND, "ثانی": _SECOND, "دوم": _SECOND}
@@ -105,7 +104,7 @@ _ZONES = {
 # --- numbers ---------------------------------------------------------------------------------------------------------
 _MARKS = str.maketrans("،,|؛", "    ")
 _LETTERS = ARABIC_LETTERS | str.maketrans({"–": "-", "−": "-"}) | str.maketrans("", "", JOINERS + "ـ")
-_COMMENT = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")  # a comment, as in "+0330 (IRST)" (RFC 5322 §3.2.2), or Java's zone
+_COMMENT = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")  # a comment as in "+0330 (IRST)" (RFC 5322), or a zone in brackets
 # A time of day, perhaps with "am" or "pm", and then perhaps with an offset as in RFC 5322 and ISO 8601: 12:30,
 # 08:38:00.25 +0430, 12:30 GMT+03:30, 9:05 ب.ظ. A date after the time, such as «-1404/11/07», is not read as an offset.
 _TIME = re.compile(
@@ -127,7 +126,7 @@ _IN_MAIL = re.compile(
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})(?:t?(\d{2})(\d{2})(\d{2})?)?(z?)")
 _NUMBER = re.compile(r"(\d{5,13})(?:[.,/٫](\d{1,12}))?")
 _DOT_NET = re.compile(r"\\?/date\((\d{9,13})(?:[+-]\d{4})?\)\\?/")
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # earlier times are not read from numbers
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)  # a number that gives an earlier time is not a date
 _AHEAD = timedelta(days=2)
 _EXCEL = datetime(1899, 12, 30)  # noqa: DTZ001 - the days of a sheet are days of the newsroom's clock
 _LONGEST = 200  # characters; a longer text is not a date
@@ -137,8 +136,8 @@ def parse(raw: str, *, zone: tzinfo, now: datetime | None = None) -> datetime | 
     """Return the date and time in `raw` as an aware datetime in UTC, or None if `raw` is not understood.
 
     `zone` is the newsroom's time zone, which applies if the text does not name a zone. A date without a time means
-    midnight. With `now`, single numbers are read too: Unix seconds and milliseconds, and the days of a spreadsheet, if
-    they lie between the year 2000 and two days after `now`.
+    midnight. With `now`, single numbers are read too: Unix times in seconds or milliseconds, and dates of spreadsheets.
+    The time that they give must be between the year 2000 and two days after `now`.
     """
     if len(raw) > _LONGEST:
         return None
@@ -226,7 +225,7 @@ def _without(text: str, found: re.Match[str]) -> str:
 def _clock(found: re.Match[str]) -> time:
     """Return the time of day in a match of `_TIME`. Raises ValueError if there is no such time."""
     hour, second = int(found["hour"]), int(found["second"] or 0)
-    if found["half"] and hour <= 12:  # «18:30 عصر» occurs too
+    if found["half"] and hour <= 12:  # «18:30 عصر» needs no change
         hour = hour % 12 + (12 if found["later"] else 0)
     return time(hour, int(found["minute"]), 59 if second == 60 else second)  # 60 is a leap second
 
@@ -259,15 +258,15 @@ def _around(text: str) -> tuple[timezone | None, frozenset[Calendar], bool]:
             hegira = True
         else:
             unknown = unknown or _word(word) not in _FILLERS
-    # Without «شمسی», a year of the Hegira is one of the Islamic lunar calendar, which is not read.
+    # «هجری» without «شمسی» means the Islamic lunar calendar, which is not read.
     return zone, frozenset(calendars), unknown or (hegira and "jalali" not in calendars)
 
 
 def _day_in_numbers(text: str) -> _Day | None:
     """Return a day written as 1404/11/07, 2026-01-27, 27/01/2026 or 07/11/1404; None if there is none.
 
-    The day may come before the month only in Jalali dates and where only one of the two numbers can be the month. If a
-    text gives several days that differ, it gives none.
+    A Gregorian date that ends with the year is read only if the day is above 12 or equals the month. Returns None if
+    the text has several different days.
     """
     days = []
     for found in _IN_NUMBERS.finditer(text):
@@ -312,7 +311,7 @@ def _day_in_words(text: str) -> _Day | None:
         return None
     month = months.pop()
     found, calendar = _day(_full_year(year, month.calendar), month.number, int(day))
-    # «۷ بهمن ۲۰۲۶» gives no date.
+    # A Jalali month with a Gregorian year gives no date: «۷ بهمن ۲۰۲۶».
     return _Day(found, frozenset({calendar}), " ".join(rest)) if calendar == month.calendar else None
 
 

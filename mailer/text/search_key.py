@@ -61,10 +61,10 @@ def key(text: str) -> str:
 def bare_key(text: str) -> str:
     """Return the key of a text without accents: «Désabonné» and «Desabonne» have the same bare key.
 
-    It serves to recognise words of other systems, which many people write without accents. A bare key is its own
+    Used to recognise words in files from other systems, where accents are often left out. A bare key is its own
     bare key.
     """
-    found = key(text.replace("İ", "I"))  # in lower case, it is two characters that do not compose
+    found = key(text.replace("İ", "I"))  # in lower case, «İ» becomes two characters that do not compose
     if found.isascii():
         return found
     decomposed = unicodedata.normalize("NFD", found.replace("ı", "i"))

@@ -1,4 +1,4 @@
-"""The usual sections of a news site in Persian, Arabic and English, and the words of their categories.
+"""The usual sections of a news site in Persian, Arabic and English, and the words by which they are recognised.
 
 Newsrooms call one section by many names: «سیاسی», «اخبار سیاست», «سیاست داخلی». A category belongs to the section whose
 word comes first in its name. Names without such a word belong to no section; nothing is guessed.
@@ -8,7 +8,7 @@ from functools import cache
 
 from mailer.text.search_key import key
 
-# For each language, the sections in the usual order of a newsletter, and the words of their categories.
+# For each language, the sections in their usual order in a newsletter, with the words that occur in their categories.
 _SECTIONS = {
     "fa": {
         "سیاست": "سیاست سیاسی دولت مجلس انتخابات دیپلماسی",
@@ -47,7 +47,7 @@ _SECTIONS = {
 
 
 def section_of(category: str, locale: str) -> str:
-    """Return the usual section of a category in a language, or "" if its name has no word of one."""
+    """Return the usual section of a category in a language, or "" if its name has no word of any section."""
     known = _words(locale)
     joined = f" {key(category)} "
     found = [(place, section) for word, section in known.items() if (place := joined.find(f" {word} ")) >= 0]
@@ -64,7 +64,7 @@ def _words(locale: str) -> dict[str, str]:
     found = {}
     for section, words in _SECTIONS[locale].items():
         for word in words.split():
-            # A key joins the parts of a word; a blank between them is another spelling.
+            # `key` joins the parts of a word at a half-space. Some writers put a blank between the parts instead.
             found[key(word)] = section
             found[key(word.replace("\u200c", " "))] = section
     return found

@@ -114,7 +114,7 @@ class ReaderPages:
             "email": "",
             "problem": "",
             "meant": "",
-            "step": False,  # True after the box on the news site: the reader has to press one more button
+            "step": False,  # True if the form on the news site was used: the reader has to press one more button
             **values,
         }
         return render(self.app, "subscribe", shown, status)
