@@ -115,6 +115,23 @@ class ReasonCode(StrEnum):
         "more stories of one day than its limit of {limit}: other days had too few",
         "از روزهای دیگر خبر کم بود: سقف {limit} خبر از یک روز برداشته شد",
     )
+    TOPIC_LIMIT_DROPPED = (
+        "topic_limit_dropped",
+        "more stories of one topic than its limit of {limit}: other topics had too few",
+        "از موضوع‌های دیگر خبر کم بود: سقف {limit} خبر از یک موضوع برداشته شد",
+    )
+    LARGEST_TOPIC = (
+        "largest_topic",
+        "the largest topic has {articles} articles from {sources} sources in {hours} hours, "
+        "and {stories} stories of the issue: «{title}»",
+        "بزرگ‌ترین موضوع: {articles} خبر از {sources} منبع در {hours} ساعت؛ {stories} خبر در این شماره: «{title}»",
+    )
+    LARGEST_TOPIC_MISSING = (
+        "largest_topic_missing",
+        "the largest topic is not in the issue, though {articles} articles from {sources} sources in {hours} hours "
+        "are about it: «{title}»",
+        "بزرگ‌ترین موضوع در این شماره نیست: {articles} خبر از {sources} منبع در {hours} ساعت: «{title}»",
+    )
     TOO_MANY_PINS = (
         "too_many_pins",
         "{pins} stories are pinned, more than the {stories} of an issue",
@@ -148,6 +165,11 @@ class ReasonCode(StrEnum):
         "منبع {name} پر است ({count} از {stories})",
     )
     DAY_FULL = "day_full", "day {name} is full ({count} of {stories})", "روز {name} پر است ({count} از {stories})"
+    TOPIC_FULL = (
+        "topic_full",
+        "the issue has {count} stories about this topic already, such as «{name}»",
+        "دربارهٔ این موضوع {count} خبر در شماره هست، مانند «{name}»",
+    )
     NOT_AMONG_BEST = "not_among_best", "not among the {count} best", "میان {count} خبر برتر نیست"
 
 

@@ -372,6 +372,23 @@ class Digest(Section):
         0.5, description="The largest share of an issue that one source may have, if there are several."
     )
     max_day: Share = Field(0.4, description="The largest share of an issue that one day of the week may have.")
+    max_topic: Share = Field(
+        0.25,
+        description="The largest share of an issue that one topic may have, such as a war or an election, but at least "
+        "two stories. A topic with a larger share of the week's articles may have that share.",
+    )
+    aside_words: tuple[Line, ...] = Field(
+        ("تسلیت", "تبریک", "پیام", "واکنش", "عکس", "تصاویر", "فیلم", "ویدیو", "نرخ", "قیمت"),
+        description="Without view counts, an article with one of these in the title leads a story only if nothing else "
+        "reports the event.",
+    )
+    light_sections: tuple[Line, ...] = Field(
+        ("یادداشت", "دیدگاه", "سرمقاله", "فال", "نرخ", "قیمت", "opinion", "horoscope"),
+        description="Words in the names of sections that rarely have the week's news, such as opinion or prices.",
+    )
+    light_section: float = Field(
+        -0.15, ge=-1, le=0, description="The points that an article of such a section loses; 0 for none."
+    )
     banned_words: tuple[Line, ...] = Field(
         ("رپرتاژ", "رپورتاژ", "رپرتاژآگهی", "رپورتاژآگهی", "تبلیغاتی"),
         description="Articles with one of these in title, category or tags are never chosen, because they are paid "

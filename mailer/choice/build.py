@@ -13,8 +13,9 @@ from functools import cache
 
 from mailer.choice.events import Event, Events, group
 from mailer.choice.growth import CAUTIOUS, Growth
+from mailer.choice.kinds import is_aside
 from mailer.choice.rank import Ranking, day_by_day, interest, rank
-from mailer.choice.select import select
+from mailer.choice.select import Selection, select
 from mailer.choice.time_span import holds, late
 from mailer.model import OTHER_NEWS, Article, Digest, NotChosen, Story, TimeSpan
 from mailer.reasons import Reason, ReasonCode
@@ -26,6 +27,7 @@ _SHOWN = 10  # the editor sees at most this many of the stories that were not ch
 # Maximum number of articles whose texts are compared: those with the most readers or, if views are unknown, the best
 # of each day. In a measurement with 5,000 articles, eleven of twelve stories were the same as with all texts compared.
 _COMPARED = 1000
+_LARGE = 5  # a topic with fewer articles is not worth a note
 # A banned word is also found if it has one of these plural endings, which are spelled as in search keys.
 _ENDINGS = ("", "ها", "های", "هایی")
 # A new article has news about an event of earlier issues if two conditions are met. The article is at least _MOVED_ON
@@ -84,8 +86,9 @@ def build(
     worth = sorted(free, key=lambda it: (not it.pinned, it.id not in kept, in_turn(it)))[:_COMPARED]
     events = group([*worth, *before], titles, zone, used=used)
     event_of = {member.id: event for event in events.events for member in event.members}
-    ranking = rank(gathered, span, free, titles, event_of, readers)
-    candidates = _Stories(ranking, section_of(sections), events, used, kept, dropped)
+    ranking = rank(gathered, span, free, titles, events, readers, rules)
+    in_order = ranking.order if readers.readers else _from_the_middle(events, ranking, titles, rules)
+    candidates = _Stories(ranking, in_order, section_of(sections), events, used, kept, dropped)
     stories, repeated = candidates.split()
     selection = select(stories, rules, titles, events, zone, balance_sections=bool(sections), kept=kept)
     unfit = [
@@ -95,12 +98,13 @@ def build(
     ]
     not_chosen = sorted([*unfit, *repeated, *selection.not_chosen], key=lambda it: ranking.order(it.story.lead))
     unbalanced = [Reason(ReasonCode.NO_SECTIONS)] if stories and not sections else []
+    largest = [] if readers.readers else _largest_topic(events, stories, selection)
     return Digest(
         span=span,
         stories=_new_first(selection.chosen, led, event_of),
         not_chosen=tuple(not_chosen[:_SHOWN]),
         considered=len(free),
-        notes=(*ranking.notes, *_few_dates(filter(counts, gathered)), *unbalanced, *selection.notes),
+        notes=(*ranking.notes, *_few_dates(filter(counts, gathered)), *unbalanced, *largest, *selection.notes),
     )
 
 
@@ -156,6 +160,7 @@ class _Stories:
     """Turns events into stories. `split` returns the stories that can be chosen, best first, and all other stories."""
 
     ranking: Ranking
+    in_order: Callable[[Article], tuple[float, ...]]  # a sort key: the articles that lead their events come first
     section_of: Callable[[str], str]
     events: Events
     used: frozenset[int]
@@ -183,9 +188,9 @@ class _Stories:
     def story(self, members: Sequence[Article], *, update: bool = False) -> Story:
         """Returns the story that consists of these articles about one event.
 
-        The lead is a pinned article if there is one, else a kept article, else the article with the best score.
+        The lead is a pinned article if there is one, else a kept article, else the first one in `in_order`.
         """
-        lead, *also = sorted(members, key=lambda it: (not it.pinned, it.id not in self.kept, *self.ranking.order(it)))
+        lead, *also = sorted(members, key=lambda it: (not it.pinned, it.id not in self.kept, *self.in_order(it)))
         return Story(
             lead=lead,
             also=tuple(also),
@@ -207,6 +212,49 @@ class _Stories:
             and article.dated >= max(it.dated for it in old) + _MOVED_ON
             and all(self.events.similarity(article.id, it.id) < _NO_NEWS for it in old)
         )
+
+
+def _from_the_middle(
+    events: Events, ranking: Ranking, titles: Mapping[int, str], rules: Rules
+) -> Callable[[Article], tuple[float, ...]]:
+    """Returns a sort key for choosing the lead of an event if views are unknown.
+
+    The article that is most similar to the others says best what the event is. An article that an editor values comes
+    before it. A gallery, a condolence or a reaction leads only if nothing else reports the event.
+    """
+    asides = [word for each in rules.aside_words if (word := key(each))]
+
+    def order(article: Article) -> tuple[float, ...]:
+        title = titles[article.id]
+        aside = len(title.split()) < 2 or is_aside(title, asides)
+        central = events.centrality.get(article.id, 0.0)
+        return -(article.news_value or 0), aside, -central, *ranking.order(article)
+
+    return order
+
+
+def _largest_topic(events: Events, stories: Sequence[Story], selection: Selection) -> list[Reason]:
+    """Returns a note about the topic with the most articles: how many report it, and whether it is in the issue."""
+    topics: defaultdict[int, list[Story]] = defaultdict(list)
+    for story in stories:
+        topics[events.topics[story.lead.id]].append(story)
+
+    def articles(found: Iterable[Story]) -> list[Article]:
+        return [it for story in found for it in (story.lead, *story.also)]
+
+    largest = max(topics.values(), key=lambda found: (len(articles(found)), -found[0].lead.id), default=[])
+    members = articles(largest)
+    if len(members) < _LARGE:
+        return []
+    dates = sorted(it.dated for it in members)
+    args: dict[str, str | int] = {
+        "title": max(largest, key=lambda story: (len(story.also), -story.lead.id)).lead.title,
+        "articles": len(members),
+        "sources": len({it.source for it in members}),
+        "hours": int((dates[-1] - dates[0]) / timedelta(hours=1)) + 1,
+        "stories": sum(story in selection.chosen for story in largest),
+    }
+    return [Reason(ReasonCode.LARGEST_TOPIC if args["stories"] else ReasonCode.LARGEST_TOPIC_MISSING, args)]
 
 
 def _new_first(chosen: Sequence[Story], led: frozenset[int], event_of: Mapping[int, Event]) -> tuple[Story, ...]:

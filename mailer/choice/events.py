@@ -6,6 +6,7 @@ similar on average. Without this condition, a chain of similar articles could ma
 decides by score which article leads an event.
 """
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,16 @@ _AGING = 0.2  # a similarity counts by this share less if the dates of the artic
 # all other pairs are about different events.
 _SIMILAR = 0.28
 _TITLE_ALONE = 0.28 / 0.38  # a similarity counts only this much if one of the two articles has only a title
+# Events are about the same topic if a link of at least _TOPIC joins them, and their average similarity is at least
+# _TOPIC_AVERAGE.
+_TOPIC = 0.25
+_TOPIC_AVERAGE = 0.06
+# A group belongs to the topic of a larger group of at least _ATTACHABLE articles if the similarities of each of its
+# articles to those of the larger group add up to at least _ATTACHED, and are at least _ATTACHED_AVERAGE on average.
+_ATTACHABLE = 5
+_ATTACHED = 0.75
+_ATTACHED_AVERAGE = 0.02
+_COVERED = timedelta(hours=36)  # only articles within this time add to the coverage of an article
 _VERY_SIMILAR = 0.43  # a link of at least this similarity joins a single article to a group, whatever the average is
 _AVERAGE = 0.6 * _SIMILAR  # two groups are joined only if their average similarity is at least this
 # An article is about the same event as an article of an earlier issue, even weeks later, if the two have at least this
@@ -64,10 +75,20 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """The events, ordered by date. `alike` maps the ids of two linked articles (smaller id first) to the similarity."""
+    """The events, ordered by date, and what is known about their articles.
+
+    alike       the ids of two linked articles (smaller id first) → their similarity
+    topics      article id → id of the first article of its topic; a topic has the articles of similar events, such as
+                all reports from a war
+    coverage    article id → how widely its subject is covered, independent of the events; 0 for ids that are missing
+    centrality  article id → the sum of its similarities to the other articles of its event
+    """
 
     events: tuple[Event, ...]
     alike: Mapping[tuple[int, int], float]
+    topics: Mapping[int, int]
+    coverage: Mapping[int, float]
+    centrality: Mapping[int, float]
 
     def similarity(self, one: int, other: int) -> float:
         """Returns the similarity of the articles with these two ids, or 0 if the articles are not linked."""
@@ -108,9 +129,51 @@ def group(
         for (i, j), value in alike.items()
         if value >= _REPEATED and (pool[i].id in used) != (pool[j].id in used)
     }
-    joined = [_event([pool[place] for place in sorted(members)], titles, zone) for members in _join(len(pool), links)]
+    groups = _Groups(len(pool), links)
+    joined = [_event([pool[n] for n in each], titles, zone) for each in groups.join(_SIMILAR, _AVERAGE)]
+    groups.join(_TOPIC, _TOPIC_AVERAGE)
+    topics = {pool[n].id: pool[each[0]].id for each in groups.attach() for n in each}
     by_id = {(min(a, b), max(a, b)): v for (i, j), v in links.items() for a, b in ((pool[i].id, pool[j].id),)}
-    return Events(tuple(sorted(joined, key=lambda it: (it.members[0].dated, it.members[0].id))), by_id)
+    return Events(
+        tuple(sorted(joined, key=lambda it: (it.members[0].dated, it.members[0].id))),
+        by_id,
+        topics,
+        _coverage(pool, alike),
+        _centrality(joined, by_id),
+    )
+
+
+def _coverage(pool: Sequence[Article], alike: Pairs) -> dict[int, float]:
+    """Returns how widely each article's subject is covered, by article id: 0 if nothing is similar.
+
+    The similarities to the articles within _COVERED are added up for each source, and the logarithms of these sums for
+    all sources. So the articles of a second source count more than further articles of the first, and an article of a
+    large event has a high coverage even if the event was not grouped well.
+    """
+    sums: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for (i, j), value in alike.items():
+        if abs(pool[i].dated - pool[j].dated) <= _COVERED:
+            sums[i][pool[j].source] += value  # type: ignore[assignment]
+            sums[j][pool[i].source] += value  # type: ignore[assignment]
+    return {
+        pool[number].id: round(math.fsum(math.log2(1 + total) for total in by_source.values()), 6)
+        for number, by_source in sums.items()
+    }
+
+
+def _centrality(events: Iterable[Event], alike: Mapping[tuple[int, int], float]) -> dict[int, float]:
+    """Returns the sum of the similarities of each article to the other articles of its event, by article id.
+
+    A series has no middle: its newest article says most.
+    """
+    event_of = {member.id: number for number, event in enumerate(events) for member in event.members}
+    series = {member.id for event in events if event.series for member in event.members}
+    found: defaultdict[int, float] = defaultdict(float)
+    for (one, other), value in sorted(alike.items()):
+        if event_of[one] == event_of[other] and one not in series:
+            found[one] += value
+            found[other] += value
+    return {number: round(value, 6) for number, value in found.items()}
 
 
 def _rubrics(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[str]:
@@ -237,28 +300,66 @@ def _near_or_one(pool: Sequence[Article], place: tuple[int, int]) -> bool:
     return _near(one, other) or _link(one.url) == _link(other.url) != ""
 
 
-def _join(count: int, links: Pairs) -> list[list[int]]:
-    """Groups the articles by their links, beginning with the most similar, and returns the groups.
+class _Groups:
+    """Groups of articles, which are numbered from 0 to `count` - 1. At first, each article is a group of its own.
 
-    Articles are numbered from 0 to `count` - 1. `links` maps the numbers of two articles to their similarity.
+    `links` maps the numbers of two articles to their similarity.
     """
-    home = list(range(count))
-    members = {place: [place] for place in range(count)}
-    # The sums of the similarities between two groups. They are kept up to date, because adding up the links of two
-    # large groups for each link between them would take too long.
-    sums: defaultdict[int, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
-    for (i, j), value in links.items():
-        sums[i][j] = sums[j][i] = value
-    for (i, j), value in sorted(links.items(), key=lambda link: (-link[1], link[0])):
-        if value < _SIMILAR:
-            break
-        one, other = home[i], home[j]
-        if one == other or not _joinable(len(members[one]), len(members[other]), sums[one][other], value):
-            continue
+
+    def __init__(self, count: int, links: Pairs) -> None:
+        self._home = list(range(count))
+        self._members = {place: [place] for place in range(count)}
+        self._links = sorted(links.items(), key=lambda link: (-link[1], link[0]))
+        # The sums of the similarities between two groups. They are kept up to date, because adding up the links of two
+        # large groups for each link between them would take too long.
+        self._sums: defaultdict[int, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
+        for (i, j), value in links.items():
+            self._sums[i][j] = self._sums[j][i] = value
+
+    def join(self, least: float, average: float) -> list[list[int]]:
+        """Joins the groups of linked articles, beginning with the most similar, and returns all groups.
+
+        A link counts if its similarity is at least `least`, and if the articles of the two groups have an average
+        similarity of at least `average`.
+        """
+        members, sums = self._members, self._sums
+        for (i, j), value in self._links:
+            if value < least:
+                break
+            one, other = self._home[i], self._home[j]
+            if one == other:
+                continue
+            if not _joinable(len(members[one]), len(members[other]), sums[one][other], value, average):
+                continue
+            self._merge(one, other)
+        return [sorted(each) for each in members.values()]
+
+    def attach(self) -> list[list[int]]:
+        """Joins each group to a larger group with which its articles have many links, and returns all groups.
+
+        The links may be weak. If a large event is worded in many ways, some of its articles are very similar to none of
+        the others, but a little similar to many.
+        """
+        for group in sorted(self._members, key=lambda each: (len(self._members[each]), each)):
+            if group not in self._members:
+                continue  # already joined
+            size = len(self._members[group])
+            near = [
+                (total / size, -other)
+                for other, total in self._sums[group].items()
+                if len(self._members[other]) >= max(size, _ATTACHABLE)
+                and total >= size * max(_ATTACHED, _ATTACHED_AVERAGE * len(self._members[other]))
+            ]
+            if near:
+                self._merge(-max(near)[1], group)
+        return [sorted(each) for each in self._members.values()]
+
+    def _merge(self, one: int, other: int) -> None:
+        members, sums = self._members, self._sums
         if len(sums[one]) < len(sums[other]):
             one, other = other, one
         for place in members[other]:
-            home[place] = one
+            self._home[place] = one
         members[one] += members.pop(other)
         del sums[one][other]
         for third, total in sums.pop(other).items():
@@ -266,17 +367,16 @@ def _join(count: int, links: Pairs) -> list[list[int]]:
                 sums[one][third] += total
                 sums[third][one] += total
                 del sums[third][other]
-    return list(members.values())
 
 
-def _joinable(one: int, other: int, total: float, value: float) -> bool:
+def _joinable(one: int, other: int, total: float, value: float, average: float) -> bool:
     """Returns True if a link of similarity `value` may join two groups with `one` and `other` articles.
 
-    `total` is the sum of the similarities between the articles of the two groups.
+    `total` is the sum of the similarities between the articles of the two groups, and `average` the least average.
     """
     if value >= _IDENTICAL or (value >= _VERY_SIMILAR and min(one, other) == 1):
         return True
-    return total >= _AVERAGE * one * other
+    return total >= average * one * other
 
 
 def _event(members: Sequence[Article], titles: Mapping[int, str], zone: tzinfo) -> Event:

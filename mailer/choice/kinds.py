@@ -1,6 +1,7 @@
-"""Recognises articles that are not about one event, and leads that say nothing about it."""
+"""Recognises articles that are not about one event, or say little about it, and leads that say nothing about it."""
 
 import re
+from collections.abc import Iterable
 
 from mailer.model import Article
 from mailer.text.search_key import key
@@ -9,7 +10,7 @@ from mailer.text.search_key import key
 _ROUNDUP = re.compile(r"\b(?:اخبار|خبرهای) کوتاه\b|\bمهمترین (?:اخبار|خبرهای|رویدادهای|عناوین)\b|\bnews in brief\b")
 _PARTS = 3  # a title or lead that a slash divides into at least this many headlines is a roundup
 _PART_WORDS = 2  # a part with fewer words is not a headline, as in «فیلم / عکس»
-_SOURCE_LINE = re.compile(r"\s*(?:منبع|source|المصدر|ماخذ|מקור)\s*[:：](?:\s*\S+){0,5}\s*", re.IGNORECASE)
+_SOURCE_LINE = re.compile(r"\s*(?:منبع|source|المصدر|ماخذ|מקור)\s*[:：]\s*+\S++(?:\s++\S++){0,4}\s*+", re.IGNORECASE)
 
 
 def is_roundup(article: Article) -> bool:
@@ -23,3 +24,12 @@ def is_roundup(article: Article) -> bool:
 def is_source_line(lead: str) -> bool:
     """Returns True if a lead only names the source of the article, as in «منبع: ایسنا»."""
     return _SOURCE_LINE.fullmatch(lead) is not None
+
+
+def is_aside(title: str, words: Iterable[str]) -> bool:
+    """Returns True if one of `words` is in a title, such as «تسلیت». Such a title says little about its event.
+
+    All must be search keys.
+    """
+    padded = f" {title} "
+    return any(f" {word} " in padded for word in words)

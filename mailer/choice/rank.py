@@ -13,24 +13,29 @@ compares the scores and decides which stories are chosen.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
+from functools import cache
 from statistics import fmean, median
 
-from mailer.choice.events import Event
+from mailer.choice.events import Event, Events
 from mailer.choice.growth import Growth
+from mailer.choice.kinds import is_aside
 from mailer.choice.time_span import late
 from mailer.model import Article, TimeSpan
 from mailer.reasons import Reason, ReasonCode
+from mailer.settings import Digest
+from mailer.text.search_key import key
 
 # Weights of the signals. The weight of a missing signal is divided among the other signals. If views are known,
 # popularity decides, and the other signals only order equally popular articles. In a measurement over a year, each time
 # 0.1 of the weight was moved from popularity to other signals, the digests missed stories that people wanted to read.
 _WITH_VIEWS = {"popularity": 0.97, "prominence": 0.01, "coverage": 0.01, "quality": 0.01}
-_WITHOUT_VIEWS = {"prominence": 0.5, "coverage": 0.3, "quality": 0.2}
+_WITHOUT_VIEWS = {"prominence": 0.5, "coverage": 0.4, "quality": 0.1}
 _NEWS_VALUE = 0.15  # points for each step of the editor's judgement, from -2 to +2
 _SERIES = -0.15  # points for an article of a daily series: the dollar price is read every day but is never the news
+_WIDE = 12  # the coverage (see `events.Events`) that counts 1, such as 30 similar articles from each of four sources
 _RUBRIC = -0.3  # points for a title of one word, such as «خبر», which says nothing to the reader of a mail
 _LATE = -0.05  # points for a late article (see `time_span.late`), which must be clearly better than other articles
 _HIGHEST = 1.3  # the largest result of `_lift`, so that one very popular article does not make all others look equal
@@ -146,15 +151,19 @@ def rank(
     span: TimeSpan,
     pool: Sequence[Article],
     titles: Mapping[int, str],
-    events: Mapping[int, Event],
+    events: Events,
     interest: Interest,
+    rules: Digest,
 ) -> Ranking:
     """Scores `articles` relative to the articles in `pool`, which are the articles that can be chosen.
 
-    `titles` maps the id of each article to the search key of its title, and `events` maps the id to its event.
+    `titles` maps the id of each article to the search key of its title.
     """
+    event_of = {member.id: event for event in events.events for member in event.members}
+    light = _light(articles, rules)
     signals: dict[str, Callable[[Article], float]] = {"quality": lambda it: _quality(it, titles[it.id])}
-    signals["coverage"] = lambda it: _coverage(events[it.id]) if it.id in events else 0.0
+    covered = {it.id: 0.0 if _series(it, event_of) else events.coverage.get(it.id, 0.0) for it in articles}
+    signals["coverage"] = lambda it: min(_HIGHEST, covered[it.id] / _WIDE)
     if interest.readers:
         lift = _lift([interest.readers[it.id] for it in pool])
         usual = median(interest.readers.values())
@@ -162,29 +171,39 @@ def rank(
     watched = [it.prominence or 0.0 for it in pool]
     if any(watched) or any(it.front_page for it in pool):
         place = _lift([hours for hours in watched if hours] or [0.0, 1.0])
-        signals["prominence"] = lambda it: max(place(it.prominence or 0.0), float(it.front_page))
+        chosen_from = {it.id for it in pool}
+
+        def shown(article: Article) -> float:
+            """Returns the prominence of an event: that of its most prominent article, which need not be its lead."""
+            members = event_of[article.id].members if article.id in event_of and not interest.readers else ()
+            peers = [article, *(it for it in members if it.id in chosen_from)]
+            return max(max(place(it.prominence or 0.0), float(it.front_page)) for it in peers)
+
+        signals["prominence"] = cache(shown)
     weights = {name: w for name, w in (_WITH_VIEWS if interest.readers else _WITHOUT_VIEWS).items() if name in signals}
     whole = math.fsum(weights.values())
     parts: dict[int, dict[str, float]] = {}
     for article in articles:
         mine = {name: round(weight / whole * signals[name](article), 4) for name, weight in weights.items()}
-        series = article.id in events and events[article.id].series
-        parts[article.id] = mine | _corrections(article, span, titles[article.id], series)
+        corrections = {
+            "news value": round(_NEWS_VALUE * (article.news_value or 0), 4),
+            "series": _SERIES if _series(article, event_of) else 0.0,
+            "rubric": _RUBRIC if len(titles[article.id].split()) < 2 else 0.0,
+            "light section": rules.light_section if article.category in light else 0.0,
+            "late": _LATE if late(span, article) else 0.0,
+        }
+        parts[article.id] = mine | {name: value for name, value in corrections.items() if value}
     return Ranking(parts, interest.notes)
 
 
-def _corrections(article: Article, span: TimeSpan, title: str, series: bool) -> dict[str, float]:
-    """Returns the points for the editor's judgement, and the negative points for a series, a rubric or a late article.
+def _series(article: Article, event_of: Mapping[int, Event]) -> bool:
+    return article.id in event_of and event_of[article.id].series
 
-    Points of 0 are left out.
-    """
-    found = {
-        "news value": round(_NEWS_VALUE * (article.news_value or 0), 4),
-        "series": _SERIES if series else 0.0,
-        "rubric": _RUBRIC if len(title.split()) < 2 else 0.0,
-        "late": _LATE if late(span, article) else 0.0,
-    }
-    return {name: value for name, value in found.items() if value}
+
+def _light(articles: Iterable[Article], rules: Digest) -> frozenset[str]:
+    """Returns the categories that have a word of `rules.light_sections`, such as «یادداشت و دیدگاه»."""
+    words = [word for each in rules.light_sections if (word := key(each))]
+    return frozenset(name for name in {it.category for it in articles} if is_aside(key(name), words))
 
 
 def _lift(values: Sequence[float]) -> Callable[[float], float]:
@@ -200,18 +219,6 @@ def _lift(values: Sequence[float]) -> Callable[[float], float]:
     if top <= middle:
         return lambda value: 1.0 if math.log1p(value) > middle else 0.0
     return lambda value: max(0.0, min(_HIGHEST, (math.log1p(value) - middle) / (top - middle)))
-
-
-def _coverage(event: Event) -> float:
-    """Returns how widely an event is covered, from 0 to 1.
-
-    The result depends on the number of sources and on the largest number of articles within 30 hours. If all articles
-    about the event counted, daily topics such as coin prices or air quality would lead every issue.
-    """
-    if event.series:
-        return 0.0
-    sources = len({member.source for member in event.members})
-    return min(1.0, (2 * math.log2(sources) + math.log2(event.burst)) / 6)
 
 
 def _quality(article: Article, title: str) -> float:

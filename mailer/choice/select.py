@@ -6,7 +6,7 @@ This module does not score stories, and does not decide whether there are enough
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 
 from mailer.choice.events import Events
 from mailer.model import NotChosen, Story
@@ -23,7 +23,17 @@ _QUOTAS = {
     "section": (ReasonCode.SECTION_LIMIT_DROPPED, ReasonCode.SECTION_FULL),
     "source": (ReasonCode.SOURCE_LIMIT_DROPPED, ReasonCode.SOURCE_FULL),
     "day": (ReasonCode.DAY_LIMIT_DROPPED, ReasonCode.DAY_FULL),
+    "topic": (ReasonCode.TOPIC_LIMIT_DROPPED, ReasonCode.TOPIC_FULL),
 }
+_TOPIC_STORIES = 2  # a topic may always have this many stories, whatever its share
+# A large event is often grouped as several events of one topic. Of those that are at most _SAME_TIME apart, an issue
+# has at most _ASPECTS. In a topic of at least _LARGE articles, an event with fewer articles than _OWN is no aspect of
+# its own, but an article that is worded differently.
+_ASPECTS = 2
+_SAME_TIME = timedelta(hours=48)
+_LARGE = 10
+_OWN = 3
+_SEVERAL = 2  # the limit of a source does not apply to events that at least this many sources report
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,8 @@ def select(
     other stories are selected, within the quotas, until there are `rules.stories` stories.
 
     If places stay empty because of the quotas, the quotas that exclude stories are dropped (first sections, then
-    sources, then days), and a note reports this. No two stories have the same title, unless the title is a single word.
+    sources, days and topics), and a note reports this. No two stories have the same title, unless the title is a
+    single word.
     `titles` maps the id of each article to the search key of its title.
     """
     table = _Table(rules, ranked, titles, events, zone, balance_sections)
@@ -103,6 +114,14 @@ class _Table:
             del shares["source"]
         # The small addend prevents a rounding error: int(0.29 * 100) is 28, but the limit must be 29.
         self._limits = {quota: max(1, int(share * rules.stories + 1e-9)) for quota, share in shares.items()}
+        self._limits["topic"] = max(_TOPIC_STORIES, int(rules.max_topic * rules.stories + 1e-9))
+        self._articles = Counter[str]()  # how many articles each topic has
+        self._main: dict[str, Story] = {}  # the story with the most articles of each topic
+        for story in ranked:
+            topic = self._name("topic", story)
+            self._articles[topic] += 1 + len(story.also)
+            if topic not in self._main or len(story.also) > len(self._main[topic].also):
+                self._main[topic] = story
         self._sectioned = balance_sections
         self._dropped: dict[str, int] = {}
         self._exceeded: set[str] = set()
@@ -111,6 +130,8 @@ class _Table:
         """Returns the section, source or day of a story, depending on what the quota counts."""
         if quota == "day":
             return story.lead.dated.astimezone(self._zone).date().isoformat()
+        if quota == "topic":
+            return str(self._events.topics.get(story.lead.id, story.lead.id))
         return story.section if quota == "section" else story.lead.source
 
     def has(self, story: Story) -> bool:
@@ -185,9 +206,29 @@ class _Table:
         for quota in self._full(story, self._limits):
             name = self._name(quota, story)
             count = self._counts[quota][name]
+            if quota == "topic":
+                count, name = sum(self._name(quota, it) == name for it in self.chosen), self._main[name].lead.title
             return Reason(_QUOTAS[quota][1], {"name": name, "count": count, "stories": self._places})
         return Reason(ReasonCode.NOT_AMONG_BEST, {"count": len(self.chosen)})
 
     def _full(self, story: Story, limits: Mapping[str, int]) -> list[str]:
-        """Returns the quotas in `limits` that are used up for the section, source or day of the story."""
-        return [quota for quota, limit in limits.items() if self._counts[quota][self._name(quota, story)] >= limit]
+        """Returns the quotas in `limits` that are used up for the section, source, day or topic of the story."""
+        return [quota for quota, limit in limits.items() if self._is_full(quota, story, limit)]
+
+    def _is_full(self, quota: str, story: Story, limit: int) -> bool:
+        name = self._name(quota, story)
+        count = self._counts[quota][name]
+        if quota == "source":
+            sources = {it.source for it in (story.lead, *story.also)}
+            return count >= limit and len(sources) < _SEVERAL
+        if quota != "topic":
+            return count >= limit
+        share = self._articles[name] / self._articles.total()
+
+        def near(other: Story) -> bool:
+            return self._name(quota, other) == name and abs(other.lead.dated - story.lead.dated) <= _SAME_TIME
+
+        main = self._main[name]
+        if self._articles[name] >= _LARGE and 1 + len(story.also) < _OWN and story is not main and near(main):
+            return True
+        return count >= max(limit, int(share * self._places)) or sum(map(near, self.chosen)) >= _ASPECTS

@@ -14,7 +14,7 @@ from mailer.choice.events import Events, group
 from mailer.choice.growth import CAUTIOUS, KNOTS, Growth, learn
 from mailer.choice.time_span import for_issue
 from mailer.model import Article, Digest
-from mailer.reasons import english
+from mailer.reasons import ReasonCode, english
 from mailer.settings import Digest as Rules
 from mailer.text.search_key import key
 
@@ -154,8 +154,8 @@ def test_the_order_of_articles_changes_nothing(seed: int) -> None:
     assert make(*random.Random(seed).sample(articles, len(articles))) == make(*articles)
 
 
-def test_an_event_in_every_third_article_is_still_one_event() -> None:
-    """The words of a large event are frequent, but not on the days before it."""
+def a_week_with_an_event(size: int, *, sources: int = 1) -> list[Article]:
+    """Two hundred articles about anything, and `size` articles of one day, with ids from 1,000, about one event."""
     dice = random.Random(7)
     names = ["خمیر", "هرمزگان", "آواربرداری", "پسلرزه", "هلالاحمر", "مصدومان"]
     plain = [f"{chr(1576 + n % 20) * 3}{chr(1580 + n // 20) * 3}ستان" for n in range(300)]
@@ -163,11 +163,61 @@ def test_an_event_in_every_third_article_is_still_one_event() -> None:
     def some(number: int, those: list[str], days: int) -> Article:
         said = [*those, *dice.sample(plain, 9)]
         dice.shuffle(said)
-        return article(number, " ".join(said[:6]), END - days * DAY + dice.randint(1, 20) * HOUR, lead=" ".join(said))
+        dated = END - days * DAY + dice.randint(1, 20) * HOUR
+        source = f"outlet{number % sources}.example"
+        return article(number, " ".join(said[:6]), dated, lead=" ".join(said), source=source)
 
-    told = [some(1000 + n, dice.sample(names, 4), 2) for n in range(100)]
-    rest = [some(n, dice.sample(plain, 4), 1 + n % 7) for n in range(200)]
-    largest = max(grouped(*told, *rest).events, key=lambda event: len(event.members))
+    event = [some(1000 + n, dice.sample(names, 4), 2) for n in range(size)]
+    return [*event, *(some(n, dice.sample(plain, 4), 1 + n % 7) for n in range(200))]
+
+
+@pytest.mark.parametrize("sources", [1, 4])
+@pytest.mark.parametrize("told", [20, 100, 300])
+def test_a_large_event_comes_first_as_one_story_or_two(told: int, sources: int) -> None:
+    digest = make(*a_week_with_an_event(told, sources=sources))
+    about = [number >= 1000 for number in chosen(digest)]
+    assert about[0]
+    assert sum(about) <= 2
+    note = next(note for note in digest.notes if note.code is ReasonCode.LARGEST_TOPIC)
+    assert note.args["stories"] == sum(about)
+    assert note.args["sources"] == sources
+
+
+def test_a_large_event_that_is_not_in_the_issue_is_reported() -> None:
+    told = [replace(it, news_value=-2) for it in a_week_with_an_event(20) if it.id >= 1000]
+    rest = [it for it in a_week_with_an_event(20) if it.id < 1000]
+    digest = make(*told, *rest)
+    assert not any(number >= 1000 for number in chosen(digest))
+    assert any(note.code is ReasonCode.LARGEST_TOPIC_MISSING for note in digest.notes)
+
+
+def test_a_gallery_leads_only_if_nothing_else_reports_the_event() -> None:
+    told = paraphrases()
+    middle = chosen(make(*told, *others()))[0]
+    gallery = [replace(it, title=f"تصاویر {it.title}") if it.id == middle else it for it in told]
+    assert chosen(make(*gallery, *others()))[0] not in (middle, 200)
+    alone = next(it for it in gallery if it.id == middle)
+    assert middle in chosen(make(alone, *others()))
+
+
+def test_a_light_section_counts_less_by_its_setting() -> None:
+    first = chosen(make(*others()))[0]
+    plain = [replace(it, category="یادداشت و دیدگاه" if it.id == first else "شهر") for it in others()]
+    assert chosen(make(*plain))[-1] == first
+    assert chosen(make(*plain, rules=Rules(light_section=0)))[0] == first
+
+
+def test_a_source_is_never_too_full_for_what_several_sources_report() -> None:
+    mine = [replace(it, source="outlet0.example") for it in others()]
+    told = [replace(it, source=f"outlet{it.id % 2}.example") for it in paraphrases()]
+    other = [replace(it, id=it.id + 100, source="outlet1.example") for it in others()[:1]]
+    digest = make(*mine, *told, *other, rules=Rules(stories=4, min_stories=1, max_source=0.25))
+    assert any(number < 200 for number in chosen(digest))
+
+
+def test_an_event_in_every_third_article_is_still_one_event() -> None:
+    """The words of a large event are frequent, but not on the days before it."""
+    largest = max(grouped(*a_week_with_an_event(100)).events, key=lambda event: len(event.members))
     assert len([it for it in largest.members if it.id >= 1000]) >= 75
     assert len([it for it in largest.members if it.id < 1000]) <= 2
 

@@ -88,6 +88,7 @@ OLD_EDITS = {
 def test_every_code_is_among_the_sentences() -> None:
     codes = {reason.code for sentences in (ISSUE, NOTES, NOT_CHOSEN) for reason in sentences.values()}
     newer = {C.TOO_FEW_DATED, C.UNDATED_ARTICLES, C.SAMPLE_SETTINGS}
+    newer |= {C.TOPIC_LIMIT_DROPPED, C.LARGEST_TOPIC, C.LARGEST_TOPIC_MISSING, C.TOPIC_FULL}
     assert codes == set(ReasonCode) - newer
 
 
