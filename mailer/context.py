@@ -42,7 +42,8 @@ class App:
     now: Callable[[], datetime]
     worker: str  # identifies this process: the host's name and the process id
     make_sources: Callable[[], "tuple[Source, ...]"] = tuple
-    make_documents: "Callable[[], Documents] | None" = None  # None if the program reads no documents
+    check: "Callable[[tuple[Source, ...]], None]" = lambda _sources: None  # see `check_sources`
+    make_documents: "Callable[[], Documents] | None" = None  # None: the program reads no documents
     fetch_picture: Callable[[str], bytes] | None = None  # returns the bytes at a URL; raises MailerError
     gone: Callable[[str], bool] = lambda _url: False  # whether the page at a URL no longer exists
     lease: timedelta = LEASE  # how long a batch stays claimed if the process that claimed it dies
@@ -59,9 +60,15 @@ class App:
 
     @cached_property
     def sources(self) -> "tuple[Source, ...]":
-        """Returns the sources that articles come from. Raises ConfigError if the column map of the newsroom's database
-        has a wrong name."""
+        """Returns the sources that articles come from. Raises ConfigError if a database cannot be opened at all."""
         return self.make_sources()
+
+    def check_sources(self) -> None:
+        """Raises ConfigError if the settings of the newsroom's database name a table or column that does not exist.
+
+        Does not raise if that database is unavailable, because it may be available when articles are collected.
+        """
+        self.check(self.sources)
 
     @cached_property
     def documents(self) -> "Documents":

@@ -17,7 +17,7 @@ _MEANT: Mapping[str, str] = {
     "mariadb": MARIADB,
 }
 _SERVER = re.compile(
-    r"([^@:/?#]*(:[^@]*)?@)?([^@/?#:\s\[\]]*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?(/[^@?]*)?(\?[^@]*)?"
+    r"([^@:/?#]*(:[^@]*)?@)?([^@/?#:\s\[\]]*|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?(?P<path>/[^@?]*)?(\?[^@]*)?"
 )
 _QUOTING = (
     "In the password, @ is written %40, : is %3A, / is %2F and % is %25, so that p@ss:w/rd becomes p%40ss%3Aw%2Frd"
@@ -49,3 +49,5 @@ def check(url: str, servers: Collection[str], forms: str, *, others: bool = Fals
     # If there are two @, SQLAlchemy reads a part of the password as the host, and shows that part in every error.
     if not found or (found["port"] and not 0 < int(found["port"]) <= 65535):
         raise ValueError(f"should be {scheme}://USER:PASSWORD@HOST:PORT/NAME, PORT a number. {_QUOTING}")
+    if scheme in (MYSQL, MARIADB) and not (found["path"] or "").strip("/"):
+        raise ValueError(f"should name the database: {scheme}://USER:PASSWORD@HOST:PORT/NAME")

@@ -24,8 +24,8 @@ from starlette.types import ASGIApp
 from mailer import web
 from mailer.articles.collect import keep_collecting
 from mailer.config import samples
-from mailer.context import REDIRECTED, App
-from mailer.errors import MailerError, OutsideError
+from mailer.context import REDIRECTED, App, alert
+from mailer.errors import ConfigError, MailerError, OutsideError
 from mailer.issues.clock import tick
 from mailer.issues.delivery import keep_sending, weights
 from mailer.operations.figures import Monitor
@@ -44,9 +44,10 @@ _STOP_S = 9.5  # seconds for all parts together to stop; service managers allow 
 
 async def serve(app: App, parts: Collection[str] = PARTS, stop: asyncio.Event | None = None) -> None:
     """Runs the parts until `stop` is set or a signal arrives. Raises OutsideError if a port is taken."""
-    # Report mistakes now and not at the first mail: wrong templates, passwords or column names, and a port that is
-    # taken.
-    _ = app.renderer, app.relays, app.sources
+    # Report mistakes now and not at the first mail: wrong templates or passwords, and a port that is taken.
+    _ = app.renderer, app.relays
+    if "collector" in parts:
+        _check_sources(app)
     settings = app.settings.web
     listening = _listening(settings.host, settings.port) if "web" in parts else None
     watched = _listening(settings.metrics_host, settings.metrics_port, "metrics_") if settings.metrics_port else None
@@ -120,6 +121,14 @@ def _warn_of_plain_links(app: App) -> None:
             "base_url is http: unsubscribe links are not encrypted, and mail programs offer no one-click for them "
             "(RFC 8058). Put a web server with TLS in front of the pages and set base_url to https."
         )
+
+
+def _check_sources(app: App) -> None:
+    """Alerts if a source cannot be read with these settings. The other sources, the pages and the sender still work."""
+    try:
+        app.check_sources()
+    except ConfigError as error:
+        alert(app, error.message, error.fix)
 
 
 def _warn_of_sample_settings(app: App) -> None:

@@ -90,6 +90,13 @@ def _like(pattern: str, what: str, longest: int = 2000) -> AfterValidator:
     return AfterValidator(check)
 
 
+# The fields of an article that a column of the newsroom's database may hold.
+ARTICLE_FIELDS = (
+    *("id", "title", "lead", "body", "url", "image_url", "image_alt", "category", "tags", "author", "published"),
+    *("views", "comments", "shares", "front_page", "news_value", "closed", "source"),
+)
+
+
 def rate_of(text: str) -> Rate:
     """Returns a text such as "500/hour", "10/s" or "2000 / 10m" as a `Rate`. Raises ValueError for any other form."""
     found = re.fullmatch(r"\s*(\d{1,7})\s*/\s*(\d{0,4})\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*", text)
@@ -121,6 +128,13 @@ def _database_url(value: str) -> str:
 def _newsroom_url(value: SecretStr) -> SecretStr:
     forms = f"{database_urls.MYSQL}://USER:PASSWORD@HOST/NAME, {database_urls.POSTGRESQL}://… or sqlite:///FILE"
     database_urls.check(value.get_secret_value(), database_urls.NEWSROOM, forms, others=True)
+    return value
+
+
+def _columns(value: dict[str, str]) -> dict[str, str]:
+    for name in value:
+        if name not in ARTICLE_FIELDS:
+            raise ValueError(f"{name!r} is not a field of articles; they are {', '.join(ARTICLE_FIELDS)}")
     return value
 
 
@@ -331,11 +345,10 @@ class ArticleDatabase(Section):
         description="The site's address, put before links that begin with / or ?.",
     )
     table: Line = Field("newsletter_articles", description="The table or view that holds the articles.")
-    columns: dict[str, Line] = Field(
+    columns: Annotated[dict[str, Line], AfterValidator(_columns)] = Field(
         default_factory=dict,
         examples=[{"title": "news_title", "url": "link", "published": "publish_date"}],
-        description="Name here = column there, where they differ: id, title, lead, body, url, image_url, image_alt, "
-        "category, tags, author, published, views, comments, shares, front_page, news_value, closed, source.",
+        description=f"Name here = column there, where they differ: {', '.join(ARTICLE_FIELDS)}.",
     )
     where: Line = Field(
         "", examples=["status = 'published'"], description="An SQL condition that selects the articles that may appear."

@@ -57,6 +57,7 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
         make_renderer=lambda: renderer(settings),
         make_relays=lambda: _relays(settings, environ),
         make_sources=lambda: _sources(settings, store, fetcher(), documents()),
+        check=_check,
         make_documents=documents,
         fetch_picture=lambda url: fetcher().picture(url),
         gone=(lambda url: fetcher().gone(url)) if settings.articles.check_links else (lambda _url: False),
@@ -119,11 +120,7 @@ def _relays(settings: Settings, environ: Mapping[str, str]) -> "tuple[Relay, ...
 
 
 def _sources(settings: Settings, store: Store, fetcher: "Fetcher", documents: "Documents") -> "tuple[Source, ...]":
-    """Returns every source that articles are collected from.
-
-    Raises ConfigError if the settings name a column that articles do not have (`articles.database.columns`).
-    Does not raise if the newsroom's database is unavailable, because it may be available when articles are collected.
-    """
+    """Returns every source that articles are collected from. Connects to none of them."""
     from mailer.sources.front import FrontSource
     from mailer.sources.gather import FeedSource
     from mailer.sources.sitemap import SitemapSource
@@ -150,11 +147,17 @@ def _sources(settings: Settings, store: Store, fetcher: "Fetcher", documents: "D
         url = settings.articles.database.url.get_secret_value()
         if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
             url = f"sqlite:///{settings.path(Path(url.removeprefix('sqlite:///')))}"
-        newsroom = DatabaseSource(settings.articles.database, url, zone)
-        with contextlib.suppress(SourceUnavailable):
-            newsroom.check()
-        found.append(newsroom)
+        found.append(DatabaseSource(settings.articles.database, url, zone))
     return tuple(found)
+
+
+def _check(sources: "tuple[Source, ...]") -> None:
+    from mailer.sources.newsroom import DatabaseSource
+
+    for source in sources:
+        if isinstance(source, DatabaseSource):
+            with contextlib.suppress(SourceUnavailable):
+                source.check()
 
 
 # --- the database ----------------------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ def collect(app: "App") -> Result:
     """
     from mailer.articles import collect
 
+    app.check_sources()
     asked = collect.collect(app)
     lines = []
     for each in asked:

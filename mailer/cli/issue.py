@@ -158,7 +158,7 @@ def draft(app: App, slot: str | None, as_of: str | None, ahead: bool) -> Result:
     """
     from mailer.issues import draft
 
-    _ = app.sources  # raises an error if the column map is wrong, because the draft would lack articles
+    app.check_sources()  # with a wrong column map, the draft would lack articles
     return _shown(app, draft.draft(app, slot, instant(as_of, app.zone, "--as-of"), ahead=ahead))
 
 

@@ -17,17 +17,13 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from mailer.errors import ConfigError, SourceUnavailable
 from mailer.model import FoundArticle
-from mailer.settings import ArticleDatabase
+from mailer.settings import ARTICLE_FIELDS, ArticleDatabase
 from mailer.sources import identity, plain
 from mailer.sources.cut import cut
 from mailer.sources.found import Gathered
 from mailer.sources.values import Findings, Values
 from mailer.sources.wordpress import picture, posts
 
-_FIELDS = (
-    *("id", "title", "lead", "body", "url", "image_url", "image_alt", "category", "tags", "author", "published"),
-    *("views", "comments", "shares", "front_page", "news_value", "closed", "source"),
-)
 _REQUIRED = ("title", "url", "published")
 # Older articles are not read. `choice.time_span` accepts late articles up to this age.
 _BACK = timedelta(days=14)
@@ -80,8 +76,9 @@ class DatabaseSource:
             self._engine: Engine = create_engine(url, pool_pre_ping=True, pool_size=1, connect_args=timeouts(url))
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise ConfigError(
-                [f"articles.database.url: this kind of database cannot be opened ({type(error).__name__})."],
-                "MySQL is mysql+pymysql://…, PostgreSQL postgresql+psycopg://…, SQLite sqlite:///FILE.",
+                [f"articles.database.url: this kind of database cannot be opened ({error})."],
+                "MySQL is mysql+pymysql://… (pip install 'khabarnameh[mysql]'), PostgreSQL postgresql+psycopg://…, "
+                "SQLite sqlite:///FILE.",
             ) from None
         if self._engine.driver == "psycopg" and "options" not in self._engine.url.query:
             event.listen(self._engine, "connect", _end_long_queries)
@@ -98,11 +95,10 @@ class DatabaseSource:
                 raise ConfigError(["articles.database.site: needed for the links of WordPress's articles."])
             return
         existing, table, columns = set(self._columns()), self._settings.table, self._settings.columns
-        problems = [f"{field!r} is not a field of articles" for field in columns if field not in _FIELDS]
-        problems += [
+        problems = [
             f"{table} has no column {column!r} (for {field})"
             for field, column in columns.items()
-            if field in _FIELDS and column not in existing
+            if column not in existing
         ]
         problems += [
             f"no column for {field}; {table} has none"
@@ -128,6 +124,12 @@ class DatabaseSource:
             # Fetch a few rows at a time, because thousands of whole texts take hundreds of megabytes.
             found = connection.execution_options(yield_per=_PAGE).execute(query)
             articles = [self._article(self._values(dict(row._mapping), findings, now)) for row in found]
+        if not self._settings.site and findings.odd.get("url") and not any(article.url for article in articles):
+            count, example = findings.odd["url"]
+            raise ConfigError(
+                [f"articles.database.site: none of the {count} links is a whole web address, such as {example}."],
+                'Set site to the address of the news site, such as site = "https://www.example.org".',
+            )
         kept, long = cut(self.name, (article for article in articles if article.title))
         untitled = len(articles) - len(kept)
         notes += [f"{self.name}: {untitled} rows without a title."] if untitled else []
@@ -142,7 +144,11 @@ class DatabaseSource:
         with self._connected() as connection:
             inspector = inspect(connection)
             if not inspector.has_table(table, schema or None) and table not in inspector.get_view_names(schema or None):
-                raise ConfigError([f"articles.database.table: there is no table or view {self._settings.table!r}."])
+                others = sorted({*inspector.get_table_names(schema or None), *inspector.get_view_names(schema or None)})
+                raise ConfigError(
+                    [f"articles.database.table: there is no table or view {self._settings.table!r}."],
+                    f"There are {', '.join(others[:20])}." if others else "This database has no tables.",
+                )
             return [column["name"] for column in inspector.get_columns(table, schema or None)]
 
     def _tables(self) -> frozenset[str]:
@@ -167,7 +173,7 @@ class DatabaseSource:
             where = self._engine.url.render_as_string(hide_password=True)
             raise SourceUnavailable(
                 f"The newsroom's database {where} cannot be read ({reason}).",
-                "Start it, or correct articles.database.url.",
+                "Is it running? Are its URL, user, password and name right, and articles.database.where?",
             ) from None
 
     def _connection(self) -> Connection:
@@ -186,7 +192,7 @@ class DatabaseSource:
         schema, _, name = self._settings.table.rpartition(".")
         existing = self._columns()
         table = Table(name, MetaData(), *(Column(column) for column in existing), schema=schema or None)
-        columns = {field: self._settings.columns.get(field, field) for field in _FIELDS}
+        columns = {field: self._settings.columns.get(field, field) for field in ARTICLE_FIELDS}
         wanted = [table.c[column].label(field) for field, column in columns.items() if column in existing]
         published = table.c[columns["published"]]
         query = select(*wanted).order_by(published.desc()).limit(_MOST)

@@ -61,15 +61,22 @@ def test_the_view_for_vendors_needs_no_map(source: Make) -> None:
 
 
 def test_all_wrong_names_are_reported_together(source: Make) -> None:
-    wrong = source(TABLE, table="news", columns={**COLUMNS, "views": "hit_count", "heading": "headline"})
+    wrong = source(TABLE, table="news", columns={**COLUMNS, "views": "hit_count", "shares": "shared"})
     with pytest.raises(ConfigError) as said:
         wrong.check()
     assert said.value.problems == (
-        "articles.database.columns: 'heading' is not a field of articles",
         "articles.database.columns: news has no column 'hit_count' (for views)",
+        "articles.database.columns: news has no column 'shared' (for shares)",
     )
     with pytest.raises(ConfigError, match="there is no table or view 'artikel'"):
         source("", table="artikel").check()
+
+
+def test_relative_links_without_the_address_of_the_site(source: Make) -> None:
+    """Articles without links would be stored, and stored again when the site is set."""
+    rows = "CREATE TABLE n (id, title, url, published); INSERT INTO n VALUES (7, 'خبر', '/news/7', '2026-11-23');"
+    with pytest.raises(ConfigError, match=r"database\.site: none of the 1 links .* such as '/news/7'"):
+        source(rows, table="n").gather("", "")
 
 
 def test_a_database_that_is_down_is_one_line_without_its_password(tmp_path: Path) -> None:
@@ -99,7 +106,7 @@ def test_the_admins_own_timeouts_win_over_the_built_in_ones() -> None:
 
 
 def test_nothing_is_ever_written(source: Make, tmp_path: Path) -> None:
-    news = source(TABLE, table="news", columns=COLUMNS)
+    news = source(TABLE, table="news", columns=COLUMNS, site="https://khabar.example")
     before = (tmp_path / "news.db").read_bytes()
     news.gather("", "")
     news.close()
