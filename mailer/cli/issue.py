@@ -25,7 +25,7 @@ from mailer.cli.command import (
     wants_json,
 )
 from mailer.context import REDIRECTED, App, find_issue, list_issues, local_day
-from mailer.errors import RelayDown, UsageError
+from mailer.errors import RelayDown, UsageError, WrongState
 from mailer.lifecycle import FINAL
 from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
 from mailer.reasons import Reason
@@ -106,7 +106,7 @@ def _issue_text(app: App, found: Issue, *, why: bool = False) -> str:
     reason = f" – {reasons.english(found.reason)}" if found.reason else ""
     lines = [f"{found.slot}{number}: {_state(found)}{reason}"]
     if found.state in (IssueState.DRAFT, IssueState.HELD, IssueState.PLANNED):
-        lines.append(f"goes out at {local(app, found.send_at)} {app.settings.newsletter.timezone}")
+        lines.append(_goes_out(app, found))
     if found.span:
         lines.append(f"articles from {local(app, found.span.start)} to {local(app, found.span.end)}")
     if found.subject:
@@ -119,6 +119,15 @@ def _issue_text(app: App, found: Issue, *, why: bool = False) -> str:
             lines.append(f"     {story.score:.3f} = {parts}{' · pinned' if story.pinned else ''}")
             lines += [f"     also: {title}" for _, _, title in story.also]
     return "\n".join(lines)
+
+
+def _goes_out(app: App, found: Issue) -> str:
+    from mailer.issues import which
+
+    at = f"{local(app, found.send_at)} {app.settings.newsletter.timezone}"
+    if which.is_too_late(app, found):
+        return f"too late to go out by itself: it was due at {at}; only `mailer issue send --now` still sends it"
+    return f"goes out at {at}"
 
 
 def _status_text(app: App, status: IssueStatus) -> str:
@@ -154,7 +163,8 @@ def _changed(found: Issue) -> Result:
 def draft(app: App, slot: str | None, as_of: str | None, ahead: bool) -> Result:
     """Choose the stories of an issue, or choose them again. A cancelled issue is drafted again only with its SLOT.
 
-    Without SLOT, the draft that is due next is meant or, if there is none, a new issue for the next free slot.
+    Without SLOT, the draft that is due next is meant or, if there is none, a new issue for the next free slot. A SLOT
+    whose time was more than max_late ago is drafted only with --as-of, as a trial.
     """
     from mailer.issues import draft
 
@@ -473,6 +483,7 @@ def test(app: App, emails: tuple[str, ...], slot: str | None) -> Result:
 def send(app: App, slot: str | None, at_once: bool, wait: bool, yes: bool) -> Result:
     """Release a draft for its time; with --now, send it, or what is left of it, at once.
 
+    Only `issue release` ends an editor's own hold. An issue that is later than max_late goes out only with --now.
     Run the command again after a crash to finish the work: no reader is missed, and no reader gets the issue twice.
     """
     from mailer.issues import control, delivery, draft, which
@@ -483,12 +494,20 @@ def send(app: App, slot: str | None, at_once: bool, wait: bool, yes: bool) -> Re
         return Result(_status(result), f"Nothing to do. {progress.sentence(result)}")
     if at_once or found.state not in (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD):
         return _send_now(app, found, wait=wait, yes=yes)
+    if which.is_too_late(app, found):
+        raise WrongState(
+            f"The issue {found.slot} is too late: it was due at {local(app, found.send_at)}, and is skipped.",
+            f"`mailer issue send --now {found.slot}` still sends it.",
+        )
     draft.check_settings(app, found)
+    released = ""
     if found.state is not IssueState.DRAFT:
-        found = control.release(app, found.slot)
+        released = f" is released (it was held: {reasons.english(found.reason)}) and" if found.reason else ""
+        found = control.release(app, found.slot, held_by_editor=False)
     if found.state is IssueState.HELD:
         return Result(_issue(found), f"{found.slot} is still held: {reasons.english(found.reason)}.", 5)
-    return Result(_issue(found), f"{found.slot} goes out at {local(app, found.send_at)}, by `mailer run`.")
+    text = f"{found.slot}{released} goes out at {local(app, found.send_at)}, by `mailer run`."
+    return Result(_issue(found), text)
 
 
 def _warn_of_staging(app: App) -> None:
@@ -520,7 +539,7 @@ def _confirm_early(app: App, found: Issue) -> None:
 
 
 def _send_now(app: App, found: Issue, *, wait: bool, yes: bool) -> Result:
-    from mailer.issues import delivery, draft, editing
+    from mailer.issues import delivery, draft, editing, which
 
     _warn_of_staging(app)
     _ = app.relays, app.renderer  # raises an error for a missing password file or template before the issue is frozen
@@ -530,6 +549,9 @@ def _send_now(app: App, found: Issue, *, wait: bool, yes: bool) -> Result:
         draft.check_settings(app, found)
         if not yes:
             _confirm_early(app, found)
+    if which.is_too_late(app, found) and not wants_json():
+        due = local(app, found.send_at)
+        click.echo(f"{found.slot} was due at {due}, longer ago than max_late; --now sends it all the same.", err=True)
     if found.state in (IssueState.DRAFT, IssueState.HELD):
         found = editing.close(app, found)
     found = delivery.ready(app, found)

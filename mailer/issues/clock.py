@@ -14,7 +14,7 @@ from functools import partial
 from mailer import reasons, week
 from mailer.context import App, alert, get_issue, local_day
 from mailer.errors import NoSuchIssue, OutsideError, StoreUnavailable, WrongState
-from mailer.issues import control, delivery, draft, editing, notice
+from mailer.issues import control, delivery, draft, editing, notice, which
 from mailer.lifecycle import EDITABLE, IssueEvent
 from mailer.model import Issue, IssueState, Slot
 from mailer.readers import joining
@@ -23,8 +23,6 @@ from mailer.store import issues
 
 log = logging.getLogger(__name__)
 CHECK_BEFORE = timedelta(minutes=15)  # time from the last check of the stories' pages to the sending time
-# An issue may start up to this long after its sending time, even if `max_late` is shorter.
-GRACE = timedelta(minutes=10)
 TOO_LATE = Reason(ReasonCode.TOO_LATE)
 _MISSED_WEEKS = 60  # largest number of missed slots that one tick plans after a long outage
 
@@ -42,7 +40,10 @@ def tick(app: App) -> None:
     unfinished = (IssueState.PLANNED, IssueState.DRAFT, IssueState.HELD, IssueState.FROZEN)
     for issue in reversed(app.store.read(lambda tx: issues.recent(tx, states=unfinished))):
         try:
-            if _is_too_late(app, issue, now):
+            if issue.state is not IssueState.FROZEN:
+                # Raises an error if the calendar has changed, so that the issue is held.
+                week.slot(issue.slot, app.settings.newsletter, app.settings.schedule)
+            if which.is_too_late(app, issue):
                 too_late += [issue] if control.skip(app, issue, TOO_LATE, warn=False) else []
             else:
                 _advance(app, issue, now)
@@ -122,14 +123,6 @@ def _missed(app: App, newest: Issue | None, now: datetime, since: datetime) -> l
             missed.append(slot)
         slot = week.following(slot, newsletter, schedule)
     return missed
-
-
-def _is_too_late(app: App, issue: Issue, now: datetime) -> bool:
-    if issue.state is IssueState.FROZEN:
-        return False
-    schedule = app.settings.schedule
-    slot = week.slot(issue.slot, app.settings.newsletter, schedule)
-    return now > max(slot.at + schedule.max_late, issue.send_at + GRACE)
 
 
 def _advance(app: App, issue: Issue, now: datetime) -> None:

@@ -17,6 +17,7 @@ from mailer.reasons import Reason, ReasonCode
 from mailer.store import deliveries, issues, lanes
 
 _APPROVAL = Reason(ReasonCode.APPROVAL_REQUIRED)
+_EDITORS = (ReasonCode.HELD_BY_EDITOR, ReasonCode.TEXT)  # the reasons that `hold` gives
 _NOT_STARTED = CHOOSABLE | {IssueState.FROZEN}
 
 
@@ -28,11 +29,12 @@ def hold(app: App, slot: str | None, reason: str = "") -> Issue:
     return _change(app, issue, event, "held", lambda tx: issues.step(tx, issue.id, event, reason=why))
 
 
-def release(app: App, slot: str | None) -> Issue:
+def release(app: App, slot: str | None, *, held_by_editor: bool = True) -> Issue:
     """Releases a held issue, so that the issue is sent at its time even with few stories.
 
     If approval is required and missing, the issue stays held and then waits for approval. Raises NotEnoughStories if
-    the issue has no story at all, and WrongState if the issue already waits for approval.
+    the issue has no story at all, and WrongState if the issue already waits for approval. If `held_by_editor` is false,
+    also raises WrongState if an editor holds the issue.
     """
     found = which.to_edit(app, slot)
 
@@ -45,6 +47,11 @@ def release(app: App, slot: str | None) -> Issue:
             raise NotEnoughStories(
                 f"The issue {issue.slot} has no stories; it cannot be released.",
                 "Import articles, then run `mailer issue draft`.",
+            )
+        by_editor = issue.reason is not None and issue.reason.code in _EDITORS
+        if held and by_editor and not held_by_editor:
+            raise WrongState(
+                f"The issue {issue.slot} is held: {reasons.english(issue.reason)}.", "Use `mailer issue release`."
             )
         if held and issue.reason == _APPROVAL:
             raise WrongState(f"The issue {issue.slot} waits for approval.", "Use `mailer issue approve`.")

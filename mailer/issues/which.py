@@ -6,8 +6,9 @@ kind.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mailer import week
 from mailer.context import App, find_issue, newest_issue
@@ -17,6 +18,8 @@ from mailer.model import Issue, IssueState, Slot
 from mailer.store import deliveries, issues
 
 _UNDER_WAY = (IssueState.SENDING, IssueState.PAUSED, IssueState.FROZEN)  # in the order in which a command means them
+# An issue may start up to this long after its sending time, even if `max_late` is shorter.
+_GRACE = timedelta(minutes=10)
 
 
 def to_show(app: App, slot: str | None) -> Issue:
@@ -70,18 +73,23 @@ def to_draft(app: App, slot: str | None, now: datetime, *, ahead: bool = False) 
     issue. If `slot` is given, returns that slot.
 
     A slot that has no issue yet and is further ahead needs `ahead`, because editors nearly always mean the next issue.
-    Raises UsageError without it, and WrongState if the nearest issue is being sent.
+    Raises UsageError without it, and WrongState if the nearest issue is being sent or the slot is past its `max_late`.
     """
     due = next_slot(app, now)
     if slot is not None:
         wanted = week.slot(slot, app.settings.newsletter, app.settings.schedule)
+        if now > wanted.at + app.settings.schedule.max_late:
+            raise WrongState(
+                f"{wanted.key} is past: its time was more than max_late ago, and an issue of it would be skipped.",
+                f"`mailer issue draft` drafts the next one, {due.key}; `--as-of` drafts a past one as a trial.",
+            )
         if wanted.day > due.day and not ahead and app.store.read(lambda tx: issues.find(tx, wanted.key)) is None:
             raise UsageError(
                 f"{wanted.key} is further ahead than the next slot, {due.key}.",
                 f"`mailer issue draft` drafts {due.key}; --ahead drafts {wanted.key} now all the same.",
             )
         return wanted
-    waiting = _due_next(app)
+    waiting = _due_in_time(app)
     if waiting and waiting.day <= due.day:
         return waiting
     sending = _under_way(app)
@@ -110,7 +118,7 @@ def coming(app: App) -> Next:
 
     This is the slot of the draft or held issue that is due next or, without such an issue, the next slot.
     """
-    now, waiting = app.now(), _due_next(app)
+    now, waiting = app.now(), _due_in_time(app)
     slot = next_slot(app, now)
     if waiting and waiting.day <= slot.day:
         slot = week.slot(waiting.slot, app.settings.newsletter, app.settings.schedule)
@@ -134,6 +142,19 @@ def next_slot(app: App, now: datetime) -> Slot:
     while slot.at < now or not _can_be_drafted(app, slot):
         slot = week.following(slot, newsletter, schedule)
     return slot
+
+
+def is_too_late(app: App, issue: Issue) -> bool:
+    """Returns True if an issue is so late that the clock skips it, so that only `send --now` can still send it.
+
+    An issue that is frozen or has ended is never too late.
+    """
+    if issue.state not in CHOOSABLE:
+        return False
+    schedule, at = app.settings.schedule, issue.send_at
+    with suppress(UsageError):  # the calendar has changed since, and the slot is of the old one
+        at = week.slot(issue.slot, app.settings.newsletter, schedule).at
+    return app.now() > max(at + schedule.max_late, issue.send_at + _GRACE)
 
 
 def _can_be_drafted(app: App, slot: Slot) -> bool:
@@ -164,8 +185,12 @@ def _due_next(app: App) -> Issue | None:
     An issue that is too late to go out counts only if there is no other: the clock will skip it.
     """
     waiting = [issue for issue in _open(app) if issue.state in CHOOSABLE]
-    in_time = [issue for issue in waiting if app.now() <= issue.send_at + app.settings.schedule.max_late]
-    return next(iter(in_time or waiting[::-1]), None)
+    return _due_in_time(app) or next(iter(waiting[::-1]), None)
+
+
+def _due_in_time(app: App) -> Issue | None:
+    """Returns the issue that is due first among those whose stories are still chosen and that are not too late."""
+    return next((each for each in _open(app) if each.state in CHOOSABLE and not is_too_late(app, each)), None)
 
 
 def _under_way(app: App, first: IssueState = IssueState.SENDING) -> Issue | None:

@@ -235,12 +235,57 @@ def test_refusals_are_sentences(tmp_path: Path) -> None:
 
 def test_send_without_now_waits_for_its_time(tmp_path: Path) -> None:
     here = drafted(tmp_path, readers=["a@example.org"])
-    here.json("issue", "hold")
     answer = here.call("issue", "send")
     assert answer.code == 0
-    assert "goes out at" in answer.out
+    assert f"{here.json('issue', 'show')['slot']} goes out at" in answer.out
     assert here.json("issue", "show")["state"] == "draft"
     assert here.json("issue", "status")["recipients"] == 0
+
+
+def test_send_does_not_lift_an_editors_hold(tmp_path: Path) -> None:
+    here = drafted(tmp_path)
+    slot = here.json("issue", "hold")["slot"]
+    refused = here.call("issue", "send", "--json")
+    assert (refused.code, refused.error["code"]) == (3, "wrong_state")
+    assert refused.error["message"] == f"The issue {slot} is held: held by an editor."
+    assert refused.error["fix"] == "Use `mailer issue release`."
+    assert here.json("issue", "show")["state"] == "held"
+
+
+def test_send_says_that_it_releases_an_issue_with_few_stories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILER_DIGEST__MIN_STORIES", "10")
+    here = deployment(tmp_path)
+    assert here.call("articles", "import", str(articles_file(tmp_path, 6))).code == 0
+    assert here.json("issue", "draft")["reason_code"] == "too_few_stories"
+    said = here.call("issue", "send")
+    assert said.code == 0
+    assert "is released (it was held: too few stories: 6 of at least 10) and goes out at" in said.out
+    assert here.json("issue", "show")["state"] == "draft"
+
+
+def test_a_slot_that_is_past_is_not_drafted_or_called_next(tmp_path: Path, inbox: Inbox) -> None:
+    here = drafted(tmp_path, smtp=inbox.port, readers=["a@iran.example"])
+    slot = here.json("issue", "show")["slot"]
+    here.json("issue", "cancel", slot)
+    with here.app() as app:
+        this = week.slot(slot, *newsroom(app))
+        for _ in range(2):
+            this = week.preceding(this, *newsroom(app))
+    refused = here.call("issue", "draft", this.key, "--json")
+    assert (refused.code, refused.error["code"]) == (3, "wrong_state")
+    assert f"{this.key} is past" in refused.error["message"]
+    assert "drafts the next one, 1" in refused.error["fix"]
+    trial = here.call("issue", "draft", this.key, "--as-of", this.at.isoformat())
+    assert trial.code == 0
+    assert "too late to go out by itself: it was due at" in trial.out
+    late = here.call("issue", "send", this.key)
+    assert late.code == 3
+    assert f"The issue {this.key} is too late: it was due at" in late.err
+    assert f"`mailer issue send --now {this.key}`" in late.err
+    assert here.json("issue", "next")["slot"] > this.key
+    sent = here.call("issue", "send", "--now", this.key)
+    assert f"{this.key} was due at" in sent.err
+    assert "longer ago than max_late; --now sends it all the same" in sent.err
 
 
 @pytest.mark.slow

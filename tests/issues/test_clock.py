@@ -357,7 +357,7 @@ def test_years_of_downtime_are_made_up_for(app: App, clock: Clock) -> None:
 def test_a_clock_that_was_fast_at_first_stops_no_week(app: App, clock: Clock) -> None:
     make.week_of_articles(app.store, T - timedelta(hours=30))
     turned(clock, days=30)
-    draft.draft(app, "1405-W35")
+    draft.draft(app, "1405-W35", T - timedelta(days=8))
     turned(clock, hours=-20)
     tick(app)
     assert states(app)[make.SLOT] is IssueState.DRAFT
