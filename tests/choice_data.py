@@ -18,6 +18,7 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
+from bench import labels
 from mailer.choice import growth
 from mailer.choice.build import build
 from mailer.choice.events import group
@@ -199,6 +200,26 @@ class Pair:
     other: Article
     label: str
     tuned: bool  # True for the half that constants may be tuned on; figures are reported on the other half
+
+
+def newer_pairs(data: Path) -> list[Pair]:
+    """The pairs of bench.labels, with its halves."""
+    every = labels.articles(data)
+    order = sorted((name for name in every if name.startswith("hamshahri-")), key=lambda name: int(name[10:]))
+    place = {name: number for number, name in enumerate(order)}
+    made: dict[str, Article] = {}
+    for name in sorted({name for pair in labels.pairs() for name in (pair.one, pair.other)}):
+        row = every[name]
+        told = row.get("published")
+        dated = (
+            datetime.fromisoformat(told)
+            if told
+            else datetime(2020, 4, 16, tzinfo=UTC) + WEEK * (2 * place.get(name, 0) / len(order))
+        )
+        dated = dated if dated.tzinfo else dated.replace(tzinfo=UTC)
+        lead = row.get("lead") or (row.get("body") or "")[:500]
+        made[name] = article(len(made) + 1, row["title"], dated, lead=lead, url="")
+    return [Pair(made[it.one], made[it.other], it.label, it.half == "tune") for it in labels.pairs()]
 
 
 def pairs(data: Path) -> list[Pair]:
