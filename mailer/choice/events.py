@@ -22,7 +22,7 @@ from mailer.text.search_key import key
 
 # Two articles whose dates are further apart are linked only if they have the same address, or if _REPEATED applies.
 _NEAR = timedelta(hours=96)
-_AGING = 0.2  # a similarity counts by this share less if the dates of the articles are _NEAR apart
+_AGING = 0.3  # a similarity counts by this share less if the dates of the articles are _NEAR apart
 # People labelled pairs of articles. Nearly all pairs with at least this similarity are about the same event, and nearly
 # all other pairs are about different events.
 _SIMILAR = 0.28

@@ -43,7 +43,7 @@ def test_without_any_popularity_the_choice_is_five_times_better_than_chance(week
 def test_labelled_pairs_are_put_together_and_kept_apart_in_a_week_of_a_thousand(data: Path) -> None:
     found = choice_data.put_together(data, choice_data.pairs(data))
     assert found.recall >= 0.65
-    assert found.precision >= 0.93
+    assert found.precision >= 0.94
     assert found.together["2"] == found.every["2"]
 
 
