@@ -5,6 +5,7 @@ test compares them. `config` fills the classes from the file and from `MAILER_*`
 """
 
 import re
+from collections import Counter
 from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -373,6 +374,14 @@ class Articles(Section):
     check_links: bool = Field(True, description="Before T, leave out stories whose pages no longer exist (404, 410).")
     feeds: tuple[Feed, ...] = Field((), description="Sites to collect from.")
     database: ArticleDatabase = Field({}, validate_default=True)
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Articles":
+        # The state of a source is stored under its kind and address, so the second of two equal ones would get nothing.
+        for (kind, address), count in Counter((each.kind, each.address) for each in self.feeds).items():
+            if count > 1:
+                raise ValueError(f'{count} feeds have kind = "{kind}" and the url {address}; keep one of them')
+        return self
 
 
 class Digest(Section):

@@ -11,18 +11,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from re import ASCII, IGNORECASE, compile
 from urllib.parse import urljoin, urlsplit
-from urllib.robotparser import RobotFileParser
 from zoneinfo import ZoneInfo
 
 from mailer.errors import FetchFailed, MailerError, UnreadableInput
 from mailer.model import FoundArticle
 from mailer.settings import Feed
-from mailer.sources import identity
+from mailer.sources import identity, robots
 from mailer.sources.documents import Documents
 from mailer.sources.fetch import LARGEST, Fetched, Fetcher, same_server
 from mailer.sources.found import Gathered, Visit, Visits
 from mailer.sources.gather import in_category
 from mailer.sources.listing import Listed, Listing
+from mailer.sources.robots import Robots
 from mailer.text import links
 
 _AGENT = "khabarnameh"  # the name that robots.txt may give rules for
@@ -36,7 +36,6 @@ _DEEPEST = 3  # levels of sitemap indexes inside each other
 _FIRST = 300  # newest pages that the first collection of a source considers; the others are never fetched
 _OLDEST = timedelta(days=14)  # an older article is never chosen
 _USUAL = ("/sitemap.xml", "/sitemap_index.xml", "/wp-sitemap.xml", "/sitemap-news.xml")
-_ROBOTS_LARGEST = 500_000  # bytes of robots.txt that are read (RFC 9309 §2.5)
 _FAILURES = 3  # unanswered requests in a row after which a collection stops
 _WAIT = (429, 503)  # answers that ask for fewer requests
 # The names that WordPress, Yoast and others give to sitemaps that list no articles.
@@ -98,18 +97,20 @@ class SitemapSource:
         Raises FetchFailed if robots.txt cannot be read, and FetchFailed or UnreadableInput if no sitemap can be read.
         """
         left, now, begun = _Left(), self._now(), self._seconds()
-        robots = self._robots()
-        pages, notes = self._pages(robots, left)
-        new = self._new(pages, robots, now - _OLDEST, left)
+        rules = self._robots()
+        pages, notes = self._pages(rules, left)
+        new = self._new(pages, now - _OLDEST, left)
         visits: list[Visit] = []
-        first: set[str] = set()
-        if is_first := self._visits.is_empty():
+        allowed = max(self._feed.pages_an_hour - self._visits.fetched_since(now - timedelta(hours=1)), 0)
+        is_first = self._visits.is_empty()
+        permitted, rest = self._permitted(new, rules, _FIRST if is_first else allowed, left)
+        new = permitted + rest
+        if is_first:
             first = {_name(each.url) for each in new}
             visits += [Visit(_name(each.url), fetched=False) for each in new[_FIRST:]]
             new = new[:_FIRST]
         else:
             first = self._visits.listed_first([_name(each.url) for each in new])
-        allowed = max(self._feed.pages_an_hour - self._visits.fetched_since(now - timedelta(hours=1)), 0)
         articles: dict[str, FoundArticle] = {}
         unfinished = False
         for listed in new:
@@ -143,41 +144,37 @@ class SitemapSource:
         Fetches no page. Raises the same errors as `gather`.
         """
         left = _Left()
-        robots = self._robots()
-        pages, notes = self._pages(robots, left)
-        new = self._new(pages, robots, self._now() - _OLDEST, left)
-        return len(new), (*notes, *self._notes(left, 0, 0))
+        rules = self._robots()
+        pages, notes = self._pages(rules, left)
+        permitted, rest = self._permitted(self._new(pages, self._now() - _OLDEST, left), rules, _FIRST, left)
+        return len(permitted) + len(rest), (*notes, *self._notes(left, 0, 0))
 
     # --- sitemaps ----------------------------------------------------------------------------------------------------
-    def _robots(self) -> RobotFileParser:
+    def _robots(self) -> Robots:
         """Return the rules of robots.txt, and set the gap between requests. Without robots.txt, everything is allowed.
 
         Raises FetchFailed if the server fails, because its rules are then unknown (RFC 9309 §2.3.1.4).
         """
         address = urljoin(self._feed.address, "/robots.txt")
-        robots = RobotFileParser(address)
-        lines: list[str] = []
+        content = b""
         try:
-            content = self._fetch(address).content[:_ROBOTS_LARGEST]
-            # Cut off a final "*": the parser knows no wildcards, so "/*" would forbid nothing instead of everything.
-            lines = [each.rstrip().rstrip("*") for each in content.decode("utf-8-sig", "replace").splitlines()]
+            content = self._fetch(address).content
         except FetchFailed as error:
             if not 400 <= error.status < 500 or error.status == 429:
                 raise
-        robots.parse(lines)
-        delay = robots.crawl_delay(_AGENT)
-        self._gap = min(max(self._least_gap, float(delay or 0)), _LONGEST_GAP_S)
-        return robots
+        rules = robots.parse(content, _AGENT)
+        self._gap = min(max(self._least_gap, rules.delay_s), _LONGEST_GAP_S)
+        return rules
 
-    def _pages(self, robots: RobotFileParser, left: _Left) -> tuple[list[Listed], list[str]]:
+    def _pages(self, rules: Robots, left: _Left) -> tuple[list[Listed], list[str]]:
         """Return the pages that the sitemaps list, and notes. Raises the first error if no sitemap can be read."""
         given = bool(urlsplit(self._feed.address).path.strip("/"))
-        named = [links.absolute(each, self._feed.address) for each in (robots.site_maps() or [])]
+        named = [links.absolute(each, self._feed.address) for each in rules.sitemaps]
         usual = [urljoin(self._feed.address, each) for each in _USUAL]
         roots = [self._feed.address] if given else list(filter(None, named)) or usual
         queue = [(each, 0) for each in roots]
         pages: list[Listed] = []
-        notes: list[str] = []
+        notes = [f"{self.name}: {each}" for each in rules.notes]
         failed: MailerError | None = None
         done: set[str] = set()
         count = 0
@@ -232,8 +229,8 @@ class SitemapSource:
             else:
                 yield each
 
-    def _new(self, pages: Sequence[Listed], robots: RobotFileParser, oldest: datetime, left: _Left) -> list[Listed]:
-        """Return the pages that are not known yet and may be fetched, the newest first."""
+    def _new(self, pages: Sequence[Listed], oldest: datetime, left: _Left) -> list[Listed]:
+        """Return the pages that are not known yet, the newest first."""
         found: dict[str, tuple[int, Listed]] = {}
         for place, each in enumerate(pages):
             if not _is_near(each.url, self._feed.address) or not urlsplit(each.url).path.strip("/"):
@@ -243,16 +240,27 @@ class SitemapSource:
             else:
                 found.setdefault(_name(each.url), (place, each))
         known = self._visits.known(list(found))
-        new = []
-        for link, (place, each) in found.items():
-            if link in known:
-                continue
-            if robots.can_fetch(_AGENT, each.url):
-                new.append((place, each))
-            else:
-                left.forbidden += 1
+        new = [entry for link, entry in found.items() if link not in known]
         new.sort(key=lambda each: _newness(each[1], each[0]), reverse=True)
         return [each for _, each in new]
+
+    def _permitted(
+        self, new: Sequence[Listed], rules: Robots, most: int, left: _Left
+    ) -> tuple[list[Listed], list[Listed]]:
+        """Return the first `most` pages that robots.txt allows, and the rest, which is not compared with its rules.
+
+        Entries with a title are all compared, because they give articles without being fetched.
+        """
+        found: list[Listed] = []
+        rest: list[Listed] = []
+        for each in new:
+            if len(found) >= most and not each.title:
+                rest.append(each)
+            elif rules.allows(each.url):
+                found.append(each)
+            else:
+                left.forbidden += 1
+        return found, rest
 
     # --- pages -------------------------------------------------------------------------------------------------------
     def _article(self, listed: Listed, left: _Left) -> tuple[bool, FoundArticle | None]:
