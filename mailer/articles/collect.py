@@ -191,7 +191,11 @@ def _article(tx: Connection, number: int) -> Article:
 # --- sources that are asked again and again ---------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The result of asking one source for its articles. `problem` is one line, or "" if the source could be read."""
+    """The result of asking one source for its articles.
+
+    `problem` is one line, or "" if the source could be read. `not_modified` is True if the server answered that nothing
+    has changed since the last time.
+    """
 
     source: str
     added: int = 0
@@ -199,6 +203,7 @@ class Asked:
     unchanged: int = 0
     problem: str = ""
     notes: tuple[str, ...] = ()
+    not_modified: bool = False
 
 
 def collect(
@@ -253,7 +258,7 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     app.store.write(record)
     without_date = undated(source.name, (*gathered.articles, *gathered.backlog))
     found = (*gathered.notes, *notes, *without_date, *clashes(source.name, kept))
-    return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=found)
+    return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=found, not_modified=gathered.not_modified)
 
 
 def _remember(app: App, source: str, visits: Iterable[Visit], now: datetime) -> None:

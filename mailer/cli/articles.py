@@ -37,12 +37,14 @@ def collect(app: "App") -> Result:
     lines = []
     for each in asked:
         done = f"{each.added} added, {each.updated} updated, {each.unchanged} unchanged"
+        if each.not_modified:
+            done = "not changed since the last time"
         lines.append(f"{each.source}: {each.problem or done}")
         if not wants_json():
             _print_notes(each.notes)
     failed = sum(bool(each.problem) for each in asked)
     return Result(
-        [asdict(each) for each in asked],
+        [attributes(each, "source", "added", "updated", "unchanged", "problem", "notes") for each in asked],
         "\n".join(lines) or "No sources are configured: see [[articles.feeds]] and [articles.database].",
         0 if not failed else 4 if failed == len(asked) else 5,
     )

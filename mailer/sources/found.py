@@ -76,7 +76,8 @@ class Gathered(Found):
     `unfinished` means that the source has more pages to fetch and should be asked again immediately.
 
     `backlog` has articles that the source listed at its first collection, but whose pages are read only now. At the
-    first collection, `first` has the links that the source lists.
+    first collection, `first` has the links that the source lists. `not_modified` means that the server answered that
+    nothing has changed since the last request.
     """
 
     articles: tuple[FoundArticle, ...] = ()
@@ -87,6 +88,7 @@ class Gathered(Found):
     unfinished: bool = False
     backlog: tuple[FoundArticle, ...] = ()
     first: tuple[str, ...] = ()
+    not_modified: bool = False
 
 
 class Visits(Protocol):

@@ -27,7 +27,7 @@ class FeedSource:
         """
         page = self._fetcher.fetch(self._feed.address, etag=etag, modified=modified, may_cut=True)
         if page.unchanged:
-            return Gathered(etag=page.etag or etag, modified=page.modified or modified)
+            return Gathered(etag=page.etag or etag, modified=page.modified or modified, not_modified=True)
         found = self._documents.read(
             self._feed.address,
             page.content,

@@ -53,7 +53,7 @@ class WordPressSource:
         """
         first, found = self._first(etag, modified)
         if first.unchanged:
-            return Gathered(etag=first.etag or etag, modified=first.modified or modified)
+            return Gathered(etag=first.etag or etag, modified=first.modified or modified, not_modified=True)
         articles, notes, whole = list(found.articles), list(found.notes), True
         total = first.headers.get("x-wp-totalpages", "")
         pages = int(total[:6]) if total.isdecimal() else 0

@@ -173,6 +173,8 @@ def test_collecting_reports_the_outcome_of_each_source(tmp_path: Path) -> None:
         ]
         assert with_feeds(tmp_path / "bad", bad).call("articles", "collect").code == 4
         assert with_feeds(tmp_path / "good", good).call("articles", "collect").code == 0
+        server.pages["/rss"] = (304, {}, b"")
+        assert here.call("articles", "collect").out.startswith(f"{good}: not changed since the last time\n")
     none = deployment(tmp_path / "none").call("articles", "collect")
     assert (none.code, none.out) == (
         0,
