@@ -310,6 +310,7 @@ class Subscriber:
     paused_until: date | None  # the reader gets no issue before this day
     source: str
     created_at: datetime
+    consent_at: datetime | None  # when the reader agreed to get mails, if that is known
 
 
 class ListRow(NamedTuple):  # a tuple is created faster than a dataclass, and a list may have a million rows

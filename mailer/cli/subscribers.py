@@ -80,6 +80,9 @@ def list_(app: "App", status: str | None, search: str, limit: int) -> Result:
 
     wanted = SubscriberStatus(status) if status else None
     found = admin.matching(app, status=wanted, search=search, limit=limit)
+    every = admin.count(app, status=wanted, search=search) if len(found) == limit else len(found)
+    if len(found) < every:
+        click.echo(f"{len(found):,} of {every:,} shown; --limit N shows more", err=True)
     rows = [(each.address, each.name, each.status, local(app, each.created_at)) for each in found]
     counts = ", ".join(f"{count} {word}" for word, count in sorted(admin.counts(app).items()))
     return Result(
@@ -98,6 +101,7 @@ def show_(app: "App", email: str) -> Result:
     lines = [
         f"{found.address}  {found.name}".rstrip(),
         f"{found.status}; on record since {local(app, found.created_at)}, from {found.source}",
+        f"consent on {local(app, found.consent_at)}" if found.consent_at else "no date of consent is known",
     ]
     for event in events:
         words = filter(None, (event.kind, event.method, event.slot, event.reason))
@@ -106,7 +110,8 @@ def show_(app: "App", email: str) -> Result:
         words = filter(None, (mail["kind"], mail["slot"], mail["state"], mail["reason"], mail["reply"]))
         lines.append(f"  {local(app, mail['finished_at']):16}  {' · '.join(words)}")
     history = [attributes(event, "at", "kind", "method", "slot", "reason") for event in events]
-    return Result({**_brief(found), "events": history, "deliveries": mails}, "\n".join(lines))
+    data = {**_brief(found), "consent_at": found.consent_at, "events": history, "deliveries": mails}
+    return Result(data, "\n".join(lines))
 
 
 @command(subscribers)

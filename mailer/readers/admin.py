@@ -98,6 +98,11 @@ def matching(
     return app.store.read(lambda tx: subscribers.matching(tx, status=status, search=search, limit=limit))
 
 
+def count(app: App, *, status: SubscriberStatus | None = None, search: str = "") -> int:
+    """Returns how many subscribers `matching` would return without a limit."""
+    return app.store.read(lambda tx: subscribers.count(tx, status=status, search=search))
+
+
 def counts(app: App) -> dict[str, int]:
     """Returns the number of subscribers for each status."""
     return app.store.read(subscribers.counts)

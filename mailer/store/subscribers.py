@@ -11,7 +11,21 @@ from dataclasses import fields
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Text, TextClause, bindparam, case, func, null, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    TextClause,
+    bindparam,
+    case,
+    func,
+    null,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from mailer.model import ON_LIST, DeliveryKind, EventKind, Rejection, Subscriber, SubscriberStatus
 from mailer.store import arrays
@@ -62,17 +76,28 @@ def matching(
 ) -> list[Subscriber]:
     """Returns subscribers, the newest first. With `status`, returns only subscribers with that status. With `search`,
     returns only subscribers whose address or name contains the text of `search`."""
-    query = select(*_COLUMNS).where(subscribers.c.address.is_not(None)).order_by(subscribers.c.id.desc())
+    query = select(*_COLUMNS).where(*_wanted(status, search)).order_by(subscribers.c.id.desc())
+    return [_subscriber(row) for row in tx.execute(query.limit(limit))]
+
+
+def count(tx: Connection, *, status: SubscriberStatus | None = None, search: str = "") -> int:
+    """Returns how many subscribers `matching` would return without a limit."""
+    return tx.execute(select(func.count()).select_from(subscribers).where(*_wanted(status, search))).scalar_one()
+
+
+def _wanted(status: SubscriberStatus | None, search: str) -> list[ColumnElement[bool]]:
+    """Returns the conditions of `matching` and `count`. Tombstones are never wanted."""
+    conditions: list[ColumnElement[bool]] = [subscribers.c.address.is_not(None)]
     if status:
-        query = query.where(subscribers.c.status == status)
+        conditions.append(subscribers.c.status == status)
     if search:
-        query = query.where(
+        conditions.append(
             or_(
                 subscribers.c.address_key.contains(search.lower(), autoescape=True),
                 subscribers.c.name.contains(search, autoescape=True),
             )
         )
-    return [_subscriber(row) for row in tx.execute(query.limit(limit))]
+    return conditions
 
 
 def counts(tx: Connection) -> dict[str, int]:

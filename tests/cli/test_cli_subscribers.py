@@ -161,7 +161,11 @@ def test_a_missing_file_and_a_folder(here: Deployment) -> None:
 def test_the_list_is_searched_and_cut(here: Deployment) -> None:
     for number in range(5):
         here.json("subscribers", "add", f"reader{number}@example.org", "--name", f"نام{number}")
-    assert len(here.json("subscribers", "list", "--limit", "2")) == 2
+    for words in ((), ("--json",)):
+        cut = here.call("subscribers", "list", "--limit", "2", "--search", "reader", *words)
+        assert cut.err == "2 of 5 shown; --limit N shows more\n"
+    assert len(cut.json) == 2
+    assert here.call("subscribers", "list", "--limit", "5").err == ""
     assert [each["email"] for each in here.json("subscribers", "list", "--search", "READER3")] == [
         "reader3@example.org"
     ]
