@@ -217,7 +217,8 @@ def _remarks(report: "Imported") -> str:
 
 def _print_remarks(file: Path, report: "Imported") -> None:
     for line, email, words in report.remarks:
-        click.echo(f"{file.name}:{line}: " + (f"{email!r}: " if email else "") + words, err=True)
+        who = f"{email!r}: " if email and not words.startswith(repr(email)) else ""
+        click.echo(f"{file.name}:{line}: {who}{words}", err=True)
     if report.more:
         click.echo(f"… and {report.more:,} more remarks", err=True)
 

@@ -277,7 +277,7 @@ def _add(app: App, how: How, met: _Met, chunk: list[ListRow], tx: Connection) ->
     plan = adding.plan(tx, people.values())
     for new, reason, when in plan.refused:
         part.suppressed += 1
-        part.remark(rows[new.key], f"{new.address} {reason}{adding.since(app, when)}")
+        part.remark(rows[new.key], f"{reason}{adding.since(app, when)}")
     for waiting in plan.pending.values():
         part.remark(rows[waiting], "is on the list already, and has not confirmed yet")
     _join(app, tx, plan, how, met, part)

@@ -53,9 +53,44 @@ def test_a_mailchimp_audience_and_its_unsubscribed_list(here: Deployment) -> Non
     assert shown["status"] == "unsubscribed"
     left = shown["events"][-1]
     assert (left["kind"], left["method"], left["at"]) == ("unsubscribed", "import", "2024-05-06T07:08:09Z")
-    assert "Weekly 12" in left["reason"]
+    assert left["reason"] == "UNSUB_TIME · NORMAL · Weekly 12", "the event has the date"
+    assert shown["consent_at"] == "2020-01-02T03:04:05Z"
+    assert "consent on 2020-01-02 06:34" in here.call("subscribers", "show", "r7@example.org").out
     again = here.json("subscribers", "import", audience)
     assert (again["added"], again["unchanged"], again["suppressed"]) == (0, 3999, 1)
+
+
+def test_remarks_name_each_address_once(here: Deployment) -> None:
+    here.json("subscribers", "add", "a@example.org")
+    here.json("subscribers", "unsubscribe", "a@example.org")
+    file = write(here, "email\na@example.org\nnarges\nb@example.org\n")
+    gone, bad = here.call("subscribers", "import", file).err.splitlines()
+    assert gone.startswith("people.csv:2: 'a@example.org': left on 20")
+    assert bad == "people.csv:3: 'narges' is not an address: there is no @ in it."
+
+
+@pytest.mark.parametrize("reason", ["SPAM", "abuse", "complaint", "Spam complaint", "شکایت"])
+def test_a_reason_may_be_a_complaint(here: Deployment, reason: str) -> None:
+    export = EXPORTS["Mailchimp, unsubscribed"]
+    here.json("subscribers", "import", write(here, export.text.replace("NORMAL", reason), export.file))
+    assert statuses(here) == {"gone@example.org": "complained"}
+    (event,) = here.json("subscribers", "show", "gone@example.org")["events"]
+    assert (event["kind"], event["at"]) == ("complained", "2024-05-06T07:08:09Z")
+
+
+@pytest.mark.parametrize("consent", ["2020-01-02", "2025-01-02"])
+@pytest.mark.parametrize("leavers_first", [True, False])
+def test_the_order_of_files_matters_only_for_a_later_consent(
+    here: Deployment, consent: str, leavers_first: bool
+) -> None:
+    files = [
+        write(here, "email,unsubscribed at\na@example.org,2024-05-06\nb@example.org,\n", "left.csv"),
+        write(here, f"email,status,consent date\na@example.org,active,{consent}\n", "active.csv"),
+    ]
+    for file in files if leavers_first else files[::-1]:
+        here.json("subscribers", "import", file)
+    stays = consent > "2024-05-06" and not leavers_first
+    assert statuses(here)["a@example.org"] == ("active" if stays else "unsubscribed")
 
 
 @pytest.mark.parametrize("system", EXPORTS)

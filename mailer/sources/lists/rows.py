@@ -70,7 +70,8 @@ class _Verdict:
     def add(self, status: SubscriberStatus, column: Column, cell: str, at: datetime | None, everywhere: bool) -> None:
         """Include the status that one cell gives."""
         if words.strongest(status, self.status) is not self.status:
-            self.status, self.why = status, f"{column.heading}: {cell}"
+            # The event of leaving has the date, in the time zone of the newsletter.
+            self.status, self.why = status, column.heading if at else f"{column.heading}: {cell}"
         if everywhere or status in _OF_THE_ADDRESS:
             self.everywhere = words.strongest(status, self.everywhere)
         self.left_at = self.left_at or at
@@ -227,6 +228,9 @@ class Meanings:
             for tag in parts(cells[place]) if place < len(cells) and cells[place] else ():
                 if found := TELLING_TAGS.get(key(tag)):
                     verdict.add(found, Column(place, "tag", Meaning.TAGS), tag, None, True)
+        given = (cells[place] for place in self._reasons if place < len(cells))
+        if verdict.status is _LEFT and any(map(words.is_complaint, given)):
+            verdict.status = verdict.everywhere = SubscriberStatus.COMPLAINED
         return verdict
 
     def _add_status(self, verdict: _Verdict, column: Column, cell: str) -> None:

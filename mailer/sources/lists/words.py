@@ -161,6 +161,11 @@ def status(cell: str, codes: bool = False) -> SubscriberStatus | None:
     return found if found is not _ACTIVE else None
 
 
+def is_complaint(reason: str) -> bool:
+    """Return True if a reason for leaving is that the person reported the mails as spam, such as "SPAM" or "abuse"."""
+    return bool(reason) and STATUSES.get(bare_key(reason)) is _COMPLAINED
+
+
 def strongest(first: SubscriberStatus, second: SubscriberStatus) -> SubscriberStatus:
     """Return the status that counts if a file gives a person both of these statuses."""
     return min(first, second, key=STRONGEST.index)
