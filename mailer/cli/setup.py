@@ -126,7 +126,10 @@ def config() -> None:
 
 @command(config, opens=False)
 def check(path: Path) -> Result:
-    """List every problem of the file and of the MAILER_* variables at once, and values left from the template."""
+    """List every problem of the file and of the MAILER_* variables at once, and values left from the template.
+
+    Only the settings are checked. No database is opened, and no relay or site is asked.
+    """
     settings = settings_edge.load(path, os.environ)
     settings_edge.keys(settings)
     dkim.signer(settings)
@@ -134,7 +137,10 @@ def check(path: Path) -> Result:
         settings_edge.password(smtp, settings, os.environ)
     wiring.check_databases(settings)
     left = samples.left(settings)
-    lines = [f"{path}: no problem found.", *map(_sample_line, left)]
+    lines = [
+        f"{path}: no problem found. No database was opened, and no relay or site was asked.",
+        *map(_sample_line, left),
+    ]
     return Result({"ok": True, "warnings": [asdict(each) for each in left]}, "\n".join(lines))
 
 
