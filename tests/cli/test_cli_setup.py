@@ -34,7 +34,9 @@ def test_init_makes_a_deployment_that_checks_out(tmp_path: Path) -> None:
     assert stat.S_IMODE((folder / "secret.key").stat().st_mode) == 0o600
     assert (folder / "subscribers.db").is_file()
     assert f"cd {shlex.quote(str(folder))}" in answer.out
-    assert call("--config", str(folder / "config.toml"), "config", "check").code == 0
+    checked = call("--config", str(folder / "config.toml"), "config", "check")
+    assert checked.code == 0
+    assert "no problem found. No database was opened, and no relay or site was asked." in checked.out
 
 
 def test_init_keeps_existing_files(tmp_path: Path) -> None:
