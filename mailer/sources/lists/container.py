@@ -185,7 +185,9 @@ def _in_archive(path: Path) -> Content:
     for inside, kind in _INSIDE:
         if inside in names:
             raise UnreadableInput(f"{path}: this is {kind}, which cannot be read.", _SAVE_AS_CSV)
-    member = _only_list(path, [each for each in members if not each.is_dir() and not _is_hidden(each.filename)])
+    # Not `is_dir`, which fails on a member without a name, as damaged archives have.
+    files = [each for each in members if not each.filename.endswith("/") and not _is_hidden(each.filename)]
+    member = _only_list(path, files)
     check_member(path, member)
     return Content(path, member.filename, archived=True, workbook=_is_workbook(path, member))
 

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from list_files import opened, read
 from workbooks import archive, parts, sheet, workbook
@@ -192,6 +192,7 @@ def test_odd_values_do_no_harm(tmp_path: Path, inner: str) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), min_size=1, max_size=8))
 @settings(max_examples=150, deadline=None)
+@example([(872, 0)])  # a member without a name
 def test_damaged_archives_give_rows_or_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
 ) -> None:
