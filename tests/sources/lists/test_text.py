@@ -234,4 +234,4 @@ def test_hostile_text_takes_little_time(tmp_path: Path, kind: str) -> None:
     for heading in ("", "email,status\n"):
         with contextlib.suppress(MailerError):
             list(opened(tmp_path, heading + HOSTILE[kind]))
-    assert time.process_time() - begun < 10, "about a second is usual; a quadratic reader takes minutes"
+    assert time.process_time() - begun < 60, "about a second is usual; a quadratic reader takes minutes"
