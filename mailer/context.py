@@ -11,11 +11,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Connection
+
 from mailer import address, lanes, week
+from mailer.config import samples
+from mailer.config.samples import Sample
 from mailer.errors import NoSuchIssue, sentences
 from mailer.model import Issue
 from mailer.settings import Settings
-from mailer.store import issues
+from mailer.store import deliveries, issues
 from mailer.store.database import Store
 from mailer.tokens import Keyring, Purpose, make
 
@@ -162,6 +166,17 @@ def list_issues(app: App, limit: int | None = None) -> list[Issue]:
 def local_day(app: App, instant: datetime) -> date:
     """Returns the calendar day of an instant in the newsroom's time zone, for dates that readers see."""
     return instant.astimezone(app.zone).date()
+
+
+def sample_settings(app: App, tx: Connection, day: date) -> tuple[Sample, ...]:
+    """Returns the settings with sample values that keep the issue of that day from going out, such as a `base_url` on
+    loopback.
+
+    Returns () if all readers of the issue have addresses at reserved domains, or if all mails go to one tester.
+    """
+    stopping = tuple(sample for sample in samples.left(app.settings) if sample.stops)
+    exempt = app.redirect or not stopping or not deliveries.anyone_real(tx, day)
+    return () if exempt else stopping
 
 
 # --- alerts ----------------------------------------------------------------------------------------------------------

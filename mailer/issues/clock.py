@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from mailer import reasons, week
-from mailer.context import App, alert, get_issue, local_day
+from mailer.context import App, alert, get_issue, local_day, sample_settings
 from mailer.errors import NoSuchIssue, OutsideError, StoreUnavailable, WrongState
 from mailer.issues import control, delivery, draft, editing, notice, which
 from mailer.lifecycle import EDITABLE, IssueEvent
@@ -145,7 +145,9 @@ def _advance(app: App, issue: Issue, now: datetime) -> None:
     elif issue.state is IssueState.DRAFT and draft.is_approval_missing(app, issue):
         # The approval is missing here if the settings began to require it after the draft was made.
         _hold(app, issue, Reason(ReasonCode.APPROVAL_REQUIRED), "Use `mailer issue approve`.")
-    elif issue.state is IssueState.DRAFT and (stopping := draft.sample_settings(app, issue)):
+    elif issue.state is IssueState.DRAFT and (
+        stopping := app.store.read(lambda tx: sample_settings(app, tx, issue.day))
+    ):
         reason = Reason(ReasonCode.SAMPLE_SETTINGS, {"settings": ", ".join(each.setting for each in stopping)})
         _hold(app, issue, reason, "Set them, start `mailer run` again, then run `mailer issue release`.")
     elif issue.state is IssueState.DRAFT:

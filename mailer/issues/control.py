@@ -84,8 +84,12 @@ def pause(app: App, slot: str | None) -> Issue:
 
 
 def resume(app: App, slot: str | None) -> Issue:
-    """Resumes a paused issue, and the lanes that were paused because their provider refused this sender."""
+    """Resumes a paused issue, and the lanes that were paused because their provider refused this sender.
+
+    Raises ConfigError if sample settings keep the issue from going out.
+    """
     issue = which.under_way(app, slot, first=IssueState.PAUSED)
+    draft.check_settings(app, issue)
 
     def change(tx: Connection) -> bool:
         was_paused = issues.step(tx, issue.id, IssueEvent.RESUME)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from mailer import lifecycle
 from mailer.context import App, alert, get_issue
 from mailer.errors import RelayDown, StoreUnavailable, WrongState
-from mailer.issues import variants
+from mailer.issues import draft, variants
 from mailer.lifecycle import IssueEvent
 from mailer.model import DeliveryState, Expiry, Issue, IssueState, IssueStatus
 from mailer.reasons import Reason, ReasonCode
@@ -230,7 +230,11 @@ def failures(app: App, issue: Issue) -> list[dict[str, object]]:
 
 
 def ready(app: App, issue: Issue) -> Issue:
-    """Starts the issue if it is frozen, and returns the issue. Raises WrongState if the issue is paused."""
+    """Starts the issue if it is frozen, and returns the issue.
+
+    Raises WrongState if the issue is paused, and ConfigError if sample settings keep it from going out.
+    """
     if issue.state is IssueState.PAUSED:
         raise WrongState(f"The issue {issue.slot} is paused.", "Use `mailer issue resume`.")
+    draft.check_settings(app, issue)
     return start(app, issue) if issue.state is IssueState.FROZEN else issue

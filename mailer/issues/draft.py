@@ -12,9 +12,7 @@ from sqlalchemy import Connection
 from mailer import lifecycle, reasons
 from mailer.articles import pictures
 from mailer.choice import build, edits, growth, time_span
-from mailer.config import samples
-from mailer.config.samples import Sample
-from mailer.context import App, alert, find_issue, get_issue
+from mailer.context import App, alert, find_issue, get_issue, sample_settings
 from mailer.errors import ConfigError, NotEnoughStories, WrongState
 from mailer.issues import which
 from mailer.lifecycle import IssueEvent
@@ -179,30 +177,16 @@ def hold_reason(app: App, issue: Issue, stories: tuple[ChosenStory, ...]) -> Rea
 def _still_sample_settings(app: App, tx: Connection, issue: Issue) -> Reason | None:
     """Returns the issue's reason if sample values in the settings held the issue and still do; otherwise None."""
     held = issue.reason and issue.reason.code is ReasonCode.SAMPLE_SETTINGS
-    return issue.reason if held and _sample_settings(app, tx, issue) else None
+    return issue.reason if held and sample_settings(app, tx, issue.day) else None
 
 
 def is_approval_missing(app: App, issue: Issue) -> bool:
     return app.settings.schedule.approval == "required" and not issue.approved
 
 
-def sample_settings(app: App, issue: Issue) -> tuple[Sample, ...]:
-    """Returns the settings with sample values that keep the issue from going out, such as a `base_url` on loopback.
-
-    Returns () if all readers of the issue have addresses at reserved domains, or if all mails go to one tester.
-    """
-    return app.store.read(lambda tx: _sample_settings(app, tx, issue))
-
-
-def _sample_settings(app: App, tx: Connection, issue: Issue) -> tuple[Sample, ...]:
-    stopping = tuple(sample for sample in samples.left(app.settings) if sample.stops)
-    exempt = app.redirect or not stopping or not deliveries.anyone_real(tx, issue.day)
-    return () if exempt else stopping
-
-
 def check_settings(app: App, issue: Issue) -> None:
     """Raises ConfigError if settings with sample values keep the issue from going out."""
-    if found := sample_settings(app, issue):
+    if found := app.store.read(lambda tx: sample_settings(app, tx, issue.day)):
         raise ConfigError(
             [f"{issue.slot} cannot be sent: {each.setting} is still {each.value}. {each.fix}" for each in found],
             "To try it out, set [delivery] redirect_all_to, or use only readers at reserved domains such as iran.test.",

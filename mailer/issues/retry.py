@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from mailer import lifecycle
 from mailer.context import App, get_issue
 from mailer.errors import WrongState
-from mailer.issues import which
+from mailer.issues import draft, which
 from mailer.issues.report import by_outcome
 from mailer.lifecycle import IssueEvent
 from mailer.model import Issue, IssueState
@@ -29,9 +29,10 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
     to sending.
 
     If `unknown` is true, this includes deliveries whose outcome is unknown. Raises WrongState if the issue has not
-    ended, or if a newer issue has gone out since.
+    ended, or if a newer issue has gone out since, and ConfigError if sample settings keep it from going out.
     """
     found = which.gone_out(app, slot)
+    draft.check_settings(app, found)
 
     def queue_failed(tx: Connection) -> int:
         issue = issues.get(tx, found.id) or found

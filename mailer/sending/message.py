@@ -166,10 +166,14 @@ class Mails:
         self._built: dict[int, tuple[Batch, Sequence[bytes]]] = {}  # delivery id → its batch and mail
         self._building: set[asyncio.Task[None]] = set()
 
+    def is_compiled(self, job: Delivery) -> bool:
+        """Returns whether this process has compiled the variant of a delivery before."""
+        return job.variant_id in self._compiled
+
     async def compile(self, job: Delivery) -> None:
         """Compiles the variant of a delivery if it is not compiled yet. Raises ValueError or another error if that
         fails; then no mail of the variant can be built."""
-        if job.variant_id not in self._compiled:
+        if not self.is_compiled(job):
             variant = await asyncio.to_thread(self._app.store.read, partial(issues.variant, variant_id=job.variant_id))
             self._compiled[job.variant_id] = await asyncio.to_thread(compile, self._app, variant, job.kind)
 

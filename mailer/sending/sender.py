@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from mailer import address, reasons
-from mailer.context import App, alert
+from mailer.context import App, alert, sample_settings
 from mailer.errors import RelayDown, StoreUnavailable
 from mailer.lifecycle import IssueEvent
 from mailer.model import (
@@ -56,6 +56,8 @@ from mailer.store.hot_path import AcceptedMail
 
 log = logging.getLogger(__name__)
 _COMPILE_TRIES = 30  # number of times that compiling is retried, once a second, if the database or the machine fails
+_RESUME = "Fix it, then run `mailer issue resume`."
+_RESTART = "Set them, start `mailer run` again, then run `mailer issue resume`."
 DRAIN_S = 7.0  # seconds to wait for relays' answers after SIGTERM; a mail not answered by then is unknown
 SHUTDOWN_S = 1.5  # further seconds to wait for the last writes; a claim not given back by then ends with its lease
 
@@ -351,6 +353,10 @@ class Sender:
         """Returns the mail of a delivery. If the mail cannot be built, returns None, after putting the delivery back,
         rejecting the delivery or pausing its issue."""
         try:
+            first = job.kind is DeliveryKind.ISSUE and not self._mails.is_compiled(job)
+            if first and (stopping := await asyncio.to_thread(self._sample_settings, job)):
+                await self._pause_issue(job, stopping, _RESTART)
+                return None
             await self._mails.compile(job)
             self._compile_failures = 0
         except (StoreUnavailable, OSError, MemoryError) as error:
@@ -399,12 +405,22 @@ class Sender:
             self._queue.drop(job.batch)
         await self._queue.finished(job)
 
-    async def _pause_issue(self, job: Delivery, reason: Reason) -> None:
+    def _sample_settings(self, job: Delivery) -> Reason | None:
+        """Returns the reason why sample settings keep the issue of a delivery from going out, or None.
+
+        The settings are checked here too, because the process that froze the issue may have had other settings.
+        """
+        issue = self.app.store.read(partial(issues.get, issue_id=job.issue_id or 0))
+        if issue is None:
+            return None
+        stopping = self.app.store.read(partial(sample_settings, self.app, day=issue.day))
+        names = ", ".join(each.setting for each in stopping)
+        return Reason(ReasonCode.SAMPLE_SETTINGS, {"settings": names}) if stopping else None
+
+    async def _pause_issue(self, job: Delivery, reason: Reason, fix: str = _RESUME) -> None:
         pause = partial(issues.step, issue_id=job.issue_id or 0, event=IssueEvent.PAUSE, reason=reason)
         if await asyncio.shield(asyncio.wrap_future(self.app.store.submit(pause))):
-            alert(
-                self.app, f"An issue was paused: {reasons.english(reason)}", "Fix it, then run `mailer issue resume`."
-            )
+            alert(self.app, f"An issue was paused: {reasons.english(reason)}.", fix)
         self._queue.drop(job.batch)
         await self._queue.finished(job)
 

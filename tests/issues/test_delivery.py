@@ -16,13 +16,13 @@ from relays import OK, Fake, relay_at
 from scripted_relay import DROP, scripted_relay
 
 from mailer.context import App, get_issue
-from mailer.errors import RelayDown, WrongState
-from mailer.issues import control, draft
+from mailer.errors import ConfigError, RelayDown, WrongState
+from mailer.issues import control, draft, retry
 from mailer.issues import delivery as delivering
 from mailer.model import Deferred, DeliveryState, Issue, IssueState, IssueStatus, Outcome, Reply, SubscriberStatus
-from mailer.reasons import english
+from mailer.reasons import ReasonCode, english
 from mailer.sending.relays import Circuits
-from mailer.settings import Delivery
+from mailer.settings import Delivery, Newsletter
 from mailer.store.database import Store
 
 S = DeliveryState
@@ -295,3 +295,44 @@ async def test_status_counts_a_rate(store: Store, tmp_path: Path, clock: Clock) 
         status = await delivered(app, issue)
     assert (status.state, status.counts[S.ACCEPTED], status.counts[S.UNKNOWN]) == (IssueState.PARTIAL, 9, 1)
     assert (status.rate, status.finished_at) == (2.2, make.NOW + timedelta(seconds=4))
+
+
+# --- sample settings after the freeze --------------------------------------------------------------------------------
+SAMPLE = Newsletter(from_="news@example.org", base_url="https://news.iran.example")
+
+
+def test_a_sender_with_sample_settings_pauses_the_issue_before_the_first_mail(
+    store: Store, tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    make.subscribers_of(store, ["narges@gmail.com", "ali@gmail.com", "tester@iran.example"])
+    issue, relay = make.under_way(store), Fake()
+    sample = make.app(store, tmp_path, clock, relays=[relay], newsletter=SAMPLE)
+    status = asyncio.run(delivered(sample, issue))
+    paused = get_issue(sample, issue.id)
+    assert (status.state, relay.tried) == (IssueState.PAUSED, [])
+    assert paused.reason
+    assert (paused.reason.code, paused.reason.args) == (ReasonCode.SAMPLE_SETTINGS, {"settings": "newsletter.from"})
+    assert sum("ALERT An issue was paused" in line for line in caplog.messages) == 1
+    with pytest.raises(ConfigError, match=r"newsletter\.from"):
+        control.resume(sample, None)
+    good = make.app(store, tmp_path, clock, relays=[relay])
+    control.resume(good, None)
+    assert asyncio.run(delivered(good, issue)).state is IssueState.SENT
+    assert sorted(relay.tried) == ["ali@gmail.com", "narges@gmail.com", "tester@iran.example"]
+
+
+def test_sample_settings_stop_every_start_and_continuation(store: Store, tmp_path: Path, clock: Clock) -> None:
+    make.subscriber(store, "narges@gmail.com")
+    good = make.app(store, tmp_path, clock)
+    sample = make.app(store, tmp_path, clock, newsletter=SAMPLE)
+    issue = frozen(good)
+    for state in (IssueState.FROZEN, IssueState.SENDING):
+        with pytest.raises(ConfigError, match=r"newsletter\.from"):
+            delivering.ready(sample, get_issue(sample, issue.id))
+        assert get_issue(sample, issue.id).state is state
+        delivering.ready(good, get_issue(good, issue.id))
+    with pytest.raises(ConfigError, match=r"newsletter\.from"):
+        retry.retry(sample, issue.slot, unknown=False)
+    staging = Delivery(redirect_all_to="tester@iran.example")
+    tester = make.app(store, tmp_path, clock, newsletter=SAMPLE, delivery=staging)
+    assert delivering.ready(tester, get_issue(tester, issue.id)).state is IssueState.SENDING
