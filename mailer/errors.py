@@ -92,6 +92,10 @@ class WouldOverwrite(AskError):
     """The command would overwrite an existing file."""
 
 
+class LostKey(AskError):
+    """The key file is missing, but a database was used with it, so a new key must not silently replace it."""
+
+
 class OutsideError(MailerError):
     """The base class of failures outside this program. Trying again later may help."""
 

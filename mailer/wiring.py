@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from mailer import config, files
 from mailer.context import App
-from mailer.errors import ConfigError, SourceUnavailable, StoreUnavailable
+from mailer.errors import ConfigError, LostKey, SourceUnavailable, StoreUnavailable
 from mailer.settings import Settings
 from mailer.store import upgrade
 from mailer.store.database import Store, file_of
@@ -47,7 +47,6 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
     keys = config.keys(settings)
     signer = _signer(settings)
     store = _open(settings)
-    upgrade.ensure(store)
     _stamp(settings)
     fetcher, domains, documents = cache(_fetcher), cache(_domains), cache(_documents)
     return App(
@@ -167,12 +166,39 @@ def make_database(settings: Settings, *, new: bool = False) -> str:
 
     With `new`, makes a missing SQLite file even if the key was used with a database before.
     """
+    may_make = new or not _is_stamped(settings)
     file = file_of(config.database_url(settings))
     made = _make_missing(settings, file, new=new) if file else False
     with contextlib.closing(Store(config.database_url(settings))) as store:
         fresh = made or upgrade.revision(store) is None
-        upgrade.ensure(store)
+        upgrade.ensure(store, make=may_make)
         return store.name if fresh else ""
+
+
+def check_key_is_new(settings: Settings) -> None:
+    """Raises LostKey if a database was used with the missing key of these settings."""
+    key = settings.path(settings.keys.file)
+    if _is_stamped(settings):
+        why = f"{_stamp_of(settings).name} is there"
+    elif name := _database_in_use(settings):
+        why = f"{name} has subscribers"
+    else:
+        return
+    raise LostKey(
+        f"{key} is missing, but it was used before: {why}.",
+        "Restore the key from a backup. `mailer init --new-key` makes a new one; then no link in an old mail works, "
+        "and the hashes of people who left and were forgotten match no address, so they could be added again.",
+    )
+
+
+def _database_in_use(settings: Settings) -> str:
+    """Returns the name of the database if it has subscribers, and otherwise ""."""
+    url = config.database_url(settings)
+    file = file_of(url)
+    if file and not os.access(file, os.F_OK):
+        return ""
+    with contextlib.closing(Store(url)) as store:
+        return store.name if upgrade.in_use(store) else ""
 
 
 def check_databases(settings: Settings) -> None:
@@ -198,12 +224,28 @@ def check_databases(settings: Settings) -> None:
 def upgrade_database(settings: Settings) -> tuple[str | None, str]:
     """Brings the tables to this program's version. Returns the version before (None if there were no tables) and the
     version after."""
-    with contextlib.closing(_open(settings)) as store:
-        return upgrade.revision(store), upgrade.upgrade(store)
+    used = _is_stamped(settings)
+    with contextlib.closing(_store(settings)) as store:
+        before = upgrade.revision(store)
+        if before is None:
+            upgrade.ensure(store, make=not used)
+        return before, upgrade.upgrade(store)
 
 
 def _open(settings: Settings) -> Store:
-    """Opens the database, and makes a missing SQLite file if the deployment is new."""
+    """Opens the database. If the deployment is new, makes a missing SQLite file and the tables of an empty database."""
+    # Look for the stamp before the tables. Another process may make both at this moment, and it makes the stamp last.
+    used = _is_stamped(settings)
+    store = _store(settings)
+    try:
+        upgrade.ensure(store, make=not used)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _store(settings: Settings) -> Store:
     url = config.database_url(settings)
     if file := file_of(url):
         _make_missing(settings, file)
@@ -228,11 +270,7 @@ def _make_missing(settings: Settings, file: Path, *, new: bool = False) -> bool:
             f"Put the file back or restore a backup. To start with a new one, move {wal.name} away first.",
         )
     if traces:
-        raise StoreUnavailable(
-            f"The database {file} is missing, but this key was used with a database before ({stamp.name}): was it "
-            "lost, or is the name mistyped?",
-            "Restore a backup, or correct [database] url. To start with an empty list: `mailer init --new-database`.",
-        )
+        raise StoreUnavailable(f"The database {file} is missing{upgrade.USED}", upgrade.FIX_USED)
     return upgrade.make_file(file)
 
 
@@ -241,13 +279,18 @@ def _stamp_of(settings: Settings) -> Path:
     return key.with_name(f"{key.name}.used")
 
 
+def _is_stamped(settings: Settings) -> bool:
+    return os.access(_stamp_of(settings), os.F_OK)
+
+
 def _stamp(settings: Settings) -> None:
     """Records in a file beside the key that the key was used with a database.
 
-    Does nothing if the folder cannot be written.
+    Does nothing if the folder cannot be written, or if the database is only in memory.
     """
-    stamp = _stamp_of(settings)
-    if not os.access(stamp, os.F_OK):
+    stamp, url = _stamp_of(settings), config.database_url(settings)
+    in_memory = url.startswith("sqlite") and file_of(url) is None
+    if not in_memory and not os.access(stamp, os.F_OK):
         with contextlib.suppress(OSError):
             files.write_new(stamp, _STAMP)
 

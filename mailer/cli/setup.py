@@ -29,25 +29,33 @@ _WITHOUT_TEMPLATES = re.compile(r"^# templates =.*$", re.MULTILINE)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
 @click.option("--site", type=TEXT, help="The address of the news site; the settings are found out there.")
 @click.option("--new-database", is_flag=True, help="Make an empty database, though the one of this key is missing.")
-def init(_path: Path, folder: Path, site: str | None, new_database: bool) -> Result:
+@click.option("--new-key", is_flag=True, help="Make a new key, though the one of this database is missing.")
+def init(_path: Path, folder: Path, site: str | None, new_database: bool, new_key: bool) -> Result:
     """Create a new deployment in FOLDER (by default the current one): config.toml, secret.key, templates/ to edit and
     the database.
 
-    Existing files are kept as they are, and templates/ is created only together with config.toml. Replacing secret.key
-    would break every link in the mails already sent.
+    Existing files are kept as they are, and templates/ is created only together with config.toml. A lost
+    secret.key is not replaced: that would break every link in the mails already sent. --new-key makes one all the same.
 
     With --site, looks for the feeds, the WordPress interface, the sitemaps, the name, language and colour of the site,
     writes a config.toml with them, collects once and prints the draft of an issue. Says what was found, what was
     chosen and why, and what is still to fill in.
     """
     if site is not None:
-        return _for_site(folder, site, new_database=new_database)
+        return _for_site(folder, site, new_database=new_database, new_key=new_key)
     made = make_deployment(
-        folder, reference.config_toml(), templates=True, environ=os.environ, new_database=new_database
+        folder,
+        reference.config_toml(),
+        templates=True,
+        environ=os.environ,
+        new_database=new_database,
+        new_key=new_key,
     )
     lines = [f"made {folder / name}" for name in made]
     if "config.toml" not in made:
         lines.append(f"kept {folder / 'config.toml'}")
+    if _has_unused_templates(folder):
+        lines.append(f'note: {folder / "templates"} is not used; to use it, set: templates = "templates"')
     lines.append(f"\nNext: set name, from and base_url in {folder / 'config.toml'} and the relay in [[smtp]], then\n")
     if folder.resolve() != Path.cwd():
         lines.append(f"  cd {shlex.quote(str(folder))}")
@@ -60,7 +68,14 @@ def init(_path: Path, folder: Path, site: str | None, new_database: bool) -> Res
     return Result({"folder": str(folder.resolve()), "made": made}, "\n".join(lines))
 
 
-def _for_site(folder: Path, typed: str, *, new_database: bool) -> Result:
+def _has_unused_templates(folder: Path) -> bool:
+    """Returns whether there is a folder of templates that the settings do not use."""
+    settings, own = settings_edge.load(folder / "config.toml", os.environ), folder / "templates"
+    used = settings.templates is not None and settings.path(settings.templates).resolve() == own.resolve()
+    return own.is_dir() and not used
+
+
+def _for_site(folder: Path, typed: str, *, new_database: bool, new_key: bool) -> Result:
     from mailer.cli import first_setup
 
     config_file = folder / "config.toml"
@@ -68,7 +83,7 @@ def _for_site(folder: Path, typed: str, *, new_database: bool) -> Result:
     first_setup.refuse_existing(config_file)
     site, proposal = first_setup.found_on(addresses)
     text = first_setup.settings_text(proposal, templates=False)
-    made = make_deployment(folder, text, templates=True, environ=os.environ, new_database=new_database)
+    made = make_deployment(folder, text, templates=True, environ=os.environ, new_database=new_database, new_key=new_key)
     return first_setup.first_issue(config_file, site, proposal, made)
 
 
@@ -79,12 +94,14 @@ def make_deployment(
     templates: bool = False,
     environ: Mapping[str, str] | None = None,
     new_database: bool = False,
+    new_key: bool = False,
 ) -> list[str]:
     """Creates the missing files of a deployment and returns their names.
 
     `text` is written to config.toml. If `templates` is true, the built-in templates are copied, so that they can be
     edited. As with every command, variables in `environ` may name another key file or database. Several processes may
-    call this function at once.
+    call this function at once. Raises LostKey if the key file is missing and was used with a database before, unless
+    `new_key` is true.
     """
     config_file = folder / "config.toml"
     made = []
@@ -92,19 +109,33 @@ def make_deployment(
     with _locked(folder):
         # An existing config.toml would not use the copied templates, so editing the copies would have no effect.
         if templates and not config_file.exists() and not (folder / "templates").exists():
-            shutil.copytree(wiring.templates_folder(), folder / "templates")
+            _copy_templates(folder / "templates")
             text = _WITHOUT_TEMPLATES.sub('templates = "templates"', text)
             made.append("templates")
         # Only this user can read the file, because it may later contain the relay's password.
         if not config_file.exists() and write_new(config_file, text.encode()):
             made.append("config.toml")
         settings = settings_edge.load(config_file, environ or {})
+        key_file = settings.path(settings.keys.file)
+        if os.path.lexists(key_file):  # lexists: a link to a key that is missing must not be passed over
+            settings_edge.keys(settings)
+        elif not new_key:
+            wiring.check_key_is_new(settings)
         # The key comes last: no command runs without it, so none sees a deployment that is only half made.
         made += filter(None, [wiring.make_database(settings, new=new_database)])
-        key_file = settings.path(settings.keys.file)
         if not key_file.exists() and write_new(key_file, new_key_file(secrets.token_bytes).encode()):
             made.append(str(settings.keys.file))
         return made
+
+
+def _copy_templates(folder: Path) -> None:
+    """Copies the built-in templates. The folder gets its name when the copy is complete."""
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    try:
+        shutil.copytree(wiring.templates_folder(), part)
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 @contextlib.contextmanager

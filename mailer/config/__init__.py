@@ -73,7 +73,8 @@ def keys(settings: Settings) -> Keyring:
     except FileNotFoundError:
         raise ConfigError(
             [f"{path}: there is no key file."],
-            "Run `mailer init`, or put the file back from your backup: without it no link in an old mail works.",
+            "Put the file back from your backup: without it no link in an old mail works. Only for a new deployment, "
+            "run `mailer init`.",
         ) from None
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None

@@ -366,7 +366,10 @@ def file_of(url: str | URL) -> Path | None:
     parsed = make_url(url)
     name = parsed.database or ""
     on_disk = parsed.get_backend_name() == "sqlite" and name not in ("", ":memory:") and not name.startswith("file:")
-    return Path(name) if on_disk else None
+    if not on_disk:
+        return None
+    # Resolve a link, so that the file is made private at its own place. SQLite would make the target with other rights.
+    return Path(name).resolve() if Path(name).is_symlink() else Path(name)
 
 
 def _create_private(url: URL) -> None:

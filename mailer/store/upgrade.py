@@ -4,13 +4,17 @@ import os
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, literal_column, select, table, text
 
 from mailer import files
-from mailer.errors import StoreOutdated
+from mailer.errors import StoreOutdated, StoreUnavailable
 from mailer.store.database import Store
 
 HEAD = "0013"  # the newest version in migrations/versions; a test checks this
+_FILLED = ("subscribers", "suppressions")
+_OURS = frozenset({"alembic_version", *_FILLED, "issues", "deliveries"})  # every version has these tables
+USED = ", but this key was used with a database before: was it lost, or is the name mistyped?"
+FIX_USED = "Restore a backup, or correct [database] url. To start with an empty list: `mailer init --new-database`."
 _FOLDER = Path(__file__).parent / "migrations"
 
 
@@ -20,10 +24,31 @@ def revision(store: Store) -> str | None:
     return store.read(lambda tx: tx.execute(query).scalar() if inspect(tx).has_table("alembic_version") else None)
 
 
-def ensure(store: Store) -> None:
-    """Creates the tables if there are none. Raises StoreOutdated if there are tables of another version."""
+def in_use(store: Store) -> bool:
+    """Returns whether there are subscribers, or hashes of addresses that must not be mailed."""
+
+    def any_row(tx: Connection) -> bool:
+        if _OURS - set(inspect(tx).get_table_names()):
+            return False
+        return any(
+            tx.execute(select(literal_column("1")).select_from(table(name)).limit(1)).first() for name in _FILLED
+        )
+
+    return store.read(any_row)
+
+
+def ensure(store: Store, *, make: bool = True) -> None:
+    """Creates the tables if the database is empty and `make` is true.
+
+    Raises StoreOutdated if there are tables of another version, and StoreUnavailable if there are tables of another
+    program, or none and `make` is false.
+    """
     found = revision(store)
+    if found != HEAD:
+        _check_ours(store)
     if found is None:
+        if not make:
+            raise StoreUnavailable(f"The database {store.name} has no tables{USED}", FIX_USED)
         upgrade(store)
     elif found != HEAD:
         raise StoreOutdated(
@@ -31,6 +56,18 @@ def ensure(store: Store) -> None:
             "Make a backup, then run `mailer db upgrade`."
             if found < HEAD
             else "It was used by a newer mailer: install that one.",
+        )
+
+
+def _check_ours(store: Store) -> None:
+    """Raises StoreUnavailable if the database holds tables, but not those of this program."""
+    tables = set(store.read(lambda tx: inspect(tx).get_table_names()))
+    others = sorted(tables - {"alembic_version"})
+    if others and not tables >= _OURS:
+        raise StoreUnavailable(
+            f"The database {store.name} belongs to another program: it holds tables such as {others[0]!r}, and not "
+            "those of mailer.",
+            "Correct [database] url: mailer needs a database of its own.",
         )
 
 
@@ -55,6 +92,7 @@ def upgrade(store: Store) -> str:
     from alembic import command
     from alembic.config import Config
 
+    _check_ours(store)
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     with store.migrating() as tx:

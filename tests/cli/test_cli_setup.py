@@ -14,9 +14,10 @@ import crowd
 import make
 import pytest
 from admin import Deployment, call, deployment, environ, free_port
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from mailer.config.reference import config_toml
+from mailer.store.database import Store
 
 
 @pytest.fixture
@@ -136,6 +137,13 @@ def test_init_beside_settings_makes_no_templates_that_nothing_uses(tmp_path: Pat
     assert not (tmp_path / "templates").exists()
 
 
+def test_init_names_templates_that_the_settings_do_not_use(tmp_path: Path) -> None:
+    (tmp_path / "templates").mkdir()
+    assert "is not used" in call("init", str(tmp_path)).out
+    (tmp_path / "config.toml").write_text('templates = "templates"\n', "utf-8")
+    assert "is not used" not in call("init", str(tmp_path)).out
+
+
 def test_init_where_nothing_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", "utf-8")
     answer = call("init", str(tmp_path / "file" / "deeper"))
@@ -239,8 +247,45 @@ def test_no_key(here: Deployment) -> None:
     answer = here.call("subscribers", "list")
     assert answer.code == 2
     assert "there is no key file" in answer.err
-    assert "backup" in answer.err
+    assert answer.err.index("backup") < answer.err.index("`mailer init`")
     assert not (here.folder / "secret.key").exists()
+
+
+@pytest.mark.parametrize("trace", ["stamp", "subscribers"])
+def test_a_lost_key_is_not_replaced_by_init(here: Deployment, trace: str) -> None:
+    here.json("subscribers", "add", "a@iran.example")
+    if trace == "stamp":
+        (here.folder / "subscribers.db").unlink()
+    else:
+        (here.folder / "secret.key.used").unlink()
+    key = here.folder / "secret.key"
+    key.unlink()
+    answer = call("init", str(here.folder))
+    assert (answer.code, answer.out) == (3, "")
+    assert "Restore the key from a backup" in answer.err
+    assert "`mailer init --new-key`" in answer.err
+    assert not key.exists()
+    new = ["--new-key", *(["--new-database"] if trace == "stamp" else [])]
+    assert call("init", str(here.folder), *new, "--json").json["made"][-1] == "secret.key"
+    assert len(here.json("subscribers", "list")) == (trace == "subscribers")
+
+
+def test_a_new_key_never_replaces_one_that_is_there(here: Deployment) -> None:
+    before = (here.folder / "secret.key").read_bytes()
+    assert call("init", str(here.folder), "--new-key", "--json").json["made"] == []
+    assert (here.folder / "secret.key").read_bytes() == before
+
+
+def test_init_does_not_pass_over_a_key_that_is_none(here: Deployment) -> None:
+    key = here.folder / "secret.key"
+    key.unlink()
+    key.mkdir()
+    assert "cannot be read" in call("init", str(here.folder)).err
+    key.rmdir()
+    key.symlink_to(here.folder / "elsewhere.key")
+    for more in ((), ("--new-key",)):
+        answer = call("init", str(here.folder), *more)
+        assert (answer.code, (here.folder / "elsewhere.key").exists()) == (2, False)
 
 
 def test_a_damaged_key_is_never_shown(here: Deployment) -> None:
@@ -281,6 +326,69 @@ def test_a_name_mistyped_in_a_variable_makes_no_empty_list(here: Deployment, mon
     monkeypatch.setenv("MAILER_DATABASE__URL", "sqlite:///subscriber.db")
     assert here.call("subscribers", "list").code == 4
     assert not (here.folder / "subscriber.db").exists()
+
+
+def others_table(url: str) -> None:
+    store = Store(url)
+    store.write(lambda tx: tx.execute(text("CREATE TABLE subscribers (id INTEGER)")))
+    store.close()
+
+
+def tables(url: str) -> list[str]:
+    store = Store(url)
+    found = store.read(lambda tx: sorted(inspect(tx).get_table_names()))
+    store.close()
+    return found
+
+
+@pytest.mark.parametrize("server", [False, True])
+def test_the_database_of_another_program_gets_no_tables(
+    here: Deployment, server: bool, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = request.getfixturevalue("empty_postgresql_url") if server else f"sqlite:///{here.folder / 'other.db'}"
+    others_table(url)
+    monkeypatch.setenv("MAILER_DATABASE__URL", url)
+    init = ("init", str(here.folder))
+    for words in (("subscribers", "list"), ("db", "upgrade"), init, (*init, "--new-database")):
+        answer = here.call(*words)
+        assert answer.code == 4, words
+        assert "belongs to another program" in answer.err
+    assert tables(url) == ["subscribers"]
+
+
+@pytest.mark.parametrize("server", [False, True])
+def test_an_empty_database_does_not_replace_the_one_of_a_used_key(
+    here: Deployment, server: bool, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.json("subscribers", "add", "a@iran.example")
+    url = request.getfixturevalue("empty_postgresql_url") if server else f"sqlite:///{here.folder / 'other.db'}"
+    assert tables(url) == []
+    monkeypatch.setenv("MAILER_DATABASE__URL", url)
+    for words in (("subscribers", "list"), ("db", "upgrade"), ("init", str(here.folder))):
+        answer = here.call(*words)
+        assert answer.code == 4, words
+        assert "was it lost, or is the name mistyped?" in answer.err
+        assert "mailer init --new-database" in answer.err
+    assert tables(url) == []
+    assert len(call("init", str(here.folder), "--new-database", "--json").json["made"]) == 1
+    assert here.json("subscribers", "list") == []
+
+
+def test_a_database_in_memory_leaves_no_stamp(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILER_DATABASE__URL", "sqlite:///:memory:")
+    assert here.call("subscribers", "list").code == 4, "each connection would have a database of its own"
+    assert not (here.folder / "secret.key.used").exists()
+
+
+def test_the_target_of_a_link_is_made_private(here: Deployment) -> None:
+    database, target = here.folder / "subscribers.db", here.folder / "target.db"
+    database.unlink()
+    database.symlink_to(target)
+    assert here.json("subscribers", "list") == []
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert database.is_symlink()
+    target.unlink()
+    assert f"The database {target} is missing" in here.call("subscribers", "list").err
 
 
 def test_what_is_left_of_a_lost_database_is_not_mixed_with_a_new_one(here: Deployment) -> None:
