@@ -580,7 +580,7 @@ def test_systemd_may_hold_the_password_that_the_file_does_not(load: Load, tmp_pa
 
 # --- keys and the database ------------------------------------------------------------------------------------------
 def test_a_missing_key_file_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"secret\.key: there is no key file\. Run `mailer init`"):
+    with pytest.raises(ConfigError, match=r"secret\.key: there is no key file\. Put the file back"):
         config.keys(Settings(folder=tmp_path))
 
 
