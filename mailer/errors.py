@@ -104,12 +104,14 @@ class FetchFailed(OutsideError):
     """A page or a picture could not be fetched: there was no connection, the server answered with an error, the answer
     was too large, or the address is forbidden.
 
-    `status` is the HTTP status, or 0 if there was no answer.
+    `status` is the HTTP status, or 0 if there was no usable answer. `refused` is True if this program refuses the
+    address or the answer, for example a private address or too many redirects; another request would not help.
     """
 
-    def __init__(self, message: str, fix: str = "", *, status: int = 0) -> None:
+    def __init__(self, message: str, fix: str = "", *, status: int = 0, refused: bool = False) -> None:
         super().__init__(message, fix)
         self.status = status
+        self.refused = refused
 
 
 class ReadingCancelled(OutsideError):

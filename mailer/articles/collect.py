@@ -248,17 +248,25 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     shares = _shares(order, state.fetched_at, now)
 
     _remember(app, feeds.first(source.name), (Visit(link, fetched=False) for link in gathered.first), now)
-    _remember(app, source.name, gathered.visits, now)
+    for failures in range(feeds.TRIES):
+        visits = (each for each in gathered.visits if each.failures == failures)
+        _remember(app, feeds.after_failures(source.name, failures), visits, now)
     next_at = app.now() if gathered.unfinished else now + every
 
     def record(tx: Connection) -> None:
         feeds.add_prominence(tx, shares)
         feeds.succeeded(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=next_at)
 
-    app.store.write(record)
     without_date = undated(source.name, (*gathered.articles, *gathered.backlog))
     found = (*gathered.notes, *notes, *without_date, *clashes(source.name, kept))
-    return Asked(source.name, kept.added, kept.updated, kept.unchanged, notes=found, not_modified=gathered.not_modified)
+    asked = Asked(
+        source.name, kept.added, kept.updated, kept.unchanged, notes=found, not_modified=gathered.not_modified
+    )
+    if gathered.failed:
+        log.warning("%s", gathered.failed)
+        return replace(asked, problem=_failed(app, source, state.failures + 1, gathered.failed.message, every).problem)
+    app.store.write(record)
+    return asked
 
 
 def _remember(app: App, source: str, visits: Iterable[Visit], now: datetime) -> None:

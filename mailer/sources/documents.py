@@ -115,9 +115,9 @@ def _article(values: Mapping[str, Any]) -> FoundArticle:
 
 def _listed(values: Sequence[Any]) -> Listed:
     """Return an entry of a sitemap that was sent as JSON."""
-    url, changed, title, published, raw, tags = values
+    url, changed, title, published, raw, tags, link = values
     when = (datetime.fromisoformat(each) if each else None for each in (changed, published))
-    return Listed(url, next(when), title, next(when), raw, tuple(tags))
+    return Listed(url, next(when), title, next(when), raw, tuple(tags), link)
 
 
 # --- in the process that reads ---------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def _read_listing(options: Mapping[str, Any], content: bytes) -> Iterator[Any]:
     yield found.about
     for listed in (found.pages, found.sitemaps, found.feeds):
         yield [
-            (each.url, _iso(each.changed), each.title, _iso(each.published), each.published_raw, each.tags)
+            (each.url, _iso(each.changed), each.title, _iso(each.published), each.published_raw, each.tags, each.link)
             for each in listed
         ]
 

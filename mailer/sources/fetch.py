@@ -169,8 +169,10 @@ class Fetcher:
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, ImportError, ValueError, TimeoutError) as error:
             late = time.monotonic() >= until
             why = f"not complete after {seconds:.0f} seconds" if late else _sentence(error)
-            raise FetchFailed(f"{shown(url)}: {why}.") from error
-        raise FetchFailed(f"{shown(url)}: redirected more than {_REDIRECTS} times.")
+            # A redirect may lead to an invalid address. A certificate that is not valid is a ValueError, too.
+            invalid = isinstance(error, (httpx.InvalidURL, ValueError)) and not isinstance(error, ssl.SSLError)
+            raise FetchFailed(f"{shown(url)}: {why}.", refused=invalid and not late) from error
+        raise FetchFailed(f"{shown(url)}: redirected more than {_REDIRECTS} times.", refused=True)
 
     def _request(
         self,
@@ -185,7 +187,9 @@ class Fetcher:
         """Return the page at `url`, or the new address if the page has moved."""
         parts = links.split(url)
         if parts is None or parts.scheme not in schemes or (not trusted and "@" in parts.netloc):
-            raise FetchFailed(f"{shown(url)}: not a web address that can be fetched ({' or '.join(schemes)}).")
+            raise FetchFailed(
+                f"{shown(url)}: not a web address that can be fetched ({' or '.join(schemes)}).", refused=True
+            )
         host = parts.hostname or ""
         proxy = _proxy(parts.scheme, host)
         checked = [] if trusted else self._checked(url, host, behind_proxy=bool(proxy))
@@ -265,7 +269,9 @@ class Fetcher:
                 return []
             raise FetchFailed(f"{shown(url)}: there is no such host.") from error
         if not found or not all(self._allowed(ipaddress.ip_address(each.partition("%")[0])) for each in found):
-            raise FetchFailed(f"{shown(url)}: leads to a private address, where an outside link must not lead.")
+            raise FetchFailed(
+                f"{shown(url)}: leads to a private address, where an outside link must not lead.", refused=True
+            )
         return [] if behind_proxy else found
 
 
@@ -283,9 +289,11 @@ def _content(url: str, answer: httpx.Response, until: float, *, may_cut: bool) -
         try:
             body.add(raw)
         except zlib.error:
-            raise FetchFailed(f"{shown(url)}: its gzip encoding is damaged.") from None
+            raise FetchFailed(f"{shown(url)}: its gzip encoding is damaged.", refused=True) from None
         if body.unknown:
-            raise FetchFailed(f"{shown(url)}: sent in the encoding {body.unknown!r}, which was not asked for.")
+            raise FetchFailed(
+                f"{shown(url)}: sent in the encoding {body.unknown!r}, which was not asked for.", refused=True
+            )
         if len(body.content) > LARGEST:
             cut_off = True
             break

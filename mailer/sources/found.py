@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from mailer.errors import MailerError
 from mailer.model import FoundArticle
 
 
@@ -61,10 +62,15 @@ def unlinked(name: str, written: Sequence[str], articles: Sequence[FoundArticle]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A page that a source need not fetch again. `fetched` is False if the page was left out and never requested."""
+    """A page that a source need not fetch again, or one that it should fetch again because requests for it failed.
+
+    `fetched` is False if the page was left out and never requested. `failures` is the number of requests that failed,
+    or 0 if the page need not be fetched again.
+    """
 
     link: str  # the canonical link, or its hash if the link is long
     fetched: bool = True
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +78,14 @@ class Gathered(Found):
     """The articles of a source, the newest or most prominent first, and the validators for the next request.
 
     The validators `etag` and `modified` are the HTTP headers ETag and Last-Modified of the source's response. `visits`
-    are the pages that the source need not fetch again. `places` are the canonical links of a front page in their order.
-    `unfinished` means that the source has more pages to fetch and should be asked again immediately.
+    are the pages that the source has requested or left out. `places` are the canonical links of a front page in their
+    order. `unfinished` means that the source has more pages to fetch and should be asked again immediately.
 
     `backlog` has articles that the source listed at its first collection, but whose pages are read only now. At the
     first collection, `first` has the links that the source lists. `not_modified` means that the server answered that
     nothing has changed since the last request.
+
+    `failed` is the reason if the source failed after it gave these articles and visits.
     """
 
     articles: tuple[FoundArticle, ...] = ()
@@ -89,6 +97,7 @@ class Gathered(Found):
     backlog: tuple[FoundArticle, ...] = ()
     first: tuple[str, ...] = ()
     not_modified: bool = False
+    failed: MailerError | None = None
 
 
 class Visits(Protocol):
@@ -98,12 +107,19 @@ class Visits(Protocol):
         """Return those links that the source need not fetch again. Links are written as in `Visit`."""
         ...
 
+    def failures(self, links: Sequence[str]) -> dict[str, tuple[int, datetime]]:
+        """Return how many requests failed for each of these links that should be fetched again, and when the last did.
+
+        Links for which no request failed are left out.
+        """
+        ...
+
     def listed_first(self, links: Sequence[str]) -> set[str]:
         """Return those links that the source listed at its first collection."""
         ...
 
     def fetched_since(self, moment: datetime) -> int:
-        """Return how many pages were fetched since a moment."""
+        """Return how many pages were requested since a moment."""
         ...
 
     def is_empty(self) -> bool:

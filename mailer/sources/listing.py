@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import nh3
 
 from mailer.errors import UnreadableInput
-from mailer.sources import jsonld, plain, read, tags
+from mailer.sources import identity, jsonld, plain, read, tags
 from mailer.text import dates, links
 
 _MOST = 50_000  # entries in one sitemap, the maximum that sitemaps.org allows
@@ -49,7 +49,11 @@ _MOST_FEEDS = 20  # maximum number of feeds that are taken from a page
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An address that a document lists. Only a news sitemap gives a date of publication."""
+    """An address that a document lists. Only a news sitemap gives a date of publication.
+
+    `link` is the canonical link, or its hash if the link is long; a feed has none. Computing it for 50,000 pages takes
+    more than a second, which the process that reads documents should spend and not the service.
+    """
 
     url: str
     changed: datetime | None = None
@@ -57,6 +61,7 @@ class Listed:
     published: datetime | None = None
     published_raw: str = ""
     tags: tuple[str, ...] = ()
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +156,10 @@ def _entry(block: str, news: str, zone: ZoneInfo, address: str) -> Listed:
             text = found["data"] if found["data"] is not None else tags.unescaped(found["text"])
             values[name] = text.strip()
     raw = values.get("publication_date", "")
+    url = links.absolute(values.get("loc", ""), address)
     return Listed(
-        url=links.absolute(values.get("loc", ""), address),
+        url=url,
+        link=identity.short(identity.canonical(url)),
         changed=_date(values.get("lastmod", ""), zone),
         title=plain.line(values.get("title", "")),
         published=_date(raw, zone),
@@ -178,7 +185,12 @@ def _lines(text: str) -> tuple[list[Listed], int]:
     lines = [each for line in text.split("\n") if (each := line.strip())]
     if not all(each.lower().startswith(("http://", "https://")) for each in lines[:_MOST]):
         return [], 0
-    return [Listed(links.absolute(each)) for each in lines[:_MOST]], max(len(lines) - _MOST, 0)
+    urls = map(links.absolute, lines[:_MOST])
+    return list(map(_page, urls)), max(len(lines) - _MOST, 0)
+
+
+def _page(url: str) -> Listed:
+    return Listed(url, link=identity.short(identity.canonical(url)))
 
 
 # --- front pages -----------------------------------------------------------------------------------------------------
@@ -206,7 +218,7 @@ def _front(name: str, text: str, address: str) -> Listing:
         "wordpress": page.wordpress,
     }
     return Listing(
-        tuple(Listed(each) for each in dict.fromkeys(page.found)),
+        tuple(_page(each) for each in dict.fromkeys(page.found)),
         feeds=tuple(page.feeds.values())[:_MOST_FEEDS],
         about={key: value for key, value in about.items() if value},
     )

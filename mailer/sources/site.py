@@ -210,6 +210,9 @@ class _NothingVisited:
     def known(self, links: Sequence[str]) -> set[str]:
         return set()
 
+    def failures(self, links: Sequence[str]) -> dict[str, tuple[int, datetime]]:
+        return {}
+
     def listed_first(self, links: Sequence[str]) -> set[str]:
         return set()
 

@@ -23,6 +23,7 @@ from mailer.sources.found import Gathered, Visit, Visits
 from mailer.sources.gather import in_category
 from mailer.sources.listing import Listed, Listing
 from mailer.sources.robots import Robots
+from mailer.store.feeds import TRIES
 from mailer.text import links
 
 _AGENT = "khabarnameh"  # the name that robots.txt may give rules for
@@ -36,8 +37,11 @@ _DEEPEST = 3  # levels of sitemap indexes inside each other
 _FIRST = 300  # newest pages that the first collection of a source considers; the others are never fetched
 _OLDEST = timedelta(days=14)  # an older article is never chosen
 _USUAL = ("/sitemap.xml", "/sitemap_index.xml", "/wp-sitemap.xml", "/sitemap-news.xml")
-_FAILURES = 3  # unanswered requests in a row after which a collection stops
-_WAIT = (429, 503)  # answers that ask for fewer requests
+_WAIT = (429, 503)  # answers that ask for fewer requests; the collection stops at once
+_UNANSWERED = 3  # unanswered requests in a row after which a collection stops
+_FAILURES = 10  # failed requests in a row, answered or not, after which a collection stops
+# A page is requested again this long after its first failed request, and twice as long after the second one.
+_AGAIN = timedelta(minutes=45)
 # The names that WordPress, Yoast and others give to sitemaps that list no articles.
 _WITHOUT_ARTICLES = compile(
     r"(?:category|categories|post_tag|tags?|author|authors|users?|taxonom\w{1,9}|page|pages|product\w{0,20}|image|images"
@@ -54,9 +58,27 @@ class _Left:
     old: int = 0
     elsewhere: int = 0
     forbidden: int = 0
+    later: int = 0  # pages that are requested again later
     unread: int = 0
+    given_up: int = 0
     example: str = ""  # why a page could not be read
     sitemaps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A page that is not known yet. `failures` is the number of earlier requests that failed."""
+
+    listed: Listed
+    failures: int = 0
+
+    @property
+    def link(self) -> str:
+        return self.listed.link
+
+    @property
+    def url(self) -> str:
+        return self.listed.url
 
 
 class SitemapSource:
@@ -99,44 +121,63 @@ class SitemapSource:
         left, now, begun = _Left(), self._now(), self._seconds()
         rules = self._robots()
         pages, notes = self._pages(rules, left)
-        new = self._new(pages, now - _OLDEST, left)
+        new = self._new(pages, left)
         visits: list[Visit] = []
         allowed = max(self._feed.pages_an_hour - self._visits.fetched_since(now - timedelta(hours=1)), 0)
         is_first = self._visits.is_empty()
         permitted, rest = self._permitted(new, rules, _FIRST if is_first else allowed, left)
         new = permitted + rest
         if is_first:
-            first = {_name(each.url) for each in new}
-            visits += [Visit(_name(each.url), fetched=False) for each in new[_FIRST:]]
+            first = {each.link for each in new}
+            visits += [Visit(each.link, fetched=False) for each in new[_FIRST:]]
             new = new[:_FIRST]
         else:
-            first = self._visits.listed_first([_name(each.url) for each in new])
-        articles: dict[str, FoundArticle] = {}
+            first = self._visits.listed_first([each.link for each in new])
+        unvisited = len(visits)
+        articles = {each.link: self._known_from_the_list(each.listed) for each in new if each.listed.title}
+        read: list[str] = []  # the links of pages that need not be requested again
+        tried: dict[str, int] = {}  # how many requests have failed, by the link
+        failed: MailerError | None = None
         unfinished = False
-        for listed in new:
-            if listed.title:
-                articles[listed.url] = self._known_from_the_list(listed)
-        for listed in new[:allowed]:
-            if unfinished := self._seconds() - begun > _BUDGET_S:
+        for page in new[:allowed]:
+            # Reading slow sitemaps may take all the time. One page is fetched nevertheless, so that there is progress.
+            if unfinished := bool(read or tried) and self._seconds() - begun > _BUDGET_S:
                 break
-            fetched, article = self._article(listed, left)
-            if article:
-                articles[listed.url] = article
-            if fetched:
-                visits.append(Visit(_name(listed.url)))
-            elif left.unread and self._failures >= _FAILURES:
-                break
-        waiting = len(new) - sum(each.fetched for each in visits)
-        notes += self._notes(left, len(visits) - sum(each.fetched for each in visits), waiting)
+            try:
+                article = self._article(page.listed, left)
+            except FetchFailed as error:
+                tried[page.link] = page.failures + 1
+                left.unread += 1
+                left.example = left.example or error.message
+                if self._failures >= _patience(error.status):
+                    failed = None if read else self._failure(error)
+                    break
+            else:
+                read.append(page.link)
+                if article:
+                    articles[page.link] = article
+        # While the whole site fails, no page is given up.
+        gone = [link for link, count in tried.items() if count >= TRIES and not failed]
+        visits += [Visit(link) for link in (*read, *gone)]
+        again = tried.keys() - set(gone)
+        visits += [Visit(link, failures=min(tried[link], TRIES - 1)) for link in again]
+        left.given_up = len(gone)
+        left.later += len(again)
+        notes += self._notes(left, unvisited, len(new) - len(read) - len(tried))
         found = dict(zip(articles, in_category(tuple(articles.values()), self._feed.category), strict=True))
         return Gathered(
-            tuple(each for url, each in found.items() if is_first or _name(url) not in first),
+            tuple(each for link, each in found.items() if is_first or link not in first),
             tuple(notes),
             visits=tuple(visits),
             unfinished=unfinished,
-            backlog=tuple(each for url, each in found.items() if not is_first and _name(url) in first),
+            backlog=tuple(each for link, each in found.items() if not is_first and link in first),
             first=tuple(first) if is_first else (),
+            failed=failed,
         )
+
+    def _failure(self, last: FetchFailed) -> FetchFailed:
+        count = f"{self._failures} requests in a row failed" if self._failures > 1 else "the first request failed"
+        return FetchFailed(f"{self.name}: no page could be fetched, {count}: {last.message}", status=last.status)
 
     def look(self) -> tuple[int, tuple[str, ...]]:
         """Return the number of new pages that the sitemaps list, and notes.
@@ -146,7 +187,7 @@ class SitemapSource:
         left = _Left()
         rules = self._robots()
         pages, notes = self._pages(rules, left)
-        permitted, rest = self._permitted(self._new(pages, self._now() - _OLDEST, left), rules, _FIRST, left)
+        permitted, rest = self._permitted(self._new(pages, left), rules, _FIRST, left)
         return len(permitted) + len(rest), (*notes, *self._notes(left, 0, 0))
 
     # --- sitemaps ----------------------------------------------------------------------------------------------------
@@ -229,32 +270,44 @@ class SitemapSource:
             else:
                 yield each
 
-    def _new(self, pages: Sequence[Listed], oldest: datetime, left: _Left) -> list[Listed]:
-        """Return the pages that are not known yet, the newest first."""
+    def _new(self, pages: Sequence[Listed], left: _Left) -> list[_New]:
+        """Return the pages that are not known yet: the newest first, and those that failed before at the end."""
+        now = self._now()
         found: dict[str, tuple[int, Listed]] = {}
+        near: dict[str, bool] = {}  # whether a server is near, by the beginning of an address
         for place, each in enumerate(pages):
-            if not _is_near(each.url, self._feed.address) or not urlsplit(each.url).path.strip("/"):
+            server = "/".join(each.url.split("/", 3)[:3])
+            if server not in near:
+                near[server] = _is_near(each.url, self._feed.address)
+            if not near[server] or not urlsplit(each.url).path.strip("/"):
                 left.elsewhere += 1
-            elif (moment := each.published or each.changed) and moment < oldest:
+            elif (moment := each.published or each.changed) and moment < now - _OLDEST:
                 left.old += 1
             else:
-                found.setdefault(_name(each.url), (place, each))
+                found.setdefault(each.link, (place, each))
         known = self._visits.known(list(found))
         new = [entry for link, entry in found.items() if link not in known]
         new.sort(key=lambda each: _newness(each[1], each[0]), reverse=True)
-        return [each for _, each in new]
+        failures = self._visits.failures([each.link for _, each in new])
+        again = []
+        for _, each in new:
+            if each.link in failures:
+                count, at = failures[each.link]
+                if now < at + count * _AGAIN:
+                    left.later += 1
+                else:
+                    again.append(_New(each, count))
+        return [_New(each) for _, each in new if each.link not in failures] + again
 
-    def _permitted(
-        self, new: Sequence[Listed], rules: Robots, most: int, left: _Left
-    ) -> tuple[list[Listed], list[Listed]]:
+    def _permitted(self, new: Sequence[_New], rules: Robots, most: int, left: _Left) -> tuple[list[_New], list[_New]]:
         """Return the first `most` pages that robots.txt allows, and the rest, which is not compared with its rules.
 
         Entries with a title are all compared, because they give articles without being fetched.
         """
-        found: list[Listed] = []
-        rest: list[Listed] = []
+        found: list[_New] = []
+        rest: list[_New] = []
         for each in new:
-            if len(found) >= most and not each.title:
+            if len(found) >= most and not each.listed.title:
                 rest.append(each)
             elif rules.allows(each.url):
                 found.append(each)
@@ -263,8 +316,11 @@ class SitemapSource:
         return found, rest
 
     # --- pages -------------------------------------------------------------------------------------------------------
-    def _article(self, listed: Listed, left: _Left) -> tuple[bool, FoundArticle | None]:
-        """Fetch a page. Return whether it need not be fetched again, and its article, or None if it has none."""
+    def _article(self, listed: Listed, left: _Left) -> FoundArticle | None:
+        """Fetch a page and return its article, or None if it has none.
+
+        Raises FetchFailed if another request may succeed.
+        """
         try:
             page = self._fetch(listed.url)
             found = self._documents.read(
@@ -279,16 +335,17 @@ class SitemapSource:
                 cut_off=page.cut_off,
             )
         except (FetchFailed, UnreadableInput) as error:
+            if isinstance(error, FetchFailed) and _may_pass(error):
+                raise
             left.unread += 1
             left.example = left.example or error.message
-            status = getattr(error, "status", 404)
-            return status not in (0, *_WAIT), None
+            return None
         (article, *others) = found.articles or (None,)
         if article is None or others:  # such as a feed among the pages
             left.unread += 1
             left.example = left.example or f"{listed.url}: it is not the page of one article."
-            return True, None
-        return True, replace(
+            return None
+        return replace(
             article,
             published=article.published or listed.published,
             published_raw=article.published_raw or listed.published_raw,
@@ -317,14 +374,15 @@ class SitemapSource:
         try:
             found = self._fetcher.fetch(address, trusted=same_server(self._feed.address, address), may_cut=True)
         except FetchFailed as error:
-            self._failures = self._failures + 1 if error.status in (0, *_WAIT) else 0
-            if error.status in _WAIT:
-                self._failures = _FAILURES
+            if _may_pass(error):
+                self._failures += 1
+            elif not error.refused:
+                self._failures = 0
             raise
         self._failures = 0
         return found
 
-    _failures = 0  # requests in a row that the server did not answer
+    _failures = 0  # requests in a row that failed, although a later one may succeed
 
     def _notes(self, left: _Left, unvisited: int, waiting: int) -> Iterator[str]:
         counts = (
@@ -334,14 +392,21 @@ class SitemapSource:
             (left.sitemaps, "sitemaps are old, too many, too deep, or list no articles; they were not read"),
             (unvisited, f"pages are beyond the newest {_FIRST} of the first collection; they are never fetched"),
             (left.unread, f"pages could not be read as articles, such as {left.example.rstrip('.')}"),
+            (left.given_up, f"pages failed {TRIES} times and are never fetched again"),
+            (left.later, f"pages that failed are requested again later, at most {TRIES} times in all"),
             (waiting, f"new pages are still to be fetched, at most {self._feed.pages_an_hour} an hour"),
         )
         return (f"{self.name}: {count} {what}." for count, what in counts if count)
 
 
-def _name(url: str) -> str:
-    """Return the name under which a page is remembered."""
-    return identity.short(identity.canonical(url))
+def _may_pass(error: FetchFailed) -> bool:
+    """Return True if a later request for the page may succeed: the site does not answer, or has a problem."""
+    return not error.refused and (error.status in (0, 403, 408, 429) or error.status >= 500)
+
+
+def _patience(status: int) -> int:
+    """Return after how many failed requests in a row a collection stops, if the last one had this status."""
+    return 1 if status in _WAIT else _FAILURES if status else _UNANSWERED
 
 
 def _newness(listed: Listed, place: int) -> tuple[datetime, int, int]:

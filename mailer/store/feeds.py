@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 from mailer.store.database import Store, inserting
 from mailer.store.schema import articles, feeds, visited_pages
 
+TRIES = 3  # requests for one page that may fail; the page then counts as visited
 _PIECE = 500  # links in one statement
 _LEASE = timedelta(minutes=10)  # if the process that claimed a source dies, the source is free again after this time
 
@@ -70,6 +71,11 @@ def first(source: str) -> str:
     return f"{source} (first)"
 
 
+def after_failures(source: str, failures: int) -> str:
+    """Returns the name under which pages are recorded for which so many requests failed: `source` itself for 0."""
+    return f"{source} (failed {failures})" if failures else source
+
+
 def _recorded(tx: Connection, source: str, links: Sequence[str]) -> Iterator[str]:
     for start in range(0, len(links), _PIECE):
         wanted = visited_pages.c.link.in_(links[start : start + _PIECE])
@@ -86,13 +92,35 @@ class PageVisits:
         """Returns those of the links that the source knows."""
         return self._store.read(lambda tx: set(_recorded(tx, self._source, links)))
 
+    def failures(self, links: Sequence[str]) -> dict[str, tuple[int, datetime]]:
+        """Returns how many requests failed for each of the links, and when the last one did. Links for which no request
+        failed are left out."""
+        found: dict[str, tuple[int, datetime]] = {}
+        row = visited_pages.c
+
+        def read(tx: Connection) -> None:
+            for count in range(1, TRIES):
+                for start in range(0, len(links), _PIECE):
+                    wanted = (
+                        row.source == after_failures(self._source, count),
+                        row.link.in_(links[start : start + _PIECE]),
+                    )
+                    found.update(
+                        (each.link, (count, each.at)) for each in tx.execute(select(row.link, row.at).where(*wanted))
+                    )
+
+        self._store.read(read)
+        return found
+
     def listed_first(self, links: Sequence[str]) -> set[str]:
         """Returns those of the links that the source listed at its first collection."""
         return self._store.read(lambda tx: set(_recorded(tx, first(self._source), links)))
 
     def fetched_since(self, moment: datetime) -> int:
-        """Returns how many pages were fetched since a moment."""
-        query = select(func.count()).where(self._own, visited_pages.c.fetched, visited_pages.c.at >= moment)
+        """Returns how many pages were requested since a moment."""
+        names = [after_failures(self._source, failures) for failures in range(TRIES)]
+        requested = visited_pages.c.source.in_(names), visited_pages.c.fetched
+        query = select(func.count()).where(*requested, visited_pages.c.at >= moment)
         return self._store.read(lambda tx: tx.execute(query).scalar_one())
 
     def is_empty(self) -> bool:

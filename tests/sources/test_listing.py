@@ -68,6 +68,7 @@ def test_a_news_sitemap_gives_titles_and_dates() -> None:
         published=NOON,
         published_raw="2026-01-27T12:30:00+03:30",
         tags=("پل", "گیلان", "راه"),
+        link="tabesh.example/news/1?id=7&lang=fa",
     )
     assert (second.title, second.published) == ("باران & برف", datetime(2026, 1, 26, 20, 30, tzinfo=UTC))
 

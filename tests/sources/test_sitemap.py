@@ -206,11 +206,15 @@ def test_a_site_is_left_alone_when_it_asks_for_that(app: App, clock: Clock, serv
     server.pages["/news/4"] = (429, {}, b"")
     app = app_of(app, clock, server)
     (asked,) = collect.collect(app)
-    assert (asked.added, asked.notes[-1].rpartition(": ")[2]) == (
+    assert (asked.added, [note.rpartition(": ")[2] for note in asked.notes[-2:]]) == (
         1,
-        "4 new pages are still to be fetched, at most 120 an hour.",
+        [
+            "1 pages that failed are requested again later, at most 3 times in all.",
+            "3 new pages are still to be fetched, at most 120 an hour.",
+        ],
     )
     server.pages["/news/4"] = (200, {}, page(4))
+    clock.turn(hours=1)
     assert collect.collect(app)[0].added == 4
 
 
@@ -285,6 +289,95 @@ def test_a_first_collection_without_dates_is_limited(app: App, clock: Clock, ser
 def test_a_site_without_any_sitemap_fails_clearly(app: App, clock: Clock, server: WebServer) -> None:
     (asked,) = collect.collect(app_of(app, clock, server, "/"))
     assert asked.problem.endswith("/sitemap.xml: the server answered 404.")
+
+
+def news(server: WebServer) -> list[str]:
+    """Return the paths of the pages of articles that were requested, and forget all requests."""
+    paths = [path for path, _ in server.asked if path.startswith("/news/")]
+    server.asked.clear()
+    return paths
+
+
+@only_sqlite
+def test_pages_that_this_program_refuses_do_not_stop_the_source(app: App, clock: Clock, server: WebServer) -> None:
+    """As when a site turns three old addresses into redirect loops or redirects to a private address."""
+    site(server, range(1, 7), lastmod="")
+    for number in (4, 5):
+        server.pages[f"/news/{number}"] = (302, {"location": f"/news/{number}"}, b"")
+    server.pages["/news/6"] = (302, {"location": "http://10.0.0.1/"}, b"")
+    app = app_of(app, clock, server)
+    (asked,) = collect.collect(app)
+    assert (asked.added, asked.problem) == (3, "")
+    assert any("3 pages could not be read as articles" in note for note in asked.notes)
+    news(server)
+    assert (collect.collect(app)[0].notes, news(server)) == ((), []), "none of them is requested again"
+
+
+@only_sqlite
+@pytest.mark.parametrize("status", [403, 408, 500, 502, 504])
+def test_a_page_that_fails_is_requested_again(app: App, clock: Clock, server: WebServer, status: int) -> None:
+    site(server, range(1, 5), lastmod="")
+    server.pages["/news/4"] = server.pages["/news/3"] = (status, {}, b"")
+    app = app_of(app, clock, server)
+    (asked,) = collect.collect(app)
+    assert asked.added == 2
+    assert "2 pages that failed are requested again later, at most 3 times in all" in asked.notes[-1]
+    server.pages["/news/3"] = (200, {}, page(3))
+    news(server)
+    assert (collect.collect(app)[0].added, news(server)) == (0, []), "not at once"
+    site(server, range(5, 6), lastmod="")
+    entries = "".join(f"<url><loc>{server.url(f'/news/{number}')}</loc></url>" for number in range(1, 6))
+    server.pages["/sitemap.xml"] = (200, {}, f"<urlset>{entries}</urlset>".encode())
+    clock.turn(hours=1)
+    assert (collect.collect(app)[0].added, news(server)) == (2, ["/news/5", "/news/4", "/news/3"]), "failed ones last"
+    clock.turn(hours=1)
+    assert (collect.collect(app)[0].added, news(server)) == (0, []), "the second wait is longer"
+    clock.turn(hours=1)
+    (asked,) = collect.collect(app)
+    assert (news(server), asked.problem) == (["/news/4"], "")
+    assert "1 pages failed 3 times and are never fetched again" in asked.notes[-1]
+    clock.turn(hours=9)
+    assert (collect.collect(app)[0].notes, news(server)) == ((), [])
+
+
+@only_sqlite
+def test_a_site_that_fails_loses_no_article(app: App, clock: Clock, server: WebServer) -> None:
+    site(server, range(1, 31), lastmod="")
+    for number in range(1, 31):
+        server.pages[f"/news/{number}"] = (500, {}, b"")
+    app = app_of(app, clock, server)
+    for _ in range(6):
+        (asked,) = collect.collect(app)
+        assert (
+            f"/sitemap.xml: no page could be fetched, 10 requests in a row failed: {server.url('/')}" in asked.problem
+        )
+        assert len(news(server)) == 10
+        clock.turn(hours=3)
+    site(server, range(1, 31), lastmod="")
+    (asked,) = collect.collect(app)
+    assert (asked.added, asked.problem) == (30, "")
+
+
+@only_sqlite
+def test_broken_pages_at_the_top_do_not_stop_the_source(app: App, clock: Clock, server: WebServer) -> None:
+    site(server, range(1, 21), lastmod="")
+    for number in range(6, 21):
+        server.pages[f"/news/{number}"] = (500, {}, b"")
+    app = app_of(app, clock, server)
+    assert collect.collect(app)[0].added == 0
+    clock.turn(hours=2)
+    (asked,) = collect.collect(app)
+    assert (asked.added, asked.problem) == (5, "")
+
+
+@only_sqlite
+def test_slow_sitemaps_do_not_take_all_the_time(app: App, clock: Clock, server: WebServer) -> None:
+    site(server, range(1, 4), robots="User-agent: *\nCrawl-delay: 50")
+    server.pages["/a.xml"] = server.pages["/sitemap.xml"]
+    index = "".join(f"<sitemap><loc>{server.url(path)}</loc></sitemap>" for path in ("/a.xml", "/b.xml"))
+    server.pages["/sitemap.xml"] = (200, {}, f"<sitemapindex>{index}</sitemapindex>".encode())
+    app = app_of(app, clock, server)
+    assert [collect.collect(app)[0].added for _ in range(4)] == [1, 1, 1, 0]
 
 
 # --- the front page --------------------------------------------------------------------------------------------------
