@@ -129,7 +129,8 @@ def looks_like_one(text: str) -> bool:
 
 def is_sample(host: str) -> bool:
     """Return True if the host is example.org, example.com or example.net, or a subdomain of one of them."""
-    return any(f".{host}".endswith(f".{domain}") for domain in SAMPLES)
+    name = host.lower().removesuffix(".")
+    return any(f".{name}".endswith(f".{domain}") for domain in SAMPLES)
 
 
 def without_addresses(text: str, replacement: str = "") -> str:

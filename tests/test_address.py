@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.address import mask, parse
+from mailer.address import is_sample, mask, parse
 from mailer.errors import BadAddress
 
 
@@ -120,3 +120,9 @@ def test_an_accepted_address_is_safe_and_does_not_change_again(typed: str) -> No
 )
 def test_masks(written: str, masked: str) -> None:
     assert mask(written) == masked
+
+
+def test_sample_hosts() -> None:
+    samples = ("example.org", "news.example.com", "example.net.", "EXAMPLE.org")
+    assert all(map(is_sample, samples))
+    assert not any(map(is_sample, ("myexample.org", "example.org.ir", "iran.example", "", ".")))

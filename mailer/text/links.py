@@ -19,6 +19,7 @@ _LONGEST_FOUND = 2000
 _LONGEST_RAW = 10_000  # characters of a link before line breaks and invisible characters are removed
 _SHORT = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
+_IPV4 = re.compile(r"(?:0x[0-9a-f]{1,8}|[0-9]{1,12})(?:\.(?:0x[0-9a-f]{1,8}|[0-9]{1,12})){0,3}")
 # Labels such as the "co" of "co.uk", directly below which organisations register their domains.
 _SECOND_LEVELS = ("ac", "co", "com", "edu", "go", "gob", "gov", "id", "mil", "ne", "net", "nom", "or", "org", "sch")
 _PICTURES = ("", ".jpg", ".jpeg", ".png", ".gif")  # Outlook does not show webp, avif or svg
@@ -185,11 +186,31 @@ def story_picture(url: str, story_url: str, own: Iterable[str], *, plain: bool =
 
 
 def loopback(host: str) -> bool:
-    """Return True if the host name or IP address means this machine."""
+    """Return True if the host name or IP address means this machine.
+
+    Understands short forms of an IPv4 address, such as `127.1` and `2130706433`. The unspecified addresses `0.0.0.0`
+    and `::` count too, because a connection to them reaches this machine.
+    """
+    name = host.lower().removesuffix(".")
     try:
-        return ipaddress.ip_address(host).is_loopback
+        found = ipaddress.ip_address(name) if ":" in name else _ipv4(name)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return _under(name, "localhost")
+    found = getattr(found, "ipv4_mapped", None) or found
+    return found.is_loopback or found.is_unspecified
+
+
+def _ipv4(host: str) -> ipaddress.IPv4Address:
+    """Return the address that browsers and `inet_aton` read from one to four decimal, octal or hexadecimal numbers.
+
+    The last number fills the remaining bytes. Raises ValueError if `host` has another form.
+    """
+    if not _IPV4.fullmatch(host):
+        raise ValueError("not an IPv4 address")
+    *first, last = (int(part, 16 if part[:2] == "0x" else 8 if part[0] == "0" else 10) for part in host.split("."))
+    if any(number > 255 for number in first) or last >= 256 ** (4 - len(first)):
+        raise ValueError("a number is too large")
+    return ipaddress.IPv4Address(sum(number << 8 * (3 - place) for place, number in enumerate(first)) + last)
 
 
 def _host(address: str) -> str:

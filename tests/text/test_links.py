@@ -197,3 +197,32 @@ def test_pictures_by_http_only_if_everything_is_on_one_machine() -> None:
         *[True] * 3,
         *[False] * 3,
     ]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "0.0.0.0",
+        "127.1",
+        "127.0.1",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "0",
+        "::",
+        "::ffff:127.0.0.1",
+        "127.0.0.1.",
+        "localhost.",
+        "pages.localhost",
+        "LOCALHOST",
+    ],
+)
+def test_every_spelling_of_this_machine_is_loopback(host: str) -> None:
+    assert loopback(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["128.1", "2130706432.1", "127.0.0.256", "127.0.0.1.1", "089.1", "4294967296", "127.example", ".", "::2"]
+)
+def test_other_hosts_are_not_loopback(host: str) -> None:
+    assert not loopback(host)
