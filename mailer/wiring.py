@@ -209,6 +209,8 @@ def check_databases(settings: Settings) -> None:
         problems.append(f"database.url: there is no folder {file.parent}")
     elif file and file.is_dir():
         problems.append(f"database.url: {file} is a folder, not a file")
+    elif _is_in_memory(settings):
+        problems.append("database.url: a database in memory ends with each command; name a file")
     if settings.articles.database.url:
         from mailer.sources.newsroom import DatabaseSource
 
@@ -279,6 +281,11 @@ def _stamp_of(settings: Settings) -> Path:
     return key.with_name(f"{key.name}.used")
 
 
+def _is_in_memory(settings: Settings) -> bool:
+    url = config.database_url(settings)
+    return url.startswith("sqlite") and file_of(url) is None
+
+
 def _is_stamped(settings: Settings) -> bool:
     return os.access(_stamp_of(settings), os.F_OK)
 
@@ -288,9 +295,8 @@ def _stamp(settings: Settings) -> None:
 
     Does nothing if the folder cannot be written, or if the database is only in memory.
     """
-    stamp, url = _stamp_of(settings), config.database_url(settings)
-    in_memory = url.startswith("sqlite") and file_of(url) is None
-    if not in_memory and not os.access(stamp, os.F_OK):
+    stamp = _stamp_of(settings)
+    if not _is_in_memory(settings) and not os.access(stamp, os.F_OK):
         with contextlib.suppress(OSError):
             files.write_new(stamp, _STAMP)
 

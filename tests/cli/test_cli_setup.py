@@ -378,6 +378,9 @@ def test_a_database_in_memory_leaves_no_stamp(here: Deployment, monkeypatch: pyt
     monkeypatch.setenv("MAILER_DATABASE__URL", "sqlite:///:memory:")
     assert here.call("subscribers", "list").code == 4, "each connection would have a database of its own"
     assert not (here.folder / "secret.key.used").exists()
+    answer = here.call("config", "check")
+    assert answer.code == 2
+    assert "a database in memory ends with each command" in answer.err
 
 
 def test_the_target_of_a_link_is_made_private(here: Deployment) -> None:
