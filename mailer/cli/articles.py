@@ -183,7 +183,10 @@ def list_(app: "App", since: str | None, until: str | None, search: str, limit: 
 @command(articles)
 @click.option("--since", type=TEXT, help="Count only articles dated on or after this day; by default 90 days ago.")
 def sections(app: "App", since: str | None) -> Result:
-    """List the categories of the articles and the section each goes to; first those that no section takes."""
+    """List the categories of the articles, each with its section.
+
+    Categories without a section come first.
+    """
     from mailer.articles import categories
 
     found = categories.categories(app, instant(since, app.zone, "--since") or app.now() - timedelta(days=90))

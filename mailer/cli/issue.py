@@ -204,7 +204,10 @@ def _without_stories(found: Issue) -> dict[str, object]:
 
 @command(issue)
 def next_(app: App) -> Result:
-    """Show which slot goes out next, when, and to how many readers, also before there is a draft."""
+    """Show which slot goes out next, when, and to how many readers.
+
+    Also shows it before there is a draft.
+    """
     from mailer.issues import which
 
     coming = which.coming(app)

@@ -157,9 +157,9 @@ def config() -> None:
 
 @command(config, opens=False)
 def check(path: Path) -> Result:
-    """List every problem of the file and of the MAILER_* variables at once, and values left from the template.
+    """List every problem of the settings at once, and values left from the template.
 
-    Only the settings are checked. No database is opened, and no relay or site is asked.
+    Checks the file and the MAILER_* variables. No database is opened, and no relay or site is asked.
     """
     settings = settings_edge.load(path, os.environ)
     settings_edge.keys(settings)
