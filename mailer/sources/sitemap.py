@@ -32,6 +32,7 @@ _LONGEST_GAP_S = 60.0  # maximum; a longer Crawl-delay in robots.txt is shortene
 # Maximum number of seconds for which one collection fetches pages. Its articles are then stored, and the next
 # collection continues at once. So a restart loses at most the work of these seconds.
 _BUDGET_S = 60.0
+_COMPARING_S = 10.0  # seconds for which one collection compares addresses with the rules of robots.txt
 _MOST_SITEMAPS = 20  # sitemaps that are read in one collection
 _DEEPEST = 3  # levels of sitemap indexes inside each other
 _FIRST = 300  # newest pages that the first collection of a source considers; the others are never fetched
@@ -130,16 +131,16 @@ class SitemapSource:
         if is_first:
             first = {each.link for each in new}
             visits += [Visit(each.link, fetched=False) for each in new[_FIRST:]]
-            new = new[:_FIRST]
+            new, permitted = new[:_FIRST], permitted[:_FIRST]
         else:
             first = self._visits.listed_first([each.link for each in new])
         unvisited = len(visits)
-        articles = {each.link: self._known_from_the_list(each.listed) for each in new if each.listed.title}
+        articles = {each.link: self._known_from_the_list(each.listed) for each in permitted if each.listed.title}
         read: list[str] = []  # the links of pages that need not be requested again
         tried: dict[str, int] = {}  # how many requests have failed, by the link
         failed: MailerError | None = None
         unfinished = False
-        for page in new[:allowed]:
+        for page in permitted[:allowed]:
             # Reading slow sitemaps may take all the time. One page is fetched nevertheless, so that there is progress.
             if unfinished := bool(read or tried) and self._seconds() - begun > _BUDGET_S:
                 break
@@ -302,12 +303,14 @@ class SitemapSource:
     def _permitted(self, new: Sequence[_New], rules: Robots, most: int, left: _Left) -> tuple[list[_New], list[_New]]:
         """Return the first `most` pages that robots.txt allows, and the rest, which is not compared with its rules.
 
-        Entries with a title are all compared, because they give articles without being fetched.
+        Entries with a title are all compared, because they give articles without being fetched. If the rules are so
+        many that comparing takes too long, fewer pages are returned; only those may be fetched.
         """
+        until = self._seconds() + _COMPARING_S
         found: list[_New] = []
         rest: list[_New] = []
         for each in new:
-            if len(found) >= most and not each.listed.title:
+            if (len(found) >= most and not each.listed.title) or self._seconds() >= until:
                 rest.append(each)
             elif rules.allows(each.url):
                 found.append(each)

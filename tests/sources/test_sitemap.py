@@ -370,6 +370,25 @@ def test_broken_pages_at_the_top_do_not_stop_the_source(app: App, clock: Clock, 
     assert (asked.added, asked.problem) == (5, "")
 
 
+class Ticking(Seconds):
+    """A clock on which each look takes a second."""
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+@only_sqlite
+def test_comparing_with_robots_txt_ends_after_some_seconds(app: App, clock: Clock, server: WebServer) -> None:
+    site(server, range(1, 31), lastmod="", robots="User-agent: *\nDisallow: /news/2\nDisallow: /news/30")
+    (asked,) = collect.collect(with_source(app, clock, server, Ticking()))
+    assert (asked.added, news(server)) == (0, []), "a page that was not compared is not fetched"
+    assert [note.partition(".xml: ")[2] for note in asked.notes] == [
+        "9 pages are forbidden by robots.txt.",
+        "21 new pages are still to be fetched, at most 120 an hour.",
+    ]
+
+
 @only_sqlite
 def test_slow_sitemaps_do_not_take_all_the_time(app: App, clock: Clock, server: WebServer) -> None:
     site(server, range(1, 4), robots="User-agent: *\nCrawl-delay: 50")
