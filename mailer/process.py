@@ -1,5 +1,5 @@
 """Prepares a long-running process: handles stop signals, keeps garbage collection short, and runs work in threads that
-do not delay its end."""
+do not keep the process from ending."""
 
 import asyncio
 import contextlib

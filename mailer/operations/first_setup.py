@@ -20,7 +20,7 @@ _ONLY_PERSIAN, _ONLY_ARABIC = re.compile("[پچژگکی]"), re.compile("[ةيك�
 _HEX = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _RGB = re.compile(r"rgba?\(\s{0,5}(\d{1,3})[\s,]{1,5}(\d{1,3})[\s,]{1,5}(\d{1,3})\b.{0,20}\)")
 _FEW = 5  # articles of the last two weeks; a source with fewer cannot fill an issue
-_ON_FRONT = 5  # articles of a source that a front page must link to before the order of its links is used
+_ON_FRONT = 5  # a front page is used only if it links to at least this many articles of a source
 _PLAIN_COLOURS = ("#ffffff", "#000000")
 _LONGEST_NAME = 80  # characters
 # Settings that no site reveals. Without the first three, no issue can go to real readers.

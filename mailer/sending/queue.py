@@ -73,7 +73,7 @@ class Queue:
         self._checked_at = 0.0
         # The event loop's time before which issue mails are not claimed again, because the last claim found nothing.
         self._empty_until = 0.0
-        # The lanes that were left out of the claim that found nothing.
+        # If the last claim found nothing: the lanes that it left out.
         self._empty_without: frozenset[str] = frozenset()
         self._finishing: set[asyncio.Task[None]] = set()
 

@@ -90,7 +90,7 @@ class Sender:
     # Set while no worker has a connection and no worker is opening one.
     _none_connected: asyncio.Event = field(default_factory=asyncio.Event)
     _unbuildable: int = 0  # number of mails that could not be built for their reader
-    _compile_failures: int = 0  # number of failures in a row that the database or the machine caused
+    _compile_failures: int = 0  # number of consecutive failures caused by the database or the machine
 
     def __post_init__(self) -> None:
         self._pace = Pace(self.app.store, self.app.settings)

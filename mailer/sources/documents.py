@@ -18,7 +18,7 @@ from mailer.sources.found import Found
 from mailer.sources.listing import Listed, Listing
 
 # The highest compression ratio of real documents. The limits assume at most this ratio, so that a gzip bomb gets less
-# time than a real document of its decompressed size.
+# time than a real document that decompresses to the same size.
 _COMPRESSION = 20
 _LARGEST = read.LARGEST
 _EMPTY = {each.name: each.default for each in fields(FoundArticle)}

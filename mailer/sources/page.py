@@ -378,7 +378,7 @@ class _Scope:
             each = each.parent
 
     def article(self) -> "_Scope | None":
-        """Return this part, or the nearest part around it, that is an article or `is_other`; None if there is none."""
+        """Return the nearest enclosing part, or this part, that is an article or has `is_other`; None if there is none."""
         return next((each for each in self.chain() if each.is_article or each.is_other), None)
 
 

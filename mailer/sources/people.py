@@ -40,7 +40,7 @@ class Choices:
     meanings: Mapping[str, str] = field(default_factory=dict)  # heading or number of a column → `Meaning`
     ignored: Sequence[str] = ()  # headings or numbers of columns
     suppress: bool = False  # the list holds only people who left
-    sections: Sequence[str] = ()  # the newsletter's sections, which tags may name
+    sections: Sequence[str] = ()  # the newsletter's sections; a tag may be the name of one
 
 
 class PeopleList:

@@ -40,8 +40,8 @@ class _Stored:
 def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime, *, later: bool = False) -> Merged:
     """Stores new articles and updates known articles. Returns how many were added, updated and left unchanged.
 
-    Pass `later` if the source has been collected before; a new article without a date must then be newer than that
-    collection. All articles are looked up and written together, so pass about a hundred at a time.
+    Pass `later` if the source has been collected before. A new article without a date is then assumed to be newer than
+    that earlier collection. All articles are looked up and written together, so pass about a hundred at a time.
     """
     found = list(found)
     known = _Known(tx, found)

@@ -216,7 +216,7 @@ articles = Table(
     # The value of published_at, or of first_seen_at if published_at is missing or in the future.
     Column("dated", Instant, nullable=False),
     Column("dating", Text, nullable=False),
-    _flag("estimated"),  # true if published_at is missing and the article first appeared in a later collection
+    _flag("estimated"),  # true if undated, and not in the first collection of its source
     Column("first_seen_at", Instant, nullable=False, index=True),
     Column("updated_at", Instant, nullable=False),
     Column("views", BigInteger),

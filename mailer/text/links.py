@@ -16,7 +16,7 @@ from mailer.text.clean import clean
 LONGEST = 1500  # characters of a link; Gmail does not clip a mail with twelve links of this length
 # Longest address from a source, in characters. Browsers and mail programs reliably follow addresses of this length.
 _LONGEST_FOUND = 2000
-_LONGEST_RAW = 10_000  # characters of a link before line breaks and invisible characters are removed
+_LONGEST_RAW = 10_000  # characters of a link, counted before invisible characters are removed
 _SHORT = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 _IPV4 = re.compile(r"(?:0x[0-9a-f]{1,8}|[0-9]{1,12})(?:\.(?:0x[0-9a-f]{1,8}|[0-9]{1,12})){0,3}")

@@ -64,7 +64,7 @@ class ReaderPages:
         return render(self.app, "unsubscribe", values)
 
     async def unsubscribe(self, request: Request) -> Response:
-        """Unsubscribes the reader if the POST is a one-click unsubscription (RFC 8058) or from the button of the form.
+        """Unsubscribes the reader if the POST is a one-click unsubscription (RFC 8058) or was sent by the form.
 
         Shows the form for any other POST.
         """

@@ -299,7 +299,7 @@ def _unexplained(
 
 
 def _says_who_left(column: Column, seen: Seen, codes: bool) -> bool:
-    """Return True if a column that is understood says of at least one person that they left."""
+    """Return True if the column is understood and marks at least one person as having left."""
     if column.meaning in (Meaning.STATUS, Meaning.LIST_STATUS):
         return any(words.status(value, codes) is _LEFT for value in seen.values)
     if column.meaning in (Meaning.UNSUBSCRIBED, Meaning.SUBSCRIBED) and column.sure:

@@ -24,7 +24,7 @@ from mailer.text.search_key import key
 
 _FIRST_ROWS = 40  # number of rows at the beginning that are searched for the heading
 _ROWS_OF_A_SHEET = 1000  # number of rows at the beginning of a sheet that are searched for an address
-_BEGINNING = 64 * 1024  # number of bytes at the beginning that show the kind of a text file
+_BEGINNING = 64 * 1024  # number of bytes that are read to recognise the kind of a text file
 
 
 @dataclass(slots=True)
