@@ -229,7 +229,7 @@ class Edits:
     subject: str = ""
     intro: str = ""
     gone: Mapping[int, str] = field(default_factory=dict)  # article id → title of each article whose page is gone
-    checked: bool = False  # True after the last check, before sending, that the stories' pages exist
+    checked: bool = False  # True once it was checked, shortly before sending, that the stories' pages exist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

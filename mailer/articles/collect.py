@@ -31,8 +31,9 @@ _ALARMING = 3  # failures in a row after which the admin gets an alert
 # The most hours on the front page that one request credits to an article. If two requests are further apart, it is
 # unknown what the front page showed between them.
 _LONGEST_CREDIT = 2.0
-# Only this many first places of a front page count, and they count alike. In a test with a year of a news site, 3.0 of
-# the ten stories chosen each week were among the ten most read, but only 2.2 if all places counted, lower ones less.
+# Only this many places at the top of a front page count, and all of them count the same. In a test with a year of a
+# news site, 3.0 of the ten stories chosen each week were among the ten most read. When all places counted, and lower
+# places counted less, it was only 2.2.
 _PROMINENT = 8
 _CHECK_S = 60
 _LAST_S = 3.0  # seconds to wait, when the service stops, for articles that are being stored

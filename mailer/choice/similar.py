@@ -167,9 +167,9 @@ def pairs(all_: Sequence[Vector], least: float) -> Pairs:
 
 
 def _heavy(vector: Vector) -> list[tuple[int, float]]:
-    """Returns the features of a vector without the lightest ones, which together have at most _LIGHT of the square.
+    """Returns the features of a vector without the lightest ones, which make up at most _LIGHT of its squared length.
 
-    These are many of the features, and they occur in many articles: comparing them takes most of the time.
+    The omitted features are many, and they occur in many articles. Comparing them would take most of the time.
     """
     rising = sorted(vector.items(), key=itemgetter(1, 0))
     total = 0.0

@@ -22,7 +22,7 @@ from mailer.reasons import Reason, ReasonCode
 from mailer.store import issues
 
 log = logging.getLogger(__name__)
-CHECK_BEFORE = timedelta(minutes=15)  # time from the last check of the stories' pages to the sending time
+CHECK_BEFORE = timedelta(minutes=15)  # how long before the sending time the stories' pages are checked once more
 TOO_LATE = Reason(ReasonCode.TOO_LATE)
 _MISSED_WEEKS = 60  # largest number of missed slots that one tick plans after a long outage
 

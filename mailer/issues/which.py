@@ -152,7 +152,7 @@ def is_too_late(app: App, issue: Issue) -> bool:
     if issue.state not in CHOOSABLE:
         return False
     schedule, at = app.settings.schedule, issue.send_at
-    with suppress(UsageError):  # the calendar has changed since, and the slot is of the old one
+    with suppress(UsageError):  # the setting `calendar` has changed, and this slot belongs to the old calendar
         at = week.slot(issue.slot, app.settings.newsletter, schedule).at
     return app.now() > max(at + schedule.max_late, issue.send_at + _GRACE)
 

@@ -36,7 +36,10 @@ def names(raw: str) -> frozenset[str]:
 
 
 def split(raw: str) -> list[str]:
-    """Splits a text into constant pieces and placeholders, without empty pieces. Joining the pieces gives `raw` again."""
+    """Splits a text into constant pieces and placeholders, without empty pieces.
+
+    Joining the pieces gives `raw` again.
+    """
     return [piece for piece in re.split("(\x02[a-z][a-z_]*\x03)", raw) if piece]
 
 

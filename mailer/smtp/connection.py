@@ -31,8 +31,8 @@ class Connection(asyncio.Protocol):
     the connection was lost because an answer did not come in time. `closing` is true if the relay announced that it
     closes the connection (421).
 
-    `content_left` is false only if the end of the last content is certainly still in this process. Otherwise it is
-    true, even if bytes may still be in the buffers of TLS and of the operating system.
+    `content_left` says whether the last content may have been sent completely. It is false only if the end of the
+    content has certainly not been handed to the buffers of TLS or of the operating system.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -47,10 +47,10 @@ class Connection(asyncio.Protocol):
         self._buffer_full = False
         # Size of the longest content that left at once. Set to 0 when a content and its tail did not leave at once.
         self._fits = 0
-        # The commands to write when the content has left, and the answers that they expect.
+        # The commands to write after the content, and the answers to expect to them.
         self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())
         # Size in bytes of a tail that was written together with the content, else 0. When at most this many bytes are
-        # buffered, the dot has left.
+        # still buffered, the final dot has been sent.
         self._tail_size = 0
         self._block_s = 0.0  # seconds within which some of the content must leave the buffer
         self._buffered = 0  # bytes in the buffer at the last check

@@ -89,7 +89,7 @@ def without_shortcodes(text: str) -> str:
 
 
 def _is_shortcode(found: re.Match[str], ends: set[str]) -> bool:
-    """Return True if `found` is a shortcode. `ends` has the names that have an end in the text, such as "[/row]"."""
+    """Return True if `found` is a shortcode. `ends` has the names of shortcodes with an end tag in the text."""
     written, values = found["name"], found["values"]
     code = written.lower()
     if code in _SHORTCODES:

@@ -108,7 +108,7 @@ class Visits(Protocol):
         ...
 
     def failures(self, links: Sequence[str]) -> dict[str, tuple[int, datetime]]:
-        """Return how many requests failed for each of these links that should be fetched again, and when the last did.
+        """Return the number of failed requests and the time of the last one, for each link to fetch again.
 
         Links for which no request failed are left out.
         """

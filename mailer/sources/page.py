@@ -211,7 +211,10 @@ def _titles(page: "_Page", outlets: Sequence[str]) -> Iterator[str]:
 
 
 def _heading(page: "_Page", titles: Sequence[str], outlets: set[str]) -> str:
-    """Return the heading that is the article's title: one with which a title begins, else the first <h1>, or ""."""
+    """Return the heading that is the article's title.
+
+    This is a heading that is the beginning of one of `titles`, else the first <h1>, else "".
+    """
     keys = [found for each in titles if (found := key(each))]
     own = [each for each in page.headings[:_MOST_HEADINGS] if not each.is_logo and key(each.text) not in outlets | {""}]
     for each in own:
@@ -378,7 +381,10 @@ class _Scope:
             each = each.parent
 
     def article(self) -> "_Scope | None":
-        """Return the nearest enclosing part, or this part, that is an article or has `is_other`; None if there is none."""
+        """Return the nearest part, beginning with this one, that is an article or has `is_other`.
+
+        Returns None if there is no such part.
+        """
         return next((each for each in self.chain() if each.is_article or each.is_other), None)
 
 

@@ -226,7 +226,7 @@ def _whole(value: object) -> int | None:
         return _whole_of_text(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    with suppress(ValueError, OverflowError, InvalidOperation):  # infinite numbers, and those that are none
+    with suppress(ValueError, OverflowError, InvalidOperation):  # infinite values, and texts that are not numbers
         if isinstance(value, float | Decimal) and value == int(value):
             return int(value)
     return None

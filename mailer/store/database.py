@@ -368,7 +368,7 @@ def file_of(url: str | URL) -> Path | None:
     on_disk = parsed.get_backend_name() == "sqlite" and name not in ("", ":memory:") and not name.startswith("file:")
     if not on_disk:
         return None
-    # Resolve a link, so that the file is made private at its own place. SQLite would make the target with other rights.
+    # Follow a symbolic link, so that the real file gets private permissions. SQLite would make it readable to all.
     return Path(name).resolve() if Path(name).is_symlink() else Path(name)
 
 

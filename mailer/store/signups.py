@@ -84,7 +84,8 @@ def forget(tx: Connection, hash_: str) -> None:
 
 
 def fade(tx: Connection, networks_before: datetime, all_before: datetime) -> None:
-    """Deletes requests made before `all_before`, and networks in requests and events from before `networks_before`."""
+    """Deletes requests made before `all_before`. Removes the network from requests and events older than
+    `networks_before`."""
     tx.execute(delete(signups).where(signups.c.at < all_before))
     for table in (signups, events):
         old = table.c.at < networks_before, table.c.network.is_not(None)

@@ -85,11 +85,11 @@ _BROKEN = re.compile("[ØÙÚÛ][\u0080-\u00bf\u0152-\u2122]")  # what an Arabic
 
 
 def repaired(text: str) -> str:
-    """Return a text whose UTF-8 was taken for Latin-1, as in old tables of MySQL, with its own characters.
+    """Repair a text whose UTF-8 was decoded as Latin-1, as in old tables of MySQL: «Ø³Ù„Ø§Ù…» becomes «سلام».
 
-    «Ø³Ù„Ø§Ù…» becomes «سلام». MySQL's Latin-1 is Windows-1252, with the five missing characters of Latin-1. Every other
-    text is returned unchanged: it may hold only characters of Latin-1, which must be valid UTF-8, except that the last
-    character may be cut off, and must give words of the Arabic script.
+    A text is repaired only if all its characters are in Latin-1, their bytes are valid UTF-8 (the last character may be
+    cut off), and the result has words in the Arabic script. Any other text is returned unchanged. MySQL's Latin-1 is
+    Windows-1252, with the five characters that Windows-1252 lacks.
     """
     if text.isascii() or not _BROKEN.search(text) or arabic_letters(text):
         return text

@@ -205,7 +205,10 @@ class Meanings:
 
     # --- whether the person may be mailed ------------------------------------------------------------------------
     def _misplaced(self, cells: Sequence[str]) -> str:
-        """Return the problem if a cell that says who must not be mailed may be missing or misplaced, else ""."""
+        """Return a problem if cells may be missing or in a wrong column, and one of the columns says who left.
+
+        Returns "" if there is no problem.
+        """
         if self._needed is None:
             return ""
         if len(cells) <= self._needed.place:
