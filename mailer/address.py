@@ -109,9 +109,10 @@ def in_mailbox(written: str) -> Address:
 
 
 def look_alikes(text: str) -> list[Address]:
-    """Return the addresses that a text may mean: without invisible characters and final punctuation, in plain digits.
+    """Return all addresses that a text may mean, even if `parse` would refuse the text.
 
-    The text may hold several addresses. The result is a guess, so it may only serve to keep mail back.
+    Invisible characters are removed, and also dots and apostrophes around an address. Digits become ASCII digits.
+    The result is a guess, so use it only to decide which addresses get no mail.
     """
     visible = "".join(char for char in unicodedata.normalize("NFKC", text) if not is_invisible(char))
     plain = "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in visible)

@@ -23,7 +23,7 @@ from mailer.store import deliveries, issues
 from mailer.store.database import Store
 from mailer.tokens import Keyring, Purpose, make
 
-if TYPE_CHECKING:  # at run time, imported on first use: most commands need none of these modules, which load slowly
+if TYPE_CHECKING:  # slow modules that most commands do not need; at run time, each is imported on first use
     from mailer.mail.dkim import Signer
     from mailer.mail.render import Renderer
     from mailer.smtp.relay import Relay

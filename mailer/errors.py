@@ -93,7 +93,7 @@ class WouldOverwrite(AskError):
 
 
 class LostKey(AskError):
-    """The key file is missing, but a database was used with it, so a new key must not silently replace it."""
+    """The key file is missing, but a database was used with this key. A new key must not silently replace it."""
 
 
 class OutsideError(MailerError):

@@ -33,21 +33,21 @@ _ALARMING = 3  # failures in a row after which the admin gets an alert
 _LONGEST_CREDIT = 2.0
 # Only this many places at the top of a front page count, and all of them count the same. In a test with a year of a
 # news site, 3.0 of the ten stories chosen each week were among the ten most read. When all places counted, and lower
-# places counted less, it was only 2.2.
+# places counted less, only 2.2 were.
 _PROMINENT = 8
 _CHECK_S = 60
 _LAST_S = 3.0  # seconds to wait, when the service stops, for articles that are being stored
 
 _PIECE = 100  # articles in one transaction, which then takes at most a tenth of a second
-_PAUSES = 3  # how much longer than the work the pauses are if articles are stored gently
+_PAUSES = 3  # if articles are stored gently, a pause is this many times as long as the work before it
 _GAP_S = 0.002  # seconds between two transactions, long enough for a waiting writer to try SQLite's lock four times
 
 
 def keep(app: App, found: Iterable[FoundArticle], *, later: bool = False, gently: bool = False) -> Merged:
     """Store articles. Returns the numbers of new, updated and unchanged articles.
 
-    `later` means that the source has been collected before. New articles without a date must then have been published
-    since the last collection, so their date is estimated.
+    Pass `later` if the source has been collected before. A new article without a date is then assumed to be newer than
+    the last collection, so its date is estimated.
 
     The articles are stored in many short transactions, so that unsubscribing and sending do not wait for a whole
     archive. With `gently`, storing pauses for three times as long as it works, because a process that also sends can
@@ -321,8 +321,8 @@ async def _first(*waiting: "asyncio.Future[Any]") -> None:
 async def keep_collecting(app: App, stop: asyncio.Event) -> None:
     """Ask the sources that are due, once a minute until `stop` is set. Slow sources do not hold up the others.
 
-    When `stop` is set, reading of the current document is abandoned. A source that is still being fetched is left to
-    its thread, which ends with the program; that source is due again after ten minutes.
+    When `stop` is set, the reading of the current document is abandoned, and this function returns within seconds. A
+    thread that is still fetching a source then ends with the program, and the source is due again after ten minutes.
     """
     loops = [_keep_asking(app, stop, slow=False)]
     if any(source.slow for source in app.sources):

@@ -34,7 +34,7 @@ _ENDINGS = ("", "ها", "های", "هایی")
 # later than all articles about the event in those issues, and its similarity to each of these is less than _NO_NEWS.
 _MOVED_ON = timedelta(hours=12)
 _NO_NEWS = 0.6
-_MANY_UNDATED = 10  # if more than one article in so many of a source has no date, the editors get a note
+_MANY_UNDATED = 10  # the editors get a note if more than one in this many articles of a source has no date
 
 
 def build(
@@ -219,8 +219,9 @@ def _from_the_middle(
 ) -> Callable[[Article], tuple[float, ...]]:
     """Returns a sort key for choosing the lead of an event if views are unknown.
 
-    The article that is most similar to the others says best what the event is. An article that an editor values comes
-    before it. A gallery, a condolence or a reaction leads only if nothing else reports the event.
+    Articles with a higher news value, which an editor sets, come first. Among articles of equal value, galleries,
+    condolences and reactions come last. The others are ordered by their similarity to the articles of the event,
+    because the most similar article says best what the event is.
     """
     asides = [word for each in rules.aside_words if (word := key(each))]
 
@@ -234,7 +235,7 @@ def _from_the_middle(
 
 
 def _largest_topic(events: Events, stories: Sequence[Story], selection: Selection) -> list[Reason]:
-    """Returns a note about the topic with the most articles: how many report it, and whether it is in the issue."""
+    """Returns a note about the topic with the most articles: how many it has, and whether the topic is in the issue."""
     topics: defaultdict[int, list[Story]] = defaultdict(list)
     for story in stories:
         topics[events.topics[story.lead.id]].append(story)

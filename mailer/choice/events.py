@@ -1,9 +1,9 @@
 """Groups articles about the same event. The articles of a daily series also become one group.
 
 Two articles are linked if their words are similar and their dates are near. At first, each article is a group of its
-own. For each link, the most similar articles first, the groups of the two articles are joined if the groups are also
-similar on average. Without this condition, a chain of similar articles could make a whole war one event. `build`
-decides by score which article leads an event.
+own. Then the links are followed, beginning with the most similar articles. A link joins the groups of its two articles
+if these groups are also similar on average. Without this condition, a chain of similar articles could make a whole war
+one event. `build` decides by score which article leads an event.
 """
 
 import math
@@ -22,7 +22,7 @@ from mailer.text.search_key import key
 
 # Two articles whose dates are further apart are linked only if they have the same address, or if _REPEATED applies.
 _NEAR = timedelta(hours=96)
-_AGING = 0.3  # a similarity counts by this share less if the dates of the articles are _NEAR apart
+_AGING = 0.3  # a similarity is reduced by this share if the two dates are _NEAR apart, and by less if they are nearer
 # People labelled pairs of articles. Nearly all pairs with at least this similarity are about the same event, and nearly
 # all other pairs are about different events.
 _SIMILAR = 0.28
@@ -31,8 +31,9 @@ _TITLE_ALONE = 0.28 / 0.38  # a similarity counts only this much if one of the t
 # _TOPIC_AVERAGE.
 _TOPIC = 0.25
 _TOPIC_AVERAGE = 0.06
-# A group belongs to the topic of a larger group of at least _ATTACHABLE articles if the similarities of each of its
-# articles to those of the larger group add up to at least _ATTACHED, and are at least _ATTACHED_AVERAGE on average.
+# A group joins the topic of a larger group of at least _ATTACHABLE articles under two conditions. The similarities
+# between the two groups add up to at least _ATTACHED times the number of articles in the smaller group. Their average,
+# over all pairs of articles, is at least _ATTACHED_AVERAGE.
 _ATTACHABLE = 5
 _ATTACHED = 0.75
 _ATTACHED_AVERAGE = 0.02
@@ -146,9 +147,9 @@ def group(
 def _coverage(pool: Sequence[Article], alike: Pairs) -> dict[int, float]:
     """Returns how widely each article's subject is covered, by article id: 0 if nothing is similar.
 
-    The similarities to the articles within _COVERED are added up for each source, and the logarithms of these sums for
-    all sources. So the articles of a second source count more than further articles of the first, and an article of a
-    large event has a high coverage even if the event was not grouped well.
+    For each source, the article's similarities to the source's articles within _COVERED are added up. The coverage is
+    the sum of log2(1 + total) over all sources. So the articles of a second source count more than further articles of
+    the first, and an article of a large event has a high coverage even if the event was not grouped well.
     """
     sums: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for (i, j), value in alike.items():
@@ -164,7 +165,7 @@ def _coverage(pool: Sequence[Article], alike: Pairs) -> dict[int, float]:
 def _centrality(events: Iterable[Event], alike: Mapping[tuple[int, int], float]) -> dict[int, float]:
     """Returns the sum of the similarities of each article to the other articles of its event, by article id.
 
-    A series has no middle: its newest article says most.
+    Articles of a series are left out, because the newest article of a series says most.
     """
     event_of = {member.id: number for number, event in enumerate(events) for member in event.members}
     series = {member.id for event in events if event.series for member in event.members}
@@ -206,8 +207,8 @@ def _all_differ(articles: Sequence[Article]) -> bool:
 def _empty_leads(pool: Sequence[Article], titles: Mapping[int, str]) -> frozenset[int]:
     """Returns the ids of articles whose lead does not describe the article but, for example, the site or the source.
 
-    Most of them have a source that gives several articles with different titles the same lead. If such leads were
-    compared, the articles would become one event.
+    Usually, a source gives several articles with different titles the same lead. If such leads were compared, the
+    articles would become one event.
     """
     by_lead: defaultdict[tuple[str, str], list[Article]] = defaultdict(list)
     found = {article.id for article in pool if is_source_line(article.lead)}
@@ -337,8 +338,8 @@ class _Groups:
     def attach(self) -> list[list[int]]:
         """Joins each group to a larger group with which its articles have many links, and returns all groups.
 
-        The links may be weak. If a large event is worded in many ways, some of its articles are very similar to none of
-        the others, but a little similar to many.
+        The links may be weak. If a large event is worded in many ways, some of its articles are only a little similar
+        to the others, but to many of them.
         """
         for group in sorted(self._members, key=lambda each: (len(self._members[each]), each)):
             if group not in self._members:
@@ -372,7 +373,8 @@ class _Groups:
 def _joinable(one: int, other: int, total: float, value: float, average: float) -> bool:
     """Returns True if a link of similarity `value` may join two groups with `one` and `other` articles.
 
-    `total` is the sum of the similarities between the articles of the two groups, and `average` the least average.
+    `total` is the sum of the similarities between the articles of the two groups. `average` is the average similarity
+    that is needed, unless the link alone is strong enough.
     """
     if value >= _IDENTICAL or (value >= _VERY_SIMILAR and min(one, other) == 1):
         return True

@@ -1,4 +1,4 @@
-"""Recognises articles that are not about one event, or say little about it, and leads that say nothing about it."""
+"""Recognises roundups of several events, titles that say little about an event, and leads that only name a source."""
 
 import re
 from collections.abc import Iterable
@@ -27,9 +27,9 @@ def is_source_line(lead: str) -> bool:
 
 
 def is_aside(title: str, words: Iterable[str]) -> bool:
-    """Returns True if one of `words` is in a title, such as «تسلیت». Such a title says little about its event.
+    """Returns True if a title contains one of `words`, such as «تسلیت», and so says little about its event.
 
-    All must be search keys.
+    The title and the words must be search keys.
     """
     padded = f" {title} "
     return any(f" {word} " in padded for word in words)

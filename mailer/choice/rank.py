@@ -29,13 +29,14 @@ from mailer.settings import Digest
 from mailer.text.search_key import key
 
 # Weights of the signals. The weight of a missing signal is divided among the other signals. If views are known,
-# popularity decides, and the other signals only order equally popular articles. In a measurement over a year, each time
-# 0.1 of the weight was moved from popularity to other signals, the digests missed stories that people wanted to read.
+# popularity decides, and the other signals only order equally popular articles. In a measurement over a year, weight
+# was moved from popularity to other signals in steps of 0.1. With each step, the digests missed more stories that
+# people wanted to read.
 _WITH_VIEWS = {"popularity": 0.97, "prominence": 0.01, "coverage": 0.01, "quality": 0.01}
 _WITHOUT_VIEWS = {"prominence": 0.5, "coverage": 0.4, "quality": 0.1}
 _NEWS_VALUE = 0.15  # points for each step of the editor's judgement, from -2 to +2
 _SERIES = -0.15  # points for an article of a daily series: the dollar price is read every day but is never the news
-_WIDE = 12  # the coverage (see `events.Events`) that counts 1, such as 30 similar articles from each of four sources
+_WIDE = 12  # the coverage (see `events.Events`) for a signal of 1, such as 30 similar articles from each of 4 sources
 _RUBRIC = -0.3  # points for a title of one word, such as «خبر», which says nothing to the reader of a mail
 _LATE = -0.05  # points for a late article (see `time_span.late`), which must be clearly better than other articles
 _HIGHEST = 1.3  # the largest result of `_lift`, so that one very popular article does not make all others look equal

@@ -26,9 +26,9 @@ _QUOTAS = {
     "topic": (ReasonCode.TOPIC_LIMIT_DROPPED, ReasonCode.TOPIC_FULL),
 }
 _TOPIC_STORIES = 2  # a topic may always have this many stories, whatever its share
-# A large event is often grouped as several events of one topic. Of those that are at most _SAME_TIME apart, an issue
-# has at most _ASPECTS. In a topic of at least _LARGE articles, an event with fewer articles than _OWN is no aspect of
-# its own, but an article that is worded differently.
+# A large event is often grouped as several events of one topic. So an event is not chosen if _ASPECTS chosen events of
+# its topic are at most _SAME_TIME away. In a topic of at least _LARGE articles, an event of fewer than _OWN articles is
+# not chosen either if it is at most _SAME_TIME away from the main event: it is taken for that event in other words.
 _ASPECTS = 2
 _SAME_TIME = timedelta(hours=48)
 _LARGE = 10
@@ -67,6 +67,7 @@ def select(
     If places stay empty because of the quotas, the quotas that exclude stories are dropped (first sections, then
     sources, days and topics), and a note reports this. No two stories have the same title, unless the title is a
     single word.
+
     `titles` maps the id of each article to the search key of its title.
     """
     table = _Table(rules, ranked, titles, events, zone, balance_sections)
@@ -116,7 +117,7 @@ class _Table:
         self._limits = {quota: max(1, int(share * rules.stories + 1e-9)) for quota, share in shares.items()}
         self._limits["topic"] = max(_TOPIC_STORIES, int(rules.max_topic * rules.stories + 1e-9))
         self._articles = Counter[str]()  # how many articles each topic has
-        self._main: dict[str, Story] = {}  # the story with the most articles of each topic
+        self._main: dict[str, Story] = {}  # topic → the story of this topic that has the most articles
         for story in ranked:
             topic = self._name("topic", story)
             self._articles[topic] += 1 + len(story.also)
@@ -127,7 +128,7 @@ class _Table:
         self._exceeded: set[str] = set()
 
     def _name(self, quota: str, story: Story) -> str:
-        """Returns the section, source or day of a story, depending on what the quota counts."""
+        """Returns the section, source, day or topic of a story, depending on what the quota counts."""
         if quota == "day":
             return story.lead.dated.astimezone(self._zone).date().isoformat()
         if quota == "topic":
@@ -184,8 +185,8 @@ class _Table:
     def blocking_quota(self) -> str:
         """Returns the quota to drop next, or an empty string if the quotas exclude no story.
 
-        The result is the first quota that excludes a story which no other quota excludes. If there is no such quota,
-        the result is the first of the quotas that exclude the best of the excluded stories.
+        The result is the first quota that is the only one to exclude some story. If several quotas exclude each of the
+        excluded stories, the result is the first quota that excludes the best of these stories.
         """
         blocked = [full for story in self._free() if (full := self._full(story, self._limits))]
         alone = {full[0] for full in blocked if len(full) == 1}

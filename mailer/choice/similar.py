@@ -24,15 +24,16 @@ _LEAD = 500  # how many characters of a lead are compared; later ones are backgr
 _COMMON = 0.15  # a run that occurs in more than this share of the articles is ignored, unless _FEW applies
 _FEW = 20  # a run that occurs in at most this many articles is kept, which matters in a week with few articles
 _MOST = 0.14  # the largest share of a similarity that one word can have
-# Pairs are first compared without their lightest features, which together have at most the share _LIGHT of the square.
-# Only the pairs that reach the share _HOPEFUL of the least similarity are then compared in full. For the articles of
-# four newsrooms, the result was the same as without this shortcut.
+# Pairs are first compared without the lightest features of each vector, which make up at most the share _LIGHT of its
+# squared length. A pair is compared in full only if this rough similarity is at least _HOPEFUL times the similarity
+# that the caller wants. For the articles of four newsrooms, the result was the same as without this shortcut.
 _LIGHT = 0.15
 _HOPEFUL = 0.5
 _WEEK = 1000  # the number of articles in a usual week
 _HASHTAG = re.compile(r"#\w+")  # removed, because all articles of a topic may have the same hashtag
 # Matches a label for the kind of a page, such as «عکس» (photo). Labels are removed, because otherwise two photo pages
-# with short titles would look similar. What is before a label in brackets is left, because a key has no brackets.
+# with short titles would look similar. The pattern does not match the opening bracket of a label in brackets, because
+# `key` removes all brackets.
 _KIND = re.compile(
     r"(?<!\w)(?:عکس روز|تصویر متحرک|عکس|تصاویر|تصویری|فیلم|ویدیو|ویدئو|اینفوگرافی|فوری)(?!\w)\s*[)\]|/]+"
     r"|^(?:عکس|تصاویر|فیلم|ویدیو|ویدئو|اینفوگرافی|فوری)\s*[:|/؛\-–]"
@@ -54,8 +55,9 @@ def words(article: Article, *, with_title: bool = True, with_lead: bool = True) 
 def vectors(texts: Sequence[str], days: Sequence[Hashable] | None = None) -> list[Vector]:
     """Returns a vector (feature → weight) for each text; the vector is empty if all runs of the text are ignored.
 
-    The texts must be search keys (see `text.search_key`). `days` has the day of each text; with it, the words of an
-    event, which occur on some days only, are not taken for common words (see `_spread`). No vector is longer than 1.
+    The texts must be search keys (see `text.search_key`). Pass the day of each text as `days`, so that the words of a
+    large event, which are frequent on some days only, are not taken for common words (see `_spread`). The Euclidean
+    length of a vector is at most 1.
     """
     split = [Counter(text.split()) for text in texts]
     features, sizes = _features(sorted(set(chain.from_iterable(split))))
@@ -97,11 +99,12 @@ def _features(vocabulary: Sequence[str]) -> tuple[dict[str, list[int]], list[int
 
 
 def _spread(grams: Sequence[Mapping[int, int]], days: Sequence[Hashable]) -> dict[int, float]:
-    """Returns in how many articles each feature occurs in ordinary days, scaled to the number of all articles.
+    """Returns in how many articles each feature occurs on ordinary days, scaled to the number of all articles.
 
-    The words of a large event occur in many articles, but not before the event. If all their articles counted, the
-    largest event of a week would have the least weight. So a frequent feature counts as it does on the days on which it
-    is rarest, together at least a quarter of the articles. Common words occur as often on these days as on others.
+    The words of a large event occur in many articles, but not before the event. If all these articles counted, the
+    largest event of a week would have the least weight. So a frequent feature is counted only on the days on which it
+    is rarest. These days together have at least a quarter of the articles. Common words occur as often on these days
+    as on others.
     """
     total: Counter[int] = Counter(chain.from_iterable(grams))
     sizes = Counter(days)
@@ -123,10 +126,11 @@ def _spread(grams: Sequence[Mapping[int, int]], days: Sequence[Hashable]) -> dic
 
 
 def _capped(vector: Mapping[int, float], words: Sequence[Sequence[int]], spread: Mapping[int, float]) -> Vector:
-    """Returns the unit vector in which the features of a word together have at most the share _MOST of the square.
+    """Returns the vector scaled to length 1, but with lower weights for a word whose share is above _MOST.
 
-    So a single common word adds at most _MOST to a similarity. The vector is not made longer again: a text of a few
-    words says little, and similarities to it are therefore lower. Features of a single text are left out.
+    The share of a word is what its features contribute to the squared length. So a word that two texts have in common
+    adds at most _MOST to their similarity. The result is not scaled to length 1 again: a text of a few words says
+    little, so similarities to it should be lower. Features that occur in only one text are left out.
     """
     length = math.fsum(value * value for value in vector.values())
     if not length:

@@ -29,7 +29,7 @@ _ZONE = ZoneInfo("Asia/Tehran")  # for dates without a zone, until the site's ow
 
 
 def addresses_of(typed: str) -> tuple[str, ...]:
-    """Returns the addresses to try for the site that an admin typed. Without a scheme, these are https and then http.
+    """Returns the addresses to try for the site that an admin typed. If it has no scheme, https comes before http.
 
     Raises UsageError if the text is not a web address.
     """

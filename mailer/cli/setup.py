@@ -117,7 +117,7 @@ def make_deployment(
             made.append("config.toml")
         settings = settings_edge.load(config_file, environ or {})
         key_file = settings.path(settings.keys.file)
-        if os.path.lexists(key_file):  # lexists: a link to a key that is missing must not be passed over
+        if os.path.lexists(key_file):  # also true for a link to a missing file, which `keys` then reports
             settings_edge.keys(settings)
         elif not new_key:
             wiring.check_key_is_new(settings)

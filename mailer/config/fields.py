@@ -112,7 +112,7 @@ def leaves(section: type[Section] = Settings, place: Place = ()) -> Iterator[tup
 
 
 def field_at(place: Place) -> FieldInfo | None:
-    """Returns the plain setting at `place` or the one that contains `place`, or None if there is no such setting."""
+    """Returns the plain setting at `place`, or the one whose value contains `place`, or None if there is neither."""
     shape = tuple(0 if isinstance(part, int) else part for part in place)
     return next((field for known, field in leaves() if shape[: len(known)] == known), None)
 

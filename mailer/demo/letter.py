@@ -1,8 +1,8 @@
 """Parses a mail for the inbox: sender, subject, both parts, and the link for one-click unsubscribing.
 
 Parsing never fails: a mail that cannot be parsed is returned as its source, marked as `broken`. This module does not
-sanitise anything; the pages escape every text and put the HTML part into a sandbox. The parser is that of the standard
-library, so that the code that writes the mails is not also the code that reads them.
+sanitise anything; the pages escape every text and put the HTML part into a sandbox. The mails are parsed by the
+standard library and not by the code that wrote them.
 """
 
 import re

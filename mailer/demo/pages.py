@@ -24,7 +24,8 @@ from mailer.text.calendar import digits, long_date
 EXPECTED = 3  # the number of mails that the demo sends; the list reloads itself until all have arrived
 TEMPLATES = Path(__file__).parent / "templates"
 _TEHRAN = ZoneInfo("Asia/Tehran")
-# Pictures in mails have the demo's address, and must be shown whether the inbox is opened at 127.0.0.1 or localhost.
+# Pictures in mails are loaded from the demo's own address, which may differ from the address at which the inbox is
+# opened: one may be 127.0.0.1 and the other localhost.
 _SELF = "'self' http://127.0.0.1:* http://localhost:*"
 _PAGE_POLICY = (
     f"default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; form-action {_SELF}; "
