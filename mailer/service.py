@@ -132,7 +132,7 @@ def _check_sources(app: App) -> None:
 
 
 def _warn_of_sample_settings(app: App) -> None:
-    """Warns at the start, and not only at the sending time, of sample settings that keep an issue from going out."""
+    """Warns of sample settings that keep an issue from going out: at the start, and not only at the sending time."""
     for sample in samples.left(app.settings):
         if sample.stops and not app.redirect:
             log.warning(

@@ -377,7 +377,8 @@ class Articles(Section):
 
     @model_validator(mode="after")
     def _apart(self) -> "Articles":
-        # The state of a source is stored under its kind and address, so the second of two equal ones would get nothing.
+        # The state of a source is stored under its kind and address. Of two feeds with the same kind and address, the
+        # second would collect nothing.
         for (kind, address), count in Counter((each.kind, each.address) for each in self.feeds).items():
             if count > 1:
                 raise ValueError(f'{count} feeds have kind = "{kind}" and the url {address}; keep one of them')

@@ -100,7 +100,7 @@ def _end(tx: Connection, found: Subscriber, event: NewEvent) -> bool:
         # subscription.
         found = subscribers.with_hash(tx, found.address_hash) or found
     # A reader who complained, or whom an admin suppressed, keeps that status. The unsubscription is still recorded,
-    # because it counts again if the admin lifts the suppression.
+    # because it takes effect if the admin lifts the suppression later.
     kept = added and found.status in (SubscriberStatus.SUPPRESSED, SubscriberStatus.COMPLAINED)
     if not subscribers.move(tx, found.id, SubscriberStatus.UNSUBSCRIBED, from_=subscribers.STAYING) and not kept:
         return False

@@ -1,9 +1,10 @@
 """Pauses lanes. If a provider refuses this sender (spam, policy, authentication), no mail of an issue is sent in the
 provider's lane for a while, and the admin is alerted.
 
-The lane is paused because each refused mail is rejected with the reason "block", and its reader does not get the issue.
-No subscriber is penalised, because these refusals are about the sender. The counts and the pauses are stored in the
-database, where all processes see them (`store.lanes`). `mailer.lanes` defines how many refusals pause a lane.
+Without the pause, the lane's other mails could be refused, too. A refused mail is rejected with the reason "block", and
+its reader does not get the issue. No reader is penalised, because these refusals are about the sender. The counts and
+the pauses are stored in the database, where all processes see them (`store.lanes`). `mailer.lanes` defines how many
+refusals pause a lane.
 """
 
 import asyncio
@@ -125,8 +126,8 @@ class LaneBreaker:
 
 
 def unauthenticated(reply: Reply) -> bool:
-    # A relay that passes on another server's refusal begins with its own code, so the text is searched for the other
-    # server's code, too.
+    # A relay that passes on another server's refusal writes its own code first. So the other server's code is also
+    # searched for in the text.
     return reply.enhanced in UNAUTHENTICATED or any(
         re.search(rf"(?<![\d.]){re.escape(code)}(?![\d.])", reply.text) for code in UNAUTHENTICATED
     )

@@ -91,7 +91,7 @@ class Pace:
 
 def warm_share(shares: tuple[float, ...], issue: int | None) -> float:
     """Returns the share (0 to 1) of every rate that an issue may use. The share of the first issues is small, because
-    providers suspect a new sender that sends at full speed of spam. The share grows with each issue instead of each
+    providers suspect spam if a new sender sends at full speed. The share grows with each issue instead of each
     day: seven days of growth between two weekly issues would be too large a leap."""
     return shares[issue - 1] if issue is not None and 1 <= issue <= len(shares) else 1.0
 

@@ -38,8 +38,8 @@ class _Claim:
     """A batch that this process holds."""
 
     unfinished: int  # number of deliveries of the batch that are not finished
-    # True if this process gave up the deliveries of the batch that no connection had taken. The claim ends when the
-    # deliveries that were taken are finished.
+    # True if this process gave up the batch, except the deliveries that a connection had taken. The claim ends when
+    # these deliveries are finished.
     dropped: bool = False
 
 
@@ -73,7 +73,7 @@ class Queue:
         self._checked_at = 0.0
         # The event loop's time before which issue mails are not claimed again, because the last claim found nothing.
         self._empty_until = 0.0
-        # If the last claim found nothing: the lanes that it left out.
+        # The lanes that the last claim left out, if it found nothing.
         self._empty_without: frozenset[str] = frozenset()
         self._finishing: set[asyncio.Task[None]] = set()
 
@@ -98,7 +98,7 @@ class Queue:
 
     async def next(self) -> Delivery | None:
         """Returns the next delivery, after claiming a batch if necessary. Returns None if nothing can be claimed now;
-        any deliveries that are still in the queue then wait for their lanes (`rest_s`). All connections wait for the
+        the queue may then still hold deliveries that wait for their lanes (`rest_s`). All connections wait for the
         same claim, because otherwise each connection of an idle process would write to the database every second."""
         while True:
             self._claim_if_short()
@@ -191,8 +191,8 @@ class Queue:
 
     # --- giving up batches
     def drop(self, batch: Batch) -> None:
-        """Gives up the deliveries of a batch that no connection has taken. Called if another process has claimed the
-        batch, if the batch's issue was paused or cancelled, or if a lane was paused."""
+        """Gives up a batch, except the deliveries that a connection has taken. Called if another process has claimed
+        the batch, if the batch's issue was paused or cancelled, or if a lane was paused."""
         claim = self._claims.get(batch)
         if claim is None or claim.dropped:
             return
@@ -246,8 +246,7 @@ class Queue:
         check_due = now >= self._checked_at + CHECK_S
         if not short and not check_due:
             return
-        # The mails of a full lane must not fill the queue, so no more of them are claimed while CLAIM_BELOW of them
-        # wait.
+        # A full lane with CLAIM_BELOW waiting mails is left out of the claim, so that it does not fill the queue.
         without = frozenset(
             name for name, lane in self._full.items() if lane.full_until > now and len(lane.issue_mails) >= CLAIM_BELOW
         )

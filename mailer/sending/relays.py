@@ -84,8 +84,7 @@ class Circuits:
             circuit.error, circuit.refuses_sender = None, False
 
     def outcomes(self, relay: str) -> dict[str, int]:
-        """Returns the number of this process's mails with each outcome, which is 0 for an outcome that did not
-        occur."""
+        """Returns how many of this process's mails had each outcome. An outcome that did not occur has the number 0."""
         counted = self._circuit(relay).outcomes
         return {name: counted[name] for name in _OUTCOME_NAMES.values()}
 

@@ -22,7 +22,7 @@ WAITS = (
     timedelta(hours=3),
     timedelta(hours=6),
 )
-# Number of connections in a row that may be lost before the final dot; after more losses, the mail may be the cause.
+# How many connections in a row may be lost before the final dot. If more are lost, the mail may be the cause.
 MAX_LOSSES = 3
 
 

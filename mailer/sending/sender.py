@@ -327,9 +327,8 @@ class Sender:
             return Unknown(reply), follow if announced else None, written
 
     def _follow(self, relay: str) -> _Mail | None:
-        """Returns the next mail. Returns None if no delivery is claimed or the mail cannot be built at once, because
-        the relay waits meanwhile. Also returns None if a rate applies to the mail, because the mail then needs a permit
-        first."""
+        """Returns the next mail. Does not wait, because the relay waits meanwhile. Returns None if no delivery is
+        claimed, if the mail cannot be built at once, or if a rate applies to the mail, which then needs a permit."""
         if self.stop.is_set():
             return None
         job = self._queue.take()
@@ -447,8 +446,8 @@ class Sender:
         return retry_schedule.after(job, outcome, self.app.now(), rules, relay=relay, jitter=jitter)
 
     async def _conclude(self, result: Result | None, written: Written) -> None:
-        """Finishes the delivery of a result that was written, or puts the delivery back if its new state is queued.
-        Drops the batch if the claim on it was lost."""
+        """Finishes a delivery after its result was written, or puts it back if its new state is queued. Drops the batch
+        if the claim on it was lost."""
         if result is None:
             return
         job = result.delivery
@@ -462,7 +461,7 @@ class Sender:
 
 
 def _number_of_issue(tx: Connection) -> int | None:
-    """Returns the number of the issue being sent, or None if no issue is being sent. The newest issue would be wrong,
-    because it may already be next week's draft."""
+    """Returns the number of the issue being sent, or None if no issue is being sent. This is not always the newest
+    issue, which may already be next week's draft."""
     sending = issues.recent(tx, states=(IssueState.SENDING,), limit=1)
     return sending[0].number if sending else None

@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._buffer_full = False
-        # Size of the longest content that left at once. Set to 0 when a content and its tail did not leave at once.
+        # Size of the longest content that left the buffer at once. Reset to 0 if a content with a tail did not do so.
         self._fits = 0
         # The commands to write after the content, and the answers to expect to them.
         self._tail: tuple[bytes, tuple[Step, ...]] = (b"", ())

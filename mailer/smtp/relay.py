@@ -21,8 +21,8 @@ from mailer.smtp.reply_parser import cleaned
 from mailer.smtp.session import Session, Tolerance, Waits
 
 _CLOSED = "the relay closed the connection"
-# The banners of servers that were tested: these servers answer in order if the next mail's commands directly follow the
-# final dot.
+# Matches the banners of servers that answer in order even if the next mail's commands directly follow the final dot, as
+# tests have shown.
 _OVERLAPS = re.compile(r"\bESMTP (Postfix|Exim)\b")
 
 

@@ -44,8 +44,8 @@ def _parsed(line: bytes) -> _Parsed | None:
 
 class Reader:
     """Splits the bytes from a relay into answers; a packet may end in the middle of an answer. `nonsense` is empty
-    until bytes arrive that are not an SMTP answer, and then describes these bytes. Bytes after these are not read,
-    because they could not be trusted."""
+    until bytes arrive that are not an SMTP answer, and then describes these bytes. Later bytes are not read, because
+    they could not be trusted."""
 
     def __init__(self) -> None:
         self.nonsense = ""

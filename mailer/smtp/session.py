@@ -70,8 +70,8 @@ class Tolerance:
 class Waits:
     """The longest waits, in seconds. `answer` applies to the connection and to the answers before the first mail;
     `mail`, `rcpt`, `data` and `dot` apply to the answers to these commands and to the final dot. `block` is the time
-    within which some of the content must leave. `dot` is long, because a mail that is given up too early after the dot
-    may be sent twice."""
+    within which some of the content must leave the buffer. `dot` is long, because a mail that is given up too early
+    after the dot may be sent twice."""
 
     answer: float
     mail: float

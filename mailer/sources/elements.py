@@ -52,7 +52,8 @@ _PREFIXES = frozenset(_PREFIXES_WORDS.split())
 # Elements that contain a text. Tags inside the text are markup and are not read as elements.
 _TEXTS_WORDS = "title description summary content content:encoded tagline info subtitle rights copyright"
 _TEXTS = frozenset(_TEXTS_WORDS.split())
-# Elements that contain a single value. If one of them is not closed, it ends where the next element of an item begins.
+# Elements that contain a single value. If such an element is not closed, it ends where the next element in `_OF_ITEM`
+# begins.
 _VALUES = frozenset(("title", "link", "guid", "pubdate", "category", "id", "updated", "published"))
 _OF_ITEM = _VALUES | frozenset(
     ("description", "author", "summary", "content", "content:encoded", "enclosure", "dc:date")
@@ -60,7 +61,8 @@ _OF_ITEM = _VALUES | frozenset(
 _LEAVES = _TEXTS | _VALUES
 _ITEMS = frozenset(("item", "entry"))
 _ROOTS = frozenset(("rss", "rdf", "feed"))
-_FEWEST_ELEMENTS, _SHORTEST_ELEMENT = 200_000, 10  # limit for short documents; characters per element in long ones
+# A document may have `_FEWEST_ELEMENTS` elements or, if that is more, one for every `_SHORTEST_ELEMENT` characters.
+_FEWEST_ELEMENTS, _SHORTEST_ELEMENT = 200_000, 10
 _DEEPEST = 40  # maximum number of nested elements; a deeper element is a part of the text around it
 
 
@@ -167,7 +169,7 @@ class _Reader:
             self._mistake = place
 
     def _check(self, begin: int, end: int) -> None:
-        """Record a mistake if there is an "&" that begins no entity between two places."""
+        """Record a mistake if the text between two places has an "&" that begins no entity."""
         if self._mistake < 0 and self._text.find("&", begin, end) >= 0:
             bare = _BARE_AMPERSAND.search(self._text, begin, end)
             if bare:
@@ -212,7 +214,7 @@ class _Reader:
         return close if end == "]]>" else at + 2
 
     def _missing_end(self, at: int, close: int) -> int:
-        """Return the place where a CDATA section should have ended if its end is missing, or 0 if it has an end."""
+        """Return the place where a CDATA section that runs into the next item should have ended, or 0 for any other."""
         item = _NEXT_ITEM.search(self._text, at, close)
         if item is None:
             return 0

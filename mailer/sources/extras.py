@@ -45,7 +45,7 @@ _MORE_WORDS = (
 _MORE_LINK = re.compile(rf"\W{{0,6}}+{_MORE_WORDS}(?:$|[\s\W])", re.IGNORECASE)
 _LONGEST_MORE = 300  # maximum number of characters of such a link; some themes add the article's title to it
 _AROUND = " «»“”\"'→←:؛…›‹.()[]|>-–"  # characters that may be around «read more»
-# Matches «read more» at the end of a text in which it is not a link. Only phrases that cannot end a sentence match.
+# Matches «read more» that is not a link, at the end of a text. Only phrases that cannot end a sentence match.
 _MORE_AT_END = re.compile(
     r"(?:\s|^|(?<=[.…\]»]))(?:\[|\()?(?:ادامه(?:ٔ|‌ی|ی)? (?:مطلب|خبر|مقاله|نوشته|متن|گزارش)|بیشتر (?:بخوانید|بدانید)"
     r"|(?:مشاهده|خواندن) (?:ادامه|متن کامل)(?: (?:مطلب|خبر))?|متن کامل (?:خبر|مطلب)"

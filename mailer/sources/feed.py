@@ -130,7 +130,7 @@ def _about(root: Element, source: str, zone: ZoneInfo, now: datetime | None, add
 
 
 def _first(element: Element, *names: str) -> str:
-    """Return the text of the first child that has any, trying the names in order, or "" if there is none."""
+    """Return the text of the first child that has text, trying the names in order, or "" if no child has text."""
     children = element.children  # looked up once, because a large feed makes hundreds of thousands of calls
     for name in names:
         for child in children.get(name, ()):

@@ -69,7 +69,7 @@ class Fetched:
     modified: str
     unchanged: bool
     headers: httpx.Headers
-    charset: str = ""  # the encoding of the text that the server named
+    charset: str = ""  # the encoding of the text, as named by the server
     cut_off: bool = False  # True if `content` is only the beginning
 
 
@@ -169,7 +169,8 @@ class Fetcher:
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, ImportError, ValueError, TimeoutError) as error:
             late = time.monotonic() >= until
             why = f"not complete after {seconds:.0f} seconds" if late else _sentence(error)
-            # A redirect may lead to an invalid address. A certificate that is not valid is a ValueError, too.
+            # A redirect may lead to an invalid address. SSL errors are excluded, because an invalid certificate is a
+            # ValueError, too.
             invalid = isinstance(error, (httpx.InvalidURL, ValueError)) and not isinstance(error, ssl.SSLError)
             raise FetchFailed(f"{shown(url)}: {why}.", refused=invalid and not late) from error
         raise FetchFailed(f"{shown(url)}: redirected more than {_REDIRECTS} times.", refused=True)
@@ -373,7 +374,7 @@ class _Body:
 
 
 def same_server(one: str, other: str) -> bool:
-    """Return True if both addresses have the same host and port, or if the port changes from 80 to 443."""
+    """Return True if both addresses have the same host and port. The port may also change from 80 to 443."""
     first, second = links.split(one), links.split(other)
     if first is None or second is None or first.hostname != second.hostname:
         return False

@@ -26,7 +26,7 @@ _MOST_NOTES = 30  # notes about single items
 
 
 def most_items(text: str) -> int:
-    """Return the most items to read from a document. No real document has more, because they would be too short."""
+    """Return the maximum number of items to read from a document. No real document of its length has more."""
     return max(_FEWEST_ITEMS, len(text) // _SHORTEST_ITEM)
 
 

@@ -1,4 +1,4 @@
-"""The source for the places of articles on a site's front page. The order of the links in the HTML gives them."""
+"""The source for the places of articles on a site's front page: the first link in the HTML has the first place."""
 
 from zoneinfo import ZoneInfo
 
@@ -23,7 +23,7 @@ class FrontSource:
     def gather(self, etag: str, modified: str) -> Gathered:
         """Return the canonical links of the page in their order, without articles.
 
-        Fetches the page even if it has not changed, because its articles gain credit for each further hour on it.
+        Fetches the page even if it has not changed, because articles gain credit for each further hour on the page.
         Raises FetchFailed, or UnreadableInput if the page has no links to its own site.
         """
         page = self._fetcher.fetch(self._feed.address, may_cut=True)

@@ -28,9 +28,9 @@ _TRACKING = (
     *("ref_src", "s_cid", "ttclid", "twclid", "wbraid", "wt_mc", "yclid"),
 )
 # Matches the number of an article: at least five digits, and not a date. Cutting a link after a date would give all
-# articles of a day the same link. A date is 20231005, 14020715, 202310, 140207, or 020715 in the short form of the
-# Jalali years 1380 to 1409. A longer number that begins with a date, such as 13980418000619, is the number of one
-# article.
+# articles of a day the same link. A date is 20231005, 14020715, 202310 or 140207. For the Jalali years 1380 to 1409,
+# the short form 020715 is also a date. A longer number that begins with a date, such as 13980418000619, is the number
+# of one article.
 _DATE = r"(?:1[34]\d\d|1500|19\d\d|20\d\d|2100)MONTH(?:DAY)?|(?:[89]\d|0\d)MONTHDAY"
 _DATE = _DATE.replace("MONTH", "(?:0[1-9]|1[0-2])").replace("DAY", "(?:0[1-9]|[12]\\d|3[01])")
 _NUMBER = re.compile(rf"(?!(?:{_DATE})$)[0-9]{{5,}}")

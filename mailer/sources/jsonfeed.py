@@ -66,7 +66,7 @@ def read(
 
 
 def _article(item: Mapping[str, Any], home: str, source: str, zone: ZoneInfo, now: datetime | None) -> FoundArticle:
-    # The id of an item is usually its address. `external_url` is the page of another site that the item is about.
+    # The id of an item is usually its address. `external_url` is the page that the item is about, on another site.
     own = _text(item, "url") or (_text(item, "id") if _text(item, "id").startswith(("http://", "https://")) else "")
     url = links.original(links.absolute(own, home) or links.absolute(_text(item, "external_url"), home))
     title = plain.line(_text(item, "title"))
