@@ -236,7 +236,8 @@ def upgrade_database(settings: Settings) -> tuple[str | None, str]:
 
 def _open(settings: Settings) -> Store:
     """Opens the database. If the deployment is new, makes a missing SQLite file and the tables of an empty database."""
-    # Look for the stamp before the tables. Another process may make both at this moment, and it makes the stamp last.
+    # Look for the stamp (see `_stamp`) before the tables. Another process may be making both at this moment, and it
+    # makes the stamp last.
     used = _is_stamped(settings)
     store = _store(settings)
     try:

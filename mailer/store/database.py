@@ -93,7 +93,7 @@ class Store:
 
         This method is faster than `submit`: waking another thread, which then competes for the interpreter lock, takes
         longer than a small commit. Always call it from the same thread, such as the event loop's. The method never
-        waits for a server or for another writer, and spends at most a hundredth of the time waiting for a slow disk.
+        waits for a server or for another writer. Slow commits take at most a hundredth of the caller's time.
         """
         if not self.sqlite or not self._write_lock.acquire(blocking=False):
             return None
@@ -334,8 +334,8 @@ def _readable_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except (exc.DatabaseError, exc.TimeoutError) as error:
-        # These types mean that the database failed. So does the error for a file that is damaged or is not a database.
-        # An error without a statement happened while connecting, for example because of a parameter of the URL.
+        # These types mean that the database failed. A file that is damaged or is not a database is recognised by the
+        # message. An error without a statement happened while connecting, perhaps because of a parameter of the URL.
         # All other errors are bugs in this program, and are raised again unchanged.
         failed = isinstance(error, (exc.OperationalError, exc.InternalError, exc.TimeoutError))
         failed = failed or getattr(error, "statement", "") is None

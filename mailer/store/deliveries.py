@@ -53,7 +53,8 @@ PRIORITY = {DeliveryKind.CONFIRMATION: 0, DeliveryKind.TEST: 1, DeliveryKind.NOT
 # --- making rows -----------------------------------------------------------------------------------------------------
 def freeze_recipients(tx: Connection, issue_id: int, slot: str, day: Any, variant_id: int, now: datetime) -> int:
     """Adds a delivery of the issue for every eligible subscriber, and returns the number of deliveries. The transaction
-    must be a snapshot (see `Store.submit`), because the two statements must find the same subscribers."""
+    must be a snapshot (see `Store.submit`): one statement adds the batches and another adds the deliveries, and both
+    must find the same subscribers."""
     ordinal = subscribers.c.id // BATCH  # subscribers with neighbouring ids share a batch
     wanted = eligible(day)
     _add_batches(tx, issue_id, ordinal, wanted, now)
@@ -101,7 +102,7 @@ def anyone_real(tx: Connection, day: Any) -> bool:
 def _add_batches(
     tx: Connection, issue_id: int, ordinal: ColumnElement[int], wanted: ColumnElement[bool], now: datetime
 ) -> None:
-    """Adds a batch of the issue for each ordinal that occurs in the rows that meet `wanted`."""
+    """Adds batches of the issue: one for each value of `ordinal` among the rows that meet `wanted`."""
     rows = select(literal(issue_id), ordinal, literal(PRIORITY[DeliveryKind.ISSUE]), _at(now)).where(wanted)
     columns = ["issue_id", "ordinal", "priority", "due_at"]
     tx.execute(insert(batches).from_select(columns, rows.distinct().order_by(ordinal)))
@@ -380,8 +381,8 @@ def next_due(tx: Connection, issue_id: int) -> datetime | None:
 
 
 def claimable_at(tx: Connection, issue_id: int) -> datetime | None:
-    """Returns the earliest time at which a batch of the issue is due, has no running lease and has no paused lane, so
-    that the batch can be claimed. Returns None if no batch is open."""
+    """Returns the earliest time at which a batch of the issue can be claimed, or None if no batch is open. A batch can
+    be claimed when it is due, has no running lease, and is not in a paused lane."""
     free = func.max if tx.dialect.name == "sqlite" else func.greatest
     pause = select(lanes.c.paused_until).where(lanes.c.lane == batches.c.lane).scalar_subquery()
     due = batches.c.due_at
@@ -414,7 +415,8 @@ def _end(tx: Connection, which: ColumnElement[bool], state: DeliveryState, reaso
 
 
 def withdraw(tx: Connection, issue_id: int) -> None:
-    """Deletes all deliveries of an issue that no reader has received, so that the issue can be frozen again."""
+    """Deletes all deliveries of an issue, so that the issue can be frozen again. Only for an issue that has reached no
+    reader."""
     tx.execute(delete(deliveries).where(of_issue(issue_id)))
     tx.execute(delete(batches).where(batches.c.issue_id == issue_id))
 
@@ -430,9 +432,9 @@ def _end_batches(tx: Connection, which: ColumnElement[bool]) -> None:
 
 
 # --- retry -----------------------------------------------------------------------------------------------------------
-# After an issue has ended, an admin can send its failed deliveries again. This leaves out readers who have the mail,
-# dead addresses, and addresses whose provider refuses this sender. Such a provider would refuse the same mail again,
-# and trust this sender even less.
+# After an issue has ended, an admin can send its failed deliveries again. `requeue` leaves out readers who have the
+# mail, dead addresses, and addresses whose provider refuses this sender. Such a provider would refuse the same mail
+# again, and trust this sender even less.
 def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> int:
     """Queues the rejected (soft, other) and expired (gave_up) deliveries of an issue in new batches, and with `unknown`
     also the deliveries with an unknown outcome. Returns how many were queued. All batches of the issue must be done.

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, func, select, update
 from mailer.store.database import Store, inserting
 from mailer.store.schema import articles, feeds, visited_pages
 
-TRIES = 3  # requests for one page that may fail; the page then counts as visited
+TRIES = 3  # after this many failed requests for a page, the page counts as visited
 _PIECE = 500  # links in one statement
 _LEASE = timedelta(minutes=10)  # if the process that claimed a source dies, the source is free again after this time
 
@@ -72,7 +72,7 @@ def first(source: str) -> str:
 
 
 def after_failures(source: str, failures: int) -> str:
-    """Returns the name under which pages are recorded for which so many requests failed: `source` itself for 0."""
+    """Returns the name under which a page is recorded after this many failed requests. For 0, it is `source` itself."""
     return f"{source} (failed {failures})" if failures else source
 
 
@@ -93,8 +93,8 @@ class PageVisits:
         return self._store.read(lambda tx: set(_recorded(tx, self._source, links)))
 
     def failures(self, links: Sequence[str]) -> dict[str, tuple[int, datetime]]:
-        """Returns how many requests failed for each of the links, and when the last one did. Links for which no request
-        failed are left out."""
+        """Returns the number of failed requests for each of the links, and the time of the last failure. Leaves out
+        links without a failed request."""
         found: dict[str, tuple[int, datetime]] = {}
         row = visited_pages.c
 

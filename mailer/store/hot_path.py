@@ -85,7 +85,7 @@ def _for_postgresql(template: str) -> str:
 
     The ids are both in the join and in a condition: with the join alone, the planner would read the whole table instead
     of using the index. The subquery `held` reads each batch once, and locks it against a claim by another process. A
-    plain join would read and lock the batches again for every pair of rows.
+    plain join would read and lock the batches many times.
     """
     held = "SELECT id, fence, lease_until FROM batches WHERE id = ANY(%(batch)s::bigint[]) FOR SHARE"
     arrays = ", ".join(f"%({name})s::{kind}[]" for name, kind in _COLUMNS.items())

@@ -87,8 +87,8 @@ def _move(
 
 
 def remove(tx: Connection, issue_id: int) -> bool:
-    """Deletes an issue that has not been started, so that its slot is as if it had never had an issue. The test mails
-    of the issue are kept, but then belong to no issue.
+    """Deletes an issue that has not been started, so that its slot has no issue. The test mails of the issue are kept,
+    but then belong to no issue.
 
     Returns False, and deletes nothing, if counts, events or suppressions of readers still refer to the issue.
     """
@@ -181,14 +181,13 @@ def find(tx: Connection, slot: str) -> Issue | None:
 
 
 def newest(tx: Connection, until: date | None = None) -> Issue | None:
-    """Returns the issue of the latest slot, or of the latest slot up to the day `until`. Returns None if there is no
-    such issue."""
+    """Returns the issue of the latest slot, or None if there is none. With `until`, ignores slots after that day."""
     query = select(issues) if until is None else select(issues).where(issues.c.day <= until)
     return _first(tx, query.order_by(issues.c.day.desc(), issues.c.id.desc()).limit(1))
 
 
 def last_started(tx: Connection) -> Issue | None:
-    """Returns the issue that began to go out last and was not cancelled, or None if none has gone out."""
+    """Returns the issue that began to go out last, or None if none has. Cancelled issues do not count."""
     started = select(issues).where(issues.c.state.in_(STARTED))
     return _first(tx, started.order_by(issues.c.started_at.desc(), issues.c.day.desc()).limit(1))
 
@@ -229,8 +228,8 @@ def previous_end(tx: Connection, day: date) -> datetime | None:
 
 
 def superseded(tx: Connection, issue: Issue) -> bool:
-    """Returns True if the issue of a later slot was started after this issue. An issue that was started earlier does
-    not supersede this issue."""
+    """Returns True if the issue of a later slot was started after this issue. An issue of a later slot that was started
+    before this issue does not count."""
     newer = select(issues.c.id).where(issues.c.day > issue.day, issues.c.started_at >= issue.started_at)
     return tx.execute(newer.where(issues.c.state.in_(STARTED)).limit(1)).first() is not None
 
@@ -300,7 +299,7 @@ def redacted(tx: Connection, issue_id: int, *, lock: bool = False) -> list[int]:
 
 
 def redacted_at(tx: Connection, issue_id: int) -> datetime | None:
-    """Returns when the last story was removed from the archive, or None if no story was removed."""
+    """Returns when a story was last removed from the archive, or None if no story was removed."""
     query = select(variants.c.created_at).where(variants.c.issue_id == issue_id, variants.c.sections == REDACTED)
     return tx.execute(query).scalar()
 

@@ -45,7 +45,7 @@ def add(tx: Connection, lane: str, issue_id: int, more: Tally, limit: int, now: 
 
 
 def pause(tx: Connection, lane: str, until: datetime, reply: str) -> bool:
-    """Pauses a lane, which must have a row of counted answers. Returns False if the lane is already paused."""
+    """Pauses a lane for which `add` has counted answers. Returns False if the lane is already paused."""
     free = update(lanes).where(lanes.c.lane == lane, lanes.c.paused_until.is_(None))
     return tx.execute(free.values(paused_until=until, reply=reply)).rowcount == 1
 

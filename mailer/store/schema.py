@@ -216,7 +216,7 @@ articles = Table(
     # The value of published_at, or of first_seen_at if published_at is missing or in the future.
     Column("dated", Instant, nullable=False),
     Column("dating", Text, nullable=False),
-    _flag("estimated"),  # true if undated, and not in the first collection of its source
+    _flag("estimated"),  # true if the article has no date and was not in the first collection of its source
     Column("first_seen_at", Instant, nullable=False, index=True),
     Column("updated_at", Instant, nullable=False),
     Column("views", BigInteger),
@@ -304,7 +304,7 @@ issues = Table(
     sqlite_autoincrement=True,
 )
 
-issue_articles = Table(  # the articles that an issue reserves, or has used if a reader received the issue
+issue_articles = Table(  # the articles of each issue: reserved, and used once the issue has reached a reader
     "issue_articles",
     metadata,
     Column("issue_id", Id, ForeignKey("issues.id"), primary_key=True),

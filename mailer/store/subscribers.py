@@ -178,7 +178,7 @@ _NEW: arrays.Columns = (*((name, "text") for name in New._fields[:-1]), ("consen
 
 
 class Known(NamedTuple):
-    """The values of a subscriber on the list that are needed when the same person is to be added again."""
+    """The stored values of a subscriber that matter if the same person is added or imported again."""
 
     id: int
     name: str
@@ -252,8 +252,8 @@ def move(tx: Connection, subscriber_id: int, to: SubscriberStatus, *, from_: Seq
 def move_all(
     tx: Connection, keys: Collection[str], to: SubscriberStatus, *, from_: Sequence[SubscriberStatus]
 ) -> dict[str, int]:
-    """Changes the status of the subscribers with these normalised addresses to `to` if it is one of `from_`. Returns
-    the ids of those whose status changed, by address."""
+    """Does the same as `move`, for all subscribers with these normalised addresses. Returns the ids of the subscribers
+    whose status changed, by address."""
     if not keys:
         return {}
     current = subscribers.c.address_key.in_(list(keys)), subscribers.c.status.in_(from_)

@@ -1,9 +1,10 @@
 """Limits the pace: decides how many mails may go out now. All processes share the limits, which survive a restart.
 
 The rule is the generic cell rate algorithm (GCRA). Each limit has a row with a time. Each mail moves that time forward
-by an interval, but never further into the future than a small burst of mails needs. A rate is a
-number of mails in a period, such as 500 in an hour. The interval is long enough that no such period has more mails than
-the rate allows, even if it begins with a burst. This module does not wait, and knows neither relays nor lanes.
+by an interval. The time may be ahead of the clock by only a limited number of intervals, so only a small burst of mails
+can go out at once. A rate is a number of mails in a period, such as 500 in an hour. The interval is long enough that no
+such period has more mails than the rate allows, even if it begins with a burst. This module does not wait, and knows
+neither relays nor lanes.
 """
 
 import math
@@ -35,9 +36,9 @@ def burst(rate: Rate) -> int:
 def interval(rate: Rate) -> timedelta:
     """Returns the interval by which one mail moves the time of a limit forward.
 
-    A mail may go out late, by up to the grace. So at most `count` mails may be permitted in any W seconds, where W is
-    the rate's seconds plus the grace. In W seconds there is at most a burst and then one mail for each further
-    interval: burst + (W / interval) - 1 = count.
+    A mail may go out up to `grace` after it was permitted. Therefore at most `count` mails may be permitted in any W
+    seconds, where W is the rate's seconds plus the grace. The mails permitted in W seconds are at most a burst, and
+    then one mail for each further interval: burst + (W / interval) - 1 = count.
     """
     span = rate.seconds + grace(rate).total_seconds()
     return timedelta(microseconds=math.ceil(span * 1e6 / (rate.count - burst(rate) + 1)))
@@ -74,8 +75,8 @@ def _horizon(rate: Rate) -> timedelta:
 
 
 def _level(rate: Rate, free_at: datetime, now: datetime) -> datetime:
-    """Returns the stored time, but at least now and at most a whole burst ahead. If the clock was turned back or the
-    rate was changed, the stored time may be further ahead, which would stop all mails for hours."""
+    """Returns the stored time, limited to the range from now to a whole burst after now. Without the upper limit,
+    all mails could stop for hours after the clock was turned back or the rate was changed."""
     return min(max(free_at, now), now + _horizon(rate))
 
 

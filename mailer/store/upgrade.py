@@ -40,8 +40,8 @@ def in_use(store: Store) -> bool:
 def ensure(store: Store, *, make: bool = True) -> None:
     """Creates the tables if the database is empty and `make` is true.
 
-    Raises StoreOutdated if there are tables of another version, and StoreUnavailable if there are tables of another
-    program, or none and `make` is false.
+    Raises StoreOutdated if the tables are of another version. Raises StoreUnavailable if the tables belong to another
+    program, or if there are no tables and `make` is false.
     """
     found = revision(store)
     if found != HEAD:

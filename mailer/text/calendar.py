@@ -24,8 +24,9 @@ GREGORIAN = (
     *("ژوئیه", "اوت", "سپتامبر", "اکتبر", "نوامبر", "دسامبر"),
 )
 
-# Names of months that are read but never written: the Jalali months of Afghanistan in Dari and in Pashto, and the
-# Gregorian months in Egypt and the Gulf, the Levant and Iraq, Algeria and Tunisia, Morocco, and in Urdu.
+# Names of months that are read but never written. AFGHAN (in Dari) and PASHTO are the Jalali months of Afghanistan.
+# The others are Gregorian: ARABIC (Egypt, the Gulf), LEVANTINE (and Iraq), MAGHREBI (Algeria, Tunisia), MOROCCAN
+# and URDU.
 AFGHAN = (
     *("حمل", "ثور", "جوزا", "سرطان", "اسد", "سنبله"),
     *("میزان", "عقرب", "قوس", "جدی", "دلو", "حوت"),
@@ -54,7 +55,7 @@ URDU = (
     *("جنوری", "فروری", "مارچ", "اپریل", "مئی", "جون"),
     *("جولائی", "اگست", "ستمبر", "اکتوبر", "نومبر", "دسمبر"),
 )
-# In Arabic, in the order of date.weekday().
+# The Arabic names of the weekdays, in the order of date.weekday().
 ARABIC_WEEKDAYS = ("الاثنین", "الثلاثاء", "الأربعاء", "الخمیس", "الجمعة", "السبت", "الأحد")
 
 
@@ -82,7 +83,7 @@ def from_jalali(year: int, month: int, day: int) -> date:
 def long_date(day: date, calendar: Calendar = "jalali", locale: Locale = FA) -> str:
     """Return the date in words: «دوشنبه ۲ آذر ۱۴۰۵», or in the Gregorian calendar «دوشنبه ۲۳ نوامبر ۲۰۲۶».
 
-    In English, the second is "Monday 23 November 2026".
+    In English, the Gregorian date is "Monday 23 November 2026".
     """
     if calendar == "gregorian":
         number, month, year = day.day, GREGORIAN[day.month - 1], day.year

@@ -1,7 +1,7 @@
 """Finds out in which encoding some bytes are, and decodes them.
 
-The content itself decides first. Bytes that are valid UTF-8 and hold words beyond ASCII are UTF-8, whatever a server or
-a declaration says. Text in another encoding is practically never valid UTF-8 by chance. Otherwise the server's header
+The content itself decides first. Bytes that are valid UTF-8 and not only ASCII are UTF-8, whatever a server or a
+declaration says. Text in another encoding is practically never valid UTF-8 by chance. Otherwise the server's header
 decides, then the declaration in the content, then the frequency of characters.
 """
 
@@ -81,7 +81,7 @@ def decode(content: bytes, header: str = "") -> Decoded:
     return _decoded(content, found, declared=declared[:40], guessed=guessed)
 
 
-_BROKEN = re.compile("[ØÙÚÛ][\u0080-\u00bf\u0152-\u2122]")  # what an Arabic or Persian letter becomes
+_BROKEN = re.compile("[ØÙÚÛ][\u0080-\u00bf\u0152-\u2122]")  # a Persian or Arabic letter whose UTF-8 was read as Latin-1
 
 
 def repaired(text: str) -> str:
@@ -101,7 +101,7 @@ def repaired(text: str) -> str:
             if ord(char) > 0xFF:
                 return text
             content.append(ord(char))
-    for end in (None, -1, -2, -3):  # the limit of a column counts what it takes for characters
+    for end in (None, -1, -2, -3):  # the length limit of a column may have cut the last letter
         try:
             found = bytes(content[:end]).decode()
         except UnicodeDecodeError:
@@ -169,7 +169,7 @@ def _choose(content: bytes, named: list[str]) -> tuple[str, bool]:
 def _fits_better(content: bytes, text: str, named: list[str]) -> bool:
     """Return True if the declared encoding is more plausible than UTF-8, although the content is valid UTF-8.
 
-    This happens rarely. Such a content has Arabic characters in the declared encoding, and none in UTF-8."""
+    This happens rarely. The content then has Arabic characters in the declared encoding, and none in UTF-8."""
     if arabic_letters(text[:_SAMPLE]) or not named or named[0] in ("utf-8", *_LATIN):
         return False
     decoded = content[:_SAMPLE].decode(named[0], "replace")

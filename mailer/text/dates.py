@@ -117,7 +117,7 @@ _IN_NUMBERS = re.compile(
     r"(?<!\d)(?:(?P<year>\d{4})([-/.])(?P<month>\d{1,2})\2(?P<day>\d{1,2})"
     r"|(?P<first>\d{1,2})([-/.])(?P<second>\d{1,2})\6(?P<last>\d{4}))(?!\d)"
 )
-# RFC 5322's form, which nearly every feed writes. It takes a fifth of the time of the others.
+# RFC 5322's form, which nearly every feed writes. Reading it takes a fifth of the time that the other forms take.
 _IN_MAIL = re.compile(
     r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?(\d\d?) ([A-Z][a-z]{2}) (20\d\d) (\d\d):(\d\d):([0-5]\d) "
     r"(?:GMT|UTC|([+-]\d\d)([0-5]\d))",
@@ -179,7 +179,8 @@ def _ascii(raw: str) -> str:
 
 
 def _number(text: str, zone: tzinfo, now: datetime) -> datetime | None:
-    """Return the time that a number gives, or None if it gives none between the year 2000 and two days after `now`."""
+    """Return the time that a number gives. Return None if the text is not a number, or if the time is not between the
+    year 2000 and two days after `now`."""
     number = _DOT_NET.fullmatch(text) or _NUMBER.fullmatch(text)
     if number is None:
         return None
@@ -194,7 +195,7 @@ def _number(text: str, zone: tzinfo, now: datetime) -> datetime | None:
 
 class _Day(NamedTuple):
     day: date
-    calendars: frozenset[Calendar]  # those in which the text gives the day
+    calendars: frozenset[Calendar]  # the calendars in which the text gives the day
     rest: str  # the text without the day
 
 

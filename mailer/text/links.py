@@ -20,7 +20,7 @@ _LONGEST_RAW = 10_000  # characters of a link, counted before invisible characte
 _SHORT = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 _IPV4 = re.compile(r"(?:0x[0-9a-f]{1,8}|[0-9]{1,12})(?:\.(?:0x[0-9a-f]{1,8}|[0-9]{1,12})){0,3}")
-# Labels such as the "co" of "co.uk", directly below which organisations register their domains.
+# Labels under which organisations register their domains, such as "co" in "co.uk".
 _SECOND_LEVELS = ("ac", "co", "com", "edu", "go", "gob", "gov", "id", "mil", "ne", "net", "nom", "or", "org", "sch")
 _PICTURES = ("", ".jpg", ".jpeg", ".png", ".gif")  # Outlook does not show webp, avif or svg
 _NOT_ALLOWED = re.compile(r'[ <>"`{}|\\^]')

@@ -21,7 +21,7 @@ class Media(StaticFiles):
     """Serves the pictures and other files of a deployment.
 
     Mail programs and proxies may cache the picture of a story without limit. The file name of a picture is made from
-    the address of the original picture, so that the file with this name never changes.
+    the address of the original picture, so a file with a given name never changes.
     """
 
     async def check_config(self) -> None:
