@@ -22,7 +22,7 @@ class FoundArticle:
     title: str
     source: str  # the outlet's host or name, e.g. "tabnak.ir"
     guid: str = ""  # the permanent identifier that the source gives the item
-    identity: str = ""  # the item's identity if other items of the document have the same guid or link; otherwise ""
+    identity: str = ""  # set only if other items of the document have the same guid or link
     url: str = ""  # exactly as the source gave it; the article's identity is made from the canonical form
     lead: str = ""  # plain text, no markup
     body: str = ""  # plain text, one paragraph per line
@@ -60,7 +60,7 @@ class Merged:
     added: int = 0
     updated: int = 0
     unchanged: int = 0
-    clashes: int = 0  # articles with the guid or link of a different article; also counted above
+    clashes: int = 0  # articles with the guid or link of a different article; each is also in a count above
 
     def __add__(self, other: "Merged") -> "Merged":
         return Merged(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
@@ -97,7 +97,7 @@ class Article:
     pinned: bool = False
     banned: bool = False
     front_page: bool = False
-    prominence: float | None = None  # hours among the first places of the front page; None if never seen on it
+    prominence: float | None = None  # hours for which it was among the first on the front page; None if never on it
     news_value: int | None = None  # an editor's rating from -2 to +2
     closed: bool = False  # True if only members or paying readers can read it
     tags: tuple[str, ...] = ()
@@ -229,7 +229,7 @@ class Edits:
     subject: str = ""
     intro: str = ""
     gone: Mapping[int, str] = field(default_factory=dict)  # article id → title of each article whose page is gone
-    checked: bool = False  # True once it was checked, shortly before sending, that the stories' pages exist
+    checked: bool = False  # True once the pages of the stories were checked a last time before sending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

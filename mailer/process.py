@@ -11,7 +11,8 @@ from functools import partial
 from typing import TypeVar
 
 T = TypeVar("T")
-_USUAL = (700, 10, 10)  # Python's default thresholds of `gc`; `mailer.__main__` sets a higher one for short commands
+# Python's default thresholds of `gc`. For short commands, `mailer.__main__` makes the first threshold higher.
+_USUAL = (700, 10, 10)
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

@@ -89,7 +89,7 @@ def _warn_of_skipped(app: App, skipped: Sequence[Issue]) -> None:
 def _plan(app: App, now: datetime) -> None:
     """Adds an issue for each slot whose draft time has come, and for each slot that was missed."""
     schedule = app.settings.schedule
-    # Later issues do not count: a draft made ahead must not hide the weeks before it that were missed.
+    # Look only at slots up to today. Otherwise a draft made ahead for a later week would hide missed weeks before it.
     newest = app.store.read(partial(issues.newest, until=local_day(app, now)))
     # `since` is the time at which the first issue was planned, not the date of that issue's slot. A test draft may have
     # a slot of years ago, when the newsletter did not exist yet.
@@ -109,7 +109,8 @@ def _plan(app: App, now: datetime) -> None:
 
 
 def _missed(app: App, newest: Issue | None, now: datetime, since: datetime) -> list[Slot]:
-    """Returns the slots after the newest issue that passed while no process was running, without slots before `since`.
+    """Returns the slots that were missed while no process was running: after the newest issue's slot, and not before
+    `since`.
 
     The issues of these slots are planned and then skipped with an alert, because they are too late.
     """
@@ -143,7 +144,7 @@ def _advance(app: App, issue: Issue, now: datetime) -> None:
     if not issue.stories:
         control.skip(app, issue, Reason(ReasonCode.NO_STORY))
     elif issue.state is IssueState.DRAFT and draft.is_approval_missing(app, issue):
-        # The approval is missing here if the settings began to require it after the draft was made.
+        # This happens if the settings did not yet require approval when the draft was made.
         _hold(app, issue, Reason(ReasonCode.APPROVAL_REQUIRED), "Use `mailer issue approve`.")
     elif issue.state is IssueState.DRAFT and (
         stopping := app.store.read(lambda tx: sample_settings(app, tx, issue.day))

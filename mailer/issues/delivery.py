@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 SOON = timedelta(minutes=5)  # `--wait` waits for deferred mails that are due within this time
 _IDLE_S = 1.0  # seconds between two searches for work while there is none
 _POLL_S = 0.25  # the shortest wait, in seconds, for a mail that is due soon
-_RATE_REPORTS = 10  # number of latest reports over which the shown sending rate is averaged
-_ALERT_AFTER_S = 600.0  # seconds that all relays must have been failing before the admin is alerted
+_RATE_REPORTS = 10  # the shown sending rate is an average over this many reports
+_ALERT_AFTER_S = 600.0  # the admin is alerted if all relays fail for this many seconds
 
 Progress = Callable[[IssueStatus], None]
 
@@ -139,8 +139,8 @@ def _next_step(app: App, issue: Issue, wait: bool) -> datetime | None:
     send."""
     if get_issue(app, issue.id).state is not IssueState.SENDING:
         return None
-    # A batch that another process has claimed counts, too. If that process died, its lease ends within a minute, and
-    # this process must send the batch.
+    # Also wait for a batch that another process has claimed. If that process died, the lease ends within a minute, and
+    # then this process must send the batch.
     times = [app.store.read(lambda tx: deliveries.claimable_at(tx, issue.id))]
     if wait:
         times.append(app.store.read(lambda tx: deliveries.next_due(tx, issue.id)))

@@ -32,8 +32,8 @@ _PASSING = (*TOO_FEW, ReasonCode.APPROVAL_REQUIRED, ReasonCode.SAMPLE_SETTINGS)
 def draft(app: App, slot: str | None = None, as_of: datetime | None = None, *, ahead: bool = False) -> Issue:
     """Chooses the stories of an issue. The issue is then a draft, or held with a reason.
 
-    `which.to_draft` decides which issue is meant if `slot` is None, and when a later slot needs `ahead`. If `as_of` is
-    given, chooses the stories as if that were the current time.
+    `which.to_draft` chooses the issue if `slot` is None, and decides which slots need `ahead`. If `as_of` is given,
+    chooses the stories as if that were the current time.
     """
     now = as_of or app.now()
     wanted = which.to_draft(app, slot, now, ahead=ahead)
@@ -95,8 +95,8 @@ def plan(app: App, slot: Slot, now: datetime) -> bool:
     schedule = app.settings.schedule
     send_at = max(slot.at, min(now + schedule.min_window, slot.at + schedule.max_late))
     on_time = now <= slot.at - min(schedule.draft_before, schedule.min_window)
-    # `planned_at` is always the real time, even if `draft --as-of` sets `now` to another time, because the first
-    # `planned_at` shows the module `clock` when the newsletter began.
+    # `planned_at` is always the real time, even if `draft --as-of` sets `now` to another time, because the module
+    # `clock` takes the earliest `planned_at` as the time when the newsletter began.
     return app.store.write(lambda tx: issues.plan(tx, slot, slot.at if on_time else send_at, app.now()))
 
 

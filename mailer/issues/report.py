@@ -15,8 +15,8 @@ from mailer.context import App
 from mailer.model import DeliveryState, Issue
 from mailer.store import reports
 
-# The names and upper limits of the histogram's bars. Each bar counts the readers for whom the time from the acceptance
-# of the mail to the unsubscription is between two limits. A last bar, "later", counts all longer times.
+# The histogram counts readers by the time from the acceptance of their mail to their unsubscription. Each bar has a
+# name and an upper limit; a last bar, "later", counts all longer times.
 EDGES = (
     ("1 min", timedelta(minutes=1)),
     ("10 min", timedelta(minutes=10)),
@@ -111,8 +111,8 @@ def report(app: App, issue: Issue) -> Report:
 
 
 def histogram(after: list[timedelta]) -> tuple[Bar, ...]:
-    """Returns the bars of the histogram. `after` contains the time from the mail to the unsubscription for each reader
-    who left."""
+    """Returns the bars of the histogram. `after` has, for each reader who left, the time from the mail to the
+    unsubscription."""
     counts = Counter(next((name for name, edge in EDGES if each < edge), "later") for each in after)
     first = counts[EDGES[0][0]]
     scanner = first >= SCANNER_LEAST and first >= SCANNER_SHARE * len(after)

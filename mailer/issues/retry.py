@@ -25,11 +25,11 @@ class Retried:
 
 
 def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
-    """Queues those failed deliveries of a partial issue that may be sent again. If there are any, moves the issue back
-    to sending.
+    """Queues the failed deliveries of a partial issue again, except those that must not be sent again.
 
-    If `unknown` is true, this includes deliveries whose outcome is unknown. Raises WrongState if the issue has not
-    ended, or if a newer issue has gone out since, and ConfigError if sample settings keep it from going out.
+    If any are queued, the issue moves back to sending. Deliveries whose outcome is unknown are queued only if `unknown`
+    is true. Raises WrongState if the issue has not ended, or if a newer issue has gone out since, and ConfigError if
+    sample settings keep the issue from going out.
     """
     found = which.gone_out(app, slot)
     draft.check_settings(app, found)
@@ -50,7 +50,7 @@ def retry(app: App, slot: str | None, *, unknown: bool) -> Retried:
             issues.step(tx, issue.id, IssueEvent.FINISH_PARTIAL, at=issue.finished_at, reason=issue.reason)
         return queued
 
-    # A snapshot, so that all statements of the transaction see the same failed deliveries.
+    # Use a snapshot, so that all statements of the transaction see the same failed deliveries.
     queued = app.store.write(queue_failed, snapshot=True)
     ended = app.store.read(lambda tx: reports.outcomes(tx, found.id))
     left = by_outcome({which: count for which, count in ended.items() if which[0] in reports.FAILED})

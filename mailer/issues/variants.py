@@ -16,7 +16,9 @@ from mailer.model import OTHER_NEWS, ChosenStory, DeliveryKind, Issue, IssueStat
 from mailer.store import issues, subscribers
 from mailer.text.locales import FA, Locale
 
-MOST = 500  # largest number of choices of sections with a variant; readers with rarer choices get the full issue
+# At most this many choices of sections get a variant, the most common first. Readers with other choices get the full
+# issue.
+MOST = 500
 
 
 def make(app: App, issue: Issue) -> int:

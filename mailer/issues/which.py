@@ -17,7 +17,8 @@ from mailer.lifecycle import CHOOSABLE, FINAL
 from mailer.model import Issue, IssueState, Slot
 from mailer.store import deliveries, issues
 
-_UNDER_WAY = (IssueState.SENDING, IssueState.PAUSED, IssueState.FROZEN)  # in the order in which a command means them
+# The states of issues under way. A command without a slot prefers them in this order.
+_UNDER_WAY = (IssueState.SENDING, IssueState.PAUSED, IssueState.FROZEN)
 # An issue may start up to this long after its sending time, even if `max_late` is shorter.
 _GRACE = timedelta(minutes=10)
 
@@ -29,7 +30,7 @@ def to_show(app: App, slot: str | None) -> Issue:
 
 
 def to_edit(app: App, slot: str | None) -> Issue:
-    """Returns the draft or held issue that is due next: for edits, `hold`, `release` and `approve`.
+    """Returns the draft or held issue that is due next, for `hold`, `release`, `approve` and edits.
 
     If there is none, returns the issue that is being sent, so that the refusal names that issue and its state.
     """
@@ -37,17 +38,17 @@ def to_edit(app: App, slot: str | None) -> Issue:
 
 
 def under_way(app: App, slot: str | None, *, first: IssueState = IssueState.SENDING) -> Issue:
-    """Returns the issue that is sending, paused or frozen, or else the next draft: for `pause`, `resume` and `status`.
+    """Returns the issue that is sending, paused or frozen, or else the next draft, for `pause`, `resume` and `status`.
 
-    If several issues are under way, prefers one in the state `first`. If no issue is open, returns the newest issue, of
-    which `status` shows how it ended.
+    If several issues are under way, prefers one in the state `first`. If no issue is open, returns the newest issue, so
+    that `status` shows how it ended.
     """
     return _found(app, slot, lambda: _under_way(app, first) or _due_next(app) or newest_issue(app))
 
 
 def to_send(app: App, slot: str | None) -> Issue:
-    """Returns the issue that is under way, so that `send` finishes its work after a crash; or else the next draft, or
-    else the last issue that went out."""
+    """Returns the issue that is under way, so that `send` can finish sending it after a crash. If there is none,
+    returns the next draft, or else the last issue that went out."""
     return _found(app, slot, lambda: _under_way(app) or _due_next(app) or _last_gone_out(app) or newest_issue(app))
 
 
@@ -72,8 +73,8 @@ def to_draft(app: App, slot: str | None, now: datetime, *, ahead: bool = False) 
     """Returns what to draft at the time `now`: the issue that is nearest to sending, or else the next slot without an
     issue. If `slot` is given, returns that slot.
 
-    A slot that has no issue yet and is further ahead needs `ahead`, because editors nearly always mean the next issue.
-    Raises UsageError without it, and WrongState if the nearest issue is being sent or the slot is past its `max_late`.
+    Raises UsageError if `slot` is later than the next slot and has no issue yet, unless `ahead` is true: editors nearly
+    always mean the next issue. Raises WrongState if the nearest issue is being sent or the slot is past its `max_late`.
     """
     due = next_slot(app, now)
     if slot is not None:
@@ -135,8 +136,8 @@ def coming(app: App) -> Next:
 
 
 def next_slot(app: App, now: datetime) -> Slot:
-    """Returns the first slot from `now` on whose issue can still be drafted: a slot that has no issue, or one whose
-    stories are still chosen."""
+    """Returns the first slot, not before `now`, that can still be drafted: its issue does not exist yet, or the program
+    still chooses the stories of its issue."""
     newsletter, schedule = app.settings.newsletter, app.settings.schedule
     slot = week.slot_of(now, newsletter, schedule)
     while slot.at < now or not _can_be_drafted(app, slot):
@@ -164,8 +165,8 @@ def _can_be_drafted(app: App, slot: Slot) -> bool:
 
 # --- the kinds of issues ---------------------------------------------------------------------------------------------
 def _found(app: App, slot: str | None, choose: Callable[[], Issue | None], none: str = "") -> Issue:
-    """Returns the issue of the slot, or what `choose` returns if there is no slot. `none` says that no issue is of the
-    wanted kind."""
+    """Returns the issue of the slot, or what `choose` returns if there is no slot. `none` is the error message for
+    the case that `choose` finds no issue."""
     found = find_issue(app, slot) if slot is not None else choose()
     if found is None:
         newest = newest_issue(app)
@@ -174,22 +175,23 @@ def _found(app: App, slot: str | None, choose: Callable[[], Issue | None], none:
 
 
 def _open(app: App) -> list[Issue]:
-    """Returns the issues that have not ended, the one that is due first at the beginning."""
+    """Returns the issues that have not ended. The issue of the earliest slot comes first."""
     states = [state for state in IssueState if state not in FINAL]
     return app.store.read(lambda tx: issues.recent(tx, states=states))[::-1]
 
 
 def _due_next(app: App) -> Issue | None:
-    """Returns the issue that is due first among those whose stories are still chosen, or None.
+    """Returns the first issue whose stories the program still chooses, or None.
 
-    An issue that is too late to go out counts only if there is no other: the clock will skip it.
+    Issues that are too late to go out do not count, because the clock will skip them. If all are too late, returns
+    the latest.
     """
     waiting = [issue for issue in _open(app) if issue.state in CHOOSABLE]
     return _due_in_time(app) or next(iter(waiting[::-1]), None)
 
 
 def _due_in_time(app: App) -> Issue | None:
-    """Returns the issue that is due first among those whose stories are still chosen and that are not too late."""
+    """Returns the first issue whose stories the program still chooses and that is not too late to go out, or None."""
     return next((each for each in _open(app) if each.state in CHOOSABLE and not is_too_late(app, each)), None)
 
 

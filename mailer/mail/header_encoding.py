@@ -115,9 +115,10 @@ def list_id(display: str, identifier: str) -> bytes:
 
 
 def _phrase(display: str, angle: str, name: str) -> bytes:
-    """Returns a display name for the field `name`, followed by `angle`, an address or identifier in angle brackets.
+    """Returns the value of the field `name`: the display name, if it is not empty, and then `angle`.
 
-    The display name is quoted or encoded, but never both (RFC 2047 §5).
+    `angle` is an address or an identifier in angle brackets. The display name is quoted or encoded, but never both
+    (RFC 2047 §5).
     """
     display = sanitise(display)
     if not display:

@@ -36,8 +36,8 @@ _BOUNDARY = re.compile(r"=_[A-Za-z0-9]{8,60}")  # a base64 line never contains "
 class Region:
     """Whole base64 lines that contain placeholders.
 
-    `pieces` has, in order, constant bytes, and for each placeholder an index into `Template.needs`. `padded` is True if
-    the last line must be filled with blanks, and False if the region is at the end of its part.
+    `pieces` has the content in order: constant bytes, and each placeholder as an index into `Template.needs`. `padded`
+    is True if the last line must be filled with blanks, and False if the region is at the end of its part.
     """
 
     pieces: tuple[bytes | int, ...]
@@ -55,7 +55,7 @@ class Template:
 
     fields: tuple[bytes | str, ...]  # constant bytes, and the names of fields that differ for each reader, in order
     pieces: tuple[bytes | Region, ...]
-    needs: tuple[Use, ...]  # the values to fill in, which regions refer to by index
+    needs: tuple[Use, ...]  # the values to fill in; regions refer to them by index
     names: tuple[str, ...]  # the names in `needs`, without repetition
 
     def head(self, fields: Mapping[str, bytes]) -> bytes:

@@ -201,9 +201,9 @@ def _reading(stories: Sequence[StoryView], intro: str, locale: Locale) -> str:
 def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
     """Returns the line that inboxes show after the subject, of 40 to 130 characters.
 
-    If the editor's preheader has at least 40 characters, the line is this preheader. Otherwise the titles of the second
-    to fourth stories are added, and more titles if the line is still shorter than 90 characters. A short line is not
-    padded with blanks, because Apple Mail ignores the blanks and screen readers read them out.
+    If the editor's preheader has at least 40 characters, the line is this preheader. If not, the titles of the second
+    to fourth stories follow it, and then more titles until the line has 90 characters. A short line is not padded
+    with blanks, because Apple Mail ignores the blanks and screen readers read them out.
     """
     line = shorten(clean(issue.preheader), PREHEADER_MOST)
     if len(line) >= PREHEADER_LEAST:

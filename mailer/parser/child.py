@@ -1,8 +1,8 @@
 """The program that reads documents: `python -m mailer.parser.child MODULE`.
 
-`MODULE.READERS` maps each kind of document to a function that takes the options and the content and returns values for
-JSON. The program reads requests from stdin until the other side closes the pipe, so it also ends if the service was
-killed. Errors are sent as answers, too.
+`MODULE.READERS` maps each kind of document to a function that takes the options and the content and returns values
+that JSON can represent. The program reads requests from stdin until the other side closes the pipe, so it also ends if
+the service was killed. Errors are sent as answers, too.
 """
 
 import gc
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from mailer.errors import MailerError
 from mailer.parser import frames, limits
 
-_NICE = 10  # sending and pages come first, also if there are few processors
+_NICE = 10  # sending and pages come first, even if there are few processors
 
 Reader = Callable[[Mapping[str, Any], bytes], Iterable[Any]]
 
@@ -53,7 +53,7 @@ def _said(*words: str) -> bytes:
 
 
 def main() -> None:
-    # Only the service decides when this program ends, also if someone presses Ctrl-C.
+    # Only the service decides when this program ends, even if someone presses Ctrl-C.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(_NICE)
     gc.set_threshold(100_000)

@@ -1,7 +1,8 @@
 """Encodes and decodes the messages between the service and the process that reads documents.
 
-A request is the length of the header, the length of the content, the header and the content. An answer is the length of
-its text and the text, with one JSON value on each line. Each length is four bytes, the most significant first.
+A request consists of two lengths, those of its header and its content, and then the header and the content. An answer
+consists of the length of its text and then the text, which has one JSON value on each line. Each length is four bytes,
+the most significant first.
 """
 
 import json

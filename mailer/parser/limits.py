@@ -1,4 +1,4 @@
-"""The limits for reading one document. The operating system enforces those on CPU time and memory."""
+"""The limits for reading one document. The operating system enforces the limits on CPU time and memory."""
 
 import contextlib
 import resource
@@ -6,16 +6,16 @@ import signal
 from dataclasses import dataclass
 
 _MB = 1_000_000
-_QUICK_S = 10.0  # seconds of CPU time for every document …
-_SECONDS_PER_MB = 2.0  # … or, if that is more, this many for each megabyte
-_WAITING = 3.0  # the wall-clock limit is this many times that of CPU time, as other programs run, too
+_QUICK_S = 10.0  # every document may use at least this many seconds of CPU time
+_SECONDS_PER_MB = 2.0  # a larger document may use this many seconds for each megabyte
+_WAITING = 3.0  # wall-clock limit / limit on CPU time; more than 1, because other programs run, too
 _MEMORY, _MEMORY_PER_BYTE = 400 * _MB, 24
 _ANSWER, _ANSWER_PER_BYTE = 10 * _MB, 4
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that reading one document may need."""
+    """The largest amounts of time, memory and output that reading one document may take."""
 
     cpu_s: float
     wall_s: float
@@ -43,7 +43,7 @@ def apply(limits: Limits) -> None:
 
 
 def stop() -> None:
-    """Stop measuring the time, while the process waits for the next document."""
+    """Stop measuring the time until the next document arrives."""
     signal.setitimer(signal.ITIMER_PROF, 0)
 
 

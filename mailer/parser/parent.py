@@ -19,7 +19,7 @@ from mailer.parser import frames
 from mailer.parser.limits import Limits
 
 _PIECE = 1 << 16
-# The environment variables that the program gets. Others may contain passwords, which it does not need.
+# The environment variables that the program gets. The program needs no others, and they may contain passwords.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TZDIR", "PYTHONTZPATH", "PYTHONHOME")
 _MEASURING = "COV"  # variables with this in their names are passed on, too; they measure test coverage
 _KNOWN = {each.__name__: each for each in (UnreadableInput, UsageError)}
@@ -68,7 +68,8 @@ class Parser:
             child, self._child = self._child, None
         if child:
             child.kill()
-            # A thread that waits for the answer sees the end of the pipe, which may be closed only after that.
+            # A thread that waits for an answer holds this lock until it sees that the process has ended. Close the
+            # pipes only then.
             with self._asking:
                 child.end()
 
@@ -165,7 +166,7 @@ class _Child:
             raise _EndedError(f"took longer than {limits.wall_s:.0f} s to read")
 
     def _ended(self, limits: Limits) -> _EndedError:
-        """Return the error that explains why the process ended, although the service did not end it."""
+        """Return an error that says why the process ended unexpectedly."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         code = self._process.returncode

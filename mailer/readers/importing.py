@@ -2,8 +2,8 @@
 
 A bad row is refused and does not stop the import. Readers who left, here or in the old system, are not brought back.
 If the list may hold people who must not be mailed, the import has two passes: the first pass records these people, and
-the second pass adds the others. So if one of several rows with the same address says that it must not be mailed, that
-row wins, whichever row comes first, and the address gets no mail in the meantime.
+the second pass adds the others. Therefore, if several rows have the same address and one of them says that it must not
+be mailed, that row wins, even if it comes last. The address then gets no mail during the import either.
 
 Rows are imported in chunks of a few thousand, each chunk in its own transaction. Therefore a sender never waits long
 for the database, and memory use does not grow with the list.
@@ -89,12 +89,12 @@ class How:
 
     source: str = "import"
     invite: bool = False  # add new readers as pending, and mail each of them a confirmation link
-    suppress: bool = False  # never mail these people, because they left the list of the old system
+    suppress: bool = False  # everyone in the file left the old system's list and must never be mailed
     dry_run: bool = False  # only count, and write nothing
 
 
 class _Addresses:
-    """A set of addresses that takes eight bytes for each. All are added before the first one is looked up."""
+    """A set of addresses that takes eight bytes for each address. Add all addresses before looking one up."""
 
     def __init__(self) -> None:
         self._hashes = array("q")
@@ -118,7 +118,7 @@ class _Met:
     def __init__(self) -> None:
         self.added: set[int] = set()  # addresses that earlier chunks of a dry run would have added
         self.kept_off = _Addresses()  # addresses that must not be mailed
-        self.doubtful = _Addresses()  # addresses that rows may mean of which it is not known who left
+        self.doubtful = _Addresses()  # addresses that unclear rows may mean; these people may have left
 
     def doubt(self, email: str) -> None:
         """Remember the addresses that a row may mean. They are not added in this import."""
@@ -136,8 +136,9 @@ def import_rows(
 ) -> Imported:
     """Imports the rows and returns the counts.
 
-    `rows` is iterated twice. If `may_hold_leavers` is false, everyone in `rows` may be mailed, and one iteration is
-    enough unless `how.suppress` is set. After each chunk, calls `progress` with the number of rows handled so far.
+    `may_hold_leavers` must be true unless everyone in `rows` may be mailed. `rows` is iterated twice, or only once if
+    both `may_hold_leavers` and `how.suppress` are false. After each chunk, calls `progress` with the number of rows
+    handled so far.
     """
     how = how or How()
     report, met = Imported(), _Met()

@@ -24,7 +24,7 @@ CONFIRMATION_EVERY = timedelta(hours=24)  # an address gets at most one confirma
 # An unconfirmed address gets at most MOST_UNCONFIRMED confirmation mails in the time REMEMBERED.
 MOST_UNCONFIRMED = 3
 REMEMBERED = timedelta(days=90)
-FORM_LEAST, FORM_MOST = timedelta(seconds=2), timedelta(hours=2)  # a form is accepted only at an age between these
+FORM_LEAST, FORM_MOST = timedelta(seconds=2), timedelta(hours=2)  # the least and greatest age of an accepted form
 _REQUESTS_AT_ONCE = 200  # sign-up requests that are decided in one transaction
 
 
@@ -58,8 +58,8 @@ def is_own_form(app: App, token: str) -> bool:
 def form_token_again(app: App, token: str) -> str:
     """Returns the token for a form that is shown again because it was not accepted.
 
-    This is a new token, unless `token` was made only a moment ago. `token` is then kept, so that a reader who pressed
-    the button too soon succeeds with the next press.
+    If `token` was made only a moment ago, returns `token` itself, so that a reader who pressed the button too soon
+    succeeds with the next press. Otherwise returns a new token.
     """
     age = _form_age_s(app, token)
     return token if age is not None and 0 <= age < FORM_LEAST.total_seconds() else form_token(app)
@@ -222,7 +222,7 @@ def confirm(app: App, token: str, *, agent: str = "", network: str = "") -> str:
             confirmed = NewEvent(EventKind.CONFIRMED, now, Method.PAGE, agent=agent, network=network, details=details)
             events.record(tx, [found.id], confirmed)
             subscribers.set_consent(tx, found.id, now)
-            subscribers.set_pause(tx, found.id, None)  # because the page that follows promises the next issue
+            subscribers.set_pause(tx, found.id, None)  # end a pause, because the next page promises the next issue
             suppressions.remove(tx, found.address_hash)
             signups.forget(tx, found.address_hash)
         return found

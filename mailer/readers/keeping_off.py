@@ -23,7 +23,7 @@ _KINDS = {
     SubscriberStatus.BOUNCED: EventKind.BOUNCED,
     SubscriberStatus.COMPLAINED: EventKind.COMPLAINED,
 }
-# The statuses from which an import may move a subscriber to the status that another system reports.
+# Maps a status that the other system reports to the statuses of subscribers here that an import may change to it.
 _FROM = {
     SubscriberStatus.UNSUBSCRIBED: subscribers.STAYING,
     SubscriberStatus.BOUNCED: (_ACTIVE, _PENDING),
@@ -54,7 +54,7 @@ class Plan:
     known: list[Leaver] = field(default_factory=list)  # subscribers whose status may change
     hidden: list[Leaver] = field(default_factory=list)  # suppressed people of whom only a hash is stored
     after: dict[str, SubscriberStatus] = field(default_factory=dict)  # address → its status after the import
-    staying: dict[str, datetime] = field(default_factory=dict)  # address → time of a consent later than the leaving
+    staying: dict[str, datetime] = field(default_factory=dict)  # address → time of consent here, after leaving there
 
 
 def is_stronger(status: SubscriberStatus, other: SubscriberStatus) -> bool:
@@ -86,7 +86,7 @@ def plan(tx: Connection, leavers: Collection[Leaver]) -> Plan:
         elif there is not None:
             result.known.append(each)
         else:
-            # The person may have been forgotten here, so an address that is suppressed already is not stored again.
+            # If the address is already suppressed here, the person may have been forgotten, so do not store it again.
             (result.new if suppression is None else result.hidden).append(each)
     return result
 

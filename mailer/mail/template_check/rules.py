@@ -1,8 +1,8 @@
 """Checks that a mail or page keeps the rules that can be checked without a browser.
 
-99.9 % of HTML mails break some of these rules, which are about direction and language, roles, alt texts and styles that
-mail programs drop. `templates check` and `make gates` run these checks. Only `make gates`, which starts a browser, also
-checks how a mail looks after a sanitiser and in dark mode.
+The rules are about direction, language, roles, alt texts, and styles that mail programs drop. 99.9 % of HTML mails
+break some of these rules. `templates check` and `make gates` run these checks. Only `make gates`, which starts a
+browser, also checks how a mail looks after a sanitiser and in dark mode.
 """
 
 import re
@@ -98,7 +98,8 @@ def page(html: str, locale: Locale) -> list[Finding]:
 
 
 def _direction(tree: Element, body: Element, wrapper: Element, locale: Locale) -> Iterator[Finding]:
-    """Checks that html, body and the wrapper all have language and direction; some mail programs remove one of them."""
+    """Checks that html, body and the wrapper all have language and direction, because mail programs drop some of these
+    elements."""
     for name, element in (("html", next(tree.iter("html"), tree)), ("body", body), ("the wrapper", wrapper)):
         if (element.get("lang"), element.get("dir")) != (locale.code, locale.direction):
             yield Finding("direction", f"{name} lacks lang={locale.code} dir={locale.direction}")
