@@ -21,7 +21,7 @@ _DEEPEST = 8  # levels of nested objects that are searched
 _MOST_OBJECTS = 2000  # objects of a page that are read
 _MOST_FIELDS = 200  # in an object with more fields, names with a prefix are not recognized
 _LARGEST = 500_000  # characters of a block that are read
-# Fields whose values may describe other things, such as an article. The other fields only describe the object itself.
+# Only the values of these fields may describe something other than the object itself, such as an article.
 _INSIDE = ("@graph", "@included", "mainEntity", "mainEntityOfPage", "itemListElement", "item")
 _HEADLINES = ("headline", "name", "alternativeHeadline")
 _OUTLETS = ("Organization", "NewsMediaOrganization", "WebSite", "Corporation", "Periodical")
@@ -68,7 +68,8 @@ class Data:
         """
         place = identity.canonical(address)
         keys = [found for title in titles if (found := key(title))]
-        # An article with neither the address nor a title of the page may be the page's own only if it is the only one.
+        # An article that has neither the page's address nor one of its titles may still be the page's own article, but
+        # only if there is no other article.
         alone = len({self.first(each, "headline") for each, listed in self.articles if not listed}) == 1
         best: Object = {}
         most = 0
@@ -225,7 +226,7 @@ def _breadcrumb(about: Object) -> Iterator[str]:
 
 
 def _same(headline: str, title: str) -> bool:
-    """Return True if a headline and a title, given as search keys, are equal or one is the other one cut short."""
+    """Return True if a headline and a title, given as search keys, are equal or one begins with the other."""
     short, long = sorted((headline, title), key=len)
     return headline == title != "" or (len(short) >= _LONG_HEADLINE and long.startswith(short))
 

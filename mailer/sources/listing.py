@@ -52,7 +52,7 @@ class Listed:
     """An address that a document lists. Only a news sitemap gives a date of publication.
 
     `link` is the canonical link, or its hash if the link is long; a feed has none. Computing it for 50,000 pages takes
-    more than a second, which the process that reads documents should spend and not the service.
+    more than a second, so it is computed in the process that reads documents, not in the service.
     """
 
     url: str
@@ -181,7 +181,7 @@ def _date(written: str, zone: ZoneInfo) -> datetime | None:
 
 
 def _lines(text: str) -> tuple[list[Listed], int]:
-    """Return the addresses of a text with one address on each line. Returns no addresses if any line is not one."""
+    """Return the addresses of a text with one address on each line, or none if any line is not an address."""
     lines = [each for line in text.split("\n") if (each := line.strip())]
     if not all(each.lower().startswith(("http://", "https://")) for each in lines[:_MOST]):
         return [], 0
@@ -225,7 +225,7 @@ def _front(name: str, text: str, address: str) -> Listing:
 
 
 def _from_title(title: str) -> str:
-    """Return the name of a site by the <title> of its front page: «تابش» for «تابش | پایگاه خبری»."""
+    """Return the name of a site from the <title> of its front page: «تابش» for «تابش | پایگاه خبری»."""
     return re.split(r" [-–—|:•·] |[|]", plain.line(title[:500]))[0].strip()[:80]
 
 

@@ -47,7 +47,7 @@ _ATTRIBUTES = {
     "script": {"type"},
     "time": {"datetime", "pubdate"},
 }
-# Ten times as many as a large news page has; parsing more tags, if they are nested, takes many seconds.
+# Maximum number of tags, ten times that of a large news page. Parsing more takes many seconds if they are nested.
 _MANY_TAGS = 20_000
 _SLOGAN = 40  # characters; a shorter description is the site's slogan, not a lead
 _MOST_HEADINGS = 200  # headings of a page that are compared with its title
@@ -163,9 +163,9 @@ def _notes(name: str, data: jsonld.Data) -> tuple[str, ...]:
 
 
 def _is_closed(page: "_Page", said: bool | None, title: str, lead: str, body: str) -> bool | None:
-    """Return whether the page says that its article is not free to read; None if it says nothing.
+    """Return True if the page says that its article is not free to read, False if it says that it is free, else None.
 
-    `said` is the answer that the page's JSON-LD gives, or None if it gives none.
+    `said` is what the page's JSON-LD says, in the same form.
     """
     if said is None:
         written = page.first("isaccessibleforfree", "article:content_tier") or page.property("isaccessibleforfree")
@@ -617,7 +617,7 @@ def _is_about_others(found: dict[str, str]) -> bool:
 
 
 def _is_hidden(found: dict[str, str]) -> bool:
-    """Return True if the attributes of an element say that it is hidden, or a notice in front of the page."""
+    """Return True if an element's attributes show that it is hidden or is a notice shown in front of the page."""
     classes = found.get("class", "").lower().split()
     if (
         "hidden" in found

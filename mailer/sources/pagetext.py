@@ -1,4 +1,4 @@
-"""Reads the article in the text of a news page, as a person copies the text from a browser.
+"""Reads the article in the plain text of a news page, such as a text that a person copied from a browser.
 
 The text also contains a menu, a breadcrumb, captions, headlines of other articles and boxes. They are distinguished
 from the article by features that all news pages share. The breadcrumb begins with the name of the front page and ends
@@ -24,7 +24,7 @@ def _keys(texts: str) -> tuple[str, ...]:
 
 
 _HOME = _keys("صفحه اصلی|صفحه نخست|صفحهٔ اول|خانه|سرآغاز|Home")
-_BREADCRUMB_PARTS = re.compile(r" ?[/›>»|\\←❯] ?| [-–«] ")  # of a line as `clean` returns it, with single blanks
+_BREADCRUMB_PARTS = re.compile(r" ?[/›>»|\\←❯] ?| [-–«] ")  # expects single blanks, as in a line from `clean`
 # Headings that mark the end of the article.
 _OTHERS = _keys(
     "خبرهای دیگر|اخبار دیگر|دیگر خبرها|سایر اخبار|خبرهای مرتبط|اخبار مرتبط|مطالب مرتبط|مرتبط‌ها|"
@@ -33,7 +33,7 @@ _OTHERS = _keys(
     "انتهای پیام|لینک کوتاه|کپی لینک|اشتراک گذاری|به اشتراک بگذارید|خبرنامه هفتگی|عضویت در خبرنامه|"
     "عضو خبرنامه|تمامی حقوق|تمام حقوق|کلیه حقوق|Related|Comments|Share"
 )
-# The headings above that are also labels of buttons between the title and the text.
+# Headings in _OTHERS that are also labels of buttons between the title and the text.
 _BUTTONS = _keys(
     "نظرات|دیدگاه‌ها|نظر شما|ارسال نظر|ارسال دیدگاه|لینک کوتاه|کپی لینک|اشتراک گذاری|به اشتراک بگذارید|Comments|Share"
 )

@@ -184,7 +184,7 @@ def _check(content: Content, table: Table, decision: Decision, choices: Choices)
 
 
 def _check_titles(content: Content, found: Survey, choices: Choices) -> None:
-    """Raises UndecidedList if the file holds several lists, one below the other, one of which may be of leavers."""
+    """Raises UndecidedList if the file has several lists below each other and one of them may be a list of leavers."""
     if choices.suppress or not (found.other_headings or found.leaving_titles):
         return
     if found.other_headings:
@@ -199,10 +199,10 @@ def _check_titles(content: Content, found: Survey, choices: Choices) -> None:
 
 
 def _every(content: Content, table: Table, decision: Decision, choices: Choices) -> SubscriberStatus:
-    """Return the status of the rows if no column gives a status: the one in a Mailchimp file's name, or active.
+    """Return the status that each row has unless a column gives another: active, or what a Mailchimp file's name says.
 
-    Raises UndecidedList if the name of a file from another system suggests that its people must not be mailed, and no
-    column gives a status.
+    Raises UndecidedList if no column gives a status, but the name of another file, or a title in any file, suggests
+    that its people must not be mailed.
     """
     name = heading_key(PurePosixPath(content.name).stem)
     meaning = leaving_meaning(name)

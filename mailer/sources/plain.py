@@ -17,7 +17,7 @@ from mailer.text.clean import clean, shorten
 _LEAD = 320  # maximum number of characters of a lead that is made from the body
 _SURE_PARAGRAPH = 40  # characters; a shorter paragraph may be a caption or a kicker
 _SENTENCE = re.compile(r"[.!؟?][»\")]?(?=\s)")
-# The beginning of a text as `clean` returns it, with single blanks.
+# The opening of a text that names an outlet. Expects single blanks, as in a text from `clean`.
 _OPENER = re.compile(
     r"(?:به گزارش (?:(?:خبرنگار|سرویس خبری|خبرگزاری) )?(?P<reported>[^،؛:.]{2,40}?) ?[،؛:]"
     r"|(?:(?:سرویس خبری|خبرگزاری) )?(?P<named>[^،؛:.\-–ـ]{2,40}?) ?[:\-–ـ]) ?"

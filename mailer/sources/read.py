@@ -79,7 +79,7 @@ def read(
     page_at         the address from which an HTML page was fetched, "" for a saved page; with None, a page is an error
     address         where the content was fetched from, to complete links without a host
     charset         the encoding that the server named, or ""
-    largest         the most bytes after decompression; lower for content from the network
+    largest         the maximum number of bytes after decompression; callers pass less for content from the network
     cut_off         whether fetching stopped at the limit; with None, content that is larger than the limit is an error
     now             the present time, by default the machine's; a number more than two days later is not read as a date
 

@@ -1,6 +1,6 @@
 """Reads robots.txt (RFC 9309): which pages a crawler may fetch, how often, and where the sitemaps are.
 
-Nothing is fetched. Every text gives rules: a line that cannot be understood is ignored, as the RFC demands.
+Nothing is fetched. No text is refused: a line that cannot be understood is ignored, as the RFC demands.
 """
 
 import re
@@ -35,7 +35,7 @@ class _Rule:
         last = inner.pop() if self.whole and inner else None
         place = len(first)
         for piece in inner:
-            # The first place is always the best one, because it leaves the most for the next pieces.
+            # The first match is always the best one, because it leaves most of the path for the next pieces.
             found = path.find(piece, place)
             if found < 0:
                 return False
@@ -57,7 +57,7 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class Robots:
-    """The rules of robots.txt for one crawler. The rule that decides about a page comes before all others that match.
+    """The rules of robots.txt for one crawler. Of all rules that match a page, the first one decides.
 
     `delay_s` is the Crawl-delay in seconds, or 0. `sitemaps` are the addresses as they are written. `notes` has a
     sentence for each limit that was reached.
@@ -128,7 +128,7 @@ def _rule(pattern: str, *, allow: bool) -> _Rule:
 
 
 def _without_empty(first: str, others: Sequence[str]) -> tuple[str, ...]:
-    """Return the pieces of a rule, with one wildcard for several in a row. The last piece may be empty."""
+    """Return the pieces of a rule. Several wildcards in a row count as one. The last piece may be empty."""
     return (first, *filter(None, others[:-1]), *others[-1:])
 
 

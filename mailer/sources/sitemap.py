@@ -275,7 +275,7 @@ class SitemapSource:
         """Return the pages that are not known yet: the newest first, and those that failed before at the end."""
         now = self._now()
         found: dict[str, tuple[int, Listed]] = {}
-        near: dict[str, bool] = {}  # whether a server is near, by the beginning of an address
+        near: dict[str, bool] = {}  # scheme and host of an address → whether they belong to the site
         for place, each in enumerate(pages):
             server = "/".join(each.url.split("/", 3)[:3])
             if server not in near:
@@ -301,10 +301,10 @@ class SitemapSource:
         return [_New(each) for _, each in new if each.link not in failures] + again
 
     def _permitted(self, new: Sequence[_New], rules: Robots, most: int, left: _Left) -> tuple[list[_New], list[_New]]:
-        """Return the first `most` pages that robots.txt allows, and the rest, which is not compared with its rules.
+        """Return the first `most` pages that robots.txt allows, and the pages that were not compared with its rules.
 
-        Entries with a title are all compared, because they give articles without being fetched. If the rules are so
-        many that comparing takes too long, fewer pages are returned; only those may be fetched.
+        Entries with a title are compared even beyond `most`, because they give articles without being fetched.
+        Comparing stops if it takes too long. The pages that were not compared by then must not be fetched.
         """
         until = self._seconds() + _COMPARING_S
         found: list[_New] = []
@@ -344,7 +344,7 @@ class SitemapSource:
             left.example = left.example or error.message
             return None
         (article, *others) = found.articles or (None,)
-        if article is None or others:  # such as a feed among the pages
+        if article is None or others:  # for example, the address is that of a feed
             left.unread += 1
             left.example = left.example or f"{listed.url}: it is not the page of one article."
             return None
@@ -385,7 +385,7 @@ class SitemapSource:
         self._failures = 0
         return found
 
-    _failures = 0  # requests in a row that failed, although a later one may succeed
+    _failures = 0  # failed requests in a row; only failures after which a later request may succeed
 
     def _notes(self, left: _Left, unvisited: int, waiting: int) -> Iterator[str]:
         counts = (
@@ -408,7 +408,7 @@ def _may_pass(error: FetchFailed) -> bool:
 
 
 def _patience(status: int) -> int:
-    """Return after how many failed requests in a row a collection stops, if the last one had this status."""
+    """Return how many failed requests in a row stop a collection. `status` is that of the last one."""
     return 1 if status in _WAIT else _FAILURES if status else _UNANSWERED
 
 

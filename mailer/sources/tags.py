@@ -37,7 +37,7 @@ _ALONE = frozenset(_ALONE_WORDS.split())
 _DROPPED_WHOLE_WORDS = "script style figcaption template noscript textarea select iframe object"
 _DROPPED_WHOLE = frozenset(_DROPPED_WHOLE_WORDS.split())
 _FEW_TAGS = 10  # a text with more tags is markup, and none of its tags is a word about HTML
-_ROUNDS = 3  # how many times markup is removed; it may be encoded twice, and markup that is left then is meant as text
+_ROUNDS = 3  # times that markup is removed, because it may be encoded twice; markup that then remains is text
 # HTML allows some named entities without a semicolon. They are decoded only at the end of a word, so that the
 # "&section=" of an address and «AT&Tnews» stay.
 _ENTITY = re.compile(

@@ -1,8 +1,8 @@
 """Reads single values of records: cells of a CSV, fields of JSON objects, and columns of a database.
 
 Every system writes them differently, so each kind of value has one method that knows the usual forms. A value that is
-not understood is unknown, which is never 0, and does not lose its article. It is counted, with an example, and the
-caller reports it.
+not understood counts as unknown, never as 0, and its article is kept. Such values are counted, with an example, for the
+caller to report.
 """
 
 import json
@@ -25,8 +25,8 @@ LARGEST_COUNT = 2_000_000_000  # fits the INTEGER of every database
 _LONGEST_JSON = 20_000  # characters of a text that may hold JSON
 _TAGS = re.compile(r"[|،,;؛\n]")
 _SERIALIZED = re.compile(r"[aOs]:\d+:")  # what PHP's serialize() writes
-# 1234, 1,234 with any mark between the groups, and 12k or «۱۲ هزار». A point with three digits after at most three is
-# not read: it may be decimal, or separate groups.
+# 1234, 1,234 with any mark between the groups, and 12k or «۱۲ هزار». A number such as 1.234 is not
+# read, because its point may be a decimal point or separate groups.
 _PLAIN = re.compile(r"(\d{1,15})(?:\.(?:0{1,2}|0{4,12})|(?<=\d{4})\.000)?")
 _GROUPED = re.compile(r"\d{1,3}(?:([,٬،'’ \u00a0\u202f])\d{3})(?:\1\d{3})*|\d{1,3}(?:\.\d{3}){2,}")
 _SHORT = re.compile(r"(\d{1,9}(?:[.,٫/]\d{1,3})?)\s*(k|m|هزار|میلیون|الف|ملیون)")
@@ -65,7 +65,11 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values of one record. `where` is its place, for examples, such as "line 3"; `now` limits dates as numbers."""
+    """The values of one record.
+
+    `where` is the record's place, such as "line 3", to be shown with examples. A number that would
+    give a time more than two days after `now` is not read as a date.
+    """
 
     record: Mapping[str, Any]
     findings: Findings
@@ -140,7 +144,7 @@ class Values:
         return found
 
     def count(self, name: str) -> int | None:
-        """Return a count from 0 to two billions; None if there is none. An unknown count must not become 0."""
+        """Return a count from 0 to two billion; None if there is none. An unknown count must not become 0."""
         found = self.number(name)
         if found is not None and not 0 <= found <= LARGEST_COUNT:
             self._add(name, self.record[name])
@@ -160,7 +164,7 @@ class Values:
         return None
 
     def date(self, name: str) -> tuple[datetime | None, str]:
-        """Return a time in UTC, or None if there is none or it is not understood, and the text that gives it.
+        """Return a time in UTC and the text that gives it. The time is None if it is missing or not understood.
 
         The caller reports dates that are not understood, together with those of other sources.
         """
@@ -171,7 +175,7 @@ class Values:
             value = _inner_date(value)
         if value is None or isinstance(value, bool):
             return None, ""
-        if isinstance(value, date):  # or a datetime; written as text, both are judged by the same rules
+        if isinstance(value, date):  # a date or a datetime; as a text, it is judged by the same rules as other texts
             raw = value.isoformat()
         else:
             raw = value if isinstance(value, str) else _written(value) if _is_number(value) else kind(value)
@@ -190,7 +194,7 @@ class Values:
 
 
 def _unpacked(value: object) -> Any:
-    """Return bytes, which some drivers return for texts and for bits, as text or as a number."""
+    """Return bytes as text or as a number, and other values unchanged. Some drivers give bytes for texts and bits."""
     if isinstance(value, bytes | bytearray | memoryview):
         content = bytes(value)
         return content[0] if content in (b"\0", b"\1") else charset.decode(content).text
@@ -215,7 +219,7 @@ def _decoded(value: Any) -> Any:
 
 
 def _part(value: object, names: tuple[str, ...]) -> str:
-    """Return a text, a number as text, or the first text of an object that has one of the names; else ""."""
+    """Return a text, a number as text, or the first text that an object has in the fields `names`; else ""."""
     if isinstance(value, dict):
         return next((each for name in names if isinstance(each := value.get(name), str) and each), "")
     return value if isinstance(value, str) else _written(value) if _is_number(value) else ""
@@ -246,7 +250,7 @@ def _whole_of_text(text: str) -> int | None:
 
 
 def _inner_date(value: Mapping[str, Any]) -> object:
-    """Return the date in an object as MongoDB, Firestore and PHP write it; a word for its kind if it has none."""
+    """Return the date in an object from MongoDB, Firestore or PHP, or "an object" if it has none."""
     if isinstance(inner := value.get("$date"), dict):
         return inner.get("$numberLong", "an object")
     zone = str(value.get("timezone", ""))

@@ -19,11 +19,11 @@ from mailer.sources.fetch import Fetched, Fetcher
 from mailer.sources.found import Found, Gathered
 from mailer.sources.gather import in_category
 
-_NEWEST = 300  # posts that are read at most; few sites publish more in an hour
+_NEWEST = 300  # maximum number of posts that are read; few sites publish more in an hour
 _MOST_PAGES = 10
 # Most sites answer at the first address. A site whose server does not rewrite addresses answers only at the second.
 _ROUTES = ("/wp-json/wp/v2/posts?", "/?rest_route=/wp/v2/posts&")
-# Posts on a page. WordPress allows 100, but some sites allow fewer, or cannot make so many in time.
+# Posts on a page. WordPress allows 100, but some sites allow fewer, or are too slow for so many.
 _SIZES = (100, 50, 20, 10)
 _TOO_MANY = (400, 413, 500, 502, 504)  # answers after which fewer posts on a page may help
 _NO_ROUTE = (401, 403, 404, 405, 410)  # answers after which the other route may help
@@ -43,7 +43,7 @@ class WordPressSource:
         self._feed, self._fetcher, self._documents = feed, fetcher, documents
         self.name = feed.address
         self.front_page = False  # posts are ordered by date, not as on the front page
-        self._route, self._size = _ROUTES[0], _SIZES[0]  # those with which the site last answered
+        self._route, self._size = _ROUTES[0], _SIZES[0]  # the route and the size with which the site last answered
 
     def gather(self, etag: str, modified: str) -> Gathered:
         """Return the newest 300 posts, or none if nothing has changed since the last request.

@@ -1,8 +1,8 @@
 """Decides what each column of a list means, from its heading and from all of its cells.
 
-The column of addresses is found by its cells; headings only decide between columns with about as many addresses. If a
-column may say who must not be mailed but is not understood, the import stops and asks for its meaning. docs/lists.md
-has a table of the systems and their columns.
+The column of addresses is found by its cells. Headings decide only between columns with similar numbers of addresses.
+If a column may say who must not be mailed but is not understood, the import stops and asks for its meaning.
+docs/lists.md has a table of the systems and their columns.
 """
 
 from collections import Counter
@@ -164,7 +164,7 @@ def _email_place(names: Sequence[str], seen: Sequence[Seen], given: Mapping[int,
 
 
 def _preference(name: str, addresses: int) -> tuple[int, int, int]:
-    """Return a sort key for columns with about as many addresses: clear headings first, those of other people last."""
+    """Return a sort key for possible columns of addresses: clear headings first, addresses of other people last."""
     rank = known.email_rank(name)
     return (0 if rank < known.LOOSE else 1 if rank < known.OTHERS else 2), -addresses, rank
 
@@ -272,16 +272,16 @@ _MARKS = frozenset("*+•●#")  # people mark some rows of a list with these
 _MOST_STATUSES = 6  # a column with more different values has no statuses
 _SHORTEST_STATUS = 4  # characters
 _LONGEST_NEGATION = 8  # characters before a status that turn it into its opposite, as in «غیرفعال» and "inactive"
-_NEARLY_ALL = 0.9  # dates of leaving are never in nearly all rows; other dates are
+_NEARLY_ALL = 0.9  # the share of rows; a column with dates in so many rows does not give dates of leaving
 
 
 def _unexplained(
     columns: Sequence[Column], names: Sequence[str], seen: Sequence[Seen], codes: bool, rows: int
 ) -> set[int]:
-    """Return the columns that may say who left, judged by the shape of their cells, if no other column says who left.
+    """Return the columns whose cells look as if they said who left, or none if another column says who left.
 
-    This finds opt-outs whose headings are in an unknown language. A column that says why people left, without another
-    that says who left, is one of these columns, too.
+    This finds opt-outs whose headings are in an unknown language. A column that says why people left is also returned,
+    if there is no column for who left.
     """
     if any(_says_who_left(each, seen[each.place], codes) for each in columns):
         return set()
@@ -319,8 +319,8 @@ def _is_unknown(name: str) -> bool:
 def _may_say_who_left(seen: Seen, rows: int, *, headed: bool) -> bool:
     """Return True if the cells of a column look like an opt-out.
 
-    That is so if they are yes and no, or marks in some rows; if they are dates in some rows; or if they are a few words
-    one of which is the opposite of another, or means "do not mail".
+    They do if they are yes and no, if only some rows have a mark or a date, or if they are a few words and one of them
+    means "do not mail" or is the opposite of another.
     """
     flags = {value: words.flag(value) for value in seen.values if not words.is_nothing(value)}
     filled = sum(seen.values[value] for value in flags)
@@ -346,7 +346,7 @@ def _is_date(value: str, flag: words.Flag) -> bool:
 
 
 def _is_plain(word: str) -> bool:
-    """Return True if a status word means in any column that a person left. "Left" may be a hand, "hard" a task."""
+    """Return True if a status word means in any column that a person left: not "left" (a hand) or "hard" (a task)."""
     return word != "left" and known.leaving_meaning(word) is not None
 
 

@@ -19,7 +19,7 @@ from mailer.errors import UnreadableInput
 _MOST_MEMBERS = 2000  # maximum number of files in an archive
 _LARGEST = 1 << 30  # maximum number of bytes of a member after decompression
 _FREE = 20 << 20  # any member may have this many bytes after decompression, however small it is before
-_MOST_TIMES = 100  # beyond _FREE, a member may be this many times its compressed size; real lists are about ten times
+_MOST_TIMES = 100  # bytes beyond _FREE that a member may have for each compressed byte; real lists have about ten
 _LARGEST_WORKBOOK = 64 << 20  # maximum number of bytes of a workbook in an archive; it is read into memory
 # The exceptions that reading a damaged or hostile archive can raise.
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError)
@@ -185,7 +185,7 @@ def _in_archive(path: Path) -> Content:
     for inside, kind in _INSIDE:
         if inside in names:
             raise UnreadableInput(f"{path}: this is {kind}, which cannot be read.", _SAVE_AS_CSV)
-    # Not `is_dir`, which fails on a member without a name, as damaged archives have.
+    # `is_dir` is not used, because it fails on members without a name, which occur in damaged archives.
     files = [each for each in members if not each.filename.endswith("/") and not _is_hidden(each.filename)]
     member = _only_list(path, files)
     check_member(path, member)

@@ -25,7 +25,7 @@ class Encoding(NamedTuple):
 
     codec: str
     shown: str
-    doubtful: bool = False  # True if the bytes are no plausible words in any encoding that is tried
+    doubtful: bool = False  # True if even the best encoding gives few plausible words
 
     @property
     def errors(self) -> str:
@@ -106,7 +106,8 @@ _ARABIC_WORD = re.compile(f"[ء-غف-يٱ-ۓ{JOINERS}]+")  # without vowel signs
 _LATIN_WORD = re.compile(r"[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ffŒœŠšŽžŸƒ]+")
 _ACCENTS_IN_A_ROW = re.compile(r"[^\x00-\x7f]{3}")
 _COMMON = frozenset("اايىیرنمدهولتبسة")  # about three quarters of the characters in Arabic or Persian words
-# Windows-1252 has six characters of Icelandic, in words with acute accents, where Windows-1254 has Turkish ones.
+# Windows-1252 has these six Icelandic characters where Windows-1254 has Turkish ones. They are more plausible in words
+# that also have an acute accent.
 _ICELANDIC = re.compile("[ÐÝÞðýþ]")
 _ACUTE = re.compile("[áéíóúæÁÉÍÓÚÆ]")
 _TURKISH = re.compile("[ĞİŞğış]")

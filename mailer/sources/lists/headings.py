@@ -250,7 +250,7 @@ def email_rank(heading: str) -> int:
 
 
 def is_email_heading(heading: str) -> bool:
-    """Return True if a heading may be that of the column of addresses. `heading` is a key."""
+    """Return True if a column with this heading may be the column of addresses. `heading` is a key."""
     return email_rank(heading) <= POSTAL
 
 
@@ -329,7 +329,7 @@ _OTHER_SUBJECTS = re.compile(
 
 
 def is_of_another_subject(heading: str) -> bool:
-    """Return True if the heading names a subject that has nothing to do with mailing, or notes. `heading` is a key.
+    """Return True if the heading names notes, or a subject that has nothing to do with mailing. `heading` is a key.
 
     Such a column may hold yes and no, or dates in some of its cells, without saying who left: "VIP", "Gender",
     "Birthday", "Last open".

@@ -8,7 +8,7 @@ from mailer.text.characters import EDGES, is_printable
 
 MOST_COLUMNS = 1000
 LONGEST_MAILBOX = 640  # maximum number of characters of a cell that holds an address
-LONGEST_CELL = 32_767  # characters; Excel allows no longer cell
+LONGEST_CELL = 32_767  # characters; the maximum in Excel
 
 
 class Record(NamedTuple):

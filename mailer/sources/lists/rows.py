@@ -70,7 +70,7 @@ class _Verdict:
     def add(self, status: SubscriberStatus, column: Column, cell: str, at: datetime | None, everywhere: bool) -> None:
         """Include the status that one cell gives."""
         if words.strongest(status, self.status) is not self.status:
-            # The event of leaving has the date, in the time zone of the newsletter.
+            # A date is left out here: it is stored with the event of leaving, in the time zone of the newsletter.
             self.status, self.why = status, column.heading if at else f"{column.heading}: {cell}"
         if everywhere or status in _OF_THE_ADDRESS:
             self.everywhere = words.strongest(status, self.everywhere)

@@ -35,7 +35,7 @@ _NOTHING = frozenset(
     {"", "null", "none", "nil", "nan", "n/a", "na", "-", "--", "–", "—", "\\n", "#n/a", "never", "undefined"}
 )
 _BLANKS = frozenset({"", "null", "nil", "-", "--", "–", "—", "\\n"})  # no status at all
-# What a spreadsheet program writes if a formula fails, or a program if a value is missing by mistake.
+# What spreadsheet programs write if a formula fails, and other programs if a value is missing by mistake.
 _ERRORS = frozenset(
     {"#n/a", "#ref!", "#value!", "#name?", "#div/0!", "#null!", "#num!", "#error!", "#calc!", "#spill!", "########"}
 )
@@ -175,7 +175,7 @@ def strongest(first: SubscriberStatus, second: SubscriberStatus) -> SubscriberSt
 _ISO = re.compile(r"(?:19|20)\d\d-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?")
 _UNIX = re.compile(r"1?\d{9}(?:\d{3})?")  # seconds since 1970, or milliseconds
 _DATE_LIKE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|(?<!\d)(?:19|20|13|14)\d\d(?!\d)")
-_LATEST = datetime(2100, 1, 1, tzinfo=UTC)  # a number is a date, such as a day of a spreadsheet, up to this time
+_LATEST = datetime(2100, 1, 1, tzinfo=UTC)  # numbers, such as the days of a spreadsheet, are dates up to this time
 _EARLIEST = datetime(1995, 1, 1, tzinfo=UTC)  # an earlier time is a mistake, because no mailing list is so old
 
 
@@ -242,7 +242,7 @@ def flag(cell: str) -> Flag:
     if is_nothing(cell):
         return _NOTHING_SAID
     if cell.startswith("-"):
-        return _TEXT  # a negative number; a key has no sign
+        return _TEXT  # a negative number; `bare_key` would drop its sign
     word = bare_key(cell) or cell.replace(_EMOJI_FORM, "")
     if word in NO:
         return _SAID_NO
@@ -272,8 +272,8 @@ _PHRASES = (
     "|enseraf dade"
 )
 _TELLING = re.compile(rf"\b(?:{'|'.join(sorted(map(bare_key, _PHRASES.split('|')), key=len, reverse=True))})\b")
-# Each phrase contains one of these texts, however it is written. Most cells contain none of them, and searching them is
-# fast, so no key is made for most cells.
+# Each phrase contains one of these texts, however it is written. Most cells contain none of them. Checking this first
+# is faster than making a key for each cell.
 _HINTS = (
     *("unsub", "opt", "not ", "n't", "n’t", "more", "stop", "black", "bounc", "spam", "abonn", "inscri", "ne plus"),
     *("gemeld", "bestell", "keine", "baja", "no enviar", "desuscr", "descad", "o enviar", "iscri", "non inv"),
@@ -283,9 +283,9 @@ _HINTS = (
 
 
 def tells_of_leaving(cells: Sequence[str]) -> str:
-    """Return the first cell that says in any column that a person must not be mailed, or "" if none does.
+    """Return the first cell with a phrase that means in any column that a person must not be mailed, or "".
 
-    For example, "unsubscribed 2024-03-01" says so. Many cells at once are examined faster than one by one.
+    "unsubscribed 2024-03-01" is such a cell. Examining many cells at once is faster than examining them one by one.
     """
     together = "\n".join(cells).casefold()
     if not any(hint in together for hint in _HINTS):
