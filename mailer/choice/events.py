@@ -60,8 +60,8 @@ _DATES = frozenset(key(word) for word in (*WEEKDAYS, *JALALI, *_OTHER_DATES))
 _NUMBER = re.compile(r"[0-9]")
 # Matches a word such as "part" or "session" before a number, in a search key whose numbers are replaced by "#".
 _NUMBERED = re.compile(r"\b(?:شماره|قسمت|بخش|دوره|جلسه|هفته|گام|خبر|مقاله|عنوان) #")
-# Titles that differ only in a number are a numbered series if more than this many different numbers occur, and the
-# numbers are at most this far apart on average.
+# Titles that differ only in a number are a numbered series under two conditions: more than _COUNTED different numbers
+# occur, and their average distance is at most _COUNTED.
 _COUNTED = 4
 
 

@@ -191,7 +191,7 @@ def _due_next(app: App) -> Issue | None:
 
 
 def _due_in_time(app: App) -> Issue | None:
-    """Returns the first issue whose stories the program still chooses and that is not too late to go out, or None."""
+    """Returns the first issue that is not too late to go out and whose stories can still be chosen, or None."""
     return next((each for each in _open(app) if each.state in CHOOSABLE and not is_too_late(app, each)), None)
 
 

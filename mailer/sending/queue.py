@@ -27,8 +27,8 @@ from mailer.store.database import Work
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-# When fewer issue mails than this wait, the next batch is claimed. A full lane with at least this many waiting mails is
-# left out of the claim.
+# The next batch is claimed when fewer than this many issue mails are waiting. A full lane with at least this many
+# waiting mails is left out of the claim.
 CLAIM_BELOW = 100
 CHECK_S = 1.0  # seconds between two checks for service mails, and between a claim that found nothing and the next claim
 

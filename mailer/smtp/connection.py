@@ -79,9 +79,9 @@ class Connection(asyncio.Protocol):
         `block_s` seconds. `step` is the answer to the content; its time limit begins when all of the content has left.
 
         `tail` contains the commands that follow the content, and `steps` are the answers to these commands. The tail is
-        written together with the content only if an earlier content of at least this size left the buffer at once. Any
-        other tail is written after the content has left: if the connection were lost while both were buffered, it would
-        be unclear whether the dot had been sent.
+        written together with the content only if a content that was at least as large as this one left the buffer
+        immediately. Otherwise the tail is written after the content has left: if the connection were lost while both
+        were buffered, it would be unclear whether the dot had been sent.
         """
         self.content_left, self._tail_size = False, 0
         if self.lost:

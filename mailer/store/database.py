@@ -93,7 +93,8 @@ class Store:
 
         This method is faster than `submit`: waking another thread, which then competes for the interpreter lock, takes
         longer than a small commit. Always call it from the same thread, such as the event loop's. The method never
-        waits for a server or for another writer. Slow commits take at most a hundredth of the caller's time.
+        waits for a server or for another writer. If commits are slow, the method uses at most 1 % of
+        the calling thread's time in total.
         """
         if not self.sqlite or not self._write_lock.acquire(blocking=False):
             return None

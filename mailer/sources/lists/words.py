@@ -35,7 +35,7 @@ _NOTHING = frozenset(
     {"", "null", "none", "nil", "nan", "n/a", "na", "-", "--", "–", "—", "\\n", "#n/a", "never", "undefined"}
 )
 _BLANKS = frozenset({"", "null", "nil", "-", "--", "–", "—", "\\n"})  # no status at all
-# What spreadsheet programs write if a formula fails, and other programs if a value is missing by mistake.
+# Spreadsheet programs write these if a formula fails. Other programs write them if a value is missing by mistake.
 _ERRORS = frozenset(
     {"#n/a", "#ref!", "#value!", "#name?", "#div/0!", "#null!", "#num!", "#error!", "#calc!", "#spill!", "########"}
 )
