@@ -31,7 +31,7 @@ class Growth:
     shares: tuple[float, ...]
 
     def at(self, hours: float) -> float:
-        """Returns what share (0.01 to 1) of its final views an article has `hours` hours after publication."""
+        """Returns the share (0.01 to 1) of its final views that an article has reached some hours after publication."""
         if hours >= KNOTS[-1]:
             return 1.0
         if hours <= KNOTS[0]:

@@ -148,7 +148,10 @@ def zone_line(selector: str, domain: str, value: str) -> str:
 
 
 def _relaxed(head: bytes) -> Mapping[bytes, Sequence[bytes]]:
-    """Maps each lower-case name in a header block to its fields, unfolded, with single blanks (RFC 6376 §3.4.2)."""
+    """Maps each field name in a header block, in lower case, to the fields of that name.
+
+    The fields are unfolded, and each run of blanks becomes one blank (RFC 6376 §3.4.2).
+    """
     found: dict[bytes, list[bytes]] = {}
     for line in _FIELD_END.split(head):
         name, written = _field(line)

@@ -100,7 +100,7 @@ def _are_different(identity: str, group: Sequence[FoundArticle], *, archive: boo
 
 
 def _named_apart(identity: str, group: Sequence[FoundArticle]) -> Iterator[FoundArticle]:
-    """Yield the items of a group, each with an identity that no item with another title has.
+    """Yield the items of a group, each with an identity. Items with different titles get different identities.
 
     The identity is the first of these that fits: the guid with its fragment, the link, the whole link (`canonical` with
     `whole`), and the whole link together with the title.

@@ -32,7 +32,8 @@ _PARTS = re.compile(
 )
 _COMMAS = re.compile(r'(?P<string>"(?:[^"\\]++|\\.)*+"?)|,(?=\s*+[}\]])', re.DOTALL)
 _SIMILAR = 0.6  # the share of a headline's words that must be in the title
-_LONG_HEADLINE = 15  # characters; if a title begins with a headline this long, or the reverse, the two match
+# A title and a headline match if one begins with the other, and the shorter one has at least this many characters.
+_LONG_HEADLINE = 15
 
 
 @dataclass(slots=True)

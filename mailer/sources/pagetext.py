@@ -41,7 +41,7 @@ _BUTTONS = _keys(
 _ASIDES = _keys("بیشتر بخوانید|بیشتر بدانید|همچنین بخوانید|در همین زمینه|در همین رابطه|Read more")
 # Labels of lines that describe the article but are not part of its text: «تاریخ انتشار: …», «کد خبر: ۱۲۳۴۵».
 _PUBLISHED_LABELS = _keys("تاریخ انتشار|زمان انتشار|انتشار")
-_DATE_LABELS = (*_PUBLISHED_LABELS, *_keys("تاریخ"))  # above the title, «تاریخ» may be today's date
+_DATE_LABELS = (*_PUBLISHED_LABELS, *_keys("تاریخ"))  # not above the title, where «تاریخ» may label today's date
 _LABELS = _DATE_LABELS + _keys(
     "به‌روزرسانی|آخرین به‌روزرسانی|کد خبر|کد مطلب|شناسه خبر|زمان مطالعه|بازدید|تعداد بازدید|نویسنده|خبرنگار|"
     "عکاس|عکس|منبع|سرویس|گروه|دسته‌بندی|چاپ|ارسال|پرینت|اندازه متن"

@@ -102,7 +102,7 @@ def read(file: Path, choices: Choices | None = None) -> PeopleList:
 
 
 def _read(file: Path, choices: Choices, all_left: bool = False) -> PeopleList:
-    """Return what `read` returns. With `all_left`, everyone in the list left."""
+    """Return what `read` returns. With `all_left`, all people in the list count as having left."""
     try:
         content = container.content(file)
         table = of_workbook(content, choices.lists) if content.workbook else of_text(content, choices.encoding)

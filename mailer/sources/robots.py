@@ -141,7 +141,7 @@ def _path(url: str) -> str:
 
 
 def _comparable(text: str) -> str:
-    """Return the text in the one form in which paths are compared, whatever is percent-encoded in it (§2.2.2).
+    """Return the text in the form used to compare paths (§2.2.2), whether or not it is percent-encoded.
 
     A byte that has to be encoded becomes one character above U+00FF, so that no rule matches a part of "%D8".
     """

@@ -439,8 +439,9 @@ def requeue(tx: Connection, issue_id: int, now: datetime, *, unknown: bool) -> i
     """Queues the rejected (soft, other) and expired (gave_up) deliveries of an issue in new batches, and with `unknown`
     also the deliveries with an unknown outcome. Returns how many were queued. All batches of the issue must be done.
 
-    A delivery keeps its key, which determines its Message-ID. It also keeps its count of unknown outcomes: the reader
-    may have the mail, so the delivery must neither be counted as never sent nor be sent a third time automatically.
+    A delivery keeps its key, which determines its Message-ID. It also keeps its count of unknown outcomes. The reader
+    may have the mail, so it must still count as possibly sent, and after two attempts it must not be sent again
+    automatically.
     """
     state, reason = deliveries.c.state, deliveries.c.reason
     failed = [

@@ -76,8 +76,9 @@ def network_of(request: Request) -> str:
     except ValueError:
         return ""
     if isinstance(address, ipaddress.IPv6Address):
-        # A proxy that listens on IPv4 and IPv6 writes an IPv4 address as ::ffff:192.0.2.7. Cut to /48, all addresses of
-        # this form would be one network. Converting an address to an integer and back removes its zone (%eth0).
+        # A proxy that listens on IPv4 and IPv6 writes an IPv4 address as ::ffff:192.0.2.7. If it were cut to /48, all
+        # addresses of this form would be in one network. Converting an address to an integer and back removes its zone
+        # (%eth0).
         address = address.ipv4_mapped or ipaddress.IPv6Address(int(address))
     return str(ipaddress.ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
