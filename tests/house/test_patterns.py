@@ -30,6 +30,7 @@ from mailer.model import FoundArticle
 from mailer.sources import access, elements, extras, identity, pagetext, plain, tags
 from mailer.text import charset, clean, dates, links, search_key, spelling
 
+pytestmark = pytest.mark.slow  # a minute, and several minutes while the coverage is measured
 ROOT = Path(__file__).parents[2]
 SIZES = (600, 6_000, 60_000)  # characters
 LONGEST = 5  # texts for each pattern that are also tried with the largest size

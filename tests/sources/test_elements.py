@@ -116,6 +116,7 @@ HOSTILE: dict[str, Callable[[int], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_the_time_is_linear(kind: str) -> None:
     """Ten times as many characters take about ten times as long; a quadratic reader would take a hundred times."""
