@@ -35,7 +35,7 @@ demo: setup ## the whole main job with sample articles: make demo DEMO="--once -
 run: setup ## run the service with ./config.toml
 	$(BIN)/mailer run
 
-test: setup ## the tests, in under three minutes (COVERAGE=1 prints the coverage, in under five)
+test: setup ## the tests, in about five minutes (COVERAGE=1 prints the coverage, in about ten)
 	$(BIN)/python -m pytest -q -n auto -m "not slow and not gates" $(if $(COVERAGE),--cov --cov-report=term) $(TESTS)
 
 slow: setup ## tests that take minutes: crashes, weeks of a fake clock, several processes, large inputs
