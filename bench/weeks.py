@@ -75,10 +75,10 @@ def labelled(folder: Path) -> Iterator[Found]:
 def _dated(row: dict[str, Any], numbers: dict[str, int]) -> datetime:
     """Returns the date of a record. A day without a time gets some time; without a day, the id decides."""
     if row.get("published"):
-        told = datetime.fromisoformat(row["published"])
-        told = told if told.tzinfo else told.replace(tzinfo=UTC)
+        dated = datetime.fromisoformat(row["published"])
+        dated = dated if dated.tzinfo else dated.replace(tzinfo=UTC)
         hour = timedelta(minutes=int(hashlib.sha256(row["id"].encode()).hexdigest()[:6], 16) % 1440)
-        return told + hour if len(row["published"]) == len("2026-01-01") else told
+        return dated + hour if len(row["published"]) == len("2026-01-01") else dated
     order = sorted(numbers, key=lambda name: int(name.rpartition("-")[2]))
     return END - timedelta(days=7) * (1 - order.index(row["id"]) / len(order))
 

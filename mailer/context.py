@@ -47,7 +47,7 @@ class App:
     worker: str  # identifies this process: the host's name and the process id
     make_sources: Callable[[], "tuple[Source, ...]"] = tuple
     check: "Callable[[tuple[Source, ...]], None]" = lambda _sources: None  # see `check_sources`
-    make_documents: "Callable[[], Documents] | None" = None  # None: the program reads no documents
+    make_documents: "Callable[[], Documents] | None" = None  # None if the program reads no documents
     fetch_picture: Callable[[str], bytes] | None = None  # returns the bytes at a URL; raises MailerError
     gone: Callable[[str], bool] = lambda _url: False  # whether the page at a URL no longer exists
     lease: timedelta = LEASE  # how long a batch stays claimed if the process that claimed it dies
