@@ -130,7 +130,7 @@ def unsubscribe(app: "App", email: str) -> Result:
 @command(subscribers)
 @click.argument("email")
 def suppress(app: "App", email: str) -> Result:
-    """Never mail EMAIL again, whether or not it is on the list, even if it is imported later."""
+    """Never mail EMAIL again, even if it is not on the list, or is imported later."""
     from mailer.readers import leaving
 
     done = leaving.suppress(app, email)
