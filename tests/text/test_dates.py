@@ -235,8 +235,11 @@ def test_without_a_zone_the_newsrooms_clock_counts() -> None:
     assert parse("1404/11/07 12:30", zone=ZoneInfo("Asia/Kabul")) == datetime(2026, 1, 27, 8, 0, tzinfo=UTC)
 
 
-# 1970-01-01 is what programs write for a missing date.
-@given(st.dates(min_value=date(1921, 3, 21), max_value=date(2122, 3, 20)).filter(lambda day: day != date(1970, 1, 1)))
+EPOCH = (date(1970, 1, 1), date(1970, 1, 2))
+
+
+# Programs write 1970-01-01 for a missing date, which is the day after in some time zones.
+@given(st.dates(min_value=date(1921, 3, 21), max_value=date(2122, 3, 20)).filter(lambda day: day not in EPOCH))
 @settings(max_examples=100, deadline=None)
 def test_both_calendars_name_the_same_day(day: date) -> None:
     jalali = JalaliDate(day)  # type: ignore[no-untyped-call]
