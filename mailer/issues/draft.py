@@ -35,7 +35,7 @@ def draft(app: App, slot: str | None = None, as_of: datetime | None = None, *, a
     `which.to_draft` chooses the issue if `slot` is None, and decides which slots need `ahead`. If `as_of` is given,
     chooses the stories as if that were the current time.
     """
-    now = as_of or app.now()
+    now = min(as_of or app.now(), app.now())  # a later `as_of` must not choose a slot that needs `ahead`
     wanted = which.to_draft(app, slot, now, ahead=ahead)
     issue = wanted if isinstance(wanted, Issue) else _open(app, wanted, now)
     return choose(app, issue, as_of, by_hand=True)

@@ -97,6 +97,8 @@ def test_a_slot_further_ahead_is_asked_for_by_name(app: App, clock: Clock) -> No
     with pytest.raises(UsageError, match="further ahead than the next slot, 1405-W36"):
         draft.draft(app, "1405-W37")
     assert list_issues(app) == []
+    with pytest.raises(UsageError, match="further ahead than the next slot, 1405-W36"):
+        draft.draft(app, "1405-W38", as_of=T + timedelta(days=14))
     assert draft.draft(app, "1405-W38", ahead=True).slot == "1405-W38"
     assert draft.draft(app, "1405-W38").slot == "1405-W38", "it is there already"
     assert draft.draft(app).slot == "1405-W36"
