@@ -95,7 +95,7 @@ class Documents:
         return self._found("posts", options, content, limits_for(len(content)), address)
 
     def close(self) -> None:
-        """End the process, and read no more."""
+        """End the process, and refuse to read further documents."""
         self._parser.close()
 
     def _found(self, kind: str, options: Mapping[str, Any], content: bytes, limits: Limits, name: str) -> Found:
