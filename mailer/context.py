@@ -64,7 +64,7 @@ class App:
 
     @cached_property
     def sources(self) -> "tuple[Source, ...]":
-        """Returns the sources that articles come from. Raises ConfigError if a database cannot be opened at all."""
+        """Returns the sources that articles come from. Connects to none of them."""
         return self.make_sources()
 
     def check_sources(self) -> None:

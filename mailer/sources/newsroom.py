@@ -8,6 +8,7 @@ the last fourteen days are read, up to a limited number of rows.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -68,20 +69,31 @@ class DatabaseSource:
     """Gathers the articles of the database in `settings`. `url` contains the password, which is never shown."""
 
     def __init__(self, settings: ArticleDatabase, url: str, zone: ZoneInfo, *, now: Any = None) -> None:
-        self._settings, self._zone = settings, zone
+        self._settings, self._url, self._zone = settings, url, zone
         self._now = now or (lambda: datetime.now(UTC))
         self.name = "database:" + (settings.table if settings.preset == "none" else settings.preset)
         self.front_page = self.slow = False
+
+    @cached_property
+    def _engine(self) -> Engine:
+        """The connections, made on first use, so that a missing driver stops neither the other sources nor the service.
+
+        Raises ConfigError if no driver can open the URL.
+        """
+        url = self._url
         try:
-            self._engine: Engine = create_engine(url, pool_pre_ping=True, pool_size=1, connect_args=timeouts(url))
+            engine = create_engine(url, pool_pre_ping=True, pool_size=1, connect_args=timeouts(url))
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            # The text of the error may contain the URL, and with it the password.
+            why = f"there is no module {error.name}" if isinstance(error, ImportError) else type(error).__name__
             raise ConfigError(
-                [f"articles.database.url: this kind of database cannot be opened ({error})."],
+                [f"articles.database.url: this kind of database cannot be opened ({why})."],
                 "MySQL is mysql+pymysql://… (pip install 'khabarnameh[mysql]'), PostgreSQL postgresql+psycopg://…, "
                 "SQLite sqlite:///FILE.",
             ) from None
-        if self._engine.driver == "psycopg" and "options" not in self._engine.url.query:
-            event.listen(self._engine, "connect", _end_long_queries)
+        if engine.driver == "psycopg" and "options" not in engine.url.query:
+            event.listen(engine, "connect", _end_long_queries)
+        return engine
 
     def check(self) -> None:
         """Check that the table and its columns exist.

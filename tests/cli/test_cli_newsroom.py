@@ -81,3 +81,16 @@ def test_a_field_that_articles_do_not_have(tmp_path: Path) -> None:
     answer = with_database(tmp_path, 'columns = {publishd = "at"}').call("config", "check")
     assert answer.code == 2
     assert "'publishd' is not a field of articles; they are id, title" in answer.err
+
+
+def test_a_missing_driver_is_explained_and_stops_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    here = with_database(tmp_path, 'url = "oracle+cx_oracle://reader:geheim@127.0.0.1/news"')
+    answer = here.call("config", "check")
+    assert answer.code == 2
+    assert "cannot be opened (there is no module cx_Oracle)" in answer.err
+    stop = asyncio.Event()
+    stop.set()
+    with here.app() as app, caplog.at_level("WARNING"):
+        asyncio.run(service.serve(app, ("collector",), stop))
+    assert "there is no module cx_Oracle" in caplog.text
+    assert "geheim" not in caplog.text + answer.out + answer.err
