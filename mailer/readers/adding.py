@@ -58,7 +58,7 @@ def person(
         parsed.key,
         tokens.address_hash(app.keys, parsed.key),
         parsed.domain,
-        _tidy(name) if name else "",
+        tidy_name(name) if name else "",
         _tidy_sections(tuple(sections)) if sections else (),
         _tidy_source(source),
         status,
@@ -68,20 +68,16 @@ def person(
 
 def tidy_name(text: str) -> str:
     """Returns a name cleaned and shortened for use in mails and tables."""
-    return _tidy(text)
-
-
-def _tidy(text: str) -> str:
     return clean(text)[:LONGEST_NAME]
 
 
 # Cached, because even a list with a million rows has only a few different sections and sources.
 @lru_cache(maxsize=1000)
 def _tidy_sections(given: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(sorted({tidy for name in given if (tidy := _tidy(name))}))
+    return tuple(sorted({tidy for name in given if (tidy := tidy_name(name))}))
 
 
-_tidy_source = lru_cache(maxsize=1000)(_tidy)
+_tidy_source = lru_cache(maxsize=1000)(tidy_name)
 
 
 def plan(tx: Connection, people: Collection[New]) -> Plan:
