@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from mailer import config, files
 from mailer.context import App
 from mailer.errors import ConfigError, LostKey, SourceUnavailable, StoreUnavailable
+from mailer.model import IssueState
 from mailer.settings import Settings
 from mailer.store import upgrade
 from mailer.store.database import Store, file_of
@@ -48,7 +49,7 @@ def wire(settings: Settings, environ: Mapping[str, str], now: Callable[[], datet
     signer = _signer(settings)
     store = _open(settings)
     _stamp(settings)
-    fetcher, domains, documents = cache(_fetcher), cache(_domains), cache(_documents)
+    fetcher, domains, documents = cache(_fetcher), cache(_domains), cache(partial(_documents, store))
     return App(
         settings=settings,
         store=store,
@@ -92,10 +93,14 @@ def _fetcher() -> "Fetcher":
     return Fetcher()
 
 
-def _documents() -> "Documents":
+def _documents(store: Store) -> "Documents":
     from mailer.sources.documents import Documents
+    from mailer.store import issues
 
-    return Documents()
+    def an_issue_is_sent() -> bool:
+        return bool(store.read(lambda tx: issues.recent(tx, states=(IssueState.SENDING,), limit=1)))
+
+    return Documents(an_issue_is_sent)
 
 
 def _domains() -> "Domains":

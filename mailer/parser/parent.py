@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -19,6 +19,11 @@ from mailer.parser import frames
 from mailer.parser.limits import Limits
 
 _PIECE = 1 << 16
+# While other work is more urgent, a document is read at full speed for the first moment only. Then the process runs in
+# turns: it may use a tenth of one processor. A low priority alone would not be enough: two virtual processors are often
+# one real core, and a busy one slows the other down.
+_FREE_S, _RUN_S, _REST_S = 0.25, 0.02, 0.18
+_TURNS = 5  # how often the process runs before the service asks again whether other work is more urgent
 # The environment variables that the program gets. The program needs no others, and they may contain passwords.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TZDIR", "PYTHONTZPATH", "PYTHONHOME")
 _MEASURING = "COV"  # variables with this in their names are passed on, too; they measure test coverage
@@ -29,12 +34,14 @@ _FIX = "It is damaged, or made to stop programs that read it. Look at it, or lea
 class Parser:
     """Reads documents in a process of its own, which is started when it is first needed and reads many documents.
 
-    `readers` is the name of a module with READERS (see `child`). May be used in several threads; they wait for each
-    other.
+    `readers` is the name of a module with READERS (see `child`). `urgent` says whether the computer has more urgent
+    work at the moment; documents that take long are then read slowly. May be used in several threads; they wait for
+    each other.
     """
 
-    def __init__(self, readers: str) -> None:
+    def __init__(self, readers: str, urgent: Callable[[], bool] = lambda: False) -> None:
         self._readers = readers
+        self._urgent = urgent
         self._asking = threading.Lock()
         self._state = threading.Lock()  # guards the two values below
         self._closed = False
@@ -50,10 +57,12 @@ class Parser:
         with self._asking:
             child = self._started()
             try:
-                answer = child.exchange(frames.request(header, content), limits)
+                answer = child.exchange(frames.request(header, content), limits, self._urgent)
                 said, *values = frames.values(answer)
-            except _EndedError as why:
+            except BaseException as why:
                 self._end(child)
+                if not isinstance(why, _EndedError):
+                    raise
                 if self._closed:
                     raise ReadingCancelled(f"{name}: was not read, because the program ends.") from None
                 raise ReadingStopped(f"{name}: {why}, and was not read.", _FIX) from None
@@ -119,7 +128,9 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
-            start_new_session=True,  # Ctrl-C must not reach this process
+            # Ctrl-C must not reach this process. It stays in the service's session, because Linux shares the processors
+            # equally between sessions, whatever their nice values (sched(7), "The autogroup feature").
+            process_group=0,
         )
         to, back = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
         self._to, self._back = to.fileno(), back.fileno()
@@ -132,7 +143,7 @@ class _Child:
     def runs(self) -> bool:
         return self._process.poll() is None
 
-    def exchange(self, request: bytes, limits: Limits) -> bytes:
+    def exchange(self, request: bytes, limits: Limits, urgent: Callable[[], bool]) -> bytes:
         """Send a request and return the text of the answer. Raises _EndedError."""
         until = time.monotonic() + limits.wall_s
         rest = memoryview(request)
@@ -144,10 +155,29 @@ class _Child:
                 continue
             except BrokenPipeError:
                 raise self._ended(limits) from None
+        until += self._rest_often(urgent)
         length = frames.answer_length(self._receive(frames.ANSWER_HEAD, until, limits))
         if length > limits.answer + _PIECE:
             raise _EndedError("its reader sent too much")
         return self._receive(length, until, limits)
+
+    def _rest_often(self, urgent: Callable[[], bool]) -> float:
+        """While there is more urgent work, stop and continue the process in turns until it answers. Returns the seconds
+        in which it was stopped."""
+        poll = select.poll()
+        poll.register(self._back, select.POLLIN)
+        answers, rested = poll.poll(_FREE_S * 1000), 0.0
+        while not answers and urgent():
+            for _ in range(_TURNS):
+                self._process.send_signal(signal.SIGSTOP)
+                try:
+                    time.sleep(_REST_S)
+                finally:
+                    self._process.send_signal(signal.SIGCONT)
+                rested += _REST_S
+                if answers := poll.poll(_RUN_S * 1000):
+                    break
+        return rested
 
     def _receive(self, size: int, until: float, limits: Limits) -> bytes:
         received = bytearray()

@@ -29,11 +29,12 @@ _LISTS = frozenset(name for name, kind in get_type_hints(FoundArticle).items() i
 class Documents:
     """Reads documents in a process that is ended if one of them needs too much time or memory.
 
-    The process starts with the first document and reads the next ones, too. May be used in several threads.
+    The process starts with the first document and reads the next ones, too. While `urgent` returns True, documents that
+    take long are read slowly. May be used in several threads.
     """
 
-    def __init__(self) -> None:
-        self._parser = Parser(__name__)
+    def __init__(self, urgent: Callable[[], bool] = lambda: False) -> None:
+        self._parser = Parser(__name__, urgent)
 
     def read(
         self,

@@ -99,7 +99,7 @@ def test_closing_ends_the_process_while_it_reads(parser: Parser) -> None:
 
     reading = threading.Thread(target=read)
     reading.start()
-    until(lambda: Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "R")
+    until(lambda: state(number) == "R")
     parser.close()
     reading.join()
     assert [str(error) for error in raised] == ["feed: was not read, because the program ends."]
@@ -108,17 +108,55 @@ def test_closing_ends_the_process_while_it_reads(parser: Parser) -> None:
         ask(parser, "process")
 
 
-def test_the_process_ends_with_a_killed_program() -> None:
+def test_more_urgent_work_comes_first() -> None:
+    """A document that takes long is read in turns, but it is read, and its limit on CPU time stays."""
+    urgent = threading.Event()
+    urgent.set()
+    parser = Parser("strange_readers", urgent.is_set)
+    (number,) = ask(parser, "process")
+    seen: set[str] = set()
+
+    def read() -> None:
+        with pytest.raises(ReadingStopped, match="took longer than 1 s to read"):
+            ask(parser, "busy", limits=Limits(1, 60, 10**9, 1000))
+        seen.add("stopped by its limit")
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    until(lambda: state(number) == "T")
+    until(lambda: state(number) == "R")
+    until(lambda: state(number) == "T")
+    urgent.clear()
+    reading.join()
+    parser.close()
+    assert seen == {"stopped by its limit"}
+
+
+def test_an_error_of_the_urgent_work_leaves_no_answer_behind() -> None:
+    def urgent() -> bool:
+        raise OSError("the database is away")
+
+    parser = Parser("strange_readers", urgent)
+    with pytest.raises(OSError, match="the database is away"):
+        ask(parser, "half a second")
+    with pytest.raises(OSError, match="the database is away"):
+        ask(parser, "half a second")
+    assert ask(parser, "echo", b"x") == ["x", 1, "x"]
+    parser.close()
+
+
+@pytest.mark.parametrize("rests", [False, True])
+def test_the_process_ends_with_a_killed_program(rests: bool) -> None:
     script = (
         "import time; from mailer.parser.parent import Parser; from mailer.parser.limits import limits_for\n"
-        "parser = Parser('strange_readers')\n"
+        f"parser = Parser('strange_readers', lambda: {rests})\n"
         "print(*parser.ask('process', {}, b'', limits_for(1), name='feed'), flush=True)\n"
-        "time.sleep(600)\n"
+        + ("parser.ask('busy', {}, b'', limits_for(1), name='feed')\n" if rests else "time.sleep(600)\n")
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         number = int(program.stdout.readline())
-        assert running(number)
+        until(lambda: state(number) == "T" if rests else running(number))
         program.send_signal(signal.SIGKILL)
         program.wait()
     until(lambda: not running(number))
@@ -134,10 +172,15 @@ def until(ready: Callable[[], bool]) -> None:
 
 def running(number: int) -> bool:
     """True for a process that runs, False for none and for one that has ended and was not collected yet."""
+    return state(number) not in ("", "Z")
+
+
+def state(number: object) -> str:
+    """The letter for the state of a process, as `ps` shows it, or an empty string if there is no such process."""
     try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return ""
 
 
 def test_the_process_gets_no_password(parser: Parser, monkeypatch: pytest.MonkeyPatch) -> None:
