@@ -64,6 +64,10 @@ class NoSuchArticle(AskError):
     """No article has that number."""
 
 
+class NoSuchPair(AskError):
+    """No editor has decided whether these two articles report the same story."""
+
+
 class WrongState(AskError):
     """The state of the issue does not allow the requested change."""
 

@@ -111,6 +111,16 @@ class Article:
         return self.dating is Dating.MISSING and not self.estimated
 
 
+@dataclass(frozen=True, slots=True)
+class DecidedPair:
+    """An editor's decision about two articles: whether they report the same story. `one` is the smaller id."""
+
+    one: int
+    other: int
+    same: bool
+    at: datetime
+
+
 # --- Stories and digests: what was chosen, and why -------------------------------------------------------------------
 OTHER_NEWS = "دیگر خبرها"  # the section of all stories that belong to no configured section
 

@@ -330,3 +330,25 @@ def recognised(data: Path, spelling: Callable[[str], str], count: int = 400) -> 
     titles = {it.id: key(it.title) for it in made}
     event = {m.id: n for n, e in enumerate(group(made, titles, UTC).events) for m in e.members}
     return fmean(event[2 * number] == event[2 * number + 1] for number in range(len(rows)))
+
+
+# --- a made-up week --------------------------------------------------------------------------------------------------
+END = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def a_week_with_an_event(size: int, *, sources: int = 1) -> list[Article]:
+    """Two hundred articles about anything, and `size` articles of one day, with ids from 1,000, about one event."""
+    dice = random.Random(7)
+    names = ["خمیر", "هرمزگان", "آواربرداری", "پسلرزه", "هلالاحمر", "مصدومان"]
+    plain = [f"{chr(1576 + n % 20) * 3}{chr(1580 + n // 20) * 3}ستان" for n in range(300)]
+
+    def some(number: int, those: list[str], days: int) -> Article:
+        said = [*those, *dice.sample(plain, 9)]
+        dice.shuffle(said)
+        dated = END - days * DAY + dice.randint(1, 20) * HOUR
+        source = f"outlet{number % sources}.example"
+        return article(number, " ".join(said[:6]), dated, lead=" ".join(said), source=source)
+
+    event = [some(1000 + n, dice.sample(names, 4), 2) for n in range(size)]
+    return [*event, *(some(n, dice.sample(plain, 4), 1 + n % 7) for n in range(200))]

@@ -12,11 +12,12 @@ from functools import partial
 from sqlalchemy import Connection
 
 from mailer import week
-from mailer.choice import build, growth, time_span
+from mailer.choice import build, decided_pairs, growth, time_span
 from mailer.context import App
 from mailer.model import Article, Digest, Slot
 from mailer.settings import Digest as Rules
 from mailer.store import articles, issues
+from mailer.store import decided_pairs as stored_pairs
 
 _WEEK = timedelta(days=7)
 
@@ -95,6 +96,7 @@ def _choose(app: App, past: _Past, slot: Slot, tx: Connection) -> tuple[Choice, 
         zone=app.zone,
         growth=growth.learn(articles.histories(tx, since=span.start - growth.LEARNT_FROM)),
         allow_late=False,
+        decided=decided_pairs.resolve(stored_pairs.every(tx)),
     )
     leads = frozenset(story.lead.id for story in digest.stories)
     past.used.append(leads | {other.id for story in digest.stories for other in story.also})

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta, tzinfo
 from functools import cache
 
+from mailer.choice.decided_pairs import NO_DECISIONS, Decided
 from mailer.choice.events import Event, Events, group
 from mailer.choice.growth import CAUTIOUS, Growth
 from mailer.choice.kinds import is_aside
-from mailer.choice.rank import Ranking, day_by_day, interest, rank
+from mailer.choice.rank import Interest, Ranking, day_by_day, interest, rank
 from mailer.choice.select import Selection, select
 from mailer.choice.time_span import holds, late
 from mailer.model import OTHER_NEWS, Article, Digest, NotChosen, Story, TimeSpan
@@ -51,6 +52,7 @@ def build(
     kept: frozenset[int] = frozenset(),
     dropped: frozenset[int] = frozenset(),
     gone: frozenset[int] = frozenset(),
+    decided: Decided = NO_DECISIONS,
 ) -> Digest:
     """Returns the digest of a time span. The order of `articles` does not matter.
 
@@ -66,6 +68,7 @@ def build(
                 over the quotas
     dropped     ids of articles that an editor took out; no other article about their events is chosen
     gone        ids of articles whose pages are gone; other articles about their events may take their places
+    decided     what editors decided about pairs of articles
     allow_late  if true, late articles count too (see `time_span.late`); must be false for the first issue
     """
 
@@ -82,9 +85,8 @@ def build(
 
     # Group the articles of earlier issues too, so that new articles about the same events are recognised.
     before = [article for article in gathered if article.id in used]
-    in_turn = readers.order if readers.readers else day_by_day(free, zone)
-    worth = sorted(free, key=lambda it: (not it.pinned, it.id not in kept, in_turn(it)))[:_COMPARED]
-    events = group([*worth, *before], titles, zone, used=used)
+    compared = _compared(free, kept | decided.articles(), readers, zone)
+    events = group([*compared, *before], titles, zone, used=used, decided=decided)
     event_of = {member.id: event for event in events.events for member in event.members}
     ranking = rank(gathered, span, free, titles, events, readers, rules)
     in_order = ranking.order if readers.readers else _from_the_middle(events, ranking, titles, rules)
@@ -106,6 +108,12 @@ def build(
         considered=len(free),
         notes=(*ranking.notes, *_few_dates(filter(counts, gathered)), *unbalanced, *largest, *selection.notes),
     )
+
+
+def _compared(free: Sequence[Article], wanted: frozenset[int], readers: Interest, zone: tzinfo) -> list[Article]:
+    """Returns the articles whose texts are compared: pinned articles, those with an id in `wanted`, then the best."""
+    in_turn = readers.order if readers.readers else day_by_day(free, zone)
+    return sorted(free, key=lambda it: (not it.pinned, it.id not in wanted, in_turn(it)))[:_COMPARED]
 
 
 def _few_dates(articles: Iterable[Article]) -> Iterator[Reason]:

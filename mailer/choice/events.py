@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from itertools import pairwise
 
+from mailer.choice.decided_pairs import NO_DECISIONS, Decided
 from mailer.choice.kinds import is_roundup, is_source_line
 from mailer.choice.similar import Pairs, pairs, runs, vectors, words
 from mailer.model import Article
@@ -83,6 +84,7 @@ class Events:
                 all reports from a war
     coverage    article id → how widely its subject is covered, independent of the events; 0 for ids that are missing
     centrality  article id → the sum of its similarities to the other articles of its event
+    decided     what editors decided about pairs of articles
     """
 
     events: tuple[Event, ...]
@@ -90,6 +92,7 @@ class Events:
     topics: Mapping[int, int]
     coverage: Mapping[int, float]
     centrality: Mapping[int, float]
+    decided: Decided = NO_DECISIONS
 
     def similarity(self, one: int, other: int) -> float:
         """Returns the similarity of the articles with these two ids, or 0 if the articles are not linked."""
@@ -97,7 +100,12 @@ class Events:
 
 
 def group(
-    articles: Iterable[Article], titles: Mapping[int, str], zone: tzinfo, *, used: frozenset[int] = frozenset()
+    articles: Iterable[Article],
+    titles: Mapping[int, str],
+    zone: tzinfo,
+    *,
+    used: frozenset[int] = frozenset(),
+    decided: Decided = NO_DECISIONS,
 ) -> Events:
     """Groups the articles into events.
 
@@ -105,6 +113,7 @@ def group(
     zone    the newsroom's time zone, which decides on which day an article was published
     used    ids of articles that an earlier issue used; a new article that is very similar to one of these joins its
             event, even weeks later
+    decided  what editors decided about pairs of articles; overrules similarities
     """
     pool = sorted(articles, key=lambda article: (article.dated, article.id))
     rubrics = _rubrics(pool, titles)
@@ -130,17 +139,28 @@ def group(
         for (i, j), value in alike.items()
         if value >= _REPEATED and (pool[i].id in used) != (pool[j].id in used)
     }
+    place = {it.id: n for n, it in enumerate(pool)}
+    apart = [(place[a], place[b]) for a, others in decided.apart.items() if a in place for b in others if b in place]
     groups = _Groups(len(pool), links)
+    for pair in apart:
+        groups.keep_apart(*pair)
+    for each in decided.together:
+        for one, other in pairwise(sorted(place[number] for number in each if number in place)):
+            groups.unite(one, other)
     joined = [_event([pool[n] for n in each], titles, zone) for each in groups.join(_SIMILAR, _AVERAGE)]
+    groups.allow_all()  # different events may have the same topic
     groups.join(_TOPIC, _TOPIC_AVERAGE)
     topics = {pool[n].id: pool[each[0]].id for each in groups.attach() for n in each}
     by_id = {(min(a, b), max(a, b)): v for (i, j), v in links.items() for a, b in ((pool[i].id, pool[j].id),)}
+    for pair in apart:
+        by_id.pop((pool[pair[0]].id, pool[pair[1]].id), None)
     return Events(
         tuple(sorted(joined, key=lambda it: (it.members[0].dated, it.members[0].id))),
         by_id,
         topics,
         _coverage(pool, alike),
         _centrality(joined, by_id),
+        decided,
     )
 
 
@@ -316,6 +336,22 @@ class _Groups:
         self._sums: defaultdict[int, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
         for (i, j), value in links.items():
             self._sums[i][j] = self._sums[j][i] = value
+        self._apart: defaultdict[int, set[int]] = defaultdict(set)  # group → the groups that it must not be joined to
+
+    def keep_apart(self, i: int, j: int) -> None:
+        """Makes sure that the articles `i` and `j` never get into one group, unless `unite` puts them there."""
+        one, other = self._home[i], self._home[j]
+        self._apart[one].add(other)
+        self._apart[other].add(one)
+
+    def unite(self, i: int, j: int) -> None:
+        """Joins the groups of two articles, however similar they are."""
+        if self._home[i] != self._home[j]:
+            self._merge(self._home[i], self._home[j])
+
+    def allow_all(self) -> None:
+        """Undoes all calls of `keep_apart`. Groups that are apart stay so until they are joined."""
+        self._apart.clear()
 
     def join(self, least: float, average: float) -> list[list[int]]:
         """Joins the groups of linked articles, beginning with the most similar, and returns all groups.
@@ -328,7 +364,7 @@ class _Groups:
             if value < least:
                 break
             one, other = self._home[i], self._home[j]
-            if one == other:
+            if one == other or other in self._apart.get(one, ()):
                 continue
             if not _joinable(len(members[one]), len(members[other]), sums[one][other], value, average):
                 continue
@@ -362,7 +398,11 @@ class _Groups:
         for place in members[other]:
             self._home[place] = one
         members[one] += members.pop(other)
-        del sums[one][other]
+        for third in self._apart.pop(other, ()):
+            self._apart[third].discard(other)
+            self._apart[third].add(one)
+            self._apart[one].add(third)
+        sums[one].pop(other, None)
         for third, total in sums.pop(other).items():
             if third != one:
                 sums[one][third] += total

@@ -227,9 +227,16 @@ class _Table:
         share = self._articles[name] / self._articles.total()
 
         def near(other: Story) -> bool:
-            return self._name(quota, other) == name and abs(other.lead.dated - story.lead.dated) <= _SAME_TIME
+            """Returns True if the other story may be about the same event in other words."""
+            if self._name(quota, other) != name or abs(other.lead.dated - story.lead.dated) > _SAME_TIME:
+                return False
+            return not self._events.decided.are_different(_ids(story), _ids(other))
 
         main = self._main[name]
         if self._articles[name] >= _LARGE and 1 + len(story.also) < _OWN and story is not main and near(main):
             return True
         return count >= max(limit, int(share * self._places)) or sum(map(near, self.chosen)) >= _ASPECTS
+
+
+def _ids(story: Story) -> list[int]:
+    return [story.lead.id, *(other.id for other in story.also)]

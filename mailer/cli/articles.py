@@ -1,4 +1,4 @@
-"""`mailer articles …`: collects, imports, lists, shows, pins and bans articles."""
+"""`mailer articles …`: collects, imports, lists, shows, pins and bans articles, and corrects the stories."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,6 +14,7 @@ from mailer.model import Merged
 
 if TYPE_CHECKING:
     from mailer.articles.categories import Category
+    from mailer.articles.decided_pairs import Decision
     from mailer.context import App
     from mailer.sources.fetch import Fetcher
     from mailer.sources.found import Found
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def articles() -> None:
-    """Collect, import, list, show, pin and ban."""
+    """Collect, import, list, show, pin and ban. Correct which articles report the same story."""
 
 
 @command(articles)
@@ -222,6 +223,9 @@ def show_(app: "App", number: int) -> Result:
     return Result(attributes(found, *_BRIEF, *more), "\n".join(lines))
 
 
+_FROM_NOW_ON = "This counts from the next choice on: within the hour, or now with `mailer issue draft`."
+
+
 # --- pins and bans ---------------------------------------------------------------------------------------------------
 def _pin_command(name: str, help_: str, effect: str) -> None:
     def change(app: "App", numbers: tuple[int, ...]) -> Result:
@@ -230,7 +234,7 @@ def _pin_command(name: str, help_: str, effect: str) -> None:
         verbs = {"pin": collect.pin, "unpin": collect.unpin, "ban": collect.ban, "unban": collect.unban}
         found = verbs[name](app, numbers)
         if not wants_json():
-            _print_notes(["This counts from the next choice on: within the hour, or now with `mailer issue draft`."])
+            _print_notes([_FROM_NOW_ON])
         return Result(
             [attributes(each, "id", "title", "pinned", "banned") for each in found],
             "\n".join(f"{each.id} «{each.title}»: {effect}" for each in found),
@@ -245,3 +249,79 @@ _pin_command("pin", "Always include articles in the issue, at its top.", "pinned
 _pin_command("unpin", "Undo `pin`: choose articles by their score again.", "no longer pinned")
 _pin_command("ban", "Never include articles in an issue.", "banned")
 _pin_command("unban", "Undo `ban`.", "no longer banned")
+
+
+# --- the same story, or different stories ----------------------------------------------------------------------------
+_one = click.argument("one", metavar="A", type=NUMBER)
+_other = click.argument("other", metavar="B", type=NUMBER)
+
+
+@command(articles)
+@_one
+@_other
+def same(app: "App", one: int, other: int) -> Result:
+    """Decide that articles A and B report the same story.
+
+    They then become one story, in this issue and in later ones. If decisions contradict each other, the newer one
+    counts.
+    """
+    return _decided(app, one, other, same=True)
+
+
+@command(articles)
+@_one
+@_other
+def different(app: "App", one: int, other: int) -> Result:
+    """Decide that articles A and B report different stories.
+
+    They then never become one story, in this issue and in later ones. If decisions contradict each other, the newer
+    one counts.
+    """
+    return _decided(app, one, other, same=False)
+
+
+def _decided(app: "App", one: int, other: int, *, same: bool) -> Result:
+    from mailer.articles import decided_pairs
+
+    decision, contradicted = decided_pairs.decide(app, one, other, same=same)
+    if not wants_json():
+        _print_notes([f"No longer counts, because it contradicts this: {_sentence(each)}" for each in contradicted])
+        _print_notes([_FROM_NOW_ON])
+    return Result({**_pair(decision), "contradicted": [_pair(each) for each in contradicted]}, _sentence(decision))
+
+
+@command(articles)
+@click.option("--forget", nargs=2, type=NUMBER, metavar="A B", help="Take the decision about articles A and B back.")
+def pairs(app: "App", forget: tuple[int, int] | None) -> Result:
+    """List what editors decided with `same` and `different`, the newest decision first."""
+    from mailer.articles import decided_pairs
+
+    if forget:
+        decided_pairs.forget(app, *forget)
+        if not wants_json():
+            _print_notes([_FROM_NOW_ON])
+        return Result(
+            {"forgotten": sorted(forget)}, f"There is no longer a decision about {forget[0]} and {forget[1]}."
+        )
+    found = decided_pairs.every(app)
+    lines = [
+        f"{local(app, each.pair.at)}  {_sentence(each)}{'' if each.counts else '  (newer decisions contradict it)'}"
+        for each in found
+    ]
+    return Result(
+        [_pair(each) for each in found], "\n".join(lines) or "Editors have decided about no pair of articles."
+    )
+
+
+def _pair(decision: "Decision") -> dict[str, object]:
+    return {
+        "same": decision.pair.same,
+        "articles": [attributes(each, "id", "title") for each in (decision.one, decision.other)],
+        "at": decision.pair.at,
+        "counts": decision.counts,
+    }
+
+
+def _sentence(decision: "Decision") -> str:
+    one, other = (f"{each.id} «{each.title}»" for each in (decision.one, decision.other))
+    return f"{one} and {other}: {'the same story' if decision.pair.same else 'different stories'}"

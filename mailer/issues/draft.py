@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from mailer import lifecycle, reasons
 from mailer.articles import pictures
-from mailer.choice import build, edits, growth, time_span
+from mailer.choice import build, decided_pairs, edits, growth, time_span
 from mailer.context import App, alert, find_issue, get_issue, sample_settings
 from mailer.errors import ConfigError, NotEnoughStories, WrongState
 from mailer.issues import which
@@ -21,6 +21,7 @@ from mailer.mail import view
 from mailer.model import ChosenStory, DeliveryKind, Digest, Issue, IssueState, RejectedStory, Rendered, Slot, Story
 from mailer.reasons import Reason, ReasonCode
 from mailer.store import articles, deliveries, issues
+from mailer.store import decided_pairs as stored_pairs
 
 REDRAFT = timedelta(hours=1)  # the stories of a draft are chosen again after this time
 _SPARE = 50  # number of extra most-read articles to fetch, because some of them are not `fit` for an issue
@@ -209,6 +210,7 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
         kept=edits.kept(issue.edits),
         dropped=issue.edits.dropped,
         gone=frozenset(issue.edits.gone),
+        decided=decided_pairs.resolve(stored_pairs.every(tx)),
     )
 
 

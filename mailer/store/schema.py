@@ -248,6 +248,16 @@ view_snapshots = Table(
     Column("shares", BigInteger),
 )
 
+decided_pairs = Table(  # whether two articles report the same story, as an editor decided
+    "decided_pairs",
+    metadata,
+    Column("one", Id, ForeignKey("articles.id"), primary_key=True),
+    Column("other", Id, ForeignKey("articles.id"), primary_key=True),
+    Column("same", Boolean, nullable=False),
+    Column("at", Instant, nullable=False),
+    CheckConstraint("one < other", name="order"),  # so that a pair has only one row
+)
+
 feeds = Table(  # one row for the last fetch of each source, so that a restart does not fetch a source again too early
     "feeds",
     metadata,

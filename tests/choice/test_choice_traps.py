@@ -2,10 +2,10 @@
 
 import random
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 
 import pytest
-from choice_data import article
+from choice_data import DAY, END, HOUR, a_week_with_an_event, article
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,8 +18,6 @@ from mailer.reasons import ReasonCode, english
 from mailer.settings import Digest as Rules
 from mailer.text.search_key import key
 
-END = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SPAN = for_issue(end=END, previous_end=END - 7 * DAY)
 
 
@@ -152,23 +150,6 @@ def test_a_death_toll_that_grows_is_one_event() -> None:
 def test_the_order_of_articles_changes_nothing(seed: int) -> None:
     articles = [*paraphrases(), *others(), *(dollar(day) for day in range(1, 5))]
     assert make(*random.Random(seed).sample(articles, len(articles))) == make(*articles)
-
-
-def a_week_with_an_event(size: int, *, sources: int = 1) -> list[Article]:
-    """Two hundred articles about anything, and `size` articles of one day, with ids from 1,000, about one event."""
-    dice = random.Random(7)
-    names = ["خمیر", "هرمزگان", "آواربرداری", "پسلرزه", "هلالاحمر", "مصدومان"]
-    plain = [f"{chr(1576 + n % 20) * 3}{chr(1580 + n // 20) * 3}ستان" for n in range(300)]
-
-    def some(number: int, those: list[str], days: int) -> Article:
-        said = [*those, *dice.sample(plain, 9)]
-        dice.shuffle(said)
-        dated = END - days * DAY + dice.randint(1, 20) * HOUR
-        source = f"outlet{number % sources}.example"
-        return article(number, " ".join(said[:6]), dated, lead=" ".join(said), source=source)
-
-    event = [some(1000 + n, dice.sample(names, 4), 2) for n in range(size)]
-    return [*event, *(some(n, dice.sample(plain, 4), 1 + n % 7) for n in range(200))]
 
 
 @pytest.mark.parametrize("sources", [1, 4])

@@ -236,3 +236,69 @@ def test_sections_lists_what_is_not_mapped_first(tmp_path: Path) -> None:
     assert "not mapped" in said.splitlines()[1]
     assert said.endswith('2 are not mapped. Add them to [newsletter.sections] as "category" = "section".\n')
     assert here.json("articles", "sections", "--since", "2100-01-01") == []
+
+
+# --- the same story, or different stories ----------------------------------------------------------------------------
+def test_decisions_about_pairs_are_stored_listed_and_taken_back(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    here.json("articles", "import", str(articles_file(tmp_path, 3)))
+    a, b, c = sorted(str(article["id"]) for article in here.json("articles", "list"))
+    assert here.json("articles", "pairs") == []
+    assert here.call("articles", "pairs").out == "Editors have decided about no pair of articles.\n"
+    done = here.json("articles", "same", b, a)
+    assert set(done) == {"same", "articles", "at", "counts", "contradicted"}
+    assert (done["same"], [str(each["id"]) for each in done["articles"]], done["counts"]) == (True, [a, b], True)
+    answer = here.call("articles", "same", b, c)
+    assert answer.out.endswith(": the same story\n")
+    assert answer.err == ("This counts from the next choice on: within the hour, or now with `mailer issue draft`.\n")
+    contradicting = here.call("articles", "different", c, a)
+    assert contradicting.err.startswith(f"No longer counts, because it contradicts this: {a} «")
+    listed = here.json("articles", "pairs")
+    assert [(each["same"], each["counts"]) for each in listed] == [(False, True), (True, True), (True, False)]
+    lines = here.call("articles", "pairs").out.splitlines()
+    assert ["newer decisions contradict it" in line for line in lines] == [False, False, True]
+    assert here.json("articles", "same", a, b)["contradicted"] == [listed[1] | {"counts": False}]
+    assert here.json("articles", "pairs", "--forget", c, a) == {"forgotten": sorted([int(a), int(c)])}
+    assert [each["counts"] for each in here.json("articles", "pairs")] == [True, True]
+
+
+def test_a_pair_that_cannot_be_decided(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    here.json("articles", "import", str(articles_file(tmp_path, 2)))
+    a, b = (str(article["id"]) for article in here.json("articles", "list"))
+    for verb in ("same", "different"):
+        wrong = here.call("articles", verb, a, "4711", "--json")
+        assert (wrong.code, wrong.error["code"], wrong.error["message"]) == (
+            3,
+            "no_such_article",
+            "There is no article 4711.",
+        )
+        twice = here.call("articles", verb, a, a)
+        assert (twice.code, twice.err) == (
+            2,
+            f"mailer: Article {a} is given twice. Give the numbers of two different articles.\n",
+        )
+        assert here.call("articles", verb, a).code == here.call("articles", verb, a, "x").code == 2
+    nothing = here.call("articles", "pairs", "--forget", a, b, "--json")
+    assert (nothing.code, nothing.error["code"]) == (3, "no_such_pair")
+    assert here.json("articles", "pairs") == []
+
+
+def test_the_draft_follows_the_decisions(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    here.json("articles", "import", str(articles_file(tmp_path, 8)))
+    ids = {each["url"]: str(each["id"]) for each in here.json("articles", "list")}
+
+    def stories() -> list[set[str]]:
+        found = here.json("issue", "draft")["stories"]
+        return [{ids[story["url"]], *(ids[each["url"]] for each in story["also"])} for story in found]
+
+    before = stories()
+    one, other = min(before[0]), min(before[1])
+    here.json("articles", "same", one, other)
+    joined = next(story for story in stories() if one in story)
+    assert other in joined
+    here.json("articles", "different", one, other)
+    assert not any({one, other} <= story for story in stories())
+    here.json("articles", "pairs", "--forget", one, other)
+    assert stories() == before
