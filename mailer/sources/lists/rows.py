@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from mailer.model import ListRow, SubscriberStatus
 from mailer.sources.lists import words
@@ -51,7 +52,13 @@ def unescaped(text: str) -> str:
 
 def parts(cell: str) -> tuple[str, ...]:
     """Return the names in a cell that may contain several names, such as sections, tags or lists."""
-    return tuple(part for each in _PARTS.split(cell) if (part := each.strip(" *")))
+    return tuple(part for each in _PARTS.split(cell) if (part := each.strip(' *"')))
+
+
+@lru_cache(maxsize=4096)
+def _tags(cell: str) -> tuple[tuple[str, str], ...]:
+    """Return the tags in a cell, each with its key. Many people have the same tags, and a key takes long to make."""
+    return tuple((tag, key(tag)) for tag in parts(cell))
 
 
 @dataclass(slots=True)
@@ -199,8 +206,8 @@ class Meanings:
             name for place in self._section_places if place < len(cells) for name in parts(unescaped(cells[place]))
         ]
         for place in self._tags:
-            tags = parts(cells[place]) if place < len(cells) and cells[place] else ()
-            found += [self._sections_by_key[name] for tag in tags if (name := key(tag)) in self._sections_by_key]
+            tags = _tags(cells[place]) if place < len(cells) and cells[place] else ()
+            found += [self._sections_by_key[name] for _, name in tags if name in self._sections_by_key]
         return tuple(found)
 
     # --- whether the person may be mailed ------------------------------------------------------------------------
@@ -228,8 +235,8 @@ class Meanings:
             elif not words.is_blank(cell):
                 self._add_status(verdict, column, cell)
         for place in self._tags:
-            for tag in parts(cells[place]) if place < len(cells) and cells[place] else ():
-                if found := TELLING_TAGS.get(key(tag)):
+            for tag, name in _tags(cells[place]) if place < len(cells) and cells[place] else ():
+                if found := TELLING_TAGS.get(name):
                     verdict.add(found, Column(place, "tag", Meaning.TAGS), tag, None, True)
         given = (cells[place] for place in self._reasons if place < len(cells))
         if verdict.status is _LEFT and any(map(words.is_complaint, given)):
