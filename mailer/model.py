@@ -98,6 +98,8 @@ class Article:
     banned: bool = False
     front_page: bool = False
     prominence: float | None = None  # hours for which it was among the first on the front page; None if never on it
+    # Hours on the site's list of the most read articles, the first place weighing most; None if never on it.
+    list_hours: float | None = None
     news_value: int | None = None  # an editor's rating from -2 to +2
     closed: bool = False  # True if only members or paying readers can read it
     tags: tuple[str, ...] = ()

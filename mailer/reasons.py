@@ -86,8 +86,15 @@ class ReasonCode(StrEnum):
     )
     SOME_VIEW_COUNTS_MISSING = (
         "some_view_counts_missing",
-        "{missing} of {all} articles have no view count: taken as average",
-        "{missing} خبر از {all} خبر شمار بازدید ندارند و میانگین گرفته شده‌اند",
+        "it is unknown how much {missing} of {all} articles were read: judged by place, coverage and quality, and by "
+        "the average of their sections",
+        "بازدید {missing} خبر از {all} خبر دانسته نیست: از روی جا، پوشش و کیفیت و میانگین بخششان سنجیده شده‌اند",
+    )
+    MOST_READ_LIST = (
+        "most_read_list",
+        "the readers of {articles} articles without view counts are known from the list of the most read, where "
+        "{listed} of them were",
+        "بازدید {articles} خبر بی‌شمارنده از روی فهرست پربازدیدها دانسته شده است؛ {listed} خبر در آن فهرست بوده‌اند",
     )
     UNDATED_ARTICLES = (
         "undated_articles",

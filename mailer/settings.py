@@ -293,13 +293,14 @@ class Feed(Section):
         None,
         examples=["https://www.example.org/rss"],
         description='The address of the feed; with kind = "wordpress", of the site; with "sitemap", of a sitemap or '
-        'of the site; with "front", of the front page.',
+        'of the site; with "front", of the front page; with "most_read", of a page or a feed with the list.',
     )
-    kind: Literal["feed", "wordpress", "sitemap", "front"] = Field(
+    kind: Literal["feed", "wordpress", "sitemap", "front", "most_read"] = Field(
         "feed",
         description='"feed": RSS, Atom or JSON Feed. "wordpress": the REST interface of a WordPress site. "sitemap": '
         'the pages that the sitemaps list, for sites without a feed. "front": the order of the links on the front '
-        "page, which counts for the articles of the other sources.",
+        'page, which counts for the articles of the other sources. "most_read": the site\'s own list of its most read '
+        "articles; the hours that an article is on it count like views.",
     )
     source: Line = Field("", examples=["کتاب هفته"], description="The outlet's name; by default the site's host.")
     category: Line = Field("", examples=["سیاسی"], description="The category of articles that name none.")

@@ -125,7 +125,7 @@ def _relays(settings: Settings, environ: Mapping[str, str]) -> "tuple[Relay, ...
 
 def _sources(settings: Settings, store: Store, fetcher: "Fetcher", documents: "Documents") -> "tuple[Source, ...]":
     """Returns every source that articles are collected from. Connects to none of them."""
-    from mailer.sources.front import FrontSource
+    from mailer.sources.front import FrontSource, MostReadSource
     from mailer.sources.gather import FeedSource
     from mailer.sources.sitemap import SitemapSource
     from mailer.sources.wordpress import WordPressSource
@@ -143,6 +143,8 @@ def _sources(settings: Settings, store: Store, fetcher: "Fetcher", documents: "D
                 found.append(SitemapSource(feed, fetcher, zone, documents, partial(PageVisits, store)))
             case "front":
                 found.append(FrontSource(feed, fetcher, zone, documents))
+            case "most_read":
+                found.append(MostReadSource(feed, fetcher, zone, documents))
             case _:
                 assert_never(feed.kind)
     if settings.articles.database.url:

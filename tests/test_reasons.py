@@ -58,7 +58,7 @@ def test_a_sentence_shows_its_arguments_with_the_digits_of_the_language(code: Re
         (Reason(ReasonCode.NO_SECTIONS), "هیچ بخشی تعریف نشده است"),
         (
             Reason(ReasonCode.SOME_VIEW_COUNTS_MISSING, {"missing": 3, "all": 140}),
-            "۳ خبر از ۱۴۰ خبر شمار بازدید ندارند و میانگین گرفته شده‌اند",
+            "بازدید ۳ خبر از ۱۴۰ خبر دانسته نیست: از روی جا، پوشش و کیفیت و میانگین بخششان سنجیده شده‌اند",
         ),
         (
             Reason(ReasonCode.TOO_MANY_PINS, {"pins": 13, "stories": 12}),

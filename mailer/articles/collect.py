@@ -5,6 +5,7 @@ This module decides when each source is asked. The package `mailer.sources` fetc
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,13 +29,14 @@ from mailer.text.spelling import corrected
 log = logging.getLogger(__name__)
 _LONGEST_WAIT = timedelta(hours=24)  # the longest time until a source that keeps failing is asked again
 _ALARMING = 3  # failures in a row after which the admin gets an alert
-# The most hours on the front page that one request credits to an article. If two requests are further apart, it is
-# unknown what the front page showed between them.
+# The most hours on the front page or on a list that one request credits to an article. If two requests are further
+# apart, it is unknown what the page showed between them.
 _LONGEST_CREDIT = 2.0
 # Only this many places at the top of a front page count, and all of them count the same. In a test with a year of a
 # news site, 3.0 of the ten stories chosen each week were among the ten most read. When all places counted, and lower
 # places counted less, only 2.2 were.
 _PROMINENT = 8
+_LISTED = 20  # only this many places of a list of the most read count; an hour in place n counts 1/log2(n + 1)
 _CHECK_S = 60
 _LAST_S = 3.0  # seconds to wait, when the service stops, for articles that are being stored
 
@@ -246,7 +248,10 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
         log.exception("the source %s", source.name)
         return _failed(app, source, state.failures + 1, f"{source.name}: it broke ({type(error).__name__}).", every)
     order, notes = _front_page(app, source, gathered)
-    shares = _shares(order, state.fetched_at, now)
+    hours = _hours(state.fetched_at, now)
+    prominence = {identity: hours if place <= _PROMINENT else 0.0 for identity, place in _best_places(order).items()}
+    most_read, more = _most_read(app, source, gathered)
+    list_hours = {identity: hours / math.log2(place + 1) for identity, place in _best_places(most_read).items()}
 
     _remember(app, feeds.first(source.name), (Visit(link, fetched=False) for link in gathered.first), now)
     for failures in range(feeds.TRIES):
@@ -255,11 +260,12 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
     next_at = app.now() if gathered.unfinished else now + every
 
     def record(tx: Connection) -> None:
-        feeds.add_prominence(tx, shares)
+        feeds.add_prominence(tx, prominence)
+        feeds.add_list_hours(tx, list_hours)
         feeds.succeeded(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=next_at)
 
     without_date = undated(source.name, (*gathered.articles, *gathered.backlog))
-    found = (*gathered.notes, *notes, *without_date, *clashes(source.name, kept))
+    found = (*gathered.notes, *notes, *more, *without_date, *clashes(source.name, kept))
     asked = Asked(
         source.name, kept.added, kept.updated, kept.unchanged, notes=found, not_modified=gathered.not_modified
     )
@@ -302,16 +308,29 @@ def _front_page(app: App, source: Source, gathered: Gathered) -> tuple[list[str]
     return [known[link] for link in gathered.places if link in known], (f"{source.name}: {count}.",)
 
 
-def _shares(order: Iterable[str], last: datetime | None, now: datetime) -> dict[str, float]:
-    """Return the credit for each article on the front page, by the article's identity.
+def _most_read(app: App, source: Source, gathered: Gathered) -> tuple[list[str], tuple[str, ...]]:
+    """Return the identities of the articles on a list of the most read, in the list's order, and a note that counts
+    them. Links that lead to no stored article are left out."""
+    if not gathered.most_read:
+        return [], ()
+    known = app.store.read(lambda tx: articles.identities(tx, gathered.most_read))
+    order = list(dict.fromkeys(known[link] for link in gathered.most_read if link in known))[:_LISTED]
+    count = f"{len(order)} of the {len(gathered.most_read)} links of this list lead to stored articles and count"
+    return order, (f"{source.name}: {count}.",)
 
-    The credit of the first _PROMINENT places is the hours since `last`, the previous request; lower places get 0.
-    """
+
+def _hours(last: datetime | None, now: datetime) -> float:
+    """Return the hours that a request credits to the articles that it finds. `last` is the previous request."""
     hours = min((now - last).total_seconds() / 3600, _LONGEST_CREDIT) if last else 1.0
+    return max(hours, 0.0)
+
+
+def _best_places(order: Iterable[str]) -> dict[str, int]:
+    """Return the place of each identity, counted from 1. If an identity occurs twice, its better place counts."""
     best: dict[str, int] = {}
     for place, identity in enumerate(order, 1):
-        best.setdefault(identity, place)  # if an article is listed twice, its better place counts
-    return {identity: max(hours, 0.0) if place <= _PROMINENT else 0.0 for identity, place in best.items()}
+        best.setdefault(identity, place)
+    return best
 
 
 async def _first(*waiting: "asyncio.Future[Any]") -> None:

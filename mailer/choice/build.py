@@ -14,8 +14,9 @@ from functools import cache
 from mailer.choice.decided_pairs import NO_DECISIONS, Decided
 from mailer.choice.events import Event, Events, group
 from mailer.choice.growth import CAUTIOUS, Growth
+from mailer.choice.interest import Interest, in_turn, interest
 from mailer.choice.kinds import is_aside
-from mailer.choice.rank import Interest, Ranking, day_by_day, interest, rank
+from mailer.choice.rank import Ranking, rank
 from mailer.choice.select import Selection, select
 from mailer.choice.time_span import holds, late
 from mailer.model import OTHER_NEWS, Article, Digest, NotChosen, Story, TimeSpan
@@ -89,7 +90,7 @@ def build(
     events = group([*compared, *before], titles, zone, used=used, decided=decided)
     event_of = {member.id: event for event in events.events for member in event.members}
     ranking = rank(gathered, span, free, titles, events, readers, rules)
-    in_order = ranking.order if readers.readers else _from_the_middle(events, ranking, titles, rules)
+    in_order = _most_read_first(readers, ranking, _from_the_middle(events, ranking, titles, rules))
     candidates = _Stories(ranking, in_order, section_of(sections), events, used, kept, dropped)
     stories, repeated = candidates.split()
     selection = select(stories, rules, titles, events, zone, balance_sections=bool(sections), kept=kept)
@@ -112,8 +113,8 @@ def build(
 
 def _compared(free: Sequence[Article], wanted: frozenset[int], readers: Interest, zone: tzinfo) -> list[Article]:
     """Returns the articles whose texts are compared: pinned articles, those with an id in `wanted`, then the best."""
-    in_turn = readers.order if readers.readers else day_by_day(free, zone)
-    return sorted(free, key=lambda it: (not it.pinned, it.id not in wanted, in_turn(it)))[:_COMPARED]
+    turn = in_turn(free, readers, zone)
+    return sorted(free, key=lambda it: (not it.pinned, it.id not in wanted, turn(it)))[:_COMPARED]
 
 
 def _few_dates(articles: Iterable[Article]) -> Iterator[Reason]:
@@ -220,6 +221,19 @@ class _Stories:
             and article.dated >= max(it.dated for it in old) + _MOVED_ON
             and all(self.events.similarity(article.id, it.id) < _NO_NEWS for it in old)
         )
+
+
+def _most_read_first(
+    readers: Interest, ranking: Ranking, otherwise: Callable[[Article], tuple[float, ...]]
+) -> Callable[[Article], tuple[float, ...]]:
+    """Returns a sort key for choosing the lead of an event: the articles of which it is known how much they are read,
+    by their scores, and then the others in the order of `otherwise`."""
+
+    def order(article: Article) -> tuple[float, ...]:
+        known = article.id in readers.readers
+        return not known, *(ranking.order(article) if known else otherwise(article))
+
+    return order
 
 
 def _from_the_middle(

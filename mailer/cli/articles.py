@@ -210,7 +210,8 @@ def show_(app: "App", number: int) -> Result:
     from mailer.articles import collect
 
     found = collect.show(app, number)
-    more = ("lead", "body", "image_url", "image_alt", "identity", "comments", "shares", "first_seen")
+    read = ("comments", "shares", "prominence", "list_hours")
+    more = ("lead", "body", "image_url", "image_alt", "identity", *read, "first_seen")
     counts = attributes(found, "views", "comments", "shares")
     dating = "estimated" if found.estimated else found.dating
     lines = [

@@ -84,8 +84,8 @@ class Documents:
         }
         limits = limits_for(min(largest, _COMPRESSION * len(content)))
         notes, about, *listed = self._parser.ask("listing", options, content, limits, name=name)
-        pages, sitemaps, feeds = (tuple(map(_listed, each)) for each in listed)
-        return Listing(pages, sitemaps, tuple(notes), feeds, about)
+        pages, sitemaps, feeds, most_read = (tuple(map(_listed, each)) for each in listed)
+        return Listing(pages, sitemaps, tuple(notes), feeds, about, most_read)
 
     def posts(self, content: bytes, *, address: str, source: str) -> Found:
         """Return the articles in an answer from WordPress, as `sources.posts` does, with the same errors.
@@ -142,7 +142,7 @@ def _read_listing(options: Mapping[str, Any], content: bytes) -> Iterator[Any]:
     found = listing.read_listing(given.pop("name"), content, **given)
     yield found.notes
     yield found.about
-    for listed in (found.pages, found.sitemaps, found.feeds):
+    for listed in (found.pages, found.sitemaps, found.feeds, found.most_read):
         yield [
             (each.url, _iso(each.changed), each.title, _iso(each.published), each.published_raw, each.tags, each.link)
             for each in listed

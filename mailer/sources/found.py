@@ -79,7 +79,8 @@ class Gathered(Found):
 
     The validators `etag` and `modified` are the HTTP headers ETag and Last-Modified of the source's response. `visits`
     are the pages that the source has requested or left out. `places` are the canonical links of a front page in their
-    order. `unfinished` means that the source has more pages to fetch and should be asked again immediately.
+    order, and `most_read` those of a list of the most read articles. `unfinished` means that the source has more pages
+    to fetch and should be asked again immediately.
 
     `backlog` has articles that the source listed at its first collection, but whose pages are read only now. At the
     first collection, `first` has the links that the source lists. `not_modified` means that the server answered that
@@ -93,6 +94,7 @@ class Gathered(Found):
     modified: str = ""
     visits: tuple[Visit, ...] = ()
     places: tuple[str, ...] = ()
+    most_read: tuple[str, ...] = ()
     unfinished: bool = False
     backlog: tuple[FoundArticle, ...] = ()
     first: tuple[str, ...] = ()

@@ -1,5 +1,10 @@
-"""The source for the places of articles on a site's front page: the first link in the HTML has the first place."""
+"""The sources for the places of articles on a site's front page and on its list of the most read articles.
 
+The first link in the HTML has the first place.
+"""
+
+from collections.abc import Iterable
+from typing import TypedDict
 from zoneinfo import ZoneInfo
 
 from mailer.errors import UnreadableInput
@@ -8,6 +13,7 @@ from mailer.sources import identity
 from mailer.sources.documents import Documents
 from mailer.sources.fetch import LARGEST, Fetcher
 from mailer.sources.found import Gathered
+from mailer.sources.gather import in_category
 
 
 class FrontSource:
@@ -46,3 +52,58 @@ class FrontSource:
                 "Perhaps a script makes them in the browser; give a feed of the front page with front_page = true.",
             )
         return Gathered((), listing.notes, places=own)
+
+
+class _Options(TypedDict):
+    """Options for reading a page and for reading a feed."""
+
+    zone: ZoneInfo
+    address: str
+    charset: str
+    largest: int
+
+
+class MostReadSource:
+    """Gathers the places of articles on the site's own list of the most read, from a page or a feed.
+
+    The articles of a feed are gathered, too; those on a page come from other sources.
+    """
+
+    front_page = False
+    slow = False
+
+    def __init__(self, feed: Feed, fetcher: Fetcher, zone: ZoneInfo, documents: Documents) -> None:
+        self._feed, self._fetcher, self._zone, self._documents = feed, fetcher, zone, documents
+        self.name = f"most_read:{feed.address}"
+
+    def gather(self, etag: str, modified: str) -> Gathered:
+        """Return the canonical links of the list in their order, and the articles if the list is a feed.
+
+        Fetches the list even if it has not changed, because articles gain hours for each further hour on it. Raises
+        FetchFailed, or UnreadableInput if there is no list.
+        """
+        page = self._fetcher.fetch(self._feed.address, may_cut=True)
+        about: _Options = {
+            "zone": self._zone,
+            "address": page.url,
+            "charset": page.charset,
+            "largest": LARGEST,
+        }
+        try:
+            listing = self._documents.listing(self._feed.address, page.content, cut_off=page.cut_off, **about)
+        except UnreadableInput:  # not a page, so it must be a feed
+            found = self._documents.read(
+                self._feed.address, page.content, source=self._feed.source, cut_off=page.cut_off, **about
+            )
+            articles = in_category(found.articles, self._feed.category)
+            return Gathered(articles, found.notes, most_read=_canonical(each.url for each in articles))
+        if not listing.most_read:
+            raise UnreadableInput(
+                f"{self._feed.address}: this page has no list below a heading such as «پربازدیدترین‌ها».",
+                "Give the address of a page that has the list in its HTML, or of its feed.",
+            )
+        return Gathered((), listing.notes, most_read=_canonical(each.url for each in listing.most_read))
+
+
+def _canonical(urls: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(link for url in urls if (link := identity.canonical(url))))

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import nh3
 
 from mailer.errors import UnreadableInput
-from mailer.sources import identity, jsonld, plain, read, tags
+from mailer.sources import identity, jsonld, most_read, plain, read, tags
 from mailer.text import dates, links
 
 _MOST = 50_000  # entries in one sitemap, the maximum that sitemaps.org allows
@@ -69,7 +69,8 @@ class Listing:
     """The addresses that a document lists, in its order, and notes about what was left out.
 
     A front page also names feeds and says something about its site. The keys of `about` are name, slogan, language,
-    direction, colour, logo, icon, system and wordpress; each is there only if the page has it.
+    direction, colour, logo, icon, system and wordpress; each is there only if the page has it. `most_read` is the
+    page's list of the most read articles, if it has one.
     """
 
     pages: tuple[Listed, ...] = ()
@@ -77,6 +78,7 @@ class Listing:
     notes: tuple[str, ...] = ()
     feeds: tuple[Listed, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
+    most_read: tuple[Listed, ...] = ()
 
 
 def read_listing(
@@ -121,7 +123,7 @@ def read_listing(
     if cut_short or cut_off:
         notes.append(f"{name}: it is too large or was cut off; only its first {len(pages)} addresses were read.")
     usable = tuple(filter(_is_usable, pages)), tuple(filter(_is_usable, sitemaps))
-    return Listing(*usable, tuple(notes), front.feeds, front.about)
+    return Listing(*usable, tuple(notes), front.feeds, front.about, front.most_read)
 
 
 def _is_usable(listed: Listed) -> bool:
@@ -221,6 +223,7 @@ def _front(name: str, text: str, address: str) -> Listing:
         tuple(_page(each) for each in dict.fromkeys(page.found)),
         feeds=tuple(page.feeds.values())[:_MOST_FEEDS],
         about={key: value for key, value in about.items() if value},
+        most_read=tuple(_page(each) for each in most_read.links(text, page.base, page.title)),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import Column, ColumnElement, Connection, func, select, update
 
 from mailer.store.database import Store, inserting
 from mailer.store.schema import articles, feeds, visited_pages
@@ -136,7 +136,16 @@ class PageVisits:
 def add_prominence(tx: Connection, shares: Mapping[str, float]) -> None:
     """Adds to the prominence of articles. `shares` maps the identity of an article to the prominence that the article
     has gained on the front page since the last fetch."""
+    _add(tx, articles.c.prominence, shares)
+
+
+def add_list_hours(tx: Connection, shares: Mapping[str, float]) -> None:
+    """Adds to the hours that articles were on the list of the most read. `shares` maps the identity of an article to
+    the hours that the article has gained since the last fetch."""
+    _add(tx, articles.c.list_hours, shares)
+
+
+def _add(tx: Connection, column: Column[float | None], shares: Mapping[str, float]) -> None:
     for identity, share in shares.items():
-        so_far = articles.c.prominence
-        tx.execute(update(articles).where(articles.c.identity == identity, so_far.is_(None)).values(prominence=0.0))
-        tx.execute(update(articles).where(articles.c.identity == identity).values(prominence=so_far + share))
+        values = {column.name: func.coalesce(column, 0.0) + share}
+        tx.execute(update(articles).where(articles.c.identity == identity).values(values))

@@ -225,6 +225,8 @@ articles = Table(
     _flag("front_page"),
     Column("news_value", SmallInteger),  # an editor's rating from -2 to +2
     Column("prominence", Float),  # hours among the first places of the front page; NULL if never seen on it
+    # Hours on the site's list of the most read articles, the first place weighing most; NULL if never seen on it.
+    Column("list_hours", Float),
     _flag("closed"),  # true if only members or paying readers can read the article
     Column("title_given", Text),  # the title before its spelling was corrected; NULL if it needed no correction
     Column("lead_given", Text),  # the same for `lead`

@@ -164,15 +164,81 @@ def _quotas_hold(digest: Digest, rules: Rules) -> None:
 
 
 # --- Scores ----------------------------------------------------------------------------------------------------------
-def test_what_was_read_counts_and_what_is_not_known_is_average() -> None:
+def test_what_was_read_counts_and_what_is_not_known_is_guessed() -> None:
     views = {1: 10, 2: 90_000, 3: 500, 4: None, 5: 400, 6: 20}
     digest = make(*(article(number, views=count, dated=END - DAY) for number, count in views.items()))
     order = chosen(digest)
     assert order[0] == 2
     assert order.index(4) < order.index(1)
     assert order.index(4) < order.index(6)
-    assert notes(digest)[0] == "1 of 6 articles have no view count: taken as average"
+    assert notes(digest)[0].startswith("it is unknown how much 1 of 6 articles were read")
     assert set(digest.stories[0].parts) == {"popularity", "coverage", "quality"}
+    assert set(digest.stories[order.index(4)].parts) == {"guess", "coverage", "quality"}
+
+
+def a_source(name: str, first: int, count: int, **changes: object) -> list[Article]:
+    numbers = range(first, first + count)
+    return [article(number, source=name, dated=END - (1 + number % 140) * HOUR, **changes) for number in numbers]
+
+
+def test_a_source_without_counts_does_not_switch_off_the_counts_of_another() -> None:
+    """Twelve of 132 articles have counts, and they come first in the order of their readers, mixed with the best of
+    the others."""
+    counted = [replace(it, views=100 * 2**n) for n, it in enumerate(a_source("a.example", 1, 12))]
+    others = a_source("b.example", 100, 120)
+    others[50] = replace(others[50], front_page=True)
+    digest = make(*counted, *others, rules=Rules(stories=6, min_stories=1, max_section=1, max_day=1))
+    assert [number for number in chosen(digest) if number < 100] == [12, 11, 10]
+    assert next(number for number in chosen(digest) if number >= 100) == others[50].id
+    assert "it is unknown how much 120 of 132 articles were read" in notes(digest)[0]
+
+
+def test_an_export_of_only_the_most_read_is_enough() -> None:
+    many = a_source("a.example", 1, 300)
+    for n in range(10):
+        many[100 + n] = replace(many[100 + n], views=5_000 + n)
+    digest = make(*many, rules=Rules(stories=3, min_stories=1, max_section=1, max_day=1))
+    assert set(chosen(digest)) == {many[109].id, many[108].id, many[107].id}
+
+
+def test_a_counter_that_does_not_work_is_not_used() -> None:
+    counted = [replace(it, views=100 * n) for n, it in enumerate(a_source("a.example", 1, 12))]
+    digest = make(*counted, *a_source("b.example", 100, 12, views=0), rules=Rules(stories=6))
+    parts = {story.lead.source: set(story.parts) for story in digest.stories}
+    assert "popularity" in parts["a.example"]
+    assert "guess" in parts["b.example"]
+
+
+def test_hours_on_a_list_count_for_articles_of_a_source_without_counts() -> None:
+    listed = a_source("a.example", 1, 40)
+    for n, hours in ((5, 30.0), (30, 80.0), (20, 4.0)):
+        listed[n] = replace(listed[n], list_hours=hours)
+    digest = make(*listed, rules=Rules(stories=4, min_stories=1, max_section=1, max_day=1))
+    assert chosen(digest)[:3] == [listed[30].id, listed[5].id, listed[20].id]
+    assert "popularity" in digest.stories[0].parts
+    assert notes(digest)[0] == (
+        "the readers of 31 articles without view counts are known from the list of the most read, where 3 of them were"
+    )
+    assert "it is unknown how much 9 of 40 articles were read" in notes(digest)[1], "older than the list"
+
+
+def test_counts_and_lists_of_two_sources_are_each_compared_among_themselves() -> None:
+    counted = [replace(it, views=n) for n, it in enumerate(a_source("a.example", 1, 40))]
+    listed = [replace(it, list_hours=float(n)) for n, it in enumerate(a_source("b.example", 100, 40))]
+    digest = make(*counted, *listed, rules=Rules(stories=4, min_stories=1, max_section=1, max_day=1))
+    assert sorted(chosen(digest)) == [39, 40, 138, 139]
+
+
+def test_two_articles_on_a_list_are_too_few() -> None:
+    listed = a_source("a.example", 1, 20)
+    listed[3] = replace(listed[3], list_hours=9.0)
+    assert "no article has view counts" in notes(make(*listed))[0]
+
+
+def test_of_a_large_week_articles_without_counts_are_compared_too() -> None:
+    counted = [replace(it, views=n) for n, it in enumerate(a_source("a.example", 1, 1500))]
+    digest = make(*counted, *a_source("b.example", 5000, 300), rules=Rules(stories=8, max_day=1, max_section=1))
+    assert {story.lead.source for story in digest.stories} == {"a.example", "b.example"}
 
 
 @pytest.mark.parametrize(

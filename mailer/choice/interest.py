@@ -1,0 +1,206 @@
+"""Estimates how much each article is read, from view counts and from the sites' own lists of the most read.
+
+Some sources count views, some publish a list of their most read articles, and some do neither. Numbers are compared
+only with numbers of the same kind: first the articles with view counts, then the articles of other sources that have a
+list. `rank` guesses the popularity of the remaining articles.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, tzinfo
+from statistics import fmean, median
+
+from mailer.choice.growth import CAUTIOUS, Growth
+from mailer.model import Article, TimeSpan
+from mailer.reasons import Reason, ReasonCode
+
+HIGHEST = 1.3  # the largest result of `lift`, so that one very popular article does not make all others look equal
+# The view counts of a source are used if at least this share, or this number, of its articles have one. An export may
+# have only the articles with the most views.
+_ENOUGH, _MANY = 0.2, 10
+_LISTED = 3  # a list of the most read is used if at least this many articles of the source were on it
+_PRIOR = 0.15  # weight of the category's average in an estimate; an article's own views have the weight `Growth.at`
+_SHRINK = 20  # in a category's average, the average of all categories counts as much as this many articles
+# A comment or share counts as this many readers. All comments and shares of an article together count at most as much
+# as its views, because many comments on few views usually mean a dispute.
+_COMMENT = 20
+_AN_HOUR = 1000  # an hour in the first place of a list counts as this many readers
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """How much the articles are read, by id. Articles about which nothing is known are in neither mapping.
+
+    `readers` is the estimated final number of readers. `popularity` is 0 for half of the comparable articles and 1 for
+    the most read hundredth. Both are empty if neither view counts nor lists can be used; `notes` then has the reason.
+    """
+
+    readers: Mapping[int, float]
+    popularity: Mapping[int, float]
+    notes: tuple[Reason, ...]
+
+    def average(self, pool: Iterable[Article]) -> Callable[[str], float]:
+        """Returns a function from a category to the average popularity of its articles."""
+        by_category: defaultdict[str, list[float]] = defaultdict(list)
+        for article in pool:
+            if article.id in self.popularity:
+                by_category[article.category].append(self.popularity[article.id])
+        return _averages(by_category)
+
+
+def in_turn(pool: Sequence[Article], interest: Interest, zone: tzinfo) -> Callable[[Article], tuple[float, ...]]:
+    """Returns a function from an article to a sort key, for choosing which articles to compare.
+
+    The most read articles come first. Articles about which nothing is known are in the order of `_day_by_day`, and
+    are mixed in evenly, so that a source without counts is not left out.
+    """
+    known = sorted(
+        (it for it in pool if it.id in interest.readers),
+        key=lambda it: (-interest.popularity[it.id], -_shown(it), -it.dated.timestamp(), it.id),
+    )
+    blind = _day_by_day([it for it in pool if it.id not in interest.readers], zone)
+    places = {it.id: place / len(group) for group in (known, blind) for place, it in enumerate(group, 1)}
+    return lambda article: (places[article.id], float(article.id not in interest.readers), article.id)
+
+
+def _day_by_day(pool: Sequence[Article], zone: tzinfo) -> list[Article]:
+    """Returns the best article of every day, then the second best of every day, and so on.
+
+    Articles of one day are ordered by news value, then prominence, then date. If the newest articles came first, a busy
+    newsroom's digest would cover only the last two days of the week.
+    """
+    days: defaultdict[date, list[Article]] = defaultdict(list)
+    for article in pool:
+        days[article.dated.astimezone(zone).date()].append(article)
+
+    def best(article: Article) -> tuple[float, ...]:
+        return -(article.news_value or 0), -_shown(article), -article.dated.timestamp(), article.id
+
+    places = {it.id: place for day in days.values() for place, it in enumerate(sorted(day, key=best))}
+    return sorted(pool, key=lambda it: (places[it.id], *best(it)))
+
+
+def _shown(article: Article) -> float:
+    return (article.prominence or 0.0) + article.front_page
+
+
+def interest(pool: Sequence[Article], span: TimeSpan, growth: Growth) -> Interest:
+    """Estimates how much each article in `pool` is read. `growth` is the growth of the newsroom's view counts."""
+    sources: defaultdict[str, list[Article]] = defaultdict(list)
+    for article in pool:
+        sources[article.source].append(article)
+    counting = {name: _counts(each) for name, each in sources.items()}
+    enough = {name for name, each in sources.items() if _differ(counting[name]) and _is_enough(counting[name], each)}
+    listed = [it for name, each in sources.items() if name not in enough for it in _listed(each)]
+    with_list = {it.source for it in listed}
+    usable = {name for name, counts in counting.items() if _differ(counts)} - with_list
+    counted = [it for it in pool if it.views is not None and it.source in usable]
+    if not (enough and _is_enough(counted, pool)):
+        counted = []
+    readers: dict[int, float] = {}
+    popularity: dict[int, float] = {}
+    for group, so_far, curve in ((counted, _readers, growth), (listed, _hours, CAUTIOUS)):
+        if group:
+            estimates = _estimates(group, so_far, span, curve)
+            lifted = lift(list(estimates.values()))
+            readers |= estimates
+            popularity |= {number: lifted(count) for number, count in estimates.items()}
+    return Interest(readers, popularity, tuple(_notes(pool, counted, listed)))
+
+
+def _counts(articles: Iterable[Article]) -> list[int]:
+    return [it.views for it in articles if it.views is not None]
+
+
+def _differ(counts: Sequence[int]) -> bool:
+    """Returns False if several counts are all the same, such as 0: then the counter does not work."""
+    return len(counts) == 1 or len(set(counts)) > 1
+
+
+def _is_enough(known: Sequence[object], every: Sequence[object]) -> bool:
+    return len(known) >= min(_MANY, _ENOUGH * len(every)) and (len(known) > 1 or len(every) == 1)
+
+
+def _listed(articles: Sequence[Article]) -> list[Article]:
+    """Returns the articles of a source whose hours on its list of the most read are known, perhaps 0.
+
+    An article that is older than all articles on the list may have been on it before the list was watched.
+    """
+    on_list = [it for it in articles if it.list_hours]
+    if len(on_list) < _LISTED:
+        return []
+    oldest = min(it.dated for it in on_list)
+    return [it for it in articles if it.dated >= oldest]
+
+
+def _estimates(
+    group: Sequence[Article], so_far: Callable[[Article], float], span: TimeSpan, growth: Growth
+) -> dict[int, float]:
+    """Returns the estimated final number of readers of each article, by id.
+
+    The estimate is the posterior mean of a Poisson count under a Gamma prior. An hour-old article is therefore judged
+    mostly by the average of its category, and a week-old article mostly by its own readers so far.
+    """
+    by_category: defaultdict[str, list[float]] = defaultdict(list)
+    for article in group:
+        by_category[article.category].append(so_far(article))
+    usual = _averages(by_category)
+    found = {}
+    for article in group:
+        hours = (span.end - article.dated).total_seconds() / 3600
+        found[article.id] = (_PRIOR * usual(article.category) + so_far(article)) / (_PRIOR + growth.at(hours))
+    return found
+
+
+def _averages(by_category: Mapping[str, Sequence[float]]) -> Callable[[str], float]:
+    """Returns a function from a category to its average, which is drawn to the average of all categories."""
+    average = fmean(value for values in by_category.values() for value in values)
+    found = {
+        name: (math.fsum(values) + _SHRINK * average) / (len(values) + _SHRINK) for name, values in by_category.items()
+    }
+    return lambda category: found.get(category, average)
+
+
+def _readers(article: Article) -> float:
+    views = max(article.views or 0, 0)
+    return views + min(_COMMENT * ((article.comments or 0) + (article.shares or 0)), views)
+
+
+def _hours(article: Article) -> float:
+    return _AN_HOUR * (article.list_hours or 0.0)
+
+
+def _notes(pool: Sequence[Article], counted: Sequence[Article], listed: Sequence[Article]) -> Iterator[Reason]:
+    """Yields notes for the editors about what is known of the readers."""
+    if not pool:
+        return
+    counts = _counts(pool)
+    if listed:
+        on_list = sum(bool(it.list_hours) for it in listed)
+        yield Reason(ReasonCode.MOST_READ_LIST, {"listed": on_list, "articles": len(listed)})
+    elif not counts:
+        yield Reason(ReasonCode.NO_VIEW_COUNTS)
+    elif not counted and len(set(counts)) == 1 and _is_enough(counts, pool):
+        yield Reason(ReasonCode.EQUAL_VIEW_COUNTS)
+    elif not counted:
+        yield Reason(ReasonCode.FEW_VIEW_COUNTS, {"known": len(counts), "all": len(pool)})
+    missing = len(pool) - len(counted) - len(listed)
+    if missing and (counted or listed):
+        yield Reason(ReasonCode.SOME_VIEW_COUNTS_MISSING, {"missing": missing, "all": len(pool)})
+
+
+def lift(values: Sequence[float]) -> Callable[[float], float]:
+    """Returns a function that maps the median of `values` and anything below it to 0, and the 99th percentile to 1.
+
+    The scale is logarithmic. Unlike a rank, the result hardly depends on the number of little-read articles.
+    """
+    known = sorted(math.log1p(value) for value in values)
+    middle = median(known)
+    # If the 99th percentile is not above the median, the highest value is mapped to 1 instead.
+    top = known[int(0.99 * len(known))]
+    top = top if top > middle else known[-1]
+    if top <= middle:
+        return lambda value: 1.0 if math.log1p(value) > middle else 0.0
+    return lambda value: max(0.0, min(HIGHEST, (math.log1p(value) - middle) / (top - middle)))

@@ -1,0 +1,161 @@
+"""Finds the list of the most read articles on a page of a news site.
+
+Sites put such a list into a box on their pages, below a heading such as «پربازدیدترین‌ها» or "Most read", or give it a
+page of its own. The order of the links on the list is the order in which readers read the articles.
+"""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from itertools import islice
+
+import nh3
+
+from mailer.sources import identity
+from mailer.text import links as addresses
+from mailer.text.search_key import key
+
+_FEWEST, _MOST = 3, 60  # links of a list
+_LONGEST_LABEL = 60  # characters of a heading that names a list
+_MOST_LABELS = 20  # elements that may name a list; a usual page has one or two
+_LONGEST_CLIMB = 6  # elements between a heading and the element that also holds the list
+# Names of lists, as search keys. The first group always means reading; the second may also mean comments or likes, so
+# it counts only if nothing of the first is on the page.
+_CERTAIN = re.compile(
+    "پر ?(?:بازدید|بیننده|خواننده|مخاطب)|بیشترین (?:بازدید|خواننده)|most (?:read|viewed|visited)"
+    "|اکثر (?:قراه|مشاهده|زیاره)|سب سے زیادہ پڑھ|הנקרא(?:ות|ים) ביותר|הנצפ(?:ות|ים) ביותר"
+)
+_PERHAPS = re.compile(r"\b(?:popular|trending)\b|محبوب ?ترین|داغ ?ترین|پر ?طرفدار|اکثر رواجا")
+_NAMES = re.compile(r"most[-_]?(?:read|view|visit)|top[-_]?view|por[-_]?(?:bazdid|binande)|popular[-_]?posts?", re.I)
+_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+_TAGS = _HEADINGS | {
+    *("a", "article", "aside", "b", "base", "button", "dd", "div", "dl", "dt", "footer", "header", "label", "li"),
+    *("main", "nav", "ol", "p", "section", "span", "strong", "table", "tbody", "td", "th", "tr", "ul"),
+}
+_DROPPED_WHOLE = {"iframe", "noscript", "script", "select", "style", "svg", "template", "title"}
+_POINTERS = ("href", "data-target", "data-bs-target", "aria-controls", "data-tab")
+_ATTRIBUTES = {"*": {"class", "id", *_POINTERS}}
+
+
+def links(text: str, address: str, title: str) -> Sequence[str]:
+    """Return the addresses on the list of the most read articles of a page, or none if the page has no such list.
+
+    `address` is the page's own address; only links to its host count. If the page's `title` or address says that the
+    whole page is the list, and no heading does, all links of the page are returned.
+    """
+    page = _Page(address)
+    body = nh3.clean(text, tags=_TAGS, attributes=_ATTRIBUTES, clean_content_tags=_DROPPED_WHOLE, link_rel=None)
+    page.feed(f"<div>{body}</div>")  # the outermost element, because cleaning removes <html> and <body>
+    page.close()
+    for label in islice(page.labels(), _MOST_LABELS):
+        found = list(dict.fromkeys(page.list_of(label)))
+        if len(found) >= _FEWEST:
+            return found[:_MOST]
+    if _CERTAIN.search(key(title[:500])) or _NAMES.search(address):
+        return list(dict.fromkeys(each for element in page.elements if (each := page.own_link(element))))
+    return ()
+
+
+@dataclass(slots=True)
+class _Element:
+    tag: str
+    attributes: dict[str, str]
+    parent: "_Element | None"
+    number: int
+    end: int = 0  # the number of the last element inside this one
+    text: str = ""  # the beginning of its text, with the text of the elements inside
+
+    @property
+    def name(self) -> str:
+        return f"{self.attributes.get('class', '')} {self.attributes.get('id', '')}"
+
+
+class _Page(HTMLParser):
+    """Reads the elements of a page in their order. The caller must first repair the markup."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[_Element] = []
+        self._address, self._host = address, identity.host(address)
+        self._open: list[_Element] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        parent = self._open[-1] if self._open else None
+        number = len(self.elements)
+        element = _Element(tag, {name: value or "" for name, value in attrs}, parent, number, number)
+        self.elements.append(element)
+        if tag != "base":
+            self._open.append(element)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._open and self._open[-1].tag == tag:
+            self._open.pop().end = len(self.elements) - 1
+
+    def handle_data(self, data: str) -> None:
+        for element in self._open[-_LONGEST_CLIMB:]:
+            if len(element.text) <= _LONGEST_LABEL:
+                element.text += data[: _LONGEST_LABEL + 1]
+
+    def labels(self) -> Iterator[_Element]:
+        """Yield the elements that name a list: first by a text that is certain, then by a class or id, then by a text
+        that may mean something else."""
+        short = [each for each in self.elements if 0 < len(each.text.strip()) <= _LONGEST_LABEL]
+        texts = {each.number: key(each.text) for each in short}
+        yield from _innermost([each for each in short if _CERTAIN.search(texts[each.number])])
+        yield from (each for each in self.elements if _NAMES.search(each.name))
+        yield from _innermost([each for each in short if _PERHAPS.search(texts[each.number])])
+
+    def list_of(self, label: _Element) -> Iterator[str]:
+        """Yield the links of the list that a label names."""
+        if pane := self._pane(label):
+            yield from self._links(pane.number, pane.end)
+            return
+        holder: _Element | None = label
+        first = label.number
+        for _ in range(_LONGEST_CLIMB):
+            if holder is None:
+                return
+            found = list(self._links(first, self._end(holder, label)))
+            if len(set(found)) >= _FEWEST:
+                yield from found
+                return
+            # The label does not hold the list, so a link in the label leads to another page with the list.
+            first = label.end + 1
+            holder = holder.parent
+
+    def _pane(self, label: _Element) -> _Element | None:
+        """Return the element that a label in a row of tabs shows, if it names the element by its id."""
+        near = [label, *(each for each in (label.parent,) if each), *self.elements[label.number + 1 : label.end + 1]]
+        wanted = {each.attributes.get(name, "").removeprefix("#") for each in near for name in _POINTERS} - {""}
+        return next((each for each in self.elements if each.attributes.get("id") in wanted and each not in near), None)
+
+    def _end(self, holder: _Element, label: _Element) -> int:
+        """Return the number of the last element of the list in `holder`. The list ends before the next heading that is
+        of the same kind as the list's own."""
+        heading: _Element | None = label
+        while heading is not None and heading.tag not in _HEADINGS and heading is not holder:
+            heading = heading.parent
+        if heading is None or heading.tag not in _HEADINGS:
+            return holder.end
+        following = self.elements[label.end + 1 : holder.end + 1]
+        same = (each for each in following if each.tag == heading.tag and each.parent is heading.parent)
+        return next((each.number - 1 for each in same), holder.end)
+
+    def _links(self, first: int, last: int) -> Iterator[str]:
+        return (each for element in self.elements[first : last + 1] if (each := self.own_link(element)))
+
+    def own_link(self, element: _Element) -> str:
+        """Return the address of a link to a page of the same host, or "" if the element is no such link."""
+        href = element.attributes.get("href", "").strip() if element.tag == "a" else ""
+        if not href or href.startswith(("#", "mailto:", "tel:", "javascript:")):
+            return ""
+        found = addresses.absolute(href, self._address).partition("#")[0]
+        return found if identity.host(found) == self._host and identity.canonical(found) != self._host else ""
+
+
+def _innermost(elements: Sequence[_Element]) -> Iterator[_Element]:
+    """Yield those of the elements, which are in the order of the page, that contain none of the others."""
+    after = [*(each.number for each in elements[1:]), sys.maxsize]
+    return (element for element, next_one in zip(elements, after, strict=False) if next_one > element.end)
