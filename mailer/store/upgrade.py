@@ -15,6 +15,10 @@ _FILLED = ("subscribers", "suppressions")
 _OURS = frozenset({"alembic_version", *_FILLED, "issues", "deliveries"})  # every version has these tables
 USED = ", but this key was used with a database before: was it lost, or is the name mistyped?"
 FIX_USED = "Restore a backup, or correct [database] url. To start with an empty list: `mailer init --new-database`."
+_OF_EXTENSIONS = text(
+    "SELECT relname FROM pg_depend JOIN pg_class ON pg_class.oid = objid AND classid = 'pg_class'::regclass"
+    " WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'"
+)
 _FOLDER = Path(__file__).parent / "migrations"
 
 
@@ -61,7 +65,7 @@ def ensure(store: Store, *, make: bool = True) -> None:
 
 def _check_ours(store: Store) -> None:
     """Raises StoreUnavailable if the database holds tables, but not those of this program."""
-    tables = set(store.read(lambda tx: inspect(tx).get_table_names()))
+    tables = store.read(_tables)
     others = sorted(tables - {"alembic_version"})
     if others and not tables >= _OURS:
         raise StoreUnavailable(
@@ -69,6 +73,14 @@ def _check_ours(store: Store) -> None:
             "those of mailer.",
             "Correct [database] url: mailer needs a database of its own.",
         )
+
+
+def _tables(tx: Connection) -> set[str]:
+    """Returns the names of all tables, without those of PostgreSQL's extensions, such as spatial_ref_sys of PostGIS."""
+    names = set(inspect(tx).get_table_names())
+    if tx.dialect.name == "postgresql":
+        names -= set(tx.execute(_OF_EXTENSIONS).scalars())
+    return names
 
 
 def make_file(file: Path) -> bool:

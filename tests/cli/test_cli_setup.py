@@ -356,6 +356,19 @@ def test_the_database_of_another_program_gets_no_tables(
     assert tables(url) == ["subscribers"]
 
 
+def test_tables_of_an_extension_do_not_make_a_database_foreign(
+    tmp_path: Path, empty_postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostGIS, for example, has a table. The database may still be empty, and mailer's own."""
+    store = Store(empty_postgresql_url)
+    store.write(lambda tx: tx.execute(text("CREATE TABLE spatial_ref_sys (srid INTEGER)")))
+    store.write(lambda tx: tx.execute(text("ALTER EXTENSION plpgsql ADD TABLE spatial_ref_sys")))
+    store.close()
+    monkeypatch.setenv("MAILER_DATABASE__URL", empty_postgresql_url)
+    assert call("init", str(tmp_path), "--json").code == 0
+    assert {"spatial_ref_sys", "subscribers"} <= set(tables(empty_postgresql_url))
+
+
 @pytest.mark.parametrize("server", [False, True])
 def test_an_empty_database_does_not_replace_the_one_of_a_used_key(
     here: Deployment, server: bool, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
