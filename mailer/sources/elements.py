@@ -226,13 +226,14 @@ class _Reader:
     # --- elements ----------------------------------------------------------------------------------------------------
     def _begin(self, tag: re.Match[str]) -> None:
         written, values = tag["name"].lower(), tag["attributes"]
+        local = written.rpartition(":")[2]
         top = self._open[-1].name
-        if top in _LEAVES and written.rpartition(":")[2] not in _ITEMS | _ROOTS:
+        if top in _LEAVES and local not in _ITEMS and local not in _ROOTS:
             if top not in _VALUES or self._name(written) not in _OF_ITEM:
                 return  # the tag is markup inside a text
             self._pop(tag.start())
             self._wrong(tag.start())
-        if written.rpartition(":")[2] in _ROOTS and not self._items:
+        if local in _ROOTS and not self._items:
             while len(self._open) > 1:  # anything before the root, such as a script's warning, is ignored
                 self._pop(tag.start())
             self._top.children.clear()

@@ -38,6 +38,7 @@ _NUMBER = re.compile(rf"(?!(?:{_DATE})$)[0-9]{{5,}}")
 # and values of a query, "&" and "=" must be encoded, because they separate parameters.
 _IN_PATH = "!$&'()*+,;=:@-._~"
 _IN_QUERY = "!$'()*+,;:@/?-._~"
+_NEVER_ENCODED = re.compile(r"[\w.~-]*", re.ASCII)
 # Meaningless guids, in lower case. Some systems write one of them into every item.
 _NO_GUIDS = frozenset(
     ("", "0", "-1", "-", "--", "#", "n/a", "na", "none", "null", "nil", "nan", "undefined", "unknown")
@@ -127,7 +128,7 @@ def is_another(found: FoundArticle, title: str, url: str) -> bool:
     `title` and `url` are those of the stored article. Some systems number the items of each feed from 1, or give one
     guid to articles in two languages. A corrected article, however, keeps its link or some words of its title.
     """
-    if not (found.title and title and found.url and url) or _whole(found.url) == _whole(url):
+    if not (found.title and title and found.url and url) or found.url == url or _whole(found.url) == _whole(url):
         return False
     return set(search_key.key(found.title).split()).isdisjoint(search_key.key(title).split())
 
@@ -234,11 +235,16 @@ def _guid(guid: str, found: FoundArticle, *, whole: bool = False) -> str:
 
 
 def _host(parts: SplitResult) -> str:
+    return _host_of(parts.netloc)
+
+
+@lru_cache(maxsize=1024)  # nearly all links of a document have the same host
+def _host_of(netloc: str) -> str:
+    parts = SplitResult("https", netloc, "", "", "")
     name = _ascii((parts.hostname or "").rstrip("."))
     return name if parts.port in (None, 80, 443) else f"{name}:{parts.port}"
 
 
-@lru_cache(maxsize=1024)  # nearly all links of a document have the same host
 def _ascii(name: str) -> str:
     try:
         name = idna.encode(name, uts46=True).decode("ascii")
@@ -253,7 +259,7 @@ def _encoded(text: str, safe: str) -> str:
 
     In a path, an encoded "/" stays encoded, because it does not separate segments.
     """
-    return quote(unquote_to_bytes(text), safe=safe)
+    return text if _NEVER_ENCODED.fullmatch(text) else quote(unquote_to_bytes(text), safe=safe)
 
 
 def _query(query: str) -> str:

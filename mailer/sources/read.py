@@ -263,6 +263,8 @@ def _with_options(
             f"{plain.line(published)!r} is not a date that can be read.",
             "Write it as 2026-01-27T12:30, 1404/11/07 12:30 or «۷ بهمن ۱۴۰۴ - ۱۲:۳۰».",
         )
+    if not (url or published or source):
+        return articles
     return tuple(
         replace(
             article,

@@ -26,6 +26,7 @@ _COUNTS = ("views", "comments", "shares")
 _FLAGS = ("front_page", "closed")
 _GIVEN = ("title_given", "lead_given", "alt_given")
 _SHARED = (*_TEXTS, *_COUNTS, *_FLAGS, *_GIVEN, "news_value")  # fields of FoundArticle that are also columns
+_COMPARED = (*_SHARED, "tags", "guid", "published_at", "first_seen_at")  # columns that `_changes` looks at
 
 
 @dataclass(slots=True)
@@ -59,6 +60,19 @@ def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime, *, later
             unchanged += 1
     _write(tx, known.rows)
     return Merged(added, updated, unchanged)
+
+
+def unchanged(tx: Connection, found: Sequence[NamedArticle]) -> set[str]:
+    """Returns the identities of those articles whose values are all stored, so that `merge` would change nothing."""
+    names = (*_COMPARED, "identity")
+    query = select(*(articles.c[name] for name in names))
+    rows = tx.execute(query.where(articles.c.identity.in_([named.identity for named in found])))
+    stored = {row.identity: dict(zip(names, row, strict=True)) for row in rows}
+    return {
+        named.identity
+        for named in found
+        if (values := stored.get(named.identity)) and not _changes(values, named.article)
+    }
 
 
 def titles_and_links(tx: Connection, identities: Collection[str]) -> dict[str, tuple[str, str]]:

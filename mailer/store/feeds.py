@@ -14,7 +14,7 @@ from mailer.store.database import Store, inserting
 from mailer.store.schema import articles, feeds, visited_pages
 
 TRIES = 3  # after this many failed requests for a page, the page counts as visited
-_PIECE = 500  # links in one statement
+_PIECE = 500  # links or identities in one statement
 _LEASE = timedelta(minutes=10)  # if the process that claimed a source dies, the source is free again after this time
 
 
@@ -146,6 +146,11 @@ def add_list_hours(tx: Connection, shares: Mapping[str, float]) -> None:
 
 
 def _add(tx: Connection, column: Column[float | None], shares: Mapping[str, float]) -> None:
+    # On a long front page, most places give no hours. Their articles only need a 0 in place of NULL.
+    names = list(shares)
+    for start in range(0, len(names), _PIECE):
+        seen_first = articles.c.identity.in_(names[start : start + _PIECE]) & column.is_(None)
+        tx.execute(update(articles).where(seen_first).values({column.name: 0.0}))
     for identity, share in shares.items():
-        values = {column.name: func.coalesce(column, 0.0) + share}
-        tx.execute(update(articles).where(articles.c.identity == identity).values(values))
+        if share:
+            tx.execute(update(articles).where(articles.c.identity == identity).values({column.name: column + share}))

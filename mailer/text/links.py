@@ -64,10 +64,19 @@ def split(url: str) -> SplitResult | None:
     """Return the parts of an http or https address with a host; None for any other text."""
     try:
         parts = urlsplit(url.strip())
-        usable = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
-    except ValueError:  # a port that is not a number, a broken [IPv6]
+    except ValueError:  # a broken [IPv6]
         return None
-    return parts if usable else None
+    return parts if parts.scheme in ("http", "https") and _has_host(parts.netloc) else None
+
+
+@lru_cache(maxsize=1024)  # nearly all links of a document have the same host
+def _has_host(netloc: str) -> bool:
+    """Return True if a host and a valid port, if any, are between the scheme and the path of an address."""
+    parts = SplitResult("https", netloc, "", "", "")
+    try:
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is not a number
+        return False
 
 
 def absolute(raw: str, base: str = "") -> str:

@@ -68,6 +68,8 @@ _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ),
     (" ترین", re.compile(rf"(?<=[{_LETTER}]{{2}}) (ترین){_END}"), rf"{ZWNJ}\1"),
 )
+# One of these occurs in every text that is changed.
+_CHANGED = re.compile("|".join((*map(chr, ARABIC_LETTERS), *(word for word, _, _ in _RULES))))
 
 
 def corrected(text: str, exceptions: Collection[str] = ()) -> str:
@@ -75,6 +77,8 @@ def corrected(text: str, exceptions: Collection[str] = ()) -> str:
 
     The words in `exceptions` stay as they are. Correcting a corrected text changes nothing.
     """
+    if not _CHANGED.search(text):  # as in most titles
+        return text
     parts = _protected(tuple(exceptions)).split(text)  # every second part is protected
     return "".join(part if number % 2 else _corrected(part) for number, part in enumerate(parts))
 
