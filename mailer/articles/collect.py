@@ -52,9 +52,9 @@ def keep(app: App, found: Iterable[FoundArticle], *, later: bool = False, gently
     the last collection, so its date is estimated.
 
     The articles are stored in many short transactions, so that unsubscribing and sending do not wait for a whole
-    archive. Articles whose values are all stored need no such transaction. With `gently`, storing pauses for three times as long as it works, because a process that also sends can
-    run only one thread at a time. After an interruption, the call can simply be repeated: articles that were already
-    stored are then unchanged.
+    archive. Articles whose values are all stored need no transaction that writes. With `gently`, storing pauses for
+    three times as long as it works, because a process that also sends can run only one thread at a time. After an
+    interruption, the call can simply be repeated: articles that were already stored are then unchanged.
     """
     newest: dict[str, NamedArticle] = {}
     for named in map(identify, found):

@@ -154,13 +154,17 @@ class _Reader:
 
         Also returns "items" or "elements" if there are too many of these, else "".
         """
-        place = 0
-        while (tag := self._text.find("<", place)) >= 0:
-            self._check(place, tag)
+        text, items = self._text, self._items
+        most_items, most_elements = most["items"], most["elements"]
+        place, ampersand = 0, text.find("&")
+        while (tag := text.find("<", place)) >= 0:
+            if 0 <= ampersand < tag:
+                self._check(place, tag)
+                ampersand = text.find("&", tag)
             place = self._markup(tag)
-            if len(self._items) > most["items"]:
+            if len(items) > most_items:
                 return place, "items"
-            if self._elements > most["elements"]:
+            if self._elements > most_elements:
                 return place, "elements"
         return place, ""
 
@@ -238,7 +242,9 @@ class _Reader:
                 self._pop(tag.start())
             self._top.children.clear()
         attributes = _attributes(values) if "=" in values else {}
-        name = self._named(written, attributes)
+        # Only the root and attributes can change the names of elements.
+        is_root = len(self._open) == 1
+        name = self._named(written, attributes) if attributes or is_root else self._name(written)
         if name in _ITEMS:
             self._end_item(tag.start())
         elif len(self._open) > _DEEPEST:
@@ -261,7 +267,7 @@ class _Reader:
     def _close(self, written: str, at: int) -> None:
         name = self._name(written.lower())
         if self._open[-1].name == name and len(self._open) > 1:
-            self._pop(at)
+            self._open.pop().end = at
             return
         if not any(each.name == name for each in self._open[1:]):
             if self._open[-1].name not in _TEXTS:

@@ -102,7 +102,11 @@ def _is_shortcode(found: re.Match[str], ends: set[str]) -> bool:
 def without_end(text: str) -> str:
     """Remove what WordPress and themes add at the end of a text: the closing sentence, «[…]» and «read more»."""
     for _ in range(2):  # twice, because a text may end with «[…]» and the closing sentence
-        text = text[:-_LONGEST_CLOSING] + _CLOSING.sub("", text[-_LONGEST_CLOSING:])
+        tail = text[-_LONGEST_CLOSING:]
+        closing = _CLOSING.search(tail)
+        if closing is None:
+            break
+        text = text[:-_LONGEST_CLOSING] + tail[: closing.start()]
     tail = text[-_LONGEST_CLOSING:]
     found = _MORE_AT_END.search(tail)
     return text if found is None else (text[: -len(tail)] + tail[: found.start()]).rstrip(" [(")

@@ -89,4 +89,6 @@ def opening(body: str, outlet: str = "") -> str:
 
 def name(raw: str) -> str:
     """Return an identifier, such as a guid, without control characters and without white space at its ends."""
-    return "".join(char for char in raw if unicodedata.category(char) not in ("Cc", "Cs")).strip()
+    if not raw.isprintable():
+        raw = "".join(char for char in raw if unicodedata.category(char) not in ("Cc", "Cs"))
+    return raw.strip()

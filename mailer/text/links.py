@@ -17,6 +17,8 @@ LONGEST = 1500  # characters of a link; Gmail does not clip a mail with twelve l
 # Longest address from a source, in characters. Browsers and mail programs reliably follow addresses of this length.
 _LONGEST_FOUND = 2000
 _LONGEST_RAW = 10_000  # characters of a link, counted before invisible characters are removed
+# An address that `absolute` returns as it is, as most links of feeds.
+_WHOLE = re.compile(r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/(?:[\w/.~%=?#+:,;@!$*-]|&(?!amp;))*+)?", re.ASCII)
 _SHORT = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 _IPV4 = re.compile(r"(?:0x[0-9a-f]{1,8}|[0-9]{1,12})(?:\.(?:0x[0-9a-f]{1,8}|[0-9]{1,12})){0,3}")
@@ -89,6 +91,8 @@ def absolute(raw: str, base: str = "") -> str:
     """
     if len(raw) > _LONGEST_RAW:
         return ""
+    if len(raw) <= _LONGEST_FOUND and _WHOLE.fullmatch(raw):
+        return raw
     address = raw if raw.isprintable() else "".join(char for char in raw if not is_invisible(char))
     address = re.sub(r"[\t\r\n]+\s*", "", address.strip()).replace("&amp;", "&")
     try:

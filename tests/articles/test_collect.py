@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -81,6 +83,20 @@ def test_an_archive_is_stored_in_many_transactions(app: App) -> None:
     assert kept.added == 450
     assert len(waits) >= 4, "others wrote between the pieces"
     assert collect.keep(app, found).unchanged == 450
+
+
+@only_sqlite
+def test_unchanged_articles_are_compared_without_writing(app: App) -> None:
+    """Otherwise a long feed that does not change would delay each mail and each reader who unsubscribes."""
+    found = [make.article(number, tags=("یک", "دو"), views=number) for number in range(250)]
+    collect.keep(app, found)
+    with closing(sqlite3.connect(str(app.store.url.database), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert collect.keep(app, found).unchanged == 250
+        other.execute("ROLLBACK")
+    changed = [replace(found[0], title="عنوان تازه"), *found[1:], make.article(999)]
+    kept = collect.keep(app, changed)
+    assert (kept.added, kept.updated, kept.unchanged) == (1, 1, 249)
 
 
 def test_a_feeds_own_slash_stays(app: App, server: WebServer, fetcher: Fetcher) -> None:
