@@ -19,7 +19,8 @@ from mailer.cli.setup import make_deployment
 from mailer.config import reference
 from mailer.wiring import wire
 
-_WORDS = "مجلس دولت بودجه نفت قیمت بازار تهران اصفهان وزیر گفت ورزش تیم ملی باران هشدار استان‌های شمالی می‌شود".split()
+_TEXT = "مجلس دولت بودجه نفت قیمت بازار تهران اصفهان وزیر گفت ورزش تیم ملی باران هشدار استان‌های شمالی می‌شود"
+_WORDS = _TEXT.split()
 
 
 def feed(items: int, *, damaged: bool) -> bytes:
