@@ -11,7 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import choice, delivery, machine, merge, peers, readers, scale, start
+from bench import choice, delivery, headlines, machine, merge, peers, readers, scale, start
 from bench.page import Options, Part, Skipped, with_section
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
@@ -29,6 +29,7 @@ PARTS = (
     Part("readers", "Readers: lists in and out, freezing, leaving", readers.section),
     Part("start", "Starting a command", start.run),
     Part("choice", "Choosing the stories", choice.section),
+    Part("headlines", "Subjects of real headlines", headlines.section),
 )
 
 

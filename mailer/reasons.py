@@ -149,6 +149,11 @@ class ReasonCode(StrEnum):
         "left out because its page is gone: «{title}»",
         "صفحهٔ این خبر دیگر نیست، و کنار گذاشته شد: «{title}»",
     )
+    LONG_SUBJECT = (
+        "long_subject",
+        "the editor's subject has {length} characters; mail programs cut it after 40 to 100",
+        "موضوعی که تحریریه نوشته است {length} نویسه دارد؛ برنامه‌های ایمیل پس از ۴۰ تا ۱۰۰ نویسه آن را می‌بُرند",
+    )
     # Reasons why a story was not chosen.
     BANNED = "banned", "banned", "ممنوع شده است"
     BANNED_WORD = "banned_word", "contains the banned word «{word}»", "واژهٔ ممنوع «{word}» در آن است"

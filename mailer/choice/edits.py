@@ -10,6 +10,7 @@ from typing import assert_never
 
 from mailer.model import ChosenStory, Edits
 from mailer.reasons import Reason, ReasonCode
+from mailer.text.headlines import SUBJECT_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,5 +102,8 @@ def kept(edits: Edits) -> frozenset[int]:
 
 
 def notes(edits: Edits) -> list[Reason]:
-    """Returns a note for the editors about each story that was left out because its page is gone."""
-    return [Reason(ReasonCode.STORY_LEFT_OUT, {"title": title}) for title in edits.gone.values()]
+    """Returns a note for the editors about each story that was left out because its page is gone, and about a long
+    subject."""
+    left_out = [Reason(ReasonCode.STORY_LEFT_OUT, {"title": title}) for title in edits.gone.values()]
+    long = len(edits.subject) > SUBJECT_LENGTH
+    return [*left_out, *([Reason(ReasonCode.LONG_SUBJECT, {"length": len(edits.subject)})] if long else [])]

@@ -69,12 +69,12 @@ def _summary(app: App, issue: Issue) -> str:
 
 
 def public_issues(app: App, limit: int | None = None) -> list[dict[str, str]]:
-    """Returns the address, subject, number and date of each public issue as readers see them, the latest first."""
+    """Returns the address, headline, number and date of each public issue as readers see them, the latest first."""
     locale, newsletter = app.renderer.locale, app.settings.newsletter
     return [
         {
             "url": app.archive_url(each.issue.slot),
-            "subject": each.variant.subject,
+            "headline": view.headline(each.issue),
             "number": locale.number(each.issue.number) if each.issue.number else "",
             "date": calendar.long_date(each.issue.day, newsletter.calendar, locale),
         }
@@ -133,7 +133,7 @@ def _with_tags(app: App, html: str, shown: _PublicIssue) -> str:
     image = next(filter(None, (view.picture_of(story, newsletter) for story in shown.issue.stories)), "")
     tags = {
         "og:type": "article",
-        "og:title": shown.variant.subject,
+        "og:title": view.headline(shown.issue),
         "og:description": summary,
         "og:url": url,
         "og:site_name": newsletter.name,
@@ -174,7 +174,7 @@ def feed(app: App) -> bytes:
     for each in shown:
         url, entry = app.archive_url(each.issue.slot), _put(root, "entry")
         _put(entry, "id", url)
-        _put(entry, "title", clean(each.variant.subject))
+        _put(entry, "title", view.headline(each.issue))
         _put(entry, "link", rel="alternate", href=url)
         _put(entry, "published", each.published.isoformat())
         _put(entry, "updated", each.updated.isoformat())

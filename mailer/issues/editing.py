@@ -28,7 +28,7 @@ _PARALLEL_CHECKS = 4
 # story.
 _ROUNDS = 3
 # The longest texts that an editor may write, in characters.
-_LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 120, 600
+_LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 300, 600
 
 
 def drop(app: App, slot: str | None, position: int) -> Issue:

@@ -71,7 +71,7 @@ def redacted(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) 
     if len(stories) == len(issue.stories):
         return issue
     left = only(issue, stories, locale)
-    return replace(left, subject=view.subject(left.stories, locale), intro="")
+    return replace(_with_made_subject(left, locale), intro="")
 
 
 def only(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) -> Issue:
@@ -80,4 +80,9 @@ def only(issue: Issue, stories: Sequence[ChosenStory], locale: Locale = FA) -> I
     numbered = tuple(replace(story, position=number) for number, story in enumerate(stories, 1))
     if stories and stories[0].article_id == issue.stories[0].article_id:
         return replace(issue, stories=numbered, preheader="")
-    return replace(issue, stories=numbered, subject=view.subject(numbered, locale), preheader="")
+    return _with_made_subject(replace(issue, stories=numbered, preheader=""), locale)
+
+
+def _with_made_subject(issue: Issue, locale: Locale) -> Issue:
+    """Returns the issue with a subject made from its first story, and without the editor's subject."""
+    return replace(issue, subject=view.subject(issue.stories, locale), edits=replace(issue.edits, subject=""))

@@ -16,6 +16,7 @@ from mailer.text.characters import RLM, arabic_letters
 from mailer.text.locales import FA, Locale
 
 _RLE, _PDF, _LRI, _PDI = "\u202b", "\u202c", "\u2066", "\u2069"
+_WITH_DIRECTION = ("L", "R", "AL", "EN", "AN")  # bidi classes of letters and digits
 _D = "0-9۰-۹٠-٩"
 _LEFT_TO_RIGHT = re.compile(
     rf"[A-Za-z][A-Za-z0-9._-]{{0,60}}[+#]+(?![A-Za-z0-9])"  # C++, C#
@@ -56,11 +57,18 @@ def isolate_rtl(text: str) -> Markup:
 
 
 def subject(text: str, locale: Locale = FA) -> str:
-    """Returns the subject. In a right-to-left language, a subject that begins with Latin gets RLM in front.
+    """Returns the subject with the RLM that it needs in a right-to-left language. A marked subject stays the same.
 
-    Without RLM, mail programs would show the whole subject left to right.
+    A subject that begins with Latin gets RLM in front, because mail programs would show the whole subject left to
+    right. A subject that ends with a sign without a direction («…», «»», «!») gets RLM behind it, because a line that
+    runs left to right, as Thunderbird's, would show the sign before the first word.
     """
-    return RLM + text if locale.rtl and first_strong(text) == "L" else text
+    own = text.strip(RLM)
+    if not locale.rtl or not own:
+        return own
+    front = RLM if first_strong(own) == "L" else ""
+    strong = unicodedata.bidirectional(own[-1]) in _WITH_DIRECTION
+    return front + own + ("" if strong or not arabic_letters(own) else RLM)
 
 
 def plain(text: str) -> str:

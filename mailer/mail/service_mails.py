@@ -67,7 +67,7 @@ def confirmation(newsletter: Newsletter, days: int, locale: Locale = FA) -> dict
 
 def trial_subject(subject: str, locale: Locale = FA) -> str:
     """Returns the subject with «آزمایشی:» (test) in front, so that a test mail is not mistaken for the issue."""
-    return bidi.subject(locale.say("آزمایشی: {subject}", subject=subject.removeprefix(RLM)), locale)
+    return bidi.subject(locale.say("آزمایشی: {subject}", subject=subject.strip(RLM)), locale)
 
 
 def _state_name(state: IssueState, locale: Locale) -> str:

@@ -4,7 +4,6 @@ Every text from outside is cleaned and shortened here. The package `choice` choo
 templates contain the markup.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import TypedDict
 from urllib.parse import urlsplit
@@ -12,13 +11,13 @@ from urllib.parse import urlsplit
 from mailer.mail import bidi, placeholders
 from mailer.model import OTHER_NEWS, ChosenStory, Issue
 from mailer.settings import Newsletter
+from mailer.text import headlines
 from mailer.text.calendar import long_date
 from mailer.text.clean import clean, first_words, shorten
 from mailer.text.links import loopback, story_picture, web_address
 from mailer.text.locales import FA, Locale
 
 # Maximum lengths of the texts: in words if the name ends with WORDS, and otherwise in characters.
-SUBJECT_LENGTH = 45  # Gmail on a phone shows about 40 characters
 SECTION_LENGTH = 40
 TITLE_LENGTH = 180
 LEAD_WORDS = 35
@@ -59,19 +58,20 @@ def greeting(name: str, locale: Locale = FA) -> str:
 
 
 def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
-    """Returns the subject: the first story's title in at most 45 characters, or "" if there is no story.
+    """Returns the subject: the first story's title as `headlines.subject` shortens it, or "" if there is no story.
 
-    If the title is too long, its first clause is used, provided that the clause is long enough to make sense alone.
-    Otherwise the title is cut between words. In right-to-left languages, RLM is put before a title that begins with
-    Latin.
+    In right-to-left languages, it has the RLM of `bidi.subject`.
     """
-    if not stories:
-        return ""
-    title = clean(min(stories, key=lambda story: story.position).title)
-    clause = re.split("[؛;]", title)[0].rstrip()
-    if len(title) >= SUBJECT_LENGTH and 20 <= len(clause) < SUBJECT_LENGTH:
-        return bidi.subject(clause, locale)
-    return shorten(bidi.subject(title, locale), SUBJECT_LENGTH)
+    return bidi.subject(headlines.subject(_first_title(stories)), locale)
+
+
+def headline(issue: Issue) -> str:
+    """Returns what stands for the issue where there is room: the editor's subject or the first story's whole title."""
+    return clean(issue.edits.subject) or shorten(_first_title(issue.stories), TITLE_LENGTH)
+
+
+def _first_title(stories: Sequence[ChosenStory]) -> str:
+    return clean(min(stories, key=lambda story: story.position).title) if stories else ""
 
 
 def page_view(newsletter: Newsletter) -> dict[str, object]:
@@ -95,10 +95,10 @@ def issue_view(
 ) -> dict[str, object]:
     """Returns the values for `mail/issue.*`.
 
-    The values are those of `page_view`, and: subject, number, date, preheader, greeting, intro, reading, hero
-    (a StoryView or None), sections (a list of SectionView), most_read (each with rank, url, title and section),
-    archive_url, unsubscribe_url, preferences_url (empty unless `preferences` is True). `greeting`, `unsubscribe_url`
-    and `preferences_url` are placeholders; all other values are final.
+    The values are those of `page_view`, and: subject, headline (the uncut subject), number, date, preheader, greeting,
+    intro, reading, hero (a StoryView or None), sections (a list of SectionView), most_read (each with rank, url, title
+    and section), archive_url, unsubscribe_url, preferences_url (empty unless `preferences` is True). `greeting`,
+    `unsubscribe_url` and `preferences_url` are placeholders; all other values are final.
 
     The argument `archive_url` is the public address of this issue, and the argument `most_read` has pairs of address
     and title.
@@ -110,6 +110,7 @@ def issue_view(
     return {
         **page_view(newsletter),
         "subject": clean(issue.subject) or clean(subject(stories, locale)) or clean(newsletter.title),
+        "headline": headline(issue) or clean(newsletter.title),
         "number": locale.number(issue.number) if issue.number is not None else "",
         "date": long_date(issue.day, newsletter.calendar, locale),
         "preheader": preheader(issue, newsletter, locale),
@@ -201,9 +202,11 @@ def _reading(stories: Sequence[StoryView], intro: str, locale: Locale) -> str:
 def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
     """Returns the line that inboxes show after the subject, of 40 to 130 characters.
 
-    If the editor's preheader has at least 40 characters, the line is this preheader. If not, the titles of the second
-    to fourth stories follow it, and then more titles until the line has 90 characters. A short line is not padded
-    with blanks, because Apple Mail ignores the blanks and screen readers read them out.
+    It goes on where the subject ends: with the titles of the second to fourth stories, and then with more titles until
+    the line has 90 characters. A title that does not fit is left out, or only its first clauses are used; a title is
+    cut between words only if the line would have less than 90 characters. An editor's preheader comes first, and is
+    enough if it has at least 40 characters. A short line is not padded with blanks, because Apple Mail ignores the
+    blanks and screen readers read them out.
     """
     line = shorten(clean(issue.preheader), PREHEADER_MOST)
     if len(line) >= PREHEADER_LEAST:
@@ -212,13 +215,16 @@ def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
     day = long_date(issue.day, newsletter.calendar, locale)
     name = shorten(f"{clean(newsletter.title)} {clean(newsletter.name)}", 60)
     closing = locale.say("{name}، {day}: مهم‌ترین خبرهای هفته به انتخاب تحریریه", name=name, day=day)
+    left_out = []
     for at, piece in enumerate([*filter(None, titles[1:]), closing], start=2):
         if at > 4 and len(line) >= PREHEADER_BETTER:
             break
-        longer = f"{line}{locale.semicolon} {piece}" if line else piece
-        if len(longer) <= PREHEADER_MOST:
-            line = longer
-        elif len(line) < PREHEADER_BETTER:  # there is room for the first words of this piece
-            line = shorten(longer, PREHEADER_MOST)
-            break
+        before = f"{line}{locale.semicolon} " if line else ""
+        if fitting := headlines.clauses(piece, PREHEADER_MOST - len(before)):
+            line = before + fitting
+        else:
+            left_out.append(piece)
+    if len(line) < PREHEADER_BETTER and left_out:
+        before = f"{line}{locale.semicolon} " if line else ""
+        line = before + headlines.words(left_out[0], PREHEADER_MOST - len(before))
     return line

@@ -201,14 +201,25 @@ def test_an_issue_that_is_opened_again_is_looked_at_again(app: App) -> None:
 
 
 @only_sqlite
+def test_a_long_subject_is_kept_with_a_note(app: App) -> None:
+    drafted(app)
+    short, long = editing.subject(app, None, "خ" * 80), editing.subject(app, None, "خ" * 300)
+    assert (short.subject, long.subject) == ("خ" * 80, "خ" * 300)
+    codes = [[note.code for note in each.notes] for each in (short, long)]
+    assert ReasonCode.LONG_SUBJECT not in codes[0]
+    assert ReasonCode.LONG_SUBJECT in codes[1]
+    assert "300 characters" in " ".join(map(english, long.notes))
+
+
+@only_sqlite
 def test_what_cannot_be_edited_is_said(app: App) -> None:
     issue = drafted(app)
     with pytest.raises(NoSuchArticle, match="has no story 99: it has 12"):
         editing.drop(app, None, 99)
     with pytest.raises(NoSuchArticle):
         editing.move(app, None, 1, 99)
-    with pytest.raises(UsageError, match="at most 120"):
-        editing.subject(app, None, "خ" * 121)
+    with pytest.raises(UsageError, match="at most 300"):
+        editing.subject(app, None, "خ" * 301)
     draft.freeze(app, issue)
     with pytest.raises(WrongState, match="is frozen: it can be edited only while it is draft or held"):
         editing.drop(app, None, 1)

@@ -111,7 +111,7 @@ def test_the_feed_lists_each_public_issue_once(sending_app: App, clock: Clock, i
     root = ElementTree.fromstring(archive.feed(app))
     (entry,) = root.findall(f"{ATOM}entry")
     assert entry.findtext(f"{ATOM}id") == app.archive_url(issue.slot)
-    assert entry.findtext(f"{ATOM}title") == issue.subject
+    assert entry.findtext(f"{ATOM}title") == issue.stories[0].title
     assert root.findtext(f"{ATOM}updated") == entry.findtext(f"{ATOM}updated")
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.mail import bidi, placeholders
+from mailer.text.locales import EN
 
 RLM, RLE, PDF, LRI, PDI = "\u200f", "\u202b", "\u202c", "\u2066", "\u2069"
 
@@ -57,6 +58,21 @@ def test_subjects_that_begin_with_latin_are_led_by_rlm() -> None:
     assert bidi.subject("Gemini فارسی شد") == RLM + "Gemini فارسی شد"
     assert bidi.subject("۲۰ خبر از Gemini") == "۲۰ خبر از Gemini"
     assert bidi.subject("۱۴۰۵") == "۱۴۰۵"
+
+
+@pytest.mark.parametrize("end", ["…", "!", "»", ")", ".", "🎉"])
+def test_subjects_that_end_with_a_sign_are_followed_by_rlm(end: str) -> None:
+    """Thunderbird's header line runs left to right and would show the sign before the first word."""
+    assert bidi.subject(f"شورا رأی داد{end}") == f"شورا رأی داد{end}{RLM}"
+    assert bidi.subject(f"Gemini فارسی شد{end}") == f"{RLM}Gemini فارسی شد{end}{RLM}"
+    assert bidi.subject(bidi.subject(f"شورا رأی داد{end}")) == f"شورا رأی داد{end}{RLM}"
+    assert bidi.subject(f"The council voted{end}", EN) == f"The council voted{end}"
+
+
+@pytest.mark.parametrize("end", ["د", "؟", "۹۰", "٤", "7", "AI"])
+def test_subjects_that_end_with_a_letter_or_digit_need_no_mark(end: str) -> None:
+    assert bidi.subject(f"شورا رأی {end}") == f"شورا رأی {end}"
+    assert bidi.subject(end * 2).strip(RLM) == end * 2
 
 
 def test_text_lines_are_marked_and_addresses_left_alone() -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 import mail_samples as samples
 import pytest
 
+from mailer.mail import bidi
 from mailer.mail.render import Renderer
 from mailer.mail.template_check import rules, sample_issues, trial
 from mailer.mail.template_check.markup import as_word_sees_it, read, text
-from mailer.text.locales import CODES
+from mailer.text import headlines
+from mailer.text.locales import CODES, FA
 
 RENDERER = Renderer(None, samples.TEMPLATES, "fa", sample_issues.THEME)
 WEEK = trial.mail(RENDERER, "week")
@@ -114,3 +116,22 @@ def test_missing_values_are_reported(tmp_path: Path, add: str, what: str) -> Non
     found = trial.findings(Renderer(tmp_path, samples.TEMPLATES))
     assert all(what in str(each[0]) for each in found.values())
     assert set(found) == {*sample_issues.CASES, "test"}
+
+
+@pytest.mark.parametrize(
+    ("headline", "subject"),
+    [
+        ("علی‌اف: عملیات دیگری در قره‌باغ انجام نمی‌دهیم", "علی‌اف: عملیات دیگری در قره‌باغ انجام…\u200f"),
+        ("علی‌اف: عملیات دیگری در قره‌باغ انجام نمی‌دهیم", "علی‌اف: عملیات دیگری در قره‌باغ انجام"),
+        ("قالیباف: «نرخ ارز | و سود بانکی» بالا نمی‌رود", "قالیباف: «نرخ ارز"),
+        ("قالیباف گفت: «نرخ ارز بالا نمی‌رود»", "قالیباف گفت: «نرخ ارز بالا نمی‌رود»"),  # without RLM behind
+        ("Gemini فارسی شد", "Gemini فارسی شد"),  # without RLM in front
+        ("خبر " * 60, ("خبر " * 60).strip()),
+        ("خبر", ""),
+    ],
+)
+def test_faults_of_the_subject_are_found(headline: str, subject: str) -> None:
+    html = f"<html><head><title>{headline}</title></head></html>"
+    assert [finding.rule for finding in rules.subject(subject, html, FA)] != []
+    good = bidi.subject(headlines.subject(" ".join(headline.split())))
+    assert rules.subject(good, html, FA) == []

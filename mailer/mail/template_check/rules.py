@@ -12,9 +12,11 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
+from mailer.mail import bidi
 from mailer.mail.render import HTML_BYTES, MAIL_BYTES, encoded
 from mailer.mail.template_check import markup
-from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, arabic_letters, is_invisible
+from mailer.text import headlines
+from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, RLM, arabic_letters, is_invisible
 from mailer.text.locales import FA, Locale
 
 STYLE_BYTES = 8192  # maximum number of bytes of all <style> elements together; Gmail accepts little more
@@ -94,6 +96,25 @@ def page(html: str, locale: Locale) -> list[Finding]:
         loaded = element.get("href", "") + element.get("src", "")
         if element.tag in ("link", "img") and not re.match("/[^/]", loaded):
             found.append(Finding("link", f"pages must load nothing from elsewhere: {loaded[:60]}"))
+    return found
+
+
+def subject(line: str, html: str, locale: Locale) -> list[Finding]:
+    """Returns all violations in the subject of an issue whose HTML part is `html`.
+
+    The <title> of the HTML has the uncut headline, which shows whether the subject was cut in the wrong place.
+    """
+    own, found = line.strip(RLM), []
+    if line != bidi.subject(own, locale):
+        found.append(Finding("subject", "the RLM that it needs at its start or end is missing"))
+    if not 0 < len(own) <= headlines.LONGEST_SUBJECT:
+        found.append(Finding("subject", f"{len(own)} characters; it must have at most {headlines.LONGEST_SUBJECT}"))
+    if own.count("«") != own.count("»"):
+        found.append(Finding("subject", "a quotation mark is open"))
+    title = next(markup.read(html)[0].iter("title"), Element("title"))
+    headline = " ".join(markup.text(title).split())
+    if own not in (headline, headlines.subject(headline)):
+        found.append(Finding("subject", f"neither the headline nor its first clauses: {own}"))
     return found
 
 

@@ -1,0 +1,117 @@
+"""Shortens headlines in such a way that what is left does not say something else.
+
+Persian puts the verb last, and its negation is a part of the verb: «عملیات دیگری انجام…» may have been «انجام نمی‌دهیم».
+So a headline is cut after a whole clause, and a headline of one long clause stays whole. `clean.shorten` is for texts
+in which a lost verb does no harm.
+"""
+
+import re
+from collections.abc import Iterator
+from itertools import accumulate
+
+from mailer.text.characters import JOINERS
+from mailer.text.clean import ELLIPSIS, shorten
+
+SUBJECT_LENGTH = 80  # characters; mail programs show 40 to 100 of them, and cut the rest themselves
+# The most characters of a subject whose first clause is longer than SUBJECT_LENGTH. To send the whole clause is better
+# than to cut it, because the mail program's own cut is visible as such.
+LONGEST_SUBJECT = 120
+# The shortest clause that says enough alone. A shorter one is a label: «فیلم | …», «چرا؟ …».
+_LEAST = 20
+
+_D = "0-9۰-۹٠-٩"
+_EXTRAS = "فیلم|عکس|تصاویر|تصویر|ویدئو|ویدیو|صوت|جدول|اینفوگرافی|نمودار|نقشه|متن|جزئیات|اسناد|فهرست|اسامی"
+# The ends of clauses. Question and exclamation marks belong to the clause that they end; the other signs do not. A
+# slash without a blank («و/یا») or between two numbers (a date) ends nothing.
+_END = re.compile(
+    r"(?P<kept>[؟?!]+(?![\w؟?!]))"
+    r"|[|؛;]"
+    rf"|(?<![{_D} ]) ?/ |/ (?![{_D}])| /(?! ?[{_D}])"
+    rf"|\(?\+ ?(?=(?:{_EXTRAS})\b)"
+    r"|(?<=[\u0621-\u06cc]{3})\. "
+)
+_OPENS, _CLOSES = "«“([{‹", "»”)]}›"
+_SIGNS = " \t،,؛;:|/\\+–—-.…(" + JOINERS  # signs that are left over before or after a cut
+# Words that cannot be last, because the word that completes them follows.
+_HANGING_WORDS = (
+    "از به با در بر برای تا که و یا اما ولی بی بدون درباره دربارهٔ درباره‌ی علیه ضد روی زیر پس پیش طی بین میان نزد سوی "
+    "توسط جز مگر اگر چون هم هر هیچ این آن یک چند همه را پشت کنار مانند مثل همچون سر حدود نحوه چرا "
+    "في من إلى على عن مع أن إن ما لا لم لن قد "
+    "a an the of to in on at by for with and or but from as is are was not no"
+)
+_HANGING = frozenset(_HANGING_WORDS.split())
+# A clause with one of these words takes back what the clause before it says.
+_DENIAL = re.compile(r"تکذیب|شایعه|صحت ندارد|حقیقت ندارد|واقعیت ندارد|کذب|\bdenie[sd]\b|\bfalse\b|ينفي|نفى")
+_NUMBER = re.compile(rf"[{_D}.,٫٬/+−-]*[{_D}][{_D}.,٫٬/+−-]*")
+
+
+def subject(title: str) -> str:
+    """Returns the title as a subject: whole if it has at most 80 characters, and otherwise its first clauses.
+
+    If even the first clause is longer, it stays whole up to 120 characters; what is longer still is cut between words
+    and ends with «…». A short label in front («فیلم |») is left out if the clause after it then fits. A clause stays
+    together with the one that takes it back («| وزیر تکذیب کرد»).
+    """
+    if len(title) <= SUBJECT_LENGTH:
+        return title
+    if fitting := clauses(title, SUBJECT_LENGTH):
+        return fitting
+    first = next(_ends(title), None)
+    if first and first[0] < _LEAST and len(rest := title[first[1] :].strip(_SIGNS)) >= _LEAST:
+        return subject(rest)
+    return next(_heads(title, LONGEST_SUBJECT), "") or words(title, LONGEST_SUBJECT)
+
+
+def clauses(title: str, limit: int) -> str:
+    """Returns as many whole clauses from the title's start as fit into `limit` characters, or "" if not even one does.
+
+    A clause does not end inside quotation marks or brackets.
+    """
+    return title if len(title) <= limit else max(_heads(title, limit), key=len, default="")
+
+
+def _heads(title: str, limit: int) -> Iterator[str]:
+    """Returns the first clause, the first two clauses and so on, as long as they have at most `limit` characters."""
+    for end, after in _ends(title):
+        head = title[:end].rstrip(_SIGNS)
+        if len(head) > limit:
+            return
+        if len(head) >= _LEAST and not _DENIAL.search(title, after):
+            yield head
+
+
+def words(title: str, limit: int) -> str:
+    """Returns the title cut between two words to at most `limit` characters, with «…» at its end.
+
+    The cut is never inside quotation marks or brackets, and never after a number or a preposition, unless there is no
+    other place in the second half of the text.
+    """
+    if len(title) <= limit:
+        return title
+    room, depths = limit - len(ELLIPSIS), _depths(title)
+    for end in range(room, room // 2, -1):
+        if title[end] == " " and depths[end] == 0:
+            head = title[:end].rstrip(_SIGNS)
+            last = head.rpartition(" ")[2]
+            if head and last not in _HANGING and not _NUMBER.fullmatch(last):
+                return head + ELLIPSIS
+    return shorten(title, limit)
+
+
+def _ends(title: str) -> Iterator[tuple[int, int]]:
+    """Returns where each clause ends and where the sign after it ends, in order. The last clause is not listed."""
+    depths = _depths(title)
+    for found in _END.finditer(title):
+        if depths[found.start()] == 0 and title[found.end() :].strip(_SIGNS):
+            yield (found.end() if found["kept"] else found.start()), found.end()
+
+
+def _depths(title: str) -> list[int]:
+    """Returns for each character how many quotation marks and brackets are open before it."""
+
+    def after(depth: int, char: str) -> int:
+        return depth + 1 if char in _OPENS else max(0, depth - 1) if char in _CLOSES else depth
+
+    straight = accumulate((char == '"' for char in title), initial=0)  # «"» both opens and closes
+    curved = accumulate(title, after, initial=0)
+    return [depth + quotes % 2 for depth, quotes in zip(curved, straight, strict=True)]
