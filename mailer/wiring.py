@@ -171,7 +171,8 @@ def make_database(settings: Settings, *, new: bool = False) -> str:
     """Makes the tables if there are none, and then returns the database's name without a password. Returns "" if there
     were tables already.
 
-    With `new`, makes a missing SQLite file even if the key was used with a database before.
+    If the SQLite file is missing although the key file was already used with a database, that database was probably
+    lost, and StoreUnavailable is raised. With `new`, a new file is made all the same.
     """
     may_make = new or not _is_stamped(settings)
     file = file_of(config.database_url(settings))

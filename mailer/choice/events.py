@@ -61,8 +61,9 @@ _DATES = frozenset(key(word) for word in (*WEEKDAYS, *JALALI, *_OTHER_DATES))
 _NUMBER = re.compile(r"[0-9]")
 # Matches a word such as "part" or "session" before a number, in a search key whose numbers are replaced by "#".
 _NUMBERED = re.compile(r"\b(?:شماره|قسمت|بخش|دوره|جلسه|هفته|گام|خبر|مقاله|عنوان) #")
-# Titles that differ only in a number are a numbered series under two conditions: more than _COUNTED different numbers
-# occur, and their average distance is at most _COUNTED.
+# Titles that differ only in a number are a numbered series if the number comes after a word of _NUMBERED. Otherwise
+# they need more than _COUNTED different numbers that are close together: the range from the smallest to the largest is
+# at most _COUNTED times how many there are.
 _COUNTED = 4
 
 

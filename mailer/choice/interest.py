@@ -17,8 +17,8 @@ from mailer.model import Article, TimeSpan
 from mailer.reasons import Reason, ReasonCode
 
 HIGHEST = 1.3  # the largest result of `lift`, so that one very popular article does not make all others look equal
-# The view counts of a source are used if at least this share, or this number, of its articles have one. An export may
-# have only the articles with the most views.
+# A source's view counts are used if at least this share of its articles have a count, or at least this many of them.
+# The number is enough by itself, because an export may give counts only for the most viewed articles.
 _ENOUGH, _MANY = 0.2, 10
 _LISTED = 3  # a list of the most read is used if at least this many articles of the source were on it
 _PRIOR = 0.15  # weight of the category's average in an estimate; an article's own views have the weight `Growth.at`

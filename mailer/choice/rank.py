@@ -127,10 +127,10 @@ def _guesses(
     weights: Mapping[str, float],
     signals: Mapping[str, Callable[[Article], float]],
 ) -> dict[int, float]:
-    """Returns the probable popularity of the articles of which it is unknown, by id.
+    """Estimates the popularity of each article whose popularity is unknown. Returns the estimates by article id.
 
-    These articles are ranked among themselves by the signals that count without views. The rank is put on the scale of
-    popularity, and drawn to the average popularity of the article's category.
+    Each of these articles gets a score from the signals that count without views. The score is converted to the scale
+    of popularity, and then averaged with the popularity of the article's category.
     """
 
     def score(article: Article) -> float:

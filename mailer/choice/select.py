@@ -185,8 +185,8 @@ class _Table:
     def blocking_quota(self) -> str:
         """Returns the quota to drop next, or an empty string if the quotas exclude no story.
 
-        The result is the first quota that is the only one to exclude some story. If several quotas exclude each of the
-        excluded stories, the result is the first quota that excludes the best of these stories.
+        The result is the first quota that excludes a story by itself. If two or more quotas exclude every excluded
+        story, the result is the first of those that exclude the best one.
         """
         blocked = [full for story in self._free() if (full := self._full(story, self._limits))]
         alone = {full[0] for full in blocked if len(full) == 1}

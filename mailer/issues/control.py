@@ -101,8 +101,11 @@ def resume(app: App, slot: str | None) -> Issue:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """The result of `cancel`. `window_opens` is the time at which the clock will draft the week as if nothing had
-    happened, or None if the clock will not draft it. `reached` is True if any reader has or may have the mail."""
+    """The result of `cancel`.
+
+    `window_opens` is the time at which the service will draft a new issue for this slot. It is None if the service will
+    not draft the slot again. `reached` is True if any reader has or may have the mail.
+    """
 
     issue: Issue
     window_opens: datetime | None = None

@@ -76,8 +76,11 @@ def end_if_over(tx: Connection, jobs: Sequence[Delivery], now: datetime) -> bool
 
 
 def _penalise_reader(tx: Connection, change: DeliveryChange, now: datetime) -> None:
-    """Stops all mail, even confirmations, to an address that does not exist, and counts a soft rejection. Other
-    rejections have no consequence for the subscriber."""
+    """Records the consequences of a rejection for the subscriber.
+
+    A hard rejection means that the address does not exist: all mail to it stops, even confirmations. A soft rejection
+    is only counted. Other rejections have no consequence.
+    """
     job = change.delivery
     if job.subscriber_id is None:
         return

@@ -405,7 +405,8 @@ class Sender:
         await self._queue.finished(job)
 
     def _sample_settings(self, job: Delivery) -> Reason | None:
-        """Returns the reason why sample settings keep the issue of a delivery from going out, or None.
+        """Returns a reason that names the settings which still have example values, so that the delivery's issue must
+        not go out. Returns None if there are none.
 
         The settings are checked here too, because the process that froze the issue may have had other settings.
         """

@@ -17,8 +17,8 @@ from mailer.sources import listing, posts, read
 from mailer.sources.found import Found
 from mailer.sources.listing import Listed, Listing
 
-# The highest compression ratio of real documents. The limits assume at most this ratio, so that a gzip bomb gets less
-# time than a real document that decompresses to the same size.
+# Real documents are at most this many times larger when decompressed. The limits of time and memory are computed from
+# the compressed size times this ratio, so a gzip bomb soon exceeds them.
 _COMPRESSION = 20
 _LARGEST = read.LARGEST
 _EMPTY = {each.name: each.default for each in fields(FoundArticle)}

@@ -25,8 +25,8 @@ LARGEST_COUNT = 2_000_000_000  # fits the INTEGER of every database
 _LONGEST_JSON = 20_000  # characters of a text that may hold JSON
 _TAGS = re.compile(r"[|،,;؛\n]")
 _SERIALIZED = re.compile(r"[aOs]:\d+:")  # what PHP's serialize() writes
-# 1234, 1,234 with any mark between the groups, and 12k or «۱۲ هزار». A number such as 1.234 is not
-# read, because its point may be a decimal point or separate groups.
+# The forms of a count that are read: `1234`; `1,234`, also with another mark between the groups; `12k` or «۱۲ هزار».
+# `1.234` is not read, because its point may be a decimal point or separate groups.
 _PLAIN = re.compile(r"(\d{1,15})(?:\.(?:0{1,2}|0{4,12})|(?<=\d{4})\.000)?")
 _GROUPED = re.compile(r"\d{1,3}(?:([,٬،'’ \u00a0\u202f])\d{3})(?:\1\d{3})*|\d{1,3}(?:\.\d{3}){2,}")
 _SHORT = re.compile(r"(\d{1,9}(?:[.,٫/]\d{1,3})?)\s*(k|m|هزار|میلیون|الف|ملیون)")

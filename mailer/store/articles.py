@@ -252,8 +252,8 @@ def in_span(tx: Connection, span: TimeSpan, earliest: datetime, limit: int = 500
     query = query.order_by(
         articles.c.pinned.desc(), func.coalesce(articles.c.views, 0).desc(), dated.desc(), articles.c.id
     )
-    # The articles of earlier issues do not count towards the limit, because the limit would exclude them first. The
-    # choice needs all of them to recognise repetitions.
+    # The articles of earlier issues are read separately and without the limit, because the choice needs all of them to
+    # recognise repetitions.
     earlier = _in_earlier_issues(tx, span.start)
     found = [_article(row) for row in tx.execute(query.limit(limit))]
     return found + by_ids(tx, earlier - {article.id for article in found})

@@ -67,7 +67,8 @@ def visit(tx: Connection, source: str, visits: Sequence[tuple[str, bool]], now: 
 
 
 def first(source: str) -> str:
-    """Returns the name under which the links of a source's first collection are recorded."""
+    """Returns the name that stands for a source in the table of visited pages, for the links that were found when the
+    source was collected for the first time."""
     return f"{source} (first)"
 
 

@@ -76,8 +76,8 @@ def _upsert(tx: Connection, reason: EventKind) -> Any:
             set_={"reason": reason, "at": statement.excluded.at, "replaced": suppressions.c.reason},
             where=not_(strong),
         )
-    # A weaker reason never replaces a strong reason. It is stored in `replaced`, and counts once the strong reason is
-    # lifted.
+    # A weaker reason never takes the place of a strong one. The weaker reason is kept in the column `replaced`, and
+    # takes effect when the strong one is lifted.
     above_dead = false() if reason is EventKind.BOUNCED else suppressions.c.reason == EventKind.BOUNCED
     last_word = true() if reason is EventKind.FORGOTTEN else false()
     below = or_(suppressions.c.replaced.is_(None), suppressions.c.replaced == EventKind.BOUNCED, last_word)
