@@ -145,6 +145,7 @@ class Story:
     parts: Mapping[str, float]
     pinned: bool = False
     update: bool = False  # True if an earlier issue reported this event, and the event has developed since
+    why: tuple[Reason, ...] = ()  # what the parts of the score mean, and how large the topic is
 
     @property
     def undated(self) -> bool:
@@ -216,6 +217,7 @@ class ChosenStory:
     pinned: bool
     update: bool = False  # True if an earlier issue reported this event, and the event has developed since
     undated: bool = False  # as in `Story`: such a story does not count towards `min_stories`
+    why: tuple[Reason, ...] = ()  # as in `Story`
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,7 @@ class RejectedStory:
     title: str
     score: float
     reason: Reason
+    why: tuple[Reason, ...] = ()  # as in `Story`, but only coverage and topic
 
 
 @dataclass(frozen=True, slots=True)

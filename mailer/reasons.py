@@ -9,7 +9,7 @@ sentence, while mails and pages show the sentence in the newsletter's language. 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from mailer.text.clean import clean
 from mailer.text.locales import Locale
@@ -136,8 +136,8 @@ class ReasonCode(StrEnum):
     LARGEST_TOPIC_MISSING = (
         "largest_topic_missing",
         "the largest topic is not in the issue, though {articles} articles from {sources} sources in {hours} hours "
-        "are about it: «{title}»",
-        "بزرگ‌ترین موضوع در این شماره نیست: {articles} خبر از {sources} منبع در {hours} ساعت: «{title}»",
+        "are about it: «{title}» ({why})",
+        "بزرگ‌ترین موضوع در این شماره نیست: {articles} خبر از {sources} منبع در {hours} ساعت: «{title}» ({why})",
     )
     TOO_MANY_PINS = (
         "too_many_pins",
@@ -183,34 +183,133 @@ class ReasonCode(StrEnum):
         "دربارهٔ این موضوع {count} خبر در شماره هست، مانند «{name}»",
     )
     NOT_AMONG_BEST = "not_among_best", "not among the {count} best", "میان {count} خبر برتر نیست"
+    # What the parts of a story's score mean, how large its topic is, and its marks.
+    WHY_READ = (
+        "why_read",
+        "popularity: more read than {percent} % of the articles; {views} views so far",
+        "بازدید: پرخواننده‌تر از {percent} درصد خبرها؛ {views} بازدید تاکنون",
+    )
+    WHY_READ_LITTLE = (
+        "why_read_little",
+        "popularity: at least half of the articles are read as much; {views} views so far",
+        "بازدید: دست‌کم نیمی از خبرها همین اندازه خوانده شده‌اند؛ {views} بازدید تاکنون",
+    )
+    WHY_LISTED = (
+        "why_listed",
+        "popularity: up to {hours} hours on the list of the most read",
+        "بازدید: تا {hours} ساعت در فهرست پربازدیدها",
+    )
+    WHY_NOT_LISTED = (
+        "why_not_listed",
+        "popularity: not on the list of the most read",
+        "بازدید: در فهرست پربازدیدها نبوده است",
+    )
+    WHY_GUESSED = (
+        "why_guessed",
+        "guess: its readers are unknown, and guessed from its section, place and coverage",
+        "بازدید: دانسته نیست؛ از روی بخش، جا و پوشش خبر برآورد شده است",
+    )
+    WHY_PROMINENT = (
+        "why_prominent",
+        "prominence: up to {hours} hours among the first places of the front page",
+        "صفحهٔ نخست: تا {hours} ساعت در جایگاه‌های بالا",
+    )
+    WHY_FRONT_PAGE = (
+        "why_front_page",
+        "prominence: marked for the front page",
+        "صفحهٔ نخست: برای صفحهٔ نخست نشان شده است",
+    )
+    WHY_NOT_PROMINENT = (
+        "why_not_prominent",
+        "prominence: never among the first places of the front page",
+        "صفحهٔ نخست: در جایگاه‌های بالا نبوده است",
+    )
+    WHY_COVERED = (
+        "why_covered",
+        "coverage: {articles} articles from {sources} sources about it in {hours} hours",
+        "پوشش: {articles} خبر از {sources} منبع دربارهٔ آن در {hours} ساعت",
+    )
+    WHY_ALONE = "why_alone", "coverage: no other article about it", "پوشش: خبر دیگری دربارهٔ آن نیست"
+    WHY_GOOD_QUALITY = (
+        "why_good_quality",
+        "quality: a picture, enough text and a long title",
+        "کیفیت: عکس، متن کافی و عنوان گویا",
+    )
+    WHY_NO_PICTURE = "why_no_picture", "quality: no picture", "کیفیت: عکس ندارد"
+    WHY_LITTLE_TEXT = "why_little_text", "quality: little text", "کیفیت: متنش کوتاه است"
+    WHY_SHORT_TITLE = "why_short_title", "quality: a short title", "کیفیت: عنوانش کوتاه است"
+    WHY_RATED = "why_rated", "news value: {value}, as an editor rated it", "ارزش خبری: {value}، از دید ویراستار"
+    WHY_SERIES = (
+        "why_series",
+        "series: one of a daily series, which rarely has news",
+        "رشته: از خبرهای هرروزه است، که کمتر خبر تازه‌ای دارند",
+    )
+    WHY_RUBRIC = "why_rubric", "rubric: the title has only one word", "عنوان: تنها یک واژه است"
+    WHY_LIGHT_SECTION = (
+        "why_light_section",
+        "light section: «{name}» counts less",
+        "بخش: «{name}» وزن کمتری دارد",
+    )
+    WHY_LATE = (
+        "why_late",
+        "late: published before the time span of the issue, but first seen in it",
+        "دیرکرد: پیش از این بازه منتشر و در این بازه دیده شده است",
+    )
+    WHY_TOPIC = (
+        "why_topic",
+        "topic: «{title}», {articles} articles from {sources} sources in {hours} hours; {stories} stories of the issue",
+        "موضوع: «{title}»، {articles} خبر از {sources} منبع در {hours} ساعت؛ {stories} خبر در این شماره",
+    )
+    WHY_PINNED = "why_pinned", "pinned by an editor", "ویراستار آن را سنجاق کرده است"
+    WHY_UPDATE = "why_update", "an earlier issue had it, and it moved on", "در شماره‌ای پیشین بود و پیش رفته است"
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason or a note: a code and its arguments."""
+    """A reason or a note: a code and its arguments. An argument can be another reason."""
 
     code: ReasonCode
-    args: Mapping[str, str | int] = field(default_factory=dict)
+    args: "Mapping[str, str | int | Reason]" = field(default_factory=dict)
 
 
-def stored(code: str, args: Mapping[str, str | int]) -> Reason:
-    """Returns the reason for a stored code. If this version does not know the code, the reason's text is the code."""
+def stored(code: str, args: Mapping[str, Any]) -> Reason:
+    """Returns the reason for a code and arguments as `plain` made them.
+
+    If this version does not know the code, or if the code had fewer arguments in an older version, the reason's text is
+    the code.
+    """
+    found = {name: stored(**value) if isinstance(value, Mapping) else value for name, value in args.items()}
     try:
-        return Reason(ReasonCode(code), args)
-    except ValueError:
+        reason = Reason(ReasonCode(code), found)
+        english(reason)
+    except (ValueError, KeyError):
         return Reason(ReasonCode.TEXT, {"words": code})
+    return reason
+
+
+def plain(reason: Reason) -> dict[str, Any]:
+    """Returns a reason as JSON can hold it: {"code": …, "args": …}."""
+    args = {name: plain(value) if isinstance(value, Reason) else value for name, value in reason.args.items()}
+    return {"code": str(reason.code), "args": args}
 
 
 def english(reason: Reason | None) -> str:
     """Returns the English sentence of a reason, or "" if there is no reason."""
-    return reason.code.english.format_map(reason.args) if reason else ""
+    if reason is None:
+        return ""
+    shown = {name: english(value) if isinstance(value, Reason) else value for name, value in reason.args.items()}
+    return reason.code.english.format_map(shown)
 
 
 def translated(reason: Reason | None, locale: Locale) -> str:
     """Returns the sentence of a reason in the language and the digits of `locale`, or "" if there is no reason."""
     if reason is None:
         return ""
-    shown = {
-        name: locale.number(value) if isinstance(value, int) else clean(value) for name, value in reason.args.items()
-    }
+    shown = {name: _translated(value, locale) for name, value in reason.args.items()}
     return locale.say(reason.code.persian, **shown)
+
+
+def _translated(value: str | int | Reason, locale: Locale) -> str:
+    if isinstance(value, Reason):
+        return translated(value, locale)
+    return locale.number(value) if isinstance(value, int) else clean(value)

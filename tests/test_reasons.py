@@ -1,5 +1,6 @@
 """Reasons and notes: one catalogue, in every language."""
 
+import json
 import re
 from string import Formatter
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.reasons import Reason, ReasonCode, english, stored, translated
+from mailer.reasons import Reason, ReasonCode, english, plain, stored, translated
 from mailer.text.locales import CODES, FA, Locale, locale
 
 LANGUAGES = {
@@ -90,6 +91,27 @@ def test_a_persons_own_words_are_shown_as_they_are(text: str) -> None:
     assert english(Reason(ReasonCode.TEXT, {"words": text})) == text
 
 
+MISSING: dict[str, str | int] = {"title": "{x}", "articles": 8, "sources": 2, "hours": 30}
+INNER = Reason(ReasonCode.NOT_AMONG_BEST, {"count": 12})
+
+
+def test_a_reason_may_contain_another_one() -> None:
+    reason = Reason(ReasonCode.LARGEST_TOPIC_MISSING, {**MISSING, "why": INNER})
+    assert english(reason).endswith("are about it: «{x}» (not among the 12 best)")
+    assert translated(reason, FA).endswith("در ۳۰ ساعت: «{x}» (میان ۱۲ خبر برتر نیست)")
+    assert json.loads(json.dumps(plain(reason))) == {
+        "code": "largest_topic_missing",
+        "args": {**MISSING, "why": {"code": "not_among_best", "args": {"count": 12}}},
+    }
+    assert stored(**plain(reason)) == reason
+
+
 def test_a_code_of_a_newer_version_is_shown_as_it_is() -> None:
     assert english(stored("from_the_future", {"words": "no"})) == "from_the_future"
     assert stored("too_late", {}) == Reason(ReasonCode.TOO_LATE)
+
+
+def test_a_reason_with_fewer_arguments_than_today_is_shown_as_its_code() -> None:
+    assert english(stored("largest_topic_missing", MISSING)) == "largest_topic_missing"
+    nested = stored("largest_topic_missing", {**MISSING, "why": {"code": "not_among_best", "args": {}}})
+    assert english(nested).endswith("(not_among_best)")

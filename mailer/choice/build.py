@@ -13,11 +13,12 @@ from functools import cache
 
 from mailer.choice.decided_pairs import NO_DECISIONS, Decided
 from mailer.choice.events import Event, Events, group
+from mailer.choice.explain import Explanations
 from mailer.choice.growth import CAUTIOUS, Growth
 from mailer.choice.interest import Interest, in_turn, interest
 from mailer.choice.kinds import is_aside
 from mailer.choice.rank import Ranking, rank
-from mailer.choice.select import Selection, select
+from mailer.choice.select import select
 from mailer.choice.time_span import holds, late
 from mailer.model import OTHER_NEWS, Article, Digest, NotChosen, Story, TimeSpan
 from mailer.reasons import Reason, ReasonCode
@@ -25,11 +26,10 @@ from mailer.settings import Digest as Rules
 from mailer.text import links
 from mailer.text.search_key import key
 
-_SHOWN = 10  # the editor sees at most this many of the stories that were not chosen
+_SHOWN = 10  # the editor sees this many of the best stories that were not chosen
 # Maximum number of articles whose texts are compared: those with the most readers or, if views are unknown, the best
 # of each day. In a measurement with 5,000 articles, eleven of twelve stories were the same as with all texts compared.
 _COMPARED = 1000
-_LARGE = 5  # a topic with fewer articles is not worth a note
 # A banned word is also found if it has one of these plural endings, which are spelled as in search keys.
 _ENDINGS = ("", "ها", "های", "هایی")
 # A new article has news about an event of earlier issues if two conditions are met. The article is at least _MOVED_ON
@@ -88,27 +88,33 @@ def build(
     before = [article for article in gathered if article.id in used]
     compared = _compared(free, kept | decided.articles(), readers, zone)
     events = group([*compared, *before], titles, zone, used=used, decided=decided)
-    event_of = {member.id: event for event in events.events for member in event.members}
     ranking = rank(gathered, span, free, titles, events, readers, rules)
     in_order = _most_read_first(readers, ranking, _from_the_middle(events, ranking, titles, rules))
     candidates = _Stories(ranking, in_order, section_of(sections), events, used, kept, dropped)
     stories, repeated = candidates.split()
     selection = select(stories, rules, titles, events, zone, balance_sections=bool(sections), kept=kept)
-    unfit = [
-        NotChosen(candidates.story([article]), barred[article.id])
-        for article in gathered
-        if article.id in barred and counts(article)
-    ]
+    unfit = [NotChosen(candidates.story([it]), barred[it.id]) for it in gathered if it.id in barred and counts(it)]
     not_chosen = sorted([*unfit, *repeated, *selection.not_chosen], key=lambda it: ranking.order(it.story.lead))
-    unbalanced = [Reason(ReasonCode.NO_SECTIONS)] if stories and not sections else []
-    largest = [] if readers.readers else _largest_topic(events, stories, selection)
+    remarks = [*ranking.notes, *_few_dates(filter(counts, gathered))]
+    if stories and not sections:
+        remarks.append(Reason(ReasonCode.NO_SECTIONS))
+    explanations = Explanations(selection.chosen, not_chosen, events, readers, titles)
     return Digest(
         span=span,
-        stories=_new_first(selection.chosen, led, event_of),
-        not_chosen=tuple(not_chosen[:_SHOWN]),
+        stories=tuple(map(explanations.explained, _new_first(selection.chosen, led, events))),
+        not_chosen=_listed(not_chosen, explanations),
         considered=len(free),
-        notes=(*ranking.notes, *_few_dates(filter(counts, gathered)), *unbalanced, *largest, *selection.notes),
+        notes=(*remarks, *explanations.notes(), *selection.notes),
     )
+
+
+def _listed(not_chosen: Sequence[NotChosen], explanations: Explanations) -> tuple[NotChosen, ...]:
+    """Returns the stories that the editors see: the best ones, and the best story of each large topic that is missing.
+
+    `not_chosen` has the best story first.
+    """
+    best = not_chosen[:_SHOWN]
+    return tuple(map(explanations.rejected, [*best, *(it for it in explanations.missing() if it not in best)]))
 
 
 def _compared(free: Sequence[Article], wanted: frozenset[int], readers: Interest, zone: tzinfo) -> list[Article]:
@@ -256,35 +262,13 @@ def _from_the_middle(
     return order
 
 
-def _largest_topic(events: Events, stories: Sequence[Story], selection: Selection) -> list[Reason]:
-    """Returns a note about the topic with the most articles: how many it has, and whether the topic is in the issue."""
-    topics: defaultdict[int, list[Story]] = defaultdict(list)
-    for story in stories:
-        topics[events.topics[story.lead.id]].append(story)
-
-    def articles(found: Iterable[Story]) -> list[Article]:
-        return [it for story in found for it in (story.lead, *story.also)]
-
-    largest = max(topics.values(), key=lambda found: (len(articles(found)), -found[0].lead.id), default=[])
-    members = articles(largest)
-    if len(members) < _LARGE:
-        return []
-    dates = sorted(it.dated for it in members)
-    args: dict[str, str | int] = {
-        "title": max(largest, key=lambda story: (len(story.also), -story.lead.id)).lead.title,
-        "articles": len(members),
-        "sources": len({it.source for it in members}),
-        "hours": int((dates[-1] - dates[0]) / timedelta(hours=1)) + 1,
-        "stories": sum(story in selection.chosen for story in largest),
-    }
-    return [Reason(ReasonCode.LARGEST_TOPIC if args["stories"] else ReasonCode.LARGEST_TOPIC_MISSING, args)]
-
-
-def _new_first(chosen: Sequence[Story], led: frozenset[int], event_of: Mapping[int, Event]) -> tuple[Story, ...]:
+def _new_first(chosen: Sequence[Story], led: frozenset[int], events: Events) -> tuple[Story, ...]:
     """Returns the stories, beginning with the best story whose event did not come first in an earlier issue.
 
     However, a pinned story stays first.
     """
+
+    event_of = {member.id: event for event in events.events for member in event.members}
 
     def led_before(story: Story) -> bool:
         event = event_of.get(story.lead.id)

@@ -38,7 +38,7 @@ _TOPIC_AVERAGE = 0.06
 _ATTACHABLE = 5
 _ATTACHED = 0.75
 _ATTACHED_AVERAGE = 0.02
-_COVERED = timedelta(hours=36)  # only articles within this time add to the coverage of an article
+COVERED = timedelta(hours=36)  # only articles within this time add to the coverage of an article
 _VERY_SIMILAR = 0.43  # a link of at least this similarity joins a single article to a group, whatever the average is
 _AVERAGE = 0.6 * _SIMILAR  # two groups are joined only if their average similarity is at least this
 # An article is about the same event as an article of an earlier issue, even weeks later, if the two have at least this
@@ -168,13 +168,13 @@ def group(
 def _coverage(pool: Sequence[Article], alike: Pairs) -> dict[int, float]:
     """Returns how widely each article's subject is covered, by article id: 0 if nothing is similar.
 
-    For each source, the article's similarities to the source's articles within _COVERED are added up. The coverage is
+    For each source, the article's similarities to the source's articles within COVERED are added up. The coverage is
     the sum of log2(1 + total) over all sources. So the articles of a second source count more than further articles of
     the first, and an article of a large event has a high coverage even if the event was not grouped well.
     """
     sums: defaultdict[int, Counter[str]] = defaultdict(Counter)
     for (i, j), value in alike.items():
-        if abs(pool[i].dated - pool[j].dated) <= _COVERED:
+        if abs(pool[i].dated - pool[j].dated) <= COVERED:
             sums[i][pool[j].source] += value  # type: ignore[assignment]
             sums[j][pool[i].source] += value  # type: ignore[assignment]
     return {

@@ -42,6 +42,9 @@ _LATE = -0.05  # points for a late article (see `time_span.late`), which must be
 # quality, and the rest from the average of its category.
 _GUESSED = 0.5
 
+TEXT_ENOUGH = 120  # more characters of the lead, or of the body if there is no lead, do not improve the quality
+TITLE_ENOUGH = 6  # more words of the title do not improve the quality
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
@@ -159,5 +162,5 @@ def _light(articles: Iterable[Article], rules: Digest) -> frozenset[str]:
 def _quality(article: Article, title: str) -> float:
     """Returns the quality of an article from 0 to 1: points for a picture, enough text and a title of several words."""
     image = 0.4 if article.image_url else 0.0
-    text = 0.3 * min(1.0, len(article.lead or article.body) / 120)
-    return image + text + 0.3 * min(1.0, len(title.split()) / 6)
+    text = 0.3 * min(1.0, len(article.lead or article.body) / TEXT_ENOUGH)
+    return image + text + 0.3 * min(1.0, len(title.split()) / TITLE_ENOUGH)

@@ -49,9 +49,11 @@ def issue() -> None:
 def _story(story: ChosenStory) -> dict[str, object]:
     return {
         **attributes(story, "position", "url", "title", "section"),
-        "also": [{"url": url, "title": title} for _, url, title in story.also],
+        "article": story.article_id,
+        "also": [{"article": number, "url": url, "title": title} for number, url, title in story.also],
         "score": story.score,
         "parts": dict(story.parts),
+        "why": [reasons.english(each) for each in story.why],
         "pinned": story.pinned,
     }
 
@@ -60,7 +62,7 @@ def _reason(reason: Reason | None) -> dict[str, object]:
     return {
         "reason": reasons.english(reason),
         "reason_code": reason.code if reason else None,
-        "reason_args": dict(reason.args) if reason else {},
+        "reason_args": reasons.plain(reason)["args"] if reason else {},
     }
 
 
@@ -71,7 +73,7 @@ def _issue(found: Issue) -> dict[str, object]:
         **_reason(found.reason),
         "approved": found.approved,
         "notes": [reasons.english(note) for note in found.notes],
-        "note_codes": [{"code": note.code, "args": dict(note.args)} for note in found.notes],
+        "note_codes": [reasons.plain(note) for note in found.notes],
         "stories": [_story(story) for story in found.stories],
     }
 
@@ -116,8 +118,10 @@ def _issue_text(app: App, found: Issue, *, why: bool = False) -> str:
         lines.append(f"{story.position:3}. {story.title}  [{story.section}]")
         if why:
             parts = ", ".join(f"{name} {value:+.3f}" for name, value in story.parts.items())
-            lines.append(f"     {story.score:.3f} = {parts}{' · pinned' if story.pinned else ''}")
-            lines += [f"     also: {title}" for _, _, title in story.also]
+            lines.append(f"     {story.score:.3f} = {parts}")
+            lines += [f"     {reasons.english(each)}" for each in story.why]
+            lines.append(f"     article: {story.article_id}")
+            lines += [f"     also: {number} {title}" for number, _, title in story.also]
     return "\n".join(lines)
 
 
@@ -236,14 +240,26 @@ def show_(app: App, slot: str | None) -> Result:
 @command(issue)
 @slot_argument
 def explain(app: App, slot: str | None) -> Result:
-    """Show why these stories were chosen and others were not."""
+    """Show why these stories were chosen and others were not.
+
+    Under each story are the parts of its score and what they mean. The numbers of its articles are for `mailer articles
+    same` and `different`. Of the stories that were not chosen, the ten best are shown, and the best story of each large
+    topic that is not in the issue.
+    """
     from mailer.issues import which
 
     found = which.to_show(app, slot)
     lines = [_issue_text(app, found, why=True), *(["not chosen:"] if found.rejected else [])]
-    lines += [f"     {each.score:.3f} {each.title} – {reasons.english(each.reason)}" for each in found.rejected]
+    for each in found.rejected:
+        lines.append(f"     {each.score:.3f} {each.title} – {reasons.english(each.reason)}")
+        lines += [f"           {reasons.english(why)}" for why in each.why]
     rejected = [
-        {"url": each.url, "title": each.title, "score": each.score, **_reason(each.reason)} for each in found.rejected
+        {
+            **attributes(each, "url", "title", "score"),
+            **_reason(each.reason),
+            "why": [reasons.english(why) for why in each.why],
+        }
+        for each in found.rejected
     ]
     return Result({**_issue(found), "rejected": rejected}, "\n".join(lines))
 

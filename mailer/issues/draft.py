@@ -138,7 +138,7 @@ def _chosen(app: App, tx: Connection, issue: Issue, now: datetime) -> Issue:
         state=IssueState.HELD if why else IssueState.DRAFT,
         stories=stories,
         rejected=tuple(
-            RejectedStory(each.story.lead.url, each.story.lead.title, each.story.score, each.reason)
+            RejectedStory(each.story.lead.url, each.story.lead.title, each.story.score, each.reason, each.story.why)
             for each in digest.not_chosen
         ),
         notes=(*digest.notes, *edits.notes(issue.edits)),
@@ -233,6 +233,7 @@ def _story(position: int, story: Story) -> ChosenStory:
         pinned=story.pinned,
         update=story.update,
         undated=story.undated,
+        why=story.why,
     )
 
 

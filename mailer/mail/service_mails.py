@@ -22,7 +22,8 @@ def notice(
     """Returns the values for `mail/notice.*` and for the editor's page, whose address is `editor_url`.
 
     The values are those of `view.page_view`, and: slot, date, state, reason (may be empty), approved, send_at, subject,
-    preheader, stories (each with rank, title, section and url; section and url may be empty), notes, editor_url.
+    preheader, notes, editor_url, and stories. Each story has rank, title, section and url (both may be empty), and why,
+    the sentences that explain its score.
     """
     local = issue.send_at.astimezone(zone)
     day = long_date(local.date(), newsletter.calendar, locale)
@@ -42,6 +43,7 @@ def notice(
                 "title": clean(story.title),
                 "section": locale.say(OTHER_NEWS) if story.section == OTHER_NEWS else clean(story.section),
                 "url": web_address(story.url),
+                "why": [reasons.translated(each, locale) for each in story.why],
             }
             for story in issue.stories
         ],

@@ -139,7 +139,7 @@ def _issue(row: Row[Any]) -> Issue:
         "state": IssueState(row.state),
         "span": TimeSpan(row.window_start, row.window_end) if row.window_end else None,
         "stories": tuple(_story(value) for value in row.stories),
-        "rejected": tuple(RejectedStory(**{**each, "reason": _reason(each["reason"])}) for each in row.rejected),
+        "rejected": tuple(map(_rejected, row.rejected)),
         "notes": tuple(_reason(note) for note in row.notes),
         "reason": reasons.stored(row.reason_code, row.reason_args) if row.reason_code else None,
         "edits": _edits(row.edits),
@@ -149,7 +149,15 @@ def _issue(row: Row[Any]) -> Issue:
 
 def _story(value: Mapping[str, Any]) -> ChosenStory:
     also = tuple((int(number), str(url), str(title)) for number, url, title in value["also"])
-    return ChosenStory(**{**value, "dated": datetime.fromisoformat(value["dated"]), "also": also})
+    return ChosenStory(**{**value, "dated": datetime.fromisoformat(value["dated"]), "also": also, "why": _why(value)})
+
+
+def _rejected(value: Mapping[str, Any]) -> RejectedStory:
+    return RejectedStory(**{**value, "reason": _reason(value["reason"]), "why": _why(value)})
+
+
+def _why(value: Mapping[str, Any]) -> tuple[Reason, ...]:
+    return tuple(map(_reason, value.get("why", ())))  # older versions stored none
 
 
 def _reason(value: Mapping[str, Any]) -> Reason:
@@ -157,7 +165,10 @@ def _reason(value: Mapping[str, Any]) -> Reason:
 
 
 def _reason_columns(reason: Reason | None) -> dict[str, Any]:
-    return {"reason_code": reason.code if reason else "", "reason_args": reason.args if reason else {}}
+    return {
+        "reason_code": reason.code if reason else "",
+        "reason_args": reasons.plain(reason)["args"] if reason else {},
+    }
 
 
 def _edits(value: Mapping[str, Any]) -> Edits:

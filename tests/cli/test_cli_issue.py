@@ -70,8 +70,9 @@ def test_a_draft_in_every_view(tmp_path: Path) -> None:
     shown = here.json("issue", "show")
     assert {"slot", "state", "subject", "stories"} <= set(shown)
     for position, story in enumerate(shown["stories"], 1):
-        wanted = {"position", "url", "title", "section", "also", "score", "parts", "pinned"}
+        wanted = {"position", "url", "title", "section", "article", "also", "score", "parts", "why", "pinned"}
         assert (set(story), story["position"]) == (wanted, position)
+        assert len(story["why"]) >= len(story["parts"])
         assert story["score"] == pytest.approx(sum(story["parts"].values()), abs=0.01)
     explained = here.json("issue", "explain")
     assert {key: explained[key] for key in shown} == shown
@@ -387,7 +388,7 @@ def test_an_editors_hour(tmp_path: Path) -> None:
     dropped = here.json("issue", "drop", "3")
     assert titles[1] not in {story["title"] for story in dropped["stories"]}
     gone = [turned for turned in here.json("issue", "explain")["rejected"] if turned["title"] == titles[1]]
-    assert [set(turned) for turned in gone] == [{"url", "title", "score"} | REASON]
+    assert [set(turned) for turned in gone] == [{"url", "title", "score", "why"} | REASON]
     assert [gone[0][key] for key in sorted(REASON)] == ["dropped by an editor", {}, "dropped_by_editor"]
     assert here.json("issue", "draft")["stories"] == dropped["stories"], "the edits outlive a new choice"
     assert here.call("issue", "title", "1", "").out.splitlines()[0].endswith(": draft")

@@ -20,12 +20,13 @@ from mailer.issues import clock as ticking
 from mailer.issues import control, draft, editing, editor_page, notice
 from mailer.mail.template_check import rules
 from mailer.model import IssueState, Outcome
-from mailer.reasons import Reason, ReasonCode
+from mailer.reasons import Reason, ReasonCode, translated
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Editors, Schedule
 from mailer.store.database import Store
 from mailer.store.schema import deliveries, variants
+from mailer.text.locales import FA
 from mailer.tokens import Purpose
 from mailer.tokens import make as make_token
 
@@ -154,7 +155,9 @@ def test_looking_changes_nothing_and_a_post_acts(app: App) -> None:
         page = client.get(path)
         assert page.status_code == 200
         assert "script" not in page.text
-        assert issue.stories[0].title in re.sub(r"<[^>]+>", "", page.text)
+        words = re.sub(r"<[^>]+>", "", page.text)
+        assert issue.stories[0].title in words
+        assert all(translated(each, FA) in words for story in issue.stories for each in story.why)
         client.head(path)
         preview = client.get(path + "/preview")
         assert f"{path}/preview" in page.text

@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from string import Formatter
 from typing import Any
 
 import ledger
@@ -137,8 +138,12 @@ def test_a_choice_is_read_back_as_it_was_made(store: Store) -> None:
     chosen = replace(
         issue,
         state=IssueState.HELD,
-        stories=(STORY,),
-        rejected=(RejectedStory("u", "t", 0.5, Reason(ReasonCode.SAME_TITLE, {"title": "انار"})),),
+        stories=(replace(STORY, why=(Reason(ReasonCode.WHY_READ, {"percent": 90, "views": 12}),)),),
+        rejected=(
+            RejectedStory(
+                "u", "t", 0.5, Reason(ReasonCode.SAME_TITLE, {"title": "انار"}), (Reason(ReasonCode.BANNED),)
+            ),
+        ),
         notes=(Reason(ReasonCode.NO_VIEW_COUNTS), Reason(ReasonCode.TEXT, {"words": "بدون شمار بازدید"})),
         span=span,
         subject="انار و خبرهای دیگر",
@@ -153,7 +158,15 @@ def test_a_choice_is_read_back_as_it_was_made(store: Store) -> None:
 @pytest.mark.parametrize("code", ReasonCode)
 def test_every_reason_is_read_back_as_it_was_written(store: Store, code: ReasonCode) -> None:
     issue = make.issue(store)
-    reason = Reason(code, {"count": 3, "name": "«نام» {x}"})
+    inner = Reason(ReasonCode.NOT_AMONG_BEST, {"count": 12})
+    values: tuple[str | int | Reason, ...] = (3, "«نام» {x}", inner)
+    reason = Reason(
+        code,
+        {
+            name: values[len(name) % 3]
+            for name in ("why", "x", *(name for _, name, *_ in Formatter().parse(code.english) if name))
+        },
+    )
     assert store.write(lambda tx: issues.step(tx, issue.id, IssueEvent.HOLD, reason=reason))
     found = store.read(lambda tx: issues.get(tx, issue.id))
     assert found is not None
