@@ -1,4 +1,4 @@
-"""`mailer articles …`: collects, imports, lists, shows, pins and bans articles, and corrects the stories."""
+"""`mailer articles …`: collects, imports, lists and pins articles, takes over views, and corrects the stories."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -15,6 +15,7 @@ from mailer.model import Merged
 if TYPE_CHECKING:
     from mailer.articles.categories import Category
     from mailer.articles.decided_pairs import Decision
+    from mailer.articles.views import Given
     from mailer.context import App
     from mailer.sources.fetch import Fetcher
     from mailer.sources.found import Found
@@ -100,6 +101,63 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
         ", ".join(f"{count} {word}" for word, count in counts.items()) + ".",
         5 if failed else 0,
     )
+
+
+@command(articles)
+@click.argument("places", metavar="PATH|URL...", nargs=-1, required=True, type=click.Path())
+@click.option("--site", type=TEXT, default="", help="The site's address, if the addresses in the file have no host.")
+@click.option("--server", type=TEXT, default="", help="A name for the web server, if there are logs of several.")
+def views(app: "App", places: tuple[str, ...], site: str, server: str) -> Result:
+    """Take over how often articles were viewed.
+
+    Each may be an export of Matomo, Google Analytics, Plausible or a WordPress plugin as CSV or JSON, or an access log
+    of a web server, gzipped or not. Views of an export replace those that are stored; views of a log are added, and
+    each time of a log is counted only once. docs/articles.md lists the formats.
+    """
+    from mailer.articles import views as given_views
+    from mailer.sources.fetch import Fetcher
+
+    fetcher = Fetcher()
+    found, failed = [], []
+    for place in places:
+        try:
+            found.append(given_views.give(app, place, fetcher=fetcher, site=site, server=server))
+        except (UnreadableInput, FetchFailed) as error:
+            if len(places) == 1:
+                raise
+            failed.append(error)
+            click.echo(f"mailer: {error}", err=True)
+    if not found:
+        raise UnreadableInput(f"None of the {len(failed)} could be used.")
+    for each in found:
+        if not wants_json():
+            _print_notes(each.notes)
+    data = [attributes(each, *_GIVEN) for each in found]
+    return Result(
+        {"files": data, "failed": [error.message for error in failed]},
+        "\n".join(map(_said, found)),
+        5 if failed else 0,
+    )
+
+
+_GIVEN = (
+    *("name", "kind", "rows", "matched", "updated", "views", "unknown", "passed_over", "bots", "counted_before"),
+    "notes",
+)
+
+
+def _said(given: "Given") -> str:
+    """Returns what was taken over from an export or a log, as a few lines."""
+    rows, pages = ("lines", "views of pages") if given.kind == "log" else ("rows", "pages")
+    lines = [
+        f"{given.name}: {given.rows:,} {rows}; {given.views:,} views of {given.matched:,} articles, of which "
+        f"{given.updated:,} were updated.",
+        f"  {given.unknown:,} {pages} that are not stored articles" if given.unknown else "",
+        f"  {given.bots:,} requests of bots" if given.bots else "",
+        f"  {given.counted_before:,} lines that were counted before" if given.counted_before else "",
+        *(f"  {count:,} {rows} that {reason}" for reason, count in given.passed_over.items()),
+    ]
+    return "\n".join(filter(None, lines))
 
 
 def _is_address(place: str) -> bool:

@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 from mailer.model import FoundArticle
 from mailer.parser.limits import Limits, limits_for
 from mailer.parser.parent import Parser
-from mailer.sources import listing, posts, read
+from mailer.sources import listing, posts, read, view_exports
 from mailer.sources.found import Found
 from mailer.sources.listing import Listed, Listing
+from mailer.sources.view_exports import Export, Viewed
 
 # Real documents are at most this many times larger when decompressed. The limits of time and memory are computed from
 # the compressed size times this ratio, so a gzip bomb soon exceeds them.
@@ -95,6 +96,25 @@ class Documents:
         options = {"address": address, "source": source}
         return self._found("posts", options, content, limits_for(len(content)), address)
 
+    def views(
+        self,
+        name: str,
+        content: bytes,
+        *,
+        zone: ZoneInfo,
+        now: datetime,
+        charset: str = "",
+        largest: int = _LARGEST,
+    ) -> Export:
+        """Return the pages and views in an export, as `sources.view_exports` does, with the same options and errors.
+
+        Also raises ReadingStopped if the export exceeds the limits, and ReadingCancelled if the program ends.
+        """
+        options = {"name": name, "zone": zone.key, "now": now.isoformat(), "charset": charset, "largest": largest}
+        limits = limits_for(min(largest, _COMPRESSION * len(content)))
+        rows, passed_over, notes, *pages = self._parser.ask("views", options, content, limits, name=name)
+        return Export(tuple(Viewed(*page) for page in pages), rows, passed_over, tuple(notes))
+
     def close(self) -> None:
         """End the process, and refuse to read further documents."""
         self._parser.close()
@@ -157,8 +177,20 @@ def _read_posts(options: Mapping[str, Any], content: bytes) -> Iterator[Any]:
     return _sent(posts.read(content, address=options["address"], source=options["source"]))
 
 
+def _read_views(options: Mapping[str, Any], content: bytes) -> Iterator[Any]:
+    given = dict(options)
+    given["zone"] = ZoneInfo(given["zone"])
+    given["now"] = datetime.fromisoformat(given["now"])
+    found = view_exports.read_export(given.pop("name"), content, **given)
+    yield found.rows
+    yield found.passed_over
+    yield found.notes
+    yield from ((page.address, page.post, page.views) for page in found.pages)
+
+
 READERS: Mapping[str, Callable[[Mapping[str, Any], bytes], Iterator[Any]]] = {
     "articles": _read_articles,
     "listing": _read_listing,
     "posts": _read_posts,
+    "views": _read_views,
 }

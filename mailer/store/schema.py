@@ -220,6 +220,8 @@ articles = Table(
     Column("first_seen_at", Instant, nullable=False, index=True),
     Column("updated_at", Instant, nullable=False),
     Column("views", BigInteger),
+    # The views that were counted in access logs. `views` is equal to them if no system gives another number.
+    Column("log_views", BigInteger),
     Column("comments", BigInteger),
     Column("shares", BigInteger),
     _flag("front_page"),
@@ -258,6 +260,14 @@ decided_pairs = Table(  # whether two articles report the same story, as an edit
     Column("same", Boolean, nullable=False),
     Column("at", Instant, nullable=False),
     CheckConstraint("one < other", name="order"),  # so that a pair has only one row
+)
+
+counted_logs = Table(  # the times whose lines of access logs were counted, so that no line is counted twice
+    "counted_logs",
+    metadata,
+    Column("server", Text, primary_key=True),  # a name that the admin gave to a web server, or ''
+    Column("first_at", Instant, primary_key=True),
+    Column("last_at", Instant, nullable=False),
 )
 
 feeds = Table(  # one row for the last fetch of each source, so that a restart does not fetch a source again too early

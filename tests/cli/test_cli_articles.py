@@ -302,3 +302,28 @@ def test_the_draft_follows_the_decisions(tmp_path: Path) -> None:
     assert not any({one, other} <= story for story in stories())
     here.json("articles", "pairs", "--forget", one, other)
     assert stories() == before
+
+
+def test_views_of_an_export_and_of_a_log(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    items = [{"title": f"خبر {n} از تهران", "url": f"https://iran.example/news/10000{n}"} for n in (1, 2)]
+    here.json("articles", "import", write(here, "\n".join(map(json.dumps, items)), "two.jsonl"))
+    export = write(here, "url,views\nhttps://iran.example/news/100001,120\nhttps://iran.example/about,5\n", "pages.csv")
+    given = here.json("articles", "views", export)
+    assert given["failed"] == []
+    assert {name: given["files"][0][name] for name in ("kind", "rows", "matched", "updated", "views", "unknown")} == {
+        **{"kind": "export", "rows": 2, "matched": 1, "updated": 1, "views": 120, "unknown": 1}
+    }
+    line = '192.0.2.7 - - [24/Nov/2026:08:00:00 +0330] "GET /news/100002 HTTP/1.1" 200 5 "-" "{}"\n'
+    log = write(here, line.format("Mozilla/5.0 (X11)") * 2 + line.format("Googlebot/2.1"), "access.log")
+    said = here.call("articles", "views", log)
+    assert said.code == 0
+    assert "3 lines; 2 views of 1 articles, of which 1 were updated." in said.out
+    assert "1 requests of bots" in said.out
+    both = here.call("articles", "views", log, write(here, "title\nخبر\n", "none.csv"))
+    assert both.code == 5
+    assert "3 lines that were counted before" in both.out
+    refused = here.call("articles", "views", str(here.folder / "none.csv"), "--json")
+    assert (refused.code, refused.error["code"]) == (3, "unreadable_input")
+    stored = {each["url"][-1]: each["views"] for each in here.json("articles", "list")}
+    assert (stored["1"], stored["2"]) == (120, 2)

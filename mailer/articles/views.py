@@ -1,0 +1,221 @@
+"""Takes over how often articles were viewed, from exports of web analytics and from access logs.
+
+An export has totals, which replace the views that are stored. A log has single requests, which are added up; the time
+that a log covers is recorded, so that no line is counted twice.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, partial
+from itertools import islice
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from mailer.context import App
+from mailer.errors import UnreadableInput, UsageError, WrongState
+from mailer.sources import access_log, fetch, identity, read
+from mailer.sources.access_log import Counted
+from mailer.sources.fetch import Fetcher
+from mailer.sources.view_exports import Export
+from mailer.store import articles, views
+from mailer.store.views import Replaced
+
+_NEWEST = 100_000  # articles whose views are looked for; those of a year, if there are 2,000 a week
+_PIECE = 100  # articles in one transaction
+_POST = re.compile(r"(?:.*[?&]p=)?(\d{1,12})")  # a guid of WordPress, or its number of the post
+_SHOWN = 5  # hosts that an error shows
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The result of taking over the views of an export or a log.
+
+    `rows` is the number of its rows or lines, and `passed_over` the number of those that were not used, by reason.
+    `unknown` is the number of its pages, or in a log of its views, that belong to no stored article. `matched` is the
+    number of articles that it has, `updated` the number of those whose views have changed, and `views` the sum of
+    their views.
+    """
+
+    name: str
+    kind: str  # "export" or "log"
+    rows: int
+    matched: int
+    updated: int
+    views: int
+    unknown: int
+    passed_over: dict[str, int]
+    bots: int = 0
+    counted_before: int = 0  # lines of a log
+    notes: tuple[str, ...] = ()
+
+
+def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str = "") -> Given:
+    """Take over the views in a file or at an address.
+
+    `site` is the address of the site, for exports and logs that name no host. `server` distinguishes the logs of
+    several web servers that worked at the same time. Raises UnreadableInput, FetchFailed or UsageError; then nothing is
+    changed.
+    """
+    known = _Known(app, site)
+    if not place.lower().startswith(("http://", "https://")):
+        file = Path(place)
+        if access_log.is_log(file):
+            return _from_log(app, file.name, file, known, server)
+        return _from_export(app, file.name, _content(file), "", known)
+    page = fetcher.fetch(place, may_cut=True)
+    name = fetch.shown(page.url)
+    with NamedTemporaryFile() as copy:
+        copy.write(page.content)
+        copy.flush()
+        if access_log.is_log(Path(copy.name)):
+            return _from_log(app, name, Path(copy.name), known, server)
+    return _from_export(app, name, page.content, page.charset, known)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(read.LARGEST + 1)
+    except OSError as error:
+        raise UnreadableInput(f"{file}: cannot be read ({error.strerror}).") from error
+
+
+class _Known:
+    """The stored articles, by their links and by their numbers in WordPress."""
+
+    def __init__(self, app: App, site: str) -> None:
+        self._links = app.store.read(partial(views.newest_links, limit=_NEWEST))
+        self._by_link = {each.link: each.id for each in reversed(self._links) if each.link}
+        self._site = identity.host(site or app.settings.newsletter.site_url or "")
+        if site and not self._site:
+            raise UsageError(f"{site!r} is not a web address.", "Write it as https://www.example.org.")
+
+    def by_address(self, address: str) -> int | None:
+        """Return the id of the article at a web address or, if the address begins with "/", on the newsroom's site.
+
+        If no article has the address with its parameters, they are left out. Raises UsageError if it is unknown which
+        site the path belongs to.
+        """
+        whole = f"https://{self._host}{address}" if address.startswith("/") else address
+        short = whole.partition("?")[0]
+        found = self._by_link.get(identity.canonical(whole))
+        return found if found is not None or short == whole else self._by_link.get(identity.canonical(short))
+
+    def by_post(self, number: str) -> int | None:
+        return self._by_number.get(number)
+
+    @cached_property
+    def _by_number(self) -> dict[str, int]:
+        found = {}
+        for each in reversed(self._links):
+            if match := _POST.fullmatch(each.guid) or _POST.fullmatch(each.link):
+                found[match[1]] = each.id
+        return found
+
+    @cached_property
+    def _host(self) -> str:
+        hosts = Counter(each.link.partition("/")[0] for each in self._links if each.link)
+        if self._site:
+            return self._site
+        if len(hosts) == 1:
+            return next(iter(hosts))
+        shown = ", ".join(name for name, _ in hosts.most_common(_SHOWN)) or "none"
+        raise UsageError(
+            f"The addresses have no host, and the articles come from several sites: {shown}.",
+            "Say which site it is: --site https://www.example.org, or site_url in [newsletter].",
+        )
+
+
+def _from_export(app: App, name: str, content: bytes, charset: str, known: _Known) -> Given:
+    export = app.documents.views(name, content, zone=app.zone, now=app.now(), charset=charset)
+    counts: Counter[int] = Counter()
+    unknown: list[str] = []
+    for page in export.pages:
+        found = known.by_address(page.address) if page.address else known.by_post(page.post)
+        if found is None:
+            unknown.append(page.address or page.post)
+        else:
+            counts[found] += page.views  # several addresses may lead to one article
+    if not counts:
+        raise _nothing(name, export.rows, unknown[0] if unknown else "", export)
+    updated = fewer = 0
+    rest = iter(counts.items())
+    while piece := dict(islice(rest, _PIECE)):
+        done: Replaced = app.store.write(partial(views.replace, views=piece))
+        updated, fewer = updated + done.updated, fewer + done.fewer
+    app.store.write(lambda tx: articles.snapshot(tx, app.now()))
+    notes = list(export.notes)
+    if fewer:
+        notes.append(
+            f"{name}: {fewer} articles now have fewer views than before. An export replaces the views, so it must "
+            "cover the whole time since the articles were published."
+        )
+    return Given(
+        name=name,
+        kind="export",
+        rows=export.rows,
+        matched=len(counts),
+        updated=updated,
+        views=counts.total(),
+        unknown=len(unknown),
+        passed_over=dict(export.passed_over),
+        notes=tuple(notes),
+    )
+
+
+def _nothing(name: str, rows: int, example: str, export: Export | None = None) -> UnreadableInput:
+    shown = f", such as {example[:80]!r}" if example else ""
+    reasons = "; ".join(f"{count} {reason}" for reason, count in (export.passed_over if export else {}).items())
+    return UnreadableInput(
+        f"{name}: none of its {rows} rows is about a stored article{shown}{reasons and f' ({reasons})'}.",
+        "Collect the articles first, and look whether it is about the same site.",
+    )
+
+
+def _from_log(app: App, name: str, file: Path, known: _Known, server: str) -> Given:
+    before = app.store.read(partial(views.counted_spans, server=server))
+    spans = [access_log.Span(int(each.first.timestamp()), int(each.last.timestamp())) for each in before]
+    found = access_log.count(file, known.by_address, spans)
+    if not found.views and not found.before:
+        raise _nothing(name, found.lines, found.example)
+    updated = _add(app, name, server, found, before)
+    return Given(
+        name=name,
+        kind="log",
+        rows=found.lines,
+        matched=len(found.views),
+        updated=updated,
+        views=found.views.total(),
+        unknown=found.unknown,
+        passed_over=dict(found.passed_over),
+        bots=found.bots,
+        counted_before=found.before,
+        notes=tuple(_log_notes(name, found, len(found.views) - updated)),
+    )
+
+
+def _add(app: App, name: str, server: str, found: Counted, before: Sequence[views.Span]) -> int:
+    """Store the views of a log. Return how many articles have other views now."""
+    if not found.views or found.span is None:
+        return 0
+    span = views.Span(*(datetime.fromtimestamp(each, UTC) for each in found.span))
+    updated = app.store.write(partial(views.add, server=server, span=span, views=found.views, known=before))
+    if updated is None:
+        raise WrongState(f"{name}: another process has counted a log at the same time.", "Run the command again.")
+    app.store.write(lambda tx: articles.snapshot(tx, app.now()))
+    return updated
+
+
+def _log_notes(name: str, found: Counted, others: int) -> Iterator[str]:
+    if others:
+        yield f"{name}: {others} articles have view counts from elsewhere, which stay; the log is not used for them."
+    if not found.with_agents:
+        yield f"{name}: it has no user agents, so the requests of bots are counted, too; use the combined format."
+    if found.before:
+        yield (
+            f"{name}: {found.before} lines are from a time that was counted before, and were passed over. If this is "
+            "the log of another web server, give it a name with --server."
+        )

@@ -1,0 +1,204 @@
+"""Counts how often readers opened pages, from the access log of a web server.
+
+The logs of Apache, nginx and others in the common and the combined format are read, with or without the name of the
+host at the beginning of each line. A log may have gigabytes, so it is read line by line and never kept in memory.
+"""
+
+import gzip
+import io
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+from mailer.errors import UnreadableInput
+
+_GZIP = b"\x1f\x8b"
+_LONGEST_LINE = 16_384  # bytes; the rest of a longer line is passed over
+_SNIFFED = 50  # lines by which a log is recognised
+# At most this many addresses and user agents are remembered with the result of looking them up, which takes longer than
+# reading a line. Longer ones are looked up each time, so that the memory is bounded.
+_REMEMBERED, _LONGEST_REMEMBERED = 50_000, 600
+_MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_ESCAPED = re.compile(rb"\\x([0-9A-Fa-f]{2})")  # what Apache and nginx write for a byte that is not ASCII
+# User agents of programs. Most name themselves a bot or give the address of a page that explains them. Cubot makes
+# phones.
+_BOT = re.compile(
+    rb"(?<!cu)bot|crawl|spider|slurp|https?:|www\.|fetch|scan|monitor|preview|headless|phantomjs|lighthouse|pingdom"
+    rb"|uptime|curl|wget|python|java/|perl|ruby|php|go-http|okhttp|axios|node\.?js|libwww|httpclient|feed|whatsapp"
+    rb"|khabarnameh"
+    rb"|^-?$",
+    re.IGNORECASE,
+)
+_ASSET_WORDS = (
+    "css js mjs map png jpg jpeg gif webp avif svg ico woff woff2 ttf eot otf mp3 mp4 m4a m4v webm ogg pdf zip gz xml"
+    " txt json rss atom webmanifest"
+)
+_ASSETS = tuple(f".{ending}".encode() for ending in _ASSET_WORDS.split())
+
+
+_Key = TypeVar("_Key", str, bytes)
+_Result = TypeVar("_Result")
+
+
+class Span(NamedTuple):
+    """A time that a log covers, in Unix seconds. Both ends belong to it."""
+
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
+class Counted:
+    """The views in a log: by article id, and the numbers of the lines that are no views of an article, by reason."""
+
+    views: Counter[int] = field(default_factory=Counter)
+    lines: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
+    bots: int = 0
+    unknown: int = 0  # views of pages that are no stored articles
+    example: str = ""  # one of these pages
+    before: int = 0  # lines of a time that was counted before
+    span: Span | None = None  # the time of all lines that could be read
+    with_agents: bool = False  # False if the log has no user agents, so that bots cannot be recognised
+
+
+class _Line(NamedTuple):
+    host: bytes
+    at: int
+    method: bytes
+    target: bytes
+    status: bytes
+    agent: bytes | None
+
+
+def is_log(file: Path) -> bool:
+    """Return True if a file, gzipped or not, is an access log. Raises UnreadableInput if it cannot be read."""
+    known = [_parsed(line) is not None for line, _ in zip(_lines(file), range(_SNIFFED), strict=False)]
+    return 2 * sum(known) > len(known)
+
+
+def count(file: Path, article_of: Callable[[str], int | None], counted: Sequence[Span]) -> Counted:
+    """Count the views in a log. `article_of` returns the id of the article at an address, and `counted` has the times
+    whose lines must not be counted again.
+
+    The address is a web address, or a path that begins with "/" if the log does not name the host. Raises
+    UnreadableInput if the file cannot be read.
+    """
+    found = Counted()
+    articles, bots = _Remembered(article_of), _Remembered(_is_bot)
+    first = last = 0
+    for line in _lines(file):
+        found.lines += 1
+        parsed = _parsed(line)
+        if parsed is None:
+            found.passed_over["are not understood"] += 1
+            continue
+        first, last = min(first or parsed.at, parsed.at), max(last, parsed.at)
+        found.with_agents = found.with_agents or parsed.agent is not None
+        if any(span.first <= parsed.at <= span.last for span in counted):
+            found.before += 1
+        elif reason := _no_view(parsed):
+            found.passed_over[reason] += 1
+        elif parsed.agent is not None and bots[parsed.agent]:
+            found.bots += 1
+        elif (article := articles[address := _address(parsed)]) is not None:
+            found.views[article] += 1
+        else:
+            found.unknown += 1
+            found.example = found.example or address[:100]
+    found.span = Span(first, last) if last else None
+    return found
+
+
+class _Remembered(dict[_Key, _Result], Generic[_Key, _Result]):
+    """Remembers the results of a function for a bounded number of short keys."""
+
+    def __init__(self, function: Callable[[_Key], _Result]) -> None:
+        super().__init__()
+        self._function: Callable[[_Key], _Result] = function
+
+    def __missing__(self, key: _Key) -> _Result:
+        result: _Result = self._function(key)
+        if len(key) <= _LONGEST_REMEMBERED:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[key] = result
+        return result
+
+
+def _is_bot(agent: bytes) -> bool:
+    return _BOT.search(agent) is not None
+
+
+def _no_view(line: _Line) -> str:
+    """Return why a request is not a view of a page, or "" if it may be one."""
+    if line.method != b"GET":
+        return "are not GET requests"
+    if line.status != b"200":
+        return "were not answered with 200"
+    is_asset = line.target.partition(b"?")[0].lower().endswith(_ASSETS)
+    return "are pictures, styles and other files" if is_asset else ""
+
+
+def _address(line: _Line) -> str:
+    text = _ESCAPED.sub(rb"%\1", line.target).decode("utf-8", "replace")
+    name = line.host.partition(b":")[0].decode("ascii", "replace")
+    return f"https://{name}{text}" if "." in name and text.startswith("/") else text
+
+
+def _lines(file: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, gzipped or not, each cut off at _LONGEST_LINE."""
+    try:
+        with file.open("rb") as raw:
+            packed = raw.peek(2)[:2] == _GZIP
+            with gzip.open(raw) if packed else raw as opened:
+                yield from _cut_lines(opened)
+    except FileNotFoundError:
+        raise UnreadableInput(f"{file}: there is no such file.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise UnreadableInput(f"{file}: this gzip file is damaged or incomplete.", "Copy it again.") from None
+    except OSError as error:
+        raise UnreadableInput(f"{file}: cannot be read ({error.strerror}).") from error
+
+
+def _cut_lines(opened: gzip.GzipFile | io.BufferedReader) -> Iterator[bytes]:
+    inside = False  # True if the last piece did not end its line
+    while piece := opened.readline(_LONGEST_LINE):
+        if not inside:
+            yield piece
+        inside = not piece.endswith(b"\n")
+
+
+def _parsed(line: bytes) -> _Line | None:
+    """Return the parts of a line, or None if it has another form."""
+    parts = (line.replace(b'\\"', b"") if b'\\"' in line else line).split(b'"')
+    if len(parts) < 3:
+        return None
+    client, _, rest = parts[0].rpartition(b"[")
+    words, request, status = client.split(), parts[1].split(b" "), parts[2].split()
+    at = _instant(rest[:17], rest[20:26]) if len(rest) > 26 and rest[26:27] == b"]" else None
+    if at is None or len(words) < 3 or not rest[18:20].isdigit() or len(request) < 2 or not status:
+        return None
+    host = words[0] if len(words) > 3 and words[1] != b"-" else b""
+    agent = parts[5] if len(parts) > 6 else None
+    return _Line(host, at + int(rest[18:20]), request[0], request[1], status[0], agent)
+
+
+@lru_cache(maxsize=256)
+def _instant(minute: bytes, zone: bytes) -> int | None:
+    """Return the Unix time of a minute such as "29/Nov/2026:20:14" in a zone such as " +0330", or None."""
+    try:
+        day, month, rest = minute.split(b"/")
+        year, hour, minutes = rest.split(b":")
+        offset = timedelta(hours=int(zone[2:4]), minutes=int(zone[4:6]))
+        place = timezone(-offset if zone[1:2] == b"-" else offset)
+        written = datetime(int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minutes), tzinfo=place)
+    except ValueError:
+        return None
+    return int(written.astimezone(UTC).timestamp())

@@ -1,0 +1,244 @@
+"""Reads how often pages were viewed, from exports of web analytics: tables with an address and a count in each row.
+
+Matomo, Google Analytics, Plausible and plugins of WordPress write such tables as CSV or JSON, each with headings of its
+own. `docs/articles.md` lists what they write. Nothing is fetched.
+"""
+
+import csv
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from mailer.errors import UnreadableInput
+from mailer.sources import read
+from mailer.sources.values import Findings, Values
+from mailer.text.search_key import key
+
+_DELIMITERS = ",;\t|"
+_LONGEST_CELL = 100_000  # characters
+_HEAD = 60  # lines in which the headings are searched; Google Analytics writes remarks above them
+_SAMPLE = 20  # rows by which the columns of a table without headings are recognised
+_EXAMPLES = 8  # headings that an error shows
+_FIX = "Export it as CSV with a column «url» and a column «views»."
+_HOST_AND_PATH = re.compile(r"[\w-]+(?:\.[\w-]+)+(?::\d+)?/\S*")
+# Headings, as search keys, the best first. Of several columns with counts, the one that counts views is used.
+_ADDRESSES_WORDS = (
+    *("url", "full page url", "page location", "metadata url", "page url", "permalink", "link", "address"),
+    *("page path query string and screen class", "page path and screen class", "page path query string", "page path"),
+    *("pagepath", "fullpageurl", "path", "page", "uri", "name", "label", "نشانی", "ادرس", "پیوند", "لینک"),
+)
+_VIEWS_WORDS = (
+    *(
+        "views",
+        "pageviews",
+        "page views",
+        "screenpageviews",
+        "nb hits",
+        "hits",
+        "post views",
+        "views total",
+        "total views",
+    ),
+    *("count", "تعداد بازدید", "شمار بازدید", "بازدید", "بازدیدها", "المشاهدات", "عدد المشاهدات", "unique pageviews"),
+    *("nb visits", "visits", "visitors", "total users", "active users", "users"),
+)
+_PEOPLE = frozenset(("unique pageviews", "nb visits", "visits", "visitors", "total users", "active users", "users"))
+_POSTS_WORDS = ("post id", "postid", "id", "شناسه")
+_ADDRESSES, _VIEWS, _POSTS = (
+    {key(word): place for place, word in enumerate(words)} for words in (_ADDRESSES_WORDS, _VIEWS_WORDS, _POSTS_WORDS)
+)
+_HOSTS = frozenset(("hostname", "host name", "host"))
+_PERIOD, _TOTAL, _DAY = "period", "total", r"\d{8}"
+_SCHEMES = ("http://", "https://")
+_FEWEST = 2  # columns
+_PEEK = 20_000  # characters by which the delimiter is recognised
+
+
+@dataclass(frozen=True, slots=True)
+class Viewed:
+    """A page and its views. `address` is a web address, or a path that begins with "/"; a table without addresses has
+    the number of the post in WordPress in `post` instead."""
+
+    address: str
+    post: str
+    views: int
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The pages of an export. Rows about the same page are added up.
+
+    `rows` is the number of rows below the headings. `passed_over` has the number of rows that were not used, by reason.
+    """
+
+    pages: tuple[Viewed, ...]
+    rows: int
+    passed_over: Mapping[str, int]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The places of the columns in each row. A table without addresses has the numbers of posts."""
+
+    address: int | None
+    post: int | None
+    views: int
+    host: int | None = None
+    period: int | None = None
+    note: str = ""
+
+
+def read_export(
+    name: str, content: bytes, *, zone: ZoneInfo, now: datetime, charset: str = "", largest: int = read.LARGEST
+) -> Export:
+    """Return the pages in an export and their views.
+
+    `charset` is the encoding that the server named, or "". `largest` is the maximum number of bytes after
+    decompression. Raises UnreadableInput if the content has no column with addresses or none with counts.
+    """
+    text, cut_off = read.decoded_text(name, content, charset=charset, largest=largest)
+    text = text.lstrip("\ufeff\n ")
+    if not text:
+        raise UnreadableInput(f"{name}: the file is empty.", "Export it again.")
+    rows = list(_json_rows(name, text) if text.startswith(("{", "[")) else _csv_rows(name, text))
+    if not rows or not rows[0][1]:
+        raise UnreadableInput(f"{name}: it has no rows.", _FIX)
+    first, table = _table(name, [row for _, row in rows[:_HEAD]])
+    findings = Findings()
+    views: Counter[tuple[str, str]] = Counter()
+    passed_over: Counter[str] = Counter()
+    kept, shorter = _of_one_period(rows[first:], table.period)
+    if shorter:
+        passed_over["count a part of the time that another row counts"] = shorter
+    for number, row in kept:
+        page = _page(row, table)
+        count = Values({"views": _cell(row, table.views)}, findings, zone, now, f"line {number}").count("views")
+        if page is None:
+            passed_over["have no address"] += 1
+        elif count is None:
+            passed_over["have no count that is understood"] += 1
+        else:
+            views[page] += count
+    notes = [*findings.notes(name), *([f"{name}: {table.note}."] if table.note else [])]
+    if cut_off:
+        notes.append(f"{name}: it is larger than {largest // 1_000_000} MB; only its beginning was read.")
+    pages = tuple(Viewed(address, post, count) for (address, post), count in views.items())
+    return Export(pages, len(rows) - first, dict(passed_over), tuple(notes))
+
+
+def _csv_rows(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that are not empty and not remarks, each with its line number."""
+    csv.field_size_limit(_LONGEST_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text[:_PEEK].split("\n")[:_HEAD]))
+    try:
+        for row in reader:
+            if any(cell.strip() for cell in row) and not row[0].startswith("#"):
+                yield reader.line_num, row
+    except csv.Error as error:
+        raise UnreadableInput(f"{name}, line {reader.line_num}: this is not CSV ({error}).", _FIX) from None
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """Return the delimiter with which a line has known headings, else the most frequent one."""
+    for delimiter in _DELIMITERS:
+        if any(_by_headings([key(cell.strip('"')) for cell in line.split(delimiter)]) for line in lines):
+            return delimiter
+    return max(_DELIMITERS, key="\n".join(lines).count)
+
+
+def _json_rows(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the names of all fields, and then the values of each object as a row."""
+    try:
+        found = [json.loads(line) for line in text.split("\n") if line.strip()] if _is_lines(text) else json.loads(text)
+    except (ValueError, RecursionError):
+        raise UnreadableInput(f"{name}: this is not JSON.", _FIX) from None
+    if isinstance(found, dict):
+        found = next((each for each in found.values() if isinstance(each, list)), [found])
+    records = [each for each in found if isinstance(each, dict)]
+    names = list(dict.fromkeys(str(field) for record in records for field in record))
+    yield 1, names
+    for number, record in enumerate(records, 1):
+        yield number, [_text(record.get(field)) for field in names]
+
+
+def _is_lines(text: str) -> bool:
+    first, _, rest = text.partition("\n")
+    return first.strip().endswith("}") and rest.lstrip().startswith("{")
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def _table(name: str, head: Sequence[Sequence[str]]) -> tuple[int, _Table]:
+    """Return the number of rows before the data, and the places of the columns."""
+    for number, row in enumerate(head):
+        if table := _by_headings([key(cell) for cell in row]):
+            return number + 1, table
+    if table := _by_content(head[:_SAMPLE]):
+        return 0, table
+    shown = ", ".join(f"«{cell.strip()[:40]}»" for cell in head[0][:_EXAMPLES])
+    raise UnreadableInput(f"{name}: no column of addresses, or none of views, is recognised among {shown}.", _FIX)
+
+
+def _by_headings(keys: Sequence[str]) -> _Table | None:
+    address, post, views = (_best(keys, names) for names in (_ADDRESSES, _POSTS, _VIEWS))
+    if views is None or (address is None and post is None) or len(keys) < _FEWEST:
+        return None
+    host = next((place for place, each in enumerate(keys) if each in _HOSTS), None)
+    period = keys.index(_PERIOD) if _PERIOD in keys else None
+    note = f"it has no column of views, so «{keys[views]}» is used" if keys[views] in _PEOPLE else ""
+    return _Table(address, post, views, host, period, note)
+
+
+def _best(keys: Sequence[str], names: Mapping[str, int]) -> int | None:
+    known = [(names[each], place) for place, each in enumerate(keys) if each in names]
+    return min(known)[1] if known else None
+
+
+def _by_content(rows: Sequence[Sequence[str]]) -> _Table | None:
+    """Return the columns of a table without headings: one of web addresses and one of numbers. Jetpack writes such
+    tables."""
+    width = min(map(len, rows), default=0)
+    addresses = [n for n in range(width) if all(row[n].strip().lower().startswith(_SCHEMES) for row in rows)]
+    numbers = [n for n in range(width) if all(row[n].strip().isdecimal() for row in rows)]
+    return _Table(addresses[0], None, numbers[0]) if len(addresses) == len(numbers) == 1 else None
+
+
+def _of_one_period(
+    rows: Sequence[tuple[int, list[str]]], place: int | None
+) -> tuple[Sequence[tuple[int, list[str]]], int]:
+    """Return the rows that may be added up, and the number of the others.
+
+    The table of Post Views Counter has rows for days, weeks, months, years and the whole time.
+    """
+    if place is None:
+        return rows, 0
+    periods = [_cell(row, place) for _, row in rows]
+    wanted = _TOTAL if _TOTAL in periods else _DAY
+    kept = [row for row, period in zip(rows, periods, strict=True) if re.fullmatch(wanted, period)]
+    return kept, len(rows) - len(kept)
+
+
+def _page(row: Sequence[str], table: _Table) -> tuple[str, str] | None:
+    """Return the address of a row's page, and the number of its post. Returns None if it has neither."""
+    written = _cell(row, table.address)
+    host = _cell(row, table.host)
+    if written.startswith("/") and not written.startswith("//"):
+        return (f"https://{host}{written}" if "." in host else written), ""
+    if written.lower().startswith(_SCHEMES):
+        return written, ""
+    if _HOST_AND_PATH.fullmatch(written):
+        return f"https://{written}", ""
+    post = _cell(row, table.post)
+    return ("", post) if table.address is None and post.isdecimal() else None
+
+
+def _cell(row: Sequence[str], place: int | None) -> str:
+    return row[place].strip() if place is not None and place < len(row) else ""
