@@ -30,6 +30,11 @@ _TO_FILL = (
     "[[smtp]]: the relay that takes the mails",
     "newsletter.postal_address: many countries require it",
 )
+# Said if the site has articles, but no list of the most read ones.
+_NO_LIST = (
+    '[[articles.feeds]] kind = "most_read", or views: no list of the most read articles was found, without which the '
+    "stories are chosen only by place, coverage and quality"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ def propose(site: Site) -> Proposal:
         choices.append(
             Choice(("articles", "feeds"), [feed for feed, _ in sources], "; ".join(why for _, why in sources))
         )
+        if not site.most_read:
+            to_fill.append(_NO_LIST)
     else:
         why = site.problem.rstrip(".") or "the site offers no feed, no WordPress interface and no sitemap"
         to_fill.insert(0, f"[[articles.feeds]] or [articles.database]: {why}")
@@ -179,6 +186,9 @@ def _sources(site: Site) -> tuple[list[tuple[dict[str, Any], str]], list[str]]:
         address = site.address if urlsplit(site.address).path else f"{site.address}/"
         on_front = f"{best.on_front} of these articles are on it" if best.on_front else f"it has {site.links} links"
         found.append(({"kind": "front", "url": address}, f"the front page, for the order of its links ({on_front})"))
+    if site.most_read:
+        why = f"the site's own list of its most read articles ({site.most_read.articles} links)"
+        found.append(({"kind": "most_read", "url": site.most_read.address}, why))
     return found, passed_over
 
 

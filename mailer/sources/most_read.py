@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from itertools import islice
+from urllib.parse import unquote
 
 import nh3
 
@@ -39,6 +40,11 @@ _POINTERS = ("href", "data-target", "data-bs-target", "aria-controls", "data-tab
 _ATTRIBUTES = {"*": {"class", "id", *_POINTERS}}
 
 
+def is_named(text: str) -> bool:
+    """Return True if the address or the title of a page or a feed names a list of the most read articles."""
+    return bool(_CERTAIN.search(key(text[:500])) or _NAMES.search(unquote(text[:2000])))
+
+
 def links(text: str, address: str, title: str) -> Sequence[str]:
     """Return the addresses on the list of the most read articles of a page, or none if the page has no such list.
 
@@ -53,7 +59,7 @@ def links(text: str, address: str, title: str) -> Sequence[str]:
         found = list(dict.fromkeys(page.list_of(label)))
         if len(found) >= _FEWEST:
             return found[:_MOST]
-    if _CERTAIN.search(key(title[:500])) or _NAMES.search(address):
+    if is_named(title) or is_named(address):
         return list(dict.fromkeys(each for element in page.elements if (each := page.own_link(element))))
     return ()
 

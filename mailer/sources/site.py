@@ -17,9 +17,10 @@ from zoneinfo import ZoneInfo
 from mailer.errors import FetchFailed, UnreadableInput
 from mailer.model import FoundArticle
 from mailer.settings import Feed
-from mailer.sources import identity, plain
+from mailer.sources import identity, most_read, plain
 from mailer.sources.documents import Documents
 from mailer.sources.fetch import LARGEST, Fetched, Fetcher, same_server
+from mailer.sources.front import MostReadSource
 from mailer.sources.listing import Listed, Listing
 from mailer.sources.sitemap import SitemapSource
 from mailer.sources.wordpress import WordPressSource
@@ -31,6 +32,7 @@ _USUAL_FEEDS = (
     *("/feeds/posts/default", "/?format=feed&type=rss", "/feed.json"),
 )
 _MOST_FEEDS = 8  # feeds that are read
+_MOST_LISTS = 3  # pages and feeds in which a list of the most read articles is looked for
 _GAP_S = 0.5  # seconds between two requests; short, because an admin is waiting for the result
 _LARGEST_INDEX = 1_000_000  # bytes of WordPress's description of its site
 _OF_COMMENTS = ("comment", "دیدگاه", "نظر", "تعليق")  # words in addresses and titles of feeds with comments
@@ -62,6 +64,7 @@ class Site:
     offers: tuple[Offer, ...] = ()
     links: int = 0  # links of the front page to the site's own pages
     problem: str = ""  # why the front page could not be read, or ""
+    most_read: Offer | None = None  # the list of the most read articles, if there is one
 
 
 def look(
@@ -102,7 +105,7 @@ class _Finder:
         own = {identity.canonical(each.url) for each in front.pages if identity.host(each.url) == host} - {host}
         about = dict(front.about)
         offers = [*self._wordpress(front, home, own, about), *self._feeds(front, home, own), *self._sitemap(home)]
-        return Site(home, about, tuple(offers), len(own))
+        return Site(home, about, tuple(offers), len(own), most_read=self._most_read(front, home))
 
     def _wordpress(self, front: Listing, home: str, own: set[str], about: dict[str, str]) -> Iterator[Offer]:
         root = about.get("wordpress", "").partition("wp-json")[0].partition("?")[0] or urljoin(home, "/")
@@ -132,7 +135,8 @@ class _Finder:
         """Yield the feeds that the front page names. If none can be read, yields the first feed at a usual address."""
         host = identity.host(home)
         near = [each for each in front.feeds if identity.host(each.url).endswith(host.partition(":")[0])]
-        named = near or list(front.feeds)
+        # A feed of the most read articles is no source of all articles.
+        named = [each for each in near or front.feeds if not most_read.is_named(f"{each.url} {each.title}")]
         count = 0
         for each in [each for each in named if not _holds_comments(each)][:_MOST_FEEDS]:
             offer = self._feed(each.url, each.title, own)
@@ -168,6 +172,22 @@ class _Finder:
             return
         yield Offer("sitemap", feed.address, articles=count, recent=count, problem="" if count else "; ".join(notes))
 
+    def _most_read(self, front: Listing, home: str) -> Offer | None:
+        """Return the list of the most read articles: on the front page, else in a feed or on a page that it names."""
+        if front.most_read:
+            return Offer("most_read", home if urlsplit(home).path else f"{home}/", articles=len(front.most_read))
+        feeds = [each.url for each in front.feeds if most_read.is_named(f"{each.url} {each.title}")]
+        pages = [each.url for each in front.pages if most_read.is_named(each.url)]
+        # The source trusts its address, so addresses on other servers, which may be private, are left out.
+        own = [each for each in dict.fromkeys((*feeds, *pages)) if same_server(self._address, each)]
+        for address in own[:_MOST_LISTS]:
+            source = MostReadSource(Feed(url=address, kind="most_read"), self._fetcher, self._zone, self._documents)
+            with suppress(FetchFailed, UnreadableInput):
+                self._pause(address)
+                if count := len(source.gather("", "").most_read):
+                    return Offer("most_read", address, articles=count)
+        return None
+
     def _offer(self, kind: str, address: str, title: str, articles: Sequence[FoundArticle], own: set[str]) -> Offer:
         dates = [each.published for each in articles if each.published]
         return Offer(
@@ -190,9 +210,12 @@ class _Finder:
             "cut_off": page.cut_off,
         }
 
-    def _fetch(self, address: str) -> Fetched:
+    def _pause(self, address: str) -> None:
         if not links.loopback(urlsplit(address).hostname or ""):
             self._wait(_GAP_S)
+
+    def _fetch(self, address: str) -> Fetched:
+        self._pause(address)
         return self._fetcher.fetch(address, trusted=same_server(self._address, address), may_cut=True)
 
 

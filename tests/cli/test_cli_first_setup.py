@@ -244,3 +244,30 @@ def test_a_private_address_is_not_followed(server: WebServer, tmp_path: Path) ->
         assert answer.code == 5
         assert other.asked == []
         assert "leads to a private address" in answer.out
+
+
+def test_a_list_of_the_most_read_is_found(server: WebServer, tmp_path: Path) -> None:
+    """On the front page; else in a feed, which is no source of all articles, or on a page that the front page names."""
+    server.pages["/rss"] = rss(server, SUBJECTS, "تابش")
+    head = '<title>تابش</title><link rel="alternate" type="application/rss+xml" href="/rss">'
+    links = "".join(f"<li><a href='/news/{number}'>خبر</a></li>" for number in (3, 1, 2))
+    page = '<!doctype html><html lang="fa"><head>{}</head><body><a href="/news/0">خبر</a>{}</body></html>'
+
+    def found(name: str) -> list[tuple[str, str]]:
+        _, settings = set_up(server, tmp_path / name)
+        return [(each["kind"], each["url"]) for each in settings["articles"]["feeds"]]
+
+    server.pages["/"] = html(page.format(head, f"<h3>پربازدیدها</h3><ul>{links}</ul>"))
+    assert ("most_read", server.url("/")) in found("front")
+    server.pages["/"] = html(page.format(head, "<a href='/most-visited'>پربازدیدها</a>"))
+    server.pages["/most-visited"] = html(f"<html><body><h1>پربازدیدها</h1>{links}</body></html>")
+    assert ("most_read", server.url("/most-visited")) in found("page")
+    feed = head + '<link rel="alternate" type="application/rss+xml" title="پربازدیدترین‌ها" href="/rss/2">'
+    server.pages["/rss/2"] = rss(server, SUBJECTS[:4], "تابش")
+    server.pages["/"] = html(page.format(feed, ""))
+    both = found("feed")
+    assert ("most_read", server.url("/rss/2")) in both
+    assert ("feed", server.url("/rss/2")) not in both
+    server.pages["/"] = html(page.format(head, ""))
+    answer, _ = set_up(server, tmp_path / "none")
+    assert "no list of the most read articles was found" in answer.out

@@ -41,6 +41,20 @@ def test_the_source_that_says_most_is_chosen(offers: tuple[Offer, ...], kinds: l
     assert proposal.to_fill[0].startswith("[[articles.feeds]]") == (kinds is None)
 
 
+def test_a_list_of_the_most_read_is_used_besides_a_source_of_articles() -> None:
+    listed = Offer("most_read", "https://tabesh.example/", articles=10)
+    proposal = first_setup.propose(replace(SITE, most_read=listed))
+    feeds = proposal.values["articles", "feeds"]
+    assert [each["kind"] for each in feeds] == ["feed", "most_read"]
+    assert feeds[1]["url"] == "https://tabesh.example/"
+    assert "the site's own list of its most read articles (10 links)" in "\n".join(first_setup.lines(proposal))
+    assert not any("most_read" in each for each in proposal.to_fill)
+    without = first_setup.propose(SITE)
+    assert "no list of the most read articles was found" in without.to_fill[-1]
+    alone = first_setup.propose(replace(SITE, offers=(), most_read=listed))
+    assert ("articles", "feeds") not in alone.values
+
+
 @pytest.mark.parametrize(
     ("about", "titles", "locale", "zone"),
     [
