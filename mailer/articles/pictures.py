@@ -29,20 +29,23 @@ _AT_ONCE = 4
 # --- copies ----------------------------------------------------------------------------------------------------------
 Size = Literal["hero", "thumb"]
 SIZES: tuple[Size, ...] = get_args(Size)
-# Maximum width in pixels and size in bytes of each copy. For high-resolution screens, the width is twice the width at
-# which the copy is shown.
-_WIDTH: dict[Size, int] = {"hero": 1088, "thumb": 240}
+# Maximum width and height of each copy in pixels, which also give its shape, and its maximum size in bytes. For
+# high-resolution screens, the width is twice the width at which the copy is shown.
+_SHAPE: dict[Size, tuple[int, int]] = {"hero": (1088, 612), "thumb": (240, 180)}
 _BYTES: dict[Size, int] = {"hero": 120_000, "thumb": 30_000}
 _PIXELS = 25_000_000  # maximum; checked in the header before decoding, because a few kB can become gigabytes
 _LEAST = 100  # pixels; smaller pictures are tracking pixels and icons
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP")  # formats that are read; the copies are always JPEG
+# How much of what is cut off is cut off above the picture: little, because faces are in the upper part.
+_ABOVE = 0.15
 # Transparent pixels get the colour of the card behind the picture, because JPEG has no transparency.
 _GROUND = (255, 254, 251)
 
 
 def smaller(data: bytes, size: Size) -> bytes:
-    """Return the picture as a JPEG within the width and bytes of `size`.
+    """Return the picture as a JPEG in the shape of `size`, within its width and bytes.
 
+    What does not fit into the shape is cut off. A picture that is smaller stays smaller.
     Raises UnreadableInput if `data` is not a picture, is broken, has another format, or is too small or too large.
     """
     try:
@@ -51,18 +54,17 @@ def smaller(data: bytes, size: Size) -> bytes:
                 raise UnreadableInput(f"The picture has {opened.width}×{opened.height} pixels, which is too many.")
             if min(opened.size) < _LEAST:
                 raise UnreadableInput(f"The picture has only {opened.width}×{opened.height} pixels.")
-            width = _WIDTH[size]
-            opened.draft("RGB", (width, width))  # decode a JPEG only as finely as needed
+            shape = _SHAPE[size]
+            opened.draft("RGB", (shape[0], shape[0]))  # decode a JPEG only as finely as needed
             picture = ImageOps.exif_transpose(opened)
             picture = picture.convert("RGB" if picture.mode in ("RGB", "L", "CMYK", "YCbCr") else "RGBA")
     except UnidentifiedImageError as error:
         raise UnreadableInput(f"It is not a picture in one of these formats: {', '.join(_FORMATS)}.") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableInput(f"The picture is broken: {error}.") from error
-    if picture.width > width:
-        picture = picture.resize((width, max(1, picture.height * width // picture.width)), Image.Resampling.LANCZOS)
-    if picture.height > picture.width * 2:  # a taller picture would push the news off the screen
-        picture = picture.crop((0, 0, picture.width, picture.width * 2))
+    width = min(shape[0], picture.width, picture.height * shape[0] // shape[1])
+    fitting = (width, max(1, width * shape[1] // shape[0]))
+    picture = ImageOps.fit(picture, fitting, Image.Resampling.LANCZOS, centering=(0.5, _ABOVE))
     if picture.mode == "RGBA":
         ground = Image.new("RGBA", picture.size, (*_GROUND, 255))
         picture = Image.alpha_composite(ground, picture).convert("RGB")

@@ -66,7 +66,7 @@ def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
 
 
 def headline(issue: Issue) -> str:
-    """Returns what stands for the issue where there is room: the editor's subject or the first story's whole title."""
+    """Returns the title of the issue for places with room: the editor's subject or the first story's whole title."""
     return clean(issue.edits.subject) or shorten(_first_title(issue.stories), TITLE_LENGTH)
 
 
@@ -151,12 +151,21 @@ def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Local
         lead=shorten(first_words(clean(story.lead), words), LEAD_LENGTH),
         section=shorten(clean(story.section), SECTION_LENGTH) if story.section != OTHER_NEWS else "",
         image=picture_of(story, newsletter),
-        # The alt text is never empty, because a screen reader cannot describe a linked picture without alt text. The
-        # picture cannot be hidden from screen readers, because Yahoo removes aria-hidden.
-        alt=shorten(clean(story.image_alt), 120) or locale.say("عکس خبر: {title}", title=shorten(title, 100)),
+        alt=_alt(story, locale),
         card=card,
         also=[each for each in also if each["url"] and each["title"]][:ALSO],
     )
+
+
+def _alt(story: ChosenStory, locale: Locale) -> str:
+    """Returns the description of a story's picture, or «عکس خبر» if there is none.
+
+    It is never empty, because a screen reader cannot describe a linked picture without alt text, and the picture cannot
+    be hidden from screen readers, because Yahoo removes aria-hidden. It is never the title, which is beside it.
+    """
+    given, title = clean(story.image_alt), clean(story.title)
+    again = title in given or (given in title and len(given) > len(title) / 2)
+    return locale.say("عکس خبر") if again or not given else shorten(given, 120)
 
 
 def _by_section(stories: Iterable[ChosenStory], newsletter: Newsletter, locale: Locale) -> list[SectionView]:

@@ -13,6 +13,7 @@ from mailer.articles.pictures import SIZES, Size, smaller
 from mailer.errors import UnreadableInput
 
 MOST: dict[Size, tuple[int, int]] = {"hero": (1088, 120_000), "thumb": (240, 30_000)}
+SHAPE: dict[Size, float] = {"hero": 16 / 9, "thumb": 4 / 3}
 
 
 def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
@@ -38,7 +39,7 @@ def test_every_format_becomes_a_small_jpeg(form: str, size: Size) -> None:
     width, weight = MOST[size]
     assert made.format == "JPEG"
     assert made.width <= width
-    assert abs(made.width / made.height - 600 / 400) < 0.02
+    assert abs(made.width / made.height - SHAPE[size]) < 0.02
     assert len(drawn) <= weight
 
 
@@ -64,8 +65,11 @@ def test_nothing_but_the_picture_is_left() -> None:
 def test_a_picture_taken_sideways_is_turned_upright() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    made = opened(smaller(saved(noise(400, 200), "JPEG", exif=exif), "hero"))
-    assert (made.width, made.height) == (200, 400)
+    halves = Image.new("RGB", (400, 200))
+    halves.paste((255, 255, 255), (0, 0, 200, 200))  # the left half is the upper one after the turn
+    made = opened(smaller(saved(halves, "JPEG", exif=exif), "hero"))
+    assert made.size == (200, 112)
+    assert made.convert("L").tobytes()[0] > 200
 
 
 def test_transparency_becomes_the_colour_of_the_card() -> None:
@@ -75,10 +79,28 @@ def test_transparency_becomes_the_colour_of_the_card() -> None:
     assert min(pixel) > 245
 
 
-def test_small_pictures_are_not_enlarged_and_tall_ones_are_cropped() -> None:
-    assert opened(smaller(saved(noise(120, 110), "PNG"), "hero")).size == (120, 110)
-    tower = opened(smaller(saved(noise(200, 3000), "JPEG"), "hero"))
-    assert tower.height <= 2 * tower.width
+@pytest.mark.parametrize(
+    "given", [(120, 110), (1600, 900), (900, 1600), (800, 800), (3000, 500), (200, 3000), (320, 180)]
+)
+@pytest.mark.parametrize("size", SIZES)
+def test_every_copy_has_the_shape_of_its_place_and_none_is_enlarged(given: tuple[int, int], size: Size) -> None:
+    made = opened(smaller(saved(Image.new("RGB", given), "PNG"), size))
+    assert made.width <= min(given[0], MOST[size][0])
+    assert made.height <= given[1]
+    assert abs(made.width / made.height - SHAPE[size]) < 0.03
+    whole = made.width == min(MOST[size][0], given[0]) or made.height >= given[1] - 1
+    assert whole, "more was cut off than the shape asks for"
+
+
+def test_what_is_cut_off_is_mostly_below() -> None:
+    """Faces are in the upper part of a portrait."""
+    portrait = Image.new("L", (900, 1600), 0)
+    portrait.paste(255, (0, 250, 900, 500))
+    made = opened(smaller(saved(portrait, "PNG"), "hero")).convert("L").resize((90, 51))
+    bright = [row for row in range(51) if made.tobytes()[row * 90] > 128]
+    assert bright
+    assert bright[0] > 0
+    assert bright[-1] < 50
 
 
 def bomb(width: int, height: int) -> bytes:

@@ -3,6 +3,7 @@
 It does not replace a person's eye: `make screenshots` makes pictures to look at.
 """
 
+import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
+from PIL import Image, ImageOps
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 from mailer.text.locales import FA, Locale
@@ -40,6 +42,8 @@ _PROBE = """([lang, direction, start]) => {
     const box = image.getBoundingClientRect()
     const lost = !(image.complete && image.naturalWidth)
     if (lost && (!image.alt || box.height < 12)) bad.push('no words for ' + image.src)
+    const hero = image.classList.contains('image'), column = image.closest('td').getBoundingClientRect()
+    if (hero && box.height > column.width * 0.75) bad.push('a hero picture that is too high')
   }
   // Not the page's scroll width alone: what sticks out to the left of a left-to-right page cannot be scrolled to.
   const page = document.documentElement, width = page.clientWidth; let overflow = page.scrollWidth - width
@@ -93,15 +97,20 @@ def drawn(
     scheme: Literal["light", "dark"] = "light",
     forced: bool = False,
     images: bool = True,
+    picture: bytes | None = None,
     scale: float = 1,
+    height: int = 900,
 ) -> Iterator[Page]:
-    """Shows the mail in a window of that width. With `forced`, the colours are inverted, as Gmail's dark mode does."""
+    """Shows the mail in a window of that width. With `forced`, the colours are inverted, as Gmail's dark mode does.
+
+    `picture` is a JPEG that is shown in place of every picture.
+    """
     context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme=scheme, device_scale_factor=scale
+        viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=scale
     )
     page = context.new_page()
     try:
-        page.route("**/*", lambda route: _answer(route, images))
+        page.route("**/*", lambda route: _answer(route, images, picture))
         if forced:
             session = context.new_cdp_session(page)
             session.send("Emulation.setAutoDarkModeOverride", {"enabled": True})
@@ -111,11 +120,19 @@ def drawn(
         context.close()
 
 
-def _answer(route: Route, images: bool) -> None:
-    """Serves the demo's pictures, and nothing from the network."""
+def photo(width: int, height: int) -> bytes:
+    """Returns one of the demo's pictures in that shape, as a JPEG."""
+    out = io.BytesIO()
+    with Image.open(PICTURES[0]) as picture:
+        ImageOps.fit(picture.convert("RGB"), (width, height)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def _answer(route: Route, images: bool, picture: bytes | None) -> None:
+    """Serves the picture, or the demo's pictures, and nothing from the network."""
     if images and route.request.resource_type == "image":
         number = sum(map(ord, route.request.url)) % len(PICTURES)
-        route.fulfill(body=PICTURES[number].read_bytes(), content_type="image/jpeg")
+        route.fulfill(body=picture or PICTURES[number].read_bytes(), content_type="image/jpeg")
     else:
         route.abort()
 
@@ -135,6 +152,12 @@ def look(browser: Browser, html: str, width: int, *, locale: Locale = FA, axe: b
         [_told(rule) for rule in said["violations"]],
         [_told(rule) for rule in said["incomplete"]],
     )
+
+
+def first_headline(browser: Browser, html: str, picture: bytes) -> float:
+    """Returns how many pixels the first headline is below the top of the mail, on a phone of 375×667 pixels."""
+    with drawn(browser, html, 375, height=667, picture=picture) as page:
+        return float(page.evaluate("document.querySelector('h2').getBoundingClientRect().top"))
 
 
 def _told(rule: dict[str, Any]) -> str:

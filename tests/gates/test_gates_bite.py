@@ -36,6 +36,9 @@ FAULTS: Mapping[str, Fault] = {
     "Word's table is not closed": put("<!--[if mso]></td></tr></table><![endif]-->", ""),
     "picture without alt": sub(r'(<img [^>]*?) alt="[^"]*"', r"\1"),
     "linked picture with empty alt": sub(r'(<img [^>]*? alt=)"[^"]*"', r'\1""'),
+    "headline again as alt text": sub(
+        r'(<img [^>]*? alt=)"[^"]*"(.*?<h3[^>]*><a[^>]*>)([^<]*)', r'\1"عکس خبر: \3"\2\3'
+    ),
     "picture without width": sub(r'(<img [^>]*?) width="\d+"', r"\1"),
     "webp picture": put(".jpg", ".webp"),
     "heading left out": lambda html: re.sub(r"(</?)h2", r"\1h3", html),
@@ -126,6 +129,17 @@ def test_faults_that_only_a_sanitiser_reveals_are_found(
     html = fault(tried().html)
     assert html != tried().html
     assert gates_browser.look(browser, sanitise(html), 320, axe=False).faults
+
+
+def test_a_portrait_above_the_headline_is_found(browser: Browser, tried: Callable[..., Trial]) -> None:
+    good, portrait = tried().html, gates_browser.photo(720, 1280)
+    high = re.sub(r"max-height:[1-9]\d*px(?:!important)?;?", "", good)
+    assert "a hero picture that is too high" in gates_browser.look(browser, high, 375, axe=False, picture=portrait).bad
+    found = re.search(r'<div class="figure".*?</div>', high, re.DOTALL)
+    assert found
+    above = high.replace(found[0], "").replace('<p class="kick"', found[0] + '<p class="kick"', 1)
+    assert gates_browser.first_headline(browser, good, portrait) <= 420
+    assert gates_browser.first_headline(browser, above, portrait) > 667
 
 
 def test_missing_alt_texts_are_found(browser: Browser, tried: Callable[..., Trial]) -> None:

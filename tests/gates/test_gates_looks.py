@@ -49,6 +49,34 @@ def test_it_is_as_high_as_the_reviewed_picture(browser: Browser, tried: Try, rep
     assert abs(seen.height - height) <= height / 10
 
 
+SHAPES = {
+    "3:2": (1200, 800),
+    "square": (800, 800),
+    "portrait": (720, 1280),
+    "panorama": (1600, 450),
+    "small": (300, 200),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_phone_shows_the_first_headline_whatever_the_picture(
+    browser: Browser, tried: Try, report: Report, shape: str
+) -> None:
+    picture = gates_browser.photo(*SHAPES[shape])
+    top = gates_browser.first_headline(browser, tried().html, picture)
+    report(f"the first headline is at {top:.0f} px of 667, with a picture of the shape {shape}")
+    assert top <= 420
+    for width in WIDTHS:
+        seen = gates_browser.look(browser, tried().html, width, axe=False, picture=picture)
+        judged(report, f"pictures: {shape}", width, seen)
+
+
+def test_small_pictures_are_not_enlarged(browser: Browser, tried: Try) -> None:
+    with gates_browser.drawn(browser, tried().html, 600, picture=gates_browser.photo(300, 200)) as page:
+        size = page.evaluate("(({width, height}) => [width, height])(document.images[0].getBoundingClientRect())")
+    assert size == [300, 200]
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", SANITISERS)
 def test_after_a_sanitiser(browser: Browser, tried: Try, report: Report, name: str, width: int) -> None:

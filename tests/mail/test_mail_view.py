@@ -79,9 +79,27 @@ def test_stories_are_cut_to_size_and_links_checked() -> None:
     assert isinstance(hero, dict)
     assert hero["lead"] == " ".join(["واژه"] * view.LEAD_WORDS) + "…"
     assert hero["url"] == hero["image"] == ""
-    assert hero["alt"].startswith("عکس خبر: ")
+    assert hero["alt"] == "عکس خبر"
     assert [other["url"] for other in hero["also"]] == ["https://iran.example/8", "https://iran.example/9"]
     assert len(hero["also"][1]["title"]) == 90
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("", "عکس خبر"),
+        ("شورای شهر با سه بوستان موافقت کرد", "عکس خبر"),
+        ("عکس: شورای شهر با سه بوستان موافقت کرد", "عکس خبر"),
+        ("شورای شهر با سه بوستان", "عکس خبر"),
+        ("شهردار شیراز", "شهردار شیراز"),
+        ("شورای شهر", "شورای شهر"),
+    ],
+)
+def test_an_alt_text_never_repeats_the_title(given: str, shown: str) -> None:
+    story = samples.story(title="شورای شهر با سه بوستان موافقت کرد", image_alt=given)
+    hero = samples.values(samples.issue((story,)))["hero"]
+    assert isinstance(hero, dict)
+    assert hero["alt"] == shown
 
 
 def test_numbers_and_dates_are_persian() -> None:

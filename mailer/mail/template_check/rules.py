@@ -36,6 +36,7 @@ _FORBIDDEN = (
     *("bdi", "th", "section", "main", "nav"),
 )
 _VAGUE = {"اینجا", "اینجا کلیک کنید", "ادامه", "بیشتر", "هنا", "المزيد", "here", "click here", "more", "read more"}
+_LEAST_HEADLINE = 15  # characters; shorter headings name a section, which an alt text may mention
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
 _NOT_PERSIAN = re.compile(f"[{''.join(map(chr, ARABIC_LETTERS))}{ARABIC_DIGITS}\u0649\u0640]")
 _LOST_ZWNJ = re.compile("[\u0621-\u06cc] +(?:ها|های)(?![\u0621-\u06cc])|(?<![\u0621-\u06cc\u200c])ن?می [\u0621-\u06cc]")
@@ -143,10 +144,13 @@ def _tables(tree: Element, html: str, locale: Locale) -> Iterator[Finding]:
 
 
 def _pictures(tree: Element) -> Iterator[Finding]:
+    titles = {" ".join(markup.text(each).split()) for each in tree.iter() if each.tag in ("h2", "h3")}
     for picture in tree.iter("img"):
-        source = picture.get("src", "")
-        if not picture.get("alt", "").strip():
+        source, alt = picture.get("src", ""), " ".join(picture.get("alt", "").split())
+        if not alt:
             yield Finding("picture", f"{source} has no alt text")
+        if any(len(each) >= _LEAST_HEADLINE and each in alt for each in titles):
+            yield Finding("picture", f"the alt text of {source} repeats a headline, which is then read twice")
         if not re.fullmatch(r"[1-9][0-9]{0,2}", picture.get("width", "")):
             yield Finding("picture", f"{source} has no width, so Outlook shows it at its full size")
         if urlsplit(source).scheme not in ("https", "http"):
