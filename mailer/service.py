@@ -222,5 +222,5 @@ def set_up_logging(level: str, form: str) -> None:
     text = logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
     handler.setFormatter(JsonLines() if form == "json" else text)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("apscheduler", "uvicorn"):
+    for noisy in ("apscheduler", "uvicorn", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

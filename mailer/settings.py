@@ -27,7 +27,7 @@ from pydantic import (
 from mailer import database_urls
 from mailer.lanes import DOMAINS, LANES
 from mailer.model import Rate
-from mailer.text import calendar
+from mailer.text import calendar, links
 
 _DOMAIN = r"[a-z0-9-]+(\.[a-z0-9-]+)+"
 _NAMES = r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
@@ -382,7 +382,8 @@ class Articles(Section):
         # second would collect nothing.
         for (kind, address), count in Counter((each.kind, each.address) for each in self.feeds).items():
             if count > 1:
-                raise ValueError(f'{count} feeds have kind = "{kind}" and the url {address}; keep one of them')
+                url = links.shown(address)
+                raise ValueError(f'{count} feeds have kind = "{kind}" and the same url ({url}); keep one of them')
         return self
 
 

@@ -38,6 +38,7 @@ _LONGEST_CREDIT = 2.0
 _PROMINENT = 8
 _LISTED = 20  # only this many places of a list of the most read count; an hour in place n counts 1/log2(n + 1)
 _CHECK_S = 60
+_VISITS_KEPT = timedelta(days=365)  # the time for which a page that was fetched, or left out, is remembered
 _LAST_S = 3.0  # seconds to wait, when the service stops, for articles that are being stored
 
 _PIECE = 200  # articles in one transaction, which then takes at most a tenth of a second
@@ -264,13 +265,17 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
         _remember(app, feeds.after_failures(source.name, failures), visits, now)
     next_at = app.now() if gathered.unfinished else now + every
 
+    without_date = undated(source.name, (*gathered.articles, *gathered.backlog))
+    found = (*gathered.notes, *notes, *more, *without_date, *clashes(source.name, kept))
+    validators = {"etag": gathered.etag, "modified": gathered.modified}
+
     def record(tx: Connection) -> None:
         feeds.add_prominence(tx, prominence)
         feeds.add_list_hours(tx, list_hours)
-        feeds.succeeded(tx, source.name, etag=gathered.etag, modified=gathered.modified, now=now, next_at=next_at)
+        feeds.forget_visits(tx, source.name, now - _VISITS_KEPT)
+        kept_notes = None if gathered.not_modified else found
+        feeds.succeeded(tx, source.name, **validators, now=now, next_at=next_at, notes=kept_notes)
 
-    without_date = undated(source.name, (*gathered.articles, *gathered.backlog))
-    found = (*gathered.notes, *notes, *more, *without_date, *clashes(source.name, kept))
     asked = Asked(
         source.name, kept.added, kept.updated, kept.unchanged, notes=found, not_modified=gathered.not_modified
     )
@@ -279,6 +284,25 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
         return replace(asked, problem=_failed(app, source, state.failures + 1, gathered.failed.message, every).problem)
     app.store.write(record)
     return asked
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """A source of the settings and its last collection. The notes are those of its last successful collection."""
+
+    source: str
+    fetched_at: datetime | None
+    failures: int
+    problem: str
+    notes: tuple[str, ...]
+
+
+def sources(app: App) -> list[SourceState]:
+    """Return the sources of the settings in their order, each with its last collection."""
+    states = app.store.read(feeds.states)
+    never = feeds.FeedState("", "", 0, None)
+    known = [(source.name, states.get(source.name, never)) for source in app.sources]
+    return [SourceState(name, each.fetched_at, each.failures, each.problem, each.notes) for name, each in known]
 
 
 def _remember(app: App, source: str, visits: Iterable[Visit], now: datetime) -> None:

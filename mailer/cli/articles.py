@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from mailer.sources.found import Found
 
 
+_NO_SOURCES = "No sources are configured: see [[articles.feeds]] and [articles.database]."
+
+
 @click.group()
 def articles() -> None:
     """Collect, import, list, show, pin and ban. Correct which articles report the same story."""
@@ -47,7 +50,7 @@ def collect(app: "App") -> Result:
     failed = sum(bool(each.problem) for each in asked)
     return Result(
         [attributes(each, "source", "added", "updated", "unchanged", "problem", "notes") for each in asked],
-        "\n".join(lines) or "No sources are configured: see [[articles.feeds]] and [articles.database].",
+        "\n".join(lines) or _NO_SOURCES,
         0 if not failed else 4 if failed == len(asked) else 5,
     )
 
@@ -72,6 +75,7 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
     """
     from mailer.articles import collect
     from mailer.sources import fetch
+    from mailer.text import links
 
     total = Merged()
     failed: list[MailerError] = []
@@ -83,7 +87,7 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
         except (UnreadableInput, FetchFailed) as error:
             failed.append(error)
             continue
-        name = fetch.shown(each) if _is_address(each) else Path(each).name
+        name = links.shown(each) if _is_address(each) else Path(each).name
         kept = collect.keep(app, found.articles)
         total += kept
         notes += (*found.notes, *collect.undated(name, found.articles), *collect.clashes(name, kept))
@@ -167,11 +171,12 @@ def _is_address(place: str) -> bool:
 def _read(app: "App", place: str, fetcher: "Fetcher", *, url: str, published: str, source: str) -> "Found":
     """Returns the articles of a file or address. Raises UnreadableInput or FetchFailed."""
     from mailer.sources import fetch
+    from mailer.text import links
 
     if _is_address(place):
         page = fetcher.fetch(place, may_cut=True)
         return app.documents.read(
-            fetch.shown(page.url),
+            links.shown(page.url),
             page.content,
             zone=app.zone,
             url=url,
@@ -237,6 +242,22 @@ def list_(app: "App", since: str | None, until: str | None, search: str, limit: 
     ]
     headings = ("no.", "dated", "category", "views", "pin", "title")
     return Result([attributes(each, *_BRIEF) for each in found], table(headings, rows))
+
+
+@command(articles)
+def sources(app: "App") -> Result:
+    """List the sources of [articles], each with its last collection, its problem and its notes."""
+    from mailer.articles import collect
+
+    found = collect.sources(app)
+    lines = []
+    for each in found:
+        last = f"last collected {local(app, each.fetched_at)}" if each.fetched_at else "not collected yet"
+        lines.append(f"{each.source}: {last}")
+        if each.failures:
+            lines.append(f"    failures in a row since then: {each.failures}. {each.problem}")
+        lines += [f"    {note}" for note in each.notes]
+    return Result([asdict(each) for each in found], "\n".join(lines) or _NO_SOURCES)
 
 
 @command(articles)

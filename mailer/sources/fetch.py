@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -134,7 +134,7 @@ class Fetcher:
         """Return the bytes of the picture at `url`, an address from outside that must be https. Raises FetchFailed."""
         found = self._follow(url, {"accept": "image/*"}, False, ("https",), min(_PICTURE_SECONDS, self._seconds))
         if found.kind and not found.kind.startswith(("image/", "application/octet-stream")):
-            raise FetchFailed(f"{shown(url)}: this is not a picture but {found.kind[:40]}.")
+            raise FetchFailed(f"{links.shown(url)}: this is not a picture but {found.kind[:40]}.")
         return found.content
 
     def gone(self, url: str) -> bool:
@@ -172,8 +172,8 @@ class Fetcher:
             # A redirect may lead to an invalid address. SSL errors are excluded, because an invalid certificate is a
             # ValueError, too.
             invalid = isinstance(error, (httpx.InvalidURL, ValueError)) and not isinstance(error, ssl.SSLError)
-            raise FetchFailed(f"{shown(url)}: {why}.", refused=invalid and not late) from error
-        raise FetchFailed(f"{shown(url)}: redirected more than {_REDIRECTS} times.", refused=True)
+            raise FetchFailed(f"{links.shown(url)}: {why}.", refused=invalid and not late) from error
+        raise FetchFailed(f"{links.shown(url)}: redirected more than {_REDIRECTS} times.", refused=True)
 
     def _request(
         self,
@@ -189,7 +189,7 @@ class Fetcher:
         parts = links.split(url)
         if parts is None or parts.scheme not in schemes or (not trusted and "@" in parts.netloc):
             raise FetchFailed(
-                f"{shown(url)}: not a web address that can be fetched ({' or '.join(schemes)}).", refused=True
+                f"{links.shown(url)}: not a web address that can be fetched ({' or '.join(schemes)}).", refused=True
             )
         host = parts.hostname or ""
         proxy = _proxy(parts.scheme, host)
@@ -201,7 +201,7 @@ class Fetcher:
             if status in _MOVED and "location" in sent:
                 return urljoin(url, sent["location"])
             if status not in (*_WITH_CONTENT, 304):
-                raise FetchFailed(f"{shown(url)}: the server answered {status}.", status=status)
+                raise FetchFailed(f"{links.shown(url)}: the server answered {status}.", status=status)
             content, cut_off = (b"", False) if status == 304 else _content(url, answer, until, may_cut=may_cut)
             kind = sent.get("content-type", "")
             charset = _CHARSET.search(kind)
@@ -268,10 +268,10 @@ class Fetcher:
         except (OSError, UnicodeError) as error:
             if behind_proxy:
                 return []
-            raise FetchFailed(f"{shown(url)}: there is no such host.") from error
+            raise FetchFailed(f"{links.shown(url)}: there is no such host.") from error
         if not found or not all(self._allowed(ipaddress.ip_address(each.partition("%")[0])) for each in found):
             raise FetchFailed(
-                f"{shown(url)}: leads to a private address, where an outside link must not lead.", refused=True
+                f"{links.shown(url)}: leads to a private address, where an outside link must not lead.", refused=True
             )
         return [] if behind_proxy else found
 
@@ -290,10 +290,10 @@ def _content(url: str, answer: httpx.Response, until: float, *, may_cut: bool) -
         try:
             body.add(raw)
         except zlib.error:
-            raise FetchFailed(f"{shown(url)}: its gzip encoding is damaged.", refused=True) from None
+            raise FetchFailed(f"{links.shown(url)}: its gzip encoding is damaged.", refused=True) from None
         if body.unknown:
             raise FetchFailed(
-                f"{shown(url)}: sent in the encoding {body.unknown!r}, which was not asked for.", refused=True
+                f"{links.shown(url)}: sent in the encoding {body.unknown!r}, which was not asked for.", refused=True
             )
         if len(body.content) > LARGEST:
             cut_off = True
@@ -307,7 +307,7 @@ def _content(url: str, answer: httpx.Response, until: float, *, may_cut: bool) -
         too_large = (
             f"holds more than {LARGEST // 1_000_000} MB" if len(body.content) > LARGEST else "was sent only in part"
         )
-        raise FetchFailed(f"{shown(url)}: {too_large}.")
+        raise FetchFailed(f"{links.shown(url)}: {too_large}.")
     return bytes(body.content[:LARGEST]), cut_off
 
 
@@ -423,15 +423,6 @@ def _proxy(scheme: str, host: str) -> str:
     if not proxy or proxy_bypass(host):
         return ""
     return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def shown(url: str) -> str:
-    """Return the address for a message: without user name, password and query, and shortened."""
-    try:
-        parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"[:200]
-    except ValueError:
-        return url[:80]
 
 
 def _sentence(error: Exception) -> str:

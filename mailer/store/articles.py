@@ -26,7 +26,8 @@ _COUNTS = ("views", "comments", "shares")
 _FLAGS = ("front_page", "closed")
 _GIVEN = ("title_given", "lead_given", "alt_given")
 _SHARED = (*_TEXTS, *_COUNTS, *_FLAGS, *_GIVEN, "news_value")  # fields of FoundArticle that are also columns
-_COMPARED = (*_SHARED, "tags", "guid", "published_at", "first_seen_at")  # columns that `_changes` looks at
+_DATES = ("published_at", "dated", "dating", "estimated", "first_seen_at")
+_COMPARED = (*_SHARED, *_DATES, "tags", "guid")  # the columns that `_changes` compares
 
 
 @dataclass(slots=True)

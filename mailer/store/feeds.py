@@ -7,8 +7,9 @@ A single guarded UPDATE claims a source, so that only one of several processes f
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, func, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Row, delete, func, select, update
 
 from mailer.store.database import Store, inserting
 from mailer.store.schema import articles, feeds, visited_pages
@@ -25,6 +26,7 @@ class FeedState:
     failures: int  # how many fetches in a row have failed
     fetched_at: datetime | None  # the time of the last fetch that succeeded
     problem: str = ""  # why the last fetch failed, "" if it succeeded
+    notes: tuple[str, ...] = ()  # of the last successful fetch whose answer had changed
 
 
 def claim(tx: Connection, name: str, now: datetime, *, at_once: bool = False) -> FeedState | None:
@@ -35,13 +37,34 @@ def claim(tx: Connection, name: str, now: datetime, *, at_once: bool = False) ->
     if not at_once:
         statement = statement.where(feeds.c.next_at <= now)
     row = tx.execute(statement.returning(feeds)).first()
-    return (
-        FeedState(row.etag or "", row.modified or "", row.failures, row.fetched_at, row.problem or "") if row else None
+    return _state(row) if row else None
+
+
+def states(tx: Connection) -> dict[str, FeedState]:
+    """Returns the state of each source that was ever claimed, by name."""
+    return {row.url: _state(row) for row in tx.execute(select(feeds))}
+
+
+def _state(row: Row[Any]) -> FeedState:
+    return FeedState(
+        row.etag or "", row.modified or "", row.failures, row.fetched_at, row.problem or "", tuple(row.notes)
     )
 
 
-def succeeded(tx: Connection, name: str, *, etag: str, modified: str, now: datetime, next_at: datetime) -> None:
-    values = {"etag": etag, "modified": modified, "failures": 0, "problem": "", "fetched_at": now}
+def succeeded(
+    tx: Connection,
+    name: str,
+    *,
+    etag: str,
+    modified: str,
+    now: datetime,
+    next_at: datetime,
+    notes: Sequence[str] | None = None,
+) -> None:
+    """Records a successful fetch. Pass None for `notes` if nothing has changed; the earlier notes are then kept."""
+    values: dict[str, Any] = {"etag": etag, "modified": modified, "failures": 0, "problem": "", "fetched_at": now}
+    if notes is not None:
+        values["notes"] = list(notes)
     tx.execute(update(feeds).where(feeds.c.url == name).values(next_at=next_at, looked_at=now, **values))
 
 
@@ -64,6 +87,13 @@ def visit(tx: Connection, source: str, visits: Sequence[tuple[str, bool]], now: 
     rows = [{"source": source, "link": link, "at": now, "fetched": fetched} for link, fetched in visits]
     if rows:
         tx.execute(inserting(tx, visited_pages).on_conflict_do_nothing(), rows)
+
+
+def forget_visits(tx: Connection, source: str, before: datetime) -> None:
+    """Deletes the pages of a source that were recorded before a moment. A page that is still listed is fetched again,
+    and its article is found to be stored already."""
+    names = [first(source), *(after_failures(source, failures) for failures in range(TRIES))]
+    tx.execute(delete(visited_pages).where(visited_pages.c.source.in_(names), visited_pages.c.at < before))
 
 
 def first(source: str) -> str:

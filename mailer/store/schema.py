@@ -279,6 +279,7 @@ feeds = Table(  # one row for the last fetch of each source, so that a restart d
     Column("next_at", Instant, nullable=False),  # the source is not fetched before this time
     _count("failures"),  # how many fetches in a row have failed
     _text("problem"),  # what went wrong in the last fetch; '' after a success
+    _json("notes"),  # the notes of the last successful fetch whose answer had changed
     Column("fetched_at", Instant),  # the time of the last successful fetch
     Column("looked_at", Instant),  # the time of the last fetch, successful or not
 )

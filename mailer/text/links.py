@@ -133,6 +133,15 @@ def _begins_with_host(address: str, base: str) -> bool:
     return known or found["last"].lower() not in _FILE_ENDINGS
 
 
+def shown(url: str) -> str:
+    """Return the address for a message: without user name, password and query, and shortened."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"[:200]
+    except ValueError:
+        return url[:80]
+
+
 def original(address: str) -> str:
     """Return the target if `address` is a redirect that contains its target; otherwise return `address` itself."""
     parts = split(address)

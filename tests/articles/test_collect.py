@@ -94,9 +94,10 @@ def test_unchanged_articles_are_compared_without_writing(app: App) -> None:
         other.execute("BEGIN IMMEDIATE")
         assert collect.keep(app, found).unchanged == 250
         other.execute("ROLLBACK")
-    changed = [replace(found[0], title="عنوان تازه"), *found[1:], make.article(999)]
-    kept = collect.keep(app, changed)
-    assert (kept.added, kept.updated, kept.unchanged) == (1, 1, 249)
+    retitled = replace(found[0], title="عنوان تازه")
+    redated = replace(found[1], published=make.NOW - timedelta(days=2))
+    kept = collect.keep(app, [retitled, redated, *found[2:], make.article(999)])
+    assert (kept.added, kept.updated, kept.unchanged) == (1, 2, 248)
 
 
 def test_a_feeds_own_slash_stays(app: App, server: WebServer, fetcher: Fetcher) -> None:
@@ -218,6 +219,26 @@ def test_a_feed_that_turns_into_html_keeps_its_last_good_state(
     server.pages["/rss"] = (200, {}, rss("خبر نخست هفته", "خبر دوم هفته"))
     again = collect.collect(app)[0]
     assert (again.added, again.unchanged, again.problem) == (1, 1, "")
+
+
+def test_the_notes_of_the_last_collection_are_kept(app: App, clock: Clock, server: WebServer, fetcher: Fetcher) -> None:
+    """The service collects when nobody looks, so an admin must be able to see the notes later."""
+    server.pages["/rss"] = (200, {"etag": '"1"'}, b"<rss><channel><item><title>a</title><link>x:1</link></item></rss>")
+    app = replace(app, make_sources=lambda: (feed(server, "/rss", fetcher), feed(server, "/other", fetcher)))
+    assert [(each.fetched_at, each.notes) for each in collect.sources(app)] == [(None, ())] * 2
+    (asked, _) = collect.collect(app)
+    assert len(asked.notes) == 3, "damaged, without a link, without a date"
+    first, other = collect.sources(app)
+    assert (first.notes, first.fetched_at, first.failures) == (asked.notes, clock.now, 0)
+    assert (other.notes, other.fetched_at, other.failures) == ((), None, 1)
+    assert "404" in other.problem
+    clock.turn(hours=2)
+    server.pages["/rss"] = (304, {}, b"")
+    assert collect.collect(app)[0].notes == ()
+    assert collect.sources(app)[0].notes == asked.notes, "the feed has not changed"
+    server.pages["/rss"] = (200, {}, rss("خبر نخست هفته"))
+    collect.collect(app)
+    assert collect.sources(app)[0].notes == ()
 
 
 def test_a_source_is_asked_when_it_is_due_and_by_one_collector_only(

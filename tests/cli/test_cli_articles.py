@@ -217,6 +217,28 @@ def test_a_title_cannot_do_anything(tmp_path: Path, title: str) -> None:
         assert set(here.call("articles", *words).out) & set("\r\x1b\u202e") == set()
 
 
+def test_sources_show_the_last_collection_of_each(tmp_path: Path) -> None:
+    with web_server() as server:
+        server.pages["/rss"] = (200, {}, b"<rss><channel><item><title>a</title><link>x:1</link></item></channel></rss>")
+        good, missing = server.url("/rss"), server.url("/missing")
+        here = deployment(tmp_path)
+        assert here.call("articles", "sources").out.startswith("No sources are configured")
+        with (tmp_path / "config.toml").open("a", encoding="utf-8") as config:
+            config.write("".join(f'[[articles.feeds]]\nurl = "{url}"\n' for url in (good, missing)))
+        assert here.call("articles", "sources").out.splitlines() == [
+            f"{good}: not collected yet",
+            f"{missing}: not collected yet",
+        ]
+        notes = here.call("articles", "collect", "--json").json[0]["notes"]
+        assert len(notes) == 2
+        lines = here.call("articles", "sources").out.splitlines()
+        assert lines[0].startswith(f"{good}: last collected 2")
+        assert lines[1:3] == [f"    {note}" for note in notes]
+        assert lines[3] == f"{missing}: not collected yet"
+        assert lines[4].startswith("    failures in a row since then: 1. ")
+        assert [each["notes"] for each in here.json("articles", "sources")] == [notes, []]
+
+
 def test_sections_lists_what_is_not_mapped_first(tmp_path: Path) -> None:
     here = deployment(tmp_path)
     file = articles_file(tmp_path, 7)

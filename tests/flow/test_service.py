@@ -11,6 +11,7 @@ import pytest
 from admin import Deployment, articles_file, deployment, environ, free_port, until
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
+from web_server import rss, web_server
 
 from mailer.demo.inbox import Inbox
 
@@ -74,6 +75,23 @@ def test_the_log_can_be_read_by_machines(here: Deployment) -> None:
     lines = err.splitlines()
     assert lines
     assert all(line.startswith("{") and line.endswith("}") for line in lines)
+
+
+def test_the_log_does_not_show_the_keys_in_addresses(here: Deployment) -> None:
+    """httpx would log the address of each request."""
+    with web_server() as server:
+        server.pages["/rss?key=secret"] = (200, {}, rss("خبر نخست هفته"))
+        with (here.folder / "config.toml").open("a", encoding="utf-8") as config:
+            config.write(f'[[articles.feeds]]\nurl = "{server.url("/rss?key=secret")}"\n')
+        with here.running("--only", "collector") as process:
+            end = time.monotonic() + 60
+            while not here.json("articles", "sources")[0]["fetched_at"] and time.monotonic() < end:
+                time.sleep(0.1)
+            process.terminate()
+            _, err = process.communicate(timeout=10)
+    assert "mailer runs: collector" in err
+    assert len(server.asked) == 1
+    assert "secret" not in err
 
 
 def test_an_unknown_part_is_refused(here: Deployment) -> None:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import make
 import pytest
 from make import Clock, only_sqlite
+from sqlalchemy import func, select
 from web_server import WebServer, web_server
 
 from mailer.articles import collect
@@ -17,6 +18,7 @@ from mailer.settings import Feed
 from mailer.sources.fetch import Fetcher
 from mailer.sources.front import FrontSource
 from mailer.sources.sitemap import SitemapSource
+from mailer.store import schema
 from mailer.store.feeds import PageVisits
 
 ZONE = ZoneInfo("Asia/Tehran")
@@ -97,6 +99,27 @@ def test_a_collection_goes_on_where_the_last_one_stopped(app: App, clock: Clock,
     assert sorted(fetched) == [f"/news/{number}" for number in range(1, 6)], "each page once"
     assert all(wait <= 1.0 for wait in seconds.waits)
     assert seconds.now >= len(server.asked) - 1, "at most one request a second"
+
+
+def test_pages_are_remembered_for_a_year(app: App, clock: Clock, server: WebServer) -> None:
+    """Otherwise the table would grow for ever."""
+    site(server, range(1, 4), lastmod="")
+    app = with_source(app, clock, server, Seconds(), pages_an_hour=10)
+
+    def remembered() -> int:
+        count = select(func.count()).select_from(schema.visited_pages)
+        return app.store.read(lambda tx: tx.execute(count).scalar_one())
+
+    collect.collect(app)
+    whole = remembered()
+    assert whole >= 3
+    clock.turn(days=364)
+    collect.collect(app)
+    assert remembered() == whole
+    server.pages["/sitemap.xml"] = (200, {}, b"<urlset></urlset>")
+    clock.turn(days=2)
+    collect.collect(app)
+    assert remembered() == 0
 
 
 @only_sqlite
