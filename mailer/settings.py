@@ -383,7 +383,7 @@ class Articles(Section):
         for (kind, address), count in Counter((each.kind, each.address) for each in self.feeds).items():
             if count > 1:
                 url = links.shown(address)
-                raise ValueError(f'{count} feeds have kind = "{kind}" and the same url ({url}); keep one of them')
+                raise ValueError(f'{count} feeds have kind = "{kind}" and the url {url}; keep one of them')
         return self
 
 

@@ -83,10 +83,9 @@ def test_seven_mistakes_are_seven_lines(load: Load) -> None:
 
 
 def test_two_feeds_with_one_address_are_refused(load: Load) -> None:
-    feed = '[[articles.feeds]]\nurl = "https://news.example.org/feed?key=secret"\nkind = "{}"\n'
+    feed = '[[articles.feeds]]\nurl = "https://n.example/rss?key=secret"\nkind = "{}"\n'
     assert problems_of(load, feed.format("sitemap") * 2 + feed.format("front")) == [
-        'config.toml:1: articles: 2 feeds have kind = "sitemap" and the same url (https://news.example.org/feed); keep '
-        "one of them"
+        'config.toml:1: articles: 2 feeds have kind = "sitemap" and the url https://n.example/rss; keep one of them'
     ]
 
 

@@ -222,7 +222,7 @@ def test_a_feed_that_turns_into_html_keeps_its_last_good_state(
 
 
 def test_the_notes_of_the_last_collection_are_kept(app: App, clock: Clock, server: WebServer, fetcher: Fetcher) -> None:
-    """The service collects when nobody looks, so an admin must be able to see the notes later."""
+    """The service collects while no admin looks, so the notes must be shown later."""
     server.pages["/rss"] = (200, {"etag": '"1"'}, b"<rss><channel><item><title>a</title><link>x:1</link></item></rss>")
     app = replace(app, make_sources=lambda: (feed(server, "/rss", fetcher), feed(server, "/other", fetcher)))
     assert [(each.fetched_at, each.notes) for each in collect.sources(app)] == [(None, ())] * 2
