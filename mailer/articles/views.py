@@ -16,12 +16,13 @@ from tempfile import NamedTemporaryFile
 
 from mailer.context import App
 from mailer.errors import UnreadableInput, UsageError, WrongState
-from mailer.sources import access_log, fetch, identity, read
+from mailer.sources import access_log, identity, read
 from mailer.sources.access_log import Counted
 from mailer.sources.fetch import Fetcher
 from mailer.sources.view_exports import Export
 from mailer.store import articles, views
 from mailer.store.views import Replaced
+from mailer.text import links
 
 _NEWEST = 100_000  # articles whose views are looked for; those of a year, if there are 2,000 a week
 _PIECE = 100  # articles in one transaction
@@ -66,7 +67,7 @@ def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str 
             return _from_log(app, file.name, file, known, server)
         return _from_export(app, file.name, _content(file), "", known)
     page = fetcher.fetch(place, may_cut=True)
-    name = fetch.shown(page.url)
+    name = links.shown(page.url)
     with NamedTemporaryFile() as copy:
         copy.write(page.content)
         copy.flush()
