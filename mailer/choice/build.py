@@ -86,7 +86,7 @@ def build(
 
     # Group the articles of earlier issues too, so that new articles about the same events are recognised.
     before = [article for article in gathered if article.id in used]
-    compared = _compared(free, kept | decided.articles(), readers, zone)
+    compared = _compared(free, titles, kept | decided.articles(), readers, zone)
     events = group([*compared, *before], titles, zone, used=used, decided=decided)
     ranking = rank(gathered, span, free, titles, events, readers, rules)
     in_order = _most_read_first(readers, ranking, _from_the_middle(events, ranking, titles, rules))
@@ -117,9 +117,11 @@ def _listed(not_chosen: Sequence[NotChosen], explanations: Explanations) -> tupl
     return tuple(map(explanations.rejected, [*best, *(it for it in explanations.missing() if it not in best)]))
 
 
-def _compared(free: Sequence[Article], wanted: frozenset[int], readers: Interest, zone: tzinfo) -> list[Article]:
+def _compared(
+    free: Sequence[Article], titles: Mapping[int, str], wanted: frozenset[int], readers: Interest, zone: tzinfo
+) -> list[Article]:
     """Returns the articles whose texts are compared: pinned articles, those with an id in `wanted`, then the best."""
-    turn = in_turn(free, readers, zone)
+    turn = in_turn(free, titles, readers, zone)
     return sorted(free, key=lambda it: (not it.pinned, it.id not in wanted, turn(it)))[:_COMPARED]
 
 

@@ -6,7 +6,6 @@ if these groups are also similar on average. Without this condition, a chain of 
 one event. `build` decides by score which article leads an event.
 """
 
-import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from itertools import pairwise
 
+from mailer.choice.coverage import Coverage
 from mailer.choice.decided_pairs import NO_DECISIONS, Decided
 from mailer.choice.kinds import is_roundup, is_source_line
 from mailer.choice.similar import Pairs, pairs, runs, vectors, words
@@ -38,7 +38,6 @@ _TOPIC_AVERAGE = 0.06
 _ATTACHABLE = 5
 _ATTACHED = 0.75
 _ATTACHED_AVERAGE = 0.02
-COVERED = timedelta(hours=36)  # only articles within this time add to the coverage of an article
 _VERY_SIMILAR = 0.43  # a link of at least this similarity joins a single article to a group, whatever the average is
 _AVERAGE = 0.6 * _SIMILAR  # two groups are joined only if their average similarity is at least this
 # An article is about the same event as an article of an earlier issue, even weeks later, if the two have at least this
@@ -83,7 +82,7 @@ class Events:
     alike       the ids of two linked articles (smaller id first) → their similarity
     topics      article id → id of the first article of its topic; a topic has the articles of similar events, such as
                 all reports from a war
-    coverage    article id → how widely its subject is covered, independent of the events; 0 for ids that are missing
+    coverage    how widely the subject of each article is covered, independent of the events
     centrality  article id → the sum of its similarities to the other articles of its event
     decided     what editors decided about pairs of articles
     """
@@ -91,7 +90,7 @@ class Events:
     events: tuple[Event, ...]
     alike: Mapping[tuple[int, int], float]
     topics: Mapping[int, int]
-    coverage: Mapping[int, float]
+    coverage: Coverage
     centrality: Mapping[int, float]
     decided: Decided = NO_DECISIONS
 
@@ -159,28 +158,15 @@ def group(
         tuple(sorted(joined, key=lambda it: (it.members[0].dated, it.members[0].id))),
         by_id,
         topics,
-        _coverage(pool, alike),
+        Coverage(pool, {place: _closeness(value) for place, value in alike.items()}),
         _centrality(joined, by_id),
         decided,
     )
 
 
-def _coverage(pool: Sequence[Article], alike: Pairs) -> dict[int, float]:
-    """Returns how widely each article's subject is covered, by article id: 0 if nothing is similar.
-
-    For each source, the article's similarities to the source's articles within COVERED are added up. The coverage is
-    the sum of log2(1 + total) over all sources. So the articles of a second source count more than further articles of
-    the first, and an article of a large event has a high coverage even if the event was not grouped well.
-    """
-    sums: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for (i, j), value in alike.items():
-        if abs(pool[i].dated - pool[j].dated) <= COVERED:
-            sums[i][pool[j].source] += value  # type: ignore[assignment]
-            sums[j][pool[i].source] += value  # type: ignore[assignment]
-    return {
-        pool[number].id: round(math.fsum(math.log2(1 + total) for total in by_source.values()), 6)
-        for number, by_source in sums.items()
-    }
+def _closeness(similarity: float) -> float:
+    """Returns how sure it is, from 0 to 1, that two articles with this similarity report the same event."""
+    return max(0.0, min(1.0, (similarity - _AVERAGE) / (_SIMILAR - _AVERAGE)))
 
 
 def _centrality(events: Iterable[Event], alike: Mapping[tuple[int, int], float]) -> dict[int, float]:

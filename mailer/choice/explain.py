@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from mailer.choice.events import COVERED, Events
+from mailer.choice.coverage import NEAR
+from mailer.choice.events import Events
 from mailer.choice.interest import Interest
 from mailer.choice.rank import TEXT_ENOUGH, TITLE_ENOUGH
 from mailer.model import Article, NotChosen, Story
@@ -150,7 +151,7 @@ class Explanations:
     def _near(self, story: Story) -> list[Article]:
         """Returns the articles that add to the coverage of a story's lead."""
         linked = [self._by_id[number] for number in self._linked[story.lead.id]]
-        return [article for article in linked if abs(article.dated - story.lead.dated) <= COVERED]
+        return [article for article in linked if abs(article.dated - story.lead.dated) <= NEAR]
 
     def _coverage(self, story: Story) -> Iterator[Reason]:
         near = self._near(story)

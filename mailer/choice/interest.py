@@ -6,10 +6,11 @@ list. `rank` guesses the popularity of the remaining articles.
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
+from itertools import chain, combinations
 from statistics import fmean, median
 
 from mailer.choice.growth import CAUTIOUS, Growth
@@ -27,6 +28,9 @@ _SHRINK = 20  # in a category's average, the average of all categories counts as
 # as its views, because many comments on few views usually mean a dispute.
 _COMMENT = 20
 _AN_HOUR = 1000  # an hour in the first place of a list counts as this many readers
+# In `_echoes`, shorter words are ignored, and so are words after the first _WORDS in the order of the alphabet.
+_LONG = 3
+_WORDS = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,12 @@ class Interest:
         return _averages(by_category)
 
 
-def in_turn(pool: Sequence[Article], interest: Interest, zone: tzinfo) -> Callable[[Article], tuple[float, ...]]:
+def in_turn(
+    pool: Sequence[Article], titles: Mapping[int, str], interest: Interest, zone: tzinfo
+) -> Callable[[Article], tuple[float, ...]]:
     """Returns a function from an article to a sort key, for choosing which articles to compare.
+
+    `titles` maps the id of each article to the search key of its title.
 
     The most read articles come first. Articles about which nothing is known are in the order of `_day_by_day`, and
     are mixed in evenly, so that a source without counts is not left out.
@@ -60,26 +68,41 @@ def in_turn(pool: Sequence[Article], interest: Interest, zone: tzinfo) -> Callab
         (it for it in pool if it.id in interest.readers),
         key=lambda it: (-interest.popularity[it.id], -_shown(it), -it.dated.timestamp(), it.id),
     )
-    blind = _day_by_day([it for it in pool if it.id not in interest.readers], zone)
+    blind = _day_by_day([it for it in pool if it.id not in interest.readers], titles, zone)
     places = {it.id: place / len(group) for group in (known, blind) for place, it in enumerate(group, 1)}
     return lambda article: (places[article.id], float(article.id not in interest.readers), article.id)
 
 
-def _day_by_day(pool: Sequence[Article], zone: tzinfo) -> list[Article]:
+def _day_by_day(pool: Sequence[Article], titles: Mapping[int, str], zone: tzinfo) -> list[Article]:
     """Returns the best article of every day, then the second best of every day, and so on.
 
-    Articles of one day are ordered by news value, then prominence, then date. If the newest articles came first, a busy
-    newsroom's digest would cover only the last two days of the week.
+    Articles of one day are ordered by news value, then prominence, then `_echoes`, then date. If the newest articles
+    came first, a busy newsroom's digest would cover only the last two days of the week.
     """
     days: defaultdict[date, list[Article]] = defaultdict(list)
     for article in pool:
         days[article.dated.astimezone(zone).date()].append(article)
+    echoes = _echoes({article.id: titles[article.id] for article in pool})
 
     def best(article: Article) -> tuple[float, ...]:
-        return -(article.news_value or 0), -_shown(article), -article.dated.timestamp(), article.id
+        shown = _shown(article)
+        return -(article.news_value or 0), -shown, -echoes[article.id], -article.dated.timestamp(), article.id
 
     places = {it.id: place for day in days.values() for place, it in enumerate(sorted(day, key=best))}
     return sorted(pool, key=lambda it: (places[it.id], *best(it)))
+
+
+def _echoes(titles: Mapping[int, str]) -> dict[int, int]:
+    """Returns how many titles have the same two words as the title with this id, for the most frequent two words.
+
+    This is a rough measure of how many articles report the event. It is quick enough for all articles of a busy week.
+    """
+    pairs = {
+        number: list(combinations(sorted({word for word in title.split() if len(word) >= _LONG})[:_WORDS], 2))
+        for number, title in titles.items()
+    }
+    counts = Counter(chain.from_iterable(pairs.values()))
+    return {number: max((counts[pair] for pair in mine), default=1) for number, mine in pairs.items()}
 
 
 def _shown(article: Article) -> float:

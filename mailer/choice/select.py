@@ -13,8 +13,9 @@ from mailer.model import NotChosen, Story
 from mailer.reasons import Reason, ReasonCode
 from mailer.settings import Digest
 
-# A story's score is lowered by its greatest similarity to a chosen story, multiplied by this factor. So a follow-up of
-# a chosen story is less likely to be chosen. It is not excluded, because half of all follow-ups are separate events.
+# If views are known, a story's score is lowered by its greatest similarity to a chosen story, multiplied by this
+# factor. So a follow-up of a chosen story is less likely to be chosen. It is not excluded, because half of all
+# follow-ups are separate events.
 _LIKE_CHOSEN = 0.3
 _SAME_SECTION = 0.04  # a story's score is lowered by this much for each chosen story of the same section
 # The quotas, in the order in which they are dropped. The first code of a quota is for the note that the quota was
@@ -27,12 +28,9 @@ _QUOTAS = {
 }
 _TOPIC_STORIES = 2  # a topic may always have this many stories, whatever its share
 # A large event is often grouped as several events of one topic. So an event is not chosen if _ASPECTS chosen events of
-# its topic are at most _SAME_TIME away. In a topic of at least _LARGE articles, an event of fewer than _OWN articles is
-# not chosen either if it is at most _SAME_TIME away from the main event: it is taken for that event in other words.
+# its topic are at most _SAME_TIME away.
 _ASPECTS = 2
 _SAME_TIME = timedelta(hours=48)
-_LARGE = 10
-_OWN = 3
 _SEVERAL = 2  # the limit of a source does not apply to events that at least this many sources report
 
 
@@ -123,6 +121,7 @@ class _Table:
             self._articles[topic] += 1 + len(story.also)
             if topic not in self._main or len(story.also) > len(self._main[topic].also):
                 self._main[topic] = story
+        self._reported: dict[int, float] = {}  # see `coverage.Coverage.add`
         self._sectioned = balance_sections
         self._dropped: dict[str, int] = {}
         self._exceeded: set[str] = set()
@@ -148,6 +147,7 @@ class _Table:
     def take(self, story: Story) -> None:
         self.chosen.append(story)
         self._ids.add(story.lead.id)
+        self._events.coverage.add(story.lead.id, self._reported)
         title = self._titles[story.lead.id]
         if len(title.split()) > 1:  # a title of one word, such as «خبر», is a rubric: several stories may have it
             self._chosen_titles[title] = story.lead.title
@@ -179,8 +179,17 @@ class _Table:
         return best
 
     def _repetition(self, story: Story) -> float:
-        alike = max((self._events.similarity(story.lead.id, it.lead.id) for it in self.chosen), default=0.0)
-        return _LIKE_CHOSEN * alike + (_SAME_SECTION * self._counts["section"][story.section] if self._sectioned else 0)
+        """Returns by how much a story's score is lowered because of the stories chosen so far.
+
+        If views are not known, the coverage counts only as far as no chosen story reports on it.
+        """
+        section = _SAME_SECTION * self._counts["section"][story.section] if self._sectioned else 0.0
+        if "popularity" in story.parts or "guess" in story.parts:
+            alike = max((self._events.similarity(story.lead.id, it.lead.id) for it in self.chosen), default=0.0)
+            return _LIKE_CHOSEN * alike + section
+        prominence = self._reported.get(story.lead.id, 0.0) * story.parts.get("prominence", 0.0)
+        coverage = self._events.coverage.reported(story.lead.id, self._reported) * story.parts["coverage"]
+        return prominence + coverage + section
 
     def blocking_quota(self) -> str:
         """Returns the quota to drop next, or an empty string if the quotas exclude no story.
@@ -232,9 +241,6 @@ class _Table:
                 return False
             return not self._events.decided.are_different(_ids(story), _ids(other))
 
-        main = self._main[name]
-        if self._articles[name] >= _LARGE and 1 + len(story.also) < _OWN and story is not main and near(main):
-            return True
         return count >= max(limit, int(share * self._places)) or sum(map(near, self.chosen)) >= _ASPECTS
 
 

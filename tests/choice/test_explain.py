@@ -163,7 +163,9 @@ def test_a_story_names_its_topic() -> None:
     assert english(topic).startswith(
         f"topic: «{topic.args['title']}», {topic.args['articles']} articles from 4 sources"
     )
-    assert not any(each.code is ReasonCode.WHY_TOPIC for each in digest.stories[-1].why), "it has one story"
+    lonely = replace(other(5000, news_value=2), dated=END - DAY)
+    alone = story_of(5000, *a_week_with_an_event(100, sources=4), lonely)
+    assert not any(each.code is ReasonCode.WHY_TOPIC for each in alone.why), "it has one story"
 
 
 def missing_note(digest: Digest) -> Reason:
