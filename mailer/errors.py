@@ -68,6 +68,10 @@ class NoSuchPair(AskError):
     """No editor has decided whether these two articles report the same story."""
 
 
+class NoSuchBlock(AskError):
+    """The issue has no block with that number."""
+
+
 class WrongState(AskError):
     """The state of the issue does not allow the requested change."""
 

@@ -231,6 +231,35 @@ class RejectedStory:
     why: tuple[Reason, ...] = ()  # as in `Story`, but only coverage and topic
 
 
+class BlockKind(StrEnum):
+    ANNOUNCEMENT = "announcement"
+    CORRECTION = "correction"
+    SPONSOR = "sponsor"
+
+
+class BlockPlace(StrEnum):
+    """The place of a block in the mail. A block is never inside a section."""
+
+    TOP = "top"  # before the first story
+    FIRST = "first"  # after the first story
+    MIDDLE = "middle"  # after half of the sections
+    END = "end"  # after the last story
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A box of the newsroom's own in an issue. All texts are plain text; an empty value is left out of the box."""
+
+    kind: BlockKind
+    place: BlockPlace
+    title: str
+    text: str = ""  # paragraphs, one for each line
+    url: str = ""
+    link_text: str = ""
+    picture: str = ""  # the file name of the copy in `media/pictures`; in a rendered issue, its address
+    standing: bool = False  # True if the block comes from the settings, and False if an editor added it to this issue
+
+
 @dataclass(frozen=True, slots=True)
 class Edits:
     """Everything that editors changed in an issue, and the stories whose pages no longer exist.
@@ -244,6 +273,7 @@ class Edits:
     subject: str = ""
     intro: str = ""
     gone: Mapping[int, str] = field(default_factory=dict)  # article id → title of each article whose page is gone
+    blocks: tuple[Block, ...] = ()  # the blocks that editors added to this issue
     checked: bool = False  # True once the pages of the stories were checked a last time before sending
 
 
@@ -273,6 +303,7 @@ class Issue:
     finished_at: datetime | None
     recipients: int
     edits: Edits = Edits()
+    blocks: tuple[Block, ...] = ()  # first the blocks of the settings, then those that editors added
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,20 @@ def _columns(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _plain_text(value: str) -> str:
+    if found := re.search(r"<[A-Za-z/!?][^\s<>]*>?", value):
+        raise ValueError(f"should be plain text, without HTML such as {found[0][:20]}")
+    return value
+
+
+def _link(value: str) -> str:
+    if not re.match(r"https?://", value):
+        raise ValueError("should begin with https:// or http://, such as https://www.example.org/page")
+    if not links.web_address(value):
+        raise ValueError("should be the address of a web page, such as https://www.example.org/page")
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 ClockTime = Annotated[time, BeforeValidator(_clock)]
 Day = Annotated[date, BeforeValidator(_day)]
@@ -161,6 +175,9 @@ Selector = Annotated[
 ]
 RateText = Annotated[str, AfterValidator(_rate)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
+PlainLine = Annotated[Line, AfterValidator(_plain_text)]
+PlainText = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000), AfterValidator(_plain_text)]
+Link = Annotated[str, AfterValidator(_link)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -387,6 +404,46 @@ class Articles(Section):
         return self
 
 
+class Block(Section):
+    """A box of your own in every issue, such as an announcement; at most six. `mailer issue block add` puts a box into
+    a single issue."""
+
+    kind: Literal["announcement", "correction", "sponsor"] = Field(
+        "announcement", description='A "correction" is marked as «اصلاحیه», and a "sponsor" as «تبلیغ».'
+    )
+    place: Literal["top", "first", "middle", "end"] = Field(
+        "end",
+        description="Before the first story, after the first story, after half of the sections, or after the last "
+        "story.",
+    )
+    title: PlainLine | None = Field(None, examples=["کتابخانهٔ ما جابه‌جا شد"], description="The title of the box.")
+    text: PlainText = Field("", description="The text, without HTML; each line is a paragraph.")
+    url: Link | None = Field(
+        None, examples=["https://www.example.org/page"], description="The page to which the title links."
+    )
+    link_text: PlainLine = Field("", description="The words of a second link to that page, below the text.")
+    picture: Line | None = Field(
+        None,
+        examples=["https://www.example.org/library.jpg"],
+        description="A picture: a file, or an address that begins with https://. Mails show a small copy, served "
+        "from /media, so no other server learns who reads the mail.",
+    )
+    from_: Day | None = Field(
+        None, alias="from", examples=["2027-03-01"], description="The first day of issues that have this block."
+    )
+    until: Day | None = Field(None, examples=["2027-03-31"], description="The last day of issues that have it.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Block":
+        if not self.title:
+            raise ValueError("a block needs a title")
+        if self.link_text and self.url is None:
+            raise ValueError("link_text needs a url")
+        if self.from_ and self.until and self.until < self.from_:
+            raise ValueError("until is before from")
+        return self
+
+
 class Digest(Section):
     """How the week's top stories are chosen."""
 
@@ -423,6 +480,8 @@ class Digest(Section):
     most_read: int = Field(
         0, ge=0, le=10, description="How many titles the list of the most read articles has; 0 for no list."
     )
+
+    blocks: tuple[Block, ...] = Field((), max_length=6, description="Boxes of your own in every issue.")
 
     @model_validator(mode="after")
     def _fits(self) -> "Digest":

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Literal, get_args
+from typing import Literal
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -27,14 +27,16 @@ _AT_ONCE = 4
 
 
 # --- copies ----------------------------------------------------------------------------------------------------------
-Size = Literal["hero", "thumb"]
-SIZES: tuple[Size, ...] = get_args(Size)
-# Maximum width and height of each copy in pixels, which also give its shape, and its maximum size in bytes. For
-# high-resolution screens, the width is twice the width at which the copy is shown.
-_SHAPE: dict[Size, tuple[int, int]] = {"hero": (1088, 612), "thumb": (240, 180)}
-_BYTES: dict[Size, int] = {"hero": 120_000, "thumb": 30_000}
+Size = Literal["hero", "thumb", "block"]
+SIZES: tuple[Size, ...] = ("hero", "thumb")  # the sizes of a story's picture
+# Maximum width and height of each copy in pixels, and its maximum size in bytes. For high-resolution screens, the width
+# is twice the width at which the copy is shown. A story's picture gets the shape of its size. A block's picture keeps
+# its own shape, because a sponsor's picture may contain words.
+_SHAPE: dict[Size, tuple[int, int]] = {"hero": (1088, 612), "thumb": (240, 180), "block": (1016, 1016)}
+_BYTES: dict[Size, int] = {"hero": 120_000, "thumb": 30_000, "block": 120_000}
 _PIXELS = 25_000_000  # maximum; checked in the header before decoding, because a few kB can become gigabytes
 _LEAST = 100  # pixels; smaller pictures are tracking pixels and icons
+_FILE_BYTES = 20_000_000  # largest picture file of a block; fetched pictures have the limit of `sources.fetch`
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP")  # formats that are read; the copies are always JPEG
 # How much of what is cut off is cut off above the picture: little, because faces are in the upper part.
 _ABOVE = 0.15
@@ -45,7 +47,7 @@ _GROUND = (255, 254, 251)
 def smaller(data: bytes, size: Size) -> bytes:
     """Return the picture as a JPEG in the shape of `size`, within its width and bytes.
 
-    What does not fit into the shape is cut off. A picture that is smaller stays smaller.
+    What does not fit into the shape of a story's picture is cut off. A picture that is smaller stays smaller.
     Raises UnreadableInput if `data` is not a picture, is broken, has another format, or is too small or too large.
     """
     try:
@@ -62,9 +64,12 @@ def smaller(data: bytes, size: Size) -> bytes:
         raise UnreadableInput(f"It is not a picture in one of these formats: {', '.join(_FORMATS)}.") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UnreadableInput(f"The picture is broken: {error}.") from error
-    width = min(shape[0], picture.width, picture.height * shape[0] // shape[1])
-    fitting = (width, max(1, width * shape[1] // shape[0]))
-    picture = ImageOps.fit(picture, fitting, Image.Resampling.LANCZOS, centering=(0.5, _ABOVE))
+    if size == "block":
+        picture.thumbnail(shape, Image.Resampling.LANCZOS)
+    else:
+        width = min(shape[0], picture.width, picture.height * shape[0] // shape[1])
+        fitting = (width, max(1, width * shape[1] // shape[0]))
+        picture = ImageOps.fit(picture, fitting, Image.Resampling.LANCZOS, centering=(0.5, _ABOVE))
     if picture.mode == "RGBA":
         ground = Image.new("RGBA", picture.size, (*_GROUND, 255))
         picture = Image.alpha_composite(ground, picture).convert("RGB")
@@ -129,12 +134,62 @@ def hosted(app: App, stories: tuple[ChosenStory, ...]) -> tuple[ChosenStory, ...
     )
 
 
+# --- the pictures of blocks ------------------------------------------------------------------------------------------
+# A block's picture is always copied, also if `theme.images` is "link": a sponsor's server must not learn who reads.
+def copied(app: App, source: str) -> str:
+    """Copy the picture of a block, and return the file name of the copy.
+
+    `source` is a path or an https address. A file is copied again when its content changes; an address is fetched once.
+    Raises MailerError if the picture cannot be read or fetched. Uses the network, so the caller must not be inside a
+    transaction.
+    """
+    if "://" not in source:
+        data = _read(app.settings.path(Path(source)))
+        file = _named(app, hashlib.sha256(data), "block")
+    else:
+        address = web_address(source)
+        if not address.startswith("https://"):
+            raise UnreadableInput(f"{source}: the address of a picture must begin with https://.")
+        file = _file(app, address, "block")
+        if file.exists():
+            return file.name
+        if app.fetch_picture is None:
+            raise UnreadableInput(f"{address} cannot be fetched here.", "Download it, and name the file.")
+        data = app.fetch_picture(address)
+    if not file.exists():
+        try:
+            made = smaller(data, "block")
+        except UnreadableInput as error:
+            raise UnreadableInput(f"{source}: {error.message}", error.fix) from error
+        _write(file, made)
+    return file.name
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_FILE_BYTES + 1)
+    except OSError as error:
+        raise UnreadableInput(f"The picture {path} cannot be read: {error.strerror}.") from error
+    if len(data) > _FILE_BYTES:
+        raise UnreadableInput(f"The picture {path} has more than {_FILE_BYTES // 1_000_000} MB.", "Make it smaller.")
+    return data
+
+
+def address_of(app: App, name: str) -> str:
+    """Return the public address of a copy by its file name."""
+    return app.url(f"/media/pictures/{name}")
+
+
 def _address(app: App, image_url: str, size: Size) -> str:
     address = web_address(image_url)
     file = _file(app, address, size)
-    return app.url(f"/media/pictures/{file.name}") if address and file.exists() else ""
+    return address_of(app, file.name) if address and file.exists() else ""
 
 
 def _file(app: App, address: str, size: Size) -> Path:
-    name = hashlib.sha256(address.encode()).hexdigest()[:32]
-    return app.settings.folder / "media" / "pictures" / f"{name}-{size}.jpg"
+    return _named(app, hashlib.sha256(address.encode()), size)
+
+
+def _named(app: App, hashed: "hashlib._Hash", size: Size) -> Path:
+    return app.settings.folder / "media" / "pictures" / f"{hashed.hexdigest()[:32]}-{size}.jpg"

@@ -1,4 +1,5 @@
-"""Defines and applies the edits of a draft: drop, move or retitle a story, or set the subject or the opening words.
+"""Defines and applies the edits of a draft: drop, move or retitle a story, set the subject or the opening words, or
+add a block.
 
 An edit names articles, not positions, because the stories are chosen again every hour, and their positions may change.
 `issues.draft` decides whether an issue still has enough stories after an edit.
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from mailer.model import ChosenStory, Edits
+from mailer.model import Block, ChosenStory, Edits
 from mailer.reasons import Reason, ReasonCode
 from mailer.text.headlines import SUBJECT_LENGTH
 
@@ -51,13 +52,27 @@ class Intro:
 
 
 @dataclass(frozen=True, slots=True)
+class AddBlock:
+    """Put a block into this issue."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveBlock:
+    """Take back a block that an editor put into this issue."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
 class LeaveOut:
     """Leave out articles whose pages are gone. Other articles about their events may take their places."""
 
     titles: tuple[tuple[int, str], ...]  # article id, title
 
 
-Edit = Drop | Move | Retitle | Subject | Intro | LeaveOut
+Edit = Drop | Move | Retitle | Subject | Intro | AddBlock | RemoveBlock | LeaveOut
 
 
 def add(edits: Edits, edit: Edit) -> Edits:
@@ -76,6 +91,11 @@ def add(edits: Edits, edit: Edit) -> Edits:
             return replace(edits, subject=text)
         case Intro(text):
             return replace(edits, intro=text)
+        case AddBlock(block):
+            return replace(edits, blocks=(*edits.blocks, block))
+        case RemoveBlock(block):
+            at = edits.blocks.index(block) if block in edits.blocks else len(edits.blocks)
+            return replace(edits, blocks=edits.blocks[:at] + edits.blocks[at + 1 :])
         case LeaveOut(titles):
             return replace(edits, gone={**edits.gone, **dict(titles)})
         case _:

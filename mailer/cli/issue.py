@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mailer import reasons
-from mailer.cli import progress
+from mailer.cli import blocks, progress
 from mailer.cli.command import (
     NUMBER,
     TEXT,
@@ -45,6 +45,9 @@ def issue() -> None:
     """
 
 
+issue.add_command(blocks.block)
+
+
 # --- JSON that other tools rely on -----------------------------------------------------------------------------------
 def _story(story: ChosenStory) -> dict[str, object]:
     return {
@@ -75,6 +78,7 @@ def _issue(found: Issue) -> dict[str, object]:
         "notes": [reasons.english(note) for note in found.notes],
         "note_codes": [reasons.plain(note) for note in found.notes],
         "stories": [_story(story) for story in found.stories],
+        "blocks": blocks.data(found),
     }
 
 
@@ -122,6 +126,7 @@ def _issue_text(app: App, found: Issue, *, why: bool = False) -> str:
             lines += [f"     {reasons.english(each)}" for each in story.why]
             lines.append(f"     article: {story.article_id}")
             lines += [f"     also: {number} {title}" for number, _, title in story.also]
+    lines += [f"block ({each.kind}, {each.place}): {each.title}" for each in found.blocks]
     return "\n".join(lines)
 
 

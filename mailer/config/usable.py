@@ -43,6 +43,11 @@ def made_usable(settings: Settings, templates_later: bool = False) -> Settings |
     own = None if templates_later else settings.templates
     if own is not None and (words := _unusable(settings.path(own))):
         problems.append(Problem(("templates",), f"{quoted(str(own))}: {words}"))
+    for at, block in enumerate(settings.digest.blocks):
+        if block.picture and "://" not in block.picture and not settings.path(Path(block.picture)).is_file():
+            problems.append(
+                Problem(("digest", "blocks", at, "picture"), f"{quoted(block.picture)}: there is no such file")
+            )
     return problems or settings.model_copy(update={"newsletter": newsletter.model_copy(update=changes)})
 
 

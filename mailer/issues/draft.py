@@ -14,11 +14,22 @@ from mailer.articles import pictures
 from mailer.choice import build, decided_pairs, edits, growth, time_span
 from mailer.context import App, alert, find_issue, get_issue, sample_settings
 from mailer.errors import ConfigError, NotEnoughStories, WrongState
-from mailer.issues import which
+from mailer.issues import blocks, which
 from mailer.lifecycle import IssueEvent
 from mailer.mail import render as rendering
 from mailer.mail import view
-from mailer.model import ChosenStory, DeliveryKind, Digest, Issue, IssueState, RejectedStory, Rendered, Slot, Story
+from mailer.model import (
+    Block,
+    ChosenStory,
+    DeliveryKind,
+    Digest,
+    Issue,
+    IssueState,
+    RejectedStory,
+    Rendered,
+    Slot,
+    Story,
+)
 from mailer.reasons import Reason, ReasonCode
 from mailer.store import articles, deliveries, issues
 from mailer.store import decided_pairs as stored_pairs
@@ -69,7 +80,8 @@ def trial(app: App) -> Issue:
         finished_at=None,
         recipients=0,
     )
-    return app.store.read(lambda tx: _chosen(app, tx, planned, now))
+    standing = blocks.standing(app, slot.day)
+    return app.store.read(lambda tx: _chosen(app, tx, planned, now, standing))
 
 
 def _open(app: App, slot: Slot, now: datetime) -> Issue:
@@ -108,12 +120,14 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bo
     Raises WrongState if the issue is frozen or has ended.
     """
 
+    standing = blocks.standing(app, issue.day)  # before the transaction, because a picture may have to be fetched
+
     def choose_again(tx: Connection) -> Issue | None:
         # Read the issue again, because another process may have held or approved it in the meantime.
         before = issues.lock(tx, issue.id, lifecycle.CHOOSABLE)
         if before is None or (before.approved and not by_hand):
             return before
-        chosen = _chosen(app, tx, replace(before, approved=False), as_of or app.now())
+        chosen = _chosen(app, tx, replace(before, approved=False), as_of or app.now(), standing)
         save(tx, chosen, before.state)
         return before
 
@@ -126,7 +140,7 @@ def choose(app: App, issue: Issue, as_of: datetime | None = None, *, by_hand: bo
     return found
 
 
-def _chosen(app: App, tx: Connection, issue: Issue, now: datetime) -> Issue:
+def _chosen(app: App, tx: Connection, issue: Issue, now: datetime, standing: tuple[Block, ...]) -> Issue:
     """Returns the issue with newly chosen stories, as a draft or held."""
     digest = _digest(app, tx, issue, now)
     stories = edits.apply(issue.edits, [_story(number, story) for number, story in enumerate(digest.stories, 1)])
@@ -144,6 +158,7 @@ def _chosen(app: App, tx: Connection, issue: Issue, now: datetime) -> Issue:
         notes=(*digest.notes, *edits.notes(issue.edits)),
         subject=issue.edits.subject or view.subject(stories, app.renderer.locale),
         intro=issue.edits.intro,
+        blocks=(*standing, *issue.edits.blocks),
         span=digest.span,
         reason=why,
         drafted_at=app.now(),
@@ -253,7 +268,7 @@ def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) ->
 
     def mail(stories: tuple[ChosenStory, ...]) -> Rendered:
         values = view.issue_view(
-            replace(issue, stories=pictures.hosted(app, stories)),
+            replace(issue, stories=pictures.hosted(app, stories), blocks=blocks.with_addresses(app, issue.blocks)),
             app.settings.newsletter,
             archive_url=app.archive_url(issue.slot),
             locale=app.renderer.locale,

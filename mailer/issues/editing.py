@@ -1,4 +1,5 @@
-"""The editors' changes to a draft: drop, move and retitle stories, and write the subject and the opening words.
+"""The editors' changes to a draft: drop, move and retitle stories, write the subject and the opening words, and add
+blocks.
 
 Every edit is stored, and then the stories are chosen again with all edits applied, so that the editor sees what would
 be sent. The stories of an approved issue are not chosen again; only the new edit is applied to these stories. The issue
@@ -13,13 +14,13 @@ from sqlalchemy import Connection
 
 from mailer import reasons
 from mailer.choice import edits
-from mailer.choice.edits import Drop, Edit, Intro, LeaveOut, Move, Retitle, Subject
+from mailer.choice.edits import AddBlock, Drop, Edit, Intro, LeaveOut, Move, RemoveBlock, Retitle, Subject
 from mailer.context import App, get_issue
-from mailer.errors import NoSuchArticle, UsageError, WrongState
+from mailer.errors import NoSuchArticle, NoSuchBlock, UsageError, WrongState
 from mailer.issues import draft, which
 from mailer.lifecycle import EDITABLE
 from mailer.mail import view
-from mailer.model import ChosenStory, Edits, Issue, IssueState
+from mailer.model import Block, ChosenStory, Edits, Issue, IssueState
 from mailer.store import articles, issues
 from mailer.text import clean
 
@@ -27,6 +28,7 @@ _PARALLEL_CHECKS = 4
 # The largest number of rounds of link checks. After a story is replaced, the next round checks the page of the new
 # story.
 _ROUNDS = 3
+_MOST_BLOCKS = 6  # largest number of blocks that editors may add to one issue
 # The longest texts that an editor may write, in characters.
 _LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 300, 600
 
@@ -59,6 +61,32 @@ def subject(app: App, slot: str | None, text: str) -> Issue:
 def intro(app: App, slot: str | None, text: str) -> Issue:
     """Sets the opening words: the text before the first story."""
     return _edit(app, which.to_edit(app, slot), Intro(_checked("intro", text, _LONGEST_INTRO)))
+
+
+def add_block(app: App, slot: str | None, block: Block) -> Issue:
+    """Puts a block into this issue only. Raises UsageError if editors have already added six blocks."""
+    issue = which.to_edit(app, slot)
+    if len(issue.edits.blocks) >= _MOST_BLOCKS:
+        raise UsageError(f"The issue {issue.slot} has {_MOST_BLOCKS} blocks of its own; it has room for no more.")
+    return _edit(app, issue, AddBlock(block))
+
+
+def remove_block(app: App, slot: str | None, number: int) -> Issue:
+    """Takes block `number` out of the issue. Raises NoSuchBlock if there is no such block, and WrongState if the block
+    comes from the settings."""
+    issue = which.to_edit(app, slot)
+    if number > len(issue.blocks):
+        raise NoSuchBlock(
+            f"The issue {issue.slot} has no block {number}: it has {len(issue.blocks)}.",
+            "`mailer issue block list` shows their numbers.",
+        )
+    block = issue.blocks[number - 1]
+    if block.standing:
+        raise WrongState(
+            f"Block {number} comes from the settings, which put it into every issue.",
+            "Set `until` of that [[digest.blocks]], or remove it there, then run `mailer issue draft`.",
+        )
+    return _edit(app, issue, RemoveBlock(block))
 
 
 def check_links(app: App, issue: Issue, *, last: bool) -> Issue:
@@ -155,6 +183,7 @@ def _apply(app: App, tx: Connection, issue: Issue, edit: Edit) -> None:
         stories=stories,
         subject=issue.edits.subject or view.subject(stories, app.renderer.locale),
         intro=issue.edits.intro,
+        blocks=(*(block for block in issue.blocks if block.standing), *issue.edits.blocks),
         notes=(*issue.notes, *(note for note in edits.notes(issue.edits) if note not in issue.notes)),
         reason=issue.reason or why,
         approved=not why,

@@ -47,9 +47,9 @@ def _issue(app: App, token: str) -> Issue:
 
 
 def _version(issue: Issue) -> str:
-    """Returns a hash of the subject, the opening words and the stories as readers would see them."""
+    """Returns a hash of the subject, the opening words, the stories and the blocks as readers would see them."""
     stories = [(story.url, story.title, story.lead, story.image_url, story.also) for story in issue.stories]
-    return sha256(repr((issue.subject, issue.intro, stories)).encode()).hexdigest()[:32]
+    return sha256(repr((issue.subject, issue.intro, stories, issue.blocks)).encode()).hexdigest()[:32]
 
 
 def _values(app: App, issue: Issue) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import TypedDict
 from urllib.parse import urlsplit
 
 from mailer.mail import bidi, placeholders
-from mailer.model import OTHER_NEWS, ChosenStory, Issue
+from mailer.model import OTHER_NEWS, Block, BlockKind, BlockPlace, ChosenStory, Issue
 from mailer.settings import Newsletter
 from mailer.text import headlines
 from mailer.text.calendar import long_date
@@ -49,6 +49,18 @@ class StoryView(TypedDict):
 class SectionView(TypedDict):
     name: str
     stories: list[StoryView]
+
+
+class BlockView(TypedDict):
+    """A block as the templates show it. An empty value is left out; `alt` is never empty."""
+
+    label: str  # «تبلیغ» or «اصلاحیه», or "" for an announcement
+    title: str
+    paragraphs: list[str]
+    url: str
+    link_text: str
+    image: str
+    alt: str
 
 
 def greeting(name: str, locale: Locale = FA) -> str:
@@ -96,8 +108,9 @@ def issue_view(
     """Returns the values for `mail/issue.*`.
 
     The values are those of `page_view`, and: subject, headline (the uncut subject), number, date, preheader, greeting,
-    intro, reading, hero (a StoryView or None), sections (a list of SectionView), most_read (each with rank, url, title
-    and section), archive_url, unsubscribe_url, preferences_url (empty unless `preferences` is True). `greeting`,
+    intro, reading, hero (a StoryView or None), sections (a list of SectionView), blocks (lists of BlockView, keyed by
+    place), middle (the blocks for the middle follow this section, counted from 1), most_read (each with rank, url,
+    title and section), archive_url, unsubscribe_url, preferences_url (empty unless `preferences` is True). `greeting`,
     `unsubscribe_url` and `preferences_url` are placeholders; all other values are final.
 
     The argument `archive_url` is the public address of this issue, and the argument `most_read` has pairs of address
@@ -119,6 +132,8 @@ def issue_view(
         "reading": _reading(shown, clean(issue.intro), locale),
         "hero": hero,
         "sections": sections,
+        "blocks": _by_place(issue.blocks, bool(sections), locale),
+        "middle": (len(sections) + 1) // 2,
         "most_read": _ranked(most_read, locale),
         "archive_url": archive_url,
         "unsubscribe_url": placeholders.named("unsubscribe_url"),
@@ -186,6 +201,32 @@ def _by_section(stories: Iterable[ChosenStory], newsletter: Newsletter, locale: 
         for name, views in [*found.items(), (locale.say(OTHER_NEWS), others)]
         if views
     ]
+
+
+def _by_place(blocks: Iterable[Block], has_sections: bool, locale: Locale) -> dict[str, list[BlockView]]:
+    """Groups the blocks by place, with a key for every place. Without sections, the middle is the end."""
+    found: dict[str, list[BlockView]] = {str(place): [] for place in BlockPlace}
+    for block in blocks:
+        at_end = block.place is BlockPlace.MIDDLE and not has_sections
+        found[BlockPlace.END if at_end else block.place].append(_block(block, locale))
+    return found
+
+
+def _block(block: Block, locale: Locale) -> BlockView:
+    labels = {
+        BlockKind.ANNOUNCEMENT: "",
+        BlockKind.CORRECTION: locale.say("اصلاحیه"),
+        BlockKind.SPONSOR: locale.say("تبلیغ"),
+    }
+    return BlockView(
+        label=labels[block.kind],
+        title=clean(block.title),
+        paragraphs=[line for each in block.text.splitlines() if (line := clean(each))],
+        url=web_address(block.url),
+        link_text=clean(block.link_text),
+        image=web_address(block.picture),
+        alt=locale.say("تصویر"),
+    )
 
 
 def _ranked(found: Iterable[tuple[str, str]], locale: Locale) -> list[dict[str, str]]:

@@ -15,6 +15,9 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, literal_co
 from mailer import reasons
 from mailer.lifecycle import ARROWS, STARTED, IssueEvent
 from mailer.model import (
+    Block,
+    BlockKind,
+    BlockPlace,
     ChosenStory,
     DeliveryKind,
     Edits,
@@ -118,6 +121,7 @@ def save_choice(tx: Connection, issue: Issue, before: IssueState) -> bool:
         "stories": [_json_of(story) for story in issue.stories],
         "rejected": [_json_of(story) for story in issue.rejected],
         "notes": [_json_of(note) for note in issue.notes],
+        "blocks": [_json_of(block) for block in issue.blocks],
         "subject": issue.subject,
         "intro": issue.intro,
         "window_start": issue.span.start if issue.span else None,
@@ -141,6 +145,7 @@ def _issue(row: Row[Any]) -> Issue:
         "stories": tuple(_story(value) for value in row.stories),
         "rejected": tuple(map(_rejected, row.rejected)),
         "notes": tuple(_reason(note) for note in row.notes),
+        "blocks": tuple(_block(each) for each in row.blocks),
         "reason": reasons.stored(row.reason_code, row.reason_args) if row.reason_code else None,
         "edits": _edits(row.edits),
     }
@@ -171,13 +176,18 @@ def _reason_columns(reason: Reason | None) -> dict[str, Any]:
     }
 
 
+def _block(value: Mapping[str, Any]) -> Block:
+    return Block(**{**value, "kind": BlockKind(value["kind"]), "place": BlockPlace(value["place"])})
+
+
 def _edits(value: Mapping[str, Any]) -> Edits:
     keyed = ("places", "titles", "gone")  # mappings whose keys are article ids, which JSON stores as strings
     by_id = {name: {int(number): each for number, each in value.get(name, {}).items()} for name in keyed}
-    return Edits(**{**value, **by_id, "dropped": frozenset(value.get("dropped", ()))})
+    blocks = tuple(_block(each) for each in value.get("blocks", ()))
+    return Edits(**{**value, **by_id, "dropped": frozenset(value.get("dropped", ())), "blocks": blocks})
 
 
-def _json_of(value: ChosenStory | RejectedStory | Reason | Edits) -> dict[str, Any]:
+def _json_of(value: ChosenStory | RejectedStory | Reason | Block | Edits) -> dict[str, Any]:
     text = json.dumps(asdict(value), default=lambda it: it.isoformat() if isinstance(it, datetime) else sorted(it))
     return json.loads(text)  # type: ignore[no-any-return]
 

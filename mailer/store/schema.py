@@ -312,6 +312,7 @@ issues = Table(
     _json("rejected"),
     _json("notes"),
     _json("redacted"),  # positions of the stories that were removed from the archive and the feed
+    _json("blocks"),
     _json("edits", "{}"),  # the changes of editors; kept when the stories are chosen again
     _text("reason_code"),  # a ReasonCode, or '' if there is no reason
     _json("reason_args", "{}"),

@@ -367,7 +367,7 @@ def test_titles_come_through_the_whole_chain_harmless(tmp_path: Path, inbox: Inb
 
 # --- the editor's window ---------------------------------------------------------------------------------------------
 REASON = {"reason", "reason_code", "reason_args"}
-SHOWN = {"slot", "state", "subject", "number", "send_at", "window", "approved", "stories"}
+SHOWN = {"slot", "state", "subject", "number", "send_at", "window", "approved", "stories", "blocks"}
 SHOWN |= {"notes", "note_codes"} | REASON
 
 
@@ -441,3 +441,28 @@ def test_explain_shows_the_parts_and_the_rejected_stories(tmp_path: Path) -> Non
     assert "not chosen:" in said
     for story in explained["stories"]:
         assert f"{story['score']:.3f} = " in said
+
+
+# --- blocks ----------------------------------------------------------------------------------------------------------
+def test_blocks_are_added_listed_and_removed(tmp_path: Path) -> None:
+    here = drafted(tmp_path)
+    added = here.json("issue", "block", "add", "اصلاح", "--text", "درست سه است.", "--kind", "correction")
+    expected = {
+        **{"number": 1, "kind": "correction", "place": "end", "title": "اصلاح", "text": "درست سه است."},
+        **{"url": "", "link_text": "", "picture": False, "standing": False},
+    }
+    assert added == [expected]
+    assert here.json("issue", "block", "list") == here.json("issue", "show")["blocks"] == [expected]
+    assert here.json("issue", "block", "remove", "1") == []
+    answer = here.call("issue", "block", "remove", "1", "--json")
+    assert (answer.code, answer.error["code"]) == (3, "no_such_block")
+
+
+def test_a_block_with_markup_or_a_link_without_a_scheme_is_refused(tmp_path: Path) -> None:
+    here = drafted(tmp_path)
+    answer = here.call("issue", "block", "add", "<script>alert(1)</script>")
+    assert (answer.code, answer.err) == (2, "mailer: --title should be plain text, without HTML such as <script>.\n")
+    answer = here.call("issue", "block", "add", "نمایشگاه", "--url", "fair.example")
+    assert answer.code == 2
+    assert answer.err.startswith("mailer: --url should begin with https:// or http://")
+    assert here.json("issue", "block", "list") == []

@@ -135,3 +135,14 @@ def test_faults_of_the_subject_are_found(headline: str, subject: str) -> None:
     assert [finding.rule for finding in rules.subject(subject, html, FA)] != []
     good = bidi.subject(headlines.subject(" ".join(headline.split())))
     assert rules.subject(good, html, FA) == []
+
+
+def test_templates_that_lose_blocks_are_reported(tmp_path: Path) -> None:
+    own = tmp_path / "mail" / "issue.txt"
+    own.parent.mkdir()
+    own.write_text(
+        (samples.TEMPLATES / "mail" / "issue.txt").read_text("utf-8").replace("{{ boxes(blocks.end) }}", ""), "utf-8"
+    )
+    found = trial.findings(Renderer(tmp_path, samples.TEMPLATES, "fa", sample_issues.THEME))
+    assert list(found) == ["blocks"]
+    assert "blocks: the text part lacks the blocks with the place end" in map(str, found["blocks"])

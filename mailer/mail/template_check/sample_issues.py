@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState
+from mailer.model import Block, BlockKind, BlockPlace, ChosenStory, DeliveryKind, Issue, IssueState
 from mailer.reasons import Reason, ReasonCode
 from mailer.settings import Newsletter, Theme
 
@@ -40,7 +40,7 @@ _HOSTILE: list[str] = [*_TEXTS["hostile"][:4], "خبر " * 1250, "خ" * 5000, *_
 # The sample values of each page, in addition to the values of `view.page_view`.
 PAGES: dict[str, dict[str, object]] = _TEXTS["pages"]
 
-CASES = ("week", "short", "long", "bare", "latin", "hostile")
+CASES = ("week", "short", "long", "bare", "latin", "hostile", "blocks")
 # The sample mails that are not issues, with their kind: a test mail, the notice of a draft, the notice of a held issue,
 # and the confirmation of a sign-up.
 SERVICE_MAILS = {
@@ -68,6 +68,8 @@ def issue(case: str = "week") -> Issue:
             return _issue(tuple(_long(story) for story in _stories(16)))
         case "bare":
             return _issue(tuple(replace(story, image_url="", image_alt="") for story in week))
+        case "blocks":
+            return replace(_issue(week[:7]), blocks=_blocks())
         case "latin":
             return _issue(tuple(replace(story, title=title) for story, title in zip(week, _LATIN, strict=False)))
         case "notice":
@@ -102,6 +104,22 @@ def _stories(count: int = 12) -> tuple[ChosenStory, ...]:
             pinned=False,
         )
         for position, texts in enumerate(_WEEK[:count], start=1)
+    )
+
+
+def _blocks() -> tuple[Block, ...]:
+    """Returns a block of each kind, at each place."""
+    return tuple(
+        Block(
+            kind=BlockKind(texts["kind"]),
+            place=BlockPlace(texts["place"]),
+            title=texts["title"],
+            text=texts["text"],
+            url=texts.get("url", ""),
+            link_text=texts.get("link_text", ""),
+            picture=texts.get("picture", ""),
+        )
+        for texts in _TEXTS["blocks"]
     )
 
 

@@ -116,4 +116,8 @@ def _mail(renderer: Renderer, case: str) -> list[Finding]:
             found.append(Finding("purpose", f"the {name} lacks the link that such a mail must have: {purpose}"))
     if sample_issues.SERVICE_MAILS.get(case) is None:
         found += rules.subject(tried.subject, tried.html, renderer.locale)
+    for block in sample_issues.issue(case).blocks:
+        for name, part in (("HTML", tried.html), ("text part", tried.text)):
+            if block.title not in part:
+                found.append(Finding("blocks", f"the {name} lacks the blocks with the place {block.place}"))
     return found

@@ -1,0 +1,78 @@
+"""Makes the blocks of an issue, the newsroom's own boxes, from the settings and from an editor's command.
+
+A block is not a story: it is in every variant of the issue, in no count and in no choice. The issue keeps a copy of its
+blocks, so the frozen issue and a later redaction do not depend on the settings. Only `editing` stores blocks.
+"""
+
+import logging
+from dataclasses import replace
+from datetime import date
+
+from pydantic import ValidationError
+
+from mailer import settings
+from mailer.articles import pictures
+from mailer.context import App
+from mailer.errors import MailerError, UsageError
+from mailer.model import Block, BlockKind, BlockPlace
+from mailer.text.clean import clean
+
+log = logging.getLogger(__name__)
+
+
+def standing(app: App, day: date) -> tuple[Block, ...]:
+    """Returns the blocks of the settings for the issue of that day.
+
+    A block whose picture cannot be used appears without it, and a warning is logged. Uses the network.
+    """
+    wanted = (
+        each
+        for each in app.settings.digest.blocks
+        if (each.from_ is None or each.from_ <= day) and (each.until is None or day <= each.until)
+    )
+    return tuple(replace(_block(each, _picture(app, each)), standing=True) for each in wanted)
+
+
+def _picture(app: App, block: settings.Block) -> str:
+    try:
+        return pictures.copied(app, block.picture) if block.picture else ""
+    except MailerError as error:
+        log.warning("The block «%s» has no picture: %s", block.title, error)
+        return ""
+
+
+def given(app: App, **values: str) -> Block:
+    """Returns the block that an editor describes in a command. `values` are named like the settings of a block.
+
+    Raises UsageError if a value breaks the limits of the settings, and MailerError if the picture cannot be used.
+    """
+    try:
+        checked = settings.Block.model_validate({name: value for name, value in values.items() if value})
+    except ValidationError as error:
+        raise UsageError(" ".join(_sentence(each["loc"], each["msg"]) for each in error.errors())) from None
+    return _block(checked, pictures.copied(app, checked.picture) if checked.picture else "")
+
+
+def _sentence(place: tuple[int | str, ...], words: str) -> str:
+    """Returns a problem that pydantic found as a sentence that names the option."""
+    what = words.removeprefix("Value error, ").removeprefix("String ").removeprefix("Input ")
+    return f"--{str(place[0]).replace('_', '-')} {what}." if place else f"{what[0].upper()}{what[1:]}."
+
+
+def _block(checked: settings.Block, picture: str) -> Block:
+    return Block(
+        kind=BlockKind(checked.kind),
+        place=BlockPlace(checked.place),
+        title=clean(checked.title or ""),
+        text="\n".join(filter(None, map(clean, checked.text.splitlines()))),
+        url=checked.url or "",
+        link_text=clean(checked.link_text),
+        picture=picture,
+    )
+
+
+def with_addresses(app: App, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Returns the blocks with the addresses of their pictures in place of the file names, ready to be rendered."""
+    return tuple(
+        replace(each, picture=pictures.address_of(app, each.picture) if each.picture else "") for each in blocks
+    )
