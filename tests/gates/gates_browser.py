@@ -45,6 +45,14 @@ _PROBE = """([lang, direction, start]) => {
     const hero = image.classList.contains('image'), column = image.closest('td').getBoundingClientRect()
     if (hero && box.height > column.width * 0.75) bad.push('a hero picture that is too high')
   }
+  for (const link of document.links) {
+    const tap = link.getBoundingClientRect(), drawn = link.parentElement.getBoundingClientRect()
+    const what = Math.round(tap.width) + '×' + Math.round(tap.height) + ' px «' + link.textContent.slice(0, 24) + '»'
+    const differs = Math.abs(tap.width - drawn.width) > 1 || Math.abs(tap.height - drawn.height) > 1
+    const button = link.classList.contains('press')
+    if (button && (differs || tap.height < 44)) bad.push('a button takes taps only on ' + what)
+    if (link.matches('.quiet, .exit') && tap.height < 24) bad.push('a low link of ' + what)
+  }
   // Not the page's scroll width alone: what sticks out to the left of a left-to-right page cannot be scrolled to.
   const page = document.documentElement, width = page.clientWidth; let overflow = page.scrollWidth - width
   for (const e of document.body.querySelectorAll('*')) {

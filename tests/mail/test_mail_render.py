@@ -21,6 +21,7 @@ PERSIAN = re.compile("[\u0621-\u06d3]")
 PROPERTIES = {
     *("background-color", "color", "font-family", "font-size", "font-weight", "line-height", "text-align", "display"),
     *("padding", "padding-top", "padding-bottom", "padding-left", "padding-right", "margin", "margin-top", "width"),
+    "mso-padding-alt",
     *("max-width", "max-height", "height", "border", "border-top", "border-radius", "border-collapse", "overflow"),
     *("direction", "text-decoration", "word-break", "color-scheme", "supported-color-schemes"),
     *("mso-hide", "mso-line-height-rule", "mso-table-lspace", "mso-table-rspace"),

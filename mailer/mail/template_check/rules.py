@@ -28,7 +28,7 @@ PROPERTIES = {
     *("text-decoration", "direction", "display", "word-break", "vertical-align", "overflow", "border-collapse"),
     *("padding", "padding-top", "padding-bottom", "padding-left", "padding-right", "margin", "margin-top"),
     *("margin-bottom", "width", "max-width", "height", "max-height", "border", "border-top", "border-radius"),
-    *("mso-hide", "mso-line-height-rule", "mso-table-lspace", "mso-table-rspace"),
+    *("mso-hide", "mso-line-height-rule", "mso-table-lspace", "mso-table-rspace", "mso-padding-alt"),
     *("color-scheme", "supported-color-schemes", "-webkit-text-size-adjust", "-ms-text-size-adjust"),
 }
 _FORBIDDEN = (
