@@ -92,6 +92,9 @@ def _weeks(folder: Path) -> Iterator[Row]:
     chance = data.chance(without)
     for name, some, ranker, asked in (
         ("with views", with_views, data.chosen, "≥ 0.983 / 0.92"),
+        ("with the hours on a list of the most read", [data.listed(it) for it in with_views], data.chosen, ""),
+        ("half of the articles without a count", [data.mixed(it, 0.5) for it in with_views], data.chosen, ""),
+        ("nine tenths without a count", [data.mixed(it, 0.9) for it in with_views], data.chosen, ""),
         ("without any popularity", without, data.chosen, f"P@10 ≥ {5 * chance.precision:.3f}, five times chance"),
         ("raw views", with_views, data.by_views, ""),
         ("newest first", with_views, data.by_date, ""),

@@ -128,6 +128,22 @@ def weeks(of: Site, *, with_views: bool) -> Iterator[Week]:
         yield Week(made, truth, TimeSpan(end - WEEK, end), curve, event)
 
 
+def listed(week: Week) -> Week:
+    """The week as a newsroom without counters sees it that watches the list of the most read."""
+    return replace(week, articles=[replace(it, views=None, list_hours=(it.views or 0) / 1000) for it in week.articles])
+
+
+def mixed(week: Week, share: float) -> Week:
+    """The week as if this share of its articles came from a second source, which has no counts."""
+    dice = random.Random(week.span.end.timestamp())
+    return replace(
+        week,
+        articles=[
+            replace(it, views=None, source="other.example") if dice.random() < share else it for it in week.articles
+        ],
+    )
+
+
 def _history(of: Site, name: str) -> list[tuple[float, int]]:
     total, found = 0.0, []
     for look in of.read[name]:

@@ -9,7 +9,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, tzinfo
+from datetime import date, datetime, tzinfo
 from itertools import chain, combinations
 from statistics import fmean, median
 
@@ -124,10 +124,11 @@ def interest(pool: Sequence[Article], span: TimeSpan, growth: Growth) -> Interes
         counted = []
     readers: dict[int, float] = {}
     popularity: dict[int, float] = {}
-    for group, so_far, curve in ((counted, _readers, growth), (listed, _hours, CAUTIOUS)):
+    unread = _left_out(counted, sources)
+    for group, others, so_far, curve in ((counted, unread, _readers, growth), (listed, 0, _hours, CAUTIOUS)):
         if group:
             estimates = _estimates(group, so_far, span, curve)
-            lifted = lift(list(estimates.values()))
+            lifted = lift([*estimates.values(), *[0.0] * others])
             readers |= estimates
             popularity |= {number: lifted(count) for number, count in estimates.items()}
     return Interest(readers, popularity, tuple(_notes(pool, counted, listed)))
@@ -156,6 +157,18 @@ def _listed(articles: Sequence[Article]) -> list[Article]:
         return []
     oldest = min(it.dated for it in on_list)
     return [it for it in articles if it.dated >= oldest]
+
+
+def _left_out(counted: Sequence[Article], sources: Mapping[str, Sequence[Article]]) -> int:
+    """Returns how many articles without a count were probably read less than those with a count.
+
+    An export often has only the articles with the most views. So an article without a count is taken as little read
+    for the scale of popularity if it is not older than all articles of its source that have one.
+    """
+    oldest: dict[str, datetime] = {}
+    for article in counted:
+        oldest[article.source] = min(oldest.get(article.source, article.dated), article.dated)
+    return sum(it.views is None and it.dated >= first for name, first in oldest.items() for it in sources[name])
 
 
 def _estimates(

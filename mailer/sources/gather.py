@@ -23,8 +23,11 @@ class FeedSource:
     def gather(self, etag: str, modified: str) -> Gathered:
         """Return the articles of the feed, or no articles if the feed is unchanged.
 
-        Raises FetchFailed or UnreadableInput.
+        A feed of the front page is fetched even if it is unchanged, because articles gain credit for each further hour
+        on it. Raises FetchFailed or UnreadableInput.
         """
+        if self.front_page:
+            etag = modified = ""
         page = self._fetcher.fetch(self._feed.address, etag=etag, modified=modified, may_cut=True)
         if page.unchanged:
             return Gathered(etag=page.etag or etag, modified=page.modified or modified, not_modified=True)

@@ -220,6 +220,7 @@ def _changes(row: Mapping[str, Any], article: FoundArticle) -> dict[str, Any]:
     return {name: value for name, value in said.items() if row[name] != value}
 
 
+_MOST_READ = (func.coalesce(articles.c.views, 0).desc(), func.coalesce(articles.c.list_hours, 0.0).desc())
 _NAMES = tuple(each.name for each in fields(Article))
 _COLUMNS = tuple(articles.c["first_seen_at" if name == "first_seen" else name] for name in _NAMES)
 # All columns, but only the first 1000 characters of the body. The choice of stories needs no more, and the whole bodies
@@ -249,10 +250,9 @@ def in_span(tx: Connection, span: TimeSpan, earliest: datetime, limit: int = 500
     other = articles.alias()  # without this subquery, the planner would read every article
     pinned = articles.c.id.in_(select(other.c.id).where(other.c.pinned)) & (dated < span.end)
     query = select(*_SHORT).where(or_(within, late, pinned))
-    # There may be too many articles to compare. Take the articles with the most views, and among equals the newest.
-    query = query.order_by(
-        articles.c.pinned.desc(), func.coalesce(articles.c.views, 0).desc(), dated.desc(), articles.c.id
-    )
+    # There may be too many articles to compare. Take the articles with the most views, then those that were longest on
+    # a list of the most read, and among equals the newest.
+    query = query.order_by(articles.c.pinned.desc(), *_MOST_READ, dated.desc(), articles.c.id)
     # The articles of earlier issues are read separately and without the limit, because the choice needs all of them to
     # recognise repetitions.
     earlier = _in_earlier_issues(tx, span.start)
@@ -281,13 +281,14 @@ def by_ids(tx: Connection, numbers: Collection[int]) -> list[Article]:
 
 
 def most_read(tx: Connection, span: TimeSpan, besides: Collection[int], limit: int) -> list[Article]:
-    """Returns the articles of the time span that have the most views. Leaves out articles without views and the
-    articles whose ids are in `besides`."""
+    """Returns the articles of the time span that have the most views, and then those that were longest on a list of the
+    most read. Leaves out articles without views and hours on a list, and the articles whose ids are in `besides`."""
     query = (
         select(*_COLUMNS)
         .where(articles.c.dated >= span.start, articles.c.dated < span.end)
-        .where(~articles.c.banned, articles.c.url != "", articles.c.views > 0, articles.c.id.not_in(besides))
-        .order_by(articles.c.views.desc(), articles.c.id)
+        .where(or_(articles.c.views > 0, articles.c.list_hours > 0))
+        .where(~articles.c.banned, articles.c.url != "", articles.c.id.not_in(besides))
+        .order_by(*_MOST_READ, articles.c.id)
     )
     return [_article(row) for row in tx.execute(query.limit(limit))]
 

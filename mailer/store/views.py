@@ -2,13 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, CursorResult, delete, insert, or_, select, text
 
+from mailer.store import arrays
 from mailer.store.schema import articles, counted_logs
 
-_PIECE = 500  # ids in one statement
+# Each is one statement for all articles, because on SQLite other writers wait until it is done.
+_COLUMNS = (("number", "bigint"), ("given", "bigint"))
+_REPLACE = """
+UPDATE articles SET views = m.given FROM {rows}
+ WHERE articles.id = m.number AND (articles.views IS NULL OR articles.views <> m.given)"""
+_FROM_LOGS = "(articles.views IS NULL OR articles.views = articles.log_views)"
+_COUNT = f"SELECT count(*) FROM articles JOIN {{rows}} ON articles.id = m.number WHERE {_FROM_LOGS}"  # noqa: S608
+_ADD = f"""
+UPDATE articles SET log_views = coalesce(articles.log_views, 0) + m.given,
+       views = CASE WHEN {_FROM_LOGS} THEN coalesce(articles.log_views, 0) + m.given ELSE articles.views END
+  FROM {{rows}} WHERE articles.id = m.number"""  # noqa: S608
 
 
 class Link(NamedTuple):
@@ -47,9 +58,9 @@ def replace(tx: Connection, views: Mapping[int, int]) -> Replaced:
     """Replaces the views of articles. `views` maps article ids to views; pass about a hundred at a time."""
     query = select(articles.c.id, articles.c.views).where(articles.c.id.in_(views))
     before = {row.id: row.views for row in tx.execute(query)}
-    changed = {number: count for number, count in views.items() if number in before and before[number] != count}
-    _set(tx, {"views": bindparam("count")}, changed)
-    fewer = sum((before[number] or 0) > count for number, count in changed.items())
+    changed = [number for number, count in before.items() if views[number] != count]
+    _run(tx, _REPLACE, views)
+    fewer = sum((before[number] or 0) > views[number] for number in changed)
     return Replaced(len(changed), len(before) - len(changed), fewer)
 
 
@@ -74,17 +85,11 @@ def add(tx: Connection, server: str, span: Span, views: Mapping[int, int], known
         tx.execute(delete(counted_logs).where(counted_logs.c.server == server, counted_logs.c.first_at == each.first))
     first, last = min(each.first for each in (span, *touching)), max(each.last for each in (span, *touching))
     tx.execute(insert(counted_logs).values(server=server, first_at=first, last_at=last))
-    total = func.coalesce(articles.c.log_views, 0) + bindparam("count")
-    from_logs = or_(articles.c.views.is_(None), articles.c.views == articles.c.log_views)
-    updated, numbers = 0, sorted(views)
-    for start in range(0, len(numbers), _PIECE):
-        wanted = articles.c.id.in_(numbers[start : start + _PIECE])
-        updated += tx.execute(select(func.count()).select_from(articles).where(wanted, from_logs)).scalar_one()
-    _set(tx, {"views": case((from_logs, total), else_=articles.c.views), "log_views": total}, views)
+    updated: int = _run(tx, _COUNT, views).scalar_one()
+    _run(tx, _ADD, views)
     return updated
 
 
-def _set(tx: Connection, values: Mapping[str, object], counts: Mapping[int, int]) -> None:
-    rows = [{"number": number, "count": count} for number, count in sorted(counts.items())]
-    if rows:
-        tx.execute(update(articles).where(articles.c.id == bindparam("number")).values(values), rows)
+def _run(tx: Connection, statement: str, views: Mapping[int, int]) -> CursorResult[Any]:
+    rows = arrays.packed(sorted(views.items()))
+    return tx.execute(text(statement.format(rows=arrays.source(tx, _COLUMNS))), {"rows": rows})

@@ -16,7 +16,7 @@ import make
 import pytest
 from make import Clock, only_sqlite
 from sqlalchemy import Row, select
-from web_server import WebServer, rss, web_server
+from web_server import Answer, WebServer, rss, web_server
 
 from mailer.articles import collect
 from mailer.context import App
@@ -270,6 +270,21 @@ def test_only_the_first_places_of_the_front_page_are_worth_hours(
     found = {article.title: article.prominence for article in collect.newest(app)}
     hours = [found[f"خبر {place} صفحه"] for place in range(1, 11)]
     assert hours == pytest.approx([2.0] * 8 + [0.0] * 2)
+
+
+@only_sqlite
+def test_an_unchanged_front_page_still_gives_its_articles_hours(
+    app: App, clock: Clock, server: WebServer, fetcher: Fetcher
+) -> None:
+    def page(headers: dict[str, str]) -> Answer:
+        return (304, {}, b"") if headers.get("if-none-match") else (200, {"etag": '"1"'}, rss("خبر نخست صفحه"))
+
+    server.pages["/front"] = page
+    app = replace(app, make_sources=lambda: (feed(server, "/front", fetcher, front_page=True),))
+    for _ in range(3):
+        collect.collect(app)
+        clock.turn(hours=1)
+    assert [article.prominence for article in collect.newest(app)] == [pytest.approx(3.0)]
 
 
 @only_sqlite

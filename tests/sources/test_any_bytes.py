@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from list_files import opened
 
 from mailer.errors import MailerError, UnreadableInput
-from mailer.sources import posts, read
+from mailer.sources import access_log, posts, read, view_exports
 from mailer.sources.found import Found
 
 TEHRAN = ZoneInfo("Asia/Tehran")
@@ -172,3 +173,52 @@ def test_every_row_of_a_list_is_counted(tmp_path_factory: pytest.TempPathFactory
     csv.writer(out).writerows([("email", "name"), ("c@example.org", "نام"), *rows])
     found = list(opened(tmp_path_factory.getbasetemp(), out.getvalue(), "people.csv"))
     assert len(found) == len(rows) + 1
+
+
+EXPORT = (
+    b"url,views\n",
+    b"/news/1",
+    b",",
+    b"12",
+    b"1,234",
+    b"\n",
+    b'"',
+    b"#",
+    b"[",
+    b"{",
+    b'"url":',
+    b"}",
+    b"]",
+    b"\t",
+)
+VIEWS = st.lists(st.sampled_from(EXPORT), max_size=40).map(b"".join)
+
+
+@given(st.one_of(ANY, VIEWS))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_as_an_export_of_views(content: bytes) -> None:
+    try:
+        found = view_exports.read_export("a.csv", content, zone=TEHRAN, now=datetime(2026, 11, 24, tzinfo=UTC))
+    except UnreadableInput as error:
+        one_clear_error(error)
+    else:
+        used = found.rows - sum(found.passed_over.values())
+        assert used >= len(found.pages)
+        assert (used > 0) == bool(found.pages)
+
+
+LOG_PARTS = (
+    *(b"1.2.3.4 - - [", b"24/Nov/2026:08:00:00 +0330", b'] "GET ', b"/news/1", b' HTTP/1.1"', b" 200 5", b' "-" "x"'),
+    *(b"\n", b'"', b"[", b"]", b" ", b"\\", b"\x00", b"\xd8"),
+)
+LINES = st.lists(st.sampled_from(LOG_PARTS), max_size=60).map(b"".join)
+
+
+@given(LINES)
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_as_an_access_log_count_each_line(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    file = tmp_path_factory.getbasetemp() / "access.log"
+    file.write_bytes(content)
+    found = access_log.count(file, len, [])
+    known = found.views.total() + found.unknown + found.bots + found.before + sum(found.passed_over.values())
+    assert found.lines == known

@@ -3,7 +3,7 @@ from datetime import timedelta
 import make
 
 from mailer.model import TimeSpan
-from mailer.store import articles
+from mailer.store import articles, feeds
 from mailer.store.database import Store
 
 WEEK = TimeSpan(make.NOW - timedelta(days=7), make.NOW)
@@ -20,3 +20,11 @@ def test_the_most_read_of_the_time_span_without_the_stories_of_the_issue(store: 
         (make.article(n).url, make.article(n).title) for n in (5, 3, 2)
     ]
     assert store.read(lambda tx: articles.most_read(tx, WEEK, [], 0)) == []
+
+
+def test_without_views_the_hours_on_a_list_count(store: Store) -> None:
+    make.keep(store, *(make.article(n, views=10 if n == 4 else None) for n in range(1, 5)))
+    hours = {make.named(make.article(n)).identity: float(n) for n in (1, 3)}
+    store.write(lambda tx: feeds.add_list_hours(tx, hours))
+    found = store.read(lambda tx: articles.most_read(tx, WEEK, [], 9))
+    assert [each.url for each in found] == [make.article(n).url for n in (4, 3, 1)]
