@@ -42,14 +42,14 @@ class ReasonCode(StrEnum):
         "too few stories with a date: {found} of at least {least}; {undated} more have no date and may be old",
         "خبر تاریخ‌دار کم است: {found} خبر، و دست‌کم {least} خبر لازم است؛ {undated} خبر دیگر بی‌تاریخ و شاید کهنه است",
     )
-    APPROVAL_REQUIRED = "approval_required", "approval is required", "تأیید ویراستار لازم است"
-    HELD_BY_EDITOR = "held_by_editor", "held by an editor", "به خواست ویراستار"
+    APPROVAL_REQUIRED = "approval_required", "approval is required", "تأیید سردبیر لازم است"
+    HELD_BY_EDITOR = "held_by_editor", "held by an editor", "به خواست سردبیر"
     CANNOT_BE_MADE = "cannot_be_made", "cannot be made: {error}", "ساخته نمی‌شود: {error}"
     MAILS_CANNOT_BE_MADE = "mails_cannot_be_made", "its mails cannot be made: {error}", "نامه‌هایش ساخته نمی‌شود: {error}"
     SAMPLE_SETTINGS = (
         "sample_settings",
         "real readers would get it, but these settings still have sample values: {settings}",
-        "مشترکان واقعی آن را می‌گرفتند، ولی این تنظیم‌ها هنوز مقدار نمونه دارند: {settings}",
+        "اعضای واقعی آن را می‌گرفتند، ولی این تنظیم‌ها هنوز مقدار نمونه دارند: {settings}",
     )
     NOT_AUTHENTICATED = (
         "not_authenticated",
@@ -72,29 +72,31 @@ class ReasonCode(StrEnum):
     NO_VIEW_COUNTS = (
         "no_view_counts",
         "no article has view counts: chosen by place, coverage and quality",
-        "شمار بازدید هیچ خبری دانسته نیست: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند",
+        "آمار بازدید هیچ خبری در دست نیست؛ خبرها بر پایهٔ جایگاه، میزان پوشش و کیفیت انتخاب شده‌اند",
     )
     FEW_VIEW_COUNTS = (
         "few_view_counts",
         "only {known} of {all} articles have view counts: chosen by place, coverage and quality",
-        "شمار بازدید فقط {known} خبر از {all} خبر دانسته است: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند",
+        "آمار بازدید تنها {known} خبر از {all} خبر در دست است؛ خبرها بر پایهٔ جایگاه، میزان پوشش و کیفیت انتخاب شده‌اند",
     )
     EQUAL_VIEW_COUNTS = (
         "equal_view_counts",
         "all view counts are the same: chosen by place, coverage and quality",
-        "شمار بازدید همهٔ خبرها یکی است: خبرها از روی جا، پوشش و کیفیت برگزیده شده‌اند",
+        "آمار بازدید همهٔ خبرها یکسان است؛ خبرها بر پایهٔ جایگاه، میزان پوشش و کیفیت انتخاب شده‌اند",
     )
     SOME_VIEW_COUNTS_MISSING = (
         "some_view_counts_missing",
         "it is unknown how much {missing} of {all} articles were read: judged by place, coverage and quality, and by "
         "the average of their sections",
-        "بازدید {missing} خبر از {all} خبر دانسته نیست: از روی جا، پوشش و کیفیت و میانگین بخششان سنجیده شده‌اند",
+        "آمار بازدید {missing} خبر از {all} خبر در دست نیست؛ این خبرها بر پایهٔ جایگاه، میزان پوشش، کیفیت و میانگین "
+        "بخششان سنجیده شده‌اند",
     )
     MOST_READ_LIST = (
         "most_read_list",
         "the readers of {articles} articles without view counts are known from the list of the most read, where "
         "{listed} of them were",
-        "بازدید {articles} خبر بی‌شمارنده از روی فهرست پربازدیدها دانسته شده است؛ {listed} خبر در آن فهرست بوده‌اند",
+        "آمار بازدید {articles} خبر در دست نیست و از روی فهرست پربازدیدها برآورد شده است؛ {listed} خبر در آن فهرست "
+        "بوده‌اند",
     )
     UNDATED_ARTICLES = (
         "undated_articles",
@@ -164,7 +166,7 @@ class ReasonCode(StrEnum):
     NOT_FREE = "not_free", "not free to read", "خواندنش برای همه آزاد نیست"
     SHORT_TITLE = "short_title", "its title is too short", "عنوانش کوتاه است"
     PAGE_GONE = "page_gone", "its page is gone", "صفحه‌اش دیگر نیست"
-    DROPPED_BY_EDITOR = "dropped_by_editor", "dropped by an editor", "ویراستار کنار گذاشت"
+    DROPPED_BY_EDITOR = "dropped_by_editor", "dropped by an editor", "سردبیر کنار گذاشت"
     SAME_TITLE = "same_title", "same title as «{title}»", "هم‌عنوان با «{title}»"
     SECTION_FULL = (
         "section_full",
@@ -207,7 +209,7 @@ class ReasonCode(StrEnum):
     WHY_GUESSED = (
         "why_guessed",
         "guess: its readers are unknown, and guessed from its section, place and coverage",
-        "بازدید: دانسته نیست؛ از روی بخش، جا و پوشش خبر برآورد شده است",
+        "بازدید: در دست نیست؛ بر پایهٔ بخش، جایگاه و میزان پوشش برآورد شده است",
     )
     WHY_PROMINENT = (
         "why_prominent",
@@ -238,7 +240,7 @@ class ReasonCode(StrEnum):
     WHY_NO_PICTURE = "why_no_picture", "quality: no picture", "کیفیت: عکس ندارد"
     WHY_LITTLE_TEXT = "why_little_text", "quality: little text", "کیفیت: متنش کوتاه است"
     WHY_SHORT_TITLE = "why_short_title", "quality: a short title", "کیفیت: عنوانش کوتاه است"
-    WHY_RATED = "why_rated", "news value: {value}, as an editor rated it", "ارزش خبری: {value}، از دید ویراستار"
+    WHY_RATED = "why_rated", "news value: {value}, as an editor rated it", "ارزش خبری: {value}، از دید سردبیر"
     WHY_SERIES = (
         "why_series",
         "series: one of a daily series, which rarely has news",
@@ -260,7 +262,7 @@ class ReasonCode(StrEnum):
         "topic: «{title}», {articles} articles from {sources} sources in {hours} hours; {stories} stories of the issue",
         "موضوع: «{title}»، {articles} خبر از {sources} منبع در {hours} ساعت؛ {stories} خبر در این شماره",
     )
-    WHY_PINNED = "why_pinned", "pinned by an editor", "ویراستار آن را سنجاق کرده است"
+    WHY_PINNED = "why_pinned", "pinned by an editor", "سردبیر آن را سنجاق کرده است"
     WHY_UPDATE = "why_update", "an earlier issue had it, and it moved on", "در شماره‌ای پیشین بود و پیش رفته است"
 
 
@@ -309,7 +311,7 @@ def translated(reason: Reason | None, locale: Locale) -> str:
     return locale.say(reason.code.persian, **shown)
 
 
-def _translated(value: str | int | Reason, locale: Locale) -> str:
+def _translated(value: str | int | Reason, locale: Locale) -> str | int:
     if isinstance(value, Reason):
         return translated(value, locale)
-    return locale.number(value) if isinstance(value, int) else clean(value)
+    return value if isinstance(value, int) else clean(value)

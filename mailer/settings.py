@@ -236,7 +236,9 @@ class Newsletter(Section):
     )
     locale: Literal["fa", "ar", "en"] = Field("fa", description="Language of mails and pages.")
     calendar: Literal["jalali", "gregorian"] = Field(
-        "jalali", description="Calendar of dates and weeks: Jalali weeks begin on Saturday, the others are ISO weeks."
+        "jalali",
+        description="Calendar of dates and weeks: Jalali weeks begin on Saturday, the others are ISO weeks. "
+        "Only the locales fa and en have names for the Jalali months.",
     )
     timezone: Zone = Field("Asia/Tehran", description="The time zone of days, weeks and the sending time.")
     postal_address: Line = Field(
@@ -248,6 +250,12 @@ class Newsletter(Section):
         description="Raw category = section, in the order of the mail. A category that is not listed goes to «دیگر "
         "خبرها».",
     )
+
+    @model_validator(mode="after")
+    def _months_have_names(self) -> "Newsletter":
+        if self.calendar == "jalali" and self.locale not in calendar.JALALI_LOCALES:
+            raise ValueError(f'"{self.locale}" has no names for Jalali months; set calendar = "gregorian"')
+        return self
 
 
 class Theme(Section):

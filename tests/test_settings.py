@@ -11,7 +11,10 @@ from pydantic import ValidationError
 from mailer import config
 from mailer.config import reference
 from mailer.config.fields import default_of, is_table, leaves, limits_of, section_in, settings_of
+from mailer.errors import ConfigError
 from mailer.settings import Database, Digest, Newsletter, Schedule, Section, Settings, Smtp, Web
+from mailer.text.calendar import JALALI_LOCALES
+from mailer.text.locales import CODES
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -141,3 +144,17 @@ def test_validation_changes_no_default() -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         Settings().web.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_jalali_dates_need_a_language_that_has_names_for_the_months(tmp_path: Path, code: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(f'[newsletter]\nlocale = "{code}"\ncalendar = "gregorian"\n', "utf-8")
+    assert config.load(path, {}).newsletter.calendar == "gregorian"
+    path.write_text(f'[newsletter]\nlocale = "{code}"\n', "utf-8")
+    if code in JALALI_LOCALES:
+        assert config.load(path, {}).newsletter.calendar == "jalali"
+    else:
+        with pytest.raises(ConfigError) as caught:
+            config.load(path, {})
+        assert f'"{code}" has no names for Jalali months; set calendar = "gregorian"' in str(caught.value.problems)

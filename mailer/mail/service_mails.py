@@ -61,8 +61,8 @@ def confirmation(newsletter: Newsletter, days: int, locale: Locale = FA) -> dict
     return {
         **view.page_view(newsletter),
         "subject": locale.say("تأیید عضویت در خبرنامهٔ «{name}»", name=clean(newsletter.name)),
-        "preheader": locale.say("تا تأیید نکنید عضو نمی‌شوید و هیچ خبرنامه‌ای برایتان فرستاده نمی‌شود."),
-        "days": locale.number(days),
+        "preheader": locale.say("برای کامل شدن عضویت، تنها یک کلیک مانده است."),
+        "days": days,
         "confirm_url": placeholders.named("confirm_url"),
     }
 
@@ -74,14 +74,14 @@ def trial_subject(subject: str, locale: Locale = FA) -> str:
 
 def _state_name(state: IssueState, locale: Locale) -> str:
     return {
-        IssueState.PLANNED: locale.say("در برنامه است"),
+        IssueState.PLANNED: locale.say("زمان‌بندی شده است"),
         IssueState.DRAFT: locale.say("پیش‌نویس آماده است"),
         IssueState.HELD: locale.say("نگه داشته شده است"),
         IssueState.FROZEN: locale.say("نهایی شده است"),
         IssueState.SENDING: locale.say("در حال فرستادن است"),
         IssueState.PAUSED: locale.say("فرستادن متوقف است"),
         IssueState.SENT: locale.say("فرستاده شد"),
-        IssueState.PARTIAL: locale.say("به بعضی نرسید"),
+        IssueState.PARTIAL: locale.say("به برخی نرسید"),
         IssueState.SKIPPED: locale.say("فرستاده نشد"),
         IssueState.CANCELLED: locale.say("لغو شد"),
     }[state]

@@ -240,13 +240,13 @@ def _ranked(found: Iterable[tuple[str, str]], locale: Locale) -> list[dict[str, 
 
 
 def _intro(stories: int, locale: Locale) -> str:
-    return locale.say("از میان خبرهای این هفته {count} خبر مهم‌تر را برایتان برگزیده‌ایم.", count=locale.number(stories))
+    return locale.say("{count} خبر مهم این هفته را برایتان برگزیده‌ایم.", count=stories)
 
 
 def _reading(stories: Sequence[StoryView], intro: str, locale: Locale) -> str:
     words = sum(len(f"{story['title']} {story['lead']}".split()) for story in stories) + len(intro.split())
     minutes = max(1, round(words / WORDS_A_MINUTE))
-    return locale.say("زمان خواندن: حدود {minutes} دقیقه.", minutes=locale.number(minutes))
+    return locale.say("زمان خواندن: حدود {minutes} دقیقه.", minutes=minutes)
 
 
 def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:

@@ -14,6 +14,9 @@ Calendar = Literal["jalali", "gregorian"]
 # A year in this range is a Jalali year, because no newsletter has a date in the Gregorian years 1300 to 1599.
 JALALI_YEARS = range(1300, 1600)
 
+# The languages that may show Jalali dates. The others have no names for these months: in Arabic, آذر is March.
+JALALI_LOCALES = ("fa", "en")
+
 WEEKDAYS = ("دوشنبه", "سه‌شنبه", "چهارشنبه", "پنجشنبه", "جمعه", "شنبه", "یکشنبه")  # in the order of date.weekday()
 JALALI = (
     *("فروردین", "اردیبهشت", "خرداد", "تیر", "مرداد", "شهریور"),
@@ -83,12 +86,17 @@ def from_jalali(year: int, month: int, day: int) -> date:
 def long_date(day: date, calendar: Calendar = "jalali", locale: Locale = FA) -> str:
     """Return the date in words: «دوشنبه ۲ آذر ۱۴۰۵», or in the Gregorian calendar «دوشنبه ۲۳ نوامبر ۲۰۲۶».
 
-    In English, the Gregorian date is "Monday 23 November 2026".
+    Other languages write the Gregorian date as CLDR does: "Monday, 23 November 2026". Only the JALALI_LOCALES have
+    names for Jalali months.
     """
     if calendar == "gregorian":
         number, month, year = day.day, GREGORIAN[day.month - 1], day.year
     else:
         year, month_number, number = to_jalali(day)
         month = JALALI[month_number - 1]
-    weekday = locale.say(WEEKDAYS[day.weekday()])
-    return f"{weekday} {locale.number(number)} {locale.say(month)} {locale.number(year)}"
+    return locale.date.format(
+        weekday=locale.say(WEEKDAYS[day.weekday()]),
+        day=locale.number(number),
+        month=locale.say(month),
+        year=locale.number(year),
+    )

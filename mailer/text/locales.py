@@ -4,12 +4,26 @@ The texts in the templates and the code are Persian. Every other language has a 
 in which each msgid is a Persian text. `calendar` formats dates; the settings choose the language.
 """
 
+import gettext
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mailer.text.characters import ARABIC_DIGITS, LATIN_DIGITS, PERSIAN_DIGITS
+
+_NAME = re.compile(r"\{([a-z_]+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plural:
+    """The forms of one text, such as «{count} weeks» and «1 week». `rule` returns the place of the form for a number.
+
+    Persian has one form only: «۱ هفته», «۲ هفته».
+    """
+
+    forms: tuple[str, ...]
+    rule: Callable[[int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +35,8 @@ class Locale:
     digits: str  # ten characters, from 0 to 9
     comma: str
     semicolon: str
-    words: Mapping[str, str] = field(default_factory=dict)
+    date: str  # the order and punctuation of a date with its weekday, as in CLDR
+    words: Mapping[str, str | Plural] = field(default_factory=dict)
 
     @property
     def direction(self) -> str:
@@ -36,13 +51,21 @@ class Locale:
     def end(self) -> str:
         return "left" if self.rtl else "right"
 
-    def say(self, text: str, **values: str) -> str:
+    def say(self, text: str, **values: str | int) -> str:
         """Return `text` in this language, with each `{name}` replaced by its value.
 
-        Braces inside a value stay unchanged.
+        Whole numbers are written in the digits of this language, and the first one in `text` chooses the plural form.
+        Without a number, the last form is used. Braces inside a value stay unchanged.
         """
         found = self.words.get(text) or text
-        return re.sub(r"\{([a-z_]+)\}", lambda name: values[name[1]], found) if values else found
+        if isinstance(found, Plural):
+            numbers = (values.get(name) for name in _NAME.findall(text))
+            first = next((number for number in numbers if isinstance(number, int)), None)
+            found = found.forms[-1 if first is None else found.rule(first)]
+        if not values:
+            return found
+        shown = {name: self.number(value) if isinstance(value, int) else value for name, value in values.items()}
+        return _NAME.sub(lambda name: shown[name[1]], found)
 
     def number(self, value: int | str) -> str:
         """Return the number or text with all digits replaced by the digits of this language."""
@@ -52,10 +75,12 @@ class Locale:
 _ANY_DIGITS = PERSIAN_DIGITS + ARABIC_DIGITS + LATIN_DIGITS
 _DIGITS = {own: str.maketrans(_ANY_DIGITS, own * 3) for own in (PERSIAN_DIGITS, ARABIC_DIGITS, LATIN_DIGITS)}
 
-FA = Locale("fa", rtl=True, digits=PERSIAN_DIGITS, comma="،", semicolon="؛")
-EN = Locale("en", rtl=False, digits=LATIN_DIGITS, comma=",", semicolon=";")
+FA = Locale("fa", rtl=True, digits=PERSIAN_DIGITS, comma="،", semicolon="؛", date="{weekday} {day} {month} {year}")
+EN = Locale("en", rtl=False, digits=LATIN_DIGITS, comma=",", semicolon=";", date="{weekday}, {day} {month} {year}")
 _OTHERS = {
-    "ar": Locale("ar", rtl=True, digits=ARABIC_DIGITS, comma="،", semicolon="؛"),
+    "ar": Locale(
+        "ar", rtl=True, digits=ARABIC_DIGITS, comma="،", semicolon="؛", date="{weekday}، {day} {month} {year}"
+    ),
     "en": EN,
 }
 CODES = ("fa", *_OTHERS)
@@ -68,18 +93,34 @@ def locale(code: str, *catalogues: str) -> Locale:
     """
     if code == "fa":
         return FA
-    words: dict[str, str] = {}
+    words: dict[str, str | Plural] = {}
     for catalogue in reversed(catalogues):
-        words |= {message: translation for message, translation in _read(catalogue).items() if translation}
+        words |= _read(catalogue, code)
     return replace(_OTHERS[code], words=words)
 
 
-def _read(catalogue: str) -> dict[str, str]:
+def _read(catalogue: str, code: str) -> dict[str, str | Plural]:
     # Imported here, because most newsrooms write Persian and never need Babel, which takes 50 ms to load.
     from babel.messages.pofile import PoFileError, read_po
 
     try:
-        read = read_po(io.BytesIO(catalogue.encode()), abort_invalid=True)
+        read = read_po(io.BytesIO(catalogue.encode()), locale=code, abort_invalid=True)
     except PoFileError as error:
         raise ValueError(str(error)) from error
-    return {str(message.id): str(message.string) for message in read if message.id and not message.fuzzy}
+    found: dict[str, str | Plural] = {}
+    rule = gettext.c2py(read.plural_expr)
+    for message in read:
+        if not message.id or message.fuzzy or not message.string:
+            continue
+        if isinstance(message.id, str):
+            found[message.id] = str(message.string)
+        elif all(message.string):
+            _check_rule(rule, len(message.string), read.plural_forms)
+            found[message.id[0]] = Plural(tuple(message.string), rule)
+    return found
+
+
+def _check_rule(rule: Callable[[int], int], forms: int, written: str) -> None:
+    """Raise ValueError if the rule would choose a form that does not exist."""
+    if not all(rule(number) < forms for number in range(200)):
+        raise ValueError(f"the rule «{written}» needs more than the {forms} forms that a text has")

@@ -77,8 +77,8 @@ class ReaderPages:
         left = await to_thread(leaving.leave, self.app, token, method, agent=agent, network=network)
         say = self.app.renderer.locale.say
         labels = {
-            "too_often": say("نامه‌ها زیاد بود"),
-            "not_relevant": say("خبرها به کارم نمی‌آمد"),
+            "too_often": say("تعداد نامه‌ها زیاد بود"),
+            "not_relevant": say("خبرها برایم جالب نبود"),
             "never_joined": say("خودم عضو نشده بودم"),
             "elsewhere": say("خبرها را جای دیگری می‌خوانم"),
             "other": say("دلیل دیگر"),
@@ -136,7 +136,7 @@ class ReaderPages:
             network, agent = network_of(request), agent_of(request)
             await to_thread(joining.sign_up, self.app, found, network=network, agent=agent)
         except BadAddress:
-            problem = say("این نشانی درست نیست. یک بار دیگر نگاهش کنید.")
+            problem = say("این نشانی ایمیل درست نیست؛ چیزی مانند name@example.com بنویسید.")
             return self._subscribe_form(422, email=email, problem=problem)
         except TooMany:
             problem = say("از شبکهٔ شما درخواست‌های زیادی رسیده است. یک ساعت دیگر دوباره امتحان کنید.")
@@ -192,9 +192,7 @@ class ReaderPages:
     def _preferences(self, token: str, found: preferences.Preferences, *, saved: bool = False) -> Response:
         until, locale = found.paused_until, self.app.renderer.locale
         pauses = [
-            {"weeks": weeks, "label": locale.say("{count} هفته", count=locale.number(weeks))}
-            for weeks in preferences.PAUSES
-            if weeks
+            {"weeks": weeks, "label": locale.say("{count} هفته", count=weeks)} for weeks in preferences.PAUSES if weeks
         ]
         values = {
             "action": f"/preferences/{token}",

@@ -97,7 +97,7 @@ async def test_the_notice_goes_out_in_the_newsletters_language(
 ) -> None:
     relay = Kept()
     app = make.app(store, tmp_path, clock, relays=[relay])
-    newsletter = app.settings.newsletter.model_copy(update={"locale": code})
+    newsletter = app.settings.newsletter.model_copy(update={"locale": code, "calendar": "gregorian"})
     update = {"editors": Editors(notify=("dabir@iran.example",)), "newsletter": newsletter}
     settings = app.settings.model_copy(update=update)
     app = replace(app, settings=settings, make_renderer=lambda: wiring.renderer(settings))

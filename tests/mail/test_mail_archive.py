@@ -12,7 +12,7 @@ def test_the_archive_is_the_mail_without_its_reader() -> None:
     assert placeholders.names(public) == set()
     assert "\x02" not in public
     assert "unsubscribe" not in public
-    assert "لغو اشتراک" not in public
+    assert "لغو عضویت" not in public
     assert "سلام،" in public
     for story in samples.issue().stories[:4]:
         assert story.title in public

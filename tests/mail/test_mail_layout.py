@@ -48,7 +48,7 @@ def test_a_mail_of_another_kind_keeps_every_rule(tmp_path: Path) -> None:
     assert subject == "عضویت خود را تأیید کنید"
     assert [str(each) for each in rules.mail(html, text)] == []
     assert "پایان نامه" in html
-    assert "لغو اشتراک" not in html
+    assert "لغو عضویت" not in html
 
 
 def test_a_logo_takes_the_place_of_the_name_and_says_it(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_leaving_takes_one_button_and_a_post() -> None:
     (form,) = tree.iter(f"{XHTML}form")
     assert (form.get("method"), form.get("action")) == ("post", "/unsubscribe/AbC")
     (button,) = form.iter(f"{XHTML}button")
-    assert button.text == "لغو اشتراک"
+    assert button.text == "لغو عضویت"
     assert not [link for link in tree.iter(f"{XHTML}a") if "unsubscribe" in link.get("href")]
 
 

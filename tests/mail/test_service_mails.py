@@ -42,6 +42,6 @@ def test_a_notice_says_when_by_the_clock_of_the_newsroom() -> None:
     english = service_mails.notice(
         held, sample_issues.NEWSLETTER, editor_url=sample_issues.EDITOR_URL, zone=TEHRAN, locale=EN
     )
-    assert english["send_at"] == "Monday 2 Azar 1405, 09:00"
+    assert english["send_at"] == "Monday, 2 Azar 1405, 09:00"
     assert english["reason"] == "Too few stories: 4, and at least 5 are needed"
     assert "More news" in {story["section"] for story in english["stories"]}  # type: ignore[attr-defined]

@@ -201,7 +201,7 @@ def test_an_editor_acts_by_keyboard_and_without_scripts(served: tuple[App, str, 
     context = browser.new_context(viewport={"width": 320, "height": 700}, java_script_enabled=False)
     page = context.new_page()
     page.goto(base + "/editor/" + tokens.make(app.keys, Purpose.EDITOR, 0, draft.id))
-    held = page.get_by_role("button", name="نگه دارید")
+    held = page.get_by_role("button", name="نگه داشتن")
     held.focus()
     with page.expect_navigation():
         page.keyboard.press("Enter")
@@ -281,7 +281,7 @@ def test_what_a_post_shows_is_accessible_too(
     page.goto(base + "/unsubscribe/" + tokens.make(app.keys, Purpose.UNSUBSCRIBE, 1, issue.id))
     page.click("button")
     checked(page, axe, "left")
-    page.click("text=برگرداندن اشتراک")
+    page.click("text=بازگشت به خبرنامه")
     checked(page, axe, "returned")
     page.goto(base + "/preferences/" + tokens.make(app.keys, Purpose.PREFERENCES, 1))
     page.select_option("#pause", "4")

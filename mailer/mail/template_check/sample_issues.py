@@ -58,6 +58,12 @@ PURPOSE = {
 }
 
 
+def newsletter(language: str) -> Newsletter:
+    """Returns the sample newsletter in a language, with the calendar that `mailer init` would choose for it."""
+    calendar = "jalali" if language == "fa" else "gregorian"
+    return NEWSLETTER.model_copy(update={"locale": language, "calendar": calendar})
+
+
 def issue(case: str = "week") -> Issue:
     """Returns the issue of one of the CASES, or the issue that one of the SERVICE_MAILS is about."""
     week = _stories()

@@ -10,6 +10,7 @@ from mailer.mail.render import Renderer, fitted
 from mailer.mail.template_check import rules, sample_issues
 from mailer.mail.template_check.rules import Finding
 from mailer.model import ChosenStory, DeliveryKind, Rendered
+from mailer.settings import Newsletter
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ def mail(renderer: Renderer, case: str) -> Trial:
     if kind in (DeliveryKind.NOTICE, DeliveryKind.CONFIRMATION):
         values = _notice(renderer, case)
         if kind is DeliveryKind.CONFIRMATION:
-            values = service_mails.confirmation(sample_issues.NEWSLETTER, 7, renderer.locale)
+            values = service_mails.confirmation(_newsletter(renderer), 7, renderer.locale)
         rendered = renderer.mail(kind, values)
     else:
         kind = DeliveryKind.ISSUE  # a test mail is the issue with another subject
@@ -40,6 +41,10 @@ def mail(renderer: Renderer, case: str) -> Trial:
     )
 
 
+def _newsletter(renderer: Renderer) -> Newsletter:
+    return sample_issues.newsletter(renderer.locale.code)
+
+
 def _issue(renderer: Renderer, case: str) -> tuple[Rendered, dict[str, object]]:
     """Returns the mail of a sample issue, shortened until it fits, and the values with which it was rendered last."""
     issue = sample_issues.issue(case)
@@ -49,7 +54,7 @@ def _issue(renderer: Renderer, case: str) -> tuple[Rendered, dict[str, object]]:
         nonlocal values
         values = view.issue_view(
             replace(issue, stories=stories),
-            sample_issues.NEWSLETTER,
+            _newsletter(renderer),
             archive_url=sample_issues.ARCHIVE_URL,
             locale=renderer.locale,
             most_read=sample_issues.most_read(case),
@@ -61,7 +66,7 @@ def _issue(renderer: Renderer, case: str) -> tuple[Rendered, dict[str, object]]:
 
 
 def _notice(renderer: Renderer, case: str) -> dict[str, object]:
-    newsletter = sample_issues.NEWSLETTER
+    newsletter = _newsletter(renderer)
     return service_mails.notice(
         sample_issues.issue(case),
         newsletter,
@@ -76,7 +81,7 @@ def page(renderer: Renderer, name: str) -> str:
     own = sample_issues.PAGES[name]
     if name == "editor":
         own = {**_notice(renderer, "notice"), **own}
-    return renderer.page(name, view.page_view(sample_issues.NEWSLETTER) | own)
+    return renderer.page(name, view.page_view(_newsletter(renderer)) | own)
 
 
 def findings(renderer: Renderer) -> dict[str, list[Finding]]:
