@@ -29,6 +29,8 @@ _MOST = 0.14  # the largest share of a similarity that one word can have
 # that the caller wants. For the articles of four newsrooms, the result was the same as without this shortcut.
 _LIGHT = 0.15
 _HOPEFUL = 0.5
+_ORDINARY = 50  # see `_spread`
+_SUDDENLY = 5  # a day on which a feature is this many times as frequent as on ordinary days is not an ordinary day
 _WEEK = 1000  # the number of articles in a usual week
 _HASHTAG = re.compile(r"#\w+")  # removed, because all articles of a topic may have the same hashtag
 # Matches a label for the kind of a page, such as «عکس» (photo). Labels are removed, because otherwise two photo pages
@@ -104,7 +106,8 @@ def _spread(grams: Sequence[Mapping[int, int]], days: Sequence[Hashable]) -> dic
     The words of a large event occur in many articles, but not before the event. If all these articles counted, the
     largest event of a week would have the least weight. So a frequent feature is counted only on the days on which it
     is rarest. These days together have at least a quarter of the articles. Common words occur as often on these days
-    as on others.
+    as on others. If an event fills nearly the whole week, at least _ORDINARY articles are enough, so that the days of the
+    event are left out.
     """
     total: Counter[int] = Counter(chain.from_iterable(grams))
     sizes = Counter(days)
@@ -118,7 +121,10 @@ def _spread(grams: Sequence[Mapping[int, int]], days: Sequence[Hashable]) -> dic
     for feature in frequent:
         found = articles = 0
         for day in sorted(sizes, key=lambda day: (by_day[day][feature] / sizes[day], -sizes[day])):
-            found, articles = found + by_day[day][feature], articles + sizes[day]
+            count = by_day[day][feature]
+            if articles >= _ORDINARY and count * articles > _SUDDENLY * max(found, 1) * sizes[day]:
+                break
+            found, articles = found + count, articles + sizes[day]
             if articles * 4 >= len(grams):
                 break
         spread[feature] = min(total[feature], max(_FEW, found / articles * len(grams)))

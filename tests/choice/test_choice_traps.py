@@ -189,11 +189,14 @@ def test_a_light_section_counts_less_by_its_setting() -> None:
 
 
 def test_a_source_is_never_too_full_for_what_several_sources_report() -> None:
-    mine = [replace(it, source="outlet0.example") for it in others()]
-    told = [replace(it, source=f"outlet{it.id % 2}.example") for it in paraphrases()]
-    other = [replace(it, id=it.id + 100, source="outlet1.example") for it in others()[:1]]
-    digest = make(*mine, *told, *other, rules=Rules(stories=4, min_stories=1, max_source=0.25))
-    assert any(number < 200 for number in chosen(digest))
+    best = replace(others()[0], id=300, source="outlet0.example", news_value=2)
+    rest = [replace(it, source=f"outlet{n}.example") for n, it in enumerate(others()[1:], 1)]
+    told = replace(paraphrases()[0], source="outlet0.example", news_value=1)
+    again = replace(told, id=150, url="https://news.example/150", news_value=0)
+    rules = Rules(stories=4, min_stories=1, max_source=0.25)
+    alone = chosen(make(best, told, again, *rest, rules=rules))
+    assert (best.id in alone, told.id in alone) == (True, False), "the source has a better story already"
+    assert told.id in chosen(make(best, told, replace(again, source="outlet9.example"), *rest, rules=rules))
 
 
 def test_an_event_in_every_third_article_is_still_one_event() -> None:

@@ -174,7 +174,7 @@ def missing_note(digest: Digest) -> Reason:
 
 def test_the_note_about_a_missing_topic_says_why_and_its_story_is_listed_though_others_are_better() -> None:
     digest = make(
-        *(replace(it, news_value=-2) for it in told(8, 2)), *(other(n, news_value=1) for n in range(40)), rules=WIDE
+        *(replace(it, news_value=-2) for it in told(8, 2)), *(other(n, news_value=2) for n in range(40)), rules=WIDE
     )
     note = missing_note(digest)
     assert english(note).endswith("(not among the 12 best)")
@@ -190,7 +190,7 @@ def test_the_note_about_a_missing_topic_says_why_and_its_story_is_listed_though_
 def test_a_large_event_that_a_quota_keeps_out_is_listed_with_the_quota(with_views: bool) -> None:
     sport = [other(n, category="ورزش", news_value=2) for n in range(1, 5)]
     rest = [other(n, category="شهر" if n % 2 else "") for n in range(5, 15)]
-    event = told(8, 2, category="ورزش", news_value=-1)
+    event = told(8, 2, category="ورزش", news_value=-2)
     every = [*sport, *rest, *event]
     if with_views:
         every = [replace(it, views=1000 - it.id) for it in every]
