@@ -13,6 +13,10 @@ from datetime import timedelta
 from mailer.model import Article
 
 NEAR = timedelta(hours=24)  # only similar articles at most this much earlier or later add to the coverage
+_WIDE = 12  # with one source, the coverage is 1 if 2 ** _WIDE articles are similar
+# With several sources, a source with this many similar articles counts 63 %, one with twice as many counts 86 %.
+_SOURCE_COUNTS = 4.0
+_MANY_SOURCES = 8  # if there are more sources, this many already give a coverage of 1
 _MOST_EXPECTED = 1.0  # see `Coverage.of`; a time span of few days says little about what is usual
 
 
@@ -25,6 +29,7 @@ class Coverage:
 
     def __init__(self, articles: Sequence[Article], closeness: Mapping[tuple[int, int], float]) -> None:
         self._source = {it.id: it.source for it in articles}
+        self._sources = len(set(self._source.values()))
         self._close: defaultdict[int, list[tuple[int, float, bool]]] = defaultdict(list)
         for (i, j), value in closeness.items():
             one, other = articles[i], articles[j]
@@ -44,8 +49,11 @@ class Coverage:
         For each source, the similar articles within a day are counted, weighted by their closeness. This count is then
         multiplied by its share in the sum of itself and the count that would be expected if the source reported on
         the subject as often as on the other days of the time span. So a league or a long trial, which is in the news
-        every day, counts half, and what suddenly happens counts in full. The coverage is the sum of log2(1 + count)
-        over all sources, so that the articles of a second source count more than further articles of the first.
+        every day, counts half, and what suddenly happens counts in full.
+
+        If there are several sources, the coverage is about the share of the sources that report on the subject: each
+        counts at most once, however many articles it has. If there is only one source, the coverage is the logarithm of
+        its count.
 
         `reported` says how far each article is reported by the chosen stories already (see `add`). Only the rest
         counts.
@@ -58,8 +66,11 @@ class Coverage:
             if left > 0:
                 (near if is_near else far)[self._source[other]] += left  # type: ignore[assignment]
         expected = self._expected.get(number, 0.0)
-        counts = (count * count / (count + expected * far[source]) for source, count in near.items())
-        return round(math.fsum(math.log2(1 + count) for count in counts), 6)
+        counts = [count * count / (count + expected * far[source]) for source, count in near.items()]
+        if self._sources < 2:
+            return round(math.log2(1 + math.fsum(counts)) / _WIDE, 6)
+        reporting = math.fsum(1 - math.exp(-count / _SOURCE_COUNTS) for count in counts)
+        return round(reporting / min(self._sources, _MANY_SOURCES), 6)
 
     def reported(self, number: int, reported: Mapping[int, float]) -> float:
         """Returns which share, from 0 to 1, of an article's coverage the chosen stories report already."""

@@ -35,7 +35,6 @@ _WITH_VIEWS = {"prominence": 0.01, "coverage": 0.01, "quality": 0.01}
 _WITHOUT_VIEWS = {"prominence": 0.5, "coverage": 0.4, "quality": 0.1}
 _NEWS_VALUE = 0.15  # points for each step of the editor's judgement, from -2 to +2
 _SERIES = -0.15  # points for an article of a daily series: the dollar price is read every day but is never the news
-_WIDE = 12  # the coverage (see `Coverage.of`) for a signal of 1, such as 7 similar articles from each of 4 sources
 _RUBRIC = -0.3  # points for a title of one word, such as «خبر», which says nothing to the reader of a mail
 _LATE = -0.05  # points for a late article (see `time_span.late`), which must be clearly better than other articles
 # If it is unknown how much an article is read, its popularity is guessed: this share from its prominence, coverage and
@@ -83,7 +82,7 @@ def rank(
     light = _light(articles, rules)
     signals: dict[str, Callable[[Article], float]] = {"quality": lambda it: _quality(it, titles[it.id])}
     covered = {it.id: 0.0 if _series(it, event_of) else events.coverage.of(it.id) for it in articles}
-    signals["coverage"] = lambda it: min(HIGHEST, covered[it.id] / _WIDE)
+    signals["coverage"] = lambda it: min(HIGHEST, covered[it.id])
     watched = [it.prominence or 0.0 for it in pool]
     if any(watched) or any(it.front_page for it in pool):
         place = lift([hours for hours in watched if hours] or [0.0, 1.0])

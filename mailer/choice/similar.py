@@ -106,8 +106,8 @@ def _spread(grams: Sequence[Mapping[int, int]], days: Sequence[Hashable]) -> dic
     The words of a large event occur in many articles, but not before the event. If all these articles counted, the
     largest event of a week would have the least weight. So a frequent feature is counted only on the days on which it
     is rarest. These days together have at least a quarter of the articles. Common words occur as often on these days
-    as on others. If an event fills nearly the whole week, at least _ORDINARY articles are enough, so that the days of the
-    event are left out.
+    as on others. If an event fills nearly the whole week, _ORDINARY articles are enough, so that the days of the event
+    are left out.
     """
     total: Counter[int] = Counter(chain.from_iterable(grams))
     sizes = Counter(days)

@@ -298,3 +298,21 @@ def test_no_issue_begins_with_the_event_that_an_earlier_one_began_with() -> None
     digest = make(told, *near, *others(), used=frozenset({told.id}), led=frozenset({told.id}))
     assert chosen(digest)[0] >= 200
     assert any(story.update for story in digest.stories[1:])
+
+
+def test_a_source_adds_at_most_one_to_the_coverage_however_much_it_publishes() -> None:
+    loud = a_week_with_an_event(300, sources=4)
+    quiet = [it for it in loud if it.id < 1000 or it.source != "outlet3.example"]
+    without, with_it = grouped(*quiet).coverage, grouped(*loud).coverage
+    for it in quiet:
+        if it.id >= 1000:
+            # The additional articles also change the similarities of the others, but hardly.
+            assert without.of(it.id) < with_it.of(it.id) < without.of(it.id) + 1 / 4 + 0.01
+
+
+def test_an_event_of_four_sources_is_covered_more_widely_than_one_that_a_source_repeats() -> None:
+    told = a_week_with_an_event(24, sources=4)
+    loud = [replace(it, source="outlet0.example") if it.id >= 1000 else it for it in told]
+    numbers = [it.id for it in told if it.id >= 1000]
+    of_all, of_one = (sum(map(grouped(*those).coverage.of, numbers)) for those in (told, loud))
+    assert of_one < 0.6 * of_all
