@@ -42,7 +42,7 @@ _HANGING_WORDS = (
 _HANGING = frozenset(_HANGING_WORDS.split())
 # A clause with one of these words takes back what the clause before it says.
 _DENIAL = re.compile(r"تکذیب|شایعه|صحت ندارد|حقیقت ندارد|واقعیت ندارد|کذب|\bdenie[sd]\b|\bfalse\b|ينفي|نفى")
-_NUMBER = re.compile(rf"[{_D}.,٫٬/+−-]*[{_D}][{_D}.,٫٬/+−-]*")
+_NUMBER = re.compile(rf"[.,٫٬/+−-]*+[{_D}][{_D}.,٫٬/+−-]*+")
 
 
 def subject(title: str) -> str:
