@@ -11,6 +11,8 @@ import pytest
 from admin import Deployment, deployment, environ
 from list_exports import EXPORTS
 
+from mailer.store import subscribers
+
 
 @pytest.fixture
 def here(tmp_path: Path) -> Deployment:
@@ -173,18 +175,22 @@ def test_suspicious_addresses_are_reported(here: Deployment) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_import_says_how_far_it_came(here: Deployment, number: signal.Signals) -> None:
-    file = write(here, "email\n" + "".join(f"r{n}@example.org\n" for n in range(60_000)))
+    rows = 40_000
+    file = write(here, "email\n" + "".join(f"r{n}@example.org\n" for n in range(rows)))
     words = [sys.executable, "-m", "mailer", "--config", here.config, "subscribers", "import", file]
-    with subprocess.Popen(words, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with (
+        here.app() as app,
+        subprocess.Popen(words, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process,
+    ):
         end = time.monotonic() + 60
-        while not statuses(here) and time.monotonic() < end:
+        while not app.store.read(subscribers.counts) and time.monotonic() < end:
             time.sleep(0.02)
         os.kill(process.pid, number)
         out, err = process.communicate(timeout=60)
     assert process.returncode == 5, (out, err)
     kept = int(out.split("Stopped. ")[1].split(" of ")[0].replace(",", ""))
-    assert 0 < kept < 60_000
+    assert 0 < kept < rows
     assert "Run the same command again" in out
-    report = here.json("subscribers", "import", file)
-    assert report["added"] + report["unchanged"] == 60_000
-    assert report["unchanged"] == kept
+    if number == signal.SIGTERM:  # going on is the same after both
+        report = here.json("subscribers", "import", file)
+        assert (report["added"], report["unchanged"]) == (rows - kept, kept)

@@ -296,4 +296,4 @@ def test_ten_times_as_many_items_take_ten_times_as_long(damaged: bool) -> None:
         assert len(of(rss(*items)).articles) == count
         return time.process_time() - begun
 
-    assert seconds(20_000) < 30 * (seconds(2_000) + 0.02)
+    assert seconds(5_000) < 30 * (seconds(500) + 0.02)
