@@ -172,7 +172,7 @@ def _nothing(name: str, rows: int, example: str, export: Export | None = None) -
     reasons = "; ".join(f"{count} {reason}" for reason, count in (export.passed_over if export else {}).items())
     return UnreadableInput(
         f"{name}: none of its {rows} rows is about a stored article{shown}{reasons and f' ({reasons})'}.",
-        "Collect the articles first, and look whether it is about the same site.",
+        "Collect the articles first. If the addresses have no host, --site says which site they belong to.",
     )
 
 
@@ -200,10 +200,10 @@ def _from_log(app: App, name: str, file: Path, known: _Known, server: str) -> Gi
 
 def _add(app: App, name: str, server: str, found: Counted, before: Sequence[views.Span]) -> int:
     """Store the views of a log. Return how many articles have other views now."""
-    if not found.views or found.span is None:
+    if not found.views:
         return 0
-    span = views.Span(*(datetime.fromtimestamp(each, UTC) for each in found.span))
-    updated = app.store.write(partial(views.add, server=server, span=span, views=found.views, known=before))
+    spans = [views.Span(*(datetime.fromtimestamp(each, UTC) for each in span)) for span in found.spans]
+    updated = app.store.write(partial(views.add, server=server, spans=spans, views=found.views, known=before))
     if updated is None:
         raise WrongState(f"{name}: another process has counted a log at the same time.", "Run the command again.")
     app.store.write(lambda tx: articles.snapshot(tx, app.now()))

@@ -19,6 +19,8 @@ from typing import Generic, NamedTuple, TypeVar
 from mailer.errors import UnreadableInput
 
 _GZIP = b"\x1f\x8b"
+_DAY = 86_400  # seconds
+_MOST_SPANS = 1000  # times in a log that are more than a day apart
 _LONGEST_LINE = 16_384  # bytes; the rest of a longer line is passed over
 _SNIFFED = 50  # lines by which a log is recognised
 # At most this many addresses and user agents are remembered with the result of looking them up, which takes longer than
@@ -64,7 +66,7 @@ class Counted:
     unknown: int = 0  # views of pages that are no stored articles
     example: str = ""  # one of these pages
     before: int = 0  # lines of a time that was counted before
-    span: Span | None = None  # the time of all lines that could be read
+    spans: list[Span] = field(default_factory=list)  # the times of all lines that could be read
     with_agents: bool = False  # False if the log has no user agents, so that bots cannot be recognised
 
 
@@ -78,9 +80,19 @@ class _Line(NamedTuple):
 
 
 def is_log(file: Path) -> bool:
-    """Return True if a file, gzipped or not, is an access log. Raises UnreadableInput if it cannot be read."""
-    known = [_parsed(line) is not None for line, _ in zip(_lines(file), range(_SNIFFED), strict=False)]
-    return 2 * sum(known) > len(known)
+    """Return True if a file, gzipped or not, is an access log.
+
+    Raises UnreadableInput if it cannot be read, or if it seems to be a log in another format.
+    """
+    lines = [line for line, _ in zip(_lines(file), range(_SNIFFED), strict=False)]
+    if 2 * sum(_parsed(line) is not None for line in lines) > len(lines):
+        return True
+    if 2 * sum(b"GET" in line for line in lines) > len(lines):
+        raise UnreadableInput(
+            f"{file.name}: this seems to be an access log, but not in the common or combined format.",
+            "Let the web server write such a log, or export the views of an analytics program.",
+        )
+    return False
 
 
 def count(file: Path, article_of: Callable[[str], int | None], counted: Sequence[Span]) -> Counted:
@@ -92,14 +104,14 @@ def count(file: Path, article_of: Callable[[str], int | None], counted: Sequence
     """
     found = Counted()
     articles, bots = _Remembered(article_of), _Remembered(_is_bot)
-    first = last = 0
+    times = _Times()
     for line in _lines(file):
         found.lines += 1
         parsed = _parsed(line)
         if parsed is None:
             found.passed_over["are not understood"] += 1
             continue
-        first, last = min(first or parsed.at, parsed.at), max(last, parsed.at)
+        times.add(parsed.at, file.name)
         found.with_agents = found.with_agents or parsed.agent is not None
         if any(span.first <= parsed.at <= span.last for span in counted):
             found.before += 1
@@ -112,8 +124,30 @@ def count(file: Path, article_of: Callable[[str], int | None], counted: Sequence
         else:
             found.unknown += 1
             found.example = found.example or address[:100]
-    found.span = Span(first, last) if last else None
+    found.spans = times.spans
     return found
+
+
+class _Times:
+    """The times that the lines of a log cover. A line that is more than a day away from all others has its own time.
+
+    A log is in the order of time except for small deviations, so there are few times. A wrong clock, however, may have
+    written a line of another year, which must not stand for all the time until then.
+    """
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+
+    def add(self, at: int, name: str) -> None:
+        for place, (first, last) in enumerate(reversed(self.spans), 1):
+            if first <= at <= last:
+                return
+            if first - _DAY <= at <= last + _DAY:
+                self.spans[-place] = Span(min(first, at), max(last, at))
+                return
+        self.spans.append(Span(at, at))
+        if len(self.spans) > _MOST_SPANS:
+            raise UnreadableInput(f"{name}: its lines are not in the order of time.", "Give the original logs.")
 
 
 class _Remembered(dict[_Key, _Result], Generic[_Key, _Result]):

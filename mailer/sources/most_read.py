@@ -71,6 +71,7 @@ class _Element:
     parent: "_Element | None"
     number: int
     end: int = 0  # the number of the last element inside this one
+    own_link: str | None = None  # see `_Page.own_link`; None if it was not computed yet
     text: str = ""  # the beginning of its text, with the text of the elements inside
 
     @property
@@ -154,6 +155,11 @@ class _Page(HTMLParser):
 
     def own_link(self, element: _Element) -> str:
         """Return the address of a link to a page of the same host, or "" if the element is no such link."""
+        if element.own_link is None:
+            element.own_link = self._own_link(element)
+        return element.own_link
+
+    def _own_link(self, element: _Element) -> str:
         href = element.attributes.get("href", "").strip() if element.tag == "a" else ""
         if not href or href.startswith(("#", "mailto:", "tel:", "javascript:")):
             return ""

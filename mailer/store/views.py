@@ -70,24 +70,34 @@ def counted_spans(tx: Connection, server: str) -> list[Span]:
     return [Span(*row) for row in tx.execute(query.order_by(counted_logs.c.first_at))]
 
 
-def add(tx: Connection, server: str, span: Span, views: Mapping[int, int], known: Sequence[Span]) -> int | None:
-    """Adds the views in a log, and records its time. Returns how many articles have other views now.
+def add(
+    tx: Connection, server: str, spans: Sequence[Span], views: Mapping[int, int], known: Sequence[Span]
+) -> int | None:
+    """Adds the views in a log, and records its times. Returns how many articles have other views now.
 
     Returns None if another process has counted a log of this server since `known` was read; then nothing is changed.
-
     The views of a log count only for articles that have no view count from elsewhere. One transaction writes all of
     them, so that an interruption cannot lose or double some.
     """
     if counted_spans(tx, server) != list(known):
         return None
-    touching = [each for each in known if each.first <= span.last and span.first <= each.last]
-    for each in touching:
-        tx.execute(delete(counted_logs).where(counted_logs.c.server == server, counted_logs.c.first_at == each.first))
-    first, last = min(each.first for each in (span, *touching)), max(each.last for each in (span, *touching))
-    tx.execute(insert(counted_logs).values(server=server, first_at=first, last_at=last))
+    tx.execute(delete(counted_logs).where(counted_logs.c.server == server))
+    joined = [{"server": server, "first_at": first, "last_at": last} for first, last in _joined([*known, *spans])]
+    tx.execute(insert(counted_logs), joined)
     updated: int = _run(tx, _COUNT, views).scalar_one()
     _run(tx, _ADD, views)
     return updated
+
+
+def _joined(spans: Sequence[Span]) -> list[Span]:
+    """Returns the spans in order, with one span for those that overlap."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        if found and span.first <= found[-1].last:
+            found[-1] = Span(found[-1].first, max(found[-1].last, span.last))
+        else:
+            found.append(span)
+    return found
 
 
 def _run(tx: Connection, statement: str, views: Mapping[int, int]) -> CursorResult[Any]:

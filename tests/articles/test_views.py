@@ -312,6 +312,36 @@ def test_what_is_no_view_is_passed_over_and_counted(site: App, tmp_path: Path) -
 
 
 @only_sqlite
+def test_a_line_of_another_year_does_not_stand_for_the_time_between(site: App, tmp_path: Path) -> None:
+    log = line(1, "01/Jan/2001:08:00:00 +0000") + line(1) + line(1, "01/Jan/2099:08:00:00 +0000") + line(2)
+    assert given(site, tmp_path, log, name="access.log").views == 4
+    assert given(site, tmp_path, line(3, "01/Nov/2026:08:00:00 +0330"), name="access.log.1").views == 1
+    assert given(site, tmp_path, line(3, "30/Nov/2026:08:00:00 +0330"), name="access.log").views == 1
+    assert given(site, tmp_path, log, name="access.log").counted_before == 4
+
+
+@only_sqlite
+@pytest.mark.parametrize(
+    "log",
+    [
+        b'"iran.example" 192.0.2.7 "GET /news/100001" 200\n' * 3,
+        b'{"ts": 1795970693, "request": {"method": "GET", "uri": "/news/100001"}, "status": 200}\n' * 3,
+        b"2026-11-24 08:00:00 GET /news/100001 - 443 - 192.0.2.7 Mozilla/5.0 200 0 0 15\n" * 3,
+    ],
+)
+def test_logs_in_other_formats_are_named(site: App, tmp_path: Path, log: bytes) -> None:
+    with pytest.raises(UnreadableInput, match="seems to be an access log, but not in the common or combined format"):
+        given(site, tmp_path, log, name="access.log")
+
+
+def test_lines_in_no_order_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "access.log"
+    file.write_bytes(b"".join(line(1, f"01/Jan/{year}:08:00:00 +0000") for year in range(1000, 2100)))
+    with pytest.raises(UnreadableInput, match="not in the order of time"):
+        access_log.count(file, len, [])
+
+
+@only_sqlite
 def test_the_common_format_has_no_agents(site: App, tmp_path: Path) -> None:
     log = b'192.0.2.7 - - [24/Nov/2026:08:00:00 +0330] "GET /news/100001 HTTP/1.0" 200 5120\n'
     assert "it has no user agents" in given(site, tmp_path, log, name="access.log").notes[0]
