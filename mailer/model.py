@@ -433,6 +433,8 @@ class DeliveryKind(StrEnum):
 
     ISSUE = "issue"
     CONFIRMATION = "confirmation"
+    REMINDER = "reminder"  # reminds a person who has not confirmed a sign-up
+    WELCOME = "welcome"
     TEST = "test"
     NOTICE = "notice"
 

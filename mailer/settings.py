@@ -682,6 +682,14 @@ class Readers(Section):
         le=timedelta(days=30),
         description="How long the link in a confirmation mail is valid.",
     )
+    welcome: bool = Field(
+        True,
+        description="Send a welcome mail with the stories of the latest issue to readers who confirm their sign-up, "
+        "unless the next issue is due within 12 hours.",
+    )
+    remind: bool = Field(
+        False, description="Remind people once, after two days, of a sign-up that they did not confirm."
+    )
     per_network: int = Field(
         5, ge=1, le=10_000, description="The most sign-ups an hour from one network (/24, or /48 for IPv6)."
     )

@@ -14,7 +14,7 @@ from functools import partial
 from mailer import reasons, week
 from mailer.context import App, alert, get_issue, local_day, sample_settings
 from mailer.errors import NoSuchIssue, OutsideError, StoreUnavailable, WrongState
-from mailer.issues import control, delivery, draft, editing, notice, which
+from mailer.issues import control, delivery, draft, editing, notice, welcome, which
 from mailer.lifecycle import EDITABLE, IssueEvent
 from mailer.model import Issue, IssueState, Slot
 from mailer.readers import joining
@@ -64,6 +64,13 @@ def tick(app: App) -> None:
     # Decide on sign-ups that a web process accepted but could not decide on before it ended.
     joining.decide_signups(app)
     joining.tidy(app)
+    try:
+        joining.remind(app)
+        welcome.queue(app)
+    except StoreUnavailable:
+        raise
+    except Exception:  # for example, a template of the newsroom cannot be rendered
+        log.exception("reminders or welcome mails cannot be made")
 
 
 def _hold(app: App, issue: Issue, reason: Reason, fix: str) -> None:

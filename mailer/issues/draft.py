@@ -56,8 +56,14 @@ def draft(app: App, slot: str | None = None, as_of: datetime | None = None, *, a
 def trial(app: App) -> Issue:
     """Drafts an issue for the next slot and returns it, but stores nothing."""
     now = app.now()
-    slot = which.next_slot(app, now)
-    planned = Issue(
+    planned = empty(app, which.next_slot(app, now))
+    standing = blocks.standing(app, planned.day)
+    return app.store.read(lambda tx: _chosen(app, tx, planned, now, standing))
+
+
+def empty(app: App, slot: Slot) -> Issue:
+    """Returns an issue of the slot without stories, which is not stored."""
+    return Issue(
         id=0,
         slot=slot.key,
         day=slot.day,
@@ -80,8 +86,6 @@ def trial(app: App) -> Issue:
         finished_at=None,
         recipients=0,
     )
-    standing = blocks.standing(app, slot.day)
-    return app.store.read(lambda tx: _chosen(app, tx, planned, now, standing))
 
 
 def _open(app: App, slot: Slot, now: datetime) -> Issue:

@@ -1,9 +1,10 @@
-"""Makes the values for the templates of service mails: the notice to editors, the confirmation and the test mail.
+"""Makes the values for the templates of service mails: the notice to editors, the confirmation, the reminder, the
+welcome mail and the test mail.
 
 Text from outside is cleaned here. `issues` and `readers` decide whether such a mail is sent, and to whom.
 """
 
-from datetime import tzinfo
+from datetime import date, tzinfo
 
 from mailer import reasons
 from mailer.mail import bidi, placeholders, view
@@ -11,7 +12,7 @@ from mailer.model import OTHER_NEWS, Issue, IssueState
 from mailer.settings import Newsletter
 from mailer.text.calendar import long_date
 from mailer.text.characters import RLM
-from mailer.text.clean import clean
+from mailer.text.clean import clean, shorten
 from mailer.text.links import web_address
 from mailer.text.locales import FA, Locale
 
@@ -64,6 +65,43 @@ def confirmation(newsletter: Newsletter, days: int, locale: Locale = FA) -> dict
         "preheader": locale.say("برای کامل شدن عضویت، تنها یک کلیک مانده است."),
         "days": days,
         "confirm_url": placeholders.named("confirm_url"),
+    }
+
+
+def reminder(newsletter: Newsletter, until: date, locale: Locale = FA) -> dict[str, object]:
+    """Returns the values for `mail/reminder.*`.
+
+    The values are those of `view.page_view`, and: subject, preheader, until (the last day on which the link works) and
+    the placeholder `confirm_url`. As in `confirmation`, no value is a text that a stranger could have typed.
+    """
+    return {
+        **view.page_view(newsletter),
+        "subject": locale.say("یادآوری: عضویت در خبرنامهٔ «{name}»", name=clean(newsletter.name)),
+        "preheader": locale.say("عضویتتان هنوز تأیید نشده است. اگر هنوز می‌خواهید، یک کلیک مانده است."),
+        "until": long_date(until, newsletter.calendar, locale),
+        "confirm_url": placeholders.named("confirm_url"),
+    }
+
+
+def welcome(
+    issue: Issue, newsletter: Newsletter, *, archive_url: str, next_day: date, locale: Locale = FA
+) -> dict[str, object]:
+    """Returns the values for `mail/welcome.*`.
+
+    The values are those of `view.issue_view`, and: words (the sentences of the greeting) and news (the sentence that
+    leads over to the stories, or "" if the issue has no stories). `next_day` is the day of the next issue.
+    """
+    name, day = clean(newsletter.name), long_date(next_day, newsletter.calendar, locale)
+    coming = locale.say("شمارهٔ بعدی {day} به دستتان می‌رسد.", day=day)
+    shown = locale.say("تا آن روز، این‌ها مهم‌ترین خبرهای تازه‌ترین شماره است.")
+    every = locale.say("از این پس هفته‌ای یک بار، مهم‌ترین خبرهای «{name}» را در یک نامهٔ کوتاه می‌گیرید.", name=name)
+    return {
+        **view.issue_view(issue, newsletter, archive_url=archive_url, locale=locale, preferences=True),
+        "subject": locale.say("به خبرنامهٔ «{name}» خوش آمدید", name=name),
+        "headline": locale.say("به خبرنامهٔ «{name}» خوش آمدید", name=name),
+        "preheader": shorten(f"{coming} {shown if issue.stories else every}", view.PREHEADER_MOST),
+        "words": [every, coming],
+        "news": shown if issue.stories else "",
     }
 
 

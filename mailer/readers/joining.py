@@ -5,16 +5,16 @@ Neither the content nor the duration of the form's response may reveal whether a
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
 from mailer import address, tokens
 from mailer.address import Address
-from mailer.context import App, alert
+from mailer.context import App, alert, local_day
 from mailer.errors import BadAddress, BadToken, TooMany
 from mailer.mail import service_mails
-from mailer.model import ON_LIST, DeliveryKind, EventKind, Method, NewEvent, Subscriber, SubscriberStatus
+from mailer.model import ON_LIST, DeliveryKind, DeliveryState, EventKind, Method, NewEvent, Subscriber, SubscriberStatus
 from mailer.store import deliveries, events, issues, signups, subscribers, suppressions
 from mailer.store.signups import SignupRequest
 from mailer.store.subscribers import New
@@ -24,6 +24,10 @@ CONFIRMATION_EVERY = timedelta(hours=24)  # an address gets at most one confirma
 # An unconfirmed address gets at most MOST_UNCONFIRMED confirmation mails in the time REMEMBERED.
 MOST_UNCONFIRMED = 3
 REMEMBERED = timedelta(days=90)
+REMIND_AFTER = timedelta(days=2)
+# A sign-up is not remembered any more this long after its reminder was due, for example after an outage.
+_REMIND_WITHIN = timedelta(days=1)
+_LEFT_TO_CONFIRM = timedelta(hours=12)  # a reminder is not sent if its link would end sooner
 FORM_LEAST, FORM_MOST = timedelta(seconds=2), timedelta(hours=2)  # the least and greatest age of an accepted form
 _REQUESTS_AT_ONCE = 200  # sign-up requests that are decided in one transaction
 
@@ -159,7 +163,7 @@ def _decide(tx: Connection, each: SignupRequest, now: datetime) -> tuple[str, in
         return "silent", None
     if signups.count(tx, now - CONFIRMATION_EVERY, hash_=each.hash, sent=True) >= 1:
         return "limited", None
-    if signups.count(tx, now - REMEMBERED, hash_=each.hash, sent=True) >= MOST_UNCONFIRMED:
+    if _asked(tx, each.hash, now) >= MOST_UNCONFIRMED:
         return "limited", None
     if found is not None and _waits_since(tx, found.id, now - CONFIRMATION_EVERY):
         return "limited", None
@@ -168,6 +172,12 @@ def _decide(tx: Connection, each: SignupRequest, now: datetime) -> tuple[str, in
     invited = NewEvent(EventKind.INVITED, each.at, Method.PAGE, agent=each.agent, network=each.network, details=details)
     events.record(tx, [reader], invited)
     return "sent", reader
+
+
+def _asked(tx: Connection, hash_: str, now: datetime) -> int:
+    """Returns how many confirmation mails and reminders an unconfirmed address has got in the time REMEMBERED."""
+    since = now - REMEMBERED
+    return signups.count(tx, since, hash_=hash_, sent=True) + signups.reminders(tx, hash_, since)
 
 
 def _make_pending(tx: Connection, parsed: Address, each: SignupRequest, found: Subscriber | None, now: datetime) -> int:
@@ -269,8 +279,56 @@ def _variant(app: App, tx: Connection, now: datetime) -> int:
     newsletter, locale = app.settings.newsletter, app.renderer.locale
     days = max(1, app.settings.readers.confirm_within.days)
     rendered = app.renderer.mail(DeliveryKind.CONFIRMATION, service_mails.confirmation(newsletter, days, locale))
-    known = issues.variant_of(tx, DeliveryKind.CONFIRMATION, rendered.sha256)
-    return known or issues.add_variant(tx, DeliveryKind.CONFIRMATION, None, rendered, now)
+    return issues.shared_variant(tx, DeliveryKind.CONFIRMATION, rendered, now)
+
+
+def remind(app: App) -> int:
+    """Queues one reminder for each person who signed up two days ago and has not confirmed. Returns their number.
+
+    Only people who used the form themselves are reminded; `subscribers add --invite` and imports are not. A reminder
+    counts towards the limits on confirmation mails, and its link ends when the link of the confirmation mail ends.
+    """
+    if not app.settings.readers.remind:
+        return 0
+
+    def due(tx: Connection) -> dict[str, int]:
+        now = app.now()
+        asked_until = now - REMIND_AFTER
+        people = signups.unconfirmed(tx, asked_until - _REMIND_WITHIN, asked_until)
+        keys = {_reminder_key(app, tx, reader, hash_, now): reader for reader, hash_ in people}
+        return {key: reader for key, reader in keys.items() if key}
+
+    def queue(tx: Connection) -> int:
+        now, keys = app.now(), due(tx)
+        for key, reader in keys.items():
+            until = datetime.fromtimestamp(_stamp(key), UTC) + app.settings.readers.confirm_within
+            values = service_mails.reminder(app.settings.newsletter, local_day(app, until), app.renderer.locale)
+            rendered = app.renderer.mail(DeliveryKind.REMINDER, values)
+            variant = issues.shared_variant(tx, DeliveryKind.REMINDER, rendered, now)
+            deliveries.owe_readers(tx, DeliveryKind.REMINDER, {key: reader}, variant, now)
+        return len(keys)
+
+    return app.store.write(queue) if app.store.read(due) else 0
+
+
+def _reminder_key(app: App, tx: Connection, reader: int, hash_: str, now: datetime) -> str:
+    """Returns the key of the reminder that a person should get now, or "" if the person should get none."""
+    last = deliveries.last_confirmation(tx, reader)
+    if last is None:
+        return ""
+    key, asked_at, state = last
+    if state is not DeliveryState.ACCEPTED or asked_at > now - REMIND_AFTER:
+        return ""  # the mail never arrived, or the person has signed up again since
+    end = datetime.fromtimestamp(_stamp(key), UTC) + app.settings.readers.confirm_within
+    reminder = f"reminder.{reader}.{_stamp(key)}"
+    if end < now + _LEFT_TO_CONFIRM or deliveries.owed(tx, reminder) or _asked(tx, hash_, now) >= MOST_UNCONFIRMED:
+        return ""
+    return reminder
+
+
+def _stamp(key: str) -> int:
+    """Returns the Unix time from which the link in a confirmation mail or reminder counts, given the delivery's key."""
+    return int(key.split(".")[2])
 
 
 def url(app: App, subscriber_id: int, stamp: int) -> str:
@@ -279,6 +337,7 @@ def url(app: App, subscriber_id: int, stamp: int) -> str:
 
 
 def url_of(app: App, key: str) -> str:
-    """Returns the confirmation link for the delivery with this key. Raises ValueError if `owe` did not make the key."""
+    """Returns the confirmation link for the confirmation mail or reminder with this key. Raises ValueError if the key
+    has another form."""
     _, reader, stamp = key.split(".")
     return url(app, int(reader), int(stamp))

@@ -80,7 +80,7 @@ def _fields(app: App, kind: DeliveryKind, subject: str, boundary: str) -> list[t
         feedback_id="trial",
     )
     newsletter = app.settings.newsletter
-    if kind in (DeliveryKind.ISSUE, DeliveryKind.TEST):
+    if kind in (DeliveryKind.ISSUE, DeliveryKind.WELCOME, DeliveryKind.TEST):
         of_kind = headers.list_headers(
             own,
             list_id=list_id(app),
@@ -88,7 +88,7 @@ def _fields(app: App, kind: DeliveryKind, subject: str, boundary: str) -> list[t
             archive_url=app.url("/archive"),
             help_url=app.url("/"),
         )
-    else:  # confirmations and notices have no unsubscribe link
+    else:  # confirmations, reminders and notices have no unsubscribe link
         of_kind = [("Auto-Submitted", b"auto-generated")]  # RFC 3834 section 5: prevents vacation replies
     return headers.message_headers(
         own,
@@ -116,7 +116,7 @@ def feedback_id(delivery: Delivery) -> str:
 
 def _values(app: App, delivery: Delivery, leave: str) -> dict[str, str]:
     """Returns the values of the placeholders in a reader's mail."""
-    if delivery.kind is DeliveryKind.CONFIRMATION:
+    if delivery.kind in (DeliveryKind.CONFIRMATION, DeliveryKind.REMINDER):
         link = app.url(joining.INERT) if app.redirect else joining.url_of(app, delivery.key)
         return {"confirm_url": link}
     reader = None if app.redirect else delivery.subscriber_id
@@ -128,7 +128,7 @@ def _values(app: App, delivery: Delivery, leave: str) -> dict[str, str]:
 
 
 def _trial_values(app: App, kind: DeliveryKind) -> dict[str, str]:
-    if kind is DeliveryKind.CONFIRMATION:
+    if kind in (DeliveryKind.CONFIRMATION, DeliveryKind.REMINDER):
         return {"confirm_url": app.url(joining.INERT)}
     return {
         "greeting": view.greeting("", app.renderer.locale),

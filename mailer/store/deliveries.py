@@ -40,14 +40,15 @@ from mailer.model import (
     Rejection,
     Skip,
 )
-from mailer.store.eligibility import eligible, reader_eligible, requirements, slot_day
+from mailer.store.eligibility import TO_PENDING, eligible, reader_eligible, requirements, slot_day
 from mailer.store.schema import batches, deliveries, issues, lanes, of_issue, subscribers, variants
 
 BATCH = 500  # maximum number of deliveries in a batch
 WAITING = (DeliveryState.QUEUED, DeliveryState.DEFERRED)
 OPEN = (*WAITING, DeliveryState.SENDING)
 _IS_DEFERRED = deliveries.c.due_at.is_not(None)  # true only if `deferred`; the partial indexes have this condition
-PRIORITY = {DeliveryKind.CONFIRMATION: 0, DeliveryKind.TEST: 1, DeliveryKind.NOTICE: 1, DeliveryKind.ISSUE: 5}
+_SERVICE_MAILS = (DeliveryKind.REMINDER, DeliveryKind.WELCOME, DeliveryKind.TEST, DeliveryKind.NOTICE)
+PRIORITY = {DeliveryKind.CONFIRMATION: 0, **dict.fromkeys(_SERVICE_MAILS, 1), DeliveryKind.ISSUE: 5}
 
 
 # --- making rows -----------------------------------------------------------------------------------------------------
@@ -134,11 +135,24 @@ def owed(tx: Connection, key: str) -> bool:
 
 
 def asked_at(tx: Connection, subscriber_id: int) -> datetime | None:
-    """Returns when the last confirmation mail to a subscriber was added to the ledger, or None if there is none."""
+    """Returns when the last confirmation mail or reminder to a subscriber was added to the ledger, or None if there is
+    none."""
     query = select(func.max(deliveries.c.created_at)).where(
-        deliveries.c.subscriber_id == subscriber_id, deliveries.c.kind == DeliveryKind.CONFIRMATION
+        deliveries.c.subscriber_id == subscriber_id, deliveries.c.kind.in_(TO_PENDING)
     )
     return tx.execute(query).scalar()
+
+
+def last_confirmation(tx: Connection, subscriber_id: int) -> tuple[str, datetime, DeliveryState] | None:
+    """Returns the key, the time of creation and the state of the last confirmation mail to a subscriber, or None."""
+    query = (
+        select(deliveries.c.key, deliveries.c.created_at, deliveries.c.state)
+        .where(deliveries.c.subscriber_id == subscriber_id, deliveries.c.kind == DeliveryKind.CONFIRMATION)
+        .order_by(deliveries.c.id.desc())
+        .limit(1)
+    )
+    row = tx.execute(query).first()
+    return (row.key, row.created_at, DeliveryState(row.state)) if row else None
 
 
 def owe_readers(tx: Connection, kind: DeliveryKind, keys: Mapping[str, int], variant_id: int, now: datetime) -> None:

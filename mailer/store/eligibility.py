@@ -18,12 +18,15 @@ _ISSUE: ColumnElement[int] = literal_column("deliveries.issue_id")
 _SUBSCRIBER: ColumnElement[int] = literal_column("deliveries.subscriber_id")
 
 
+TO_PENDING = (DeliveryKind.CONFIRMATION, DeliveryKind.REMINDER)  # mails only for people who have not confirmed
+
+
 def requirements(kind: DeliveryKind, day: Any = None) -> dict[Skip, ColumnElement[bool]]:
     """Returns the conditions that a row of `subscribers` must meet before that person may be mailed, keyed by the skip
     reason. The first condition that is not met gives the reason for a skip. `day` is the day of the issue's slot; a
-    pause that ends on that day no longer counts."""
+    pause that ends on that day no longer counts. Without a day, as for a welcome mail, every pause counts."""
     present = subscribers.c.status != SubscriberStatus.UNSUBSCRIBED
-    if kind is DeliveryKind.CONFIRMATION:
+    if kind in TO_PENDING:
         return {Skip.UNSUBSCRIBED: present, Skip.SUPPRESSED: subscribers.c.status == SubscriberStatus.PENDING}
     suppressed = exists().where(suppressions.c.hash == subscribers.c.address_hash)
     return {
@@ -58,8 +61,13 @@ def may_go() -> ColumnElement[bool]:
     """Returns the condition that a delivery may be sent now: its reader may be mailed and, if the mail belongs to an
     issue, the issue is being sent. The last check evaluates this condition, and thereby locks the reader's row."""
     running = exists().where(issues.c.id == _ISSUE, issues.c.state == IssueState.SENDING)
+    to_active = (DeliveryKind.ISSUE, DeliveryKind.WELCOME)
     return or_(
-        _KIND.not_in((DeliveryKind.CONFIRMATION, DeliveryKind.ISSUE)),  # tests and notices have no subscriber
-        and_(_KIND == DeliveryKind.CONFIRMATION, reader_eligible(DeliveryKind.CONFIRMATION, locked=True)),
-        and_(_KIND == DeliveryKind.ISSUE, running, reader_eligible(DeliveryKind.ISSUE, locked=True)),
+        _KIND.not_in((*TO_PENDING, *to_active)),  # tests and notices have no subscriber
+        and_(_KIND.in_(TO_PENDING), reader_eligible(DeliveryKind.CONFIRMATION, locked=True)),
+        and_(
+            _KIND.in_(to_active),
+            or_(_KIND == DeliveryKind.WELCOME, running),
+            reader_eligible(DeliveryKind.ISSUE, locked=True),
+        ),
     )

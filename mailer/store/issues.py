@@ -300,12 +300,13 @@ def made_for(tx: Connection, issue_id: int) -> set[str]:
     return set(tx.execute(query).scalars())
 
 
-def variant_of(tx: Connection, kind: DeliveryKind, sha256: str) -> int | None:
-    """Returns the id of the variant that belongs to no issue and has this kind and this hash, or None."""
+def shared_variant(tx: Connection, kind: DeliveryKind, rendered: Rendered, now: datetime) -> int:
+    """Returns the id of the variant of this kind that belongs to no issue and has this content. Adds the variant only
+    if it does not exist yet."""
     query = select(variants.c.id).where(
-        variants.c.issue_id.is_(None), variants.c.kind == kind, variants.c.sha256 == sha256
+        variants.c.issue_id.is_(None), variants.c.kind == kind, variants.c.sha256 == rendered.sha256
     )
-    return tx.execute(query).scalar()
+    return tx.execute(query).scalar() or add_variant(tx, kind, None, rendered, now)
 
 
 # --- redaction -------------------------------------------------------------------------------------------------------

@@ -1,15 +1,18 @@
-"""Requests to join the list, as readers sent them with the sign-up form. `readers.joining` decides and counts them.
+"""Requests to join the list, as readers sent them with the sign-up form, and the people who may get a reminder or a
+welcome mail because of such a request. `readers.joining` decides and counts the requests.
 
 A row contains the address only until the request is decided. After that, the row contains only a keyed hash of the
 address, the reader's network and class of user agent, the consent text and the time.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, literal_column, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, literal_column, select, update
 
-from mailer.store.schema import events, signups
+from mailer.model import DeliveryKind, EventKind, Method, SubscriberStatus
+from mailer.store.schema import deliveries, events, signups, subscribers, suppressions
 
 # The value is written into the statement. If it were a parameter of a prepared statement, the database could not use
 # the partial indexes.
@@ -73,6 +76,70 @@ def count(
     if sent:
         query = query.where(signups.c.outcome == "sent")
     return int(tx.execute(query).scalar_one())
+
+
+def reminders(tx: Connection, hash_: str, since: datetime) -> int:
+    """Returns the number of reminders to an address that were queued after `since`."""
+    query = (
+        select(func.count())
+        .select_from(deliveries.join(subscribers, deliveries.c.subscriber_id == subscribers.c.id))
+        .where(subscribers.c.address_hash == hash_, deliveries.c.kind == DeliveryKind.REMINDER)
+        .where(deliveries.c.created_at > since)
+    )
+    return int(tx.execute(query).scalar_one())
+
+
+def unconfirmed(tx: Connection, after: datetime, until: datetime) -> list[tuple[int, str]]:
+    """Returns the ids and address hashes of the people who signed up in this period, got a confirmation mail, and have
+    not confirmed. Leaves out suppressed addresses, for example of readers who left earlier."""
+    suppressed = exists().where(suppressions.c.hash == signups.c.hash)
+    query = (
+        select(subscribers.c.id, subscribers.c.address_hash)
+        .select_from(signups.join(subscribers, signups.c.hash == subscribers.c.address_hash))
+        .where(signups.c.at > after, signups.c.at <= until, signups.c.outcome == "sent")
+        .where(subscribers.c.status == SubscriberStatus.PENDING, ~suppressed)
+        .distinct()
+        .order_by(subscribers.c.id)
+    )
+    return [(row.id, row.address_hash) for row in tx.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A reader who has joined by their own confirmation. `event_id` identifies the confirmation."""
+
+    event_id: int
+    at: datetime
+    subscriber_id: int
+    sections: tuple[str, ...]
+
+
+def unwelcomed(tx: Connection, after: datetime, welcomed_after: datetime, limit: int) -> list[Joined]:
+    """Returns active readers who confirmed later than `after`, the first ones first.
+
+    Leaves out readers who have got an issue since, and addresses that have got a welcome mail since `welcomed_after`.
+    """
+    former = subscribers.alias()  # a forgotten person who joins again has a new row with the same hash
+    welcomed = exists().where(
+        former.c.address_hash == subscribers.c.address_hash,
+        deliveries.c.subscriber_id == former.c.id,
+        deliveries.c.kind == DeliveryKind.WELCOME,
+        deliveries.c.created_at > welcomed_after,
+    )
+    has_issue = exists().where(
+        deliveries.c.subscriber_id == subscribers.c.id,
+        deliveries.c.kind == DeliveryKind.ISSUE,
+        deliveries.c.created_at >= events.c.at,
+    )
+    query = (
+        select(events.c.id, events.c.at, subscribers.c.id.label("subscriber_id"), subscribers.c.sections)
+        .select_from(events.join(subscribers, events.c.subscriber_id == subscribers.c.id))
+        .where(events.c.at > after, events.c.kind == EventKind.CONFIRMED, events.c.method == Method.PAGE)
+        .where(subscribers.c.status == SubscriberStatus.ACTIVE, ~welcomed, ~has_issue)
+        .order_by(events.c.id)
+        .limit(limit)
+    )
+    return [Joined(row.id, row.at, row.subscriber_id, tuple(json.loads(row.sections))) for row in tx.execute(query)]
 
 
 def forget(tx: Connection, hash_: str) -> None:

@@ -115,7 +115,7 @@ def test_missing_values_are_reported(tmp_path: Path, add: str, what: str) -> Non
     (tmp_path / "mail" / "issue.txt").write_text(text + add, "utf-8")
     found = trial.findings(Renderer(tmp_path, samples.TEMPLATES))
     assert all(what in str(each[0]) for each in found.values())
-    assert set(found) == {*sample_issues.CASES, "test"}
+    assert set(found) == {*sample_issues.CASES, "test", "welcome", "greeting"}
 
 
 @pytest.mark.parametrize(
@@ -146,3 +146,13 @@ def test_templates_that_lose_blocks_are_reported(tmp_path: Path) -> None:
     found = trial.findings(Renderer(tmp_path, samples.TEMPLATES, "fa", sample_issues.THEME))
     assert list(found) == ["blocks"]
     assert "blocks: the text part lacks the blocks with the place end" in map(str, found["blocks"])
+
+
+def test_templates_whose_issue_has_no_opening_to_replace_are_reported(tmp_path: Path) -> None:
+    own = tmp_path / "mail" / "issue.html"
+    own.parent.mkdir()
+    text = (samples.TEMPLATES / "mail" / "issue.html").read_text("utf-8")
+    own.write_text(text.replace("{% block opening %}", "{% block opens %}"), "utf-8")
+    found = trial.findings(Renderer(tmp_path, samples.TEMPLATES, "fa", sample_issues.THEME))
+    assert {"welcome", "greeting"} == set(found)
+    assert "mail/issue.html lacks the block `opening`" in str(found["welcome"][0])

@@ -3,12 +3,13 @@
 import asyncio
 import statistics
 import time
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
 
 import make
 import pytest
-from make import Clock, status
+from make import Clock, only_sqlite, status
 
 from mailer import address
 from mailer.address import parse
@@ -454,3 +455,110 @@ def test_an_admin_may_invite(sending_app: App, inbox: Inbox) -> None:
     assert [mail.recipient for mail in inbox.mails] == [EMAIL]
     (event,) = admin.show(app, EMAIL)[1]
     assert (event.kind, event.method) == (EventKind.INVITED, Method.ADMIN)
+
+
+# --- the reminder ----------------------------------------------------------------------------------------------------
+@pytest.fixture
+def reminding(sending_app: App) -> App:
+    return replace(sending_app, settings=sending_app.settings.model_copy(update={"readers": Readers(remind=True)}))
+
+
+def test_one_reminder_after_two_days_whose_link_ends_with_the_first(reminding: App, inbox: Inbox, clock: Clock) -> None:
+    app = reminding
+    asked_at = int(clock().timestamp())
+    ask(app)
+    send_all(app)
+    clock.turn(days=2, seconds=-1)
+    assert joining.remind(app) == 0
+    clock.turn(seconds=1)
+    assert [joining.remind(app), joining.remind(app)] == [1, 0]
+    send_all(app)
+    _, mail = (message_from_bytes(each.raw, policy=policy.default) for each in inbox.mails)
+    link = joining.url(app, admin.show(app, EMAIL)[0].id, asked_at)
+    for kind in ("html", "plain"):
+        body = mail.get_body((kind,))
+        assert body is not None
+        assert link in body.get_content()
+        assert "تا سه‌شنبه ۱۰ آذر ۱۴۰۵ معتبر است" in body.get_content()
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["List-Unsubscribe"] is None
+    clock.turn(days=1)
+    assert joining.remind(app) == 0
+    assert joining.confirm(app, link.rpartition("/")[2])
+    assert status(app) is SubscriberStatus.ACTIVE
+
+
+@only_sqlite
+def test_no_reminder_by_default(sending_app: App, clock: Clock) -> None:
+    ask(sending_app)
+    send_all(sending_app)
+    clock.turn(days=2, hours=1)
+    assert joining.remind(sending_app) == 0
+
+
+@pytest.mark.parametrize(
+    "meanwhile", ["confirmed", "left", "suppressed", "forgotten", "asked again", "not sent", "late"]
+)
+def test_nobody_else_is_reminded(reminding: App, clock: Clock, meanwhile: str) -> None:
+    app = reminding
+    ask(app)
+    if meanwhile != "not sent":
+        send_all(app)
+    acts = {"left": leaving.by_admin, "suppressed": leaving.suppress, "forgotten": leaving.forget}
+    if meanwhile == "confirmed":
+        joining.confirm(app, confirm_token(app))
+    elif meanwhile in acts:
+        acts[meanwhile](app, EMAIL)
+    clock.turn(days=2, hours=25 if meanwhile == "late" else 1)
+    if meanwhile == "asked again":
+        ask(app)
+        send_all(app)
+    assert joining.remind(app) == 0
+
+
+def test_only_people_who_signed_up_themselves_are_reminded(reminding: App, clock: Clock) -> None:
+    admin.add(reminding, EMAIL, invite=True)
+    send_all(reminding)
+    clock.turn(days=2, hours=1)
+    assert joining.remind(reminding) == 0
+
+
+@only_sqlite
+def test_a_person_who_left_before_is_not_reminded(reminding: App, clock: Clock) -> None:
+    app = reminding
+    make.subscriber(app.store, EMAIL)
+    leaving.by_admin(app, EMAIL)
+    assert ask(app) == 1
+    send_all(app)
+    clock.turn(days=2, hours=1)
+    assert joining.remind(app) == 0
+
+
+@only_sqlite
+def test_reminders_count_towards_the_limits(reminding: App, clock: Clock) -> None:
+    """Three mails in ninety days, and one a day, whether they ask or remind."""
+    app = reminding
+    assert ask(app) == 1
+    send_all(app)
+    clock.turn(days=2)
+    assert joining.remind(app) == 1
+    send_all(app)
+    assert ask(app) == 0, "the reminder was a moment ago"
+    clock.turn(days=1)
+    assert ask(app) == 1
+    send_all(app)
+    clock.turn(days=2)
+    assert joining.remind(app) == 0, "that would be the fourth"
+    assert ask(app) == 0
+
+
+def test_a_reader_who_confirms_first_gets_no_reminder(reminding: App, inbox: Inbox, clock: Clock) -> None:
+    app = reminding
+    ask(app)
+    send_all(app)
+    token = confirm_token(app)
+    clock.turn(days=2)
+    assert joining.remind(app) == 1
+    joining.confirm(app, token)
+    send_all(app)
+    assert len(inbox.mails) == 1

@@ -42,12 +42,15 @@ PAGES: dict[str, dict[str, object]] = _TEXTS["pages"]
 
 CASES = ("week", "short", "long", "bare", "latin", "hostile", "blocks")
 # The sample mails that are not issues, with their kind: a test mail, the notice of a draft, the notice of a held issue,
-# and the confirmation of a sign-up.
+# the confirmation of a sign-up, its reminder, and a welcome with stories and without.
 SERVICE_MAILS = {
     "test": DeliveryKind.TEST,
     "notice": DeliveryKind.NOTICE,
     "held": DeliveryKind.NOTICE,
     "confirmation": DeliveryKind.CONFIRMATION,
+    "reminder": DeliveryKind.REMINDER,
+    "welcome": DeliveryKind.WELCOME,
+    "greeting": DeliveryKind.WELCOME,
 }
 # For each kind of mail, the link that both the HTML part and the text part must contain.
 PURPOSE = {
@@ -55,6 +58,8 @@ PURPOSE = {
     DeliveryKind.TEST: UNSUBSCRIBE_URL,
     DeliveryKind.NOTICE: EDITOR_URL,
     DeliveryKind.CONFIRMATION: CONFIRM_URL,
+    DeliveryKind.REMINDER: CONFIRM_URL,
+    DeliveryKind.WELCOME: UNSUBSCRIBE_URL,
 }
 
 
@@ -78,6 +83,8 @@ def issue(case: str = "week") -> Issue:
             return replace(_issue(week[:7]), blocks=_blocks())
         case "latin":
             return _issue(tuple(replace(story, title=title) for story, title in zip(week, _LATIN, strict=False)))
+        case "greeting":
+            return _issue(())
         case "notice":
             note = Reason(ReasonCode.SOME_VIEW_COUNTS_MISSING, {"missing": 3, "all": 140})
             return replace(_issue(week), subject="شورای شهر شیراز با ساخت سه بوستان موافقت کرد", notes=(note,))

@@ -1,7 +1,8 @@
 """Renders a set of templates with the sample issues and checks every rule that needs no browser (`templates check`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from zoneinfo import ZoneInfo
 
 from mailer.errors import UnreadableInput
@@ -11,6 +12,7 @@ from mailer.mail.template_check import rules, sample_issues
 from mailer.mail.template_check.rules import Finding
 from mailer.model import ChosenStory, DeliveryKind, Rendered
 from mailer.settings import Newsletter
+from mailer.text.characters import RLM
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,8 @@ class Trial(Rendered):
 def mail(renderer: Renderer, case: str) -> Trial:
     """Renders one of the sample CASES or SERVICE_MAILS. Raises UnreadableInput if a template is wrong."""
     kind = sample_issues.SERVICE_MAILS.get(case, DeliveryKind.ISSUE)
-    if kind in (DeliveryKind.NOTICE, DeliveryKind.CONFIRMATION):
-        values = _notice(renderer, case)
-        if kind is DeliveryKind.CONFIRMATION:
-            values = service_mails.confirmation(_newsletter(renderer), 7, renderer.locale)
+    if kind in _SERVICE_VALUES:
+        values = _SERVICE_VALUES[kind](renderer, case)
         rendered = renderer.mail(kind, values)
     else:
         kind = DeliveryKind.ISSUE  # a test mail is the issue with another subject
@@ -76,6 +76,33 @@ def _notice(renderer: Renderer, case: str) -> dict[str, object]:
     )
 
 
+def _confirmation(renderer: Renderer, case: str) -> dict[str, object]:
+    return service_mails.confirmation(_newsletter(renderer), 7, renderer.locale)
+
+
+def _reminder(renderer: Renderer, case: str) -> dict[str, object]:
+    return service_mails.reminder(_newsletter(renderer), date(2026, 12, 1), renderer.locale)
+
+
+def _welcome(renderer: Renderer, case: str) -> dict[str, object]:
+    issue = sample_issues.issue(case)
+    return service_mails.welcome(
+        issue,
+        _newsletter(renderer),
+        archive_url=sample_issues.ARCHIVE_URL if issue.stories else "",
+        next_day=date(2026, 12, 3),
+        locale=renderer.locale,
+    )
+
+
+_SERVICE_VALUES: Mapping[DeliveryKind, Callable[[Renderer, str], dict[str, object]]] = {
+    DeliveryKind.NOTICE: _notice,
+    DeliveryKind.CONFIRMATION: _confirmation,
+    DeliveryKind.REMINDER: _reminder,
+    DeliveryKind.WELCOME: _welcome,
+}
+
+
 def page(renderer: Renderer, name: str) -> str:
     """Renders one of the sample PAGES. Raises UnreadableInput if a template is wrong."""
     own = sample_issues.PAGES[name]
@@ -119,6 +146,11 @@ def _mail(renderer: Renderer, case: str) -> list[Finding]:
     for name, part in (("HTML", tried.html), ("text part", tried.text)):
         if purpose not in part:
             found.append(Finding("purpose", f"the {name} lacks the link that such a mail must have: {purpose}"))
+    if sample_issues.SERVICE_MAILS.get(case) is DeliveryKind.WELCOME:
+        words = tried.subject.strip(RLM)
+        for name, part in (("mail/issue.txt", tried.text), ("mail/issue.html", tried.raw.partition("</h1>")[2])):
+            if words not in part:
+                found.append(Finding("welcome", f"{name} lacks the block `opening`, which the welcome mail replaces"))
     if sample_issues.SERVICE_MAILS.get(case) is None:
         found += rules.subject(tried.subject, tried.html, renderer.locale)
     for block in sample_issues.issue(case).blocks:

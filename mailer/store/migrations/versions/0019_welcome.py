@@ -1,0 +1,41 @@
+"""Allows two more kinds of mails: the welcome, and the reminder of a sign-up that was not confirmed."""
+
+from alembic import op
+from sqlalchemy import text
+
+revision = "0019"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+_BEFORE = "kind IN ('issue', 'confirmation', 'test', 'notice')"
+_AFTER = "kind IN ('issue', 'confirmation', 'reminder', 'welcome', 'test', 'notice')"
+
+
+def upgrade() -> None:
+    connection = op.get_bind()
+    if connection.dialect.name != "sqlite":
+        for table in ("variants", "deliveries"):
+            op.drop_constraint(op.f(f"ck_{table}_kind"), table)
+            op.create_check_constraint(op.f(f"ck_{table}_kind"), table, _AFTER)
+        return
+    # SQLite can only change a constraint by copying the table, and a ledger may have many million rows. A wider
+    # constraint does not change how rows are stored, so the text of the tables is changed instead, by the procedure in
+    # https://www.sqlite.org/lang_altertable.html#making_other_kinds_of_table_schema_changes.
+    version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
+    connection.exec_driver_sql("PRAGMA writable_schema=ON")
+    changed = connection.execute(
+        text(
+            "UPDATE sqlite_schema SET sql = replace(sql, :before, :after) "
+            "WHERE type = 'table' AND name IN ('variants', 'deliveries') AND instr(sql, :before)"
+        ),
+        {"before": _BEFORE, "after": _AFTER},
+    )
+    if changed.rowcount != 2:
+        raise RuntimeError("the tables variants and deliveries are not those of version 0018")
+    connection.exec_driver_sql(f"PRAGMA schema_version={version + 1}")
+    connection.exec_driver_sql("PRAGMA writable_schema=OFF")
+
+
+def downgrade() -> None:
+    raise NotImplementedError("restore the backup made before the upgrade")
