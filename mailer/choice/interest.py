@@ -39,18 +39,20 @@ class Interest:
 
     `readers` is the estimated final number of readers. `popularity` is 0 for half of the comparable articles and 1 for
     the most read hundredth. Both are empty if neither view counts nor lists can be used; `notes` then has the reason.
+    `unlisted` are articles that were not on the list of their source, so they were read less than those that were.
     """
 
     readers: Mapping[int, float]
     popularity: Mapping[int, float]
     notes: tuple[Reason, ...]
+    unlisted: frozenset[int] = frozenset()
 
     def average(self, pool: Iterable[Article]) -> Callable[[str], float]:
         """Returns a function from a category to the average popularity of its articles."""
         by_category: defaultdict[str, list[float]] = defaultdict(list)
         for article in pool:
-            if article.id in self.popularity:
-                by_category[article.category].append(self.popularity[article.id])
+            if article.id in self.popularity or article.id in self.unlisted:
+                by_category[article.category].append(self.popularity.get(article.id, 0.0))
         return _averages(by_category)
 
 
@@ -116,8 +118,10 @@ def interest(pool: Sequence[Article], span: TimeSpan, growth: Growth) -> Interes
         sources[article.source].append(article)
     counting = {name: _counts(each) for name, each in sources.items()}
     enough = {name for name, each in sources.items() if _differ(counting[name]) and _is_enough(counting[name], each)}
-    listed = [it for name, each in sources.items() if name not in enough for it in _listed(each)]
-    with_list = {it.source for it in listed}
+    compared = [it for name, each in sources.items() if name not in enough for it in _with_list(each)]
+    with_list = {it.source for it in compared}
+    listed = [it for it in compared if it.list_hours]
+    unlisted = frozenset(it.id for it in compared if not it.list_hours)
     usable = {name for name, counts in counting.items() if _differ(counts)} - with_list
     counted = [it for it in pool if it.views is not None and it.source in usable]
     if not (enough and _is_enough(counted, pool)):
@@ -125,13 +129,14 @@ def interest(pool: Sequence[Article], span: TimeSpan, growth: Growth) -> Interes
     readers: dict[int, float] = {}
     popularity: dict[int, float] = {}
     unread = _left_out(counted, sources)
-    for group, others, so_far, curve in ((counted, unread, _readers, growth), (listed, 0, _hours, CAUTIOUS)):
+    groups = (counted, unread, _readers, growth), (listed, len(unlisted), _hours, CAUTIOUS)
+    for group, others, so_far, curve in groups:
         if group:
             estimates = _estimates(group, so_far, span, curve)
             lifted = lift([*estimates.values(), *[0.0] * others])
             readers |= estimates
             popularity |= {number: lifted(count) for number, count in estimates.items()}
-    return Interest(readers, popularity, tuple(_notes(pool, counted, listed)))
+    return Interest(readers, popularity, tuple(_notes(pool, counted, compared)), unlisted)
 
 
 def _counts(articles: Iterable[Article]) -> list[int]:
@@ -147,7 +152,7 @@ def _is_enough(known: Sequence[object], every: Sequence[object]) -> bool:
     return len(known) >= min(_MANY, _ENOUGH * len(every)) and (len(known) > 1 or len(every) == 1)
 
 
-def _listed(articles: Sequence[Article]) -> list[Article]:
+def _with_list(articles: Sequence[Article]) -> list[Article]:
     """Returns the articles of a source whose hours on its list of the most read are known, perhaps 0.
 
     An article that is older than all articles on the list may have been on it before the list was watched.

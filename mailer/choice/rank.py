@@ -40,6 +40,9 @@ _LATE = -0.05  # points for a late article (see `time_span.late`), which must be
 # If it is unknown how much an article is read, its popularity is guessed: this share from its prominence, coverage and
 # quality, and the rest from the average of its category.
 _GUESSED = 0.5
+# The largest popularity of an article that was not on the list of the most read of its source is about this much, which
+# is less than that of most articles on the list.
+_UNLISTED = 0.3
 
 TEXT_ENOUGH = 120  # more characters of the lead, or of the body if there is no lead, do not improve the quality
 TITLE_ENOUGH = 6  # more words of the title do not improve the quality
@@ -132,7 +135,8 @@ def _guesses(
     """Estimates the popularity of each article whose popularity is unknown. Returns the estimates by article id.
 
     Each of these articles gets a score from the signals that count without views. The score is converted to the scale
-    of popularity, and then averaged with the popularity of the article's category.
+    of popularity, and then averaged with the popularity of the article's category. Articles that were not on the list
+    of the most read of their source come below those that were.
     """
 
     def score(article: Article) -> float:
@@ -141,11 +145,14 @@ def _guesses(
     scores = {it.id: score(it) for it in articles if it.id not in interest.popularity}
     lifted = lift([scores[it.id] for it in pool if it.id in scores] or [0.0])
     usual = interest.average(pool)
-    return {
-        it.id: (1 - _GUESSED) * usual(it.category) + _GUESSED * lifted(scores[it.id])
-        for it in articles
-        if it.id in scores
-    }
+
+    def guess(article: Article) -> float:
+        rank = lifted(scores[article.id])
+        if article.id in interest.unlisted:
+            return _UNLISTED * rank
+        return (1 - _GUESSED) * usual(article.category) + _GUESSED * rank
+
+    return {it.id: guess(it) for it in articles if it.id in scores}
 
 
 def _series(article: Article, event_of: Mapping[int, Event]) -> bool:

@@ -225,6 +225,29 @@ def test_hours_on_a_list_count_for_articles_of_a_source_without_counts() -> None
     assert "it is unknown how much 9 of 40 articles were read" in notes(digest)[1], "older than the list"
 
 
+def test_a_large_event_beside_a_short_list_is_in_the_issue() -> None:
+    """None of the articles about it was on the list, and its lead is the article in the middle, not a gallery."""
+    words = ["وزارت نیرو", "مردم محله", "شورای شهر", "آتش‌نشانی", "استاندار", "بیمارستان", "شهرداری", "کارشناسان"]
+    quake = [
+        article(
+            200 + n,
+            source="a.example",
+            title=("تصاویر " if n == 0 else "") + f"زمین‌لرزه شدید تبریز را لرزاند، {word}",
+            lead=f"زمین‌لرزه‌ای شدید شهر تبریز را لرزاند و {word} آماده شد",
+            dated=END - (20 + n) * HOUR,
+        )
+        for n, word in enumerate(words)
+    ]
+    listed = [replace(it, list_hours=9.0 - n) for n, it in enumerate(a_source("a.example", 1, 4))]
+    other = a_source("a.example", 10, 60)
+    oldest = article(300, source="a.example", dated=END - 150 * HOUR, list_hours=0.5)
+    digest = make(*quake, *listed, *other, oldest, rules=Rules(stories=6, max_section=1, max_day=1))
+    assert chosen(digest)[:4] == [1, 2, 3, 4]
+    about = [number for number in chosen(digest) if 200 <= number < 210]
+    assert len(about) == 1
+    assert about[0] != 200
+
+
 def test_counts_and_lists_of_two_sources_are_each_compared_among_themselves() -> None:
     counted = [replace(it, views=n) for n, it in enumerate(a_source("a.example", 1, 40))]
     listed = [replace(it, list_hours=float(n)) for n, it in enumerate(a_source("b.example", 100, 40))]
