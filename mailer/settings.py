@@ -461,7 +461,12 @@ class Digest(Section):
     max_source: Share = Field(
         0.5, description="The largest share of an issue that one source may have, if there are several."
     )
-    max_day: Share = Field(0.4, description="The largest share of an issue that one day of the week may have.")
+    max_day: Share | None = Field(
+        None,
+        examples=[0.4],
+        description="The largest share of an issue that one day of the week may have. Without a value, there is no "
+        "limit if it is known what was read, and the limit is 0.4 if it is not.",
+    )
     max_topic: Share = Field(
         0.25,
         description="The largest share of an issue that one topic may have, such as a war or an election, but at least "

@@ -144,6 +144,37 @@ def mixed(week: Week, share: float) -> Week:
     )
 
 
+def counted(data: Path, name: str, counter: str, start: str, end: str) -> Week:
+    """The articles of a stored set with start <= date < end (ISO format), whose truth is a counter of their pages."""
+    rows = {row["id"]: row for row in stored(data, name) if start <= (row.get("published") or "") < end}
+    made = [
+        article(
+            number,
+            row["title"],
+            _moment(row["published"]),
+            lead=row.get("lead") or (row.get("body") or "")[:500],
+            category=row.get("category") or "",
+            views=int(row[counter]),
+            front_page=bool(row.get("front_page")),
+        )
+        for number, row in enumerate(rows.values(), 1)
+    ]
+    titles = {it.id: key(it.title) for it in made}
+    event = {m.id: n for n, e in enumerate(group(made, titles, UTC).events) for m in e.members}
+    truth = {it.id: float(it.views or 0) for it in made}
+    return Week(made, truth, TimeSpan(_moment(start), _moment(end)), growth.CAUTIOUS, event)
+
+
+def _moment(told: str) -> datetime:
+    found = datetime.fromisoformat(told)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def unread(week: Week) -> Week:
+    """The same week as an issue without view counts sees it."""
+    return replace(week, articles=[replace(it, views=None) for it in week.articles])
+
+
 def _history(of: Site, name: str) -> list[tuple[float, int]]:
     total, found = 0.0, []
     for look in of.read[name]:

@@ -22,7 +22,7 @@ HIGHEST = 1.3  # the largest result of `lift`, so that one very popular article 
 # The number is enough by itself, because an export may give counts only for the most viewed articles.
 _ENOUGH, _MANY = 0.2, 10
 _LISTED = 3  # a list of the most read is used if at least this many articles of the source were on it
-_PRIOR = 0.15  # weight of the category's average in an estimate; an article's own views have the weight `Growth.at`
+_PRIOR = 0.6  # weight of the category's average in an estimate; an article's own views have the weight `Growth.at`
 _SHRINK = 20  # in a category's average, the average of all categories counts as much as this many articles
 # A comment or share counts as this many readers. All comments and shares of an article together count at most as much
 # as its views, because many comments on few views usually mean a dispute.

@@ -26,6 +26,7 @@ _QUOTAS = {
     "day": (ReasonCode.DAY_LIMIT_DROPPED, ReasonCode.DAY_FULL),
     "topic": (ReasonCode.TOPIC_LIMIT_DROPPED, ReasonCode.TOPIC_FULL),
 }
+_DAY = 0.4  # the share of an issue that one day may have if no setting says so and nothing is known of the readers
 _TOPIC_STORIES = 2  # a topic may always have this many stories, whatever its share
 # A large event is often grouped as several events of one topic. So an event is not chosen if _ASPECTS chosen events of
 # its topic are at most _SAME_TIME away.
@@ -106,11 +107,13 @@ class _Table:
         self._places = rules.stories
         self._chosen_titles: dict[str, str] = {}  # key of a title → the title, for each chosen story
         self._counts: dict[str, Counter[str]] = {quota: Counter() for quota in _QUOTAS}
-        shares = {"section": rules.max_section, "source": rules.max_source, "day": rules.max_day}
+        shares = {"section": rules.max_section, "source": rules.max_source, "day": rules.max_day or _DAY}
         if not balance_sections:
             del shares["section"]
         if len({story.lead.source for story in ranked}) < 2:
             del shares["source"]
+        if rules.max_day is None and any("popularity" in story.parts for story in ranked):
+            del shares["day"]  # the limit would exclude stories that readers want
         # The small addend prevents a rounding error: int(0.29 * 100) is 28, but the limit must be 29.
         self._limits = {quota: max(1, int(share * rules.stories + 1e-9)) for quota, share in shares.items()}
         self._limits["topic"] = max(_TOPIC_STORIES, int(rules.max_topic * rules.stories + 1e-9))

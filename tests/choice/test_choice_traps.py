@@ -316,3 +316,25 @@ def test_an_event_of_four_sources_is_covered_more_widely_than_one_that_a_source_
     numbers = [it.id for it in told if it.id >= 1000]
     of_all, of_one = (sum(map(grouped(*those).coverage.of, numbers)) for those in (told, loud))
     assert of_one < 0.6 * of_all
+
+
+# --- the limit of a day ----------------------------------------------------------------------------------------------
+def of_one_day(*, views: bool) -> list[Article]:
+    """Eight good articles of one day, and eight worse ones of other days."""
+    dice = random.Random(3)
+    made = []
+    for n in range(16):
+        words = ["".join(dice.choices("ابتجدرسشکگلمنوهی", k=5)) for _ in range(12)]
+        good = n < 8
+        dated = END - DAY - n * timedelta(minutes=1) if good else END - (n - 6) * timedelta(hours=15)
+        changes = {"views": 9000 - n if good else 10 + n} if views else {"news_value": 1 if good else 0}
+        made.append(article(n, " ".join(words[:4]), dated, lead=" ".join(words[4:]), **changes))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("views", "max_day", "most"), [(True, None, 8), (True, 0.4, 3), (False, None, 3), (False, 0.25, 2), (False, 1, 8)]
+)
+def test_a_day_is_limited_unless_it_is_known_what_was_read(views: bool, max_day: float | None, most: int) -> None:
+    digest = make(*of_one_day(views=views), rules=Rules(stories=8, min_stories=1, max_day=max_day, max_source=1))
+    assert sum(number < 8 for number in chosen(digest)) == most
