@@ -234,7 +234,9 @@ class Newsletter(Section):
         examples=["weekly.news.example.org"],
         description="The list's name for mail programs (RFC 2919); by default weekly.<sender's domain>.",
     )
-    locale: Literal["fa", "ar", "en"] = Field("fa", description="Language of mails and pages.")
+    locale: Literal["fa", "ar", "en", "he", "ur", "ckb"] = Field(
+        "fa", description="Language of mails and pages. No native speaker has read the words of he, ur and ckb yet."
+    )
     calendar: Literal["jalali", "gregorian"] = Field(
         "jalali",
         description="Calendar of dates and weeks: Jalali weeks begin on Saturday, the others are ISO weeks. "

@@ -21,7 +21,7 @@ from mailer.text.clean import clean
 from mailer.text.locales import FA, Locale
 
 _FEED = 30  # largest number of issues in the feed
-_OG_LOCALE = {"fa": "fa_IR"}
+_OG_LOCALE = {"fa": "fa_IR", "he": "he_IL", "ur": "ur_PK", "ckb": "ckb_IQ"}
 _ATOM = "http://www.w3.org/2005/Atom"
 _READER = re.compile(r"<!--reader-->(?:[^<]++|<(?!!--/?reader-->))*+<!--/reader-->")
 _HEAD = re.compile(r"<head\b[^<>]*>", re.IGNORECASE)

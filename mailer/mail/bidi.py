@@ -12,7 +12,7 @@ import unicodedata
 from markupsafe import Markup, escape
 
 from mailer.mail import placeholders
-from mailer.text.characters import RLM, arabic_letters
+from mailer.text.characters import RLM
 from mailer.text.locales import FA, Locale
 
 _RLE, _PDF, _LRI, _PDI = "\u202b", "\u202c", "\u2066", "\u2069"
@@ -32,6 +32,11 @@ _LEFT_TO_RIGHT = re.compile(
 def first_strong(text: str) -> str | None:
     """Returns the bidi class of the first letter: "L", "R" or "AL", or None if the text has no letter."""
     return next((kind for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")), None)
+
+
+def has_rtl(text: str) -> bool:
+    """Returns True if the text has a letter of a right-to-left script."""
+    return any(unicodedata.bidirectional(char) in ("R", "AL") for char in text)
 
 
 def isolate(text: str) -> Markup:
@@ -68,15 +73,15 @@ def subject(text: str, locale: Locale = FA) -> str:
         return own
     front = RLM if first_strong(own) == "L" else ""
     strong = unicodedata.bidirectional(own[-1]) in _WITH_DIRECTION
-    return front + own + ("" if strong or not arabic_letters(own) else RLM)
+    return front + own + ("" if strong or not has_rtl(own) else RLM)
 
 
 def plain(text: str) -> str:
-    """Returns a text part whose Persian lines read right to left in every mail program.
+    """Returns a text part whose lines in a right-to-left script read right to left in every mail program.
 
-    Each Persian line begins with RLM and is enclosed in RLE … PDF. RLM is for mail programs that take the direction
+    Each such line begins with RLM and is enclosed in RLE … PDF. RLM is for mail programs that take the direction
     from the first letter, and RLE … PDF is for mail programs that show every line left to right (Thunderbird). A line
-    with a placeholder counts as Persian unless the placeholder is for a web address. Lines without Persian, such as web
+    with a placeholder counts as one of them unless the placeholder is for a web address. Other lines, such as web
     addresses, do not change.
     """
     return "\n".join(_line(line) for line in text.split("\n"))
@@ -85,7 +90,7 @@ def plain(text: str) -> str:
 def _line(line: str) -> str:
     pieces = [(piece, placeholders.names(piece)) for piece in placeholders.split(line)]
     own_words = any(not name.endswith("_url") for _, names in pieces for name in names)
-    if not own_words and not arabic_letters(line):
+    if not own_words and not has_rtl(line):
         return line
     marked = "".join(
         piece if names else _LEFT_TO_RIGHT.sub(lambda run: _LRI + run[0] + _PDI, piece) for piece, names in pieces

@@ -15,8 +15,19 @@ from mailer.sources.site import Offer, Site
 from mailer.text import links, section_words
 from mailer.text.characters import arabic_letters
 
-_TITLES = {"fa": "خبرنامهٔ هفتگی", "ar": "النشرة الأسبوعية", "en": "Weekly newsletter"}
-_ONLY_PERSIAN, _ONLY_ARABIC = re.compile("[پچژگکی]"), re.compile("[ةيكى]")
+_TITLES = {
+    "fa": "خبرنامهٔ هفتگی",
+    "ar": "النشرة الأسبوعية",
+    "en": "Weekly newsletter",
+    "he": "הניוזלטר השבועי",
+    "ur": "ہفتہ وار نیوز لیٹر",
+    "ckb": "هەواڵنامەی هەفتانە",
+}
+_SAME_LANGUAGE = {"iw": "he", "ku": "ckb"}  # other codes that sites write
+# Characters that only one language of the Arabic script has. Those of Persian and Arabic are the last to be tried,
+# because Urdu and Sorani have most of the Persian ones.
+_ONLY = {"ckb": "ێۆڵڕە", "ur": "ٹڈڑںےہ", "fa": "پچژگکی", "ar": "ةيكى"}
+_HEBREW = re.compile("[א-ת]")
 _HEX = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
 _RGB = re.compile(r"rgba?\(\s{0,5}(\d{1,3})[\s,]{1,5}(\d{1,3})[\s,]{1,5}(\d{1,3})\b.{0,20}\)")
 _FEW = 5  # a source with fewer articles in the last two weeks cannot fill an issue
@@ -99,7 +110,8 @@ def propose(site: Site) -> Proposal:
 
 
 def _language(site: Site, to_fill: list[str]) -> list[Choice]:
-    said = site.about.get("language", "")[:2]
+    said = site.about.get("language", "")
+    said = _SAME_LANGUAGE.get(said, said if said in _TITLES else said[:2])
     titles = " ".join((site.about.get("name", ""), *(each for offer in site.offers for each in offer.titles)))
     written = _by_characters(titles)
     if said in _TITLES and (not written or written == said or said == "en" == written):
@@ -131,14 +143,19 @@ def _language(site: Site, to_fill: list[str]) -> list[Choice]:
 
 
 def _by_characters(text: str) -> str:
-    """Return the language that the characters of a text suggest: "fa", "ar" or "en"; "" if the text is too short."""
-    arabic = arabic_letters(text)
-    latin = len(re.findall("[A-Za-z]", text))
-    if arabic + latin < 20:
+    """Return the code of the language that the characters of a text suggest, or "" if the text is too short."""
+    arabic, hebrew, latin = arabic_letters(text), len(_HEBREW.findall(text)), len(re.findall("[A-Za-z]", text))
+    if arabic + hebrew + latin < 20:
         return ""
-    if latin > arabic:
+    if max(arabic, hebrew, latin) == latin:
         return "en"
-    return "fa" if len(_ONLY_PERSIAN.findall(text)) >= len(_ONLY_ARABIC.findall(text)) else "ar"
+    if hebrew > arabic:
+        return "he"
+    own = {code: sum(map(text.count, letters)) for code, letters in _ONLY.items()}
+    for code in ("ckb", "ur"):
+        if own[code] > arabic / 20:  # a few such characters may be a name in a Persian title
+            return code
+    return "fa" if own["fa"] >= own["ar"] else "ar"
 
 
 def _is_zone(name: str) -> bool:

@@ -82,6 +82,15 @@ _OTHERS = {
         "ar", rtl=True, digits=ARABIC_DIGITS, comma="،", semicolon="؛", date="{weekday}، {day} {month} {year}"
     ),
     "en": EN,
+    "he": Locale(
+        "he", rtl=True, digits=LATIN_DIGITS, comma=",", semicolon=";", date="{weekday}, {day} ב{month} {year}"
+    ),
+    "ur": Locale(
+        "ur", rtl=True, digits=LATIN_DIGITS, comma="،", semicolon="؛", date="{weekday}، {day} {month}، {year}"
+    ),
+    "ckb": Locale(
+        "ckb", rtl=True, digits=ARABIC_DIGITS, comma="،", semicolon="؛", date="{weekday}، {day}ی {month}ی {year}"
+    ),
 }
 CODES = ("fa", *_OTHERS)
 

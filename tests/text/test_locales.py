@@ -1,4 +1,5 @@
 import re
+import unicodedata
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from mailer.mail.render import Renderer
 from mailer.model import OTHER_NEWS
 from mailer.reasons import ReasonCode
 from mailer.text import calendar
+from mailer.text.characters import ARABIC_DIGITS, LATIN_DIGITS
 from mailer.text.locales import CODES, EN, FA, Locale, Plural, locale
 
 OTHERS = [code for code in CODES if code != "fa"]
@@ -89,6 +91,9 @@ def test_the_plural_forms_are_those_of_cldr(code: str) -> None:
         ("fa", "۱ هفته، ۲ هفته، ۳ هفته، ۱۱ هفته، ۱۰۰ هفته"),
         ("ar", "أسبوع واحد، أسبوعان، ٣ أسابيع، ١١ أسبوعًا، ١٠٠ أسبوع"),
         ("en", "1 week، 2 weeks، 3 weeks، 11 weeks، 100 weeks"),
+        ("he", "שבוע אחד، שבועיים، 3 שבועות، 11 שבועות، 100 שבועות"),
+        ("ur", "1 ہفتہ، 2 ہفتے، 3 ہفتے، 11 ہفتے، 100 ہفتے"),
+        ("ckb", "١ هەفتە، ٢ هەفتە، ٣ هەفتە، ١١ هەفتە، ١٠٠ هەفتە"),
     ],
 )
 def test_a_number_chooses_the_form(code: str, weeks: str) -> None:
@@ -135,15 +140,27 @@ def test_a_template_is_translated_wholly_or_not_at_all() -> None:
             assert not re.search("[\u0621-\u06d3]", bare), file.name
 
 
-# The locale of CLDR whose full dates are written, where it is another: American dates would be out of place.
-CLDR = {"en": "en_GB"}
+CLDR = {"en": "en_GB"}  # American dates would be out of place
+
+
+def full_date(code: str) -> str:
+    """CLDR's pattern of a date with its weekday.
+
+    For Sorani, CLDR has only a short one, which is used with full names: its "full" pattern is that of languages
+    without data.
+    """
+    tongue = babel.Locale.parse(CLDR.get(code, code))
+    if code != "ckb":
+        return str(tongue.date_formats["full"].pattern)
+    short = str(tongue.datetime_skeletons["yMMMEd"].pattern)
+    return short.replace("E", "EEEE").replace("MMM", "MMMM")
 
 
 @pytest.mark.parametrize("code", OTHERS)
 def test_gregorian_dates_are_those_of_cldr(code: str) -> None:
     for days in range(0, 400, 3):
         day = date(2026, 1, 1) + timedelta(days=days)
-        wanted = format_date(day, "full", locale=CLDR.get(code, code))
+        wanted = format_date(day, full_date(code), locale=CLDR.get(code, code))
         assert calendar.long_date(day, "gregorian", language(code)) == language(code).number(wanted)
 
 
@@ -160,7 +177,36 @@ def test_values_are_put_in_once(value: str) -> None:
 
 
 def test_digits_of_every_language_from_any() -> None:
-    assert [language(code).number("۱٢3") for code in ("fa", "ar", "en")] == ["۱۲۳", "١٢٣", "123"]
+    wanted = {"fa": "۱۲۳", "ar": "١٢٣", "en": "123", "he": "123", "ur": "123", "ckb": "١٢٣"}
+    assert {code: language(code).number("۱٢3") for code in CODES} == wanted
+
+
+@pytest.mark.parametrize("code", ["he", "ur", "ckb"])
+def test_digits_and_direction_are_those_of_cldr(code: str) -> None:
+    tongue = babel.Locale.parse(code)
+    digits = {"latn": LATIN_DIGITS, "arab": ARABIC_DIGITS}[tongue.default_numbering_system]
+    assert (language(code).digits, language(code).direction) == (digits, tongue.text_direction)
+
+
+# Characters that no word of the language has: they look like one of its own, or another language has them.
+FOREIGN = {
+    "fa": "يكىةۀٹڈڑںےہێۆڵڕە",
+    "ar": "یکگچپژٹڈڑںےہێۆڵڕە",
+    "he": "",
+    "ur": "يكىةۀهێۆڵڕە",
+    "ckb": "يكىةۀٹڈڑںےہثذصضطظ",
+}
+
+
+@pytest.mark.parametrize("code", FOREIGN)
+def test_words_have_the_letters_of_the_language(code: str) -> None:
+    said = words_in_use() if code == "fa" else [form for each in language(code).words.values() for form in forms(each)]
+    own = "R" if code == "he" else "AL"
+    for text in said:
+        bare = re.sub(r"\{\w+\}", "", text)
+        assert not set(bare) & set(FOREIGN[code]), text
+        kinds = {unicodedata.bidirectional(char) for char in bare if char.isalpha()}
+        assert kinds <= {own} or "name@example.com" in text or set(re.findall("[A-Za-z]+", text)) <= {"RSS"}, text
 
 
 def test_a_newsroom_may_have_words_of_its_own(tmp_path: Path) -> None:
@@ -176,6 +222,9 @@ def test_a_newsroom_may_have_words_of_its_own(tmp_path: Path) -> None:
         Renderer(tmp_path, samples.TEMPLATES, "en")
 
 
-@pytest.mark.parametrize(("code", "said"), [("fa", "سلام نرگس عزیز"), ("ar", "مرحبًا نرگس"), ("en", "Dear نرگس")])
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("fa", "سلام نرگس عزیز"), ("ar", "مرحبًا نرگس"), ("en", "Dear نرگس"), ("he", "שלום نرگس")],
+)
 def test_greetings(code: str, said: str) -> None:
     assert view.greeting("نرگس", language(code)) == said

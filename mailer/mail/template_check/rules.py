@@ -16,7 +16,7 @@ from mailer.mail import bidi
 from mailer.mail.render import HTML_BYTES, MAIL_BYTES, encoded
 from mailer.mail.template_check import markup
 from mailer.text import headlines
-from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, RLM, arabic_letters, is_invisible
+from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, RLM, is_invisible
 from mailer.text.locales import FA, Locale
 
 STYLE_BYTES = 8192  # maximum number of bytes of all <style> elements together; Gmail accepts little more
@@ -243,7 +243,7 @@ def _characters(tree: Element, html: str, text: str) -> Iterator[Finding]:
 
 def _text_part(text: str, locale: Locale) -> Iterator[Finding]:
     for line in text.split("\n"):
-        if locale.rtl and arabic_letters(line) and not re.fullmatch("\u200f\u202b.*\u202c", line):
+        if locale.rtl and bidi.has_rtl(line) and not re.fullmatch("\u200f\u202b.*\u202c", line):
             yield Finding("text", f"a line without its direction marks: {line[:40]}")
         if "://" in line and not re.fullmatch(r"https?://[!-~]+", line):
             yield Finding("text", f"an address is not alone on its line: {line[:60]}")
