@@ -5,6 +5,7 @@ that a log covers is recorded, so that no line is counted twice.
 """
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from tempfile import NamedTemporaryFile
 
 from mailer.context import App
 from mailer.errors import UnreadableInput, UsageError, WrongState
-from mailer.sources import access_log, identity, read
+from mailer.sources import access_log, fetch, identity, read
 from mailer.sources.access_log import Counted
 from mailer.sources.fetch import Fetcher
 from mailer.sources.view_exports import Export
@@ -26,6 +27,7 @@ from mailer.text import links
 
 _NEWEST = 100_000  # articles whose views are looked for; those of a year, if there are 2,000 a week
 _PIECE = 100  # articles in one transaction
+_GAP_S = 0.002  # seconds between two transactions, for other writers
 _POST = re.compile(r"(?:.*[?&]p=)?(\d{1,12})")  # a guid of WordPress, or its number of the post
 _SHOWN = 5  # hosts that an error shows
 
@@ -68,6 +70,10 @@ def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str 
         return _from_export(app, file.name, _content(file), "", known)
     page = fetcher.fetch(place, may_cut=True)
     name = links.shown(page.url)
+    if page.cut_off:
+        raise UnreadableInput(
+            f"{name}: it is larger than {fetch.LARGEST // 1_000_000} MB.", "Download it, and give the file."
+        )
     with NamedTemporaryFile() as copy:
         copy.write(page.content)
         copy.flush()
@@ -147,6 +153,7 @@ def _from_export(app: App, name: str, content: bytes, charset: str, known: _Know
     while piece := dict(islice(rest, _PIECE)):
         done: Replaced = app.store.write(partial(views.replace, views=piece))
         updated, fewer = updated + done.updated, fewer + done.fewer
+        time.sleep(_GAP_S)
     app.store.write(lambda tx: articles.snapshot(tx, app.now()))
     notes = list(export.notes)
     if fewer:

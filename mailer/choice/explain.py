@@ -110,7 +110,8 @@ class Explanations:
             case "popularity":
                 yield self._popularity(story.lead)
             case "guess":
-                yield Reason(ReasonCode.WHY_GUESSED)
+                unlisted = story.lead.id in self._interest.unlisted
+                yield Reason(ReasonCode.WHY_NOT_LISTED if unlisted else ReasonCode.WHY_GUESSED)
             case "prominence":
                 yield self._prominence(story)
             case "coverage":
@@ -134,8 +135,7 @@ class Explanations:
         own = self._interest.popularity[lead.id]
         percent = 100 * bisect_left(self._in_order, own) // len(self._in_order)
         if lead.views is None:
-            hours = math.ceil(lead.list_hours or 0.0)
-            return Reason(ReasonCode.WHY_LISTED, {"hours": hours}) if hours else Reason(ReasonCode.WHY_NOT_LISTED)
+            return Reason(ReasonCode.WHY_LISTED, {"hours": math.ceil(lead.list_hours or 0.0)})
         if percent == 0:  # half of the articles have the popularity 0
             return Reason(ReasonCode.WHY_READ_LITTLE, {"views": lead.views})
         return Reason(ReasonCode.WHY_READ, {"percent": percent, "views": lead.views})

@@ -19,6 +19,7 @@ from mailer.sources import read
 from mailer.sources.values import Findings, Values
 from mailer.text.search_key import key
 
+_ZIP = b"PK\x03\x04"
 _DELIMITERS = ",;\t|"
 _LONGEST_CELL = 100_000  # characters
 _HEAD = 60  # lines in which the headings are searched; Google Analytics writes remarks above them
@@ -102,6 +103,8 @@ def read_export(
     `charset` is the encoding that the server named, or "". `largest` is the maximum number of bytes after
     decompression. Raises UnreadableInput if the content has no column with addresses or none with counts.
     """
+    if content.startswith(_ZIP):
+        raise UnreadableInput(f"{name}: this is a ZIP archive or a workbook.", "Unpack it, or save the table as CSV.")
     text, cut_off = read.decoded_text(name, content, charset=charset, largest=largest)
     text = text.lstrip("\ufeff\n ")
     if not text:

@@ -187,7 +187,7 @@ def test_a_later_export_replaces_and_fewer_views_are_reported(site: App, tmp_pat
         ),
         ("name,visitors\nIran,5\n", "none of its 1 rows is about a stored article \\(1 have no address\\)"),
         ("[1, 2", "not JSON"),
-        ("PK\x03\x04zip", "a ZIP archive"),
+        ("PK\x03\x04zip", "a ZIP archive or a workbook. Unpack it, or save the table as CSV"),
     ],
 )
 def test_what_is_no_export_is_refused(site: App, tmp_path: Path, content: str, said: str) -> None:
@@ -219,6 +219,9 @@ def test_an_address(site: App, tmp_path: Path) -> None:
         found = views.give(site, server.url("/export.csv"), fetcher=Fetcher())
         server.pages["/access.log"] = (200, {}, line(3) + line(3))
         views.give(site, server.url("/access.log"), fetcher=Fetcher())
+        server.pages["/large.csv"] = (200, {}, GA4.encode() + b"/news/100001,5\n" * 400_000)
+        with pytest.raises(UnreadableInput, match="larger than 5 MB"):
+            views.give(site, server.url("/large.csv"), fetcher=Fetcher())
     assert found.matched == 2
     assert stored(site) == {1: 1234, 2: 56, 3: 2}
 
