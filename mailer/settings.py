@@ -272,7 +272,7 @@ class Theme(Section):
         description="A JPEG, PNG or GIF shown in place of the written name, with its own background.",
     )
     logo_width: int = Field(160, ge=16, le=544, description="How wide the logo is shown, in pixels.")
-    footer: Line = Field("", description="A line of your own at the end of every mail.")
+    footer: Line = Field("", description="A line of your own at the end of every issue.")
     images: Literal["link", "host"] = Field(
         "link",
         description='"host": pictures of stories are fetched, made smaller and served from /media; '

@@ -9,6 +9,7 @@ from datetime import date, tzinfo
 from mailer import reasons
 from mailer.mail import bidi, placeholders, view
 from mailer.model import OTHER_NEWS, Issue, IssueState
+from mailer.reasons import ReasonCode
 from mailer.settings import Newsletter
 from mailer.text.calendar import long_date
 from mailer.text.characters import RLM
@@ -23,19 +24,33 @@ def notice(
     """Returns the values for `mail/notice.*` and for the editor's page, whose address is `editor_url`.
 
     The values are those of `view.page_view`, and: slot, date, state, reason (may be empty), approved, send_at, subject,
-    preheader, notes, editor_url, and stories. Each story has rank, title, section and url (both may be empty), and why,
+    preheader, notes, editor_url, headline (the subject of the notice itself), held, waiting (held until an editor
+    approves it), and stories. Each story has rank, title, section and url (both may be empty), and why,
     the sentences that explain its score.
     """
     local = issue.send_at.astimezone(zone)
     day = long_date(local.date(), newsletter.calendar, locale)
+    send_at = f"{day}{locale.comma} {locale.number(f'{local:%H:%M}')}"
+    held = issue.state is IssueState.HELD
+    waiting = held and issue.reason is not None and issue.reason.code is ReasonCode.APPROVAL_REQUIRED
+    name = f"{clean(newsletter.title)} {clean(newsletter.name)}"
+    if waiting:
+        headline = locale.say("«{name}» منتظر تأیید شماست، تا {time}", name=name, time=send_at)
+    elif held:
+        headline = locale.say("«{name}» نگه داشته شده و منتظر شماست", name=name)
+    else:
+        headline = locale.say("پیش‌نویس «{name}» آماده است؛ {time} فرستاده می‌شود", name=name, time=send_at)
     return {
         **view.page_view(newsletter),
+        "headline": headline,
+        "held": held,
+        "waiting": waiting,
         "slot": issue.slot,
         "date": long_date(issue.day, newsletter.calendar, locale),
-        "state": _state_name(issue.state, locale),
-        "reason": reasons.translated(issue.reason, locale),
+        "state": locale.say("منتظر تأیید شماست") if waiting else _state_name(issue.state, locale),
+        "reason": "" if waiting else reasons.translated(issue.reason, locale),
         "approved": issue.approved,
-        "send_at": f"{day}{locale.comma} {locale.number(f'{local:%H:%M}')}",
+        "send_at": send_at,
         "subject": clean(issue.subject),
         "preheader": view.preheader(issue, newsletter, locale),
         "stories": [

@@ -95,3 +95,9 @@ def test_in_a_left_to_right_mail_persian_is_a_run_of_its_own() -> None:
 def test_arabic_digits_are_wrapped_as_persian_ones() -> None:
     assert bidi.isolate("في الدقيقة ٩٠+٤") == 'في الدقيقة <span dir="ltr">٩٠+٤</span>'
     assert bidi.isolate("٢٣٫٥ و ١٢٬٠٠٠ و ١٤٠٥/٠٩/٠٢") == "٢٣٫٥ و ١٢٬٠٠٠ و ١٤٠٥/٠٩/٠٢"
+
+
+@pytest.mark.parametrize("line", ["שלום", "1. שלום, 12 ידיעות", "سلام", "سڵاو"])
+def test_lines_of_every_right_to_left_script_are_marked(line: str) -> None:
+    assert bidi.plain(line) == f"{RLM}\u202b{line}\u202c"
+    assert bidi.plain("https://example.org/שלום"[:20]) == "https://example.org/"
