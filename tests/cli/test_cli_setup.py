@@ -114,7 +114,7 @@ def test_init_waits_for_another_one_in_the_same_folder(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_init_may_be_run_eight_times_at_once(tmp_path: Path) -> None:
-    for number in range(2):
+    for number in range(5):
         folder = tmp_path / str(number)
         command = [sys.executable, "-m", "mailer", "init", str(folder)]
         running = [subprocess.Popen(command, env=environ(), stdout=subprocess.DEVNULL) for _ in range(8)]
@@ -125,7 +125,7 @@ def test_init_may_be_run_eight_times_at_once(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_deployment_may_be_made_by_eight_processes_at_once_again_and_again(tmp_path: Path) -> None:
     with crowd.crowd(crowd.init, 8) as play:
-        for number in range(15):
+        for number in range(25):
             folder = tmp_path / str(number)
             assert play(str(folder)) == []
             whole(folder)

@@ -83,7 +83,7 @@ def test_what_needs_too_much_is_stopped(parser: Parser, kind: str, limits: Limit
 
 
 def test_time_counts_for_each_document_alone(parser: Parser) -> None:
-    for _ in range(3):
+    for _ in range(4):
         assert ask(parser, "half a second", limits=Limits(1, 60, 10**9, 1000)) == []
 
 
