@@ -1,6 +1,7 @@
 """A database of an earlier version, full of data, is upgraded, and commands show the same of it as before."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -34,6 +35,11 @@ REWORDED: Mapping[str, str] = {
     ),
     "holds the banned word «ممنوعه»": "contains the banned word «ممنوعه»",
 }
+COUNTS = re.compile(r"(\d+ of \d+) articles have no view count: taken as average")
+COUNTS_NOW = (
+    r"it is unknown how much \1 articles were read: judged by place, coverage and quality, and by the average of "
+    "their sections"
+)
 
 
 def rewritten(shown: Any) -> Any:
@@ -42,7 +48,7 @@ def rewritten(shown: Any) -> Any:
         return {name: rewritten(value) for name, value in shown.items()}
     if isinstance(shown, list):
         return [rewritten(value) for value in shown]
-    return REWORDED.get(shown, shown) if isinstance(shown, str) else shown
+    return COUNTS.sub(COUNTS_NOW, REWORDED.get(shown, shown)) if isinstance(shown, str) else shown
 
 
 def without_news(shown: Any, before: Any) -> Any:
@@ -134,7 +140,7 @@ def test_edits_of_an_old_draft_survive_the_next_choice(upgraded: Deployment) -> 
     chosen = upgraded.json("issue", "draft", "1405-W36", "--as-of", "2026-11-25T12:00:00Z")
     titles = [story["title"] for story in chosen["stories"]]
     assert chosen["subject"] == "موضوع ویراستار"
-    assert titles[:2] == [story["title"] for story in before["stories"][:2]]
+    assert titles[0] == before["stories"][0]["title"], "an editor moved it to the first place"
     assert "عنوانی که ویراستار نوشت" in titles
     assert dropped
     assert not set(dropped) & set(titles)
