@@ -74,7 +74,7 @@ def public_issues(app: App, limit: int | None = None) -> list[dict[str, str]]:
     return [
         {
             "url": app.archive_url(each.issue.slot),
-            "headline": view.headline(each.issue),
+            "headline": view.headline(each.issue, locale),
             "number": locale.number(each.issue.number) if each.issue.number else "",
             "date": calendar.long_date(each.issue.day, newsletter.calendar, locale),
         }
@@ -133,7 +133,7 @@ def _with_tags(app: App, html: str, shown: _PublicIssue) -> str:
     image = next(filter(None, (view.picture_of(story, newsletter) for story in shown.issue.stories)), "")
     tags = {
         "og:type": "article",
-        "og:title": view.headline(shown.issue),
+        "og:title": view.headline(shown.issue, app.renderer.locale),
         "og:description": summary,
         "og:url": url,
         "og:site_name": newsletter.name,
@@ -174,7 +174,7 @@ def feed(app: App) -> bytes:
     for each in shown:
         url, entry = app.archive_url(each.issue.slot), _put(root, "entry")
         _put(entry, "id", url)
-        _put(entry, "title", view.headline(each.issue))
+        _put(entry, "title", view.headline(each.issue, app.renderer.locale))
         _put(entry, "link", rel="alternate", href=url)
         _put(entry, "published", each.published.isoformat())
         _put(entry, "updated", each.updated.isoformat())

@@ -19,14 +19,18 @@ _RLE, _PDF, _LRI, _PDI = "\u202b", "\u202c", "\u2066", "\u2069"
 _WITH_DIRECTION = ("L", "R", "AL", "EN", "AN")  # bidi classes of letters and digits
 _D = "0-9۰-۹٠-٩"
 _LEFT_TO_RIGHT = re.compile(
-    rf"[A-Za-z][A-Za-z0-9._-]{{0,60}}[+#]+(?![A-Za-z0-9])"  # C++, C#
+    r"(?<![A-Za-z0-9_@#.])[@#][A-Za-z0-9_]+(?:[./][A-Za-z0-9_]+)*"  # @tabnak_ir, #Tehran
+    rf"|(?<![A-Za-z0-9])[A-Za-z]{{1,8}}-[{_D}]{{1,4}}(?![A-Za-z{_D}-])"  # S-300, COVID-19
+    rf"|[A-Za-z][A-Za-z0-9._-]{{0,60}}[+#]+(?![A-Za-z0-9])"  # C++, C#
     rf"|(?<![{_D}\w])\+?[{_D}]+\+[{_D}]+(?![{_D}])"  # ۹۰+۴
     rf"|(?<![{_D}\w+])\+[{_D}]{{2,}}(?:-[{_D}]+)*"  # +98-21…
-    rf"|(?<![{_D}\w٫.-])[-−][{_D}]+(?:[.٫][{_D}]+)?(?![-{_D}])"  # −۵
+    rf"|(?<![{_D}\w٫.-])[-−+][{_D}]+(?:[.٫][{_D}]+)?[٪%]?(?![-{_D}])"  # −۵, +۱٫۱٪
     rf"|(?<![-{_D}])[{_D}]{{4}}-[{_D}]{{2}}-[{_D}]{{2}}(?![-{_D}])"  # ۱۴۰۵-۰۹-۰۲
     rf"|(?<![-{_D}])[0۰٠][{_D}]{{1,4}}[-–][{_D}]{{4,8}}(?![-{_D}])"  # ۰۲۱-۸۸۸۸
     rf"|(?<![-{_D}])[{_D}]{{5}}[-–][{_D}]{{4,5}}(?![-{_D}])"  # postal code ۱۲۳۴۵-۶۷۸۹۰
 )
+_RUN, _LONG_RUN = Markup('<span dir="ltr" class="run">{}</span>'), Markup('<span dir="ltr">{}</span>')
+_ONE_LINE = 20  # characters; a longer run may be broken, because it could be wider than a small screen
 
 
 def first_strong(text: str) -> str | None:
@@ -42,14 +46,24 @@ def has_rtl(text: str) -> bool:
 def isolate(text: str) -> Markup:
     """Returns the text as escaped HTML (the template filter `bidi` in right-to-left languages).
 
-    Runs that would be shown in the wrong order are wrapped in `<span dir="ltr">`.
+    Runs that would be shown in the wrong order are wrapped in `<span dir="ltr">`. So is a whole text without Persian
+    that begins with Latin; otherwise its full stop would be at the wrong end. Short runs have the class `run`, which
+    keeps them on one line.
     """
+    if first_strong(text) == "L" and not has_rtl(text):
+        return _LONG_RUN.format(text)
     pieces: list[Markup] = []
     at = 0
     for found in _LEFT_TO_RIGHT.finditer(text):
-        pieces += [escape(text[at : found.start()]), Markup('<span dir="ltr">{}</span>').format(found[0])]
+        span = _RUN if len(found[0]) <= _ONE_LINE else _LONG_RUN
+        pieces += [escape(text[at : found.start()]), span.format(found[0])]
         at = found.end()
     return Markup("").join([*pieces, escape(text[at:])])
+
+
+def runs(text: str) -> list[str]:
+    """Returns the runs of a text that a right-to-left line would show in the wrong order."""
+    return _LEFT_TO_RIGHT.findall(text)
 
 
 def isolate_rtl(text: str) -> Markup:

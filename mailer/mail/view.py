@@ -14,7 +14,7 @@ from mailer.settings import Newsletter
 from mailer.text import headlines
 from mailer.text.calendar import long_date
 from mailer.text.clean import clean, first_words, shorten
-from mailer.text.links import loopback, story_picture, web_address
+from mailer.text.links import loopback, story_picture, web_address, without_addresses
 from mailer.text.locales import FA, Locale
 
 # Maximum lengths of the texts: in words if the name ends with WORDS, and otherwise in characters.
@@ -23,6 +23,8 @@ TITLE_LENGTH = 180
 LEAD_WORDS = 35
 BRIEF_WORDS = 24  # for the lead of a story without a picture
 LEAD_LENGTH = 400  # a second limit, because a lead without blanks counts as one word
+_SENTENCE_ENDS = "….؟!?:؛-–— "
+_LEAST_LEAD = 6  # words that a lead must have behind the title
 CARD_EVERY = 4  # of every four stories in a section, the first may show its picture
 ALSO = 2  # maximum number of further reports listed under a story
 PREHEADER_LEAST, PREHEADER_BETTER, PREHEADER_MOST = 40, 90, 130
@@ -74,16 +76,16 @@ def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
 
     In right-to-left languages, it has the RLM of `bidi.subject`.
     """
-    return bidi.subject(headlines.subject(_first_title(stories)), locale)
+    return bidi.subject(headlines.subject(_first_title(stories, locale)), locale)
 
 
-def headline(issue: Issue) -> str:
+def headline(issue: Issue, locale: Locale = FA) -> str:
     """Returns the title of the issue for places with room: the editor's subject or the first story's whole title."""
-    return clean(issue.edits.subject) or shorten(_first_title(issue.stories), TITLE_LENGTH)
+    return clean(issue.edits.subject) or shorten(_first_title(issue.stories, locale), TITLE_LENGTH)
 
 
-def _first_title(stories: Sequence[ChosenStory]) -> str:
-    return clean(min(stories, key=lambda story: story.position).title) if stories else ""
+def _first_title(stories: Sequence[ChosenStory], locale: Locale) -> str:
+    return locale.one_script(clean(min(stories, key=lambda story: story.position).title)) if stories else ""
 
 
 def page_view(newsletter: Newsletter) -> dict[str, object]:
@@ -123,7 +125,7 @@ def issue_view(
     return {
         **page_view(newsletter),
         "subject": clean(issue.subject) or clean(subject(stories, locale)) or clean(newsletter.title),
-        "headline": headline(issue) or clean(newsletter.title),
+        "headline": headline(issue, locale) or clean(newsletter.title),
         "number": locale.number(issue.number) if issue.number is not None else "",
         "date": long_date(issue.day, newsletter.calendar, locale),
         "preheader": preheader(issue, newsletter, locale),
@@ -155,21 +157,38 @@ def picture_of(story: ChosenStory, newsletter: Newsletter) -> str:
 
 
 def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Locale, card: bool = False) -> StoryView:
-    title = clean(story.title)
+    title = locale.one_script(clean(story.title))
     if story.update:  # an earlier issue reported the event, and the event has developed since
         title = locale.say("به‌روزرسانی: {title}", title=title)
     title = shorten(title, TITLE_LENGTH)
-    also = [{"url": web_address(url), "title": shorten(clean(other), 90)} for _, url, other in story.also]
+    also = [
+        {"url": web_address(url), "title": shorten(locale.one_script(clean(other)), 90)} for _, url, other in story.also
+    ]
     return StoryView(
         url=web_address(story.url),
         title=title,
-        lead=shorten(first_words(clean(story.lead), words), LEAD_LENGTH),
+        lead=shorten(first_words(locale.one_script(_lead(story)), words), LEAD_LENGTH),
         section=shorten(clean(story.section), SECTION_LENGTH) if story.section != OTHER_NEWS else "",
         image=picture_of(story, newsletter),
         alt=_alt(story, locale),
         card=card,
         also=[each for each in also if each["url"] and each["title"]][:ALSO],
     )
+
+
+def _lead(story: ChosenStory) -> str:
+    """Returns the lead without web addresses, and without the title, which many feeds repeat in it.
+
+    Returns "" if the lead is the beginning of the title, or begins with it and has no further sentence.
+    """
+    title, lead = clean(story.title), clean(without_addresses(clean(story.lead)))
+    if title.startswith(lead.rstrip(_SENTENCE_ENDS)):
+        return ""
+    if not lead.startswith(title):
+        return lead
+    rest = lead.removeprefix(title)
+    more = rest.lstrip(_SENTENCE_ENDS)
+    return more if more != rest.lstrip() and len(more.split()) >= _LEAST_LEAD else ""
 
 
 def _alt(story: ChosenStory, locale: Locale) -> str:
@@ -261,7 +280,7 @@ def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
     line = shorten(clean(issue.preheader), PREHEADER_MOST)
     if len(line) >= PREHEADER_LEAST:
         return line
-    titles = [clean(story.title) for story in _in_order(issue)]
+    titles = [locale.one_script(clean(story.title)) for story in _in_order(issue)]
     day = long_date(issue.day, newsletter.calendar, locale)
     name = shorten(f"{clean(newsletter.title)} {clean(newsletter.name)}", 60)
     closing = locale.say("{name}، {day}: مهم‌ترین خبرهای هفته به انتخاب تحریریه", name=name, day=day)

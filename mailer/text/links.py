@@ -25,6 +25,7 @@ _IPV4 = re.compile(r"(?:0x[0-9a-f]{1,8}|[0-9]{1,12})(?:\.(?:0x[0-9a-f]{1,8}|[0-9
 # Labels under which organisations register their domains, such as "co" in "co.uk".
 _SECOND_LEVELS = ("ac", "co", "com", "edu", "go", "gob", "gov", "id", "mil", "ne", "net", "nom", "or", "org", "sch")
 _PICTURES = ("", ".jpg", ".jpeg", ".png", ".gif")  # Outlook does not show webp, avif or svg
+_IN_TEXT = re.compile(r" ?[:،]? ?[(\[]?\b(?:https?://|www\.)[^\s()\]»]+[)\]]?")
 _NOT_ALLOWED = re.compile(r'[ <>"`{}|\\^]')
 # Mistakes in the scheme of a link that can be corrected in only one way.
 _ENCODED_SCHEME = re.compile(r"https?%3A", re.IGNORECASE)
@@ -205,6 +206,11 @@ def story_picture(url: str, story_url: str, own: Iterable[str], *, plain: bool =
     # A parent of the story's host counts only if it is a registered domain, not "com" or "co.uk".
     near = _under(host, story) or (_under(story, host) and "." in host and _site(host) != "")
     return address if near or any(_under(host, _site(_host(web_address(each)))) for each in own) else ""
+
+
+def without_addresses(text: str) -> str:
+    """Returns the text without the web addresses in it. A sign in front that announces them («:») goes with them."""
+    return _IN_TEXT.sub(" ", text)
 
 
 def loopback(host: str) -> bool:

@@ -9,9 +9,12 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain, zip_longest
 
 from mailer.text.characters import ARABIC_DIGITS, LATIN_DIGITS, PERSIAN_DIGITS
 
+# Latin words with their numbers, and addresses.
+LATIN_RUN = re.compile(r"https?://\S+|[\w.+-]+@[\w.-]+|[0-9]*[A-Za-z][\w.+#-]*(?: [0-9.]+)?")
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -70,6 +73,12 @@ class Locale:
     def number(self, value: int | str) -> str:
         """Return the number or text with all digits replaced by the digits of this language."""
         return str(value).translate(_DIGITS[self.digits])
+
+    def one_script(self, text: str) -> str:
+        """Return the text with all its digits in the script of this language, except those of Latin words («Gemini 3»)
+        and addresses."""
+        translated = (self.number(part) for part in LATIN_RUN.split(text))
+        return "".join(chain(*zip_longest(translated, LATIN_RUN.findall(text), fillvalue="")))
 
 
 _ANY_DIGITS = PERSIAN_DIGITS + ARABIC_DIGITS + LATIN_DIGITS

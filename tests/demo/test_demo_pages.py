@@ -71,7 +71,10 @@ def test_the_list_shows_sender_subject_and_time(inbox: Inbox, client: TestClient
     page = client.get("/inbox").text
     assert "ایران من &lt;news@example.org&gt;" in page
     assert "mina@reader.example" in page
-    assert '&lt;i&gt;<span dir="ltr">C++</span> و گل دقیقهٔ <span dir="ltr">۹۰+۴</span>&lt;/i&gt;' in page
+    assert (
+        '&lt;i&gt;<span dir="ltr" class="run">C++</span> و گل دقیقهٔ <span dir="ltr" class="run">۹۰+۴</span>&lt;/i&gt;'
+        in page
+    )
     assert "مهم‌ترین‌های هفته" in page
     assert "ساعت " in page
 

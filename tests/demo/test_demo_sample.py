@@ -145,7 +145,7 @@ def test_a_page_shows_the_article(tmp_path: Path) -> None:
     page = (tmp_path / "news" / "alborz-derby.html").read_text(encoding="utf-8")
     assert '<html lang="fa" dir="rtl">' in page
     assert "پنجشنبه ۵ آذر ۱۴۰۵، ساعت ۰۲:۰۰" in page  # seven hours before 09:00 in Tehran
-    assert '<span dir="ltr">۹۰+۴</span>' in page
+    assert '<span dir="ltr" class="run">۹۰+۴</span>' in page
     assert 'src="../images/football.jpg"' in page
     markup = (tmp_path / "news" / "rice-robot.html").read_text(encoding="utf-8")
     assert "R&amp;D" in markup

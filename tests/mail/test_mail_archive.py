@@ -23,7 +23,9 @@ def test_the_archive_is_the_mail_without_its_reader() -> None:
 
 
 def test_words_that_look_like_the_marks_cut_nothing() -> None:
-    marked = samples.story(1, title="<!--reader-->", image_alt='<!--reader--> "<!--/reader-->"', lead="<!--reader-->")
+    marked = samples.story(
+        1, title="<!--reader--> یک", image_alt='<!--reader--> "<!--/reader-->"', lead="<!--reader--> دو"
+    )
     public = archive.public(samples.rendered(samples.issue((marked, samples.story(2)))).html)
     assert public.count("&lt;!--reader--&gt;") >= 3
     assert samples.TITLES[1][1] in public

@@ -21,10 +21,15 @@ RLM, RLE, PDF, LRI, PDI = "\u200f", "\u202b", "\u202c", "\u2066", "\u2069"
         ("تلفن ۰۲۱-۸۸۸۸۱۲۳۴", "۰۲۱-۸۸۸۸۱۲۳۴"),
         ("کد پستی ۱۲۳۴۵-۶۷۸۹۰", "۱۲۳۴۵-۶۷۸۹۰"),
         ("شمارهٔ +98-21-5555", "+98-21-5555"),
+        ("کانال @tabnak_ir در t.me/tabnak", "@tabnak_ir"),
+        ("هشتگ #Tehran2026 را", "#Tehran2026"),
+        ("دلار (-۲٫۳٪) ارزان شد", "-۲٫۳٪"),
+        ("یورو (+۱٫۱٪) گران شد", "+۱٫۱٪"),
+        ("سامانهٔ S-300 رسید", "S-300"),
     ],
 )
 def test_runs_that_would_come_out_wrong_are_wrapped(text: str, wrapped: str) -> None:
-    assert bidi.isolate(text) == text.replace(wrapped, f'<span dir="ltr">{wrapped}</span>')
+    assert bidi.isolate(text) == text.replace(wrapped, f'<span dir="ltr" class="run">{wrapped}</span>')
     assert bidi.plain(text) == RLM + RLE + text.replace(wrapped, LRI + wrapped + PDI) + PDF
 
 
@@ -37,8 +42,10 @@ def test_runs_that_would_come_out_wrong_are_wrapped(text: str, wrapped: str) -> 
         "کووید-۱۹",
         "سال‌های ۱۴۰۳-۱۴۰۵",
         "۵-۳ میلیون",
-        "MMLU-Pro",
-        "5G",
+        "آزمون MMLU-Pro",
+        "اینترنت 5G",
+        "news@iran.example را ببینید",
+        "کانال #ایران",
     ],
 )
 def test_what_is_right_already_is_left_alone(text: str) -> None:
@@ -49,7 +56,7 @@ def test_what_is_right_already_is_left_alone(text: str) -> None:
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), max_size=40))
 def test_wrapping_changes_no_text_and_lets_no_markup_in(text: str) -> None:
     wrapped = str(bidi.isolate(text))
-    bare = wrapped.replace('<span dir="ltr">', "").replace("</span>", "")
+    bare = re.sub('<span dir="ltr"(?: class="run")?>|</span>', "", wrapped)
     assert not re.search("[<>\"']", bare)
     assert html.unescape(bare) == html.unescape(str(html.escape(text)))
 
@@ -75,6 +82,17 @@ def test_subjects_that_end_with_a_letter_or_digit_need_no_mark(end: str) -> None
     assert bidi.subject(end * 2).strip(RLM) == end * 2
 
 
+def test_a_latin_text_has_its_own_direction() -> None:
+    """Otherwise its full stop would be at the left end."""
+    assert (
+        bidi.isolate("New variants <1> are spreading.")
+        == '<span dir="ltr">New variants &lt;1&gt; are spreading.</span>'
+    )
+    assert bidi.isolate("Tabnak نوشت.") == "Tabnak نوشت."
+    long = f"@{'a' * 40}"
+    assert bidi.isolate(f"کانال {long}") == f'کانال <span dir="ltr">{long}</span>'  # may be broken on a small screen
+
+
 def test_text_lines_are_marked_and_addresses_left_alone() -> None:
     greeting, url = placeholders.named("greeting"), placeholders.named("unsubscribe_url")
     text = f"{greeting}،\n\nhttps://x.example/a\n{url}\nخبر"
@@ -88,12 +106,12 @@ def test_text_lines_are_marked_and_addresses_left_alone() -> None:
 
 
 def test_in_a_left_to_right_mail_persian_is_a_run_of_its_own() -> None:
-    assert bidi.isolate_rtl("زبان C++ را.") == '<span dir="rtl">زبان <span dir="ltr">C++</span> را.</span>'
+    assert bidi.isolate_rtl("زبان C++ را.") == '<span dir="rtl">زبان <span dir="ltr" class="run">C++</span> را.</span>'
     assert bidi.isolate_rtl("Goal in minute 90+4 <b>") == "Goal in minute 90+4 &lt;b&gt;"
 
 
 def test_arabic_digits_are_wrapped_as_persian_ones() -> None:
-    assert bidi.isolate("في الدقيقة ٩٠+٤") == 'في الدقيقة <span dir="ltr">٩٠+٤</span>'
+    assert bidi.isolate("في الدقيقة ٩٠+٤") == 'في الدقيقة <span dir="ltr" class="run">٩٠+٤</span>'
     assert bidi.isolate("٢٣٫٥ و ١٢٬٠٠٠ و ١٤٠٥/٠٩/٠٢") == "٢٣٫٥ و ١٢٬٠٠٠ و ١٤٠٥/٠٩/٠٢"
 
 

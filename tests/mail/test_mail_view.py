@@ -84,6 +84,28 @@ def test_stories_are_cut_to_size_and_links_checked() -> None:
     assert len(hero["also"][1]["title"]) == 90
 
 
+TITLE = "شورای شهر با سه بوستان موافقت کرد"
+
+
+@pytest.mark.parametrize(
+    ("lead", "shown"),
+    [
+        (TITLE, ""),
+        (f"{TITLE}.", ""),
+        ("شورای شهر با سه بوستان…", ""),
+        (f"{TITLE} و رفت.", ""),
+        (f"{TITLE}. بودجهٔ آن‌ها دو برابر سال گذشته خواهد بود.", "بودجهٔ آن‌ها دو برابر سال گذشته خواهد بود."),
+        ("بودجه: https://iran.example/a?b=1 دو برابر شد", "بودجه دو برابر شد"),
+        ("https://iran.example/a", ""),
+        ("١٣ بوستان و 15 پل با Gemini 3", "۱۳ بوستان و ۱۵ پل با Gemini 3"),
+    ],
+)
+def test_leads_add_to_the_title(lead: str, shown: str) -> None:
+    hero = samples.values(samples.issue((samples.story(title=TITLE, lead=lead),)))["hero"]
+    assert isinstance(hero, dict)
+    assert hero["lead"] == shown
+
+
 @pytest.mark.parametrize(
     ("given", "shown"),
     [

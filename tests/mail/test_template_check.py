@@ -97,7 +97,7 @@ def test_faults_of_templates_are_reported_by_case(tmp_path: Path) -> None:
     (tmp_path / "mail" / "layout.html").write_text(layout.replace('<div class="pre">', '<div class="shown">'), "utf-8")
     found = trial.findings(Renderer(tmp_path, samples.TEMPLATES))
     assert set(found) == {*sample_issues.CASES, *sample_issues.SERVICE_MAILS}
-    assert {finding.rule for each in found.values() for finding in each} == {"preheader"}
+    assert all("preheader" in {finding.rule for finding in each} for each in found.values())
 
 
 def test_broken_templates_are_reported_by_name(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from mailer.mail.render import HTML_BYTES, MAIL_BYTES, encoded
 from mailer.mail.template_check import markup
 from mailer.text import headlines
 from mailer.text.characters import ARABIC_DIGITS, ARABIC_LETTERS, RLM, is_invisible
-from mailer.text.locales import FA, Locale
+from mailer.text.locales import FA, LATIN_RUN, Locale
 
 STYLE_BYTES = 8192  # maximum number of bytes of all <style> elements together; Gmail accepts little more
 PREHEADER = range(40, 131)  # how many characters a preheader may have
@@ -25,7 +25,16 @@ PREHEADER = range(40, 131)  # how many characters a preheader may have
 # The CSS properties that nearly every mail program supports, according to caniemail.com.
 PROPERTIES = {
     *("background-color", "color", "font-family", "font-size", "font-weight", "line-height", "text-align"),
-    *("text-decoration", "direction", "display", "word-break", "vertical-align", "overflow", "border-collapse"),
+    *(
+        "text-decoration",
+        "direction",
+        "display",
+        "word-break",
+        "white-space",
+        "vertical-align",
+        "overflow",
+        "border-collapse",
+    ),
     *("padding", "padding-top", "padding-bottom", "padding-left", "padding-right", "margin", "margin-top"),
     *("margin-bottom", "width", "max-width", "height", "max-height", "border", "border-top", "border-radius"),
     *("mso-hide", "mso-line-height-rule", "mso-table-lspace", "mso-table-rspace", "mso-padding-alt"),
@@ -36,11 +45,11 @@ _FORBIDDEN = (
     *("bdi", "th", "section", "main", "nav"),
 )
 _VAGUE = {"اینجا", "اینجا کلیک کنید", "ادامه", "بیشتر", "هنا", "المزيد", "here", "click here", "more", "read more"}
+_DOT_BESIDE_DIGIT = re.compile(r"[۰-۹٠-٩]\s*[·•]|[·•]\s*[۰-۹٠-٩]")
 _LEAST_HEADLINE = 15  # characters; shorter headings name a section, which an alt text may mention
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
 _NOT_PERSIAN = re.compile(f"[{''.join(map(chr, ARABIC_LETTERS))}{ARABIC_DIGITS}\u0649\u0640]")
 _LOST_ZWNJ = re.compile("[\u0621-\u06cc] +(?:ها|های)(?![\u0621-\u06cc])|(?<![\u0621-\u06cc\u200c])ن?می [\u0621-\u06cc]")
-_LATIN_RUN = re.compile(r"https?://\S+|[\w.+-]+@[\w.-]+|[0-9]*[A-Za-z][\w.+#-]*(?: [0-9.]+)?")
 _LATIN_NUMBER = re.compile(r"(?<![A-Za-z0-9/.:_-])[0-9]+(?![A-Za-z0-9])")
 _LEFTOVER = re.compile(r"\{\{|\}\}|\{%|%\}|(?<![A-Za-z])(?:None|undefined|null|NaN)(?![A-Za-z])|[\x02\x03]")
 
@@ -71,7 +80,7 @@ def mail(html: str, text: str, *, raw: str = "", locale: Locale = FA, own_words:
     found += [*_direction(tree, body, wrapper, locale), *_tables(tree, html, locale)]
     found += [*_pictures(tree), *_headings(tree)]
     found += [*_links(tree, html, text), *_preheader(wrapper), *_styles(tree, html), *_tags(tree), *_sizes(html, text)]
-    found += [*_characters(tree, html, text), *_text_part(text, locale)]
+    found += [*_characters(tree, html, text), *_text_part(text, locale), *_order(tree, text, locale)]
     if own_words:
         words = " ".join(f"{markup.text(tree)} {' '.join(_spoken(tree))}".split())
         found += [*_leftovers(html, text, words), *_spelling(words, text, locale)]
@@ -254,6 +263,22 @@ def _spoken(tree: Element) -> list[str]:
     return [element.get(name, "") for element in tree.iter() for name in ("alt", "title", "aria-label")]
 
 
+def _order(tree: Element, text: str, locale: Locale) -> Iterator[Finding]:
+    """Checks what a right-to-left line would show in the wrong order or as something else."""
+    if not locale.rtl:
+        return
+    for element in tree.iter():
+        hidden = "display:none" in element.get("style", "").replace(" ", "")  # the preheader, a line of plain text
+        if hidden or element.tag in ("title", "style", "script"):
+            continue
+        own = [] if element.get("dir") == "ltr" else [element.text]
+        for words in filter(None, [*own, *(child.tail for child in element)]):
+            if runs := bidi.runs(words):
+                yield Finding("order", f"«{runs[0]}» needs <span dir=ltr>, or it is shown in the wrong order")
+    if found := _DOT_BESIDE_DIGIT.search(f"{markup.text(tree)}\n{text}"):
+        yield Finding("order", f"«{found[0]}»: the dot looks like the digit ۰ beside digits")
+
+
 def _leftovers(html: str, text: str, words: str) -> Iterator[Finding]:
     if found := _LEFTOVER.search(words + text):
         yield Finding("leftover", f"left over from a template or the program: {found[0]!r}")
@@ -269,5 +294,5 @@ def _spelling(words: str, text: str, locale: Locale) -> Iterator[Finding]:
             yield Finding("spelling", f"U+{ord(found[0]):04X} in the {name} is not a Persian letter or digit")
         if found := _LOST_ZWNJ.search(said):
             yield Finding("spelling", f"a half-space is missing in the {name}: «{found[0]}»")
-        if found := _LATIN_NUMBER.search(_LATIN_RUN.sub(" ", said)):
+        if found := _LATIN_NUMBER.search(LATIN_RUN.sub(" ", said)):
             yield Finding("spelling", f"Latin digits in the {name}: {found[0]}")
