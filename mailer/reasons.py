@@ -203,7 +203,7 @@ class ReasonCode(StrEnum):
     )
     WHY_NOT_LISTED = (
         "why_not_listed",
-        "popularity: not on the list of the most read",
+        "guess: not on the list of the most read",
         "بازدید: در فهرست پربازدیدها نبوده است",
     )
     WHY_GUESSED = (
@@ -251,6 +251,11 @@ class ReasonCode(StrEnum):
         "why_light_section",
         "light section: «{name}» counts less",
         "بخش: «{name}» وزن کمتری دارد",
+    )
+    WHY_BURST = (
+        "why_burst",
+        "burst: its topic was hardly in the news of the weeks before",
+        "ناگهانی: در هفته‌های پیش کمتر از این موضوع خبری بود",
     )
     WHY_LATE = (
         "why_late",

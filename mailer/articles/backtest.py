@@ -97,6 +97,7 @@ def _choose(app: App, past: _Past, slot: Slot, tx: Connection) -> tuple[Choice, 
         growth=growth.learn(articles.histories(tx, since=span.start - growth.LEARNT_FROM)),
         allow_late=False,
         decided=decided_pairs.resolve(stored_pairs.every(tx)),
+        earlier=articles.titles_before(tx, span.start),
     )
     leads = frozenset(story.lead.id for story in digest.stories)
     past.used.append(leads | {other.id for story in digest.stories for other in story.also})

@@ -6,11 +6,12 @@ issue.
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta, tzinfo
 from functools import cache
 
+from mailer.choice.burst import sudden
 from mailer.choice.decided_pairs import NO_DECISIONS, Decided
 from mailer.choice.events import Event, Events, group
 from mailer.choice.explain import Explanations
@@ -54,6 +55,7 @@ def build(
     dropped: frozenset[int] = frozenset(),
     gone: frozenset[int] = frozenset(),
     decided: Decided = NO_DECISIONS,
+    earlier: Collection[str] = (),
 ) -> Digest:
     """Returns the digest of a time span. The order of `articles` does not matter.
 
@@ -70,6 +72,7 @@ def build(
     dropped     ids of articles that an editor took out; no other article about their events is chosen
     gone        ids of articles whose pages are gone; other articles about their events may take their places
     decided     what editors decided about pairs of articles
+    earlier     titles of the weeks before
     allow_late  if true, late articles count too (see `time_span.late`); must be false for the first issue
     """
 
@@ -88,7 +91,7 @@ def build(
     before = [article for article in gathered if article.id in used]
     compared = _compared(free, titles, kept | decided.articles(), readers, zone)
     events = group([*compared, *before], titles, zone, used=used, decided=decided)
-    ranking = rank(gathered, span, free, titles, events, readers, rules)
+    ranking = rank(gathered, span, free, titles, events, readers, rules, sudden(events.topics, titles, earlier))
     in_order = _most_read_first(readers, ranking, _from_the_middle(events, ranking, titles, rules))
     candidates = _Stories(ranking, in_order, section_of(sections), events, used, kept, dropped)
     stories, repeated = candidates.split()

@@ -126,6 +126,8 @@ class Explanations:
                 yield Reason(ReasonCode.WHY_RUBRIC)
             case "light section":
                 yield Reason(ReasonCode.WHY_LIGHT_SECTION, {"name": story.lead.category})
+            case "burst":
+                yield Reason(ReasonCode.WHY_BURST)
             case "late":
                 yield Reason(ReasonCode.WHY_LATE)
             case _:

@@ -6,6 +6,7 @@
 - coverage: how many sources and articles report on the event
 - quality: whether the story will look good in a mail
 - the editor's judgement of the news value
+- points for a topic that was hardly in the news of the weeks before
 - negative points for series, rubrics and late articles
 
 Old articles do not lose points: a weekly digest that preferred new articles would miss most of the week. `select`
@@ -36,6 +37,7 @@ _WITHOUT_VIEWS = {"prominence": 0.5, "coverage": 0.4, "quality": 0.1}
 _NEWS_VALUE = 0.15  # points for each step of the editor's judgement, from -2 to +2
 _SERIES = -0.15  # points for an article of a daily series: the dollar price is read every day but is never the news
 _RUBRIC = -0.3  # points for a title of one word, such as «خبر», which says nothing to the reader of a mail
+_BURST = 0.04  # points for an article whose topic was hardly in the news of the weeks before; only if views are unknown
 _LATE = -0.05  # points for a late article (see `time_span.late`), which must be clearly better than other articles
 # If it is unknown how much an article is read, its popularity is guessed: this share from its prominence, coverage and
 # quality, and the rest from the average of its category.
@@ -75,10 +77,12 @@ def rank(
     events: Events,
     interest: Interest,
     rules: Digest,
+    sudden: frozenset[int] = frozenset(),
 ) -> Ranking:
     """Scores `articles` relative to the articles in `pool`, which are the articles that can be chosen.
 
-    `titles` maps the id of each article to the search key of its title.
+    `titles` maps the id of each article to the search key of its title. `sudden` has the ids of articles whose topics
+    were hardly in the news of the weeks before (see `burst`).
     """
     event_of = {member.id: event for event in events.events for member in event.members}
     read = interest.popularity
@@ -119,6 +123,7 @@ def rank(
             "series": _SERIES if _series(article, event_of) else 0.0,
             "rubric": _RUBRIC if len(titles[article.id].split()) < 2 else 0.0,
             "light section": rules.light_section if article.category in light else 0.0,
+            "burst": _BURST if article.id in sudden and not read else 0.0,
             "late": _LATE if late(span, article) else 0.0,
         }
         parts[article.id] = mine | {name: value for name, value in corrections.items() if value}

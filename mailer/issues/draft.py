@@ -230,6 +230,7 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
         dropped=issue.edits.dropped,
         gone=frozenset(issue.edits.gone),
         decided=decided_pairs.resolve(stored_pairs.every(tx)),
+        earlier=articles.titles_before(tx, span.start),
     )
 
 

@@ -260,6 +260,17 @@ def in_span(tx: Connection, span: TimeSpan, earliest: datetime, limit: int = 500
     return found + by_ids(tx, earlier - {article.id for article in found})
 
 
+def titles_before(tx: Connection, moment: datetime, limit: int = 2000) -> list[str]:
+    """Returns titles of articles dated in the four weeks before `moment`, a sample if there are more than `limit`.
+
+    The sample is the same every time, and has articles of all these weeks.
+    """
+    dated = articles.c.dated
+    scattered = articles.c.id * 7919 % 1009  # neighbouring ids get distant numbers
+    query = select(articles.c.title).where(dated >= moment - 4 * timedelta(weeks=1), dated < moment)
+    return list(tx.execute(query.order_by(scattered, articles.c.id).limit(limit)).scalars())
+
+
 def _in_earlier_issues(tx: Connection, before: datetime) -> set[int]:
     """Returns the ids of the articles in the last four issues. Considers only issues that reached a reader and whose
     time span ended at `before` or earlier."""

@@ -92,7 +92,7 @@ VIEWED = [other(n, views=100 * n) for n in range(1, 11)]
             "guess: its readers are unknown, and guessed from its section, place and coverage",
         ),
         (other(50, list_hours=2.5), LISTED, "popularity: up to 3 hours on the list of the most read"),
-        (other(50), LISTED, "popularity: not on the list of the most read"),
+        (other(50), LISTED, "guess: not on the list of the most read"),
         (
             other(50, prominence=2.2),
             [other(1, prominence=30.0)],

@@ -353,3 +353,14 @@ def test_rows_that_make_no_sense_are_refused(store: Store, wrong: dict[str, Any]
 
     with pytest.raises(IntegrityError):
         store.write(work)
+
+
+# --- the weeks before ------------------------------------------------------------------------------------------------
+def test_the_titles_of_the_four_weeks_before_are_the_same_every_time(store: Store) -> None:
+    ages = {1: 1, 2: 8, 3: 20, 4: 34, 5: 36, 6: 60}
+    keep(store, *(article(number, published=NOW - age * DAY, guid=str(number)) for number, age in ages.items()))
+    before = {number: article(number).title for number in ages}
+    found = store.read(lambda tx: articles.titles_before(tx, NOW - 7 * DAY))
+    assert sorted(found) == sorted(before[number] for number in (2, 3, 4))
+    assert store.read(lambda tx: articles.titles_before(tx, NOW - 7 * DAY)) == found
+    assert len(store.read(lambda tx: articles.titles_before(tx, NOW - 7 * DAY, limit=2))) == 2
