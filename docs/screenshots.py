@@ -42,10 +42,9 @@ def main() -> None:
             _keep(page.screenshot(full_page=True), "mail-375-gmail-without-style")
         with gates_browser.drawn(browser, gmail(week), 375, forced=True) as page:
             _keep(page.screenshot(full_page=True), "mail-375-forced-dark")
-        with gates_browser.drawn(browser, _html("week", "ar"), 375) as page:
-            _keep(page.screenshot(full_page=True), "mail-375-ar")
-        with gates_browser.drawn(browser, _html("week", "en"), 375) as page:
-            _keep(page.screenshot(full_page=True), "mail-375-en")
+        for language in ("ar", "en", "he", "ur", "ckb"):
+            with gates_browser.drawn(browser, _html("week", language), 375) as page:
+                _keep(page.screenshot(full_page=True), f"mail-375-{language}")
 
 
 def _html(case: str, language: str = "fa") -> str:
