@@ -10,7 +10,7 @@ import math
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,15 +51,13 @@ class Found(NamedTuple):
 
 
 def labelled(folder: Path) -> Iterator[Found]:
-    """Yields what an issue without view counts has of the events of each Persian week."""
-    every = labels.articles(folder)
+    """Yields what an issue without view counts has of the events of each week.
+
+    The weeks of the BBC have titles without leads, and the hours at the first places of the front page.
+    """
+    every, site = labels.articles(folder), data.site(folder)
     for week in labels.weeks():
-        if week.file is None:
-            continue
-        names = dict.fromkeys(row["id"] for row in data.stored(folder, week.file))
-        rows = [every[name] for name in names if week.holds(every[name].get("published") or "")]
-        numbers = {row["id"]: number for number, row in enumerate(rows, 1)}
-        made = [_article(numbers[row["id"]], row, _dated(row, numbers)) for row in rows]
+        numbers, made = _of_site(site, week) if week.file is None else _of_file(folder, week.file, week, every)
         span = TimeSpan(min(it.dated for it in made), max(it.dated for it in made) + timedelta(hours=1))
         digest = _build(made, span)
         ranks: dict[int, set[int]] = {}
@@ -70,6 +68,27 @@ def labelled(folder: Path) -> Iterator[Found]:
         shown = [ranks.get(story.lead.id, set()) for story in digest.stories]
         first = next((place for place, found in enumerate(shown, 1) if 1 in found), None)
         yield Found(week, len(made), len(set().union(*shown)), first)
+
+
+def _of_file(
+    folder: Path, file: str, week: labels.Week, every: Mapping[str, dict[str, Any]]
+) -> tuple[dict[str, int], list[Article]]:
+    """Returns id in the data → id of the article, and the articles."""
+    names = dict.fromkeys(row["id"] for row in data.stored(folder, file))
+    rows = [every[name] for name in names if week.holds(every[name].get("published") or "")]
+    numbers = {row["id"]: number for number, row in enumerate(rows, 1)}
+    return numbers, [_article(numbers[row["id"]], row, _dated(row, numbers)) for row in rows]
+
+
+def _of_site(site: data.Site, week: labels.Week) -> tuple[dict[str, int], list[Article]]:
+    """Like `_of_file`, for a week of the BBC."""
+    start, end = (datetime.fromisoformat(it).replace(tzinfo=UTC) for it in (week.start, week.end))
+    names = [name for name, at in site.first.items() if start <= at < end]
+    numbers = {name: number for number, name in enumerate(names, 1)}
+    return numbers, [
+        data.article(number, site.titles[name], site.first[name], prominence=data.shown(site, name, end))
+        for name, number in numbers.items()
+    ]
 
 
 def _dated(row: dict[str, Any], numbers: dict[str, int]) -> datetime:

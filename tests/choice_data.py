@@ -119,8 +119,8 @@ def weeks(of: Site, *, with_views: bool) -> Iterator[Week]:
         for place, name in enumerate(names, 1):
             looks = of.read.get(name, ())
             views = round(1000 * _weighed(looks, end)) if with_views else None
-            shown = math.fsum(it.hours for it in of.front.get(name, ()) if it.at <= end and it.place <= 8)
-            made.append(article(place, of.titles[name], of.first[name], views=views, prominence=shown))
+            prominence = shown(of, name, end)
+            made.append(article(place, of.titles[name], of.first[name], views=views, prominence=prominence))
             truth[place] = _weighed(looks)
         curve = growth.learn(_history(of, name) for name in before)
         titles = {it.id: key(it.title) for it in made}
@@ -173,6 +173,11 @@ def _moment(told: str) -> datetime:
 def unread(week: Week) -> Week:
     """The same week as an issue without view counts sees it."""
     return replace(week, articles=[replace(it, views=None) for it in week.articles])
+
+
+def shown(of: Site, name: str, end: datetime) -> float:
+    """Returns how many hours an article was at one of the first eight places of the front page until `end`."""
+    return math.fsum(it.hours for it in of.front.get(name, ()) if it.at <= end and it.place <= 8)
 
 
 def _history(of: Site, name: str) -> list[tuple[float, int]]:
@@ -314,6 +319,7 @@ class Grouped:
     """How many labelled pairs the choice puts together, by label, over all pools."""
 
     together: Mapping[str, int]
+    in_topic: Mapping[str, int]  # like `together`, for pairs in one topic
     every: Mapping[str, int]
 
     @property
@@ -327,17 +333,24 @@ class Grouped:
         right = self.together["1"] + self.together["2"]
         return right / (right + self.together["0"])
 
+    @property
+    def topic_recall(self) -> float:
+        """The share of the pairs about the same event or the same large topic that are in one topic."""
+        return (self.in_topic["1"] + self.in_topic["m"]) / (self.every["1"] + self.every["m"])
+
 
 def put_together(data: Path, those: Sequence[Pair], fillings: Sequence[str] = FILLINGS) -> Grouped:
     """Groups the pairs inside pools of a thousand real articles."""
     together: Counter[str] = Counter()
+    in_topic: Counter[str] = Counter()
     for filling in fillings:
         articles = pool(data, filling, those)
         found = group(articles, {it.id: key(it.title) for it in articles}, UTC)
         event = {member.id: number for number, each in enumerate(found.events) for member in each.members}
         together.update(pair.label for pair in those if event[pair.one.id] == event[pair.other.id])
+        in_topic.update(pair.label for pair in those if found.topics[pair.one.id] == found.topics[pair.other.id])
     every = Counter(pair.label for pair in those)
-    return Grouped(together, {label: count * len(fillings) for label, count in every.items()})
+    return Grouped(together, in_topic, {label: count * len(fillings) for label, count in every.items()})
 
 
 # --- other newsrooms' spellings --------------------------------------------------------------------------------------

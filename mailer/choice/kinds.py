@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from mailer.model import Article
 from mailer.text.search_key import key
 
-# Titles such as «اخبار کوتاه اردبیل» and «مهم‌ترین اخبار امروز». The words are spelled as in search keys.
-_ROUNDUP = re.compile(r"\b(?:اخبار|خبرهای) کوتاه\b|\bمهمترین (?:اخبار|خبرهای|رویدادهای|عناوین)\b|\bnews in brief\b")
+# Titles such as «اخبار کوتاه اردبیل», «مهم‌ترین اخبار امروز» and «دیدنی‌های امروز», a page with photos of the day. The
+# words are spelled as in search keys.
+_ROUNDUP = re.compile(
+    r"\b(?:اخبار|خبرهای) کوتاه\b|\bمهمترین (?:اخبار|خبرهای|رویدادهای|عناوین)\b|\bدیدنیهای (?:امروز|روز)\b"
+    r"|\bnews in brief\b"
+)
 _PARTS = 3  # a title or lead that a slash divides into at least this many headlines is a roundup
 _PART_WORDS = 2  # a part with fewer words is not a headline, as in «فیلم / عکس»
 _SOURCE_LINE = re.compile(r"\s*(?:منبع|source|المصدر|ماخذ|מקור)\s*[:：]\s*+\S++(?:\s++\S++){0,4}\s*+", re.IGNORECASE)
