@@ -257,6 +257,11 @@ class ReasonCode(StrEnum):
         "burst: its topic was hardly in the news of the weeks before",
         "ناگهانی: در هفته‌های پیش کمتر از این موضوع خبری بود",
     )
+    WHY_SECTION_CLICKS = (
+        "why_section_clicks",
+        "clicks: in the last issues, readers opened stories of «{name}»",
+        "کلیک‌ها: خوانندگان در شماره‌های اخیر خبرهای «{name}» را باز کرده‌اند",
+    )
     WHY_LATE = (
         "why_late",
         "late: published before the time span of the issue, but first seen in it",

@@ -486,6 +486,13 @@ class Digest(Section):
     light_section: float = Field(
         -0.15, ge=-1, le=0, description="The points that an article of such a section loses; 0 for none."
     )
+    section_clicks: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="The points that an article gains if its section is the one whose stories were opened most in the "
+        "last issues; articles of other sections gain less. It needs [web] count_clicks; 0 for none.",
+    )
     banned_words: tuple[Line, ...] = Field(
         ("رپرتاژ", "رپورتاژ", "رپرتاژآگهی", "رپورتاژآگهی", "تبلیغاتی"),
         description="Articles with one of these in title, category or tags are never chosen, because they are paid "
@@ -657,6 +664,11 @@ class Web(Section):
     port: Port = Field(8080, description="The port to listen on.")
     trusted_proxies: tuple[Line, ...] = Field(
         ("127.0.0.1", "::1"), description='Proxies whose X-Forwarded-For is trusted; "*" is refused.'
+    )
+    count_clicks: Literal["none", "totals"] = Field(
+        "none",
+        description='"totals": links to stories lead over /to, which counts how often each story is opened, and by '
+        "nothing that identifies a reader. `mailer issue report` shows the totals.",
     )
     metrics_host: Line = Field(
         "127.0.0.1", min_length=1, description="The address of /metrics; do not use a public one."

@@ -18,7 +18,7 @@ from mailer.choice.explain import Explanations
 from mailer.choice.growth import CAUTIOUS, Growth
 from mailer.choice.interest import Interest, in_turn, interest
 from mailer.choice.kinds import is_aside
-from mailer.choice.rank import Ranking, rank
+from mailer.choice.rank import NO_CLICKS, Ranking, rank
 from mailer.choice.select import select
 from mailer.choice.time_span import holds, late
 from mailer.model import OTHER_NEWS, Article, Digest, NotChosen, Story, TimeSpan
@@ -56,6 +56,7 @@ def build(
     gone: frozenset[int] = frozenset(),
     decided: Decided = NO_DECISIONS,
     earlier: Collection[str] = (),
+    clicked: Mapping[str, float] = NO_CLICKS,
 ) -> Digest:
     """Returns the digest of a time span. The order of `articles` does not matter.
 
@@ -67,12 +68,12 @@ def build(
     led         ids of the articles that came first in other issues; the digest begins with another event if possible
     zone        the newsroom's time zone, which decides on which day an article was published
     growth      how fast the views of an article grow
-    kept        ids of articles that an editor moved or retitled; these articles lead their events and take precedence
-                over the quotas
+    kept        ids of articles that an editor moved or retitled; they lead their events, whatever the quotas say
     dropped     ids of articles that an editor took out; no other article about their events is chosen
     gone        ids of articles whose pages are gone; other articles about their events may take their places
     decided     what editors decided about pairs of articles
     earlier     titles of the weeks before
+    clicked     section → how often its stories were opened in the last issues, from 0 to 1
     allow_late  if true, late articles count too (see `time_span.late`); must be false for the first issue
     """
 
@@ -91,16 +92,16 @@ def build(
     before = [article for article in gathered if article.id in used]
     compared = _compared(free, titles, kept | decided.articles(), readers, zone)
     events = group([*compared, *before], titles, zone, used=used, decided=decided)
-    ranking = rank(gathered, span, free, titles, events, readers, rules, sudden(events.topics, titles, earlier))
+    burst, clicks = sudden(events.topics, titles, earlier), _by_category(gathered, section_of(sections), clicked)
+    ranking = rank(gathered, span, free, titles, events, readers, rules, burst, clicks)
     in_order = _most_read_first(readers, ranking, _from_the_middle(events, ranking, titles, rules))
     candidates = _Stories(ranking, in_order, section_of(sections), events, used, kept, dropped)
     stories, repeated = candidates.split()
     selection = select(stories, rules, titles, events, zone, balance_sections=bool(sections), kept=kept)
     unfit = [NotChosen(candidates.story([it]), barred[it.id]) for it in gathered if it.id in barred and counts(it)]
     not_chosen = sorted([*unfit, *repeated, *selection.not_chosen], key=lambda it: ranking.order(it.story.lead))
-    remarks = [*ranking.notes, *_few_dates(filter(counts, gathered))]
-    if stories and not sections:
-        remarks.append(Reason(ReasonCode.NO_SECTIONS))
+    no_sections = [Reason(ReasonCode.NO_SECTIONS)] if stories and not sections else []
+    remarks = [*ranking.notes, *_few_dates(filter(counts, gathered)), *no_sections]
     explanations = Explanations(selection.chosen, not_chosen, events, readers, titles)
     return Digest(
         span=span,
@@ -109,6 +110,13 @@ def build(
         considered=len(free),
         notes=(*remarks, *explanations.notes(), *selection.notes),
     )
+
+
+def _by_category(
+    articles: Iterable[Article], section: Callable[[str], str], clicked: Mapping[str, float]
+) -> dict[str, float]:
+    """Returns `clicked`, which is keyed by section, keyed by the raw categories of the articles."""
+    return {it.category: clicked.get(section(it.category), 0.0) for it in articles} if clicked else {}
 
 
 def _listed(not_chosen: Sequence[NotChosen], explanations: Explanations) -> tuple[NotChosen, ...]:

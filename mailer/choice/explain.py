@@ -128,6 +128,8 @@ class Explanations:
                 yield Reason(ReasonCode.WHY_LIGHT_SECTION, {"name": story.lead.category})
             case "burst":
                 yield Reason(ReasonCode.WHY_BURST)
+            case "section clicks":
+                yield Reason(ReasonCode.WHY_SECTION_CLICKS, {"name": story.section})
             case "late":
                 yield Reason(ReasonCode.WHY_LATE)
             case _:

@@ -8,6 +8,7 @@
 - the editor's judgement of the news value
 - points for a topic that was hardly in the news of the weeks before
 - negative points for series, rubrics and late articles
+- how often readers opened stories of its section, if that is wanted
 
 Old articles do not lose points: a weekly digest that preferred new articles would miss most of the week. `select`
 compares the scores and decides which stories are chosen.
@@ -46,6 +47,7 @@ _GUESSED = 0.5
 # is less than that of most articles on the list.
 _UNLISTED = 0.3
 
+NO_CLICKS: Mapping[str, float] = {}
 TEXT_ENOUGH = 120  # more characters of the lead, or of the body if there is no lead, do not improve the quality
 TITLE_ENOUGH = 6  # more words of the title do not improve the quality
 
@@ -78,11 +80,13 @@ def rank(
     interest: Interest,
     rules: Digest,
     sudden: frozenset[int] = frozenset(),
+    clicks: Mapping[str, float] = NO_CLICKS,
 ) -> Ranking:
     """Scores `articles` relative to the articles in `pool`, which are the articles that can be chosen.
 
     `titles` maps the id of each article to the search key of its title. `sudden` has the ids of articles whose topics
-    were hardly in the news of the weeks before (see `burst`).
+    were hardly in the news of the weeks before (see `burst`). `clicks` maps categories to how often the stories of
+    their sections were opened, from 0 to 1.
     """
     event_of = {member.id: event for event in events.events for member in event.members}
     read = interest.popularity
@@ -125,6 +129,7 @@ def rank(
             "light section": rules.light_section if article.category in light else 0.0,
             "burst": _BURST if article.id in sudden and not read else 0.0,
             "late": _LATE if late(span, article) else 0.0,
+            "section clicks": round(rules.section_clicks * clicks.get(article.category, 0.0), 4),
         }
         parts[article.id] = mine | {name: value for name, value in corrections.items() if value}
     return Ranking(parts, interest.notes)

@@ -635,6 +635,11 @@ def _report_text(app: App, found: "Report") -> str:
         f"{found.complained:>9,}  complained",
         f"{found.joined:>9,}  joined until the next issue",
     ]
+    if found.clicks:
+        lines += ["", "how often the stories were opened:"]
+        lines += [f"{each.opened:>9,}  {each.position}. {each.title}" for each in found.clicks]
+    if scanned := sum(each.scanned for each in found.clicks):
+        lines.append(f"{scanned:>9,}  by link scanners, which open many links at once (not counted above)")
     most = max((bar.left for bar in found.histogram), default=0)
     if most:
         lines += ["", "how soon they left:"]

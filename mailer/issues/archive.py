@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from mailer.context import App, find_issue
 from mailer.errors import NoSuchArticle, NoSuchIssue, WrongState
-from mailer.issues import draft, variants, which
+from mailer.issues import clicks, draft, variants, which
 from mailer.lifecycle import STARTED
 from mailer.mail import placeholders, view
 from mailer.model import DeliveryKind, Issue, Variant
@@ -106,7 +106,8 @@ def page(app: App, slot: str) -> Page:
     shown = app.store.read(lambda tx: _public_issue(app, tx, issue))
     if shown is None:
         raise NoSuchIssue(f"The issue {slot} is not public.")
-    html = public(shown.variant.html, app.renderer.locale, app.settings.newsletter.base_url)
+    mailed = clicks.direct(issue, shown.variant.html, html=True)
+    html = public(mailed, app.renderer.locale, app.settings.newsletter.base_url)
     return Page(_with_tags(app, html, shown), shown.variant.sha256[:32])
 
 
@@ -222,7 +223,7 @@ def _redact(app: App, issue: Issue, position: int) -> bool:
     if not stories:
         raise WrongState(f"{position} is the last story that is left of the issue {issue.slot}.")
     kept = variants.redacted(issue, stories, app.renderer.locale)
-    rendered = app.store.read(lambda tx: draft.render(app, tx, kept, full=issue))
+    rendered = app.store.read(lambda tx: draft.render(app, tx, kept, full=issue, counted=False))
 
     def write(tx: Connection) -> bool:
         if issues.redacted(tx, issue.id, lock=True) != before:

@@ -14,7 +14,7 @@ from mailer.articles import pictures
 from mailer.choice import build, decided_pairs, edits, growth, time_span
 from mailer.context import App, alert, find_issue, get_issue, sample_settings
 from mailer.errors import ConfigError, NotEnoughStories, WrongState
-from mailer.issues import blocks, which
+from mailer.issues import blocks, clicks, which
 from mailer.lifecycle import IssueEvent
 from mailer.mail import render as rendering
 from mailer.mail import view
@@ -231,6 +231,7 @@ def _digest(app: App, tx: Connection, issue: Issue, now: datetime) -> Digest:
         gone=frozenset(issue.edits.gone),
         decided=decided_pairs.resolve(stored_pairs.every(tx)),
         earlier=articles.titles_before(tx, span.start),
+        clicked=clicks.by_section(app, tx),
     )
 
 
@@ -262,14 +263,15 @@ def _opening(body: str) -> str:
     return next((line.strip() for line in body.splitlines() if line.strip()), "")[:600]
 
 
-def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) -> Rendered:
+def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None, *, counted: bool = True) -> Rendered:
     """Renders the mail of an issue, with placeholders, shortened to the size that mail programs show in full.
 
     If `issue` contains only some stories of an issue, `full` must be the whole issue. The list of most-read articles
-    leaves out all stories of `full`.
+    leaves out all stories of `full`. With `counted`, clicks on the links are counted, if the settings want that.
     """
     wanted = app.settings.digest.most_read
     most_read = _most_read(app, tx, full or issue, wanted) if wanted else []
+    links = clicks.links(app, full or issue) if counted else {}
 
     def mail(stories: tuple[ChosenStory, ...]) -> Rendered:
         values = view.issue_view(
@@ -278,6 +280,7 @@ def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None) ->
             archive_url=app.archive_url(issue.slot),
             locale=app.renderer.locale,
             most_read=most_read,
+            links=links,
             preferences=True,
         )
         return app.renderer.mail(DeliveryKind.ISSUE, values)

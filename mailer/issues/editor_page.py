@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from mailer import tokens
 from mailer.context import App, get_issue
-from mailer.issues import archive, control, draft, notice
+from mailer.issues import archive, clicks, control, draft, notice
 from mailer.lifecycle import EDITABLE
 from mailer.model import Issue, IssueState
 from mailer.reasons import ReasonCode
@@ -39,7 +39,8 @@ def preview(app: App, token: str) -> str:
 
     Raises BadToken if the token is invalid, and NotEnoughStories if the issue has no stories yet.
     """
-    return archive.public(draft.content(app, _issue(app, token)).html, app.renderer.locale)
+    issue = _issue(app, token)
+    return archive.public(clicks.direct(issue, draft.content(app, issue).html, html=True), app.renderer.locale)
 
 
 def _issue(app: App, token: str) -> Issue:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email import message_from_bytes
 from functools import partial
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from mailer import address
 from mailer.context import App
-from mailer.issues import draft
+from mailer.issues import clicks, draft
 from mailer.mail import service_mails
 from mailer.model import Batch, Delivery, DeliveryKind, DeliveryState, Issue, Rendered, Variant
 from mailer.sending import message
@@ -59,7 +59,11 @@ async def send_test(app: App, issue: Issue, emails: Sequence[str]) -> list[tuple
 
     def queue_tests(tx: Connection) -> dict[int, str]:
         now = app.now()
-        trial = replace(rendered, subject=service_mails.trial_subject(rendered.subject, app.renderer.locale))
+        trial = Rendered(
+            service_mails.trial_subject(rendered.subject, app.renderer.locale),
+            clicks.direct(issue, rendered.html, html=True),
+            clicks.direct(issue, rendered.text, html=False),
+        )
         variant = issues.add_variant(tx, DeliveryKind.TEST, issue.id, trial, now)
         return {
             deliveries.owe(

@@ -5,7 +5,7 @@ A report contains no address.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 
 from mailer.context import App
 from mailer.model import DeliveryState, Issue
-from mailer.store import reports
+from mailer.store import clicks, reports
+from mailer.store.clicks import Clicks
 
 # The histogram counts readers by the time from the acceptance of their mail to their unsubscription. Each bar has a
 # name and an upper limit; a last bar, "later", counts all longer times.
@@ -44,6 +45,18 @@ class Bar:
     scanner: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class StoryClicks:
+    """How often a story of an issue was opened, in all and by the beginning of the hour. `scanned` are the openings by
+    link scanners, which are in no other count."""
+
+    position: int
+    title: str
+    opened: int
+    scanned: int
+    hours: Mapping[str, int]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     slot: str
@@ -60,6 +73,7 @@ class Report:
     reasons: Mapping[str, int]
     histogram: tuple[Bar, ...]
     joined: int  # readers who joined between the start of this issue and the start of the next
+    clicks: tuple[StoryClicks, ...]  # () if nothing was counted
     started_at: datetime | None
     finished_at: datetime | None
 
@@ -103,11 +117,28 @@ def report(app: App, issue: Issue) -> Report:
             reasons=dict(Counter(each.reason.split(":")[0] for each in left if each.reason)),
             histogram=histogram([each.at - each.accepted_at for each in left if each.accepted_at]),
             joined=reports.joined(tx, issue.started_at) if issue.started_at else 0,
+            clicks=_clicks(issue, clicks.of_issue(tx, issue.id)),
             started_at=issue.started_at,
             finished_at=issue.finished_at,
         )
 
     return app.store.read(read)
+
+
+def _clicks(issue: Issue, counted: Sequence[Clicks]) -> tuple[StoryClicks, ...]:
+    """Returns the clicks on each story, in the order of the issue, or () if nothing was counted."""
+    of = {story.position: [each for each in counted if each.position == story.position] for story in issue.stories}
+    return tuple(
+        StoryClicks(
+            position=story.position,
+            title=story.title,
+            opened=sum(each.opened for each in of[story.position]),
+            scanned=sum(each.scanned for each in of[story.position]),
+            hours={f"{each.hour:%Y-%m-%dT%H:%MZ}": each.opened for each in of[story.position] if each.opened},
+        )
+        for story in issue.stories
+        if counted
+    )
 
 
 def histogram(after: list[timedelta]) -> tuple[Bar, ...]:

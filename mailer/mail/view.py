@@ -4,7 +4,7 @@ Every text from outside is cleaned and shortened here. The package `choice` choo
 templates contain the markup.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict
 from urllib.parse import urlsplit
 
@@ -29,6 +29,7 @@ CARD_EVERY = 4  # of every four stories in a section, the first may show its pic
 ALSO = 2  # maximum number of further reports listed under a story
 PREHEADER_LEAST, PREHEADER_BETTER, PREHEADER_MOST = 40, 90, 130
 WORDS_A_MINUTE = 180
+NO_LINKS: Mapping[int, str] = {}
 
 
 class StoryView(TypedDict):
@@ -105,6 +106,7 @@ def issue_view(
     archive_url: str,
     locale: Locale = FA,
     most_read: Iterable[tuple[str, str]] = (),
+    links: Mapping[int, str] = NO_LINKS,
     preferences: bool = False,
 ) -> dict[str, object]:
     """Returns the values for `mail/issue.*`.
@@ -115,12 +117,12 @@ def issue_view(
     title and section), archive_url, unsubscribe_url, preferences_url (empty unless `preferences` is True). `greeting`,
     `unsubscribe_url` and `preferences_url` are placeholders; all other values are final.
 
-    The argument `archive_url` is the public address of this issue, and the argument `most_read` has pairs of address
-    and title.
+    The argument `archive_url` is the public address of this issue, the argument `most_read` has pairs of address and
+    title, and `links` maps article ids to the addresses that replace those of their stories.
     """
     stories = _in_order(issue)
-    hero = _story(stories[0], LEAD_WORDS, newsletter, locale) if stories else None
-    sections = _by_section(stories[1:], newsletter, locale)
+    hero = _story(stories[0], LEAD_WORDS, newsletter, locale, links) if stories else None
+    sections = _by_section(stories[1:], newsletter, locale, links)
     shown = [*([hero] if hero else []), *(story for section in sections for story in section["stories"])]
     return {
         **page_view(newsletter),
@@ -156,7 +158,14 @@ def picture_of(story: ChosenStory, newsletter: Newsletter) -> str:
     return story_picture(story.image_url, story.url, ours, plain=plain)
 
 
-def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Locale, card: bool = False) -> StoryView:
+def _story(
+    story: ChosenStory,
+    words: int,
+    newsletter: Newsletter,
+    locale: Locale,
+    links: Mapping[int, str],
+    card: bool = False,
+) -> StoryView:
     title = locale.one_script(clean(story.title))
     if story.update:  # an earlier issue reported the event, and the event has developed since
         title = locale.say("به‌روزرسانی: {title}", title=title)
@@ -165,7 +174,7 @@ def _story(story: ChosenStory, words: int, newsletter: Newsletter, locale: Local
         {"url": web_address(url), "title": shorten(locale.one_script(clean(other)), 90)} for _, url, other in story.also
     ]
     return StoryView(
-        url=web_address(story.url),
+        url=links.get(story.article_id) or web_address(story.url),
         title=title,
         lead=shorten(first_words(locale.one_script(_lead(story)), words), LEAD_LENGTH),
         section=shorten(clean(story.section), SECTION_LENGTH) if story.section != OTHER_NEWS else "",
@@ -202,7 +211,9 @@ def _alt(story: ChosenStory, locale: Locale) -> str:
     return locale.say("عکس خبر") if again or not given else shorten(given, 120)
 
 
-def _by_section(stories: Iterable[ChosenStory], newsletter: Newsletter, locale: Locale) -> list[SectionView]:
+def _by_section(
+    stories: Iterable[ChosenStory], newsletter: Newsletter, locale: Locale, links: Mapping[int, str]
+) -> list[SectionView]:
     """Groups the stories by section and leaves out empty sections.
 
     The sections in the settings come first, in the order of the settings. Unknown sections come next, in the order of
@@ -214,7 +225,7 @@ def _by_section(stories: Iterable[ChosenStory], newsletter: Newsletter, locale: 
         name = clean(story.section)
         section = others if name in ("", OTHER_NEWS) else found.setdefault(name, [])
         card = len(section) % CARD_EVERY == 0 and picture_of(story, newsletter) != ""
-        section.append(_story(story, LEAD_WORDS if card else BRIEF_WORDS, newsletter, locale, card))
+        section.append(_story(story, LEAD_WORDS if card else BRIEF_WORDS, newsletter, locale, links, card))
     return [
         SectionView(name=shorten(name, SECTION_LENGTH), stories=views)
         for name, views in [*found.items(), (locale.say(OTHER_NEWS), others)]

@@ -337,6 +337,16 @@ issue_articles = Table(  # the articles of each issue: reserved, and used once t
     _flag("first"),  # true if the article is the lead article of the issue's first story
 )
 
+clicks = Table(  # how often the stories of an issue were opened in each hour; nothing here belongs to a reader
+    "clicks",
+    metadata,
+    Column("issue_id", Id, ForeignKey("issues.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),  # the position of the story in the full issue
+    Column("hour", Instant, primary_key=True),  # the beginning of the hour
+    Column("opened", Integer, nullable=False),  # how often readers opened the story
+    Column("scanned", Integer, nullable=False),  # how often link scanners opened it, which is not counted in `opened`
+)
+
 variants = Table(  # mails rendered once for many readers, with placeholders
     "variants",
     metadata,

@@ -12,7 +12,9 @@ from starlette.types import ASGIApp
 
 from mailer.context import App
 from mailer.errors import MailerError
+from mailer.issues.clicks import Counter
 from mailer.web import archive, editor, health
+from mailer.web.clicks import Links
 from mailer.web.guard import Headers, status_of
 from mailer.web.health import Pulse
 from mailer.web.page import render
@@ -21,8 +23,9 @@ from mailer.web.readers import ReaderPages
 log = logging.getLogger(__name__)
 
 
-def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> ASGIApp:
-    """Returns the ASGI application. `more` are additional routes from a caller with its own pages, such as the demo."""
+def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = (), counter: Counter | None = None) -> ASGIApp:
+    """Returns the ASGI application. `more` are additional routes from a caller with its own pages, such as the demo.
+    `counter` counts the clicks; by default, the application makes its own."""
 
     async def home(request: Request) -> Response:
         return render(app, "home")
@@ -45,6 +48,7 @@ def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> 
         log.error("a page failed", exc_info=error)
         return render(app, "error", status=500)
 
+    links = Links(app, counter)
     starlette = Starlette(
         routes=[
             *more,
@@ -53,8 +57,10 @@ def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = ()) -> 
             *ReaderPages(app).routes(),
             *editor.routes(app),
             *archive.routes(app),
+            *links.routes(),
             *health.routes(app, pulse or Pulse()),
         ],
+        lifespan=links.lifespan,
         exception_handlers={MailerError: failed, HTTPException: not_found, Exception: crashed},
     )
     starlette.router.redirect_slashes = False

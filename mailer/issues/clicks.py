@@ -1,0 +1,211 @@
+"""Counts how often the stories of an issue are opened, without anything that identifies a reader.
+
+With `[web] count_clicks = "totals"`, the links of a mail lead over `/to/SLOT/N`, where N is the position of the story
+in the full issue. These links are the same in every reader's mail. `Counter` decides which requests count, in memory
+only; the database gets totals for each story and hour. Archive, feed and test mails link to the stories themselves.
+"""
+
+import hashlib
+import logging
+import re
+import secrets
+from collections import Counter as Tally
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from time import monotonic
+
+from sqlalchemy import Connection
+
+from mailer.context import App, find_issue
+from mailer.errors import NoSuchArticle, NoSuchIssue
+from mailer.lifecycle import STARTED
+from mailer.model import Issue
+from mailer.store import clicks, issues
+from mailer.store.clicks import Clicks
+from mailer.text.links import web_address
+
+log = logging.getLogger(__name__)
+SPAN_S = 30.0
+MOST_LINKS = 3  # a network that opens more different links of an issue within SPAN_S is a link scanner
+_MOST_WAITING = 200_000  # requests kept in memory; more are not counted, and reported
+_TARGETS_S = 60.0  # how long the addresses of an issue are kept in memory, also after a story was redacted
+_KEY_S = 86_400.0  # how long the key that hashes the networks is used
+_LEARNT_FROM = 8  # number of issues from which the averages of sections are computed
+
+
+# --- links in mails --------------------------------------------------------------------------------------------------
+def links(app: App, issue: Issue) -> dict[int, str]:
+    """Returns the counted address of each story of a full issue, by article id; {} if clicks are not counted."""
+    if app.settings.web.count_clicks == "none":
+        return {}
+    return {
+        story.article_id: app.url(f"/to/{issue.slot}/{story.position}")
+        for story in issue.stories
+        if web_address(story.url)
+    }
+
+
+def direct(issue: Issue, part: str, *, html: bool) -> str:
+    """Returns a part of a mail whose links lead to the stories themselves. `issue` must be the full issue.
+
+    Replaces the links whatever their host is, because the base URL may have changed since the mail was rendered.
+    """
+    addresses = {str(story.position): web_address(story.url) for story in issue.stories}
+
+    def address(found: re.Match[str]) -> str:
+        url = addresses.get(found[1], "") or found[0]
+        return escape(url) if html else url
+
+    return re.sub(rf"https?://[^/\s\"<>]+/to/{re.escape(issue.slot)}/([0-9]+)(?![0-9])", address, part)
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a link leads. `issue_id` is 0 if requests for the link are not counted."""
+
+    url: str
+    issue_id: int
+    position: int
+
+
+@dataclass(slots=True)
+class _Request:
+    at_s: float
+    position: int
+    hour: datetime
+    scanned: bool = False
+
+
+class Counter:
+    """Counts the requests of one web process. The methods `target` and `save` use the database; `count` does not.
+
+    A request is stored when SPAN_S have passed, because only then it is certain that it was not one of many by a link
+    scanner. Networks are only kept that long, hashed with a key that is never stored and changes daily.
+    """
+
+    def __init__(self, app: App, clock: Callable[[], float] = monotonic, *, most_waiting: int = _MOST_WAITING) -> None:
+        self._app = app
+        self._clock = clock
+        self._most_waiting = most_waiting
+        self._waiting: dict[tuple[int, bytes], list[_Request]] = defaultdict(list)
+        self._number = 0  # requests in `_waiting`
+        self._lost = 0  # requests that were not counted, because too many were waiting
+        self._key, self._key_until_s = b"", 0.0
+        self._targets: dict[str, tuple[float, Mapping[int, Target]]] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._number
+
+    def target(self, slot: str, position: int) -> Target:
+        """Returns where the link `/to/SLOT/POSITION` leads: to the story or, if the story was redacted, to the page of
+        the issue in the archive.
+
+        Raises NoSuchIssue if the issue was never frozen, so that no one can read a draft by its links, and
+        NoSuchArticle if the issue has no such story.
+        """
+        now_s = self._clock()
+        until_s, targets = self._targets.get(slot, (now_s, {}))
+        if until_s <= now_s:
+            targets = _targets(self._app, slot)
+            self._targets = {name: kept for name, kept in self._targets.items() if kept[0] > now_s}
+            self._targets[slot] = (now_s + _TARGETS_S, targets)
+        if position not in targets:
+            raise NoSuchArticle(f"The issue {slot} has no story {position}.")
+        return targets[position]
+
+    def count(self, target: Target, network: str) -> None:
+        """Counts a request by a client of this network. Not thread-safe: call it in the event loop."""
+        if not target.issue_id:
+            return
+        if self._number >= self._most_waiting:
+            self._lost += 1
+            return
+        now_s, now = self._clock(), self._app.now()
+        seen = self._waiting[target.issue_id, self._hashed(network, now_s)]
+        seen.append(_Request(now_s, target.position, now.replace(minute=0, second=0, microsecond=0)))
+        self._number += 1
+        recent = [each for each in seen if each.at_s > now_s - SPAN_S]
+        if len({each.position for each in recent}) > MOST_LINKS:
+            for each in recent:
+                each.scanned = True
+
+    def _hashed(self, network: str, now_s: float) -> bytes:
+        if now_s >= self._key_until_s:
+            self._key, self._key_until_s = secrets.token_bytes(32), now_s + _KEY_S
+        return hashlib.blake2b(network.encode(), key=self._key, digest_size=16).digest()
+
+    def settled(self, *, everything: bool = False) -> list[Clicks]:
+        """Removes and returns the requests that no later request can turn into those of a link scanner. With
+        `everything`, all requests, because the process ends. Not thread-safe, like `count`."""
+        before_s = float("inf") if everything else self._clock() - SPAN_S
+        found: list[tuple[int, _Request]] = []
+        waiting: dict[tuple[int, bytes], list[_Request]] = defaultdict(list)
+        for who, requests in self._waiting.items():
+            for each in requests:
+                if each.at_s <= before_s:
+                    found.append((who[0], each))
+                else:
+                    waiting[who].append(each)
+        self._waiting, self._number = waiting, self._number - len(found)
+        if self._lost:
+            log.warning("%s requests for links were not counted: too many came at once", self._lost)
+            self._lost = 0
+        return _summed(found)
+
+    def save(self, counted: Iterable[Clicks]) -> None:
+        """Adds the counts to the totals in the database."""
+        kept = list(counted)
+        if kept:
+            self._app.store.write(lambda tx: clicks.add(tx, kept))
+
+
+def _summed(found: Iterable[tuple[int, _Request]]) -> list[Clicks]:
+    tally = Tally((issue_id, each.position, each.hour, each.scanned) for issue_id, each in found)
+    return [
+        Clicks(*story, opened=tally[*story, False], scanned=tally[*story, True])
+        for story in dict.fromkeys(key[:3] for key in tally)
+    ]
+
+
+def _targets(app: App, slot: str) -> dict[int, Target]:
+    issue = find_issue(app, slot)
+    if issue.frozen_at is None:
+        raise NoSuchIssue(f"The issue {issue.slot} has not been sent.")
+    redacted = app.store.read(lambda tx: issues.redacted(tx, issue.id))
+    counted = app.settings.web.count_clicks == "totals" and issue.state in STARTED
+    archived = app.archive_url(issue.slot)
+    return {
+        story.position: Target(
+            archived if story.position in redacted else web_address(story.url) or archived,
+            issue.id if counted and story.position not in redacted else 0,
+            story.position,
+        )
+        for story in issue.stories
+    }
+
+
+# --- averages --------------------------------------------------------------------------------------------------------
+def by_section(app: App, tx: Connection) -> dict[str, float]:
+    """Returns how often the stories of each section were opened on average in the last issues, relative to the section
+    that was opened most. Returns {} if that is not wanted or nothing was counted.
+
+    The average of each issue is compared with the other stories of the same issue, because issues have more and more
+    readers. Only sections are compared, never readers.
+    """
+    if not app.settings.digest.section_clicks:
+        return {}
+    found = issues.recent(tx, states=STARTED, limit=_LEARNT_FROM)
+    opened = clicks.totals(tx, [issue.id for issue in found])
+    shares: dict[str, list[float]] = defaultdict(list)
+    for issue in found:
+        total = sum(opened.get((issue.id, story.position), 0) for story in issue.stories)
+        for story in issue.stories if total else ():
+            shares[story.section].append(opened.get((issue.id, story.position), 0) * len(issue.stories) / total)
+    averages = {section: sum(values) / len(values) for section, values in shares.items()}
+    highest = max(averages.values(), default=0.0)
+    return {section: average / highest for section, average in averages.items()} if highest else {}

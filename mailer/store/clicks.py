@@ -1,0 +1,46 @@
+"""How often the stories of the issues were opened: totals for each story and hour. No row belongs to a reader."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from mailer.store.database import inserting
+from mailer.store.schema import clicks
+
+
+class Clicks(NamedTuple):
+    """How often a story was opened in an hour. `scanned` are the openings by link scanners, which `opened` leaves
+    out."""
+
+    issue_id: int
+    position: int  # the position of the story in the full issue
+    hour: datetime  # the beginning of the hour
+    opened: int
+    scanned: int
+
+
+def add(tx: Connection, counted: Iterable[Clicks]) -> None:
+    """Adds the counts to the stored totals."""
+    # In a fixed order, so that two processes do not wait for each other's rows.
+    for each in sorted(counted):
+        row = inserting(tx, clicks).values(each._asdict())
+        sums = {name: clicks.c[name] + row.excluded[name] for name in ("opened", "scanned")}
+        tx.execute(row.on_conflict_do_update(index_elements=["issue_id", "position", "hour"], set_=sums))
+
+
+def of_issue(tx: Connection, issue_id: int) -> list[Clicks]:
+    """Returns the counts of an issue, ordered by story and hour."""
+    query = select(clicks).where(clicks.c.issue_id == issue_id).order_by(clicks.c.position, clicks.c.hour)
+    return [Clicks(*row) for row in tx.execute(query)]
+
+
+def totals(tx: Connection, issue_ids: Iterable[int]) -> dict[tuple[int, int], int]:
+    """Returns how often each opened story of these issues was opened, by issue id and position."""
+    query = (
+        select(clicks.c.issue_id, clicks.c.position, func.sum(clicks.c.opened).label("opened"))
+        .where(clicks.c.issue_id.in_(list(issue_ids)))
+        .group_by(clicks.c.issue_id, clicks.c.position)
+    )
+    return {(row.issue_id, row.position): int(row.opened) for row in tx.execute(query)}
