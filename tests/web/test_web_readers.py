@@ -74,7 +74,7 @@ def test_the_form_of_the_news_site_is_answered_with_our_form_filled_in(app: App,
     assert '<button type="submit">فرستادن نامهٔ تأیید</button>' in answer.text
     assert joining.consent_words(app)[:20] in answer.text, "the reader agrees to these words by the button"
     assert dump(app) == before
-    assert "یک قدم دیگر" not in client.get("/subscribe").text
+    assert "تنها یک گام" not in client.get("/subscribe").text
 
 
 def test_a_button_that_is_pressed_at_once_works_when_it_is_pressed_again(
