@@ -153,9 +153,10 @@ class Explanations:
         return Reason(ReasonCode.WHY_FRONT_PAGE if marked else ReasonCode.WHY_NOT_PROMINENT)
 
     def _near(self, story: Story) -> list[Article]:
-        """Returns the articles that add to the coverage of a story's lead."""
+        """Returns the articles that add to the coverage of a story's lead or, if there are none, the other articles of
+        the story."""
         linked = [self._by_id[number] for number in self._linked[story.lead.id]]
-        return [article for article in linked if abs(article.dated - story.lead.dated) <= NEAR]
+        return [it for it in linked if abs(it.dated - story.lead.dated) <= NEAR] or list(story.also)
 
     def _coverage(self, story: Story) -> Iterator[Reason]:
         near = self._near(story)

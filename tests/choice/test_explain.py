@@ -9,8 +9,9 @@ import pytest
 from choice_data import DAY, END, HOUR, a_week_with_an_event, article
 
 from mailer.choice.build import build
+from mailer.choice.decided_pairs import resolve
 from mailer.choice.time_span import for_issue
-from mailer.model import Article, Digest, Story
+from mailer.model import Article, DecidedPair, Digest, Story
 from mailer.reasons import Reason, ReasonCode, english, translated
 from mailer.settings import Digest as Rules
 from mailer.text.locales import FA
@@ -68,6 +69,12 @@ def test_coverage_is_explained_with_articles_sources_and_hours() -> None:
     assert translated(coverage, FA) == "پوشش: ۶ خبر از ۳ منبع دربارهٔ آن در ۶ ساعت"
     alone = story_of(1, *told(6, 3), *(other(n) for n in range(6)))
     assert "coverage: no other article about it" in sentences(alone)
+
+
+def test_a_story_that_an_editor_made_of_two_articles_has_both() -> None:
+    pair = DecidedPair(1, 2, True, END)
+    digest = build([other(1), other(2)], SPAN, Rules(), {}, used=frozenset(), decided=resolve([pair]))
+    assert "coverage: 2 articles from 1 sources about it in 2 hours" in sentences(digest.stories[0])
 
 
 def test_an_article_that_is_too_far_away_does_not_count_as_coverage() -> None:
