@@ -14,6 +14,7 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 ARCHIVE = "https://news.example.org/archive/1405-W36"
 UNSUBSCRIBE = "https://news.example.org/unsubscribe/AbC-_123"
 NEWSLETTER = Newsletter(
+    base_url="https://news.example.org",
     sections={"siasi": "سیاست", "eghtesad": "اقتصاد", "fan": "فناوری"},
     postal_address="شیراز، خیابان زند، پلاک ۱۲، کد پستی ۷۱۳۴۵-۶۷۸۹۰",
     site_url="https://iran.example",

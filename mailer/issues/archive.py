@@ -4,7 +4,9 @@ stories."""
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from html import escape
+from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
 from sqlalchemy import Connection
@@ -107,19 +109,35 @@ def page(app: App, slot: str) -> Page:
     if shown is None:
         raise NoSuchIssue(f"The issue {slot} is not public.")
     mailed = clicks.direct(issue, shown.variant.html, html=True)
-    html = public(mailed, app.renderer.locale, app.settings.newsletter.base_url)
-    return Page(_with_tags(app, html, shown), shown.variant.sha256[:32])
+    html = public(mailed, app.renderer.locale, app.settings.newsletter.base_url, _share(app, shown))
+    html = _with_tags(app, html, shown)
+    return Page(html, sha256(html.encode()).hexdigest()[:32])
 
 
-def public(html: str, locale: Locale = FA, base_url: str = "") -> str:
+def _share(app: App, shown: _PublicIssue) -> str:
+    """Returns the HTML with the links for sharing the page. The links lead to the messengers only when a visitor opens
+    them, so no messenger learns who reads the page."""
+    url, title = app.archive_url(shown.issue.slot), view.headline(shown.issue)
+    values = {
+        "url": url,
+        "telegram_url": "https://t.me/share/url?" + urlencode({"url": url, "text": title}, quote_via=quote),
+        "whatsapp_url": "https://wa.me/?" + urlencode({"text": f"{title}\n{url}"}, quote_via=quote),
+        "subscribe_url": app.url("/subscribe"),
+    }
+    return app.renderer.share(values)
+
+
+def public(html: str, locale: Locale = FA, base_url: str = "", share: str = "") -> str:
     """Returns the HTML of a mail without the parts for a single reader, so that no placeholder and no token remains.
 
     Those parts are enclosed in <!--reader--> and <!--/reader-->. Only these parts are removed from the mailed HTML, so
     the archive shows the same as the mail. Picture addresses under `base_url` become relative to `/archive/SLOT`, so
-    that the pictures load under every host name of this server. Raises ValueError if one of the two comments lacks its
-    counterpart, or if a placeholder other than the greeting remains.
+    that the pictures load under every host name of this server. `share` takes the place of the last of those parts.
+    Raises ValueError if one of the two comments lacks its counterpart, or if a placeholder other than the greeting
+    remains.
     """
-    cut = _READER.sub("", html)
+    parts = _READER.split(html)
+    cut = "".join(parts[:-1]) + (share if len(parts) > 1 else "") + parts[-1]
     if "<!--reader-->" in cut or "<!--/reader-->" in cut:
         raise ValueError("a <!--reader--> comment of the template has no partner")
     if base_url:

@@ -90,6 +90,12 @@ class Renderer:
         """Renders `page/<name>.html`. Raises UnreadableInput if the template is wrong."""
         return _squeeze(self._render(f"page/{name}.html", values))
 
+    def share(self, values: Values) -> str:
+        """Renders `mail/_share.html`, which the archive puts into the page of an issue, with its styles inlined."""
+        return self._inliner.inline_fragment(
+            self._render("mail/_share.html", values), self._render("mail/mail.css", {})
+        ).strip()
+
     def stylesheet(self) -> str:
         """Returns the style sheet of the pages, `page/page.css`, which is served as /static/page.css."""
         return self._render("page/page.css", {})

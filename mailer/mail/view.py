@@ -114,8 +114,9 @@ def issue_view(
     The values are those of `page_view`, and: subject, headline (the uncut subject), number, date, preheader, greeting,
     intro, reading, hero (a StoryView or None), sections (a list of SectionView), blocks (lists of BlockView, keyed by
     place), middle (the blocks for the middle follow this section, counted from 1), most_read (each with rank, url,
-    title and section), archive_url, unsubscribe_url, preferences_url (empty unless `preferences` is True). `greeting`,
-    `unsubscribe_url` and `preferences_url` are placeholders; all other values are final.
+    title and section), archive_url, subscribe_url, replies (True if editors read replies), unsubscribe_url,
+    preferences_url (empty unless `preferences` is True). `greeting`, `unsubscribe_url` and `preferences_url` are
+    placeholders; all other values are final.
 
     The argument `archive_url` is the public address of this issue, the argument `most_read` has pairs of address and
     title, and `links` maps article ids to the addresses that replace those of their stories.
@@ -140,6 +141,8 @@ def issue_view(
         "middle": (len(sections) + 1) // 2,
         "most_read": _ranked(most_read, locale),
         "archive_url": archive_url,
+        "subscribe_url": f"{newsletter.base_url}/subscribe",
+        "replies": newsletter.reply_to is not None,
         "unsubscribe_url": placeholders.named("unsubscribe_url"),
         "preferences_url": placeholders.named("preferences_url") if preferences else "",
     }

@@ -65,7 +65,8 @@ def test_a_mail_has_no_other_addresses_whatever_a_feed_says(rows: list[tuple[str
     html, text = samples.merged(RENDERER.mail(DeliveryKind.ISSUE, samples.values(samples.issue(stories), NEWSLETTER)))
     pages = {web_address(each) for url, _, other, _ in rows for each in (url, other)} - {""}
     words = {clean(each) for *_, each in rows}
-    ours = {samples.ARCHIVE, samples.UNSUBSCRIBE, "https://iran.example"}
+    subscribe = f"{NEWSLETTER.base_url}/subscribe"
+    ours = {samples.ARCHIVE, samples.UNSUBSCRIBE, subscribe, "https://iran.example"}
     named = Named(html)
     assert named.all - named.pictures <= pages | ours
     assert (

@@ -130,7 +130,7 @@ def test_every_link_is_known_and_ours_answer_without_changing_anything(here: App
                 assert answer.status_code == (404 if link in inert else 200), link
                 assert "set-cookie" not in answer.headers
             kinds.add(link.removeprefix(BASE).split("/")[1])
-    assert kinds == {"", "archive", "confirm", "editor", "media", "preferences", "unsubscribe"}
+    assert kinds == {"", "archive", "confirm", "editor", "media", "preferences", "subscribe", "unsubscribe"}
     assert everything(here.store) == before
 
 
