@@ -6,7 +6,7 @@ that a log covers is recorded, so that no line is counted twice.
 
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -65,6 +65,10 @@ def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str 
     known = _Known(app, site)
     if not place.lower().startswith(("http://", "https://")):
         file = Path(place)
+        if file.exists() and not (file.is_file() or file.is_dir()):
+            raise UnreadableInput(
+                f"{file}: this is a pipe or a device, which can be read only once.", "Write the log to a file first."
+            )
         if access_log.is_log(file):
             return _from_log(app, file.name, file, known, server)
         return _from_export(app, file.name, _content(file), "", known)
@@ -96,7 +100,8 @@ class _Known:
     def __init__(self, app: App, site: str) -> None:
         self._links = app.store.read(partial(views.newest_links, limit=_NEWEST))
         self._by_link = {each.link: each.id for each in reversed(self._links) if each.link}
-        self._site = identity.host(site or app.settings.newsletter.site_url or "")
+        is_bare = "." in site and "/" not in site
+        self._site = identity.host(f"https://{site}" if is_bare else site or app.settings.newsletter.site_url or "")
         if site and not self._site:
             raise UsageError(f"{site!r} is not a web address.", "Write it as https://www.example.org.")
 
@@ -107,19 +112,31 @@ class _Known:
         site the path belongs to.
         """
         whole = f"https://{self._host}{address}" if address.startswith("/") else address
-        short = whole.partition("?")[0]
-        found = self._by_link.get(identity.canonical(whole))
-        return found if found is not None or short == whole else self._by_link.get(identity.canonical(short))
+        for each in dict.fromkeys((whole, whole.partition("?")[0])):
+            for link in identity.links_of(each):
+                if (found := self._by_link.get(link)) is not None:
+                    return found
+        return None
 
     def by_post(self, number: str) -> int | None:
-        return self._by_number.get(number)
+        """Return the id of the article with a number in WordPress.
+
+        Raises UsageError if articles of several sites have the number, and it is unknown which site is meant.
+        """
+        found = self._by_number.get(number, {})
+        if self._site:
+            return found.get(self._site)
+        if len(found) > 1:
+            raise _several_sites("numbers of posts", list(found))
+        return next(iter(found.values()), None)
 
     @cached_property
-    def _by_number(self) -> dict[str, int]:
-        found = {}
+    def _by_number(self) -> dict[str, dict[str, int]]:
+        """The articles by their numbers in WordPress and by their sites."""
+        found: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for each in reversed(self._links):
             if match := _POST.fullmatch(each.guid) or _POST.fullmatch(each.link):
-                found[match[1]] = each.id
+                found[match[1]][identity.host(each.guid) or each.link.partition("/")[0]] = each.id
         return found
 
     @cached_property
@@ -129,11 +146,14 @@ class _Known:
             return self._site
         if len(hosts) == 1:
             return next(iter(hosts))
-        shown = ", ".join(name for name, _ in hosts.most_common(_SHOWN)) or "none"
-        raise UsageError(
-            f"The addresses have no host, and the articles come from several sites: {shown}.",
-            "Say which site it is: --site https://www.example.org, or site_url in [newsletter].",
-        )
+        raise _several_sites("addresses", [name for name, _ in hosts.most_common(_SHOWN)])
+
+
+def _several_sites(what: str, hosts: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"The {what} have no host, and the articles come from several sites: {', '.join(hosts) or 'none'}.",
+        "Say which site it is: --site https://www.example.org, or site_url in [newsletter].",
+    )
 
 
 def _from_export(app: App, name: str, content: bytes, charset: str, known: _Known) -> Given:

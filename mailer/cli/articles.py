@@ -126,7 +126,7 @@ def views(app: "App", places: tuple[str, ...], site: str, server: str) -> Result
     for place in places:
         try:
             found.append(given_views.give(app, place, fetcher=fetcher, site=site, server=server))
-        except (UnreadableInput, FetchFailed) as error:
+        except MailerError as error:  # a later file must not hide what the earlier ones have changed
             if len(places) == 1:
                 raise
             failed.append(error)

@@ -207,6 +207,14 @@ def canonical(url: str, *, whole: bool = False) -> str:
     return "/".join([_host(parts), *segments]) + _query(parts.query) + fragment
 
 
+def links_of(url: str) -> tuple[str, ...]:
+    """Return the canonical links that the article at a web address may have, the most exact one first.
+
+    Most articles have the short form; those that share it with others have the whole form (`distinguish`).
+    """
+    return tuple(dict.fromkeys(link for link in (canonical(url, whole=True), canonical(url)) if link))
+
+
 def host(url: str) -> str:
     """Return the host of a web address in lower case and ASCII; "" if `url` is not a web address.
 

@@ -17,12 +17,13 @@ from zoneinfo import ZoneInfo
 from mailer.errors import UnreadableInput
 from mailer.sources import read
 from mailer.sources.values import Findings, Values
+from mailer.text.locales import EN
 from mailer.text.search_key import key
 
 _ZIP = b"PK\x03\x04"
 _DELIMITERS = ",;\t|"
 _LONGEST_CELL = 100_000  # characters
-_HEAD = 60  # lines in which the headings are searched; Google Analytics writes remarks above them
+_HEAD = 2000  # lines in which the headings are searched; Google Analytics writes a table of days above them
 _SAMPLE = 20  # rows by which the columns of a table without headings are recognised
 _EXAMPLES = 8  # headings that an error shows
 _FIX = "Export it as CSV with a column «url» and a column «views»."
@@ -54,10 +55,15 @@ _ADDRESSES, _VIEWS, _POSTS = (
     {key(word): place for place, word in enumerate(words)} for words in (_ADDRESSES_WORDS, _VIEWS_WORDS, _POSTS_WORDS)
 )
 _HOSTS = frozenset(("hostname", "host name", "host"))
+# The periods of Post Views Counter: the whole time, and a day, a week, a month or a year in digits.
 _PERIOD, _TOTAL, _DAY = "period", "total", r"\d{8}"
+_PERIODS = re.compile(r"total|\d{8}|\d{6}|\d{4}")
+_COUNT = re.compile(r"\d[\d.,٬٫،'’\s]*(?:[kKmM]|هزار|میلیون)?")
+_POINTS = re.compile(r"\d{1,3}(?:\.\d{3})+")
+_YEAR = re.compile(r"\d{4}\b")
 _SCHEMES = ("http://", "https://")
 _FEWEST = 2  # columns
-_PEEK = 20_000  # characters by which the delimiter is recognised
+_PEEK = 200_000  # characters by which the delimiter is recognised
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +122,18 @@ def read_export(
     findings = Findings()
     views: Counter[tuple[str, str]] = Counter()
     passed_over: Counter[str] = Counter()
-    kept, shorter = _of_one_period(rows[first:], table.period)
+    of_table = _of_one_table(rows[first:], table)
+    if others := len(rows) - first - len(of_table):
+        passed_over["are in another table below the first"] = others
+    kept, shorter = _of_one_period(of_table, table.period)
     if shorter:
         passed_over["count a part of the time that another row counts"] = shorter
+    has_points = _points_separate_groups(name, kept, table)
     for number, row in kept:
         page = _page(row, table)
-        count = Values({"views": _cell(row, table.views)}, findings, zone, now, f"line {number}").count("views")
+        written = _cell(row, table.views)
+        value = {"views": written.replace(".", "") if has_points else written}
+        count = Values(value, findings, zone, now, f"line {number}").count("views")
         if page is None:
             passed_over["have no address"] += 1
         elif count is None:
@@ -138,13 +150,31 @@ def read_export(
 def _csv_rows(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows that are not empty and not remarks, each with its line number."""
     csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text[:_PEEK].split("\n")[:_HEAD]))
+    delimiter = _delimiter(text[:_PEEK].split("\n")[:_HEAD])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    is_checked = False
     try:
         for row in reader:
-            if any(cell.strip() for cell in row) and not row[0].startswith("#"):
+            if not is_checked and any("\n" in cell for cell in row):
+                _check_quotes(name, text, delimiter)
+                is_checked = True
+            filled = sum(bool(cell.strip()) for cell in row)
+            if filled > 1 or (filled and not row[0].startswith("#")):  # «#» may be the heading of a column
                 yield reader.line_num, row
     except csv.Error as error:
         raise UnreadableInput(f"{name}, line {reader.line_num}: this is not CSV ({error}).", _FIX) from None
+
+
+def _check_quotes(name: str, text: str, delimiter: str) -> None:
+    """Raise UnreadableInput if a quotation mark is not closed, because its cell would contain the rows that follow."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 0
+    try:
+        for _ in reader:
+            line = reader.line_num
+    except csv.Error:
+        fix = "Close it, or export the table again."
+        raise UnreadableInput(f"{name}, line {line + 1}: a quotation mark is not closed.", fix) from None
 
 
 def _delimiter(lines: Sequence[str]) -> str:
@@ -162,7 +192,11 @@ def _json_rows(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
     except (ValueError, RecursionError):
         raise UnreadableInput(f"{name}: this is not JSON.", _FIX) from None
     if isinstance(found, dict):
-        found = next((each for each in found.values() if isinstance(each, list)), [found])
+        lists = [each for each in found.values() if isinstance(each, list)]
+        if lists and all(_YEAR.match(name) for name in found):  # Matomo writes a list for each day, week or month
+            found = [record for each in lists for record in each]
+        else:
+            found = lists[0] if lists else [found]
     records = [each for each in found if isinstance(each, dict)]
     names = list(dict.fromkeys(str(field) for record in records for field in record))
     yield 1, names
@@ -207,11 +241,46 @@ def _best(keys: Sequence[str], names: Mapping[str, int]) -> int | None:
 
 def _by_content(rows: Sequence[Sequence[str]]) -> _Table | None:
     """Return the columns of a table without headings: one of web addresses and one of numbers. Jetpack writes such
-    tables."""
+    tables. Numbers that rise from 1 are the numbers of rows, and not views."""
     width = min(map(len, rows), default=0)
     addresses = [n for n in range(width) if all(row[n].strip().lower().startswith(_SCHEMES) for row in rows)]
-    numbers = [n for n in range(width) if all(row[n].strip().isdecimal() for row in rows)]
+    numbers = [n for n in range(width) if all(_COUNT.fullmatch(row[n].strip()) for row in rows)]
+    numbers = [
+        n for n in numbers if [row[n].strip() for row in rows] != [str(place) for place in range(1, 1 + len(rows))]
+    ]
     return _Table(addresses[0], None, numbers[0]) if len(addresses) == len(numbers) == 1 else None
+
+
+def _of_one_table(rows: Sequence[tuple[int, list[str]]], table: _Table) -> Sequence[tuple[int, list[str]]]:
+    """Return the rows before the headings of another table, whose columns are others.
+
+    The rows of another table are not added, because it may count the same views in another way.
+    """
+    for place, (_, row) in enumerate(rows):
+        if not any(char.isdigit() for char in _cell(row, table.views)):
+            other = _by_headings([key(cell) for cell in row])
+            if other and other != table:
+                return rows[:place]
+    return rows
+
+
+def _points_separate_groups(name: str, rows: Sequence[tuple[int, list[str]]], table: _Table) -> bool:
+    """Return True if the points in the column of views separate groups of digits, as in 1.234.
+
+    Raises UnreadableInput if some counts have such a point and others cannot have one. Without this, the articles with
+    the most views would be the ones that get none.
+    """
+    counts = [(number, EN.number(_cell(row, table.views))) for number, row in rows]
+    pointed = next(((number, count) for number, count in counts if _POINTS.fullmatch(count)), None)
+    if pointed is None:
+        return False
+    fits = all(_POINTS.fullmatch(count) or re.fullmatch(r"\d{1,3}|\D*", count) for _, count in counts)
+    if fits and not all(count.endswith(".000") for _, count in counts if "." in count):
+        return True
+    raise UnreadableInput(
+        f"{name}, line {pointed[0]}: {pointed[1]!r} may be a fraction or a number of thousands.",
+        "Export the views as whole numbers without points.",
+    )
 
 
 def _of_one_period(
@@ -224,6 +293,8 @@ def _of_one_period(
     if place is None:
         return rows, 0
     periods = [_cell(row, place) for _, row in rows]
+    if not all(map(_PERIODS.fullmatch, periods)):
+        return rows, 0  # a column of another system, such as weeks that can be added up
     wanted = _TOTAL if _TOTAL in periods else _DAY
     kept = [row for row, period in zip(rows, periods, strict=True) if re.fullmatch(wanted, period)]
     return kept, len(rows) - len(kept)

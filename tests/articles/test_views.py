@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 
 import make
@@ -12,8 +13,9 @@ from web_server import web_server
 from mailer.articles import collect, views
 from mailer.context import App
 from mailer.errors import UnreadableInput, UsageError
-from mailer.sources import access_log
+from mailer.sources import access_log, identity
 from mailer.sources.fetch import Fetcher
+from mailer.sources.found import Found
 from mailer.store import schema
 
 LINK = "https://iran.example/news/{}/slug"
@@ -204,6 +206,101 @@ def test_paths_need_a_site_if_articles_come_from_several(site: App, tmp_path: Pa
     assert given(site, tmp_path, GA4, site="https://www.iran.example").matched == 2
     with pytest.raises(UsageError, match="not a web address"):
         given(site, tmp_path, GA4, site="iran")
+
+
+@only_sqlite
+def test_the_numbers_of_rows_are_no_views(site: App, tmp_path: Path) -> None:
+    ranked = "#,نشانی,{}\n1,https://iran.example/news/100001,{}\n2,https://iran.example/news/100002,{}\n"
+    given(site, tmp_path, ranked.format("بازدید", "۱۲٬۳۴۵", "۱٬۲۳۴"))
+    assert stored(site) == {1: 12_345, 2: 1234, 3: None}
+    for content in (
+        ranked.format("دیده", "۱۲٬۳۴۵", "۱٬۲۳۴"),
+        ranked.format("دیده", "5", "3").partition("\n")[2].replace(",5\n", "\n").replace(",3\n", "\n"),
+    ):
+        with pytest.raises(UnreadableInput, match="no column of addresses, or none of views"):
+            given(site, tmp_path, content)
+    given(site, tmp_path, '#خبر,"1,300",https://iran.example/news/100001\nخبر,9,https://iran.example/news/100002\n')
+    assert stored(site) == {1: 1300, 2: 9, 3: None}
+
+
+@only_sqlite
+def test_points_between_thousands_are_read_only_if_all_counts_fit(site: App, tmp_path: Path) -> None:
+    table = "url,views\n/news/100001,{}\n/news/100002,{}\n/news/100003,\n"
+    given(site, tmp_path, table.format("۱.۲۳۴", "999"))
+    assert stored(site) == {1: 1234, 2: 999, 3: None}
+    for counts in (("1.234", "56789"), ("1.234", "1.5"), ("12.000", "7.000")):
+        with pytest.raises(UnreadableInput, match=f"line 2: '{counts[0]}' may be a fraction or a number of thousands"):
+            given(site, tmp_path, table.format(*counts))
+    assert stored(site)[1] == 1234
+
+
+@only_sqlite
+def test_a_quotation_mark_that_is_not_closed_is_refused(site: App, tmp_path: Path) -> None:
+    table = 'url,title,views\n/news/100001,"a\nb",12\n/news/100002,"c{},13\n/news/100003,"d",14\n/news/100003,e,1\n'
+    with pytest.raises(UnreadableInput, match="line 4: a quotation mark is not closed"):
+        given(site, tmp_path, table.format(""))
+    given(site, tmp_path, table.format('"'))
+    assert stored(site) == {1: 12, 2: 13, 3: 15}
+
+
+@only_sqlite
+def test_of_several_tables_the_first_is_read(site: App, tmp_path: Path) -> None:
+    days = "Nth day,Users\n" + "".join(f"{day},5\n" for day in range(800))
+    first = "Page,Pageviews\n/news/100001,7\nPage,Pageviews\n/news/100002,3\n"
+    second = "Page,Unique Pageviews,Pageviews\n/news/100001,3,9\n"
+    found = given(site, tmp_path, f"{days}\n{first}\n{second}")
+    assert stored(site) == {1: 7, 2: 3, 3: None}
+    assert found.passed_over["are in another table below the first"] == 2
+
+
+@only_sqlite
+def test_all_days_of_a_list_by_days_are_added_up(site: App, tmp_path: Path) -> None:
+    days = {f"2026-11-{day}": [{"label": "/a", "url": LINK.format(100_001), "nb_hits": day}] for day in (23, 24)}
+    assert given(site, tmp_path, json.dumps(days), name="days.json").views == 47
+    other = {"pages": [{"page": "/news/100001", "views": 5}], "sources": [{"page": "/news/100001", "views": 5}]}
+    assert given(site, tmp_path, json.dumps(other), name="pages.json").views == 5
+
+
+@only_sqlite
+def test_other_periods_are_added_up(site: App, tmp_path: Path) -> None:
+    given(site, tmp_path, "url,views,period\n/news/100001,12,2026-W47\n/news/100001,13,2026-W48\n")
+    assert stored(site)[1] == 25
+
+
+@only_sqlite
+def test_numbers_of_posts_belong_to_a_site(app: App, tmp_path: Path) -> None:
+    sites = {1: "one", 2: "two", 3: "two"}
+    for number, name in sites.items():
+        guid = f"https://{name}.example/?p={41 if number < 3 else 43}"
+        url = f"https://{name}.example/news/{100_000 + number}"
+        collect.keep(app, [make.article(number, url=url, guid=guid, views=None)])
+    table = "Post ID,Views\n41,30\n43,5\n"
+    with pytest.raises(UsageError, match=r"The numbers of posts have no host, .*sites: two"):
+        given(app, tmp_path, table)
+    assert given(app, tmp_path, table, site="one.example").unknown == 1
+    assert stored(app) == {1: 30, 2: None, 3: None}
+    given(app, tmp_path, table, site="https://www.two.example")
+    assert stored(app) == {1: 30, 2: 30, 3: 5}
+
+
+@only_sqlite
+def test_articles_that_are_identified_by_the_whole_link(app: App, tmp_path: Path) -> None:
+    """The number in these links is that of the section."""
+    link = "https://iran.example/section/10500/{}"
+    found = [make.article(n, url=link.format(name), guid="", views=None) for n, name in enumerate(("nan", "ab"))]
+    articles = identity.distinguish("feed", Found(tuple(found))).articles
+    collect.keep(app, articles)
+    given(app, tmp_path, f"url,views\n{link.format('nan')}?utm_source=x,5\n/section/10500/ab,7\n")
+    assert {each.url: each.views for each in collect.newest(app)} == {link.format("nan"): 5, link.format("ab"): 7}
+
+
+@only_sqlite
+def test_a_pipe_is_refused(site: App, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnreadableInput, match="a pipe or a device, which can be read only once"):
+        views.give(site, str(tmp_path / "pipe"), fetcher=Fetcher())
+    with pytest.raises(UnreadableInput, match="cannot be read"):
+        views.give(site, str(tmp_path), fetcher=Fetcher())
 
 
 @only_sqlite

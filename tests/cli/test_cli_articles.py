@@ -345,6 +345,12 @@ def test_views_of_an_export_and_of_a_log(tmp_path: Path) -> None:
     both = here.call("articles", "views", log, write(here, "title\nخبر\n", "none.csv"))
     assert both.code == 5
     assert "3 lines that were counted before" in both.out
+    other = {"title": "خبری از جای دیگر", "url": "https://other.example/news/100009"}
+    here.json("articles", "import", write(here, json.dumps(other), "other.jsonl"))
+    later = here.call("articles", "views", export, write(here, "page,views\n/news/100001,5\n", "paths.csv"))
+    assert later.code == 5
+    assert "2 rows; 120 views of 1 article" in later.out
+    assert "come from several sites" in later.err
     refused = here.call("articles", "views", str(here.folder / "none.csv"), "--json")
     assert (refused.code, refused.error["code"]) == (3, "unreadable_input")
     stored = {each["url"][-1]: each["views"] for each in here.json("articles", "list")}
