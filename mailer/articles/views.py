@@ -7,7 +7,7 @@ that a log covers is recorded, so that no line is counted twice.
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -20,7 +20,6 @@ from mailer.errors import UnreadableInput, UsageError, WrongState
 from mailer.sources import access_log, fetch, identity, read
 from mailer.sources.access_log import Counted
 from mailer.sources.fetch import Fetcher
-from mailer.sources.view_exports import Export
 from mailer.store import articles, views
 from mailer.store.views import Replaced
 from mailer.text import links
@@ -84,6 +83,11 @@ def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str 
         if access_log.is_log(Path(copy.name)):
             return _from_log(app, name, Path(copy.name), known, server)
     return _from_export(app, name, page.content, page.charset, known)
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number and a noun, such as "1 article" or "1,200 articles"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _content(file: Path) -> bytes:
@@ -167,7 +171,7 @@ def _from_export(app: App, name: str, content: bytes, charset: str, known: _Know
         else:
             counts[found] += page.views  # several addresses may lead to one article
     if not counts:
-        raise _nothing(name, export.rows, unknown[0] if unknown else "", export)
+        raise _nothing(name, "rows", export.rows, unknown[0] if unknown else "", export.passed_over)
     updated = fewer = 0
     rest = iter(counts.items())
     while piece := dict(islice(rest, _PIECE)):
@@ -178,8 +182,8 @@ def _from_export(app: App, name: str, content: bytes, charset: str, known: _Know
     notes = list(export.notes)
     if fewer:
         notes.append(
-            f"{name}: {fewer} articles now have fewer views than before. An export replaces the views, so it must "
-            "cover the whole time since the articles were published."
+            f"{name}: the views of {counted(fewer, 'article')} are fewer than before. An export replaces the "
+            "views, so it must cover the whole time since the articles were published."
         )
     return Given(
         name=name,
@@ -194,11 +198,11 @@ def _from_export(app: App, name: str, content: bytes, charset: str, known: _Know
     )
 
 
-def _nothing(name: str, rows: int, example: str, export: Export | None = None) -> UnreadableInput:
+def _nothing(name: str, what: str, rows: int, example: str, passed_over: Mapping[str, int]) -> UnreadableInput:
     shown = f", such as {example[:80]!r}" if example else ""
-    reasons = "; ".join(f"{count} {reason}" for reason, count in (export.passed_over if export else {}).items())
+    reasons = "; ".join(f"{count} {reason}" for reason, count in passed_over.items())
     return UnreadableInput(
-        f"{name}: none of its {rows} rows is about a stored article{shown}{reasons and f' ({reasons})'}.",
+        f"{name}: none of its {rows} {what} is about a stored article{shown}{reasons and f' ({reasons})'}.",
         "Collect the articles first. If the addresses have no host, --site says which site they belong to.",
     )
 
@@ -208,7 +212,8 @@ def _from_log(app: App, name: str, file: Path, known: _Known, server: str) -> Gi
     spans = [access_log.Span(int(each.first.timestamp()), int(each.last.timestamp())) for each in before]
     found = access_log.count(file, known.by_address, spans)
     if not found.views and not found.before:
-        raise _nothing(name, found.lines, found.example)
+        bots = {"are requests of bots": found.bots} if found.bots else {}
+        raise _nothing(name, "lines", found.lines, found.example, {**found.passed_over, **bots})
     updated = _add(app, name, server, found, before)
     return Given(
         name=name,
@@ -239,11 +244,11 @@ def _add(app: App, name: str, server: str, found: Counted, before: Sequence[view
 
 def _log_notes(name: str, found: Counted, others: int) -> Iterator[str]:
     if others:
-        yield f"{name}: {others} articles have view counts from elsewhere, which stay; the log is not used for them."
+        yield f"{name}: the log is not used for {counted(others, 'article')} with view counts from elsewhere."
     if not found.with_agents:
         yield f"{name}: it has no user agents, so the requests of bots are counted, too; use the combined format."
     if found.before:
         yield (
-            f"{name}: {found.before} lines are from a time that was counted before, and were passed over. If this is "
+            f"{name}: passed over {counted(found.before, 'line')} of a time that was counted before. If this is "
             "the log of another web server, give it a name with --server."
         )

@@ -152,14 +152,16 @@ _GIVEN = (
 
 def _said(given: "Given") -> str:
     """Returns what was taken over from an export or a log, as a few lines."""
-    rows, pages = ("lines", "views of pages") if given.kind == "log" else ("rows", "pages")
+    from mailer.articles.views import counted
+
+    row, pages = ("line", "views of pages") if given.kind == "log" else ("row", "pages")
     lines = [
-        f"{given.name}: {given.rows:,} {rows}; {given.views:,} views of {given.matched:,} articles, of which "
-        f"{given.updated:,} were updated.",
-        f"  {given.unknown:,} {pages} that are not stored articles" if given.unknown else "",
-        f"  {given.bots:,} requests of bots" if given.bots else "",
-        f"  {given.counted_before:,} lines that were counted before" if given.counted_before else "",
-        *(f"  {count:,} {rows} that {reason}" for reason, count in given.passed_over.items()),
+        f"{given.name}: {counted(given.rows, row)}; {counted(given.views, 'view')} of "
+        f"{counted(given.matched, 'article')}; updated: {given.updated:,}.",
+        f"  {pages} that are not stored articles: {given.unknown:,}" if given.unknown else "",
+        f"  requests of bots: {given.bots:,}" if given.bots else "",
+        f"  lines that were counted before: {given.counted_before:,}" if given.counted_before else "",
+        *(f"  {row}s that {reason}: {count:,}" for reason, count in given.passed_over.items()),
     ]
     return "\n".join(filter(None, lines))
 

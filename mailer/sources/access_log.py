@@ -26,14 +26,18 @@ _SNIFFED = 50  # lines by which a log is recognised
 # At most this many addresses and user agents are remembered with the result of looking them up, which takes longer than
 # reading a line. Longer ones are looked up each time, so that the memory is bounded.
 _REMEMBERED, _LONGEST_REMEMBERED = 50_000, 600
+_YEARS = range(1990, 2200)  # a time of another year is not understood
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _ESCAPED = re.compile(rb"\\x([0-9A-Fa-f]{2})")  # what Apache and nginx write for a byte that is not ASCII
 # User agents of programs. Most name themselves a bot or give the address of a page that explains them. Cubot makes
 # phones.
 _BOT = re.compile(
-    rb"(?<!cu)bot|crawl|spider|slurp|https?:|www\.|fetch|scan|monitor|preview|headless|phantomjs|lighthouse|pingdom"
-    rb"|uptime|curl|wget|python|java/|perl|ruby|php|go-http|okhttp|axios|node\.?js|libwww|httpclient|feed|whatsapp"
-    rb"|khabarnameh"
+    rb"(?<!cu)bot|crawl|spider|slurp|https?:|www\.|fetch|scan(ner)?\b|monitor|preview\b|headless|phantomjs|lighthouse"
+    rb"|pingdom|uptime|curl|wget|python|java/|java-http|\bperl\b|ruby|php|go-http|okhttp|axios|node\.?js|^node|undici"
+    rb"|libwww|httpclient|feed|whatsapp|khabarnameh|mediapartners|googleother|google-|facebookexternalhit"
+    rb"|facebookcatalog|meta-external|ia_archiver|guzzle|aiohttp|reqwest|scrapy|httpie|httrack|postman|^dart/|embedly"
+    rb"|zgrab|nikto|nmap|sqlmap|censys|expanse|wappalyzer|netcraft|zabbix|nagios|check_http|kube-probe|healthcheck"
+    rb"|site24x7|prometheus|blackbox|varnish|apachebench|^hey/|^k6/"
     rb"|^-?$",
     re.IGNORECASE,
 )
@@ -85,7 +89,8 @@ def is_log(file: Path) -> bool:
     Raises UnreadableInput if it cannot be read, or if it seems to be a log in another format.
     """
     lines = [line for line, _ in zip(_lines(file), range(_SNIFFED), strict=False)]
-    if 2 * sum(_parsed(line) is not None for line in lines) > len(lines):
+    # Also lines with the request "-" show the format; a load balancer may cause very many of them.
+    if 2 * sum(_time(line.split(b'"')[0]) is not None and line.count(b'"') > 1 for line in lines) > len(lines):
         return True
     if 2 * sum(b"GET" in line for line in lines) > len(lines):
         raise UnreadableInput(
@@ -214,14 +219,24 @@ def _parsed(line: bytes) -> _Line | None:
     parts = (line.replace(b'\\"', b"") if b'\\"' in line else line).split(b'"')
     if len(parts) < 3:
         return None
-    client, _, rest = parts[0].rpartition(b"[")
+    client = parts[0].partition(b"[")[0]
     words, request, status = client.split(), parts[1].split(b" "), parts[2].split()
-    at = _instant(rest[:17], rest[20:26]) if len(rest) > 26 and rest[26:27] == b"]" else None
-    if at is None or len(words) < 3 or not rest[18:20].isdigit() or len(request) < 2 or not status:
+    at = _time(parts[0])
+    if at is None or len(words) < 3 or len(request) < 2 or not status:
         return None
-    host = words[0] if len(words) > 3 and words[1] != b"-" else b""
+    # The addresses that a proxy adds to that of the client are separated by commas.
+    host = words[0] if len(words) > 3 and words[1] != b"-" and not words[0].endswith(b",") else b""
     agent = parts[5] if len(parts) > 6 else None
-    return _Line(host, at + int(rest[18:20]), request[0], request[1], status[0], agent)
+    return _Line(host, at, request[0], request[1], status[0], agent)
+
+
+def _time(beginning: bytes) -> int | None:
+    """Return the Unix time in the beginning of a line, before the request; None if there is none."""
+    rest = beginning.rpartition(b"[")[2]
+    if rest[26:27] != b"]" or not rest[18:20].isdigit():
+        return None
+    at = _instant(rest[:17], rest[20:26])
+    return None if at is None else at + int(rest[18:20])
 
 
 @lru_cache(maxsize=256)
@@ -230,6 +245,8 @@ def _instant(minute: bytes, zone: bytes) -> int | None:
     try:
         day, month, rest = minute.split(b"/")
         year, hour, minutes = rest.split(b":")
+        if int(year) not in _YEARS:
+            return None
         offset = timedelta(hours=int(zone[2:4]), minutes=int(zone[4:6]))
         place = timezone(-offset if zone[1:2] == b"-" else offset)
         written = datetime(int(year), _MONTHS.index(month) + 1, int(day), int(hour), int(minutes), tzinfo=place)

@@ -172,7 +172,7 @@ def test_a_later_export_replaces_and_fewer_views_are_reported(site: App, tmp_pat
     found = given(site, tmp_path, "url,views\n/news/100001,900\n/news/100002,30\n/news/100003,\n/news/100003,زیاد\n")
     assert stored(site) == {1: 900, 2: 30, 3: None}
     assert found.passed_over == {"have no count that is understood": 2}
-    assert "1 articles now have fewer views than before" in found.notes[-1]
+    assert "the views of 1 article are fewer than before" in found.notes[-1]
     assert "1 values of views are not understood, such as 'زیاد' (line 5)" in found.notes[0]
 
 
@@ -347,7 +347,7 @@ def test_a_log_is_counted_once(site: App, tmp_path: Path) -> None:
     assert (found.kind, found.rows, found.matched, found.views, found.unknown) == ("log", 4, 2, 3, 1)
     again = given(site, tmp_path, gzip.compress(log), name="access.log.1.gz")
     assert (again.views, again.counted_before) == (0, 4)
-    assert "were passed over" in again.notes[0]
+    assert "passed over 4 lines" in again.notes[0]
     longer = log + line(1, "24/Nov/2026:08:00:01 +0330") + line(3, "24/Nov/2026:09:00:00 +0330")
     assert given(site, tmp_path, longer, name="access.log").views == 2
     older = given(site, tmp_path, line(2, "23/Nov/2026:09:00:00 +0330"), name="access.log.2")
@@ -361,7 +361,7 @@ def test_a_log_is_counted_once(site: App, tmp_path: Path) -> None:
 @only_sqlite
 def test_a_log_that_matches_nothing_is_not_recorded(site: App, tmp_path: Path) -> None:
     """So it can be counted after the articles are collected."""
-    with pytest.raises(UnreadableInput, match="none of its 2 rows is about a stored article, such as '/news/100009'"):
+    with pytest.raises(UnreadableInput, match="none of its 2 lines is about a stored article, such as '/news/100009'"):
         given(site, tmp_path, line(9) * 2, name="access.log")
     collect.keep(site, [make.article(9, url=LINK.format(100_009), guid="", views=None)])
     assert given(site, tmp_path, line(9) * 2, name="access.log").views == 2
@@ -436,9 +436,61 @@ def test_logs_in_other_formats_are_named(site: App, tmp_path: Path, log: bytes) 
 
 def test_lines_in_no_order_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "access.log"
-    file.write_bytes(b"".join(line(1, f"01/Jan/{year}:08:00:00 +0000") for year in range(1000, 2100)))
+    months = ("Jan", "Mar", "May", "Jul", "Sep", "Nov")
+    times = (f"01/{month}/{year}:08:00:00 +0000" for year in range(1995, 2190) for month in months)
+    file.write_bytes(b"".join(line(1, at) for at in times))
     with pytest.raises(UnreadableInput, match="not in the order of time"):
         access_log.count(file, len, [])
+
+
+@only_sqlite
+def test_times_that_cannot_be_true_are_not_understood(site: App, tmp_path: Path) -> None:
+    log = line(1, "01/Jan/0001:00:00:01 +0330") + line(1, "31/Dec/9999:23:59:59 -0100") + line(1) * 3
+    found = given(site, tmp_path, log, name="access.log")
+    assert (found.views, found.passed_over) == (3, {"are not understood": 2})
+
+
+@only_sqlite
+def test_the_addresses_of_proxies_are_no_host(site: App, tmp_path: Path) -> None:
+    assert given(site, tmp_path, line(1, before="198.51.100.7, "), name="access.log").views == 1
+    with pytest.raises(UnreadableInput, match=r"such as 'https://other\.example/news/100001'"):
+        given(site, tmp_path, line(1, before="other.example "), name="other.log", server="other")
+
+
+@only_sqlite
+def test_a_log_behind_a_load_balancer(site: App, tmp_path: Path) -> None:
+    probe = b'192.0.2.9 - - [24/Nov/2026:07:00:00 +0330] "-" 408 - "-" "-"\n'
+    found = given(site, tmp_path, probe * 60 + line(1), name="access.log")
+    assert (found.kind, found.views, found.passed_over) == ("log", 1, {"are not understood": 60})
+
+
+@only_sqlite
+def test_the_reasons_are_given_if_a_log_has_no_views(site: App, tmp_path: Path) -> None:
+    log = line(1, status=304) * 2 + line(1, agent="Googlebot/2.1")
+    with pytest.raises(UnreadableInput, match=r"\(2 were not answered with 200; 1 are requests of bots\)"):
+        given(site, tmp_path, log, name="access.log")
+
+
+@pytest.mark.parametrize(
+    ("agents", "is_bot"),
+    [
+        (
+            "Mediapartners-Google|GoogleOther|Google-InspectionTool/1.0|facebookexternalhit/1.1|ia_archiver|GuzzleHttp/7"
+            "|Python/3.9 aiohttp/3.8|Scrapy/2.5|node|undici|HTTPie/3.2|HTTrack/3.0|Mozilla/5.0 zgrab/0.x|Nikto"
+            "|check_http/v2.3|Zabbix|Nagios|kube-probe/1.2|ELB-HealthChecker/2.0|Java-http-client/17|PostmanRuntime/7"
+            "|SkypeUriPreview|masscan/1.3|Security scanner|libwww-perl/6|Slackbot|WhatsApp/2.23",
+            True,
+        ),
+        (
+            f"{CHROME}|Mozilla/5.0 (Windows NT 10.0) Firefox/115.0 PerlSense|Mozilla/5.0 (Android 4.2) Scandinavian"
+            "|Mozilla/5.0 (Linux; Android 8.1.0) YaBrowser PreviewApp|Mozilla/5.0 (CUBOT NOTE 20) Mobile Safari/537.36"
+            "|Mozilla/5.0 (iPhone) GSA/280 Mobile Safari|Opera/9.80 (J2ME/MIDP; Opera Mini/7.1) Presto",
+            False,
+        ),
+    ],
+)
+def test_bots_are_recognised_by_their_names(agents: str, is_bot: bool) -> None:
+    assert [agent for agent in agents.split("|") if access_log._is_bot(agent.encode()) is not is_bot] == []
 
 
 @only_sqlite
@@ -451,7 +503,7 @@ def test_logs_on_both_databases_count_only_without_other_counts(site: App, tmp_p
     given(site, tmp_path, "url,views\n/news/100001,500\n")
     found = given(site, tmp_path, line(1) + line(2) * 2, name="access.log")
     assert (found.matched, found.updated) == (2, 1)
-    assert "1 articles have view counts from elsewhere" in found.notes[0]
+    assert "not used for 1 article with view counts from elsewhere" in found.notes[0]
     given(site, tmp_path, line(2, "25/Nov/2026:08:00:00 +0330"), name="access.log")
     assert stored(site) == {1: 500, 2: 3, 3: None}
     given(site, tmp_path, "url,views\n/news/100002,50\n")

@@ -340,11 +340,11 @@ def test_views_of_an_export_and_of_a_log(tmp_path: Path) -> None:
     log = write(here, line.format("Mozilla/5.0 (X11)") * 2 + line.format("Googlebot/2.1"), "access.log")
     said = here.call("articles", "views", log)
     assert said.code == 0
-    assert "3 lines; 2 views of 1 articles, of which 1 were updated." in said.out
-    assert "1 requests of bots" in said.out
+    assert "3 lines; 2 views of 1 article; updated: 1." in said.out
+    assert "requests of bots: 1" in said.out
     both = here.call("articles", "views", log, write(here, "title\nخبر\n", "none.csv"))
     assert both.code == 5
-    assert "3 lines that were counted before" in both.out
+    assert "lines that were counted before: 3" in both.out
     other = {"title": "خبری از جای دیگر", "url": "https://other.example/news/100009"}
     here.json("articles", "import", write(here, json.dumps(other), "other.jsonl"))
     later = here.call("articles", "views", export, write(here, "page,views\n/news/100001,5\n", "paths.csv"))
