@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from textwrap import wrap
 from typing import TypeVar
 
 import css_inline
@@ -71,7 +72,7 @@ class Renderer:
         Raises UnreadableInput if a template is wrong.
         """
         subject = clean(self._render(f"mail/{kind}.subject.txt", values), keep="\x02\x03")
-        text = _paragraphs(self._render(f"mail/{kind}.txt", values))
+        text = _wrapped(_paragraphs(self._render(f"mail/{kind}.txt", values)))
         try:
             html = _attributes_escaped(self._inliner.inline(self.raw(kind, values)))
         except css_inline.InlineError as error:
@@ -194,6 +195,15 @@ def _squeeze(html: str) -> str:
     return re.sub(r"\n\s+", "\n", html).strip() + "\n"
 
 
+def _wrapped(text: str) -> str:
+    """Breaks the lines of a text part between words; lines with web addresses stay whole."""
+    return "".join(
+        f"{part}\n"
+        for line in text.removesuffix("\n").split("\n")
+        for part in wrap(line, TEXT_LINE, break_long_words="://" not in line, break_on_hyphens=False) or [""]
+    )
+
+
 def _paragraphs(text: str) -> str:
     """Reduces consecutive empty lines to one, and removes blanks at line ends and empty lines at the start and end."""
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"(?<![ \t])[ \t]+\n", "\n", text)).strip() + "\n"
@@ -202,6 +212,7 @@ def _paragraphs(text: str) -> str:
 # --- size ------------------------------------------------------------------------------------------------------------
 # Maximum size of the encoded HTML part, in bytes. Gmail cuts at about 102 kB, and each reader's values are added later.
 HTML_BYTES = 90_000
+TEXT_LINE = 100  # maximum number of characters of a line of the text part; a web address may be longer
 MAIL_BYTES = 150_000  # maximum number of bytes of a mail: both parts, encoded, and the headers
 _HEADERS = 4_000  # maximum number of bytes of the headers and the boundary lines
 

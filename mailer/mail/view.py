@@ -5,6 +5,7 @@ templates contain the markup.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import TypedDict
 from urllib.parse import urlsplit
 
@@ -46,7 +47,8 @@ class StoryView(TypedDict):
     image: str
     alt: str
     card: bool  # True if the story is shown with its picture at the side
-    also: list[dict[str, str]]  # further reports, each with url and title
+    also: list[dict[str, str]]  # further reports, each with url, title and ref
+    ref: str  # the number of the story's link in the text part; "" before `_number_links`
 
 
 class SectionView(TypedDict):
@@ -125,6 +127,7 @@ def issue_view(
     hero = _story(stories[0], LEAD_WORDS, newsletter, locale, links) if stories else None
     sections = _by_section(stories[1:], newsletter, locale, links)
     shown = [*([hero] if hero else []), *(story for section in sections for story in section["stories"])]
+    _number_links(shown, locale)
     return {
         **page_view(newsletter),
         "subject": clean(issue.subject) or clean(subject(stories, locale)) or clean(newsletter.title),
@@ -185,7 +188,17 @@ def _story(
         alt=_alt(story, locale),
         card=card,
         also=[each for each in also if each["url"] and each["title"]][:ALSO],
+        ref="",
     )
+
+
+def _number_links(stories: Iterable[StoryView], locale: Locale) -> None:
+    """Numbers the links of the stories and of their further reports from 1."""
+    numbers = map(locale.number, count(1))
+    for story in stories:
+        story["ref"] = next(numbers) if story["url"] else ""
+        for other in story["also"]:
+            other["ref"] = next(numbers)
 
 
 def _lead(story: ChosenStory) -> str:

@@ -261,3 +261,24 @@ def test_templates_get_plain_values_only() -> None:
     for value in (object(), Markup("<b>"), samples.issue()):
         with pytest.raises(TypeError, match="plain values"):
             samples.renderer().mail(DeliveryKind.ISSUE, samples.values() | {"brand": value})
+
+
+def test_the_links_of_the_text_part_are_numbered_and_at_the_end_of_their_section() -> None:
+    also = ((7, "https://iran.example/7", "گزارشی دیگر"),)
+    stories = (
+        samples.story(1, also=also, lead="واژه " * 80),
+        samples.story(2, lead="آ" * 300),
+        samples.story(7, url=""),
+    )
+    lines = re.sub("[\u200e-\u202e\u2066-\u2069]", "", samples.rendered(samples.issue(stories)).text).split("\n")
+    at = [lines.index(f"[{number}]") for number in "۱۲۳"]
+    assert [lines[place + 1].split("/fa/")[0] for place in at] == [
+        "https://iran.example",
+        "https://iran.example/7",
+        "https://iran.example",
+    ]
+    assert f"{samples.TITLES[0][1]} [۱]" in lines
+    assert f"{samples.TITLES[1][1]} [۳]" in lines
+    assert samples.TITLES[6][1] in lines, "a story without a link has no number"
+    assert lines.index(f"{samples.TITLES[0][1]} [۱]") < at[0] < lines.index("▪ سیاست") < at[2]
+    assert max(len(line) for line in lines if "://" not in line) <= 100

@@ -46,6 +46,7 @@ _FORBIDDEN = (
 )
 _VAGUE = {"اینجا", "اینجا کلیک کنید", "ادامه", "بیشتر", "هنا", "المزيد", "here", "click here", "more", "read more"}
 _DOT_BESIDE_DIGIT = re.compile(r"[۰-۹٠-٩]\s*[·•]|[·•]\s*[۰-۹٠-٩]")
+_TEXT_LINE = 120  # characters, with direction marks
 _LEAST_HEADLINE = 15  # characters; shorter headings name a section, which an alt text may mention
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]")
 _NOT_PERSIAN = re.compile(f"[{''.join(map(chr, ARABIC_LETTERS))}{ARABIC_DIGITS}\u0649\u0640]")
@@ -254,6 +255,8 @@ def _text_part(text: str, locale: Locale) -> Iterator[Finding]:
     for line in text.split("\n"):
         if locale.rtl and bidi.has_rtl(line) and not re.fullmatch("\u200f\u202b.*\u202c", line):
             yield Finding("text", f"a line without its direction marks: {line[:40]}")
+        if len(line) > _TEXT_LINE and "://" not in line:
+            yield Finding("text", f"a line of {len(line)} characters: {line[:40]}")
         if "://" in line and not re.fullmatch(r"https?://[!-~]+", line):
             yield Finding("text", f"an address is not alone on its line: {line[:60]}")
 
