@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from mailer import week
 from mailer.articles import pictures
-from mailer.context import App
+from mailer.context import App, local_day, sample_settings
 from mailer.issues import draft, variants, which
 from mailer.mail import render as rendering
 from mailer.mail import service_mails
@@ -36,6 +36,10 @@ def queue(app: App) -> int:
     choices: dict[tuple[str, ...], list[Joined]] = defaultdict(list)
     for reader in app.store.read(lambda tx: _due(app, tx)):
         choices[reader.sections].append(reader)
+    # As with issues: no real reader gets a mail whose links lead to the reader's own machine.
+    stopping = app.store.read(lambda tx: sample_settings(app, tx, local_day(app, app.now()))) if choices else ()
+    if stopping:
+        return 0
     return sum(_queue(app, sections, readers) for sections, readers in choices.items())
 
 

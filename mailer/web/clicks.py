@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from asyncio import to_thread
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from mailer.context import App
-from mailer.errors import MailerError
+from mailer.errors import MailerError, NoSuchArticle
 from mailer.issues.clicks import Counter
 from mailer.web.guard import agent_of, network_of
 
@@ -28,11 +29,13 @@ class Links:
         self._saving: asyncio.Task[None] | None = None
 
     def routes(self) -> list[Route]:
-        return [Route("/to/{slot}/{position:int}", self.follow)]
+        return [Route("/to/{slot}/{position}", self.follow)]
 
     async def follow(self, request: Request) -> Response:
         slot, position = request.path_params["slot"], request.path_params["position"]
-        target = await to_thread(self.counter.target, slot, position)
+        if not re.fullmatch("[1-9][0-9]{0,3}", position):
+            raise NoSuchArticle(f"{position[:20]!r} is not the position of a story.")
+        target = await to_thread(self.counter.target, slot, int(position))
         if _is_reader(request):
             self.counter.count(target, network_of(request))
             if self._saving is None or self._saving.done():

@@ -277,7 +277,13 @@ async def get_with(
         return await client.request(method, path, headers=headers)
 
 
-@pytest.mark.parametrize("path", ["/to/1405-W36/99", "/to/1405-W36/0", "/to/1405-W35/1", "/to/x/1", "/to/1405-W36/a"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/to/1405-W36/99", "/to/1405-W36/0", "/to/1405-W35/1", "/to/x/1", "/to/1405-W36/a", "/to/1405-W36/1/2"),
+        *("/to/1405-W36/-1", "/to/1405-W36/" + "9" * 5000, "/to/1405-W36/%D9%A1"),
+    ],
+)
 @only_sqlite
 async def test_any_other_link_is_not_found(counting: App, seconds: Seconds, path: str) -> None:
     await asyncio.to_thread(send_issue, counting)

@@ -179,6 +179,16 @@ def test_nobody_is_welcomed_long_after_joining(app: App, clock: Clock) -> None:
     assert welcome.queue(app) == 0
 
 
+@only_sqlite
+def test_sample_settings_keep_it_from_real_readers(app: App) -> None:
+    newsletter = app.settings.newsletter.model_copy(update={"base_url": "http://127.0.0.1:8080"})
+    app = replace(app, settings=app.settings.model_copy(update={"newsletter": newsletter}))
+    join(app, "narges@iran.test")
+    assert welcome.queue(app) == 1
+    join(app, "narges@reader.ir")
+    assert welcome.queue(app) == 0
+
+
 # --- what it shows ---------------------------------------------------------------------------------------------------
 @only_sqlite
 def test_without_an_issue_of_the_last_days_it_greets(sending_app: App, inbox: Inbox, clock: Clock) -> None:
