@@ -248,7 +248,7 @@ def list_(app: "App", since: str | None, until: str | None, search: str, limit: 
 
 @command(articles)
 def sources(app: "App") -> Result:
-    """List the sources of [articles], each with its last collection, its problem and its notes."""
+    """List the sources of [articles] with their last collections, problems and notes."""
     from mailer.articles import collect
 
     found = collect.sources(app)

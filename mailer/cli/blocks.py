@@ -42,7 +42,13 @@ def _shown(found: Issue) -> Result:
 @click.option("--url", type=TEXT, default="", help="The page to which the title links.")
 @click.option("--link-text", type=TEXT, default="", help="The words of a second link to that page.")
 @click.option("--picture", type=TEXT, default="", help="A picture file, or an address that begins with https://.")
-@click.option("--kind", type=click.Choice([str(each) for each in BlockKind]), default="announcement", show_default=True)
+@click.option(
+    "--kind",
+    type=click.Choice([str(each) for each in BlockKind]),
+    default="announcement",
+    show_default=True,
+    help="What the block is.",
+)
 @click.option(
     "--place",
     type=click.Choice([str(each) for each in BlockPlace]),
