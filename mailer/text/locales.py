@@ -139,6 +139,10 @@ def _read(catalogue: str, code: str) -> dict[str, str | Plural]:
 
 
 def _check_rule(rule: Callable[[int], int], forms: int, written: str) -> None:
-    """Raise ValueError if the rule would choose a form that does not exist."""
-    if not all(rule(number) < forms for number in range(200)):
-        raise ValueError(f"the rule «{written}» needs more than the {forms} forms that a text has")
+    """Raise ValueError if the rule cannot be computed or would choose a form that does not exist."""
+    try:
+        fits = all(rule(number) in range(forms) for number in range(200))
+    except ZeroDivisionError:
+        fits = False
+    if not fits:
+        raise ValueError(f"the rule «{written}» does not choose one of the {forms} forms that a text has")
