@@ -18,11 +18,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from mailer.context import App, alert
-from mailer.errors import MailerError, NoSuchArticle, ReadingCancelled, ReadingStopped
+from mailer.errors import MailerError, NoSuchArticle, ReadingCancelled, ReadingStopped, UnreadableInput
 from mailer.model import Article, FoundArticle, Merged, NamedArticle
 from mailer.process import in_background
 from mailer.sources.found import Gathered, Source, Visit
-from mailer.sources.identity import by_whole_link, identify, is_another
+from mailer.sources.identity import by_whole_link, identify, is_another, links_of
 from mailer.store import articles, feeds
 from mailer.text.spelling import corrected
 
@@ -276,6 +276,9 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
         kept_notes = None if gathered.not_modified else found
         feeds.succeeded(tx, source.name, **validators, now=now, next_at=next_at, notes=kept_notes)
 
+    if gathered.most_read and not (most_read or gathered.articles) and state.fetched_at:
+        # At the first collection, the articles may be missing because another source brings them only later.
+        gathered = replace(gathered, failed=_no_match(source, gathered))
     asked = Asked(
         source.name, kept.added, kept.updated, kept.unchanged, notes=found, not_modified=gathered.not_modified
     )
@@ -342,10 +345,20 @@ def _most_read(app: App, source: Source, gathered: Gathered) -> tuple[list[str],
     them. Links that lead to no stored article are left out."""
     if not gathered.most_read:
         return [], ()
-    known = app.store.read(lambda tx: articles.identities(tx, gathered.most_read))
-    order = list(dict.fromkeys(known[link] for link in gathered.most_read if link in known))[:_LISTED]
+    named = [links_of(url) for url in gathered.most_read]
+    known = app.store.read(lambda tx: articles.identities(tx, [link for each in named for link in each]))
+    found = (next((known[link] for link in each if link in known), None) for each in named)
+    order = list(dict.fromkeys(each for each in found if each))[:_LISTED]
     count = f"{len(order)} of the {len(gathered.most_read)} links of this list lead to stored articles and count"
     return order, (f"{source.name}: {count}.",)
+
+
+def _no_match(source: Source, gathered: Gathered) -> UnreadableInput:
+    links = f"none of the {len(gathered.most_read)} links of this list leads to a stored article"
+    return UnreadableInput(
+        f"{source.name}: {links}, such as {gathered.most_read[0]}.",
+        "Check that this is a list of the most read articles, and that another source brings its articles.",
+    )
 
 
 def _hours(last: datetime | None, now: datetime) -> float:

@@ -77,7 +77,7 @@ class MostReadSource:
         self.name = f"most_read:{feed.address}"
 
     def gather(self, etag: str, modified: str) -> Gathered:
-        """Return the canonical links of the list in their order, and the articles if the list is a feed.
+        """Return the addresses on the list in their order, and the articles if the list is a feed.
 
         Fetches the list even if it has not changed, because articles gain hours for each further hour on it. Raises
         FetchFailed, or UnreadableInput if there is no list.
@@ -96,14 +96,15 @@ class MostReadSource:
                 self._feed.address, page.content, source=self._feed.source, cut_off=page.cut_off, **about
             )
             articles = in_category(found.articles, self._feed.category)
-            return Gathered(articles, found.notes, most_read=_canonical(each.url for each in articles))
+            return Gathered(articles, found.notes, most_read=_distinct(each.url for each in articles))
         if not listing.most_read:
             raise UnreadableInput(
                 f"{self._feed.address}: this page has no list below a heading such as «پربازدیدترین‌ها».",
                 "Give the address of a page that has the list in its HTML, or of its feed.",
             )
-        return Gathered((), listing.notes, most_read=_canonical(each.url for each in listing.most_read))
+        return Gathered((), listing.notes, most_read=_distinct(each.url for each in listing.most_read))
 
 
-def _canonical(urls: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(link for url in urls if (link := identity.canonical(url))))
+def _distinct(urls: Iterable[str]) -> tuple[str, ...]:
+    """Return the addresses without those that lead to the same page as an earlier one."""
+    return tuple({identity.canonical(url, whole=True): url for url in reversed([*urls])}.values())[::-1]

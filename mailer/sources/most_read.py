@@ -21,6 +21,7 @@ from mailer.text.search_key import key
 _FEWEST, _MOST = 3, 60  # links of a list
 _LONGEST_LABEL = 60  # characters of a heading that names a list
 _MOST_LABELS = 20  # elements that may name a list; a usual page has one or two
+_LONGEST_TITLE = 4  # words of a heading that is a link and names a list; a longer one is the title of an article
 _LONGEST_CLIMB = 6  # elements between a heading and the element that also holds the list
 # Names of lists, as search keys. The first group always means reading; the second may also mean comments or likes, so
 # it counts only if nothing of the first is on the page.
@@ -31,6 +32,7 @@ _CERTAIN = re.compile(
 _PERHAPS = re.compile(r"\b(?:popular|trending)\b|محبوب ?ترین|داغ ?ترین|پر ?طرفدار|اکثر رواجا")
 _NAMES = re.compile(r"most[-_]?(?:read|view|visit)|top[-_]?view|por[-_]?(?:bazdid|binande)|popular[-_]?posts?", re.I)
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+_BOXES = frozenset(("article", "aside", "footer", "main", "nav", "section"))  # a list does not begin after these
 _TAGS = _HEADINGS | {
     *("a", "article", "aside", "b", "base", "button", "dd", "div", "dl", "dt", "footer", "header", "label", "li"),
     *("main", "nav", "ol", "p", "section", "span", "strong", "table", "tbody", "td", "th", "tr", "ul"),
@@ -48,8 +50,8 @@ def is_named(text: str) -> bool:
 def links(text: str, address: str, title: str) -> Sequence[str]:
     """Return the addresses on the list of the most read articles of a page, or none if the page has no such list.
 
-    `address` is the page's own address; only links to its host count. If the page's `title` or address says that the
-    whole page is the list, and no heading does, all links of the page are returned.
+    `address` is the page's own address. Only links to the same site count; its subdomains belong to it. If the page's
+    `title` or address says that the whole page is the list, and no heading does, all links of the page are returned.
     """
     page = _Page(address)
     body = nh3.clean(text, tags=_TAGS, attributes=_ATTRIBUTES, clean_content_tags=_DROPPED_WHOLE, link_rel=None)
@@ -115,22 +117,79 @@ class _Page(HTMLParser):
         yield from _innermost([each for each in short if _PERHAPS.search(texts[each.number])])
 
     def list_of(self, label: _Element) -> Iterator[str]:
-        """Yield the links of the list that a label names."""
+        """Yield the links of the list that a label names.
+
+        The label may have elements around it that hold nothing else, and a link to a page with more. The list is in
+        the element around these. If that element has no list, the site has left the list empty, or a script fills it;
+        what follows is something else.
+        """
         if pane := self._pane(label):
             yield from self._links(pane.number, pane.end)
             return
-        holder: _Element | None = label
-        first = label.number
-        for _ in range(_LONGEST_CLIMB):
-            if holder is None:
+        if len(inside := list(self._links(label.number, label.end))) >= _FEWEST:
+            yield from inside
+            return
+        heading = next((each for each in _upwards(label) if each.tag in _HEADINGS), None)
+        if not label.text.strip() or len(label.text) > _LONGEST_LABEL or self._names_another_page(label, heading):
+            return
+        holder = heading or label
+        for climbed in range(_LONGEST_CLIMB):
+            if holder.tag in _BOXES or holder.parent is None or (not heading and self._is_tab(holder)):
                 return
-            found = list(self._links(first, self._end(holder, label)))
+            below, holder = holder.end + 1, holder.parent
+            found = list(self._links(below, self._end(holder, below, heading, may_have_subtitle=not climbed)))
             if len(set(found)) >= _FEWEST:
                 yield from found
                 return
-            # The label does not hold the list, so a link in the label leads to another page with the list.
-            first = label.end + 1
-            holder = holder.parent
+            around = [each for each in self.elements[holder.number : holder.end + 1] if self._is_link(each)]
+            if sum(not label.number <= each.number <= label.end for each in around) > 1:
+                return
+
+    def _names_another_page(self, label: _Element, heading: _Element | None) -> bool:
+        """Return True if a label is a link that is an item of a menu or the title of an article."""
+        linked = [each for each in (*_upwards(label), *self.elements[label.number : label.end + 1]) if each.tag == "a"]
+        if not any(self._is_link(each) for each in linked):
+            return False
+        return heading is None or len(key(label.text).split()) > _LONGEST_TITLE
+
+    def _is_tab(self, element: _Element) -> bool:
+        """Return True if an element is in a row of tabs: beside it is another of its kind, also with text only."""
+
+        def is_text(each: _Element) -> bool:
+            return bool(key(each.text)) and not any(map(self._is_link, self.elements[each.number : each.end + 1]))
+
+        near = [each for each in self.elements if each.parent is element.parent and each.tag == element.tag]
+        beside = (each for each in near if each.end + 1 == element.number or element.end + 1 == each.number)
+        return is_text(element) and any(map(is_text, beside))
+
+    def _end(self, holder: _Element, first: int, heading: _Element | None, *, may_have_subtitle: bool) -> int:
+        """Return the number of the last element of the list that begins in `holder` at the element `first`.
+
+        The list ends before a menu, before the end of the page, and before the next heading that is not part of an
+        item. The headings of items are links, or of a lower level than `heading`, the heading of the list.
+        """
+        begun = False
+        for each in self.elements[first : holder.end + 1]:
+            begun = begun or bool(self.own_link(each))
+            if each.tag in ("nav", "footer"):
+                return each.number - 1
+            if each.tag not in _HEADINGS or self._is_linked(each):
+                continue
+            is_lower = heading is not None and each.tag > heading.tag
+            if not is_lower or (each.parent is heading.parent if begun and heading else not may_have_subtitle):
+                return each.number - 1
+        return holder.end
+
+    def _is_linked(self, heading: _Element) -> bool:
+        parts = (*_upwards(heading), *self.elements[heading.number : heading.end + 1])
+        return any(self._is_link(each) for each in parts)
+
+    def _is_link(self, element: _Element) -> bool:
+        """Return True for a link to another page, of whichever site."""
+        if element.tag != "a":
+            return False
+        href = element.attributes.get("href", "").strip()
+        return bool(href) and not href.startswith(("#", "mailto:", "tel:", "javascript:"))
 
     def _pane(self, label: _Element) -> _Element | None:
         """Return the element that a label in a row of tabs shows, if it names the element by its id."""
@@ -138,33 +197,34 @@ class _Page(HTMLParser):
         wanted = {each.attributes.get(name, "").removeprefix("#") for each in near for name in _POINTERS} - {""}
         return next((each for each in self.elements if each.attributes.get("id") in wanted and each not in near), None)
 
-    def _end(self, holder: _Element, label: _Element) -> int:
-        """Return the number of the last element of the list in `holder`. The list ends before the next heading that is
-        of the same kind as the list's own."""
-        heading: _Element | None = label
-        while heading is not None and heading.tag not in _HEADINGS and heading is not holder:
-            heading = heading.parent
-        if heading is None or heading.tag not in _HEADINGS:
-            return holder.end
-        following = self.elements[label.end + 1 : holder.end + 1]
-        same = (each for each in following if each.tag == heading.tag and each.parent is heading.parent)
-        return next((each.number - 1 for each in same), holder.end)
-
     def _links(self, first: int, last: int) -> Iterator[str]:
         return (each for element in self.elements[first : last + 1] if (each := self.own_link(element)))
 
     def own_link(self, element: _Element) -> str:
-        """Return the address of a link to a page of the same host, or "" if the element is no such link."""
+        """Return the address of a link to a page of the same site, or "" if the element is no such link.
+
+        A host and its subdomains are one site: the list of m.example.org may have links to www.example.org.
+        """
         if element.own_link is None:
             element.own_link = self._own_link(element)
         return element.own_link
 
     def _own_link(self, element: _Element) -> str:
-        href = element.attributes.get("href", "").strip() if element.tag == "a" else ""
-        if not href or href.startswith(("#", "mailto:", "tel:", "javascript:")):
+        if not self._is_link(element):
             return ""
+        href = element.attributes.get("href", "").strip()
         found = addresses.absolute(href, self._address).partition("#")[0]
-        return found if identity.host(found) == self._host and identity.canonical(found) != self._host else ""
+        host = identity.host(found)
+        is_own = f".{host}".endswith(f".{self._host}") or (host and f".{self._host}".endswith(f".{host}"))
+        return found if is_own and identity.canonical(found) != host else ""
+
+
+def _upwards(element: _Element) -> Iterator[_Element]:
+    """Yield an element and the elements that it is in, the innermost first."""
+    around: _Element | None = element
+    while around is not None:
+        yield around
+        around = around.parent
 
 
 def _innermost(elements: Sequence[_Element]) -> Iterator[_Element]:

@@ -65,6 +65,66 @@ def test_a_list_below_its_heading(page: str) -> None:
     assert found(f"<html><body><nav>{anchors(11, 12)}</nav>{page}</body></html>") == [7, 5, 6]
 
 
+MENU = (
+    "<ul><li><a href=/popular>پربازدیدها</a><li><a href=/news/21>سیاست</a><li><a href=/news/22>اقتصاد</a>"
+    "<li><a href=/news/23>ورزش</a></ul>"
+)
+OTHER_SITES = "".join(f"<li><a href=https://other.example/{n}>x</a>" for n in (1, 2, 3, 4))
+LATEST = f"<div><h3>آخرین خبرها</h3><ul>{anchors(1, 2, 3, 4)}</ul></div>"
+
+
+@pytest.mark.parametrize(
+    ("page", "numbers"),
+    [
+        (f"{MENU}{LATEST}<aside><h3>پربازدیدترین‌ها</h3>{anchors(7, 5, 6)}</aside>", [7, 5, 6]),
+        (f"{MENU}{LATEST}", []),
+        (f"<div><div><h3>پربازدیدترین‌ها</h3>{OTHER_SITES}</div>{LATEST}</div>", []),
+        (f"<section><h3>پربازدیدترین‌ها</h3>{OTHER_SITES}</section><section>{anchors(1, 2, 3)}</section>", []),
+        (f"<div><div><h3>پربازدیدترین‌ها</h3><div id=x></div></div>{LATEST}</div>", []),
+        (f"<div><div><h3>پربازدیدترین‌ها</h3><div id=x></div></div>{LATEST.replace('h3', 'h4')}</div>", []),
+        (f"<div><div class=most-viewed></div>{LATEST}</div>", []),
+        (
+            f"<div><h2><a href=/news/9>پربازدیدترین کتاب‌های سال معرفی شد</a></h2></div><div>{anchors(1, 2, 3)}</div>"
+            f"{BOX}",
+            [7, 5, 6],
+        ),
+        (
+            "<div><span>تازه‌ترین</span><span>پربازدیدترین</span>"
+            f"<div>{anchors(1, 2, 3)}</div><div>{anchors(7, 5, 6)}</div></div>",
+            [],
+        ),
+        (f"<div><h3>پربازدیدترین‌ها</h3></div><footer>{anchors(31, 32, 33)}</footer>", []),
+        (f"<div><h3>پربازدیدترین‌ها</h3></div><nav>{anchors(31, 32, 33)}</nav>", []),
+        (f"<div><div><h3>پربازدیدترین‌ها</h3>{anchors(7, 5)}</div><div>{anchors(1, 2, 3)}</div></div>", []),
+        # Around a heading there may be a row of its own, with a link to more; below it, a subtitle; in items, headings.
+        (f"<div><div><h3>پربازدیدها</h3><a href=/more>بیشتر</a></div><ul>{anchors(7, 5, 6)}</ul></div>", [7, 5, 6]),
+        (f"<div><h2>پربازدیدها</h2><h4>۲۴ ساعت</h4><ul>{anchors(7, 5, 6)}</ul></div>", [7, 5, 6]),
+        (
+            "<div><h2>پربازدیدها</h2>"
+            + "".join(f"<div><a href=/news/{n}></a><h4>خبر</h4></div>" for n in (7, 5, 6))
+            + f"</div>{LATEST}",
+            [7, 5, 6],
+        ),
+    ],
+)
+def test_the_list_is_in_the_box_of_its_heading(page: str, numbers: list[int]) -> None:
+    assert found(f"<html><body>{page}</body></html>") == numbers
+
+
+def test_subdomains_are_the_same_site() -> None:
+    hosts = ("www.tabesh.example", "sport.tabesh.example", "m.tabesh.example", "nottabesh.example")
+    addresses = [f"https://{host}/news/1" for host in hosts]
+    page = "<div><h3>پربازدیدها</h3>" + "".join(f"<a href={each}>x</a>" for each in addresses) + "</div>"
+    assert list(most_read.links(page, AT, "")) == addresses[:3]
+    page = page.replace("sport.", "www.").replace("/1>", "/2>", 1).replace("//m.", "//www.").replace("/1>", "/3>", 1)
+    at = "https://m.tabesh.example/"
+    assert [each.removeprefix("https://www.") for each in most_read.links(page, at, "")] == [
+        "tabesh.example/news/2",
+        "tabesh.example/news/3",
+        "tabesh.example/news/1",
+    ]
+
+
 @pytest.mark.parametrize(
     ("page", "title", "at", "numbers"),
     [
@@ -144,3 +204,33 @@ def test_a_page_without_a_list_is_refused(server: WebServer) -> None:
     server.pages["/"] = (200, {}, f"<html><body>{anchors(1, 2, 3)}</body></html>".encode())
     with pytest.raises(UnreadableInput, match="has no list below a heading"):
         source(server, "/").gather("", "")
+
+
+@only_sqlite
+def test_articles_with_the_number_of_a_section_in_their_links_count(app: App, server: WebServer) -> None:
+    host = server.url("")
+    titles = {"brf": "برف در تبریز", "baran": "باران در رشت", "bad": "باد در زابل"}
+    items = "".join(f"<item><title>{t}</title><link>{host}/10500/{slug}</link></item>" for slug, t in titles.items())
+    server.pages["/rss"] = (200, {}, f"<rss version='2.0'><channel>{items}</channel></rss>".encode())
+    links = "".join(f"<li><a href='/10500/{slug}'>x</a>" for slug in ("bad", "brf", "baran"))
+    server.pages["/"] = (200, {}, f"<html><body><div><h2>پربازدیدها</h2>{links}</div></body></html>".encode())
+    feed = FeedSource(Feed(url=server.url("/rss")), Fetcher(), ZONE, make.documents())
+    app = replace(app, make_sources=lambda: (feed, source(server, "/")))
+    collect.collect(app)
+    hours = {article.title: article.list_hours for article in collect.newest(app)}
+    assert sorted(hours, key=lambda title: -(hours[title] or 0)) == ["باد در زابل", "برف در تبریز", "باران در رشت"]
+    assert None not in hours.values()
+
+
+@only_sqlite
+def test_a_list_without_stored_articles_is_a_problem_after_the_first_time(
+    app: App, clock: Clock, server: WebServer
+) -> None:
+    server.pages["/"] = (200, {}, f"<html><body>{BOX}</body></html>".encode())
+    app = replace(app, make_sources=lambda: (source(server, "/"),))
+    asked = collect.collect(app)[0]
+    assert not asked.problem
+    assert "0 of the 3 links" in asked.notes[0]
+    clock.turn(hours=1)
+    assert "none of the 3 links of this list leads to a stored article" in collect.collect(app)[0].problem
+    assert collect.sources(app)[0].failures == 1
