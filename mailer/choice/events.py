@@ -151,6 +151,7 @@ def group(
     groups.allow_all()  # different events may have the same topic
     groups.join(_TOPIC, _TOPIC_AVERAGE)
     topics = {pool[n].id: pool[each[0]].id for each in groups.attach() for n in each}
+    kept_apart = {(min(pair), max(pair)) for pair in apart}
     by_id = {(min(a, b), max(a, b)): v for (i, j), v in links.items() for a, b in ((pool[i].id, pool[j].id),)}
     for pair in apart:
         by_id.pop((pool[pair[0]].id, pool[pair[1]].id), None)
@@ -158,7 +159,7 @@ def group(
         tuple(sorted(joined, key=lambda it: (it.members[0].dated, it.members[0].id))),
         by_id,
         topics,
-        Coverage(pool, {place: _closeness(value) for place, value in alike.items()}),
+        Coverage(pool, {pair: _closeness(value) for pair, value in alike.items() if pair not in kept_apart}),
         _centrality(joined, by_id),
         decided,
     )

@@ -150,3 +150,16 @@ def test_a_small_event_is_not_taken_for_the_main_event_of_its_topic_against_an_e
 
 def test_nothing_decided_changes_nothing() -> None:
     assert make() == build(week(), SPAN, Rules(), {}, used=frozenset(), decided=Decided())
+
+
+def test_an_article_about_a_different_story_does_not_keep_the_coverage_of_the_event() -> None:
+    words = ("هلال", "ارتش", "سپاه", "بسیج", "استان", "دولت")
+    quake = [
+        article(n, f"زلزلهٔ شدید شهر تبریز را لرزاند {word}", END, lead=f"امدادگران {word} اعزام شدند", source=f"s{n}")
+        for n, word in enumerate(words, 1)
+    ]
+    titles = {it.id: key(it.title) for it in quake}
+    before = group(quake, titles, UTC).coverage
+    after = group(quake, titles, UTC, decided=resolve(decisions(*((1, "!", n) for n in range(2, 7))))).coverage
+    assert after.of(1) == 0.0 < before.of(1)
+    assert 0.0 < after.of(2) < before.of(2)
