@@ -93,10 +93,14 @@ class ReasonCode(StrEnum):
     )
     MOST_READ_LIST = (
         "most_read_list",
-        "the readers of {articles} articles without view counts are known from the list of the most read, where "
-        "{listed} of them were",
-        "آمار بازدید {articles} خبر در دست نیست و از روی فهرست پربازدیدها برآورد شده است؛ {listed} خبر در آن فهرست "
-        "بوده‌اند",
+        "the readers of {articles} articles are known from the list of the most read, where {listed} of them were",
+        "میزان خوانده شدن {articles} خبر از روی فهرست پربازدیدها برآورد شده است؛ {listed} خبر در آن فهرست بوده‌اند",
+    )
+    UNUSED_VIEW_COUNTS = (
+        "unused_view_counts",
+        "the view counts of {count} articles are not used: too few articles of their sources have one, or all are the "
+        "same",
+        "آمار بازدید {count} خبر به کار نرفت: شمار خبرهای آماردار منبعشان کم است، یا آمارها همه یکسان است",
     )
     UNDATED_ARTICLES = (
         "undated_articles",
@@ -198,8 +202,8 @@ class ReasonCode(StrEnum):
     )
     WHY_LISTED = (
         "why_listed",
-        "popularity: up to {hours} hours on the list of the most read",
-        "بازدید: تا {hours} ساعت در فهرست پربازدیدها",
+        "popularity: its time on the list of the most read counts as {hours} hours in the first place",
+        "بازدید: حضور در فهرست پربازدیدها، برابر با {hours} ساعت در جایگاه نخست",
     )
     WHY_NOT_LISTED = (
         "why_not_listed",

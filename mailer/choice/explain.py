@@ -57,7 +57,7 @@ class Explanations:
             for lead, other in (pair, reversed(pair)):
                 if lead in leads:
                     self._linked[lead].append(other)
-        self._in_order = sorted(interest.popularity.values())
+        self._in_order = sorted([*interest.popularity.values(), *[0.0] * len(interest.read_less)])
         self._reasons = {each.story.lead.id: each for each in not_chosen}
         found: defaultdict[int, tuple[list[Story], list[Story]]] = defaultdict(lambda: ([], []))
         for story in chosen:
@@ -138,11 +138,12 @@ class Explanations:
     def _popularity(self, lead: Article) -> Reason:
         own = self._interest.popularity[lead.id]
         percent = 100 * bisect_left(self._in_order, own) // len(self._in_order)
-        if lead.views is None:
+        if lead.id in self._interest.listed:
             return Reason(ReasonCode.WHY_LISTED, {"hours": math.ceil(lead.list_hours or 0.0)})
+        views = lead.views or 0
         if percent == 0:  # half of the articles have the popularity 0
-            return Reason(ReasonCode.WHY_READ_LITTLE, {"views": lead.views})
-        return Reason(ReasonCode.WHY_READ, {"percent": percent, "views": lead.views})
+            return Reason(ReasonCode.WHY_READ_LITTLE, {"views": views})
+        return Reason(ReasonCode.WHY_READ, {"percent": percent, "views": views})
 
     def _prominence(self, story: Story) -> Reason:
         # If the lead's readers are known, its own prominence counts, as in `rank`.

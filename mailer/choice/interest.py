@@ -3,6 +3,9 @@
 Some sources count views, some publish a list of their most read articles, and some do neither. Numbers are compared
 only with numbers of the same kind: first the articles with view counts, then the articles of other sources that have a
 list. `rank` guesses the popularity of the remaining articles.
+
+Often it is known that an article was read less than others, although its own number is missing: it was never on the
+list of its source, or an export left it out.
 """
 
 import math
@@ -19,7 +22,8 @@ from mailer.reasons import Reason, ReasonCode
 
 HIGHEST = 1.3  # the largest result of `lift`, so that one very popular article does not make all others look equal
 # A source's view counts are used if at least this share of its articles have a count, or at least this many of them.
-# The number is enough by itself, because an export may give counts only for the most viewed articles.
+# The number is enough by itself, because an export may give counts only for the most viewed articles. All counts that
+# are used must also be enough for all articles of the week, so that three counts do not decide the whole issue.
 _ENOUGH, _MANY = 0.2, 10
 _LISTED = 3  # a list of the most read is used if at least this many articles of the source were on it
 _PRIOR = 0.6  # weight of the category's average in an estimate; an article's own views have the weight `Growth.at`
@@ -39,19 +43,29 @@ class Interest:
 
     `readers` is the estimated final number of readers. `popularity` is 0 for half of the comparable articles and 1 for
     the most read hundredth. Both are empty if neither view counts nor lists can be used; `notes` then has the reason.
-    `unlisted` are articles that were not on the list of their source, so they were read less than those that were.
+    `listed` are the articles whose readers are known from a list, not from view counts. `unlisted` are articles that
+    were not on the list of their source, so they were read less than those that were. `left_out` are articles without a
+    count, of sources with counts (see `_left_out`), which were probably read less than those with one.
     """
 
     readers: Mapping[int, float]
     popularity: Mapping[int, float]
     notes: tuple[Reason, ...]
+    listed: frozenset[int] = frozenset()
     unlisted: frozenset[int] = frozenset()
+    left_out: frozenset[int] = frozenset()
+
+    @property
+    def read_less(self) -> frozenset[int]:
+        """Returns the articles that were read less than those whose readers are known. Their popularity counts as 0."""
+        return self.unlisted | self.left_out
 
     def average(self, pool: Iterable[Article]) -> Callable[[str], float]:
         """Returns a function from a category to the average popularity of its articles."""
         by_category: defaultdict[str, list[float]] = defaultdict(list)
+        read_less = self.read_less
         for article in pool:
-            if article.id in self.popularity or article.id in self.unlisted:
+            if article.id in self.popularity or article.id in read_less:
                 by_category[article.category].append(self.popularity.get(article.id, 0.0))
         return _averages(by_category)
 
@@ -119,24 +133,23 @@ def interest(pool: Sequence[Article], span: TimeSpan, growth: Growth) -> Interes
     counting = {name: _counts(each) for name, each in sources.items()}
     enough = {name for name, each in sources.items() if _differ(counting[name]) and _is_enough(counting[name], each)}
     compared = [it for name, each in sources.items() if name not in enough for it in _with_list(each)]
-    with_list = {it.source for it in compared}
     listed = [it for it in compared if it.list_hours]
     unlisted = frozenset(it.id for it in compared if not it.list_hours)
-    usable = {name for name, counts in counting.items() if _differ(counts)} - with_list
-    counted = [it for it in pool if it.views is not None and it.source in usable]
-    if not (enough and _is_enough(counted, pool)):
+    counted = [it for it in pool if it.views is not None and it.source in enough]
+    if not _is_enough(counted, pool):
         counted = []
     readers: dict[int, float] = {}
     popularity: dict[int, float] = {}
-    unread = _left_out(counted, sources)
-    groups = (counted, unread, _readers, growth), (listed, len(unlisted), _hours, CAUTIOUS)
+    left_out = _left_out(counted, sources)
+    groups = (counted, len(left_out), _readers, growth), (listed, len(unlisted), _hours, CAUTIOUS)
     for group, others, so_far, curve in groups:
         if group:
             estimates = _estimates(group, so_far, span, curve)
             lifted = lift([*estimates.values(), *[0.0] * others])
             readers |= estimates
             popularity |= {number: lifted(count) for number, count in estimates.items()}
-    return Interest(readers, popularity, tuple(_notes(pool, counted, compared)), unlisted)
+    notes = tuple(_notes(pool, counted, compared))
+    return Interest(readers, popularity, notes, frozenset(it.id for it in listed), unlisted, left_out)
 
 
 def _counts(articles: Iterable[Article]) -> list[int]:
@@ -164,16 +177,18 @@ def _with_list(articles: Sequence[Article]) -> list[Article]:
     return [it for it in articles if it.dated >= oldest]
 
 
-def _left_out(counted: Sequence[Article], sources: Mapping[str, Sequence[Article]]) -> int:
-    """Returns how many articles without a count were probably read less than those with a count.
+def _left_out(counted: Sequence[Article], sources: Mapping[str, Sequence[Article]]) -> frozenset[int]:
+    """Returns the ids of the articles without a count that were probably read less than those with a count.
 
-    An export often has only the articles with the most views. So an article without a count is taken as little read
-    for the scale of popularity if it is not older than all articles of its source that have one.
+    An export often has only the articles with the most views. So an article without a count is taken as little read if
+    it is not older than all articles of its source that have one.
     """
     oldest: dict[str, datetime] = {}
     for article in counted:
         oldest[article.source] = min(oldest.get(article.source, article.dated), article.dated)
-    return sum(it.views is None and it.dated >= first for name, first in oldest.items() for it in sources[name])
+    return frozenset(
+        it.id for name, first in oldest.items() for it in sources[name] if it.views is None and it.dated >= first
+    )
 
 
 def _estimates(
@@ -230,6 +245,10 @@ def _notes(pool: Sequence[Article], counted: Sequence[Article], listed: Sequence
     missing = len(pool) - len(counted) - len(listed)
     if missing and (counted or listed):
         yield Reason(ReasonCode.SOME_VIEW_COUNTS_MISSING, {"missing": missing, "all": len(pool)})
+    used = {it.id for it in counted}
+    unused = sum(it.views is not None and it.id not in used for it in pool)
+    if unused and (counted or listed):
+        yield Reason(ReasonCode.UNUSED_VIEW_COUNTS, {"count": unused})
 
 
 def lift(values: Sequence[float]) -> Callable[[float], float]:

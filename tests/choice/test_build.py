@@ -204,6 +204,31 @@ def test_an_export_of_only_the_most_read_is_enough() -> None:
     assert many[250].id in chosen(digest)[:11]
 
 
+def test_every_article_of_an_export_comes_before_those_that_it_left_out() -> None:
+    many = a_source("a.example", 1, 160)
+    for place, n in enumerate(range(5, 155, 15), 1):
+        many[n] = replace(many[n], views=20_000 // place, lead="")
+    digest = make(*many, rules=Rules(stories=12, min_stories=1, max_section=1, max_day=1))
+    assert sorted(chosen(digest)[:10]) == [many[n].id for n in range(5, 155, 15)]
+    assert all("more read than 9" in english(story.why[0]) for story in digest.stories[:10]), "than 90 % or more"
+
+
+def test_too_few_counts_of_a_source_are_not_used_and_reported() -> None:
+    counted = [replace(it, views=100 + n) for n, it in enumerate(a_source("a.example", 1, 30))]
+    few = a_source("b.example", 200, 70)
+    few[:2] = [replace(it, views=900_000 + n) for n, it in enumerate(few[:2])]
+    digest = make(*counted, *few)
+    assert not any("popularity" in story.parts for story in digest.stories if story.lead.id >= 200)
+    assert any("the view counts of 2 articles are not used" in note for note in notes(digest))
+
+
+def test_counts_of_a_small_source_are_not_used_if_they_are_few_in_the_week() -> None:
+    small = [replace(it, views=100 + n if n < 3 else None) for n, it in enumerate(a_source("a.example", 1, 5))]
+    digest = make(*small, *a_source("b.example", 100, 95))
+    assert not any("popularity" in story.parts for story in digest.stories)
+    assert "only 3 of 100 articles have view counts" in notes(digest)[0]
+
+
 def test_a_counter_that_does_not_work_is_not_used() -> None:
     counted = [replace(it, views=100 * n) for n, it in enumerate(a_source("a.example", 1, 12))]
     digest = make(*counted, *a_source("b.example", 100, 12, views=0), rules=Rules(stories=6))
@@ -220,7 +245,7 @@ def test_hours_on_a_list_count_for_articles_of_a_source_without_counts() -> None
     assert chosen(digest)[:3] == [listed[30].id, listed[5].id, listed[20].id]
     assert "popularity" in digest.stories[0].parts
     assert notes(digest)[0] == (
-        "the readers of 31 articles without view counts are known from the list of the most read, where 3 of them were"
+        "the readers of 31 articles are known from the list of the most read, where 3 of them were"
     )
     assert "it is unknown how much 9 of 40 articles were read" in notes(digest)[1], "older than the list"
 
