@@ -73,6 +73,8 @@ class _Element:
     parent: "_Element | None"
     number: int
     end: int = 0  # the number of the last element inside this one
+    in_link: bool = False  # is in a link to another page
+    has_link: bool = False  # contains such a link
     own_link: str | None = None  # see `_Page.own_link`; None if it was not computed yet
     text: str = ""  # the beginning of its text, with the text of the elements inside
 
@@ -95,6 +97,13 @@ class _Page(HTMLParser):
         number = len(self.elements)
         element = _Element(tag, {name: value or "" for name, value in attrs}, parent, number, number)
         self.elements.append(element)
+        if parent:
+            element.in_link = parent.in_link or self._is_link(parent)
+        if self._is_link(element):
+            for each in reversed(self._open):
+                if each.has_link:
+                    break
+                each.has_link = True
         if tag != "base":
             self._open.append(element)
 
@@ -134,7 +143,10 @@ class _Page(HTMLParser):
             return
         holder = heading or label
         for climbed in range(_LONGEST_CLIMB):
-            if holder.tag in _BOXES or holder.parent is None or (not heading and self._is_tab(holder)):
+            is_whole_page = heading is not None and heading.tag == "h1"
+            if holder.parent is None or (holder.tag in _BOXES and not is_whole_page):
+                return
+            if (not heading or holder is heading) and self._is_tab(holder):
                 return
             below, holder = holder.end + 1, holder.parent
             found = list(self._links(below, self._end(holder, below, heading, may_have_subtitle=not climbed)))
@@ -147,8 +159,7 @@ class _Page(HTMLParser):
 
     def _names_another_page(self, label: _Element, heading: _Element | None) -> bool:
         """Return True if a label is a link that is an item of a menu or the title of an article."""
-        linked = [each for each in (*_upwards(label), *self.elements[label.number : label.end + 1]) if each.tag == "a"]
-        if not any(self._is_link(each) for each in linked):
+        if not (label.in_link or label.has_link or self._is_link(label)):
             return False
         return heading is None or len(key(label.text).split()) > _LONGEST_TITLE
 
@@ -156,7 +167,7 @@ class _Page(HTMLParser):
         """Return True if an element is in a row of tabs: beside it is another of its kind, also with text only."""
 
         def is_text(each: _Element) -> bool:
-            return bool(key(each.text)) and not any(map(self._is_link, self.elements[each.number : each.end + 1]))
+            return bool(key(each.text)) and not (self._is_link(each) or each.has_link)
 
         near = [each for each in self.elements if each.parent is element.parent and each.tag == element.tag]
         beside = (each for each in near if each.end + 1 == element.number or element.end + 1 == each.number)
@@ -173,16 +184,12 @@ class _Page(HTMLParser):
             begun = begun or bool(self.own_link(each))
             if each.tag in ("nav", "footer"):
                 return each.number - 1
-            if each.tag not in _HEADINGS or self._is_linked(each):
+            if each.tag not in _HEADINGS or each.in_link or each.has_link:
                 continue
             is_lower = heading is not None and each.tag > heading.tag
             if not is_lower or (each.parent is heading.parent if begun and heading else not may_have_subtitle):
                 return each.number - 1
         return holder.end
-
-    def _is_linked(self, heading: _Element) -> bool:
-        parts = (*_upwards(heading), *self.elements[heading.number : heading.end + 1])
-        return any(self._is_link(each) for each in parts)
 
     def _is_link(self, element: _Element) -> bool:
         """Return True for a link to another page, of whichever site."""

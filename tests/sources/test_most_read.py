@@ -93,6 +93,11 @@ LATEST = f"<div><h3>آخرین خبرها</h3><ul>{anchors(1, 2, 3, 4)}</ul></di
             f"<div>{anchors(1, 2, 3)}</div><div>{anchors(7, 5, 6)}</div></div>",
             [],
         ),
+        (
+            f"<div><h3>تازه‌ترین</h3><h3>پربازدیدترین</h3><ul>{anchors(1, 2, 3)}</ul><ul>{anchors(7, 5, 6)}</ul></div>",
+            [],
+        ),
+        (f"<section><h1>پربازدیدترین خبرها</h1></section><section>{anchors(7, 5, 6)}</section>", [7, 5, 6]),
         (f"<div><h3>پربازدیدترین‌ها</h3></div><footer>{anchors(31, 32, 33)}</footer>", []),
         (f"<div><h3>پربازدیدترین‌ها</h3></div><nav>{anchors(31, 32, 33)}</nav>", []),
         (f"<div><div><h3>پربازدیدترین‌ها</h3>{anchors(7, 5)}</div><div>{anchors(1, 2, 3)}</div></div>", []),
