@@ -15,6 +15,8 @@ from itertools import islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from sqlalchemy import Connection
+
 from mailer.context import App
 from mailer.errors import UnreadableInput, UsageError, WrongState
 from mailer.sources import access_log, fetch, identity, read
@@ -54,11 +56,12 @@ class Given:
     notes: tuple[str, ...] = ()
 
 
-def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str = "") -> Given:
+def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str = "", recount: bool = False) -> Given:
     """Take over the views in a file or at an address.
 
     `site` is the address of the site, for exports and logs that name no host. `server` distinguishes the logs of
-    several web servers that worked at the same time. Raises UnreadableInput, FetchFailed or UsageError; then nothing is
+    several web servers that worked at the same time. With `recount`, a log replaces all logs that were counted before,
+    of all servers. Raises UnreadableInput, FetchFailed or UsageError; then nothing is
     changed.
     """
     known = _Known(app, site)
@@ -69,7 +72,7 @@ def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str 
                 f"{file}: this is a pipe or a device, which can be read only once.", "Write the log to a file first."
             )
         if access_log.is_log(file):
-            return _from_log(app, file.name, file, known, server)
+            return _from_log(app, file.name, file, known, server, recount=recount)
         return _from_export(app, file.name, _content(file), "", known)
     page = fetcher.fetch(place, may_cut=True)
     name = links.shown(page.url)
@@ -81,7 +84,7 @@ def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str 
         copy.write(page.content)
         copy.flush()
         if access_log.is_log(Path(copy.name)):
-            return _from_log(app, name, Path(copy.name), known, server)
+            return _from_log(app, name, Path(copy.name), known, server, recount=recount)
     return _from_export(app, name, page.content, page.charset, known)
 
 
@@ -207,14 +210,17 @@ def _nothing(name: str, what: str, rows: int, example: str, passed_over: Mapping
     )
 
 
-def _from_log(app: App, name: str, file: Path, known: _Known, server: str) -> Given:
-    before = app.store.read(partial(views.counted_spans, server=server))
-    spans = [access_log.Span(int(each.first.timestamp()), int(each.last.timestamp())) for each in before]
+def _from_log(app: App, name: str, file: Path, known: _Known, server: str, *, recount: bool) -> Given:
+    before = [] if recount else app.store.read(partial(views.counted_spans, server=server))
+    spans = [access_log.Span(int(each.first.timestamp()), int(each.last.timestamp()), each.edges) for each in before]
     found = access_log.count(file, known.by_address, spans)
     if not found.views and not found.before:
         bots = {"are requests of bots": found.bots} if found.bots else {}
         raise _nothing(name, "lines", found.lines, found.example, {**found.passed_over, **bots})
-    updated = _add(app, name, server, found, before)
+    updated, forgotten = _add(app, name, server, found, before, recount=recount)
+    notes = list(_log_notes(name, found, len(found.views) - updated))
+    if recount:
+        notes.append(f"{name}: forgot the views that {counted(forgotten, 'article')} had from logs before.")
     return Given(
         name=name,
         kind="log",
@@ -226,20 +232,31 @@ def _from_log(app: App, name: str, file: Path, known: _Known, server: str) -> Gi
         passed_over=dict(found.passed_over),
         bots=found.bots,
         counted_before=found.before,
-        notes=tuple(_log_notes(name, found, len(found.views) - updated)),
+        notes=tuple(notes),
     )
 
 
-def _add(app: App, name: str, server: str, found: Counted, before: Sequence[views.Span]) -> int:
-    """Store the views of a log. Return how many articles have other views now."""
+def _add(
+    app: App, name: str, server: str, found: Counted, before: Sequence[views.Span], *, recount: bool
+) -> tuple[int, int]:
+    """Store the views of a log. Return how many articles have other views now, and how many lost those of other
+    logs."""
     if not found.views:
-        return 0
-    spans = [views.Span(*(datetime.fromtimestamp(each, UTC) for each in span)) for span in found.spans]
-    updated = app.store.write(partial(views.add, server=server, spans=spans, views=found.views, known=before))
+        return 0, 0
+    spans = [
+        views.Span(datetime.fromtimestamp(each.first, UTC), datetime.fromtimestamp(each.last, UTC), each.edges)
+        for each in found.spans
+    ]
+
+    def add(tx: Connection) -> tuple[int | None, int]:
+        forgotten = views.forget_logs(tx) if recount else 0
+        return views.add(tx, server, spans, found.views, before), forgotten
+
+    updated, forgotten = app.store.write(add)
     if updated is None:
         raise WrongState(f"{name}: another process has counted a log at the same time.", "Run the command again.")
     app.store.write(lambda tx: articles.snapshot(tx, app.now()))
-    return updated
+    return updated, forgotten
 
 
 def _log_notes(name: str, found: Counted, others: int) -> Iterator[str]:
@@ -250,5 +267,6 @@ def _log_notes(name: str, found: Counted, others: int) -> Iterator[str]:
     if found.before:
         yield (
             f"{name}: passed over {counted(found.before, 'line')} of a time that was counted before. If this is "
-            "the log of another web server, give it a name with --server."
+            "the log of another web server, give it a name with --server. If its articles were collected later, or "
+            "if a log was counted by mistake, give all logs again with --recount."
         )

@@ -111,7 +111,8 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
 @click.argument("places", metavar="PATH|URL...", nargs=-1, required=True, type=click.Path())
 @click.option("--site", type=TEXT, default="", help="The site's address, if the addresses in the file have no host.")
 @click.option("--server", type=TEXT, default="", help="A name for the web server, if there are logs of several.")
-def views(app: "App", places: tuple[str, ...], site: str, server: str) -> Result:
+@click.option("--recount", is_flag=True, help="Forget the views of all logs counted before; count only these logs.")
+def views(app: "App", places: tuple[str, ...], site: str, server: str, *, recount: bool) -> Result:
     """Take over how often articles were viewed.
 
     Each may be an export of Matomo, Google Analytics, Plausible or a WordPress plugin as CSV or JSON, or an access log
@@ -122,10 +123,12 @@ def views(app: "App", places: tuple[str, ...], site: str, server: str) -> Result
     from mailer.sources.fetch import Fetcher
 
     fetcher = Fetcher()
-    found, failed = [], []
+    found: list[Given] = []
+    failed: list[MailerError] = []
     for place in places:
         try:
-            found.append(given_views.give(app, place, fetcher=fetcher, site=site, server=server))
+            first = recount and all(each.kind != "log" for each in found)  # the other logs are added to it
+            found.append(given_views.give(app, place, fetcher=fetcher, site=site, server=server, recount=first))
         except MailerError as error:  # a later file must not hide what the earlier ones have changed
             if len(places) == 1:
                 raise
@@ -136,6 +139,8 @@ def views(app: "App", places: tuple[str, ...], site: str, server: str) -> Result
     for each in found:
         if not wants_json():
             _print_notes(each.notes)
+    if recount and all(each.kind != "log" for each in found):
+        _print_notes(["No log was counted, so --recount has forgotten nothing."])
     data = [attributes(each, *_GIVEN) for each in found]
     return Result(
         {"files": data, "failed": [error.message for error in failed]},

@@ -9,7 +9,7 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
@@ -21,6 +21,7 @@ from mailer.errors import UnreadableInput
 _GZIP = b"\x1f\x8b"
 _DAY = 86_400  # seconds
 _MOST_SPANS = 1000  # times in a log that are more than a day apart
+_MOST_AT_EDGE = 5000  # lines of one second whose checksums are kept; if there are more, none is kept
 _LONGEST_LINE = 16_384  # bytes; the rest of a longer line is passed over
 _SNIFFED = 50  # lines by which a log is recognised
 # At most this many addresses and user agents are remembered with the result of looking them up, which takes longer than
@@ -53,10 +54,15 @@ _Result = TypeVar("_Result")
 
 
 class Span(NamedTuple):
-    """A time that a log covers, in Unix seconds. Both ends belong to it."""
+    """A time that a log covers, in Unix seconds. Both ends belong to it.
+
+    `edges` maps the first and the last second to the checksums of the lines that were counted in it. If a second is
+    missing there, all of its lines were counted.
+    """
 
     first: int
     last: int
+    edges: Mapping[int, Sequence[int]]
 
 
 @dataclass(slots=True)
@@ -110,15 +116,22 @@ def count(file: Path, article_of: Callable[[str], int | None], counted: Sequence
     found = Counted()
     articles, bots = _Remembered(article_of), _Remembered(_is_bot)
     times = _Times()
+    edges = {at: Counter(lines) for span in counted for at, lines in span.edges.items()}
     for line in _lines(file):
         found.lines += 1
         parsed = _parsed(line)
         if parsed is None:
             found.passed_over["are not understood"] += 1
             continue
-        times.add(parsed.at, file.name)
+        checksum = zlib.crc32(line.rstrip())
+        times.add(parsed.at, checksum, file.name)
         found.with_agents = found.with_agents or parsed.agent is not None
-        if any(span.first <= parsed.at <= span.last for span in counted):
+        if (lines := edges.get(parsed.at)) is not None:  # another log may have other lines of this second
+            is_counted = lines[checksum] > 0
+            lines[checksum] -= 1
+        else:
+            is_counted = any(span.first <= parsed.at <= span.last for span in counted)
+        if is_counted:
             found.before += 1
         elif reason := _no_view(parsed):
             found.passed_over[reason] += 1
@@ -129,7 +142,7 @@ def count(file: Path, article_of: Callable[[str], int | None], counted: Sequence
         else:
             found.unknown += 1
             found.example = found.example or address[:100]
-    found.spans = times.spans
+    found.spans = times.spans()
     return found
 
 
@@ -141,18 +154,39 @@ class _Times:
     """
 
     def __init__(self) -> None:
-        self.spans: list[Span] = []
+        self._all: list[_Time] = []
 
-    def add(self, at: int, name: str) -> None:
-        for place, (first, last) in enumerate(reversed(self.spans), 1):
-            if first <= at <= last:
+    def add(self, at: int, checksum: int, name: str) -> None:
+        for time in reversed(self._all):
+            if time.first - _DAY <= at <= time.last + _DAY:
+                time.add(at, checksum)
                 return
-            if first - _DAY <= at <= last + _DAY:
-                self.spans[-place] = Span(min(first, at), max(last, at))
-                return
-        self.spans.append(Span(at, at))
-        if len(self.spans) > _MOST_SPANS:
+        self._all.append(_Time(at, at, {at: [checksum]}))
+        if len(self._all) > _MOST_SPANS:
             raise UnreadableInput(f"{name}: its lines are not in the order of time.", "Give the original logs.")
+
+    def spans(self) -> list[Span]:
+        return [
+            Span(time.first, time.last, {at: kept for at, kept in time.edges.items() if len(kept) <= _MOST_AT_EDGE})
+            for time in self._all
+        ]
+
+
+@dataclass(slots=True)
+class _Time:
+    """A span that grows. `edges` has the checksums of the lines in its first and its last second."""
+
+    first: int
+    last: int
+    edges: dict[int, list[int]]
+
+    def add(self, at: int, checksum: int) -> None:
+        if not self.first <= at <= self.last:
+            first, last = min(self.first, at), max(self.last, at)
+            self.edges = {second: self.edges.get(second, []) for second in (first, last)}
+            self.first, self.last = first, last
+        if at in self.edges and len(lines := self.edges[at]) <= _MOST_AT_EDGE:
+            lines.append(checksum)
 
 
 class _Remembered(dict[_Key, _Result], Generic[_Key, _Result]):

@@ -268,6 +268,7 @@ counted_logs = Table(  # the times whose lines of access logs were counted, so t
     Column("server", Text, primary_key=True),  # a name that the admin gave to a web server, or ''
     Column("first_at", Instant, primary_key=True),
     Column("last_at", Instant, nullable=False),
+    _json("edges", "{}"),  # checksums of the lines in the first and the last second, by Unix time
 )
 
 feeds = Table(  # one row for the last fetch of each source, so that a restart does not fetch a source again too early

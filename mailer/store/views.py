@@ -1,5 +1,6 @@
 """View counts that an admin gives: from exports of web analytics, and from the access logs of a web server."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -22,6 +23,11 @@ UPDATE articles SET log_views = coalesce(articles.log_views, 0) + m.given,
   FROM {{rows}} WHERE articles.id = m.number"""  # noqa: S608
 
 
+_FORGET = """
+UPDATE articles SET views = CASE WHEN views = log_views THEN NULL ELSE views END, log_views = NULL
+ WHERE log_views IS NOT NULL"""
+
+
 class Link(NamedTuple):
     """A stored article, with its canonical link and its guid."""
 
@@ -31,10 +37,16 @@ class Link(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A time whose lines of a log were counted. Both ends belong to it."""
+    """A time whose lines of a log were counted. Both ends belong to it.
+
+    `edges` maps the first and the last second, in Unix time, to the checksums of the lines that were counted in it,
+    because another log may have other lines of that second. If a second is missing there, all of its lines count as
+    counted.
+    """
 
     first: datetime
     last: datetime
+    edges: Mapping[int, Sequence[int]]
 
 
 class Replaced(NamedTuple):
@@ -66,8 +78,18 @@ def replace(tx: Connection, views: Mapping[int, int]) -> Replaced:
 
 def counted_spans(tx: Connection, server: str) -> list[Span]:
     """Returns the times whose lines were counted before, of the logs of one server."""
-    query = select(counted_logs.c.first_at, counted_logs.c.last_at).where(counted_logs.c.server == server)
-    return [Span(*row) for row in tx.execute(query.order_by(counted_logs.c.first_at))]
+    query = select(counted_logs).where(counted_logs.c.server == server).order_by(counted_logs.c.first_at)
+    return [
+        Span(row.first_at, row.last_at, {int(second): lines for second, lines in row.edges.items()})
+        for row in tx.execute(query)
+    ]
+
+
+def forget_logs(tx: Connection) -> int:
+    """Forgets all views that were counted in logs, and which times were counted. Returns how many articles had such
+    views. Views from elsewhere stay."""
+    tx.execute(delete(counted_logs))
+    return tx.execute(text(_FORGET)).rowcount
 
 
 def add(
@@ -82,7 +104,10 @@ def add(
     if counted_spans(tx, server) != list(known):
         return None
     tx.execute(delete(counted_logs).where(counted_logs.c.server == server))
-    joined = [{"server": server, "first_at": first, "last_at": last} for first, last in _joined([*known, *spans])]
+    joined = [
+        {"server": server, "first_at": each.first, "last_at": each.last, "edges": each.edges}
+        for each in _joined([*known, *spans])
+    ]
     tx.execute(insert(counted_logs), joined)
     updated: int = _run(tx, _COUNT, views).scalar_one()
     _run(tx, _ADD, views)
@@ -92,12 +117,27 @@ def add(
 def _joined(spans: Sequence[Span]) -> list[Span]:
     """Returns the spans in order, with one span for those that overlap."""
     found: list[Span] = []
-    for span in sorted(spans):
+    for span in sorted(spans, key=lambda each: (each.first, each.last)):
         if found and span.first <= found[-1].last:
-            found[-1] = Span(found[-1].first, max(found[-1].last, span.last))
+            found[-1] = _one(found[-1], span)
         else:
             found.append(span)
     return found
+
+
+def _one(one: Span, other: Span) -> Span:
+    """Returns one span for two that overlap. A second inside of it is no longer an edge, so all its lines count as
+    counted."""
+    first, last = min(one.first, other.first), max(one.last, other.last)
+    edges = {}
+    for at in {first, last}:
+        every = [each.edges.get(int(at.timestamp())) for each in (one, other) if at in (each.first, each.last)]
+        lines: Counter[int] = Counter()
+        for each in every:
+            lines |= Counter(each or ())
+        if None not in every:
+            edges[int(at.timestamp())] = sorted(lines.elements())
+    return Span(first, last, edges)
 
 
 def _run(tx: Connection, statement: str, views: Mapping[int, int]) -> CursorResult[Any]:

@@ -30,10 +30,19 @@ def site(app: App) -> App:
     return app
 
 
-def given(app: App, folder: Path, content: str | bytes, *, name: str = "views.csv", **options: str) -> views.Given:
+def given(
+    app: App,
+    folder: Path,
+    content: str | bytes,
+    *,
+    name: str = "views.csv",
+    site: str = "",
+    server: str = "",
+    recount: bool = False,
+) -> views.Given:
     file = folder / name
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return views.give(app, str(file), fetcher=Fetcher(), **options)
+    return views.give(app, str(file), fetcher=Fetcher(), site=site, server=server, recount=recount)
 
 
 def stored(app: App) -> dict[int, int | None]:
@@ -441,6 +450,47 @@ def test_lines_in_no_order_are_refused(tmp_path: Path) -> None:
     file.write_bytes(b"".join(line(1, at) for at in times))
     with pytest.raises(UnreadableInput, match="not in the order of time"):
         access_log.count(file, len, [])
+
+
+def test_logs_that_meet_in_one_second(site: App, tmp_path: Path) -> None:
+    """When a log is rotated, its last second is often the first of the next log."""
+    second = "24/Nov/2026:08:00:00 +0330"
+    older = line(1, "24/Nov/2026:07:00:00 +0330") + line(1, second) + line(1, second)
+    newer = line(2, second) + line(2, second, request="GET /news/{} HTTP/1.1") + line(3, "24/Nov/2026:09:00:00 +0330")
+    for order in ((older, newer), (newer, older)):
+        for log, views_of_log in zip(order, (3, 3), strict=True):
+            assert given(site, tmp_path, log, name="access.log", recount=log is order[0]).views == views_of_log
+        assert stored(site) == {1: 3, 2: 2, 3: 1}
+        for log in order:
+            assert given(site, tmp_path, log, name="access.log").views == 0
+    given(site, tmp_path, older[: older.rindex(b"192")], name="access.log", recount=True)
+    assert given(site, tmp_path, older, name="access.log").views == 1, "the log was copied within the second"
+    assert given(site, tmp_path, older + line(2, second), name="access.log").views == 1
+    assert stored(site) == {1: 3, 2: 1, 3: None}
+
+
+@only_sqlite
+def test_very_many_lines_in_one_second_are_counted_once(site: App, tmp_path: Path) -> None:
+    log = b"".join(line(1, request=f"GET /news/{{}}?a={n} HTTP/1.1") for n in range(6000))
+    assert given(site, tmp_path, log, name="access.log").views == 6000
+    assert given(site, tmp_path, log, name="access.log").counted_before == 6000
+    rows = site.store.read(lambda tx: tx.execute(schema.counted_logs.select()).all())
+    assert [row.edges for row in rows] == [{}]
+
+
+def test_logs_can_be_counted_anew(site: App, tmp_path: Path) -> None:
+    given(site, tmp_path, "url,views\n/news/100001,500\n")
+    log = line(1) + line(2) + line(9)
+    given(site, tmp_path, log, name="access.log")
+    given(site, tmp_path, log, name="access.log", server="wrong")
+    collect.keep(site, [make.article(9, url=LINK.format(100_009), guid="", views=None)])
+    with pytest.raises(UnreadableInput, match="none of its 1 lines"):
+        given(site, tmp_path, line(77), name="other.log", recount=True)
+    assert stored(site) == {1: 500, 2: 2, 3: None, 9: None}, "nothing was forgotten"
+    found = given(site, tmp_path, log, name="access.log", recount=True)
+    assert found.notes[-1] == "access.log: forgot the views that 2 articles had from logs before."
+    assert stored(site) == {1: 500, 2: 1, 3: None, 9: 1}
+    assert "--recount" in given(site, tmp_path, log, name="access.log").notes[0]
 
 
 @only_sqlite

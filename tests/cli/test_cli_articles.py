@@ -345,6 +345,10 @@ def test_views_of_an_export_and_of_a_log(tmp_path: Path) -> None:
     both = here.call("articles", "views", log, write(here, "title\nخبر\n", "none.csv"))
     assert both.code == 5
     assert "lines that were counted before: 3" in both.out
+    again = here.call("articles", "views", "--recount", log, write(here, line.format("Mozilla") * 3, "second.log"))
+    assert "3 lines; 2 views of 1 article" in again.out
+    assert "forgot the views that 1 article had from logs before" in again.err
+    assert {each["url"][-1]: each["views"] for each in here.json("articles", "list")} == {"1": 120, "2": 5}
     other = {"title": "خبری از جای دیگر", "url": "https://other.example/news/100009"}
     here.json("articles", "import", write(here, json.dumps(other), "other.jsonl"))
     later = here.call("articles", "views", export, write(here, "page,views\n/news/100001,5\n", "paths.csv"))
@@ -354,4 +358,4 @@ def test_views_of_an_export_and_of_a_log(tmp_path: Path) -> None:
     refused = here.call("articles", "views", str(here.folder / "none.csv"), "--json")
     assert (refused.code, refused.error["code"]) == (3, "unreadable_input")
     stored = {each["url"][-1]: each["views"] for each in here.json("articles", "list")}
-    assert (stored["1"], stored["2"]) == (120, 2)
+    assert (stored["1"], stored["2"]) == (120, 5)
