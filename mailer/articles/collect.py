@@ -335,9 +335,9 @@ def _front_page(app: App, source: Source, gathered: Gathered) -> tuple[list[str]
         return [], ()
     if not gathered.places:
         return [identify(article).identity for article in gathered.articles], ()
-    known = app.store.read(lambda tx: articles.identities(tx, gathered.places))
-    count = f"{len(known)} of the {len(gathered.places)} links of this front page lead to stored articles"
-    return [known[link] for link in gathered.places if link in known], (f"{source.name}: {count}.",)
+    order = _stored(app, gathered.places)
+    count = f"{len(order)} of the {len(gathered.places)} links of this front page lead to stored articles"
+    return order, (f"{source.name}: {count}.",)
 
 
 def _most_read(app: App, source: Source, gathered: Gathered) -> tuple[list[str], tuple[str, ...]]:
@@ -345,12 +345,17 @@ def _most_read(app: App, source: Source, gathered: Gathered) -> tuple[list[str],
     them. Links that lead to no stored article are left out."""
     if not gathered.most_read:
         return [], ()
-    named = [links_of(url) for url in gathered.most_read]
-    known = app.store.read(lambda tx: articles.identities(tx, [link for each in named for link in each]))
-    found = (next((known[link] for link in each if link in known), None) for each in named)
-    order = list(dict.fromkeys(each for each in found if each))[:_LISTED]
+    order = _stored(app, gathered.most_read)[:_LISTED]
     count = f"{len(order)} of the {len(gathered.most_read)} links of this list lead to stored articles and count"
     return order, (f"{source.name}: {count}.",)
+
+
+def _stored(app: App, urls: Sequence[str]) -> list[str]:
+    """Return the identities of the stored articles at these addresses, in the order of the addresses."""
+    named = [links_of(url) for url in urls]
+    known = app.store.read(lambda tx: articles.identities(tx, [link for each in named for link in each]))
+    found = (next((known[link] for link in each if link in known), None) for each in named)
+    return list(dict.fromkeys(each for each in found if each))
 
 
 def _no_match(source: Source, gathered: Gathered) -> UnreadableInput:

@@ -78,8 +78,8 @@ class Gathered(Found):
     """The articles of a source, the newest or most prominent first, and the validators for the next request.
 
     The validators `etag` and `modified` are the HTTP headers ETag and Last-Modified of the source's response. `visits`
-    are the pages that the source has requested or left out. `places` are the canonical links of a front page in their
-    order, and `most_read` the addresses on a list of the most read articles. `unfinished` means that the source has
+    are the pages that the source has requested or left out. `places` are the addresses on a front page in their
+    order, and `most_read` those on a list of the most read articles. `unfinished` means that the source has
     more pages to fetch and should be asked again immediately.
 
     `backlog` has articles that the source listed at its first collection, but whose pages are read only now. At the

@@ -27,7 +27,7 @@ class FrontSource:
         self.name = f"front:{feed.address}"
 
     def gather(self, etag: str, modified: str) -> Gathered:
-        """Return the canonical links of the page in their order, without articles.
+        """Return the addresses of the links to the same site in their order, without articles.
 
         Fetches the page even if it has not changed, because articles gain credit for each further hour on the page.
         Raises FetchFailed, or UnreadableInput if the page has no links to its own site.
@@ -43,9 +43,8 @@ class FrontSource:
             cut_off=page.cut_off,
         )
         host = identity.host(page.url)
-        places = [each for each in listing.pages if identity.host(each.url) == host]
-        links = [identity.canonical(each.url) for each in places]
-        own = tuple(dict.fromkeys(each for each in links if each != host))
+        urls = (each.url.partition("#")[0] for each in listing.pages if identity.host(each.url) == host)
+        own = _distinct(url for url in urls if identity.canonical(url) != host)
         if not own:
             raise UnreadableInput(
                 f"{self._feed.address}: this page has no links to pages of its own site.",

@@ -17,7 +17,7 @@ from mailer.errors import UnreadableInput
 from mailer.settings import Feed
 from mailer.sources import most_read
 from mailer.sources.fetch import Fetcher
-from mailer.sources.front import MostReadSource
+from mailer.sources.front import FrontSource, MostReadSource
 from mailer.sources.gather import FeedSource
 
 ZONE = ZoneInfo("Asia/Tehran")
@@ -220,8 +220,10 @@ def test_articles_with_the_number_of_a_section_in_their_links_count(app: App, se
     links = "".join(f"<li><a href='/10500/{slug}'>x</a>" for slug in ("bad", "brf", "baran"))
     server.pages["/"] = (200, {}, f"<html><body><div><h2>پربازدیدها</h2>{links}</div></body></html>".encode())
     feed = FeedSource(Feed(url=server.url("/rss")), Fetcher(), ZONE, make.documents())
-    app = replace(app, make_sources=lambda: (feed, source(server, "/")))
+    front = FrontSource(Feed(url=server.url("/"), kind="front"), Fetcher(), ZONE, make.documents())
+    app = replace(app, make_sources=lambda: (feed, source(server, "/"), front))
     collect.collect(app)
+    assert {article.prominence for article in collect.newest(app)} == {1.0}
     hours = {article.title: article.list_hours for article in collect.newest(app)}
     assert sorted(hours, key=lambda title: -(hours[title] or 0)) == ["باد در زابل", "برف در تبریز", "باران در رشت"]
     assert None not in hours.values()
