@@ -245,9 +245,9 @@ def _by_content(rows: Sequence[Sequence[str]]) -> _Table | None:
     width = min(map(len, rows), default=0)
     addresses = [n for n in range(width) if all(row[n].strip().lower().startswith(_SCHEMES) for row in rows)]
     numbers = [n for n in range(width) if all(_COUNT.fullmatch(row[n].strip()) for row in rows)]
-    numbers = [
-        n for n in numbers if [row[n].strip() for row in rows] != [str(place) for place in range(1, 1 + len(rows))]
-    ]
+    if len(rows) > 1:
+        ranks = [str(place) for place in range(1, len(rows) + 1)]
+        numbers = [n for n in numbers if [row[n].strip() for row in rows] != ranks]
     return _Table(addresses[0], None, numbers[0]) if len(addresses) == len(numbers) == 1 else None
 
 

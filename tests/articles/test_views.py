@@ -230,6 +230,8 @@ def test_the_numbers_of_rows_are_no_views(site: App, tmp_path: Path) -> None:
             given(site, tmp_path, content)
     given(site, tmp_path, '#خبر,"1,300",https://iran.example/news/100001\nخبر,9,https://iran.example/news/100002\n')
     assert stored(site) == {1: 1300, 2: 9, 3: None}
+    given(site, tmp_path, "خبر,1,https://iran.example/news/100003\n")
+    assert stored(site)[3] == 1
 
 
 @only_sqlite
