@@ -28,6 +28,7 @@ from mailer.store.clicks import Clicks
 from mailer.text.links import web_address
 
 log = logging.getLogger(__name__)
+_COUNTED = re.compile(r"https?://[^/\s\"<>]+/to/([0-9A-Za-z-]+)/([0-9]+)(?![0-9])")  # a link that `links` made
 SPAN_S = 30.0
 MOST_LINKS = 3  # a network that opens more different links of an issue within SPAN_S is a link scanner
 _MOST_WAITING = 200_000  # requests kept in memory; more are not counted, and reported
@@ -56,10 +57,11 @@ def direct(issue: Issue, part: str, *, html: bool) -> str:
     addresses = {str(story.position): web_address(story.url) for story in issue.stories}
 
     def address(found: re.Match[str]) -> str:
-        url = addresses.get(found[1], "") or found[0]
+        slot, position = found.groups()
+        url = (addresses.get(position, "") if slot == issue.slot else "") or found[0]
         return escape(url) if html else url
 
-    return re.sub(rf"https?://[^/\s\"<>]+/to/{re.escape(issue.slot)}/([0-9]+)(?![0-9])", address, part)
+    return _COUNTED.sub(address, part)
 
 
 # --- requests --------------------------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from itertools import chain, zip_longest
 
 from mailer.text.characters import ARABIC_DIGITS, LATIN_DIGITS, PERSIAN_DIGITS
 
-# Latin words with their numbers, and addresses.
-LATIN_RUN = re.compile(r"https?://\S+|[\w.+-]+@[\w.-]+|[0-9]*[A-Za-z][\w.+#-]*(?: [0-9.]+)?")
+# Latin words with their numbers, and addresses. The lookbehinds keep the search linear: without them it would try again
+# at each character of a long word or number.
+LATIN_RUN = re.compile(r"https?://\S+|(?<![\w.+-])[\w.+-]+@[\w.-]+|(?:(?<![0-9])[0-9]+)?[A-Za-z][\w.+#-]*(?: [0-9.]+)?")
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
 
