@@ -29,8 +29,8 @@ from mailer.text.spelling import corrected
 log = logging.getLogger(__name__)
 _LONGEST_WAIT = timedelta(hours=24)  # the longest time until a source that keeps failing is asked again
 _ALARMING = 3  # failures in a row after which the admin gets an alert
-# The most hours on the front page or on a list that one request credits to an article. If two requests are further
-# apart, it is unknown what the page showed between them.
+# The maximum number of hours, on the front page or on a list, that one request credits to an article. If two requests
+# are further apart than this, it is unknown what the page showed between them.
 _LONGEST_CREDIT = 2.0
 # Only this many places at the top of a front page count, and all of them count the same. In a test with a year of a
 # news site, 3.0 of the ten stories chosen each week were among the ten most read. When all places counted, and lower
@@ -38,7 +38,7 @@ _LONGEST_CREDIT = 2.0
 _PROMINENT = 8
 _LISTED = 20  # only this many places of a list of the most read count; an hour in place n counts 1/log2(n + 1)
 _CHECK_S = 60
-_VISITS_KEPT = timedelta(days=365)  # the time for which a page that was fetched, or left out, is remembered
+_VISITS_KEPT = timedelta(days=365)  # how long a page that was fetched or left out is remembered
 _LAST_S = 3.0  # seconds to wait, when the service stops, for articles that are being stored
 
 _PIECE = 200  # articles in one transaction, which then takes at most a tenth of a second
@@ -53,7 +53,7 @@ def keep(app: App, found: Iterable[FoundArticle], *, later: bool = False, gently
     the last collection, so its date is estimated.
 
     The articles are stored in many short transactions, so that unsubscribing and sending do not wait for a whole
-    archive. Articles whose values are all stored need no transaction that writes. With `gently`, storing pauses for
+    archive. Articles whose values are all stored already need no write transaction. With `gently`, storing pauses for
     three times as long as it works, because a process that also sends can run only one thread at a time. After an
     interruption, the call can simply be repeated: articles that were already stored are then unchanged.
     """
@@ -277,7 +277,7 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
         feeds.succeeded(tx, source.name, **validators, now=now, next_at=next_at, notes=kept_notes)
 
     if gathered.most_read and not (most_read or gathered.articles) and state.fetched_at:
-        # At the first collection, the articles may be missing because another source brings them only later.
+        # At the first collection, this is no failure: another source may not have brought the articles yet.
         gathered = replace(gathered, failed=_no_match(source, gathered))
     asked = Asked(
         source.name, kept.added, kept.updated, kept.unchanged, notes=found, not_modified=gathered.not_modified
@@ -291,7 +291,11 @@ def _ask(app: App, source: Source, at_once: bool, jitter: Callable[[], float]) -
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """A source of the settings and its last collection. The notes are those of its last successful collection."""
+    """A source of the settings and its last collection.
+
+    `problem` is why the last collection failed, or "" if it succeeded. `notes` are those of the last successful
+    collection whose answer had changed.
+    """
 
     source: str
     fetched_at: datetime | None
@@ -341,8 +345,8 @@ def _front_page(app: App, source: Source, gathered: Gathered) -> tuple[list[str]
 
 
 def _most_read(app: App, source: Source, gathered: Gathered) -> tuple[list[str], tuple[str, ...]]:
-    """Return the identities of the articles on a list of the most read, in the list's order, and a note that counts
-    them. Links that lead to no stored article are left out."""
+    """Return the identities of the first _LISTED stored articles on a list of the most read, in the list's order, and
+    a note with their number. Links that lead to no stored article are left out."""
     if not gathered.most_read:
         return [], ()
     order = _stored(app, gathered.most_read)[:_LISTED]
@@ -361,13 +365,14 @@ def _stored(app: App, urls: Sequence[str]) -> list[str]:
 def _no_match(source: Source, gathered: Gathered) -> UnreadableInput:
     links = f"none of the {len(gathered.most_read)} links of this list leads to a stored article"
     return UnreadableInput(
-        f"{source.name}: {links}, such as {gathered.most_read[0]}.",
+        f"{source.name}: {links}. The first link is {gathered.most_read[0]}.",
         "Check that this is a list of the most read articles, and that another source brings its articles.",
     )
 
 
 def _hours(last: datetime | None, now: datetime) -> float:
-    """Return the hours that a request credits to the articles that it finds. `last` is the previous request."""
+    """Return how many hours one request credits to an article in the first place. `last` is the time of the previous
+    successful request, or None."""
     hours = min((now - last).total_seconds() / 3600, _LONGEST_CREDIT) if last else 1.0
     return max(hours, 0.0)
 

@@ -46,7 +46,7 @@ def decide(app: App, one: int, other: int, *, same: bool) -> tuple[Decision, lis
 
 
 def forget(app: App, one: int, other: int) -> None:
-    """Takes the decision about two articles back. Raises NoSuchPair if there is none."""
+    """Withdraws the decision about two articles. Raises NoSuchPair if there is none."""
     if not app.store.write(lambda tx: decided_pairs.forget(tx, one, other)):
         raise NoSuchPair(
             f"There is no decision about the articles {one} and {other}.", "`mailer articles pairs` lists all."

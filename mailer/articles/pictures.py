@@ -30,15 +30,16 @@ _AT_ONCE = 4
 Size = Literal["hero", "thumb", "block"]
 SIZES: tuple[Size, ...] = ("hero", "thumb")  # the sizes of a story's picture
 # Maximum width and height of each copy in pixels, and its maximum size in bytes. For high-resolution screens, the width
-# is twice the width at which the copy is shown. A story's picture gets the shape of its size. A block's picture keeps
-# its own shape, because a sponsor's picture may contain words.
+# is twice the width at which the copy is shown. A story's picture is cropped to the shape of its size. A block's
+# picture keeps its own shape, because a sponsor's picture may contain words, which must not be cut off.
 _SHAPE: dict[Size, tuple[int, int]] = {"hero": (1088, 612), "thumb": (240, 180), "block": (1016, 1016)}
 _BYTES: dict[Size, int] = {"hero": 120_000, "thumb": 30_000, "block": 120_000}
 _PIXELS = 25_000_000  # maximum; checked in the header before decoding, because a few kB can become gigabytes
 _LEAST = 100  # pixels; smaller pictures are tracking pixels and icons
 _FILE_BYTES = 20_000_000  # largest picture file of a block; fetched pictures have the limit of `sources.fetch`
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP")  # formats that are read; the copies are always JPEG
-# How much of what is cut off is cut off above the picture: little, because faces are in the upper part.
+# If the height of a picture is cropped, this share of the loss is at the top. It is small, because faces are usually in
+# the upper part of a picture.
 _ABOVE = 0.15
 # Transparent pixels get the colour of the card behind the picture, because JPEG has no transparency.
 _GROUND = (255, 254, 251)
@@ -47,7 +48,7 @@ _GROUND = (255, 254, 251)
 def smaller(data: bytes, size: Size) -> bytes:
     """Return the picture as a JPEG in the shape of `size`, within its width and bytes.
 
-    What does not fit into the shape of a story's picture is cut off. A picture that is smaller stays smaller.
+    A story's picture is cropped to this shape; a block's picture keeps its own. A smaller picture is not enlarged.
     Raises UnreadableInput if `data` is not a picture, is broken, has another format, or is too small or too large.
     """
     try:
@@ -135,7 +136,7 @@ def hosted(app: App, stories: tuple[ChosenStory, ...]) -> tuple[ChosenStory, ...
 
 
 # --- the pictures of blocks ------------------------------------------------------------------------------------------
-# A block's picture is always copied, also if `theme.images` is "link": a sponsor's server must not learn who reads.
+# A block's picture is always copied, even if `theme.images` is "link": a sponsor's server must not learn who reads.
 def copied(app: App, source: str) -> str:
     """Copy the picture of a block, and return the file name of the copy.
 
@@ -177,7 +178,7 @@ def _read(path: Path) -> bytes:
 
 
 def address_of(app: App, name: str) -> str:
-    """Return the public address of a copy by its file name."""
+    """Return the public address of the copy with this file name."""
     return app.url(f"/media/pictures/{name}")
 
 

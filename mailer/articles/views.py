@@ -1,7 +1,7 @@
-"""Takes over how often articles were viewed, from exports of web analytics and from access logs.
+"""Stores how often articles were viewed. The view counts come from exports of web analytics and from access logs.
 
-An export has totals, which replace the views that are stored. A log has single requests, which are added up; the time
-that a log covers is recorded, so that no line is counted twice.
+An export has totals, which replace the stored views. A log has single requests, which are counted and added to the
+views from earlier logs; the time that a log covers is recorded, so that no line is counted twice.
 """
 
 import re
@@ -26,21 +26,25 @@ from mailer.store import articles, views
 from mailer.store.views import Replaced
 from mailer.text import links
 
-_NEWEST = 100_000  # articles whose views are looked for; those of a year, if there are 2,000 a week
+_NEWEST = 100_000  # only this many of the newest articles can get views; a year has as many at 2,000 a week
 _PIECE = 100  # articles in one transaction
 _GAP_S = 0.002  # seconds between two transactions, for other writers
-_POST = re.compile(r"(?:.*[?&]p=)?(\d{1,12})")  # a guid of WordPress, or its number of the post
+_POST = re.compile(r"(?:.*[?&]p=)?(\d{1,12})")  # a guid of WordPress with the number of a post, or the number alone
 _SHOWN = 5  # hosts that an error shows
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The result of taking over the views of an export or a log.
+    """The result of storing the views from an export or a log.
 
-    `rows` is the number of its rows or lines, and `passed_over` the number of those that were not used, by reason.
-    `unknown` is the number of its pages, or in a log of its views, that belong to no stored article. `matched` is the
-    number of articles that it has, `updated` the number of those whose views have changed, and `views` the sum of
-    their views.
+    rows            how many rows the export has, or how many lines the log has
+    matched         how many stored articles have views in it
+    updated         how many of these articles have another number of views now
+    views           the sum of the views of these articles in it
+    unknown         how many pages of an export, or views in a log, belong to no stored article
+    passed_over     reason → how many rows or lines were not used
+    bots            how many lines of a log are requests of bots
+    counted_before  how many lines of a log were counted before
     """
 
     name: str
@@ -52,17 +56,19 @@ class Given:
     unknown: int
     passed_over: dict[str, int]
     bots: int = 0
-    counted_before: int = 0  # lines of a log
+    counted_before: int = 0
     notes: tuple[str, ...] = ()
 
 
 def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str = "", recount: bool = False) -> Given:
-    """Take over the views in a file or at an address.
+    """Store the views from an export or a log, which is a file or at an address.
 
-    `site` is the address of the site, for exports and logs that name no host. `server` distinguishes the logs of
-    several web servers that worked at the same time. With `recount`, a log replaces all logs that were counted before,
-    of all servers. Raises UnreadableInput, FetchFailed or UsageError; then nothing is
-    changed.
+    `site` is the address of the site, for exports and logs that name no host. `server` names the web server that wrote
+    a log, if several servers worked at the same time. With `recount`, a log replaces all logs that were counted before,
+    of all servers.
+
+    Raises UnreadableInput, FetchFailed or UsageError, and WrongState if another process has counted a log of the server
+    at the same time. In all these cases, nothing is changed.
     """
     known = _Known(app, site)
     if not place.lower().startswith(("http://", "https://")):
@@ -113,10 +119,10 @@ class _Known:
             raise UsageError(f"{site!r} is not a web address.", "Write it as https://www.example.org.")
 
     def by_address(self, address: str) -> int | None:
-        """Return the id of the article at a web address or, if the address begins with "/", on the newsroom's site.
+        """Return the id of the article at an address, or None. An address that begins with "/" is a path on the site.
 
-        If no article has the address with its parameters, they are left out. Raises UsageError if it is unknown which
-        site the path belongs to.
+        If no article has the address with its query, the address without the query is looked up. Raises UsageError if
+        it is unknown which site a path belongs to.
         """
         whole = f"https://{self._host}{address}" if address.startswith("/") else address
         for each in dict.fromkeys((whole, whole.partition("?")[0])):
@@ -126,7 +132,7 @@ class _Known:
         return None
 
     def by_post(self, number: str) -> int | None:
-        """Return the id of the article with a number in WordPress.
+        """Return the id of the article that has this number in WordPress, or None.
 
         Raises UsageError if articles of several sites have the number, and it is unknown which site is meant.
         """
@@ -139,7 +145,7 @@ class _Known:
 
     @cached_property
     def _by_number(self) -> dict[str, dict[str, int]]:
-        """The articles by their numbers in WordPress and by their sites."""
+        """The number of a post in WordPress → the host of its site → the id of the article."""
         found: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for each in reversed(self._links):
             if match := _POST.fullmatch(each.guid) or _POST.fullmatch(each.link):
@@ -158,7 +164,7 @@ class _Known:
 
 def _several_sites(what: str, hosts: Sequence[str]) -> UsageError:
     return UsageError(
-        f"The {what} have no host, and the articles come from several sites: {', '.join(hosts) or 'none'}.",
+        f"The {what} do not name their site, and the articles come from several sites: {', '.join(hosts) or 'none'}.",
         "Say which site it is: --site https://www.example.org, or site_url in [newsletter].",
     )
 
@@ -202,7 +208,7 @@ def _from_export(app: App, name: str, content: bytes, charset: str, known: _Know
 
 
 def _nothing(name: str, what: str, rows: int, example: str, passed_over: Mapping[str, int]) -> UnreadableInput:
-    shown = f", such as {example[:80]!r}" if example else ""
+    shown = f"; one of them is about {example[:80]!r}" if example else ""
     reasons = "; ".join(f"{count} {reason}" for reason, count in passed_over.items())
     return UnreadableInput(
         f"{name}: none of its {rows} {what} is about a stored article{shown}{reasons and f' ({reasons})'}.",
@@ -239,8 +245,8 @@ def _from_log(app: App, name: str, file: Path, known: _Known, server: str, *, re
 def _add(
     app: App, name: str, server: str, found: Counted, before: Sequence[views.Span], *, recount: bool
 ) -> tuple[int, int]:
-    """Store the views of a log. Return how many articles have other views now, and how many lost those of other
-    logs."""
+    """Store the views from a log. Return how many articles have another number of views now, and how many lost the
+    views that they had from other logs."""
     if not found.views:
         return 0, 0
     spans = [
@@ -261,12 +267,12 @@ def _add(
 
 def _log_notes(name: str, found: Counted, others: int) -> Iterator[str]:
     if others:
-        yield f"{name}: the log is not used for {counted(others, 'article')} with view counts from elsewhere."
+        yield f"{name}: the log does not change {counted(others, 'article')}, whose view counts come from elsewhere."
     if not found.with_agents:
         yield f"{name}: it has no user agents, so the requests of bots are counted, too; use the combined format."
     if found.before:
         yield (
-            f"{name}: passed over {counted(found.before, 'line')} of a time that was counted before. If this is "
+            f"{name}: passed over {counted(found.before, 'line')}, because their time was counted before. If this is "
             "the log of another web server, give it a name with --server. If its articles were collected later, or "
             "if a log was counted by mistake, give all logs again with --recount."
         )

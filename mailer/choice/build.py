@@ -68,11 +68,11 @@ def build(
     led         ids of the articles that came first in other issues; the digest begins with another event if possible
     zone        the newsroom's time zone, which decides on which day an article was published
     growth      how fast the views of an article grow
-    kept        ids of articles that an editor moved or retitled; they lead their events, whatever the quotas say
+    kept        ids of articles that an editor moved or retitled; they lead their events, and no quota excludes them
     dropped     ids of articles that an editor took out; no other article about their events is chosen
     gone        ids of articles whose pages are gone; other articles about their events may take their places
     decided     what editors decided about pairs of articles
-    earlier     titles of the weeks before
+    earlier     titles of the weeks before the time span, or a sample of them (see `burst`)
     clicked     section → how often its stories were opened in the last issues, from 0 to 1
     allow_late  if true, late articles count too (see `time_span.late`); must be false for the first issue
     """
@@ -115,12 +115,13 @@ def build(
 def _by_category(
     articles: Iterable[Article], section: Callable[[str], str], clicked: Mapping[str, float]
 ) -> dict[str, float]:
-    """Returns `clicked`, which is keyed by section, keyed by the raw categories of the articles."""
+    """Returns how often the stories of each raw category's section were opened. The keys of `clicked` are sections."""
     return {it.category: clicked.get(section(it.category), 0.0) for it in articles} if clicked else {}
 
 
 def _listed(not_chosen: Sequence[NotChosen], explanations: Explanations) -> tuple[NotChosen, ...]:
-    """Returns the stories that the editors see: the best ones, and the best story of each large topic that is missing.
+    """Returns the stories that were not chosen but are shown to the editors: the best ones, and the best story of each
+    large topic that is not in the issue.
 
     `not_chosen` has the best story first.
     """
@@ -245,8 +246,8 @@ class _Stories:
 def _most_read_first(
     readers: Interest, ranking: Ranking, otherwise: Callable[[Article], tuple[float, ...]]
 ) -> Callable[[Article], tuple[float, ...]]:
-    """Returns a sort key for choosing the lead of an event: the articles of which it is known how much they are read,
-    by their scores, and then the others in the order of `otherwise`."""
+    """Returns a sort key for choosing the lead of an event. If it is known how much articles are read, they come first,
+    ordered by score. The others follow in the order of `otherwise`."""
 
     def order(article: Article) -> tuple[float, ...]:
         known = article.id in readers.readers

@@ -1,4 +1,7 @@
-"""Recognises topics that were hardly in the news of the weeks before, by words that are new or suddenly frequent."""
+"""Recognises topics that were hardly in the news of the weeks before the time span of the issue.
+
+Such a topic has words that are new or suddenly frequent.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping
@@ -7,7 +10,7 @@ from mailer.text.search_key import key
 
 _ENOUGH = 200  # with fewer titles of the weeks before, it is unknown what is usual
 _LARGE = 5  # a topic with fewer articles is not a burst
-_TYPICAL = 0.4  # a word describes a topic if at least this share of its titles have the word
+_TYPICAL = 0.4  # a word is typical of a topic if at least this share of the topic's titles have the word
 _TIMES = 10  # a word is suddenly frequent if it is this many times as frequent as in the weeks before
 _LONG = 3  # shorter words are ignored
 
@@ -15,12 +18,12 @@ _LONG = 3  # shorter words are ignored
 def sudden(topics: Mapping[int, int], titles: Mapping[int, str], earlier: Collection[str]) -> frozenset[int]:
     """Returns the ids of the articles whose topics were hardly in the news of the weeks before.
 
-    These are topics of several articles that have a word in common which is new, or ten times as frequent as in the
-    weeks before.
+    Such a topic has at least _LARGE articles, and one of its typical words is new, or at least _TIMES as frequent as
+    in the weeks before.
 
     topics   article id → topic
     titles   article id → search key of the title
-    earlier  titles of the weeks before, such as a sample of them
+    earlier  titles of the weeks before, or a sample of them
     """
     if len(earlier) < _ENOUGH:
         return frozenset()

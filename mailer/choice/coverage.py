@@ -1,7 +1,8 @@
-"""Computes how widely the subject of an article is covered, and how much of that the stories of an issue leave out.
+"""Computes how widely the subject of an article is covered, and how much of this the chosen stories report already.
 
-The coverage is a sum of similarities, so it does not depend on how the articles were grouped into events. An event that
-is worded in forty ways has a high coverage, although its articles became many events.
+The coverage is a sum of similarities, so it does not depend on how the articles were grouped into events. If the
+articles about one event use such different words that they were grouped into many events, their coverage is high
+nevertheless.
 """
 
 import math
@@ -12,19 +13,21 @@ from datetime import timedelta
 
 from mailer.model import Article
 
-NEAR = timedelta(hours=24)  # only similar articles at most this much earlier or later add to the coverage
+NEAR = timedelta(hours=24)  # only similar articles that are at most this much older or newer add to the coverage
 _WIDE = 12  # with one source, the coverage is 1 if 2 ** _WIDE articles are similar
-# With several sources, a source with this many similar articles counts 63 %, one with twice as many counts 86 %.
+# With several sources, one with this many similar articles counts as 0.63 sources, and one with twice as many as 0.86.
 _SOURCE_COUNTS = 4.0
 _MANY_SOURCES = 8  # if there are more sources, this many already give a coverage of 1
-_MOST_EXPECTED = 1.0  # see `Coverage.of`; a time span of few days says little about what is usual
+# The largest factor for the expected count in `Coverage.of`. There is a limit, because a time span of few days says
+# little about what is usual.
+_MOST_EXPECTED = 1.0
 
 
 class Coverage:
     """The similar articles of each article.
 
     articles   the articles, ordered by date
-    closeness  (i, j) → how sure it is, from 0 to 1, that `articles[i]` and `articles[j]` report the same event
+    closeness  (i, j) → how certain it is, from 0 to 1, that `articles[i]` and `articles[j]` report the same event
     """
 
     def __init__(self, articles: Sequence[Article], closeness: Mapping[tuple[int, int], float]) -> None:
@@ -46,17 +49,16 @@ class Coverage:
     def of(self, number: int, reported: Mapping[int, float] | None = None) -> float:
         """Returns how widely the subject of the article with this id is covered: 0 if nothing is similar.
 
-        For each source, the similar articles within a day are counted, weighted by their closeness. This count is then
-        multiplied by its share in the sum of itself and the count that would be expected if the source reported on
-        the subject as often as on the other days of the time span. So a league or a long trial, which is in the news
-        every day, counts half, and what suddenly happens counts in full.
+        For each source, the similar articles within a day are counted, each weighted by its closeness. The expected
+        count is what this count would be if the source reported on the subject as often as on the other days of the
+        time span. The count is then multiplied by count / (count + expected count). So a subject that is in the news
+        every day, such as a league or a long trial, counts half, and a sudden event counts in full.
 
-        If there are several sources, the coverage is about the share of the sources that report on the subject: each
-        counts at most once, however many articles it has. If there is only one source, the coverage is the logarithm of
-        its count.
+        With several sources, the coverage is roughly the share of the sources that report on the subject. Each source
+        counts at most once, however many articles it has. With one source, the coverage is the logarithm of its count.
 
-        `reported` says how far each article is reported by the chosen stories already (see `add`). Only the rest
-        counts.
+        `reported` maps an article id to how far the chosen stories report on that article already, from 0 to 1 (see
+        `add`). Only the rest counts.
         """
         reported = reported or {}
         near: Counter[str] = Counter()
@@ -73,12 +75,15 @@ class Coverage:
         return round(reporting / min(self._sources, _MANY_SOURCES), 6)
 
     def reported(self, number: int, reported: Mapping[int, float]) -> float:
-        """Returns which share, from 0 to 1, of an article's coverage the chosen stories report already."""
+        """Returns the share of an article's coverage, from 0 to 1, that the chosen stories report already."""
         whole = self.of(number)
         return max(0.0, 1 - self.of(number, reported) / whole) if whole else 0.0
 
     def add(self, number: int, reported: dict[int, float]) -> None:
-        """Adds a story whose lead has this id to `reported`: article id → its closeness to the closest chosen lead."""
+        """Updates `reported` after the story whose lead has this id was chosen.
+
+        `reported` maps an article id to the closeness of that article to the closest chosen lead.
+        """
         reported[number] = 1.0
         for other, value, _ in self._close.get(number, ()):
             reported[other] = max(reported.get(other, 0.0), value)

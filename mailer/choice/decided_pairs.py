@@ -1,8 +1,8 @@
 """Resolves what editors decided about pairs of articles: the same story, or different stories.
 
-Decisions can contradict each other: if A and B are the same story, and B and C are, then A and C cannot be different
-stories. One rule applies: the newer decision counts. So the decisions are applied from the newest to the oldest, and
-one that contradicts the newer ones has no effect.
+Decisions can contradict each other: if A and B report the same story, and B and C do, too, then A and C cannot report
+different stories. One rule applies: the newer decision counts. So the decisions are applied from the newest to the
+oldest, and a decision that contradicts newer ones has no effect.
 """
 
 from collections import defaultdict
@@ -45,7 +45,7 @@ def resolve(pairs: Iterable[DecidedPair]) -> Decided:
     overruled: list[DecidedPair] = []
     for pair in sorted(pairs, key=lambda it: (it.at, it.one, it.other), reverse=True):
         one, other = (sets.setdefault(number, {number}) for number in (pair.one, pair.other))
-        # The articles of a set are the same story, so a difference to one of them is a difference to all of them.
+        # All articles of a set report the same story. So an article that differs from one of them differs from all.
         differ = any(frozenset((x, y)) in apart for x in one for y in other)
         if differ if pair.same else one is other:
             overruled.append(pair)

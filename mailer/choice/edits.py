@@ -60,7 +60,7 @@ class AddBlock:
 
 @dataclass(frozen=True, slots=True)
 class RemoveBlock:
-    """Take back a block that an editor put into this issue."""
+    """Remove a block that an editor put into this issue."""
 
     block: Block
 
@@ -122,8 +122,8 @@ def kept(edits: Edits) -> frozenset[int]:
 
 
 def notes(edits: Edits) -> list[Reason]:
-    """Returns a note for the editors about each story that was left out because its page is gone, and about a long
-    subject."""
+    """Returns a note for the editors about each story that was left out because its page is gone, and about a
+    subject that is too long."""
     left_out = [Reason(ReasonCode.STORY_LEFT_OUT, {"title": title}) for title in edits.gone.values()]
     long = len(edits.subject) > SUBJECT_LENGTH
     return [*left_out, *([Reason(ReasonCode.LONG_SUBJECT, {"length": len(edits.subject)})] if long else [])]

@@ -61,8 +61,8 @@ _NUMBER = re.compile(r"[0-9]")
 # Matches a word such as "part" or "session" before a number, in a search key whose numbers are replaced by "#".
 _NUMBERED = re.compile(r"\b(?:شماره|قسمت|بخش|دوره|جلسه|هفته|گام|خبر|مقاله|عنوان) #")
 # Titles that differ only in a number are a numbered series if the number comes after a word of _NUMBERED. Otherwise
-# they need more than _COUNTED different numbers that are close together: the range from the smallest to the largest is
-# at most _COUNTED times how many there are.
+# there must be more than _COUNTED different numbers, and they must be close together: the largest minus the smallest is
+# at most _COUNTED times the count of the numbers.
 _COUNTED = 4
 
 
@@ -113,7 +113,7 @@ def group(
     zone    the newsroom's time zone, which decides on which day an article was published
     used    ids of articles that an earlier issue used; a new article that is very similar to one of these joins its
             event, even weeks later
-    decided  what editors decided about pairs of articles; overrules similarities
+    decided  what editors decided about pairs of articles; a decision overrules the similarity of the two
     """
     pool = sorted(articles, key=lambda article: (article.dated, article.id))
     rubrics = _rubrics(pool, titles)
@@ -166,7 +166,7 @@ def group(
 
 
 def _closeness(similarity: float) -> float:
-    """Returns how sure it is, from 0 to 1, that two articles with this similarity report the same event."""
+    """Returns how certain it is, from 0 to 1, that two articles with this similarity report the same event."""
     return max(0.0, min(1.0, (similarity - _AVERAGE) / (_SIMILAR - _AVERAGE)))
 
 
@@ -338,7 +338,7 @@ class _Groups:
             self._merge(self._home[i], self._home[j])
 
     def allow_all(self) -> None:
-        """Undoes all calls of `keep_apart`. Groups that are apart stay so until they are joined."""
+        """Undoes all calls of `keep_apart`. This joins no groups, but later calls of `join` may join any."""
         self._apart.clear()
 
     def join(self, least: float, average: float) -> list[list[int]]:

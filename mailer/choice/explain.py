@@ -15,7 +15,8 @@ from mailer.model import Article, NotChosen, Story
 from mailer.reasons import Reason, ReasonCode
 
 _LARGE = 5  # a topic with fewer articles is not worth a note
-_LARGEST = 5  # if one of this many largest topics is not in the issue, the editors see its best story and the reason
+# For each of this many largest topics that is not in the issue, the editors see its best story and the reason.
+_LARGEST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Topic:
 
 
 class Explanations:
-    """Explains stories. `chosen` and `not_chosen` are all stories of the week, each with the best story first.
+    """Explains stories. `chosen` and `not_chosen` are all stories of the week. Both have the best story first.
 
     titles  article id → search key of its title
     """
@@ -78,7 +79,7 @@ class Explanations:
     def notes(self) -> list[Reason]:
         """Returns a note about the topic with the most articles: whether it is in the issue and, if not, why.
 
-        There is no note if views are known, because the largest topic is then not always the one that readers want.
+        There is no note if it is known how much articles are read: readers may then want another topic more.
         """
         if self._interest.readers:
             return []
@@ -94,7 +95,8 @@ class Explanations:
         return [self._reasons[topic.stories[0].lead.id] for topic in self._large()[:_LARGEST] if not topic.chosen]
 
     def explained(self, story: Story) -> Story:
-        """Returns the story with a sentence for each part of its score, and sentences about its coverage and topic."""
+        """Returns the story with sentences that explain it: about each part of its score, about its topic, and, if this
+        is so, that it is pinned or an update."""
         parts = (reason for name in story.parts for reason in self._part(name, story))
         marks = {ReasonCode.WHY_PINNED: story.pinned, ReasonCode.WHY_UPDATE: story.update}
         return replace(story, why=(*parts, *self._topic(story), *(Reason(code) for code in marks if marks[code])))
@@ -146,7 +148,7 @@ class Explanations:
         return Reason(ReasonCode.WHY_READ, {"percent": percent, "views": views})
 
     def _prominence(self, story: Story) -> Reason:
-        # If the lead's readers are known, its own prominence counts, as in `rank`.
+        # If the lead's readers are known, only its own prominence counts, as in `rank`.
         shown = (story.lead,) if story.lead.id in self._interest.popularity else (story.lead, *story.also)
         if hours := max(article.prominence or 0.0 for article in shown):
             return Reason(ReasonCode.WHY_PROMINENT, {"hours": math.ceil(hours)})

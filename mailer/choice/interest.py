@@ -1,8 +1,8 @@
 """Estimates how much each article is read, from view counts and from the sites' own lists of the most read.
 
 Some sources count views, some publish a list of their most read articles, and some do neither. Numbers are compared
-only with numbers of the same kind: first the articles with view counts, then the articles of other sources that have a
-list. `rank` guesses the popularity of the remaining articles.
+only with numbers of the same kind: the articles with view counts are one group, and the articles of other sources with
+a list are another. `rank` guesses the popularity of the remaining articles.
 
 Often it is known that an article was read less than others, although its own number is missing: it was never on the
 list of its source, or an export left it out.
@@ -21,9 +21,10 @@ from mailer.model import Article, TimeSpan
 from mailer.reasons import Reason, ReasonCode
 
 HIGHEST = 1.3  # the largest result of `lift`, so that one very popular article does not make all others look equal
-# A source's view counts are used if at least this share of its articles have a count, or at least this many of them.
-# The number is enough by itself, because an export may give counts only for the most viewed articles. All counts that
-# are used must also be enough for all articles of the week, so that three counts do not decide the whole issue.
+# A source's view counts are used if the share _ENOUGH of its articles have a count, or if _MANY of them do. The number
+# is enough by itself, because an export may give counts only for the most viewed articles. The counts of all these
+# sources together must pass the same test among all articles of the week, so that three counts do not decide the whole
+# issue.
 _ENOUGH, _MANY = 0.2, 10
 _LISTED = 3  # a list of the most read is used if at least this many articles of the source were on it
 _PRIOR = 0.6  # weight of the category's average in an estimate; an article's own views have the weight `Growth.at`
@@ -32,7 +33,8 @@ _SHRINK = 20  # in a category's average, the average of all categories counts as
 # as its views, because many comments on few views usually mean a dispute.
 _COMMENT = 20
 _AN_HOUR = 1000  # an hour in the first place of a list counts as this many readers
-# In `_echoes`, shorter words are ignored, and so are words after the first _WORDS in the order of the alphabet.
+# `_echoes` ignores words of fewer than _LONG characters. Of the others in a title, it uses the first _WORDS in
+# alphabetical order.
 _LONG = 3
 _WORDS = 14
 
@@ -45,7 +47,7 @@ class Interest:
     the most read hundredth. Both are empty if neither view counts nor lists can be used; `notes` then has the reason.
     `listed` are the articles whose readers are known from a list, not from view counts. `unlisted` are articles that
     were not on the list of their source, so they were read less than those that were. `left_out` are articles without a
-    count, of sources with counts (see `_left_out`), which were probably read less than those with one.
+    count whose source has counts. They were probably read less than the articles with a count (see `_left_out`).
     """
 
     readers: Mapping[int, float]
@@ -77,8 +79,8 @@ def in_turn(
 
     `titles` maps the id of each article to the search key of its title.
 
-    The most read articles come first. Articles about which nothing is known are in the order of `_day_by_day`, and
-    are mixed in evenly, so that a source without counts is not left out.
+    Articles whose readers are known are ordered by popularity, and the others in the order of `_day_by_day`. The two
+    rows are then mixed evenly, so that a source without counts is not left out.
     """
     known = sorted(
         (it for it in pool if it.id in interest.readers),
@@ -109,7 +111,7 @@ def _day_by_day(pool: Sequence[Article], titles: Mapping[int, str], zone: tzinfo
 
 
 def _echoes(titles: Mapping[int, str]) -> dict[int, int]:
-    """Returns how many titles have the same two words as the title with this id, for the most frequent two words.
+    """Returns, by id, how many titles share two words with this title. The two words that most titles share count.
 
     This is a rough measure of how many articles report the event. It is quick enough for all articles of a busy week.
     """
@@ -166,9 +168,10 @@ def _is_enough(known: Sequence[object], every: Sequence[object]) -> bool:
 
 
 def _with_list(articles: Sequence[Article]) -> list[Article]:
-    """Returns the articles of a source whose hours on its list of the most read are known, perhaps 0.
+    """Returns the articles of a source of which it is known how many hours they were on its list of the most read.
 
-    An article that is older than all articles on the list may have been on it before the list was watched.
+    This may be 0 hours. Articles that are older than all articles on the list are left out, because they may have been
+    on it before this program collected the list.
     """
     on_list = [it for it in articles if it.list_hours]
     if len(on_list) < _LISTED:
@@ -180,8 +183,8 @@ def _with_list(articles: Sequence[Article]) -> list[Article]:
 def _left_out(counted: Sequence[Article], sources: Mapping[str, Sequence[Article]]) -> frozenset[int]:
     """Returns the ids of the articles without a count that were probably read less than those with a count.
 
-    An export often has only the articles with the most views. So an article without a count is taken as little read if
-    it is not older than all articles of its source that have one.
+    An export often has only the articles with the most views. So an article without a count is taken as little
+    read, unless it is older than all articles of its source that have a count.
     """
     oldest: dict[str, datetime] = {}
     for article in counted:
@@ -211,7 +214,7 @@ def _estimates(
 
 
 def _averages(by_category: Mapping[str, Sequence[float]]) -> Callable[[str], float]:
-    """Returns a function from a category to its average, which is drawn to the average of all categories."""
+    """Returns a function from a category to its average, which is moved towards the average of all categories."""
     average = fmean(value for values in by_category.values() for value in values)
     found = {
         name: (math.fsum(values) + _SHRINK * average) / (len(values) + _SHRINK) for name, values in by_category.items()
@@ -229,7 +232,7 @@ def _hours(article: Article) -> float:
 
 
 def _notes(pool: Sequence[Article], counted: Sequence[Article], listed: Sequence[Article]) -> Iterator[Reason]:
-    """Yields notes for the editors about what is known of the readers."""
+    """Yields notes for the editors about what is known of how much the articles were read."""
     if not pool:
         return
     counts = _counts(pool)

@@ -8,7 +8,7 @@
 - the editor's judgement of the news value
 - points for a topic that was hardly in the news of the weeks before
 - negative points for series, rubrics and late articles
-- how often readers opened stories of its section, if that is wanted
+- points for how often readers opened stories of its section, if the setting `section_clicks` is not 0
 
 Old articles do not lose points: a weekly digest that preferred new articles would miss most of the week. `select`
 compares the scores and decides which stories are chosen.
@@ -43,8 +43,8 @@ _LATE = -0.05  # points for a late article (see `time_span.late`), which must be
 # If it is unknown how much an article is read, its popularity is guessed: this share from its prominence, coverage and
 # quality, and the rest from the average of its category.
 _GUESSED = 0.5
-# The largest popularity of an article that was not on the list of the most read of its source is about this much, which
-# is less than that of most articles on the list.
+# An article that was not on its source's list of the most read gets a popularity of at most about this much, which is
+# less than that of most articles on the list.
 _UNLISTED = 0.3
 
 NO_CLICKS: Mapping[str, float] = {}
@@ -145,8 +145,8 @@ def _guesses(
     """Estimates the popularity of each article whose popularity is unknown. Returns the estimates by article id.
 
     Each of these articles gets a score from the signals that count without views. The score is converted to the scale
-    of popularity, and then averaged with the popularity of the article's category. Articles that were not on the list
-    of the most read of their source come below those that were.
+    of popularity, and then averaged with the average popularity of the article's category. Articles that were not on
+    their source's list of the most read get less than most articles on the list.
     """
 
     def score(article: Article) -> float:

@@ -26,7 +26,7 @@ _QUOTAS = {
     "day": (ReasonCode.DAY_LIMIT_DROPPED, ReasonCode.DAY_FULL),
     "topic": (ReasonCode.TOPIC_LIMIT_DROPPED, ReasonCode.TOPIC_FULL),
 }
-_DAY = 0.4  # the share of an issue that one day may have if no setting says so and nothing is known of the readers
+_DAY = 0.4  # the largest share of one day, if `max_day` is not set and it is unknown how much articles are read
 _TOPIC_STORIES = 2  # a topic may always have this many stories, whatever its share
 # A large event is often grouped as several events of one topic. So an event is not chosen if _ASPECTS chosen events of
 # its topic are at most _SAME_TIME away.
@@ -184,7 +184,8 @@ class _Table:
     def _repetition(self, story: Story) -> float:
         """Returns by how much a story's score is lowered because of the stories chosen so far.
 
-        If views are not known, the coverage counts only as far as no chosen story reports on it.
+        If nothing is known about the readers, the story loses the part of its prominence and coverage that belongs to
+        what the chosen stories report already.
         """
         section = _SAME_SECTION * self._counts["section"][story.section] if self._sectioned else 0.0
         if "popularity" in story.parts or "guess" in story.parts:
@@ -197,8 +198,8 @@ class _Table:
     def blocking_quota(self) -> str:
         """Returns the quota to drop next, or an empty string if the quotas exclude no story.
 
-        The result is the first quota that excludes a story by itself. If two or more quotas exclude every excluded
-        story, the result is the first of those that exclude the best one.
+        The result is the first quota that is the only one to exclude some story. If there is none, because several
+        quotas exclude each of the excluded stories, the result is the first quota that excludes the best of them.
         """
         blocked = [full for story in self._free() if (full := self._full(story, self._limits))]
         alone = {full[0] for full in blocked if len(full) == 1}

@@ -29,7 +29,7 @@ _MOST = 0.14  # the largest share of a similarity that one word can have
 # that the caller wants. For the articles of four newsrooms, the result was the same as without this shortcut.
 _LIGHT = 0.15
 _HOPEFUL = 0.5
-_ORDINARY = 50  # see `_spread`
+_ORDINARY = 50  # articles of ordinary days that are enough, see `_spread`
 _SUDDENLY = 5  # a day on which a feature is this many times as frequent as on ordinary days is not an ordinary day
 _WEEK = 1000  # the number of articles in a usual week
 _HASHTAG = re.compile(r"#\w+")  # removed, because all articles of a topic may have the same hashtag
@@ -106,8 +106,8 @@ def _spread(grams: Sequence[Mapping[int, int]], days: Sequence[Hashable]) -> dic
     The words of a large event occur in many articles, but not before the event. If all these articles counted, the
     largest event of a week would have the least weight. So a frequent feature is counted only on the days on which it
     is rarest. These days together have at least a quarter of the articles. Common words occur as often on these days
-    as on others. If an event fills nearly the whole week, _ORDINARY articles are enough, so that the days of the event
-    are left out.
+    as on others. If an event fills nearly the whole week, its days may be needed to reach a quarter. They are left
+    out then, and the other days are enough if they have at least _ORDINARY articles.
     """
     total: Counter[int] = Counter(chain.from_iterable(grams))
     sizes = Counter(days)

@@ -20,18 +20,18 @@ from mailer.errors import UnreadableInput
 
 _GZIP = b"\x1f\x8b"
 _DAY = 86_400  # seconds
-_MOST_SPANS = 1000  # times in a log that are more than a day apart
-_MOST_AT_EDGE = 5000  # lines of one second whose checksums are kept; if there are more, none is kept
+_MOST_SPANS = 1000  # the largest number of spans in a log, see `_Times`
+_MOST_AT_EDGE = 5000  # if more lines than this are of one second, none of their checksums is kept
 _LONGEST_LINE = 16_384  # bytes; the rest of a longer line is passed over
 _SNIFFED = 50  # lines by which a log is recognised
-# At most this many addresses and user agents are remembered with the result of looking them up, which takes longer than
-# reading a line. Longer ones are looked up each time, so that the memory is bounded.
+# Looking up an address or a user agent takes longer than reading a line. So the results are remembered: at most
+# _REMEMBERED of each kind, and only for texts of at most _LONGEST_REMEMBERED characters, so that the memory is bounded.
 _REMEMBERED, _LONGEST_REMEMBERED = 50_000, 600
-_YEARS = range(1990, 2200)  # a time of another year is not understood
+_YEARS = range(1990, 2200)  # a line with another year counts as not understood
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _ESCAPED = re.compile(rb"\\x([0-9A-Fa-f]{2})")  # what Apache and nginx write for a byte that is not ASCII
-# User agents of programs. Most name themselves a bot or give the address of a page that explains them. Cubot makes
-# phones.
+# User agents of programs. Most name themselves a bot or give the address of a page that explains them. Cubot, however,
+# is a maker of phones.
 _BOT = re.compile(
     rb"(?<!cu)bot|crawl|spider|slurp|https?:|www\.|fetch|scan(ner)?\b|monitor|preview\b|headless|phantomjs|lighthouse"
     rb"|pingdom|uptime|curl|wget|python|java/|java-http|\bperl\b|ruby|php|go-http|okhttp|axios|node\.?js|^node|undici"
@@ -54,10 +54,10 @@ _Result = TypeVar("_Result")
 
 
 class Span(NamedTuple):
-    """A time that a log covers, in Unix seconds. Both ends belong to it.
+    """A period that a log covers, in Unix seconds. The first and the last second belong to it.
 
-    `edges` maps the first and the last second to the checksums of the lines that were counted in it. If a second is
-    missing there, all of its lines were counted.
+    Another log may have other lines of these two seconds. So `edges` maps each of the two to the checksums of its lines
+    in this log. If a second is missing there, all of its lines count as counted.
     """
 
     first: int
@@ -67,15 +67,15 @@ class Span(NamedTuple):
 
 @dataclass(slots=True)
 class Counted:
-    """The views in a log: by article id, and the numbers of the lines that are no views of an article, by reason."""
+    """The views in a log by article id, and how many lines are not views of an article, by reason."""
 
     views: Counter[int] = field(default_factory=Counter)
     lines: int = 0
     passed_over: Counter[str] = field(default_factory=Counter)
     bots: int = 0
-    unknown: int = 0  # views of pages that are no stored articles
+    unknown: int = 0  # views of pages that are not stored articles
     example: str = ""  # one of these pages
-    before: int = 0  # lines of a time that was counted before
+    before: int = 0  # lines that were counted before
     spans: list[Span] = field(default_factory=list)  # the times of all lines that could be read
     with_agents: bool = False  # False if the log has no user agents, so that bots cannot be recognised
 
@@ -95,7 +95,7 @@ def is_log(file: Path) -> bool:
     Raises UnreadableInput if it cannot be read, or if it seems to be a log in another format.
     """
     lines = [line for line, _ in zip(_lines(file), range(_SNIFFED), strict=False)]
-    # Also lines with the request "-" show the format; a load balancer may cause very many of them.
+    # A line with the request "-" also shows the format. A load balancer may cause very many such lines.
     if 2 * sum(_time(line.split(b'"')[0]) is not None and line.count(b'"') > 1 for line in lines) > len(lines):
         return True
     if 2 * sum(b"GET" in line for line in lines) > len(lines):
@@ -107,11 +107,10 @@ def is_log(file: Path) -> bool:
 
 
 def count(file: Path, article_of: Callable[[str], int | None], counted: Sequence[Span]) -> Counted:
-    """Count the views in a log. `article_of` returns the id of the article at an address, and `counted` has the times
-    whose lines must not be counted again.
+    """Count the views in a log. The lines in the spans of `counted` are not counted again.
 
-    The address is a web address, or a path that begins with "/" if the log does not name the host. Raises
-    UnreadableInput if the file cannot be read.
+    `article_of` returns the id of the article at an address. It gets a web address, or a path that begins with "/" if
+    the log does not name the host. Raises UnreadableInput if the file cannot be read.
     """
     found = Counted()
     articles, bots = _Remembered(article_of), _Remembered(_is_bot)
@@ -147,10 +146,10 @@ def count(file: Path, article_of: Callable[[str], int | None], counted: Sequence
 
 
 class _Times:
-    """The times that the lines of a log cover. A line that is more than a day away from all others has its own time.
+    """The spans that the lines of a log cover. A line that is more than a day away from all spans begins a new span.
 
-    A log is in the order of time except for small deviations, so there are few times. A wrong clock, however, may have
-    written a line of another year, which must not stand for all the time until then.
+    The lines of a log are nearly in the order of time, so there are few spans. A wrong clock, however, may have written
+    a line with another year. If this line extended a span, all the time until then would count as covered.
     """
 
     def __init__(self) -> None:
@@ -258,14 +257,14 @@ def _parsed(line: bytes) -> _Line | None:
     at = _time(parts[0])
     if at is None or len(words) < 3 or len(request) < 2 or not status:
         return None
-    # The addresses that a proxy adds to that of the client are separated by commas.
+    # A first word that ends with a comma is not a host. A proxy adds addresses to the client's, separated by commas.
     host = words[0] if len(words) > 3 and words[1] != b"-" and not words[0].endswith(b",") else b""
     agent = parts[5] if len(parts) > 6 else None
     return _Line(host, at, request[0], request[1], status[0], agent)
 
 
 def _time(beginning: bytes) -> int | None:
-    """Return the Unix time in the beginning of a line, before the request; None if there is none."""
+    """Return the Unix time in the beginning of a line, which is the part before the request. None if it has no time."""
     rest = beginning.rpartition(b"[")[2]
     if rest[26:27] != b"]" or not rest[18:20].isdigit():
         return None

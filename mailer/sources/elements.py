@@ -242,7 +242,7 @@ class _Reader:
                 self._pop(tag.start())
             self._top.children.clear()
         attributes = _attributes(values) if "=" in values else {}
-        # Only the root and attributes can change the names of elements.
+        # Only attributes declare namespaces. At the root, `_named` also recognises Atom by the name of the element.
         is_root = len(self._open) == 1
         name = self._named(written, attributes) if attributes or is_root else self._name(written)
         if name in _ITEMS:

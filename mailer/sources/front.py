@@ -78,8 +78,8 @@ class MostReadSource:
     def gather(self, etag: str, modified: str) -> Gathered:
         """Return the addresses on the list in their order, and the articles if the list is a feed.
 
-        Fetches the list even if it has not changed, because articles gain hours for each further hour on it. Raises
-        FetchFailed, or UnreadableInput if there is no list.
+        Fetches the list even if it has not changed, because an article gains credit for each hour that it stays on the
+        list. Raises FetchFailed, or UnreadableInput if there is no list.
         """
         page = self._fetcher.fetch(self._feed.address, may_cut=True)
         about: _Options = {

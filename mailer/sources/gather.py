@@ -23,8 +23,8 @@ class FeedSource:
     def gather(self, etag: str, modified: str) -> Gathered:
         """Return the articles of the feed, or no articles if the feed is unchanged.
 
-        A feed of the front page is fetched even if it is unchanged, because articles gain credit for each further hour
-        on it. Raises FetchFailed or UnreadableInput.
+        A feed of the front page is fetched even if it is unchanged, because an article gains credit for each hour that
+        it stays there. Raises FetchFailed or UnreadableInput.
         """
         if self.front_page:
             etag = modified = ""

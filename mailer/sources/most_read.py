@@ -18,13 +18,13 @@ from mailer.sources import identity
 from mailer.text import links as addresses
 from mailer.text.search_key import key
 
-_FEWEST, _MOST = 3, 60  # links of a list
-_LONGEST_LABEL = 60  # characters of a heading that names a list
-_MOST_LABELS = 20  # elements that may name a list; a usual page has one or two
-_LONGEST_TITLE = 4  # words of a heading that is a link and names a list; a longer one is the title of an article
-_LONGEST_CLIMB = 6  # elements between a heading and the element that also holds the list
-# Names of lists, as search keys. The first group always means reading; the second may also mean comments or likes, so
-# it counts only if nothing of the first is on the page.
+_FEWEST, _MOST = 3, 60  # a list has at least _FEWEST links; only its first _MOST are used
+_LONGEST_LABEL = 60  # the most characters of a heading that names a list
+_MOST_LABELS = 20  # only this many elements are tried as the name of a list; a usual page has one or two
+_LONGEST_TITLE = 4  # words; a heading that is a link and has more of them is the title of an article
+_LONGEST_CLIMB = 6  # at most this many steps from a heading up to the element that also holds the list
+# Names of lists, as search keys. The words of _CERTAIN always mean reading. Those of _PERHAPS may also mean comments or
+# likes, so they are tried only if no list is found by _CERTAIN or by a class or id of _NAMES.
 _CERTAIN = re.compile(
     "پر ?(?:بازدید|بیننده|خواننده|مخاطب)|بیشترین (?:بازدید|خواننده)|most (?:read|viewed|visited)"
     "|اکثر (?:قراه|مشاهده|زیاره)|سب سے زیادہ پڑھ|הנקרא(?:ות|ים) ביותר|הנצפ(?:ות|ים) ביותר"
@@ -32,7 +32,7 @@ _CERTAIN = re.compile(
 _PERHAPS = re.compile(r"\b(?:popular|trending)\b|محبوب ?ترین|داغ ?ترین|پر ?طرفدار|اکثر رواجا")
 _NAMES = re.compile(r"most[-_]?(?:read|view|visit)|top[-_]?view|por[-_]?(?:bazdid|binande)|popular[-_]?posts?", re.I)
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
-_BOXES = frozenset(("article", "aside", "footer", "main", "nav", "section"))  # a list does not begin after these
+_BOXES = frozenset(("article", "aside", "footer", "main", "nav", "section"))  # each holds a list with its heading
 _TAGS = _HEADINGS | {
     *("a", "article", "aside", "b", "base", "button", "dd", "div", "dl", "dt", "footer", "header", "label", "li"),
     *("main", "nav", "ol", "p", "section", "span", "strong", "table", "tbody", "td", "th", "tr", "ul"),
@@ -50,8 +50,8 @@ def is_named(text: str) -> bool:
 def links(text: str, address: str, title: str) -> Sequence[str]:
     """Return the addresses on the list of the most read articles of a page, or none if the page has no such list.
 
-    `address` is the page's own address. Only links to the same site count; its subdomains belong to it. If the page's
-    `title` or address says that the whole page is the list, and no heading does, all links of the page are returned.
+    `address` is the page's own address. Only links to the same site count; its subdomains belong to it. If no list is
+    found on the page, but its `title` or address names one, the whole page is the list, and all its links are returned.
     """
     page = _Page(address)
     body = nh3.clean(text, tags=_TAGS, attributes=_ATTRIBUTES, clean_content_tags=_DROPPED_WHOLE, link_rel=None)
@@ -128,9 +128,9 @@ class _Page(HTMLParser):
     def list_of(self, label: _Element) -> Iterator[str]:
         """Yield the links of the list that a label names.
 
-        The label may have elements around it that hold nothing else, and a link to a page with more. The list is in
-        the element around these. If that element has no list, the site has left the list empty, or a script fills it;
-        what follows is something else.
+        The label may be inside of elements that contain nothing else, except for a link to a page with more. The list
+        is in the first element around these. If there is no list in it, the site has left the list empty, or a script
+        fills it. What follows after that element is something else.
         """
         if pane := self._pane(label):
             yield from self._links(pane.number, pane.end)
@@ -164,7 +164,7 @@ class _Page(HTMLParser):
         return heading is None or len(key(label.text).split()) > _LONGEST_TITLE
 
     def _is_tab(self, element: _Element) -> bool:
-        """Return True if an element is in a row of tabs: beside it is another of its kind, also with text only."""
+        """Return True if an element is in a row of tabs: one beside it has the same tag, and both have only text."""
 
         def is_text(each: _Element) -> bool:
             return bool(key(each.text)) and not (self._is_link(each) or each.has_link)
@@ -192,14 +192,14 @@ class _Page(HTMLParser):
         return holder.end
 
     def _is_link(self, element: _Element) -> bool:
-        """Return True for a link to another page, of whichever site."""
+        """Return True for a link to another page, of this site or another."""
         if element.tag != "a":
             return False
         href = element.attributes.get("href", "").strip()
         return bool(href) and not href.startswith(("#", "mailto:", "tel:", "javascript:"))
 
     def _pane(self, label: _Element) -> _Element | None:
-        """Return the element that a label in a row of tabs shows, if it names the element by its id."""
+        """Return the element that a tab shows. The label, its parent or an element in it must give its id."""
         near = [label, *(each for each in (label.parent,) if each), *self.elements[label.number + 1 : label.end + 1]]
         wanted = {each.attributes.get(name, "").removeprefix("#") for each in near for name in _POINTERS} - {""}
         return next((each for each in self.elements if each.attributes.get("id") in wanted and each not in near), None)
@@ -235,6 +235,6 @@ def _upwards(element: _Element) -> Iterator[_Element]:
 
 
 def _innermost(elements: Sequence[_Element]) -> Iterator[_Element]:
-    """Yield those of the elements, which are in the order of the page, that contain none of the others."""
+    """Yield the elements that contain none of the others. `elements` must be in the order of the page."""
     after = [*(each.number for each in elements[1:]), sys.maxsize]
     return (element for element, next_one in zip(elements, after, strict=False) if next_one > element.end)

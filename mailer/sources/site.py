@@ -32,7 +32,7 @@ _USUAL_FEEDS = (
     *("/feeds/posts/default", "/?format=feed&type=rss", "/feed.json"),
 )
 _MOST_FEEDS = 8  # feeds that are read
-_MOST_LISTS = 3  # pages and feeds in which a list of the most read articles is looked for
+_MOST_LISTS = 3  # only this many pages and feeds are searched for a list of the most read
 _GAP_S = 0.5  # seconds between two requests; short, because an admin is waiting for the result
 _LARGEST_INDEX = 1_000_000  # bytes of WordPress's description of its site
 _OF_COMMENTS = ("comment", "دیدگاه", "نظر", "تعليق")  # words in addresses and titles of feeds with comments
@@ -135,7 +135,7 @@ class _Finder:
         """Yield the feeds that the front page names. If none can be read, yields the first feed at a usual address."""
         host = identity.host(home)
         near = [each for each in front.feeds if identity.host(each.url).endswith(host.partition(":")[0])]
-        # A feed of the most read articles is no source of all articles.
+        # A feed of the most read articles does not have all articles.
         named = [each for each in near or front.feeds if not most_read.is_named(f"{each.url} {each.title}")]
         count = 0
         for each in [each for each in named if not _holds_comments(each)][:_MOST_FEEDS]:
@@ -173,12 +173,12 @@ class _Finder:
         yield Offer("sitemap", feed.address, articles=count, recent=count, problem="" if count else "; ".join(notes))
 
     def _most_read(self, front: Listing, home: str) -> Offer | None:
-        """Return the list of the most read articles: on the front page, else in a feed or on a page that it names."""
+        """Return the list of the most read articles from the front page, else from a feed or a page that it names."""
         if front.most_read:
             return Offer("most_read", home if urlsplit(home).path else f"{home}/", articles=len(front.most_read))
         feeds = [each.url for each in front.feeds if most_read.is_named(f"{each.url} {each.title}")]
         pages = [each.url for each in front.pages if most_read.is_named(each.url)]
-        # The source trusts its address, so addresses on other servers, which may be private, are left out.
+        # MostReadSource trusts its address, even a private one. So addresses on other servers are left out.
         own = [each for each in dict.fromkeys((*feeds, *pages)) if same_server(self._address, each)]
         for address in own[:_MOST_LISTS]:
             source = MostReadSource(Feed(url=address, kind="most_read"), self._fetcher, self._zone, self._documents)

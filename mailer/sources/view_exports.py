@@ -23,7 +23,7 @@ from mailer.text.search_key import key
 _ZIP = b"PK\x03\x04"
 _DELIMITERS = ",;\t|"
 _LONGEST_CELL = 100_000  # characters
-_HEAD = 2000  # lines in which the headings are searched; Google Analytics writes a table of days above them
+_HEAD = 2000  # the headings are searched for in this many lines; Google Analytics writes a table of days above them
 _SAMPLE = 20  # rows by which the columns of a table without headings are recognised
 _EXAMPLES = 8  # headings that an error shows
 _FIX = "Export it as CSV with a column «url» and a column «views»."
@@ -49,6 +49,7 @@ _VIEWS_WORDS = (
     *("count", "تعداد بازدید", "شمار بازدید", "بازدید", "بازدیدها", "المشاهدات", "عدد المشاهدات", "unique pageviews"),
     *("nb visits", "visits", "visitors", "total users", "active users", "users"),
 )
+# Of these headings, none counts views: if one of them is used, a note reports this.
 _PEOPLE = frozenset(("unique pageviews", "nb visits", "visits", "visitors", "total users", "active users", "users"))
 _POSTS_WORDS = ("post id", "postid", "id", "شناسه")
 _ADDRESSES, _VIEWS, _POSTS = (
@@ -68,8 +69,8 @@ _PEEK = 200_000  # characters by which the delimiter is recognised
 
 @dataclass(frozen=True, slots=True)
 class Viewed:
-    """A page and its views. `address` is a web address, or a path that begins with "/"; a table without addresses has
-    the number of the post in WordPress in `post` instead."""
+    """A page and its views. `address` is a web address, or a path that begins with "/". If the table has no addresses,
+    `post` is the number of the post in WordPress, and `address` is ""."""
 
     address: str
     post: str
@@ -91,7 +92,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The places of the columns in each row. A table without addresses has the numbers of posts."""
+    """The places of the columns in each row. If a table has no addresses, it must have the numbers of posts."""
 
     address: int | None
     post: int | None
@@ -241,7 +242,7 @@ def _best(keys: Sequence[str], names: Mapping[str, int]) -> int | None:
 
 def _by_content(rows: Sequence[Sequence[str]]) -> _Table | None:
     """Return the columns of a table without headings: one of web addresses and one of numbers. Jetpack writes such
-    tables. Numbers that rise from 1 are the numbers of rows, and not views."""
+    tables. A column with 1, 2, 3 and so on has the numbers of the rows, and not views."""
     width = min(map(len, rows), default=0)
     addresses = [n for n in range(width) if all(row[n].strip().lower().startswith(_SCHEMES) for row in rows)]
     numbers = [n for n in range(width) if all(_COUNT.fullmatch(row[n].strip()) for row in rows)]
@@ -252,9 +253,9 @@ def _by_content(rows: Sequence[Sequence[str]]) -> _Table | None:
 
 
 def _of_one_table(rows: Sequence[tuple[int, list[str]]], table: _Table) -> Sequence[tuple[int, list[str]]]:
-    """Return the rows before the headings of another table, whose columns are others.
+    """Return the rows of the first table. It ends where a row has the headings of a table with other columns.
 
-    The rows of another table are not added, because it may count the same views in another way.
+    The rows of the other table are not added, because it may count the same views in another way.
     """
     for place, (_, row) in enumerate(rows):
         if not any(char.isdigit() for char in _cell(row, table.views)):
@@ -267,8 +268,8 @@ def _of_one_table(rows: Sequence[tuple[int, list[str]]], table: _Table) -> Seque
 def _points_separate_groups(name: str, rows: Sequence[tuple[int, list[str]]], table: _Table) -> bool:
     """Return True if the points in the column of views separate groups of digits, as in 1.234.
 
-    Raises UnreadableInput if some counts have such a point and others cannot have one. Without this, the articles with
-    the most views would be the ones that get none.
+    Raises UnreadableInput if this is unclear, because another count has four digits without a point, or because all
+    counts with a point end in ".000". If such counts were passed over, the most viewed articles would get no views.
     """
     counts = [(number, EN.number(_cell(row, table.views))) for number, row in rows]
     pointed = next(((number, count) for number, count in counts if _POINTS.fullmatch(count)), None)
@@ -301,7 +302,8 @@ def _of_one_period(
 
 
 def _page(row: Sequence[str], table: _Table) -> tuple[str, str] | None:
-    """Return the address of a row's page, and the number of its post. Returns None if it has neither."""
+    """Return the address of a row's page, or else the number of its post, as (address, post); the other one is "".
+    Returns None if the row has neither."""
     written = _cell(row, table.address)
     host = _cell(row, table.host)
     if written.startswith("/") and not written.startswith("//"):

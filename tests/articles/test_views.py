@@ -194,7 +194,7 @@ def test_a_later_export_replaces_and_fewer_views_are_reported(site: App, tmp_pat
         ("title,author\nخبر,نرگس\n", "no column of addresses, or none of views"),
         (
             "url,views\nhttps://other.example/1,5\n",
-            "none of its 1 rows is about a stored article, such as 'https://other",
+            "none of its 1 rows is about a stored article; one of them is about 'https://other",
         ),
         ("name,visitors\nIran,5\n", "none of its 1 rows is about a stored article \\(1 have no address\\)"),
         ("[1, 2", "not JSON"),
@@ -286,7 +286,7 @@ def test_numbers_of_posts_belong_to_a_site(app: App, tmp_path: Path) -> None:
         url = f"https://{name}.example/news/{100_000 + number}"
         collect.keep(app, [make.article(number, url=url, guid=guid, views=None)])
     table = "Post ID,Views\n41,30\n43,5\n"
-    with pytest.raises(UsageError, match=r"The numbers of posts have no host, .*sites: two"):
+    with pytest.raises(UsageError, match=r"The numbers of posts do not name their site, .*sites: two"):
         given(app, tmp_path, table)
     assert given(app, tmp_path, table, site="one.example").unknown == 1
     assert stored(app) == {1: 30, 2: None, 3: None}
@@ -372,7 +372,7 @@ def test_a_log_is_counted_once(site: App, tmp_path: Path) -> None:
 @only_sqlite
 def test_a_log_that_matches_nothing_is_not_recorded(site: App, tmp_path: Path) -> None:
     """So it can be counted after the articles are collected."""
-    with pytest.raises(UnreadableInput, match="none of its 2 lines is about a stored article, such as '/news/100009'"):
+    with pytest.raises(UnreadableInput, match="is about a stored article; one of them is about '/news/100009'"):
         given(site, tmp_path, line(9) * 2, name="access.log")
     collect.keep(site, [make.article(9, url=LINK.format(100_009), guid="", views=None)])
     assert given(site, tmp_path, line(9) * 2, name="access.log").views == 2
@@ -505,7 +505,7 @@ def test_times_that_cannot_be_true_are_not_understood(site: App, tmp_path: Path)
 @only_sqlite
 def test_the_addresses_of_proxies_are_no_host(site: App, tmp_path: Path) -> None:
     assert given(site, tmp_path, line(1, before="198.51.100.7, "), name="access.log").views == 1
-    with pytest.raises(UnreadableInput, match=r"such as 'https://other\.example/news/100001'"):
+    with pytest.raises(UnreadableInput, match=r"one of them is about 'https://other\.example/news/100001'"):
         given(site, tmp_path, line(1, before="other.example "), name="other.log", server="other")
 
 
@@ -555,7 +555,7 @@ def test_logs_on_both_databases_count_only_without_other_counts(site: App, tmp_p
     given(site, tmp_path, "url,views\n/news/100001,500\n")
     found = given(site, tmp_path, line(1) + line(2) * 2, name="access.log")
     assert (found.matched, found.updated) == (2, 1)
-    assert "not used for 1 article with view counts from elsewhere" in found.notes[0]
+    assert "does not change 1 article, whose view counts come from elsewhere" in found.notes[0]
     given(site, tmp_path, line(2, "25/Nov/2026:08:00:00 +0330"), name="access.log")
     assert stored(site) == {1: 500, 2: 3, 3: None}
     given(site, tmp_path, "url,views\n/news/100002,50\n")

@@ -183,8 +183,8 @@ def _one_line(line: str, by: str, width: int) -> list[str] | None:
         found = _strict(line, by, escape="\\")
     if found is None:
         loose = cells(line.rstrip("\r\n") + "\n", by)
-        # Accept a line with stray quotation marks, such as `"a "b" c",d`, unless the quotation mark of its last cell is
-        # open. That cell would contain the line feed that was added.
+        # Accept a line with stray quotation marks, such as `"a "b" c",d`, unless a quotation mark in its last cell
+        # is never closed. That cell would then contain the line feed that was added above.
         if len(loose) == width and "\n" not in loose[-1]:
             found = loose
     return found
