@@ -98,7 +98,7 @@ class Article:
     banned: bool = False
     front_page: bool = False
     prominence: float | None = None  # hours for which it was among the first on the front page; None if never on it
-    # Hours on the site's list of the most read articles, the first place weighing most; None if never on it.
+    # Hours on the site's list of the most read articles. Hours in a higher place count more. None if never on the list.
     list_hours: float | None = None
     news_value: int | None = None  # an editor's rating from -2 to +2
     closed: bool = False  # True if only members or paying readers can read it
@@ -256,7 +256,7 @@ class Block:
     text: str = ""  # paragraphs, one for each line
     url: str = ""
     link_text: str = ""
-    picture: str = ""  # the file name of the copy in `media/pictures`; in a rendered issue, its address
+    picture: str = ""  # the file name of the copy in `media/pictures`, or its address just before rendering
     standing: bool = False  # True if the block comes from the settings, and False if an editor added it to this issue
 
 

@@ -415,16 +415,15 @@ class Articles(Section):
 
 
 class Block(Section):
-    """A box of your own in every issue, such as an announcement; at most six. `mailer issue block add` puts a box into
-    a single issue."""
+    """A box of your own in every issue; at most six of them. `mailer issue block add` puts a box into one issue only."""
 
     kind: Literal["announcement", "correction", "sponsor"] = Field(
         "announcement", description='A "correction" is marked as «اصلاحیه», and a "sponsor" as «تبلیغ».'
     )
     place: Literal["top", "first", "middle", "end"] = Field(
         "end",
-        description="Before the first story, after the first story, after half of the sections, or after the last "
-        "story.",
+        description='"top": before the first story; "first": after the first story; "middle": after half of the '
+        'sections; "end": after the last story.',
     )
     title: PlainLine | None = Field(None, examples=["کتابخانهٔ ما جابه‌جا شد"], description="The title of the box.")
     text: PlainText = Field("", description="The text, without HTML; each line is a paragraph.")
@@ -439,9 +438,9 @@ class Block(Section):
         "from /media, so no other server learns who reads the mail.",
     )
     from_: Day | None = Field(
-        None, alias="from", examples=["2027-03-01"], description="The first day of issues that have this block."
+        None, alias="from", examples=["2027-03-01"], description="The block is in the issues from this day on."
     )
-    until: Day | None = Field(None, examples=["2027-03-31"], description="The last day of issues that have it.")
+    until: Day | None = Field(None, examples=["2027-03-31"], description="The last day whose issue has the block.")
 
     @model_validator(mode="after")
     def _whole(self) -> "Block":
@@ -466,8 +465,8 @@ class Digest(Section):
     max_day: Share | None = Field(
         None,
         examples=[0.4],
-        description="The largest share of an issue that one day of the week may have. Without a value, there is no "
-        "limit if it is known what was read, and the limit is 0.4 if it is not.",
+        description="The largest share of an issue that one day of the week may have. Without a value, the limit is "
+        "0.4 if it is unknown what was read, and otherwise there is no limit.",
     )
     max_topic: Share = Field(
         0.25,
@@ -490,8 +489,8 @@ class Digest(Section):
         0.0,
         ge=0,
         le=1,
-        description="The points that an article gains if its section is the one whose stories were opened most in the "
-        "last issues; articles of other sections gain less. It needs [web] count_clicks; 0 for none.",
+        description="The points for each article of the section whose stories were opened most in the last issues. "
+        "Articles of the other sections gain fewer points. Clicks must be counted ([web] count_clicks); 0 for none.",
     )
     banned_words: tuple[Line, ...] = Field(
         ("رپرتاژ", "رپورتاژ", "رپرتاژآگهی", "رپورتاژآگهی", "تبلیغاتی"),
@@ -667,8 +666,8 @@ class Web(Section):
     )
     count_clicks: Literal["none", "totals"] = Field(
         "none",
-        description='"totals": links to stories lead over /to, which counts how often each story is opened, and by '
-        "nothing that identifies a reader. `mailer issue report` shows the totals.",
+        description='"totals": links to stories lead to /to on this server, which redirects to the story and counts '
+        "how often it is opened. Nothing that identifies a reader is stored. `mailer issue report` shows the totals.",
     )
     metrics_host: Line = Field(
         "127.0.0.1", min_length=1, description="The address of /metrics; do not use a public one."

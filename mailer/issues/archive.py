@@ -115,8 +115,8 @@ def page(app: App, slot: str) -> Page:
 
 
 def _share(app: App, shown: _PublicIssue) -> str:
-    """Returns the HTML with the links for sharing the page. The links lead to the messengers only when a visitor opens
-    them, so no messenger learns who reads the page."""
+    """Returns the HTML with the links for sharing the page. A messenger is contacted only when a visitor opens its
+    link, so no messenger learns who reads the page."""
     url, title = app.archive_url(shown.issue.slot), view.headline(shown.issue)
     values = {
         "url": url,
@@ -132,9 +132,8 @@ def public(html: str, locale: Locale = FA, base_url: str = "", share: str = "") 
 
     Those parts are enclosed in <!--reader--> and <!--/reader-->. Only these parts are removed from the mailed HTML, so
     the archive shows the same as the mail. Picture addresses under `base_url` become relative to `/archive/SLOT`, so
-    that the pictures load under every host name of this server. `share` takes the place of the last of those parts.
-    Raises ValueError if one of the two comments lacks its counterpart, or if a placeholder other than the greeting
-    remains.
+    that the pictures load under every host name of this server. The last of those parts is replaced by `share`. Raises
+    ValueError if one of the two comments lacks its counterpart, or if a placeholder other than the greeting remains.
     """
     parts = _READER.split(html)
     cut = "".join(parts[:-1]) + (share if len(parts) > 1 else "") + parts[-1]

@@ -1,7 +1,8 @@
-"""Makes the blocks of an issue, the newsroom's own boxes, from the settings and from an editor's command.
+"""Makes the blocks of an issue from the settings and from an editor's command. Blocks are the newsroom's own boxes.
 
-A block is not a story: it is in every variant of the issue, in no count and in no choice. The issue keeps a copy of its
-blocks, so the frozen issue and a later redaction do not depend on the settings. Only `editing` stores blocks.
+A block is not a story: every variant of the issue has it, it is never counted as a story, and it does not affect the
+choice of stories. The issue keeps a copy of its blocks, so the frozen issue and a later redaction do not depend on the
+settings. `draft` and `editing` store that copy.
 """
 
 import logging
@@ -21,9 +22,10 @@ log = logging.getLogger(__name__)
 
 
 def standing(app: App, day: date) -> tuple[Block, ...]:
-    """Returns the blocks of the settings for the issue of that day.
+    """Returns the blocks from the settings that belong into the issue of that day.
 
-    A block whose picture cannot be used appears without it, and a warning is logged. Uses the network.
+    If the picture of a block cannot be used, a warning is logged and the block is returned without a picture. Uses the
+    network.
     """
     wanted = (
         each
@@ -54,7 +56,7 @@ def given(app: App, **values: str) -> Block:
 
 
 def _sentence(place: tuple[int | str, ...], words: str) -> str:
-    """Returns a problem that pydantic found as a sentence that names the option."""
+    """Turns a problem that pydantic found into a sentence that names the command's option."""
     what = words.removeprefix("Value error, ").removeprefix("String ").removeprefix("Input ")
     return f"--{str(place[0]).replace('_', '-')} {what}." if place else f"{what[0].upper()}{what[1:]}."
 

@@ -1,8 +1,9 @@
 """Counts how often the stories of an issue are opened, without anything that identifies a reader.
 
-With `[web] count_clicks = "totals"`, the links of a mail lead over `/to/SLOT/N`, where N is the position of the story
-in the full issue. These links are the same in every reader's mail. `Counter` decides which requests count, in memory
-only; the database gets totals for each story and hour. Archive, feed and test mails link to the stories themselves.
+With `[web] count_clicks = "totals"`, the links to stories in a mail go to `/to/SLOT/N`, which redirects to the story. N
+is the position of the story in the full issue. These links are the same in every reader's mail. `Counter` decides in
+memory which requests count; only totals for each story and hour are stored. The archive, the feed and test mails link
+directly to the stories.
 """
 
 import hashlib
@@ -31,15 +32,16 @@ log = logging.getLogger(__name__)
 _COUNTED = re.compile(r"https?://[^/\s\"<>]+/to/([0-9A-Za-z-]+)/([0-9]+)(?![0-9])")  # a link that `links` made
 SPAN_S = 30.0
 MOST_LINKS = 3  # a network that opens more different links of an issue within SPAN_S is a link scanner
-_MOST_WAITING = 200_000  # requests kept in memory; more are not counted, and reported
-_TARGETS_S = 60.0  # how long the addresses of an issue are kept in memory, also after a story was redacted
-_KEY_S = 86_400.0  # how long the key that hashes the networks is used
+_MOST_WAITING = 200_000  # requests kept in memory; if there are more, they are not counted, and their number is logged
+_TARGETS_S = 60.0  # how long an issue's targets are kept in memory; a redaction takes effect after this time
+_KEY_S = 86_400.0  # a new key for the hashes of the networks is made after this time
 _LEARNT_FROM = 8  # number of issues from which the averages of sections are computed
 
 
 # --- links in mails --------------------------------------------------------------------------------------------------
 def links(app: App, issue: Issue) -> dict[int, str]:
-    """Returns the counted address of each story of a full issue, by article id; {} if clicks are not counted."""
+    """Returns the address of each story's counted link, by article id; {} if clicks are not counted. `issue` must be
+    the full issue."""
     if app.settings.web.count_clicks == "none":
         return {}
     return {
@@ -50,9 +52,10 @@ def links(app: App, issue: Issue) -> dict[int, str]:
 
 
 def direct(issue: Issue, part: str, *, html: bool) -> str:
-    """Returns a part of a mail whose links lead to the stories themselves. `issue` must be the full issue.
+    """Returns the HTML or text part of a mail with each counted link replaced by the story's own address. `issue` must
+    be the full issue.
 
-    Replaces the links whatever their host is, because the base URL may have changed since the mail was rendered.
+    Links with any host are replaced, because the base URL may have changed since the mail was rendered.
     """
     addresses = {str(story.position): web_address(story.url) for story in issue.stories}
 
@@ -85,8 +88,9 @@ class _Request:
 class Counter:
     """Counts the requests of one web process. The methods `target` and `save` use the database; `count` does not.
 
-    A request is stored when SPAN_S have passed, because only then it is certain that it was not one of many by a link
-    scanner. Networks are only kept that long, hashed with a key that is never stored and changes daily.
+    A request is added to the totals only after SPAN_S, because until then further requests may show that it came from a
+    link scanner. A client's network is kept only until then, as a hash with a key that is never stored and changes
+    daily.
     """
 
     def __init__(self, app: App, clock: Callable[[], float] = monotonic, *, most_waiting: int = _MOST_WAITING) -> None:
@@ -107,8 +111,8 @@ class Counter:
         """Returns where the link `/to/SLOT/POSITION` leads: to the story or, if the story was redacted, to the page of
         the issue in the archive.
 
-        Raises NoSuchIssue if the issue was never frozen, so that no one can read a draft by its links, and
-        NoSuchArticle if the issue has no such story.
+        Raises NoSuchIssue if the issue was never frozen, so that guessed links do not reveal the stories of a draft,
+        and NoSuchArticle if the issue has no such story.
         """
         now_s = self._clock()
         until_s, targets = self._targets.get(slot, (now_s, {}))
@@ -142,8 +146,9 @@ class Counter:
         return hashlib.blake2b(network.encode(), key=self._key, digest_size=16).digest()
 
     def settled(self, *, everything: bool = False) -> list[Clicks]:
-        """Removes and returns the requests that no later request can turn into those of a link scanner. With
-        `everything`, all requests, because the process ends. Not thread-safe, like `count`."""
+        """Removes the requests that are older than SPAN_S, and returns their sums. No later request can show that one
+        of them came from a link scanner. With `everything`, does this with all requests, because the process ends. Like
+        `count`, not thread-safe."""
         before_s = float("inf") if everything else self._clock() - SPAN_S
         found: list[tuple[int, _Request]] = []
         waiting: dict[tuple[int, bytes], list[_Request]] = defaultdict(list)
@@ -194,10 +199,10 @@ def _targets(app: App, slot: str) -> dict[int, Target]:
 # --- averages --------------------------------------------------------------------------------------------------------
 def by_section(app: App, tx: Connection) -> dict[str, float]:
     """Returns how often the stories of each section were opened on average in the last issues, relative to the section
-    that was opened most. Returns {} if that is not wanted or nothing was counted.
+    that was opened most. Returns {} if `section_clicks` is 0 or nothing was counted.
 
-    The average of each issue is compared with the other stories of the same issue, because issues have more and more
-    readers. Only sections are compared, never readers.
+    A story's clicks are first divided by the average of all stories in its issue, because later issues usually have
+    more readers. Only sections are compared, never readers.
     """
     if not app.settings.digest.section_clicks:
         return {}

@@ -62,7 +62,7 @@ def trial(app: App) -> Issue:
 
 
 def empty(app: App, slot: Slot) -> Issue:
-    """Returns an issue of the slot without stories, which is not stored."""
+    """Returns an issue for this slot that has no stories. It is not stored."""
     return Issue(
         id=0,
         slot=slot.key,
@@ -267,7 +267,7 @@ def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None, *,
     """Renders the mail of an issue, with placeholders, shortened to the size that mail programs show in full.
 
     If `issue` contains only some stories of an issue, `full` must be the whole issue. The list of most-read articles
-    leaves out all stories of `full`. With `counted`, clicks on the links are counted, if the settings want that.
+    leaves out all stories of `full`. With `counted`, the mail gets counted links if `count_clicks` is on.
     """
     wanted = app.settings.digest.most_read
     most_read = _most_read(app, tx, full or issue, wanted) if wanted else []

@@ -47,8 +47,9 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class StoryClicks:
-    """How often a story of an issue was opened, in all and by the beginning of the hour. `scanned` are the openings by
-    link scanners, which are in no other count."""
+    """How often a story of an issue was opened. `opened` is the total. `hours` has the count of each hour, by the
+    hour's beginning in UTC, such as "2026-11-29T08:00Z". `scanned` counts openings by link scanners, which the other
+    counts leave out."""
 
     position: int
     title: str

@@ -1,8 +1,9 @@
 """Mails a welcome to each reader who has confirmed a sign-up, with the stories of the latest issue.
 
 A reader who joins on Friday thus need not wait until Thursday for the first mail. The welcome is a service mail: it
-goes through the ledger like every mail, but uses up no stories and counts in no issue. What is due is read from the
-events of the readers, so nothing is remembered between two ticks, and no process welcomes a reader twice.
+goes through the ledger like every mail, but belongs to no issue and marks no story as used. Each tick finds
+the welcomes that are due from the readers' events, so nothing is remembered between ticks. The unique key of the
+delivery keeps two processes from welcoming a reader twice.
 """
 
 from collections import defaultdict
@@ -23,8 +24,8 @@ from mailer.store import deliveries, issues, signups
 from mailer.store.signups import Joined
 
 WITHIN = timedelta(hours=12)  # a reader who joined longer ago gets no welcome, for example after an outage
-ISSUE_SOON = timedelta(hours=12)  # a reader for whom the next issue is frozen so soon needs no welcome
-LATEST = timedelta(days=10)  # the stories of an older issue are not news
+ISSUE_SOON = timedelta(hours=12)  # readers who join at most this long before an issue is frozen get the issue instead
+LATEST = timedelta(days=10)  # the stories of an older issue are not shown, because they are no longer news
 EVERY = timedelta(days=30)  # an address gets at most one welcome mail in this time
 _AT_ONCE = 200  # readers who are welcomed in one transaction
 
@@ -36,7 +37,8 @@ def queue(app: App) -> int:
     choices: dict[tuple[str, ...], list[Joined]] = defaultdict(list)
     for reader in app.store.read(lambda tx: _due(app, tx)):
         choices[reader.sections].append(reader)
-    # As with issues: no real reader gets a mail whose links lead to the reader's own machine.
+    # As with issues, no real reader gets a mail while settings still have sample values, such as a `base_url` whose
+    # links would lead to the reader's own machine.
     stopping = app.store.read(lambda tx: sample_settings(app, tx, local_day(app, app.now()))) if choices else ()
     if stopping:
         return 0
@@ -66,7 +68,7 @@ def _queue(app: App, sections: tuple[str, ...], readers: Sequence[Joined]) -> in
 
     def add(tx: Connection) -> int:
         now, wanted = app.now(), {each.event_id for each in readers}
-        # Read again, because another process may have welcomed a reader meanwhile, or the reader may have left.
+        # Read again, because in the meantime another process may have welcomed a reader, or a reader may have left.
         due = [each for each in _due(app, tx) if each.event_id in wanted and each.sections == sections]
         keys = {f"welcome.{each.subscriber_id}.{each.event_id}": each.subscriber_id for each in due}
         if keys:

@@ -30,7 +30,7 @@ _LEFT_TO_RIGHT = re.compile(
     rf"|(?<![-{_D}])[{_D}]{{5}}[-–][{_D}]{{4,5}}(?![-{_D}])"  # postal code ۱۲۳۴۵-۶۷۸۹۰
 )
 _RUN, _LONG_RUN = Markup('<span dir="ltr" class="run">{}</span>'), Markup('<span dir="ltr">{}</span>')
-_ONE_LINE = 20  # characters; a longer run may be broken, because it could be wider than a small screen
+_ONE_LINE = 20  # characters; a longer run could be wider than a small screen, so it may be broken into lines
 
 
 def first_strong(text: str) -> str | None:
@@ -46,9 +46,9 @@ def has_rtl(text: str) -> bool:
 def isolate(text: str) -> Markup:
     """Returns the text as escaped HTML (the template filter `bidi` in right-to-left languages).
 
-    Runs that would be shown in the wrong order are wrapped in `<span dir="ltr">`. So is a whole text without Persian
-    that begins with Latin; otherwise its full stop would be at the wrong end. Short runs have the class `run`, which
-    keeps them on one line.
+    Runs that would be shown in the wrong order are wrapped in `<span dir="ltr">`. If a text begins with Latin and has
+    no right-to-left characters, the whole text is wrapped, because otherwise its full stop would be shown at the wrong
+    end. Short runs get the class `run`, which keeps them on one line.
     """
     if first_strong(text) == "L" and not has_rtl(text):
         return _LONG_RUN.format(text)
@@ -76,11 +76,12 @@ def isolate_rtl(text: str) -> Markup:
 
 
 def subject(text: str, locale: Locale = FA) -> str:
-    """Returns the subject with the RLM that it needs in a right-to-left language. A marked subject stays the same.
+    """Returns the subject, in a right-to-left language with the RLM that it needs. RLM that is already there is not
+    added again.
 
     A subject that begins with Latin gets RLM in front, because mail programs would show the whole subject left to
-    right. A subject that ends with a sign without a direction («…», «»», «!») gets RLM behind it, because a line that
-    runs left to right, as Thunderbird's, would show the sign before the first word.
+    right. A subject that ends with a sign without a direction («…», «»», «!») gets RLM behind it, because mail programs
+    that show subjects left to right, such as Thunderbird, would show the sign before the first word.
     """
     own = text.strip(RLM)
     if not locale.rtl or not own:
@@ -93,9 +94,9 @@ def subject(text: str, locale: Locale = FA) -> str:
 def plain(text: str) -> str:
     """Returns a text part whose lines in a right-to-left script read right to left in every mail program.
 
-    Each such line begins with RLM and is enclosed in RLE … PDF. RLM is for mail programs that take the direction
-    from the first letter, and RLE … PDF is for mail programs that show every line left to right (Thunderbird). A line
-    with a placeholder counts as one of them unless the placeholder is for a web address. Other lines, such as web
+    Each such line begins with RLM and is enclosed in RLE … PDF. RLM is for mail programs that take the direction from
+    the first letter, and RLE … PDF is for mail programs that show every line left to right (Thunderbird). A line with a
+    placeholder is treated in the same way, unless the placeholder is for a web address. Other lines, such as web
     addresses, do not change.
     """
     return "\n".join(_line(line) for line in text.split("\n"))

@@ -25,8 +25,8 @@ def notice(
 
     The values are those of `view.page_view`, and: slot, date, state, reason (may be empty), approved, send_at, subject,
     preheader, notes, editor_url, headline (the subject of the notice itself), held, waiting (held until an editor
-    approves it), and stories. Each story has rank, title, section and url (both may be empty), and why,
-    the sentences that explain its score.
+    approves it), and stories. Each story has rank, title, section (may be empty), url (may be empty) and why (the
+    sentences that explain its score).
     """
     local = issue.send_at.astimezone(zone)
     day = long_date(local.date(), newsletter.calendar, locale)
@@ -104,7 +104,7 @@ def welcome(
     """Returns the values for `mail/welcome.*`.
 
     The values are those of `view.issue_view`, and: words (the sentences of the greeting) and news (the sentence that
-    leads over to the stories, or "" if the issue has no stories). `next_day` is the day of the next issue.
+    introduces the stories, or "" if the issue has no stories). `next_day` is the day of the next issue.
     """
     name, day = clean(newsletter.name), long_date(next_day, newsletter.calendar, locale)
     coming = locale.say("شمارهٔ بعدی {day} به دستتان می‌رسد.", day=day)

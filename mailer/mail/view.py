@@ -57,7 +57,7 @@ class SectionView(TypedDict):
 
 
 class BlockView(TypedDict):
-    """A block as the templates show it. An empty value is left out; `alt` is never empty."""
+    """A block as the templates show it. The templates leave out empty values; `alt` is never empty."""
 
     label: str  # «تبلیغ» or «اصلاحیه», or "" for an announcement
     title: str
@@ -77,13 +77,14 @@ def greeting(name: str, locale: Locale = FA) -> str:
 def subject(stories: Sequence[ChosenStory], locale: Locale = FA) -> str:
     """Returns the subject: the first story's title as `headlines.subject` shortens it, or "" if there is no story.
 
-    In right-to-left languages, it has the RLM of `bidi.subject`.
+    In right-to-left languages, `bidi.subject` adds RLM where it is needed.
     """
     return bidi.subject(headlines.subject(_first_title(stories, locale)), locale)
 
 
 def headline(issue: Issue, locale: Locale = FA) -> str:
-    """Returns the title of the issue for places with room: the editor's subject or the first story's whole title."""
+    """Returns the title of the issue for places with room: the editor's subject or, if there is none, the first story's
+    title."""
     return clean(issue.edits.subject) or shorten(_first_title(issue.stories, locale), TITLE_LENGTH)
 
 
@@ -115,13 +116,13 @@ def issue_view(
 
     The values are those of `page_view`, and: subject, headline (the uncut subject), number, date, preheader, greeting,
     intro, reading, hero (a StoryView or None), sections (a list of SectionView), blocks (lists of BlockView, keyed by
-    place), middle (the blocks for the middle follow this section, counted from 1), most_read (each with rank, url,
-    title and section), archive_url, subscribe_url, replies (True if editors read replies), unsubscribe_url,
-    preferences_url (empty unless `preferences` is True). `greeting`, `unsubscribe_url` and `preferences_url` are
-    placeholders; all other values are final.
+    place), middle (the number, counted from 1, of the section after which the blocks for the middle are shown),
+    most_read (each with rank, url, title and section), archive_url, subscribe_url, replies (True if editors read
+    replies), unsubscribe_url, preferences_url (empty unless `preferences` is True). `greeting`, `unsubscribe_url` and
+    `preferences_url` are placeholders; all other values are final.
 
     The argument `archive_url` is the public address of this issue, the argument `most_read` has pairs of address and
-    title, and `links` maps article ids to the addresses that replace those of their stories.
+    title, and `links` maps article ids to the addresses to which the mail links instead of the stories' own.
     """
     stories = _in_order(issue)
     hero = _story(stories[0], LEAD_WORDS, newsletter, locale, links) if stories else None
@@ -204,7 +205,8 @@ def _number_links(stories: Iterable[StoryView], locale: Locale) -> None:
 def _lead(story: ChosenStory) -> str:
     """Returns the lead without web addresses, and without the title, which many feeds repeat in it.
 
-    Returns "" if the lead is the beginning of the title, or begins with it and has no further sentence.
+    Returns "" if the lead is only the beginning of the title, or if the lead begins with the title and no sentence of
+    at least six words follows.
     """
     title, lead = clean(story.title), clean(without_addresses(clean(story.lead)))
     if title.startswith(lead.rstrip(_SENTENCE_ENDS)):
@@ -219,8 +221,9 @@ def _lead(story: ChosenStory) -> str:
 def _alt(story: ChosenStory, locale: Locale) -> str:
     """Returns the description of a story's picture, or «عکس خبر» if there is none.
 
-    It is never empty, because a screen reader cannot describe a linked picture without alt text, and the picture cannot
-    be hidden from screen readers, because Yahoo removes aria-hidden. It is never the title, which is beside it.
+    The description is never empty, because a screen reader needs it for a linked picture. Hiding the picture from
+    screen readers instead is impossible, because Yahoo removes aria-hidden. The description never repeats the title,
+    which is shown beside the picture.
     """
     given, title = clean(story.image_alt), clean(story.title)
     again = title in given or (given in title and len(given) > len(title) / 2)
@@ -250,7 +253,8 @@ def _by_section(
 
 
 def _by_place(blocks: Iterable[Block], has_sections: bool, locale: Locale) -> dict[str, list[BlockView]]:
-    """Groups the blocks by place, with a key for every place. Without sections, the middle is the end."""
+    """Groups the blocks by place, with a key for every place. If there are no sections, the blocks for the middle go to
+    the end."""
     found: dict[str, list[BlockView]] = {str(place): [] for place in BlockPlace}
     for block in blocks:
         at_end = block.place is BlockPlace.MIDDLE and not has_sections
@@ -298,11 +302,11 @@ def _reading(stories: Sequence[StoryView], intro: str, locale: Locale) -> str:
 def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
     """Returns the line that inboxes show after the subject, of 40 to 130 characters.
 
-    It goes on where the subject ends: with the titles of the second to fourth stories, and then with more titles until
-    the line has 90 characters. A title that does not fit is left out, or only its first clauses are used; a title is
-    cut between words only if the line would have less than 90 characters. An editor's preheader comes first, and is
-    enough if it has at least 40 characters. A short line is not padded with blanks, because Apple Mail ignores the
-    blanks and screen readers read them out.
+    The subject is the title of the first story. So the line has the titles of the second to fourth stories, and then
+    more titles until it has 90 characters. If a title does not fit, its first whole clauses are used, or it is left
+    out. A title is cut between words only if the line would otherwise have fewer than 90 characters. An editor's
+    preheader comes first; if it has at least 40 characters, it is the whole line. A short line is not padded with
+    blanks, because Apple Mail ignores the blanks and screen readers read them out.
     """
     line = shorten(clean(issue.preheader), PREHEADER_MOST)
     if len(line) >= PREHEADER_LEAST:

@@ -23,9 +23,9 @@ _TITLES = {
     "ur": "ہفتہ وار نیوز لیٹر",
     "ckb": "هەواڵنامەی هەفتانە",
 }
-_SAME_LANGUAGE = {"iw": "he", "ku": "ckb"}  # other codes that sites write
-# Characters that only one language of the Arabic script has. Those of Persian and Arabic are the last to be tried,
-# because Urdu and Sorani have most of the Persian ones.
+_SAME_LANGUAGE = {"iw": "he", "ku": "ckb"}  # other codes that sites use for these languages
+# Characters by which a language of the Arabic script is recognised. Persian and Arabic are tried last, because Urdu and
+# Sorani texts have most of the Persian characters, too.
 _ONLY = {"ckb": "ێۆڵڕە", "ur": "ٹڈڑںےہ", "fa": "پچژگکی", "ar": "ةيكى"}
 _HEBREW = re.compile("[א-ת]")
 _HEX = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})")
@@ -41,7 +41,7 @@ _TO_FILL = (
     "[[smtp]]: the relay that takes the mails",
     "newsletter.postal_address: many countries require it",
 )
-# Said if the site has articles, but no list of the most read ones.
+# This hint is given if the site has articles, but no list of the most read ones.
 _NO_LIST = (
     '[[articles.feeds]] kind = "most_read", or views: no list of the most read articles was found, without which the '
     "stories are chosen only by place, coverage and quality"

@@ -19,11 +19,11 @@ from mailer.parser import frames
 from mailer.parser.limits import Limits
 
 _PIECE = 1 << 16
-# While other work is more urgent, a document is read at full speed for the first moment only. Then the process runs in
-# turns: it may use a tenth of one processor. A low priority alone would not be enough: two virtual processors are often
-# one real core, and a busy one slows the other down.
+# While other work is more urgent, a document is read at full speed for the first moment only. After that, the process
+# is stopped and continued in turns, so that it uses a tenth of one processor. A low priority alone would not be enough:
+# two virtual processors are often one real core, so a busy one slows the other down.
 _FREE_S, _RUN_S, _REST_S = 0.25, 0.02, 0.18
-_TURNS = 5  # how often the process runs before the service asks again whether other work is more urgent
+_TURNS = 5  # number of turns before the service asks again whether other work is more urgent
 # The environment variables that the program gets. The program needs no others, and they may contain passwords.
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TZDIR", "PYTHONTZPATH", "PYTHONHOME")
 _MEASURING = "COV"  # variables with this in their names are passed on, too; they measure test coverage
@@ -34,8 +34,8 @@ _FIX = "It is damaged, or made to stop programs that read it. Look at it, or lea
 class Parser:
     """Reads documents in a process of its own, which is started when it is first needed and reads many documents.
 
-    `readers` is the name of a module with READERS (see `child`). `urgent` says whether the computer has more urgent
-    work at the moment; documents that take long are then read slowly. May be used in several threads; they wait for
+    `readers` is the name of a module with READERS (see `child`). `urgent` returns True while the computer has more
+    urgent work; documents that take long are then read slowly. A parser may be used in several threads, which wait for
     each other.
     """
 
@@ -128,8 +128,9 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
-            # Ctrl-C must not reach this process. It stays in the service's session, because Linux shares the processors
-            # equally between sessions, whatever their nice values (sched(7), "The autogroup feature").
+            # This process has a group of its own, because Ctrl-C must not reach it. It has no session of its own, because
+            # Linux would give that session as much processor time as the whole service, whatever the nice values
+            # (sched(7), "The autogroup feature").
             process_group=0,
         )
         to, back = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
@@ -162,8 +163,8 @@ class _Child:
         return self._receive(length, until, limits)
 
     def _rest_often(self, urgent: Callable[[], bool]) -> float:
-        """While there is more urgent work, stop and continue the process in turns until it answers. Returns the seconds
-        in which it was stopped."""
+        """While there is more urgent work, stop and continue the process in turns until it answers. Returns for how
+        many seconds it was stopped."""
         poll = select.poll()
         poll.register(self._back, select.POLLIN)
         answers, rested = poll.poll(_FREE_S * 1000), 0.0

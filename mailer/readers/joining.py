@@ -25,9 +25,9 @@ CONFIRMATION_EVERY = timedelta(hours=24)  # an address gets at most one confirma
 MOST_UNCONFIRMED = 3
 REMEMBERED = timedelta(days=90)
 REMIND_AFTER = timedelta(days=2)
-# A sign-up is not remembered any more this long after its reminder was due, for example after an outage.
+# A reminder that is overdue by more than this is not sent, for example after an outage.
 _REMIND_WITHIN = timedelta(days=1)
-_LEFT_TO_CONFIRM = timedelta(hours=12)  # a reminder is not sent if its link would end sooner
+_LEFT_TO_CONFIRM = timedelta(hours=12)  # a reminder is not sent if its link would expire sooner
 FORM_LEAST, FORM_MOST = timedelta(seconds=2), timedelta(hours=2)  # the least and greatest age of an accepted form
 _REQUESTS_AT_ONCE = 200  # sign-up requests that are decided in one transaction
 
@@ -175,7 +175,7 @@ def _decide(tx: Connection, each: SignupRequest, now: datetime) -> tuple[str, in
 
 
 def _asked(tx: Connection, hash_: str, now: datetime) -> int:
-    """Returns how many confirmation mails and reminders an unconfirmed address has got in the time REMEMBERED."""
+    """Returns how many confirmation mails and reminders were queued for an address in the time REMEMBERED."""
     since = now - REMEMBERED
     return signups.count(tx, since, hash_=hash_, sent=True) + signups.reminders(tx, hash_, since)
 
@@ -286,7 +286,8 @@ def remind(app: App) -> int:
     """Queues one reminder for each person who signed up two days ago and has not confirmed. Returns their number.
 
     Only people who used the form themselves are reminded; `subscribers add --invite` and imports are not. A reminder
-    counts towards the limits on confirmation mails, and its link ends when the link of the confirmation mail ends.
+    counts towards the limit MOST_UNCONFIRMED, and its link expires at the same time as the link in the confirmation
+    mail.
     """
     if not app.settings.readers.remind:
         return 0
@@ -312,7 +313,7 @@ def remind(app: App) -> int:
 
 
 def _reminder_key(app: App, tx: Connection, reader: int, hash_: str, now: datetime) -> str:
-    """Returns the key of the reminder that a person should get now, or "" if the person should get none."""
+    """Returns the key of the reminder that is due for a person now, or "" if none is due."""
     last = deliveries.last_confirmation(tx, reader)
     if last is None:
         return ""
@@ -327,7 +328,8 @@ def _reminder_key(app: App, tx: Connection, reader: int, hash_: str, now: dateti
 
 
 def _stamp(key: str) -> int:
-    """Returns the Unix time from which the link in a confirmation mail or reminder counts, given the delivery's key."""
+    """Returns the Unix time at which the validity of a confirmation link begins, from the key of the mail's
+    delivery."""
     return int(key.split(".")[2])
 
 

@@ -405,8 +405,8 @@ class Sender:
         await self._queue.finished(job)
 
     def _sample_settings(self, job: Delivery) -> Reason | None:
-        """Returns a reason that names the settings which still have example values, so that the delivery's issue must
-        not go out. Returns None if there are none.
+        """Returns the reason why the delivery's issue must not go out: settings that still have sample values. Returns
+        None if there are no such settings.
 
         The settings are checked here too, because the process that froze the issue may have had other settings.
         """

@@ -14,7 +14,7 @@ Calendar = Literal["jalali", "gregorian"]
 # A year in this range is a Jalali year, because no newsletter has a date in the Gregorian years 1300 to 1599.
 JALALI_YEARS = range(1300, 1600)
 
-# The languages that may show Jalali dates. The others have no names for these months: in Arabic, آذر is March.
+# The languages that have names for the Jalali months. In others the names would mislead: in Arabic, آذر is March.
 JALALI_LOCALES = ("fa", "en")
 
 WEEKDAYS = ("دوشنبه", "سه‌شنبه", "چهارشنبه", "پنجشنبه", "جمعه", "شنبه", "یکشنبه")  # in the order of date.weekday()

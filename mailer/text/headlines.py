@@ -1,8 +1,8 @@
-"""Shortens headlines in such a way that what is left does not say something else.
+"""Shortens headlines without changing what they say.
 
-Persian puts the verb last, and its negation is a part of the verb: «عملیات دیگری انجام…» may have been «انجام نمی‌دهیم».
-So a headline is cut after a whole clause, and a headline of one long clause stays whole. `clean.shorten` is for texts
-in which a lost verb does no harm.
+Persian puts the verb last, and a negation is part of the verb: «عملیات دیگری انجام…» may be the beginning of «انجام
+نمی‌دهیم» (we will not). So a headline is cut after a whole clause, and a headline of one long clause stays whole.
+`clean.shorten` is for texts in which a lost verb does no harm.
 """
 
 import re
@@ -13,10 +13,10 @@ from mailer.text.characters import JOINERS
 from mailer.text.clean import ELLIPSIS, shorten
 
 SUBJECT_LENGTH = 80  # characters; mail programs show 40 to 100 of them, and cut the rest themselves
-# The most characters of a subject whose first clause is longer than SUBJECT_LENGTH. To send the whole clause is better
-# than to cut it, because the mail program's own cut is visible as such.
+# A first clause that is longer than SUBJECT_LENGTH stays whole up to this many characters. Mail programs then cut it
+# themselves, and readers see that something is missing.
 LONGEST_SUBJECT = 120
-# The shortest clause that says enough alone. A shorter one is a label: «فیلم | …», «چرا؟ …».
+# The fewest characters of a clause that makes sense alone. A shorter one is a label: «فیلم | …», «چرا؟ …».
 _LEAST = 20
 
 _D = "0-9۰-۹٠-٩"
@@ -31,7 +31,7 @@ _END = re.compile(
     r"|(?<=[\u0621-\u06cc]{3})\. "
 )
 _OPENS, _CLOSES = "«“([{‹", "»”)]}›"
-_SIGNS = " \t،,؛;:|/\\+–—-.…(" + JOINERS  # signs that are left over before or after a cut
+_SIGNS = " \t،,؛;:|/\\+–—-.…(" + JOINERS  # signs that are removed at a cut
 # Words that cannot be last, because the word that completes them follows.
 _HANGING_WORDS = (
     "از به با در بر برای تا که و یا اما ولی بی بدون درباره دربارهٔ درباره‌ی علیه ضد روی زیر پس پیش طی بین میان نزد سوی "
@@ -40,7 +40,7 @@ _HANGING_WORDS = (
     "a an the of to in on at by for with and or but from as is are was not no"
 )
 _HANGING = frozenset(_HANGING_WORDS.split())
-# A clause with one of these words takes back what the clause before it says.
+# A clause with one of these words denies what the clause before it says.
 _DENIAL = re.compile(r"تکذیب|شایعه|صحت ندارد|حقیقت ندارد|واقعیت ندارد|کذب|\bdenie[sd]\b|\bfalse\b|ينفي|نفى")
 _NUMBER = re.compile(rf"[.,٫٬/+−-]*+[{_D}][{_D}.,٫٬/+−-]*+")
 
@@ -49,8 +49,8 @@ def subject(title: str) -> str:
     """Returns the title as a subject: whole if it has at most 80 characters, and otherwise its first clauses.
 
     If even the first clause is longer, it stays whole up to 120 characters; what is longer still is cut between words
-    and ends with «…». A short label in front («فیلم |») is left out if the clause after it then fits. A clause stays
-    together with the one that takes it back («| وزیر تکذیب کرد»).
+    and ends with «…». A short label in front («فیلم |») is left out if the clause after it then fits. A clause is never
+    separated from a later clause that denies it («| وزیر تکذیب کرد»).
     """
     if len(title) <= SUBJECT_LENGTH:
         return title

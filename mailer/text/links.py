@@ -17,7 +17,7 @@ LONGEST = 1500  # characters of a link; Gmail does not clip a mail with twelve l
 # Longest address from a source, in characters. Browsers and mail programs reliably follow addresses of this length.
 _LONGEST_FOUND = 2000
 _LONGEST_RAW = 10_000  # characters of a link, counted before invisible characters are removed
-# An address that `absolute` returns as it is, as most links of feeds.
+# Matches addresses that `absolute` returns unchanged, to be quick: most links in feeds are such addresses.
 _WHOLE = re.compile(r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:/(?:[\w/.~%=?#+:,;@!$*-]|&(?!amp;))*+)?", re.ASCII)
 _SHORT = re.compile(r"https?://[a-z0-9_-]+(\.[a-z0-9_-]+)*/[^@]{0,100}")
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
@@ -74,7 +74,7 @@ def split(url: str) -> SplitResult | None:
 
 @lru_cache(maxsize=1024)  # nearly all links of a document have the same host
 def _has_host(netloc: str) -> bool:
-    """Return True if a host and a valid port, if any, are between the scheme and the path of an address."""
+    """Return True if `netloc`, the part of an address before the path, has a host, and no port or a valid port."""
     parts = SplitResult("https", netloc, "", "", "")
     try:
         return bool(parts.hostname) and (parts.port is None or parts.port > 0)
@@ -135,7 +135,7 @@ def _begins_with_host(address: str, base: str) -> bool:
 
 
 def shown(url: str) -> str:
-    """Return the address for a message: without user name, password and query, and shortened."""
+    """Return the address as messages show it: shortened, and without user name, password and query."""
     try:
         parts = urlsplit(url)
         return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"[:200]
@@ -209,7 +209,7 @@ def story_picture(url: str, story_url: str, own: Iterable[str], *, plain: bool =
 
 
 def without_addresses(text: str) -> str:
-    """Returns the text without the web addresses in it. A sign in front that announces them («:») goes with them."""
+    """Returns the text without its web addresses. A colon or comma before an address is removed, too."""
     return _IN_TEXT.sub(" ", text)
 
 

@@ -13,15 +13,16 @@ from itertools import chain, zip_longest
 
 from mailer.text.characters import ARABIC_DIGITS, LATIN_DIGITS, PERSIAN_DIGITS
 
-# Latin words with their numbers, and addresses. The lookbehinds keep the search linear: without them it would try again
-# at each character of a long word or number.
+# Matches a Latin word with the number after it («Gemini 3»), a web address or an email address. The lookbehinds keep the
+# search linear: without them, it would start again at each character of a long word or number.
 LATIN_RUN = re.compile(r"https?://\S+|(?<![\w.+-])[\w.+-]+@[\w.-]+|(?:(?<![0-9])[0-9]+)?[A-Za-z][\w.+#-]*(?: [0-9.]+)?")
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Plural:
-    """The forms of one text, such as «{count} weeks» and «1 week». `rule` returns the place of the form for a number.
+    """The forms of one text for different numbers, such as «1 week» and «{count} weeks». `rule` returns the index in
+    `forms` for a number.
 
     Persian has one form only: «۱ هفته», «۲ هفته».
     """
@@ -58,8 +59,8 @@ class Locale:
     def say(self, text: str, **values: str | int) -> str:
         """Return `text` in this language, with each `{name}` replaced by its value.
 
-        Whole numbers are written in the digits of this language, and the first one in `text` chooses the plural form.
-        Without a number, the last form is used. Braces inside a value stay unchanged.
+        Whole numbers are written in the digits of this language. The first whole number that `text` names chooses the
+        plural form; if there is none, the last form is used. Braces inside a value stay unchanged.
         """
         found = self.words.get(text) or text
         if isinstance(found, Plural):
@@ -76,8 +77,7 @@ class Locale:
         return str(value).translate(_DIGITS[self.digits])
 
     def one_script(self, text: str) -> str:
-        """Return the text with all its digits in the script of this language, except those of Latin words («Gemini 3»)
-        and addresses."""
+        """Return the text with its digits in the script of this language, except the digits in each LATIN_RUN."""
         translated = (self.number(part) for part in LATIN_RUN.split(text))
         return "".join(chain(*zip_longest(translated, LATIN_RUN.findall(text), fillvalue="")))
 

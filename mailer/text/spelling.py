@@ -68,7 +68,7 @@ _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ),
     (" ترین", re.compile(rf"(?<=[{_LETTER}]{{2}}) (ترین){_END}"), rf"{ZWNJ}\1"),
 )
-# One of these occurs in every text that is changed.
+# Every text that needs a correction matches this pattern.
 _CHANGED = re.compile("|".join((*map(chr, ARABIC_LETTERS), *(word for word, _, _ in _RULES))))
 
 

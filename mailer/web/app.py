@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 def create(app: App, pulse: Pulse | None = None, more: Sequence[Route] = (), counter: Counter | None = None) -> ASGIApp:
     """Returns the ASGI application. `more` are additional routes from a caller with its own pages, such as the demo.
-    `counter` counts the clicks; by default, the application makes its own."""
+    `counter` counts the clicks. Without it, the application makes a counter of its own."""
 
     async def home(request: Request) -> Response:
         return render(app, "home")

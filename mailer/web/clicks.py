@@ -1,4 +1,4 @@
-"""The links in mails that are counted: /to/{slot}/{position} leads to a story. See `issues.clicks`."""
+"""Serves the counted links in mails: /to/{slot}/{position} redirects to a story. See `issues.clicks`."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ _SAVED_EVERY_S = 5.0
 
 
 class Links:
-    """The handler of the links, and the task that stores what it counted."""
+    """Redirects each request to its story, counts it, and stores the counts in a background task."""
 
     def __init__(self, app: App, counter: Counter | None = None) -> None:
         self.counter = counter or Counter(app)
@@ -43,7 +43,7 @@ class Links:
         return RedirectResponse(target.url, 302)
 
     async def _save(self) -> None:
-        """Stores the counts every few seconds until nothing waits."""
+        """Stores the counts every few seconds until no request is waiting."""
         while not self.counter.is_empty:
             await asyncio.sleep(_SAVED_EVERY_S)
             await self.save()
@@ -57,7 +57,7 @@ class Links:
 
     @asynccontextmanager
     async def lifespan(self, _application: Starlette | None = None) -> AsyncIterator[None]:
-        """Stores the last counts when the server ends."""
+        """Stores the last counts when the server stops."""
         yield
         if self._saving:
             self._saving.cancel()
@@ -65,6 +65,6 @@ class Links:
 
 
 def _is_reader(request: Request) -> bool:
-    """Returns False for what is known not to be a reader: HEAD, prefetching, and the user agents of programs."""
+    """Returns False if the request is known not to come from a reader: HEAD, prefetching, or a program's user agent."""
     purpose = f"{request.headers.get('sec-purpose', '')} {request.headers.get('purpose', '')}".lower()
     return request.method == "GET" and "prefetch" not in purpose and agent_of(request) not in ("bot", "none")

@@ -113,7 +113,8 @@ def page(html: str, locale: Locale) -> list[Finding]:
 def subject(line: str, html: str, locale: Locale) -> list[Finding]:
     """Returns all violations in the subject of an issue whose HTML part is `html`.
 
-    The <title> of the HTML has the uncut headline, which shows whether the subject was cut in the wrong place.
+    The subject is compared with the <title> of the HTML, the uncut headline, to find a subject that was cut in the
+    wrong place.
     """
     own, found = line.strip(RLM), []
     if line != bidi.subject(own, locale):
@@ -267,7 +268,7 @@ def _spoken(tree: Element) -> list[str]:
 
 
 def _order(tree: Element, text: str, locale: Locale) -> Iterator[Finding]:
-    """Checks what a right-to-left line would show in the wrong order or as something else."""
+    """Finds runs that a right-to-left line would show in the wrong order, and dots that would look like a digit."""
     if not locale.rtl:
         return
     for element in tree.iter():

@@ -42,7 +42,7 @@ PAGES: dict[str, dict[str, object]] = _TEXTS["pages"]
 
 CASES = ("week", "short", "long", "bare", "latin", "hostile", "blocks")
 # The sample mails that are not issues, with their kind: a test mail, the notice of a draft, the notice of a held issue,
-# the confirmation of a sign-up, its reminder, and a welcome with stories and without.
+# the confirmation of a sign-up, its reminder, a welcome with stories, and a welcome without stories.
 SERVICE_MAILS = {
     "test": DeliveryKind.TEST,
     "notice": DeliveryKind.NOTICE,
