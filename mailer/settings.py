@@ -415,7 +415,7 @@ class Articles(Section):
 
 
 class Block(Section):
-    """A box of your own in every issue; at most six of them. `mailer issue block add` puts a box into one issue only."""
+    """A box of your own in every issue; at most six of them. `mailer issue block add` puts a box into one issue."""
 
     kind: Literal["announcement", "correction", "sponsor"] = Field(
         "announcement", description='A "correction" is marked as «اصلاحیه», and a "sponsor" as «تبلیغ».'

@@ -128,9 +128,9 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
-            # This process has a group of its own, because Ctrl-C must not reach it. It has no session of its own, because
-            # Linux would give that session as much processor time as the whole service, whatever the nice values
-            # (sched(7), "The autogroup feature").
+            # This process has a group of its own, because Ctrl-C must not reach it. It has no session of its own,
+            # because Linux would give that session as much processor time as the whole service, whatever the nice
+            # values (sched(7), "The autogroup feature").
             process_group=0,
         )
         to, back = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
