@@ -13,8 +13,8 @@ from itertools import chain, zip_longest
 
 from mailer.text.characters import ARABIC_DIGITS, LATIN_DIGITS, PERSIAN_DIGITS
 
-# Matches a Latin word with the number after it («Gemini 3»), a web address or an email address. The lookbehinds keep the
-# search linear: without them, it would start again at each character of a long word or number.
+# Matches a Latin word with the number after it («Gemini 3»), a web address or an email address. The lookbehinds keep
+# the search linear: without them, it would start again at each character of a long word or number.
 LATIN_RUN = re.compile(r"https?://\S+|(?<![\w.+-])[\w.+-]+@[\w.-]+|(?:(?<![0-9])[0-9]+)?[A-Za-z][\w.+#-]*(?: [0-9.]+)?")
 _NAME = re.compile(r"\{([a-z_]+)\}")
 
