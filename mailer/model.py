@@ -145,7 +145,7 @@ class Story:
     parts: Mapping[str, float]
     pinned: bool = False
     update: bool = False  # True if an earlier issue reported this event, and the event has developed since
-    why: tuple[Reason, ...] = ()  # what the parts of the score mean, and how large the topic is
+    why: tuple[Reason, ...] = ()  # explains the parts of the score, and says how large the topic is
 
     @property
     def undated(self) -> bool:
@@ -248,7 +248,8 @@ class BlockPlace(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
-    """A box of the newsroom's own in an issue. All texts are plain text; an empty value is left out of the box."""
+    """A box of the newsroom's own in an issue. All texts are plain text; if a value is empty, the box does not have
+    that part."""
 
     kind: BlockKind
     place: BlockPlace

@@ -320,14 +320,14 @@ class Feed(Section):
         None,
         examples=["https://www.example.org/rss"],
         description='The address of the feed; with kind = "wordpress", of the site; with "sitemap", of a sitemap or '
-        'of the site; with "front", of the front page; with "most_read", of a page or a feed with the list.',
+        'of the site; with "front", of the front page; with "most_read", of a page or feed that has the list.',
     )
     kind: Literal["feed", "wordpress", "sitemap", "front", "most_read"] = Field(
         "feed",
         description='"feed": RSS, Atom or JSON Feed. "wordpress": the REST interface of a WordPress site. "sitemap": '
         'the pages that the sitemaps list, for sites without a feed. "front": the order of the links on the front '
         'page, which counts for the articles of the other sources. "most_read": the site\'s own list of its most read '
-        "articles; the hours that an article is on it count like views.",
+        "articles; the hours for which an article was on this list count like views.",
     )
     source: Line = Field("", examples=["کتاب هفته"], description="The outlet's name; by default the site's host.")
     category: Line = Field("", examples=["سیاسی"], description="The category of articles that name none.")
@@ -434,8 +434,8 @@ class Block(Section):
     picture: Line | None = Field(
         None,
         examples=["https://www.example.org/library.jpg"],
-        description="A picture: a file, or an address that begins with https://. Mails show a small copy, served "
-        "from /media, so no other server learns who reads the mail.",
+        description="A picture: a file, or an address that begins with https://. Mails show a small copy that this "
+        "server offers under /media, so no other server learns who reads the mail.",
     )
     from_: Day | None = Field(
         None, alias="from", examples=["2027-03-01"], description="The block is in the issues from this day on."
@@ -489,8 +489,8 @@ class Digest(Section):
         0.0,
         ge=0,
         le=1,
-        description="The points for each article of the section whose stories were opened most in the last issues. "
-        "Articles of the other sections gain fewer points. Clicks must be counted ([web] count_clicks); 0 for none.",
+        description="The points for each article of the section whose stories were opened most in the last issues; 0 "
+        "for none. Articles of the other sections gain fewer points. Clicks must be counted ([web] count_clicks).",
     )
     banned_words: tuple[Line, ...] = Field(
         ("رپرتاژ", "رپورتاژ", "رپرتاژآگهی", "رپورتاژآگهی", "تبلیغاتی"),

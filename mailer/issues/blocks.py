@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def standing(app: App, day: date) -> tuple[Block, ...]:
-    """Returns the blocks from the settings that belong into the issue of that day.
+    """Returns the blocks that the settings put into the issue of that day.
 
     If the picture of a block cannot be used, a warning is logged and the block is returned without a picture. Uses the
     network.

@@ -1,9 +1,9 @@
-"""Mails a welcome to each reader who has confirmed a sign-up, with the stories of the latest issue.
+"""Queues a welcome mail with the stories of the latest issue for each reader who has confirmed a sign-up.
 
-A reader who joins on Friday thus need not wait until Thursday for the first mail. The welcome is a service mail: it
-goes through the ledger like every mail, but belongs to no issue and marks no story as used. Each tick finds
-the welcomes that are due from the readers' events, so nothing is remembered between ticks. The unique key of the
-delivery keeps two processes from welcoming a reader twice.
+So a reader who joins on Friday does not have to wait until Thursday for the first mail. The welcome is a service mail:
+it goes through the ledger like every mail, but belongs to no issue and marks no story as used. Each tick finds the
+welcomes that are due from the readers' events, so nothing is remembered between ticks. The unique key of the delivery
+keeps two processes from welcoming a reader twice.
 """
 
 from collections import defaultdict
@@ -52,7 +52,8 @@ def _due(app: App, tx: Connection) -> list[Joined]:
 
 
 def _is_issue_soon(app: App, tx: Connection, joined_at: datetime) -> bool:
-    """Returns True if an issue is frozen within 12 hours after a reader joined. The reader gets that issue."""
+    """Returns True if an issue is frozen within ISSUE_SOON after `joined_at`. A reader who joined then gets that
+    issue."""
     for slot in week.around(joined_at, app.settings.newsletter, app.settings.schedule):
         issue = issues.find(tx, slot.key)
         if issue and issue.state in (IssueState.SKIPPED, IssueState.CANCELLED):
@@ -102,8 +103,8 @@ def _render(app: App, sections: tuple[str, ...]) -> Rendered:
 
 
 def _latest(app: App, tx: Connection) -> Issue | None:
-    """Returns the latest issue that went out in the last ten days, as the public sees it and without its blocks, which
-    may be out of date. Returns None if there is no such issue."""
+    """Returns the latest issue of the last ten days, as the archive shows it, but without its blocks, which may be out
+    of date. Returns None if there is no such issue."""
     found = issues.last_started(tx)
     if found is None or found.started_at is None or found.started_at < app.now() - LATEST:
         return None

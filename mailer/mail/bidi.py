@@ -62,7 +62,7 @@ def isolate(text: str) -> Markup:
 
 
 def runs(text: str) -> list[str]:
-    """Returns the runs of a text that a right-to-left line would show in the wrong order."""
+    """Returns the parts of a text that a right-to-left line would show in the wrong order."""
     return _LEFT_TO_RIGHT.findall(text)
 
 
@@ -76,8 +76,7 @@ def isolate_rtl(text: str) -> Markup:
 
 
 def subject(text: str, locale: Locale = FA) -> str:
-    """Returns the subject, in a right-to-left language with the RLM that it needs. RLM that is already there is not
-    added again.
+    """Returns the subject; in a right-to-left language, adds RLM where it is needed and not yet there.
 
     A subject that begins with Latin gets RLM in front, because mail programs would show the whole subject left to
     right. A subject that ends with a sign without a direction («…», «»», «!») gets RLM behind it, because mail programs

@@ -196,7 +196,7 @@ def _squeeze(html: str) -> str:
 
 
 def _wrapped(text: str) -> str:
-    """Breaks the lines of a text part between words; lines with web addresses stay whole."""
+    """Breaks long lines of a text part between words. Web addresses stay whole."""
     return "".join(
         f"{part}\n"
         for line in text.removesuffix("\n").split("\n")

@@ -86,8 +86,8 @@ def confirmation(newsletter: Newsletter, days: int, locale: Locale = FA) -> dict
 def reminder(newsletter: Newsletter, until: date, locale: Locale = FA) -> dict[str, object]:
     """Returns the values for `mail/reminder.*`.
 
-    The values are those of `view.page_view`, and: subject, preheader, until (the last day on which the link works) and
-    the placeholder `confirm_url`. As in `confirmation`, no value is a text that a stranger could have typed.
+    The values are those of `view.page_view`, and: subject, preheader, until (the day on which the link expires) and the
+    placeholder `confirm_url`. As in `confirmation`, no value is a text that a stranger could have typed.
     """
     return {
         **view.page_view(newsletter),

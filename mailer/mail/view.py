@@ -25,7 +25,7 @@ LEAD_WORDS = 35
 BRIEF_WORDS = 24  # for the lead of a story without a picture
 LEAD_LENGTH = 400  # a second limit, because a lead without blanks counts as one word
 _SENTENCE_ENDS = "….؟!?:؛-–— "
-_LEAST_LEAD = 6  # words that a lead must have behind the title
+_LEAST_LEAD = 6  # the fewest words after a repeated title that are shown as the lead
 CARD_EVERY = 4  # of every four stories in a section, the first may show its picture
 ALSO = 2  # maximum number of further reports listed under a story
 PREHEADER_LEAST, PREHEADER_BETTER, PREHEADER_MOST = 40, 90, 130
@@ -48,7 +48,7 @@ class StoryView(TypedDict):
     alt: str
     card: bool  # True if the story is shown with its picture at the side
     also: list[dict[str, str]]  # further reports, each with url, title and ref
-    ref: str  # the number of the story's link in the text part; "" before `_number_links`
+    ref: str  # the number of the story's link in the text part, set by `_number_links`; "" without a link
 
 
 class SectionView(TypedDict):
@@ -203,7 +203,8 @@ def _number_links(stories: Iterable[StoryView], locale: Locale) -> None:
 
 
 def _lead(story: ChosenStory) -> str:
-    """Returns the lead without web addresses, and without the title, which many feeds repeat in it.
+    """Returns the lead without web addresses and without the title. Many feeds repeat the title at the start of the
+    lead.
 
     Returns "" if the lead is only the beginning of the title, or if the lead begins with the title and no sentence of
     at least six words follows.

@@ -175,7 +175,8 @@ def _decide(tx: Connection, each: SignupRequest, now: datetime) -> tuple[str, in
 
 
 def _asked(tx: Connection, hash_: str, now: datetime) -> int:
-    """Returns how many confirmation mails and reminders were queued for an address in the time REMEMBERED."""
+    """Returns how many confirmation mails and reminders were queued for an address within the last 90 days
+    (REMEMBERED)."""
     since = now - REMEMBERED
     return signups.count(tx, since, hash_=hash_, sent=True) + signups.reminders(tx, hash_, since)
 

@@ -71,7 +71,8 @@ def clauses(title: str, limit: int) -> str:
 
 
 def _heads(title: str, limit: int) -> Iterator[str]:
-    """Returns the first clause, the first two clauses and so on, as long as they have at most `limit` characters."""
+    """Yields the first clause, the first two clauses and so on, up to `limit` characters. Leaves out each head that is
+    a mere label, or that is followed by a denial."""
     for end, after in _ends(title):
         head = title[:end].rstrip(_SIGNS)
         if len(head) > limit:
@@ -99,7 +100,8 @@ def words(title: str, limit: int) -> str:
 
 
 def _ends(title: str) -> Iterator[tuple[int, int]]:
-    """Returns where each clause ends and where the sign after it ends, in order. The last clause is not listed."""
+    """Yields, for each clause except the last, the position at which it ends and the position after the sign that ends
+    it."""
     depths = _depths(title)
     for found in _END.finditer(title):
         if depths[found.start()] == 0 and title[found.end() :].strip(_SIGNS):
@@ -107,7 +109,7 @@ def _ends(title: str) -> Iterator[tuple[int, int]]:
 
 
 def _depths(title: str) -> list[int]:
-    """Returns for each character how many quotation marks and brackets are open before it."""
+    """Returns, for each character, the number of quotation marks and brackets that are still open before it."""
 
     def after(depth: int, char: str) -> int:
         return depth + 1 if char in _OPENS else max(0, depth - 1) if char in _CLOSES else depth

@@ -65,6 +65,7 @@ class Links:
 
 
 def _is_reader(request: Request) -> bool:
-    """Returns False if the request is known not to come from a reader: HEAD, prefetching, or a program's user agent."""
+    """Returns False if the request is known not to come from a reader: HEAD, prefetching, a program's user agent, or no
+    user agent."""
     purpose = f"{request.headers.get('sec-purpose', '')} {request.headers.get('purpose', '')}".lower()
     return request.method == "GET" and "prefetch" not in purpose and agent_of(request) not in ("bot", "none")
