@@ -53,12 +53,13 @@ _POSTGRESQL = "WITH n(i) AS (SELECT generate_series(CAST(1 AS bigint), :count))"
 
 
 _CAVEAT = """\
-The 31 weeks are those of the BBC. Their truth, the list of the most read, cannot distinguish
-the choice from a plain sort by views: one has the better nDCG, the other the better P@10, and
-both differences are far smaller than the one between two halves of the weeks. What the choice
-adds, such as no repetitions and several sections, is not in this truth. The counts of Tabnak
-and Asr Iran were read once, so they are the truth themselves, and cannot separate the two
-either. With so few articles, P@10 without the counter says little. `docs/design.md` says why
+The 31 weeks are those of the BBC, judged by its list of the most read. This list cannot show
+whether the choice is better than a plain sort by views: one has the better nDCG, the other the
+better P@10, and both differences are far smaller than the one between two halves of the weeks.
+Nor does the list show what the choice adds, such as no repetitions and several sections. The
+counts of Tabnak and Asr Iran were read only once: the choice is judged by the same counts that
+it has read, so they cannot show which of the two is better either. These weeks have so few
+articles that P@10 without the counter says little. `docs/design.md` says why
 the pairs, the topics and the ten events of some weeks do not reach their aims."""
 
 
@@ -126,8 +127,11 @@ _COUNTERS = (
 
 
 def _counters(folder: Path) -> Iterator[Row]:
-    """The counts are those of one moment, long after the articles. So sorting by them is the truth itself, and says
-    nothing; the rows show what the choice gives up for variety, and how good it is without the counter."""
+    """Yields the rows for weeks whose counts were read only once, long after the articles were published.
+
+    The choice is judged by the same counts that it has read. So a plain sort by them would always be perfect, and has
+    no row. The rows show what the choice gives up for variety, and how good it is without the counter.
+    """
     for name, *where in _COUNTERS:
         week = data.counted(folder, *where)
         blind = data.unread(week)

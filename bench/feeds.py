@@ -2,7 +2,7 @@
 
     python -m bench.feeds [--items 20000]
 
-The feed is sound in the first rows. In the others, its links and titles have "&" that begin no entity, and every
+The feed is sound in the first rows. In the others, it is damaged: each link has a "&" that begins no entity, and every
 seventh title has no end tag.
 """
 

@@ -1,6 +1,7 @@
 """Measures how real headlines become subjects. `KHABARNAMEH_DATA` names the folder of the headlines.
 
-`section` returns the section of docs/performance.md; `python -m bench.headlines` prints it, and each loss in full.
+`section` returns the section of docs/performance.md; `python -m bench.headlines` prints it, and then each
+headline that lost a negated verb or was cut inside «».
 """
 
 import os

@@ -53,7 +53,8 @@ class Found(NamedTuple):
 def labelled(folder: Path) -> Iterator[Found]:
     """Yields what an issue without view counts has of the events of each week.
 
-    The weeks of the BBC have titles without leads, and the hours at the first places of the front page.
+    The articles of the BBC have titles without leads, and the hours that they were in the first places of the front
+    page.
     """
     every, site = labels.articles(folder), data.site(folder)
     for week in labels.weeks():
@@ -73,7 +74,7 @@ def labelled(folder: Path) -> Iterator[Found]:
 def _of_file(
     folder: Path, file: str, week: labels.Week, every: Mapping[str, dict[str, Any]]
 ) -> tuple[dict[str, int], list[Article]]:
-    """Returns id in the data → id of the article, and the articles."""
+    """Returns the number of each article by its id in the data, and the articles."""
     names = dict.fromkeys(row["id"] for row in data.stored(folder, file))
     rows = [every[name] for name in names if week.holds(every[name].get("published") or "")]
     numbers = {row["id"]: number for number, row in enumerate(rows, 1)}

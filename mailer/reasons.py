@@ -86,20 +86,20 @@ class ReasonCode(StrEnum):
     )
     SOME_VIEW_COUNTS_MISSING = (
         "some_view_counts_missing",
-        "it is unknown how much {missing} of {all} articles were read: judged by place, coverage and quality, and by "
-        "the average of their sections",
+        "it is unknown how much {missing} of {all} articles were read: they are judged by place, coverage and "
+        "quality, and by the average of their sections",
         "آمار بازدید {missing} خبر از {all} خبر در دست نیست؛ این خبرها بر پایهٔ جایگاه، میزان پوشش، کیفیت و میانگین "
         "بخششان سنجیده شده‌اند",
     )
     MOST_READ_LIST = (
         "most_read_list",
-        "the readers of {articles} articles are known from the list of the most read, where {listed} of them were",
+        "the list of the most read shows how much {articles} articles were read; {listed} of them were on it",
         "میزان خوانده شدن {articles} خبر از روی فهرست پربازدیدها برآورد شده است؛ {listed} خبر در آن فهرست بوده‌اند",
     )
     UNUSED_VIEW_COUNTS = (
         "unused_view_counts",
-        "the view counts of {count} articles are not used: too few articles of their sources have one, or all are the "
-        "same",
+        "the view counts of {count} articles are not used: too few articles of their sources have a count, or all "
+        "counts are the same",
         "آمار بازدید {count} خبر به کار نرفت: شمار خبرهای آماردار منبعشان کم است، یا آمارها همه یکسان است",
     )
     UNDATED_ARTICLES = (
@@ -157,7 +157,7 @@ class ReasonCode(StrEnum):
     )
     LONG_SUBJECT = (
         "long_subject",
-        "the editor's subject has {length} characters; mail programs cut it after 40 to 100",
+        "the editor's subject has {length} characters; mail programs show only the first 40 to 100",
         "موضوعی که تحریریه نوشته است {length} نویسه دارد؛ برنامه‌های ایمیل پس از ۴۰ تا ۱۰۰ نویسه آن را می‌بُرند",
     )
     # Reasons why a story was not chosen.
@@ -189,7 +189,7 @@ class ReasonCode(StrEnum):
         "دربارهٔ این موضوع {count} خبر در شماره هست، مانند «{name}»",
     )
     NOT_AMONG_BEST = "not_among_best", "not among the {count} best", "میان {count} خبر برتر نیست"
-    # What the parts of a story's score mean, how large its topic is, and its marks.
+    # What the parts of a story's score mean, how large its topic is, and whether it is pinned or an update.
     WHY_READ = (
         "why_read",
         "popularity: more read than {percent} % of the articles; {views} views so far",
@@ -197,7 +197,7 @@ class ReasonCode(StrEnum):
     )
     WHY_READ_LITTLE = (
         "why_read_little",
-        "popularity: at least half of the articles are read as much; {views} views so far",
+        "popularity: at least half of the articles are read as much or more; {views} views so far",
         "بازدید: دست‌کم نیمی از خبرها همین اندازه خوانده شده‌اند؛ {views} بازدید تاکنون",
     )
     WHY_LISTED = (
@@ -212,7 +212,7 @@ class ReasonCode(StrEnum):
     )
     WHY_GUESSED = (
         "why_guessed",
-        "guess: its readers are unknown, and guessed from its section, place and coverage",
+        "guess: its readers are unknown, so they are guessed from its section, place and coverage",
         "بازدید: در دست نیست؛ بر پایهٔ بخش، جایگاه و میزان پوشش برآورد شده است",
     )
     WHY_PROMINENT = (
@@ -273,11 +273,16 @@ class ReasonCode(StrEnum):
     )
     WHY_TOPIC = (
         "why_topic",
-        "topic: «{title}», {articles} articles from {sources} sources in {hours} hours; {stories} stories of the issue",
+        "topic: «{title}», {articles} articles from {sources} sources in {hours} hours; {stories} of its stories are "
+        "in the issue",
         "موضوع: «{title}»، {articles} خبر از {sources} منبع در {hours} ساعت؛ {stories} خبر در این شماره",
     )
     WHY_PINNED = "why_pinned", "pinned by an editor", "سردبیر آن را سنجاق کرده است"
-    WHY_UPDATE = "why_update", "an earlier issue had it, and it moved on", "در شماره‌ای پیشین بود و پیش رفته است"
+    WHY_UPDATE = (
+        "why_update",
+        "an earlier issue had this event, which has moved on",
+        "در شماره‌ای پیشین بود و پیش رفته است",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,10 +294,10 @@ class Reason:
 
 
 def stored(code: str, args: Mapping[str, Any]) -> Reason:
-    """Returns the reason for a code and arguments as `plain` made them.
+    """Returns the reason for a stored code and its arguments, as `plain` wrote them.
 
-    If this version does not know the code, or if the code had fewer arguments in an older version, the reason's text is
-    the code.
+    The text of the reason is the code if this version does not know the code, or if it needs arguments that an older
+    version did not store.
     """
     found = {name: stored(**value) if isinstance(value, Mapping) else value for name, value in args.items()}
     try:
@@ -304,7 +309,7 @@ def stored(code: str, args: Mapping[str, Any]) -> Reason:
 
 
 def plain(reason: Reason) -> dict[str, Any]:
-    """Returns a reason as JSON can hold it: {"code": …, "args": …}."""
+    """Returns a reason in a form that JSON can hold: {"code": …, "args": …}."""
     args = {name: plain(value) if isinstance(value, Reason) else value for name, value in reason.args.items()}
     return {"code": str(reason.code), "args": args}
 

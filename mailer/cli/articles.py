@@ -113,11 +113,11 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
 @click.option("--server", type=TEXT, default="", help="A name for the web server, if there are logs of several.")
 @click.option("--recount", is_flag=True, help="Forget the views of all logs counted before; count only these logs.")
 def views(app: "App", places: tuple[str, ...], site: str, server: str, *, recount: bool) -> Result:
-    """Take over how often articles were viewed.
+    """Store how often articles were viewed.
 
-    Each may be an export of Matomo, Google Analytics, Plausible or a WordPress plugin as CSV or JSON, or an access log
-    of a web server, gzipped or not. Views of an export replace those that are stored; views of a log are added, and
-    each time of a log is counted only once. docs/articles.md lists the formats.
+    Each PATH or URL is an export of Matomo, Google Analytics, Plausible or a WordPress plugin as CSV or JSON, or an
+    access log of a web server, gzipped or not. The views of an export replace the stored views. The views of a log are
+    added to those of other logs, and no line is counted twice. docs/articles.md lists the formats.
     """
     from mailer.articles import views as given_views
     from mailer.sources.fetch import Fetcher
@@ -127,7 +127,7 @@ def views(app: "App", places: tuple[str, ...], site: str, server: str, *, recoun
     failed: list[MailerError] = []
     for place in places:
         try:
-            first = recount and all(each.kind != "log" for each in found)  # the other logs are added to it
+            first = recount and all(each.kind != "log" for each in found)  # later logs are added to the first
             found.append(given_views.give(app, place, fetcher=fetcher, site=site, server=server, recount=first))
         except MailerError as error:  # a later file must not hide what the earlier ones have changed
             if len(places) == 1:
@@ -135,7 +135,7 @@ def views(app: "App", places: tuple[str, ...], site: str, server: str, *, recoun
             failed.append(error)
             click.echo(f"mailer: {error}", err=True)
     if not found:
-        raise UnreadableInput(f"None of the {len(failed)} could be used.")
+        raise UnreadableInput(f"None of the {len(failed)} files and addresses could be used.")
     for each in found:
         if not wants_json():
             _print_notes(each.notes)
@@ -156,7 +156,7 @@ _GIVEN = (
 
 
 def _said(given: "Given") -> str:
-    """Returns what was taken over from an export or a log, as a few lines."""
+    """Returns a few lines that say what was stored from an export or a log."""
     from mailer.articles.views import counted
 
     row, pages = ("line", "views of pages") if given.kind == "log" else ("row", "pages")
@@ -361,8 +361,8 @@ def same(app: "App", one: int, other: int) -> Result:
 def different(app: "App", one: int, other: int) -> Result:
     """Decide that articles A and B report different stories.
 
-    They then never become one story, in this issue and in later ones. If decisions contradict each other, the newer
-    one counts.
+    They then never become one story, neither in this issue nor in a later one. If decisions contradict each other, the
+    newer one counts.
     """
     return _decided(app, one, other, same=False)
 
@@ -372,13 +372,18 @@ def _decided(app: "App", one: int, other: int, *, same: bool) -> Result:
 
     decision, contradicted = decided_pairs.decide(app, one, other, same=same)
     if not wants_json():
-        _print_notes([f"No longer counts, because it contradicts this: {_sentence(each)}" for each in contradicted])
+        _print_notes(
+            [
+                f"The new decision contradicts this one, which no longer counts: {_sentence(each)}"
+                for each in contradicted
+            ]
+        )
         _print_notes([_FROM_NOW_ON])
     return Result({**_pair(decision), "contradicted": [_pair(each) for each in contradicted]}, _sentence(decision))
 
 
 @command(articles)
-@click.option("--forget", nargs=2, type=NUMBER, metavar="A B", help="Take the decision about articles A and B back.")
+@click.option("--forget", nargs=2, type=NUMBER, metavar="A B", help="Withdraw the decision about articles A and B.")
 def pairs(app: "App", forget: tuple[int, int] | None) -> Result:
     """List what editors decided with `same` and `different`, the newest decision first."""
     from mailer.articles import decided_pairs
@@ -396,7 +401,7 @@ def pairs(app: "App", forget: tuple[int, int] | None) -> Result:
         for each in found
     ]
     return Result(
-        [_pair(each) for each in found], "\n".join(lines) or "Editors have decided about no pair of articles."
+        [_pair(each) for each in found], "\n".join(lines) or "There are no decisions about pairs of articles."
     )
 
 

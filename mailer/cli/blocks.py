@@ -64,7 +64,7 @@ def add(app: App, slot: str | None, picture: str, **values: str) -> Result:
     """
     from mailer.issues import blocks, editing
 
-    # A file is named as the shell sees it, and not from the folder of the settings.
+    # A relative path begins at the current folder, as for every command, and not at the folder of the settings.
     source = picture if not picture or "://" in picture else str(Path(picture).resolve())
     return _shown(editing.add_block(app, slot, blocks.given(app, picture=source, **values)))
 
@@ -82,7 +82,7 @@ def list_(app: App, slot: str | None) -> Result:
 @click.argument("number", type=Whole(1))
 @_slot
 def remove(app: App, number: int, slot: str | None) -> Result:
-    """Remove block NUMBER from this issue. A block of the settings is removed there."""
+    """Remove block NUMBER from this issue. To remove a block of the settings, edit the settings."""
     from mailer.issues import editing
 
     return _shown(editing.remove_block(app, slot, number))

@@ -64,7 +64,7 @@ def merge(tx: Connection, found: Iterable[NamedArticle], now: datetime, *, later
 
 
 def unchanged(tx: Connection, found: Sequence[NamedArticle]) -> set[str]:
-    """Returns the identities of those articles whose values are all stored, so that `merge` would change nothing."""
+    """Returns the identities of the articles that `merge` would not change, as all their values are stored."""
     names = (*_COMPARED, "identity")
     query = select(*(articles.c[name] for name in names))
     rows = tx.execute(query.where(articles.c.identity.in_([named.identity for named in found])))
@@ -263,10 +263,11 @@ def in_span(tx: Connection, span: TimeSpan, earliest: datetime, limit: int = 500
 def titles_before(tx: Connection, moment: datetime, limit: int = 2000) -> list[str]:
     """Returns titles of articles dated in the four weeks before `moment`, a sample if there are more than `limit`.
 
-    The sample is the same every time, and has articles of all these weeks.
+    The sample has articles of all four weeks, and is the same every time.
     """
     dated = articles.c.dated
-    scattered = articles.c.id * 7919 % 1009  # neighbouring ids get distant numbers
+    # Neighbouring ids get distant numbers, so that a sample has articles of all weeks.
+    scattered = articles.c.id * 7919 % 1009
     query = select(articles.c.title).where(dated >= moment - 4 * timedelta(weeks=1), dated < moment)
     return list(tx.execute(query.order_by(scattered, articles.c.id).limit(limit)).scalars())
 
@@ -293,7 +294,7 @@ def by_ids(tx: Connection, numbers: Collection[int]) -> list[Article]:
 
 def most_read(tx: Connection, span: TimeSpan, besides: Collection[int], limit: int) -> list[Article]:
     """Returns the articles of the time span that have the most views, and then those that were longest on a list of the
-    most read. Leaves out articles without views and hours on a list, and the articles whose ids are in `besides`."""
+    most read. Leaves out articles that have neither views nor such hours, and those whose ids are in `besides`."""
     query = (
         select(*_COLUMNS)
         .where(articles.c.dated >= span.start, articles.c.dated < span.end)

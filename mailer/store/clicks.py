@@ -11,8 +11,7 @@ from mailer.store.schema import clicks
 
 
 class Clicks(NamedTuple):
-    """How often a story was opened in an hour. `scanned` are the openings by link scanners, which `opened` leaves
-    out."""
+    """How often a story was opened in an hour: `scanned` times by link scanners, and `opened` times by readers."""
 
     issue_id: int
     position: int  # the position of the story in the full issue
@@ -23,7 +22,7 @@ class Clicks(NamedTuple):
 
 def add(tx: Connection, counted: Iterable[Clicks]) -> None:
     """Adds the counts to the stored totals."""
-    # In a fixed order, so that two processes do not wait for each other's rows.
+    # Sorted, so that two processes lock the rows in the same order. Otherwise each might wait for the other forever.
     for each in sorted(counted):
         row = inserting(tx, clicks).values(each._asdict())
         sums = {name: clicks.c[name] + row.excluded[name] for name in ("opened", "scanned")}
@@ -37,7 +36,8 @@ def of_issue(tx: Connection, issue_id: int) -> list[Clicks]:
 
 
 def totals(tx: Connection, issue_ids: Iterable[int]) -> dict[tuple[int, int], int]:
-    """Returns how often each opened story of these issues was opened, by issue id and position."""
+    """Returns how often readers opened the stories of these issues, by issue id and position. Stories without counts
+    are missing."""
     query = (
         select(clicks.c.issue_id, clicks.c.position, func.sum(clicks.c.opened).label("opened"))
         .where(clicks.c.issue_id.in_(list(issue_ids)))

@@ -1,4 +1,4 @@
-"""The pairs of articles about which editors decided whether they report the same story."""
+"""The decisions of editors about pairs of articles: whether the two report the same story."""
 
 from datetime import datetime, timedelta
 
@@ -13,8 +13,8 @@ def decide(tx: Connection, one: int, other: int, *, same: bool, now: datetime) -
     """Stores the decision about two different articles, and replaces an earlier decision about them. Returns the
     decision.
 
-    Its time is later than that of every stored decision, even if the clock was set back, because the newer decision
-    counts.
+    The decision gets a later time than every stored decision, even if the clock was set back, because the newest one
+    must count.
     """
     newest = tx.execute(select(func.max(decided_pairs.c.at, type_=decided_pairs.c.at.type))).scalar()
     at = max(now, newest + timedelta(microseconds=1)) if newest else now

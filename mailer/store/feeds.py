@@ -90,15 +90,16 @@ def visit(tx: Connection, source: str, visits: Sequence[tuple[str, bool]], now: 
 
 
 def forget_visits(tx: Connection, source: str, before: datetime) -> None:
-    """Deletes the pages of a source that were recorded before a moment. A page that is still listed is fetched again,
-    and its article is found to be stored already."""
+    """Forgets the visits to pages of a source that were recorded earlier than `before`.
+
+    If the source still lists such a page, the page is fetched again. This does no harm, because its article is stored.
+    """
     names = [first(source), *(after_failures(source, failures) for failures in range(TRIES))]
     tx.execute(delete(visited_pages).where(visited_pages.c.source.in_(names), visited_pages.c.at < before))
 
 
 def first(source: str) -> str:
-    """Returns the name that stands for a source in the table of visited pages, for the links that were found when the
-    source was collected for the first time."""
+    """Returns the name under which the table of visited pages has the links of a source's first collection."""
     return f"{source} (first)"
 
 
@@ -177,7 +178,8 @@ def add_list_hours(tx: Connection, shares: Mapping[str, float]) -> None:
 
 
 def _add(tx: Connection, column: Column[float | None], shares: Mapping[str, float]) -> None:
-    # On a long front page, most places give no hours. Their articles only need a 0 in place of NULL.
+    # On a long front page, most places give no hours. Their articles only need a 0 in place of NULL, which one
+    # statement writes for many of them.
     names = list(shares)
     for start in range(0, len(names), _PIECE):
         seen_first = articles.c.identity.in_(names[start : start + _PIECE]) & column.is_(None)

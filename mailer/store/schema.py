@@ -220,7 +220,7 @@ articles = Table(
     Column("first_seen_at", Instant, nullable=False, index=True),
     Column("updated_at", Instant, nullable=False),
     Column("views", BigInteger),
-    # The views that were counted in access logs. `views` is equal to them if no system gives another number.
+    # The views that were counted in access logs. `views` has the same number, unless another system gave one.
     Column("log_views", BigInteger),
     Column("comments", BigInteger),
     Column("shares", BigInteger),
@@ -262,7 +262,7 @@ decided_pairs = Table(  # whether two articles report the same story, as an edit
     CheckConstraint("one < other", name="order"),  # so that a pair has only one row
 )
 
-counted_logs = Table(  # the times whose lines of access logs were counted, so that no line is counted twice
+counted_logs = Table(  # the periods of access logs that were counted, so that no line is counted twice
     "counted_logs",
     metadata,
     Column("server", Text, primary_key=True),  # a name that the admin gave to a web server, or ''

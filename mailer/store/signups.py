@@ -115,9 +115,10 @@ class Joined:
 
 
 def unwelcomed(tx: Connection, after: datetime, welcomed_after: datetime, limit: int) -> list[Joined]:
-    """Returns active readers who confirmed later than `after`, the first ones first.
+    """Returns active readers who confirmed later than `after`, the earliest first.
 
-    Leaves out readers who have got an issue since, and addresses that have got a welcome mail since `welcomed_after`.
+    Leaves out readers who have got an issue since they confirmed, and addresses that have got a welcome mail since
+    `welcomed_after`.
     """
     former = subscribers.alias()  # a forgotten person who joins again has a new row with the same hash
     welcomed = exists().where(

@@ -1,4 +1,4 @@
-"""View counts that an admin gives: from exports of web analytics, and from the access logs of a web server."""
+"""View counts that an admin imports: from exports of web analytics, and from the access logs of a web server."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, CursorResult, delete, insert, or_, select, te
 from mailer.store import arrays
 from mailer.store.schema import articles, counted_logs
 
-# Each is one statement for all articles, because on SQLite other writers wait until it is done.
+# Each statement updates all given articles at once, because other writers on SQLite wait until the transaction ends.
 _COLUMNS = (("number", "bigint"), ("given", "bigint"))
 _REPLACE = """
 UPDATE articles SET views = m.given FROM {rows}
@@ -37,11 +37,10 @@ class Link(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A time whose lines of a log were counted. Both ends belong to it.
+    """A period whose lines of a log were counted. The first and the last second belong to it.
 
-    `edges` maps the first and the last second, in Unix time, to the checksums of the lines that were counted in it,
-    because another log may have other lines of that second. If a second is missing there, all of its lines count as
-    counted.
+    Another log may have other lines of these two seconds. So `edges` maps each of the two, in Unix time, to the
+    checksums of its lines that were counted. If a second is missing there, all of its lines count as counted.
     """
 
     first: datetime
@@ -50,7 +49,7 @@ class Span(NamedTuple):
 
 
 class Replaced(NamedTuple):
-    """Counts the articles whose views were replaced, and those whose views became fewer."""
+    """How many articles have another number of views now, how many have the same, and how many have fewer."""
 
     updated: int
     unchanged: int
@@ -77,7 +76,7 @@ def replace(tx: Connection, views: Mapping[int, int]) -> Replaced:
 
 
 def counted_spans(tx: Connection, server: str) -> list[Span]:
-    """Returns the times whose lines were counted before, of the logs of one server."""
+    """Returns the periods that were counted before in the logs of one server, in order."""
     query = select(counted_logs).where(counted_logs.c.server == server).order_by(counted_logs.c.first_at)
     return [
         Span(row.first_at, row.last_at, {int(second): lines for second, lines in row.edges.items()})
@@ -86,8 +85,10 @@ def counted_spans(tx: Connection, server: str) -> list[Span]:
 
 
 def forget_logs(tx: Connection) -> int:
-    """Forgets all views that were counted in logs, and which times were counted. Returns how many articles had such
-    views. Views from elsewhere stay."""
+    """Forgets all views that were counted in logs, and which periods were counted. Views from elsewhere stay.
+
+    Returns how many articles had views from logs.
+    """
     tx.execute(delete(counted_logs))
     return tx.execute(text(_FORGET)).rowcount
 
@@ -95,8 +96,9 @@ def forget_logs(tx: Connection) -> int:
 def add(
     tx: Connection, server: str, spans: Sequence[Span], views: Mapping[int, int], known: Sequence[Span]
 ) -> int | None:
-    """Adds the views in a log, and records its times. Returns how many articles have other views now.
+    """Adds the views in a log, and records the periods that it covers.
 
+    Returns how many articles have another number of views now.
     Returns None if another process has counted a log of this server since `known` was read; then nothing is changed.
     The views of a log count only for articles that have no view count from elsewhere. One transaction writes all of
     them, so that an interruption cannot lose or double some.
@@ -115,7 +117,7 @@ def add(
 
 
 def _joined(spans: Sequence[Span]) -> list[Span]:
-    """Returns the spans in order, with one span for those that overlap."""
+    """Returns the spans in order. Spans that overlap become one."""
     found: list[Span] = []
     for span in sorted(spans, key=lambda each: (each.first, each.last)):
         if found and span.first <= found[-1].last:

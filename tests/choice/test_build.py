@@ -244,9 +244,7 @@ def test_hours_on_a_list_count_for_articles_of_a_source_without_counts() -> None
     digest = make(*listed, rules=Rules(stories=4, min_stories=1, max_section=1, max_day=1))
     assert chosen(digest)[:3] == [listed[30].id, listed[5].id, listed[20].id]
     assert "popularity" in digest.stories[0].parts
-    assert notes(digest)[0] == (
-        "the readers of 31 articles are known from the list of the most read, where 3 of them were"
-    )
+    assert notes(digest)[0] == ("the list of the most read shows how much 31 articles were read; 3 of them were on it")
     assert "it is unknown how much 9 of 40 articles were read" in notes(digest)[1], "older than the list"
 
 

@@ -92,11 +92,15 @@ VIEWED = [other(n, views=100 * n) for n in range(1, 11)]
     ("mine", "others", "said"),
     [
         (other(50, views=950), VIEWED, "popularity: more read than 81 % of the articles; 950 views so far"),
-        (other(50, views=10), VIEWED, "popularity: at least half of the articles are read as much; 10 views so far"),
+        (
+            other(50, views=10),
+            VIEWED,
+            "popularity: at least half of the articles are read as much or more; 10 views so far",
+        ),
         (
             other(50),
             VIEWED,
-            "guess: its readers are unknown, and guessed from its section, place and coverage",
+            "guess: its readers are unknown, so they are guessed from its section, place and coverage",
         ),
         (
             other(50, list_hours=2.5),
@@ -158,7 +162,7 @@ def test_a_series_and_an_update_are_explained() -> None:
     later = [replace(it, title=f"شمار زخمی‌های خمیر {it.title}") for it in later]
     digest = build([first, *later], SPAN, Rules(), {}, used=frozenset({first.id}))
     updates = [story for story in digest.stories if story.update]
-    assert all("an earlier issue had it, and it moved on" in sentences(story) for story in updates)
+    assert all("an earlier issue had this event, which has moved on" in sentences(story) for story in updates)
 
 
 def test_every_part_has_a_sentence_of_its_own_and_it_can_be_shown() -> None:

@@ -266,7 +266,7 @@ def test_decisions_about_pairs_are_stored_listed_and_taken_back(tmp_path: Path) 
     here.json("articles", "import", str(articles_file(tmp_path, 3)))
     a, b, c = sorted(str(article["id"]) for article in here.json("articles", "list"))
     assert here.json("articles", "pairs") == []
-    assert here.call("articles", "pairs").out == "Editors have decided about no pair of articles.\n"
+    assert here.call("articles", "pairs").out == "There are no decisions about pairs of articles.\n"
     done = here.json("articles", "same", b, a)
     assert set(done) == {"same", "articles", "at", "counts", "contradicted"}
     assert (done["same"], [str(each["id"]) for each in done["articles"]], done["counts"]) == (True, [a, b], True)
@@ -274,7 +274,7 @@ def test_decisions_about_pairs_are_stored_listed_and_taken_back(tmp_path: Path) 
     assert answer.out.endswith(": the same story\n")
     assert answer.err == ("This counts from the next choice on: within the hour, or now with `mailer issue draft`.\n")
     contradicting = here.call("articles", "different", c, a)
-    assert contradicting.err.startswith(f"No longer counts, because it contradicts this: {a} «")
+    assert contradicting.err.startswith(f"The new decision contradicts this one, which no longer counts: {a} «")
     listed = here.json("articles", "pairs")
     assert [(each["same"], each["counts"]) for each in listed] == [(False, True), (True, True), (True, False)]
     lines = here.call("articles", "pairs").out.splitlines()

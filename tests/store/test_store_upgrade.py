@@ -37,8 +37,8 @@ REWORDED: Mapping[str, str] = {
 }
 COUNTS = re.compile(r"(\d+ of \d+) articles have no view count: taken as average")
 COUNTS_NOW = (
-    r"it is unknown how much \1 articles were read: judged by place, coverage and quality, and by the average of "
-    "their sections"
+    r"it is unknown how much \1 articles were read: they are judged by place, coverage and quality, and by the "
+    "average of their sections"
 )
 
 

@@ -1,4 +1,4 @@
-"""Adds the table of the pairs of articles about which editors decided whether they report the same story."""
+"""Adds the decisions of editors about pairs of articles: whether the two report the same story."""
 
 import sqlalchemy as sa
 from alembic import op

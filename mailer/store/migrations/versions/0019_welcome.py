@@ -19,8 +19,9 @@ def upgrade() -> None:
             op.drop_constraint(op.f(f"ck_{table}_kind"), table)
             op.create_check_constraint(op.f(f"ck_{table}_kind"), table, _AFTER)
         return
-    # SQLite can only change a constraint by copying the table, and a ledger may have many million rows. A wider
-    # constraint does not change how rows are stored, so the text of the tables is changed instead, by the procedure in
+    # SQLite has no statement that changes a constraint, and copying the table takes long if the ledger has many million
+    # rows. A wider constraint does not change how rows are stored. So only the stored text of CREATE TABLE is changed, by
+    # the procedure in
     # https://www.sqlite.org/lang_altertable.html#making_other_kinds_of_table_schema_changes.
     version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
     connection.exec_driver_sql("PRAGMA writable_schema=ON")
