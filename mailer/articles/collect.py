@@ -371,8 +371,8 @@ def _no_match(source: Source, gathered: Gathered) -> UnreadableInput:
 
 
 def _hours(last: datetime | None, now: datetime) -> float:
-    """Return how many hours one request credits to an article in the first place. `last` is the time of the previous
-    successful request, or None."""
+    """Return how many hours one request credits to an article at place 1. `last` is the time of the previous successful
+    request, or None."""
     hours = min((now - last).total_seconds() / 3600, _LONGEST_CREDIT) if last else 1.0
     return max(hours, 0.0)
 

@@ -61,7 +61,7 @@ class Given:
 
 
 def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str = "", recount: bool = False) -> Given:
-    """Store the views from an export or a log, which is a file or at an address.
+    """Store the views from an export or a log. `place` is a path or a web address.
 
     `site` is the address of the site, for exports and logs that name no host. `server` names the web server that wrote
     a log, if several servers worked at the same time. With `recount`, a log replaces all logs that were counted before,

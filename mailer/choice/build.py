@@ -246,8 +246,8 @@ class _Stories:
 def _most_read_first(
     readers: Interest, ranking: Ranking, otherwise: Callable[[Article], tuple[float, ...]]
 ) -> Callable[[Article], tuple[float, ...]]:
-    """Returns a sort key for choosing the lead of an event. If it is known how much articles are read, they come first,
-    ordered by score. The others follow in the order of `otherwise`."""
+    """Returns a sort key for choosing the lead of an event. The articles whose readers are known come first, ordered by
+    score. The others follow in the order of `otherwise`."""
 
     def order(article: Article) -> tuple[float, ...]:
         known = article.id in readers.readers

@@ -18,8 +18,8 @@ _LONG = 3  # shorter words are ignored
 def sudden(topics: Mapping[int, int], titles: Mapping[int, str], earlier: Collection[str]) -> frozenset[int]:
     """Returns the ids of the articles whose topics were hardly in the news of the weeks before.
 
-    Such a topic has at least _LARGE articles, and one of its typical words is new, or at least _TIMES as frequent as
-    in the weeks before.
+    Such a topic has at least _LARGE articles, and one of its typical words is new, or at least _TIMES times as frequent
+    as in the weeks before.
 
     topics   article id → topic
     titles   article id → search key of the title

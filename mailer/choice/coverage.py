@@ -55,7 +55,8 @@ class Coverage:
         every day, such as a league or a long trial, counts half, and a sudden event counts in full.
 
         With several sources, the coverage is roughly the share of the sources that report on the subject. Each source
-        counts at most once, however many articles it has. With one source, the coverage is the logarithm of its count.
+        counts at most once, however many articles it has. With one source, the coverage grows with the logarithm of its
+        count.
 
         `reported` maps an article id to how far the chosen stories report on that article already, from 0 to 1 (see
         `add`). Only the rest counts.

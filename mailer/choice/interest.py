@@ -79,8 +79,8 @@ def in_turn(
 
     `titles` maps the id of each article to the search key of its title.
 
-    Articles whose readers are known are ordered by popularity, and the others in the order of `_day_by_day`. The two
-    rows are then mixed evenly, so that a source without counts is not left out.
+    Articles whose readers are known are ordered by popularity, and the others in the order of `_day_by_day`. Both
+    are then mixed evenly, so that a source without counts is not left out.
     """
     known = sorted(
         (it for it in pool if it.id in interest.readers),

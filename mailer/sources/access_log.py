@@ -21,7 +21,7 @@ from mailer.errors import UnreadableInput
 _GZIP = b"\x1f\x8b"
 _DAY = 86_400  # seconds
 _MOST_SPANS = 1000  # the largest number of spans in a log, see `_Times`
-_MOST_AT_EDGE = 5000  # if more lines than this are of one second, none of their checksums is kept
+_MOST_AT_EDGE = 5000  # if one second has more lines than this, none of their checksums is kept
 _LONGEST_LINE = 16_384  # bytes; the rest of a longer line is passed over
 _SNIFFED = 50  # lines by which a log is recognised
 # Looking up an address or a user agent takes longer than reading a line. So the results are remembered: at most
@@ -107,7 +107,9 @@ def is_log(file: Path) -> bool:
 
 
 def count(file: Path, article_of: Callable[[str], int | None], counted: Sequence[Span]) -> Counted:
-    """Count the views in a log. The lines in the spans of `counted` are not counted again.
+    """Count the views in a log.
+
+    The lines in the spans of `counted` are not counted again, except for new lines of an edge (see `Span`).
 
     `article_of` returns the id of the article at an address. It gets a web address, or a path that begins with "/" if
     the log does not name the host. Raises UnreadableInput if the file cannot be read.
@@ -257,7 +259,7 @@ def _parsed(line: bytes) -> _Line | None:
     at = _time(parts[0])
     if at is None or len(words) < 3 or len(request) < 2 or not status:
         return None
-    # A first word that ends with a comma is not a host. A proxy adds addresses to the client's, separated by commas.
+    # A first word that ends with a comma is not a host but a client's address, after which a proxy added others.
     host = words[0] if len(words) > 3 and words[1] != b"-" and not words[0].endswith(b",") else b""
     agent = parts[5] if len(parts) > 6 else None
     return _Line(host, at, request[0], request[1], status[0], agent)

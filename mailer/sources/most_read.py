@@ -199,7 +199,10 @@ class _Page(HTMLParser):
         return bool(href) and not href.startswith(("#", "mailto:", "tel:", "javascript:"))
 
     def _pane(self, label: _Element) -> _Element | None:
-        """Return the element that a tab shows. The label, its parent or an element in it must give its id."""
+        """Return the element that a tab shows, or None.
+
+        An attribute of the label, of the label's parent or of an element in the label must have the id of this element.
+        """
         near = [label, *(each for each in (label.parent,) if each), *self.elements[label.number + 1 : label.end + 1]]
         wanted = {each.attributes.get(name, "").removeprefix("#") for each in near for name in _POINTERS} - {""}
         return next((each for each in self.elements if each.attributes.get("id") in wanted and each not in near), None)

@@ -135,7 +135,7 @@ class _Finder:
         """Yield the feeds that the front page names. If none can be read, yields the first feed at a usual address."""
         host = identity.host(home)
         near = [each for each in front.feeds if identity.host(each.url).endswith(host.partition(":")[0])]
-        # A feed of the most read articles does not have all articles.
+        # A feed of the most read articles does not have all articles, so it is not offered as a source.
         named = [each for each in near or front.feeds if not most_read.is_named(f"{each.url} {each.title}")]
         count = 0
         for each in [each for each in named if not _holds_comments(each)][:_MOST_FEEDS]:

@@ -57,7 +57,7 @@ def parts(cell: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def _tags(cell: str) -> tuple[tuple[str, str], ...]:
-    """Return the tags in a cell, each with its key. Cached, as many people have the same tags."""
+    """Return the tags in a cell, each with its key. Cached: many people have the same tags, and keys take long."""
     return tuple((tag, key(tag)) for tag in parts(cell))
 
 
