@@ -71,12 +71,17 @@ def _summary(app: App, issue: Issue) -> str:
 
 
 def public_issues(app: App, limit: int | None = None) -> list[dict[str, str]]:
-    """Returns the address, headline, number and date of each public issue as readers see them, the latest first."""
+    """Returns the address, headline, number and date of each public issue as readers see them, the latest first.
+
+    The headline is also given as `subject`, because a newsroom's own templates may come from an older version, which
+    used that name.
+    """
     locale, newsletter = app.renderer.locale, app.settings.newsletter
     return [
         {
             "url": app.archive_url(each.issue.slot),
-            "headline": view.headline(each.issue, locale),
+            "headline": (headline := view.headline(each.issue, locale)),
+            "subject": headline,
             "number": locale.number(each.issue.number) if each.issue.number else "",
             "date": calendar.long_date(each.issue.day, newsletter.calendar, locale),
         }

@@ -64,13 +64,13 @@ def tick(app: App) -> None:
     # Decide on sign-ups that a web process accepted but could not decide on before it ended.
     joining.decide_signups(app)
     joining.tidy(app)
-    try:
-        joining.remind(app)
-        welcome.queue(app)
-    except StoreUnavailable:
-        raise
-    except Exception:  # for example, a template of the newsroom cannot be rendered
-        log.exception("reminders or welcome mails cannot be made")
+    for mails, queue in (("reminders", joining.remind), ("welcome mails", welcome.queue)):
+        try:
+            queue(app)
+        except StoreUnavailable:
+            raise
+        except Exception:  # for example, a template of the newsroom cannot be rendered
+            log.exception("%s cannot be made", mails)
 
 
 def _hold(app: App, issue: Issue, reason: Reason, fix: str) -> None:

@@ -17,6 +17,7 @@ from mailer import week
 from mailer.articles import pictures
 from mailer.context import App, local_day, sample_settings
 from mailer.issues import draft, variants, which
+from mailer.lifecycle import STARTED
 from mailer.mail import render as rendering
 from mailer.mail import service_mails
 from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered
@@ -28,6 +29,7 @@ ISSUE_SOON = timedelta(hours=12)  # readers who join at most this long before an
 LATEST = timedelta(days=10)  # the stories of an older issue are not shown, because they are no longer news
 EVERY = timedelta(days=30)  # an address gets at most one welcome mail in this time
 _AT_ONCE = 200  # readers who are welcomed in one transaction
+_SHOWN = STARTED - {IssueState.PAUSED}  # an editor may have paused an issue because one of its stories is wrong
 
 
 def queue(app: App) -> int:
@@ -104,8 +106,8 @@ def _render(app: App, sections: tuple[str, ...]) -> Rendered:
 
 def _latest(app: App, tx: Connection) -> Issue | None:
     """Returns the latest issue of the last ten days, as the archive shows it, but without its blocks, which may be out
-    of date. Returns None if there is no such issue."""
-    found = issues.last_started(tx)
+    of date. Leaves out a paused issue. Returns None if there is no such issue."""
+    found = issues.last_started(tx, _SHOWN)
     if found is None or found.started_at is None or found.started_at < app.now() - LATEST:
         return None
     out = issues.redacted(tx, found.id)

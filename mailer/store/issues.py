@@ -207,9 +207,9 @@ def newest(tx: Connection, until: date | None = None) -> Issue | None:
     return _first(tx, query.order_by(issues.c.day.desc(), issues.c.id.desc()).limit(1))
 
 
-def last_started(tx: Connection) -> Issue | None:
-    """Returns the issue that began to go out last, or None if none has. Cancelled issues do not count."""
-    started = select(issues).where(issues.c.state.in_(STARTED))
+def last_started(tx: Connection, states: Iterable[IssueState] = STARTED) -> Issue | None:
+    """Returns the issue that began to go out last and is in one of `states`, or None if there is none."""
+    started = select(issues).where(issues.c.state.in_(tuple(states)))
     return _first(tx, started.order_by(issues.c.started_at.desc(), issues.c.day.desc()).limit(1))
 
 

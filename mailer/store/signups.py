@@ -117,6 +117,7 @@ class Joined:
 def unwelcomed(tx: Connection, after: datetime, welcomed_after: datetime, limit: int) -> list[Joined]:
     """Returns active readers who confirmed later than `after`, the earliest first.
 
+    A reader who left and confirmed again is returned once, with the last confirmation.
     Leaves out readers who have got an issue since they confirmed, and addresses that have got a welcome mail since
     `welcomed_after`.
     """
@@ -132,10 +133,12 @@ def unwelcomed(tx: Connection, after: datetime, welcomed_after: datetime, limit:
         deliveries.c.kind == DeliveryKind.ISSUE,
         deliveries.c.created_at >= events.c.at,
     )
+    confirmed = (events.c.kind == EventKind.CONFIRMED, events.c.method == Method.PAGE)
+    last = select(func.max(events.c.id)).where(events.c.at > after, *confirmed).group_by(events.c.subscriber_id)
     query = (
         select(events.c.id, events.c.at, subscribers.c.id.label("subscriber_id"), subscribers.c.sections)
         .select_from(events.join(subscribers, events.c.subscriber_id == subscribers.c.id))
-        .where(events.c.at > after, events.c.kind == EventKind.CONFIRMED, events.c.method == Method.PAGE)
+        .where(events.c.id.in_(last))
         .where(subscribers.c.status == SubscriberStatus.ACTIVE, ~welcomed, ~has_issue)
         .order_by(events.c.id)
         .limit(limit)

@@ -117,6 +117,18 @@ def test_a_reader_is_welcomed_once_in_thirty_days(sending_app: App, clock: Clock
     assert welcome.queue(app) == 1
 
 
+def test_a_reader_who_left_and_confirmed_again_gets_one_welcome(sending_app: App, inbox: Inbox, clock: Clock) -> None:
+    app = sending_app
+    join(app)
+    clock.turn(minutes=10)
+    leaving.by_admin(app, EMAIL)
+    clock.turn(minutes=10)
+    join(app)
+    assert welcome.queue(app) == 1
+    send_all(app)
+    assert [str(mail["Subject"]) for mail in mails(inbox)].count("به خبرنامهٔ «ایران من» خوش آمدید") == 1
+
+
 def test_readers_whom_an_admin_adds_are_not_welcomed(app: App) -> None:
     importing.import_rows(app, [ListRow(1, "imported@example.org")])
     admin.add(app, "added@example.org")
@@ -206,6 +218,23 @@ def test_without_an_issue_of_the_last_days_it_greets(sending_app: App, inbox: In
 
 
 @only_sqlite
+def test_the_stories_of_a_paused_issue_are_not_shown(sending_app: App, inbox: Inbox, clock: Clock) -> None:
+    app = sending_app
+    make.subscriber(app.store, "old@example.org")
+    make.week_of_articles(app.store)
+    issue = draft.draft(app)
+    clock.set(issue.send_at)
+    delivery.start(app, draft.freeze(app, issue))
+    control.pause(app, issue.slot)
+    clock.turn(minutes=5)
+    join(app)
+    assert welcome.queue(app) == 1
+    send_all(app)
+    for part in bodies(mails(inbox)[0]):
+        assert not any(story.title in part for story in issue.stories)
+
+
+@only_sqlite
 def test_redacted_stories_and_old_blocks_are_left_out(sending_app: App, inbox: Inbox, clock: Clock) -> None:
     app = sending_app
     issue = send_issue(app, clock)
@@ -266,4 +295,27 @@ def test_the_clock_queues_it_and_a_broken_template_stops_nothing(
     ticking.tick(broken)
     assert "welcome mails cannot be made" in caplog.text
     ticking.tick(app)
+    assert [mail["kind"] for mail in admin.show(app, EMAIL)[2]].count("welcome") == 1
+
+
+@only_sqlite
+def test_a_broken_reminder_does_not_stop_the_welcomes(
+    sending_app: App, clock: Clock, caplog: pytest.LogCaptureFixture, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    own = tmp_path_factory.mktemp("templates")
+    (own / "mail").mkdir()
+    (own / "mail" / "reminder.txt").write_text("{{ nothing }}", "utf-8")
+    app = replace(
+        sending_app,
+        settings=sending_app.settings.model_copy(update={"readers": Readers(remind=True)}),
+        make_renderer=lambda: Renderer(own, make.TEMPLATES),
+    )
+    make.subscriber(app.store, "old@example.org")
+    joining.sign_up(app, parse("slow@example.org"))
+    joining.decide_signups(app)
+    send_all(app)
+    clock.turn(days=2, minutes=5)
+    join(app)
+    ticking.tick(app)
+    assert "reminders cannot be made" in caplog.text
     assert [mail["kind"] for mail in admin.show(app, EMAIL)[2]].count("welcome") == 1

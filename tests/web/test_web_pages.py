@@ -1,6 +1,7 @@
 """The public pages, and what every answer has: the headers, no cookie, no redirect."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,6 +15,7 @@ from starlette.testclient import TestClient
 from mailer import web
 from mailer.context import App
 from mailer.issues import control, delivery, draft
+from mailer.mail.render import Renderer
 from mailer.model import Issue, IssueState
 from mailer.web.guard import CSP, ISSUE_CSP
 
@@ -113,6 +115,17 @@ def test_the_archive_shows_what_was_mailed_without_a_token(app: App, client: Tes
     assert "نرگس" not in page.text
     assert set(page.text) & set("\x02\x03") == set(), "no slot is left open"
     assert client.get("/archive").headers["content-security-policy"] == CSP
+
+
+def test_a_template_of_an_older_version_still_lists_the_issues(app: App, tmp_path: Path) -> None:
+    own = tmp_path / "own" / "page"
+    own.mkdir(parents=True)
+    (own / "archive.html").write_text("{% for each in issues %}{{ each.subject }}{% endfor %}", "utf-8")
+    issue = public(app)
+    with client_of(replace(app, make_renderer=lambda: Renderer(own.parent, make.TEMPLATES))) as client:
+        answer = client.get("/archive")
+    assert answer.status_code == 200
+    assert issue.stories[0].title in answer.text
 
 
 @pytest.mark.parametrize(
