@@ -122,7 +122,7 @@ def page(app: App, slot: str) -> Page:
 def _share(app: App, shown: _PublicIssue) -> str:
     """Returns the HTML with the links for sharing the page. A messenger is contacted only when a visitor opens its
     link, so no messenger learns who reads the page."""
-    url, title = app.archive_url(shown.issue.slot), view.headline(shown.issue)
+    url, title = app.archive_url(shown.issue.slot), view.headline(shown.issue, app.renderer.locale)
     values = {
         "url": url,
         "telegram_url": "https://t.me/share/url?" + urlencode({"url": url, "text": title}, quote_via=quote),

@@ -13,8 +13,8 @@ import secrets
 from collections import Counter as Tally
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from html import escape
 from time import monotonic
 
@@ -35,6 +35,7 @@ MOST_LINKS = 3  # a network that opens more different links of an issue within S
 _MOST_WAITING = 200_000  # requests kept in memory; if there are more, they are not counted, and their number is logged
 _TARGETS_S = 60.0  # how long an issue's targets are kept in memory; a redaction takes effect after this time
 _KEY_S = 86_400.0  # a new key for the hashes of the networks is made after this time
+_COUNTED_FOR = timedelta(days=30)  # after this time an issue's links still work, but are not counted
 _LEARNT_FROM = 8  # number of issues from which the averages of sections are computed
 
 
@@ -85,6 +86,27 @@ class _Request:
     scanned: bool = False
 
 
+@dataclass(slots=True)
+class _Network:
+    """The waiting requests of a network for the links of one issue, oldest first."""
+
+    requests: list[_Request] = field(default_factory=list)
+    opened_s: dict[int, float] = field(default_factory=dict)  # when each link was opened last, by position
+
+    def add(self, request: _Request) -> None:
+        """Adds a request. If the network now looks like a link scanner, marks its requests of the last SPAN_S."""
+        self.requests.append(request)
+        self.opened_s[request.position] = request.at_s
+        since_s = request.at_s - SPAN_S
+        if sum(at_s > since_s for at_s in self.opened_s.values()) <= MOST_LINKS:
+            return
+        for each in reversed(self.requests):
+            # Whatever came before a request that is marked already is marked, too, or is too old.
+            if each.scanned or each.at_s <= since_s:
+                break
+            each.scanned = True
+
+
 class Counter:
     """Counts the requests of one web process. The methods `target` and `save` use the database; `count` does not.
 
@@ -97,7 +119,7 @@ class Counter:
         self._app = app
         self._clock = clock
         self._most_waiting = most_waiting
-        self._waiting: dict[tuple[int, bytes], list[_Request]] = defaultdict(list)
+        self._waiting: dict[tuple[int, bytes], _Network] = defaultdict(_Network)
         self._number = 0  # requests in `_waiting`
         self._lost = 0  # requests that were not counted, because too many were waiting
         self._key, self._key_until_s = b"", 0.0
@@ -132,13 +154,9 @@ class Counter:
             self._lost += 1
             return
         now_s, now = self._clock(), self._app.now()
-        seen = self._waiting[target.issue_id, self._hashed(network, now_s)]
-        seen.append(_Request(now_s, target.position, now.replace(minute=0, second=0, microsecond=0)))
+        request = _Request(now_s, target.position, now.replace(minute=0, second=0, microsecond=0))
+        self._waiting[target.issue_id, self._hashed(network, now_s)].add(request)
         self._number += 1
-        recent = [each for each in seen if each.at_s > now_s - SPAN_S]
-        if len({each.position for each in recent}) > MOST_LINKS:
-            for each in recent:
-                each.scanned = True
 
     def _hashed(self, network: str, now_s: float) -> bytes:
         if now_s >= self._key_until_s:
@@ -151,14 +169,12 @@ class Counter:
         `count`, not thread-safe."""
         before_s = float("inf") if everything else self._clock() - SPAN_S
         found: list[tuple[int, _Request]] = []
-        waiting: dict[tuple[int, bytes], list[_Request]] = defaultdict(list)
-        for who, requests in self._waiting.items():
-            for each in requests:
-                if each.at_s <= before_s:
-                    found.append((who[0], each))
-                else:
-                    waiting[who].append(each)
-        self._waiting, self._number = waiting, self._number - len(found)
+        for who, network in list(self._waiting.items()):
+            found += ((who[0], each) for each in network.requests if each.at_s <= before_s)
+            network.requests = [each for each in network.requests if each.at_s > before_s]
+            if not network.requests:
+                del self._waiting[who]
+        self._number -= len(found)
         if self._lost:
             log.warning("%s requests for links were not counted: too many came at once", self._lost)
             self._lost = 0
@@ -184,7 +200,8 @@ def _targets(app: App, slot: str) -> dict[int, Target]:
     if issue.frozen_at is None:
         raise NoSuchIssue(f"The issue {issue.slot} has not been sent.")
     redacted = app.store.read(lambda tx: issues.redacted(tx, issue.id))
-    counted = app.settings.web.count_clicks == "totals" and issue.state in STARTED
+    recent = issue.started_at is not None and app.now() < issue.started_at + _COUNTED_FOR
+    counted = app.settings.web.count_clicks == "totals" and issue.state in STARTED and recent
     archived = app.archive_url(issue.slot)
     return {
         story.position: Target(

@@ -220,6 +220,36 @@ def test_a_click_is_stored_only_when_it_is_certain(counting: App, seconds: Secon
 
 
 @only_sqlite
+def test_a_scanner_that_comes_back_is_recognised_again(counting: App, seconds: Seconds) -> None:
+    issue = send_issue(counting)
+    counter = Counter(counting, seconds)
+    for pause in (0, 40, 40):
+        seconds.now += pause
+        for position in (1, 2, 3, 4):
+            counter.count(counter.target(issue.slot, position), "192.0.2.0/24")
+            seconds.now += 1
+    settle(counting, counter, seconds)
+    assert opened(counting, issue) == {}
+    assert sum(each.scanned for each in report.report(counting, issue).clicks) == 12
+
+
+@only_sqlite
+def test_links_are_counted_for_thirty_days_and_lead_to_their_story_afterwards(
+    counting: App, seconds: Seconds, clock: Clock
+) -> None:
+    issue = send_issue(counting)
+    counter = Counter(counting, seconds)
+    for days in (29, 2):
+        clock.turn(hours=24 * days)
+        seconds.now += 86_400 * days
+        target = counter.target(issue.slot, 1)
+        assert target.url == issue.stories[0].url
+        counter.count(target, "192.0.2.0/24")
+        settle(counting, counter, seconds)
+    assert opened(counting, issue) == {1: 1}
+
+
+@only_sqlite
 def test_clicks_are_reported_by_hour(counting: App, seconds: Seconds, clock: Clock) -> None:
     issue = send_issue(counting)
     counter = Counter(counting, seconds)
