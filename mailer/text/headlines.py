@@ -16,6 +16,8 @@ SUBJECT_LENGTH = 80  # characters; mail programs show 40 to 100 of them, and cut
 # A first clause that is longer than SUBJECT_LENGTH stays whole up to this many characters. Mail programs then cut it
 # themselves, and readers see that something is missing.
 LONGEST_SUBJECT = 120
+# A title that is longer than this is cut before its clauses are looked for. So no title takes long to shorten.
+_LONGEST_TITLE = 600
 # The fewest characters of a clause that makes sense alone. A shorter one is a label: «فیلم | …», «چرا؟ …».
 _LEAST = 20
 
@@ -40,8 +42,30 @@ _HANGING_WORDS = (
     "a an the of to in on at by for with and or but from as is are was not no"
 )
 _HANGING = frozenset(_HANGING_WORDS.split())
-# A clause with one of these words denies what the clause before it says.
-_DENIAL = re.compile(r"تکذیب|شایعه|صحت ندارد|حقیقت ندارد|واقعیت ندارد|کذب|\bdenie[sd]\b|\bfalse\b|ينفي|نفى")
+# A clause with one of these words denies what another clause of the title says. A word too many does little harm: the
+# title then stays longer.
+_DENIAL = re.compile(
+    # Persian
+    r"ت[کك]ذ[یي]ب|شا[یئ]عه|(?:صحت|حق[یي]قت|واقع[یي]ت) ن?دا|[کك]ذب|دروغ|نادرست|ساختگ[یي]|جعل[یي]|خلاف واقع"
+    r"|ب[یي][ \u200c]?(?:اساس|پا[یي]ه)|(?:درست|صح[یي]ح) ن[یي]ست|\b(?:چن[یي]ن|ه[یي]چ)\b"
+    r"|\bرد (?:[کك]رد|شد|خواه|م[یي][ \u200c]?(?:[کك]ن|شو))"
+    # Arabic
+    r"|غ[یي]ر صح[یي]ح|لا صحة|لا أساس|[کك]اذب|شائعة|إشاعة|مفبر[کك]|[يت]نفي|نفى"
+    # English
+    r"|\b(?:den(?:y|ies|ied|ying|ials?)|reject|refut|retract|debunk|fabricat|hoax|rumou?rs?\b|fake\b|baseless|unfounded)"
+    r"|\b(?:false|untrue|incorrect|not true|no truth)\b"
+    # Hebrew
+    r"|שקר|להד[\"״”]?ם|הכחיש|מכחיש|לא נכון"
+    # Urdu and Kurdish
+    r"|جھوٹ|تردید|بے بنیاد|درۆ",
+    re.IGNORECASE,
+)
+# A clause that begins with one of these words limits the clause before it («…؛ اما نه برای همه»).
+_LIMITS = re.compile(
+    r"[\W_]{0,9}(?:اما|ول[یي]|مگر|البته|ل[یي][کك]ن|و?ل[کك]ن|هرچند|اگرچه|گرچه|با ا[یي]ن حال|إلا|البتہ|تاہم|بەڵام"
+    r"|but|however|except|unless|although|though|אבל|אולם|אך|אלא)(?![\w\u200c])",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(rf"[.,٫٬/+−-]*+[{_D}][{_D}.,٫٬/+−-]*+")
 
 
@@ -50,16 +74,37 @@ def subject(title: str) -> str:
 
     If even the first clause is longer, it stays whole up to 120 characters; what is longer still is cut between words
     and ends with «…». A short label in front («فیلم |») is left out if the clause after it then fits. A clause is never
-    separated from a later clause that denies it («| وزیر تکذیب کرد»).
+    separated from a later clause that denies it («| وزیر تکذیب کرد») or limits it («؛ اما نه برای همه»). If a
+    clause and its denial do not fit into 120 characters, the subject begins with the denial.
     """
-    if len(title) <= SUBJECT_LENGTH:
-        return title
-    if fitting := clauses(title, SUBJECT_LENGTH):
-        return fitting
-    first = next(_ends(title), None)
-    if first and first[0] < _LEAST and len(rest := title[first[1] :].strip(_SIGNS)) >= _LEAST:
-        return subject(rest)
-    return next(_heads(title, LONGEST_SUBJECT), "") or words(title, LONGEST_SUBJECT)
+    title = shorten(title, _LONGEST_TITLE)
+    while len(title) > SUBJECT_LENGTH:
+        if fitting := clauses(title, SUBJECT_LENGTH):
+            return fitting
+        rest = _without_label(title)
+        if not rest:
+            short = next(_heads(title, LONGEST_SUBJECT), "") or words(title, LONGEST_SUBJECT)
+            rest = _lost_denial(title, short)
+            if not rest:
+                return short
+        title = rest
+    return title
+
+
+def _without_label(title: str) -> str:
+    """Returns what follows the short label in front, or "" if there is none. «شایعه |» is more than a label."""
+    end, after = next(_ends(title), (0, 0))
+    rest = title[after:].strip(_SIGNS)
+    return rest if after and end < _LEAST <= len(rest) and not _DENIAL.search(title, 0, end) else ""
+
+
+def _lost_denial(title: str, short: str) -> str:
+    """Returns the title from the clause with its denial, or "" if `short` keeps the denial or there is none."""
+    denial = _DENIAL.search(title)
+    if not denial or denial.end() <= len(short.removesuffix(ELLIPSIS)):
+        return ""
+    start = max((after for _, after in _ends(title) if after <= denial.start()), default=len(title))
+    return title[start:].strip(_SIGNS)
 
 
 def clauses(title: str, limit: int) -> str:
@@ -101,10 +146,11 @@ def words(title: str, limit: int) -> str:
 
 def _ends(title: str) -> Iterator[tuple[int, int]]:
     """Yields, for each clause except the last, the position at which it ends and the position after the sign that ends
-    it."""
+    it. A clause and the next one count as one clause if the next one limits it."""
     depths = _depths(title)
     for found in _END.finditer(title):
-        if depths[found.start()] == 0 and title[found.end() :].strip(_SIGNS):
+        limited = _LIMITS.match(title, found.end())
+        if depths[found.start()] == 0 and not limited and title[found.end() :].strip(_SIGNS):
             yield (found.end() if found["kept"] else found.start()), found.end()
 
 

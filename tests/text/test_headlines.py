@@ -48,6 +48,92 @@ def test_a_headline_of_one_clause_stays_whole(title: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "title",
+    [
+        "وزیر نفت از سمت خود استعفا داد و جانشین او فردا معرفی می‌شود؛ وزارت نفت: چنین خبری نادرست است و وزیر سرکار",
+        "وزیر نفت از سمت خود استعفا داد و جانشین او فردا معرفی می‌شود / وزارت نفت: استعفا را رد می‌کنیم",
+        "همهٔ مدرسه‌های تهران فردا به دلیل آلودگی هوا تعطیل است / آموزش و پرورش: خبر تعطیلی مدارس درست نیست",
+        "قیمت بنزین تا پایان سال افزایش پیدا خواهد کرد؛ اما این افزایش شامل تاکسی‌ها و وانت‌بارها نمی‌شود",
+        "Government will raise fuel prices by half in January | Spokesman rejects the claim as untrue",
+        "Government will raise fuel prices by half in January; but only for cars from other countries",
+        "استقالة وزير النفط من منصبه وتعيين خلفه يوم غد في طهران | الوزارة: الخبر غير صحيح والوزير باق",
+        "שר הנפט התפטר מתפקידו ומחליפו ימונה מחר בטהרן | משרד הנפט: הידיעה שקרית והשר ממשיך בתפקידו",
+        "وزیر تیل نے اپنے عہدے سے استعفیٰ دے دیا اور جانشین کل آئے گا | وزارت: یہ خبر جھوٹی ہے اور وزیر کام پر ہیں",
+        "شایعه | قیمت بنزین تا پایان سال سه برابر می‌شود و کارت سوخت هم از فردا برای همیشه جمع می‌شود",
+    ],
+)
+def test_a_clause_stays_with_what_takes_it_back(title: str) -> None:
+    assert headlines.SUBJECT_LENGTH < len(title) <= headlines.LONGEST_SUBJECT
+    assert headlines.subject(title) == title
+    assert headlines.clauses(title, headlines.SUBJECT_LENGTH) == ""
+
+
+@pytest.mark.parametrize(
+    "denial",
+    [
+        *(
+            "این خبر دروغ است",
+            "این خبر نادرست است",
+            "این خبر درست نیست",
+            "این خبر صحيح نيست",
+            "چنین نیست",
+            "آن را رد کرد",
+        ),
+        *("آن را رد می کند", "این خبر رد شد", "این خبر بی‌اساس است", "این خبر بی اساس است", "این خبر ساختگی است"),
+        *("الخبر غير صحيح", "Minister denies it", "HOAX", "a hoax, he says", "This is not true", "This is untrue"),
+        *("She rejected this", 'משרד הנפט: להד"ם', "השר הכחיש", "שקר", "یہ جھوٹ ہے", "وزارت کی تردید", "ئەمە درۆیە"),
+    ],
+)
+def test_these_words_take_back_a_clause(denial: str) -> None:
+    claim = "قیمت نفت ایران دو دلار بالا رفت"
+    title = f"{claim} | {denial} {LONG[: 115 - len(claim) - len(denial)]}"
+    assert headlines.subject(title) == title
+    assert headlines.subject(f"{claim} | {LONG}") == claim
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "اما",
+        "ولی",
+        "مگر",
+        "البته",
+        "but",
+        "But",
+        "لكن",
+        "ولكن",
+        "אבל",
+        "لیکن",
+        "بەڵام",
+        "هرچند",
+        "however",
+        "«اما",
+        "(ولی",
+    ],
+)
+def test_a_clause_stays_with_one_that_limits_it(word: str) -> None:
+    claim = "قیمت نفت ایران دو دلار بالا رفت"
+    title = f"{claim}؛ {word} {LONG}"[:118]
+    assert headlines.subject(title) == title
+    assert headlines.subject(f"{claim}؛ {word}\u200cها {LONG}") == claim  # another word that begins alike
+
+
+def test_a_title_without_room_for_its_denial_never_states_the_claim_alone() -> None:
+    claim = "حملهٔ هوایی به تأسیسات نطنز دست‌کم ده کشته و سی زخمی بر جا گذاشت"
+    denial = "استاندار اصفهان: این خبر دروغ است"
+    title = f"{claim} | {denial} و هیچ حمله‌ای رخ نداده"
+    assert len(title) > headlines.LONGEST_SUBJECT
+    assert headlines.subject(title).startswith(f"{claim} | {denial}")
+    assert headlines.subject(f"{claim} | به گفتهٔ روزنامه‌ها آتش هنوز خاموش نشده است | {denial}") == denial
+
+
+def test_a_title_of_many_labels_is_shortened() -> None:
+    for title in ("آ | " * 1200 + "تکذیب", "فیلم | تکذیب | " * 320, "| " * 2400, "چرا؟ | " * 686):
+        assert len(title) >= 4800
+        assert len(headlines.subject(title)) <= headlines.LONGEST_SUBJECT
+
+
+@pytest.mark.parametrize(
     ("title", "cut"),
     [
         ("یک دو سه چهار پنج شش ۲۰۰ هزار", "یک دو سه چهار پنج شش…"),  # not after the number
