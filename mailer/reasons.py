@@ -160,6 +160,12 @@ class ReasonCode(StrEnum):
         "the editor's subject has {length} characters; mail programs show only the first 40 to 100",
         "موضوعی که تحریریه نوشته است {length} نویسه دارد؛ برنامه‌های ایمیل پس از ۴۰ تا ۱۰۰ نویسه آن را می‌بُرند",
     )
+    BLOCK_NOT_SHOWN = (
+        "block_not_shown",
+        "the block «{title}» is missing in the HTML or the text of the mail: your own templates have no place for it, "
+        "see `mailer templates check`",
+        "کادر «{title}» در بخش HTML یا بخش متنی نامه نمی‌آید، چون قالب‌های خودتان جایی برای آن ندارند",
+    )
     # Reasons why a story was not chosen.
     BANNED = "banned", "banned", "ممنوع شده است"
     BANNED_WORD = "banned_word", "contains the banned word «{word}»", "واژهٔ ممنوع «{word}» در آن است"

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import click
 
+from mailer import reasons
 from mailer.cli.command import TEXT, Result, Whole, command, slot_argument, slot_option, table
 from mailer.context import App
 from mailer.model import BlockKind, BlockPlace, Issue
+from mailer.reasons import ReasonCode
 
 _slot = slot_option("--slot", "The issue of another week.")
 
@@ -33,7 +35,9 @@ def _shown(found: Issue) -> Result:
         for number, each in enumerate(found.blocks, 1)
     ]
     listed = table(("no.", "kind", "place", "in", "title"), rows)
-    return Result(data(found), f"{found.slot}:\n{listed}" if rows else f"{found.slot} has no blocks.")
+    lost = [each for each in found.notes if each.code is ReasonCode.BLOCK_NOT_SHOWN]
+    lines = [f"{found.slot}:\n{listed}", *(f"note: {reasons.english(each)}" for each in lost)]
+    return Result(data(found), "\n".join(lines) if rows else f"{found.slot} has no blocks.")
 
 
 @command(block)

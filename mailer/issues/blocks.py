@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from mailer import settings
 from mailer.articles import pictures
 from mailer.context import App
-from mailer.errors import MailerError, UsageError
-from mailer.model import Block, BlockKind, BlockPlace
+from mailer.errors import MailerError, UnreadableInput, UsageError
+from mailer.mail import view
+from mailer.model import Block, BlockKind, BlockPlace, DeliveryKind, Issue
+from mailer.reasons import Reason, ReasonCode
 from mailer.text.clean import clean
 
 log = logging.getLogger(__name__)
@@ -78,3 +80,31 @@ def with_addresses(app: App, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     return tuple(
         replace(each, picture=pictures.address_of(app, each.picture) if each.picture else "") for each in blocks
     )
+
+
+def notes(app: App, issue: Issue) -> list[Reason]:
+    """Returns a note for the editors about each block that would be missing in one or both parts of the mail.
+
+    This happens if a newsroom's own templates come from an older version, which had no blocks.
+    """
+    if not issue.blocks:
+        return []
+    # Words without blanks and direction, which templates show unchanged, stand for the titles.
+    words = [f"mailerblock{number}end" for number in range(len(issue.blocks))]
+    named = tuple(replace(block, title=word, picture="") for block, word in zip(issue.blocks, words, strict=True))
+    values = view.issue_view(
+        replace(issue, blocks=named),
+        app.settings.newsletter,
+        archive_url=app.archive_url(issue.slot),
+        locale=app.renderer.locale,
+        preferences=True,
+    )
+    try:
+        mail = app.renderer.mail(DeliveryKind.ISSUE, values)
+    except UnreadableInput:
+        return []  # the freeze renders the mail again, and holds the issue because of this error
+    return [
+        Reason(ReasonCode.BLOCK_NOT_SHOWN, {"title": block.title})
+        for block, word in zip(issue.blocks, words, strict=True)
+        if word not in mail.html or word not in mail.text
+    ]

@@ -13,7 +13,7 @@ from functools import partial
 
 from mailer import reasons, week
 from mailer.context import App, alert, get_issue, local_day, sample_settings
-from mailer.errors import NoSuchIssue, OutsideError, StoreUnavailable, WrongState
+from mailer.errors import NoSuchIssue, OutsideError, StoreUnavailable, UnreadableInput, WrongState
 from mailer.issues import control, delivery, draft, editing, notice, welcome, which
 from mailer.lifecycle import EDITABLE, IssueEvent
 from mailer.model import Issue, IssueState, Slot
@@ -69,7 +69,9 @@ def tick(app: App) -> None:
             queue(app)
         except StoreUnavailable:
             raise
-        except Exception:  # for example, a template of the newsroom cannot be rendered
+        except UnreadableInput as error:  # a template of the newsroom is wrong
+            log.error("%s cannot be made: %s", mails, error)
+        except Exception:
             log.exception("%s cannot be made", mails)
 
 

@@ -151,7 +151,7 @@ def _chosen(app: App, tx: Connection, issue: Issue, now: datetime, standing: tup
     why = hold_reason(app, issue, stories) or _still_sample_settings(app, tx, issue)
     if issue.state is IssueState.HELD and not (issue.reason and issue.reason.code in _PASSING):
         why = issue.reason  # an issue held for any other reason stays held until an editor releases it
-    return replace(
+    chosen = replace(
         issue,
         state=IssueState.HELD if why else IssueState.DRAFT,
         stories=stories,
@@ -167,6 +167,7 @@ def _chosen(app: App, tx: Connection, issue: Issue, now: datetime, standing: tup
         reason=why,
         drafted_at=app.now(),
     )
+    return replace(chosen, notes=(*chosen.notes, *blocks.notes(app, chosen)))
 
 
 def save(tx: Connection, issue: Issue, before: IssueState) -> None:

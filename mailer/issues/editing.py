@@ -17,10 +17,11 @@ from mailer.choice import edits
 from mailer.choice.edits import AddBlock, Drop, Edit, Intro, LeaveOut, Move, RemoveBlock, Retitle, Subject
 from mailer.context import App, get_issue
 from mailer.errors import NoSuchArticle, NoSuchBlock, UsageError, WrongState
-from mailer.issues import draft, which
+from mailer.issues import blocks, draft, which
 from mailer.lifecycle import EDITABLE
 from mailer.mail import view
 from mailer.model import Block, ChosenStory, Edits, Issue, IssueState
+from mailer.reasons import ReasonCode
 from mailer.store import articles, issues
 from mailer.text import clean
 
@@ -184,11 +185,12 @@ def _apply(app: App, tx: Connection, issue: Issue, edit: Edit) -> None:
         subject=issue.edits.subject or view.subject(stories, app.renderer.locale),
         intro=issue.edits.intro,
         blocks=(*(block for block in issue.blocks if block.standing), *issue.edits.blocks),
-        notes=(*issue.notes, *(note for note in edits.notes(issue.edits) if note not in issue.notes)),
         reason=issue.reason or why,
         approved=not why,
     )
-    draft.save(tx, edited, issue.state)
+    kept = [note for note in issue.notes if note.code is not ReasonCode.BLOCK_NOT_SHOWN]
+    new = [note for note in edits.notes(issue.edits) if note not in kept]
+    draft.save(tx, replace(edited, notes=(*kept, *new, *blocks.notes(app, edited))), issue.state)
 
 
 def _at(issue: Issue, position: int) -> ChosenStory:

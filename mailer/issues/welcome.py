@@ -10,12 +10,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from sqlalchemy import Connection
 
 from mailer import week
 from mailer.articles import pictures
 from mailer.context import App, local_day, sample_settings
+from mailer.errors import UnreadableInput
 from mailer.issues import draft, variants, which
 from mailer.lifecycle import STARTED
 from mailer.mail import render as rendering
@@ -29,6 +31,7 @@ ISSUE_SOON = timedelta(hours=12)  # readers who join at most this long before an
 LATEST = timedelta(days=10)  # the stories of an older issue are not shown, because they are no longer news
 EVERY = timedelta(days=30)  # an address gets at most one welcome mail in this time
 _AT_ONCE = 200  # readers who are welcomed in one transaction
+_WORD = "mailergreeting"  # stands for the greeting when the templates are tried
 _SHOWN = STARTED - {IssueState.PAUSED}  # an editor may have paused an issue because one of its stories is wrong
 
 
@@ -48,22 +51,28 @@ def queue(app: App) -> int:
 
 
 def _due(app: App, tx: Connection) -> list[Joined]:
+    """Returns the first readers who are to be welcomed now. A reader who joined at most ISSUE_SOON before an issue is
+    frozen gets that issue instead."""
     now = app.now()
-    joined = signups.unwelcomed(tx, now - WITHIN, now - EVERY, _AT_ONCE)
-    return [each for each in joined if not _is_issue_soon(app, tx, each.at)]
+    freezes = _freezes(app, tx, now)
+    joined = signups.unwelcomed(tx, now - WITHIN, now - EVERY)
+    due = (each for each in joined if not any(each.at < at <= each.at + ISSUE_SOON for at in freezes))
+    return list(islice(due, _AT_ONCE))
 
 
-def _is_issue_soon(app: App, tx: Connection, joined_at: datetime) -> bool:
-    """Returns True if an issue is frozen within ISSUE_SOON after `joined_at`. A reader who joined then gets that
-    issue."""
-    for slot in week.around(joined_at, app.settings.newsletter, app.settings.schedule):
+def _freezes(app: App, tx: Connection, now: datetime) -> list[datetime]:
+    """Returns the times at which the issues of these weeks were or will be frozen. Leaves out issues that are not
+    expected to come: skipped or cancelled issues, and issues that are still held after their time."""
+    found = []
+    for slot in week.around(now, app.settings.newsletter, app.settings.schedule):
         issue = issues.find(tx, slot.key)
-        if issue and issue.state in (IssueState.SKIPPED, IssueState.CANCELLED):
-            continue
-        freezes_at = (issue.frozen_at or issue.send_at) if issue else slot.at
-        if joined_at < freezes_at <= joined_at + ISSUE_SOON:
-            return True
-    return False
+        if issue is None:
+            found.append(slot.at)
+        elif issue.state not in (IssueState.SKIPPED, IssueState.CANCELLED) and not (
+            issue.state is IssueState.HELD and issue.send_at <= now
+        ):
+            found.append(issue.frozen_at or issue.send_at)
+    return found
 
 
 def _queue(app: App, sections: tuple[str, ...], readers: Sequence[Joined]) -> int:
@@ -84,24 +93,34 @@ def _queue(app: App, sections: tuple[str, ...], readers: Sequence[Joined]) -> in
 
 def _render(app: App, sections: tuple[str, ...]) -> Rendered:
     """Returns the welcome mail for readers of these sections: with the stories of the latest issue, or without stories
-    if there is no issue of the last ten days."""
+    if there is no issue of the last ten days.
+
+    Raises UnreadableInput if a template is wrong or does not show the greeting.
+    """
     coming = which.next_slot(app, app.now())
     latest = app.store.read(lambda tx: _latest(app, tx))
     issue = latest or draft.empty(app, coming)
     if latest:
         issue = variants.of_sections(latest, sections, app.renderer.locale) or latest
 
-    def mail(stories: tuple[ChosenStory, ...]) -> Rendered:
-        values = service_mails.welcome(
+    def values(stories: tuple[ChosenStory, ...]) -> dict[str, object]:
+        return service_mails.welcome(
             replace(issue, stories=pictures.hosted(app, stories)),
             app.settings.newsletter,
             archive_url=app.archive_url(issue.slot) if latest else "",
             next_day=coming.day,
             locale=app.renderer.locale,
         )
-        return app.renderer.mail(DeliveryKind.WELCOME, values)
 
-    return rendering.fitted(issue.stories, mail)
+    # The templates of an older version would send a plain issue, which must not go to a reader as a welcome.
+    tried = app.renderer.mail(DeliveryKind.WELCOME, {**values(()), "words": [_WORD]})
+    for end, part in (("html", tried.html), ("txt", tried.text)):
+        if _WORD not in part:
+            raise UnreadableInput(
+                f"The templates mail/welcome.{end} and mail/issue.{end} do not show the greeting of the welcome mail.",
+                f"Copy the block `opening` from the built-in mail/issue.{end}; `mailer templates check` tests it.",
+            )
+    return rendering.fitted(issue.stories, lambda stories: app.renderer.mail(DeliveryKind.WELCOME, values(stories)))
 
 
 def _latest(app: App, tx: Connection) -> Issue | None:

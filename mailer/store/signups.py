@@ -114,12 +114,11 @@ class Joined:
     sections: tuple[str, ...]
 
 
-def unwelcomed(tx: Connection, after: datetime, welcomed_after: datetime, limit: int) -> list[Joined]:
+def unwelcomed(tx: Connection, after: datetime, welcomed_after: datetime) -> list[Joined]:
     """Returns active readers who confirmed later than `after`, the earliest first.
 
-    A reader who left and confirmed again is returned once, with the last confirmation.
-    Leaves out readers who have got an issue since they confirmed, and addresses that have got a welcome mail since
-    `welcomed_after`.
+    A reader who left and confirmed again is returned once, with the last confirmation. Leaves out readers who have got
+    an issue since they confirmed, and addresses that have got a welcome mail since `welcomed_after`.
     """
     former = subscribers.alias()  # a forgotten person who joins again has a new row with the same hash
     welcomed = exists().where(
@@ -141,7 +140,6 @@ def unwelcomed(tx: Connection, after: datetime, welcomed_after: datetime, limit:
         .where(events.c.id.in_(last))
         .where(subscribers.c.status == SubscriberStatus.ACTIVE, ~welcomed, ~has_issue)
         .order_by(events.c.id)
-        .limit(limit)
     )
     return [Joined(row.id, row.at, row.subscriber_id, tuple(json.loads(row.sections))) for row in tx.execute(query)]
 

@@ -20,6 +20,7 @@ from mailer.errors import NoSuchBlock, UnreadableInput, UsageError, WrongState
 from mailer.issues import archive, blocks, control, delivery, draft, editing, preview, variants
 from mailer.mail import render
 from mailer.model import Block, BlockKind, BlockPlace, Issue
+from mailer.reasons import Reason, ReasonCode
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Block as BlockSettings
@@ -58,6 +59,33 @@ def test_a_block_of_an_issue_survives_the_hourly_choice_and_is_in_both_parts(app
     for part in (shown.html, shown.text):
         assert part.index("اصلاحیه") < part.index("دربارهٔ شمار بوستان‌ها") < part.rindex(again.stories[0].title)
         assert "درست سه است." in part
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("issue.html", "{{ part.blocks(blocks.top) }}"), ("issue.txt", "{{ boxes(blocks.top) }}")]
+)
+@only_sqlite
+def test_a_note_names_each_block_that_own_templates_do_not_show(
+    app: App, tmp_path_factory: pytest.TempPathFactory, name: str, part: str
+) -> None:
+    own = tmp_path_factory.mktemp("templates")
+    (own / "mail").mkdir()
+    words = (make.TEMPLATES / "mail" / name).read_text("utf-8")
+    assert part in words
+    (own / "mail" / name).write_text(words.replace(part, ""), "utf-8")
+    app = replace(app, make_renderer=lambda: render.Renderer(own, make.TEMPLATES))
+    drafted(app)
+    editing.add_block(app, None, replace(CORRECTION, title="پایان", place=BlockPlace.END))
+    edited = editing.add_block(app, None, CORRECTION)
+    lost = Reason(ReasonCode.BLOCK_NOT_SHOWN, {"title": CORRECTION.title})
+    assert [note for note in edited.notes if note.code is lost.code] == [lost]
+    approved = control.approve(app, None)
+    other = replace(CORRECTION, title="دیگر")
+    edited = editing.add_block(app, None, other)
+    assert edited.approved
+    assert [note.args["title"] for note in edited.notes if note.code is lost.code] == [CORRECTION.title, other.title]
+    editing.remove_block(app, None, 3)
+    assert editing.remove_block(app, None, 2).notes == tuple(note for note in approved.notes if note != lost)
 
 
 @only_sqlite

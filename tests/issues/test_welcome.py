@@ -18,12 +18,12 @@ from mailer.demo.inbox import Inbox
 from mailer.issues import archive, control, delivery, draft, report, welcome
 from mailer.issues import clock as ticking
 from mailer.mail.render import Renderer
-from mailer.model import Issue, ListRow, Method
+from mailer.model import EventKind, Issue, ListRow, Method, NewEvent
 from mailer.readers import admin, importing, joining, leaving, preferences
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Readers
-from mailer.store import subscribers
+from mailer.store import events, subscribers
 from mailer.store.schema import issue_articles
 
 EMAIL = "narges@example.org"
@@ -169,6 +169,34 @@ def test_a_cancelled_issue_does_not_keep_the_welcome_back(app: App, clock: Clock
     join(app)
     assert welcome.queue(app) == 0
     control.cancel(app, None)
+    assert welcome.queue(app) == 1
+
+
+@only_sqlite
+def test_an_issue_that_is_held_past_its_time_does_not_keep_the_welcome_back(app: App, clock: Clock) -> None:
+    make.week_of_articles(app.store)
+    clock.set(make.slot().at - timedelta(hours=2))
+    control.hold(app, draft.draft(app).slot)
+    join(app)
+    clock.set(make.slot().at - timedelta(minutes=1))
+    assert welcome.queue(app) == 0
+    clock.set(make.slot().at)
+    assert welcome.queue(app) == 1
+
+
+@only_sqlite
+def test_readers_who_wait_for_an_issue_do_not_keep_others_waiting(app: App, clock: Clock) -> None:
+    """More readers than one transaction welcomes."""
+    make.week_of_articles(app.store)
+    issue = draft.draft(app)
+    clock.set(issue.send_at - timedelta(hours=1))
+    waiting = make.subscribers_of(app.store, [f"reader{number}@example.org" for number in range(201)])
+    confirmed = NewEvent(EventKind.CONFIRMED, app.now(), Method.PAGE)
+    app.store.write(lambda tx: events.record(tx, waiting, confirmed))
+    clock.set(issue.send_at)
+    draft.freeze(app, issue)
+    clock.turn(minutes=5)
+    join(app)
     assert welcome.queue(app) == 1
 
 
@@ -319,3 +347,22 @@ def test_a_broken_reminder_does_not_stop_the_welcomes(
     ticking.tick(app)
     assert "reminders cannot be made" in caplog.text
     assert [mail["kind"] for mail in admin.show(app, EMAIL)[2]].count("welcome") == 1
+
+
+# --- own templates of an older version -------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["issue.html", "issue.txt"])
+@only_sqlite
+def test_templates_that_cannot_greet_send_no_welcome(
+    app: App, caplog: pytest.LogCaptureFixture, tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    own = tmp_path_factory.mktemp("templates")
+    (own / "mail").mkdir()
+    words = (make.TEMPLATES / "mail" / name).read_text("utf-8")
+    before, _, rest = words.partition("{% block opening %}")
+    (own / "mail" / name).write_text(before + rest.partition("{% endblock %}")[2], "utf-8")
+    join(app)
+    ticking.tick(replace(app, make_renderer=lambda: Renderer(own, make.TEMPLATES)))
+    assert f"welcome mails cannot be made: The templates mail/welcome.{name[6:]}" in caplog.text
+    assert f"Copy the block `opening` from the built-in mail/{name}" in caplog.text
+    ticking.tick(app)
+    assert [mail["kind"] for mail in admin.show(app, EMAIL)[2]].count("welcome") == 1, "the reader is not forgotten"

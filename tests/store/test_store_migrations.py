@@ -10,6 +10,7 @@ from typing import Any
 
 import crowd
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -123,6 +124,24 @@ def test_tables_are_made_on_first_use(empty_url: str) -> None:
 
 def test_upgrade_returns_the_version_and_does_nothing_twice(empty_url: str) -> None:
     assert opened(empty_url, lambda store: (upgrade.upgrade(store), upgrade.upgrade(store))) == (upgrade.HEAD,) * 2
+
+
+def test_tables_that_were_changed_by_hand_are_not_upgraded(tmp_path: Path) -> None:
+    url, config = f"sqlite:///{tmp_path / 'changed.db'}", Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = create_engine(url)
+    with engine.begin() as tx:
+        config.attributes["connection"] = tx
+        command.upgrade(config, "0018")
+        tx.execute(text("PRAGMA writable_schema=ON"))
+        tx.execute(
+            text("UPDATE sqlite_schema SET sql = replace(sql, :a, :b) WHERE name = 'deliveries'"),
+            {"a": "'notice'", "b": "'other'"},
+        )
+    engine.dispose()
+    with pytest.raises(StoreOutdated, match=r"variants and deliveries.*nothing was changed.*restore a backup"):
+        opened(url, upgrade.upgrade)
+    assert opened(url, upgrade.revision) == "0018"
 
 
 def opened_at_once(url: str) -> list[BaseException]:

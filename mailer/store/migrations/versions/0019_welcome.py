@@ -3,6 +3,8 @@
 from alembic import op
 from sqlalchemy import text
 
+from mailer.errors import StoreOutdated
+
 revision = "0019"
 down_revision = "0018"
 branch_labels = None
@@ -33,7 +35,11 @@ def upgrade() -> None:
         {"before": _BEFORE, "after": _AFTER},
     )
     if changed.rowcount != 2:
-        raise RuntimeError("the tables variants and deliveries are not those of version 0018")
+        raise StoreOutdated(
+            "The tables variants and deliveries are not as version 0018 made them, so they cannot be upgraded; nothing "
+            "was changed.",
+            "Another program may have changed them: restore a backup, then run `mailer db upgrade`.",
+        )
     connection.exec_driver_sql(f"PRAGMA schema_version={version + 1}")
     connection.exec_driver_sql("PRAGMA writable_schema=OFF")
 
