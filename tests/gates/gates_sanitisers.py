@@ -56,8 +56,12 @@ def orange(html: str) -> str:
 
 
 def word(html: str) -> str:
-    """Simulates Outlook: conditional comments, no max-width or border-radius; but not Word's layout engine."""
-    return re.sub(r"(?:max-width|border-radius):[^;\"]*;?", "", as_word_sees_it(html))
+    """Simulates Outlook: conditional comments, no max-width, max-height or border-radius; but not Word's layout engine.
+
+    The width of a picture is that of its attribute, whatever `width: auto` says.
+    """
+    ignored = r"(?:max-(?:width|height)|border-radius):[^;\"]*;?|(?<![\w-])width: ?auto;?"
+    return re.sub(ignored, "", as_word_sees_it(html))
 
 
 SANITISERS: Mapping[str, Callable[[str], str]] = {
