@@ -68,7 +68,7 @@ def add_block(app: App, slot: str | None, block: Block) -> Issue:
     """Puts a block into this issue only. Raises UsageError if editors have already added six blocks."""
     issue = which.to_edit(app, slot)
     if len(issue.edits.blocks) >= _MOST_BLOCKS:
-        raise UsageError(f"The issue {issue.slot} has {_MOST_BLOCKS} blocks of its own; it has room for no more.")
+        raise UsageError(f"The issue {issue.slot} already has {_MOST_BLOCKS} blocks of its own, and more do not fit.")
     return _edit(app, issue, AddBlock(block))
 
 

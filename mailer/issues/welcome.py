@@ -92,8 +92,8 @@ def _queue(app: App, sections: tuple[str, ...], readers: Sequence[Joined]) -> in
 
 
 def _render(app: App, sections: tuple[str, ...]) -> Rendered:
-    """Returns the welcome mail for readers of these sections: with the stories of the latest issue, or without stories
-    if there is no issue of the last ten days.
+    """Returns the welcome mail for readers of these sections. It has the stories of the latest issue, or none if the
+    latest issue is more than ten days old.
 
     Raises UnreadableInput if a template is wrong or does not show the greeting.
     """
