@@ -327,5 +327,8 @@ def preheader(issue: Issue, newsletter: Newsletter, locale: Locale = FA) -> str:
             left_out.append(piece)
     if len(line) < PREHEADER_BETTER and left_out:
         before = f"{line}{locale.semicolon} " if line else ""
-        line = before + headlines.words(left_out[0], PREHEADER_MOST - len(before))
+        cut = ((piece, headlines.words(piece, PREHEADER_MOST - len(before))) for piece in left_out)
+        # A title that is cut before its denial would say the opposite.
+        rest = next((short for piece, short in cut if headlines.keeps_denial(piece, short)), "")
+        line = before + rest if rest else line
     return line

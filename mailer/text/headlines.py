@@ -101,10 +101,16 @@ def _without_label(title: str) -> str:
 def _lost_denial(title: str, short: str) -> str:
     """Returns the title from the clause with its denial, or "" if `short` keeps the denial or there is none."""
     denial = _DENIAL.search(title)
-    if not denial or denial.end() <= len(short.removesuffix(ELLIPSIS)):
+    if not denial or keeps_denial(title, short):
         return ""
     start = max((after for _, after in _ends(title) if after <= denial.start()), default=len(title))
     return title[start:].strip(_SIGNS)
+
+
+def keeps_denial(title: str, short: str) -> bool:
+    """Returns False if `short`, the beginning of the title, lacks a clause that denies it."""
+    denial = _DENIAL.search(title)
+    return not denial or denial.end() <= len(short.removesuffix(ELLIPSIS))
 
 
 def clauses(title: str, limit: int) -> str:

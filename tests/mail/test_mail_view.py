@@ -148,6 +148,15 @@ def test_the_preheader_is_made_of_the_second_to_fourth_stories() -> None:
     assert 90 <= len(preheader) <= 130
 
 
+def test_the_preheader_shows_no_claim_without_its_denial() -> None:
+    claim = "وزیر نفت از سمت خود استعفا داد و جانشین او در نشست فردای مجلس معرفی و برنامهٔ او بررسی می‌شود"
+    title = f"{claim}؛ وزارت نفت: این خبر دروغ است و هیچ تصمیمی در این باره گرفته نشده است"
+    only = (samples.story(1), samples.story(2, title=title))
+    assert "استعفا" not in view.preheader(samples.issue(only), samples.NEWSLETTER)
+    only = (samples.story(1), samples.story(2, title=claim.replace("و جانشین", "زیرا جانشین") * 2))
+    assert "استعفا" in view.preheader(samples.issue(only), samples.NEWSLETTER), "without a denial, it may be cut"
+
+
 def test_the_preheader_takes_whole_clauses() -> None:
     """A cut clause could have lost its negation."""
     long = "وزیر نیرو گفت که در تابستان امسال برق هیچ کارخانه‌ای در هیچ ساعتی از شبانه‌روز و در هیچ استانی قطع نمی‌شود"
