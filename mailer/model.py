@@ -5,7 +5,7 @@ timezone-aware and in UTC. Read this file first.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -597,6 +597,19 @@ class PausedLane(NamedTuple):
     lane: str
     until: datetime
     reply: str
+
+
+# --- Access logs -----------------------------------------------------------------------------------------------------
+class LogSpan(NamedTuple):
+    """A period that an access log covers, in Unix seconds. The first and the last second belong to it.
+
+    Another log may have other lines of these two seconds. So `edges` maps each of the two to the checksums of its lines
+    in the logs that were counted. If a second is missing there, all of its lines count as counted.
+    """
+
+    first: int
+    last: int
+    edges: Mapping[int, Sequence[int]]
 
 
 # --- Reports ---------------------------------------------------------------------------------------------------------

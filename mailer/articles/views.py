@@ -9,7 +9,6 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,7 @@ from sqlalchemy import Connection
 
 from mailer.context import App
 from mailer.errors import UnreadableInput, UsageError, WrongState
+from mailer.model import LogSpan
 from mailer.sources import access_log, fetch, identity, read
 from mailer.sources.access_log import Counted
 from mailer.sources.fetch import Fetcher
@@ -218,8 +218,7 @@ def _nothing(name: str, what: str, rows: int, example: str, passed_over: Mapping
 
 def _from_log(app: App, name: str, file: Path, known: _Known, server: str, *, recount: bool) -> Given:
     before = [] if recount else app.store.read(partial(views.counted_spans, server=server))
-    spans = [access_log.Span(int(each.first.timestamp()), int(each.last.timestamp()), each.edges) for each in before]
-    found = access_log.count(file, known.by_address, spans)
+    found = access_log.count(file, known.by_address, before)
     if not found.views and not found.before:
         bots = {"are requests of bots": found.bots} if found.bots else {}
         raise _nothing(name, "lines", found.lines, found.example, {**found.passed_over, **bots})
@@ -243,20 +242,16 @@ def _from_log(app: App, name: str, file: Path, known: _Known, server: str, *, re
 
 
 def _add(
-    app: App, name: str, server: str, found: Counted, before: Sequence[views.Span], *, recount: bool
+    app: App, name: str, server: str, found: Counted, before: Sequence[LogSpan], *, recount: bool
 ) -> tuple[int, int]:
     """Store the views from a log. Return how many articles have another number of views now, and how many lost the
     views that they had from other logs."""
     if not found.views:
         return 0, 0
-    spans = [
-        views.Span(datetime.fromtimestamp(each.first, UTC), datetime.fromtimestamp(each.last, UTC), each.edges)
-        for each in found.spans
-    ]
 
     def add(tx: Connection) -> tuple[int | None, int]:
         forgotten = views.forget_logs(tx) if recount else 0
-        return views.add(tx, server, spans, found.views, before), forgotten
+        return views.add(tx, server, found.spans, found.views, before), forgotten
 
     updated, forgotten = app.store.write(add)
     if updated is None:

@@ -9,7 +9,7 @@ import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 from mailer.errors import UnreadableInput
+from mailer.model import LogSpan
 
 _GZIP = b"\x1f\x8b"
 _DAY = 86_400  # seconds
@@ -53,18 +54,6 @@ _Key = TypeVar("_Key", str, bytes)
 _Result = TypeVar("_Result")
 
 
-class Span(NamedTuple):
-    """A period that a log covers, in Unix seconds. The first and the last second belong to it.
-
-    Another log may have other lines of these two seconds. So `edges` maps each of the two to the checksums of its lines
-    in this log. If a second is missing there, all of its lines count as counted.
-    """
-
-    first: int
-    last: int
-    edges: Mapping[int, Sequence[int]]
-
-
 @dataclass(slots=True)
 class Counted:
     """The views in a log by article id, and how many lines are not views of an article, by reason."""
@@ -76,7 +65,7 @@ class Counted:
     unknown: int = 0  # views of pages that are not stored articles
     example: str = ""  # one of these pages
     before: int = 0  # lines that were counted before
-    spans: list[Span] = field(default_factory=list)  # the times of all lines that could be read
+    spans: list[LogSpan] = field(default_factory=list)  # the times of all lines that could be read
     with_agents: bool = False  # False if the log has no user agents, so that bots cannot be recognised
 
 
@@ -106,10 +95,10 @@ def is_log(file: Path) -> bool:
     return False
 
 
-def count(file: Path, article_of: Callable[[str], int | None], counted: Sequence[Span]) -> Counted:
+def count(file: Path, article_of: Callable[[str], int | None], counted: Sequence[LogSpan]) -> Counted:
     """Count the views in a log.
 
-    The lines in the spans of `counted` are not counted again, except for new lines of an edge (see `Span`).
+    The lines in the spans of `counted` are not counted again, except for new lines of an edge (see `LogSpan`).
 
     `article_of` returns the id of the article at an address. It gets a web address, or a path that begins with "/" if
     the log does not name the host. Raises UnreadableInput if the file cannot be read.
@@ -166,9 +155,9 @@ class _Times:
         if len(self._all) > _MOST_SPANS:
             raise UnreadableInput(f"{name}: its lines are not in the order of time.", "Give the original logs.")
 
-    def spans(self) -> list[Span]:
+    def spans(self) -> list[LogSpan]:
         return [
-            Span(time.first, time.last, {at: kept for at, kept in time.edges.items() if len(kept) <= _MOST_AT_EDGE})
+            LogSpan(time.first, time.last, {at: kept for at, kept in time.edges.items() if len(kept) <= _MOST_AT_EDGE})
             for time in self._all
         ]
 

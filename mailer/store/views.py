@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, CursorResult, delete, insert, or_, select, text
 
+from mailer.model import LogSpan
 from mailer.store import arrays
 from mailer.store.schema import articles, counted_logs
 
@@ -36,23 +37,10 @@ class Link(NamedTuple):
     guid: str
 
 
-class Span(NamedTuple):
-    """A period whose lines of a log were counted. The first and the last second belong to it.
-
-    Another log may have other lines of these two seconds. So `edges` maps each of the two, in Unix time, to the
-    checksums of its lines that were counted. If a second is missing there, all of its lines count as counted.
-    """
-
-    first: datetime
-    last: datetime
-    edges: Mapping[int, Sequence[int]]
-
-
 class Replaced(NamedTuple):
-    """How many articles have another number of views now, how many have the same, and how many have fewer."""
+    """How many articles have another number of views now, and how many of these have fewer."""
 
     updated: int
-    unchanged: int
     fewer: int
 
 
@@ -72,14 +60,18 @@ def replace(tx: Connection, views: Mapping[int, int]) -> Replaced:
     changed = [number for number, count in before.items() if views[number] != count]
     _run(tx, _REPLACE, views)
     fewer = sum((before[number] or 0) > views[number] for number in changed)
-    return Replaced(len(changed), len(before) - len(changed), fewer)
+    return Replaced(len(changed), fewer)
 
 
-def counted_spans(tx: Connection, server: str) -> list[Span]:
+def counted_spans(tx: Connection, server: str) -> list[LogSpan]:
     """Returns the periods that were counted before in the logs of one server, in order."""
     query = select(counted_logs).where(counted_logs.c.server == server).order_by(counted_logs.c.first_at)
     return [
-        Span(row.first_at, row.last_at, {int(second): lines for second, lines in row.edges.items()})
+        LogSpan(
+            int(row.first_at.timestamp()),
+            int(row.last_at.timestamp()),
+            {int(second): lines for second, lines in row.edges.items()},
+        )
         for row in tx.execute(query)
     ]
 
@@ -94,7 +86,7 @@ def forget_logs(tx: Connection) -> int:
 
 
 def add(
-    tx: Connection, server: str, spans: Sequence[Span], views: Mapping[int, int], known: Sequence[Span]
+    tx: Connection, server: str, spans: Sequence[LogSpan], views: Mapping[int, int], known: Sequence[LogSpan]
 ) -> int | None:
     """Adds the views in a log, and records the periods that it covers.
 
@@ -107,7 +99,7 @@ def add(
         return None
     tx.execute(delete(counted_logs).where(counted_logs.c.server == server))
     joined = [
-        {"server": server, "first_at": each.first, "last_at": each.last, "edges": each.edges}
+        {"server": server, "first_at": _instant(each.first), "last_at": _instant(each.last), "edges": each.edges}
         for each in _joined([*known, *spans])
     ]
     tx.execute(insert(counted_logs), joined)
@@ -116,9 +108,9 @@ def add(
     return updated
 
 
-def _joined(spans: Sequence[Span]) -> list[Span]:
+def _joined(spans: Sequence[LogSpan]) -> list[LogSpan]:
     """Returns the spans in order. Spans that overlap become one."""
-    found: list[Span] = []
+    found: list[LogSpan] = []
     for span in sorted(spans, key=lambda each: (each.first, each.last)):
         if found and span.first <= found[-1].last:
             found[-1] = _one(found[-1], span)
@@ -127,19 +119,23 @@ def _joined(spans: Sequence[Span]) -> list[Span]:
     return found
 
 
-def _one(one: Span, other: Span) -> Span:
+def _one(one: LogSpan, other: LogSpan) -> LogSpan:
     """Returns one span for two that overlap. A second inside of it is no longer an edge, so all its lines count as
     counted."""
     first, last = min(one.first, other.first), max(one.last, other.last)
     edges = {}
     for at in {first, last}:
-        every = [each.edges.get(int(at.timestamp())) for each in (one, other) if at in (each.first, each.last)]
+        every = [each.edges.get(at) for each in (one, other) if at in (each.first, each.last)]
         lines: Counter[int] = Counter()
         for each in every:
             lines |= Counter(each or ())
         if None not in every:
-            edges[int(at.timestamp())] = sorted(lines.elements())
-    return Span(first, last, edges)
+            edges[at] = sorted(lines.elements())
+    return LogSpan(first, last, edges)
+
+
+def _instant(second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC)
 
 
 def _run(tx: Connection, statement: str, views: Mapping[int, int]) -> CursorResult[Any]:
