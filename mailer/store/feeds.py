@@ -90,12 +90,15 @@ def visit(tx: Connection, source: str, visits: Sequence[tuple[str, bool]], now: 
 
 
 def forget_visits(tx: Connection, source: str, before: datetime) -> None:
-    """Forgets the visits to pages of a source that were recorded earlier than `before`.
+    """Forgets the pages of a source that were fetched earlier than `before`.
 
     If the source still lists such a page, the page is fetched again. This does no harm, because its article is stored.
+    The links of the first collection that were never fetched stay known: without an article, such a page would look
+    new. They are recorded only once, so they do not become more.
     """
-    names = [first(source), *(after_failures(source, failures) for failures in range(TRIES))]
-    tx.execute(delete(visited_pages).where(visited_pages.c.source.in_(names), visited_pages.c.at < before))
+    names = [after_failures(source, failures) for failures in range(TRIES)]
+    old = visited_pages.c.source.in_(names), visited_pages.c.at < before
+    tx.execute(delete(visited_pages).where(*old, visited_pages.c.fetched))
 
 
 def first(source: str) -> str:

@@ -119,7 +119,31 @@ def test_pages_are_remembered_for_a_year(app: App, clock: Clock, server: WebServ
     server.pages["/sitemap.xml"] = (200, {}, b"<urlset></urlset>")
     clock.turn(days=2)
     collect.collect(app)
-    assert remembered() == 0
+    assert remembered() < whole
+
+
+@only_sqlite
+def test_pages_that_were_never_fetched_do_not_become_new_after_a_year(
+    app: App, clock: Clock, server: WebServer
+) -> None:
+    site(server, range(1, 311), lastmod="")
+    app = with_source(app, clock, server, Seconds(), pages_an_hour=1000)
+
+    def added() -> int:
+        """Collect until all pages are fetched: one collection fetches about 60."""
+        return sum(each.added for _ in range(7) for each in collect.collect(app))
+
+    assert added() == 300, "the first collection takes the newest 300 pages"
+    clock.turn(days=100)
+    site(server, range(1, 312), lastmod="")
+    for number in range(1, 11):  # without a date, a page that is found later counts as published now
+        undated = page(number).replace(b"published_time", b"x")
+        server.pages[f"/news/{number}"] = (200, {"content-type": "text/html; charset=utf-8"}, undated)
+    added()
+    clock.turn(days=300)
+    collect.collect(app)  # forgets what is older than a year
+    clock.turn(hours=1)
+    assert added() == 0
 
 
 @only_sqlite
