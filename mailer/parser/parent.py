@@ -156,19 +156,19 @@ class _Child:
                 continue
             except BrokenPipeError:
                 raise self._ended(limits) from None
-        until += self._rest_often(urgent)
+        until += self._rest_often(urgent, until)
         length = frames.answer_length(self._receive(frames.ANSWER_HEAD, until, limits))
         if length > limits.answer + _PIECE:
             raise _EndedError("its reader sent too much")
         return self._receive(length, until, limits)
 
-    def _rest_often(self, urgent: Callable[[], bool]) -> float:
+    def _rest_often(self, urgent: Callable[[], bool], until: float) -> float:
         """While there is more urgent work, stop and continue the process in turns until it answers. Returns for how
         many seconds it was stopped."""
         poll = select.poll()
         poll.register(self._back, select.POLLIN)
         answers, rested = poll.poll(_FREE_S * 1000), 0.0
-        while not answers and urgent():
+        while not answers and time.monotonic() < until + rested and urgent():
             for _ in range(_TURNS):
                 self._process.send_signal(signal.SIGSTOP)
                 try:

@@ -132,6 +132,13 @@ def test_more_urgent_work_comes_first() -> None:
     assert seen == {"stopped by its limit"}
 
 
+def test_a_reader_that_does_nothing_is_stopped_while_other_work_is_urgent() -> None:
+    parser = Parser("strange_readers", lambda: True)
+    with pytest.raises(ReadingStopped, match="took longer than 0 s to read"):
+        ask(parser, "asleep", limits=Limits(10, 0.4, 10**9, 1000))
+    parser.close()
+
+
 def test_an_error_of_the_urgent_work_leaves_no_answer_behind() -> None:
     away = True
 
