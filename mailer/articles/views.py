@@ -25,6 +25,7 @@ from mailer.sources.fetch import Fetcher
 from mailer.store import articles, views
 from mailer.store.views import Replaced
 from mailer.text import links
+from mailer.text.english import counted
 
 _NEWEST = 100_000  # only this many of the newest articles can get views; a year has as many at 2,000 a week
 _PIECE = 100  # articles in one transaction
@@ -60,18 +61,16 @@ class Given:
     notes: tuple[str, ...] = ()
 
 
-def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str = "", recount: bool = False) -> Given:
-    """Store the views from an export or a log. `place` is a path or a web address.
+def give(app: App, place: str, known: "Known", *, fetcher: Fetcher, server: str = "", recount: bool = False) -> Given:
+    """Store the views from an export or a log. `place` is a path or a web address. Call `finish` afterwards.
 
-    `site` is the address of the site, for exports and logs that name no host. `server` names the web server that wrote
-    a log, if several servers worked at the same time. With `recount`, a log replaces all logs that were counted before,
-    of all servers.
+    `server` names the web server that wrote a log, if several servers worked at the same time. With `recount`, a log
+    replaces all logs that were counted before, of all servers.
 
     Raises UnreadableInput, FetchFailed or UsageError, and WrongState if another process has counted a log of the server
     at the same time. In all these cases, nothing is changed.
     """
-    known = _Known(app, site)
-    if not place.lower().startswith(("http://", "https://")):
+    if not links.has_scheme(place):
         file = Path(place)
         if file.exists() and not (file.is_file() or file.is_dir()):
             raise UnreadableInput(
@@ -79,7 +78,7 @@ def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str 
             )
         if access_log.is_log(file):
             return _from_log(app, file.name, file, known, server, recount=recount)
-        return _from_export(app, file.name, _content(file), "", known)
+        return _from_export(app, file.name, read.file_content(file), "", known)
     page = fetcher.fetch(place, may_cut=True)
     name = links.shown(page.url)
     if page.cut_off:
@@ -94,23 +93,22 @@ def give(app: App, place: str, *, fetcher: Fetcher, site: str = "", server: str 
     return _from_export(app, name, page.content, page.charset, known)
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a number and a noun, such as "1 article" or "1,200 articles"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def finish(app: App) -> None:
+    """Record the new view counts of all articles, from which the growth of views is learnt.
+
+    Call this once after all files, because the next record of an article is made only after an hour.
+    """
+    app.store.write(lambda tx: articles.snapshot(tx, app.now()))
 
 
-def _content(file: Path) -> bytes:
-    try:
-        with file.open("rb") as opened:
-            return opened.read(read.LARGEST + 1)
-    except OSError as error:
-        raise UnreadableInput(f"{file}: cannot be read ({error.strerror}).") from error
-
-
-class _Known:
+class Known:
     """The stored articles, by their links and by their numbers in WordPress."""
 
-    def __init__(self, app: App, site: str) -> None:
+    def __init__(self, app: App, site: str = "") -> None:
+        """Read the articles. `site` is the address of the site, for exports and logs that name no host.
+
+        Raises UsageError if `site` is not a web address.
+        """
         self._links = app.store.read(partial(views.newest_links, limit=_NEWEST))
         self._by_link = {each.link: each.id for each in reversed(self._links) if each.link}
         is_bare = "." in site and "/" not in site
@@ -169,7 +167,7 @@ def _several_sites(what: str, hosts: Sequence[str]) -> UsageError:
     )
 
 
-def _from_export(app: App, name: str, content: bytes, charset: str, known: _Known) -> Given:
+def _from_export(app: App, name: str, content: bytes, charset: str, known: Known) -> Given:
     export = app.documents.views(name, content, zone=app.zone, now=app.now(), charset=charset)
     counts: Counter[int] = Counter()
     unknown: list[str] = []
@@ -187,7 +185,6 @@ def _from_export(app: App, name: str, content: bytes, charset: str, known: _Know
         done: Replaced = app.store.write(partial(views.replace, views=piece))
         updated, fewer = updated + done.updated, fewer + done.fewer
         time.sleep(_GAP_S)
-    app.store.write(lambda tx: articles.snapshot(tx, app.now()))
     notes = list(export.notes)
     if fewer:
         notes.append(
@@ -216,7 +213,7 @@ def _nothing(name: str, what: str, rows: int, example: str, passed_over: Mapping
     )
 
 
-def _from_log(app: App, name: str, file: Path, known: _Known, server: str, *, recount: bool) -> Given:
+def _from_log(app: App, name: str, file: Path, known: Known, server: str, *, recount: bool) -> Given:
     before = [] if recount else app.store.read(partial(views.counted_spans, server=server))
     found = access_log.count(file, known.by_address, before)
     if not found.views and not found.before:
@@ -256,7 +253,6 @@ def _add(
     updated, forgotten = app.store.write(add)
     if updated is None:
         raise WrongState(f"{name}: another process has counted a log at the same time.", "Run the command again.")
-    app.store.write(lambda tx: articles.snapshot(tx, app.now()))
     return updated, forgotten
 
 

@@ -167,7 +167,7 @@ def _barred_articles(
             ReasonCode.BANNED: it.banned,
             ReasonCode.ALREADY_USED: it.id in used,
             ReasonCode.NO_ADDRESS: not it.url,
-            ReasonCode.NOT_A_WEB_PAGE: not it.url.lower().startswith(("http://", "https://")),
+            ReasonCode.NOT_A_WEB_PAGE: not links.has_scheme(it.url),
             ReasonCode.NOT_LINKABLE: not links.is_usable(it.url),
             ReasonCode.NOT_FREE: it.closed,
             ReasonCode.BANNED_WORD: word != "",

@@ -87,7 +87,7 @@ def import_(app: "App", places: tuple[str, ...], url: str, published: str, sourc
         except (UnreadableInput, FetchFailed) as error:
             failed.append(error)
             continue
-        name = links.shown(each) if _is_address(each) else Path(each).name
+        name = links.shown(each) if links.has_scheme(each) else Path(each).name
         kept = collect.keep(app, found.articles)
         total += kept
         notes += (*found.notes, *collect.undated(name, found.articles), *collect.clashes(name, kept))
@@ -122,13 +122,13 @@ def views(app: "App", places: tuple[str, ...], site: str, server: str, *, recoun
     from mailer.articles import views as given_views
     from mailer.sources.fetch import Fetcher
 
-    fetcher = Fetcher()
+    fetcher, known = Fetcher(), given_views.Known(app, site)
     found: list[Given] = []
     failed: list[MailerError] = []
     for place in places:
         try:
             first = recount and all(each.kind != "log" for each in found)  # later logs are added to the first
-            found.append(given_views.give(app, place, fetcher=fetcher, site=site, server=server, recount=first))
+            found.append(given_views.give(app, place, known, fetcher=fetcher, server=server, recount=first))
         except MailerError as error:  # a later file must not hide what the earlier ones have changed
             if len(places) == 1:
                 raise
@@ -136,6 +136,7 @@ def views(app: "App", places: tuple[str, ...], site: str, server: str, *, recoun
             click.echo(f"mailer: {error}", err=True)
     if not found:
         raise UnreadableInput(f"None of the {len(failed)} files and addresses could be used.")
+    given_views.finish(app)
     for each in found:
         if not wants_json():
             _print_notes(each.notes)
@@ -157,7 +158,7 @@ _GIVEN = (
 
 def _said(given: "Given") -> str:
     """Returns a few lines that say what was stored from an export or a log."""
-    from mailer.articles.views import counted
+    from mailer.text.english import counted
 
     row, pages = ("line", "views of pages") if given.kind == "log" else ("row", "pages")
     lines = [
@@ -171,16 +172,12 @@ def _said(given: "Given") -> str:
     return "\n".join(filter(None, lines))
 
 
-def _is_address(place: str) -> bool:
-    return place.lower().startswith(("http://", "https://"))
-
-
 def _read(app: "App", place: str, fetcher: "Fetcher", *, url: str, published: str, source: str) -> "Found":
     """Returns the articles of a file or address. Raises UnreadableInput or FetchFailed."""
-    from mailer.sources import fetch
+    from mailer.sources import fetch, read
     from mailer.text import links
 
-    if _is_address(place):
+    if links.has_scheme(place):
         page = fetcher.fetch(place, may_cut=True)
         return app.documents.read(
             links.shown(page.url),
@@ -197,7 +194,7 @@ def _read(app: "App", place: str, fetcher: "Fetcher", *, url: str, published: st
             now=app.now(),
         )
     file = Path(place)
-    content = _file_content(file)
+    content = read.file_content(file)
     return app.documents.read(
         file.name,
         content,
@@ -208,18 +205,6 @@ def _read(app: "App", place: str, fetcher: "Fetcher", *, url: str, published: st
         page_at="",
         now=app.now(),
     )
-
-
-def _file_content(file: Path) -> bytes:
-    from mailer.sources.read import LARGEST
-
-    try:
-        with file.open("rb") as opened:
-            return opened.read(LARGEST + 1)
-    except FileNotFoundError:
-        raise UnreadableInput(f"{file}: there is no such file.") from None
-    except OSError as error:
-        raise UnreadableInput(f"{file}: cannot be read ({error.strerror}).") from error
 
 
 _BRIEF = ("id", "url", "title", "category", "source", "dated", "dating", "estimated", "views", "pinned", "banned")

@@ -29,6 +29,7 @@ from mailer.errors import RelayDown, UsageError, WrongState
 from mailer.lifecycle import FINAL
 from mailer.model import ChosenStory, DeliveryState, Issue, IssueState, IssueStatus
 from mailer.reasons import Reason
+from mailer.text.english import counted
 
 if TYPE_CHECKING:
     from mailer.issues.control import Cancelled
@@ -229,7 +230,7 @@ def _next_text(app: App, coming: "Next") -> str:
         f"{coming.state}" if coming.state else f"no draft yet, the clock makes it at {local(app, coming.draft_at)}"
     )
     late = f" instead of {local(app, coming.planned_at)}" if coming.send_at != coming.planned_at else ""
-    to = f"{_counted(coming.readers, 'reader')} expected"
+    to = f"{counted(coming.readers, 'reader')} expected"
     return f"next: {coming.slot} ({drafted}) goes out at {local(app, coming.send_at)} {zone}{late}; {to}"
 
 
@@ -539,10 +540,6 @@ def _warn_of_staging(app: App) -> None:
         click.echo(f"Staging: {REDIRECTED}", err=True)
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _confirm_early(app: App, found: Issue) -> None:
     """Asks the user to type the slot of a draft whose day has not come yet.
 
@@ -553,8 +550,8 @@ def _confirm_early(app: App, found: Issue) -> None:
     days, readers = (found.day - local_day(app, app.now())).days, delivery.expected(app, found)
     if days <= 0:
         return
-    due = f"{found.slot} is due in {_counted(days, 'day')}, on {found.day}"
-    to = _counted(readers, "reader")
+    due = f"{found.slot} is due in {counted(days, 'day')}, on {found.day}"
+    to = counted(readers, "reader")
     if wants_json() or not sys.stdin.isatty():
         raise UsageError(f"{due}, and would go out to {to} now.", "--yes sends it now; without --now it waits.")
     answer = click.prompt(f"{due}; send it to {to} now? Type the slot", default="", show_default=False, err=True)

@@ -18,8 +18,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 from mailer.errors import UnreadableInput
 from mailer.model import LogSpan
+from mailer.sources.read import GZIP
 
-_GZIP = b"\x1f\x8b"
 _DAY = 86_400  # seconds
 _MOST_SPANS = 1000  # the largest number of spans in a log, see `_Times`
 _MOST_AT_EDGE = 5000  # if one second has more lines than this, none of their checksums is kept
@@ -219,7 +219,7 @@ def _lines(file: Path) -> Iterator[bytes]:
     """Yield the lines of a file, gzipped or not, each cut off at _LONGEST_LINE."""
     try:
         with file.open("rb") as raw:
-            packed = raw.peek(2)[:2] == _GZIP
+            packed = raw.peek(2)[:2] == GZIP
             with gzip.open(raw) if packed else raw as opened:
                 yield from _cut_lines(opened)
     except FileNotFoundError:

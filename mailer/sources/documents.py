@@ -104,14 +104,13 @@ class Documents:
         zone: ZoneInfo,
         now: datetime,
         charset: str = "",
-        largest: int = _LARGEST,
     ) -> Export:
         """Return the pages and views in an export, as `sources.view_exports` does, with the same options and errors.
 
         Also raises ReadingStopped if the export exceeds the limits, and ReadingCancelled if the program ends.
         """
-        options = {"name": name, "zone": zone.key, "now": now.isoformat(), "charset": charset, "largest": largest}
-        limits = limits_for(min(largest, _COMPRESSION * len(content)))
+        options = {"name": name, "zone": zone.key, "now": now.isoformat(), "charset": charset}
+        limits = limits_for(min(_LARGEST, _COMPRESSION * len(content)))
         rows, passed_over, notes, *pages = self._parser.ask("views", options, content, limits, name=name)
         return Export(tuple(Viewed(*page) for page in pages), rows, passed_over, tuple(notes))
 

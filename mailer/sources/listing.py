@@ -185,7 +185,7 @@ def _date(written: str, zone: ZoneInfo) -> datetime | None:
 def _lines(text: str) -> tuple[list[Listed], int]:
     """Return the addresses of a text with one address on each line, or none if any line is not an address."""
     lines = [each for line in text.split("\n") if (each := line.strip())]
-    if not all(each.lower().startswith(("http://", "https://")) for each in lines[:_MOST]):
+    if not all(links.has_scheme(each) for each in lines[:_MOST]):
         return [], 0
     urls = map(links.absolute, lines[:_MOST])
     return list(map(_page, urls)), max(len(lines) - _MOST, 0)

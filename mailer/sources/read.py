@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from mailer.errors import UnreadableInput, UsageError
@@ -25,7 +26,7 @@ from mailer.text.characters import EDGES, arabic_letters
 
 LARGEST = 50_000_000  # bytes after decompression
 _MOST_MEMBERS = 1000  # maximum number of members of a gzip file; unpacking a member copies all the bytes after it
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"  # the beginning of a gzip file
 _KNOWN_BINARIES = {
     b"PK\x03\x04": "a ZIP archive or an office document",
     b"%PDF": "a PDF document",
@@ -152,6 +153,17 @@ def _read(
     return Found((pagetext.read(name, text, zone=zone),))
 
 
+def file_content(file: Path) -> bytes:
+    """Return the content of a file, up to one byte more than LARGEST. Raises UnreadableInput if it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            return opened.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise UnreadableInput(f"{file}: there is no such file.") from None
+    except OSError as error:
+        raise UnreadableInput(f"{file}: cannot be read ({error.strerror}).") from error
+
+
 def _whole_lines(text: str, *, cut_off: bool) -> str:
     """Return a text without its last line if the text was cut off. A text of a single line is returned as it is."""
     whole = text[: text.rfind("\n") + 1]
@@ -174,7 +186,7 @@ def _unpacked(name: str, content: bytes, largest: int, *, may_cut: bool) -> tupl
     if the content is too long or incomplete.
     """
     too_large = UnreadableInput(f"{name}: holds more than {largest // 1_000_000} MB.", "Split it into several files.")
-    if not content.startswith(_GZIP):
+    if not content.startswith(GZIP):
         if len(content) > largest and not may_cut:
             raise too_large
         return content[:largest], len(content) > largest

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from mailer.errors import UnreadableInput
 from mailer.sources import read
 from mailer.sources.values import Findings, Values
+from mailer.text import links
 from mailer.text.locales import EN
 from mailer.text.search_key import key
 
@@ -62,7 +63,6 @@ _PERIODS = re.compile(r"total|\d{8}|\d{6}|\d{4}")
 _COUNT = re.compile(r"\d[\d.,٬٫،'’\s]*(?:[kKmM]|هزار|میلیون)?")
 _POINTS = re.compile(r"\d{1,3}(?:\.\d{3})+")
 _YEAR = re.compile(r"\d{4}\b")
-_SCHEMES = ("http://", "https://")
 _FEWEST = 2  # columns
 _PEEK = 200_000  # characters by which the delimiter is recognised
 
@@ -102,17 +102,15 @@ class _Table:
     note: str = ""
 
 
-def read_export(
-    name: str, content: bytes, *, zone: ZoneInfo, now: datetime, charset: str = "", largest: int = read.LARGEST
-) -> Export:
+def read_export(name: str, content: bytes, *, zone: ZoneInfo, now: datetime, charset: str = "") -> Export:
     """Return the pages in an export and their views.
 
-    `charset` is the encoding that the server named, or "". `largest` is the maximum number of bytes after
-    decompression. Raises UnreadableInput if the content has no column with addresses or none with counts.
+    `charset` is the encoding that the server named, or "". Raises UnreadableInput if the content has no column with
+    addresses or none with counts.
     """
     if content.startswith(_ZIP):
         raise UnreadableInput(f"{name}: this is a ZIP archive or a workbook.", "Unpack it, or save the table as CSV.")
-    text, cut_off = read.decoded_text(name, content, charset=charset, largest=largest)
+    text, cut_off = read.decoded_text(name, content, charset=charset, largest=read.LARGEST)
     text = text.lstrip("\ufeff\n ")
     if not text:
         raise UnreadableInput(f"{name}: the file is empty.", "Export it again.")
@@ -143,7 +141,7 @@ def read_export(
             views[page] += count
     notes = [*findings.notes(name), *([f"{name}: {table.note}."] if table.note else [])]
     if cut_off:
-        notes.append(f"{name}: it is larger than {largest // 1_000_000} MB; only its beginning was read.")
+        notes.append(f"{name}: it is larger than {read.LARGEST // 1_000_000} MB; only its beginning was read.")
     pages = tuple(Viewed(address, post, count) for (address, post), count in views.items())
     return Export(pages, len(rows) - first, dict(passed_over), tuple(notes))
 
@@ -244,7 +242,7 @@ def _by_content(rows: Sequence[Sequence[str]]) -> _Table | None:
     """Return the columns of a table without headings: one of web addresses and one of numbers. Jetpack writes such
     tables. A column with 1, 2, 3 and so on has the numbers of the rows, and not views."""
     width = min(map(len, rows), default=0)
-    addresses = [n for n in range(width) if all(row[n].strip().lower().startswith(_SCHEMES) for row in rows)]
+    addresses = [n for n in range(width) if all(links.has_scheme(row[n].strip()) for row in rows)]
     numbers = [n for n in range(width) if all(_COUNT.fullmatch(row[n].strip()) for row in rows)]
     if len(rows) > 1:
         ranks = [str(place) for place in range(1, len(rows) + 1)]
@@ -308,7 +306,7 @@ def _page(row: Sequence[str], table: _Table) -> tuple[str, str] | None:
     host = _cell(row, table.host)
     if written.startswith("/") and not written.startswith("//"):
         return (f"https://{host}{written}" if "." in host else written), ""
-    if written.lower().startswith(_SCHEMES):
+    if links.has_scheme(written):
         return written, ""
     if _HOST_AND_PATH.fullmatch(written):
         return f"https://{written}", ""

@@ -82,6 +82,11 @@ def _has_host(netloc: str) -> bool:
         return False
 
 
+def has_scheme(text: str) -> bool:
+    """Returns True if a text begins like a web address. The rest of it may still be wrong."""
+    return text.lower().startswith(("http://", "https://"))
+
+
 def absolute(raw: str, base: str = "") -> str:
     """Return the absolute http or https address of a link in a source; "" if the link is not usable.
 

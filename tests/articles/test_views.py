@@ -42,7 +42,9 @@ def given(
 ) -> views.Given:
     file = folder / name
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return views.give(app, str(file), fetcher=Fetcher(), site=site, server=server, recount=recount)
+    found = views.give(app, str(file), views.Known(app, site), fetcher=Fetcher(), server=server, recount=recount)
+    views.finish(app)
+    return found
 
 
 def stored(app: App) -> dict[int, int | None]:
@@ -309,9 +311,9 @@ def test_articles_that_are_identified_by_the_whole_link(app: App, tmp_path: Path
 def test_a_pipe_is_refused(site: App, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UnreadableInput, match="a pipe or a device, which can be read only once"):
-        views.give(site, str(tmp_path / "pipe"), fetcher=Fetcher())
+        views.give(site, str(tmp_path / "pipe"), views.Known(site), fetcher=Fetcher())
     with pytest.raises(UnreadableInput, match="cannot be read"):
-        views.give(site, str(tmp_path), fetcher=Fetcher())
+        views.give(site, str(tmp_path), views.Known(site), fetcher=Fetcher())
 
 
 @only_sqlite
@@ -324,12 +326,12 @@ def test_only_visitors_are_better_than_nothing(site: App, tmp_path: Path) -> Non
 def test_an_address(site: App, tmp_path: Path) -> None:
     with web_server() as server:
         server.pages["/export.csv"] = (200, {}, GA4.encode())
-        found = views.give(site, server.url("/export.csv"), fetcher=Fetcher())
+        found = views.give(site, server.url("/export.csv"), views.Known(site), fetcher=Fetcher())
         server.pages["/access.log"] = (200, {}, line(3) + line(3))
-        views.give(site, server.url("/access.log"), fetcher=Fetcher())
+        views.give(site, server.url("/access.log"), views.Known(site), fetcher=Fetcher())
         server.pages["/large.csv"] = (200, {}, GA4.encode() + b"/news/100001,5\n" * 400_000)
         with pytest.raises(UnreadableInput, match="larger than 5 MB"):
-            views.give(site, server.url("/large.csv"), fetcher=Fetcher())
+            views.give(site, server.url("/large.csv"), views.Known(site), fetcher=Fetcher())
     assert found.matched == 2
     assert stored(site) == {1: 1234, 2: 56, 3: 2}
 
@@ -570,7 +572,7 @@ def test_a_damaged_log_changes_nothing(site: App, tmp_path: Path) -> None:
         given(site, tmp_path, packed[: len(packed) // 2], name="access.log.gz")
     assert set(stored(site).values()) == {None}
     with pytest.raises(UnreadableInput, match="no such file"):
-        views.give(site, str(tmp_path / "missing.log"), fetcher=Fetcher())
+        views.give(site, str(tmp_path / "missing.log"), views.Known(site), fetcher=Fetcher())
 
 
 def test_only_a_bounded_number_of_addresses_is_remembered() -> None:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 from admin import Deployment, articles_file, deployment
+from sqlalchemy import select
 from web_server import web_server
+
+from mailer.store import schema
 
 RSS = (
     '<?xml version="1.0"?><rss version="2.0"><channel><title>نمونه</title><link>https://iran.example/</link>'
@@ -324,6 +327,18 @@ def test_the_draft_follows_the_decisions(tmp_path: Path) -> None:
     assert not any({one, other} <= story for story in stories())
     here.json("articles", "pairs", "--forget", one, other)
     assert stories() == before
+
+
+def test_the_growth_of_views_is_learnt_from_all_logs_together(tmp_path: Path) -> None:
+    here = deployment(tmp_path)
+    item = {"title": "خبر تازه از تهران", "url": "https://iran.example/news/100001"}
+    here.json("articles", "import", write(here, json.dumps(item), "one.jsonl"))
+    line = '192.0.2.7 - - [24/Nov/2026:{}:00:00 +0330] "GET /news/100001 HTTP/1.1" 200 5 "-" "Mozilla/5.0"\n'
+    logs = [write(here, line.format(hour) * 2, f"access.{hour}.log") for hour in ("08", "09")]
+    here.json("articles", "views", *logs)
+    with here.app() as app:
+        recorded = app.store.read(lambda tx: tx.execute(select(schema.view_snapshots.c.views)).scalars().all())
+    assert recorded == [4]
 
 
 def test_views_of_an_export_and_of_a_log(tmp_path: Path) -> None:
