@@ -414,6 +414,9 @@ class Articles(Section):
         return self
 
 
+MOST_BLOCKS = 6  # in the settings; editors may add as many to one issue
+
+
 class Block(Section):
     """A box of your own in every issue; at most six of them. `mailer issue block add` puts a box into one issue."""
 
@@ -502,7 +505,7 @@ class Digest(Section):
         0, ge=0, le=10, description="How many titles the list of the most read articles has; 0 for no list."
     )
 
-    blocks: tuple[Block, ...] = Field((), max_length=6, description="Boxes of your own in every issue.")
+    blocks: tuple[Block, ...] = Field((), max_length=MOST_BLOCKS, description="Boxes of your own in every issue.")
 
     @model_validator(mode="after")
     def _fits(self) -> "Digest":

@@ -22,6 +22,7 @@ from mailer.lifecycle import EDITABLE
 from mailer.mail import view
 from mailer.model import Block, ChosenStory, Edits, Issue, IssueState
 from mailer.reasons import ReasonCode
+from mailer.settings import MOST_BLOCKS
 from mailer.store import articles, issues
 from mailer.text import clean
 
@@ -29,7 +30,6 @@ _PARALLEL_CHECKS = 4
 # The largest number of rounds of link checks. After a story is replaced, the next round checks the page of the new
 # story.
 _ROUNDS = 3
-_MOST_BLOCKS = 6  # largest number of blocks that editors may add to one issue
 # The longest texts that an editor may write, in characters.
 _LONGEST_TITLE, _LONGEST_SUBJECT, _LONGEST_INTRO = 180, 300, 600
 
@@ -67,8 +67,8 @@ def intro(app: App, slot: str | None, text: str) -> Issue:
 def add_block(app: App, slot: str | None, block: Block) -> Issue:
     """Puts a block into this issue only. Raises UsageError if editors have already added six blocks."""
     issue = which.to_edit(app, slot)
-    if len(issue.edits.blocks) >= _MOST_BLOCKS:
-        raise UsageError(f"The issue {issue.slot} already has {_MOST_BLOCKS} blocks of its own, and more do not fit.")
+    if len(issue.edits.blocks) >= MOST_BLOCKS:
+        raise UsageError(f"The issue {issue.slot} already has {MOST_BLOCKS} blocks of its own, and more do not fit.")
     return _edit(app, issue, AddBlock(block))
 
 
@@ -188,7 +188,8 @@ def _apply(app: App, tx: Connection, issue: Issue, edit: Edit) -> None:
         reason=issue.reason or why,
         approved=not why,
     )
-    kept = [note for note in issue.notes if note.code is not ReasonCode.BLOCK_NOT_SHOWN]
+    # Notes about the subject and the blocks may no longer be true.
+    kept = [each for each in issue.notes if each.code not in (ReasonCode.BLOCK_NOT_SHOWN, ReasonCode.LONG_SUBJECT)]
     new = [note for note in edits.notes(issue.edits) if note not in kept]
     draft.save(tx, replace(edited, notes=(*kept, *new, *blocks.notes(app, edited))), issue.state)
 

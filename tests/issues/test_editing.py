@@ -212,6 +212,15 @@ def test_a_long_subject_is_kept_with_a_note(app: App) -> None:
 
 
 @only_sqlite
+def test_the_note_about_a_long_subject_follows_the_subject_of_an_approved_issue(app: App) -> None:
+    drafted(app)
+    control.approve(app, None)
+    for length, said in ((90, ["90"]), (100, ["100"]), (40, [])):
+        notes = editing.subject(app, None, "خ" * length).notes
+        assert [str(each.args["length"]) for each in notes if each.code is ReasonCode.LONG_SUBJECT] == said
+
+
+@only_sqlite
 def test_what_cannot_be_edited_is_said(app: App) -> None:
     issue = drafted(app)
     with pytest.raises(NoSuchArticle, match="has no story 99: it has 12"):
