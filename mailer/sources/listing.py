@@ -211,7 +211,7 @@ def _front(name: str, text: str, address: str) -> Listing:
     about = {
         "name": next((found for each in names if (found := plain.line(each or ""))), "") or _from_title(page.title),
         "slogan": plain.line(page.meta.get("description", "")),
-        "language": (language[1] if language else page.meta.get("og:locale", "")[:2]).lower(),
+        "language": (language[1] if language else re.split("[-_]", page.meta.get("og:locale", ""))[0]).lower(),
         "direction": direction[1].lower() if direction else "",
         "colour": page.meta.get("theme-color", "").strip()[:40],
         "logo": next(filter(None, logos), "") or page.logo,

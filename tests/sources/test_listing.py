@@ -104,6 +104,12 @@ def test_a_text_with_an_address_on_each_line() -> None:
     assert [each.url for each in found.pages] == ["https://tabesh.example/news/1", "https://tabesh.example/news/2"]
 
 
+@pytest.mark.parametrize(("locale", "language"), [("ckb_IQ", "ckb"), ("fa_IR", "fa"), ("he", "he")])
+def test_a_front_page_names_its_language_for_networks(locale: str, language: str) -> None:
+    page = f'<!doctype html><html><head><meta property="og:locale" content="{locale}"></head><a href="/news/1">x</a>'
+    assert listing(page, "https://tabesh.example/").about["language"] == language
+
+
 def test_a_front_page_lists_its_links_in_order() -> None:
     page = """<!doctype html><html><head><base href="/fa/"><script>"<a href='/no'>"</script></head><body>
     <header><a href="/">تابش</a></header><div><a href="news/3"><img src="3.jpg"></a>
