@@ -22,7 +22,7 @@ from mailer.issues import draft, variants, which
 from mailer.lifecycle import STARTED
 from mailer.mail import render as rendering
 from mailer.mail import service_mails
-from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered
+from mailer.model import ChosenStory, DeliveryKind, Issue, IssueState, Rendered, Slot
 from mailer.store import deliveries, issues, signups
 from mailer.store.signups import Joined
 
@@ -45,9 +45,12 @@ def queue(app: App) -> int:
     # As with issues, no real reader gets a mail while settings still have sample values, such as a `base_url` whose
     # links would lead to the reader's own machine.
     stopping = app.store.read(lambda tx: sample_settings(app, tx, local_day(app, app.now()))) if choices else ()
-    if stopping:
+    if stopping or not choices:
         return 0
-    return sum(_queue(app, sections, readers) for sections, readers in choices.items())
+    coming, latest = which.next_slot(app, app.now()), app.store.read(lambda tx: _latest(app, tx))
+    return sum(
+        _queue(app, sections, readers, _render(app, sections, latest, coming)) for sections, readers in choices.items()
+    )
 
 
 def _due(app: App, tx: Connection) -> list[Joined]:
@@ -75,9 +78,7 @@ def _freezes(app: App, tx: Connection, now: datetime) -> list[datetime]:
     return found
 
 
-def _queue(app: App, sections: tuple[str, ...], readers: Sequence[Joined]) -> int:
-    rendered = _render(app, sections)
-
+def _queue(app: App, sections: tuple[str, ...], readers: Sequence[Joined], rendered: Rendered) -> int:
     def add(tx: Connection) -> int:
         now, wanted = app.now(), {each.event_id for each in readers}
         # Read again, because in the meantime another process may have welcomed a reader, or a reader may have left.
@@ -91,14 +92,11 @@ def _queue(app: App, sections: tuple[str, ...], readers: Sequence[Joined]) -> in
     return app.store.write(add)
 
 
-def _render(app: App, sections: tuple[str, ...]) -> Rendered:
-    """Returns the welcome mail for readers of these sections. It has the stories of the latest issue, or none if the
-    latest issue is more than ten days old.
+def _render(app: App, sections: tuple[str, ...], latest: Issue | None, coming: Slot) -> Rendered:
+    """Returns the welcome mail for readers of these sections. It has the stories of `latest`, or none if that is None.
 
     Raises UnreadableInput if a template is wrong or does not show the greeting.
     """
-    coming = which.next_slot(app, app.now())
-    latest = app.store.read(lambda tx: _latest(app, tx))
     issue = latest or draft.empty(app, coming)
     if latest:
         issue = variants.of_sections(latest, sections, app.renderer.locale) or latest

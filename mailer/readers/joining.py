@@ -4,8 +4,10 @@ Neither the content nor the duration of the form's response may reveal whether a
 `sign_up` writes one row for any address, and the request is decided only after the response.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 
 from sqlalchemy import Connection
 
@@ -286,9 +288,9 @@ def _variant(app: App, tx: Connection, now: datetime) -> int:
 def remind(app: App) -> int:
     """Queues one reminder for each person who signed up two days ago and has not confirmed. Returns their number.
 
-    Only people who used the form themselves are reminded; `subscribers add --invite` and imports are not. A reminder
-    counts towards the limit MOST_UNCONFIRMED, and its link expires at the same time as the link in the confirmation
-    mail.
+    At most _REQUESTS_AT_ONCE people are reminded in one call. Only people who used the form themselves are reminded;
+    `subscribers add --invite` and imports are not. A reminder counts towards the limit MOST_UNCONFIRMED, and its link
+    expires at the same time as the link in the confirmation mail.
     """
     if not app.settings.readers.remind:
         return 0
@@ -301,13 +303,16 @@ def remind(app: App) -> int:
         return {key: reader for key, reader in keys.items() if key}
 
     def queue(tx: Connection) -> int:
-        now, keys = app.now(), due(tx)
+        now, keys = app.now(), dict(islice(due(tx).items(), _REQUESTS_AT_ONCE))
+        by_day: defaultdict[date, dict[str, int]] = defaultdict(dict)  # the last day of the links → the reminders
         for key, reader in keys.items():
             until = datetime.fromtimestamp(_stamp(key), UTC) + app.settings.readers.confirm_within
-            values = service_mails.reminder(app.settings.newsletter, local_day(app, until), app.renderer.locale)
+            by_day[local_day(app, until)][key] = reader
+        for day, reminders in by_day.items():
+            values = service_mails.reminder(app.settings.newsletter, day, app.renderer.locale)
             rendered = app.renderer.mail(DeliveryKind.REMINDER, values)
             variant = issues.shared_variant(tx, DeliveryKind.REMINDER, rendered, now)
-            deliveries.owe_readers(tx, DeliveryKind.REMINDER, {key: reader}, variant, now)
+            deliveries.owe_readers(tx, DeliveryKind.REMINDER, reminders, variant, now)
         return len(keys)
 
     return app.store.write(queue) if app.store.read(due) else 0

@@ -91,13 +91,19 @@ def reminders(tx: Connection, hash_: str, since: datetime) -> int:
 
 def unconfirmed(tx: Connection, after: datetime, until: datetime) -> list[tuple[int, str]]:
     """Returns the ids and address hashes of the people who signed up in this period, got a confirmation mail, and have
-    not confirmed. Leaves out suppressed addresses, for example of readers who left earlier."""
+    not confirmed. Leaves out suppressed addresses, for example of readers who left earlier, and people who have been
+    reminded of this sign-up."""
     suppressed = exists().where(suppressions.c.hash == signups.c.hash)
+    reminded = exists().where(
+        deliveries.c.subscriber_id == subscribers.c.id,
+        deliveries.c.kind == DeliveryKind.REMINDER,
+        deliveries.c.created_at > signups.c.at,
+    )
     query = (
         select(subscribers.c.id, subscribers.c.address_hash)
         .select_from(signups.join(subscribers, signups.c.hash == subscribers.c.address_hash))
         .where(signups.c.at > after, signups.c.at <= until, signups.c.outcome == "sent")
-        .where(subscribers.c.status == SubscriberStatus.PENDING, ~suppressed)
+        .where(subscribers.c.status == SubscriberStatus.PENDING, ~suppressed, ~reminded)
         .distinct()
         .order_by(subscribers.c.id)
     )

@@ -10,18 +10,19 @@ from email import message_from_bytes, policy
 import make
 import pytest
 from make import Clock, only_sqlite, status
+from sqlalchemy import select
 
 from mailer import address
 from mailer.address import parse
 from mailer.context import App
 from mailer.demo.inbox import Inbox
 from mailer.errors import BadAddress, BadToken, LeftBefore, TooMany
-from mailer.model import DeliveryState, EventKind, Method, SubscriberStatus
+from mailer.model import DeliveryKind, DeliveryState, EventKind, Method, SubscriberStatus
 from mailer.readers import admin, importing, joining, leaving
 from mailer.sending.relays import Circuits
 from mailer.sending.sender import Sender
 from mailer.settings import Delivery, Readers
-from mailer.store import deliveries, hot_path, reports, signups, subscribers, suppressions
+from mailer.store import deliveries, hot_path, reports, schema, signups, subscribers, suppressions
 from mailer.tokens import Purpose
 from mailer.tokens import make as token
 
@@ -486,6 +487,21 @@ def test_one_reminder_after_two_days_whose_link_ends_with_the_first(reminding: A
     assert joining.remind(app) == 0
     assert joining.confirm(app, link.rpartition("/")[2])
     assert status(app) is SubscriberStatus.ACTIVE
+
+
+@only_sqlite
+def test_reminders_with_the_same_last_day_share_one_mail(reminding: App, inbox: Inbox, clock: Clock) -> None:
+    people = [f"reader{number}@iran.example" for number in range(3)]
+    for email in people:
+        ask(reminding, email)
+    send_all(reminding)
+    clock.turn(days=2)
+    assert joining.remind(reminding) == 3
+    kind = schema.deliveries.c.kind == DeliveryKind.REMINDER
+    query = select(schema.deliveries.c.variant_id).where(kind).distinct()
+    assert len(reminding.store.read(lambda tx: tx.execute(query).all())) == 1
+    send_all(reminding)
+    assert sorted(mail.recipient for mail in inbox.mails[3:]) == people
 
 
 @only_sqlite
