@@ -54,7 +54,10 @@ def draft(app: App, slot: str | None = None, as_of: datetime | None = None, *, a
 
 
 def trial(app: App) -> Issue:
-    """Drafts an issue for the next slot and returns it, but stores nothing."""
+    """Drafts an issue for the next slot and returns it, but stores nothing in the database.
+
+    Fetches and copies the pictures of the blocks, so it may use the network.
+    """
     now = app.now()
     planned = empty(app, which.next_slot(app, now))
     standing = blocks.standing(app, planned.day)
@@ -273,10 +276,11 @@ def render(app: App, tx: Connection, issue: Issue, full: Issue | None = None, *,
     wanted = app.settings.digest.most_read
     most_read = _most_read(app, tx, full or issue, wanted) if wanted else []
     links = clicks.links(app, full or issue) if counted else {}
+    shown = replace(issue, blocks=blocks.with_addresses(app, issue.blocks))
 
     def mail(stories: tuple[ChosenStory, ...]) -> Rendered:
         values = view.issue_view(
-            replace(issue, stories=pictures.hosted(app, stories), blocks=blocks.with_addresses(app, issue.blocks)),
+            replace(shown, stories=pictures.hosted(app, stories)),
             app.settings.newsletter,
             archive_url=app.archive_url(issue.slot),
             locale=app.renderer.locale,

@@ -15,7 +15,7 @@ from mailer.settings import Newsletter
 from mailer.text import headlines
 from mailer.text.calendar import long_date
 from mailer.text.clean import clean, first_words, shorten
-from mailer.text.links import loopback, story_picture, web_address, without_addresses
+from mailer.text.links import loopback, story_picture, web_address, without_web_addresses
 from mailer.text.locales import FA, Locale
 
 # Maximum lengths of the texts: in words if the name ends with WORDS, and otherwise in characters.
@@ -30,7 +30,7 @@ CARD_EVERY = 4  # of every four stories in a section, the first may show its pic
 ALSO = 2  # maximum number of further reports listed under a story
 PREHEADER_LEAST, PREHEADER_BETTER, PREHEADER_MOST = 40, 90, 130
 WORDS_A_MINUTE = 180
-NO_LINKS: Mapping[int, str] = {}
+_NO_LINKS: Mapping[int, str] = {}
 
 
 class StoryView(TypedDict):
@@ -109,7 +109,7 @@ def issue_view(
     archive_url: str,
     locale: Locale = FA,
     most_read: Iterable[tuple[str, str]] = (),
-    links: Mapping[int, str] = NO_LINKS,
+    links: Mapping[int, str] = _NO_LINKS,
     preferences: bool = False,
 ) -> dict[str, object]:
     """Returns the values for `mail/issue.*`.
@@ -209,7 +209,7 @@ def _lead(story: ChosenStory) -> str:
     Returns "" if the lead is only the beginning of the title, or if the lead begins with the title and no sentence of
     at least six words follows.
     """
-    title, lead = clean(story.title), clean(without_addresses(clean(story.lead)))
+    title, lead = clean(story.title), clean(without_web_addresses(clean(story.lead)))
     if title.startswith(lead.rstrip(_SENTENCE_ENDS)):
         return ""
     if not lead.startswith(title):

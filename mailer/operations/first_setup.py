@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from mailer.config.fields import Place
 from mailer.sources.site import Offer, Site
-from mailer.text import links, section_words
+from mailer.text import calendar, links, section_words
 from mailer.text.characters import arabic_letters
 
 _TITLES = {
@@ -125,11 +125,10 @@ def _language(site: Site, to_fill: list[str]) -> list[Choice]:
     direction = "ltr" if locale == "en" else "rtl"
     if site.about.get("direction") not in (direction, None):
         why += f', but dir="{site.about["direction"]}"'
-    calendar = "jalali" if locale == "fa" else "gregorian"
     choices = [
         Choice(("newsletter", "locale"), locale, why),
         Choice(("newsletter", "title"), _TITLES[locale], "the usual title in this language"),
-        Choice(("newsletter", "calendar"), calendar, "the calendar of this language"),
+        Choice(("newsletter", "calendar"), calendar.usual(locale), "the calendar of this language"),
     ]
     zone = site.about.get("timezone", "")
     if _is_zone(zone):

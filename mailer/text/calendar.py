@@ -17,6 +17,12 @@ JALALI_YEARS = range(1300, 1600)
 # The languages that have names for the Jalali months. In others the names would mislead: in Arabic, آذر is March.
 JALALI_LOCALES = ("fa", "en")
 
+
+def usual(language: str) -> Calendar:
+    """Return the calendar that most newsrooms of a language use."""
+    return "jalali" if language == "fa" else "gregorian"
+
+
 WEEKDAYS = ("دوشنبه", "سه‌شنبه", "چهارشنبه", "پنجشنبه", "جمعه", "شنبه", "یکشنبه")  # in the order of date.weekday()
 JALALI = (
     *("فروردین", "اردیبهشت", "خرداد", "تیر", "مرداد", "شهریور"),

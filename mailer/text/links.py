@@ -213,7 +213,7 @@ def story_picture(url: str, story_url: str, own: Iterable[str], *, plain: bool =
     return address if near or any(_under(host, _site(_host(web_address(each)))) for each in own) else ""
 
 
-def without_addresses(text: str) -> str:
+def without_web_addresses(text: str) -> str:
     """Returns the text without its web addresses. A colon or comma before an address is removed, too."""
     return _IN_TEXT.sub(" ", text)
 

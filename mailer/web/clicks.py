@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import re
-from asyncio import to_thread
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -35,7 +34,7 @@ class Links:
         slot, position = request.path_params["slot"], request.path_params["position"]
         if not re.fullmatch("[1-9][0-9]{0,3}", position):
             raise NoSuchArticle(f"{position[:20]!r} is not the position of a story.")
-        target = await to_thread(self.counter.target, slot, int(position))
+        target = await asyncio.to_thread(self.counter.target, slot, int(position))
         if _is_reader(request):
             self.counter.count(target, network_of(request))
             if self._saving is None or self._saving.done():
@@ -51,7 +50,7 @@ class Links:
     async def save(self, *, everything: bool = False) -> None:
         counted = self.counter.settled(everything=everything)
         try:
-            await to_thread(self.counter.save, counted)
+            await asyncio.to_thread(self.counter.save, counted)
         except MailerError as error:
             log.error("%s clicks are not counted: %s", sum(each.opened for each in counted), error)
 

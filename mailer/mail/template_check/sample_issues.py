@@ -12,6 +12,7 @@ from pathlib import Path
 from mailer.model import Block, BlockKind, BlockPlace, ChosenStory, DeliveryKind, Issue, IssueState
 from mailer.reasons import Reason, ReasonCode
 from mailer.settings import Newsletter, Theme
+from mailer.text import calendar
 
 SITE = "https://www.irannemoone.example"
 ARCHIVE_URL = "https://nl.irannemoone.example/archive/1405-W36"
@@ -65,8 +66,7 @@ PURPOSE = {
 
 def newsletter(language: str) -> Newsletter:
     """Returns the sample newsletter in a language, with the calendar that `mailer init` would choose for it."""
-    calendar = "jalali" if language == "fa" else "gregorian"
-    return NEWSLETTER.model_copy(update={"locale": language, "calendar": calendar})
+    return NEWSLETTER.model_copy(update={"locale": language, "calendar": calendar.usual(language)})
 
 
 def issue(case: str = "week") -> Issue:
